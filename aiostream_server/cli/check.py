@@ -1,0 +1,71 @@
+"""`aiostream-server check`: everything that `serve` would load, and every mistake in it at once."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import click
+
+from aiostream_server.cli.options import config_option
+from aiostream_server.config.load import load_config
+from aiostream_server.config.model import Config, ModelConfig, OpenAIModelConfig
+from aiostream_server.errors import ConfigError
+from aiostream_server.intake.keys import KeyRing
+from aiostream_server.intake.loopback import bind_problem
+
+FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
+
+
+@click.command()
+@config_option
+def check(config_path: Path | None) -> None:
+    """Load everything and report every mistake at once; status 1 where there is one."""
+    from aiostream_server.service.check import find_problems  # loads the agents' libraries
+
+    for line in report(config_path, os.environ, find_problems):
+        click.echo(line)
+
+
+def report(path: Path | None, environ: Mapping[str, str], find_problems: FindProblems) -> list[str]:
+    """One line for each thing that was loaded. Raises `ConfigError`.
+
+    `find_problems` looks at what is not in the file: it builds teams and opens databases."""
+    config = load_config(path, environ)
+    problems: list[str] = []
+    ring = KeyRing()
+    try:
+        ring = KeyRing.load(config.auth.keys_file)
+        problems += filter(None, [bind_problem(config.server.host, ring)])
+    except ConfigError as exc:
+        problems += exc.problems
+    problems += asyncio.run(_found(find_problems, config))
+    if problems:
+        raise ConfigError(problems)
+    return [*_loaded(path, config, ring), *(f"note      {note}" for note in config.notes), "ok"]
+
+
+async def _found(find_problems: FindProblems, config: Config) -> list[str]:
+    return await find_problems(config)
+
+
+def _loaded(path: Path | None, config: Config, ring: KeyRing) -> Iterator[str]:
+    yield f"config    {path or 'none: the defaults'}"
+    yield f"server    {config.server.host}, port {config.server.port}"
+    yield f"keys      {len(ring)} in {config.auth.keys_file}" if ring else "keys      none: for this machine only"
+    for name, model in config.models.items():
+        yield f"model     {name}: {_described(model)}"
+    yield f"routing   {config.routing.strategy}"
+    for name, database in config.database.items():
+        yield f"database  {name}: at most {database.row_limit} rows, {database.statement_timeout_s:g} s a statement"
+    if not config.database:
+        yield "database  none: the demo shop"
+    for team in config.teams:
+        yield f"team      {team.id}: {team.factory or team.component}"
+    if not config.teams:
+        yield "team      none: the two built-in teams"
+
+
+def _described(model: ModelConfig) -> str:
+    return f"{model.provider} {model.model}" if isinstance(model, OpenAIModelConfig) else model.provider

@@ -1,0 +1,90 @@
+"""`aiostream-server keys`: create, list and revoke.
+
+A new key is all that stands on stdout, so that `KEY=$(aiostream-server keys create ...)` works; it is shown once.
+"""
+
+import os
+from pathlib import Path
+
+import click
+
+from aiostream_server.cli.options import FILE
+from aiostream_server.config.load import load_auth
+from aiostream_server.errors import ConfigError
+from aiostream_server.intake.key_file import add_key, remove_key
+from aiostream_server.intake.keys import Key, KeyRing, new_key
+
+_ROW = "{:<10}{:<20}{:<22}{:<24}{}"
+
+config_option = click.option("--config", "config_path", type=FILE, help="TOML file whose [auth] names the keys file.")
+keys_file_option = click.option("--keys-file", type=FILE, help="The keys file itself.")
+
+
+@click.group()
+def keys() -> None:
+    """Create, list and revoke API keys. A running server learns of a change when it is restarted."""
+
+
+@keys.command()
+@click.argument("name")
+@config_option
+@keys_file_option
+@click.option("--model", "models", multiple=True, metavar="ID", help="Allow only this model; may be repeated.")
+@click.option("--trust-user-headers", is_flag=True, help="Believe what this key's holder says about its users.")
+def create(
+    name: str, config_path: Path | None, keys_file: Path | None, models: tuple[str, ...], trust_user_headers: bool
+) -> None:
+    """Create a key for NAME and print it, once."""
+    path = _keys_file(config_path, keys_file)
+    key, text = new_key(_printable(name), models=models or None, trust_user_headers=trust_user_headers)
+    add_key(path, key)
+    click.echo(f"Key {key.id} for {key.name}, stored as a hash in {path}.", err=True)
+    click.echo("It is shown this once. A running server knows it after a restart.", err=True)
+    click.echo(text.get_secret_value())
+
+
+@keys.command("list")
+@config_option
+@keys_file_option
+def list_keys(config_path: Path | None, keys_file: Path | None) -> None:
+    """List the keys, without what makes them keys."""
+    ring = KeyRing.load(_keys_file(config_path, keys_file))
+    click.echo(_ROW.format("ID", "NAME", "CREATED", "MODELS", "USER HEADERS"))
+    for key in ring:
+        click.echo(_row(key))
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID")
+@config_option
+@keys_file_option
+def revoke(key_id: str, config_path: Path | None, keys_file: Path | None) -> None:
+    """Revoke the key with this ID: the eight characters after `aio-`."""
+    key, left = remove_key(_keys_file(config_path, keys_file), key_id)
+    click.echo(f"Key {key.id} of {key.name} is revoked. A running server refuses it after a restart.", err=True)
+    if not left:
+        click.echo("No key is left: the server would then bind only a loopback address and ask for none.", err=True)
+
+
+def _row(key: Key) -> str:
+    allowed = "all" if key.models is None else ", ".join(key.models)
+    believed = "trusted" if key.trust_user_headers else "ignored"
+    return _ROW.format(key.id, f"{key.name} ", f"{key.created:%Y-%m-%d %H:%M} UTC", f"{allowed} ", believed)
+
+
+def _keys_file(config_path: Path | None, keys_file: Path | None) -> Path:
+    if config_path is not None and keys_file is not None:
+        raise click.UsageError("--config and --keys-file both name the keys file: give one of them")
+    if keys_file is not None:
+        return keys_file
+    if config_path is None:
+        raise click.UsageError("which keys file? give --keys-file FILE, or --config FILE")
+    if (named := load_auth(config_path, os.environ).keys_file) is not None:
+        return named
+    raise ConfigError([f'[auth] keys_file: {config_path} names none; add keys_file = "keys.json" under [auth]'])
+
+
+def _printable(name: str) -> str:
+    if name.strip() and name.isprintable():
+        return name.strip()
+    raise click.BadParameter("expected a name of printable characters", param_hint="NAME")

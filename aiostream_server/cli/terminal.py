@@ -1,0 +1,75 @@
+"""A transcript in a terminal: the same signs and names as in a chat page, without the Markdown around them.
+
+Signs and names are the same with and without a terminal; colours are for a terminal only.
+"""
+
+import html
+import re
+from typing import Final
+
+from rich.console import Console
+from rich.text import Text
+
+_HEADING: Final = re.compile(r"(?P<gap>\n*)(?P<sign>\S+) \*\*(?P<name>[^*\n]+)\*\*(?P<rest>.*)", re.DOTALL)
+_BLOCK: Final = re.compile(
+    r"(?P<gap>\n*)<details>\n<summary>(?P<title>.*?)</summary>\n\n(?P<body>.*?)\n*</details>", re.DOTALL
+)
+_FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<code>.*)\n(?P=fence)\Z", re.DOTALL)
+_RULE: Final = re.compile(r"\|[\s:|-]+\|")
+_SIGN_STYLES: Final = {
+    "🎯": "bold magenta",
+    "🤔": "bold yellow",
+    "🛡": "bold blue",
+    "📊": "bold cyan",
+    "💬": "bold white",
+    "✅": "bold green",
+    "❌": "bold red",
+}
+_INDENT: Final = "   "
+
+
+class TerminalTranscript:
+    """Prints the pieces of one answer as they come."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._style = ""
+
+    def show(self, piece: str) -> None:
+        """Headings and blocks come in one piece each; everything else is text as it is."""
+        if match := _BLOCK.fullmatch(piece):
+            self._print(f"{match['gap']}{html.unescape(match['title'])}", "bold")
+            self._print("".join(f"\n{_INDENT}{line}" for line in _plain(match["body"]).split("\n")), "dim")
+        elif (match := _HEADING.fullmatch(piece)) and match["sign"] in _SIGN_STYLES:
+            self._print(f"{match['gap']}{match['sign']} {match['name']}", _SIGN_STYLES[match["sign"]])
+            rest = match["rest"]
+            self._print(f"\n{rest[2:]}" if rest.startswith("\n\n") else rest)
+        else:
+            self._print(piece)
+
+    def end(self) -> None:
+        self._print("\n")
+
+    def _print(self, text: str, style: str = "") -> None:
+        self._console.print(Text(text, style), end="", soft_wrap=True)
+
+
+def _plain(body: str) -> str:
+    """A fenced block without its fence; a Markdown table with its columns aligned."""
+    if match := _FENCE.fullmatch(body):
+        return match["code"]
+    return _aligned(body) if body.startswith("|") else body
+
+
+def _aligned(table: str) -> str:
+    lines = table.split("\n")
+    rows = [_cells(line) for line in lines if line.startswith("|") and not _RULE.fullmatch(line)]
+    after = [line for line in lines if not line.startswith("|")]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=False)]
+    aligned = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)) for row in rows]
+    return "\n".join(line.rstrip() for line in [*aligned, *after]).rstrip()
+
+
+def _cells(line: str) -> list[str]:
+    cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
+    return [html.unescape(cell.strip().replace("\\|", "|")) for cell in cells]

@@ -1,0 +1,128 @@
+"""One TOML file and the environment's overrides -> `Config`, or every mistake at once.
+
+A file that holds a value in a wrong place, a wrong type or a name that nothing has is reported line by line:
+`[table] key: what was expected (got ...)`. Secrets are read here and nowhere else; no line ever repeats one.
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import ValidationError
+
+from aiostream_server.config.explain import explain, locate
+from aiostream_server.config.model import AuthConfig, Config
+from aiostream_server.config.overrides import Document, Override, find_overrides, overridden, source_of, split
+from aiostream_server.config.pointers import Surroundings
+from aiostream_server.errors import ConfigError
+
+_LINE_AND_COLUMN: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+_WANTS_TEXT: Final = frozenset({"string_type", "path_type", "literal_error"})
+_DEMO_MODEL: Final = {"default": {"provider": "demo"}}
+
+
+def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+    """The whole configuration; without a file, the defaults. Raises `ConfigError`.
+
+    Without any `[models.*]` table the demo model is the `default` one, and `Config.notes` says so.
+    """
+    return _load(path, environ)
+
+
+def load_auth(path: Path, environ: Mapping[str, str]) -> AuthConfig:
+    """`[auth]` alone: managing keys needs none of the secrets and databases that the rest of the file names."""
+    return _load(path, environ, section="auth").auth
+
+
+def _load(path: Path | None, environ: Mapping[str, str], section: str | None = None) -> Config:
+    try:
+        document = _read(path) if path else {}
+        overrides = find_overrides(document, environ)
+        if section is not None:
+            document = {name: table for name, table in document.items() if name == section}
+            overrides = [override for override in overrides if override.path[0] == section]
+        folder = path.absolute().parent if path else Path.cwd()
+        return _validated(document, overrides, folder, environ)
+    except RecursionError:
+        raise ConfigError([f"{path or 'environment'}: lists or tables are nested too deeply"]) from None
+
+
+def _validated(document: Document, overrides: list[Override], folder: Path, environ: Mapping[str, str]) -> Config:
+    overrides, problems = split(overrides)
+    as_text: set[tuple[str, ...]] = set()
+    while True:
+        whole = _with_a_model(overridden(document, overrides, as_text))
+        try:
+            config = Config.model_validate(whole, context=_surroundings(whole, folder, environ))
+        except ValidationError as exc:
+            if wrong := _wanted_as_text(exc, overrides) - as_text:
+                as_text |= wrong
+                continue
+            problems += explain(exc, whole, lambda at: source_of(at, document, overrides))
+        if problems:
+            raise ConfigError(problems)
+        return config
+
+
+def _wanted_as_text(error: ValidationError, overrides: list[Override]) -> set[tuple[str, ...]]:
+    wrong = {locate(detail).path for detail in error.errors() if detail["type"] in _WANTS_TEXT}
+    return {override.path for override in overrides if override.path in wrong}
+
+
+def _with_a_model(document: Document) -> Document:
+    return document if document.get("models", {}) != {} else {**document, "models": _DEMO_MODEL}
+
+
+def _surroundings(document: Document, folder: Path, environ: Mapping[str, str]) -> Surroundings:
+    around = Surroundings(
+        folder=folder,
+        environ=environ,
+        models=_names(document.get("models")),
+        databases=_names(document.get("database", {})),
+        teams=_ids(document.get("teams", [])),
+    )
+    if document.get("models") is _DEMO_MODEL:
+        around.notes.append("there is no [models.*] table: the demo model answers, which is no language model")
+    return around
+
+
+def _names(tables: object) -> frozenset[str] | None:
+    return frozenset(tables) if isinstance(tables, dict) else None
+
+
+def _ids(teams: object) -> tuple[str, ...] | None:
+    if not isinstance(teams, list):
+        return None
+    ids = (team.get("id") for team in teams if isinstance(team, dict))
+    return tuple(team_id for team_id in ids if isinstance(team_id, str))
+
+
+def _read(path: Path) -> Document:
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise ConfigError([f"{path}: cannot be read: {(exc.strerror or 'unreadable').lower()}"]) from None
+    try:
+        text = content.decode("utf-8-sig")  # editors on Windows put a mark at the beginning
+    except UnicodeDecodeError as exc:
+        raise ConfigError([_at(path, content[: exc.start].decode(), "this byte is not UTF-8")]) from None
+    try:
+        return tomllib.loads(text)
+    except ValueError as exc:
+        raise ConfigError([_syntax_problem(path, text, str(exc))]) from None
+
+
+def _syntax_problem(path: Path, text: str, message: str) -> str:
+    found = _LINE_AND_COLUMN.search(message)
+    if found is None:  # not TOML's grammar, but what Python makes of it: a number of 5,000 digits
+        return f"{path}: {message}"
+    what = message[: found.start()].lower()
+    if found[1] is None:
+        return _at(path, text, what)
+    return f"{path}: line {found[1]}, column {found[2]}: {what}"
+
+
+def _at(path: Path, before: str, what: str) -> str:
+    return f"{path}: line {before.count(chr(10)) + 1}, column {len(before) - before.rfind(chr(10))}: {what}"

@@ -1,0 +1,246 @@
+"""The configuration, as a frozen model: `configs/server.toml` is the commented example of all of it.
+
+Durations are in seconds and sizes in bytes; the unit is in the key's name. Unknown keys are errors, and so are values
+of another type. Secrets are named in the file (`..._env`, `..._file`) and read once, by
+`config.load`; `repr` never shows one.
+
+A check concerns one key wherever that is possible: pydantic runs those on a table whose other keys are wrong, too.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    PrivateAttr,
+    SecretStr,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from aiostream_server.config.pointers import (
+    DatabaseUrl,
+    FilePath,
+    SecretFile,
+    VariableName,
+    check_name,
+    check_team,
+    check_unique_team,
+    read_database_url,
+    surroundings,
+)
+from aiostream_server.config.providers import (
+    ComponentModelConfig,
+    DemoModelConfig,
+    ModelConfig,
+    ModelInfoConfig,
+    OpenAIModelConfig,
+)
+from aiostream_server.config.table import Factory, Strings, Table, TeamId
+
+__all__ = [
+    "BUILT_IN_TEAM_IDS",
+    "RESERVED_IDS",
+    "AuthConfig",
+    "ComponentModelConfig",
+    "Config",
+    "DatabaseConfig",
+    "DemoModelConfig",
+    "LimitsConfig",
+    "ModelConfig",
+    "ModelInfoConfig",
+    "OnDisconnect",
+    "OpenAIModelConfig",
+    "Presentation",
+    "RoutingConfig",
+    "ServerConfig",
+    "SpeechRole",
+    "TeamConfig",
+    "TeamId",
+]
+
+Presentation = Literal["transcript", "reasoning", "answer"]
+OnDisconnect = Literal["cancel", "continue"]
+SpeechRole = Literal["thinking", "validation", "analysis", "message"]
+
+RESERVED_IDS: Final = ("auto", "autogen-agents")
+BUILT_IN_TEAM_IDS: Final = ("general", "data")
+"""The teams that are served where there is no `[[teams]]`."""
+
+
+class ServerConfig(Table):
+    """`[server]`: the socket, and how long and how much."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535, description="0 picks a free port")
+    max_body_bytes: PositiveInt = 32 * 1024**2
+    body_timeout_s: PositiveFloat = 15.0
+    heartbeat_s: PositiveFloat = 10.0
+    write_timeout_s: PositiveFloat = 10.0
+    drain_s: NonNegativeFloat = 25.0
+    loop: Literal["uvloop", "asyncio"] = "uvloop"
+    log_format: Literal["auto", "json", "text"] = "auto"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class AuthConfig(Table):
+    """`[auth]`. Without a keys file, or with an empty one, only a loopback address may be bound."""
+
+    keys_file: FilePath | None = None
+
+
+class LimitsConfig(Table):
+    """`[limits]`. 0 means no limit."""
+
+    max_runs: PositiveInt = 200
+    max_runs_per_key: NonNegativeInt = 0
+    queue_size: NonNegativeInt = 0
+    queue_timeout_s: PositiveFloat = 10.0
+    run_timeout_s: PositiveFloat = 600.0
+    idle_timeout_s: PositiveFloat = 120.0
+    max_tokens_per_run: NonNegativeInt = 0
+
+
+class RoutingConfig(Table):
+    """`[routing]`: which team a question to `auto` goes to."""
+
+    strategy: Literal["rules", "model", "rules-then-model"] = "rules"
+    model: str = Field(default="default", validate_default=True, description="the [models.*] table that classifies")
+    fallback: TeamId | None = Field(default=None, description="team when nothing is sure; default: the first team")
+    threshold: float = Field(default=0.6, ge=0, le=1, description="surer than this needs no model")
+    timeout_s: PositiveFloat = 10.0
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str, info: ValidationInfo) -> str:
+        around = surroundings(info)
+        if around and (model != "default" or info.data.get("strategy") != "rules"):
+            check_name("models", model, around.models)
+        return model
+
+    @field_validator("fallback")
+    @classmethod
+    def _known_team(cls, team: str | None, info: ValidationInfo) -> str | None:
+        around = surroundings(info)
+        if team and around and around.teams is not None:
+            check_team(team, around.teams or BUILT_IN_TEAM_IDS)
+        return team
+
+
+class DatabaseConfig(Table):
+    """`[database.NAME]`: a SQLAlchemy URL, in the file, or named where it holds a password."""
+
+    url_env: VariableName | None = None
+    url_file: SecretFile | None = None
+    url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
+    description: str = ""
+    row_limit: PositiveInt = 200
+    byte_limit: PositiveInt = 64 * 1024
+    statement_timeout_s: PositiveFloat = 10.0
+    _resolved_url: SecretStr | None = PrivateAttr(default=None)
+
+    @field_validator("url")
+    @classmethod
+    def _one_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        others = [info.data.get(name, "wrong") for name in ("url_env", "url_file")]
+        if "wrong" not in others and [url, *others].count(None) != 2:
+            raise ValueError("exactly one of url, url_env and url_file is needed")
+        return url
+
+    @model_validator(mode="after")
+    def _read(self, info: ValidationInfo) -> Self:
+        self._resolved_url = read_database_url(self.url_env, self.url_file, info)
+        return self
+
+    @property
+    def resolved_url(self) -> SecretStr:
+        """The URL itself, password and all."""
+        if self._resolved_url is not None:
+            return self._resolved_url
+        return SecretStr(self.url or "")
+
+
+def _known_database(name: str, info: ValidationInfo) -> str:
+    if around := surroundings(info):
+        check_name("database", name, around.databases)
+    return name
+
+
+class TeamConfig(Table):
+    """`[[teams]]`: one model that clients see."""
+
+    id: TeamId
+    name: str = ""
+    description: str = ""
+    examples: Strings = ()
+    factory: Factory | None = None
+    component: FilePath | None = Field(default=None, validate_default=True)
+    model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
+    roles: dict[str, SpeechRole] = Field(default_factory=dict)
+    answer_from: Strings = ()
+    presentation: Presentation = "transcript"
+    on_disconnect: OnDisconnect | None = None
+    databases: Annotated[tuple[Annotated[str, AfterValidator(_known_database)], ...], Strict(False)] = ()
+    settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
+
+    @field_validator("id")
+    @classmethod
+    def _free_id(cls, team: str, info: ValidationInfo) -> str:
+        if team in RESERVED_IDS:
+            raise ValueError(f'"{team}" is the server\'s own model id')
+        check_unique_team(team, info)
+        return team
+
+    @field_validator("component")
+    @classmethod
+    def _one_source(cls, component: Path | None, info: ValidationInfo) -> Path | None:
+        if "factory" in info.data and (info.data["factory"] is None) == (component is None):
+            raise ValueError('exactly one of factory = "module:function" and component = "file.json" is needed')
+        return component
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str, info: ValidationInfo) -> str:
+        around = surroundings(info)
+        if around and (model != "default" or info.data.get("component") is None):  # a component brings its own model
+            check_name("models", model, around.models)
+        return model
+
+
+class Config(Table):
+    """The whole file."""
+
+    server: ServerConfig = ServerConfig()
+    auth: AuthConfig = AuthConfig()
+    limits: LimitsConfig = LimitsConfig()
+    models: dict[str, ModelConfig] = Field(default_factory=dict)
+    routing: RoutingConfig = RoutingConfig()
+    database: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    teams: Annotated[tuple[TeamConfig, ...], Strict(False)] = Field(default=(), validate_default=True)
+    _notes: tuple[str, ...] = PrivateAttr(default=())
+
+    @field_validator("teams")
+    @classmethod
+    def _model_for_built_in_teams(cls, teams: tuple[TeamConfig, ...], info: ValidationInfo) -> tuple[TeamConfig, ...]:
+        around = surroundings(info)
+        if around and not teams and around.models is not None and "default" not in around.models:
+            raise ValueError("without [[teams]] the two built-in teams are served, which need a [models.default]")
+        return teams
+
+    @model_validator(mode="after")
+    def _keep_notes(self, info: ValidationInfo) -> Self:
+        if around := surroundings(info):
+            self._notes = tuple(around.notes)
+        return self
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the loader found that is no mistake, but worth a line in the log."""
+        return self._notes

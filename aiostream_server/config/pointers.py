@@ -1,0 +1,139 @@
+"""Keys that point outside their own table: at a file, an environment variable, another table.
+
+Pydantic checks them together with everything else, so that one pass names every mistake. What they may point at are
+the `Surroundings`, which `config.load` passes as the validation context; a model that is made in code, without any, is
+taken at its word.
+
+* Relative paths, and the relative path in a `sqlite:///` URL, start at the folder of the configuration file.
+* A secret is one printable line in an environment variable or a file; white space around it is not part of it.
+"""
+
+import re
+import stat
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, SecretStr, Strict, ValidationInfo
+
+from aiostream_server.config.wording import did_you_mean, toml_key
+
+_VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
+_SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)(.*)", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a configuration may point at. None: that table is itself too broken to say what it holds."""
+
+    folder: Path
+    environ: Mapping[str, str] = field(repr=False)
+    models: frozenset[str] | None
+    databases: frozenset[str] | None
+    teams: tuple[str, ...] | None
+    notes: list[str] = field(default_factory=list)
+    """Filled by the checks: what is no mistake, but worth a line in the log."""
+
+
+def surroundings(info: ValidationInfo) -> Surroundings | None:
+    return info.context if isinstance(info.context, Surroundings) else None
+
+
+def _absolute(path: Path, info: ValidationInfo) -> Path:
+    around = surroundings(info)
+    return around.folder / path if around else path
+
+
+def _anchored(url: str, info: ValidationInfo) -> str:
+    around = surroundings(info)
+    found = _SQLITE_FILE.fullmatch(url)
+    return f"{found[1]}{around.folder / found[2]}{found[3]}" if around and found else url
+
+
+def _database_url(url: str, info: ValidationInfo) -> str:
+    if "://" not in url:
+        raise ValueError("expected a SQLAlchemy URL, such as sqlite+aiosqlite:///shop.db")
+    return _anchored(url, info)
+
+
+def _checked_variable(name: str, info: ValidationInfo) -> str:
+    if around := surroundings(info):
+        _from_variable(name, around.environ)
+    return name
+
+
+def _checked_secret_file(path: Path, info: ValidationInfo) -> Path:
+    if around := surroundings(info):
+        _from_file(path, around.folder)
+        if path.stat().st_mode & stat.S_IROTH:
+            around.notes.append(f"every user of this machine can read the secret in {path}: chmod 600 {path}")
+    return path
+
+
+FilePath = Annotated[Path, Strict(False), AfterValidator(_absolute)]
+VariableName = Annotated[str, AfterValidator(_checked_variable)]
+SecretFile = Annotated[FilePath, AfterValidator(_checked_secret_file)]
+DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
+
+
+def read_secret(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
+    """The secret that a table names; None where it names none, or where nothing says what surrounds it."""
+    around = surroundings(info)
+    if around and variable is not None:
+        return SecretStr(_from_variable(variable, around.environ))
+    if around and file is not None:
+        return SecretStr(_from_file(file, around.folder))
+    return None
+
+
+def read_database_url(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
+    """As `read_secret`, of a table whose secret is a URL."""
+    secret = read_secret(variable, file, info)
+    return SecretStr(_database_url(secret.get_secret_value(), info)) if secret else None
+
+
+def check_name(table: str, name: str, names: Collection[str] | None) -> None:
+    """Raise where there is no `[table.name]`."""
+    if names is not None and name not in names:
+        raise ValueError(f"there is no [{table}.{toml_key(name)}]{did_you_mean(name, sorted(names))}")
+
+
+def check_team(team: str, teams: Collection[str]) -> None:
+    if team not in teams:
+        raise ValueError(f'no team has the id "{team}"{did_you_mean(team, teams)}')
+
+
+def check_unique_team(team: str, info: ValidationInfo) -> None:
+    around = surroundings(info)
+    if around and around.teams and around.teams.count(team) > 1:
+        raise ValueError(f'more than one team has the id "{team}"')
+
+
+def _from_variable(name: str, environ: Mapping[str, str]) -> str:
+    # What does not look like a variable's name may be the secret itself, put in the wrong place: it is not repeated.
+    label = f"the environment variable {name}" if _VARIABLE.fullmatch(name) else "the environment variable it names"
+    if name not in environ:
+        raise ValueError(f"{label} is not set")
+    return _one_line(environ[name], label)
+
+
+def _from_file(path: Path, folder: Path) -> str:
+    # The path is not repeated, for the same reason.
+    try:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError("the file it names is not UTF-8 text") from None
+    except OSError as exc:
+        reason = (exc.strerror or "unreadable").lower()
+        raise ValueError(f"the file it names cannot be read: {reason} (relative paths start at {folder})") from None
+    return _one_line(text, "the file it names")
+
+
+def _one_line(text: str, label: str) -> str:
+    secret = text.strip()
+    if not secret:
+        raise ValueError(f"{label} is empty")
+    if not secret.isprintable():
+        raise ValueError(f"{label} holds more than one line, or characters that cannot be printed")
+    return secret

@@ -1,0 +1,88 @@
+"""`[models.NAME]`: where the text of a model comes from."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BeforeValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PrivateAttr,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, read_secret
+from aiostream_server.config.table import HttpUrl, Table
+
+
+class ModelInfoConfig(Table):
+    """What a model can do; what is not said is taken from its name, or is what most models can."""
+
+    vision: bool = False
+    function_calling: bool = True
+    json_output: bool = True
+    structured_output: bool = False
+    family: str = "unknown"
+
+
+class Secret(Table):
+    """A table that names one secret; the loader reads it into `api_key`."""
+
+    api_key_env: VariableName | None = None
+    api_key_file: SecretFile | None = None
+    _api_key: SecretStr | None = PrivateAttr(default=None)
+
+    @field_validator("api_key_file")
+    @classmethod
+    def _one_source(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file and info.data.get("api_key_env"):
+            raise ValueError("api_key_env is given too: only one of them can be the source")
+        return file
+
+    @model_validator(mode="after")
+    def _read(self, info: ValidationInfo) -> Self:
+        self._api_key = read_secret(self.api_key_env, self.api_key_file, info)
+        return self
+
+    @property
+    def api_key(self) -> SecretStr | None:
+        return self._api_key
+
+
+class OpenAIModelConfig(Secret):
+    """`provider = "openai"`: OpenAI, vLLM, Ollama, llama.cpp and whatever else speaks its API."""
+
+    provider: Literal["openai"]
+    model: str
+    base_url: HttpUrl = "https://api.openai.com/v1"
+    model_info: ModelInfoConfig | None = None
+    options: dict[str, Any] = Field(default_factory=dict, description="sent with every request: temperature ...")
+    connect_timeout_s: PositiveFloat = 10.0
+    idle_timeout_s: PositiveFloat = Field(default=120.0, description="longest silence of the provider")
+
+
+class DemoModelConfig(Table):
+    """`provider = "demo"`: rules, not a language model. 0 tokens a second is unpaced."""
+
+    provider: Literal["demo"]
+    tokens_per_s: NonNegativeFloat = 0.0
+
+
+def _table_or_path(value: object) -> object:
+    if not isinstance(value, dict | str | Path):
+        raise ValueError("expected a table, or the path of a JSON file")
+    return value
+
+
+class ComponentModelConfig(Table):
+    """`provider = "component"`: any AutoGen model component, inline or in a JSON file."""
+
+    provider: Literal["component"]
+    component: Annotated[dict[str, Any] | FilePath, BeforeValidator(_table_or_path)] = Field(repr=False)
+
+
+ModelConfig = Annotated[OpenAIModelConfig | DemoModelConfig | ComponentModelConfig, Field(discriminator="provider")]

@@ -1,0 +1,104 @@
+"""Every error the server raises on purpose.
+
+* ServerError            500 internal_error
+  - InvalidRequest       400 invalid_request
+  - Unauthorized         401 invalid_api_key
+  - Forbidden            403 forbidden
+  - NotFound             404 not_found
+    - UnknownModel       404 model_not_found
+  - RequestTimeout       408 request_timeout
+  - BodyTooLarge         413 request_too_large
+  - UnsupportedMedia     415 unsupported_media_type
+  - TooManyRuns          429 too_many_runs
+  - ShuttingDown         503 shutting_down
+  - TeamFailed           502 team_failed
+    - ModelFailed        502 model_failed
+    - ModelTimeout       504 model_timeout
+* ConfigError            the configuration is wrong; names every mistake; the process ends with status 1
+* ClientGone             nobody is left to answer; never rendered
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+
+class ServerError(Exception):
+    """An error the client is told about; `str(error)` is one line and safe to show."""
+
+    status: ClassVar[int] = 500
+    code: ClassVar[str] = "internal_error"
+    type: ClassVar[str] = "server_error"
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+
+
+class InvalidRequest(ServerError):
+    """`param` names the field of the request that is wrong, as a path: `messages[2].role`."""
+
+    status, code, type = 400, "invalid_request", "invalid_request_error"
+
+
+class Unauthorized(ServerError):
+    status, code, type = 401, "invalid_api_key", "authentication_error"
+
+
+class Forbidden(ServerError):
+    status, code, type = 403, "forbidden", "permission_error"
+
+
+class NotFound(ServerError):
+    status, code, type = 404, "not_found", "invalid_request_error"
+
+
+class UnknownModel(NotFound):
+    code = "model_not_found"
+
+
+class RequestTimeout(ServerError):
+    status, code, type = 408, "request_timeout", "invalid_request_error"
+
+
+class BodyTooLarge(ServerError):
+    status, code, type = 413, "request_too_large", "invalid_request_error"
+
+
+class UnsupportedMedia(ServerError):
+    status, code, type = 415, "unsupported_media_type", "invalid_request_error"
+
+
+class TooManyRuns(ServerError):
+    status, code, type = 429, "too_many_runs", "rate_limit_error"
+
+
+class ShuttingDown(ServerError):
+    status, code = 503, "shutting_down"
+
+
+class TeamFailed(ServerError):
+    """A team or one of its agents raised; the message is the first line of what it said."""
+
+    status, code = 502, "team_failed"
+
+
+class ModelFailed(TeamFailed):
+    """The model provider refused, could not be reached, or broke off."""
+
+    code = "model_failed"
+
+
+class ModelTimeout(ModelFailed):
+    status, code = 504, "model_timeout"
+
+
+class ConfigError(Exception):
+    """Every mistake in a configuration, one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class ClientGone(Exception):
+    """The peer closed the connection or stopped reading."""

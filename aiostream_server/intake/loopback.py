@@ -1,0 +1,53 @@
+"""Without keys a server is for its own machine: what it binds, and whom it answers.
+
+It binds a loopback address only. That alone does not keep web pages out: a page's own host name may be made to point at
+127.0.0.1 after it was loaded (DNS rebinding), and the browser then sends the page's requests here. They carry the
+page's name in `Host`, so only loopback names and addresses are answered.
+"""
+
+import re
+from ipaddress import IPv6Address, ip_address
+from typing import Final
+
+from multidict import MultiMapping
+
+from aiostream_server.errors import Forbidden
+from aiostream_server.intake.keys import KeyRing
+
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a name or address (IPv6 without brackets) can only mean this machine. `localhost` and every name below
+    it do: https://www.rfc-editor.org/rfc/rfc6761#section-6.3"""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+def check_local_host(headers: MultiMapping[str], ring: KeyRing) -> None:
+    """Raise `Forbidden` where no key protects the server and `Host` is not this machine's."""
+    if ring:
+        return
+    hosts = headers.getall("Host", [])
+    match = _HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else None
+    if match is None or not is_loopback(match[1] or match[2]):
+        raise Forbidden(
+            "without API keys only requests to localhost are answered; `aiostream-server keys create` makes one"
+        )
+
+
+def bind_problem(host: str, ring: KeyRing) -> str | None:
+    """Why `host` may not be bound, and what to do about it; None where it may."""
+    if ring or is_loopback(host):
+        return None
+    return (
+        f'[server] host: without API keys only a loopback address such as "127.0.0.1" may be bound, got "{host}"; '
+        "make a key with `aiostream-server keys create NAME --keys-file FILE` and name the file in [auth] keys_file"
+    )

@@ -1,0 +1,64 @@
+"""Who asks: the key that a request presents, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+
+A server without keys serves only its own machine (`intake.loopback`); there whatever is presented is ignored, and the
+caller is trusted. No message ever repeats a key.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from multidict import MultiMapping
+
+from aiostream_server.errors import InvalidRequest, Unauthorized
+from aiostream_server.intake.keys import Key, KeyRing
+
+_HOW: Final = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A caller. `trusted`: what its headers say about the user behind it is believed."""
+
+    key_id: str | None
+    name: str
+    allowed_models: frozenset[str] | None
+    trusted: bool
+
+    def may_use(self, model_id: str) -> bool:
+        return self.allowed_models is None or model_id in self.allowed_models
+
+
+LOCAL: Final = Principal(key_id=None, name="local", allowed_models=None, trusted=True)
+
+
+def authenticate(headers: MultiMapping[str], ring: KeyRing) -> Principal:
+    """Raise `Unauthorized` for no key or a wrong one, `InvalidRequest` where two keys are presented."""
+    if not ring:
+        return LOCAL
+    presented = {key for key in (_bearer(headers), _only(headers, "X-API-Key")) if key is not None}
+    if len(presented) > 1:
+        raise InvalidRequest("Authorization and X-API-Key present different keys: send one of them")
+    if not presented:
+        raise Unauthorized(f"an API key is needed: {_HOW}")
+    key = ring.find(presented.pop())
+    if key is None:
+        raise Unauthorized("the API key is wrong, or was revoked")
+    return _principal(key)
+
+
+def _principal(key: Key) -> Principal:
+    allowed = None if key.models is None else frozenset(key.models)
+    return Principal(key.id, key.name, allowed, key.trust_user_headers)
+
+
+def _bearer(headers: MultiMapping[str]) -> str | None:
+    """The bearer's key; None for other schemes, which a proxy in front of the server may use for itself."""
+    scheme, _, key = (_only(headers, "Authorization") or "").partition(" ")
+    return key.strip() if scheme.lower() == "bearer" else None
+
+
+def _only(headers: MultiMapping[str], name: str) -> str | None:
+    values = headers.getall(name, [])
+    if len(values) > 1:
+        raise InvalidRequest(f"the header {name} is sent more than once")
+    return values[0].strip() if values else None

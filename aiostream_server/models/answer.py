@@ -1,0 +1,107 @@
+"""One model call's answer, put together from its deltas: what is to be shown as it comes, AutoGen's result at the end.
+
+The result follows AutoGen's own OpenAI client: where tools are called, `content` is the calls, and whatever was said
+beside them is the `thought`; else `content` is the text, and `thought` the reasoning.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+from autogen_core import FunctionCall
+from autogen_core.models import CreateResult, FinishReasons, RequestUsage
+
+from aiostream_server.errors import ModelFailed
+from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta
+from aiostream_server.models.think import Spoken, ThinkSplitter
+
+
+@dataclass(slots=True)
+class _Call:
+    call_id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+class Answer:
+    """Give it every batch by `take`, then call `rest`; the other members are for the end."""
+
+    def __init__(self) -> None:
+        self.delta_count = 0
+        self._splitter = ThinkSplitter()
+        self._texts: list[str] = []
+        self._thoughts: list[str] = []
+        self._calls: dict[int, _Call] = {}
+        self._end = End("unknown")
+
+    def take(self, batch: Sequence[Delta]) -> list[Spoken]:
+        """What of the batch is said or thought, reasoning in the text told from it."""
+        spoken: list[Spoken] = []
+        for delta in batch:
+            if isinstance(delta, End):
+                self._end = delta
+                continue
+            self.delta_count += 1
+            if isinstance(delta, TextDelta):
+                spoken.extend(self._splitter.feed(delta))
+            elif isinstance(delta, CallDelta):
+                self._add_to_call(delta)
+            else:
+                spoken.append(delta)
+        return self._keep(spoken)
+
+    def rest(self) -> list[Spoken]:
+        """What was held back while it might have been the beginning of a tag."""
+        return self._keep(list(self._splitter.flush()))
+
+    @property
+    def text(self) -> str:
+        return "".join(self._texts)
+
+    @property
+    def thought(self) -> str:
+        return "".join(self._thoughts)
+
+    @property
+    def finish_reason(self) -> FinishReasons:
+        """The provider's own."""
+        return self._end.finish_reason
+
+    @property
+    def usage(self) -> RequestUsage | None:
+        """None where the provider did not say."""
+        return self._end.usage
+
+    def calls(self) -> list[FunctionCall]:
+        """The tool calls: each has a name, arguments and an id of its own. Raises `ModelFailed` for a nameless one."""
+        calls: dict[str, FunctionCall] = {}
+        for _, call in sorted(self._calls.items()):
+            if not call.name:
+                raise ModelFailed("the model called a tool without saying which one")
+            call_id = call.call_id if call.call_id and call.call_id not in calls else f"call_{uuid4().hex}"
+            arguments = "".join(call.arguments)
+            calls[call_id] = FunctionCall(call_id, arguments if arguments.strip() else "{}", call.name)
+        return list(calls.values())
+
+    def result(self, calls: list[FunctionCall], usage: RequestUsage) -> CreateResult:
+        """`calls` are this answer's."""
+        text, thought = self.text, self.thought
+        if calls:
+            thought = "\n\n".join(filter(None, (thought, text)))
+        reason = self.finish_reason
+        if calls or reason == "function_calls":  # some announce calls and make none, some make them and say "stop"
+            reason = "function_calls" if calls else "stop"
+        return CreateResult(
+            finish_reason=reason, content=calls or text, usage=usage, cached=False, thought=thought or None
+        )
+
+    def _keep(self, spoken: list[Spoken]) -> list[Spoken]:
+        for delta in spoken:
+            (self._texts if isinstance(delta, TextDelta) else self._thoughts).append(delta.text)
+        return spoken
+
+    def _add_to_call(self, delta: CallDelta) -> None:
+        call = self._calls.setdefault(delta.index, _Call())
+        call.call_id = call.call_id or delta.call_id
+        call.name += delta.name
+        call.arguments.append(delta.arguments)

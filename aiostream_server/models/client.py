@@ -1,0 +1,225 @@
+"""AutoGen's model client over any provider: in a run, tokens go straight to the run, past AutoGen's runtime.
+
+Both `create` and `create_stream` stream from the provider. In a run (`tap.current_sink` is set) each batch of deltas is
+handed to the run's sink as it arrives and AutoGen gets only the final `CreateResult`, whatever its agent's
+`model_client_stream` says. Outside a run this is an ordinary client, whose `create_stream` yields text chunks.
+
+One task per call reads the provider's stream. A cancelled token, a cancelled caller or a closed generator ends it, and
+with it the provider's connection, at once.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final, Literal, cast
+
+from autogen_core import CancellationToken, FunctionCall
+from autogen_core.models import (
+    ChatCompletionClient,
+    CreateResult,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    ModelCapabilities,
+    ModelInfo,
+    RequestUsage,
+)
+from autogen_core.tools import Tool, ToolSchema
+from pydantic import BaseModel
+
+from aiostream_server.models.answer import Answer
+from aiostream_server.models.estimate import estimate_tokens
+from aiostream_server.models.handoff import Handoff
+from aiostream_server.models.provider import Delta, ModelRequest, Provider, TextDelta, ToolChoice
+from aiostream_server.models.tap import Sink, current_sink, current_speaker
+from aiostream_server.models.think import Spoken
+
+_Hear = Callable[[Sequence[Spoken]], Awaitable[None]]
+_AnyTool = Tool | ToolSchema
+_Choice = Tool | Literal["auto", "required", "none"]
+
+_ASSUMED_CONTEXT_TOKENS: Final = 128_000  # no API tells a model's own; today's models have this much, or more
+
+
+class StreamingClient(ChatCompletionClient):
+    """Shared by every run and agent that uses this model: a call keeps all of its state to itself."""
+
+    def __init__(self, provider: Provider, *, speaker: str | None = None) -> None:
+        """`speaker` is for `speaking_as`."""
+        self._provider = provider
+        self._speaker = speaker
+        self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
+
+    def speaking_as(self, agent: str) -> "StreamingClient":
+        """The same model for one agent, whose name AutoGen does not tell: one that runs inside another's tool."""
+        client = StreamingClient(self._provider, speaker=agent)
+        client._total = self._total
+        return client
+
+    async def create(
+        self,
+        messages: Sequence[LLMMessage],
+        *,
+        tools: Sequence[_AnyTool] = (),
+        tool_choice: _Choice = "auto",
+        json_output: bool | type[BaseModel] | None = None,
+        extra_create_args: Mapping[str, Any] | None = None,
+        cancellation_token: CancellationToken | None = None,
+    ) -> CreateResult:
+        """The whole answer. Raises `ModelFailed` or `ModelTimeout`, and `ValueError` for what the model cannot do."""
+        request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
+        return await _start(self._answer(request, current_sink.get()), cancellation_token)
+
+    async def create_stream(
+        self,
+        messages: Sequence[LLMMessage],
+        *,
+        tools: Sequence[_AnyTool] = (),
+        tool_choice: _Choice = "auto",
+        json_output: bool | type[BaseModel] | None = None,
+        extra_create_args: Mapping[str, Any] | None = None,
+        cancellation_token: CancellationToken | None = None,
+    ) -> AsyncGenerator[str | CreateResult, None]:
+        """Text chunks and then the `CreateResult`; only that in a run, whose sink had the text. Raises as `create`."""
+        request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
+        if (sink := current_sink.get()) is not None:
+            yield await _start(self._answer(request, sink), cancellation_token)
+            return
+        batches: Handoff[Sequence[Spoken]] = Handoff()
+        task = _start(self._answer(request, None, batches.put), cancellation_token)
+        task.add_done_callback(lambda _: batches.close())
+        try:
+            async for batch in batches:
+                for delta in batch:
+                    if isinstance(delta, TextDelta):
+                        yield delta.text
+            yield await task
+        finally:
+            await _end(task)
+
+    async def close(self) -> None:
+        await self._provider.close()
+
+    def actual_usage(self) -> RequestUsage:
+        return self._total
+
+    def total_usage(self) -> RequestUsage:
+        return self._total
+
+    def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[_AnyTool] = ()) -> int:
+        """An estimate."""
+        return estimate_tokens(messages, _schemas(tools))
+
+    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[_AnyTool] = ()) -> int:
+        """An estimate, too."""
+        return _ASSUMED_CONTEXT_TOKENS - self.count_tokens(messages, tools=tools)
+
+    @property
+    def capabilities(self) -> ModelCapabilities:
+        return self.model_info
+
+    @property
+    def model_info(self) -> ModelInfo:
+        return self._provider.model_info
+
+    def _request(
+        self,
+        messages: Sequence[LLMMessage],
+        tools: Sequence[_AnyTool],
+        tool_choice: _Choice,
+        json_output: bool | type[BaseModel] | None,
+        options: Mapping[str, Any] | None,
+    ) -> ModelRequest:
+        if json_output is True and not self.model_info["json_output"]:
+            raise ValueError("the model does not support JSON output")
+        if isinstance(json_output, type) and not self.model_info["structured_output"]:
+            raise ValueError("the model does not support structured output")
+        schemas = _schemas(tools)
+        choice = _chosen(tool_choice, schemas)
+        return ModelRequest(messages, schemas, choice, json_output or False, options or {})
+
+    async def _answer(self, request: ModelRequest, sink: Sink | None, hear: _Hear | None = None) -> CreateResult:
+        if sink is not None:
+            return await self._answer_to(sink, request)
+        answer = await self._read(request, hear)
+        return self._finish(request, answer, answer.calls())
+
+    async def _answer_to(self, sink: Sink, request: ModelRequest) -> CreateResult:
+        speaker = self._speaker or current_speaker()
+        if request.json_output or not sink.hears(speaker):
+            answer = await self._read(request, None)
+            result = self._finish(request, answer, answer.calls())
+        else:
+            if results := _last_tool_results(request.messages):
+                await sink.returned(speaker, results)
+            request = replace(request, options={**sink.options, **request.options})
+            answer = await self._read(request, partial(sink.say, speaker))
+            calls = answer.calls()
+            result = self._finish(request, answer, calls)
+            await sink.said(
+                speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason
+            )
+        await sink.spent(speaker, result.usage)
+        return result
+
+    async def _read(self, request: ModelRequest, hear: _Hear | None) -> Answer:
+        answer = Answer()
+        # Providers' streams are async generators; `aclosing` is what closes the connection, wherever this is cancelled.
+        stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
+        async with aclosing(stream) as batches:
+            async for batch in batches:
+                if (spoken := answer.take(batch)) and hear is not None:
+                    await hear(spoken)
+        if (spoken := answer.rest()) and hear is not None:
+            await hear(spoken)
+        return answer
+
+    def _finish(self, request: ModelRequest, answer: Answer, calls: list[FunctionCall]) -> CreateResult:
+        usage = answer.usage
+        if usage is None:
+            usage = RequestUsage(estimate_tokens(request.messages, request.tools), answer.delta_count)
+        self._total.prompt_tokens += usage.prompt_tokens
+        self._total.completion_tokens += usage.completion_tokens
+        return answer.result(calls, usage)
+
+
+def _start(
+    answer: Coroutine[None, None, CreateResult], cancellation_token: CancellationToken | None
+) -> asyncio.Task[CreateResult]:
+    task = asyncio.create_task(answer, name="model-call")
+    if cancellation_token is not None:
+        cancellation_token.link_future(task)
+    return task
+
+
+async def _end(task: asyncio.Task[CreateResult]) -> None:
+    """Cancel the call if it still runs, and wait until it is gone."""
+    task.cancel()
+    await asyncio.wait((task,))
+    if not task.cancelled():
+        task.exception()  # seen: asyncio need not report it as forgotten
+
+
+def _schemas(tools: Sequence[_AnyTool]) -> list[ToolSchema]:
+    # Asking isinstance(tool, Tool) would compute every property of the tool, its JSON schema among them.
+    return [tool if isinstance(tool, dict) else tool.schema for tool in tools]
+
+
+def _chosen(choice: _Choice, schemas: Sequence[ToolSchema]) -> ToolChoice:
+    if isinstance(choice, str):
+        return choice
+    if all(schema["name"] != choice.name for schema in schemas):
+        raise ValueError(f"tool_choice names {choice.name!r}, which is not among the tools of the call")
+    return choice.name
+
+
+def _last_tool_results(messages: Sequence[LLMMessage]) -> list[FunctionExecutionResult]:
+    """The results that the request ends with: the tools called last have answered."""
+    results: list[FunctionExecutionResult] = []
+    for message in reversed(messages):
+        if not isinstance(message, FunctionExecutionResultMessage):
+            break
+        results[:0] = message.content
+    return results

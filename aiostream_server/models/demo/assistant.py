@@ -1,0 +1,54 @@
+"""The general assistant: calculates with the tool it is given, knows a few fixed things, is honest about the rest."""
+
+import re
+from typing import Final
+
+from autogen_core.models import FunctionExecutionResult
+
+from aiostream_server.models.demo.arithmetic import find_sum
+from aiostream_server.models.demo.conversation import Conversation
+from aiostream_server.models.demo.speech import Reply, call, gist, say
+
+TOOL: Final = "calculate"
+_FAILED: Final = re.compile(r"(?:error|cannot|could not|invalid)", re.IGNORECASE)
+_CAN: Final = "I can calculate (“What is 15% of 850?”) and look up the demo database (“Total sales by region”)."
+_KNOWN: Final = (
+    (r"^(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening|day)|greetings)\b.{0,30}$", f"Hello! {_CAN}"),
+    (r"\b(?:thanks|thank you|cheers)\b", "You are welcome."),
+    (
+        r"\bwho are you\b|\bwhat are you\b|\byour name\b|\bare you (?:a|an|the|really|human|real)\b|\bwhich model\b",
+        f"I am the demo model of this server, made of a few hundred rules. {_CAN}",
+    ),
+    (r"\bwhat (?:can|do) you do\b|\bhow can you help\b|\bcan you help\b|^help\b|\bhow do you work\b", _CAN),
+    (r"\bhow are you\b", "All rules are in order, thank you."),
+    (r"^(?:bye|goodbye|see you)\b", "Goodbye!"),
+)
+
+
+def answer(conversation: Conversation) -> Reply:
+    """Ask the calculator first; say its result when it is there."""
+    result = conversation.result(TOOL)
+    if result:
+        return _say_result(conversation.question, result)
+    wanted = find_sum(conversation.question)
+    if wanted and TOOL in conversation.tools:
+        return call(TOOL, expression=wanted.expression)
+    return say(_small_talk(conversation.question))
+
+
+def _say_result(question: str, result: FunctionExecutionResult) -> Reply:
+    wanted = find_sum(question)
+    value = result.content.strip()
+    if result.is_error or not re.search(r"\d", value) or _FAILED.match(value):
+        return say(f"The calculator could not work that out: {gist(value)}")
+    spoken = wanted.spoken if wanted else "the result"
+    return say(f"{spoken[0].upper()}{spoken[1:]} is {value.rpartition('=')[2].strip()}.")
+
+
+def _small_talk(question: str) -> str:
+    text = question.strip().casefold()
+    for pattern, words in _KNOWN:
+        if re.search(pattern, text):
+            return words
+    asked = f"You asked “{gist(question)}”, and that is beyond my rules. " if text else ""
+    return f"{asked}{_CAN}"

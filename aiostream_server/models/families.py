@@ -1,0 +1,77 @@
+"""What a model can do, by its name: for AutoGen's `model_info`, where the configuration does not say.
+
+Names as OpenAI, Ollama (`llama3.3:70b`), Hugging Face and OpenRouter (`meta-llama/Llama-3.3-70B-Instruct`) write them.
+"""
+
+import re
+from typing import Final, NamedTuple
+
+from autogen_core.models import ModelFamily, ModelInfo
+
+from aiostream_server.config.model import ModelInfoConfig
+
+
+class _Family(NamedTuple):
+    family: str
+    vision: bool = False
+    structured_output: bool = False
+    json_output: bool = True
+    function_calling: bool = True
+
+
+# The first pattern that is found at the beginning of the name, behind any organisation, decides.
+_FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
+    (r"gpt-5", _Family(ModelFamily.GPT_5, vision=True, structured_output=True)),
+    (r"gpt-4\.1", _Family(ModelFamily.GPT_41, vision=True, structured_output=True)),
+    (r"gpt-4\.5", _Family(ModelFamily.GPT_45, vision=True, structured_output=True)),
+    (r"(chat)?gpt-4o", _Family(ModelFamily.GPT_4O, vision=True, structured_output=True)),
+    (r"gpt-4-turbo", _Family(ModelFamily.GPT_4, vision=True)),
+    (r"gpt-4", _Family(ModelFamily.GPT_4)),
+    (r"gpt-3\.?5", _Family(ModelFamily.GPT_35)),
+    (r"o4", _Family(ModelFamily.O4, vision=True, structured_output=True)),
+    (r"o3-mini", _Family(ModelFamily.O3, structured_output=True)),
+    (r"o3", _Family(ModelFamily.O3, vision=True, structured_output=True)),
+    (r"o1-(preview|mini)", _Family(ModelFamily.O1, json_output=False, function_calling=False)),
+    (r"o1", _Family(ModelFamily.O1, vision=True, structured_output=True)),
+    (r"(deepseek-r1|deepseek-reasoner|r1)", _Family(ModelFamily.R1)),
+    (r"gemini-1\.5-flash", _Family(ModelFamily.GEMINI_1_5_FLASH, vision=True, structured_output=True)),
+    (r"gemini-1\.5-pro", _Family(ModelFamily.GEMINI_1_5_PRO, vision=True, structured_output=True)),
+    (r"gemini-2\.0-flash", _Family(ModelFamily.GEMINI_2_0_FLASH, vision=True, structured_output=True)),
+    (r"gemini-2\.5-pro", _Family(ModelFamily.GEMINI_2_5_PRO, vision=True, structured_output=True)),
+    (r"gemini-2\.5-flash", _Family(ModelFamily.GEMINI_2_5_FLASH, vision=True, structured_output=True)),
+    (r"claude-3-haiku", _Family(ModelFamily.CLAUDE_3_HAIKU, vision=True)),
+    (r"claude-3-sonnet", _Family(ModelFamily.CLAUDE_3_SONNET, vision=True)),
+    (r"claude-3-opus", _Family(ModelFamily.CLAUDE_3_OPUS, vision=True)),
+    (r"claude-3[.-]5-haiku", _Family(ModelFamily.CLAUDE_3_5_HAIKU, vision=True)),
+    (r"claude-3[.-]5-sonnet", _Family(ModelFamily.CLAUDE_3_5_SONNET, vision=True)),
+    (r"claude-3[.-]7-sonnet", _Family(ModelFamily.CLAUDE_3_7_SONNET, vision=True)),
+    (r"claude-(4-opus|opus-4)", _Family(ModelFamily.CLAUDE_4_OPUS, vision=True)),
+    (r"claude-(4-sonnet|sonnet-4)", _Family(ModelFamily.CLAUDE_4_SONNET, vision=True)),
+    (r"llama-?3\.3(-8b|:8b)", _Family(ModelFamily.LLAMA_3_3_8B)),
+    (r"llama-?3\.3", _Family(ModelFamily.LLAMA_3_3_70B)),
+    (r"llama-?4-?:?scout", _Family(ModelFamily.LLAMA_4_SCOUT, vision=True)),
+    (r"llama-?4-?:?maverick", _Family(ModelFamily.LLAMA_4_MAVERICK, vision=True)),
+    (r"codestral-mamba|open-codestral-mamba", _Family(ModelFamily.OPEN_CODESRAL_MAMBA)),
+    (r"codestral", _Family(ModelFamily.CODESRAL)),
+    (r"pixtral", _Family(ModelFamily.PIXTRAL, vision=True)),
+    (r"ministral", _Family(ModelFamily.MINISTRAL)),
+    (r"mistral", _Family(ModelFamily.MISTRAL)),
+)
+_BY_NAME: Final = tuple((re.compile(pattern), family) for pattern, family in _FAMILIES)
+_UNKNOWN: Final = _Family(ModelFamily.UNKNOWN)
+
+
+def model_info_of(model: str, configured: ModelInfoConfig | None) -> ModelInfo:
+    """What is `configured` counts; for the rest, the name."""
+    name = model.rsplit("/", 1)[-1].lower()
+    family = next((family for pattern, family in _BY_NAME if pattern.match(name)), _UNKNOWN)
+    said = configured.model_dump(include=configured.model_fields_set) if configured is not None else {}
+    known = {**family._asdict(), **said}
+    return ModelInfo(
+        vision=known["vision"],
+        function_calling=known["function_calling"],
+        json_output=known["json_output"],
+        structured_output=known["structured_output"],
+        family=known["family"],
+        multiple_system_messages=True,
+    )

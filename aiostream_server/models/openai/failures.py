@@ -1,0 +1,100 @@
+"""What went wrong at a provider, as one readable line: never a traceback, a header, a key or a page of HTML."""
+
+import os
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+from pydantic import SecretStr
+
+from aiostream_server.errors import ModelFailed, ModelTimeout
+
+_MAX_MESSAGE: Final = 300
+
+
+class Failures:
+    """Words the failures of one provider. `origin` is its address without path and credentials."""
+
+    def __init__(self, origin: str, api_key: SecretStr | None) -> None:
+        self._provider = f"the model provider at {origin}"
+        self._secret = api_key.get_secret_value() if api_key is not None else ""
+
+    def said(self, what: str) -> ModelFailed:
+        """`what` follows the provider's name."""
+        return ModelFailed(f"{self._provider} {what}")
+
+    def broke_off(self) -> ModelFailed:
+        return self.said("broke off in the middle of its answer")
+
+    def not_json(self) -> ModelFailed:
+        return self.said("sent something that is not JSON")
+
+    def unexpected(self, error: msgspec.ValidationError) -> ModelFailed:
+        return self.said(f"sent something unexpected: {error}")
+
+    def refused(self, status: int, body: bytes) -> ModelFailed:
+        """An HTTP status that is not 200."""
+        phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
+        message = self._line(_message_in_body(body))
+        return self.said(f"answered {f'{status} {phrase}'.strip()}" + (f": {message}" if message else ""))
+
+    def reported(self, error: Any) -> ModelFailed:
+        """An error object inside an answer that had begun well."""
+        message = self._line(_message(error))
+        return self.said("reported an error" + (f": {message}" if message else ""))
+
+    def lost(self, error: aiohttp.ClientError | OSError, *, answering: bool) -> ModelFailed:
+        """The connection failed: before the answer, or while the provider was `answering`."""
+        match error:
+            case aiohttp.ConnectionTimeoutError():
+                return ModelTimeout(f"{self._provider} cannot be reached: it did not accept a connection in time")
+            case TimeoutError():
+                return ModelTimeout(f"{self._provider} has been silent for too long")
+            case aiohttp.ClientConnectorError():
+                return self.said(f"cannot be reached: {_reason(error)}")
+            case aiohttp.ClientResponseError():
+                return self.said("sent something that is not HTTP")
+        if answering:
+            return self.broke_off()
+        return self.said("closed the connection without an answer")
+
+    def _line(self, text: str) -> str:
+        """One line, capped, without the key, should the provider repeat it."""
+        if self._secret:
+            text = text.replace(self._secret, "***")
+        text = " ".join(text.split())
+        return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"
+
+
+def _reason(error: aiohttp.ClientConnectorError) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return "its certificate is not valid"
+        case aiohttp.ClientSSLError():
+            return "no TLS connection can be made"
+        case aiohttp.ClientConnectorDNSError():
+            return "its name cannot be resolved"
+    return os.strerror(error.errno).lower() if error.errno else "no connection"
+
+
+def _message_in_body(body: bytes) -> str:
+    try:
+        return _message(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = body.decode("utf-8", "replace").strip()
+        return "" if text.startswith("<") else text  # a proxy's page says no more than the status
+
+
+def _message(error: Any) -> str:
+    """The provider's own words, wherever it puts them."""
+    match error:
+        case str():
+            return error
+        case {"error": str() | dict() as inner}:
+            return _message(inner)
+        case {"message": str() as text} | {"detail": str() as text}:
+            return text
+        case {"detail": [{"msg": str() as text}, *_]}:
+            return text
+    return ""

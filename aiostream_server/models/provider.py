@@ -1,0 +1,79 @@
+"""What a provider of model text must do: answer one request with a stream of deltas.
+
+A provider knows one service's protocol and nothing else: no runs, no agents, no `<think>` tags.
+`models.client.StreamingClient` makes an AutoGen model client of any provider.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from autogen_core.models import FinishReasons, LLMMessage, ModelInfo, RequestUsage
+from autogen_core.tools import ToolSchema
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """Text to append to the answer; never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThoughtDelta:
+    """Reasoning that the provider sends apart from the answer; never empty."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallDelta:
+    """A piece of the tool call number `index`: its id and name once, its JSON arguments bit by bit."""
+
+    index: int
+    call_id: str = ""
+    name: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Last delta of an answer. `usage` is None where the provider did not say."""
+
+    finish_reason: FinishReasons
+    usage: RequestUsage | None = None
+
+
+Delta: TypeAlias = TextDelta | ThoughtDelta | CallDelta | End
+ToolChoice: TypeAlias = str | Literal["auto", "required", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One model call. `tool_choice` is auto, required, none, or a tool's name; `options` are sent as they are."""
+
+    messages: Sequence[LLMMessage]
+    tools: Sequence[ToolSchema] = ()
+    tool_choice: ToolChoice = "auto"
+    json_output: bool | type[BaseModel] = False
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Provider(Protocol):
+    """One configured model, shared by every run: must bear concurrent `stream` calls."""
+
+    @property
+    def model_info(self) -> ModelInfo: ...
+
+    def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[Delta]]:
+        """Yield what arrived, batch by batch, `End` last.
+
+        Closing the iterator (or cancelling the task that waits on it) closes the connection behind it.
+        Raises `ModelFailed` or `ModelTimeout`, whose text is one line that a user can read.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release connections. Streams that still run are broken off."""
+        ...

@@ -1,0 +1,63 @@
+"""The tap: how a model's tokens reach the run that they belong to, past AutoGen's runtime.
+
+AutoGen hands each streamed chunk through its runtime as a message, which costs about 200 us of CPU. Here the model
+client hands them over itself. The driver of a run sets `current_sink` in its task before it starts the team; AutoGen's
+runtime tasks inherit the context, so every model client finds the sink of the run that it works for.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from typing import Any, Final, Protocol
+
+from autogen_core import FunctionCall, MessageHandlerContext
+from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
+
+from aiostream_server.models.provider import TextDelta, ThoughtDelta
+
+
+class Sink(Protocol):
+    """The run's side of the tap. `speaker` is the agent that the call is made for."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the client of this run asked every model call for: `temperature`, `seed`, `max_tokens` ..."""
+        ...
+
+    def hears(self, speaker: str | None) -> bool:
+        """Whether this agent's words are shown: a participant's are, a selector's or orchestrator's are not."""
+        ...
+
+    async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
+        """The tools of the speaker's last call answered (AutoGen may say the same again, later)."""
+        ...
+
+    async def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
+        """What the model just wrote. Waits while the run's viewers are too far behind."""
+        ...
+
+    async def said(
+        self,
+        speaker: str | None,
+        *,
+        text: str,
+        thought: str,
+        calls: Sequence[FunctionCall],
+        finish_reason: FinishReasons,
+    ) -> None:
+        """The model call is over; this is all that it gave, and why it stopped (the provider's own reason)."""
+        ...
+
+    async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
+        """What the call cost, said for every call of the run, shown or not."""
+        ...
+
+
+current_sink: Final[ContextVar[Sink | None]] = ContextVar("current_sink", default=None)
+
+
+def current_speaker() -> str | None:
+    """The agent whose message handler is running; None outside a team (a single agent, a script)."""
+    try:
+        return MessageHandlerContext.agent_id().type.rsplit("_", 1)[0]
+    except RuntimeError:
+        return None

@@ -1,0 +1,24 @@
+"""Events -> what a chat client shows."""
+
+from typing import assert_never
+
+from aiostream_server.config.model import Presentation
+from aiostream_server.present.answer import Answer
+from aiostream_server.present.reasoning import Reasoning
+from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.present.transcript import Transcript
+
+__all__ = ["Presenter", "Shown", "new_presenter"]
+
+
+def new_presenter(presentation: Presentation) -> Presenter:
+    """A presenter for one viewer of one run: it remembers what it has shown."""
+    match presentation:
+        case "transcript":
+            return Transcript()
+        case "reasoning":
+            return Reasoning()
+        case "answer":
+            return Answer()
+        case _:
+            assert_never(presentation)

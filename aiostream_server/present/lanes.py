@@ -1,0 +1,42 @@
+"""One speaker at a time, where several speak at once.
+
+While an agent's message is being streamed, whatever other agents say waits until it is closed; else two parallel
+agents' tokens would be shuffled into one another. Nothing waits where agents take turns.
+"""
+
+from collections.abc import Iterator
+
+from aiostream_server.events import Error, Event, Final, RunFinished, Token
+from aiostream_server.events.model import Analysis, Message, Thinking, Validation
+
+
+class Lanes:
+    """Reorders events so that the tokens of one message stand together. Feed every event of a run."""
+
+    def __init__(self) -> None:
+        self._speaking: str | None = None
+        self._held: list[Event] = []
+
+    def order(self, event: Event) -> Iterator[Event]:
+        """The events to show now, in the order to show them in."""
+        if isinstance(event, Error | RunFinished):
+            yield from self._release()
+        elif self._speaking is not None and getattr(event, "agent", self._speaking) != self._speaking:
+            self._held.append(event)
+            return
+        yield event
+        self._note(event)
+        while self._speaking is None and self._held:
+            held, self._held = self._held, []
+            for waiting in held:
+                yield from self.order(waiting)
+
+    def _note(self, event: Event) -> None:
+        if isinstance(event, Token):
+            self._speaking = event.agent
+        elif isinstance(event, Thinking | Validation | Analysis | Message | Final):
+            self._speaking = None
+
+    def _release(self) -> Iterator[Event]:
+        held, self._held, self._speaking = self._held, [], None
+        yield from held

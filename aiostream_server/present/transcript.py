@@ -1,0 +1,86 @@
+"""`transcript`: everything in the answer's text, as it happens, under one heading per speaker.
+
+Markdown that reads well in a chat page and in a terminal alike. Tool calls and results are one complete `<details>`
+block in one piece.
+"""
+
+from collections.abc import Iterator
+
+from aiostream_server.events import (
+    Action,
+    Error,
+    Event,
+    Final,
+    Routing,
+    Said,
+    SpeechKind,
+    Token,
+    ToolResult,
+)
+from aiostream_server.events.model import Analysis, Message, Thinking, Validation
+from aiostream_server.present.blocks import action_block, result_block
+from aiostream_server.present.lanes import Lanes
+from aiostream_server.present.shown import Shown
+from aiostream_server.present.signs import ERROR_SIGN, ROUTING_SIGN, SPEECH_SIGNS, routing_line
+
+
+class Transcript:
+    """One viewer's transcript of one run."""
+
+    def __init__(self) -> None:
+        self._lanes = Lanes()
+        self._empty = True
+        self._open: tuple[str, SpeechKind] | None = None
+        self._last_said = ""
+
+    def show(self, event: Event) -> Iterator[Shown]:
+        for ordered in self._lanes.order(event):
+            yield from self._show(ordered)
+
+    def _show(self, event: Event) -> Iterator[Shown]:
+        match event:
+            case Token():
+                yield from self._token(event)
+            case Thinking() | Validation() | Analysis() | Message() | Final():
+                yield from self._said(event)
+            case Routing():
+                yield self._paragraph(f"{ROUTING_SIGN} **{event.agent}** {routing_line(event)}")
+            case Action():
+                yield self._paragraph(action_block(event), is_block=True)
+            case ToolResult():
+                yield self._paragraph(result_block(event), is_block=True)
+            case Error():
+                yield self._paragraph(f"{ERROR_SIGN} {event.message}")
+            case _:
+                pass  # run_started, usage and run_finished are no text
+
+    def _token(self, event: Token) -> Iterator[Shown]:
+        if self._open == (event.agent, event.kind):
+            yield Shown(event.content)
+            return
+        opened = self._paragraph(f"{_heading(event.agent, event.kind)}\n\n{event.content}")
+        self._open = (event.agent, event.kind)
+        yield opened
+
+    def _said(self, event: Said) -> Iterator[Shown]:
+        shown_before = event.streamed or (isinstance(event, Final) and event.content == self._last_said)
+        self._last_said = event.content
+        if not shown_before and event.content:
+            yield self._paragraph(_whole_message(event))
+        self._open = None
+
+    def _paragraph(self, text: str, *, is_block: bool = False) -> Shown:
+        """Text apart from what stands before it; whatever was open is closed by it."""
+        gap = "" if self._empty else "\n\n"
+        self._empty, self._open = False, None
+        return Shown(gap + text, is_block=is_block)
+
+
+def _heading(agent: str, kind: SpeechKind) -> str:
+    return f"{SPEECH_SIGNS[kind]} **{agent}**"
+
+
+def _whole_message(event: Said) -> str:
+    """A verdict is one line with its speaker; anything else has a heading of its own."""
+    gap = " " if isinstance(event, Validation) and "\n" not in event.content else "\n\n"
+    return f"{_heading(event.agent, event.type)}{gap}{event.content}"

@@ -1,0 +1,107 @@
+"""The router: one decision for one question, announced as it is made.
+
+`rules` decides at once, `model` asks one, `rules-then-model` asks one only where the rules are no surer than the
+threshold. What nobody decided goes to the fallback. `announce` gets one `Routing` event, or two where a model has to
+be asked: the first comes before the call, so that a person sees why there is a wait.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Final
+
+from autogen_core.models import ChatCompletionClient
+
+from aiostream_server.config.model import RoutingConfig
+from aiostream_server.errors import ConfigError, Forbidden
+from aiostream_server.events.model import Routing
+from aiostream_server.routing.candidates import Candidate, Decision, fallback_team
+from aiostream_server.routing.model import classify_with_model
+from aiostream_server.routing.question import routing_question
+from aiostream_server.routing.rules import classify
+
+SUPERVISOR: Final = "Supervisor"
+_UNDECIDED: Final = Routing(agent=SUPERVISOR, content="Analysing…")
+_FALLBACK_CONFIDENCE: Final = 0.0
+
+
+class Router:
+    """Shared by all runs: holds no state between questions. The client stays its owner's to close."""
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        config: RoutingConfig,
+        client: ChatCompletionClient | None = None,
+        vocabulary: Collection[str] = (),
+    ) -> None:
+        """`vocabulary` are the table and column names of the databases. Raise `ConfigError` for what cannot work."""
+        self._candidates = tuple(candidates)
+        self._config = config
+        self._client = client
+        self._vocabulary = frozenset(vocabulary)
+        if problems := self._problems():
+            raise ConfigError(problems)
+
+    async def route(
+        self,
+        question: str,
+        *,
+        announce: Callable[[Routing], Awaitable[object]] | None = None,
+        allowed: Collection[str] | None = None,
+    ) -> Decision:
+        """Choose among the teams whose ids are `allowed` (None: all). Raise `Forbidden` where none is."""
+        candidates = tuple(team for team in self._candidates if allowed is None or team.id in allowed)
+        if not candidates:
+            raise Forbidden("this key may not use any of the teams that 'auto' chooses from")
+        decision = self._decide_at_once(question, candidates)
+        if decision is None:
+            if announce:
+                await announce(_UNDECIDED)
+            decision = await self._ask_model(question, candidates)
+        if announce:
+            await announce(self._event(decision))
+        return decision
+
+    def _problems(self) -> list[str]:
+        ids = [candidate.id for candidate in self._candidates]
+        problems = []
+        if not ids:
+            problems.append("[[teams]]: there is no team to route to; configure one, or leave the built-in teams in")
+        if self._config.fallback is not None and self._config.fallback not in ids:
+            problems.append(f"[routing] fallback: no team {self._config.fallback!r}; there are: {', '.join(ids)}")
+        if self._config.strategy != "rules" and self._client is None:
+            problems.append(f"[routing] strategy {self._config.strategy!r}: needs [models.{self._config.model}]")
+        return problems
+
+    def _decide_at_once(self, question: str, candidates: tuple[Candidate, ...]) -> Decision | None:
+        """None where a model has to be asked."""
+        if len(candidates) == 1:
+            return Decision(candidates[0].id, 1.0, "the only team", "rules")
+        if self._config.strategy == "model":
+            return None
+        decision = classify(routing_question(question), candidates, vocabulary=self._vocabulary)
+        if self._config.strategy == "rules-then-model" and decision.confidence <= self._config.threshold:
+            return None
+        if decision.strategy == "fallback":
+            return self._fall_back(candidates, decision.reason, decision.confidence)
+        return decision
+
+    async def _ask_model(self, question: str, candidates: tuple[Candidate, ...]) -> Decision:
+        assert self._client is not None, "checked when the router was made"  # noqa: S101
+        decision = await classify_with_model(
+            routing_question(question), candidates, self._client, timeout_s=self._config.timeout_s
+        )
+        return decision or self._fall_back(candidates, "the routing model gave no usable answer", _FALLBACK_CONFIDENCE)
+
+    def _fall_back(self, candidates: tuple[Candidate, ...], reason: str, confidence: float) -> Decision:
+        return Decision(fallback_team(candidates, self._config.fallback), confidence, reason, "fallback")
+
+    def _event(self, decision: Decision) -> Routing:
+        names = {candidate.id: candidate.name for candidate in self._candidates}
+        return Routing(
+            agent=SUPERVISOR,
+            content=decision.reason,
+            team=decision.team,
+            team_name=names[decision.team] or decision.team,
+            confidence=decision.confidence,
+            strategy=decision.strategy,
+        )

@@ -1,0 +1,63 @@
+"""Which team a question is for, by rules: no model, well under a millisecond, and a reason that a person can check.
+
+Every candidate gets log-odds against "none of the special teams": `data` from `evidence`, configured teams from
+`likeness`; `general` is what is left. The softmax of them is the confidence.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from aiostream_server.routing.candidates import DATA, GENERAL, Candidate, Decision, fallback_team
+from aiostream_server.routing.evidence import Evidence, find_evidence
+from aiostream_server.routing.likeness import likeness
+from aiostream_server.routing.reading import Reading
+
+_NO_TEAM: Final = ""  # stands for whatever the general team would take, where there is none
+_NOTHING_KNOWN: Final = 0.2
+_SUREST: Final = 0.99  # rules are never certain
+
+
+def classify(question: str, candidates: Sequence[Candidate], *, vocabulary: Collection[str] = ()) -> Decision:
+    """The likeliest of the candidates (at least one). A question that says nothing at all is a fallback."""
+    reading = Reading.of(question)
+    if not any(word.isalpha() or word.isdigit() for word in reading.forms):
+        return _fallback(candidates, "there is no question in it", 0.0)
+    evidence = find_evidence(reading, vocabulary)
+    odds, shared = _odds(reading, evidence, candidates)
+    best = max(odds, key=lambda team: odds[team])
+    confidence = _share(odds, best)
+    if best == _NO_TEAM:
+        return _fallback(candidates, "no team's subject is in it", 1 - confidence)
+    if best == GENERAL and evidence.is_empty:
+        return _fallback(candidates, "says too little to tell", _NOTHING_KNOWN)
+    return Decision(best, confidence, _reason(best, evidence, shared), "rules")
+
+
+def _odds(
+    reading: Reading, evidence: Evidence, candidates: Sequence[Candidate]
+) -> tuple[dict[str, float], dict[str, list[str]]]:
+    """Log-odds per team, 0 for what no special team takes, and the words that speak for each configured team."""
+    odds = {GENERAL if any(candidate.id == GENERAL for candidate in candidates) else _NO_TEAM: 0.0}
+    shared: dict[str, list[str]] = {}
+    for candidate in candidates:
+        if candidate.id == DATA:
+            odds[DATA] = evidence.log_odds
+        elif candidate.id != GENERAL:
+            odds[candidate.id], shared[candidate.id] = likeness(reading, candidate, candidates)
+    return odds, shared
+
+
+def _share(odds: dict[str, float], best: str) -> float:
+    share = 1 / sum(math.exp(min(value - odds[best], 0.0)) for value in odds.values())
+    return round(min(share, _SUREST), 3)
+
+
+def _reason(team: str, evidence: Evidence, shared: dict[str, list[str]]) -> str:
+    if team in shared:
+        return "mentions " + ", ".join(shared[team][:3])
+    return evidence.data_reason if team == DATA else evidence.general_reason
+
+
+def _fallback(candidates: Sequence[Candidate], reason: str, confidence: float) -> Decision:
+    return Decision(fallback_team(candidates), round(confidence, 3), reason, "fallback")

@@ -1,0 +1,45 @@
+"""How many tokens a run's models may still write."""
+
+from collections.abc import Callable
+
+
+class Budget:
+    """Counts tokens as they arrive, and as providers report them afterwards, against one bound for the whole run.
+
+    `on_overrun` is called once, when a model wants to write more than that. Without a limit nothing ever is too much.
+    """
+
+    def __init__(self, limit: int | None, on_overrun: Callable[[], None]) -> None:
+        self._limit = limit
+        self._on_overrun = on_overrun
+        self._reported = 0
+        self._unreported = 0
+        self._is_overrun = False
+
+    @property
+    def left(self) -> int | None:
+        """None without a limit."""
+        if self._limit is None:
+            return None
+        return max(0, self._limit - self._reported - self._unreported)
+
+    @property
+    def is_spent(self) -> bool:
+        return self.left == 0
+
+    def take(self, tokens: int) -> int:
+        """Count tokens that arrived; how many of them are still within the limit."""
+        left = self.left
+        taken = tokens if left is None else min(tokens, left)
+        self._unreported += taken
+        return taken
+
+    def settle(self, tokens: int) -> None:
+        """A provider's own count of what one call wrote takes the place of ours."""
+        self._reported += tokens
+        self._unreported = max(0, self._unreported - tokens)
+
+    def overrun(self) -> None:
+        if not self._is_overrun:
+            self._is_overrun = True
+            self._on_overrun()

@@ -1,0 +1,58 @@
+"""The last resort: what an agent that nobody described is probably doing, from its name and its words.
+
+Asked only where neither the message's class nor the config's `roles` says it. Words must state the thing ("the query
+is valid", "3 rows returned", "in conclusion"), not merely mention it; in doubt a message is a message.
+"""
+
+import re
+from typing import Final
+
+from aiostream_server.config.model import SpeechRole
+
+_NAMES: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
+    ("validation", re.compile(r"valid|guard|review|critic|checker|verif|judge|moderat", re.IGNORECASE)),
+    ("analysis", re.compile(r"analy|interpret|insight|summar|report", re.IGNORECASE)),
+    ("thinking", re.compile(r"plann|think|reason|sql|drafter|research|query", re.IGNORECASE)),
+)
+_WORDS: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
+    (
+        "validation",
+        re.compile(
+            r"^\W*(?:i am |i'm |now )?validating\b"
+            r"|^\W*(?:validation (?:passed|failed|result)|(?:not )?approved\b|rejected\b|blocked\b)"
+            r"|\bthe (?:query|code|sql|statement|answer) (?:is|looks) (?:in)?(?:valid|safe|unsafe)\b",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "thinking",
+        re.compile(
+            r"^\W*(?:sql )?query:\s*\S"
+            r"|^\W*(?:let me (?:think|see|check|first)|first,? i(?:'ll| will| need)|my plan\b|plan:|thinking:)",
+            re.IGNORECASE,
+        ),
+    ),
+    (
+        "analysis",
+        re.compile(
+            r"^\W*(?:in (?:conclusion|summary)\b|to (?:conclude|sum up)\b|(?:key )?(?:findings?|insights?|analysis):)"
+            r"|\b\d+ rows? (?:were |was )?returned\b|^\W*the (?:data|results?|numbers?|rows?) shows?\b",
+            re.IGNORECASE,
+        ),
+    ),
+)
+_LOOKED_AT_CHARS: Final = 400
+
+
+def kind_by_name(agent: str) -> SpeechRole:
+    """`ReviewerBot` validates, `DataAnalyst` analyses; a name that says nothing gives a message."""
+    return next((kind for kind, pattern in _NAMES if pattern.search(agent)), "message")
+
+
+def kind_by_words(agent: str, text: str) -> SpeechRole:
+    """The agent's name decides where it says something; else the text's beginning."""
+    by_name = kind_by_name(agent)
+    if by_name != "message":
+        return by_name
+    beginning = text[:_LOOKED_AT_CHARS]
+    return next((kind for kind, pattern in _WORDS if pattern.search(beginning)), "message")

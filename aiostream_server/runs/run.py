@@ -1,0 +1,186 @@
+"""A run: one question on its way through one team, from `run_started` to `run_finished`.
+
+A run is a task of its own. Handlers only view its log; whoever wants it to end calls `stop`. However it ends, its log
+ends with `RunFinished`, what was said until then stands before it, and no task of it is left.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from autogen_agentchat.messages import BaseChatMessage
+from autogen_core import CancellationToken
+
+from aiostream_server.config.model import LimitsConfig
+from aiostream_server.errors import TeamFailed
+from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
+from aiostream_server.events import Final as FinalAnswer
+from aiostream_server.intake.question import Question
+from aiostream_server.models.tap import current_sink
+from aiostream_server.routing.router import Router
+from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.conversation import remember, task_messages
+from aiostream_server.runs.drive import drive
+from aiostream_server.runs.failure import describe_failure
+from aiostream_server.runs.recorder import Recorder
+from aiostream_server.runs.supervise import end_work, watch
+from aiostream_server.runs.translate import Translator
+from aiostream_server.store.log import RunLog
+from aiostream_server.teams.catalogue import Catalogue, TeamSpec
+from aiostream_server.teams.inside import agent_names
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class RunParts:
+    """What every run of a server is made of."""
+
+    catalogue: Catalogue
+    router: Router
+    limits: LimitsConfig
+
+
+class Run:
+    """`spec` is the team that the client named; None where the router is to choose, among those that are `allowed`
+    (None: all)."""
+
+    def __init__(
+        self,
+        question: Question,
+        parts: RunParts,
+        *,
+        model: str,
+        spec: TeamSpec | None,
+        allowed: Collection[str] | None = None,
+    ) -> None:
+        self.id: Final = f"run-{secrets.token_urlsafe(18)}"
+        self.log: Final = RunLog(self.id)
+        self.spec = spec
+        self._question = question
+        self._parts = parts
+        self._model = model
+        self._allowed = allowed
+        self._token = CancellationToken()
+        self._team: object | None = None
+        self._recorder: Recorder | None = None
+        self._stop: asyncio.Future[FinishReason] = asyncio.get_running_loop().create_future()
+        self._task: asyncio.Task[None] | None = None
+        self._started_at = time.monotonic()
+
+    def start(self, *, on_end: Callable[[], object]) -> None:
+        """Begin. `on_end` is called once the run is over, however it ended."""
+        self._task = asyncio.create_task(self._execute(), name=self.id)
+        self._task.add_done_callback(lambda _: on_end())
+
+    def stop(self, reason: FinishReason) -> None:
+        """End the run. Returns at once; `wait` tells when it is over. A second call changes nothing."""
+        if not self._stop.done():
+            self._stop.set_result(reason)
+
+    async def wait(self) -> None:
+        """Until the run is over. Cancelling the wait does not touch the run."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+    async def _execute(self) -> None:
+        structlog.contextvars.bind_contextvars(run_id=self.id)
+        self.log.append(RunStarted(self._model))
+        work = asyncio.create_task(self._work(), name=f"{self.id}-work")
+        ending: FinishReason | Error | None = "interrupted"
+        try:
+            ending = await watch(work, self._stop, self.log, self._parts.limits)
+        finally:
+            await end_work(work, self._token, lambda: self._team)
+            self._finish(_failure(work) if ending is None else ending)
+
+    async def _work(self) -> None:
+        """The run itself: choose, build, remember, drive, answer."""
+        question = self._question
+        spec = self.spec = self.spec or await self._route(question.task.text)
+        recorder = self._recorder = self._new_recorder(spec)
+        team = await spec.build()
+        recorder.listen_to(agent_names(team))
+        await remember(team, question.history, sees_images=spec.sees_images)
+        task = task_messages(question.task, sees_images=spec.sees_images)
+        current_sink.set(recorder)
+        self._team = team
+        last = await drive(team, task, Translator(recorder), self._token)
+        recorder.close_all()
+        self._answer(recorder, last)
+
+    async def _route(self, question: str) -> TeamSpec:
+        async def announce(event: Routing) -> None:
+            self.log.append(event)
+
+        decision = await self._parts.router.route(question, announce=announce, allowed=self._allowed)
+        return self._parts.catalogue[decision.team]
+
+    def _new_recorder(self, spec: TeamSpec) -> Recorder:
+        bounds = [bound for bound in (self._question.max_tokens, self._parts.limits.max_tokens_per_run) if bound]
+        return Recorder(
+            self.log,
+            budget=Budget(min(bounds, default=None), lambda: self.stop("length")),
+            roles=spec.config.roles,
+            answer_from=spec.config.answer_from,
+            options=self._question.options,
+        )
+
+    def _answer(self, recorder: Recorder, last: BaseChatMessage | None) -> None:
+        """What the answering agents said last, else what anybody did."""
+        answer = recorder.answer
+        if answer is None and last is not None:
+            answer = FinalAnswer(last.source, last.to_text())
+        if answer is not None and answer.content.strip():
+            self.log.append(answer)
+
+    def _finish(self, ending: FinishReason | Error) -> None:
+        recorder = self._recorder
+        if recorder is not None:
+            recorder.close_all()
+        if isinstance(ending, Error):
+            self.log.append(ending)
+        reason: FinishReason = "error" if isinstance(ending, Error) else ending
+        if reason == "stop" and recorder is not None and recorder.was_cut_short:
+            reason = "length"
+        usage = recorder.usage if recorder is not None else TokenCount()
+        duration_s = time.monotonic() - self._started_at
+        self.log.append(RunFinished(reason, usage, round(duration_s, 6)))
+        self._log_line(ending, reason, usage, duration_s)
+        self._team = None  # AutoGen's teams are reference cycles: let go of what can be let go
+
+    def _log_line(
+        self, ending: FinishReason | Error, reason: FinishReason, usage: TokenCount, duration_s: float
+    ) -> None:
+        """The one line of this run. Nothing that a user or a model wrote stands in it."""
+        recorder = self._recorder
+        first = recorder.first_token_at if recorder is not None else None
+        _log.info(
+            "run_finished",
+            team=self.spec.id if self.spec is not None else None,
+            agents=recorder.agents if recorder is not None else (),
+            outcome=reason,
+            error=ending.code if isinstance(ending, Error) else None,
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
+            duration_s=round(duration_s, 4),
+        )
+
+
+def _failure(work: asyncio.Task[None]) -> FinishReason | Error:
+    """How work that ended by itself ended."""
+    if work.cancelled():
+        return Error(TeamFailed.code, "the team cancelled itself before it was done")
+    exc = work.exception()
+    if exc is None:
+        return "stop"
+    error = describe_failure(exc)
+    # What it says may repeat what a user wrote: that is for the client, and for whoever asks for debug logs.
+    _log.warning("team_failed", code=error.code, exception=type(exc).__name__)
+    _log.debug("team_failure", exc_info=exc)
+    return error

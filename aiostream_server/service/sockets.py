@@ -1,0 +1,28 @@
+"""The listening socket."""
+
+import socket
+from typing import Final
+
+_BACKLOG: Final = 1024
+# A client whose cable was pulled is noticed within 30 s, whether data is under way to it (user timeout) or not.
+_KEEPALIVE_IDLE_S: Final = 10
+_KEEPALIVE_INTERVAL_S: Final = 5
+_KEEPALIVE_PROBES: Final = 3
+_USER_TIMEOUT_MS: Final = 20_000
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Bind and listen; accepted sockets inherit the options. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", _KEEPALIVE_IDLE_S),
+        ("TCP_KEEPINTVL", _KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPCNT", _KEEPALIVE_PROBES),
+        ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS),
+    ):
+        if hasattr(socket, name):  # Linux has them all
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    listening.setblocking(False)
+    return listening

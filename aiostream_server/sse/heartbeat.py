@@ -1,0 +1,45 @@
+"""Tells when a stream has been silent for too long: proxies and clients drop what looks dead.
+
+One timer per stream, not one per write.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+
+class Heartbeat:
+    """Calls `wake` once `interval_s` have passed without `touch`, and again each `interval_s` of further silence."""
+
+    def __init__(self, interval_s: float, wake: Callable[[], None]) -> None:
+        self._interval_s = interval_s
+        self._wake = wake
+        self._touched_at = time.monotonic()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> "Heartbeat":
+        self._schedule(self._interval_s)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def touch(self) -> None:
+        """Something was written."""
+        self._touched_at = time.monotonic()
+
+    @property
+    def is_due(self) -> bool:
+        return time.monotonic() - self._touched_at >= self._interval_s
+
+    def _schedule(self, delay_s: float) -> None:
+        self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
+
+    def _tick(self) -> None:
+        silent_s = time.monotonic() - self._touched_at
+        if silent_s >= self._interval_s:
+            self._wake()
+            self._schedule(self._interval_s)
+        else:
+            self._schedule(self._interval_s - silent_s)

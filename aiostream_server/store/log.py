@@ -1,0 +1,109 @@
+"""The run's log: numbered events, written by one run and read by any number of viewers.
+
+In memory. What a run and its viewers need of it is small on purpose (`append`, `room`, `reader`), so that a log that
+several processes share can take its place.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from aiostream_server.events import Entry, Event, RunFinished
+
+_ENTRY_OVERHEAD_BYTES: Final = 200  # measured: an Entry with a Token, its strings' headers included
+
+
+class RunLog:
+    """Events 1, 2, 3 ... of one run. Used from one event loop only; `RunFinished` ends it."""
+
+    def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024) -> None:
+        self.run_id: Final = run_id
+        self.last_append_at = time.monotonic()
+        self.finished = False
+        self._max_ahead_bytes = max_ahead_bytes
+        self._entries: list[Entry] = []
+        self._bytes = 0
+        self._readers: set[Reader] = set()
+        self._reader_moved: asyncio.Future[None] | None = None
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    @property
+    def viewers(self) -> int:
+        return len(self._readers)
+
+    def append(self, *events: Event) -> None:
+        """Number, stamp and keep; wake the viewers. Nothing is taken after `RunFinished`."""
+        if self.finished:
+            return
+        now = time.time()
+        for event in events:
+            self._entries.append(Entry(len(self._entries) + 1, now, event))
+            self._bytes += _ENTRY_OVERHEAD_BYTES + len(getattr(event, "content", ""))
+        self.finished = isinstance(events[-1], RunFinished)
+        self.last_append_at = time.monotonic()
+        for reader in self._readers:
+            reader.wake()
+
+    async def room(self) -> None:
+        """Wait while every viewer is behind by more than the bound. A run without viewers does not wait."""
+        while self._readers and min(self._bytes - r.seen_bytes for r in self._readers) > self._max_ahead_bytes:
+            self._reader_moved = asyncio.get_running_loop().create_future()
+            await self._reader_moved
+
+    def reader(self, after: int = 0) -> "Reader":
+        """A viewer's place in the log, behind event number `after`. Close it when the viewer leaves."""
+        reader = Reader(self, after)
+        self._readers.add(reader)
+        return reader
+
+    def since(self, seq: int) -> Sequence[Entry]:
+        """All entries with a higher number."""
+        return self._entries[seq:]
+
+    def _moved(self) -> None:
+        if self._reader_moved is not None and not self._reader_moved.done():
+            self._reader_moved.set_result(None)
+
+    def _close(self, reader: "Reader") -> None:
+        self._readers.discard(reader)
+        self._moved()
+
+
+class Reader:
+    """One viewer's position. `with log.reader() as reader:` closes it."""
+
+    def __init__(self, log: RunLog, after: int) -> None:
+        self.seen_bytes = 0
+        self._log = log
+        self._after = after
+        self._waiting: asyncio.Future[None] | None = None
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._log._close(self)  # noqa: SLF001 - the two classes are one thing
+
+    @property
+    def at_end(self) -> bool:
+        """Whether the run is over and all of it was read."""
+        return self._log.finished and self._after >= len(self._log)
+
+    async def read(self) -> Sequence[Entry]:
+        """All that is new. Waits for something new, but for a `wake()`, after which it may be nothing."""
+        if self._after >= len(self._log) and not self._log.finished:
+            self._waiting = asyncio.get_running_loop().create_future()
+            await self._waiting
+        entries = self._log.since(self._after)
+        self._after += len(entries)
+        self.seen_bytes = self._log._bytes  # noqa: SLF001
+        self._log._moved()  # noqa: SLF001
+        return entries
+
+    def wake(self) -> None:
+        """Make a waiting `read` return."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)

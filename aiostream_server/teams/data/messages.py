@@ -1,0 +1,36 @@
+"""What the agents of the data team hand to one another. Their types decide who speaks next; their words do not."""
+
+from autogen_agentchat.messages import BaseTextChatMessage
+from autogen_core.models import UserMessage
+
+
+class QueryDraft(BaseTextChatMessage):
+    """A query that a model wants to run: the `call_id` of its tool call, the SQL as `content`."""
+
+    call_id: str
+    database: str
+    attempt: int
+
+
+class Verdict(BaseTextChatMessage):
+    """The guard's word on a draft; `content` is the reason, `sql` what may be run where it is approved."""
+
+    call_id: str
+    database: str
+    attempt: int
+    approved: bool
+    sql: str = ""
+
+
+class QueryOutcome(BaseTextChatMessage):
+    """What the database answered: a table of rows, or why there is none."""
+
+    call_id: str
+    attempt: int
+    failed: bool
+    summary: str = ""
+
+    def to_model_message(self) -> UserMessage:
+        """Rows come from outside: whoever reads them is told that they are no instructions."""
+        text = f"Result of the query ({self.summary}):\n\n{self.content}"
+        return UserMessage(content=text, source=self.source)

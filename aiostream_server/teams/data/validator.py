@@ -1,0 +1,70 @@
+"""ValidationAgent: the guard's verdict, as an agent. No model can overrule it; one may add its opinion."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from autogen_agentchat.agents import BaseChatAgent
+from autogen_agentchat.base import Response
+from autogen_agentchat.messages import BaseChatMessage
+from autogen_core import CancellationToken
+from autogen_core.models import ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
+
+from aiostream_server.teams.data.messages import QueryDraft, Verdict
+from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.verdict import Approved
+
+_OPINION_PROMPT: Final = (
+    "You review SQL that was already checked for safety by code. In one or two sentences, say whether this query "
+    "answers the question it was written for, and name a mistake if you see one. You cannot block or change it."
+)
+
+
+class SqlValidator(BaseChatAgent):
+    """Approves or blocks drafts. `opinion_client`: a model that comments on what was approved."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        databases: Mapping[str, Database],
+        opinion_client: ChatCompletionClient | None = None,
+    ) -> None:
+        super().__init__(name, description="Checks every query before it may run.")
+        self._databases = databases
+        self._opinion_client = opinion_client
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (Verdict,)
+
+    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
+        draft = messages[-1]
+        if not isinstance(draft, QueryDraft):
+            raise TypeError(f"{self.name} judges query drafts, not {type(draft).__name__}")
+        verdict = self._judge(draft)
+        if verdict.approved and self._opinion_client is not None:
+            await self._give_opinion(self._opinion_client, verdict.sql, cancellation_token)
+        return Response(chat_message=verdict)
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        """Keeps nothing between turns."""
+
+    def _judge(self, draft: QueryDraft) -> Verdict:
+        judgement = self._databases[draft.database].guard.check(draft.content)
+        approved = isinstance(judgement, Approved)
+        return Verdict(
+            content=f"{'approved' if approved else 'blocked'}: {judgement.reason}",
+            source=self.name,
+            call_id=draft.call_id,
+            database=draft.database,
+            attempt=draft.attempt,
+            approved=approved,
+            sql=judgement.sql if isinstance(judgement, Approved) else "",
+        )
+
+    async def _give_opinion(
+        self, client: ChatCompletionClient, sql: str, cancellation_token: CancellationToken
+    ) -> None:
+        """Its words reach the viewers as they are written; the verdict stands whatever they are."""
+        prompt: list[LLMMessage] = [SystemMessage(content=_OPINION_PROMPT), UserMessage(content=sql, source="SQLAgent")]
+        await client.create(prompt, cancellation_token=cancellation_token)

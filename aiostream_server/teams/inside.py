@@ -1,0 +1,44 @@
+"""What is inside an AutoGen team. The one place that reads AutoGen's private attributes (autogen-agentchat 0.7.5)."""
+
+import asyncio
+from collections.abc import Iterator
+
+from autogen_core.model_context import ChatCompletionContext
+
+
+def agents_in(team: object) -> Iterator[object]:
+    """The team's agents, those of nested teams included; a lone agent is its own."""
+    participants = getattr(team, "_participants", None)
+    if participants is not None:
+        for participant in participants:
+            yield from agents_in(participant)
+        return
+    yield team
+    inner = getattr(team, "_team", None)  # SocietyOfMindAgent
+    if inner is not None:
+        yield from agents_in(inner)
+
+
+def agent_names(team: object) -> frozenset[str]:
+    """Who can speak. Selectors, orchestrators and other managers are not among them."""
+    names = (getattr(agent, "name", None) for agent in agents_in(team))
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def model_contexts(team: object) -> Iterator[ChatCompletionContext]:
+    """Where agents keep the conversation that they show to their models."""
+    for agent in agents_in(team):
+        context = getattr(agent, "model_context", None)
+        if isinstance(context, ChatCompletionContext):
+            yield context
+
+
+def background_tasks(team: object) -> Iterator[asyncio.Task[object]]:
+    """What the runtimes of the team and its nested teams are working on right now."""
+    runtime = getattr(team, "_runtime", None)
+    yield from tuple(getattr(runtime, "_background_tasks", ()))
+    for participant in getattr(team, "_participants", ()):
+        yield from background_tasks(participant)
+    inner = getattr(team, "_team", None)
+    if inner is not None:
+        yield from background_tasks(inner)

@@ -1,0 +1,161 @@
+"""One database that questions are asked of: its schema, its guard, and the rows of what the guard approved.
+
+Nothing runs that this database's own guard has not approved, and what runs is bounded: read-only, in time, rows and
+bytes. Cancelling the task that waits for rows stops the statement itself, in the server or in SQLite's thread.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from typing import Any, Final, Self, TypeVar
+
+import asyncpg
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from aiostream_server.config.model import DatabaseConfig
+from aiostream_server.tools.sql.dialects import DialectName
+from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, one_line
+from aiostream_server.tools.sql.fetch import Caps, fetch
+from aiostream_server.tools.sql.guard import Guard
+from aiostream_server.tools.sql.postgres import PostgresWalls
+from aiostream_server.tools.sql.reflect import reflect
+from aiostream_server.tools.sql.rows import Rows
+from aiostream_server.tools.sql.schema import Schema
+from aiostream_server.tools.sql.sqlite import SQLiteWalls
+from aiostream_server.tools.sql.urls import dialect_of, normalise_url
+from aiostream_server.tools.sql.verdict import Approved
+from aiostream_server.tools.sql.walls import Walls, Watch
+
+T = TypeVar("T")
+
+SCHEMA_LIFETIME_S: Final = 60.0
+_GRACE_S: Final = 1.0  # the database ends a late statement itself; past this we do
+_STOP_TIMEOUT_S: Final = 5.0
+# What connecting can raise: asyncpg's errors and its `connect`'s complaints about the URL reach us unwrapped.
+_CONNECT_ERRORS: Final = (
+    SQLAlchemyError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    TypeError,
+    ValueError,
+)
+
+
+class Database:
+    """Opened by `Database.open`, shared by every run, closed once. Bears concurrent queries."""
+
+    def __init__(
+        self, name: str, config: DatabaseConfig, dialect: DialectName, walls: Walls, *, schema_lifetime_s: float
+    ) -> None:
+        self.name: Final = name
+        self.description: Final = config.description
+        self.dialect: Final = dialect
+        self._walls: Final = walls
+        self._caps: Final = Caps(config.row_limit, config.byte_limit)
+        self._timeout_s: Final = config.statement_timeout_s
+        self._schema_lifetime_s: Final = schema_lifetime_s
+        self._schema_lock: Final = asyncio.Lock()
+        self._schema = Schema(dialect, ())
+        self._schema_read_at = -float("inf")
+        self._guard = Guard(dialect, ())
+
+    @classmethod
+    async def open(cls, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> Self:
+        """Connect and read the schema.
+
+        Raise `ConfigError` where the URL is not one, and `DatabaseUnreachable` where nothing answers.
+        """
+        url = normalise_url(config.resolved_url.get_secret_value())
+        dialect = dialect_of(url)
+        open_walls = SQLiteWalls if dialect == "sqlite" else PostgresWalls
+        walls: Walls = open_walls(url, timeout_s=config.statement_timeout_s)
+        database = cls(name, config, dialect, walls, schema_lifetime_s=schema_lifetime_s)
+        try:
+            await database.schema()
+        except BaseException as exc:
+            await walls.close()
+            if isinstance(exc, QueryFailed):
+                raise database._unreachable(exc) from exc
+            raise
+        return database
+
+    @property
+    def guard(self) -> Guard:
+        """Judges statements by the schema that was read last."""
+        return self._guard
+
+    async def schema(self) -> Schema:
+        """What there is to ask, at most `schema_lifetime_s` old."""
+        async with self._schema_lock:
+            if time.monotonic() - self._schema_read_at >= self._schema_lifetime_s:
+                home, self._schema = await self._reflect()
+                self._guard = self._guard.for_tables([table.name for table in self._schema.tables], schema=home)
+                self._schema_read_at = time.monotonic()
+            return self._schema
+
+    async def query(self, approved: Approved) -> Rows:
+        """Run what this database's guard approved.
+
+        Raise `QueryFailed` or `DatabaseUnreachable`; `TypeError` for anything that the guard did not approve.
+        """
+        if not self._guard.vouches_for(approved):
+            raise TypeError("only a statement that this database's own guard approved can run")
+        return await self._run(approved.sql)
+
+    async def close(self) -> None:
+        await self._walls.close()
+
+    # Below the guard
+
+    async def _run(self, sql: str) -> Rows:
+        async def run(watch: Watch) -> Rows:
+            return await self._ask(self._walls.connect(watch), watch, lambda on: fetch(on, sql, self._caps))
+
+        return await self._supervised(run)
+
+    async def _reflect(self) -> tuple[str | None, Schema]:
+        async def run(watch: Watch) -> tuple[str | None, Schema]:
+            opened = self._walls.connect_for_schema(watch)
+            return await self._ask(opened, watch, lambda on: reflect(on, self.dialect))
+
+        return await self._supervised(run)
+
+    async def _ask(
+        self, opened: AbstractAsyncContextManager[AsyncConnection], watch: Watch, read: Callable[[Connection], T]
+    ) -> T:
+        async with AsyncExitStack() as stack:
+            try:
+                connection = await stack.enter_async_context(opened)
+            except _CONNECT_ERRORS as exc:
+                raise self._unreachable(exc) from exc
+            try:
+                return await connection.run_sync(read)
+            except DBAPIError as exc:
+                if exc.connection_invalidated:
+                    raise self._unreachable(exc) from exc
+                raise self._late() if watch.is_late else QueryFailed(one_line(exc)) from exc
+
+    async def _supervised(self, work: Callable[[Watch], Coroutine[Any, Any, T]]) -> T:
+        """The result of `work`, whose statement is stopped, and waited for, when it is late or nobody waits for it."""
+        watch = Watch(self._timeout_s)
+        task = asyncio.create_task(work(watch))
+        try:
+            async with asyncio.timeout(self._timeout_s + _GRACE_S):
+                return await asyncio.shield(task)
+        except TimeoutError as exc:
+            raise self._late() from exc
+        finally:
+            if not task.done():
+                watch.stop()
+                task.cancel()
+                await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
+
+    def _late(self) -> QueryFailed:
+        return QueryFailed(f"the statement took longer than {self._timeout_s:g} s and was stopped")
+
+    def _unreachable(self, error: BaseException) -> DatabaseUnreachable:
+        return DatabaseUnreachable(f"the database {self.name!r} cannot be reached: {one_line(error)}")

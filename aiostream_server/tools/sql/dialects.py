@@ -1,0 +1,46 @@
+"""The two dialects, as the guard reads and writes them.
+
+sqlglot's own dialects translate functions into neutral nodes and back, so what is written is not always what was read
+(`to_char` formats, `date_part`, `CAST(x AS NUMERIC)`). The guard must not change a statement's meaning: here every
+function keeps the name it was written with, and only functions with a grammar of their own are understood.
+"""
+
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+
+from sqlglot import exp
+from sqlglot.dialects.postgres import Postgres
+from sqlglot.dialects.sqlite import SQLite
+from sqlglot.generators.sqlite import SQLiteGenerator
+from sqlglot.parsers.postgres import PostgresParser
+from sqlglot.parsers.sqlite import SQLiteParser
+
+DialectName: TypeAlias = Literal["sqlite", "postgres"]
+
+_POSTGRES_GRAMMAR: Final = ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING", "TRIM")
+
+
+class PlainPostgres(Postgres):
+    class Parser(PostgresParser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar = {name: PostgresParser.FUNCTION_PARSERS[name] for name in _POSTGRES_GRAMMAR}
+
+
+class PlainSQLite(SQLite):
+    class Parser(SQLiteParser):
+        FUNCTIONS: ClassVar[dict[str, Any]] = {}
+        FUNCTION_PARSERS: ClassVar = {"CAST": SQLiteParser.FUNCTION_PARSERS["CAST"]}
+
+    class Generator(SQLiteGenerator):
+        # CAST(x AS NUMERIC) keeps 5 an integer; sqlglot would write REAL.
+        TYPE_MAPPING: ClassVar = {
+            kind: name
+            for kind, name in SQLiteGenerator.TYPE_MAPPING.items()
+            if kind not in (exp.DType.DECIMAL, exp.DType.BOOLEAN)
+        }
+
+
+DIALECTS: Final[dict[DialectName, type[PlainPostgres | PlainSQLite]]] = {
+    "postgres": PlainPostgres,
+    "sqlite": PlainSQLite,
+}
+TITLES: Final[dict[DialectName, str]] = {"postgres": "PostgreSQL", "sqlite": "SQLite"}

@@ -1,0 +1,215 @@
+"""The guard: what a model wrote becomes a statement that may run, or a reason why not.
+
+The text is parsed, and the tree is held against the allow-lists of `allowed`; one read-only query over known tables
+passes. What runs is the tree written out again, never the model's text, and only if reading that gives the same tree
+once more: a statement whose meaning would change on the way is blocked. Whatever cannot be understood is blocked.
+
+The guard is the first wall. The database's connection is read-only, bounded and timed on its own account.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, UnsupportedError
+
+from aiostream_server.tools.sql.allowed import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, SYNTAX, TYPES
+from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
+from aiostream_server.tools.sql.scope import cte_name, fold_identifier, walk
+from aiostream_server.tools.sql.verdict import Approved, Blocked, Seal, Verdict
+
+MAX_CHARS: Final = 8_000
+MAX_NODES: Final = 2_000
+MAX_DEPTH: Final = 60
+MAX_PADDING: Final = 1_000
+_HOME_SCHEMA: Final[dict[DialectName, str]] = {"sqlite": "main", "postgres": "public"}
+_SYSTEM_NAME: Final = re.compile(r"(sqlite|pg|pragma)_|information_schema$")
+_WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
+
+
+class _Refused(Exception):
+    """A rule of the guard is broken; the message says which."""
+
+
+class Guard:
+    """Judges statements for one database: its dialect, and the names of the tables and views that may be read.
+
+    `schema` is where they live; a statement may write `schema.table` for it, and for no other.
+    """
+
+    def __init__(
+        self, dialect: DialectName, tables: Iterable[str], *, schema: str | None = None, seal: Seal | None = None
+    ) -> None:
+        self.dialect: Final = dialect
+        self.schema: Final = schema or _HOME_SCHEMA[dialect]
+        # A known name is the real one, so it is compared as PostgreSQL compares a quoted one.
+        self._tables: Final = {_fold_known(name, dialect): name for name in tables}
+        self._seal: Final = seal or Seal()
+
+    def for_tables(self, tables: Iterable[str], *, schema: str | None = None) -> "Guard":
+        """The same guard for a changed database: what either approved, both vouch for."""
+        return Guard(self.dialect, tables, schema=schema or self.schema, seal=self._seal)
+
+    def check(self, sql: str) -> Verdict:
+        """Approve one read-only query, or say in one line why not. Never raises."""
+        try:
+            root = self._parse(sql)
+            tables = self._inspect(root)
+            return Approved(self._rewrite(root), reason=_praise(tables), tables=tables, seal=self._seal)
+        except _Refused as refusal:
+            return Blocked(str(refusal))
+        except RecursionError:
+            return Blocked("the statement is nested too deeply")
+
+    def vouches_for(self, approved: Approved) -> bool:
+        """Whether this guard, and nobody else, approved exactly this."""
+        return type(approved) is Approved and approved.carries(self._seal)
+
+    # Reading and writing
+
+    def _parse(self, sql: str) -> exp.Expr:
+        if len(sql) > MAX_CHARS:
+            raise _Refused(f"the statement is longer than {MAX_CHARS} characters")
+        if not sql.isprintable() and re.search(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]|[\ud800-\udfff]", sql):
+            raise _Refused("the statement contains a control character or half of a character")
+        statements = [node for node in self._read(sql) if node is not None and not isinstance(node, exp.Semicolon)]
+        if len(statements) != 1:
+            raise _Refused(f"exactly one statement may run, this is {len(statements) or 'none'}")
+        return self._pin(statements[0])
+
+    def _read(self, sql: str) -> list[exp.Expr | None]:
+        try:
+            return list(sqlglot.parse(sql, read=DIALECTS[self.dialect]))
+        except RecursionError:
+            raise
+        except ParseError as exc:
+            raise _Refused(f"not understood as {TITLES[self.dialect]}: {_explain(exc)}") from exc
+        except Exception as exc:  # whatever the parser trips over, it has not understood the statement
+            raise _Refused(f"not understood as {TITLES[self.dialect]}") from exc
+
+    def _pin(self, root: exp.Expr) -> exp.Expr:
+        """Say in the tree what two spellings of the same thing leave open, so that it reads back the same."""
+        for spec in root.find_all(exp.WindowSpec):
+            if not spec.args.get("end"):
+                spec.set("end", "CURRENT ROW")  # what both databases mean by ROWS n PRECEDING
+        if self.dialect == "sqlite":
+            for join in root.find_all(exp.Join):
+                if join.kind == "CROSS":  # SQLite joins in just this order then, and a comma is read as CROSS
+                    join.set("kind", None)
+                    join.set("on", exp.true())
+        return root
+
+    def _rewrite(self, root: exp.Expr) -> str:
+        dialect = DIALECTS[self.dialect]
+        try:
+            written = root.sql(dialect=dialect, comments=False, unsupported_level=ErrorLevel.RAISE)
+            same = self._pin(sqlglot.parse_one(written, read=dialect)) == root
+        except UnsupportedError as exc:
+            raise _Refused(f"not {TITLES[self.dialect]}: {exc}") from exc
+        except SqlglotError:
+            same = False
+        if not same:
+            raise _Refused("the statement can be read in two ways: add parentheses, or use plainer functions")
+        return written
+
+    # Judging
+
+    def _inspect(self, root: exp.Expr) -> tuple[str, ...]:
+        """The known tables that are read, sorted."""
+        if not isinstance(root, exp.Select | exp.SetOperation | exp.Subquery):
+            raise _Refused(f"only SELECT may run, this is {_title(root)}")
+        tables: set[str] = set()
+        for count, visit in enumerate(walk(root, self.dialect), start=1):
+            if count > MAX_NODES:
+                raise _Refused("the statement has too many parts")
+            if visit.depth > MAX_DEPTH:
+                raise _Refused("the statement is nested too deeply")
+            self._check_syntax(visit.node)
+            self._check_names(visit.node)
+            if isinstance(visit.node, exp.Table):
+                tables |= self._known_table(visit.node, visit.visible)
+        return tuple(sorted(tables))
+
+    def _check_syntax(self, node: exp.Expr) -> None:
+        parts = SYNTAX[self.dialect].get(type(node))
+        if parts is None:
+            raise _Refused(f"{_title(node)} is not allowed")
+        for part, value in node.args.items():
+            if part not in parts and value:
+                raise _Refused(f"{part.strip('_').upper()} is not allowed in {_title(node)}")
+
+    def _check_names(self, node: exp.Expr) -> None:
+        match node:
+            case exp.Anonymous():
+                self._check_function(node)
+            case exp.DataType() if node.this not in TYPES[self.dialect]:
+                raise _Refused(f"the type {node.sql(dialect=DIALECTS[self.dialect])} is not allowed")
+            case exp.CTE():
+                self._check_cte(node)
+            case exp.Lateral() if type(node.this) is not exp.Subquery:
+                raise _Refused("LATERAL is allowed with a subquery only")
+            case exp.Column(this=exp.Identifier() as name) if self._is_call(name):
+                raise _Refused(f"{name.name} is not allowed: it asks who is connected")
+
+    def _is_call(self, name: exp.Identifier) -> bool:
+        if self.dialect == "sqlite" or name.args.get("quoted"):
+            return False
+        return name.name.lower() in CALLS_WITHOUT_PARENTHESES
+
+    def _check_function(self, call: exp.Anonymous) -> None:
+        name = call.this.lower() if isinstance(call.this, str) else ""
+        if name not in FUNCTIONS[self.dialect]:
+            raise _Refused(f"the function {name or call.name} is not allowed")
+        arguments = call.expressions
+        if name in ("printf", "format") and not _is_narrow_format(arguments):
+            raise _Refused(f"{name} needs a literal format with widths below 100")
+        if name in ("lpad", "rpad") and not _is_short_padding(arguments):
+            raise _Refused(f"{name} needs a literal length of at most {MAX_PADDING}")
+
+    def _check_cte(self, cte: exp.CTE) -> None:
+        name = cte_name(cte, self.dialect)
+        if name in self._tables or _SYSTEM_NAME.match(name):
+            raise _Refused(f"a WITH query cannot have a table's name ({name}): call it something else")
+
+    def _known_table(self, table: exp.Table, visible: frozenset[str]) -> set[str]:
+        if type(table.this) is not exp.Identifier:
+            raise _Refused(f"rows can be read from tables only, not from {_title(table.this)}")
+        name, schema = fold_identifier(table.this, self.dialect), table.args.get("db")
+        if schema is None and name in visible:
+            return set()
+        if schema is not None and fold_identifier(schema, self.dialect) != self.schema:
+            raise _Refused(f"the schema {schema.name} is not open to questions")
+        if name not in self._tables or _SYSTEM_NAME.match(name):
+            raise _Refused(f"there is no table {table.name}; there are: {', '.join(sorted(self._tables.values()))}")
+        return {self._tables[name]}
+
+
+def _fold_known(name: str, dialect: DialectName) -> str:
+    return fold_identifier(exp.to_identifier(name, quoted=True), dialect)
+
+
+def _praise(tables: tuple[str, ...]) -> str:
+    return f"one read-only SELECT on {', '.join(tables)}" if tables else "one read-only SELECT without tables"
+
+
+def _title(node: exp.Expr) -> str:
+    """What a person calls it: the command's own word, a function's name, or the node's."""
+    if isinstance(node, exp.Command):
+        return str(node.this).upper()
+    return node.name if isinstance(node, exp.Anonymous) else node.key.upper()
+
+
+def _explain(error: ParseError) -> str:
+    """sqlglot's own words without the coloured excerpt that it adds."""
+    first = error.errors[0]
+    return f"{first['description']} at line {first['line']}, column {first['col']}".replace("\n", " ")
+
+
+def _is_narrow_format(arguments: list[exp.Expr]) -> bool:
+    return bool(arguments) and arguments[0].is_string and not _WIDE_FORMAT.search(arguments[0].name)
+
+
+def _is_short_padding(arguments: list[exp.Expr]) -> bool:
+    return len(arguments) > 1 and arguments[1].is_int and arguments[1].to_py() <= MAX_PADDING

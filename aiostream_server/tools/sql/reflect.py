@@ -1,0 +1,93 @@
+"""Reading a `Schema` from a live database, without counting rows and without reading much of any table."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sqlalchemy import Connection, column, func, inspect, select
+from sqlalchemy import table as table_clause
+from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.engine.reflection import ObjectKind
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.types import NullType, String
+
+from aiostream_server.tools.sql.dialects import DialectName
+from aiostream_server.tools.sql.schema import Column, Schema, Table
+
+_SAMPLED_TABLES: Final = 50
+_SAMPLED_ROWS: Final = 500
+_MAX_SAMPLES: Final = 12
+_MAX_SAMPLE_CHARS: Final = 40
+
+
+def reflect(connection: Connection, dialect: DialectName) -> tuple[str | None, Schema]:
+    """The schema that unqualified names are looked up in, and what is in it. For `AsyncConnection.run_sync`."""
+    inspector = inspect(connection)
+    columns = inspector.get_multi_columns(kind=ObjectKind.ANY)
+    keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY)
+    foreign = inspector.get_multi_foreign_keys(kind=ObjectKind.ANY)
+    views = {*inspector.get_view_names()}
+    if dialect == "postgres":
+        views.update(inspector.get_materialized_view_names())
+    tables = []
+    for key, reflected in sorted(columns.items(), key=lambda item: item[0][1]):
+        name = key[1]
+        references = dict(_references(foreign.get(key, ())))
+        tables.append(
+            Table(
+                name,
+                tuple(_column(connection, found, references) for found in reflected),
+                tuple((keys.get(key) or {"constrained_columns": []})["constrained_columns"]),
+                name in views,
+            )
+        )
+    return inspector.default_schema_name, Schema(dialect, tuple(_sampled(connection, tables, columns)))
+
+
+def _references(foreign_keys: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, str]]]:
+    for key in foreign_keys:
+        there = key["referred_table"]
+        for here, column_there in zip(key["constrained_columns"], key["referred_columns"], strict=False):
+            yield here, (there, column_there)
+
+
+def _column(connection: Connection, found: ReflectedColumn, references: Mapping[str, tuple[str, str]]) -> Column:
+    kind = found["type"]
+    written = "" if isinstance(kind, NullType) else kind.compile(dialect=connection.dialect)
+    return Column(found["name"], written, found["nullable"], references.get(found["name"]))
+
+
+def _sampled(connection: Connection, tables: Sequence[Table], reflected: Mapping[Any, Any]) -> Iterator[Table]:
+    text_columns = {
+        key[1]: [found["name"] for found in columns if isinstance(found["type"], String)]
+        for key, columns in reflected.items()
+    }
+    for number, table in enumerate(tables):
+        names = text_columns[table.name]
+        # A view may be costly to read even a little of.
+        if number < _SAMPLED_TABLES and names and not table.is_view:
+            yield _with_samples(table, _samples(connection, table.name, names))
+        else:
+            yield table
+
+
+def _with_samples(table: Table, samples: Mapping[str, tuple[str, ...]]) -> Table:
+    columns = (replace(found, samples=samples.get(found.name, ())) for found in table.columns)
+    return replace(table, columns=tuple(columns))
+
+
+def _samples(connection: Connection, table: str, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """The values of each column that has few and short ones among the table's first rows."""
+    cut = [func.substr(column(name), 1, _MAX_SAMPLE_CHARS + 1) for name in names]
+    statement = select(*cut).select_from(table_clause(table)).limit(_SAMPLED_ROWS)
+    try:
+        rows = connection.execute(statement).all()
+    except DBAPIError:  # not ours to read, or not text after all: a schema without samples is a schema
+        connection.rollback()
+        return {}
+    found = {name: {row[index] for row in rows} - {None} for index, name in enumerate(names)}
+    return {name: tuple(sorted(values)) for name, values in found.items() if _is_telling(values)}
+
+
+def _is_telling(values: set[Any]) -> bool:
+    return len(values) <= _MAX_SAMPLES and all(isinstance(v, str) and len(v) <= _MAX_SAMPLE_CHARS for v in values)

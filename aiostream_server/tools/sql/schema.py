@@ -1,0 +1,92 @@
+"""What a database has to be asked about: tables, columns, keys, and a few values of columns that repeat themselves.
+
+`Schema.describe` writes it as the CREATE statements that language models and rules alike can read.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy.dialects import postgresql, sqlite
+
+from aiostream_server.tools.sql.dialects import TITLES, DialectName
+
+_QUOTES: Final = {
+    "postgres": postgresql.dialect().identifier_preparer,  # type: ignore[no-untyped-call]
+    "sqlite": sqlite.dialect().identifier_preparer,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`references` is `table.column` where this is a foreign key; `samples` are some of its values, or none."""
+
+    name: str
+    type: str
+    nullable: bool = True
+    references: tuple[str, str] | None = None
+    samples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table, or a view. `primary_key` names its columns in their order."""
+
+    name: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...] = ()
+    is_view: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """Everything that may be asked, tables in the order of their names."""
+
+    dialect: DialectName
+    tables: tuple[Table, ...]
+
+    def table(self, name: str) -> Table:
+        """Raise `LookupError`, which says what tables there are."""
+        for table in self.tables:
+            if table.name.lower() == name.lower():
+                return table
+        raise LookupError(f"there is no table {name}; there are: {', '.join(table.name for table in self.tables)}")
+
+    def describe(self, tables: Collection[str] | None = None) -> str:
+        """The dialect as a comment, then one CREATE statement per table (all, or those named), a column a line."""
+        chosen = self.tables if tables is None else [self.table(name) for name in tables]
+        return "\n".join([f"-- {TITLES[self.dialect]}", *(self._describe_table(table) for table in chosen)])
+
+    def _describe_table(self, table: Table) -> str:
+        kind = "VIEW" if table.is_view else "TABLE"
+        return "\n".join([f"CREATE {kind} {self._quote(table.name)} (", *self._lines(table), ");"])
+
+    def _lines(self, table: Table) -> Iterator[str]:
+        composite = len(table.primary_key) > 1
+        for number, column in enumerate(table.columns, start=1):
+            comma = "," if composite or number < len(table.columns) else ""
+            yield f"  {self._describe_column(column, table)}{comma}{_describe_samples(column)}"
+        if composite:
+            yield f"  PRIMARY KEY ({', '.join(map(self._quote, table.primary_key))})"
+
+    def _describe_column(self, column: Column, table: Table) -> str:
+        words = [self._quote(column.name), column.type]
+        if table.primary_key == (column.name,):
+            words.append("PRIMARY KEY")
+        elif not column.nullable:
+            words.append("NOT NULL")
+        if column.references:
+            there, key = column.references
+            words.append(f"REFERENCES {self._quote(there)} ({self._quote(key)})")
+        return " ".join(words)
+
+    def _quote(self, name: str) -> str:
+        """As it must be written in a statement: in quotes where it is a reserved word or has odd letters."""
+        return str(_QUOTES[self.dialect].quote(name))
+
+
+def _describe_samples(column: Column) -> str:
+    if not column.samples:
+        return ""
+    shown = ", ".join("'" + " ".join(value.replace("'", "''").split()) + "'" for value in column.samples)
+    return f" -- e.g. {shown}"

@@ -1,0 +1,87 @@
+"""SQLite's walls: the file is opened read-only, an authorizer names what a statement may touch, a handler ends it.
+
+https://www.sqlite.org/security.html; one connection, and so one thread, per statement: nothing is left over.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import aiosqlite
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from aiostream_server.tools.sql.allowed import FUNCTIONS
+from aiostream_server.tools.sql.urls import read_only_uri
+from aiostream_server.tools.sql.walls import Watch
+
+_STEPS_BETWEEN_LOOKS: Final = 1_000  # virtual-machine steps: well under a millisecond
+_LIMITS: Final = {
+    sqlite3.SQLITE_LIMIT_LENGTH: 16 * 1024**2,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 64 * 1024,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
+    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 50,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 10,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
+}
+_OPERATORS: Final = {"like", "glob", "->", "->>", "current_date", "current_timestamp"}  # functions to SQLite
+_CALLABLE: Final = FUNCTIONS["sqlite"] | _OPERATORS
+
+
+class _ReadOnlyConnection(sqlite3.Connection):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for limit, value in _LIMITS.items():
+            self.setlimit(limit, value)
+        self.execute("PRAGMA query_only = ON")
+        self.execute("PRAGMA trusted_schema = OFF")
+
+
+class SQLiteWalls:
+    """Raises `ConfigError` where the URL names no file."""
+
+    def __init__(self, url: URL, *, timeout_s: float) -> None:
+        uri = read_only_uri(url)
+
+        async def connect() -> aiosqlite.Connection:
+            return await aiosqlite.connect(uri, uri=True, timeout=timeout_s, factory=_ReadOnlyConnection)
+
+        self._engine: Final = create_async_engine(url, async_creator=connect, poolclass=NullPool)
+
+    @asynccontextmanager
+    async def connect(self, watch: Watch) -> AsyncIterator[AsyncConnection]:
+        async with self.connect_for_schema(watch) as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101 - the pool's type says only "something"
+            await driver.set_authorizer(_authorize)
+            yield connection
+
+    @asynccontextmanager
+    async def connect_for_schema(self, watch: Watch) -> AsyncIterator[AsyncConnection]:
+        async with self._engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101
+            await driver.set_progress_handler(watch.is_over, _STEPS_BETWEEN_LOOKS)
+            yield connection
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _authorize(action: int, first: str | None, second: str | None, _schema: str | None, _via: str | None) -> int:
+    """Asked by SQLite while it compiles a statement: https://www.sqlite.org/c3ref/c_alter_table.html"""
+    match action:
+        case sqlite3.SQLITE_SELECT:
+            allowed = True
+        case sqlite3.SQLITE_READ:
+            allowed = first is not None and not first.lower().startswith("sqlite_")
+        case sqlite3.SQLITE_FUNCTION:
+            allowed = second is not None and second.lower() in _CALLABLE
+        case _:
+            allowed = False
+    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY

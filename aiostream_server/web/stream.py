@@ -1,0 +1,50 @@
+"""A viewer: one client's connection, fed from one run's log."""
+
+import structlog
+from aiohttp import web
+
+from aiostream_server.config.model import ServerConfig
+from aiostream_server.errors import ClientGone
+from aiostream_server.runs.run import Run
+from aiostream_server.sse.frames import HEARTBEAT
+from aiostream_server.sse.heartbeat import Heartbeat
+from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
+from aiostream_server.web.frames import ChatFrames
+
+_log = structlog.get_logger()
+
+
+async def stream_run(request: web.Request, run: Run, frames: ChatFrames, config: ServerConfig) -> web.StreamResponse:
+    """Write everything that the log holds beyond what was written, wait, and again, until the run is over.
+
+    One write per round: a client that keeps up gets token by token, one that does not gets them together. Returns as
+    well when the client has gone or stopped reading.
+    """
+    response = web.StreamResponse(headers={**SSE_HEADERS, "X-Run-Id": run.id})
+    try:
+        writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
+        await _view(run, writer, frames, config.heartbeat_s)
+    except ClientGone:
+        _hang_up(request)
+    except Exception:
+        _log.exception("stream_failed")  # the headers are out: an error cannot be answered any more
+        _hang_up(request)
+    return response
+
+
+def _hang_up(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
+
+
+async def _view(run: Run, writer: SseWriter, frames: ChatFrames, heartbeat_s: float) -> None:
+    with run.log.reader() as reader, Heartbeat(heartbeat_s, reader.wake) as heartbeat:
+        pending = frames.opening()
+        while not reader.at_end:
+            pending += frames.encode(await reader.read())
+            if not pending and heartbeat.is_due:
+                pending = HEARTBEAT
+            if pending:
+                await writer.send(pending)
+                heartbeat.touch()
+                pending = b""

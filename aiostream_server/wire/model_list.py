@@ -1,0 +1,62 @@
+"""What `GET /v1/models` says of each team: OpenAI's four fields, and what Open WebUI shows of the rest.
+
+https://platform.openai.com/docs/api-reference/models/object
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+_OWNER: Final = "aiostream-server"
+_TITLE_WORDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One model that clients see. `created` is Unix time in seconds; `vision` is whether images reach its agents."""
+
+    id: str
+    name: str
+    description: str
+    created: int
+    examples: tuple[str, ...] = ()
+    vision: bool = False
+
+
+def model_body(card: ModelCard) -> dict[str, object]:
+    return {
+        "id": card.id,
+        "object": "model",
+        "created": card.created,
+        "owned_by": _OWNER,
+        "name": card.name,
+        "description": card.description,
+        "info": {
+            "meta": {
+                "description": card.description,
+                "capabilities": _capabilities(card),
+                "suggestion_prompts": [_suggestion(example) for example in card.examples],
+            }
+        },
+    }
+
+
+def models_body(cards: Iterable[ModelCard]) -> dict[str, object]:
+    return {"object": "list", "data": [model_body(card) for card in cards]}
+
+
+def _capabilities(card: ModelCard) -> dict[str, bool]:
+    return {
+        "vision": card.vision,
+        "usage": True,  # Open WebUI then asks for `include_usage`
+        "builtin_tools": False,  # or it sends 36 tools with every question: a team has its own
+        "code_interpreter": False,  # or it runs the code that an agent shows
+        "status_updates": True,
+    }
+
+
+def _suggestion(example: str) -> dict[str, object]:
+    """A card on Open WebUI's empty page: a title in two lines, and what a click asks."""
+    words = example.split()
+    title = [" ".join(words[:_TITLE_WORDS]), " ".join(words[_TITLE_WORDS:])]
+    return {"content": example, "title": title}

@@ -1,0 +1,135 @@
+"""`aiostream-server check`: a line for each thing it loaded and status 0, or every mistake and status 1."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from aiostream_server import __version__
+from aiostream_server.cli.check import report
+from aiostream_server.cli.commands import cli
+from aiostream_server.config.model import Config
+from aiostream_server.errors import ConfigError
+from aiostream_server.intake.key_file import add_key
+from aiostream_server.intake.keys import new_key
+
+CONFIGS = Path(__file__).parents[2] / "configs"
+
+
+async def nothing_wrong(config: Config) -> list[str]:
+    return []
+
+
+async def one_thing_wrong(config: Config) -> list[str]:
+    return [f"[[teams]] #1: cannot be built for {config.server.host}"]
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "server.toml"
+    path.write_text(text, "utf-8")
+    return path
+
+
+def test_whatever_was_loaded_is_a_line(tmp_path: Path) -> None:
+    add_key(tmp_path / "keys.json", new_key("alice")[0])
+    text = """
+        server.host = "0.0.0.0"
+        auth.keys_file = "keys.json"
+        models.default = { provider = "openai", model = "m", base_url = "http://user:canary@h/v1" }
+        database.sales.url = "postgresql://u:canary@h/d"
+        teams = [{ id = "sales", factory = "x:y" }, { id = "files", component = "/t.json" }]
+    """
+    path = written(tmp_path, text)
+    assert report(path, {}, nothing_wrong) == [
+        f"config    {path}",
+        "server    0.0.0.0, port 8000",
+        f"keys      1 in {tmp_path / 'keys.json'}",
+        "model     default: openai m",
+        "routing   rules",
+        "database  sales: at most 200 rows, 10 s a statement",
+        "team      sales: x:y",
+        "team      files: /t.json",
+        "ok",
+    ]
+
+
+def test_defaults_are_loaded_without_a_file() -> None:
+    assert report(None, {}, nothing_wrong) == [
+        "config    none: the defaults",
+        "server    127.0.0.1, port 8000",
+        "keys      none: for this machine only",
+        "model     default: demo",
+        "routing   rules",
+        "database  none: the demo shop",
+        "team      none: the two built-in teams",
+        "note      there is no [models.*] table: the demo model answers, which is no language model",
+        "ok",
+    ]
+
+
+def test_address_keys_and_teams_are_looked_at_whatever_else_is_wrong(tmp_path: Path) -> None:
+    path = written(tmp_path, 'server.host = "0.0.0.0"')
+    with pytest.raises(ConfigError) as caught:
+        report(path, {}, one_thing_wrong)
+    bind, team = caught.value.problems
+    assert bind.startswith("[server] host: without API keys only a loopback address")
+    assert team == "[[teams]] #1: cannot be built for 0.0.0.0"
+
+    path = written(tmp_path, 'server.host = "0.0.0.0"\nauth.keys_file = "none.json"')
+    with pytest.raises(ConfigError) as caught:
+        report(path, {}, one_thing_wrong)
+    assert caught.value.problems[0].startswith(f"{tmp_path / 'none.json'}: there is no such keys file")
+    assert caught.value.problems[1:] == (team,)
+
+
+@pytest.mark.parametrize("example", ["server.toml", "demo.toml"])
+def test_examples_are_right(example: str) -> None:
+    assert report(CONFIGS / example, {}, nothing_wrong)[-1] == "ok"
+
+
+def test_broken_file_ends_with_status_1_and_its_mistakes(tmp_path: Path) -> None:
+    """From a real process: lines on stderr, nothing on stdout, no traceback."""
+    path = written(tmp_path, '[server]\nport = 70000\nhosst = "x"')
+    command = [sys.executable, "-m", "aiostream_server", "check", "--config", path]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.splitlines() == [
+        "[server] port: expected a whole number from 0 to 65535, got 70000",
+        "[server] hosst: unknown key; did you mean host?",
+    ]
+
+
+def test_check_of_the_demo_passes() -> None:
+    pytest.importorskip("aiostream_server.service.check")
+    result = CliRunner().invoke(cli, ["check", "--config", str(CONFIGS / "demo.toml")], catch_exceptions=False)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[-1] == "ok"
+
+
+def test_help_names_every_command_without_loading_any() -> None:
+    """Agents' libraries take seconds to load."""
+    code = (
+        "import sys\n"
+        "from click.testing import CliRunner\n"
+        "from aiostream_server.cli.commands import cli\n"
+        "print(CliRunner().invoke(cli, ['--help']).output)\n"
+        "print([name for name in sys.modules if name.startswith(('autogen', 'aiohttp', 'pydantic'))])\n"
+    )
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True).stdout
+    for command in ("serve", "ask", "check", "keys", "version"):
+        assert f"\n  {command} " in output
+    assert output.endswith("[]\n")
+
+
+@pytest.mark.parametrize("arguments", [["version"], ["--version"]])
+def test_version_is_one_line(arguments: list[str]) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert (result.exit_code, result.output) == (0, f"{__version__}\n")
+
+
+def test_unknown_command_is_refused() -> None:
+    result = CliRunner().invoke(cli, ["srve"])
+    assert result.exit_code == 2
+    assert "No such command 'srve'" in result.output

@@ -1,0 +1,351 @@
+"""The client in a run and outside of one: who is told what, what AutoGen gets, and how a call is cancelled."""
+
+import asyncio
+import gc
+import time
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from autogen_core import CancellationToken, FunctionCall, Image
+from autogen_core.models import (
+    AssistantMessage,
+    CreateResult,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    RequestUsage,
+    UserMessage,
+)
+from autogen_core.tools import FunctionTool
+from PIL import Image as PillowImage
+from pydantic import BaseModel
+
+from aiostream_server.errors import ModelFailed
+from aiostream_server.models.client import StreamingClient
+from tests.models.recording import RecordingSink, scripted_client, sink_in_context
+from tests.scripted_provider import Answer, Call, HttpError, Raw, ScriptedProvider, Stall, Think
+
+HELLO: list[LLMMessage] = [UserMessage(content="hello", source="user")]
+
+
+class Verdict(BaseModel):
+    ok: bool
+
+
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+ADD = FunctionTool(add, description="Adds")
+
+
+async def test_outside_a_run_chunks_and_then_the_result() -> None:
+    """Reasoning is no chunk; it is the result's thought."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("<th", "ink>hm</think>\n\nHel", Think(["!"]), "lo"))
+        items = [item async for item in client.create_stream(HELLO)]
+    assert items[:-1] == ["Hel", "lo"]
+    result = items[-1]
+    assert isinstance(result, CreateResult)
+    assert (result.content, result.thought, result.finish_reason) == ("Hello", "hm!", "stop")
+    assert result.usage == RequestUsage(11, 7)
+
+
+async def test_in_a_run_the_sink_hears_and_autogen_gets_the_result_alone() -> None:
+    """The same for both ways to ask."""
+    expected: list[tuple[object, ...]] = [
+        ("thought", None, "hm"),
+        ("text", None, "Hello"),
+        ("text", None, " "),
+        ("text", None, "<"),
+        ("said", None, "Hello <", "hm", [], "stop"),
+        ("spent", None, 11, 7),
+    ]
+    async with scripted_client() as (provider, client):
+        provider.script(*[Answer("<think>hm</think>", "Hello", " <", pause_s=0.02)] * 2)
+        with sink_in_context(RecordingSink()) as sink:
+            items = [item async for item in client.create_stream(HELLO)]
+            result = await client.create(HELLO)
+    assert items == [result]
+    assert sink.heard == expected * 2
+
+
+async def test_tool_calls_become_the_content_and_words_the_thought() -> None:
+    async with scripted_client() as (provider, client):
+        provider.script(Answer(Think(["Sum?"]), "Let me add.", Call("add", {"a": 1}), finish="stop"))
+        with sink_in_context(RecordingSink()) as sink:
+            result = await client.create(HELLO, tools=[ADD], tool_choice=ADD)
+    assert result.content == [FunctionCall("call_1", '{"a": 1}', "add")]
+    assert (result.thought, result.finish_reason) == ("Sum?\n\nLet me add.", "function_calls")
+    assert sink.heard[-2] == ("said", None, "Let me add.", "Sum?", ["add"], "stop")
+    sent = provider.exchanges[0].body
+    assert sent["tools"][0]["function"]["parameters"]["required"] == ["a", "b"]
+    assert sent["tool_choice"]["function"]["name"] == "add"
+
+
+async def test_calls_get_ids_and_arguments() -> None:
+    """AutoGen finds results by id: none may be empty, none may be there twice."""
+    calls = [
+        Call("add", "", call_id="", index=0),
+        Call("add", " ", call_id="x", index=1),
+        Call("add", call_id="x", index=2),
+    ]
+    async with scripted_client() as (provider, client):
+        provider.script(Answer(*calls))
+        content = (await client.create(HELLO)).content
+    made = [call for call in content if isinstance(call, FunctionCall)]
+    assert [call.arguments for call in made] == ["{}", "{}", "{}"]
+    assert made[1].id == "x"
+    assert len({call.id for call in made if call.id}) == 3
+
+
+async def test_nameless_call() -> None:
+    async with scripted_client() as (provider, client):
+        provider.script(Answer(Call("")))
+        with pytest.raises(ModelFailed, match="called a tool without saying which one"):
+            await client.create(HELLO)
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter", "tool_calls"])
+async def test_finish_reasons(finish: str) -> None:
+    """One that announces calls and makes none has stopped."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("hi", finish=finish))
+        assert (await client.create(HELLO)).finish_reason == {"tool_calls": "stop"}.get(finish, finish)
+
+
+async def test_structured_output_is_not_said() -> None:
+    """A JSON verdict is for a program; its cost counts."""
+    async with scripted_client(model_info={"structured_output": True}) as (provider, client):
+        provider.script(*[Answer('{"ok":', "true}")] * 2)
+        with sink_in_context(RecordingSink(options={"max_tokens": 3})) as sink:
+            await client.create(HELLO, json_output=Verdict)
+            result = await client.create(HELLO, json_output=True)
+    assert result.content == '{"ok":true}'
+    assert [said[0] for said in sink.heard] == ["spent", "spent"]
+    assert "max_tokens" not in provider.exchanges[0].body
+
+
+async def test_speaker_that_is_not_heard() -> None:
+    """A selector's words are its own: no options of the client's reach it, either."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("Helper"), Answer("Helper"))
+        with sink_in_context(RecordingSink(deaf_to=frozenset({None}), options={"seed": 1})) as sink:
+            await client.create(HELLO)
+            assert [said[0] for said in sink.heard] == ["spent"]
+            await client.speaking_as("A").create(HELLO)
+    assert [("seed" in exchange.body) for exchange in provider.exchanges] == [False, True]
+    assert sink.texts("A") == "Helper"
+
+
+async def test_options_of_the_run_and_of_the_call() -> None:
+    """What the agent's own code asks for goes before what the client of the run wants."""
+    async with scripted_client(options={"seed": 1, "top_p": 1}) as (provider, client):
+        provider.script(Answer("hi"))
+        with sink_in_context(RecordingSink(options={"seed": 2, "temperature": 0})):
+            await client.create(HELLO, extra_create_args={"temperature": 1})
+    body = provider.exchanges[0].body
+    assert (body["seed"], body["top_p"], body["temperature"]) == (2, 1, 1)
+
+
+async def test_tool_results_are_told_first() -> None:
+    """Those that the request ends with, in their order; older ones were told before."""
+
+    def results(*contents: str) -> FunctionExecutionResultMessage:
+        return FunctionExecutionResultMessage(
+            content=[FunctionExecutionResult(content=text, name="add", call_id=text) for text in contents]
+        )
+
+    calls = AssistantMessage(content=[FunctionCall("2", "{}", "add")], source="A")
+    messages = [*HELLO, calls, results("old"), calls, results("2", "3"), results("4")]
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("done"), Answer("again"))
+        with sink_in_context(RecordingSink()) as sink:
+            await client.create(messages)
+            assert sink.heard[0] == ("returned", None, ["2", "3", "4"])
+            await client.create([*messages, *HELLO])
+    assert [said[0] for said in sink.heard].count("returned") == 1
+
+
+async def test_usage_is_estimated_where_it_was_not_said() -> None:
+    """A delta is a token; four characters of the prompt are one."""
+    picture = Image(PillowImage.new("RGB", (2, 2)))
+    messages: list[LLMMessage] = [
+        UserMessage(content=["x" * 400, picture], source="user"),
+        AssistantMessage(content=[FunctionCall("1", "{}", "add")], thought="y" * 40, source="A"),
+        FunctionExecutionResultMessage(content=[FunctionExecutionResult(content="z" * 40, name="add", call_id="1")]),
+    ]
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("a", "b", "c", usage=None))
+        usage = (await client.create(messages)).usage
+        assert usage.completion_tokens == 3
+        assert usage.prompt_tokens == client.count_tokens(messages) == 898
+        assert client.count_tokens(messages, tools=[ADD]) > 898
+        assert client.remaining_tokens(messages) == 128_000 - 898
+        assert client.total_usage() == client.actual_usage() == usage
+        assert client.speaking_as("A").total_usage() == usage
+        assert client.capabilities == client.model_info
+
+
+async def test_what_the_model_cannot_do_is_refused() -> None:
+    async with scripted_client(model_info={"json_output": False}) as (_, client):
+        with pytest.raises(ValueError, match="does not support JSON output"):
+            await client.create(HELLO, json_output=True)
+        with pytest.raises(ValueError, match="does not support structured output"):
+            await client.create(HELLO, json_output=Verdict)
+        with pytest.raises(ValueError, match="tool_choice names 'add'"):
+            await client.create(HELLO, tool_choice=ADD)
+
+
+async def test_failure_reaches_the_caller_both_ways() -> None:
+    async with scripted_client() as (provider, client):
+        provider.script(*[HttpError(500, "no luck")] * 3)
+        with pytest.raises(ModelFailed, match="answered 500 Internal Server Error: no luck"):
+            await client.create(HELLO)
+        with pytest.raises(ModelFailed, match="no luck"):
+            _ = [item async for item in client.create_stream(HELLO)]
+        with sink_in_context(RecordingSink()) as sink, pytest.raises(ModelFailed, match="no luck"):
+            _ = [item async for item in client.create_stream(HELLO)]
+        assert sink.heard == []
+
+
+async def test_tokens_reach_the_sink_as_they_leave() -> None:
+    """Each token is heard before the next one leaves the provider."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("a", "b", "c", pause_s=0.1))
+        with sink_in_context(RecordingSink()) as sink:
+            await client.create(HELLO)
+    left = provider.exchanges[0].left
+    assert len(sink.at) == 3
+    assert all(heard < next_left for heard, next_left in zip(sink.at, left[1:], strict=False))
+
+
+async def test_tokens_that_came_together_are_said_together() -> None:
+    """Batches all the way: no call, task or wait for each token."""
+    events = b"".join(b'data: {"choices":[{"delta":{"content":"t%d"}}]}\n\n' % number for number in range(100))
+    async with scripted_client() as (provider, client):
+        provider.script(Raw([events + b'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n']))
+        with sink_in_context(RecordingSink()) as sink:
+            await client.create(HELLO)
+    assert len(sink.at) <= 2
+    assert sink.texts(None) == "".join(f"t{number}" for number in range(100))
+
+
+async def test_two_runs_hear_only_their_own() -> None:
+    """One client, two runs at once, each in a context of its own."""
+
+    async def run(question: str) -> RecordingSink:
+        with sink_in_context(RecordingSink()) as sink:
+            await client.create([UserMessage(content=question, source="user")])
+        return sink
+
+    def echo(body: Any) -> Answer:
+        return Answer(*[body["messages"][0]["content"]] * 5, pause_s=0.02)
+
+    async with scripted_client() as (provider, client):
+        provider.script(echo)
+        one, two = await asyncio.gather(run("one"), run("two"))
+    assert (one.texts(None), two.texts(None)) == ("one" * 5, "two" * 5)
+
+
+PHASES = [
+    pytest.param(Answer("a", before_s=30), 0, id="before the headers"),
+    pytest.param(Answer(*"abcdefgh" * 100, pause_s=0.05), 2, id="between tokens"),
+    pytest.param(Answer("a", Stall()), 1, id="in a stall"),
+]
+
+
+async def assert_gone(provider: ScriptedProvider, cancelled_at: float) -> None:
+    """The provider's connection is closed within a second, and no task is left."""
+    exchange = provider.exchanges[0]
+    await asyncio.wait_for(exchange.closed.wait(), 1)
+    assert exchange.closed_at is not None
+    assert exchange.closed_at - cancelled_at < 1
+    assert [task for task in asyncio.all_tasks() if task.get_name() == "model-call"] == []
+
+
+async def consume(client: StreamingClient, token: CancellationToken | None, stream: bool) -> None:
+    if not stream:
+        await client.create(HELLO, cancellation_token=token)
+        return
+    async with aclosing(client.create_stream(HELLO, cancellation_token=token)) as items:
+        async for _ in items:
+            pass
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("in_run", [False, True])
+@pytest.mark.parametrize("by_token", [False, True])
+@pytest.mark.parametrize(("answer", "tokens"), PHASES)
+async def test_cancelling_closes_the_connection(
+    answer: Answer, tokens: int, by_token: bool, in_run: bool, stream: bool
+) -> None:
+    """By AutoGen's token or by cancelling the task, in a run or not, in each phase of an answer."""
+    async with scripted_client() as (provider, client):
+        provider.script(answer)
+        token = CancellationToken()
+        sink = RecordingSink() if in_run else None
+        with sink_in_context(sink):
+            caller = asyncio.create_task(consume(client, token, stream))
+        await (await provider.request()).sent(tokens)
+        cancelled_at = time.monotonic()
+        if by_token:
+            token.cancel()
+        else:
+            caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await assert_gone(provider, cancelled_at)
+
+
+async def test_cancelled_while_the_run_is_behind() -> None:
+    """A sink that makes the call wait does not keep it alive."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("a", Stall()))
+        with sink_in_context(RecordingSink(gate=asyncio.Event())) as sink:
+            caller = asyncio.create_task(client.create(HELLO))
+        await sink.spoken.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+        await assert_gone(provider, time.monotonic())
+
+
+async def test_token_that_is_cancelled_already() -> None:
+    async with scripted_client() as (provider, client):
+        token = CancellationToken()
+        token.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await client.create(HELLO, cancellation_token=token)
+        assert provider.exchanges == []
+
+
+async def test_closed_generator_closes_the_connection() -> None:
+    """Whoever stops reading an ordinary stream stops the provider."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("a", Stall()))
+        async with aclosing(client.create_stream(HELLO)) as items:
+            assert await anext(items) == "a"
+        await assert_gone(provider, time.monotonic())
+
+
+async def test_closed_generator_of_a_failed_call() -> None:
+    """An error that nobody waits for any more is not reported as forgotten."""
+    async with scripted_client() as (provider, client):
+        provider.script(Raw([b'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {\n\n']))
+        async with aclosing(client.create_stream(HELLO)) as items:
+            await anext(items)
+            await asyncio.sleep(0.1)
+    gc.collect()
+
+
+async def test_slow_consumer_holds_the_provider_back() -> None:
+    """An ordinary stream reads only so far ahead: the rest waits in the provider's socket."""
+    piece = b'data: {"choices":[{"delta":{"content":"%s"}}]}\n\n' % (b"x" * 60_000)
+    async with scripted_client() as (provider, client):
+        provider.script(Raw([piece] * 2000))
+        async with aclosing(client.create_stream(HELLO)) as items:
+            await anext(items)
+            await asyncio.sleep(0.5)
+            assert len(provider.exchanges[0].left) < 1000

@@ -1,0 +1,178 @@
+"""AutoGen's messages, tools and options reach the provider as OpenAI's API has them."""
+
+import base64
+from io import BytesIO
+from typing import Any, Literal
+
+import msgspec
+import pytest
+from autogen_core import FunctionCall, Image
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
+from autogen_core.tools import ToolSchema
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image as PillowImage
+from pydantic import BaseModel, Field
+
+from aiostream_server.models.openai.messages import has_images, wire_messages
+from aiostream_server.models.openai.request import request_body
+from aiostream_server.models.provider import ModelRequest
+
+
+def body_of(request: ModelRequest, **options: Any) -> dict[str, Any]:
+    body: dict[str, Any] = msgspec.json.decode(request_body("m", options, request, with_usage=True))
+    return body
+
+
+def picture() -> Image:
+    return Image(PillowImage.new("RGB", (2, 2), "red"))
+
+
+HELLO: list[LLMMessage] = [UserMessage(content="hello", source="user")]
+QUERY: ToolSchema = {"name": "query", "description": "Runs SQL"}
+
+
+def test_leading_system_messages_become_one() -> None:
+    """Many chat templates accept one only; a later one stays where it is."""
+    messages: list[LLMMessage] = [
+        SystemMessage(content="a"),
+        SystemMessage(content="b"),
+        UserMessage(content="c", source="somebody"),
+        SystemMessage(content="d"),
+    ]
+    assert wire_messages(messages) == [
+        {"role": "system", "content": "a\nb"},
+        {"role": "user", "content": "c"},
+        {"role": "system", "content": "d"},
+    ]
+
+
+def test_tool_turns() -> None:
+    """Calls, with the text said beside them, and each result in a message of its own."""
+    results = [
+        FunctionExecutionResult(content="4", name="add", call_id="1"),
+        FunctionExecutionResult(content="no", name="div", call_id="2", is_error=True),
+    ]
+    messages: list[LLMMessage] = [
+        AssistantMessage(content=[FunctionCall("1", '{"a":2}', "add")], thought="Let me see.", source="A"),
+        FunctionExecutionResultMessage(content=results),
+        AssistantMessage(content="four", thought="not sent back", source="A"),
+    ]
+    call = {"id": "1", "type": "function", "function": {"name": "add", "arguments": '{"a":2}'}}
+    assert wire_messages(messages) == [
+        {"role": "assistant", "content": "Let me see.", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "1", "content": "4"},
+        {"role": "tool", "tool_call_id": "2", "content": "no"},
+        {"role": "assistant", "content": "four"},
+    ]
+
+
+def test_images_are_data_urls() -> None:
+    messages: list[LLMMessage] = [UserMessage(content=["what is it?", picture()], source="user")]
+    assert has_images(messages)
+    assert not has_images(HELLO)
+    text, image = wire_messages(messages)[0]["content"]
+    assert text == {"type": "text", "text": "what is it?"}
+    kind, _, data = image["image_url"]["url"].partition(",")
+    assert kind == "data:image/png;base64"
+    assert PillowImage.open(BytesIO(base64.b64decode(data))).size == (2, 2)
+
+
+@given(text=st.text(st.characters(exclude_categories=())), key=st.text(st.characters(exclude_categories=())))
+def test_any_text_can_be_sent(text: str, key: str) -> None:
+    """Lone surrogates, which UTF-8 cannot carry, are replaced; all other text arrives as it was."""
+    body = body_of(
+        ModelRequest([UserMessage(content=text, source="user")], options={"metadata": {"k": [key]}}),
+    )
+    content = body["messages"][0]["content"]
+    assert content == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def test_plain_request() -> None:
+    """Nothing that was not asked for, but for the stream and its usage."""
+    assert body_of(ModelRequest(HELLO)) == {
+        "model": "m",
+        "messages": [{"role": "user", "content": "hello"}],
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+
+
+def test_options_of_the_request_go_before_the_configured_ones() -> None:
+    request = ModelRequest(HELLO, options={"temperature": 0.1, "model": "other", "stream": False})
+    body = body_of(request, temperature=0.9, seed=1)
+    assert (body["temperature"], body["seed"], body["model"], body["stream"]) == (0.1, 1, "m", True)
+
+
+@pytest.mark.parametrize(
+    ("configured", "requested", "sent"),
+    [
+        ({}, {"max_completion_tokens": 5}, {"max_tokens": 5}),
+        ({"max_tokens": 9}, {"max_tokens": 5}, {"max_tokens": 5}),
+        ({"max_completion_tokens": 9}, {"max_tokens": 5}, {"max_completion_tokens": 5}),
+        ({"max_completion_tokens": 9}, {}, {"max_completion_tokens": 9}),
+        ({}, {"max_tokens": None}, {}),
+    ],
+)
+def test_one_bound_under_the_configured_name(
+    configured: dict[str, int], requested: dict[str, int], sent: dict[str, int]
+) -> None:
+    """New OpenAI models refuse `max_tokens`, all other servers know nothing else."""
+    body = body_of(ModelRequest(HELLO, options=requested), **configured)
+    assert {key: body[key] for key in body if key.startswith("max_")} == sent
+
+
+@pytest.mark.parametrize(
+    ("choice", "sent"),
+    [
+        ("auto", None),
+        ("none", "none"),
+        ("required", "required"),
+        ("query", {"type": "function", "function": {"name": "query"}}),
+    ],
+)
+def test_tool_choice(choice: Literal["auto", "required", "none"], sent: object) -> None:
+    assert body_of(ModelRequest(HELLO, tools=[QUERY], tool_choice=choice)).get("tool_choice") == sent
+
+
+def test_tools() -> None:
+    """A tool without parameters takes an empty object; `strict` is sent only where it is wanted."""
+    strict: ToolSchema = {"name": "s", "parameters": {"type": "object", "properties": {}}, "strict": True}
+    first, second = body_of(ModelRequest(HELLO, tools=[QUERY, strict]))["tools"]
+    empty = {"type": "object", "properties": {}}
+    assert first["function"] == {"name": "query", "description": "Runs SQL", "parameters": empty}
+    assert second["function"] == {"name": "s", "description": "", "parameters": empty, "strict": True}
+
+
+class Colour(BaseModel):
+    default: str = "red"
+
+
+class Route(BaseModel):
+    """Which team."""
+
+    team: Literal["data", "general"]
+    colour: Colour = Field(description="of the team", default=Colour())
+    others: list[Colour] = []
+
+
+def test_json_output() -> None:
+    """`True` is JSON mode, a pydantic model a strict schema: every property required, no other, no default."""
+    assert body_of(ModelRequest(HELLO, json_output=True))["response_format"] == {"type": "json_object"}
+    sent = body_of(ModelRequest(HELLO, json_output=Route))["response_format"]
+    assert sent["type"] == "json_schema"
+    schema = sent["json_schema"]["schema"]
+    assert (sent["json_schema"]["name"], sent["json_schema"]["strict"]) == ("Route", True)
+    assert schema["required"] == ["team", "colour", "others"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["team"]["enum"] == ["data", "general"]
+    assert schema["properties"]["colour"] == {"$ref": "#/$defs/Colour"}
+    assert schema["$defs"]["Colour"]["required"] == ["default"]
+    assert "default" not in schema["$defs"]["Colour"]["properties"]["default"]

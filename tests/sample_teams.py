@@ -1,0 +1,187 @@
+"""Teams that tests serve: AutoGen's own classes over the configured model, and a few that only Python can make."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any, Final
+
+from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, SocietyOfMindAgent
+from autogen_agentchat.base import Response, TaskResult
+from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.messages import (
+    BaseAgentEvent,
+    BaseChatMessage,
+    TextMessage,
+    ToolCallRequestEvent,
+)
+from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
+from autogen_core import CancellationToken, FunctionCall
+from autogen_core.tools import FunctionTool
+
+from aiostream_server.teams.context import TeamContext
+
+
+def solo(context: TeamContext) -> AssistantAgent:
+    """One agent, no tools."""
+    return AssistantAgent("Solo", context.model(), system_message="You are Solo.")
+
+
+def pair(context: TeamContext) -> RoundRobinGroupChat:
+    """Writer, then Reviewer."""
+    return RoundRobinGroupChat([_agent(context, "Writer"), _agent(context, "Reviewer")], max_turns=2)
+
+
+def pair_of_streamers(context: TeamContext) -> RoundRobinGroupChat:
+    """The same with AutoGen's own streaming switched on: nothing may come twice."""
+    agents = [_agent(context, name, model_client_stream=True) for name in ("Writer", "Reviewer")]
+    return RoundRobinGroupChat(list(agents), max_turns=2)
+
+
+def nested(context: TeamContext) -> RoundRobinGroupChat:
+    """A society of Inner inside, then Outer."""
+    inner = RoundRobinGroupChat([_agent(context, "Inner")], max_turns=1)
+    society = SocietyOfMindAgent("Society", team=inner, model_client=context.model())
+    return RoundRobinGroupChat([society, _agent(context, "Outer")], max_turns=2)
+
+
+def selected(context: TeamContext) -> SelectorGroupChat:
+    """A model selects who speaks; what it says to that end is nobody's words."""
+    return SelectorGroupChat(
+        [_agent(context, "Alpha"), _agent(context, "Beta")],
+        model_client=context.model(),
+        termination_condition=MaxMessageTermination(2),
+    )
+
+
+SLOW_TOOL_STARTED: Final = asyncio.Event()
+
+
+async def _slow_tool() -> str:
+    """Take a minute."""
+    SLOW_TOOL_STARTED.set()
+    await asyncio.sleep(60)
+    return "late"
+
+
+def with_slow_tool(context: TeamContext) -> RoundRobinGroupChat:
+    """An async tool that takes a minute."""
+    tools = [FunctionTool(_slow_tool, name="slow", description="slow")]
+    return RoundRobinGroupChat([_agent(context, "Worker", tools=tools)], max_turns=1)
+
+
+def with_tool(context: TeamContext) -> RoundRobinGroupChat:
+    """A tool whose result the model puts into words."""
+
+    async def weather(city: str) -> str:
+        """The weather."""
+        return f"rain in {city}"
+
+    tools = [FunctionTool(weather, name="weather", description="The weather.")]
+    worker = _agent(context, "Worker", tools=tools, reflect_on_tool_use=True)
+    return RoundRobinGroupChat([worker], max_turns=1)
+
+
+def blind_result(context: TeamContext) -> RoundRobinGroupChat:
+    """A tool whose raw result is the answer."""
+
+    async def dice() -> str:
+        """Roll."""
+        return "four"
+
+    worker = _agent(context, "Worker", tools=[FunctionTool(dice, name="dice", description="Roll.")])
+    return RoundRobinGroupChat([worker], max_turns=1)
+
+
+class OnlyRuns:
+    """Not AutoGen's, and cannot stream."""
+
+    async def run(self, *, task: Any) -> TaskResult:
+        await asyncio.sleep(0.05)
+        said = TextMessage(content="all at once", source="Batch")
+        return TaskResult(messages=[*task, said], stop_reason="done")
+
+
+def only_runs(_: TeamContext) -> OnlyRuns:
+    return OnlyRuns()
+
+
+class Failing(BaseChatAgent):
+    """Raises something with a path in it."""
+
+    def __init__(self) -> None:
+        super().__init__("Failing", "fails")
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (TextMessage,)
+
+    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
+        raise OSError("cannot open /etc/very/secret.key\nTraceback: more")
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        """Nothing to reset."""
+
+
+def failing(_: TeamContext) -> RoundRobinGroupChat:
+    return RoundRobinGroupChat([Failing()], max_turns=1)
+
+
+class Speaker(BaseChatAgent):
+    """Says fixed things: one message a turn."""
+
+    def __init__(self, name: str, *lines: str) -> None:
+        super().__init__(name, "says things")
+        self._lines = list(lines)
+
+    @property
+    def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
+        return (TextMessage,)
+
+    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
+        return Response(chat_message=TextMessage(content=self._lines.pop(0), source=self.name))
+
+    async def on_reset(self, cancellation_token: CancellationToken) -> None:
+        """Nothing to reset."""
+
+
+def undescribed(_: TeamContext) -> RoundRobinGroupChat:
+    """Nobody says what these agents do."""
+    return RoundRobinGroupChat(
+        [Speaker("One", "Validating the draft now."), Speaker("Two", "In conclusion, it is fine.")], max_turns=2
+    )
+
+
+class Hanging:
+    """Says one thing and then nothing, ever; leaves when it is cancelled."""
+
+    async def run_stream(
+        self, *, task: Any, cancellation_token: CancellationToken
+    ) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]:
+        yield TextMessage(content="thinking it over", source="Slow")
+        yield ToolCallRequestEvent(content=[FunctionCall("c1", "{}", "wait")], source="Slow")
+        await asyncio.Event().wait()
+
+
+def hanging(_: TeamContext) -> Hanging:
+    return Hanging()
+
+
+class Deaf:
+    """Does not even leave when its task is cancelled, for a while."""
+
+    async def run_stream(self, *, task: Any) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]:
+        yield TextMessage(content="I do not listen", source="Deaf")
+        end = time.monotonic() + 3
+        while time.monotonic() < end:
+            try:
+                await asyncio.sleep(end - time.monotonic())
+            except asyncio.CancelledError:
+                continue
+
+
+def deaf(_: TeamContext) -> Deaf:
+    return Deaf()
+
+
+def _agent(context: TeamContext, name: str, **settings: Any) -> AssistantAgent:
+    return AssistantAgent(name, context.model(), system_message=f"You are {name}.", **settings)
