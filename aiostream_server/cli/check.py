@@ -2,7 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -11,6 +12,7 @@ import click
 from aiostream_server.cli.options import config_option
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, ModelConfig, OpenAIModelConfig
+from aiostream_server.config.state import state_directory
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
@@ -24,7 +26,8 @@ def check(config_path: Path | None) -> None:
     """Load everything and report every mistake at once; status 1 where there is one."""
     from aiostream_server.service.check import find_problems  # loads the agents' libraries
 
-    for line in report(config_path, os.environ, find_problems):
+    find = partial(find_problems, state_directory=state_directory(os.environ))
+    for line in report(config_path, os.environ, find):
         click.echo(line)
 
 
@@ -33,21 +36,27 @@ def report(path: Path | None, environ: Mapping[str, str], find_problems: FindPro
 
     `find_problems` looks at what is not in the file: it builds teams and opens databases."""
     config = load_config(path, environ)
-    problems: list[str] = []
-    ring = KeyRing()
-    try:
-        ring = KeyRing.load(config.auth.keys_file)
-        problems += filter(None, [bind_problem(config.server.host, ring)])
-    except ConfigError as exc:
-        problems += exc.problems
+    ring, problems = _keys(config)
     problems += asyncio.run(_found(find_problems, config))
     if problems:
         raise ConfigError(problems)
     return [*_loaded(path, config, ring), *(f"note      {note}" for note in config.notes), "ok"]
 
 
-async def _found(find_problems: FindProblems, config: Config) -> list[str]:
-    return await find_problems(config)
+def _keys(config: Config) -> tuple[KeyRing, list[str]]:
+    try:
+        ring = KeyRing.load(config.auth.keys_file)
+    except ConfigError as exc:
+        return KeyRing(), list(exc.problems)
+    problem = bind_problem(config.server.host, ring)
+    return ring, [problem] if problem else []
+
+
+async def _found(find_problems: FindProblems, config: Config) -> Sequence[str]:
+    try:
+        return await find_problems(config)
+    except ConfigError as exc:
+        return exc.problems
 
 
 def _loaded(path: Path | None, config: Config, ring: KeyRing) -> Iterator[str]:

@@ -113,7 +113,7 @@ class RoutingConfig(Table):
 
     strategy: Literal["rules", "model", "rules-then-model"] = "rules"
     model: str = Field(default="default", validate_default=True, description="the [models.*] table that classifies")
-    fallback: TeamId | None = Field(default=None, description="team when nothing is sure; default: the first team")
+    fallback: TeamId | None = Field(default=None, description="team when nothing is sure; else `general`, or the first")
     threshold: float = Field(default=0.6, ge=0, le=1, description="surer than this needs no model")
     timeout_s: PositiveFloat = 10.0
 

@@ -126,7 +126,7 @@ def _from_file(path: Path, folder: Path) -> str:
         raise ValueError("the file it names is not UTF-8 text") from None
     except OSError as exc:
         reason = (exc.strerror or "unreadable").lower()
-        raise ValueError(f"the file it names cannot be read: {reason} (relative paths start at {folder})") from None
+        raise ValueError(f"the file it names cannot be read: {reason} (paths start at {folder})") from None
     return _one_line(text, "the file it names")
 
 
@@ -135,5 +135,5 @@ def _one_line(text: str, label: str) -> str:
     if not secret:
         raise ValueError(f"{label} is empty")
     if not secret.isprintable():
-        raise ValueError(f"{label} holds more than one line, or characters that cannot be printed")
+        raise ValueError(f"{label} holds more than one line, or what cannot be printed")
     return secret

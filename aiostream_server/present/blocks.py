@@ -19,7 +19,7 @@ _SUMMARY_CHARS: Final = 60
 
 def action_block(event: Action) -> str:
     language, text = _readable_arguments(event.arguments)
-    return _details(f"⚡ {event.tool}", fenced(text, language) if text else "")
+    return _details(f"⚡ {event.tool}", fenced(text, language) if text else "*no arguments*")
 
 
 def result_block(event: ToolResult) -> str:

@@ -5,6 +5,7 @@ stream, read by the translator, brings the rest later and repeats what was alrea
 what each agent said, which tools were called and which have answered, and drops the repetition.
 """
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -38,6 +39,8 @@ from aiostream_server.store.log import RunLog
 MAX_BLOCK_UNITS: Final = 8_000
 """Of a tool call or result, in UTF-16 units. It is shown in one SSE line, where each takes up to 6 bytes of ASCII; no
 such line may reach 64 KiB."""
+
+_TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
 
 class Recorder:
@@ -88,8 +91,13 @@ class Recorder:
         return not self._names or self._agent(speaker) in self._names
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
+        expected = {result.call_id for result in results} & self._calls
+        for _ in range(_TURNS_FOR_AUTOGEN):
+            if expected <= self._answered:
+                return
+            await asyncio.sleep(0)  # AutoGen's own event, which may tell more, is on its way through its queues
         for result in results:
-            if result.call_id in self._calls:
+            if result.call_id in expected:
                 self.tool_answered(self._agent(speaker), result)
 
     async def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:

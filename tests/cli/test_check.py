@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from aiostream_server import __version__
+from aiostream_server.__main__ import main
 from aiostream_server.cli.check import report
 from aiostream_server.cli.commands import cli
 from aiostream_server.config.model import Config
@@ -20,6 +22,10 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 
 async def nothing_wrong(config: Config) -> list[str]:
     return []
+
+
+async def nothing_opens(config: Config) -> list[str]:
+    raise ConfigError(["[database.sales] url: no such file"])
 
 
 async def one_thing_wrong(config: Config) -> list[str]:
@@ -84,6 +90,13 @@ def test_address_keys_and_teams_are_looked_at_whatever_else_is_wrong(tmp_path: P
     assert caught.value.problems[1:] == (team,)
 
 
+def test_what_stops_the_looking_is_a_mistake_like_others(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        report(written(tmp_path, 'auth.keys_file = "none.json"'), {}, nothing_opens)
+    assert len(caught.value.problems) == 2
+    assert caught.value.problems[1] == "[database.sales] url: no such file"
+
+
 @pytest.mark.parametrize("example", ["server.toml", "demo.toml"])
 def test_examples_are_right(example: str) -> None:
     assert report(CONFIGS / example, {}, nothing_wrong)[-1] == "ok"
@@ -92,7 +105,7 @@ def test_examples_are_right(example: str) -> None:
 def test_broken_file_ends_with_status_1_and_its_mistakes(tmp_path: Path) -> None:
     """From a real process: lines on stderr, nothing on stdout, no traceback."""
     path = written(tmp_path, '[server]\nport = 70000\nhosst = "x"')
-    command = [sys.executable, "-m", "aiostream_server", "check", "--config", path]
+    command = [sys.executable, "-m", "aiostream_server", "check", "--config", str(path)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.splitlines() == [
@@ -101,9 +114,11 @@ def test_broken_file_ends_with_status_1_and_its_mistakes(tmp_path: Path) -> None
     ]
 
 
-def test_check_of_the_demo_passes() -> None:
-    pytest.importorskip("aiostream_server.service.check")
-    result = CliRunner().invoke(cli, ["check", "--config", str(CONFIGS / "demo.toml")], catch_exceptions=False)
+def test_check_of_the_demo_passes(tmp_path: Path) -> None:
+    """The whole command: teams are built, and the demo shop is opened."""
+    arguments = ["check", "--config", str(CONFIGS / "demo.toml")]
+    environ = {"STATE_DIRECTORY": str(tmp_path)}
+    result = CliRunner().invoke(cli, arguments, env=environ, catch_exceptions=False)
     assert (result.exit_code, result.stderr) == (0, "")
     assert result.stdout.splitlines()[-1] == "ok"
 
@@ -121,6 +136,22 @@ def test_help_names_every_command_without_loading_any() -> None:
     for command in ("serve", "ask", "check", "keys", "version"):
         assert f"\n  {command} " in output
     assert output.endswith("[]\n")
+
+
+@pytest.mark.parametrize("name", ["serve", "ask", "check", "keys", "version"])
+def test_every_command_explains_itself(name: str) -> None:
+    assert name in cli.list_commands(click.Context(cli))
+    result = CliRunner().invoke(cli, [name, "--help"], catch_exceptions=False)
+    assert result.exit_code == 0
+    assert f" {name} " in result.output.splitlines()[0]
+
+
+def test_program_is_called_by_its_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/__main__.py", "--help"])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: aiostream-server [OPTIONS] COMMAND")
 
 
 @pytest.mark.parametrize("arguments", [["version"], ["--version"]])

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.config.load import load_config
 from aiostream_server.errors import ConfigError
-from tests.config.writing import loaded, problems
+from tests.config.writing import complaints, loaded, problems, written
 
 BROKEN = """
 port = 9000
@@ -121,9 +121,10 @@ def test_one_mistake_is_one_line(tmp_path: Path, text: str, line: str) -> None:
     assert problems(tmp_path, text) == [line]
 
 
-KEYS = st.sampled_from(
-    ["server", "port", "models", "default", "provider", "openai", "demo", "component", "database", "url", "teams", "id"]
-    + ["routing", "model", "fallback", "databases", "roles", "model_info", "a.b", ""]
+KEYS = st.sampled_from(["server", "port", "models", "default", "provider", "openai", "demo", "component", "model"]) | (
+    st.sampled_from(
+        ["database", "databases", "url", "teams", "id", "routing", "fallback", "roles", "model_info", "a.b"]
+    )
 )
 VALUES = st.recursive(
     st.sampled_from(["openai", "demo", "component", "a", "x:y", ""]) | st.integers() | st.booleans() | st.floats(),
@@ -144,21 +145,16 @@ def as_toml(value: object) -> str:
             return str(value).lower()
 
 
-@given(document=st.dictionaries(KEYS.filter(bool), VALUES, max_size=4))
+@given(document=st.dictionaries(KEYS, VALUES, max_size=4))
 def test_whatever_is_wrong_is_said_in_the_files_own_words(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]
 ) -> None:
     """No shape of a document makes the loader stumble, nor do pydantic's inner names come through."""
     text = "\n".join(f'"{key}" = {as_toml(value)}' for key, value in document.items())
-    try:
-        loaded(tmp_path_factory.getbasetemp(), text)
-    except ConfigError as exc:
-        for line in exc.problems:
-            assert ": " in line
-            assert "\n" not in line
-            assert not any(
-                word in line.lower() for word in ("pydantic", "input should", "dict[", "function-", "literal")
-            )
+    for line in complaints(written(tmp_path_factory.getbasetemp(), text), {}):
+        assert ": " in line
+        assert "\n" not in line
+        assert not any(word in line.lower() for word in ("pydantic", "input should", "dict[", "function-", "literal"))
 
 
 class TestSecrets:
@@ -218,7 +214,7 @@ class TestSecrets:
             (
                 'api_key_env = "KEY"',
                 {"KEY": "sk-canary\r\nX: y"},
-                "api_key_env: the environment variable KEY holds more than one line, or characters that cannot be printed",
+                "api_key_env: the environment variable KEY holds more than one line, or what cannot be printed",
             ),
             ("api_key_env = 5", {}, "api_key_env: expected a string"),
             ('api_key_file = "empty"', {}, "api_key_file: the file it names is empty"),
@@ -226,7 +222,7 @@ class TestSecrets:
             (
                 'api_key_file = "sk-canary"',
                 {},
-                "api_key_file: the file it names cannot be read: no such file or directory (relative paths start at {})",
+                "api_key_file: the file it names cannot be read: no such file or directory (paths start at {})",
             ),
             ('api_key = "sk-canary"', {}, "api_key: unknown key; did you mean api_key_env or api_key_file?"),
             ('base_url = "me:canary@host"', {}, "base_url: expected a URL that begins with http:// or https://"),

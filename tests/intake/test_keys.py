@@ -140,12 +140,13 @@ class TestFile:
         with pytest.raises(ConfigError, match=r"cannot be written: no such file or directory$"):
             add_key(tmp_path / "none" / "keys.json", KEY)
 
-    def test_place_that_cannot_be_written_keeps_no_half_file(self, tmp_path: Path) -> None:
-        (tmp_path / "keys.json").mkdir()
-        (tmp_path / "link").symlink_to(tmp_path / "keys.json")
-        with pytest.raises(ConfigError):
-            add_key(tmp_path / "link", KEY)
-        assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+    def test_change_that_fails_leaves_the_file_as_it_was(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys.json"
+        add_key(path, KEY)
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            add_key(path, new_key("\udcff")[0])
+        assert list(KeyRing.load(path)) == [KEY]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["keys.json", "keys.json.lock"]
 
     @pytest.mark.parametrize(
         ("content", "what"),

@@ -16,7 +16,7 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import ToolSchema
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from pydantic import BaseModel, Field
@@ -85,11 +85,15 @@ def test_images_are_data_urls() -> None:
     assert PillowImage.open(BytesIO(base64.b64decode(data))).size == (2, 2)
 
 
-@given(text=st.text(st.characters(exclude_categories=())), key=st.text(st.characters(exclude_categories=())))
+any_text = st.lists(st.one_of(st.text(), st.sampled_from("\ud800\udbff\udc00\udfff"))).map("".join)
+
+
+@example(text="half a pair: \ud83c", key="\udfaf")
+@given(text=any_text, key=any_text)
 def test_any_text_can_be_sent(text: str, key: str) -> None:
     """Lone surrogates, which UTF-8 cannot carry, are replaced; all other text arrives as it was."""
     body = body_of(
-        ModelRequest([UserMessage(content=text, source="user")], options={"metadata": {"k": [key]}}),
+        ModelRequest([UserMessage(content=text, source="user")], options={"metadata": {key: [key, 1]}}),
     )
     content = body["messages"][0]["content"]
     assert content == text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

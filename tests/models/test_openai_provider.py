@@ -2,12 +2,15 @@
 
 import asyncio
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
 from autogen_core import Image
 from autogen_core.models import RequestUsage, UserMessage
 from PIL import Image as PillowImage
@@ -15,6 +18,7 @@ from pydantic import SecretStr
 
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed, ModelTimeout
+from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.provider import OpenAIProvider, open_session
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
 from tests.models.recording import config_of
@@ -232,6 +236,13 @@ async def serve_bytes(answer: bytes) -> str:
 
 async def test_connection_closed_without_an_answer() -> None:
     assert (await serve_bytes(b"")).endswith("closed the connection without an answer")
+
+
+def test_certificate_that_nobody_vouches_for() -> None:
+    key = ConnectionKey("host", 1, True, True, None, None, None)
+    error = aiohttp.ClientConnectorCertificateError(key, ssl.SSLCertVerificationError("self-signed"))
+    failure = Failures("https://host:1", None).lost(error, answering=False)
+    assert str(failure) == "the model provider at https://host:1 cannot be reached: its certificate is not valid"
 
 
 async def test_no_http() -> None:

@@ -1,6 +1,6 @@
 """The two real databases that the tools are tested on: the same shop in SQLite and in PostgreSQL."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -15,10 +15,10 @@ __all__ = ["postgres_url"]
 
 
 @pytest.fixture(scope="session")
-def shop_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def shop_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("shop") / "shop.db"
     build_shop(path)
-    yield path
+    return path
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

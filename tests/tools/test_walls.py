@@ -5,7 +5,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
 
 ENDLESS = {
-    "sqlite": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c, order_items d WHERE a.id + b.id = c.id",
+    "sqlite": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id - 9999",
     "postgres": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id * random()",
 }
+RUNNING = "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%order_items c WHERE%random()'"
 WRITES = [
     "DELETE FROM orders",
     "UPDATE orders SET total = 0",
@@ -30,7 +31,7 @@ WRITES = [
 ]
 DIALECT_ATTACKS = {
     "sqlite": [
-        "ATTACH DATABASE '/tmp/aiostream-attack.db' AS other",
+        "ATTACH DATABASE 'attack.db' AS other",
         "PRAGMA query_only = OFF",
         "PRAGMA user_version = 3",
         "SELECT load_extension('x')",
@@ -38,17 +39,16 @@ DIALECT_ATTACKS = {
         "SELECT randomblob(1000000000)",
         "SELECT * FROM pragma_table_info('orders')",
         "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT COUNT(*) FROM c",
-        "VACUUM INTO '/tmp/aiostream-attack.db'",
+        "VACUUM INTO 'attack.db'",
         "SELECT 'a' REGEXP '(a+)+$'",
         "BEGIN IMMEDIATE",
     ],
     "postgres": [
         "SELECT * FROM orders FOR UPDATE",
         "SELECT nextval('attack') FROM orders",
-        "COPY orders TO PROGRAM 'true'",
+        "COPY orders FROM STDIN",
         "WITH gone AS (DELETE FROM orders RETURNING *) SELECT * FROM gone",
         "SELECT 1; DELETE FROM orders",
-        "SELECT lo_create(0)",
         "VACUUM",
     ],
 }
@@ -65,7 +65,7 @@ async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
 
 @pytest.mark.parametrize("sql", WRITES)
 async def test_a_write_is_refused_by_the_database_itself(shop: Database, sql: str) -> None:
-    with pytest.raises(QueryFailed, match="read-only|not authorized|prohibited"):
+    with pytest.raises(QueryFailed, match=r"read-only|not authorized|prohibited"):
         await shop._run(sql)
     assert (await shop._run("SELECT COUNT(*) FROM orders")).rows == ((1280,),)
 
@@ -74,14 +74,14 @@ async def test_the_dialects_own_doors_are_shut(shop: Database) -> None:
     for sql in DIALECT_ATTACKS[shop.dialect]:
         with pytest.raises(QueryFailed):
             await shop._run(sql)
-    assert not Path("/tmp/aiostream-attack.db").exists()
+    assert not Path("attack.db").exists()  # noqa: ASYNC240
     assert (await shop._run("SELECT COUNT(*) FROM orders")).rows == ((1280,),)
 
 
 async def test_a_statement_ends_at_its_timeout(shop_url: str) -> None:
     async with opened(shop_url, statement_timeout_s=0.5) as database:
         started = time.monotonic()
-        with pytest.raises(QueryFailed, match="took longer|statement timeout"):
+        with pytest.raises(QueryFailed, match=r"took longer"):
             await database._run(ENDLESS[database.dialect])
         assert 0.4 < time.monotonic() - started < 3
         assert (await database._run("SELECT 1")).rows == ((1,),)
@@ -130,28 +130,26 @@ async def test_a_cancelled_task_stops_its_statement(shop_url: str) -> None:
 async def test_cancelling_stops_the_statement_in_postgresql_too(postgres_url: str) -> None:
     """`pg_stat_activity` shows the statement while it runs, and no longer once its task was cancelled."""
     observer = await asyncpg.connect(postgres_url)
-    count = "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%order_items c WHERE%' AND pid <> pg_backend_pid()"
     try:
         async with opened(postgres_url, statement_timeout_s=30) as database:
             task = asyncio.create_task(database._run(ENDLESS["postgres"]))
-            await until(lambda: observer.fetchval(count), 1)
+            await until(lambda: observer.fetchval(RUNNING), 1)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
-            await until(lambda: observer.fetchval(count), 0)
+            await until(lambda: observer.fetchval(RUNNING), 0)
     finally:
         await observer.close()
 
 
-async def until(ask: object, wanted: int) -> None:
-    assert callable(ask)
-    async with asyncio.timeout(2):
-        while await ask() != wanted:
+async def until(ask: Callable[[], Awaitable[int]], wanted: int) -> None:
+    async with asyncio.timeout(5):
+        while await ask() != wanted:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.02)
 
 
 async def test_many_queries_at_once_do_not_mix(shop: Database) -> None:
-    answers = await asyncio.gather(*(shop._run(f"SELECT {number} AS n FROM regions") for number in range(30)))
+    answers = await asyncio.gather(*(shop._run(f"SELECT {number}") for number in range(30)))
     assert [rows.rows[0][0] for rows in answers] == list(range(30))
 
 
@@ -197,7 +195,7 @@ async def test_a_wrong_password_is_unreachable_too(postgres_url: str) -> None:
 
 async def test_a_database_that_goes_away_is_unreachable(tmp_path: Path, shop_path: Path) -> None:
     path = tmp_path / "gone.db"
-    path.write_bytes(shop_path.read_bytes())
+    path.write_bytes(shop_path.read_bytes())  # noqa: ASYNC240
     async with opened(f"sqlite:///{path}") as database:
         path.unlink()
         with pytest.raises(DatabaseUnreachable):
@@ -209,10 +207,8 @@ async def test_a_killed_session_is_unreachable_and_the_next_is_fine(postgres_url
     try:
         async with opened(postgres_url) as database:
             task = asyncio.create_task(database._run(ENDLESS["postgres"]))
-            kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
-            async with asyncio.timeout(5):
-                while not await observer.fetch(kill):
-                    await asyncio.sleep(0.02)
+            await until(lambda: observer.fetchval(RUNNING), 1)
+            await observer.execute(RUNNING.replace("COUNT(*)", "pg_terminate_backend(pid)"))
             with pytest.raises((DatabaseUnreachable, QueryFailed)):
                 await task
             assert (await database._run("SELECT 1")).rows == ((1,),)

@@ -6,14 +6,14 @@ from decimal import Decimal
 from typing import Final
 
 from aiostream_server.models.demo.conversation import Conversation
-from aiostream_server.models.demo.speech import Reply, gist, say
+from aiostream_server.models.demo.speech import LABEL, Reply, gist, say
 from aiostream_server.models.demo.table_text import Table, as_number, find_table
 from aiostream_server.models.demo.word_list import word_list
 
 _REFUSED: Final = re.compile(
-    r"\b(?:blocked|refused|rejected|not approved|query failed|failed|could not be run|timed out)\b", re.IGNORECASE
+    r"\b(?:blocked|refused|rejected|not approved|failed|could not|cannot|timed out|found nothing)\b", re.IGNORECASE
 )
-_NO_ROWS: Final = re.compile(r"\b(?:no|0|zero) rows\b|\bempty result\b", re.IGNORECASE)
+_ABOUT_DATA: Final = re.compile(r"\b(?:rows?|quer(?:y|ies)|sql|database|data)\b", re.IGNORECASE)
 _LOW: Final = re.compile(
     r"\b(?:lowest|least|fewest|worst|smallest|minimum|min|bottom|cheapest|weakest)\b", re.IGNORECASE
 )
@@ -21,7 +21,8 @@ _HIGH: Final = re.compile(
     r"\b(?:highest|most|best|top|largest|biggest|greatest|maximum|max|strongest|priciest|leading)\b", re.IGNORECASE
 )
 _CONTINUES: Final = re.compile(r"^(?:year|month|quarter|week|day|date)$", re.IGNORECASE)
-_KINDS: Final = frozenset(word_list("region category country city segment department status month quarter year team"))
+_KINDS: Final = frozenset(word_list("region category country city segment department status channel team"))
+_NAMES: Final = frozenset(word_list("name title label email"))
 _SHOWN: Final = 5
 _SMALL: Final = 3  # columns: a table of so few is about its numbers, a wider one about its rows
 
@@ -29,24 +30,20 @@ _SMALL: Final = 3  # columns: a table of so few is about its numbers, a wider on
 def answer(conversation: Conversation) -> Reply | None:
     """Says what the rows say, or why there are none; None where nobody spoke of rows."""
     texts = conversation.texts()
-    read = read_rows(conversation.question, texts)
-    if read:
+    if read := read_rows(conversation.question, texts):
         return say(read)
     # The question itself is no evidence: "why was it blocked?" blocks nothing.
     refused = next((text for text in texts[:-1] if _REFUSED.search(text)), None)
-    if refused:
-        return say(f"The question could not be answered from the database: {gist(refused, words=40, characters=300)}")
+    if refused and _ABOUT_DATA.search(conversation.system):
+        why = gist(refused.replace(LABEL, ""), words=40, characters=300)
+        return say(f"The question could not be answered from the database. {why}")
     return None
 
 
 def read_rows(question: str, texts: Sequence[str]) -> str | None:
-    """An answer from the first of these texts that has a table, or says that there are no rows."""
-    for text in texts:
-        if table := find_table(text):
-            return _read_table(question, table)
-        if _NO_ROWS.search(text) and text is not texts[-1]:
-            return "The query found no rows, so there is nothing to report."
-    return None
+    """An answer from the first of these texts that has a table; None where none has."""
+    table = next((found for text in texts if (found := find_table(text))), None)
+    return _read_table(question, table) if table else None
 
 
 def _read_table(question: str, table: Table) -> str:
@@ -55,7 +52,8 @@ def _read_table(question: str, table: Table) -> str:
     if len(table.rows) == 1:
         return _read_row(table)
     is_ranking = bool(_HIGH.search(question) or _LOW.search(question))
-    if table.measure is None or not table.labels or not (is_ranking or len(table.headers) <= _SMALL):
+    is_list = _has_ids(table) or len(table.headers) > _SMALL
+    if table.measure is None or not table.labels or (is_list and not is_ranking):
         return _read_list(table)
     if _CONTINUES.match(table.headers[table.labels[0]]) and not is_ranking:
         return _read_course(table, table.measure)
@@ -66,7 +64,8 @@ def _read_row(table: Table) -> str:
     row, measure = table.rows[0], table.measure
     if len(row) == 1:
         name = _spoken(table.headers[0])
-        return f"The {name} is **{_number(table, 0, row[0])}**." if row[0] else f"There is no {name} to report."
+        verb = "are" if name.endswith(("sales", "sold", "earnings")) else "is"
+        return f"The {name} {verb} **{_number(table, 0, row[0])}**." if row[0] else f"There is no {name} to report."
     if table.labels and measure is not None and len(row) == 2:
         return (
             f"{_named(table, row)} has the {_spoken(table.headers[measure])} {_number(table, measure, row[measure])}."
@@ -79,11 +78,18 @@ def _read_ranking(table: Table, measure: int, *, lowest_first: bool) -> str:
     rows = [row for row in table.rows if as_number(row[measure]) is not None]
     rows.sort(key=lambda row: as_number(row[measure]) or Decimal(0), reverse=not lowest_first)
     extreme, other = ("lowest", "highest") if lowest_first else ("highest", "lowest")
-    name = _spoken(table.headers[measure])
-    text = f"{_named(table, rows[0])} had the {extreme} {name}: {_number(table, measure, rows[0][measure])}."
-    if len(rows) > 1:
-        text += f" Next came {_pair(table, rows[1], measure)}"
-        text += "." if len(rows) == 2 else f"; the {other} of the {len(rows)} was {_pair(table, rows[-1], measure)}."
+    name, value = _spoken(table.headers[measure]), _number(table, measure, rows[0][measure])
+    tied = [row for row in rows if as_number(row[measure]) == as_number(rows[0][measure])]
+    if len(tied) > 1:
+        shown = ", ".join(_name(table, row) for row in tied[1:_SHOWN])
+        text = f"{_name(table, tied[0])} shares the {extreme} {name}, {value}, with {shown}."
+    else:
+        text = f"{_named(table, rows[0])} had the {extreme} {name}: {value}."
+    behind = rows[len(tied) :]
+    if behind:
+        text += f" Next came {_pair(table, behind[0], measure)}"
+        last = f"; the {other} of the {len(rows)} was {_pair(table, behind[-1], measure)}"
+        text += f"{last if len(behind) > 1 else ''}."
     return text
 
 
@@ -97,10 +103,15 @@ def _read_course(table: Table, measure: int) -> str:
 
 
 def _read_list(table: Table) -> str:
-    shown = table.labels[0] if table.labels else 0
+    named = [i for i, header in enumerate(table.headers) if header.lower() in _NAMES]
+    shown = named[0] if named else 0 if _has_ids(table) or not table.labels else table.labels[0]
     names = [row[shown] for row in table.rows[:_SHOWN]]
     more = len(table.rows) - len(names)
-    return f"There are {len(table.rows)} rows: {', '.join(names)}{f' and {more} more' if more else ''}."
+    return f"The query gave {len(table.rows)} rows: {', '.join(names)}{f' and {more} more' if more else ''}."
+
+
+def _has_ids(table: Table) -> bool:
+    return any(header.lower() == "id" for header in table.headers)
 
 
 def _named(table: Table, row: Sequence[str]) -> str:

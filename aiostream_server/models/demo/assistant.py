@@ -10,7 +10,7 @@ from aiostream_server.models.demo.conversation import Conversation
 from aiostream_server.models.demo.speech import Reply, call, gist, say
 
 TOOL: Final = "calculate"
-_FAILED: Final = re.compile(r"(?:error|cannot|could not|invalid)", re.IGNORECASE)
+_VALUE: Final = re.compile(r"[-+\d.,eE ]*\d[-+\d.,eE ]*")
 _CAN: Final = "I can calculate (“What is 15% of 850?”) and look up the demo database (“Total sales by region”)."
 _KNOWN: Final = (
     (r"^(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening|day)|greetings)\b.{0,30}$", f"Hello! {_CAN}"),
@@ -37,12 +37,12 @@ def answer(conversation: Conversation) -> Reply:
 
 
 def _say_result(question: str, result: FunctionExecutionResult) -> Reply:
+    value = result.content.rpartition("=")[2].strip()
+    if result.is_error or not _VALUE.fullmatch(value):
+        return say(f"The calculator could not work that out: {gist(result.content)}")
     wanted = find_sum(question)
-    value = result.content.strip()
-    if result.is_error or not re.search(r"\d", value) or _FAILED.match(value):
-        return say(f"The calculator could not work that out: {gist(value)}")
     spoken = wanted.spoken if wanted else "the result"
-    return say(f"{spoken[0].upper()}{spoken[1:]} is {value.rpartition('=')[2].strip()}.")
+    return say(f"{spoken[0].upper()}{spoken[1:]} is {value}.")
 
 
 def _small_talk(question: str) -> str:

@@ -13,6 +13,7 @@ from autogen_core.models import (
     SystemMessage,
     UserMessage,
 )
+from autogen_core.tools import ToolSchema
 
 from aiostream_server.models.provider import ModelRequest
 
@@ -28,6 +29,7 @@ class Conversation:
     last: str
     later: tuple[LLMMessage, ...]
     tools: frozenset[str]
+    databases: tuple[str, ...] = ()
 
     def calls(self, tool: str) -> list[FunctionCall]:
         """The calls of this tool that were made for the question."""
@@ -53,6 +55,7 @@ def read(request: ModelRequest) -> Conversation:
         last=next((t for m in reversed(messages) if not isinstance(m, SystemMessage) and (t := text_of(m))), ""),
         later=tuple(messages[asked_at + 1 :]),
         tools=_offered(request),
+        databases=tuple(dict.fromkeys(name for tool in request.tools for name in _choices(tool, "database"))),
     )
 
 
@@ -91,3 +94,9 @@ def _offered(request: ModelRequest) -> frozenset[str]:
             return frozenset()
         case chosen:
             return names & {chosen}
+
+
+def _choices(tool: ToolSchema, parameter: str) -> list[str]:
+    """The values that a tool's parameter may have, where they are listed."""
+    properties = tool["parameters"]["properties"] if "parameters" in tool else {}
+    return [str(value) for value in properties.get(parameter, {}).get("enum", ())]

@@ -22,65 +22,78 @@ _REFUSED: Final = re.compile(
     re.IGNORECASE,
 )
 _MOST_TRIES: Final = 2
+_NAMED_TABLES: Final = 12
 
 
 def answer(conversation: Conversation) -> Reply:
     """The next step, seen from what has been tried for this question."""
     schema_result = conversation.result(SCHEMA)
     if schema_result is None:
-        return call(SCHEMA)
+        return call(SCHEMA, **_database(conversation))
     schema = parse_schema(schema_result.content)
     if schema_result.is_error or not schema.tables:
         return say(f"The schema could not be read: {gist(schema_result.content)}")
     tries = len(conversation.calls(QUERY))
     if tries == 0:
-        return _first_try(conversation.question, schema)
-    problem = refusal(conversation)
+        return _first_try(conversation, schema)
+    problem = _refusal(conversation)
     if problem is None:
         return say(_read_result(conversation))
-    return _after_refusal(conversation.question, schema, problem, tries)
+    return _after_refusal(conversation, schema, problem, tries)
 
 
-def refusal(conversation: Conversation) -> str | None:
-    """Why the last query gave no rows: what the tool, or another agent, says of it; None where it worked."""
+def _refusal(conversation: Conversation) -> str | None:
+    """Why the last query gave no rows: what its result, or else another agent, says; None where it worked."""
     result = conversation.result(QUERY)
-    heard = [text_of(message) for message in conversation.later if isinstance(message, UserMessage)]
-    for text in [*reversed(heard), *([result.content] if result else [])]:
-        if find_table(text):
-            return None
-        if _REFUSED.search(text):
-            return text
-    return result.content if result and result.is_error else None
+    if result is None:
+        heard = [text_of(message) for message in conversation.later if isinstance(message, UserMessage)]
+        return next((text for text in reversed(heard) if _sounds_refused(text)), None)
+    return result.content if result.is_error or _sounds_refused(result.content) else None
 
 
-def _first_try(question: str, schema: Schema) -> Reply:
+def _sounds_refused(text: str) -> bool:
+    return find_table(text) is None and bool(_REFUSED.search(text))
+
+
+def _database(conversation: Conversation) -> dict[str, str]:
+    """Where there are several: the one that the question names, or the first."""
+    names = conversation.databases
+    if not names:
+        return {}
+    named = (name for name in names if name.casefold() in conversation.question.casefold())
+    return {"database": next(named, names[0])}
+
+
+def _first_try(conversation: Conversation, schema: Schema) -> Reply:
+    question = conversation.question
     statement = own_statement(question)
     if statement:
-        return _query(Draft(statement, "I will send the statement as it was given to me."))
+        return _query(conversation, Draft(statement, "I will send the statement as it was given to me."))
     made = draft_write(question, schema) or draft(question, schema)
     if made is None:
-        tables = ", ".join(table.name for table in schema.tables[:12])
-        return say(f"I found nothing in “{gist(question)}” that matches a table or column. There are: {tables}.")
-    return _query(made)
+        tables = ", ".join(table.name for table in schema.tables[:_NAMED_TABLES])
+        return say(f"I could not match “{gist(question)}” to tables and columns. There are: {tables}.")
+    return _query(conversation, made)
 
 
-def _after_refusal(question: str, schema: Schema, problem: str, tries: int) -> Reply:
+def _after_refusal(conversation: Conversation, schema: Schema, problem: str, tries: int) -> Reply:
+    question = conversation.question
     if own_statement(question) or asks_to_write(question):
         return say(f"I cannot do that: I may only read this database. {_sentence(problem)}")
     simpler = draft_simpler(question, schema) if tries < _MOST_TRIES else None
     if simpler is None:
         return say(f"I could not get an answer from the database, and I give up. {_sentence(problem)}")
-    return _query(simpler)
+    return _query(conversation, simpler)
 
 
-def _query(made: Draft) -> Reply:
-    return call(QUERY, thought=made.plan, sql=made.sql)
+def _query(conversation: Conversation, made: Draft) -> Reply:
+    return call(QUERY, thought=made.plan, sql=made.sql, **_database(conversation))
 
 
 def _read_result(conversation: Conversation) -> str:
+    read = read_rows(conversation.question, conversation.texts())
     result = conversation.result(QUERY)
-    texts = [*conversation.texts(), *([result.content] if result else [])]
-    return read_rows(conversation.question, texts) or f"The query gave: {gist(result.content if result else '')}"
+    return read or (f"The query gave: {gist(result.content)}" if result else "The query has no result yet.")
 
 
 def _sentence(text: str) -> str:

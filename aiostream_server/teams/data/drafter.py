@@ -84,7 +84,7 @@ class SqlDrafter(BaseChatAgent):
             draft, answers = await self._answer(result.content)
             if answers:
                 await self.model_context.add_message(FunctionExecutionResultMessage(content=answers))
-                yield ToolCallExecutionEvent(content=answers, source=self.name)
+                yield ToolCallExecutionEvent(content=answers, source=self.name, metadata=_about(answers))
             if draft is not None:
                 yield Response(chat_message=draft)
                 return
@@ -154,11 +154,19 @@ def _parse_arguments(call: FunctionCall) -> Mapping[str, Any]:
     return arguments
 
 
+def _about(answers: Sequence[FunctionExecutionResult]) -> dict[str, str]:
+    """A few words for the one schema that was read, for people; see `runs.translate`."""
+    if len(answers) != 1 or answers[0].is_error:
+        return {}
+    tables = answers[0].content.count("CREATE ")
+    return {"summary": f"schema: {tables} table{'' if tables == 1 else 's'}"}
+
+
 def _to_model_message(message: BaseChatMessage) -> LLMMessage:
     """What became of the draft is the result of the model's own tool call."""
     match message:
         case Verdict(approved=False):
-            content, is_error = f"Blocked, not run: {message.content}", True
+            content, is_error = f"Blocked, not run: {message.reason}", True
         case QueryOutcome():
             content, is_error = message.content, message.failed
         case _:

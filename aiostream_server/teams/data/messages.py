@@ -13,12 +13,13 @@ class QueryDraft(BaseTextChatMessage):
 
 
 class Verdict(BaseTextChatMessage):
-    """The guard's word on a draft; `content` is the reason, `sql` what may be run where it is approved."""
+    """The guard's word on a draft: `content` says it, `reason` says why, `sql` is what may be run if it is approved."""
 
     call_id: str
     database: str
     attempt: int
     approved: bool
+    reason: str
     sql: str = ""
 
 

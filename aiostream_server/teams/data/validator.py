@@ -59,6 +59,7 @@ class SqlValidator(BaseChatAgent):
             database=draft.database,
             attempt=draft.attempt,
             approved=approved,
+            reason=judgement.reason,
             sql=judgement.sql if isinstance(judgement, Approved) else "",
         )
 

@@ -146,7 +146,7 @@ def _square_root(value: Value) -> Value:
 
 def _round(value: Value, places: Value = Fraction(0)) -> Value:
     """Halves go away from zero, as on paper; Python's own `round` would make 2.5 a 2."""
-    if places != int(places) or abs(places) > _MAX_PLACES:
+    if not float(places).is_integer() or abs(float(places)) > _MAX_PLACES:
         raise CalculationError(f"round takes a whole number of places, at most {_MAX_PLACES}")
     scale = Fraction(10 ** abs(int(places)))
     scale = scale if places >= 0 else 1 / scale

@@ -7,7 +7,7 @@ bytes. Cancelling the task that waits for rows stops the statement itself, in th
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Self, TypeVar
 
 import asyncpg
@@ -34,7 +34,9 @@ T = TypeVar("T")
 SCHEMA_LIFETIME_S: Final = 60.0
 _GRACE_S: Final = 1.0  # the database ends a late statement itself; past this we do
 _STOP_TIMEOUT_S: Final = 5.0
-# What connecting can raise: asyncpg's errors and its `connect`'s complaints about the URL reach us unwrapped.
+# SQLAlchemy lets asyncpg's own errors through while it connects and while it reads from a cursor.
+_STATEMENT_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)
 _CONNECT_ERRORS: Final = (
     SQLAlchemyError,
     OSError,
@@ -127,17 +129,17 @@ class Database:
     async def _ask(
         self, opened: AbstractAsyncContextManager[AsyncConnection], watch: Watch, read: Callable[[Connection], T]
     ) -> T:
-        async with AsyncExitStack() as stack:
-            try:
-                connection = await stack.enter_async_context(opened)
-            except _CONNECT_ERRORS as exc:
-                raise self._unreachable(exc) from exc
-            try:
+        reached = False
+        try:
+            async with opened as connection:
+                reached = True
                 return await connection.run_sync(read)
-            except DBAPIError as exc:
-                if exc.connection_invalidated:
-                    raise self._unreachable(exc) from exc
-                raise self._late() if watch.is_late else QueryFailed(one_line(exc)) from exc
+        except _CONNECT_ERRORS as exc:
+            if not reached or _is_lost(exc):
+                raise self._unreachable(exc) from exc
+            if not isinstance(exc, _STATEMENT_ERRORS):
+                raise
+            raise self._late() if watch.is_late else QueryFailed(one_line(exc)) from exc
 
     async def _supervised(self, work: Callable[[Watch], Coroutine[Any, Any, T]]) -> T:
         """The result of `work`, whose statement is stopped, and waited for, when it is late or nobody waits for it."""
@@ -159,3 +161,11 @@ class Database:
 
     def _unreachable(self, error: BaseException) -> DatabaseUnreachable:
         return DatabaseUnreachable(f"the database {self.name!r} cannot be reached: {one_line(error)}")
+
+
+def _is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone, and not just the statement refused."""
+    cause = error.__cause__ if isinstance(error, DBAPIError) else error
+    while cause is not None and not isinstance(cause, _LOST):
+        cause = cause.__cause__
+    return cause is not None or (isinstance(error, DBAPIError) and error.connection_invalidated)

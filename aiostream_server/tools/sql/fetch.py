@@ -6,6 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, CursorResult
 
 from aiostream_server.tools.sql.cells import shorten, show_cell, to_cell
+from aiostream_server.tools.sql.errors import QueryFailed
 from aiostream_server.tools.sql.rows import Row, Rows
 
 _MAX_BATCH: Final = 64
@@ -26,6 +27,8 @@ def fetch(connection: Connection, sql: str, caps: Caps) -> Rows:
     # The driver gets the text as it is: no parameter in it is ever looked for.
     result = connection.exec_driver_sql(sql, execution_options={"stream_results": True})
     try:
+        if not result.returns_rows:
+            raise QueryFailed("the statement is not a question: it has no rows")
         return _Reader(caps, tuple(result.keys())).read(result)
     finally:
         result.close()

@@ -3,9 +3,10 @@
 https://www.sqlite.org/security.html; one connection, and so one thread, per statement: nothing is left over.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from typing import Any, Final
 
 import aiosqlite
@@ -49,6 +50,8 @@ class SQLiteWalls:
         uri = read_only_uri(url)
 
         async def connect() -> aiosqlite.Connection:
+            # aiosqlite leaves its thread running behind a connection that could not be opened.
+            await asyncio.to_thread(_try_to_open, uri)
             return await aiosqlite.connect(uri, uri=True, timeout=timeout_s, factory=_ReadOnlyConnection)
 
         self._engine: Final = create_async_engine(url, async_creator=connect, poolclass=NullPool)
@@ -71,6 +74,11 @@ class SQLiteWalls:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+def _try_to_open(uri: str) -> None:
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        connection.execute("PRAGMA schema_version")
 
 
 def _authorize(action: int, first: str | None, second: str | None, _schema: str | None, _via: str | None) -> int:

@@ -9,8 +9,8 @@ from aiostream_server.models.demo.sql.names import TimeUnit
 from aiostream_server.models.demo.sql.schema_text import Column, Dialect
 from aiostream_server.models.demo.word_list import word_list
 
-_MONTHS: Final = word_list("january february march april may june july august september october november december")
-_MONTH: Final = rf"({'|'.join(_MONTHS)}|{'|'.join(month[:3] for month in _MONTHS)})"
+MONTHS: Final = word_list("january february march april may june july august september october november december")
+_MONTH: Final = rf"({'|'.join(MONTHS)}|{'|'.join(month[:3] for month in MONTHS)})"
 _YEAR: Final = r"((?:19|20)\d\d)"
 _QUARTERS: Final = {"first": 1, "second": 2, "third": 3, "fourth": 4, "last": 4}
 _POSTGRES: Final[dict[TimeUnit, str]] = {
@@ -65,7 +65,7 @@ def find_period(text: str) -> Period | None:
 
 
 def _month_number(name: str) -> int:
-    return next(i for i, month in enumerate(_MONTHS, start=1) if month[:3] == name[:3])
+    return next(i for i, month in enumerate(MONTHS, start=1) if month[:3] == name[:3])
 
 
 def _months(year: int, first: int, count: int) -> Period:

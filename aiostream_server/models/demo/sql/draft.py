@@ -8,7 +8,13 @@ from typing import Final
 from aiostream_server.models.demo.number_words import digits_for_words
 from aiostream_server.models.demo.sql.dates import bucket, find_period, period_condition
 from aiostream_server.models.demo.sql.dimensions import Dimension, dimension_of, find_dimensions
-from aiostream_server.models.demo.sql.filters import Filter, compared_column, find_comparison, find_filters
+from aiostream_server.models.demo.sql.filters import (
+    Filter,
+    compared_column,
+    find_comparison,
+    find_filters,
+    unknown_names,
+)
 from aiostream_server.models.demo.sql.listing import list_rows
 from aiostream_server.models.demo.sql.measures import (
     Measure,
@@ -29,6 +35,8 @@ _TOP_BEHIND: Final = re.compile(
     r"\b(\d{1,3})\s+(?:\w+[- ])?"
     r"(?:best|worst|most|least|cheapest|largest|biggest|smallest|highest|lowest|latest|newest|oldest)"
 )
+_RANKED_BY_MONEY: Final = r"top|best|worst|bottom|biggest|largest|smallest|leading|strongest|weakest|valuable|important"
+_RANKED_BY_NUMBER: Final = r"highest|lowest|most|least|fewest|maximum|minimum"
 _VERBS: Final = {
     "SUM": "add up",
     "AVG": "average",
@@ -66,11 +74,12 @@ class _Reading:
 def draft(question: str, schema: Schema) -> Draft | None:
     """The statement for a question; None where the question names nothing that the schema has."""
     reading = _read(question, schema)
-    measure = _measure(reading)
-    if measure and not _is_one_row_each(measure, reading) and (select := _aggregated(measure, reading)):
-        return Draft(select.sql(), _plan(measure, reading, select))
-    table = _main_table(reading, measure)
-    return _listed(table, reading) if table else None
+    made = _drafted(reading, _measure(reading))
+    if made is None:
+        return None
+    unknown = unknown_names(question, reading.filters, schema)
+    left_out = f" Nothing in the schema is called {' or '.join(unknown)}, so I leave that out." if unknown else ""
+    return Draft(made.sql, made.plan + left_out)
 
 
 def draft_simpler(question: str, schema: Schema) -> Draft | None:
@@ -82,6 +91,13 @@ def draft_simpler(question: str, schema: Schema) -> Draft | None:
     select, _ = list_rows(read_words(""), schema, table, [])
     select.limit = _RANKED_ROWS
     return Draft(select.sql(), f"I will try something simpler, and look at the first rows of {table.name}.")
+
+
+def _drafted(reading: _Reading, measure: Measure | None) -> Draft | None:
+    if measure and not _is_one_row_each(measure, reading) and (select := _aggregated(measure, reading)):
+        return Draft(select.sql(), _plan(measure, reading, select))
+    table = _main_table(reading, measure)
+    return _listed(table, reading) if table else None
 
 
 def _read(question: str, schema: Schema) -> _Reading:
@@ -100,7 +116,7 @@ def _measure(reading: _Reading) -> Measure | None:
     if comparison and reading.dimensions and (counted := mentioned_tables(comparison.rest, schema)):
         return counting(counted[0])  # "which customers placed more than 5 orders"
     found = find_measure(words, schema, reading.grouped)
-    if found is None and reading.dimensions and is_ranked_high(words) is not None:
+    if found is None and reading.dimensions and words.has(_RANKED_BY_MONEY):
         return money(words, schema, reading.grouped)  # "top 5 customers"
     if found is None and reading.tables and _is_split(reading):
         return counting(reading.tables[0])  # "orders by status"
@@ -185,8 +201,10 @@ def _add_order(select: Select, alias: str, reading: _Reading) -> None:
     select.limit = _limit(reading.words) or (_RANKED_ROWS if ranked_high is not None else None)
 
 
-def _listed(table: Table, reading: _Reading) -> Draft:
+def _listed(table: Table, reading: _Reading) -> Draft | None:
     select, order = list_rows(reading.words, reading.schema, table, reading.filters)
+    if not order and reading.words.has(_RANKED_BY_NUMBER):
+        return None  # "the lowest stock", where nothing is called stock: a list would be no answer
     comparison = find_comparison(reading.words)
     if comparison and (column := compared_column(comparison, reading.words, reading.schema, table)):
         select.where.append(f"{column.sql} {comparison.operator} {comparison.number}")

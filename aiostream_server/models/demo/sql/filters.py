@@ -1,11 +1,12 @@
 """Conditions that a question puts on rows: values that the schema gives as samples, named things, numbers, dates."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aiostream_server.models.demo.sql.names import label_of, mention_at, mentioned_numbers
+from aiostream_server.models.demo.sql.dates import MONTHS
+from aiostream_server.models.demo.sql.names import find_table, label_of, mention_at, mentioned_numbers
 from aiostream_server.models.demo.sql.schema_text import Column, Schema, Table
 from aiostream_server.models.demo.sql.words import Words, name_parts, read_words
 from aiostream_server.models.demo.word_list import word_list
@@ -17,6 +18,8 @@ _COMPARISON: Final = re.compile(
     r"[$€£]?(?P<number>\d+(?:[.,]\d+)*)(?P<rest>[^.?!]*)"
 )
 _PROPER: Final = r"((?:[A-Z][\w&'-]*)(?: (?:[A-Z][\w&'-]*|of|and|&))*)"
+_NAME_INSIDE: Final = re.compile(r"(?<=[a-z,] )[A-Z][a-z]{2,}\b")
+_FULL_NAME: Final = re.compile(r"(?<=[a-z,] )[A-Z][a-z]+ [A-Z][a-z]+\b")
 _TOO_COMMON: Final = frozenset(
     word_list("a an the all and by for in is it no not of on or per the to top total which yes")
 )
@@ -44,7 +47,8 @@ def find_filters(question: str, words: Words, schema: Schema) -> list[Filter]:
     """Filters by value: sampled values first, then names in capitals beside a table's or column's word."""
     found = list(_sampled(words, schema))
     seen = {value.casefold() for one in found for value in one.values}
-    named = (one for one in _named(question, words, schema) if seen.isdisjoint(v.casefold() for v in one.values))
+    guessed = [*_named(question, words, schema), *_person(question, schema)]
+    named = (one for one in guessed if seen.isdisjoint(v.casefold() for v in one.values))
     taken = {(one.column.table, one.column.name) for one in found}
     return found + [one for one in named if (one.column.table, one.column.name) not in taken][:1]
 
@@ -64,6 +68,18 @@ def compared_column(comparison: Comparison, words: Words, schema: Schema, table:
     named = [*mentioned_numbers(comparison.rest, schema), *mentioned_numbers(words, schema)]
     likely = [one for one in numbers if {"price", "amount", "total", "value"} & set(name_parts(one.name))]
     return next((one for one in [*named, *likely] if one in numbers), None)
+
+
+def unknown_names(question: str, filters: Sequence[Filter], schema: Schema) -> list[str]:
+    """Names in the middle of a sentence that are neither values nor the schema's: a query has to leave them out."""
+    known = " ".join(value for one in filters for value in one.values).casefold()
+    months = frozenset(MONTHS)
+    found: list[str] = []
+    for name in _NAME_INSIDE.findall(question):
+        is_known = name.casefold() in known or name.casefold() in months or mention_at(read_words(name), schema, 0)
+        if not is_known and name not in found:
+            found.append(name)
+    return found
 
 
 def value_condition(column: Column, values: tuple[str, ...]) -> str:
@@ -115,6 +131,14 @@ def _named(question: str, words: Words, schema: Schema) -> Iterator[Filter]:
         for pattern in (rf"\b(?:in|from|for|of|by) (?:the )?{_PROPER} (?i:{noun})", rf"\b(?i:{noun})s? {_PROPER}"):
             if found := re.search(pattern, question):
                 yield Filter(column, value_condition(column, (found[1],)), (found[1],))
+
+
+def _person(question: str, schema: Schema) -> Iterator[Filter]:
+    """ "How many orders did Ada Smith place?"."""
+    table = find_table(schema, ("customer", "client", "employee", "person", "user"))
+    column = label_of(table) if table else None
+    if column and (found := _FULL_NAME.search(question)) and not mention_at(read_words(found[0]), schema, 0):
+        yield Filter(column, value_condition(column, (found[0],)), (found[0],))
 
 
 def _labelled(meant: object) -> Column | None:

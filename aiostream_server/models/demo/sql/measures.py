@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 from aiostream_server.models.demo.sql.amounts import Amount, amount_of, amounts, quantities
 from aiostream_server.models.demo.sql.joins import join_tables
-from aiostream_server.models.demo.sql.names import find_table, mentioned_numbers, table_at
+from aiostream_server.models.demo.sql.names import find_table, mentioned_numbers, mentioned_tables, table_at
 from aiostream_server.models.demo.sql.schema_text import Column, Schema, Table
 from aiostream_server.models.demo.sql.words import Words, name_parts, singular
 from aiostream_server.models.demo.word_list import word_list
@@ -33,7 +33,7 @@ _ENDS_NOUN: Final = frozenset(word_list("did do does were was are is have has of
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """`amount` is aggregated by `function`, or the rows of `base` are counted; `per` is what the sum is divided among."""
+    """`amount` is aggregated by `function`, or rows of `base` are counted; `per` is what the sum is divided among."""
 
     function: Function
     base: str
@@ -57,7 +57,7 @@ class Measure:
 
 def find_measure(words: Words, schema: Schema, grouped: Sequence[str]) -> Measure | None:
     """What is asked for, given the tables that it is grouped by. The most explicit reading wins."""
-    readings = (_per_order, _counted, _named_number, _money, _sold)
+    readings = (_per_order, _counted, _named_number, _money, _sold, _total)
     return next((found for read in readings if (found := read(words, schema, grouped))), None)
 
 
@@ -66,7 +66,11 @@ def money(words: Words, schema: Schema, grouped: Sequence[str]) -> Measure | Non
     fitting = [one for one in amounts(schema) if _is_safe(schema, one.table, grouped)]
     if not fitting:
         return None
-    amount = min(fitting, key=lambda one: len(join_tables(schema, one.table, grouped) or ()))
+
+    def distance(one: Amount) -> tuple[int, bool]:
+        return len(join_tables(schema, one.table, grouped) or ()), not _is_dated(one, schema)
+
+    amount = min(fitting, key=distance)
     said = re.search(r"\b(?:sales|revenue|turnover|income)\b", words.text)
     is_average = _function(words) == "AVG"
     alias = f"{'average' if is_average else 'total'}_{said[0] if said else 'sales'}"
@@ -165,6 +169,16 @@ def _sold(words: Words, schema: Schema, grouped: Sequence[str]) -> Measure | Non
     if column is None:
         return money(words, schema, grouped)
     return Measure("SUM", column.table, "units_sold", amount_of(column))
+
+
+def _total(words: Words, schema: Schema, grouped: Sequence[str]) -> Measure | None:
+    """ "The total of all web orders"."""
+    found = money(words, schema, grouped) if says_how(words) else None
+    return found if found and found.base in [table.name for table in mentioned_tables(words, schema)] else None
+
+
+def _is_dated(amount: Amount, schema: Schema) -> bool:
+    return any(column.is_date for column in schema.columns if column.table == amount.table)
 
 
 def _is_safe(schema: Schema, base: str, tables: Sequence[str]) -> bool:

@@ -1,0 +1,145 @@
+"""A client that goes away takes its run with it; so does the end of the server. The provider's side is watched."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests import sample_teams
+from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider, Stall
+from tests.serving import Server, asking, chat_body, config_for, sample_team, serving
+
+
+async def _until_no_run_is_left(server: Server) -> None:
+    async with asyncio.timeout(2):
+        while len(server.state.registry):
+            await asyncio.sleep(0.01)
+
+
+async def _read(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> None:
+    async with session.post(url, json=body) as response:
+        await response.read()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize(
+    "script",
+    [Answer("late", before_s=30), Answer("a", Stall()), Answer("a", Pause(30), "b"), Answer(*["x "] * 500, pause_s=0.05)],
+    ids=["before headers", "stalled", "between tokens", "while tokens come"],
+)
+async def test_leaving_closes_the_providers_connection_within_a_second(
+    tmp_path: Path, script: Answer, stream: bool
+) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(script)
+        async with serving(config_for(provider.base_url, sample_team("pair")), tmp_path) as server:
+            async with aiohttp.ClientSession() as session:
+                body = chat_body("hi", model="pair") | {"stream": stream}
+                asked = asyncio.create_task(_read(session, f"{server.url}/v1/chat/completions", body))
+                exchange = await provider.request()
+                await asyncio.sleep(0.1)
+                asked.cancel()
+                await asyncio.wait((asked,))
+            left_at = time.monotonic()
+            async with asyncio.timeout(2):
+                await exchange.closed.wait()
+            assert exchange.closed_at is not None
+            assert exchange.closed_at - left_at < 1.0
+            await _until_no_run_is_left(server)
+            assert len(provider.exchanges) == 1  # the second agent was never asked
+
+
+async def test_leaving_in_the_middle_of_a_tool_call_ends_the_run(tmp_path: Path) -> None:
+    """AutoGen itself hangs for ever here."""
+    sample_teams.SLOW_TOOL_STARTED.clear()
+    before = len(asyncio.all_tasks())
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(Call("slow")))
+        async with serving(config_for(provider.base_url, sample_team("with_slow_tool")), tmp_path) as server:
+            async with asking(server.url, "hi", model="with-slow-tool") as answer:
+                await anext(answer.stream())
+                await sample_teams.SLOW_TOOL_STARTED.wait()
+            left_at = time.monotonic()
+            await _until_no_run_is_left(server)
+            assert time.monotonic() - left_at < 1.0
+    async with asyncio.timeout(1):
+        while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - nothing tells when a task is gone
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("team", ["hanging", "deaf"])
+async def test_leaving_ends_teams_that_are_not_autogens(tmp_path: Path, team: str) -> None:
+    async with serving(config_for("http://127.0.0.1:9/v1", sample_team(team)), tmp_path) as server:
+        async with asking(server.url, "hi", model=team) as answer:
+            await anext(answer.pieces())
+        left_at = time.monotonic()
+        await _until_no_run_is_left(server)
+        assert time.monotonic() - left_at < 1.0
+
+
+async def test_continue_lets_the_run_go_on_without_a_viewer(tmp_path: Path) -> None:
+    team = sample_team("solo", on_disconnect="continue")
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(*["x "] * 10, pause_s=0.05))
+        async with serving(config_for(provider.base_url, team), tmp_path) as server:
+            async with asking(server.url, "hi", model="solo") as answer:
+                await anext(answer.pieces())
+            await _until_no_run_is_left(server)
+            assert provider.exchanges[0].complete
+
+
+async def test_shutdown_gives_every_stream_its_last_words(tmp_path: Path) -> None:
+    """A finish reason and `[DONE]` for each of twenty, whatever it was doing."""
+    scripts = [Answer("a ", Stall()), Answer("b ", Pause(30), "c"), Answer(*["x "] * 1000, pause_s=0.05)]
+    async with ScriptedProvider() as provider:
+        provider.script(lambda _: scripts[len(provider.exchanges) % 3])
+        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
+            streams = [asking(server.url, "hi", model="solo") for _ in range(20)]
+            answers = [await stream.__aenter__() for stream in streams]
+            for answer in answers:
+                await anext(answer.pieces())
+            started = time.monotonic()
+            reading = asyncio.gather(*(answer.read_all() for answer in answers))
+            await server.runner.cleanup()
+            assert time.monotonic() - started < 2.0
+            await reading
+            for stream in streams:
+                await stream.__aexit__(None, None, None)
+    assert all(answer.done and answer.finish_reasons == ["stop"] for answer in answers)
+    assert all(exchange.closed_at is not None for exchange in provider.exchanges)
+
+
+@pytest.mark.parametrize(
+    ("limits", "code"), [({"run_timeout_s": 0.3}, "run_timeout"), ({"idle_timeout_s": 0.3}, "idle_timeout")]
+)
+async def test_a_run_that_takes_too_long_ends_with_a_reason(
+    tmp_path: Path, limits: dict[str, float], code: str
+) -> None:
+    config = config_for("http://127.0.0.1:9/v1", sample_team("hanging"), limits=limits)
+    async with serving(config, tmp_path) as server, asking(server.url, "hi", model="hanging") as answer:
+        await answer.read_all()
+    assert answer.errors[0]["code"] == code
+    assert answer.text.startswith("💬 **Slow**\n\nthinking it over")
+    assert answer.done
+
+
+async def test_a_client_that_stops_reading_is_thrown_out_and_its_run_ended(tmp_path: Path) -> None:
+    """It costs a bounded amount: the provider is made to wait meanwhile."""
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(*["x" * 20_000] * 2000))
+        config = config_for(provider.base_url, sample_team("solo"), server={"write_timeout_s": 0.5})
+        async with serving(config, tmp_path) as server:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]), limit=1024)
+            body = b'{"model":"solo","stream":true,"messages":[{"role":"user","content":"hi"}]}'
+            head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+            writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
+            await reader.read(100)
+            exchange = await provider.request()
+            async with asyncio.timeout(5):
+                await exchange.closed.wait()
+            assert len(exchange.left) < 1500
+            await _until_no_run_is_left(server)
+            writer.close()
