@@ -16,10 +16,11 @@ _EXIT_INTERRUPTED = 130
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server.")
 @click.option("--model", default="auto", show_default=True, help="A team's id, or auto.")
 @click.option("--key", envvar="AIOSTREAM_API_KEY", help="API key; also from AIOSTREAM_API_KEY.")
-def ask(question: str, url: str, model: str, key: str | None) -> None:
+@click.option("--full", is_flag=True, help="Show long tool calls and results to their last line.")
+def ask(question: str, url: str, model: str, key: str | None, full: bool) -> None:
     """Ask a running server QUESTION and watch every agent's words as they come."""
     try:
-        asyncio.run(_ask(question, url, model, key))
+        asyncio.run(_ask(question, url, model, key, full))
     except AnswerFailed as exc:
         raise SystemExit(1) from exc  # the transcript has said why
     except ClientError as exc:
@@ -29,8 +30,8 @@ def ask(question: str, url: str, model: str, key: str | None) -> None:
         raise SystemExit(_EXIT_INTERRUPTED) from None
 
 
-async def _ask(question: str, url: str, model: str, key: str | None) -> None:
-    transcript = TerminalTranscript(Console(highlight=False, markup=False, emoji=False))
+async def _ask(question: str, url: str, model: str, key: str | None, full: bool) -> None:
+    transcript = TerminalTranscript(Console(highlight=False, markup=False, emoji=False), full=full)
     try:
         async with ChatClient(url, key) as client:
             async for piece in client.ask(question, model=model):

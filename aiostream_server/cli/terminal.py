@@ -14,7 +14,8 @@ _HEADING: Final = re.compile(r"(?P<gap>\n*)(?P<sign>\S+) \*\*(?P<name>[^*\n]+)\*
 _BLOCK: Final = re.compile(
     r"(?P<gap>\n*)<details>\n<summary>(?P<title>.*?)</summary>\n\n(?P<body>.*?)\n*</details>", re.DOTALL
 )
-_FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<code>.*)\n(?P=fence)\Z", re.DOTALL)
+_FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)\Z", re.DOTALL)
+_REMARK: Final = re.compile(r"\*(?P<text>[^*\n]+)\*")
 _RULE: Final = re.compile(r"\|[\s:|-]+\|")
 _SIGN_STYLES: Final = {
     "🎯": "bold magenta",
@@ -26,20 +27,21 @@ _SIGN_STYLES: Final = {
     "❌": "bold red",
 }
 _INDENT: Final = "   "
+_MAX_BLOCK_LINES: Final = 12
 
 
 class TerminalTranscript:
-    """Prints the pieces of one answer as they come."""
+    """Prints the pieces of one answer as they come; of a long tool call or result its beginning, unless `full`."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, full: bool = False) -> None:
         self._console = console
-        self._style = ""
+        self._max_lines = None if full else _MAX_BLOCK_LINES
 
     def show(self, piece: str) -> None:
         """Headings and blocks come in one piece each; everything else is text as it is."""
         if match := _BLOCK.fullmatch(piece):
             self._print(f"{match['gap']}{html.unescape(match['title'])}", "bold")
-            self._print("".join(f"\n{_INDENT}{line}" for line in _plain(match["body"]).split("\n")), "dim")
+            self._print("".join(f"\n{_INDENT}{line}" for line in self._block_lines(match["body"])), "dim")
         elif (match := _HEADING.fullmatch(piece)) and match["sign"] in _SIGN_STYLES:
             self._print(f"{match['gap']}{match['sign']} {match['name']}", _SIGN_STYLES[match["sign"]])
             rest = match["rest"]
@@ -50,14 +52,20 @@ class TerminalTranscript:
     def end(self) -> None:
         self._print("\n")
 
+    def _block_lines(self, body: str) -> list[str]:
+        lines = _plain(body).split("\n")
+        shown = lines[: self._max_lines]
+        left_out = len(lines) - len(shown)
+        return [*shown, f"… {left_out} more lines"] if left_out > 1 else lines
+
     def _print(self, text: str, style: str = "") -> None:
         self._console.print(Text(text, style), end="", soft_wrap=True)
 
 
 def _plain(body: str) -> str:
-    """A fenced block without its fence; a Markdown table with its columns aligned."""
-    if match := _FENCE.fullmatch(body):
-        return match["code"]
+    """A fenced block without its fence, a remark without its asterisks, a Markdown table with its columns aligned."""
+    if match := _FENCE.fullmatch(body) or _REMARK.fullmatch(body):
+        return match["text"]
     return _aligned(body) if body.startswith("|") else body
 
 

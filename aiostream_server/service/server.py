@@ -50,7 +50,8 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
     try:
         listening = listen(host, port)
     except OSError as exc:
-        raise ConfigError([f"[server] cannot listen on {host} port {port}: {exc.strerror or exc}"]) from exc
+        why = os.strerror(exc.errno) if exc.errno else str(exc)
+        raise ConfigError([f"[server] cannot listen on {host} port {port}: {why}"]) from exc
     await web.SockSite(runner, listening).start()
     bound_port: int = listening.getsockname()[1]
     return f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"

@@ -165,7 +165,7 @@ class Database:
 
 def _is_lost(error: BaseException) -> bool:
     """Whether the connection is gone, and not just the statement refused."""
-    cause = error.__cause__ if isinstance(error, DBAPIError) else error
+    cause: BaseException | None = error  # asyncpg's own error stands behind two others
     while cause is not None and not isinstance(cause, _LOST):
         cause = cause.__cause__
     return cause is not None or (isinstance(error, DBAPIError) and error.connection_invalidated)

@@ -1,0 +1,130 @@
+"""`aiostream-server ask`: live, readable, the same with and without a terminal."""
+
+import asyncio
+import os
+import pty
+import re
+import signal
+import time
+from pathlib import Path
+
+from tests.process import serving_process, start
+from tests.scripted_provider import Answer, ScriptedProvider, Stall
+
+DEMO = '[server]\nport = 0\n[models.default]\nprovider = "demo"\n'
+SOLO = """
+[server]
+port = 0
+[models.default]
+provider = "openai"
+model = "m"
+base_url = "{}"
+[[teams]]
+id = "solo"
+factory = "tests.sample_teams:solo"
+"""
+
+
+async def _output(*arguments: str, folder: Path) -> tuple[int, str, str]:
+    process = await start("ask", *arguments, state_directory=folder)
+    out, errors = await process.communicate()
+    return process.returncode or 0, out.decode(), errors.decode()
+
+
+async def _on_a_terminal(*arguments: str, folder: Path) -> str:
+    """What a person sees, colours and all."""
+    ours, theirs = pty.openpty()
+    process = await start("ask", *arguments, state_directory=folder, stdout=theirs, TERM="xterm-256color")
+    os.close(theirs)
+    loop, shown = asyncio.get_running_loop(), b""
+    while True:
+        try:
+            piece = await loop.run_in_executor(None, os.read, ours, 65536)
+        except OSError:  # the other end was closed
+            break
+        shown += piece
+    os.close(ours)
+    await process.communicate()
+    return shown.decode()
+
+
+async def test_both_demo_questions_get_the_right_answer(tmp_path: Path) -> None:
+    async with serving_process(DEMO, tmp_path) as server:
+        status, sums, _ = await _output("What is 15% of 850?", "--url", server.url, folder=tmp_path)
+        assert status == 0
+        _, sales, _ = await _output("Which region had the highest total sales?", "--url", server.url, folder=tmp_path)
+    assert "🎯 Supervisor → General assistant" in sums
+    assert "⚡ calculate\n   15% of 850" in sums
+    assert "✅ Assistant\n15% of 850 is 127.5." in sums
+    assert "🛡 ValidationAgent approved: one read-only SELECT" in sales
+    assert "📦 4 rows\n   region  total_sales\n   East    169168.25" in sales
+    assert "✅ AnalysisAgent\nThe **East** region had the highest total sales: 169,168.25." in sales
+
+
+async def test_a_terminal_adds_nothing_but_colours(tmp_path: Path) -> None:
+    async with serving_process(DEMO, tmp_path) as server:
+        question = "Which region had the highest total sales?"
+        _, plain, _ = await _output(question, "--url", server.url, folder=tmp_path)
+        coloured = await _on_a_terminal(question, "--url", server.url, folder=tmp_path)
+    assert "\x1b[" in coloured
+    assert "\x1b[" not in plain
+    assert re.sub(r"\x1b\[[0-9;]*m", "", coloured).replace("\r\n", "\n") == plain
+
+
+async def test_words_are_shown_as_they_come(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("one ", "two ", "three", pause_s=0.3))
+        async with serving_process(SOLO.format(provider.base_url), tmp_path) as server:
+            process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
+            assert process.stdout is not None
+            times = []
+            for word in (b"one ", b"two ", b"three"):
+                await process.stdout.readuntil(word)
+                times.append(time.monotonic())
+            await process.communicate()
+        left = provider.exchanges[0].left
+    assert max(came - went for went, came in zip(left, times, strict=True)) < 0.2
+
+
+async def test_ctrl_c_cancels_the_run(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("one ", Stall()))
+        async with serving_process(SOLO.format(provider.base_url), tmp_path) as server:
+            process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
+            assert process.stdout is not None
+            await process.stdout.readuntil(b"one ")
+            process.send_signal(signal.SIGINT)
+            _, errors = await process.communicate()
+            async with asyncio.timeout(1):
+                await provider.exchanges[0].closed.wait()
+    assert process.returncode == 130
+    assert errors.decode().strip() == "cancelled"
+
+
+async def test_what_goes_wrong_is_one_line(tmp_path: Path) -> None:
+    status, _, errors = await _output("hi", "--url", "http://127.0.0.1:9", folder=tmp_path)
+    assert status == 1
+    assert "127.0.0.1:9 does not answer" in errors
+    async with serving_process(DEMO, tmp_path) as server:
+        status, _, errors = await _output("hi", "--url", server.url, "--model", "nobody", folder=tmp_path)
+    assert status == 1
+    assert errors.strip() == "Error: there is no model 'nobody'; there are: auto, general, data"
+
+
+async def test_a_failed_run_shows_why_and_has_status_1(tmp_path: Path) -> None:
+    async with serving_process(SOLO.format("http://127.0.0.1:9/v1"), tmp_path) as server:
+        status, out, errors = await _output("hi", "--url", server.url, "--model", "solo", folder=tmp_path)
+    assert status == 1
+    assert out.startswith("❌ ")
+    assert errors == ""
+
+
+async def test_long_results_show_their_beginning_or_all(tmp_path: Path) -> None:
+    async with serving_process(DEMO, tmp_path) as server:
+        question = "Which region had the highest total sales?"
+        _, short, _ = await _output(question, "--url", server.url, folder=tmp_path)
+        _, full, _ = await _output(question, "--url", server.url, "--full", folder=tmp_path)
+    assert "more lines" in short
+    assert "more lines" not in full
+    assert "REFERENCES customers" not in short
+    assert "REFERENCES customers" in full

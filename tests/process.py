@@ -1,0 +1,83 @@
+"""The commands as users start them: real processes, with real signals."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(slots=True)
+class ServerProcess:
+    """`aiostream-server serve`, and what it wrote to stderr so far."""
+
+    process: asyncio.subprocess.Process
+    url: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Its log, where that is JSON."""
+        return [json.loads(line) for line in self.lines if line.startswith("{")]
+
+    def named(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.events if line["event"] == event]
+
+    async def end(self) -> int:
+        """Wait until it has ended and everything it wrote was read."""
+        async with asyncio.timeout(10):
+            assert self.process.stderr is not None
+            async for line in self.process.stderr:
+                self.lines.append(line.decode().rstrip("\n"))
+            return await self.process.wait()
+
+    async def until_ready(self) -> None:
+        assert self.process.stderr is not None
+        async with asyncio.timeout(20):
+            async for line in self.process.stderr:
+                self.lines.append(line.decode().rstrip("\n"))
+                if self.lines[-1].startswith("serving "):
+                    self.url = self.lines[-1].removeprefix("serving ").removesuffix("/v1")
+                    return
+        raise AssertionError("\n".join(self.lines))
+
+
+def environment(state_directory: Path, **extra: str) -> Mapping[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIOSTREAM_")}
+    return {**inherited, "STATE_DIRECTORY": str(state_directory), "PYTHONWARNINGS": "error", **extra}
+
+
+async def start(
+    *arguments: str, state_directory: Path, stdout: int = asyncio.subprocess.PIPE, **extra: str
+) -> asyncio.subprocess.Process:
+    """`aiostream-server ARGUMENTS`."""
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "aiostream_server",
+        *arguments,
+        stdout=stdout,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(state_directory, **extra),
+        limit=1024**2,
+    )
+
+
+@asynccontextmanager
+async def serving_process(config: str, folder: Path, **extra: str) -> AsyncIterator[ServerProcess]:
+    """A server with this TOML; killed at the end of the block if it still runs."""
+    path = folder / "server.toml"
+    path.write_text(config, "utf-8")
+    process = await start("serve", "--config", str(path), state_directory=folder, **extra)
+    server = ServerProcess(process)
+    try:
+        await server.until_ready()
+        yield server
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await server.end()

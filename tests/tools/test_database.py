@@ -1,0 +1,205 @@
+"""A database as the teams see it: URLs, schema, guard and rows, on the real SQLite and the real PostgreSQL."""
+
+import copy
+import pickle
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from aiostream_server.config.model import DatabaseConfig
+from aiostream_server.errors import ConfigError
+from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, one_line
+from aiostream_server.tools.sql.guard import Guard
+from aiostream_server.tools.sql.schema import Column, Schema, Table
+from aiostream_server.tools.sql.urls import normalise_url, read_only_uri
+from aiostream_server.tools.sql.verdict import Approved, Blocked, Seal
+
+SALES = """
+    SELECT r.name AS region, SUM(o.total) AS total FROM regions r JOIN customers c ON c.region_id = r.id
+    JOIN orders o ON o.customer_id = c.id GROUP BY r.name ORDER BY total DESC
+"""
+
+
+def approve(database: Database, sql: str) -> Approved:
+    verdict = database.guard.check(sql)
+    assert isinstance(verdict, Approved), verdict
+    return verdict
+
+
+async def test_a_question_is_answered_alike_by_both(shop: Database) -> None:
+    approved = approve(shop, SALES)
+    assert approved.reason == "one read-only SELECT on customers, orders, regions"
+    assert approved.tables == ("customers", "orders", "regions")
+    rows = await shop.query(approved)
+    assert rows.columns == ("region", "total")
+    assert rows.rows == (("East", 169168.25), ("North", 75667.75), ("West", 62347.25), ("South", 56288.5))
+    assert rows.summary == "4 rows"
+
+
+async def test_only_what_its_own_guard_approved_can_run(shop: Database) -> None:
+    foreign = Guard(shop.dialect, ["orders"]).check("SELECT * FROM orders")
+    altered = approve(shop, "SELECT * FROM orders")
+    object.__setattr__(altered, "sql", "DELETE FROM orders")
+    forged = Approved("DELETE FROM orders", reason="trust me", tables=(), seal=Seal())
+    for claim in (foreign, altered, forged, Blocked("no"), "SELECT 1"):
+        with pytest.raises(TypeError, match="own guard approved"):
+            await shop.query(claim)  # type: ignore[arg-type]
+
+
+async def test_an_approval_cannot_be_altered_copied_or_stored(shop: Database) -> None:
+    approved = approve(shop, "SELECT 1")
+    with pytest.raises(AttributeError):
+        approved.sql = "DELETE FROM orders"
+    for keep in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="one process"):
+            keep(approved)
+    assert repr(approved) == "Approved(sql='SELECT 1', reason='one read-only SELECT without tables')"
+    assert repr(Seal()) == "Seal()"
+
+
+async def test_the_schema_reads_as_create_statements(shop: Database) -> None:
+    schema = await shop.schema()
+    assert [table.name for table in schema.tables] == sorted(table.name for table in schema.tables)
+    title = {"sqlite": "SQLite", "postgres": "PostgreSQL"}[shop.dialect]
+    assert schema.describe(["regions", "ORDERS"]) == (
+        f"-- {title}\n"
+        "CREATE TABLE regions (\n"
+        "  id INTEGER PRIMARY KEY,\n"
+        "  name TEXT NOT NULL -- e.g. 'East', 'North', 'South', 'West'\n"
+        ");\n"
+        "CREATE TABLE orders (\n"
+        "  id INTEGER PRIMARY KEY,\n"
+        "  customer_id INTEGER NOT NULL REFERENCES customers (id),\n"
+        "  ordered_on DATE NOT NULL,\n"
+        "  channel TEXT NOT NULL, -- e.g. 'Phone', 'Shop', 'Web'\n"
+        "  total NUMERIC(10, 2) NOT NULL\n"
+        ");"
+    )
+    assert schema.describe().count("CREATE TABLE") == 6
+    with pytest.raises(LookupError, match="there is no table nope; there are: categories, customers"):
+        schema.describe(["nope"])
+
+
+async def test_the_schema_is_read_again_when_it_is_old(tmp_path: Path, shop_path: Path) -> None:
+    path = tmp_path / "growing.db"
+    path.write_bytes(shop_path.read_bytes())  # noqa: ASYNC240
+    kept = await Database.open("kept", DatabaseConfig(url=f"sqlite:///{path}"))
+    fresh = await Database.open("fresh", DatabaseConfig(url=f"sqlite:///{path}"), schema_lifetime_s=0)
+    before = approve(fresh, "SELECT COUNT(*) FROM orders")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute('CREATE TABLE "Odd name" (a, b TEXT, PRIMARY KEY (a, b))')
+        connection.execute("CREATE VIEW big AS SELECT id, total FROM orders WHERE total > 1000")
+        connection.execute("CREATE TABLE notes (body TEXT)")
+        connection.execute("INSERT INTO notes VALUES ('it''s' || char(10) || 'two lines')")
+        connection.commit()
+    assert len((await kept.schema()).tables) == 6
+    text = (await fresh.schema()).describe()
+    assert 'CREATE TABLE "Odd name" (\n  a NOT NULL,\n  b TEXT NOT NULL,\n  PRIMARY KEY (a, b)\n);' in text
+    assert "CREATE VIEW big (\n  id INTEGER,\n  total NUMERIC(10, 2)\n);" in text
+    assert "body TEXT -- e.g. 'it''s two lines'" in text
+    assert isinstance(kept.guard.check("SELECT * FROM big"), Blocked)
+    assert (await fresh.query(approve(fresh, 'SELECT COUNT(*) FROM "odd NAME", big'))).rows == ((0,),)
+    assert (await fresh.query(before)).rows == ((1280,),)  # approved before, by the same guard
+    await kept.close()
+    await fresh.close()
+
+
+async def test_views_and_unreadable_tables_of_postgresql(postgres_url: str) -> None:
+    """Materialized views are views; a table that the role may not read has no samples, and the rest is unharmed."""
+    admin = await asyncpg.connect(postgres_url)
+    await admin.execute(
+        """
+        CREATE MATERIALIZED VIEW big_orders AS SELECT * FROM orders WHERE total > 1000;
+        CREATE TABLE a_secret (word TEXT);
+        CREATE TABLE "Mixed" ("Case" TEXT, at TIMESTAMPTZ);
+        INSERT INTO "Mixed" VALUES ('yes', '2025-01-01T00:00:00Z');
+        CREATE ROLE guest LOGIN PASSWORD 'guest';
+        GRANT SELECT ON orders, regions, "Mixed" TO guest;
+        """
+    )
+    try:
+        database = await Database.open(
+            "guest",
+            DatabaseConfig(
+                url=postgres_url.replace("tester:", "guest:guest@").replace(
+                    "guest@" + postgres_url.split(":")[2].split("@")[0] + "@", "guest@"
+                )
+            ),
+        )
+        text = (await database.schema()).describe()
+        assert "CREATE VIEW big_orders (" in text
+        assert "CREATE TABLE a_secret (\n  word TEXT\n);" in text
+        assert "\"Case\" TEXT, -- e.g. 'yes'" in text
+        assert "'East', 'North'" in text
+        assert isinstance(database.guard.check('SELECT * FROM "mixed"'), Blocked)
+        rows = await database.query(approve(database, 'SELECT "Case", at AT TIME ZONE \'UTC\' FROM "Mixed"'))
+        assert rows.rows == (("yes", "2025-01-01 00:00:00"),)
+        with pytest.raises(QueryFailed, match="permission denied for table a_secret"):
+            await database.query(approve(database, "SELECT * FROM a_secret"))
+        await database.close()
+    finally:
+        await admin.execute('DROP MATERIALIZED VIEW big_orders; DROP TABLE a_secret, "Mixed"')
+        await admin.execute("DROP OWNED BY guest; DROP ROLE guest")
+        await admin.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "url"),
+    [
+        ("sqlite:///shop.db", "sqlite+aiosqlite:///shop.db"),
+        ("sqlite+aiosqlite:////var/shop.db", "sqlite+aiosqlite:////var/shop.db"),
+        ("postgres://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql://u:p@h:5433/d", "postgresql+asyncpg://u:p@h:5433/d"),
+        ("postgresql+asyncpg://u@h/d", "postgresql+asyncpg://u@h/d"),
+        ("postgresql+psycopg2://u@h/d?sslmode=require", "postgresql+asyncpg://u@h/d?ssl=require"),
+    ],
+)
+def test_urls_as_people_write_them(text: str, url: str) -> None:
+    assert normalise_url(text).render_as_string(hide_password=False) == url
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("mysql://u:secret@h/d", "mysql:// databases cannot be asked"),
+        ("secret", "not a database URL"),
+        ("postgresql://u:secret@h:port/d", "not a database URL"),
+        ("", "not a database URL"),
+        ("sqlite://", "must name a file"),
+        ("sqlite:///:memory:", "must name a file"),
+        ("sqlite:///file:x?mode=rwc", "must name a file"),
+    ],
+)
+async def test_a_wrong_url_is_a_config_error_that_keeps_the_password(text: str, complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint) as caught:
+        await Database.open("x", DatabaseConfig(url=text))
+    assert "secret" not in str(caught.value)
+
+
+def test_odd_file_names_survive_in_the_uri() -> None:
+    assert read_only_uri(normalise_url("sqlite:////a/b?c")) == "file:/a/b?mode=ro"
+    assert read_only_uri(normalise_url("sqlite:////a/b#c %3f")).startswith("file:/a/b%23c%20")
+
+
+def test_describe_shows_what_there_is() -> None:
+    table = Table("order", (Column("id", "INTEGER"), Column("x", "TEXT", True, ("user", "id"))), ("id",))
+    assert Schema("postgres", (table,)).describe() == (
+        '-- PostgreSQL\nCREATE TABLE "order" (\n  id INTEGER PRIMARY KEY,\n  x TEXT REFERENCES "user" (id)\n);'
+    )
+    assert Schema("sqlite", ()).describe() == "-- SQLite"
+
+
+def test_an_error_is_one_line_without_paths() -> None:
+    assert one_line(ValueError("cannot open /var/lib/shop/shop.db\n  in it")) == "cannot open (a path) in it"
+    assert one_line(ValueError()) == "ValueError"
+    assert one_line(ValueError("x" * 1000)).endswith("x…")
+    assert one_line(ValueError("division of 1/2 by and/or")) == "division of 1/2 by and/or"
+
+
+async def test_a_schema_that_takes_too_long_is_unreachable(shop_path: Path) -> None:
+    with pytest.raises(DatabaseUnreachable, match="took longer"):
+        await Database.open("x", DatabaseConfig(url=f"sqlite:///{shop_path}", statement_timeout_s=1e-9))

@@ -1,0 +1,130 @@
+"""What comes back from a database: JSON's own values, and a table in which no cell is markup."""
+
+import json
+import re
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, Cell, shorten, show_cell, to_cell
+from aiostream_server.tools.sql.rows import Rows
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [
+        (None, None),
+        (True, True),
+        (5, 5),
+        (2.5, 2.5),
+        (float("nan"), "nan"),
+        (float("inf"), "inf"),
+        ("text", "text"),
+        (Decimal("127.50"), 127.5),
+        (Decimal("8.00"), 8),
+        (Decimal("1E+3"), 1000),
+        (Decimal("1E+5000"), "1E+5000"),
+        (Decimal("NaN"), "NaN"),
+        (Decimal("0.1234567890123456789"), "0.1234567890123456789"),
+        (date(2025, 1, 2), "2025-01-02"),
+        (datetime(2025, 1, 2, 3, 4, 5), "2025-01-02 03:04:05"),  # noqa: DTZ001
+        (time(3, 4), "03:04:00"),
+        (timedelta(days=1, hours=2), "1 day, 2:00:00"),
+        (b"\x00\x01", "(2 bytes)"),
+        ([1, Decimal("2.5"), None, ["a"]], "[1, 2.5, NULL, [a]]"),
+        (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
+    ],
+)
+def test_every_value_becomes_json_without_losing_digits(value: object, cell: Cell) -> None:
+    assert to_cell(value) == cell
+    assert type(to_cell(value)) is type(cell)
+    json.dumps(to_cell(value), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        (None, "NULL"),
+        (True, "true"),
+        (False, "false"),
+        (12, "12"),
+        (127.0, "127"),
+        (0.1 + 0.2, "0.3"),
+        (1234567.5, "1234567.5"),
+        (1e20, "100000000000000000000"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1e300, "1e+300"),
+        (1e-9, "1e-09"),
+        ("a", "a"),
+    ],
+)
+def test_numbers_are_shown_plainly(cell: Cell, text: str) -> None:
+    assert show_cell(cell) == text
+
+
+def test_the_table_is_githubs_with_numbers_to_the_right() -> None:
+    rows = Rows(("region", "total", "note"), (("East", 169168.25, None), ("West", None, None)))
+    assert rows.to_markdown() == (
+        "| region | total | note |\n| --- | ---: | --- |\n| East | 169168.25 | NULL |\n| West | NULL | NULL |"
+    )
+
+
+def test_a_table_without_rows_still_has_its_header() -> None:
+    assert Rows(("a", ""), ()).to_markdown() == "| a |   |\n| --- | --- |"
+
+
+@pytest.mark.parametrize(
+    ("rows", "summary"),
+    [
+        (Rows(("a",), ()), "no rows"),
+        (Rows(("a",), ((1,),)), "1 row"),
+        (Rows(("a",), ((1,),) * 4), "4 rows"),
+        (Rows(("a",), ((1,),) * 200, True, 35), "200 rows (35 more left out)"),
+        (Rows(("a",), ((1,),) * 200, True, None), "200 rows (more left out)"),
+        (Rows(("a",), ((1,),), True, 0), "1 row (long values shortened)"),
+    ],
+)
+def test_the_summary_is_honest(rows: Rows, summary: str) -> None:
+    assert rows.summary == summary
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("two\nlines\r\nand\ttabs", "two lines and tabs"),
+        ("<img src=x onerror=alert(1)>", "&lt;img src=x onerror=alert(1)&gt;"),
+        ("![x](http://evil/x.png)", r"!\[x\](http&#58;//evil/x.png)"),
+        ("https://evil.example www.evil.example", "https&#58;//evil.example www&#46;evil.example"),
+        ("*bold* _it_ snake_case `code` ~~gone~~", r"\*bold\* \_it\_ snake_case \`code\` \~\~gone\~\~"),
+        ("$5 and $6", r"\$5 and \$6"),
+        ("&lt; AT&T", "&amp;lt; AT&T"),
+        ("back\\slash", r"back\\slash"),
+    ],
+)
+def test_markup_in_a_cell_is_only_text(cell: str, shown: str) -> None:
+    assert Rows(("x",), ((cell,),)).to_markdown().splitlines()[-1] == f"| {shown} |"
+
+
+@given(st.lists(st.text(max_size=30), min_size=1, max_size=4))
+def test_no_cell_breaks_out_of_its_place(cells: list[str]) -> None:
+    """One line per row, and as many bare pipes as the columns need, whatever the cells hold."""
+    table = Rows(tuple(cells), (tuple(cells),)).to_markdown()
+    lines = re.split(r"[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]", table)
+    assert len(lines) == 3
+    for line in lines:
+        assert len(re.findall(r"(?<!\\)(?:\\\\)*\|", line)) == len(cells) + 1
+        assert not re.search(r"<|>|(?<!\\)(?:\\\\)*[\[\]]|://", line)
+
+
+def test_a_long_text_is_cut_and_says_so() -> None:
+    cell, cut = shorten("x" * (MAX_CELL_CHARS + 1))
+    assert cut
+    assert str(cell).endswith("… (2001 characters)")
+    assert shorten("x" * MAX_CELL_CHARS) == ("x" * MAX_CELL_CHARS, False)
+    assert shorten(5) == (5, False)
