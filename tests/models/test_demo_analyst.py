@@ -26,14 +26,18 @@ Result of the query (3 rows):
         (
             "Which region had the highest total sales?",
             REGIONS,
-            "The **West** region had the highest total sales: 12,345.60. Next came **North** with 9,876.00; "
-            "the lowest of the 3 was **South** with 12.00.",
+            (
+                "The **West** region had the highest total sales: 12,345.60. Next came **North** with 9,876.00; "
+                "the lowest of the 3 was **South** with 12.00."
+            ),
         ),
         (
             "Which region sold least?",
             REGIONS,
-            "The **South** region had the lowest total sales: 12.00. Next came **North** with 9,876.00; "
-            "the highest of the 3 was **West** with 12,345.60.",
+            (
+                "The **South** region had the lowest total sales: 12.00. Next came **North** with 9,876.00; "
+                "the highest of the 3 was **West** with 12,345.60."
+            ),
         ),
         ("How many?", "| order_count |\n| ---: |\n| 1280 |", "The number of orders is **1,280**."),
         ("Sales?", "| total_sales |\n| ---: |\n| 1.5 |", "The total sales are **1.50**."),
@@ -49,7 +53,7 @@ Result of the query (3 rows):
         (
             "Sales by month",
             "| month | total |\n|---|--:|\n| 2024-01 | 5 |\n| 2024-02 | 9 |\n| 2024-03 | 7 |",
-            "The total went from **2024-01** with 5 to **2024-03** with 7; the highest of the 3 was **2024-02** with 9.",
+            "The total went from **2024-01** with 5 to **2024-03** with 7; the highest of the 3 was **2024-02** with 9",
         ),
         (
             "Best month?",

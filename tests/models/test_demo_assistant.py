@@ -1,6 +1,7 @@
 """As the general assistant the demo model calculates, says the result, and is honest about the rest."""
 
 import pytest
+from autogen_core.models import LLMMessage
 
 from tests.models.demo import CALCULATOR, answer, called, returned, user
 
@@ -34,7 +35,7 @@ async def test_failure_is_told(content: str, is_error: bool) -> None:
 
 
 async def test_results_of_earlier_questions_do_not_count() -> None:
-    earlier = [user("What is 1 + 1?"), called("calculate"), returned("calculate", "2")]
+    earlier: list[LLMMessage] = [user("What is 1 + 1?"), called("calculate"), returned("calculate", "2")]
     said = await answer(*earlier, user("What is 2 + 2?"), tools=CALCULATOR)
     assert said.arguments == '{"expression": "2 + 2"}'
 

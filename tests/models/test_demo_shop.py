@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from autogen_core.models import LLMMessage
 
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.models.demo.sql.draft import draft, draft_simpler
@@ -137,7 +138,7 @@ async def test_two_turns_end_in_the_right_sentence(shop: Database) -> None:
     """The whole way of the first question in the README: schema, query, rows, words."""
     question = user("Which region had the highest total sales?")
     assert (await answer(question, tools=DATABASE)).tool == "schema"
-    schema = [called("schema"), returned("schema", (await shop.schema()).describe())]
+    schema: list[LLMMessage] = [called("schema"), returned("schema", (await shop.schema()).describe())]
     drafted = await answer(question, *schema, tools=DATABASE)
     verdict = shop.guard.check(json.loads(drafted.arguments)["sql"])
     assert isinstance(verdict, Approved)

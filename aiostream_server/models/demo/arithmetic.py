@@ -83,6 +83,8 @@ _OPERATOR_WORDS: Final = (
     (r"\b(?:modulo|mod)\b", " % "),
     (r"\^", " ** "),
 )
+_MOST_CHARS: Final = 1000
+_MOST_FORMULA_CHARS: Final = 200
 _MOST_PHRASES: Final = 4
 _ASKS: Final = re.compile(r"\b(?:what|what's|whats|how much|calculate|compute|evaluate|solve|work out|result)\b|=")
 _DATE: Final = re.compile(r"\b\d{4}-\d{1,2}(?:-\d{1,2})?\b|\b\d{1,2}/\d{1,2}/\d{2,4}\b|\b\d{3}-\d{4}\b")
@@ -115,7 +117,7 @@ def _find_phrase(text: str) -> tuple[re.Match[str], Sum] | None:
 
 
 def _plain(question: str) -> str:
-    text = digits_for_words(question.casefold().replace("’", "'"))
+    text = digits_for_words(question[:_MOST_CHARS].casefold().replace("’", "'"))
     text = re.sub(r"[$€£¥]\s*(?=\d)", "", text)
     text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)  # 1,200 is one number; 1,2 is two
     return re.sub(r"\s+", " ", _DATE.sub(" ", text))
@@ -150,7 +152,7 @@ def _next_piece(text: str, start: int) -> re.Match[str] | None:
 def _formula_at(text: str, start: int) -> str:
     """Read pieces as long as each may follow the one before; keep what ends with every bracket closed."""
     best, position, depth, wants_operand, is_sum = "", start, 0, True, False
-    while piece := _PIECE.match(text, position):
+    while position - start < _MOST_FORMULA_CHARS and (piece := _PIECE.match(text, position)):
         number, operator, function, mark = piece.groups()
         if operator and wants_operand and operator != "-":
             break

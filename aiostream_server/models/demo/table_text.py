@@ -3,12 +3,12 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
-_RULE: Final = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*")
+_RULE_CELL: Final = re.compile(r":?-+:?")
 _CELL: Final = re.compile(r"(?:\\.|[^|\\])*")
-_NUMBER: Final = re.compile(r"[$€£]?\s*(-?\d[\d,]*(?:\.\d+)?(?:[eE][+-]?\d+)?)\s*%?")
+_NUMBER: Final = re.compile(r"[$€£]? ?(-?\d[\d,]{0,40}(?:\.\d{1,40})?(?:[eE][+-]?\d{1,2})?) ?%?")
 _NOT_MEASURED: Final = re.compile(r"(?:^|_| )(?:id|year|month|quarter|week|day|date|code|zip|phone)$", re.IGNORECASE)
 
 
@@ -43,7 +43,7 @@ def find_table(text: str) -> Table | None:
     """The last Markdown table of a text: a line of headers, a line of dashes, and the rows below."""
     lines = text.splitlines()
     for i in range(len(lines) - 1, 0, -1):
-        if "|" in lines[i] and "|" in lines[i - 1] and "-" in lines[i] and _RULE.fullmatch(lines[i]):
+        if "|" in lines[i] and "|" in lines[i - 1] and all(_RULE_CELL.fullmatch(cell) for cell in _cells(lines[i])):
             return _read(lines[i - 1], lines[i + 1 :])
     return None
 
@@ -51,10 +51,7 @@ def find_table(text: str) -> Table | None:
 def as_number(cell: str) -> Decimal | None:
     """ "12,345.60" and "15 %", too."""
     found = _NUMBER.fullmatch(cell.strip())
-    try:
-        return Decimal(found[1].replace(",", "")) if found else None
-    except InvalidOperation:
-        return None
+    return Decimal(found[1].replace(",", "")) if found else None
 
 
 def _read(header: str, below: Sequence[str]) -> Table:

@@ -78,10 +78,6 @@ _COMMON: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.If: _parts("this true"),
     exp.JSONExtract: _parts("this expression only_json_types"),
     exp.JSONExtractScalar: _parts("this expression only_json_types"),
-    exp.JSONPath: _LIST,
-    exp.JSONPathRoot: _NOTHING,
-    exp.JSONPathKey: _UNARY,
-    exp.JSONPathSubscript: _UNARY,
     # Functions with a grammar of their own; all others are `Anonymous` and go by name
     exp.Anonymous: _parts("this expressions"),
     exp.Cast: _parts("this to"),

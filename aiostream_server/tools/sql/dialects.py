@@ -20,12 +20,19 @@ _POSTGRES_GRAMMAR: Final = ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING
 
 
 class PlainPostgres(Postgres):
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        """The key as it is written; sqlglot would read `'a.b'` as a path of two."""
+        return path
+
     class Parser(PostgresParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar = {name: PostgresParser.FUNCTION_PARSERS[name] for name in _POSTGRES_GRAMMAR}
 
 
 class PlainSQLite(SQLite):
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        return path
+
     class Parser(SQLiteParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
         FUNCTION_PARSERS: ClassVar = {"CAST": SQLiteParser.FUNCTION_PARSERS["CAST"]}

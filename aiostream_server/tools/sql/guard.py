@@ -22,10 +22,11 @@ from aiostream_server.tools.sql.verdict import Approved, Blocked, Seal, Verdict
 
 MAX_CHARS: Final = 8_000
 MAX_NODES: Final = 2_000
-MAX_DEPTH: Final = 60
+MAX_DEPTH: Final = 100
 MAX_PADDING: Final = 1_000
 _HOME_SCHEMA: Final[dict[DialectName, str]] = {"sqlite": "main", "postgres": "public"}
 _SYSTEM_NAME: Final = re.compile(r"(sqlite|pg|pragma)_|information_schema$")
+_BARE_NAME: Final = re.compile(r"[^\W\d]\w*")  # with a $ or a space inside, the database may read something else
 _WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
 
 
@@ -150,6 +151,8 @@ class Guard:
                 self._check_cte(node)
             case exp.Lateral() if type(node.this) is not exp.Subquery:
                 raise _Refused("LATERAL is allowed with a subquery only")
+            case exp.Var() | exp.Identifier(quoted=None | False) if not _BARE_NAME.fullmatch(node.name):
+                raise _Refused(f"the name {node.name} must be in double quotes")
             case exp.Column(this=exp.Identifier() as name) if self._is_call(name):
                 raise _Refused(f"{name.name} is not allowed: it asks who is connected")
 

@@ -78,7 +78,7 @@ class Schema:
         if column.references:
             there, key = column.references
             words.append(f"REFERENCES {self._quote(there)} ({self._quote(key)})")
-        return " ".join(words)
+        return " ".join(filter(None, words))  # SQLite has columns without a type
 
     def _quote(self, name: str) -> str:
         """As it must be written in a statement: in quotes where it is a reserved word or has odd letters."""

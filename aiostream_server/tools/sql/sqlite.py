@@ -51,7 +51,7 @@ class SQLiteWalls:
 
         async def connect() -> aiosqlite.Connection:
             # aiosqlite leaves its thread running behind a connection that could not be opened.
-            await asyncio.to_thread(_try_to_open, uri)
+            await asyncio.to_thread(_try_to_open, uri, timeout_s)
             return await aiosqlite.connect(uri, uri=True, timeout=timeout_s, factory=_ReadOnlyConnection)
 
         self._engine: Final = create_async_engine(url, async_creator=connect, poolclass=NullPool)
@@ -76,8 +76,8 @@ class SQLiteWalls:
         await self._engine.dispose()
 
 
-def _try_to_open(uri: str) -> None:
-    with closing(sqlite3.connect(uri, uri=True)) as connection:
+def _try_to_open(uri: str, timeout_s: float) -> None:
+    with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s)) as connection:
         connection.execute("PRAGMA schema_version")
 
 

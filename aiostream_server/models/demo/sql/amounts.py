@@ -17,13 +17,17 @@ _CENTS: Final = re.compile(r"_(?:cents?|pence)$")
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """`value` is SQL over one row of `table`. What is whole needs no rounding; what is binary cannot always have it."""
+    """`value` is SQL over one row of `table`, joined with the tables of `also`.
+
+    What is whole needs no rounding; what is binary cannot always have it.
+    """
 
     value: str
     table: str
     name: str
     is_whole: bool
     is_binary: bool
+    also: tuple[str, ...] = ()
 
 
 def amount_of(column: Column) -> Amount:
@@ -51,7 +55,8 @@ def amounts(schema: Schema) -> Iterator[Amount]:
         if price:
             each = amount_of(price)
             value = f"{quantity.sql} * {each.value}{_discount(schema, quantity.table)}"
-            yield Amount(value, quantity.table, "sales", each.is_whole, each.is_binary)
+            also = (price.table,) if price.table != quantity.table else ()
+            yield Amount(value, quantity.table, "sales", each.is_whole, each.is_binary, also)
 
 
 def quantities(schema: Schema) -> Iterator[Column]:

@@ -96,6 +96,7 @@ _READINGS: Final[tuple[_Reading, ...]] = (
     (rf"before {_YEAR}", lambda m: Period(end=f"{m[1]}-01-01")),
     (rf"(?:until|up to) {_YEAR}", lambda m: Period(end=f"{int(m[1]) + 1}-01-01")),
     (rf"(?:in|of|during|for|year|from) {_YEAR}", lambda m: _years(int(m[1]), int(m[1]))),
-    (rf"{_YEAR} (?:sales|revenue|orders)|{_YEAR}(?=\W*$)", lambda m: _years(int(m[1] or m[2]), int(m[1] or m[2]))),
+    (rf"(?<!than )(?<!over ){_YEAR} (?:sales|revenue|orders)", lambda m: _years(int(m[1]), int(m[1]))),
+    (rf"(?<!than )(?<!over ){_YEAR}(?=\W*$)", lambda m: _years(int(m[1]), int(m[1]))),
     (rf"(?:in|during|for) {_MONTH}", lambda m: Period(month=_month_number(m[1]))),
 )

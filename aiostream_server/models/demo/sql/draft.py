@@ -131,7 +131,8 @@ def _is_one_row_each(measure: Measure, reading: _Reading) -> bool:
 
 def _is_split(reading: _Reading) -> bool:
     dimensions = [one for one in reading.dimensions if one.key is None or one.key.table != reading.tables[0].name]
-    return bool(dimensions) and reading.words.has(r"by|per|each|every")
+    is_timed = any(one.unit for one in dimensions)
+    return is_timed or (bool(dimensions) and reading.words.has(r"by|per|each|every|compare"))
 
 
 def _main_table(reading: _Reading, measure: Measure | None) -> Table | None:
@@ -144,7 +145,8 @@ def _main_table(reading: _Reading, measure: Measure | None) -> Table | None:
 def _aggregated(measure: Measure, reading: _Reading) -> Select | None:
     """Counted, added up or averaged, by the dimensions; None where those cannot be joined."""
     select = Select(measure.base)
-    if not select.reach(reading.schema, [one.column.table for one in reading.dimensions if one.column]):
+    tables = [one.column.table for one in reading.dimensions if one.column]
+    if not select.reach(reading.schema, [*(measure.amount.also if measure.amount else ()), *tables]):
         return None
     select.where = [one.condition for one in reading.filters if select.reach(reading.schema, [one.column.table])]
     _add_period(select, reading)

@@ -143,7 +143,7 @@ def _table_behind(words: Words, schema: Schema, position: int, *, far: bool) -> 
         if table := table_at(words, schema, i):
             return table
         if singular(words.at[i]) in ("sale", "transaction"):
-            return find_table(schema, ("sale", "order", "transaction"))
+            return find_table(schema, ("sale", "order", "transaction", "purchase", "invoice"))
         if words.at[i] in _ENDS_NOUN:
             return None
     return None

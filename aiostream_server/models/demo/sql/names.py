@@ -95,8 +95,9 @@ def find_table(schema: Schema, names: Iterable[str]) -> Table | None:
 
 
 def _names_at(words: Words, schema: Schema, position: int) -> list[tuple[tuple[str, ...], Table | Column]]:
-    """The names that begin at a word, the longest first; of equally long ones tables first."""
+    """The names that begin at a word, the longest first; then tables; then the word itself before its synonyms."""
     meanings = words.meanings[position] if position < len(words.at) else frozenset()
     named = [name for meaning in sorted(meanings) for name in schema.names.get(meaning, ())]
     fitting = [name for name in named if words.matches(name[0], position)]
-    return sorted(fitting, key=lambda name: (-len(name[0]), isinstance(name[1], Column)))
+    said = name_parts(words.at[position]) if fitting else ()
+    return sorted(fitting, key=lambda name: (-len(name[0]), isinstance(name[1], Column), name[0][:1] != said))

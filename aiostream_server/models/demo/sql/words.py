@@ -4,26 +4,24 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_SYNONYMS: Final = {
-    "client": "customer",
-    "buyer": "customer",
-    "shopper": "customer",
-    "item": "product",
-    "article": "product",
-    "goods": "product",
-    "purchase": "order",
-    "area": "region",
-    "territory": "region",
-    "worker": "employee",
-    "shop": "store",
-    "branch": "store",
-    "type": "category",
-    "nation": "country",
-    "town": "city",
-    "cost": "price",
-    "vendor": "supplier",
-    "invoice": "order",
-}
+from aiostream_server.models.demo.word_list import word_list
+
+_SYNONYMS: Final = tuple(
+    frozenset(word_list(words))
+    for words in (
+        "customer client buyer shopper",
+        "product item article good",
+        "order purchase invoice",
+        "region area territory",
+        "employee worker staff seller",
+        "store shop branch",
+        "category type kind",
+        "country nation",
+        "city town",
+        "price cost",
+        "supplier vendor",
+    )
+)
 _MOST_WORDS: Final = 120
 _WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)?")
 
@@ -81,4 +79,4 @@ def singular(word: str) -> str:
 
 def _meanings(word: str) -> frozenset[str]:
     one = singular(word)
-    return frozenset({word, one, _SYNONYMS.get(one, one)})
+    return frozenset({word, one}).union(*(synonyms for synonyms in _SYNONYMS if one in synonyms))

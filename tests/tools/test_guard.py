@@ -1,0 +1,258 @@
+"""The guard: what is hostile never runs, what is fair runs with just the meaning that it was written with."""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.dialects import DialectName
+from aiostream_server.tools.sql.guard import MAX_CHARS, Guard
+from aiostream_server.tools.sql.shop import shop_tables
+from aiostream_server.tools.sql.verdict import Approved, Blocked, Seal
+from tests.tools.statements import FAIR, HOSTILE
+
+TABLES = tuple(shop_tables())
+DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgres")
+HOSTILE_CASES = [(dialect, sql) for dialect in DIALECTS for sql in HOSTILE[dialect]]
+GUARDS = {dialect: Guard(dialect, TABLES) for dialect in DIALECTS}
+
+
+def blocked(dialect: DialectName, sql: str) -> str:
+    verdict = GUARDS[dialect].check(sql)
+    assert isinstance(verdict, Blocked), verdict
+    return verdict.reason
+
+
+def approved(dialect: DialectName, sql: str) -> str:
+    verdict = GUARDS[dialect].check(sql)
+    assert isinstance(verdict, Approved), verdict
+    return verdict.sql
+
+
+@pytest.mark.parametrize(("dialect", "sql"), HOSTILE_CASES, ids=lambda value: value[:60])
+def test_hostile_statements_are_blocked_with_one_readable_line(dialect: DialectName, sql: str) -> None:
+    started = time.monotonic()
+    reason = blocked(dialect, sql)
+    assert time.monotonic() - started < 2
+    assert 5 < len(reason) < 300
+    assert reason.isprintable()
+
+
+async def test_fair_questions_mean_the_same_after_the_guard(shop: Database) -> None:
+    """Each is approved, and gives the very rows that the raw text gives."""
+    for sql in FAIR[shop.dialect]:
+        verdict = shop.guard.check(sql)
+        assert isinstance(verdict, Approved), (sql, verdict)
+        judged, raw = await shop.query(verdict), await shop._run(sql)
+        assert judged.rows == raw.rows, sql
+        assert judged.rows or "NULL" in sql or "NOT EXISTS" in sql or "NATURAL" in sql, f"proves nothing: {sql}"
+
+
+def test_the_corpora_are_as_large_as_promised() -> None:
+    assert all(len(HOSTILE[dialect]) >= 80 and len(FAIR[dialect]) >= 60 for dialect in DIALECTS)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_what_is_approved_is_approved_again_unchanged(dialect: DialectName) -> None:
+    for sql in FAIR[dialect]:
+        once = approved(dialect, sql)
+        assert approved(dialect, once) == once
+
+
+@pytest.mark.parametrize(
+    ("sql", "reason"),
+    [
+        ("DELETE FROM orders", "only SELECT may run, this is DELETE"),
+        ("VACUUM", "only SELECT may run, this is VACUUM"),
+        ("SELECT 1; SELECT 2", "exactly one statement may run, this is 2"),
+        ("", "exactly one statement may run, this is none"),
+        ("SELECT FROM WHERE", "not understood as"),
+        ("SELECT * FROM secrets", "there is no table secrets; there are: categories, customers, order_items, orders"),
+        ("SELECT * FROM pg_tables.orders", "the schema pg_tables is not open to questions"),
+        ("SELECT * INTO x FROM orders", "INTO is not allowed in SELECT"),
+        ("SELECT pg_sleep(1)", "the function pg_sleep is not allowed"),
+        ("WITH orders AS (SELECT 1) SELECT * FROM orders", "a WITH query cannot have a table's name (orders)"),
+        ("SELECT * FROM f(1)", "rows can be read from tables only, not from f"),
+        ("SELECT " + "x" * MAX_CHARS, f"longer than {MAX_CHARS} characters"),
+        ("SELECT \x00", "control character"),
+        ("SELECT " + "NOT " * 900 + "1", "nested too deeply"),
+        ("SELECT " + "1 + " * 120 + "1", "nested too deeply"),
+        ("SELECT " + ", ".join("1" * 2_100), "too many parts"),
+        ("SELECT CAST(1 AS NOPE)", "not allowed"),
+    ],
+)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_the_reason_says_what_to_change(dialect: DialectName, sql: str, reason: str) -> None:
+    assert reason in blocked(dialect, sql)
+
+
+def test_names_are_compared_as_the_database_compares_them() -> None:
+    postgres = Guard("postgres", ["orders", "Mixed"], schema="sales")
+    for fair in ("SELECT * FROM ORDERS", 'SELECT * FROM "Mixed"', 'SELECT * FROM Sales."orders"'):
+        assert isinstance(postgres.check(fair), Approved)
+    for wrong in ("SELECT * FROM Mixed", 'SELECT * FROM "ORDERS"', "SELECT * FROM public.orders"):
+        assert isinstance(postgres.check(wrong), Blocked)
+    verdict = Guard("sqlite", ["Mixed"]).check('SELECT * FROM "mIXED", MAIN.[mixed]')
+    assert isinstance(verdict, Approved)
+    assert verdict.tables == ("Mixed",)
+
+
+def test_a_table_that_looks_like_a_catalog_is_never_known() -> None:
+    assert isinstance(Guard("postgres", ["pg_class"]).check("SELECT * FROM pg_class"), Blocked)
+    assert isinstance(Guard("sqlite", ["sqlite_stat1"]).check("SELECT * FROM sqlite_stat1"), Blocked)
+
+
+def test_a_cte_is_seen_where_it_is_in_scope_only() -> None:
+    assert approved("sqlite", "SELECT * FROM (WITH x AS (SELECT 1) SELECT * FROM x) t")
+    assert "no table x" in blocked("sqlite", "SELECT * FROM (WITH x AS (SELECT 1) SELECT * FROM x) t, x")
+    assert "no table x" in blocked("postgres", "WITH x AS (SELECT * FROM x) SELECT * FROM x")
+    assert "no table b" in blocked("postgres", "WITH a AS (SELECT * FROM b), b AS (SELECT 1) SELECT * FROM a")
+    assert approved("postgres", 'WITH A AS (SELECT 1) SELECT * FROM "a"')
+    assert "no table A" in blocked("postgres", 'WITH a AS (SELECT 1) SELECT * FROM "A"')
+    assert "the schema other" in blocked("postgres", "WITH a AS (SELECT 1) SELECT * FROM other.a")
+
+
+def test_a_word_that_asks_who_is_connected_is_a_column_only_in_quotes() -> None:
+    assert "asks who is connected" in blocked("postgres", "SELECT user FROM orders")
+    assert approved("postgres", 'SELECT "user" FROM orders') == 'SELECT "user" FROM orders'
+    assert approved("sqlite", "SELECT user FROM orders")
+
+
+def test_nothing_of_the_models_own_text_survives() -> None:
+    assert approved("postgres", "select/* DELETE */ 1 -- ; DROP") == "SELECT 1"
+    assert (
+        approved("sqlite", "SELECT a.id FROM orders a, regions b")
+        == "SELECT a.id FROM orders AS a JOIN regions AS b ON TRUE"
+    )
+
+
+def test_a_parser_that_trips_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever sqlglot raises on odd input, the statement does not run."""
+    for error in (IndexError("x"), AttributeError("x"), RecursionError()):
+
+        def trip(*_args: object, _error: Exception = error, **_kwargs: object) -> None:
+            raise _error
+
+        monkeypatch.setattr("sqlglot.parse", trip)
+        assert blocked("sqlite", "SELECT 1") in ("not understood as SQLite", "the statement is nested too deeply")
+
+
+def test_an_approval_of_one_guard_means_nothing_to_another() -> None:
+    one, other = Guard("sqlite", TABLES), Guard("sqlite", TABLES)
+    verdict = one.check("SELECT 1")
+    assert isinstance(verdict, Approved)
+    assert one.vouches_for(verdict)
+    assert one.for_tables(["other"]).vouches_for(verdict)
+    assert not other.vouches_for(verdict)
+    assert not one.vouches_for("SELECT 1")  # type: ignore[arg-type]
+    assert not one.vouches_for(Approved("SELECT 1", reason="", tables=(), seal=Seal()))
+
+
+# Whatever the text, the guard answers; and whatever it approves changes nothing, even where it could.
+
+_PIECES = [
+    *("SELECT", "FROM", "WHERE", "DELETE FROM", "UPDATE", "INSERT INTO", "WITH", "AS", "UNION", "DROP TABLE", "PRAGMA"),
+    *("orders", "regions", "sqlite_master", "total", "name", "x", "*", "(", ")", ",", ";", "--", "/*", "*/", "'", '"'),
+    *(
+        "1",
+        "=",
+        "||",
+        "SET",
+        "VALUES",
+        "GROUP BY",
+        "ORDER BY",
+        "LIMIT",
+        "RETURNING",
+        "ATTACH",
+        "\n",
+        "[",
+        "]",
+        "`",
+        "\\",
+    ),
+    *(
+        "REPLACE",
+        "BEGIN",
+        "COMMIT",
+        "CAST(",
+        "CASE WHEN",
+        "THEN",
+        "END",
+        "OVER (",
+        "JOIN",
+        "ON",
+        "NOT",
+        "NULL",
+        "$$",
+        "U&",
+    ),
+]
+_SALAD = st.lists(st.sampled_from(_PIECES), max_size=25).map(" ".join)
+
+
+@st.composite
+def _mutated(draw: st.DrawFn) -> str:
+    """A statement of the corpora with pieces cut out, doubled, and put in."""
+    sql: str = draw(st.sampled_from([*FAIR["sqlite"], *HOSTILE["sqlite"]]))[:500]
+    for _ in range(draw(st.integers(1, 3))):
+        start, end = sorted((draw(st.integers(0, len(sql))), draw(st.integers(0, len(sql)))))
+        piece = draw(st.sampled_from(_PIECES) | st.just(sql[start:end]) | st.text(max_size=3))
+        sql = sql[:start] + piece + sql[draw(st.sampled_from([start, end])) :]
+    return sql
+
+
+def _fingerprint(connection: sqlite3.Connection) -> str:
+    return hashlib.sha256("\n".join(connection.iterdump()).encode()).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def writable(shop_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
+    """A copy of the shop without any wall: autocommit, read and write."""
+    path = tmp_path_factory.mktemp("writable") / "shop.db"
+    path.write_bytes(shop_path.read_bytes())
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        yield connection
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sql=_mutated() | _SALAD | st.text(max_size=80))
+@example(sql="SELECT 1 \ud800")
+@example(sql="SELECT 'a' \x85 'b'")
+def test_nothing_that_is_approved_changes_a_database(writable: sqlite3.Connection, sql: str) -> None:
+    for dialect in DIALECTS:
+        verdict = GUARDS[dialect].check(sql)
+        assert isinstance(verdict, Approved | Blocked)
+    verdict = GUARDS["sqlite"].check(sql)
+    if isinstance(verdict, Approved):
+        before, version = writable.total_changes, _schema_version(writable)
+        _run_for_a_moment(writable, verdict.sql)
+        assert (writable.total_changes, _schema_version(writable)) == (before, version)
+
+
+def test_the_writable_copy_is_what_it_was(writable: sqlite3.Connection, shop_path: Path) -> None:
+    """Comes after the test above: the content of the copy, byte for byte of its dump."""
+    with closing(sqlite3.connect(shop_path)) as original:
+        assert _fingerprint(writable) == _fingerprint(original)
+
+
+def _schema_version(connection: sqlite3.Connection) -> Any:
+    return connection.execute("PRAGMA schema_version").fetchone()
+
+
+def _run_for_a_moment(connection: sqlite3.Connection, sql: str) -> None:
+    deadline = time.monotonic() + 0.2
+    connection.set_progress_handler(lambda: time.monotonic() > deadline, 10_000)
+    try:
+        connection.execute(sql).fetchmany(50)
+    except sqlite3.Error:
+        pass  # not a valid question after all; what counts is that nothing changed
+    finally:
+        connection.set_progress_handler(None, 0)
