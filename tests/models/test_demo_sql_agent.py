@@ -63,6 +63,9 @@ async def test_a_write_is_drafted_and_given_up_when_blocked() -> None:
 async def test_a_given_statement_is_sent_as_it_is() -> None:
     said = await agent("Run: SELECT name FROM regions; DROP TABLE regions", *READ)
     assert json.loads(said.arguments) == {"sql": "SELECT name FROM regions; DROP TABLE regions"}
+    over = await agent("Run: SELECT x FROM regions", *READ, TRIED, BLOCKED)
+    assert "could not run that statement" in over.text
+    assert not over.tool
 
 
 async def test_rows_are_answered_from() -> None:

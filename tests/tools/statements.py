@@ -1,7 +1,7 @@
 """The statements that the guard is measured on: what must never run, and what people really ask.
 
-Sources of the hostile ones: bypasses reported against other SQL agents (writes in a CTE, `U&"..."` names, functions that
-read files, comments that hide a second statement), and the documentation of both databases.
+Sources of the hostile ones: bypasses reported against other SQL agents (writes in a CTE, `U&"..."` names, functions
+that read files, comments that hide a second statement), and the documentation of both databases.
 """
 
 from typing import Final
@@ -231,6 +231,7 @@ POSTGRES_HOSTILE: Final = [
     "SELECT (o).total FROM orders o",
     "SELECT 1 OPERATOR(pg_catalog.+) 2",
     "SELECT 2 ^ 3",
+    "SELECT id JOIN FROM orders",
     "SELECT * FROM ONLY orders",
     "SELECT * FROM orders FOR NO KEY UPDATE SKIP LOCKED",
     "SELECT * FROM orders WHERE total = ANY(SELECT total FROM secrets)",
@@ -251,8 +252,8 @@ EITHER_FAIR: Final = [
     "SELECT COUNT(*) FROM orders;",
     "select count(*) as n from ORDERS -- how many\n;",
     "/* a comment */ SELECT 1 AS one /* another */",
-    f"SELECT r.name, SUM(o.total) AS total FROM {_REGION_JOIN} GROUP BY r.name ORDER BY total DESC",
-    f"SELECT r.name, COUNT(DISTINCT c.id), COUNT(*), AVG(o.total) FROM {_REGION_JOIN} GROUP BY 1 ORDER BY 1",
+    f"SELECT r.name, SUM(o.total) AS total FROM {_REGION_JOIN} GROUP BY r.name ORDER BY total DESC",  # noqa: S608
+    f"SELECT r.name, COUNT(DISTINCT c.id), COUNT(*), AVG(o.total) FROM {_REGION_JOIN} GROUP BY 1 ORDER BY 1",  # noqa: S608
     (
         "SELECT p.name, SUM(i.quantity) q FROM order_items i INNER JOIN products p ON p.id = i.product_id "
         "GROUP BY p.name HAVING SUM(i.quantity) > 490 ORDER BY q DESC, p.name"
@@ -310,7 +311,7 @@ EITHER_FAIR: Final = [
     "SELECT 10 - (4 - 3), 10 - 4 - 3, 12 / 2 / 3, 12 / (6 / 3), (1 + 2) * 3, 1 + 2 * 3",
     (
         "SELECT CAST(total AS INTEGER), CAST(id AS TEXT), CAST(id AS REAL) FROM orders WHERE total = 50 ORDER BY "
-        "id LIMIT 3"
+        "orders.id LIMIT 3"
     ),
     "SELECT 'it''s', 'back\\slash', '\"quoted\"', '-- no comment', '/* none */', 'é 😀'",
     'SELECT "name" AS "the region\'s name" FROM "regions" ORDER BY "id"',
@@ -330,7 +331,6 @@ EITHER_FAIR: Final = [
         "SELECT MIN(ordered_on), MAX(ordered_on) FROM orders WHERE ordered_on >= '2025-03-01' AND ordered_on < "
         "'2025-04-01'"
     ),
-    "(SELECT 1) UNION ALL (SELECT 2)",
     "SELECT * FROM (VALUES (1, 'a'), (2, 'b')) AS v ORDER BY 1",
     "SELECT name FROM products ORDER BY price DESC NULLS LAST, name LIMIT 2",
     "SELECT CURRENT_DATE IS NOT NULL, CURRENT_TIMESTAMP IS NOT NULL",
@@ -351,7 +351,8 @@ SQLITE_FAIR: Final = [
     "SELECT name FROM regions WHERE name GLOB '*th' AND id == 1 OR id <> 1 AND id != 2 ORDER BY [id]",
     "SELECT `name` FROM main.regions LIMIT 1, 2",
     "SELECT rowid, name FROM regions WHERE id IS 2 OR id IS NOT 3 AND id NOTNULL ORDER BY rowid",
-    "SELECT json_extract('{\"a\": {\"b\": 5}}', '$.a.b'), '{\"a\": 7}' ->> 'a', '{\"a\": 7}' -> '$.a', '{\"x.y\": 1}' ->> 'x.y'",
+    "SELECT json_extract('{\"a\": {\"b\": 5}}', '$.a.b'), '{\"a\": 7}' ->> 'a', '{\"a\": 7}' -> '$.a'",
+    "SELECT '{\"x.y\": 1}' ->> 'x.y', '[5, 6]' ->> 1",
     "SELECT CAST('5' AS NUMERIC), CAST('5.5' AS DECIMAL(10, 2)), CAST(1 AS BOOLEAN), 7.0 / 2, sqrt(16), power(2, 3)",
     "SELECT total FROM orders WHERE id IN () OR id IS NOT DISTINCT FROM 5",
 ]
@@ -451,6 +452,7 @@ POSTGRES_FAIR: Final = [
     ),
     "SELECT COUNT(*) FROM regions r, categories k RIGHT JOIN products p ON p.category_id = k.id",
     "SELECT name SIMILAR TO '(N|S)%' FROM regions ORDER BY id",
+    "(SELECT 1) UNION ALL (SELECT 2)",
     "TABLE regions",
 ]
 

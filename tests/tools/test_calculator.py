@@ -66,6 +66,7 @@ from aiostream_server.tools.calculator import CalculationError, calculate
         ("sum(1, 2, 3.5)", "6.5"),
         ("avg(1, 2, 3.5) - mean(1, 2, 3.5)", "0"),
         ("log(8, 2) + log(100, 10) + log(9, 3)", "7"),
+        ("log(pi)", "1.1447298858494"),
         ("ln(e) + log10(1000) + log2(8)", "7"),
         ("exp(1)", "2.71828182845905"),
         ("sin(pi) + cos(0) + tan(0)", "1"),

@@ -223,3 +223,16 @@ async def test_an_error_is_the_databases_own_words_in_one_line(shop: Database) -
     assert "nope" in message
     for noise in ("\n", "sqlalche", "SELECT", "class", "Background"):
         assert noise not in message
+
+
+async def test_a_value_that_python_has_no_type_for_is_a_failed_query(postgres_url: str) -> None:
+    async with opened(postgres_url) as database:
+        with pytest.raises(QueryFailed):
+            await database._run("SELECT DATE '0044-03-15 BC'")
+        assert (await database._run("SELECT 1")).rows == ((1,),)
+
+
+async def test_a_statement_without_rows_is_not_a_question(postgres_url: str) -> None:
+    async with opened(postgres_url) as database:
+        with pytest.raises(QueryFailed, match="not a question"):
+            await database._run("SET search_path = public")

@@ -78,8 +78,10 @@ def _first_try(conversation: Conversation, schema: Schema) -> Reply:
 
 def _after_refusal(conversation: Conversation, schema: Schema, problem: str, tries: int) -> Reply:
     question = conversation.question
-    if own_statement(question) or asks_to_write(question):
+    if asks_to_write(question):
         return say(f"I cannot do that: I may only read this database. {_sentence(problem)}")
+    if own_statement(question):
+        return say(f"I could not run that statement as it was given to me. {_sentence(problem)}")
     simpler = draft_simpler(question, schema) if tries < _MOST_TRIES else None
     if simpler is None:
         return say(f"I could not get an answer from the database, and I give up. {_sentence(problem)}")

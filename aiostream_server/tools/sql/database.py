@@ -34,17 +34,10 @@ T = TypeVar("T")
 SCHEMA_LIFETIME_S: Final = 60.0
 _GRACE_S: Final = 1.0  # the database ends a late statement itself; past this we do
 _STOP_TIMEOUT_S: Final = 5.0
-# SQLAlchemy lets asyncpg's own errors through while it connects and while it reads from a cursor.
-_STATEMENT_ERRORS: Final = (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError)
-_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError)
-_CONNECT_ERRORS: Final = (
-    SQLAlchemyError,
-    OSError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    TypeError,
-    ValueError,
-)
+_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
+# SQLAlchemy lets asyncpg's own errors through while it connects and while it reads from a cursor; and asyncpg raises a
+# TypeError for a parameter in the URL that it does not know, a ValueError for a date that Python has not (44 BC).
+_ASKING_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TypeError, ValueError)
 
 
 class Database:
@@ -134,11 +127,9 @@ class Database:
             async with opened as connection:
                 reached = True
                 return await connection.run_sync(read)
-        except _CONNECT_ERRORS as exc:
+        except _ASKING_ERRORS as exc:
             if not reached or _is_lost(exc):
                 raise self._unreachable(exc) from exc
-            if not isinstance(exc, _STATEMENT_ERRORS):
-                raise
             raise self._late() if watch.is_late else QueryFailed(one_line(exc)) from exc
 
     async def _supervised(self, work: Callable[[Watch], Coroutine[Any, Any, T]]) -> T:

@@ -13,7 +13,7 @@ from typing import Final
 
 import sqlglot
 from sqlglot import exp
-from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, UnsupportedError
+from sqlglot.errors import ErrorLevel, ParseError, UnsupportedError
 
 from aiostream_server.tools.sql.allowed import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, SYNTAX, TYPES
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
@@ -26,7 +26,7 @@ MAX_DEPTH: Final = 100
 MAX_PADDING: Final = 1_000
 _HOME_SCHEMA: Final[dict[DialectName, str]] = {"sqlite": "main", "postgres": "public"}
 _SYSTEM_NAME: Final = re.compile(r"(sqlite|pg|pragma)_|information_schema$")
-_BARE_NAME: Final = re.compile(r"[^\W\d]\w*")  # with a $ or a space inside, the database may read something else
+_BARE_NAME: Final = re.compile(r"[^\W\d]\w*( [^\W\d]\w*)?")  # `$1` is one to sqlglot, and a parameter to SQLite
 _WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
 
 
@@ -63,6 +63,8 @@ class Guard:
             return Blocked(str(refusal))
         except RecursionError:
             return Blocked("the statement is nested too deeply")
+        except Exception:  # whatever sqlglot trips over, it has not understood the statement
+            return Blocked(f"not understood as {TITLES[self.dialect]}")
 
     def vouches_for(self, approved: Approved) -> bool:
         """Whether this guard, and nobody else, approved exactly this."""
@@ -83,12 +85,8 @@ class Guard:
     def _read(self, sql: str) -> list[exp.Expr | None]:
         try:
             return list(sqlglot.parse(sql, read=DIALECTS[self.dialect]))
-        except RecursionError:
-            raise
         except ParseError as exc:
             raise _Refused(f"not understood as {TITLES[self.dialect]}: {_explain(exc)}") from exc
-        except Exception as exc:  # whatever the parser trips over, it has not understood the statement
-            raise _Refused(f"not understood as {TITLES[self.dialect]}") from exc
 
     def _pin(self, root: exp.Expr) -> exp.Expr:
         """Say in the tree what two spellings of the same thing leave open, so that it reads back the same."""
@@ -103,17 +101,16 @@ class Guard:
         return root
 
     def _rewrite(self, root: exp.Expr) -> str:
-        dialect = DIALECTS[self.dialect]
-        try:
-            written = root.sql(dialect=dialect, comments=False, unsupported_level=ErrorLevel.RAISE)
-            same = self._pin(sqlglot.parse_one(written, read=dialect)) == root
-        except UnsupportedError as exc:
-            raise _Refused(f"not {TITLES[self.dialect]}: {exc}") from exc
-        except SqlglotError:
-            same = False
-        if not same:
+        written = self._write(root)
+        if [node and self._pin(node) for node in self._read(written)] != [root]:
             raise _Refused("the statement can be read in two ways: add parentheses, or use plainer functions")
         return written
+
+    def _write(self, root: exp.Expr) -> str:
+        try:
+            return root.sql(dialect=DIALECTS[self.dialect], comments=False, unsupported_level=ErrorLevel.RAISE)
+        except UnsupportedError as exc:
+            raise _Refused(f"not {TITLES[self.dialect]}: {exc}") from exc
 
     # Judging
 
@@ -151,7 +148,7 @@ class Guard:
                 self._check_cte(node)
             case exp.Lateral() if type(node.this) is not exp.Subquery:
                 raise _Refused("LATERAL is allowed with a subquery only")
-            case exp.Var() | exp.Identifier(quoted=None | False) if not _BARE_NAME.fullmatch(node.name):
+            case exp.Var() | exp.Identifier() if not _is_plain(node):
                 raise _Refused(f"the name {node.name} must be in double quotes")
             case exp.Column(this=exp.Identifier() as name) if self._is_call(name):
                 raise _Refused(f"{name.name} is not allowed: it asks who is connected")
@@ -191,6 +188,11 @@ class Guard:
 
 def _fold_known(name: str, dialect: DialectName) -> str:
     return fold_identifier(exp.to_identifier(name, quoted=True), dialect)
+
+
+def _is_plain(word: exp.Var | exp.Identifier) -> bool:
+    """Whether the database, too, reads this as one name (or as keywords: CURRENT ROW)."""
+    return bool(word.args.get("quoted")) or _BARE_NAME.fullmatch(word.name) is not None
 
 
 def _praise(tables: tuple[str, ...]) -> str:
