@@ -6,6 +6,7 @@
   - Forbidden            403 forbidden
   - NotFound             404 not_found
     - UnknownModel       404 model_not_found
+  - MethodNotAllowed     405 method_not_allowed
   - RequestTimeout       408 request_timeout
   - BodyTooLarge         413 request_too_large
   - UnsupportedMedia     415 unsupported_media_type
@@ -14,6 +15,8 @@
   - TeamFailed           502 team_failed
     - ModelFailed        502 model_failed
     - ModelTimeout       504 model_timeout
+    - RunTimeout         504 run_timeout
+    - IdleTimeout        504 idle_timeout
 * ConfigError            the configuration is wrong; names every mistake; the process ends with status 1
 * ClientGone             nobody is left to answer; never rendered
 """
@@ -56,6 +59,10 @@ class UnknownModel(NotFound):
     code = "model_not_found"
 
 
+class MethodNotAllowed(ServerError):
+    status, code, type = 405, "method_not_allowed", "invalid_request_error"
+
+
 class RequestTimeout(ServerError):
     status, code, type = 408, "request_timeout", "invalid_request_error"
 
@@ -90,6 +97,18 @@ class ModelFailed(TeamFailed):
 
 class ModelTimeout(ModelFailed):
     status, code = 504, "model_timeout"
+
+
+class RunTimeout(TeamFailed):
+    """The run took longer than one may."""
+
+    status, code = 504, "run_timeout"
+
+
+class IdleTimeout(TeamFailed):
+    """The team said nothing for too long."""
+
+    status, code = 504, "idle_timeout"
 
 
 class ConfigError(Exception):

@@ -52,9 +52,12 @@ def environment(state_directory: Path, **extra: str) -> Mapping[str, str]:
 
 
 async def start(
-    *arguments: str, state_directory: Path, stdout: int = asyncio.subprocess.PIPE, **extra: str
+    *arguments: str,
+    state_directory: Path,
+    stdout: int = asyncio.subprocess.PIPE,
+    extra: Mapping[str, str] | None = None,
 ) -> asyncio.subprocess.Process:
-    """`aiostream-server ARGUMENTS`."""
+    """`aiostream-server ARGUMENTS`, with `extra` in its environment."""
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -62,7 +65,7 @@ async def start(
         *arguments,
         stdout=stdout,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(state_directory, **extra),
+        env=environment(state_directory, **(extra or {})),
         limit=1024**2,
     )
 
@@ -72,7 +75,7 @@ async def serving_process(config: str, folder: Path, **extra: str) -> AsyncItera
     """A server with this TOML; killed at the end of the block if it still runs."""
     path = folder / "server.toml"
     path.write_text(config, "utf-8")
-    process = await start("serve", "--config", str(path), state_directory=folder, **extra)
+    process = await start("serve", "--config", str(path), state_directory=folder, extra=extra)
     server = ServerProcess(process)
     try:
         await server.until_ready()

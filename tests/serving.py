@@ -1,10 +1,11 @@
 """The server as users run it, on a free port, in the test's own loop; and a client that notes when things arrive.
 
-    async with serving(config, tmp_path) as url, asking(url, "hello", model="echo") as answer:
-        async for piece in answer.pieces():
-            ...
+async with serving(config, tmp_path) as url, asking(url, "hello", model="echo") as answer:
+    async for piece in answer.pieces():
+        ...
 """
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -33,7 +34,7 @@ class Server:
 @asynccontextmanager
 async def serving(config: Config, state_directory: Path) -> AsyncIterator[Server]:
     app = create_app(config, state_directory=state_directory)
-    runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=2.0)
+    runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -43,13 +44,28 @@ async def serving(config: Config, state_directory: Path) -> AsyncIterator[Server
         await runner.cleanup()
 
 
+async def until_idle(server: Server) -> None:
+    """Until no run is left: at once, or it is too late."""
+    async with asyncio.timeout(1):
+        while len(server.state.registry):  # noqa: ASYNC110 - a run's end is told to its own server only
+            await asyncio.sleep(0.01)
+
+
+async def get_json(url: str) -> Any:
+    """The body of a 200."""
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        assert response.content_type == "application/json"
+        return await response.json()
+
+
 def config_for(base_url: str, *teams: TeamConfig, **sections: Any) -> Config:
     """A server whose default model is the scripted provider's; without teams, the built-in ones."""
     model = OpenAIModelConfig(provider="openai", model="scripted", base_url=base_url)
     return Config(models={"default": model}, teams=teams, **sections)
 
 
-def sample_team(name: str, **settings: Any) -> TeamConfig:
+def sample_team(name: str, /, **settings: Any) -> TeamConfig:
     """A team of `tests.sample_teams`; its id is the function's name with dashes."""
     return TeamConfig(id=name.replace("_", "-"), factory=f"tests.sample_teams:{name}", **settings)
 

@@ -73,7 +73,7 @@ async def test_the_team_example_is_served(tmp_path: Path) -> None:
     (tmp_path / "mycompany").mkdir()
     (tmp_path / "mycompany" / "teams.py").write_text(example, "utf-8")
     assert tomllib.loads(team)["teams"][0]["answer_from"] == ["Editor"]
-    async with serving_process(f"{DEMO}\n{team}", tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}") as server:
+    async with serving_process(f"{DEMO}\n{team}", tmp_path) as server:
         process = await start("ask", "hello", "--url", server.url, "--model", "writers", state_directory=tmp_path)
         out, _ = await process.communicate()
     assert "💬 Writer" in out.decode()

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import click
 
-from aiostream_server.cli.options import config_option
+from aiostream_server.cli.options import config_option, find_modules_beside
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, ModelConfig, OpenAIModelConfig
 from aiostream_server.config.state import state_directory
@@ -26,6 +26,7 @@ def check(config_path: Path | None) -> None:
     """Load everything and report every mistake at once; status 1 where there is one."""
     from aiostream_server.service.check import find_problems  # loads the agents' libraries
 
+    find_modules_beside(config_path)
     find = partial(find_problems, state_directory=state_directory(os.environ))
     for line in report(config_path, os.environ, find):
         click.echo(line)

@@ -1,5 +1,6 @@
 """What several commands ask for in the same way."""
 
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -13,3 +14,9 @@ config_option: Final = click.option(
     type=FILE,
     help="TOML file; without one the defaults, overridden by AIOSTREAM_SECTION__KEY variables.",
 )
+
+
+def find_modules_beside(config_path: Path | None) -> None:
+    """Let `factory = "module:function"` name a module that lies in the folder of the config file."""
+    folder = config_path.absolute().parent if config_path else Path.cwd()
+    sys.path.insert(0, str(folder))

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import structlog
 
-from aiostream_server.cli.options import config_option
+from aiostream_server.cli.options import config_option, find_modules_beside
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config
 from aiostream_server.config.state import state_directory
@@ -25,6 +25,7 @@ _log = structlog.get_logger()
 def serve(config_path: Path | None) -> None:
     """Serve until SIGTERM or Ctrl-C, which end every open stream properly; a second one ends at once."""
     config = load_config(config_path, os.environ)
+    find_modules_beside(config_path)
     configure_logging(config.server.log_level, config.server.log_format)
     _check_keys(config)
     for note in config.notes:

@@ -1,5 +1,6 @@
 """Ask a running server from Python."""
 
-from aiostream_server.client.chat import AnswerFailed, ChatClient, ClientError, NoServer, RequestRefused
+from aiostream_server.client.chat import ChatClient
+from aiostream_server.client.errors import AnswerFailed, ClientError, NoServer, RequestRefused
 
 __all__ = ["AnswerFailed", "ChatClient", "ClientError", "NoServer", "RequestRefused"]

@@ -7,53 +7,33 @@
 Leaving the loop, or cancelling its task, closes the connection; the server then cancels the run.
 """
 
-import json
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Final, Self
 
 import aiohttp
+from aiohttp.http import HttpProcessingError
 
-_DATA = b"data:"
-_DONE = b"[DONE]"
-_MAX_LINE_BYTES = 1024 * 1024
+from aiostream_server.client.errors import NoServer, RequestRefused
+from aiostream_server.client.frames import DONE, read_frame, refusal_text
 
-
-class ClientError(Exception):
-    """Something that a person can read, in one line.
-
-    * NoServer          nobody answers at the URL, or the connection broke off
-    * RequestRefused    the server answered with an error; `status` is its HTTP status
-    * AnswerFailed      the answer began and ended in an error
-    """
-
-
-class NoServer(ClientError):
-    pass
-
-
-class RequestRefused(ClientError):
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class AnswerFailed(ClientError):
-    pass
+_LINE_BUFFER_BYTES: Final = 1024 * 1024
+_CONNECT_TIMEOUT_S: Final = 10
+_SILENCE_TIMEOUT_S: Final = 120
 
 
 class ChatClient:
     """One server. `url` with or without `/v1`; `key` is an API key, where the server wants one."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
-        self._base = url.rstrip("/").removesuffix("/v1")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._base = url.rstrip("/").removesuffix("/v1").rstrip("/")
+        self._headers = {"Authorization": f"Bearer {key.strip()}"} if key else {}
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
         # No total timeout: a team may work for minutes. The server's heartbeats make silence mean trouble.
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=120)
-        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout, read_bufsize=_MAX_LINE_BYTES)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=_SILENCE_TIMEOUT_S)
+        self._session = aiohttp.ClientSession(headers=self._headers, timeout=timeout, read_bufsize=_LINE_BUFFER_BYTES)
         return self
 
     async def __aexit__(
@@ -70,28 +50,28 @@ class ChatClient:
         try:
             async with self._session.post(f"{self._base}/v1/chat/completions", json=body) as response:
                 if response.status != 200:
-                    raise RequestRefused(response.status, await _error_text(response))
-                async for line in response.content:
-                    if text := _text_of(line):
-                        yield text
-        except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, TimeoutError) as exc:
-            raise NoServer(f"{self._base} does not answer: {exc or type(exc).__name__}") from exc
+                    raise RequestRefused(response.status, await refusal_text(response))
+                async for text in _pieces(response):
+                    yield text
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as exc:
+            raise NoServer(f"{self._base!r} is no URL of a server; expected http://HOST:PORT") from exc
+        except (aiohttp.ClientError, TimeoutError) as exc:
+            raise NoServer(f"{self._base} does not answer: {str(exc) or type(exc).__name__}") from exc
 
 
-def _text_of(line: bytes) -> str:
-    """The piece of text that one line of the stream carries, if any. Raises `AnswerFailed` for an error frame."""
-    data = line.removeprefix(_DATA).strip()
-    if data == line.strip() or data == _DONE:
-        return ""
-    frame: dict[str, Any] = json.loads(data)
-    if "error" in frame:
-        raise AnswerFailed(frame["error"]["message"])
-    choices = frame.get("choices") or [{}]
-    return choices[0].get("delta", {}).get("content") or ""
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncIterator[str]:
+    """The text of every frame, to the end; raises `NoServer` for a body that has none."""
+    while line := await _next_line(response):
+        frame = read_frame(line)
+        if frame is DONE:
+            return
+        if frame:
+            yield frame
+    raise NoServer("the connection broke off in the middle of the answer")
 
 
-async def _error_text(response: aiohttp.ClientResponse) -> str:
+async def _next_line(response: aiohttp.ClientResponse) -> bytes:
     try:
-        return str(json.loads(await response.read())["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status} {response.reason}"
+        return await response.content.readline()
+    except HttpProcessingError as exc:  # a line longer than the buffer
+        raise NoServer("the answer is no stream of server-sent events: a line of it is too long") from exc

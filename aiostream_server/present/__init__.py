@@ -4,6 +4,7 @@ from typing import assert_never
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.present.answer import Answer
+from aiostream_server.present.lanes import InTurn
 from aiostream_server.present.reasoning import Reasoning
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.present.transcript import Transcript
@@ -15,10 +16,10 @@ def new_presenter(presentation: Presentation) -> Presenter:
     """A presenter for one viewer of one run: it remembers what it has shown."""
     match presentation:
         case "transcript":
-            return Transcript()
+            return InTurn(Transcript())
         case "reasoning":
-            return Reasoning()
+            return InTurn(Reasoning())
         case "answer":
-            return Answer()
+            return InTurn(Answer())
         case _:
             assert_never(presentation)

@@ -1,36 +1,32 @@
-"""`answer`: only the final answer, token by token where it is streamed."""
+"""`answer`: only what the answering agents say, token by token where it is streamed."""
 
 from collections.abc import Iterator
 
-from aiostream_server.events import Event, Final, Token
-from aiostream_server.events.model import Message
-from aiostream_server.present.lanes import Lanes
+from aiostream_server.events import Analysis, Event, Final, Message, Thinking, Token, Validation
 from aiostream_server.present.shown import Shown
 
 
 class Answer:
-    """One viewer's view of a run's answer."""
+    """One viewer's view of a run's answer. Wants one message at a time: see `lanes.InTurn`."""
 
     def __init__(self) -> None:
-        self._lanes = Lanes()
-        self._gap = ""
         self._empty = True
+        self._is_open = False
 
     def show(self, event: Event) -> Iterator[Shown]:
-        for ordered in self._lanes.order(event):
-            yield from self._show(ordered)
-
-    def _show(self, event: Event) -> Iterator[Shown]:
         match event:
             case Token(kind="final"):
-                yield Shown(self._take_gap() + event.content)
-            case Message(streamed=True):
-                self._gap = "" if self._empty else "\n\n"  # the next message stands apart
+                yield Shown(event.content) if self._is_open else self.paragraph(event.content)
+                self._is_open = True
             case Final(streamed=False) if event.content:
-                yield Shown(self._take_gap() + event.content)
+                yield self.paragraph(event.content)
+            case Thinking() | Validation() | Analysis() | Message() | Final():
+                self._is_open = False
             case _:
                 pass
 
-    def _take_gap(self) -> str:
-        gap, self._gap, self._empty = self._gap, "", False
-        return gap
+    def paragraph(self, text: str) -> Shown:
+        """Text apart from what stands before it."""
+        gap = "" if self._empty else "\n\n"
+        self._empty = self._is_open = False
+        return Shown(gap + text)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from aiostream_server.events import Error, Event, Final, RunFinished, Token
 from aiostream_server.events.model import Analysis, Message, Thinking, Validation
+from aiostream_server.present.shown import Presenter, Shown
 
 
 class Lanes:
@@ -27,9 +28,12 @@ class Lanes:
         yield event
         self._note(event)
         while self._speaking is None and self._held:
-            held, self._held = self._held, []
-            for waiting in held:
-                yield from self.order(waiting)
+            yield from self._order_held()
+
+    def _order_held(self) -> Iterator[Event]:
+        held, self._held = self._held, []
+        for waiting in held:
+            yield from self.order(waiting)
 
     def _note(self, event: Event) -> None:
         if isinstance(event, Token):
@@ -38,5 +42,20 @@ class Lanes:
             self._speaking = None
 
     def _release(self) -> Iterator[Event]:
-        held, self._held, self._speaking = self._held, [], None
-        yield from held
+        """The run ends: nobody waits any longer for a message that was never closed."""
+        self._speaking = None
+        while self._held:
+            yield from self._order_held()
+            self._speaking = None
+
+
+class InTurn:
+    """A presenter that is told one message at a time, whoever speaks at once."""
+
+    def __init__(self, presenter: Presenter) -> None:
+        self._lanes = Lanes()
+        self._presenter = presenter
+
+    def show(self, event: Event) -> Iterator[Shown]:
+        for ordered in self._lanes.order(event):
+            yield from self._presenter.show(ordered)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from aiostream_server.events import Routing, SpeechKind
+from aiostream_server.events import Error, Routing, SpeechKind
 
 SPEECH_SIGNS: Final[dict[SpeechKind, str]] = {
     "thinking": "🤔",
@@ -22,3 +22,7 @@ def routing_line(event: Routing) -> str:
     sure = "" if event.confidence is None else f", {event.confidence:.0%}".replace("%", " %")
     reason = f": {event.content}" if event.content else ""
     return f"→ {event.team_name or event.team} ({event.strategy or 'chosen'}{sure}){reason}"
+
+
+def error_line(event: Error) -> str:
+    return f"{ERROR_SIGN} {event.message}"

@@ -4,6 +4,7 @@ Markdown that reads well in a chat page and in a terminal alike. Tool calls and 
 block in one piece.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 
 from aiostream_server.events import (
@@ -19,25 +20,20 @@ from aiostream_server.events import (
 )
 from aiostream_server.events.model import Analysis, Message, Thinking, Validation
 from aiostream_server.present.blocks import action_block, result_block
-from aiostream_server.present.lanes import Lanes
 from aiostream_server.present.shown import Shown
-from aiostream_server.present.signs import ERROR_SIGN, ROUTING_SIGN, SPEECH_SIGNS, routing_line
+from aiostream_server.present.signs import ROUTING_SIGN, SPEECH_SIGNS, error_line, routing_line
 
 
 class Transcript:
-    """One viewer's transcript of one run."""
+    """One viewer's transcript of one run. Wants one message at a time: see `lanes.InTurn`."""
 
     def __init__(self) -> None:
-        self._lanes = Lanes()
         self._empty = True
         self._open: tuple[str, SpeechKind] | None = None
-        self._last_said = ""
+        self._texts: set[str] = set()
+        self._words: defaultdict[str, str] = defaultdict(str)
 
     def show(self, event: Event) -> Iterator[Shown]:
-        for ordered in self._lanes.order(event):
-            yield from self._show(ordered)
-
-    def _show(self, event: Event) -> Iterator[Shown]:
         match event:
             case Token():
                 yield from self._token(event)
@@ -50,7 +46,7 @@ class Transcript:
             case ToolResult():
                 yield self._paragraph(result_block(event), is_block=True)
             case Error():
-                yield self._paragraph(f"{ERROR_SIGN} {event.message}")
+                yield self._paragraph(error_line(event))
             case _:
                 pass  # run_started, usage and run_finished are no text
 
@@ -63,11 +59,19 @@ class Transcript:
         yield opened
 
     def _said(self, event: Said) -> Iterator[Shown]:
-        shown_before = event.streamed or (isinstance(event, Final) and event.content == self._last_said)
-        self._last_said = event.content
-        if not shown_before and event.content:
+        if event.content.strip() and not event.streamed and not self._is_repeated(event):
             yield self._paragraph(_whole_message(event))
         self._open = None
+        self._texts.add(event.content.strip())
+        if not isinstance(event, Thinking):
+            self._words[event.agent] += event.content
+
+    def _is_repeated(self, event: Said) -> bool:
+        """The answer may have been shown as a message; if reasoning interrupted it, as several."""
+        text = event.content.strip()
+        if not isinstance(event, Final):
+            return False
+        return text in self._texts or self._words[event.agent].strip().endswith(text)
 
     def _paragraph(self, text: str, *, is_block: bool = False) -> Shown:
         """Text apart from what stands before it; whatever was open is closed by it."""

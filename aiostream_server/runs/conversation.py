@@ -5,9 +5,13 @@ in them for termination words. So only the new question is the task; what came b
 context, with its own roles.
 """
 
+import asyncio
 import base64
 import io
-from collections.abc import Sequence
+import struct
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar, assert_never
 
 import PIL.Image
 from autogen_agentchat.messages import BaseChatMessage, MultiModalMessage, TextMessage
@@ -28,6 +32,14 @@ from aiostream_server.teams.inside import model_contexts
 USER = "user"
 ASSISTANT = "assistant"
 
+_Made = TypeVar("_Made")
+
+_MAX_PIXELS: Final = 40_000_000
+"""A few kilobytes can hold thousands of megapixels; each takes three bytes of memory."""
+
+# What Pillow's decoders raise for bytes that are no image; `SyntaxError` is its own, for broken PNGs.
+_DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError, struct.error)
+
 
 def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
     """The question, for `run_stream`."""
@@ -37,12 +49,18 @@ def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]
     return [MultiModalMessage(content=content, source=USER)]
 
 
+async def read_task(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
+    """The same, without holding up other runs."""
+    return await _off_loop([task], partial(task_messages, task, sees_images=sees_images))
+
+
 async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) -> None:
     """Put the earlier turns into the memory of every agent that has one."""
     if not history:
         return
-    messages = history_messages(history, sees_images=sees_images)
-    for context in model_contexts(team):
+    messages = await _off_loop(history, partial(history_messages, history, sees_images=sees_images))
+    contexts = {id(context): context for context in model_contexts(team)}  # agents may share one
+    for context in contexts.values():
         for message in messages:
             await context.add_message(message)
 
@@ -63,7 +81,16 @@ def history_messages(history: Sequence[Turn], *, sees_images: bool) -> Sequence[
                 call_id = turn.call_id or ""
                 result = FunctionExecutionResult(content=turn.text, name=names.get(call_id, ""), call_id=call_id)
                 messages.append(FunctionExecutionResultMessage(content=[result]))
+            case _:
+                assert_never(turn.role)
     return messages
+
+
+async def _off_loop(turns: Sequence[Turn], make: Callable[[], _Made]) -> _Made:
+    """Decoding pictures takes long enough for others to notice. Words need no thread: all may be busy with tools."""
+    if any(turn.images for turn in turns):
+        return await asyncio.to_thread(make)
+    return make()
 
 
 def _assistant_message(turn: Turn) -> AssistantMessage:
@@ -77,14 +104,20 @@ def _content(turn: Turn, sees_images: bool) -> str | list[str | Image]:
     """Text, or text and images; for a model that is blind, a word in each image's place."""
     if not turn.images:
         return turn.text
+    text = [turn.text] if turn.text.strip() else []  # providers refuse an empty part
     if sees_images:
-        return [turn.text, *(_decode(image) for image in turn.images)]
+        return [*text, *(_decode(image) for image in turn.images)]
     notes = "\n".join(f"[an image ({image.media_type}) that this model cannot see]" for image in turn.images)
-    return f"{turn.text}\n\n{notes}"
+    return "\n\n".join([*text, notes])
 
 
 def _decode(image: ImagePart) -> Image:
     try:
-        return Image(PIL.Image.open(io.BytesIO(base64.b64decode(image.base64))))
-    except (OSError, ValueError) as exc:
+        with PIL.Image.open(io.BytesIO(base64.b64decode(image.base64))) as picture:
+            if picture.width * picture.height > _MAX_PIXELS:
+                raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels")
+            return Image(picture)
+    except PIL.Image.DecompressionBombError as exc:
+        raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels") from exc
+    except _DAMAGED as exc:
         raise InvalidRequest(f"the image ({image.media_type}) cannot be read: it is damaged") from exc

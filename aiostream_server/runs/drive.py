@@ -17,23 +17,24 @@ from aiostream_server.teams.context import Streams, Team
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
 
 
-async def drive(
-    team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken
-) -> BaseChatMessage | None:
-    """Run the team; its last message, or None where it said nothing. Raises what the team raises."""
-    own_ids = {message.id for message in task}
-    last: BaseChatMessage | None = None
+async def drive(team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken) -> None:
+    """Run the team to its end. Raises what the team raises."""
+    echoes = list(task)
     async for item in _items(team, task, token):
         if isinstance(item, TaskResult):
             if item.stop_reason == _STOPPED_ABNORMALLY:
                 raise TeamFailed("the team stopped before it was done")
             continue
-        if item.id in own_ids:
-            continue  # the echo of the task
-        translator.translate(item)
-        if isinstance(item, BaseChatMessage):
-            last = item
-    return last
+        echoed = next((message for message in echoes if _is_echo(item, message)), None)
+        if echoed is None:
+            translator.translate(item)
+        else:
+            echoes.remove(echoed)
+
+
+def _is_echo(item: BaseAgentEvent | BaseChatMessage, task: BaseChatMessage) -> bool:
+    """Teams tell their task, once: AutoGen's the message itself, somebody's own perhaps one with the same words."""
+    return item.id == task.id or (item.source == task.source and item.to_text() == task.to_text())
 
 
 async def _items(

@@ -8,25 +8,36 @@ from aiostream_server.errors import ServerError
 from aiostream_server.events import Error
 
 # AutoGen hands an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
-_RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): (?P<message>.*)")
-_PATH: Final = re.compile(r"(?<![\w:/.])(?:/[\w.@+-]+){2,}/?|\b[A-Za-z]:\\[^\s'\"]+")
+_RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): ?(?P<message>.*)", re.DOTALL)
+_TEAM_ERRORS: Final = {kind.__name__: kind for kind in (errors.TeamFailed, errors.ModelFailed, errors.ModelTimeout)}
+_PATH: Final = re.compile(
+    r"(?<=')(?:/|[A-Za-z]:\\)[^'\n]+(?=')"  # quoted, as OSError does: may hold spaces
+    r"|(?<=\")(?:/|[A-Za-z]:\\)[^\"\n]+(?=\")"
+    r"|\b(?:file|sqlite[\w+]*):/+[^\s'\"]*"
+    r"|(?<![\w/.])(?:/[\w.@+~-]+){2,}/?"
+    r"|\b[A-Za-z]:\\[^\s'\"]+"
+    r"|\\\\[\w.-]+\\[^\s'\"]+"
+)
 _MAX_CHARS: Final = 500
 
 
 def describe_failure(exc: BaseException) -> Error:
     """The error event for what a team raised."""
+    while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
+        exc = exc.exceptions[0]  # a task group says nothing but how many failed
     if isinstance(exc, ServerError):
         return Error(exc.code, _safe_line(str(exc)))
     name, message = type(exc).__name__, str(exc)
-    retold = _RETOLD.match(message) if isinstance(exc, RuntimeError) else None
-    if retold is not None:
-        name, message = retold["type"], retold["message"]
-    own = getattr(errors, name, None)
-    if isinstance(own, type) and issubclass(own, ServerError):
-        return Error(own.code, _safe_line(message))
-    return Error(errors.TeamFailed.code, f"the team failed: {_safe_line(f'{name}: {message}')}")
+    if isinstance(exc, RuntimeError) and (retold := _RETOLD.match(message)):
+        name, message = retold["type"], retold["message"].partition("\nTraceback:\n")[0]
+        if (own := _TEAM_ERRORS.get(name)) is not None:
+            return Error(own.code, _safe_line(message))
+    return Error(errors.TeamFailed.code, f"the team failed: {_safe_line(f'{name}: {message}' if message else name)}")
 
 
 def _safe_line(text: str) -> str:
-    line = text.strip().partition("\n")[0].strip() or "no reason was given"
+    readable = ("".join(char if char.isprintable() else " " for char in line).strip() for line in text.splitlines())
+    lines = [line for line in readable if line] or ["no reason was given"]
+    # A traceback that somebody put into the message ends with what is wrong.
+    line = lines[-1] if "Traceback (most recent call last)" in lines[0] else lines[0]
     return _PATH.sub("…", line)[:_MAX_CHARS]

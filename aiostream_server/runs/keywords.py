@@ -9,18 +9,20 @@ from typing import Final
 
 from aiostream_server.config.model import SpeechRole
 
+# Asked of each word of a name, from its beginning: a Previewer reviews nothing.
 _NAMES: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
-    ("validation", re.compile(r"valid|guard|review|critic|checker|verif|judge|moderat", re.IGNORECASE)),
+    ("validation", re.compile(r"valid|guard|review|critic(?!al)|check|verif|judge|moderat", re.IGNORECASE)),
     ("analysis", re.compile(r"analy|interpret|insight|summar|report", re.IGNORECASE)),
-    ("thinking", re.compile(r"plann|think|reason|sql|drafter|research|query", re.IGNORECASE)),
+    ("thinking", re.compile(r"plann|think|reason|sql|draft(?:er|ing)|research|quer", re.IGNORECASE)),
 )
+_NAME_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _WORDS: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
     (
         "validation",
         re.compile(
-            r"^\W*(?:i am |i'm |now )?validating\b"
-            r"|^\W*(?:validation (?:passed|failed|result)|(?:not )?approved\b|rejected\b|blocked\b)"
-            r"|\bthe (?:query|code|sql|statement|answer) (?:is|looks) (?:in)?(?:valid|safe|unsafe)\b",
+            r"^\W*(?:i am |i'm |now )?validating\b(?! (?:is|was|are|your|a)\b)"
+            r"|^\W*(?:validation (?:passed|failed|result\b)|(?:not )?approved[:.!]|rejected[:.!]|blocked[:.!])"
+            r"|^\W*(?:the|this|your) (?:query|code|sql|statement) (?:is|looks) (?:not )?(?:in)?(?:valid|(?:un)?safe)\b",
             re.IGNORECASE,
         ),
     ),
@@ -28,7 +30,7 @@ _WORDS: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
         "thinking",
         re.compile(
             r"^\W*(?:sql )?query:\s*\S"
-            r"|^\W*(?:let me (?:think|see|check|first)|first,? i(?:'ll| will| need)|my plan\b|plan:|thinking:)",
+            r"|^\W*(?:let me (?:think|see|check|first)\b|first,? i(?:'ll| will) |my plan is\b|plan:|thinking:)",
             re.IGNORECASE,
         ),
     ),
@@ -36,7 +38,9 @@ _WORDS: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
         "analysis",
         re.compile(
             r"^\W*(?:in (?:conclusion|summary)\b|to (?:conclude|sum up)\b|(?:key )?(?:findings?|insights?|analysis):)"
-            r"|\b\d+ rows? (?:were |was )?returned\b|^\W*the (?:data|results?|numbers?|rows?) shows?\b",
+            r"|^\W*(?:the query )?(?:returned )?\d+ rows?(?: (?:were |was )?returned)?[:.]"
+            r"|^\W*\d+ rows? (?:were |was )?returned\b"
+            r"|^\W*the (?:data|results?|numbers|rows) shows?\b",
             re.IGNORECASE,
         ),
     ),
@@ -46,7 +50,8 @@ _LOOKED_AT_CHARS: Final = 400
 
 def kind_by_name(agent: str) -> SpeechRole:
     """`ReviewerBot` validates, `DataAnalyst` analyses; a name that says nothing gives a message."""
-    return next((kind for kind, pattern in _NAMES if pattern.search(agent)), "message")
+    words = _NAME_WORDS.findall(agent)
+    return next((kind for kind, pattern in _NAMES if any(map(pattern.match, words))), "message")
 
 
 def kind_by_words(agent: str, text: str) -> SpeechRole:

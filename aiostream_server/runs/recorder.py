@@ -7,8 +7,8 @@ what each agent said, which tools were called and which have answered, and drops
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from autogen_core import FunctionCall
@@ -18,10 +18,8 @@ from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import (
     Action,
-    Analysis,
     Event,
     Message,
-    Said,
     SpeechKind,
     Thinking,
     Token,
@@ -33,13 +31,14 @@ from aiostream_server.events import (
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.keywords import kind_by_name, kind_by_words
-from aiostream_server.runs.speech import Speech, Utterance
+from aiostream_server.runs.speech import Speech, Utterance, whole_message
 from aiostream_server.store.log import RunLog
 
 MAX_BLOCK_UNITS: Final = 8_000
 """Of a tool call or result, in UTF-16 units. It is shown in one SSE line, where each takes up to 6 bytes of ASCII; no
 such line may reach 64 KiB."""
 
+_NAMELESS: Final = "Agent"
 _TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
 
@@ -57,6 +56,7 @@ class Recorder:
     ) -> None:
         self.usage = TokenCount()
         self.answer: events.Final | None = None
+        self.last: events.Final | None = None
         self.first_token_at: float | None = None
         self.was_cut_short = False
         self._log = log
@@ -67,6 +67,7 @@ class Recorder:
         self._names: frozenset[str] = frozenset()
         self._speech: defaultdict[str, Speech] = defaultdict(Speech)
         self._calls: set[str] = set()
+        self._told_early: Counter[str] = Counter()
         self._answered: set[str] = set()
 
     def listen_to(self, names: frozenset[str]) -> None:
@@ -88,7 +89,7 @@ class Recorder:
         return self._options if left is None else {**self._options, "max_tokens": max(left, 1)}
 
     def hears(self, speaker: str | None) -> bool:
-        return not self._names or self._agent(speaker) in self._names
+        return speaker is None or not self._names or speaker in self._names
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         expected = {result.call_id for result in results} & self._calls
@@ -119,18 +120,26 @@ class Recorder:
         finish_reason: FinishReasons,
     ) -> None:
         agent = self._agent(speaker)
-        self._close(agent)
-        self._speech[agent].heard += [part for part in (text, thought) if part]
+        self._close(agent, before_tool=bool(calls))
+        speech = self._speech[agent]
+        speech.end_turn()
+        # As models.answer gives it to AutoGen: beside calls, all is thought.
+        repeated = (f"{thought}\n\n{text}",) if calls else (thought, text)
+        speech.heard += [part for part in repeated if part.strip()]
+        if text.strip() and not calls:
+            self.last = events.Final(agent, text, streamed=False)
+            self._remember_answer(agent, text, streamed=True)
         for call in calls:
-            self.tool_called(agent, call)
+            self._told_early[call.id] += 1
+            self._call(agent, call)
         self.was_cut_short = finish_reason == "length"
         if self.was_cut_short and self._budget.is_spent:
             self._budget.overrun()
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
-        self.usage += TokenCount(usage.prompt_tokens, usage.completion_tokens)
-        self._budget.settle(usage.completion_tokens)
-        self._emit(Usage(self._agent(speaker), usage.prompt_tokens, usage.completion_tokens))
+        agent = self._agent(speaker)
+        self._speech[agent].is_tapped = True
+        self._spend(agent, usage)
 
     # The translator's side
 
@@ -142,18 +151,40 @@ class Recorder:
             self._budget.overrun()
 
     def thought(self, agent: str, text: str) -> None:
-        """AutoGen's repetition of reasoning is not even true to the letter: it stands only where none was streamed."""
-        if not self._speech[agent].has_streamed and text.strip():
+        """Reasoning; nothing happens if it was heard before. AutoGen's repetition is not even true to the letter."""
+        if not text.strip() or any(speech.has_thought(text) for speech in self._voices(agent)):
+            return
+        self._close(agent, before_tool=True)
+        if not self._speech[agent].has_thought(text):
             self._emit(Thinking(agent, text))
 
-    def whole(self, agent: str, text: str, *, kind: SpeechKind | None = None) -> None:
+    def whole(self, agent: str, text: str) -> None:
         """A message of AutoGen's; nothing happens if these words were heard before."""
-        closed = self._close(agent)
-        if closed is not None:
-            self._speech[agent].heard.append(closed)
-        if not self._speech[agent].was_heard(text):
-            self._emit(_said(kind or self._kind_of_whole(agent, text), agent, text, streamed=False))
+        if not text.strip():
+            return
+        self.last = events.Final(agent, text, streamed=False)
+        if any(speech.hear_again(text) for speech in self._voices(agent)):
+            return
+        self._close(agent)
+        is_repeated = self._speech[agent].end_turn().strip() == text.strip()
+        if not is_repeated:
+            self._emit(whole_message(self._kind_of_whole(agent, text), agent, text, streamed=False))
+        self._remember_answer(agent, text, streamed=is_repeated)
+
+    def tool_summary(self, agent: str, text: str) -> None:
+        """The results of tools, given as an agent's answer: they stand in the log already."""
+        if text.strip():
+            self.last = events.Final(agent, text, streamed=False)
             self._remember_answer(agent, text, streamed=False)
+
+    def note(self, agent: str, text: str) -> None:
+        """Something that is worth telling, and nobody's words."""
+        self._emit(Message(agent, text))
+
+    def reported(self, agent: str, usage: RequestUsage) -> None:
+        """What a model call cost, told by AutoGen: news only where the model client is not ours."""
+        if not any(speech.is_tapped for speech in self._voices(agent)):
+            self._spend(agent, usage)
 
     def verdict(self, agent: str, text: str, *, approved: bool, call_id: str) -> None:
         """A tool call was judged. A blocked one has got its answer by this."""
@@ -162,10 +193,13 @@ class Recorder:
         self._emit(Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
-        if call.id in self._calls:
+        """A call that AutoGen tells of. Ids may come again: some models number each answer's calls afresh."""
+        if self._told_early[call.id]:
+            self._told_early[call.id] -= 1
             return
-        self._calls.add(call.id)
-        self._emit(Action(agent, call.name, _capped(call.arguments), call.id))
+        self._close(agent, before_tool=True)
+        self._speech[agent].end_turn()
+        self._call(agent, call)
 
     def tool_answered(
         self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
@@ -195,7 +229,25 @@ class Recorder:
 
     def _agent(self, speaker: str | None) -> str:
         """Outside a group chat nobody says who speaks: then it is the one agent there is."""
-        return speaker or next(iter(self._names), "Agent")
+        if speaker is not None:
+            return speaker
+        return next(iter(self._names)) if len(self._names) == 1 else _NAMELESS
+
+    def _voices(self, agent: str) -> Iterator[Speech]:
+        """What the agent said, and what was said by one whose name nobody knew."""
+        yield self._speech[agent]
+        if _NAMELESS in self._speech:
+            yield self._speech[_NAMELESS]
+
+    def _call(self, agent: str, call: FunctionCall) -> None:
+        self._calls.add(call.id)
+        self._answered.discard(call.id)
+        self._emit(Action(agent, call.name, _capped(call.arguments), call.id))
+
+    def _spend(self, agent: str, usage: RequestUsage) -> None:
+        self.usage += TokenCount(usage.prompt_tokens, usage.completion_tokens)
+        self._budget.settle(usage.completion_tokens)
+        self._emit(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
     def _say_one(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
         is_thought = isinstance(delta, ThoughtDelta)
@@ -204,21 +256,21 @@ class Recorder:
             self._close(agent)
         if speech.open is None:
             speech.open = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
-            speech.has_streamed = True
         speech.open.pieces.append(delta.text)
         self._emit(Token(agent, delta.text, speech.open.kind))
 
-    def _close(self, agent: str) -> str | None:
-        """End the message that the agent is saying, if it is saying one; its text."""
+    def _close(self, agent: str, *, before_tool: bool = False) -> None:
+        """End the message that the agent is saying, if it is saying one. What leads up to a tool call is no answer."""
         speech = self._speech[agent]
         spoken, speech.open = speech.open, None
         if spoken is None:
-            return None
-        kind = "thinking" if spoken.is_thought else self._kind_of_whole(agent, spoken.text)
-        self._emit(_said(kind, agent, spoken.text, streamed=True))
-        if not spoken.is_thought:
-            self._remember_answer(agent, spoken.text, streamed=spoken.kind == "final")
-        return spoken.text
+            return
+        speech.closed.append(spoken)
+        is_thinking = spoken.is_thought or before_tool
+        kind = "thinking" if is_thinking else self._kind_of_whole(agent, spoken.text)
+        self._emit(whole_message(kind, agent, spoken.text, streamed=True))
+        if not is_thinking:
+            self._remember_answer(agent, spoken.text, streamed=True)
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:
@@ -238,18 +290,6 @@ class Recorder:
         if isinstance(event, Token) and self.first_token_at is None:
             self.first_token_at = time.monotonic()
         self._log.append(event)
-
-
-def _said(kind: SpeechKind, agent: str, text: str, *, streamed: bool) -> Said:
-    match kind:
-        case "thinking":
-            return Thinking(agent, text, streamed)
-        case "validation":
-            return Validation(agent, text, None, streamed)
-        case "analysis":
-            return Analysis(agent, text, streamed)
-        case "message" | "final":
-            return Message(agent, text, streamed)
 
 
 def _capped(text: str) -> str:

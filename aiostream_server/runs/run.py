@@ -12,18 +12,16 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
-from aiostream_server.events import Final as FinalAnswer
 from aiostream_server.intake.question import Question
 from aiostream_server.models.tap import current_sink
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.budget import Budget
-from aiostream_server.runs.conversation import remember, task_messages
+from aiostream_server.runs.conversation import read_task, remember
 from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure
 from aiostream_server.runs.recorder import Recorder
@@ -106,12 +104,12 @@ class Run:
         team = await spec.build()
         recorder.listen_to(agent_names(team))
         await remember(team, question.history, sees_images=spec.sees_images)
-        task = task_messages(question.task, sees_images=spec.sees_images)
+        task = await read_task(question.task, sees_images=spec.sees_images)
         current_sink.set(recorder)
         self._team = team
-        last = await drive(team, task, Translator(recorder), self._token)
+        await drive(team, task, Translator(recorder), self._token)
         recorder.close_all()
-        self._answer(recorder, last)
+        self._answer(recorder)
 
     async def _route(self, question: str) -> TeamSpec:
         async def announce(event: Routing) -> None:
@@ -130,12 +128,9 @@ class Run:
             options=self._question.options,
         )
 
-    def _answer(self, recorder: Recorder, last: BaseChatMessage | None) -> None:
+    def _answer(self, recorder: Recorder) -> None:
         """What the answering agents said last, else what anybody did."""
-        answer = recorder.answer
-        if answer is None and last is not None:
-            answer = FinalAnswer(last.source, last.to_text())
-        if answer is not None and answer.content.strip():
+        if (answer := recorder.answer or recorder.last) is not None:
             self.log.append(answer)
 
     def _finish(self, ending: FinishReason | Error) -> None:

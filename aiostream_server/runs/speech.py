@@ -1,8 +1,9 @@
-"""What one agent is saying, and what it has said in this turn."""
+"""What one agent is saying, and what AutoGen is going to say again."""
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
-from aiostream_server.events import SpeechKind
+from aiostream_server.events import Analysis, Message, Said, SpeechKind, Thinking, Validation
 
 
 @dataclass(slots=True)
@@ -20,16 +21,50 @@ class Utterance:
 
 @dataclass(slots=True)
 class Speech:
-    """One agent's. AutoGen repeats as whole messages what was streamed: `heard` is what to expect again."""
+    """One agent's.
+
+    AutoGen repeats as whole messages what was streamed: `heard` is what to expect again from our own model clients,
+    which are ahead of it by any number of turns; `closed` is what came as chunks, in the turn that it goes on in.
+    `is_tapped` tells whether any of it came from our clients.
+    """
 
     open: Utterance | None = None
     heard: list[str] = field(default_factory=list)
-    has_streamed: bool = False
+    closed: list[Utterance] = field(default_factory=list)
+    is_tapped: bool = False
 
-    def was_heard(self, text: str) -> bool:
-        """Whether these words came before. Asked once for each whole message, which ends the turn."""
+    def hear_again(self, text: str) -> bool:
+        """Whether these words were heard. They, and what came before them, are not expected any more."""
         stripped = text.strip()
-        known = not stripped or any(stripped == said.strip() for said in self.heard)
-        self.heard.clear()
-        self.has_streamed = False
-        return known
+        for index, said in enumerate(self.heard):
+            if said.strip() == stripped:
+                del self.heard[: index + 1]
+                return True
+        return False
+
+    def has_thought(self, text: str) -> bool:
+        """Whether these words were heard, or a longer text that they were cut from (AutoGen cuts off ends)."""
+        stripped = text.strip()
+        closed = (utterance.text for utterance in self.closed)
+        return any(stripped in said for said in (*self.heard, *closed))
+
+    def end_turn(self) -> str:
+        """What was said as chunks since the last turn, thoughts apart."""
+        text = "".join(utterance.text for utterance in self.closed if not utterance.is_thought)
+        self.closed.clear()
+        return text
+
+
+def whole_message(kind: SpeechKind, agent: str, text: str, *, streamed: bool) -> Said:
+    """The whole-message event of a kind. `final` is for tokens: the answer is told once, when the run is over."""
+    match kind:
+        case "thinking":
+            return Thinking(agent, text, streamed)
+        case "validation":
+            return Validation(agent, text, None, streamed)
+        case "analysis":
+            return Analysis(agent, text, streamed)
+        case "message" | "final":
+            return Message(agent, text, streamed)
+        case _:
+            assert_never(kind)

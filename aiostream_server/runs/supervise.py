@@ -48,16 +48,21 @@ async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team
     if find_team() is None:
         work.cancel()  # not inside AutoGen yet: nothing but our own code is interrupted
     await _wait(work, _TOKEN_GRACE_S)
-    if not work.done():
-        for task in background_tasks(find_team()):
+    layers = () if work.done() else tuple(background_tasks(find_team()))
+    for (
+        tasks
+    ) in layers:  # an outer runtime ends by itself once its inner one has; ended with it, it leaves tasks behind
+        for task in tasks:
             task.cancel()
-        await _wait(work, _RUNTIME_GRACE_S)
+        await _wait(work, _RUNTIME_GRACE_S / len(layers))
     for _ in range(2):  # AutoGen's `finally` outlives a first cancel
         if not work.done():
             work.cancel()
             await _wait(work, _LAST_GRACE_S)
     if not work.done():
         _log.warning("run_work_left_behind")
+    elif not work.cancelled():
+        work.exception()  # seen: asyncio need not report it as forgotten
 
 
 async def _wait(work: asyncio.Task[None], timeout_s: float) -> None:

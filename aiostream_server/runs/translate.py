@@ -27,7 +27,7 @@ from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
 from pydantic import BaseModel
 
-from aiostream_server.models.provider import TextDelta
+from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.models.think import ThinkSplitter
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
@@ -39,6 +39,7 @@ class Translator:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._splitters: dict[str, ThinkSplitter] = {}
+        self._code_calls: dict[str, str] = {}
 
     def translate(self, message: BaseAgentEvent | BaseChatMessage) -> None:
         """Record what the message tells."""
@@ -46,6 +47,8 @@ class Translator:
             self._chunk(message)
             return
         self._end_chunks(message.source)
+        if message.models_usage is not None:
+            self._recorder.reported(message.source, message.models_usage)
         if isinstance(message, BaseChatMessage):
             self._chat_message(message)
         else:
@@ -56,16 +59,16 @@ class Translator:
         match message:
             case Verdict():
                 recorder.verdict(source, message.content, approved=message.approved, call_id=message.call_id)
-            case QueryDraft() | QueryOutcome() | ToolCallSummaryMessage():
+            case QueryDraft() | QueryOutcome():
                 pass  # a tool call or its result, which stand in the log already
-            case StructuredMessage(content=BaseModel() as content):
+            case ToolCallSummaryMessage():
+                recorder.tool_summary(source, message.content)
+            case StructuredMessage(content=BaseModel() as content, format_string=None):
                 recorder.whole(source, f"```json\n{content.model_dump_json(indent=2)}\n```")
-            case MultiModalMessage():
-                recorder.whole(source, message.to_text())
-            case TextMessage() | HandoffMessage() | StopMessage():
-                recorder.whole(source, message.content)
+            case TextMessage() | HandoffMessage() | StopMessage() | MultiModalMessage() | StructuredMessage():
+                self._text(source, message.to_text())
             case _:
-                recorder.whole(source, message.to_text())
+                self._text(source, message.to_text())  # a class of somebody's own
 
     def _event(self, event: BaseAgentEvent) -> None:
         recorder, source = self._recorder, event.source
@@ -79,12 +82,12 @@ class Translator:
                 self._tool_results(event)
             case CodeGenerationEvent():
                 for number, block in enumerate(event.code_blocks):
-                    call_id = f"{event.id}-{number}"
+                    call_id = self._code_calls[source] = f"{event.id}-{number}"
                     recorder.tool_called(source, FunctionCall(call_id, block.code, f"run {block.language}"))
             case CodeExecutionEvent():
-                recorder.tool_answered(source, _code_result(event))
+                recorder.tool_answered(source, _code_result(event, self._code_calls.pop(source, event.id)))
             case UserInputRequestedEvent():
-                recorder.whole(source, "is waiting for the user.", kind="message")
+                recorder.note(source, "is waiting for the user.")
             case MemoryQueryEvent() | SelectSpeakerEvent() | SelectorEvent():
                 pass  # how a team works inside, not something that an agent says
             case _:
@@ -96,7 +99,16 @@ class Translator:
         for result in event.content:
             self._recorder.tool_answered(event.source, result, summary=summary, truncated=truncated)
 
+    def _text(self, source: str, text: str) -> None:
+        """Whole words of an agent's; reasoning that stands in them is told apart."""
+        splitter = ThinkSplitter()
+        parts = [*splitter.feed(TextDelta(text)), *splitter.flush()]
+        self._recorder.thought(source, "".join(part.text for part in parts if isinstance(part, ThoughtDelta)))
+        self._recorder.whole(source, "".join(part.text for part in parts if isinstance(part, TextDelta)))
+
     def _chunk(self, chunk: ModelClientStreamingChunkEvent) -> None:
+        if not chunk.content:
+            return
         splitter = self._splitters.setdefault(chunk.source, ThinkSplitter())
         for delta in splitter.feed(TextDelta(chunk.content)):
             self._recorder.chunk(chunk.source, delta)
@@ -107,6 +119,6 @@ class Translator:
             self._recorder.chunk(source, delta)
 
 
-def _code_result(event: CodeExecutionEvent) -> FunctionExecutionResult:
+def _code_result(event: CodeExecutionEvent, call_id: str) -> FunctionExecutionResult:
     failed = event.result.exit_code != 0
-    return FunctionExecutionResult(content=event.result.output, name="code", call_id=event.id, is_error=failed)
+    return FunctionExecutionResult(content=event.result.output, name="code", call_id=call_id, is_error=failed)

@@ -30,6 +30,7 @@ async def serve(config: Config, *, state_directory: Path, on_ready: Callable[[st
     runner = web.AppRunner(
         create_app(config, state_directory=state_directory),
         handler_cancellation=True,  # a client that leaves is noticed at once, not at the next write
+        auto_decompress=False,  # compressed bodies are refused; decoding broken ones logs a traceback each
         access_log=None,
         keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=_SHUTDOWN_S,

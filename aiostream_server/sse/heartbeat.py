@@ -15,15 +15,14 @@ class Heartbeat:
         self._interval_s = interval_s
         self._wake = wake
         self._touched_at = time.monotonic()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle
 
     def __enter__(self) -> "Heartbeat":
         self._schedule(self._interval_s)
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
 
     def touch(self) -> None:
         """Something was written."""

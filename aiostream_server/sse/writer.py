@@ -23,23 +23,26 @@ _HIGH_WATER_BYTES: Final = 16 * 1024
 class SseWriter:
     """Owned by one task. A write ends within `write_timeout_s` or raises `ClientGone`."""
 
-    def __init__(self, request: web.Request, writer: AbstractStreamWriter, *, write_timeout_s: float) -> None:
-        self._transport = request.transport
+    def __init__(self, transport: asyncio.Transport, writer: AbstractStreamWriter, *, write_timeout_s: float) -> None:
+        self._transport = transport
         self._writer = writer
         self._write_timeout_s = write_timeout_s
 
     @classmethod
     async def open(cls, request: web.Request, response: web.StreamResponse, *, write_timeout_s: float) -> "SseWriter":
-        """Send the headers."""
-        writer = await response.prepare(request)
+        """Send the headers. Raises `ClientGone` where nobody waits for them any more."""
+        try:
+            writer = await response.prepare(request)
+        except ConnectionError as exc:
+            raise ClientGone("the client left before the headers were sent") from exc
         if writer is None or request.transport is None:
             raise ClientGone("the client left before the headers were sent")
         request.transport.set_write_buffer_limits(high=_HIGH_WATER_BYTES)
-        return cls(request, writer, write_timeout_s=write_timeout_s)
+        return cls(request.transport, writer, write_timeout_s=write_timeout_s)
 
     async def send(self, frames: bytes) -> None:
         """Write and flush. A client that does not read for `write_timeout_s` is thrown out."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport.is_closing():
             raise ClientGone("the client closed the connection")
         try:
             # drain=False: aiohttp would wait without a deadline, and only past 64 KiB.

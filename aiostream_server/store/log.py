@@ -25,7 +25,7 @@ class RunLog:
         self._entries: list[Entry] = []
         self._bytes = 0
         self._readers: set[Reader] = set()
-        self._reader_moved: asyncio.Future[None] | None = None
+        self._waiting_for_room: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -36,13 +36,13 @@ class RunLog:
 
     def append(self, *events: Event) -> None:
         """Number, stamp and keep; wake the viewers. Nothing is taken after `RunFinished`."""
-        if self.finished:
-            return
         now = time.time()
         for event in events:
+            if self.finished:
+                break
             self._entries.append(Entry(len(self._entries) + 1, now, event))
-            self._bytes += _ENTRY_OVERHEAD_BYTES + len(getattr(event, "content", ""))
-        self.finished = isinstance(events[-1], RunFinished)
+            self._bytes += _size(event)
+            self.finished = isinstance(event, RunFinished)
         self.last_append_at = time.monotonic()
         for reader in self._readers:
             reader.wake()
@@ -50,12 +50,18 @@ class RunLog:
     async def room(self) -> None:
         """Wait while every viewer is behind by more than the bound. A run without viewers does not wait."""
         while self._readers and min(self._bytes - r.seen_bytes for r in self._readers) > self._max_ahead_bytes:
-            self._reader_moved = asyncio.get_running_loop().create_future()
-            await self._reader_moved
+            moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting_for_room.add(moved)  # one for each who waits: several agents may speak at once
+            try:
+                await moved
+            finally:
+                self._waiting_for_room.discard(moved)
 
     def reader(self, after: int = 0) -> "Reader":
-        """A viewer's place in the log, behind event number `after`. Close it when the viewer leaves."""
-        reader = Reader(self, after)
+        """A viewer's place in the log, behind event number `after`, from 0. Close it when the viewer leaves."""
+        if after < 0:
+            raise ValueError(f"after = {after}: events are numbered from 1")
+        reader = Reader(self, after, seen_bytes=sum(_size(entry.event) for entry in self._entries[:after]))
         self._readers.add(reader)
         return reader
 
@@ -64,8 +70,9 @@ class RunLog:
         return self._entries[seq:]
 
     def _moved(self) -> None:
-        if self._reader_moved is not None and not self._reader_moved.done():
-            self._reader_moved.set_result(None)
+        for moved in self._waiting_for_room:
+            if not moved.done():
+                moved.set_result(None)
 
     def _close(self, reader: "Reader") -> None:
         self._readers.discard(reader)
@@ -75,8 +82,8 @@ class RunLog:
 class Reader:
     """One viewer's position. `with log.reader() as reader:` closes it."""
 
-    def __init__(self, log: RunLog, after: int) -> None:
-        self.seen_bytes = 0
+    def __init__(self, log: RunLog, after: int, *, seen_bytes: int) -> None:
+        self.seen_bytes = seen_bytes
         self._log = log
         self._after = after
         self._waiting: asyncio.Future[None] | None = None
@@ -107,3 +114,8 @@ class Reader:
         """Make a waiting `read` return."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+
+def _size(event: Event) -> int:
+    """About how many bytes of memory."""
+    return _ENTRY_OVERHEAD_BYTES + len(getattr(event, "content", "")) + len(getattr(event, "arguments", ""))

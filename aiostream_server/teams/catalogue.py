@@ -6,7 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from autogen_core import ComponentLoader
 
@@ -14,8 +14,10 @@ from aiostream_server.config.model import Config, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
+from aiostream_server.teams.inside import sees_images
 from aiostream_server.tools.sql.database import Database
 
+_T = TypeVar("_T")
 Factory: TypeAlias = Callable[[TeamContext], object | Awaitable[object]]
 
 BUILT_IN: Final = (
@@ -41,7 +43,7 @@ BUILT_IN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class TeamSpec:
-    """One team as it is served. `sees_images`: whether the model of its `model` key does."""
+    """One team as it is served. `sees_images`: whether the model of its `model` key does, or a component's own."""
 
     config: TeamConfig
     context: TeamContext
@@ -80,23 +82,38 @@ class Catalogue:
 
 def load_catalogue(config: Config, models: Models, databases: Mapping[str, Database]) -> Catalogue:
     """Import every factory. Raises `ConfigError` with every team that cannot be served, and why."""
-    specs: list[TeamSpec] = []
+    return Catalogue(_for_each_team(config, lambda team: _load_team(team, models, databases)))
+
+
+def check_factories(config: Config) -> None:
+    """As much of `load_catalogue` as needs no models and databases. Raises `ConfigError`."""
+    _for_each_team(config, _find_factory)
+
+
+def _for_each_team(config: Config, load: Callable[[TeamConfig], _T]) -> list[_T]:
+    loaded: list[_T] = []
     problems: list[str] = []
     for number, team in enumerate(config.teams or BUILT_IN, start=1):
         try:
-            specs.append(_load_team(team, models, databases))
+            loaded.append(load(team))
         except ConfigError as exc:
-            problems += [f"[[teams]] number {number} ({team.id}): {problem}" for problem in exc.problems]
+            problems += [f"[[teams]] #{number} ({team.id}) {problem}" for problem in exc.problems]
     if problems:
         raise ConfigError(problems)
-    return Catalogue(specs)
+    return loaded
 
 
 def _load_team(team: TeamConfig, models: Models, databases: Mapping[str, Database]) -> TeamSpec:
     names = team.databases or tuple(databases)
     context = TeamContext(team, models, {name: databases[name] for name in names})
-    factory = _component_factory(team.component) if team.component else _import_factory(team.factory or "")
-    return TeamSpec(team, context, factory, sees_images=context.model().model_info["vision"])
+    factory, sample = _find_factory(team)
+    vision = context.model().model_info["vision"] if sample is None else sees_images(sample)
+    return TeamSpec(team, context, factory, sees_images=vision)
+
+
+def _find_factory(team: TeamConfig) -> tuple[Factory, Team | None]:
+    """What builds the team; of a component, also one that was built to see that it can be."""
+    return _component_factory(team.component) if team.component else (_import_factory(team.factory or ""), None)
 
 
 def _as_team(built: object) -> Team:
@@ -112,24 +129,35 @@ def _import_factory(path: str) -> Factory:
     module_name, _, attribute = path.partition(":")
     try:
         factory = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as exc:
-        raise ConfigError([f'factory = "{path}" cannot be imported: {exc}']) from exc
+    except Exception as exc:  # importing runs whatever stands in the module
+        raise ConfigError([f'factory: "{path}" cannot be imported: {_reason(exc)}']) from exc
     if not callable(factory):
-        raise ConfigError([f'factory = "{path}" is a {type(factory).__name__}: expected a function of one argument'])
+        raise ConfigError([f'factory: "{path}" is a {type(factory).__name__}: expected a function of one argument'])
     found: Factory = factory
     return found
 
 
-def _component_factory(path: Path) -> Factory:
-    """AutoGen's own JSON. It imports what it names, so it is trusted as much as the config that names it."""
+def _component_factory(path: Path) -> tuple[Factory, Team]:
+    """AutoGen's own JSON, and a team that was made of it to see that it can be.
+
+    It imports what it names, so it is trusted as much as the config that names it.
+    """
     try:
         component = json.loads(path.read_text("utf-8"))
     except OSError as exc:
-        raise ConfigError([f"component = {str(path)!r} cannot be read: {exc.strerror}"]) from exc
+        raise ConfigError([f"component: {str(path)!r} cannot be read: {exc.strerror}"]) from exc
     except ValueError as exc:
-        raise ConfigError([f"component = {str(path)!r} is not JSON: {exc}"]) from exc
+        raise ConfigError([f"component: {str(path)!r} is not JSON: {exc}"]) from exc
 
     def build(_: TeamContext) -> Team:
         return _as_team(ComponentLoader.load_component(component, object))
 
-    return build
+    try:
+        return build, _as_team(ComponentLoader.load_component(component, object))
+    except Exception as exc:  # whatever the component's own code raises
+        raise ConfigError([f"component: {str(path)!r} cannot be loaded: {_reason(exc)}"]) from exc
+
+
+def _reason(exc: Exception) -> str:
+    """One line."""
+    return f"{type(exc).__name__}: {' '.join(str(exc).split())}"

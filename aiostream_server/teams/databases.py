@@ -18,25 +18,28 @@ SHOP: Final = "shop"
 async def open_databases(config: Config, state_directory: Path) -> AsyncIterator[Mapping[str, Database]]:
     """Open every `[database.NAME]`; without any, build the demo shop into the state directory and open that.
 
-    Raises `ConfigError` for a database that cannot be reached.
+    Raises `ConfigError` with every database that cannot be reached.
     """
     tables = config.database or {SHOP: _shop(state_directory)}
     async with AsyncExitStack() as stack:
         databases: dict[str, Database] = {}
+        problems: list[str] = []
         for name, table in tables.items():
-            databases[name] = await _open(name, table)
-            stack.push_async_callback(databases[name].close)
+            try:
+                databases[name] = await Database.open(name, table)
+            except (DatabaseUnreachable, QueryFailed) as exc:
+                problems.append(f"[database.{name}] {exc}")
+            else:
+                stack.push_async_callback(databases[name].close)
+        if problems:
+            raise ConfigError(problems)
         yield databases
-
-
-async def _open(name: str, table: DatabaseConfig) -> Database:
-    try:
-        return await Database.open(name, table)
-    except (DatabaseUnreachable, QueryFailed) as exc:
-        raise ConfigError([f"[database.{name}] {exc}"]) from exc
 
 
 def _shop(state_directory: Path) -> DatabaseConfig:
     path = state_directory / "shop.sqlite3"
-    build_shop(path)
+    try:
+        build_shop(path)
+    except OSError as exc:
+        raise ConfigError([f"the demo shop cannot be built in {state_directory}: {exc.strerror or exc}"]) from exc
     return DatabaseConfig(url=f"sqlite:///{path}", description="a small demo shop")

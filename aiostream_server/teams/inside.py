@@ -1,9 +1,10 @@
 """What is inside an AutoGen team. The one place that reads AutoGen's private attributes (autogen-agentchat 0.7.5)."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from autogen_core.model_context import ChatCompletionContext
+from autogen_core.models import ChatCompletionClient
 
 
 def agents_in(team: object) -> Iterator[object]:
@@ -33,12 +34,17 @@ def model_contexts(team: object) -> Iterator[ChatCompletionContext]:
             yield context
 
 
-def background_tasks(team: object) -> Iterator[asyncio.Task[object]]:
-    """What the runtimes of the team and its nested teams are working on right now."""
+def sees_images(team: object) -> bool:
+    """Whether the models of all its agents do. An agent without a model is shown what there is."""
+    clients = (getattr(agent, "_model_client", None) for agent in agents_in(team))
+    return all(client.model_info["vision"] for client in clients if isinstance(client, ChatCompletionClient))
+
+
+def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:
+    """What the runtimes of the team and its nested teams are working on right now: the innermost runtimes first."""
+    for participant in (*getattr(team, "_participants", ()), getattr(team, "_team", None)):
+        if participant is not None:
+            yield from background_tasks(participant)
     runtime = getattr(team, "_runtime", None)
-    yield from tuple(getattr(runtime, "_background_tasks", ()))
-    for participant in getattr(team, "_participants", ()):
-        yield from background_tasks(participant)
-    inner = getattr(team, "_team", None)
-    if inner is not None:
-        yield from background_tasks(inner)
+    if tasks := tuple(getattr(runtime, "_background_tasks", ())):
+        yield tasks

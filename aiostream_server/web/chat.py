@@ -1,15 +1,13 @@
 """`POST /v1/chat/completions`: https://platform.openai.com/docs/api-reference/chat/create"""
 
 import time
-from collections.abc import Collection
 from typing import Final, get_args
 
 from aiohttp import web
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.errors import InvalidRequest, UnknownModel
+from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import check_headers, parse_chat
-from aiostream_server.intake.principal import Principal
 from aiostream_server.intake.question import read_question
 from aiostream_server.present import Presenter, new_presenter
 from aiostream_server.runs.run import Run
@@ -18,7 +16,8 @@ from aiostream_server.web.body import read_body
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.collect import collect_run
 from aiostream_server.web.frames import ChatFrames
-from aiostream_server.web.state import AUTO, AUTO_ALIASES, STATE, ServerState
+from aiostream_server.web.offer import Offer
+from aiostream_server.web.state import STATE, ServerState
 from aiostream_server.web.stream import stream_run
 from aiostream_server.wire.completion import ChunkEncoder, new_completion_id
 from aiostream_server.wire.request import ChatRequest
@@ -29,11 +28,12 @@ _PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 async def complete_chat(request: web.Request) -> web.StreamResponse:
     """Refuse what can be refused; then start a run and show it. A client that leaves takes its run with it."""
     state = request.app[STATE]
-    principal = caller_of(request)
+    offer = Offer(state.catalogue, caller_of(request))
     chat = await _read_chat(request, state)
-    spec = _find_team(chat.model, principal, state)
+    spec = offer.find(chat.model)
     presentation = _presentation(request, spec)
-    run = state.registry.start(read_question(chat), model=chat.model, spec=spec, allowed=_routable(principal))
+    allowed = offer.routable() if spec is None else None
+    run = state.registry.start(read_question(chat), model=chat.model, spec=spec, allowed=allowed)
     try:
         return await _answer(request, run, chat, new_presenter(presentation), state)
     finally:
@@ -58,22 +58,6 @@ async def _read_chat(request: web.Request, state: ServerState) -> ChatRequest:
     server = state.config.server
     raw = await read_body(request, max_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s)
     return parse_chat(raw, request.headers)
-
-
-def _find_team(model: str, principal: Principal, state: ServerState) -> TeamSpec | None:
-    """The team of that id; None for `auto`. A model that the key may not use does not exist for it."""
-    name = AUTO if model in AUTO_ALIASES else model
-    spec = state.catalogue.get(name)
-    if principal.may_use(name) and (name == AUTO or spec is not None):
-        return spec
-    ids = [team_id for team_id in (AUTO, *(spec.id for spec in state.catalogue)) if principal.may_use(team_id)]
-    raise UnknownModel(f"there is no model {model!r}; there are: {', '.join(ids)}", param="model")
-
-
-def _routable(principal: Principal) -> Collection[str] | None:
-    """The teams that `auto` may choose for this key: those it names, or any where it names `auto` alone."""
-    named = (principal.allowed_models or frozenset()) - {AUTO}
-    return named or None
 
 
 def _presentation(request: web.Request, spec: TeamSpec | None) -> Presentation:

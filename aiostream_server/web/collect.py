@@ -1,29 +1,44 @@
 """A run as one completion: the same presentation's text, once it is all there."""
 
-from aiostream_server.errors import ModelFailed, ModelTimeout, ServerError, TeamFailed
+from typing import Final, NoReturn
+
+from aiostream_server.errors import (
+    IdleTimeout,
+    ModelFailed,
+    ModelTimeout,
+    RunTimeout,
+    ServerError,
+    ShuttingDown,
+    TeamFailed,
+)
 from aiostream_server.events import Error, RunFinished, TokenCount
 from aiostream_server.present.shown import Channel, Presenter
 from aiostream_server.runs.run import Run
 from aiostream_server.wire.completion import completion_body, wire_finish_reason
 
-_RAISED: dict[str, type[ServerError]] = {error.code: error for error in (ModelFailed, ModelTimeout)}
+_RAISED: Final[dict[str, type[ServerError]]] = {
+    error.code: error for error in (ModelFailed, ModelTimeout, RunTimeout, IdleTimeout)
+}
 
 
 async def collect_run(
     run: Run, presenter: Presenter, completion_id: str, created: int, model: str
 ) -> dict[str, object]:
-    """The body of the answer. Raises the error of a run that failed, with its own HTTP status."""
+    """The body of the answer. Raises the error of a run that failed, with its own HTTP status, and `ShuttingDown` for
+    one that was interrupted: half an answer must not look like a whole one."""
     texts: dict[Channel, list[str]] = {"content": [], "reasoning": []}
     finished = RunFinished("error", TokenCount(), 0.0)
     with run.log.reader() as reader:
         while not reader.at_end:
             for entry in await reader.read():
                 if isinstance(entry.event, Error):
-                    raise _RAISED.get(entry.event.code, TeamFailed)(entry.event.message)
+                    _fail(entry.event)
                 if isinstance(entry.event, RunFinished):
                     finished = entry.event
                 for shown in presenter.show(entry.event):
                     texts[shown.channel].append(shown.text)
+    if finished.reason == "interrupted":
+        raise ShuttingDown("the server is shutting down; ask again in a moment")
     return completion_body(
         completion_id,
         created,
@@ -33,3 +48,7 @@ async def collect_run(
         finish_reason=wire_finish_reason(finished.reason),
         usage=finished.usage,
     )
+
+
+def _fail(event: Error) -> NoReturn:
+    raise _RAISED.get(event.code, TeamFailed)(event.message)

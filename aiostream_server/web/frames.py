@@ -9,6 +9,7 @@ from aiostream_server.sse.frames import DONE, data_frame
 from aiostream_server.wire.completion import ChunkEncoder, error_frame, wire_finish_reason
 
 _MAX_DELTA_CHARS: Final = 4_000
+_MAX_BLOCK_FRAME_BYTES: Final = 60_000  # Open WebUI 0.6 ends a turn over a line of 128 KiB
 
 
 class ChatFrames:
@@ -38,10 +39,11 @@ class ChatFrames:
             yield DONE
 
     def _deltas(self, shown: Shown) -> Iterator[bytes]:
-        """Long text in several chunks, but for a block, which must come in one."""
+        """Long text in several chunks; a block in one, unless that would be more than clients take."""
         encode = self._encoder.content if shown.channel == "content" else self._encoder.reasoning
-        if len(shown.text) <= _MAX_DELTA_CHARS or shown.is_block:
-            yield data_frame(encode(shown.text))
+        whole = data_frame(encode(shown.text))
+        if len(shown.text) <= _MAX_DELTA_CHARS or (shown.is_block and len(whole) <= _MAX_BLOCK_FRAME_BYTES):
+            yield whole
             return
         for start in range(0, len(shown.text), _MAX_DELTA_CHARS):
             yield data_frame(encode(shown.text[start : start + _MAX_DELTA_CHARS]))

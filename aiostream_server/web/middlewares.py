@@ -8,7 +8,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from aiostream_server.errors import ServerError
+from aiostream_server.errors import MethodNotAllowed, NotFound, RequestTimeout, ServerError
+from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.state import REQUEST_ID
 from aiostream_server.wire.completion import error_body
 
@@ -16,8 +17,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _SAFE_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _RETRY_AFTER_S: Final = "1"
-
-_log = structlog.get_logger()
+_PATH_CHARS: Final = 200
 
 
 @web.middleware
@@ -41,29 +41,37 @@ async def render_errors(request: web.Request, handler: Handler) -> web.StreamRes
     """Whatever fails before the headers are sent becomes a JSON error with its own status."""
     try:
         return await handler(request)
+    except RequestTimeout as exc:
+        return await _answer_and_hang_up(request, _error_response(exc, exc.status))
     except ServerError as exc:
         return _error_response(exc, exc.status)
-    except web.HTTPException as exc:
-        if exc.status < 400:  # a redirect is no error
-            raise
-        response = _error_response(_AsServerError(exc, request), exc.status)
-        if "Allow" in exc.headers:
-            response.headers["Allow"] = exc.headers["Allow"]
+    except web.HTTPNotFound:
+        return _error_response(NotFound(f"there is no {_shown_path(request)}"), 404)
+    except web.HTTPMethodNotAllowed as exc:
+        allowed = ",".join(sorted(exc.allowed_methods))
+        error = MethodNotAllowed(f"{request.method} is not what {_shown_path(request)} is for, but {allowed}")
+        response = _error_response(error, error.status)
+        response.headers["Allow"] = allowed
         return response
-    except Exception:
-        _log.exception("request_failed", path=request.path)
+    except Exception as exc:
+        log_bug("request_failed", exc)
         return _error_response(ServerError("the server failed; its log says why, under the request id"), 500)
 
 
-class _AsServerError(ServerError):
-    """What aiohttp raises by itself: no such path, no such method."""
-
-    code, type = "not_found", "invalid_request_error"
-
-    def __init__(self, exc: web.HTTPException, request: web.Request) -> None:
-        super().__init__(f"{request.method} {request.path}: {exc.reason.lower()}")
+def _shown_path(request: web.Request) -> str:
+    """As it was sent: escaped, so one line."""
+    return request.rel_url.raw_path[:_PATH_CHARS]
 
 
 def _error_response(error: ServerError, status: int) -> web.Response:
     headers = {"Retry-After": _RETRY_AFTER_S} if status in (429, 503) else None
     return web.json_response(error_body(error), status=status, headers=headers)
+
+
+async def _answer_and_hang_up(request: web.Request, response: web.Response) -> web.Response:
+    """For a body that does not end: aiohttp by itself would go on reading it for ten seconds more."""
+    response.force_close()
+    await response.prepare(request)
+    await response.write_eof()
+    request.protocol.force_close()
+    return response

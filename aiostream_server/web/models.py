@@ -5,9 +5,9 @@ from typing import Final
 
 from aiohttp import web
 
-from aiostream_server.errors import UnknownModel
 from aiostream_server.web.caller import caller_of
-from aiostream_server.web.state import AUTO, AUTO_ALIASES, STATE, ServerState
+from aiostream_server.web.offer import AUTO, Offer, canonical_id
+from aiostream_server.web.state import STATE, ServerState
 from aiostream_server.wire.model_list import ModelCard, model_body, models_body
 
 _AUTO_NAME: Final = "Auto"
@@ -17,18 +17,24 @@ _EXAMPLES_SHOWN: Final = 4
 
 async def list_models(request: web.Request) -> web.Response:
     """The models that the caller's key may use."""
-    principal, state = caller_of(request), request.app[STATE]
-    return web.json_response(models_body(card for card in _cards(state) if principal.may_use(card.id)))
+    return web.json_response(models_body(_offered_cards(request, _offer(request))))
 
 
 async def get_model(request: web.Request) -> web.Response:
-    principal, state = caller_of(request), request.app[STATE]
-    wanted = request.match_info["model"]
-    wanted = AUTO if wanted in AUTO_ALIASES else wanted
-    for card in _cards(state):
-        if card.id == wanted and principal.may_use(card.id):
+    """One of them."""
+    offer, wanted = _offer(request), request.match_info["model"]
+    for card in _offered_cards(request, offer):
+        if card.id == canonical_id(wanted):
             return web.json_response(model_body(card))
-    raise UnknownModel(f"there is no model {wanted!r}; GET /v1/models lists those there are", param="model")
+    raise offer.unknown(wanted)
+
+
+def _offer(request: web.Request) -> Offer:
+    return Offer(request.app[STATE].catalogue, caller_of(request))
+
+
+def _offered_cards(request: web.Request, offer: Offer) -> Iterator[ModelCard]:
+    return (card for card in _cards(request.app[STATE]) if card.id in offer)
 
 
 def _cards(state: ServerState) -> Iterator[ModelCard]:

@@ -11,9 +11,6 @@ from aiostream_server.intake.keys import KeyRing
 from aiostream_server.runs.registry import Registry
 from aiostream_server.teams.catalogue import Catalogue
 
-AUTO: Final = "auto"
-AUTO_ALIASES: Final = frozenset({AUTO, "autogen-agents"})
-
 
 @dataclass(frozen=True, slots=True)
 class ServerState:

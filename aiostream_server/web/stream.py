@@ -1,6 +1,5 @@
 """A viewer: one client's connection, fed from one run's log."""
 
-import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import ServerConfig
@@ -9,9 +8,8 @@ from aiostream_server.runs.run import Run
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
+from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.frames import ChatFrames
-
-_log = structlog.get_logger()
 
 
 async def stream_run(request: web.Request, run: Run, frames: ChatFrames, config: ServerConfig) -> web.StreamResponse:
@@ -26,8 +24,8 @@ async def stream_run(request: web.Request, run: Run, frames: ChatFrames, config:
         await _view(run, writer, frames, config.heartbeat_s)
     except ClientGone:
         _hang_up(request)
-    except Exception:
-        _log.exception("stream_failed")  # the headers are out: an error cannot be answered any more
+    except Exception as exc:
+        log_bug("stream_failed", exc)  # the headers are out: an error cannot be answered any more
         _hang_up(request)
     return response
 

@@ -34,7 +34,7 @@ async def _output(*arguments: str, folder: Path) -> tuple[int, str, str]:
 async def _on_a_terminal(*arguments: str, folder: Path) -> str:
     """What a person sees, colours and all."""
     ours, theirs = pty.openpty()
-    process = await start("ask", *arguments, state_directory=folder, stdout=theirs, TERM="xterm-256color")
+    process = await start("ask", *arguments, state_directory=folder, stdout=theirs, extra={"TERM": "xterm-256color"})
     os.close(theirs)
     loop, shown = asyncio.get_running_loop(), b""
     while True:

@@ -16,6 +16,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
+from tests.process import start
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -164,3 +165,41 @@ def test_unknown_command_is_refused() -> None:
     result = CliRunner().invoke(cli, ["srve"])
     assert result.exit_code == 2
     assert "No such command 'srve'" in result.output
+
+
+async def test_what_only_shows_when_used_is_reported_at_once(tmp_path: Path) -> None:
+    """Databases that do not answer and factories of every wrong kind: all of them, and no password."""
+    config = tmp_path / "server.toml"
+    config.write_text(
+        """
+        [database.down]
+        url = "postgresql://reader:hush-hush@127.0.0.1:1/x"
+        [database.gone]
+        url = "sqlite:////nowhere/x.db"
+        [[teams]]
+        id = "a"
+        factory = "tests.nowhere:build"
+        [[teams]]
+        id = "b"
+        factory = "tests.sample_teams:nope"
+        [[teams]]
+        id = "c"
+        factory = "json:__doc__"
+        """,
+        "utf-8",
+    )
+    process = await start("check", "--config", str(config), state_directory=tmp_path)
+    _, errors = await process.communicate()
+    lines = errors.decode().splitlines()
+    assert process.returncode == 1
+    assert [line.split()[0] for line in lines] == ["[database.down]", "[database.gone]", *["[[teams]]"] * 3]
+    assert "hush-hush" not in errors.decode()
+
+
+async def test_modules_beside_the_config_file_are_found(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("def build(context):\n    return context.nothing\n", "utf-8")
+    config = tmp_path / "server.toml"
+    config.write_text('[[teams]]\nid = "a"\nfactory = "beside:build"\n', "utf-8")
+    process = await start("check", "--config", str(config), state_directory=tmp_path)
+    _, errors = await process.communicate()
+    assert "[[teams]] a: the team cannot be built: AttributeError: 'TeamContext' object has no attribute" in str(errors)

@@ -63,7 +63,7 @@ async def test_each_run_is_one_log_line_and_no_line_tells_what_was_said(tmp_path
     async with ScriptedProvider() as provider:
         provider.script(Answer(f"answer {CANARY}", usage=(11, 7)), HttpError(400, {"error": {"message": CANARY}}))
         async with serving_process(
-            config_toml(provider.base_url) + f'\n[models.keyed]\nprovider="openai"\nmodel="m"\napi_key_env="K"',
+            config_toml(provider.base_url) + '\n[models.keyed]\nprovider="openai"\nmodel="m"\napi_key_env="K"',
             tmp_path,
             K=f"sk-{CANARY}",
         ) as server:
@@ -121,7 +121,7 @@ async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
 async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        process = await start("serve", state_directory=tmp_path, AIOSTREAM_SERVER__PORT=str(port))
+        process = await start("serve", state_directory=tmp_path, extra={"AIOSTREAM_SERVER__PORT": str(port)})
         _, errors = await process.communicate()
     assert process.returncode == 1
     last = errors.decode().strip().splitlines()[-1]
@@ -130,7 +130,7 @@ async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
 
 
 async def test_without_keys_no_other_address_is_bound(tmp_path: Path) -> None:
-    process = await start("serve", state_directory=tmp_path, AIOSTREAM_SERVER__HOST="0.0.0.0")
+    process = await start("serve", state_directory=tmp_path, extra={"AIOSTREAM_SERVER__HOST": "0.0.0.0"})
     _, errors = await process.communicate()
     assert process.returncode == 1
     assert b"aiostream-server keys create" in errors

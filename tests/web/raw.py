@@ -23,7 +23,8 @@ class RawAnswer:
     def error(self) -> dict[str, Any]:
         """The error of a body in OpenAI's shape, checked: four keys, one line, no traceback and no path."""
         assert self.headers["Content-Type"].startswith("application/json")
-        assert set(content := json.loads(self.body)) == {"error"}
+        content = json.loads(self.body)
+        assert set(content) == {"error"}
         error: dict[str, Any] = content["error"]
         assert set(error) == {"message", "type", "param", "code"}
         assert error["message"]

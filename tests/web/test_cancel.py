@@ -15,7 +15,7 @@ from tests.serving import Server, asking, chat_body, config_for, sample_team, se
 
 async def _until_no_run_is_left(server: Server) -> None:
     async with asyncio.timeout(2):
-        while len(server.state.registry):
+        while len(server.state.registry):  # noqa: ASYNC110 - nothing tells when the last one has gone
             await asyncio.sleep(0.01)
 
 
@@ -27,7 +27,12 @@ async def _read(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
     "script",
-    [Answer("late", before_s=30), Answer("a", Stall()), Answer("a", Pause(30), "b"), Answer(*["x "] * 500, pause_s=0.05)],
+    [
+        Answer("late", before_s=30),
+        Answer("a", Stall()),
+        Answer("a", Pause(30), "b"),
+        Answer(*["x "] * 500, pause_s=0.05),
+    ],
     ids=["before headers", "stalled", "between tokens", "while tokens come"],
 )
 async def test_leaving_closes_the_providers_connection_within_a_second(

@@ -62,12 +62,12 @@ async def test_body_ends_exactly_behind_done(tmp_path: Path) -> None:
     """Open WebUI's turn ends with the body, not with `[DONE]`."""
     async with ScriptedProvider() as provider:
         provider.script(Answer("Hi"))
-        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
-            async with (
-                aiohttp.ClientSession() as session,
-                session.post(f"{server.url}/v1/chat/completions", json=chat_body("x", model="solo")) as response,
-            ):
-                body = await response.read()
+        async with (
+            serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
+            aiohttp.ClientSession() as session,
+            session.post(f"{server.url}/v1/chat/completions", json=chat_body("x", model="solo")) as response,
+        ):
+            body = await response.read()
     assert body.endswith(b'"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n')
     assert b"usage" not in body
 

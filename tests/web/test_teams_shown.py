@@ -84,6 +84,7 @@ async def test_configured_roles_decide(tmp_path: Path) -> None:
 
 async def test_unpaced_answers_keep_their_order(tmp_path: Path) -> None:
     """What one agent said stands before what the next one says, also when nobody ever waits."""
+
     def weather_man(body: Mapping[str, Any]) -> Answer:
         if body["messages"][-1]["role"] == "tool":
             return Answer("It ", "rains.")

@@ -139,7 +139,7 @@ class SqlDrafter(BaseChatAgent):
 
     def _database_of(self, arguments: Mapping[str, Any]) -> Database:
         name = arguments.get("database") or next(iter(self._databases))
-        if name not in self._databases:
+        if not isinstance(name, str) or name not in self._databases:
             raise ValueError(f"There is no database {name!r}; there are {', '.join(self._databases)}.")
         return self._databases[name]
 
@@ -147,7 +147,7 @@ class SqlDrafter(BaseChatAgent):
 def _parse_arguments(call: FunctionCall) -> Mapping[str, Any]:
     try:
         arguments = json.loads(call.arguments or "{}")
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ValueError(f"The arguments of {call.name} are not JSON: {exc}.") from exc
     if not isinstance(arguments, dict):
         raise ValueError(f"The arguments of {call.name} must be a JSON object.")

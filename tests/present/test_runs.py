@@ -1,0 +1,118 @@
+"""Whatever a run tells, in whatever order: nothing is lost, nothing comes twice."""
+
+from collections.abc import Iterable
+
+from hypothesis import example, given
+
+from aiostream_server.config.model import Presentation
+from aiostream_server.events import Error, Event, Final, Message, RunFinished, Token, TokenCount
+from aiostream_server.present import Shown, new_presenter
+from tests.present.telling import AGENTS, ANSWERER, Told, runs
+
+
+def shown_by(presentation: Presentation, events: Iterable[Event]) -> list[Shown]:
+    presenter = new_presenter(presentation)
+    return [shown for event in events for shown in presenter.show(event)]
+
+
+def text_of(shown: list[Shown], channel: str = "content") -> str:
+    return "".join(each.text for each in shown if each.channel == channel)
+
+
+@given(runs())
+def test_a_transcript_has_every_word_once_and_each_agents_words_in_order(told: Told) -> None:
+    text = text_of(shown_by("transcript", told.events))
+    for agent, marks in told.marks.items():
+        assert all(text.count(mark) == 1 for mark in marks), (agent, text)
+        places = [text.index(mark) for mark in marks]
+        assert places == sorted(places)
+
+
+@given(runs())
+def test_words_of_agents_who_speak_at_once_are_not_shuffled(told: Told) -> None:
+    """The tokens of one message stand together."""
+    text = text_of(shown_by("transcript", told.events))
+    for message in (event for event in told.events if isinstance(event, Message) and event.streamed):
+        assert message.content in text
+
+
+@given(runs())
+def test_a_block_comes_in_one_piece(told: Told) -> None:
+    for presentation in ("transcript", "reasoning"):
+        for shown in shown_by(presentation, told.events):
+            assert shown.text.count("<details>") == shown.text.count("</details>") == int(shown.is_block)
+
+
+@given(runs())
+def test_reasoning_and_content_together_lose_nothing(told: Told) -> None:
+    """The last words of a team without an answering agent stand in both: they are work, and the answer."""
+    shown = shown_by("reasoning", told.events)
+    content, reasoning = text_of(shown), text_of(shown, "reasoning")
+    for mark in (mark for agent in AGENTS for mark in told.marks[agent]):
+        assert content.count(mark) <= 1
+        assert reasoning.count(mark) <= 1
+        assert mark in content + reasoning
+    answer = [event.content for event in told.events if isinstance(event, Token) and event.kind == "final"]
+    assert not any(text in reasoning for text in answer)
+
+
+@given(runs())
+def test_answer_shows_the_answering_agents_words_and_ends_with_the_final_answer(told: Told) -> None:
+    text = text_of(shown_by("answer", told.events))
+    answered = {event.content for event in told.events if isinstance(event, Token) and event.kind == "final"}
+    if told.final is not None:
+        assert text.endswith(told.final.content)
+    if told.final is not None and not answered:
+        assert text == told.final.content
+    assert all(text.count(words) == 1 for words in answered)
+
+
+@given(runs(at_once=False))
+def test_nothing_waits_where_agents_take_turns(told: Told) -> None:
+    """Each token is shown when it comes."""
+    presenter = new_presenter("transcript")
+    for event in told.events:
+        shown = "".join(each.text for each in presenter.show(event))
+        if isinstance(event, Token):
+            assert shown.endswith(event.content)
+
+
+def _open_ends() -> Told:
+    told = [Token("Bob", "half", "message"), Token("Cy", "a", "message"), Token("Cy", "b", "message")]
+    return Told([*told, Error("c", "it broke"), RunFinished("error", TokenCount(), 0.0)], {}, None)
+
+
+@given(runs())
+@example(_open_ends())
+def test_an_error_comes_last_and_what_waited_before_it(told: Told) -> None:
+    for presentation in ("transcript", "reasoning"):
+        shown = shown_by(presentation, told.events)
+        if any(isinstance(event, Error) for event in told.events):
+            assert shown[-1].text.strip() == "❌ it broke"
+            assert shown[-1].channel == "content"
+        assert all(each.channel == "reasoning" for each in shown if "ab" in each.text)
+
+
+def test_what_was_never_closed_is_still_told_speaker_by_speaker() -> None:
+    said = [("Bob", "b1 "), ("Cy", "c1 "), ("Ann", "a1 "), ("Bob", "b2"), ("Cy", "c2")]
+    at_once = [Token(agent, text, "message") for agent, text in said]
+    text = text_of(shown_by("transcript", [*at_once, RunFinished("cancelled", TokenCount(), 0.0)]))
+    assert text == "💬 **Bob**\n\nb1 b2\n\n💬 **Cy**\n\nc1 c2\n\n💬 **Ann**\n\na1 "
+
+
+def test_an_answer_that_was_shown_before_somebody_elses_words_is_not_shown_again() -> None:
+    said: list[Event] = [Message("Ann", "a draft"), Message("Bob", "fine"), Final("Ann", "a draft")]
+    assert text_of(shown_by("transcript", said)) == "💬 **Ann**\n\na draft\n\n💬 **Bob**\n\nfine"
+
+
+def test_an_answer_that_reasoning_cut_in_two_is_not_shown_again() -> None:
+    parts: list[Event] = [Token("Bob", "So ", "message"), Message("Bob", "So ", streamed=True),
+             Token("Bob", "it is.", "message"), Message("Bob", "it is.", streamed=True)]  # fmt: skip
+    assert text_of(shown_by("transcript", [*parts, Final("Bob", "So it is.")])).count("it is.") == 1
+
+
+def test_an_error_stands_apart_from_half_an_answer() -> None:
+    events: list[Event] = [Token(ANSWERER, "The total", "final"), Error("c", "it broke")]
+    for presentation in ("transcript", "reasoning"):
+        assert text_of(shown_by(presentation, events)).endswith("The total\n\n❌ it broke")
+    assert text_of(shown_by("answer", events)) == "The total"

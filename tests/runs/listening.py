@@ -1,0 +1,63 @@
+"""A recorder with a log to read."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autogen_core import FunctionCall
+from autogen_core.models import FinishReasons, RequestUsage
+
+from aiostream_server.config.model import SpeechRole
+from aiostream_server.events import Event
+from aiostream_server.models.provider import TextDelta, ThoughtDelta
+from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.recorder import Recorder
+from aiostream_server.runs.translate import Translator
+from aiostream_server.store.log import RunLog
+
+
+@dataclass(slots=True)
+class Listening:
+    """What a run would be: `told` is its events."""
+
+    log: RunLog
+    recorder: Recorder
+    translator: Translator
+    overruns: list[None] = field(default_factory=list)
+
+    @property
+    def told(self) -> Sequence[Event]:
+        return [entry.event for entry in self.log.since(0)]
+
+    async def tapped(
+        self,
+        speaker: str | None,
+        *pieces: str | ThoughtDelta,
+        calls: Sequence[FunctionCall] = (),
+        finish_reason: FinishReasons = "stop",
+    ) -> None:
+        """One call of a model client of ours."""
+        deltas = [TextDelta(piece) if isinstance(piece, str) else piece for piece in pieces]
+        for delta in deltas:
+            await self.recorder.say(speaker, [delta])
+        text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+        thought = "".join(delta.text for delta in deltas if isinstance(delta, ThoughtDelta))
+        await self.recorder.said(speaker, text=text, thought=thought, calls=calls, finish_reason=finish_reason)
+        await self.recorder.spent(speaker, RequestUsage(1, len(deltas)))
+
+
+def listening(
+    *names: str,
+    limit: int | None = None,
+    roles: Mapping[str, SpeechRole] | None = None,
+    answer_from: Collection[str] = (),
+) -> Listening:
+    log, overruns = RunLog("r"), list[None]()
+    recorder = Recorder(
+        log,
+        budget=Budget(limit, lambda: overruns.append(None)),
+        roles=roles or {},
+        answer_from=answer_from,
+        options={"seed": 7},
+    )
+    recorder.listen_to(frozenset(names))
+    return Listening(log, recorder, Translator(recorder), overruns)

@@ -1,0 +1,40 @@
+"""Runs of teams that a test makes up, without a server around them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiostream_server.config.model import LimitsConfig, RoutingConfig, TeamConfig
+from aiostream_server.events import Event
+from aiostream_server.intake.question import Question, Turn
+from aiostream_server.models.registry import Models
+from aiostream_server.routing.candidates import Candidate
+from aiostream_server.routing.router import Router
+from aiostream_server.runs.registry import Registry
+from aiostream_server.runs.run import Run, RunParts
+from aiostream_server.teams.catalogue import Catalogue, TeamSpec
+from aiostream_server.teams.context import TeamContext
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    registry: Registry
+    spec: TeamSpec
+
+    def start(self, text: str = "hi", **asked: Any) -> Run:
+        return self.registry.start(Question(Turn("user", text), **asked), model="auto", spec=self.spec)
+
+    def start_routed(self, text: str) -> Run:
+        return self.registry.start(Question(Turn("user", text)), model="auto", spec=None)
+
+
+def runs_of(make: Callable[[], object], *, config: dict[str, Any] | None = None, **limits: Any) -> Runs:
+    """`make` is called for every run and returns a team, or something that is none."""
+    team = TeamConfig(**({"id": "team", "factory": "m:f"} | (config or {})))
+    spec = TeamSpec(team, TeamContext(team, Models({}), {}), lambda _: make(), sees_images=False)
+    router = Router([Candidate("team", "Team", "", ())], RoutingConfig(), None, ())
+    return Runs(Registry(RunParts(Catalogue([spec]), router, LimitsConfig(**limits))), spec)
+
+
+def events_of(run: Run) -> Sequence[Event]:
+    return [entry.event for entry in run.log.since(0)]

@@ -1,0 +1,96 @@
+"""A team is called with what it takes, and its task is not told back."""
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+import pytest
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core import CancellationToken
+from autogen_ext.models.replay import ReplayChatCompletionClient
+
+from aiostream_server.errors import TeamFailed
+from aiostream_server.events import Message
+from aiostream_server.runs.drive import drive
+from aiostream_server.teams.context import Team
+from tests.runs.listening import listening
+
+TASK = TextMessage(content="What is 1+1?", source="user")
+
+_Stream = AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]
+
+
+async def told_by(team: Team) -> list[str]:
+    run = listening("A", "B")
+    await drive(team, [TASK], run.translator, CancellationToken())
+    return [event.content for event in run.told if isinstance(event, Message)]
+
+
+def said(text: str, source: str = "A") -> TextMessage:
+    return TextMessage(content=text, source=source)
+
+
+class Echoing:
+    """Tells its task first, as AutoGen's do by default, then `lines`; says why it stopped."""
+
+    def __init__(self, *lines: BaseChatMessage, stop_reason: str = "done") -> None:
+        self._lines, self._stop_reason = lines, stop_reason
+        self.given: dict[str, Any] = {}
+
+    async def run_stream(self, *, task: Sequence[BaseChatMessage], **given: Any) -> _Stream:
+        self.given = given
+        for message in (*task, *self._lines):
+            yield message
+        yield TaskResult(messages=[], stop_reason=self._stop_reason)
+
+
+async def test_the_echo_of_the_task_is_not_told() -> None:
+    team = Echoing(said("2"))
+    assert await told_by(team) == ["2"]
+    assert set(team.given) == {"cancellation_token", "output_task_messages"}
+
+
+async def test_nor_is_a_new_message_with_the_same_words() -> None:
+    class Rewrapping:
+        async def run_stream(self, *, task: Sequence[BaseChatMessage]) -> _Stream:
+            yield said("thinking ...")
+            yield said(task[0].to_text(), "user")
+            yield said("2")
+
+    assert await told_by(Rewrapping()) == ["thinking ...", "2"]
+
+
+async def test_the_same_words_from_an_agent_or_a_second_time_are_told() -> None:
+    assert await told_by(Echoing(said(TASK.content), said(TASK.content, "user"))) == [TASK.content, TASK.content]
+
+
+async def test_an_abnormal_end_is_a_failure() -> None:
+    with pytest.raises(TeamFailed, match="stopped before it was done"):
+        await told_by(Echoing(said("2"), stop_reason="The group chat is stopped."))
+
+
+async def test_a_team_that_can_only_run_is_given_what_it_takes() -> None:
+    class OnlyRuns:
+        async def run(self, *, task: Any, cancellation_token: CancellationToken | None = None) -> TaskResult:
+            assert cancellation_token is not None
+            return TaskResult(messages=[*task, said("2")])
+
+    assert await told_by(OnlyRuns()) == ["2"]
+
+
+async def test_autogens_own_team_and_a_lone_agent() -> None:
+    for wrap in (lambda agent: RoundRobinGroupChat([agent], max_turns=1), lambda agent: agent):
+        agent = AssistantAgent("A", ReplayChatCompletionClient(["two"]))
+        assert await told_by(wrap(agent)) == ["two"]
+
+
+async def test_what_the_team_raises_is_raised() -> None:
+    class Raising:
+        async def run_stream(self, *, task: object) -> _Stream:
+            yield said("one")
+            raise LookupError("lost")
+
+    with pytest.raises(LookupError):
+        await told_by(Raising())

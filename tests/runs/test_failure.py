@@ -1,0 +1,94 @@
+"""One readable line: no traceback, no path of this machine, whoever raised it."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiostream_server.errors import InvalidRequest, ModelTimeout, ShuttingDown
+from aiostream_server.events import Error
+from aiostream_server.runs.failure import describe_failure
+
+
+class Forbidden(Exception):
+    """Of some library; ours has the same name."""
+
+
+class ModelFailed(Exception):
+    """The same."""
+
+
+@pytest.mark.parametrize(
+    ("exc", "code", "message"),
+    [
+        (ModelTimeout("too late"), "model_timeout", "too late"),
+        (InvalidRequest("the image is damaged"), "invalid_request", "the image is damaged"),
+        (ShuttingDown("bye"), "shutting_down", "bye"),
+        (
+            RuntimeError("ModelFailed: the provider said no\nTraceback:\n  File x"),
+            "model_failed",
+            "the provider said no",
+        ),
+        (RuntimeError("ModelTimeout: late\nmore\nTraceback:\n"), "model_timeout", "late"),
+        (
+            RuntimeError("ValueError: bad\nTraceback:\nTraceback (most"),
+            "team_failed",
+            "the team failed: ValueError: bad",
+        ),
+        (RuntimeError("Forbidden: no\nTraceback:\n"), "team_failed", "the team failed: Forbidden: no"),
+        (Forbidden("no"), "team_failed", "the team failed: Forbidden: no"),
+        (ModelFailed("no"), "team_failed", "the team failed: ModelFailed: no"),
+        (RuntimeError("ModelFailed: \nTraceback:\n  File"), "model_failed", "no reason was given"),
+        (RuntimeError("out of luck"), "team_failed", "the team failed: RuntimeError: out of luck"),
+        (KeyError("x"), "team_failed", "the team failed: KeyError: 'x'"),
+        (ValueError(), "team_failed", "the team failed: ValueError"),
+        (ModelTimeout(" \n "), "model_timeout", "no reason was given"),
+        (ModelTimeout("\n\nfirst\r\nsecond"), "model_timeout", "first"),
+        (ModelTimeout("a\x1b[31mred\x07"), "model_timeout", "a [31mred"),
+        (
+            ModelTimeout("Traceback (most recent call last):\n  File x\nOSError: gone\n"),
+            "model_timeout",
+            "OSError: gone",
+        ),
+        (ExceptionGroup("unhandled", [ExceptionGroup("inner", [ModelTimeout("late")])]), "model_timeout", "late"),
+        (
+            ExceptionGroup("two", [ValueError(), KeyError()]),
+            "team_failed",
+            "the team failed: ExceptionGroup: two (2 sub-exceptions)",
+        ),
+    ],
+)
+def test_what_is_told(exc: BaseException, code: str, message: str) -> None:
+    assert describe_failure(exc) == Error(code, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("cannot open /etc/very/secret.key now", "cannot open … now"),
+        ("[Errno 2] No such file: '/root'", "[Errno 2] No such file: '…'"),
+        ("No such file: '/home/me/My Files/x.txt'", "No such file: '…'"),
+        ('File "/usr/lib/x.py", line 3', 'File "…", line 3'),
+        ("error:/etc/passwd/x", "error:…"),
+        ("key=/etc/passwd", "key=…"),
+        ("~/.ssh/id_rsa", "~…"),
+        ("sqlite:////srv/data/shop.db is locked", "… is locked"),
+        ("file:///home/me/x is gone", "… is gone"),
+        (r"C:\Users\me\x.txt is gone", "… is gone"),
+        (r"'C:\Users\my me\x.txt' is gone", "'…' is gone"),
+        (r"\\server\share\x is gone", "… is gone"),
+        ("http://127.0.0.1:9/v1/chat/completions answered 500", "http://127.0.0.1:9/v1/chat/completions answered 500"),
+        ("and/or, 3/4, a/b/c", "and/or, 3/4, a/b/c"),
+        ("/help is no command", "/help is no command"),
+    ],
+)
+def test_no_path_is_told(text: str, told: str) -> None:
+    assert describe_failure(ModelTimeout(text)).message == told
+
+
+@given(st.text(st.characters()))
+def test_any_text_is_one_line_of_bounded_length(text: str) -> None:
+    for exc in (ModelTimeout(text), RuntimeError(text), ValueError(text)):
+        message = describe_failure(exc).message
+        assert message
+        assert len(message.splitlines()) == 1
+        assert len(message) <= 520

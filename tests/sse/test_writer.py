@@ -1,0 +1,157 @@
+"""One response, one writer, over a real socket: it ends in time, whatever the client does."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from aiostream_server.errors import ClientGone
+from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
+
+Handler = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+@asynccontextmanager
+async def handled_by(work: Handler) -> AsyncIterator[int]:
+    """A server whose every request is handled by `work`; its port."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers=SSE_HEADERS)
+        await work(request, response)
+        return response
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+async def _ask(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return reader, writer
+
+
+async def test_frames_arrive_as_they_are_written_with_the_headers_of_a_stream() -> None:
+    go_on = asyncio.Event()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=1)
+        await writer.send(b"data: 1\n\n")
+        await go_on.wait()
+        await writer.send(b"data: 2\n\n" * 20_000)
+
+    async with (
+        handled_by(work) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/") as response,
+    ):
+        assert response.content_type == "text/event-stream"
+        assert "no-transform" in response.headers["Cache-Control"]
+        assert await response.content.readexactly(9) == b"data: 1\n\n"
+        go_on.set()
+        assert await response.read() == b"data: 2\n\n" * 20_000
+
+
+async def test_a_client_that_does_not_read_is_thrown_out_at_the_deadline() -> None:
+    ended: asyncio.Future[tuple[ClientGone, float, bool]] = asyncio.get_running_loop().create_future()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=0.2)
+        while True:
+            started = time.monotonic()
+            try:
+                await writer.send(b"data: x\n\n" * 10_000)
+            except ClientGone as exc:
+                is_closing = request.transport is None or request.transport.is_closing()
+                ended.set_result((exc, time.monotonic() - started, is_closing))
+                return
+
+    async with handled_by(work) as port:
+        _, client = await _ask(port)
+        error, took_s, is_closing = await asyncio.wait_for(ended, 2.5)
+        client.close()
+    assert "stopped reading" in str(error)
+    assert 0.2 <= took_s < 1.0
+    assert is_closing
+
+
+async def test_a_client_that_leaves_ends_the_write_that_waits_for_it() -> None:
+    ended: asyncio.Future[ClientGone] = asyncio.get_running_loop().create_future()
+    backed_up = asyncio.Event()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=30)
+        assert request.transport is not None
+        try:
+            while True:
+                await writer.send(b"data: x\n\n" * 10_000)
+                asyncio.get_running_loop().call_later(0.05, backed_up.set)
+        except ClientGone as exc:
+            ended.set_result(exc)
+
+    async with handled_by(work) as port:
+        _, client = await _ask(port)
+        await backed_up.wait()
+        client.transport.abort()
+        error = await asyncio.wait_for(ended, 2)
+    assert "closed the connection" in str(error)
+
+
+async def test_nothing_is_written_to_a_connection_that_is_closing() -> None:
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=1)
+        assert request.transport is not None
+        request.transport.close()
+        with pytest.raises(ClientGone):
+            await writer.send(b"data: 1\n\n")
+        ended.set_result(None)
+
+    async with handled_by(work) as port:
+        _, client = await _ask(port)
+        await asyncio.wait_for(ended, 1)
+        client.close()
+
+
+@pytest.mark.parametrize("leave", ["abort", "close"])
+async def test_a_client_that_left_before_the_headers(leave: str) -> None:
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        assert request.transport is not None
+        getattr(request.transport, leave)()
+        with pytest.raises(ClientGone, match="before the headers"):
+            await SseWriter.open(request, response, write_timeout_s=1)
+        ended.set_result(None)
+
+    async with handled_by(work) as port:
+        _, client = await _ask(port)
+        await asyncio.wait_for(ended, 1)
+        client.close()
+
+
+async def test_a_response_that_has_ended_cannot_be_opened() -> None:
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        await response.prepare(request)
+        await response.write_eof()
+        with pytest.raises(ClientGone, match="before the headers"):
+            await SseWriter.open(request, response, write_timeout_s=1)
+        ended.set_result(None)
+
+    async with handled_by(work) as port:
+        _, client = await _ask(port)
+        await asyncio.wait_for(ended, 1)
+        client.close()

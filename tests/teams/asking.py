@@ -1,0 +1,57 @@
+"""The built-in teams with a scripted model, over a real SQLite database."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiostream_server.config.model import DatabaseConfig, TeamConfig
+from aiostream_server.events import Event
+from aiostream_server.intake.question import Question, Turn
+from aiostream_server.runs.registry import Registry
+from aiostream_server.web.app import open_state
+from tests.runs.running import events_of
+from tests.scripted_provider import ScriptedProvider
+from tests.serving import config_for
+
+
+@dataclass(slots=True)
+class Asked:
+    """`told` is the run's log; `sent` what the provider was sent, call by call."""
+
+    told: Sequence[Event] = ()
+    sent: Sequence[Mapping[str, Any]] = ()
+    registry: Registry | None = field(default=None)
+
+    def types(self) -> list[str]:
+        """The events but for those of single tokens and costs."""
+        return [event.type for event in self.told if event.type not in ("token", "usage")]
+
+
+async def ask_data_team(
+    provider: ScriptedProvider,
+    directory: Path,
+    *,
+    databases: Mapping[str, DatabaseConfig] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Asked:
+    team = TeamConfig(
+        id="data",
+        factory="aiostream_server.teams.data:build",
+        roles={"SQLAgent": "thinking", "ValidationAgent": "validation"},
+        answer_from=("AnalysisAgent",),
+        settings=dict(settings or {}),
+    )
+    config = config_for(provider.base_url, team, database=dict(databases or {}))
+    async with open_state(config, directory) as state:
+        question = Question(Turn("user", "Which region sold most?"))
+        run = state.registry.start(question, model="data", spec=state.catalogue["data"])
+        await run.wait()
+    return Asked(events_of(run), [exchange.body for exchange in provider.exchanges])
+
+
+@asynccontextmanager
+async def provided() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        yield provider

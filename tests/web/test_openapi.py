@@ -1,0 +1,124 @@
+"""`/openapi.json` is true: what it allows is answered, what it forbids is refused, and answers look as it says."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from schemathesis import Case, HookContext, engine
+from schemathesis.engine import Status, events
+
+from aiostream_server.config.load import load_config
+from aiostream_server.errors import ServerError
+from aiostream_server.web.openapi import document
+from aiostream_server.wire.fields import FIELDS
+from aiostream_server.wire.request import ChatRequest
+from tests.serving import Server, get_json, serving
+
+EXAMPLES = 30
+INTEGERS = ("n", "seed", "max_tokens", "max_completion_tokens")
+
+
+def is_in_the_schemas_reach(body: Any) -> bool:
+    """Not what the descriptions say in words: no blank question, no tool's message without its call, no `1.0`."""
+    if not isinstance(body, dict):
+        return True
+    if any(isinstance(body.get(field), float) and body[field].is_integer() for field in INTEGERS):
+        return False
+    messages = body.get("messages")
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        return True
+    roles = [message.get("role") for message in messages]
+    last = [message for message in messages if message.get("role") not in ("system", "developer")][-1:]
+    return "tool" not in roles and not any(is_blank(message.get("content")) for message in last)
+
+
+def is_blank(content: Any) -> bool:
+    if isinstance(content, list):
+        return all(isinstance(part, dict) and is_blank(part.get("text")) for part in content)
+    return isinstance(content, str) and not content.strip()
+
+
+def fuzz(url: str) -> Iterator[events.EngineEvent]:
+    """Every phase (examples, boundary values, random data right and wrong, sequences) with every check."""
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+
+    @schema.hook
+    def filter_case(_: HookContext, case: Case[Any]) -> bool:
+        return is_in_the_schemas_reach(case.body)
+
+    schema.config.generation.max_examples = EXAMPLES
+    schema.config.generation.deterministic = True
+    yield from engine.from_schema(schema).execute()
+
+
+def failures(finished: events.ScenarioFinished) -> Iterator[str]:
+    for case_id, checks in finished.recorder.checks.items():
+        for check in checks:
+            if check.failure_info is not None:
+                answered = finished.recorder.interactions[case_id].response
+                body = answered.content[:300] if answered is not None else b""
+                yield f"{check.name}: {check.failure_info.failure}\n{check.failure_info.code_sample[:2000]}\n{body!r}"
+
+
+async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
+    async with serving(load_config(None, {}), tmp_path) as server:
+        told = await asyncio.to_thread(lambda: list(fuzz(server.url)))
+    broken = [event for event in told if isinstance(event, events.NonFatalError | events.FatalError)]
+    scenarios = [event for event in told if isinstance(event, events.ScenarioFinished)]
+    assert not broken, broken
+    assert not [failure for scenario in scenarios for failure in failures(scenario)]
+    assert all(scenario.status in (Status.SUCCESS, Status.SKIP) for scenario in scenarios)
+    statuses = Counter(
+        interaction.response.status_code
+        for scenario in scenarios
+        if scenario.label == "POST /v1/chat/completions"
+        for interaction in scenario.recorder.interactions.values()
+        if interaction.response is not None
+    )
+    assert statuses[200] > 20, "hardly anything was answered"
+    assert statuses[400] > 100, "hardly anything was refused"
+
+
+@pytest.fixture
+async def described(tmp_path: Path) -> AsyncIterator[tuple[Server, Any]]:
+    async with serving(load_config(None, {}), tmp_path) as server:
+        yield server, await get_json(f"{server.url}/openapi.json")
+
+
+async def test_every_route_is_described_and_the_other_way_round(described: tuple[Server, dict[str, Any]]) -> None:
+    """But for the document itself, and for second paths to the same: `/api`, and a double slash."""
+    server, told = described
+    app = server.runner.app
+    served = {
+        (route.resource.canonical, route.method.lower())
+        for route in app.router.routes()
+        if route.resource is not None and route.method != "HEAD"
+    }
+    first = {(path, method) for path, method in served if not path.startswith("/api") and "//" not in path}
+    assert {(path, method) for path, item in told["paths"].items() for method in item} == first - {
+        ("/openapi.json", "get")
+    }
+    assert {(f"/api{path}", method) for path, method in first} <= served
+
+
+def test_every_field_that_is_heeded_is_described() -> None:
+    properties = set(document()["components"]["schemas"]["ChatRequest"]["properties"])
+    assert properties == set(ChatRequest.model_fields)
+    assert properties == {field.name for field in FIELDS if field.treatment != "ignored"}
+
+
+def test_every_error_status_is_described() -> None:
+    """But for 405, which belongs to no operation."""
+
+    def leaves(error: type[ServerError]) -> Iterator[type[ServerError]]:
+        yield error
+        for each in error.__subclasses__():
+            yield from leaves(each)
+
+    statuses = {str(error.status) for error in leaves(ServerError)} - {"405"}
+    described = document()["paths"]["/v1/chat/completions"]["post"]["responses"]
+    assert statuses == set(described) - {"200"}
