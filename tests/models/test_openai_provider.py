@@ -151,7 +151,7 @@ async def test_answer_that_is_not_streamed(scripted: ScriptedProvider) -> None:
         ),
         (HttpError(404, {"error": "no such model"}), "answered 404 Not Found: no such model"),
         (HttpError(429, {"message": "slow down"}), "answered 429 Too Many Requests: slow down"),
-        (HttpError(422, {"detail": [{"msg": "bad field"}]}), "answered 422 Unprocessable Entity: bad field"),
+        (HttpError(409, {"detail": [{"msg": "bad field"}]}), "answered 409 Conflict: bad field"),
         (HttpError(400, {"detail": "bad"}), "answered 400 Bad Request: bad"),
         (HttpError(500, {"weird": []}), "answered 500 Internal Server Error"),
         (HttpError(502, "<html>nginx</html>"), "answered 502 Bad Gateway"),
