@@ -8,6 +8,8 @@
     - UnknownModel       404 model_not_found
   - MethodNotAllowed     405 method_not_allowed
   - RequestTimeout       408 request_timeout
+  - Conflict             409 conflict
+  - RunExpired           410 run_expired
   - BodyTooLarge         413 request_too_large
   - UnsupportedMedia     415 unsupported_media_type
   - TooManyRuns          429 too_many_runs
@@ -65,6 +67,16 @@ class MethodNotAllowed(ServerError):
 
 class RequestTimeout(ServerError):
     status, code, type = 408, "request_timeout", "invalid_request_error"
+
+
+class Conflict(ServerError):
+    status, code, type = 409, "conflict", "invalid_request_error"
+
+
+class RunExpired(ServerError):
+    """The run is over, and what it said was dropped."""
+
+    status, code, type = 410, "run_expired", "invalid_request_error"
 
 
 class BodyTooLarge(ServerError):

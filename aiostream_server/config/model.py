@@ -84,6 +84,7 @@ class ServerConfig(Table):
     body_timeout_s: PositiveFloat = 15.0
     heartbeat_s: PositiveFloat = 10.0
     write_timeout_s: PositiveFloat = 10.0
+    lame_duck_s: NonNegativeFloat = 0.0
     drain_s: NonNegativeFloat = 25.0
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     log_format: Literal["auto", "json", "text"] = "auto"
@@ -106,6 +107,11 @@ class LimitsConfig(Table):
     run_timeout_s: PositiveFloat = 600.0
     idle_timeout_s: PositiveFloat = 120.0
     max_tokens_per_run: NonNegativeInt = 0
+    max_turns_per_run: NonNegativeInt = 0
+    max_tool_calls_per_run: NonNegativeInt = 200
+    retention_s: NonNegativeFloat = 900.0
+    retained_bytes: NonNegativeInt = 64 * 1024**2
+    max_log_bytes: PositiveInt = 16 * 1024**2
 
 
 class RoutingConfig(Table):

@@ -3,6 +3,7 @@
 from aiostream_server.events.model import (
     Action,
     Analysis,
+    Dropped,
     Entry,
     Error,
     Event,
@@ -25,6 +26,7 @@ from aiostream_server.events.model import (
 __all__ = [
     "Action",
     "Analysis",
+    "Dropped",
     "Entry",
     "Error",
     "Event",

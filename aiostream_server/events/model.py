@@ -165,6 +165,14 @@ class RunFinished:
     duration_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Stands for the events from number `first` to this one's own, which are kept no longer."""
+
+    type: ClassVar[Literal["dropped"]] = "dropped"
+    first: int
+
+
 Said: TypeAlias = Thinking | Validation | Analysis | Message | Final
 Event: TypeAlias = (
     RunStarted
@@ -180,6 +188,7 @@ Event: TypeAlias = (
     | Final
     | Error
     | RunFinished
+    | Dropped
 )
 
 

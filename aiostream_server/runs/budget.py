@@ -1,6 +1,8 @@
-"""How many tokens a run's models may still write."""
+"""How much a run may still do: tokens that its models write, turns that its agents take, tools that they call."""
 
 from collections.abc import Callable
+
+from aiostream_server.events import Error
 
 
 class Budget:
@@ -43,3 +45,26 @@ class Budget:
         if not self._is_overrun:
             self._is_overrun = True
             self._on_overrun()
+
+
+class WorkLimit:
+    """Counts turns and tool calls. `stop` is told, once, what was too much; 0 is no limit."""
+
+    def __init__(self, max_turns: int, max_tool_calls: int, stop: Callable[[Error], None]) -> None:
+        self._max_turns = max_turns
+        self._max_tool_calls = max_tool_calls
+        self._stop = stop
+        self._turns = 0
+        self._tool_calls = 0
+
+    def turn(self) -> None:
+        """An agent said something to its end."""
+        self._turns += 1
+        if self._turns == self._max_turns + 1 and self._max_turns:
+            self._stop(Error("too_many_turns", f"the run was ended after its limit of {self._max_turns} turns"))
+
+    def tool_call(self) -> None:
+        self._tool_calls += 1
+        if self._tool_calls == self._max_tool_calls + 1 and self._max_tool_calls:
+            limit = self._max_tool_calls
+            self._stop(Error("too_many_tool_calls", f"the run was ended after its limit of {limit} tool calls"))

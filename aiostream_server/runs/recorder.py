@@ -6,7 +6,6 @@ what each agent said, which tools were called and which have answered, and drops
 """
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -18,11 +17,9 @@ from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import (
     Action,
-    Event,
     Message,
     SpeechKind,
     Thinking,
-    Token,
     TokenCount,
     ToolResult,
     Usage,
@@ -31,12 +28,8 @@ from aiostream_server.events import (
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.keywords import kind_by_name, kind_by_words
+from aiostream_server.runs.ledger import Ledger, capped
 from aiostream_server.runs.speech import Speech, Utterance, whole_message
-from aiostream_server.store.log import RunLog
-
-MAX_BLOCK_UNITS: Final = 8_000
-"""Of a tool call or result, in UTF-16 units. It is shown in one SSE line, where each takes up to 6 bytes of ASCII; no
-such line may reach 64 KiB."""
 
 _NAMELESS: Final = "Agent"
 _TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
@@ -47,7 +40,7 @@ class Recorder:
 
     def __init__(
         self,
-        log: RunLog,
+        ledger: Ledger,
         *,
         budget: Budget,
         roles: Mapping[str, SpeechRole],
@@ -57,9 +50,8 @@ class Recorder:
         self.usage = TokenCount()
         self.answer: events.Final | None = None
         self.last: events.Final | None = None
-        self.first_token_at: float | None = None
         self.was_cut_short = False
-        self._log = log
+        self._ledger = ledger
         self._budget = budget
         self._roles = roles
         self._answer_from = answer_from
@@ -77,11 +69,6 @@ class Recorder:
             self._answer_from = names  # a lone agent's words are the answer
 
     # The model clients' side: models.tap.Sink
-
-    @property
-    def agents(self) -> tuple[str, ...]:
-        """Who did anything, in the order of their first words."""
-        return tuple(self._speech)
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -108,7 +95,7 @@ class Recorder:
             self._say_one(agent, delta)
         if self._budget.is_spent and taken < len(deltas):
             self._budget.overrun()
-        await self._log.room()
+        await self._ledger.room()
 
     async def said(
         self,
@@ -156,7 +143,7 @@ class Recorder:
             return
         self._close(agent, before_tool=True)
         if not self._speech[agent].has_thought(text):
-            self._emit(Thinking(agent, text))
+            self._ledger.tell(Thinking(agent, text))
 
     def whole(self, agent: str, text: str) -> None:
         """A message of AutoGen's; nothing happens if these words were heard before."""
@@ -168,7 +155,7 @@ class Recorder:
         self._close(agent)
         is_repeated = self._speech[agent].end_turn().strip() == text.strip()
         if not is_repeated:
-            self._emit(whole_message(self._kind_of_whole(agent, text), agent, text, streamed=False))
+            self._tell_whole(agent, text)
         self._remember_answer(agent, text, streamed=is_repeated)
 
     def tool_summary(self, agent: str, text: str) -> None:
@@ -179,7 +166,7 @@ class Recorder:
 
     def note(self, agent: str, text: str) -> None:
         """Something that is worth telling, and nobody's words."""
-        self._emit(Message(agent, text))
+        self._ledger.tell(Message(agent, text))
 
     def reported(self, agent: str, usage: RequestUsage) -> None:
         """What a model call cost, told by AutoGen: news only where the model client is not ours."""
@@ -190,7 +177,7 @@ class Recorder:
         """A tool call was judged. A blocked one has got its answer by this."""
         if not approved:
             self._answered.add(call_id)
-        self._emit(Validation(agent, text, approved))
+        self._ledger.tell(Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
         """A call that AutoGen tells of. Ids may come again: some models number each answer's calls afresh."""
@@ -207,8 +194,8 @@ class Recorder:
         if result.call_id in self._answered:
             return
         self._answered.add(result.call_id)
-        content = _capped(result.content)
-        self._emit(
+        content = capped(result.content)
+        self._ledger.tell(
             ToolResult(
                 agent,
                 result.name,
@@ -242,12 +229,12 @@ class Recorder:
     def _call(self, agent: str, call: FunctionCall) -> None:
         self._calls.add(call.id)
         self._answered.discard(call.id)
-        self._emit(Action(agent, call.name, _capped(call.arguments), call.id))
+        self._ledger.tell(Action(agent, call.name, capped(call.arguments), call.id))
 
     def _spend(self, agent: str, usage: RequestUsage) -> None:
         self.usage += TokenCount(usage.prompt_tokens, usage.completion_tokens)
         self._budget.settle(usage.completion_tokens)
-        self._emit(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
+        self._ledger.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
     def _say_one(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
         is_thought = isinstance(delta, ThoughtDelta)
@@ -257,7 +244,7 @@ class Recorder:
         if speech.open is None:
             speech.open = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
         speech.open.pieces.append(delta.text)
-        self._emit(Token(agent, delta.text, speech.open.kind))
+        self._ledger.say(agent, delta.text, speech.open.kind)
 
     def _close(self, agent: str, *, before_tool: bool = False) -> None:
         """End the message that the agent is saying, if it is saying one. What leads up to a tool call is no answer."""
@@ -268,9 +255,17 @@ class Recorder:
         speech.closed.append(spoken)
         is_thinking = spoken.is_thought or before_tool
         kind = "thinking" if is_thinking else self._kind_of_whole(agent, spoken.text)
-        self._emit(whole_message(kind, agent, spoken.text, streamed=True))
+        self._ledger.tell(whole_message(kind, agent, spoken.text, streamed=True))
         if not is_thinking:
             self._remember_answer(agent, spoken.text, streamed=True)
+
+    def _tell_whole(self, agent: str, text: str) -> None:
+        """A long message in pieces, as if it had been streamed: no event is larger than one SSE line may be."""
+        kind = self._kind_of_whole(agent, text)
+        is_long = len(text) > len(capped(text))
+        if is_long:
+            self._ledger.say(agent, text, kind)
+        self._ledger.tell(whole_message(kind, agent, text, streamed=is_long))
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:
@@ -285,14 +280,3 @@ class Recorder:
         if agent in self._answer_from:
             return "message"
         return self._roles.get(agent) or kind_by_words(agent, text)
-
-    def _emit(self, event: Event) -> None:
-        if isinstance(event, Token) and self.first_token_at is None:
-            self.first_token_at = time.monotonic()
-        self._log.append(event)
-
-
-def _capped(text: str) -> str:
-    if len(text) * 2 <= MAX_BLOCK_UNITS:
-        return text
-    return text.encode("utf-16-le", "replace")[: MAX_BLOCK_UNITS * 2].decode("utf-16-le", "ignore")

@@ -7,27 +7,29 @@ ends with `RunFinished`, what was said until then stands before it, and no task 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
 import structlog
 from autogen_core import CancellationToken
 
-from aiostream_server.config.model import LimitsConfig
+from aiostream_server.config.model import LimitsConfig, OnDisconnect
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
 from aiostream_server.intake.question import Question
 from aiostream_server.models.tap import current_sink
 from aiostream_server.routing.router import Router
-from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.conversation import read_task, remember
 from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure
+from aiostream_server.runs.ledger import Ledger
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.supervise import end_work, watch
 from aiostream_server.runs.translate import Translator
-from aiostream_server.store.log import RunLog
+from aiostream_server.store.log import Reader, RunLog
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
 from aiostream_server.teams.inside import agent_names
 
@@ -43,39 +45,68 @@ class RunParts:
     limits: LimitsConfig
 
 
-class Run:
-    """`spec` is the team that the client named; None where the router is to choose, among those that are `allowed`
-    (None: all)."""
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What is asked of a run, and for whom.
 
-    def __init__(
-        self,
-        question: Question,
-        parts: RunParts,
-        *,
-        model: str,
-        spec: TeamSpec | None,
-        allowed: Collection[str] | None = None,
-    ) -> None:
+    `spec` is the team that the client named; None where the router is to choose, among those that are `allowed` (None:
+    all). `on_disconnect` is the client's own wish; else the team's, else `by_default` hold.
+    """
+
+    question: Question
+    model: str
+    spec: TeamSpec | None = None
+    allowed: Collection[str] | None = None
+    owner: str | None = None
+    on_disconnect: OnDisconnect | None = None
+    by_default: OnDisconnect = "cancel"
+
+
+class Run:
+    """`created_at` is Unix time in seconds; `finished` is the last event, once it is over."""
+
+    def __init__(self, request: RunRequest, parts: RunParts) -> None:
         self.id: Final = f"run-{secrets.token_urlsafe(18)}"
-        self.log: Final = RunLog(self.id)
-        self.spec = spec
-        self._question = question
+        self.log: Final = RunLog(self.id, max_bytes=parts.limits.max_log_bytes)
+        self.request: Final = request
+        self.created_at: Final = time.time()
+        self.spec = request.spec
+        self.finished: RunFinished | None = None
         self._parts = parts
-        self._model = model
-        self._allowed = allowed
         self._token = CancellationToken()
         self._team: object | None = None
+        self._ledger: Ledger | None = None
         self._recorder: Recorder | None = None
-        self._stop: asyncio.Future[FinishReason] = asyncio.get_running_loop().create_future()
+        self._stop: asyncio.Future[FinishReason | Error] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._started_at = time.monotonic()
+
+    @property
+    def owner(self) -> str | None:
+        return self.request.owner
+
+    @property
+    def on_disconnect(self) -> OnDisconnect:
+        """What becomes of the run when its last viewer leaves."""
+        of_team = self.spec.config.on_disconnect if self.spec is not None else None
+        return self.request.on_disconnect or of_team or self.request.by_default
 
     def start(self, *, on_end: Callable[[], object]) -> None:
         """Begin. `on_end` is called once the run is over, however it ended."""
         self._task = asyncio.create_task(self._execute(), name=self.id)
         self._task.add_done_callback(lambda _: on_end())
 
-    def stop(self, reason: FinishReason) -> None:
+    @contextmanager
+    def watch(self, after: int = 0) -> Iterator[Reader]:
+        """View the run's events behind number `after`. When the last viewer leaves, `on_disconnect` is done."""
+        try:
+            with self.log.reader(after) as reader:
+                yield reader
+        finally:
+            if not self.log.viewers and self.on_disconnect == "cancel":
+                self.stop("cancelled")
+
+    def stop(self, reason: FinishReason | Error) -> None:
         """End the run. Returns at once; `wait` tells when it is over. A second call changes nothing."""
         if not self._stop.done():
             self._stop.set_result(reason)
@@ -87,7 +118,7 @@ class Run:
 
     async def _execute(self) -> None:
         structlog.contextvars.bind_contextvars(run_id=self.id)
-        self.log.append(RunStarted(self._model))
+        self.log.append(RunStarted(self.request.model))
         work = asyncio.create_task(self._work(), name=f"{self.id}-work")
         ending: FinishReason | Error | None = "interrupted"
         try:
@@ -98,7 +129,7 @@ class Run:
 
     async def _work(self) -> None:
         """The run itself: choose, build, remember, drive, answer."""
-        question = self._question
+        question = self.request.question
         spec = self.spec = self.spec or await self._route(question.task.text)
         recorder = self._recorder = self._new_recorder(spec)
         team = await spec.build()
@@ -115,17 +146,20 @@ class Run:
         async def announce(event: Routing) -> None:
             self.log.append(event)
 
-        decision = await self._parts.router.route(question, announce=announce, allowed=self._allowed)
+        decision = await self._parts.router.route(question, announce=announce, allowed=self.request.allowed)
         return self._parts.catalogue[decision.team]
 
     def _new_recorder(self, spec: TeamSpec) -> Recorder:
-        bounds = [bound for bound in (self._question.max_tokens, self._parts.limits.max_tokens_per_run) if bound]
+        limits = self._parts.limits
+        bounds = [bound for bound in (self.request.question.max_tokens, limits.max_tokens_per_run) if bound]
+        work_limit = WorkLimit(limits.max_turns_per_run, limits.max_tool_calls_per_run, self.stop)
+        self._ledger = Ledger(self.log, work_limit)
         return Recorder(
-            self.log,
+            self._ledger,
             budget=Budget(min(bounds, default=None), lambda: self.stop("length")),
             roles=spec.config.roles,
             answer_from=spec.config.answer_from,
-            options=self._question.options,
+            options=self.request.question.options,
         )
 
     def _answer(self, recorder: Recorder) -> None:
@@ -144,7 +178,8 @@ class Run:
             reason = "length"
         usage = recorder.usage if recorder is not None else TokenCount()
         duration_s = time.monotonic() - self._started_at
-        self.log.append(RunFinished(reason, usage, round(duration_s, 6)))
+        self.finished = RunFinished(reason, usage, round(duration_s, 6))
+        self.log.append(self.finished)
         self._log_line(ending, reason, usage, duration_s)
         self._team = None  # AutoGen's teams are reference cycles: let go of what can be let go
 
@@ -152,12 +187,12 @@ class Run:
         self, ending: FinishReason | Error, reason: FinishReason, usage: TokenCount, duration_s: float
     ) -> None:
         """The one line of this run. Nothing that a user or a model wrote stands in it."""
-        recorder = self._recorder
-        first = recorder.first_token_at if recorder is not None else None
+        ledger = self._ledger
+        first = ledger.first_token_at if ledger is not None else None
         _log.info(
             "run_finished",
             team=self.spec.id if self.spec is not None else None,
-            agents=recorder.agents if recorder is not None else (),
+            agents=tuple(ledger.agents) if ledger is not None else (),
             outcome=reason,
             error=ending.code if isinstance(ending, Error) else None,
             prompt_tokens=usage.prompt_tokens,

@@ -26,7 +26,7 @@ _log = structlog.get_logger()
 
 
 async def watch(
-    work: asyncio.Task[None], stop: asyncio.Future[FinishReason], log: RunLog, limits: LimitsConfig
+    work: asyncio.Task[None], stop: asyncio.Future[FinishReason | Error], log: RunLog, limits: LimitsConfig
 ) -> FinishReason | Error | None:
     """Wait until the work is done (None), somebody stops it (why), or a deadline passes (the error to tell)."""
     ends_at = time.monotonic() + limits.run_timeout_s

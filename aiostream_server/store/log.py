@@ -9,26 +9,39 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from aiostream_server.events import Entry, Event, RunFinished
+from aiostream_server.events import Dropped, Entry, Event, RunFinished
 
 _ENTRY_OVERHEAD_BYTES: Final = 200  # measured: an Entry with a Token, its strings' headers included
 
 
 class RunLog:
-    """Events 1, 2, 3 ... of one run. Used from one event loop only; `RunFinished` ends it."""
+    """Events 1, 2, 3 ... of one run. Used from one event loop only; `RunFinished` ends it.
 
-    def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024) -> None:
+    A log that grows past `max_bytes` drops its oldest events, a quarter at a time; who reads from before them is told
+    so by a `Dropped` in their place.
+    """
+
+    def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024, max_bytes: int = 16 * 1024**2) -> None:
         self.run_id: Final = run_id
         self.last_append_at = time.monotonic()
         self.finished = False
         self._max_ahead_bytes = max_ahead_bytes
+        self._max_bytes = max_bytes
+        self._dropped = 0
+        self._dropped_bytes = 0
         self._entries: list[Entry] = []
         self._bytes = 0
         self._readers: set[Reader] = set()
         self._waiting_for_room: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
-        return len(self._entries)
+        """The number of the last event."""
+        return self._dropped + len(self._entries)
+
+    @property
+    def size_bytes(self) -> int:
+        """About how much memory it takes."""
+        return self._bytes - self._dropped_bytes
 
     @property
     def viewers(self) -> int:
@@ -40,10 +53,12 @@ class RunLog:
         for event in events:
             if self.finished:
                 break
-            self._entries.append(Entry(len(self._entries) + 1, now, event))
+            self._entries.append(Entry(len(self) + 1, now, event))
             self._bytes += _size(event)
             self.finished = isinstance(event, RunFinished)
         self.last_append_at = time.monotonic()
+        if self.size_bytes > self._max_bytes:
+            self._drop_oldest()
         for reader in self._readers:
             reader.wake()
 
@@ -61,13 +76,27 @@ class RunLog:
         """A viewer's place in the log, behind event number `after`, from 0. Close it when the viewer leaves."""
         if after < 0:
             raise ValueError(f"after = {after}: events are numbered from 1")
-        reader = Reader(self, after, seen_bytes=sum(_size(entry.event) for entry in self._entries[:after]))
+        before = self._entries[: max(0, after - self._dropped)]
+        seen_bytes = self._dropped_bytes + sum(_size(entry.event) for entry in before)
+        reader = Reader(self, after, seen_bytes=seen_bytes)
         self._readers.add(reader)
         return reader
 
     def since(self, seq: int) -> Sequence[Entry]:
-        """All entries with a higher number."""
-        return self._entries[seq:]
+        """All entries with a higher number; a `Dropped` stands for those that are gone."""
+        if seq >= self._dropped:
+            return self._entries[seq - self._dropped :]
+        gone = Entry(self._dropped, self._entries[0].timestamp, Dropped(first=seq + 1))
+        return [gone, *self._entries]
+
+    def _drop_oldest(self) -> None:
+        goal = self._max_bytes * 3 // 4
+        count = 0
+        while self.size_bytes > goal and count < len(self._entries) - 1:
+            self._dropped_bytes += _size(self._entries[count].event)
+            count += 1
+        self._dropped += count
+        del self._entries[:count]
 
     def _moved(self) -> None:
         for moved in self._waiting_for_room:
@@ -105,7 +134,7 @@ class Reader:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
         entries = self._log.since(self._after)
-        self._after += len(entries)
+        self._after = entries[-1].seq if entries else self._after
         self.seen_bytes = self._log._bytes  # noqa: SLF001
         self._log._moved()  # noqa: SLF001
         return entries

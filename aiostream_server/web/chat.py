@@ -10,7 +10,8 @@ from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import check_headers, parse_chat
 from aiostream_server.intake.question import read_question
 from aiostream_server.present import Presenter, new_presenter
-from aiostream_server.runs.run import Run
+from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.store.log import Reader
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.web.body import read_body
 from aiostream_server.web.caller import caller_of
@@ -28,29 +29,28 @@ _PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 async def complete_chat(request: web.Request) -> web.StreamResponse:
     """Refuse what can be refused; then start a run and show it. A client that leaves takes its run with it."""
     state = request.app[STATE]
-    offer = Offer(state.catalogue, caller_of(request))
+    principal = caller_of(request)
+    offer = Offer(state.catalogue, principal)
     chat = await _read_chat(request, state)
     spec = offer.find(chat.model)
     presentation = _presentation(request, spec)
     allowed = offer.routable() if spec is None else None
-    run = state.registry.start(read_question(chat), model=chat.model, spec=spec, allowed=allowed)
-    try:
-        return await _answer(request, run, chat, new_presenter(presentation), state)
-    finally:
-        if not run.log.viewers and _ends_with_viewers(run):
-            run.stop("cancelled")
+    asked = RunRequest(read_question(chat), chat.model, spec, allowed, owner=principal.key_id)
+    run = await state.registry.start(asked)
+    with run.watch() as reader:
+        return await _answer(request, run, reader, chat, new_presenter(presentation), state)
 
 
 async def _answer(
-    request: web.Request, run: Run, chat: ChatRequest, presenter: Presenter, state: ServerState
+    request: web.Request, run: Run, reader: Reader, chat: ChatRequest, presenter: Presenter, state: ServerState
 ) -> web.StreamResponse:
     completion_id, created = new_completion_id(), int(time.time())
     if not chat.stream:
-        body = await collect_run(run, presenter, completion_id, created, chat.model)
+        body = await collect_run(reader, presenter, completion_id, created, chat.model)
         return web.json_response(body, headers={"X-Run-Id": run.id})
     encoder = ChunkEncoder(completion_id, created, chat.model)
     frames = ChatFrames(presenter, encoder, include_usage=chat.stream_options.include_usage)
-    return await stream_run(request, run, frames, state.config.server)
+    return await stream_run(request, run.id, reader, frames, state.config.server)
 
 
 async def _read_chat(request: web.Request, state: ServerState) -> ChatRequest:
@@ -69,7 +69,3 @@ def _presentation(request: web.Request, spec: TeamSpec | None) -> Presentation:
     if wish is not None:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(_PRESENTATIONS)}")
     return spec.config.presentation if spec is not None else "transcript"
-
-
-def _ends_with_viewers(run: Run) -> bool:
-    return run.spec is None or run.spec.config.on_disconnect != "continue"

@@ -13,7 +13,7 @@ from aiostream_server.errors import (
 )
 from aiostream_server.events import Error, RunFinished, TokenCount
 from aiostream_server.present.shown import Channel, Presenter
-from aiostream_server.runs.run import Run
+from aiostream_server.store.log import Reader
 from aiostream_server.wire.completion import completion_body, wire_finish_reason
 
 _RAISED: Final[dict[str, type[ServerError]]] = {
@@ -22,21 +22,20 @@ _RAISED: Final[dict[str, type[ServerError]]] = {
 
 
 async def collect_run(
-    run: Run, presenter: Presenter, completion_id: str, created: int, model: str
+    reader: Reader, presenter: Presenter, completion_id: str, created: int, model: str
 ) -> dict[str, object]:
     """The body of the answer. Raises the error of a run that failed, with its own HTTP status, and `ShuttingDown` for
     one that was interrupted: half an answer must not look like a whole one."""
     texts: dict[Channel, list[str]] = {"content": [], "reasoning": []}
     finished = RunFinished("error", TokenCount(), 0.0)
-    with run.log.reader() as reader:
-        while not reader.at_end:
-            for entry in await reader.read():
-                if isinstance(entry.event, Error):
-                    _fail(entry.event)
-                if isinstance(entry.event, RunFinished):
-                    finished = entry.event
-                for shown in presenter.show(entry.event):
-                    texts[shown.channel].append(shown.text)
+    while not reader.at_end:
+        for entry in await reader.read():
+            if isinstance(entry.event, Error):
+                _fail(entry.event)
+            if isinstance(entry.event, RunFinished):
+                finished = entry.event
+            for shown in presenter.show(entry.event):
+                texts[shown.channel].append(shown.text)
     if finished.reason == "interrupted":
         raise ShuttingDown("the server is shutting down; ask again in a moment")
     return completion_body(

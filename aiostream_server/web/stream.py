@@ -1,27 +1,40 @@
 """A viewer: one client's connection, fed from one run's log."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
 from aiohttp import web
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
-from aiostream_server.runs.run import Run
+from aiostream_server.events import Entry
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
+from aiostream_server.store.log import Reader
 from aiostream_server.web.bugs import log_bug
-from aiostream_server.web.frames import ChatFrames
 
 
-async def stream_run(request: web.Request, run: Run, frames: ChatFrames, config: ServerConfig) -> web.StreamResponse:
+class Frames(Protocol):
+    """Events -> the bytes that one client is sent."""
+
+    def opening(self) -> bytes: ...
+
+    def encode(self, entries: Sequence[Entry]) -> bytes: ...
+
+
+async def stream_run(
+    request: web.Request, run_id: str, reader: Reader, frames: Frames, config: ServerConfig
+) -> web.StreamResponse:
     """Write everything that the log holds beyond what was written, wait, and again, until the run is over.
 
     One write per round: a client that keeps up gets token by token, one that does not gets them together. Returns as
     well when the client has gone or stopped reading.
     """
-    response = web.StreamResponse(headers={**SSE_HEADERS, "X-Run-Id": run.id})
+    response = web.StreamResponse(headers={**SSE_HEADERS, "X-Run-Id": run_id})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
-        await _view(run, writer, frames, config.heartbeat_s)
+        await _view(reader, writer, frames, config.heartbeat_s)
     except ClientGone:
         _hang_up(request)
     except Exception as exc:
@@ -35,11 +48,12 @@ def _hang_up(request: web.Request) -> None:
         request.transport.abort()
 
 
-async def _view(run: Run, writer: SseWriter, frames: ChatFrames, heartbeat_s: float) -> None:
-    with run.log.reader() as reader, Heartbeat(heartbeat_s, reader.wake) as heartbeat:
+async def _view(reader: Reader, writer: SseWriter, frames: Frames, heartbeat_s: float) -> None:
+    with Heartbeat(heartbeat_s, reader.wake) as heartbeat:
         pending = frames.opening()
-        while not reader.at_end:
-            pending += frames.encode(await reader.read())
+        while pending or not reader.at_end:
+            if not reader.at_end:
+                pending += frames.encode(await reader.read())
             if not pending and heartbeat.is_due:
                 pending = HEARTBEAT
             if pending:

@@ -9,7 +9,8 @@ from autogen_core.models import FinishReasons, RequestUsage
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import Event
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
-from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.budget import Budget, WorkLimit
+from aiostream_server.runs.ledger import Ledger
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.translate import Translator
 from aiostream_server.store.log import RunLog
@@ -20,6 +21,7 @@ class Listening:
     """What a run would be: `told` is its events."""
 
     log: RunLog
+    ledger: Ledger
     recorder: Recorder
     translator: Translator
     overruns: list[None] = field(default_factory=list)
@@ -52,12 +54,13 @@ def listening(
     answer_from: Collection[str] = (),
 ) -> Listening:
     log, overruns = RunLog("r"), list[None]()
+    ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
     recorder = Recorder(
-        log,
+        ledger,
         budget=Budget(limit, lambda: overruns.append(None)),
         roles=roles or {},
         answer_from=answer_from,
         options={"seed": 7},
     )
     recorder.listen_to(frozenset(names))
-    return Listening(log, recorder, Translator(recorder), overruns)
+    return Listening(log, ledger, recorder, Translator(recorder), overruns)

@@ -11,7 +11,7 @@ from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.registry import Registry
-from aiostream_server.runs.run import Run, RunParts
+from aiostream_server.runs.run import Run, RunParts, RunRequest
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
 from aiostream_server.teams.context import TeamContext
 
@@ -21,11 +21,14 @@ class Runs:
     registry: Registry
     spec: TeamSpec
 
-    def start(self, text: str = "hi", **asked: Any) -> Run:
-        return self.registry.start(Question(Turn("user", text), **asked), model="auto", spec=self.spec)
+    def request(self, text: str = "hi", **asked: Any) -> RunRequest:
+        return RunRequest(Question(Turn("user", text), **asked), model="auto", spec=self.spec)
 
-    def start_routed(self, text: str) -> Run:
-        return self.registry.start(Question(Turn("user", text)), model="auto", spec=None)
+    async def start(self, text: str = "hi", **asked: Any) -> Run:
+        return await self.registry.start(self.request(text, **asked))
+
+    async def start_routed(self, text: str) -> Run:
+        return await self.registry.start(RunRequest(Question(Turn("user", text)), model="auto"))
 
 
 def runs_of(make: Callable[[], object], *, config: dict[str, Any] | None = None, **limits: Any) -> Runs:

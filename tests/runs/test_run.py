@@ -95,7 +95,7 @@ async def nothing_left() -> AsyncIterator[None]:
 
 async def test_a_run_that_ends_well() -> None:
     async with nothing_left():
-        run = runs_of(lambda: Saying("one", "two")).start()
+        run = await runs_of(lambda: Saying("one", "two")).start()
         assert (await _ended(run)).reason == "stop"
     assert list(events_of(run))[:-1] == [
         RunStarted("auto"),
@@ -107,13 +107,13 @@ async def test_a_run_that_ends_well() -> None:
 
 
 async def test_a_run_that_says_nothing() -> None:
-    run = runs_of(Saying).start()
+    run = await runs_of(Saying).start()
     await _ended(run)
     assert len(events_of(run)) == 2
 
 
 async def test_a_routed_run() -> None:
-    run = runs_of(lambda: Saying("one")).start_routed("hello")
+    run = await runs_of(lambda: Saying("one")).start_routed("hello")
     assert (await _ended(run)).reason == "stop"
     assert any(isinstance(event, Routing) and event.team == "team" for event in events_of(run))
 
@@ -131,14 +131,14 @@ async def test_a_routed_run() -> None:
 )
 async def test_a_run_that_fails(make: Any, message: str) -> None:
     async with nothing_left():
-        run = runs_of(make).start()
+        run = await runs_of(make).start()
         assert (await _ended(run)).reason == "error"
     assert events_of(run)[-2] == Error("team_failed", message)
 
 
 async def test_a_stopped_run_tells_what_was_said_until_then() -> None:
     async with nothing_left():
-        run = runs_of(Stuck).start()
+        run = await runs_of(Stuck).start()
         await _has_said(run, 2)
         run.stop("cancelled")
         run.stop("length")
@@ -154,7 +154,7 @@ async def test_a_run_that_is_stopped_at_once_never_builds_its_team() -> None:
         built.append(1)
         return Saying("x")
 
-    run = runs_of(make).start()
+    run = await runs_of(make).start()
     run.stop("cancelled")
     assert (await _ended(run)).reason == "cancelled"
     assert not built
@@ -164,7 +164,7 @@ async def test_a_run_that_is_stopped_at_once_never_builds_its_team() -> None:
 async def test_a_team_that_swallows_cancellation(deaf: int) -> None:
     """Two are tried; what does not end by that is left behind, and said so."""
     with structlog.testing.capture_logs() as logs:
-        run = runs_of(lambda: Stuck(deaf)).start()
+        run = await runs_of(lambda: Stuck(deaf)).start()
         await _has_said(run, 2)
         started = time.monotonic()
         run.stop("cancelled")
@@ -218,7 +218,7 @@ async def test_a_run_in_the_middle_of_a_tool_call_ends(is_async: bool, nested: s
             return RoundRobinGroupChat([SocietyOfMindAgent("S", group, calling("slow"))], max_turns=1)
 
         async with nothing_left():
-            run = runs_of(make).start()
+            run = await runs_of(make).start()
             await asyncio.wait_for(started.wait(), 2)
             before = time.monotonic()
             run.stop("cancelled")
@@ -236,7 +236,7 @@ class Ignoring(ReplayChatCompletionClient):
 
 async def test_a_model_client_that_ignores_the_token() -> None:
     async with nothing_left():
-        run = runs_of(lambda: RoundRobinGroupChat([AssistantAgent("A", Ignoring(["x"]))], max_turns=1)).start()
+        run = await runs_of(lambda: RoundRobinGroupChat([AssistantAgent("A", Ignoring(["x"]))], max_turns=1)).start()
         await asyncio.sleep(0.05)
         started = time.monotonic()
         run.stop("cancelled")
@@ -248,7 +248,7 @@ async def test_a_model_client_that_ignores_the_token() -> None:
     ("limits", "code"), [({"run_timeout_s": 0.1}, "run_timeout"), ({"idle_timeout_s": 0.1}, "idle_timeout")]
 )
 async def test_deadlines(limits: dict[str, Any], code: str) -> None:
-    run = runs_of(Stuck, **limits).start()
+    run = await runs_of(Stuck, **limits).start()
     assert (await _ended(run)).reason == "error"
     error = events_of(run)[-2]
     assert isinstance(error, Error)
@@ -263,7 +263,7 @@ async def test_a_team_that_speaks_is_not_idle() -> None:
                 await asyncio.sleep(0.1)
                 yield TextMessage(content=str(number), source="A")
 
-    assert (await _ended(runs_of(Slow, idle_timeout_s=0.25).start())).reason == "stop"
+    assert (await _ended(await runs_of(Slow, idle_timeout_s=0.25).start())).reason == "stop"
 
 
 async def test_an_answer_that_the_budget_cut() -> None:
@@ -273,7 +273,7 @@ async def test_an_answer_that_the_budget_cut() -> None:
     def make() -> RoundRobinGroupChat:
         return RoundRobinGroupChat([AssistantAgent("A", client, model_client_stream=True)], max_turns=1)
 
-    run = runs_of(make).start(max_tokens=2)
+    run = await runs_of(make).start(max_tokens=2)
     assert (await _ended(run)).reason == "length"
     assert Message("A", "one two ", streamed=True) in events_of(run)
 
@@ -281,14 +281,14 @@ async def test_an_answer_that_the_budget_cut() -> None:
 async def test_an_answer_that_the_provider_cut() -> None:
     async with scripted_client() as (provider, client):
         provider.script(Answer("half an", finish="length"))
-        run = runs_of(lambda: AssistantAgent("A", client)).start()
+        run = await runs_of(lambda: AssistantAgent("A", client)).start()
         assert (await _ended(run)).reason == "length"
     assert Final("A", "half an", streamed=True) in events_of(run)
 
 
 async def test_one_line_in_the_log_for_each_run_and_no_words() -> None:
     with structlog.testing.capture_logs() as logs:
-        await _ended(runs_of(lambda: Saying("a secret", then=LookupError)).start("a question"))
+        await _ended(await runs_of(lambda: Saying("a secret", then=LookupError)).start("a question"))
     (line,) = [line for line in logs if line["event"] == "run_finished"]
     assert (line["team"], line["outcome"], line["error"], line["agents"]) == ("team", "error", "team_failed", ("A",))
     assert "secret" not in str([line for line in logs if line["log_level"] != "debug"])
@@ -296,31 +296,31 @@ async def test_one_line_in_the_log_for_each_run_and_no_words() -> None:
 
 async def test_no_more_runs_than_allowed_and_a_place_is_free_again_after() -> None:
     runs = runs_of(Stuck, max_runs=1)
-    run = runs.start()
+    run = await runs.start()
     with pytest.raises(TooManyRuns, match="1 runs"):
-        runs.start()
+        await runs.start()
     run.stop("cancelled")
     await _ended(run)
     await asyncio.sleep(0)
     assert len(runs.registry) == 0
-    runs.start().stop("cancelled")
+    (await runs.start()).stop("cancelled")
     await runs.registry.close()
 
 
 async def test_the_end_of_the_server_ends_every_run_and_admits_none() -> None:
     runs = runs_of(Stuck)
-    live: Sequence[Run] = [runs.start() for _ in range(5)]
+    live: Sequence[Run] = [await runs.start() for _ in range(5)]
     assert not runs.registry.is_closing
     await asyncio.wait_for(runs.registry.close(), 2)
     assert runs.registry.is_closing
     assert {(await _ended(run)).reason for run in live} == {"interrupted"}
     with pytest.raises(ShuttingDown):
-        runs.start()
+        await runs.start()
 
 
 async def test_a_run_that_was_never_started_is_not_waited_for() -> None:
     runs = runs_of(Stuck)
-    run = runs.start()
-    never = Run(run._question, runs.registry._parts, model="m", spec=None)
+    run = await runs.start()
+    never = Run(run.request, runs.registry._parts)
     await asyncio.wait_for(never.wait(), 0.5)
     await runs.registry.close()

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.present.blocks import action_block, result_block
-from aiostream_server.runs.budget import Budget
-from aiostream_server.runs.recorder import MAX_BLOCK_UNITS, Recorder
+from aiostream_server.runs.budget import Budget, WorkLimit
+from aiostream_server.runs.ledger import MAX_PIECE_UNITS, Ledger
+from aiostream_server.runs.recorder import Recorder
 from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame
 from aiostream_server.store.log import RunLog
 from aiostream_server.wire.completion import ChunkEncoder
@@ -49,7 +50,8 @@ def test_fixed_frames() -> None:
 def _recorded(text: str) -> tuple[Action, ToolResult]:
     """What the recorder makes of a tool call and a result of this text."""
     log = RunLog("r")
-    recorder = Recorder(log, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
+    ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
+    recorder = Recorder(ledger, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
     recorder.tool_called("A", FunctionCall("c", text, text))
     recorder.tool_answered("A", FunctionExecutionResult(content=text, name=text, call_id="c"), summary=text)
     action, result = (entry.event for entry in log.since(0))
@@ -83,6 +85,6 @@ def test_indenting_arguments_does_not_blow_them_up(arguments: str) -> None:
 
 
 def test_what_is_cut_is_cut_between_characters() -> None:
-    _, result = _recorded("a" + "😀" * MAX_BLOCK_UNITS)
+    _, result = _recorded("a" + "😀" * MAX_PIECE_UNITS)
     assert result.truncated
-    assert result.content == "a" + "😀" * (MAX_BLOCK_UNITS // 2 - 1)
+    assert result.content == "a" + "😀" * (MAX_PIECE_UNITS // 2 - 1)

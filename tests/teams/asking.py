@@ -10,6 +10,7 @@ from aiostream_server.config.model import DatabaseConfig, TeamConfig
 from aiostream_server.events import Event
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.runs.registry import Registry
+from aiostream_server.runs.run import RunRequest
 from aiostream_server.web.app import open_state
 from tests.runs.running import events_of
 from tests.scripted_provider import ScriptedProvider
@@ -46,7 +47,7 @@ async def ask_data_team(
     config = config_for(provider.base_url, team, database=dict(databases or {}))
     async with open_state(config, directory) as state:
         question = Question(Turn("user", "Which region sold most?"))
-        run = state.registry.start(question, model="data", spec=state.catalogue["data"])
+        run = await state.registry.start(RunRequest(question, "data", state.catalogue["data"]))
         await run.wait()
     return Asked(events_of(run), [exchange.body for exchange in provider.exchanges])
 
