@@ -17,6 +17,9 @@ config_option: Final = click.option(
 
 
 def find_modules_beside(config_path: Path | None) -> None:
-    """Let `factory = "module:function"` name a module that lies in the folder of the config file."""
-    folder = config_path.absolute().parent if config_path else Path.cwd()
-    sys.path.insert(0, str(folder))
+    """Let `factory = "module:function"` name a module that lies in the folder of the config file.
+
+    Installed packages come first: a `json.py` beside a config must not take a library's place.
+    """
+    if config_path is not None:
+        sys.path.append(str(config_path.absolute().parent))

@@ -21,6 +21,7 @@ from aiostream_server.routing.rules import classify
 SUPERVISOR: Final = "Supervisor"
 _UNDECIDED: Final = Routing(agent=SUPERVISOR, content="Analysing…")
 _FALLBACK_CONFIDENCE: Final = 0.0
+_LOOKED_BACK: Final = 4  # earlier questions
 
 
 class Router:
@@ -45,14 +46,18 @@ class Router:
         self,
         question: str,
         *,
+        earlier: Sequence[str] = (),
         announce: Callable[[Routing], Awaitable[object]] | None = None,
         allowed: Collection[str] | None = None,
     ) -> Decision:
-        """Choose among the teams whose ids are `allowed` (None: all). Raise `Forbidden` where none is."""
+        """Choose among the teams whose ids are `allowed` (None: all). Raise `Forbidden` where none is.
+
+        `earlier` are the user's questions before this one, oldest first.
+        """
         candidates = tuple(team for team in self._candidates if allowed is None or team.id in allowed)
         if not candidates:
             raise Forbidden("this key may not use any of the teams that 'auto' chooses from")
-        decision = self._decide_at_once(question, candidates)
+        decision = self._decide_at_once(question, earlier, candidates)
         if decision is None:
             if announce:
                 await announce(_UNDECIDED)
@@ -72,13 +77,20 @@ class Router:
             problems.append(f"[routing] strategy {self._config.strategy!r}: needs [models.{self._config.model}]")
         return problems
 
-    def _decide_at_once(self, question: str, candidates: tuple[Candidate, ...]) -> Decision | None:
+    def _decide_at_once(
+        self, question: str, earlier: Sequence[str], candidates: tuple[Candidate, ...]
+    ) -> Decision | None:
         """None where a model has to be asked."""
         if len(candidates) == 1:
             return Decision(candidates[0].id, 1.0, "the only team", "rules")
         if self._config.strategy == "model":
             return None
-        decision = classify(routing_question(question), candidates, vocabulary=self._vocabulary)
+        decision = classify(
+            routing_question(question),
+            candidates,
+            earlier=[routing_question(before) for before in earlier[-_LOOKED_BACK:]],
+            vocabulary=self._vocabulary,
+        )
         if self._config.strategy == "rules-then-model" and decision.confidence <= self._config.threshold:
             return None
         if decision.strategy == "fallback":

@@ -6,24 +6,60 @@ Every candidate gets log-odds against "none of the special teams": `data` from `
 
 import math
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Final
 
 from aiostream_server.routing.candidates import DATA, GENERAL, Candidate, Decision, fallback_team
 from aiostream_server.routing.evidence import Evidence, find_evidence
+from aiostream_server.routing.general_signs import ASKING
 from aiostream_server.routing.likeness import likeness
 from aiostream_server.routing.reading import Reading
 
 _NO_TEAM: Final = ""  # stands for whatever the general team would take, where there is none
 _NOTHING_KNOWN: Final = 0.2
+_LITTLE_WORDS: Final = 8
 _SUREST: Final = 0.99  # rules are never certain
 
 
-def classify(question: str, candidates: Sequence[Candidate], *, vocabulary: Collection[str] = ()) -> Decision:
-    """The likeliest of the candidates (at least one). A question that says nothing at all is a fallback."""
+def classify(
+    question: str,
+    candidates: Sequence[Candidate],
+    *,
+    earlier: Sequence[str] = (),
+    vocabulary: Collection[str] = (),
+) -> Decision:
+    """The likeliest of the candidates (at least one). A question that says nothing at all is a fallback.
+
+    `earlier` are the questions before it, oldest first: one that says little of its own ("and by month?") goes where
+    they went.
+    """
     reading = Reading.of(question)
     if not any(word.isalpha() or word.isdigit() for word in reading.forms):
         return _fallback(candidates, "there is no question in it", 0.0)
     evidence = find_evidence(reading, vocabulary)
+    decision = _classify(reading, evidence, candidates)
+    if earlier and decision.team == fallback_team(candidates) and _says_little(reading, evidence):
+        return _goes_on(earlier, candidates, vocabulary) or decision
+    return decision
+
+
+def _says_little(reading: Reading, evidence: Evidence) -> bool:
+    """A few words, none of which speaks for a general question: asking alone ("why?", "what about ...") does not."""
+    return all(sign is ASKING for sign in evidence.general) and len(reading.text.split()) <= _LITTLE_WORDS
+
+
+def _goes_on(earlier: Sequence[str], candidates: Sequence[Candidate], vocabulary: Collection[str]) -> Decision | None:
+    """Where the last question went that said enough."""
+    for number, question in enumerate(reversed(earlier), start=1):
+        before = classify(question, candidates, vocabulary=vocabulary)
+        if before.strategy == "rules":
+            if before.team == fallback_team(candidates) and number < len(earlier):
+                continue  # it may go on about something itself
+            return replace(before, reason=f"goes on: {before.reason}")
+    return None
+
+
+def _classify(reading: Reading, evidence: Evidence, candidates: Sequence[Candidate]) -> Decision:
     odds, shared = _odds(reading, evidence, candidates)
     best = max(odds, key=lambda team: odds[team])
     confidence = _share(odds, best)
