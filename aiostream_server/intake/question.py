@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, assert_never
 
 from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.wire import messages as wire
 from aiostream_server.wire.fields import PASSED_ON
 from aiostream_server.wire.request import ChatRequest
@@ -113,8 +114,8 @@ def _turn(message: wire.Message) -> Turn:
 
 
 def _assistant_turn(message: wire.AssistantMessage) -> Turn:
-    """The one door for what we said earlier: our own decoration, sent back by the client, is to be taken off here."""
-    text = _text(message.content) or message.refusal or ""
+    """The one door for what we said earlier."""
+    text = undecorate(_text(message.content)) or message.refusal or ""
     calls = (ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls)
     return Turn("assistant", text, name=message.name, tool_calls=tuple(calls))
 

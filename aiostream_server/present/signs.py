@@ -1,18 +1,7 @@
-"""The sign of each kind of event, the same wherever a person reads a run."""
+"""Lines that begin with a sign."""
 
-from typing import Final
-
-from aiostream_server.events import Error, Routing, SpeechKind
-
-SPEECH_SIGNS: Final[dict[SpeechKind, str]] = {
-    "thinking": "🤔",
-    "validation": "🛡",
-    "analysis": "📊",
-    "message": "💬",
-    "final": "✅",
-}
-ROUTING_SIGN: Final = "🎯"
-ERROR_SIGN: Final = "❌"
+from aiostream_server.events import Error, Routing
+from aiostream_server.events.signs import ERROR_SIGN
 
 
 def routing_line(event: Routing) -> str:

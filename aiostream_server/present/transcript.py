@@ -19,9 +19,10 @@ from aiostream_server.events import (
     ToolResult,
 )
 from aiostream_server.events.model import Analysis, Message, Thinking, Validation
+from aiostream_server.events.signs import ROUTING_SIGN, SPEECH_SIGNS
 from aiostream_server.present.blocks import action_block, result_block
 from aiostream_server.present.shown import Shown
-from aiostream_server.present.signs import ROUTING_SIGN, SPEECH_SIGNS, error_line, routing_line
+from aiostream_server.present.signs import error_line, routing_line
 
 
 class Transcript:

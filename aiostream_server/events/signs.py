@@ -1,0 +1,15 @@
+"""The sign of each kind of event, the same wherever a person reads a run."""
+
+from typing import Final
+
+from aiostream_server.events.model import SpeechKind
+
+SPEECH_SIGNS: Final[dict[SpeechKind, str]] = {
+    "thinking": "🤔",
+    "validation": "🛡",
+    "analysis": "📊",
+    "message": "💬",
+    "final": "✅",
+}
+ROUTING_SIGN: Final = "🎯"
+ERROR_SIGN: Final = "❌"

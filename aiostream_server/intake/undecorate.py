@@ -1,0 +1,35 @@
+"""What we said earlier, as a client sends it back: the answer, without the signs, headings and blocks for people.
+
+An agent that reads our decoration as its own earlier words imitates it. A transcript's answer (✅) is what the team
+said; where none is marked as that, it is everything that was said, without who said it. Other text stays as it is.
+"""
+
+import re
+from typing import Final
+
+from aiostream_server.events.signs import ERROR_SIGN, ROUTING_SIGN, SPEECH_SIGNS
+
+_BLOCK: Final = re.compile(
+    r"^<details>\n<summary>(?:⚡|📦).*?</summary>.*?^</details>[ \t]*\n?", re.DOTALL | re.MULTILINE
+)
+_SIGNS: Final = "|".join((ROUTING_SIGN, *SPEECH_SIGNS.values()))
+_HEADING: Final = re.compile(rf"^(?P<sign>{_SIGNS}) \*\*[^*\n]+\*\*.*$", re.MULTILINE)
+_ERROR: Final = re.compile(rf"^{ERROR_SIGN} .*$", re.MULTILINE)
+_SPOKEN: Final = frozenset(SPEECH_SIGNS.values())
+_ANSWER: Final = SPEECH_SIGNS["final"]
+
+
+def undecorate(text: str) -> str:
+    """The words alone."""
+    text = _BLOCK.sub("", text)
+    headings = list(_HEADING.finditer(text))
+    if not headings:
+        return text.strip()
+    said: list[tuple[str, str]] = [("", text[: headings[0].start()])]
+    ends = [heading.start() for heading in headings[1:]] + [len(text)]
+    for heading, end in zip(headings, ends, strict=True):
+        said.append((heading["sign"], text[heading.end() : end]))
+    answers = [words for sign, words in said if sign == _ANSWER]
+    others = [words for sign, words in said if sign in _SPOKEN or not sign]
+    without_errors = (_ERROR.sub("", words).strip() for words in answers or others)
+    return "\n\n".join(words for words in without_errors if words)
