@@ -51,7 +51,7 @@ async def test_fair_questions_mean_the_same_after_the_guard(shop: Database) -> N
     for sql in FAIR[shop.dialect]:
         verdict = shop.guard.check(sql)
         assert isinstance(verdict, Approved), (sql, verdict)
-        judged, raw = await shop.query(verdict), await shop._run(sql)
+        judged, raw = await shop.query(verdict), await shop._run(sql.rstrip("; \n"))
         assert judged.rows == raw.rows, sql
         assert judged.rows or "NULL" in sql or "NOT EXISTS" in sql or "NATURAL" in sql, f"proves nothing: {sql}"
 

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,16 +12,21 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
+from aiostream_server.tools.sql.walls import Watch
 
 ENDLESS = {
     "sqlite": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id - 9999",
     "postgres": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id * random()",
 }
-RUNNING = "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%order_items c WHERE%random()'"
+RUNNING = """
+    SELECT COUNT(*) FROM pg_stat_activity
+    WHERE state = 'active' AND pid <> pg_backend_pid() AND query LIKE '%order_items c WHERE%random()%'
+"""
 WRITES = [
     "DELETE FROM orders",
     "UPDATE orders SET total = 0",
@@ -65,8 +71,11 @@ async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
 
 @pytest.mark.parametrize("sql", WRITES)
 async def test_a_write_is_refused_by_the_database_itself(shop: Database, sql: str) -> None:
-    with pytest.raises(QueryFailed, match=r"read-only|not authorized|prohibited"):
+    with pytest.raises(QueryFailed):
         await shop._run(sql)
+    with pytest.raises((DBAPIError, sqlite3.Error), match=r"read-only|not authorized|prohibited"):
+        async with shop._walls.connect(Watch(5)) as connection:
+            await connection.exec_driver_sql(sql)
     assert (await shop._run("SELECT COUNT(*) FROM orders")).rows == ((1280,),)
 
 
@@ -232,7 +241,9 @@ async def test_a_value_that_python_has_no_type_for_is_a_failed_query(postgres_ur
         assert (await database._run("SELECT 1")).rows == ((1,),)
 
 
-async def test_a_statement_without_rows_is_not_a_question(postgres_url: str) -> None:
-    async with opened(postgres_url) as database:
-        with pytest.raises(QueryFailed, match="not a question"):
-            await database._run("SET search_path = public")
+async def test_a_statement_without_rows_is_not_a_question(postgres_url: str, shop_path: Path) -> None:
+    nothing = {postgres_url: "SET search_path = public", f"sqlite:///{shop_path}": "-- nothing"}
+    for url, sql in nothing.items():
+        async with opened(url) as database:
+            with pytest.raises(QueryFailed, match="not a question"):
+                await database._run(sql)

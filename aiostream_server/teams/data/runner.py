@@ -53,7 +53,7 @@ class QueryRunner(BaseChatAgent):
         database = self._databases[verdict.database]
         try:
             # Judged again, not trusted: a verdict is a message, and messages can be made by anyone.
-            approved = database.guard.check(verdict.sql)
+            approved = await database.check(verdict.sql)
             if not isinstance(approved, Approved):
                 raise QueryFailed(f"not run: {approved.reason}")
             rows = await database.query(approved)

@@ -41,7 +41,7 @@ class SqlValidator(BaseChatAgent):
         draft = messages[-1]
         if not isinstance(draft, QueryDraft):
             raise TypeError(f"{self.name} judges query drafts, not {type(draft).__name__}")
-        verdict = self._judge(draft)
+        verdict = await self._judge(draft)
         if verdict.approved and self._opinion_client is not None:
             await self._give_opinion(self._opinion_client, verdict.sql, cancellation_token)
         return Response(chat_message=verdict)
@@ -49,8 +49,8 @@ class SqlValidator(BaseChatAgent):
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Keeps nothing between turns."""
 
-    def _judge(self, draft: QueryDraft) -> Verdict:
-        judgement = self._databases[draft.database].guard.check(draft.content)
+    async def _judge(self, draft: QueryDraft) -> Verdict:
+        judgement = await self._databases[draft.database].check(draft.content)
         approved = isinstance(judgement, Approved)
         return Verdict(
             content=f"{'approved' if approved else 'blocked'}: {judgement.reason}",

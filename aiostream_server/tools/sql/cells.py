@@ -25,8 +25,6 @@ def to_cell(value: object) -> Cell:
             return value.isoformat()
         case bytes() | bytearray() | memoryview():
             return f"({len(value)} bytes)"
-        case list() | tuple():
-            return f"[{', '.join(show_cell(to_cell(item)) for item in value)}]"
         case _:
             return str(value)
 
@@ -40,11 +38,20 @@ def _from_decimal(value: Decimal) -> int | float | str:
     return number if Decimal(repr(number)) == value else format(value, "f")
 
 
-def shorten(cell: Cell) -> tuple[Cell, bool]:
-    """The cell at a readable length, and whether anything was cut."""
+def clip(text: str) -> str:
+    """The text, or where it is too long to show, its length, a colon, and its beginning.
+
+    Only what was clipped is longer than `MAX_CELL_CHARS`. The databases do this where the value is made.
+    """
+    return text if len(text) <= MAX_CELL_CHARS else f"{len(text)}:{text[:MAX_CELL_CHARS]}"
+
+
+def unclip(cell: Cell) -> tuple[Cell, bool]:
+    """The cell as a person reads it, and whether anything of it was cut."""
     if not isinstance(cell, str) or len(cell) <= MAX_CELL_CHARS:
         return cell, False
-    return f"{cell[:MAX_CELL_CHARS]}… ({len(cell)} characters)", True
+    length, _, beginning = cell.partition(":")
+    return f"{beginning}… ({length} characters)", True
 
 
 def show_cell(cell: Cell) -> str:

@@ -5,13 +5,13 @@ bytes. Cancelling the task that waits for rows stops the statement itself, in th
 """
 
 import asyncio
+import sqlite3
 import time
-from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Self, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -26,7 +26,7 @@ from aiostream_server.tools.sql.rows import Rows
 from aiostream_server.tools.sql.schema import Schema
 from aiostream_server.tools.sql.sqlite import SQLiteWalls
 from aiostream_server.tools.sql.urls import dialect_of, normalise_url
-from aiostream_server.tools.sql.verdict import Approved
+from aiostream_server.tools.sql.verdict import Approved, Verdict
 from aiostream_server.tools.sql.walls import Walls, Watch
 
 T = TypeVar("T")
@@ -37,7 +37,10 @@ _STOP_TIMEOUT_S: Final = 5.0
 _LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
 # SQLAlchemy lets asyncpg's own errors through while it connects and while it reads from a cursor; and asyncpg raises a
 # TypeError for a parameter in the URL that it does not know, a ValueError for a date that Python has not (44 BC).
-_ASKING_ERRORS: Final = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TypeError, ValueError)
+_ASKING_ERRORS: Final = (
+    *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError),
+    *(OSError, TypeError, ValueError),
+)
 
 
 class Database:
@@ -60,10 +63,7 @@ class Database:
 
     @classmethod
     async def open(cls, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> Self:
-        """Connect and read the schema.
-
-        Raise `ConfigError` where the URL is not one, and `DatabaseUnreachable` where nothing answers.
-        """
+        """Connect and read the schema. Raise `DatabaseUnreachable` where the URL is not one, or nothing answers."""
         url = normalise_url(config.resolved_url.get_secret_value())
         dialect = dialect_of(url)
         open_walls = SQLiteWalls if dialect == "sqlite" else PostgresWalls
@@ -80,8 +80,17 @@ class Database:
 
     @property
     def guard(self) -> Guard:
-        """Judges statements by the schema that was read last."""
+        """Judges statements by the schema that was read last, however long ago: `check` is the way to ask it."""
         return self._guard
+
+    async def check(self, sql: str) -> Verdict:
+        """The guard's verdict by a schema that is at most `schema_lifetime_s` old.
+
+        Never raises: where the schema cannot be read now, the last one counts, and `query` will say what is wrong.
+        """
+        with suppress(QueryFailed, DatabaseUnreachable):
+            await self.schema()
+        return self._guard.check(sql)
 
     async def schema(self) -> Schema:
         """What there is to ask, at most `schema_lifetime_s` old."""
@@ -108,25 +117,32 @@ class Database:
 
     async def _run(self, sql: str) -> Rows:
         async def run(watch: Watch) -> Rows:
-            return await self._ask(self._walls.connect(watch), watch, lambda on: fetch(on, sql, self._caps))
+            return await self._ask(self._walls.connect(watch), watch, lambda on: self._answer(on, sql))
 
         return await self._supervised(run)
+
+    async def _answer(self, connection: AsyncConnection, sql: str) -> Rows:
+        async with self._walls.ask(connection, sql) as answer:
+            return await fetch(answer, self._caps)
 
     async def _reflect(self) -> tuple[str | None, Schema]:
         async def run(watch: Watch) -> tuple[str | None, Schema]:
             opened = self._walls.connect_for_schema(watch)
-            return await self._ask(opened, watch, lambda on: reflect(on, self.dialect))
+            return await self._ask(opened, watch, lambda on: on.run_sync(reflect, self.dialect))
 
         return await self._supervised(run)
 
     async def _ask(
-        self, opened: AbstractAsyncContextManager[AsyncConnection], watch: Watch, read: Callable[[Connection], T]
+        self,
+        opened: AbstractAsyncContextManager[AsyncConnection],
+        watch: Watch,
+        read: Callable[[AsyncConnection], Awaitable[T]],
     ) -> T:
         reached = False
         try:
             async with opened as connection:
                 reached = True
-                return await connection.run_sync(read)
+                return await read(connection)
         except _ASKING_ERRORS as exc:
             if not reached or _is_lost(exc):
                 raise self._unreachable(exc) from exc

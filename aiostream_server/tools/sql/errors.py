@@ -7,7 +7,7 @@ The text of both is one line that a user may read: no path, no SQL, no traceback
 """
 
 import re
-from typing import Final
+from typing import Final, Self
 
 _MAX_CHARS: Final = 300
 _CLASS_PREFIX: Final = re.compile(r"^<class '[^']*'>:\s*")  # asyncpg's errors, as SQLAlchemy passes them on
@@ -17,9 +17,13 @@ _PATH: Final = re.compile(r"(?<![\w.:])(?:/[\w.@+-]+){2,}|\b[A-Za-z]:\\\S+")
 class QueryFailed(Exception):
     """The statement did not give its rows."""
 
+    @classmethod
+    def no_question(cls) -> Self:
+        return cls("the statement is not a question: it has no rows")
+
 
 class DatabaseUnreachable(Exception):
-    """The database could not be opened or spoken to."""
+    """The database could not be opened or spoken to, or its URL is not one."""
 
 
 def one_line(error: BaseException) -> str:

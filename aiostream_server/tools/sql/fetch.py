@@ -1,15 +1,15 @@
-"""Reading a result no further than it may be shown: by rows and by bytes, in small steps from a server-side cursor."""
+"""Reading a result no further than it may be shown: by rows and by bytes, in steps that cannot be large."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Connection, CursorResult
-
-from aiostream_server.tools.sql.cells import shorten, show_cell, to_cell
-from aiostream_server.tools.sql.errors import QueryFailed
+from aiostream_server.tools.sql.answer import Answer
+from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, show_cell, to_cell, unclip
 from aiostream_server.tools.sql.rows import Row, Rows
 
-_MAX_BATCH: Final = 64
+_MAX_STEP: Final = 32
+_MAX_STEP_CHARS: Final = 512 * 1024  # were every value of a step as long as a value can be
 _MAX_COUNTED: Final = 10_000
 _CELL_OVERHEAD: Final = 3  # " | "
 
@@ -22,16 +22,18 @@ class Caps:
     byte_limit: int
 
 
-def fetch(connection: Connection, sql: str, caps: Caps) -> Rows:
-    """Run the statement and read within `caps`. For `AsyncConnection.run_sync`."""
-    # The driver gets the text as it is: no parameter in it is ever looked for.
-    result = connection.exec_driver_sql(sql, execution_options={"stream_results": True})
-    try:
-        if not result.returns_rows:
-            raise QueryFailed("the statement is not a question: it has no rows")
-        return _Reader(caps, tuple(result.keys())).read(result)
-    finally:
-        result.close()
+async def fetch(answer: Answer, caps: Caps) -> Rows:
+    """Read within `caps`, and count what is left out where that is cheap."""
+    reader = _Reader(caps, answer.columns)
+    step = max(1, min(_MAX_STEP, _MAX_STEP_CHARS // (MAX_CELL_CHARS * len(answer.columns))))
+    while wanted := min(step, reader.rows_left):
+        rows = await answer.read(wanted)
+        if not rows:
+            return reader.rows(left_out=0)
+        if not all(reader.take(row) for row in rows):
+            return reader.rows(left_out=None)
+    left_out = await answer.skip(_MAX_COUNTED + 1)
+    return reader.rows(left_out=None if left_out is None or left_out > _MAX_COUNTED else left_out)
 
 
 class _Reader:
@@ -42,20 +44,13 @@ class _Reader:
         self._bytes = 0
         self._shortened = False
 
-    def read(self, result: CursorResult[Any]) -> Rows:
-        size = 1  # the first rows say how large rows are
-        while len(self._rows) < self._caps.row_limit:
-            batch = result.fetchmany(min(size, self._caps.row_limit - len(self._rows)))
-            if not batch:
-                return self._rows_with(left_out=0)
-            if not all(self._take(tuple(row)) for row in batch):
-                return self._rows_with(left_out=None)
-            size = min(2 * size, _MAX_BATCH)
-        return self._rows_with(left_out=_count_rest(result))
+    @property
+    def rows_left(self) -> int:
+        return self._caps.row_limit - len(self._rows)
 
-    def _take(self, values: tuple[object, ...]) -> bool:
+    def take(self, values: Sequence[object]) -> bool:
         """Keep the row, or say that it does not fit any more."""
-        cells = [shorten(to_cell(value)) for value in values]
+        cells = [unclip(to_cell(value)) for value in values]
         self._bytes += sum(len(show_cell(cell).encode(errors="replace")) + _CELL_OVERHEAD for cell, _ in cells)
         if self._bytes > self._caps.byte_limit:
             return False
@@ -63,15 +58,5 @@ class _Reader:
         self._rows.append(tuple(cell for cell, _ in cells))
         return True
 
-    def _rows_with(self, *, left_out: int | None) -> Rows:
+    def rows(self, *, left_out: int | None) -> Rows:
         return Rows(self._columns, tuple(self._rows), self._shortened or left_out != 0, left_out)
-
-
-def _count_rest(result: CursorResult[Any]) -> int | None:
-    """How many rows are left, None where counting them would be work."""
-    count = 0
-    while batch := result.fetchmany(_MAX_BATCH):
-        count += len(batch)
-        if count > _MAX_COUNTED:
-            return None
-    return count

@@ -1,17 +1,21 @@
-"""Reading a `Schema` from a live database, without counting rows and without reading much of any table."""
+"""Reading a `Schema` from a live database, without counting rows and without reading much of any table.
 
-from collections.abc import Iterator, Mapping, Sequence
+What the connected role may not read is not in it: a model would only waste its attempts there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection, column, func, inspect, select
 from sqlalchemy import table as table_clause
-from sqlalchemy.engine.interfaces import ReflectedColumn
+from sqlalchemy.engine.interfaces import ReflectedColumn, TableKey
 from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType, String
 
 from aiostream_server.tools.sql.dialects import DialectName
+from aiostream_server.tools.sql.privileges import readable_columns
 from aiostream_server.tools.sql.schema import Column, Schema, Table
 
 _SAMPLED_TABLES: Final = 50
@@ -19,16 +23,19 @@ _SAMPLED_ROWS: Final = 500
 _MAX_SAMPLES: Final = 12
 _MAX_SAMPLE_CHARS: Final = 40
 
+_Reflected: TypeAlias = Mapping[TableKey, Sequence[ReflectedColumn]]
+
 
 def reflect(connection: Connection, dialect: DialectName) -> tuple[str | None, Schema]:
     """The schema that unqualified names are looked up in, and what is in it. For `AsyncConnection.run_sync`."""
     inspector = inspect(connection)
-    columns = inspector.get_multi_columns(kind=ObjectKind.ANY)
+    columns: _Reflected = inspector.get_multi_columns(kind=ObjectKind.ANY)
     keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY)
     foreign = inspector.get_multi_foreign_keys(kind=ObjectKind.ANY)
     views = {*inspector.get_view_names()}
     if dialect == "postgres":
         views.update(inspector.get_materialized_view_names())
+        columns = _readable(columns, readable_columns(connection, inspector.default_schema_name))
     tables = []
     for key, reflected in sorted(columns.items(), key=lambda item: item[0][1]):
         name = key[1]
@@ -41,7 +48,24 @@ def reflect(connection: Connection, dialect: DialectName) -> tuple[str | None, S
                 name in views,
             )
         )
+    known = {(table.name, found.name) for table in tables for found in table.columns}
+    tables = [_without_strangers(table, known) for table in tables]
     return inspector.default_schema_name, Schema(dialect, tuple(_sampled(connection, tables, columns)))
+
+
+def _readable(columns: _Reflected, readable: Mapping[str, frozenset[str]]) -> _Reflected:
+    kept = {
+        key: [found for found in reflected if found["name"] in readable.get(key[1], ())]
+        for key, reflected in columns.items()
+    }
+    return {key: reflected for key, reflected in kept.items() if reflected}
+
+
+def _without_strangers(table: Table, known: Set[tuple[str, str]]) -> Table:
+    """The table without keys that name what is not shown."""
+    columns = (found if found.references in known else replace(found, references=None) for found in table.columns)
+    key = table.primary_key if all((table.name, name) in known for name in table.primary_key) else ()
+    return replace(table, columns=tuple(columns), primary_key=key)
 
 
 def _references(foreign_keys: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, str]]]:
@@ -57,7 +81,7 @@ def _column(connection: Connection, found: ReflectedColumn, references: Mapping[
     return Column(found["name"], written, found["nullable"], references.get(found["name"]))
 
 
-def _sampled(connection: Connection, tables: Sequence[Table], reflected: Mapping[Any, Any]) -> Iterator[Table]:
+def _sampled(connection: Connection, tables: Sequence[Table], reflected: _Reflected) -> Iterator[Table]:
     text_columns = {
         key[1]: [found["name"] for found in columns if isinstance(found["type"], String)]
         for key, columns in reflected.items()

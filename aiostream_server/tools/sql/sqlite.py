@@ -5,7 +5,7 @@ https://www.sqlite.org/security.html; one connection, and so one thread, per sta
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, closing
 from typing import Any, Final
 
@@ -15,12 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from aiostream_server.tools.sql.allowed import FUNCTIONS
+from aiostream_server.tools.sql.cells import clip
+from aiostream_server.tools.sql.errors import QueryFailed
 from aiostream_server.tools.sql.urls import read_only_uri
 from aiostream_server.tools.sql.walls import Watch
 
+_SKIP_STEP: Final = 100
+_SKIP_TIMEOUT_S: Final = 0.5
 _STEPS_BETWEEN_LOOKS: Final = 1_000  # virtual-machine steps: well under a millisecond
 _LIMITS: Final = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 16 * 1024**2,
+    sqlite3.SQLITE_LIMIT_LENGTH: 1024**2,  # of one value: group_concat ends here
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 64 * 1024,
     sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
     sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
@@ -44,7 +48,7 @@ class _ReadOnlyConnection(sqlite3.Connection):
 
 
 class SQLiteWalls:
-    """Raises `ConfigError` where the URL names no file."""
+    """Raises `DatabaseUnreachable` where the URL names no file."""
 
     def __init__(self, url: URL, *, timeout_s: float) -> None:
         uri = read_only_uri(url)
@@ -59,21 +63,59 @@ class SQLiteWalls:
     @asynccontextmanager
     async def connect(self, watch: Watch) -> AsyncIterator[AsyncConnection]:
         async with self.connect_for_schema(watch) as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101 - the pool's type says only "something"
+            driver = await _driver_of(connection)
+            driver.text_factory = _clipped_text
             await driver.set_authorizer(_authorize)
             yield connection
 
     @asynccontextmanager
+    async def ask(self, connection: AsyncConnection, sql: str) -> AsyncIterator["_SQLiteAnswer"]:
+        driver = await _driver_of(connection)
+        async with driver.execute(sql) as cursor:
+            if cursor.description is None:
+                raise QueryFailed.no_question()
+            yield _SQLiteAnswer(driver, cursor, (name for name, *_ in cursor.description))
+
+    @asynccontextmanager
     async def connect_for_schema(self, watch: Watch) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101
+            driver = await _driver_of(connection)
             await driver.set_progress_handler(watch.is_over, _STEPS_BETWEEN_LOOKS)
             yield connection
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+class _SQLiteAnswer:
+    def __init__(self, driver: aiosqlite.Connection, cursor: aiosqlite.Cursor, columns: Iterable[str]) -> None:
+        self._driver = driver
+        self._cursor = cursor
+        self.columns = tuple(columns)
+
+    async def read(self, count: int) -> list[sqlite3.Row]:
+        return list(await self._cursor.fetchmany(count))
+
+    async def skip(self, count: int) -> int | None:
+        skipped = 0
+        try:
+            async with asyncio.timeout(_SKIP_TIMEOUT_S):
+                while skipped < count and (rows := await self.read(min(_SKIP_STEP, count - skipped))):
+                    skipped += len(rows)
+        except TimeoutError:
+            await self._driver.interrupt()  # its thread would go on
+            return None
+        return skipped
+
+
+async def _driver_of(connection: AsyncConnection) -> aiosqlite.Connection:
+    driver = (await connection.get_raw_connection()).driver_connection
+    assert isinstance(driver, aiosqlite.Connection)  # noqa: S101 - the pool's type says only "something"
+    return driver
+
+
+def _clipped_text(utf8: bytes) -> str:
+    return clip(utf8.decode())
 
 
 def _try_to_open(uri: str, timeout_s: float) -> None:

@@ -9,6 +9,8 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from aiostream_server.tools.sql.answer import Answer
+
 
 class Watch:
     """Says when a statement must end: its time is up, or nobody waits for it any more.
@@ -38,6 +40,10 @@ class Walls(Protocol):
 
     def connect(self, watch: Watch) -> AbstractAsyncContextManager[AsyncConnection]:
         """A connection for one approved statement."""
+        ...
+
+    def ask(self, connection: AsyncConnection, sql: str) -> AbstractAsyncContextManager[Answer]:
+        """Run the statement on a connection of `connect`. Raise `QueryFailed` where it is none that has rows."""
         ...
 
     def connect_for_schema(self, watch: Watch) -> AbstractAsyncContextManager[AsyncConnection]:
