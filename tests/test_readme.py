@@ -38,6 +38,15 @@ async def test_the_openai_example_prints_the_answer(tmp_path: Path) -> None:
     assert "The **East** region had the highest total sales: 169,168.25." in out
 
 
+async def test_the_client_example_prints_the_answer(tmp_path: Path) -> None:
+    (example,) = [block for block in _blocks("python") if "StreamClient" in block]
+    async with serving_process(DEMO, tmp_path) as server:
+        script = example.replace("http://127.0.0.1:8000", server.url)
+        out = await _run(sys.executable, "-c", script, folder=tmp_path)
+    assert "[SQLAgent uses query]" in out
+    assert "The answer: The **East** region had the highest total sales: 169,168.25." in out
+
+
 @pytest.mark.skipif(not shutil.which("curl"), reason="NO CURL HERE: the README's curl line was not run")
 async def test_the_curl_line_streams(tmp_path: Path) -> None:
     match = re.search(r"^    (curl .*?\n.*)$", README, re.MULTILINE)

@@ -6,7 +6,9 @@ import click
 from rich.console import Console
 
 from aiostream_server.cli.terminal import TerminalTranscript
-from aiostream_server.client import AnswerFailed, ChatClient, ClientError
+from aiostream_server.client import ClientError, StreamClient
+from aiostream_server.events import Dropped, RunFinished
+from aiostream_server.present import new_presenter
 
 _EXIT_INTERRUPTED = 130
 
@@ -20,21 +22,38 @@ _EXIT_INTERRUPTED = 130
 def ask(question: str, url: str, model: str, key: str | None, full: bool) -> None:
     """Ask a running server QUESTION and watch every agent's words as they come."""
     try:
-        asyncio.run(_ask(question, url, model, key, full))
-    except AnswerFailed as exc:
-        raise SystemExit(1) from exc  # the transcript has said why
+        finished = asyncio.run(_ask(question, url, model, key, full))
     except ClientError as exc:
         raise click.ClickException(str(exc)) from exc
     except KeyboardInterrupt:
         click.echo("\ncancelled", err=True)
         raise SystemExit(_EXIT_INTERRUPTED) from None
+    if finished is not None and finished.reason == "error":
+        raise SystemExit(1)  # the transcript has said why
+    if finished is not None and finished.reason in ("cancelled", "interrupted"):
+        raise click.ClickException(f"the run was {finished.reason} on the server")
 
 
-async def _ask(question: str, url: str, model: str, key: str | None, full: bool) -> None:
+async def _ask(question: str, url: str, model: str, key: str | None, full: bool) -> RunFinished | None:
     transcript = TerminalTranscript(Console(highlight=False, markup=False, emoji=False), full=full)
+    presenter = new_presenter("transcript")
     try:
-        async with ChatClient(url, key) as client:
-            async for piece in client.ask(question, model=model):
-                transcript.show(piece)
+        async with StreamClient(url, key, on_reconnect=_tell_reconnect) as client:
+            stream = client.stream(question, model=model)
+            async for event in stream:
+                for shown in presenter.show(event):
+                    transcript.show(shown.text)
+                if isinstance(event, Dropped):
+                    _tell("a part of the run is missing: the server keeps it no longer")
+            return stream.finished
     finally:
         transcript.end()
+
+
+def _tell_reconnect(error: ClientError) -> None:
+    _tell(f"{error}; trying again")
+
+
+def _tell(remark: str) -> None:
+    """Apart from the answer, which may be in the middle of a line."""
+    click.echo(f"\n[{remark}]", err=True)

@@ -1,6 +1,27 @@
-"""Ask a running server from Python."""
+"""Ask a running server from Python, and see every event of a run as it happens."""
 
-from aiostream_server.client.chat import ChatClient
-from aiostream_server.client.errors import AnswerFailed, ClientError, NoServer, RequestRefused
+from aiostream_server.client.client import StreamClient
+from aiostream_server.client.errors import (
+    BadAnswer,
+    ClientError,
+    ConnectionLost,
+    NoServer,
+    RequestRefused,
+    RunExpired,
+    UnknownRun,
+)
+from aiostream_server.client.info import RunInfo
+from aiostream_server.client.stream import RunStream
 
-__all__ = ["AnswerFailed", "ChatClient", "ClientError", "NoServer", "RequestRefused"]
+__all__ = [
+    "BadAnswer",
+    "ClientError",
+    "ConnectionLost",
+    "NoServer",
+    "RequestRefused",
+    "RunExpired",
+    "RunInfo",
+    "RunStream",
+    "StreamClient",
+    "UnknownRun",
+]

@@ -62,13 +62,15 @@ class Thinking:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """A tool is called. `arguments` is the JSON text that the model wrote, as it wrote it."""
+    """A tool is called. `arguments` is the JSON text that the model wrote, as it wrote it; its beginning where it is
+    `truncated`."""
 
     type: ClassVar[Literal["action"]] = "action"
     agent: str
     tool: str
     arguments: str
     call_id: str
+    truncated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

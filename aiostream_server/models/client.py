@@ -15,7 +15,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal, cast
 
-from autogen_core import CancellationToken, FunctionCall
+from autogen_core import CancellationToken
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
@@ -29,6 +29,7 @@ from autogen_core.models import (
 from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
+from aiostream_server.errors import ModelFailed
 from aiostream_server.models.answer import Answer
 from aiostream_server.models.estimate import estimate_tokens
 from aiostream_server.models.handoff import Handoff
@@ -143,46 +144,62 @@ class StreamingClient(ChatCompletionClient):
     async def _answer(self, request: ModelRequest, sink: Sink | None, hear: _Hear | None = None) -> CreateResult:
         if sink is not None:
             return await self._answer_to(sink, request)
-        answer = await self._read(request, hear)
-        return self._finish(request, answer, answer.calls())
+        answer = Answer()
+        await self._read(request, answer, hear)
+        return answer.result(answer.calls(), self._count(request, answer))
 
     async def _answer_to(self, sink: Sink, request: ModelRequest) -> CreateResult:
         speaker = self._speaker or current_speaker()
-        if request.json_output or not sink.hears(speaker):
-            answer = await self._read(request, None)
-            result = self._finish(request, answer, answer.calls())
-        else:
+        is_heard = not request.json_output and sink.hears(speaker)
+        if is_heard:
             if results := _last_tool_results(request.messages):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options})
-            answer = await self._read(request, partial(sink.say, speaker))
-            calls = answer.calls()
-            result = self._finish(request, answer, calls)
-            await sink.said(
-                speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason
-            )
-        await sink.spent(speaker, result.usage)
-        return result
-
-    async def _read(self, request: ModelRequest, hear: _Hear | None) -> Answer:
         answer = Answer()
+        try:
+            await self._read(request, answer, partial(sink.say, speaker) if is_heard else None, sink.alive)
+            calls = answer.calls()
+            if is_heard:
+                await sink.said(
+                    speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason
+                )
+        except BaseException as error:
+            if _has_cost(answer, error):
+                await sink.spent(speaker, self._count(request, answer))
+            raise
+        usage = self._count(request, answer)
+        await sink.spent(speaker, usage)
+        return answer.result(calls, usage)
+
+    async def _read(
+        self, request: ModelRequest, answer: Answer, hear: _Hear | None, alive: Callable[[], None] | None = None
+    ) -> None:
         # Providers' streams are async generators; `aclosing` is what closes the connection, wherever this is cancelled.
         stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
         async with aclosing(stream) as batches:
             async for batch in batches:
+                if alive is not None:
+                    alive()
                 if (spoken := answer.take(batch)) and hear is not None:
                     await hear(spoken)
         if (spoken := answer.rest()) and hear is not None:
             await hear(spoken)
-        return answer
 
-    def _finish(self, request: ModelRequest, answer: Answer, calls: list[FunctionCall]) -> CreateResult:
+    def _count(self, request: ModelRequest, answer: Answer) -> RequestUsage:
+        """What the call cost so far; to be called once, at its end."""
         usage = answer.usage
         if usage is None:
             usage = RequestUsage(estimate_tokens(request.messages, request.tools), answer.delta_count)
         self._total.prompt_tokens += usage.prompt_tokens
         self._total.completion_tokens += usage.completion_tokens
-        return answer.result(calls, usage)
+        return usage
+
+
+def _has_cost(answer: Answer, error: BaseException) -> bool:
+    """Whether the provider did anything for a call that ended with `error`; a cancelled one had its prompt read."""
+    if answer.delta_count or answer.usage is not None:
+        return True
+    return isinstance(error, asyncio.CancelledError) and not isinstance(error.__cause__, ModelFailed)
 
 
 def _start(

@@ -70,7 +70,8 @@ class Provider(Protocol):
         """Yield what arrived, batch by batch, `End` last.
 
         Closing the iterator (or cancelling the task that waits on it) closes the connection behind it.
-        Raises `ModelFailed` or `ModelTimeout`, whose text is one line that a user can read.
+        Raises `ModelFailed` or `ModelTimeout`, whose text is one line that a user can read. Cancelled while it waits
+        to ask again, it names that failure as the cause: until then the call cost nothing.
         """
         ...
 

@@ -27,6 +27,10 @@ class Sink(Protocol):
         """Whether this agent's words are shown: a participant's are, a selector's or orchestrator's are not."""
         ...
 
+    def alive(self) -> None:
+        """A model is at work for this run: something of an answer arrived, be it heard or not. Called often."""
+        ...
+
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         """The tools of the speaker's last call answered (AutoGen may say the same again, later)."""
         ...
@@ -48,7 +52,11 @@ class Sink(Protocol):
         ...
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
-        """What the call cost, said for every call of the run, shown or not."""
+        """What the call cost: said once for every call of the run, shown or not, finished or not.
+
+        Also said while the call's task is being cancelled, so it must not wait. An estimate, where the provider did
+        not say; a call that was refused, or failed before anything of its answer came, cost nothing and is not told.
+        """
         ...
 
 

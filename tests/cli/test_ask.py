@@ -8,6 +8,7 @@ import signal
 import time
 from pathlib import Path
 
+from tests.client.chaos import Fate, chaos
 from tests.process import serving_process, start
 from tests.scripted_provider import Answer, ScriptedProvider, Stall
 
@@ -128,3 +129,27 @@ async def test_long_results_show_their_beginning_or_all(tmp_path: Path) -> None:
     assert "more lines" not in full
     assert "REFERENCES customers" not in short
     assert "REFERENCES customers" in full
+
+
+async def test_a_lost_connection_is_a_word_and_no_loss(tmp_path: Path) -> None:
+    async with serving_process(DEMO, tmp_path) as server:
+        question = "Which region had the highest total sales?"
+        _, whole, _ = await _output(question, "--url", server.url, folder=tmp_path)
+        async with chaos(server.url, Fate(1200, "reset"), Fate(700, "close")) as proxy:
+            status, shown, errors = await _output(question, "--url", proxy.url, folder=tmp_path)
+    assert (status, shown) == (0, whole)
+    assert re.fullmatch(r"(\n\[the connection .*; trying again\]\n){2}", errors)
+
+
+async def test_a_run_that_the_server_ends_is_no_answer(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("one ", Stall()))
+        config = SOLO.format(provider.base_url).replace("port = 0", "port = 0\ndrain_s = 0.1")
+        async with serving_process(config, tmp_path) as server:
+            process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
+            assert process.stdout is not None
+            await process.stdout.readuntil(b"one ")
+            server.process.send_signal(signal.SIGTERM)
+            _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert errors.decode() == "Error: the run was interrupted on the server\n"

@@ -6,18 +6,21 @@ from contextlib import asynccontextmanager, suppress
 
 
 @asynccontextmanager
-async def raw_server(*pieces: bytes, abort: bool = False) -> AsyncIterator[str]:
-    """Its URL. The pieces go out one by one; `abort` resets the connection instead of closing it."""
+async def raw_server(*answers: Sequence[bytes], abort: bool = False) -> AsyncIterator[str]:
+    """Its URL. The n-th connection gets the n-th answer, later ones the last; its pieces go out one by one. `abort`
+    resets the connection instead of closing it."""
     answering: set[asyncio.Task[None] | None] = set()
+    waiting = list(answers)
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answering.add(asyncio.current_task())
-        with suppress(ConnectionError):  # a client need not wait for all of it
+        pieces = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        with suppress(ConnectionError, asyncio.IncompleteReadError):  # a client need not wait for all of it
             await reader.readuntil(b"\r\n\r\n")
             for piece in pieces:
                 writer.write(piece)
                 await writer.drain()
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.01)
             if abort:
                 writer.transport.abort()
             writer.close()
@@ -28,11 +31,19 @@ async def raw_server(*pieces: bytes, abort: bool = False) -> AsyncIterator[str]:
         await asyncio.gather(*filter(None, answering))
 
 
-def stream_of(*lines: bytes) -> Sequence[bytes]:
-    """A head without a length: the body ends with the connection. Then each line, as an event."""
-    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
-    return [head, *(line + b"\n\n" for line in lines)]
+def stream_of(*events: bytes) -> Sequence[bytes]:
+    """A head without a length: the body ends with the connection. Then each event."""
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Run-Id: run-1\r\nConnection: close\r\n\r\n"
+    return [head, *(event + b"\n\n" for event in events)]
 
 
-def piece(text: str) -> bytes:
-    return b'data: {"choices":[{"index":0,"delta":{"content":"%s"},"finish_reason":null}]}' % text.encode()
+def token(seq: int, text: str) -> bytes:
+    return b'data: {"seq":%d,"type":"token","agent":"A","content":"%s","kind":"message"}' % (seq, text.encode())
+
+
+def refusal_of(status: int, body: bytes, *headers: bytes) -> Sequence[bytes]:
+    head = [b"HTTP/1.1 %d Busy" % status, b"Content-Length: %d" % len(body), b"Connection: close", *headers]
+    return [b"\r\n".join(head) + b"\r\n\r\n" + body]
+
+
+FINISHED = b'data: {"seq":%d,"type":"run_finished","reason":"stop","usage":{},"duration_s":0.5}'

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from aiostream_server.events import (
     Action,
     Analysis,
+    Dropped,
     Entry,
     Error,
     Event,
@@ -40,7 +41,9 @@ EVERY: list[Event] = [
     Usage("A", 1, 2),
     Final("A", "hi"),
     Error("c", "m"),
+    Dropped(1),
     RunFinished("stop", TokenCount(1, 2) + TokenCount(3, 4), 0.5),
+    Dropped(3),
 ]
 
 
@@ -58,7 +61,7 @@ def test_what_every_event_has(event: Event) -> None:
 
 
 def test_usage_is_an_object() -> None:
-    body = json.loads(encode_entry("r", Entry(1, 0.0, EVERY[-1])))
+    body = json.loads(encode_entry("r", Entry(1, 0.0, EVERY[-2])))
     assert body["usage"] == {"prompt_tokens": 4, "completion_tokens": 6}
 
 

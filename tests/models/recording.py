@@ -28,11 +28,15 @@ class RecordingSink:
     options: Mapping[str, Any] = field(default_factory=dict)
     heard: list[tuple[Any, ...]] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    signs_of_life: int = 0
     gate: asyncio.Event | None = None
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hears(self, speaker: str | None) -> bool:
         return speaker not in self.deaf_to
+
+    def alive(self) -> None:
+        self.signs_of_life += 1
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         self.heard.append(("returned", speaker, [result.content for result in results]))

@@ -24,7 +24,7 @@ from pydantic import BaseModel
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
 from tests.models.recording import RecordingSink, scripted_client, sink_in_context
-from tests.scripted_provider import Answer, Call, HttpError, Raw, ScriptedProvider, Stall, Think
+from tests.scripted_provider import Answer, BreakOff, Call, HttpError, Raw, Reply, ScriptedProvider, Stall, Think
 
 HELLO: list[LLMMessage] = [UserMessage(content="hello", source="user")]
 
@@ -247,6 +247,83 @@ async def test_two_runs_hear_only_their_own() -> None:
         provider.script(echo)
         one, two = await asyncio.gather(run("one"), run("two"))
     assert (one.texts(None), two.texts(None)) == ("one" * 5, "two" * 5)
+
+
+async def test_signs_of_life_come_of_what_nobody_hears() -> None:
+    """A long tool call, a JSON verdict, a selector's answer: none of them is silence."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer(Call("add", '{"a": 1}', pieces=4), pause_s=0.03), *[Answer(*"abcd", pause_s=0.03)] * 2)
+        lives = []
+        for deaf_to, json_output in ((frozenset(), None), (frozenset(), True), (frozenset({None}), None)):
+            with sink_in_context(RecordingSink(deaf_to=deaf_to)) as sink:
+                await client.create(HELLO, tools=[ADD], json_output=json_output)
+            assert [said[0] for said in sink.heard if said[0] in ("text", "thought")] == []
+            lives.append(sink.signs_of_life)
+    assert all(signs >= 4 for signs in lives)
+
+
+def spent(sink: RecordingSink) -> list[tuple[Any, ...]]:
+    return [said[2:] for said in sink.heard if said[0] == "spent"]
+
+
+async def end_early(answer: Reply, tokens: int, *, deaf: bool = False) -> RecordingSink:
+    """A call in a run that is cancelled when so many tokens have left, unless it failed before."""
+    async with scripted_client() as (provider, client):
+        provider.script(answer)
+        with sink_in_context(RecordingSink(deaf_to=frozenset({None} if deaf else ()))) as sink:
+            caller = asyncio.create_task(client.create(HELLO))
+        await (await provider.request()).sent(tokens)
+        await asyncio.sleep(0.1)
+        caller.cancel()
+        with pytest.raises((asyncio.CancelledError, ModelFailed)):
+            await caller
+        total = client.total_usage()
+    assert spent(sink) in ([], [(total.prompt_tokens, total.completion_tokens)])
+    return sink
+
+
+PROMPT_TOKENS = 5  # of HELLO, by our estimate
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+@pytest.mark.parametrize(
+    ("answer", "tokens", "cost"),
+    [
+        pytest.param(Answer("a", before_s=30), 0, (PROMPT_TOKENS, 0), id="cancelled before the first token"),
+        pytest.param(Answer("a", "b", Stall()), 2, (PROMPT_TOKENS, 2), id="cancelled between tokens"),
+        pytest.param(Answer(Think(["hm"]), Call("f", pieces=2), Stall()), 4, (PROMPT_TOKENS, 4), id="in a tool call"),
+        pytest.param(Answer("a", BreakOff()), 1, (PROMPT_TOKENS, 1), id="the provider breaks off"),
+        pytest.param(Answer(Call("", "{}", pieces=1)), 1, (11, 7), id="an answer that is of no use"),
+    ],
+)
+async def test_what_was_cut_off_has_its_cost(answer: Answer, tokens: int, cost: tuple[int, int], deaf: bool) -> None:
+    """Told once, also while the call is being cancelled; by the provider's own count, where there is one."""
+    assert spent(await end_early(answer, tokens, deaf=deaf)) == [cost]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(HttpError(400, "no"), id="refused"),
+        pytest.param(HttpError(429, "busy", {"Retry-After": "9"}), id="cancelled while it waits to ask again"),
+        pytest.param(Raw([], complete=False), id="broken off before anything came"),
+    ],
+)
+async def test_what_the_provider_did_nothing_for_costs_nothing(answer: Reply) -> None:
+    assert spent(await end_early(answer, 0)) == []
+
+
+async def test_cost_of_a_call_whose_run_wants_no_more() -> None:
+    """Cancelled while it waits for the viewers: what had arrived counts."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer("a", Stall()))
+        with sink_in_context(RecordingSink(gate=asyncio.Event())) as sink:
+            caller = asyncio.create_task(client.create(HELLO))
+        await sink.spoken.wait()
+        caller.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await caller
+    assert spent(sink) == [(PROMPT_TOKENS, 1)]
 
 
 PHASES = [

@@ -27,7 +27,7 @@ from aiostream_server.models.provider import ModelRequest
 
 
 def body_of(request: ModelRequest, **options: Any) -> dict[str, Any]:
-    body: dict[str, Any] = msgspec.json.decode(request_body("m", options, request, with_usage=True))
+    body: dict[str, Any] = msgspec.json.decode(request_body("m", options, request))
     return body
 
 
@@ -100,37 +100,17 @@ def test_any_text_can_be_sent(text: str, key: str) -> None:
 
 
 def test_plain_request() -> None:
-    """Nothing that was not asked for, but for the stream and its usage."""
+    """Nothing that was not asked for, but for the stream."""
     assert body_of(ModelRequest(HELLO)) == {
         "model": "m",
         "messages": [{"role": "user", "content": "hello"}],
         "stream": True,
-        "stream_options": {"include_usage": True},
     }
 
 
-def test_options_of_the_request_go_before_the_configured_ones() -> None:
-    request = ModelRequest(HELLO, options={"temperature": 0.1, "model": "other", "stream": False})
-    body = body_of(request, temperature=0.9, seed=1)
-    assert (body["temperature"], body["seed"], body["model"], body["stream"]) == (0.1, 1, "m", True)
-
-
-@pytest.mark.parametrize(
-    ("configured", "requested", "sent"),
-    [
-        ({}, {"max_completion_tokens": 5}, {"max_tokens": 5}),
-        ({"max_tokens": 9}, {"max_tokens": 5}, {"max_tokens": 5}),
-        ({"max_completion_tokens": 9}, {"max_tokens": 5}, {"max_completion_tokens": 5}),
-        ({"max_completion_tokens": 9}, {}, {"max_completion_tokens": 9}),
-        ({}, {"max_tokens": None}, {}),
-    ],
-)
-def test_one_bound_under_the_configured_name(
-    configured: dict[str, int], requested: dict[str, int], sent: dict[str, int]
-) -> None:
-    """New OpenAI models refuse `max_tokens`, all other servers know nothing else."""
-    body = body_of(ModelRequest(HELLO, options=requested), **configured)
-    assert {key: body[key] for key in body if key.startswith("max_")} == sent
+def test_what_makes_the_request_is_no_option() -> None:
+    body = body_of(ModelRequest(HELLO), model="other", stream=False, messages=[], seed=1)
+    assert (body["seed"], body["model"], body["stream"], len(body["messages"])) == (1, "m", True, len(HELLO))
 
 
 @pytest.mark.parametrize(

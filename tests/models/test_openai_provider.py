@@ -20,6 +20,7 @@ from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed, ModelTimeout
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.provider import OpenAIProvider, open_session
+from aiostream_server.models.openai.retry import RetryPolicy
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
 from tests.models.recording import config_of
 from tests.scripted_provider import Answer, BreakOff, Call, HttpError, Pause, Raw, ScriptedProvider, Stall, Think
@@ -34,8 +35,8 @@ async def scripted() -> AsyncIterator[ScriptedProvider]:
 
 
 async def read(config: OpenAIModelConfig, request: ModelRequest = REQUEST) -> list[Delta]:
-    """One answer, through a provider of its own."""
-    provider = OpenAIProvider(config)
+    """One answer, through a provider of its own, whose patience is short."""
+    provider = OpenAIProvider(config, retry=RetryPolicy(first_delay_s=0.01))
     try:
         async with aclosing(provider.stream(request)) as batches:
             return [delta async for batch in batches for delta in batch]
@@ -168,7 +169,7 @@ async def test_answer_that_is_not_streamed(scripted: ScriptedProvider) -> None:
 )
 async def test_failures(scripted: ScriptedProvider, error: Any, message: str) -> None:
     """One line, with the status and the provider's own words, without the key."""
-    scripted.script(error)
+    scripted.script(*[error] * 3)  # where there is no room, it is asked for again
     config = config_of(scripted)
     config._api_key = SecretStr("sk-1")
     origin = scripted.base_url.removesuffix("/v1")

@@ -1,7 +1,8 @@
 """Any service that speaks OpenAI's chat completions: OpenAI, vLLM, Ollama, llama.cpp, LiteLLM ...
 
 https://platform.openai.com/docs/api-reference/chat/create. One pool of connections serves all models of the process; a
-stream that is closed or cancelled closes its connection at once.
+stream that is closed or cancelled closes its connection at once. What a provider does not take is left out, and who has
+no room is asked again, but only before the answer has begun.
 """
 
 import asyncio
@@ -16,9 +17,11 @@ from yarl import URL
 from aiostream_server import __version__
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.models.families import model_info_of
+from aiostream_server.models.openai.dialect import Dialect
 from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.openai.messages import has_images
+from aiostream_server.models.openai.messages import Wire, has_images
 from aiostream_server.models.openai.request import request_body
+from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
 from aiostream_server.models.openai.stream import AnswerReader
 from aiostream_server.models.provider import Delta, ModelRequest
 
@@ -34,7 +37,13 @@ def open_session() -> aiohttp.ClientSession:
 class OpenAIProvider:
     """One `[models.*]` table with `provider = "openai"`."""
 
-    def __init__(self, config: OpenAIModelConfig, session: aiohttp.ClientSession | None = None) -> None:
+    def __init__(
+        self,
+        config: OpenAIModelConfig,
+        session: aiohttp.ClientSession | None = None,
+        *,
+        retry: RetryPolicy = DEFAULT_RETRY,
+    ) -> None:
         """Without a `session` it opens one at its first request. Raises `ValueError` if `base_url` is no URL."""
         self._config = config
         self._session = session
@@ -45,7 +54,8 @@ class OpenAIProvider:
         self._timeout = aiohttp.ClientTimeout(
             total=None, connect=config.connect_timeout_s, sock_read=config.idle_timeout_s
         )
-        self._with_usage = True  # until the provider says that it does not know `stream_options`
+        self._dialect = Dialect(self.model_info["family"], config.options)
+        self._retry = retry
 
     @property
     def model_info(self) -> ModelInfo:
@@ -75,7 +85,22 @@ class OpenAIProvider:
             await self._session.close()
 
     async def _post(self, request: ModelRequest) -> aiohttp.ClientResponse:
-        body = await self._body(request)
+        """An answer that begins well. What goes wrong before that is put right, waited out, or raised."""
+        retries = 0
+        while True:
+            options = self._dialect.options(request.options)
+            answer = await self._ask(await self._body(request, options))
+            if not isinstance(answer, Refusal):
+                return answer
+            if self._dialect.learn(options, answer.status, answer.body):
+                continue
+            delay_s = self._retry.delay_s(answer, retries)
+            if delay_s is None:
+                raise answer.failure from answer.error
+            await _wait(delay_s, answer)
+            retries += 1
+
+    async def _ask(self, body: bytes) -> aiohttp.ClientResponse | Refusal:
         if self._session is None:
             self._session = open_session()
         try:
@@ -83,22 +108,17 @@ class OpenAIProvider:
                 self._url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise self._failures.lost(error, answering=False) from error
+            return Refusal(self._failures.lost(error, answering=False), error=error)
         if response.status == 200:
             return response
         error_body = await _error_body(response)
-        if self._with_usage and response.status in (400, 422) and b"stream_options" in error_body:
-            self._with_usage = False
-            return await self._post(request)
-        raise self._failures.refused(response.status, error_body)
+        failure = self._failures.refused(response.status, error_body)
+        return Refusal(failure, response.status, error_body, response.headers.get("Retry-After", ""))
 
-    async def _body(self, request: ModelRequest) -> bytes:
+    async def _body(self, request: ModelRequest, options: Wire) -> bytes:
         if has_images(request.messages):  # they are encoded as PNG, which takes its time
-            return await asyncio.to_thread(self._encode, request)
-        return self._encode(request)
-
-    def _encode(self, request: ModelRequest) -> bytes:
-        return request_body(self._config.model, self._config.options, request, with_usage=self._with_usage)
+            return await asyncio.to_thread(request_body, self._config.model, options, request)
+        return request_body(self._config.model, options, request)
 
     async def _read(self, response: aiohttp.ClientResponse, reader: AnswerReader) -> bytes:
         """Whatever has arrived; empty at the end."""
@@ -126,6 +146,13 @@ def _headers(config: OpenAIModelConfig) -> dict[str, str]:
     if config.api_key is not None:
         headers["Authorization"] = f"Bearer {config.api_key.get_secret_value()}"
     return headers
+
+
+async def _wait(delay_s: float, refusal: Refusal) -> None:
+    try:
+        await asyncio.sleep(delay_s)
+    except asyncio.CancelledError as cancelled:
+        raise cancelled from refusal.failure  # told by its cause: the provider did nothing that costs
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:

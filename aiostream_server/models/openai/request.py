@@ -12,10 +12,9 @@ from aiostream_server.models.openai.schema import response_schema
 from aiostream_server.models.provider import ModelRequest, ToolChoice
 
 
-def request_body(model: str, options: Mapping[str, Any], request: ModelRequest, *, with_usage: bool) -> bytes:
-    """`options` are the configured ones; the request's own go before them. `with_usage` asks for the usage chunk."""
-    body: Wire = {"stream_options": {"include_usage": True}} if with_usage else {}
-    body |= _merged(options, request.options)
+def request_body(model: str, options: Mapping[str, Any], request: ModelRequest) -> bytes:
+    """`options` are those that the provider takes, the request's own among them."""
+    body: Wire = dict(options)
     body |= {"model": model, "messages": wire_messages(request.messages), "stream": True}
     if request.tools:
         body["tools"] = [_tool(schema) for schema in request.tools]
@@ -27,20 +26,6 @@ def request_body(model: str, options: Mapping[str, Any], request: ModelRequest, 
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
         return msgspec.json.encode(without_surrogates(body))
-
-
-def _merged(configured: Mapping[str, Any], requested: Mapping[str, Any]) -> Wire:
-    """One bound on the answer's length, under the name that the configuration uses: models know one of the two."""
-    merged = {**configured, **requested}
-    bounds = [options[key] for options in (requested, configured) for key in _BOUNDS if options.get(key) is not None]
-    for key in _BOUNDS:
-        merged.pop(key, None)
-    if bounds:
-        merged["max_completion_tokens" if "max_completion_tokens" in configured else "max_tokens"] = bounds[0]
-    return merged
-
-
-_BOUNDS = ("max_completion_tokens", "max_tokens")
 
 
 def _tool(schema: ToolSchema) -> Wire:

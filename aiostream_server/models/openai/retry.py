@@ -1,0 +1,76 @@
+"""When a request is worth another try: the provider could not be reached, hung up, or had no room, all without a word.
+
+Once an answer has begun it is never asked for again: its words have been shown.
+"""
+
+import random
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+
+from aiostream_server.errors import ModelFailed
+
+_NO_ROOM: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A request that got no answer: an HTTP `status` with its `body`, or the `error` that the connection failed with.
+
+    `failure` is what the user is told; `retry_after` is the header, as it came.
+    """
+
+    failure: ModelFailed
+    status: int = 0
+    body: bytes = b""
+    retry_after: str = ""
+    error: aiohttp.ClientError | OSError | None = None
+
+    @property
+    def may_pass(self) -> bool:
+        """It may go better soon. A name, a certificate or a wait that ran out will not."""
+        if self.error is None:
+            return self.status in _NO_ROOM
+        if isinstance(self.error, TimeoutError | aiohttp.ClientSSLError | aiohttp.ClientConnectorDNSError):
+            return False
+        return isinstance(self.error, aiohttp.ServerDisconnectedError | OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """Up to `max_retries`, each after twice as long; none for a provider that asks for more than `max_delay_s`."""
+
+    max_retries: int = 2
+    first_delay_s: float = 0.5
+    max_delay_s: float = 10.0
+
+    def delay_s(self, refusal: Refusal, retries: int) -> float | None:
+        """How long to wait before retry number `retries`, from 0; None: this failure is the answer."""
+        if retries >= self.max_retries or not refusal.may_pass:
+            return None
+        least_s = seconds_of(refusal.retry_after)
+        if not least_s <= self.max_delay_s:  # nor is NaN
+            return None
+        # Jitter, so that runs which were refused together do not come back together.
+        spread_s: float = self.first_delay_s * 2**retries * random.uniform(0.5, 1)  # noqa: S311
+        return min(max(least_s, 0) + spread_s, self.max_delay_s)
+
+
+DEFAULT_RETRY: Final = RetryPolicy()
+
+
+def seconds_of(retry_after: str) -> float:
+    """What the header asks for, as seconds or as a date: RFC 9110, section 10.2.3. 0 where it says nothing."""
+    try:
+        return float(retry_after)
+    except ValueError:
+        pass
+    try:
+        at = parsedate_to_datetime(retry_after)
+        return (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds()
+    except (ValueError, OverflowError):
+        return 0.0

@@ -1,0 +1,148 @@
+"""Whoever leaves before the end is done with the run, in whatever phase it is; unless he said otherwise."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from aiostream_server.client import StreamClient
+from aiostream_server.config.model import LimitsConfig
+from aiostream_server.events import Event, RunFinished, RunStarted, Token
+from tests.scripted_provider import Answer, ScriptedProvider, Stall
+from tests.serving import Server, config_for, sample_team, serving, until_idle
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("one ", Stall()), Answer("one ", Stall()))
+        yield provider
+
+
+@pytest.fixture
+async def server(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[Server]:
+    async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
+        yield server
+
+
+def reasons(server: Server) -> list[str | None]:
+    return [run.finished.reason if run.finished else None for run in server.state.registry.runs_of(None)]
+
+
+@pytest.mark.parametrize("until", [RunStarted, Token])
+@pytest.mark.parametrize("way", ["break", "raise", "cancel", "aclose", "exit"])
+async def test_leaving_cancels_the_run(
+    server: Server, provider: ScriptedProvider, way: str, until: type[Event]
+) -> None:
+    """At once, while the client itself stays open."""
+    left = asyncio.Event()
+
+    async def listen(client: StreamClient) -> None:
+        stream = client.stream("hi", model="solo")
+        async for event in stream:
+            if isinstance(event, until):
+                left.set()
+                if way == "break":
+                    break
+                if way == "raise":
+                    raise ValueError
+                if way == "aclose":
+                    await stream.aclose()
+                if way == "exit":
+                    await client.__aexit__(None, None, None)
+
+    async with StreamClient(server.url) as client:
+        task = asyncio.create_task(listen(client))
+        await left.wait()
+        if way == "cancel":
+            task.cancel()
+        await asyncio.wait({task})
+        await until_idle(server)
+        assert task.cancelled() == (way == "cancel")
+        assert task.cancelled() or (task.exception() is not None) == (way == "raise")
+    assert reasons(server) == ["cancelled"]
+
+
+async def test_who_asked_for_the_run_to_go_on_may_leave(server: Server, provider: ScriptedProvider) -> None:
+    async with StreamClient(server.url) as client:
+        stream = client.stream("hi", model="solo", on_disconnect="continue")
+        async for event in stream:
+            if isinstance(event, Token):
+                break
+    assert stream.run_id
+    assert reasons(server) == [None]
+    async with StreamClient(server.url) as client:
+        async for _ in client.attach(stream.run_id):
+            break  # a viewer takes nothing with it
+        await asyncio.sleep(0.05)
+        assert reasons(server) == [None]
+        async for _ in client.attach(stream.run_id, on_disconnect="cancel"):
+            break
+        await until_idle(server)
+
+
+async def test_a_cancelled_run_still_has_its_last_words(server: Server) -> None:
+    events = []
+    async with StreamClient(server.url) as client:
+        stream = client.stream("hi", model="solo")
+        async for event in stream:
+            events.append(event)
+            if isinstance(event, Token):
+                await stream.cancel()
+    assert isinstance(events[-1], RunFinished)
+    assert events[-1].reason == "cancelled"
+
+
+@pytest.mark.parametrize("way", ["cancel", "aclose"])
+async def test_leaving_a_queue_leaves_no_run_behind(provider: ScriptedProvider, tmp_path: Path, way: str) -> None:
+    """Before the server has answered, nobody knows the run's id yet."""
+    limits = LimitsConfig(max_runs=1, queue_size=1)
+    config = config_for(provider.base_url, sample_team("solo"), limits=limits)
+    async with serving(config, tmp_path) as server, StreamClient(server.url) as client:
+        first = await client.start("hi", model="solo")
+        second = client.stream("hi", model="solo")
+        events = aiter(second)
+        waiting = asyncio.ensure_future(anext(events, None))
+        async with asyncio.timeout(1):
+            while not server.state.registry.queued:  # noqa: ASYNC110 - the queue tells nobody
+                await asyncio.sleep(0.01)
+        leaving = asyncio.create_task(second.aclose()) if way == "aclose" else None
+        if way == "cancel":
+            waiting.cancel()
+        await asyncio.sleep(0.05)
+        assert not waiting.done()
+        await client.cancel(first)  # now the second gets its slot, and is cancelled
+        await asyncio.wait({waiting})
+        if leaving is not None:
+            await leaving
+            assert waiting.result() is None
+        await until_idle(server)
+        assert reasons(server) == ["cancelled", "cancelled"]
+
+
+async def test_leaving_does_not_wait_for_ever(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """A question that still waits is taken back."""
+    limits = LimitsConfig(max_runs=1, queue_size=1, queue_timeout_s=50)
+    config = config_for(provider.base_url, sample_team("solo"), limits=limits)
+    async with serving(config, tmp_path) as server, StreamClient(server.url) as client:
+        await client.start("hi", model="solo")
+        stream = client.stream("hi", model="solo")
+        waiting = asyncio.ensure_future(anext(aiter(stream), None))
+        async with asyncio.timeout(1):
+            while not server.state.registry.queued:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        async with asyncio.timeout(4):
+            await stream.aclose()
+            assert await waiting is None
+        async with asyncio.timeout(1):
+            while server.state.registry.queued:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+
+
+async def test_leaving_what_was_never_begun(server: Server) -> None:
+    async with StreamClient(server.url) as client:
+        stream = client.stream("hi", model="solo")
+        await stream.cancel()
+        assert [event async for event in stream] == []
+    assert reasons(server) == []

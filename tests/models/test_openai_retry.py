@@ -1,0 +1,193 @@
+"""What is asked again, how often and how soon; and that nothing is, once an answer has begun."""
+
+import asyncio
+import socket
+import struct
+import time
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import aiohttp
+import pytest
+from autogen_core.models import UserMessage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiostream_server.config.model import OpenAIModelConfig
+from aiostream_server.errors import ModelFailed
+from aiostream_server.models.openai.provider import OpenAIProvider
+from aiostream_server.models.openai.retry import Refusal, RetryPolicy, seconds_of
+from aiostream_server.models.provider import Delta, End, ModelRequest, TextDelta
+from tests.models.recording import config_of
+from tests.scripted_provider import Answer, BreakOff, HttpError, Raw, Reply, ScriptedProvider
+
+REQUEST = ModelRequest([UserMessage(content="hello", source="user")])
+SOON = RetryPolicy(first_delay_s=0.01)
+BUSY = HttpError(429, "slow down")
+
+
+async def read(config: OpenAIModelConfig, retry: RetryPolicy = SOON) -> list[Delta]:
+    provider = OpenAIProvider(config, retry=retry)
+    try:
+        return [delta async for batch in provider.stream(REQUEST) for delta in batch]
+    finally:
+        await provider.close()
+
+
+async def ask(*replies: Reply, retry: RetryPolicy = SOON) -> tuple[str, int]:
+    """What came of it, and after how many requests."""
+    async with ScriptedProvider() as scripted:
+        scripted.script(*replies)
+        try:
+            deltas = await read(config_of(scripted), retry)
+        except ModelFailed as failure:
+            return str(failure).rpartition("answered ")[2], len(scripted.exchanges)
+        return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), len(scripted.exchanges)
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_no_room_passes(status: int) -> None:
+    assert await ask(HttpError(status), HttpError(status), Answer("hi")) == ("hi", 3)
+
+
+async def test_no_room_at_all() -> None:
+    """The third refusal is the answer, in the provider's own words."""
+    assert await ask(*[BUSY] * 4) == ("429 Too Many Requests: slow down", 3)
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 500])
+async def test_other_refusals_are_final(status: int) -> None:
+    assert (await ask(HttpError(status), Answer("hi")))[1] == 1
+
+
+@pytest.mark.parametrize("begun", [Answer("a", BreakOff()), Raw([b": yes?\n\n"], complete=False)])
+async def test_answer_that_has_begun_is_not_asked_for_again(begun: Reply) -> None:
+    assert (await ask(begun, Answer("hi")))[1] == 1
+
+
+async def test_retry_after_is_waited_for() -> None:
+    started = time.monotonic()
+    assert await ask(HttpError(429, headers={"Retry-After": "1"}), Answer("hi")) == ("hi", 2)
+    assert 1 <= time.monotonic() - started < 5
+
+
+async def test_retry_after_that_is_too_far_off() -> None:
+    """Said at once: nobody is kept waiting for what takes minutes."""
+    started = time.monotonic()
+    assert (await ask(HttpError(429, "later", {"Retry-After": "60"}), Answer("hi")))[1] == 1
+    assert time.monotonic() - started < 2
+
+
+HI = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 65\r\n\r\n"
+    b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
+)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+async def test_connection_that_is_lost_without_a_byte(reset: bool) -> None:
+    """A server that is just being replaced closes its connections, or resets them."""
+    lost = 0
+
+    async def handle(client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal lost
+        await client.readuntil(b"\r\n\r\n")
+        if lost == 2:
+            writer.write(HI)
+        else:
+            lost += 1
+            if reset:
+                linger_no_more = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger_no_more)
+        writer.close()
+
+    async with await asyncio.start_server(handle, "127.0.0.1", 0) as server:
+        assert await read(config_at(server.sockets[0].getsockname()[1])) == [TextDelta("hi"), End("stop")]
+    assert lost == 2
+
+
+async def test_server_that_comes_up_meanwhile() -> None:
+    """A refused connection is tried again."""
+
+    async def handle(client: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await client.readuntil(b"\r\n\r\n")
+        writer.write(HI)
+        writer.close()
+
+    place = socket.socket()
+    place.bind(("127.0.0.1", 0))  # nobody listens there yet: whoever connects is refused
+    asking = asyncio.create_task(read(config_at(place.getsockname()[1]), RetryPolicy(first_delay_s=1)))
+    await asyncio.sleep(0.2)
+    async with await asyncio.start_server(handle, sock=place):
+        assert await asking == [TextDelta("hi"), End("stop")]
+
+
+async def test_waiting_is_cancelled_at_once() -> None:
+    """And the cause tells that nothing was spent."""
+    async with ScriptedProvider() as scripted:
+        scripted.script(HttpError(429, "later", {"Retry-After": "9"}), Answer("hi"))
+        asking = asyncio.create_task(read(config_of(scripted)))
+        await scripted.request()
+        await asyncio.sleep(0.1)
+        cancelled_at = time.monotonic()
+        asking.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await asking
+        assert time.monotonic() - cancelled_at < 1
+        assert isinstance(cancelled.value.__cause__, ModelFailed)
+        assert len(scripted.exchanges) == 1
+
+
+def config_at(port: int) -> OpenAIModelConfig:
+    return OpenAIModelConfig.model_validate(
+        {"provider": "openai", "model": "m", "base_url": f"http://127.0.0.1:{port}/v1"}
+    )
+
+
+def test_delays_grow_are_spread_and_end() -> None:
+    policy, busy = RetryPolicy(), Refusal(ModelFailed("busy"), 503)
+    firsts = [policy.delay_s(busy, 0) or 0 for _ in range(50)]
+    seconds = [policy.delay_s(busy, 1) or 0 for _ in range(50)]
+    assert 0.25 <= min(firsts) < max(firsts) <= 0.5 <= min(seconds) < max(seconds) <= 1
+    assert policy.delay_s(busy, 2) is None
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "least_s", "most_s"), [("3", 3, 3.5), ("10", 10, 10), ("-5", 0.25, 0.5), ("soon", 0.25, 0.5)]
+)
+def test_what_the_provider_asks_for_is_the_least(retry_after: str, least_s: float, most_s: float) -> None:
+    delay_s = RetryPolicy().delay_s(Refusal(ModelFailed("busy"), 429, retry_after=retry_after), 0)
+    assert delay_s is not None
+    assert least_s <= delay_s <= most_s
+
+
+@pytest.mark.parametrize("retry_after", ["11", "inf", "nan", "Fri, 31 Dec 9998 23:59:59 GMT"])
+def test_more_than_is_waited_for(retry_after: str) -> None:
+    assert RetryPolicy().delay_s(Refusal(ModelFailed("busy"), 429, retry_after=retry_after), 0) is None
+
+
+def test_retry_after_as_a_date() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=5)
+    assert 3 < seconds_of(format_datetime(at, usegmt=True)) <= 5
+    assert 3 < seconds_of(at.strftime("%a, %d %b %Y %H:%M:%S")) <= 5
+
+
+@given(st.text() | st.from_regex(r"\w{3}, \d{1,3} (Jan|Dec) \d{1,6} \d\d:\d\d:\d\d [+-]\d{1,12}", fullmatch=True))
+def test_no_header_is_too_odd(retry_after: str) -> None:
+    delay_s = RetryPolicy().delay_s(Refusal(ModelFailed("busy"), 429, retry_after=retry_after), 0)
+    assert delay_s is None or 0 < delay_s <= 10
+
+
+@pytest.mark.parametrize(
+    ("error", "may_pass"),
+    [
+        (aiohttp.ServerDisconnectedError(), True),
+        (aiohttp.ClientOSError(104, "reset"), True),
+        (ConnectionResetError(), True),
+        (aiohttp.ConnectionTimeoutError(), False),
+        (aiohttp.SocketTimeoutError(), False),
+        (aiohttp.ClientPayloadError(), False),
+    ],
+)
+def test_which_lost_connections_are_tried_again(error: aiohttp.ClientError | OSError, may_pass: bool) -> None:
+    assert Refusal(ModelFailed("lost"), error=error).may_pass == may_pass
