@@ -1,27 +1,29 @@
-"""The bytes of a request -> a validated `ChatRequest`. Raises errors of `errors.py`, and nothing else.
+"""The bytes of a request -> a validated shape of `wire`. Raises errors of `errors.py`, and nothing else.
 
 Reading the bytes from the socket, how many and for how long, is the web room's part; `check_headers` needs no body and
 may be called before it is read.
 """
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
 from aiostream_server.errors import InvalidRequest, UnsupportedMedia
 from aiostream_server.wire.json_text import decode
+from aiostream_server.wire.messages import Shape
 from aiostream_server.wire.problems import first_problem
-from aiostream_server.wire.request import ChatRequest
+
+_AnyShape = TypeVar("_AnyShape", bound=Shape)
 
 _UTF8: Final = frozenset({"utf-8", "utf8"})
 
 
-def parse_chat(raw: bytes, headers: Mapping[str, str]) -> ChatRequest:
+def parse_body(raw: bytes, headers: Mapping[str, str], shape: type[_AnyShape]) -> _AnyShape:
     """The whole way; `headers` must find its keys in any case, as aiohttp's do."""
     check_headers(headers)
     try:
-        return ChatRequest.model_validate(decode_json(raw))
+        return shape.model_validate(decode_json(raw))
     except ValidationError as exc:
         raise first_problem(exc) from exc
 

@@ -17,6 +17,8 @@ from aiostream_server.wire.request import ChatRequest
 CONTINUE_TASK: Final = "Continue your last answer exactly where it stopped. Do not repeat what it already says."
 TOOL_RESULT_TASK: Final = "Answer my last question, using the tool result above."
 
+_OUR_TASKS: Final = frozenset({CONTINUE_TASK, TOOL_RESULT_TASK})
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
@@ -58,6 +60,12 @@ class Question:
     history: tuple[Turn, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
+
+    @property
+    def asked(self) -> list[str]:
+        """What the user has asked so far, oldest first, the sentences of ours left out."""
+        texts = [turn.text for turn in (*self.history, self.task) if turn.role == "user"]
+        return texts[:-1] if texts[-1] in _OUR_TASKS else texts
 
 
 def read_question(request: ChatRequest) -> Question:

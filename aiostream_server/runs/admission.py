@@ -5,12 +5,12 @@ in time; a caller who finds the queue full is refused at once, so that overload 
 """
 
 import asyncio
-from collections import Counter, deque
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import TooManyRuns
+from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
 
 
 @dataclass(slots=True, eq=False)
@@ -18,37 +18,42 @@ class _Waiting:
     owner: str | None
     admitted: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    @property
+    def has_slot(self) -> bool:
+        return self.admitted.done() and not self.admitted.cancelled() and self.admitted.exception() is None
+
 
 class Admission:
-    """The slots of one process. `owner` is the key of the caller; None where there are no keys."""
+    """The slots of one process. `owner` is the key of the caller; None where there are no keys.
+
+    Whoever waits could not run at this moment: slots are handed over the moment in which they are given back.
+    """
 
     def __init__(self, limits: LimitsConfig) -> None:
         self._limits: Final = limits
         self._taken = 0
         self._taken_by: Counter[str | None] = Counter()
-        self._queue: deque[_Waiting] = deque()
+        self._queue: OrderedDict[_Waiting, None] = OrderedDict()
+        self._is_closed = False
 
     @property
     def queued(self) -> int:
         return len(self._queue)
 
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
     async def enter(self, owner: str | None) -> None:
-        """Take a slot, now or when one is free; `leave` gives it back. Raises `TooManyRuns`."""
-        if not any(self._is_free(waiting.owner) for waiting in self._queue) and self._is_free(owner):
+        """Take a slot, now or when one is free; `leave` gives it back. Raises `TooManyRuns` and `ShuttingDown`."""
+        if self._is_closed:
+            raise _closing()
+        if self._is_free(owner):
             self._take(owner)
             return
         if len(self._queue) >= self._limits.queue_size:
-            raise self._refusal(owner)
-        waiting = _Waiting(owner)
-        self._queue.append(waiting)
-        try:
-            async with asyncio.timeout(self._limits.queue_timeout_s):
-                await waiting.admitted
-        except BaseException as exc:
-            self._give_up(waiting)
-            if isinstance(exc, TimeoutError):
-                raise self._refusal(owner) from exc
-            raise
+            raise self._refusal()
+        await self._wait(_Waiting(owner))
 
     def leave(self, owner: str | None) -> None:
         """Give a slot back: the first who waits and may have it gets it."""
@@ -58,19 +63,40 @@ class Admission:
             del self._taken_by[owner]
         self._admit_waiting()
 
+    def close(self) -> None:
+        """Admit nobody any more; whoever waits is sent away now."""
+        self._is_closed = True
+        for waiting in self._queue:
+            if not waiting.admitted.done():
+                waiting.admitted.set_exception(_closing())
+        self._queue.clear()
+
+    async def _wait(self, waiting: _Waiting) -> None:
+        self._queue[waiting] = None
+        try:
+            async with asyncio.timeout(self._limits.queue_timeout_s):
+                await waiting.admitted
+        except TimeoutError as exc:
+            if not waiting.has_slot:  # else it came in the very last moment: in time
+                raise self._refusal() from exc
+        except BaseException:
+            if waiting.has_slot:  # it came in the very moment in which nobody wanted it any more
+                self.leave(waiting.owner)
+            raise
+        finally:
+            self._queue.pop(waiting, None)
+        if self._is_closed:
+            self.leave(waiting.owner)
+            raise _closing()
+
     def _admit_waiting(self) -> None:
         for waiting in tuple(self._queue):
-            if self._is_free(waiting.owner):
-                self._queue.remove(waiting)
+            if self._taken >= self._limits.max_runs:
+                return
+            if self._is_free(waiting.owner) and not waiting.admitted.done():  # done: cancelled, and not gone yet
+                del self._queue[waiting]
                 self._take(waiting.owner)
                 waiting.admitted.set_result(None)
-
-    def _give_up(self, waiting: _Waiting) -> None:
-        """Leave the queue; or, where the slot came in the very moment in which nobody wanted it any more, the slot."""
-        if waiting in self._queue:
-            self._queue.remove(waiting)
-        elif waiting.admitted.done() and not waiting.admitted.cancelled():
-            self.leave(waiting.owner)
 
     def _is_free(self, owner: str | None) -> bool:
         per_key = self._limits.max_runs_per_key
@@ -80,10 +106,15 @@ class Admission:
         self._taken += 1
         self._taken_by[owner] += 1
 
-    def _refusal(self, owner: str | None) -> TooManyRuns:
+    def _refusal(self) -> ServerError:
+        """Of somebody for whom there is no slot."""
         limits = self._limits
         if self._taken >= limits.max_runs:
             return TooManyRuns(f"{limits.max_runs} runs are going on already; try again in a moment")
         return TooManyRuns(
             f"{limits.max_runs_per_key} runs of this key are going on already; try again when one is done"
         )
+
+
+def _closing() -> ServerError:
+    return ShuttingDown("the server is shutting down; ask again in a moment")

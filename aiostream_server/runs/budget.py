@@ -1,5 +1,6 @@
 """How much a run may still do: tokens that its models write, turns that its agents take, tools that they call."""
 
+from collections import Counter
 from collections.abc import Callable
 
 from aiostream_server.events import Error
@@ -8,14 +9,15 @@ from aiostream_server.events import Error
 class Budget:
     """Counts tokens as they arrive, and as providers report them afterwards, against one bound for the whole run.
 
-    `on_overrun` is called once, when a model wants to write more than that. Without a limit nothing ever is too much.
+    `on_overrun` is called once, when a model wants to write more than that, or has. Without a limit nothing ever is too
+    much.
     """
 
     def __init__(self, limit: int | None, on_overrun: Callable[[], None]) -> None:
         self._limit = limit
         self._on_overrun = on_overrun
-        self._reported = 0
-        self._unreported = 0
+        self._settled = 0
+        self._unsettled: Counter[str] = Counter()
         self._is_overrun = False
 
     @property
@@ -23,23 +25,30 @@ class Budget:
         """None without a limit."""
         if self._limit is None:
             return None
-        return max(0, self._limit - self._reported - self._unreported)
+        return max(0, self._limit - self._settled - self.unsettled)
+
+    @property
+    def unsettled(self) -> int:
+        """What arrived of calls that nobody has reported: they go on, or were broken off."""
+        return sum(self._unsettled.values())
 
     @property
     def is_spent(self) -> bool:
         return self.left == 0
 
-    def take(self, tokens: int) -> int:
+    def take(self, agent: str, tokens: int) -> int:
         """Count tokens that arrived; how many of them are still within the limit."""
         left = self.left
         taken = tokens if left is None else min(tokens, left)
-        self._unreported += taken
+        self._unsettled[agent] += taken
         return taken
 
-    def settle(self, tokens: int) -> None:
-        """A provider's own count of what one call wrote takes the place of ours."""
-        self._reported += tokens
-        self._unreported = max(0, self._unreported - tokens)
+    def settle(self, agent: str, tokens: int) -> None:
+        """A call of the agent's is over. The provider's own count takes the place of ours, where it is not smaller:
+        some report nothing, which must not lift the limit."""
+        self._settled += max(tokens, self._unsettled.pop(agent, 0))
+        if self._limit is not None and self._settled > self._limit:
+            self.overrun()
 
     def overrun(self) -> None:
         if not self._is_overrun:
@@ -48,7 +57,7 @@ class Budget:
 
 
 class WorkLimit:
-    """Counts turns and tool calls. `stop` is told, once, what was too much; 0 is no limit."""
+    """Counts turns and tool calls. `stop` is told what was too much; 0 is no limit."""
 
     def __init__(self, max_turns: int, max_tool_calls: int, stop: Callable[[Error], None]) -> None:
         self._max_turns = max_turns
@@ -57,14 +66,19 @@ class WorkLimit:
         self._turns = 0
         self._tool_calls = 0
 
-    def turn(self) -> None:
+    def may_begin(self) -> bool:
+        """An agent begins to say something. Whether it may; else the run is ended."""
+        if not self._max_turns or self._turns < self._max_turns:
+            return True
+        self._stop(Error("too_many_turns", f"the run was ended after its limit of {self._max_turns} turns"))
+        return False
+
+    def ended_turn(self) -> None:
         """An agent said something to its end."""
         self._turns += 1
-        if self._turns == self._max_turns + 1 and self._max_turns:
-            self._stop(Error("too_many_turns", f"the run was ended after its limit of {self._max_turns} turns"))
 
     def tool_call(self) -> None:
         self._tool_calls += 1
-        if self._tool_calls == self._max_tool_calls + 1 and self._max_tool_calls:
-            limit = self._max_tool_calls
+        limit = self._max_tool_calls
+        if limit and self._tool_calls > limit:
             self._stop(Error("too_many_tool_calls", f"the run was ended after its limit of {limit} tool calls"))

@@ -27,12 +27,19 @@ def describe_failure(exc: BaseException) -> Error:
         exc = exc.exceptions[0]  # a task group says nothing but how many failed
     if isinstance(exc, ServerError):
         return Error(exc.code, _safe_line(str(exc)))
-    name, message = type(exc).__name__, str(exc)
+    name, message = type(exc).__name__, _text_of(exc)
     if isinstance(exc, RuntimeError) and (retold := _RETOLD.match(message)):
         name, message = retold["type"], retold["message"].partition("\nTraceback:\n")[0]
         if (own := _TEAM_ERRORS.get(name)) is not None:
             return Error(own.code, _safe_line(message))
     return Error(errors.TeamFailed.code, f"the team failed: {_safe_line(f'{name}: {message}' if message else name)}")
+
+
+def _text_of(exc: BaseException) -> str:
+    try:
+        return str(exc)
+    except Exception as unreadable:  # somebody's own class, with a mistake in its `__str__`
+        return f"its text cannot be read ({type(unreadable).__name__})"
 
 
 def _safe_line(text: str) -> str:

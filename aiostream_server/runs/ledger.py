@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from aiostream_server.events import (
     Action,
@@ -10,8 +11,8 @@ from aiostream_server.events import (
     Event,
     Message,
     SpeechKind,
+    Thinking,
     Token,
-    ToolResult,
     Usage,
     Validation,
 )
@@ -22,6 +23,8 @@ MAX_PIECE_UNITS: Final = 8_000
 """In UTF-16 units. A piece of text stands in one SSE line, where each unit takes up to 6 bytes of ASCII; no such line
 may reach 64 KiB."""
 
+_MAX_NAME_CHARS: Final = 200
+
 
 class Ledger:
     """One run's. `agents` are those who did anything, in the order in which they did it first."""
@@ -29,8 +32,8 @@ class Ledger:
     def __init__(self, log: RunLog, work_limit: WorkLimit) -> None:
         self.agents: dict[str, None] = {}
         self.first_token_at: float | None = None
+        self.work_limit: Final = work_limit
         self._log = log
-        self._work_limit = work_limit
 
     def say(self, agent: str, text: str, kind: SpeechKind) -> None:
         """Tokens: one, or several for what is too long for one."""
@@ -38,24 +41,32 @@ class Ledger:
             self.first_token_at = time.monotonic()
             self.agents.setdefault(agent)
         for piece in pieces(text):
-            self._log.append(Token(agent, piece, kind))
+            self._log.append(Token(shortened(agent), piece, kind))
 
     def tell(self, event: Event) -> None:
-        """Any other event."""
+        """Any other event. A whole message that is too long for one is told as if it had been streamed."""
+        agent = getattr(event, "agent", "")
+        if isinstance(event, Thinking | Validation | Analysis | Message) and not event.streamed:
+            event = replace(event, streamed=self.say_if_long(agent, event.content, event.type))
         match event:
             case Action():
-                self._work_limit.tool_call()
-                self.agents.setdefault(event.agent)
+                self.work_limit.tool_call()
             case Validation() | Analysis() | Message():
-                self._work_limit.turn()
-                self.agents.setdefault(event.agent)
-            case ToolResult():
-                self.agents.setdefault(event.agent)
-            case Usage():
-                pass  # also of those who are not heard
-            case _:
-                self.agents.setdefault(getattr(event, "agent", ""))
-        self._log.append(event)
+                self.work_limit.ended_turn()
+        if not isinstance(event, Usage):  # that is told also of those who are not heard
+            self.agents.setdefault(agent)
+        self._log.append(event if agent == shortened(agent) else _renamed(event))
+
+    def say_if_long(self, agent: str, text: str, kind: SpeechKind) -> bool:
+        """Whether the text had to be said as tokens."""
+        is_long = len(text) > len(capped(text))
+        if is_long:
+            self.say(agent, text, kind)
+        return is_long
+
+    def alive(self) -> None:
+        """Nothing to write, but a model is at work: the run is not idle."""
+        self._log.last_active_at = time.monotonic()
 
     async def room(self) -> None:
         """Wait while every viewer is too far behind."""
@@ -64,17 +75,25 @@ class Ledger:
 
 def pieces(text: str) -> Iterator[str]:
     """The text, cut where it must be; never inside a character."""
-    if len(text) * 2 <= MAX_PIECE_UNITS:
-        yield text
-        return
-    while text:
-        piece = capped(text)
+    start = 0
+    while piece := capped(text, start):
         yield piece
-        text = text[len(piece) :]
+        start += len(piece)
 
 
-def capped(text: str) -> str:
-    """As much of the text as fits one piece."""
-    if len(text) * 2 <= MAX_PIECE_UNITS:
+def capped(text: str, start: int = 0) -> str:
+    """As much of the text, from `start` on, as fits one piece."""
+    if not start and len(text) * 2 <= MAX_PIECE_UNITS:
         return text
-    return text.encode("utf-16-le", "replace")[: MAX_PIECE_UNITS * 2].decode("utf-16-le", "ignore")
+    head = text[start : start + MAX_PIECE_UNITS]
+    return head.encode("utf-16-le", "replace")[: MAX_PIECE_UNITS * 2].decode("utf-16-le", "ignore")
+
+
+def shortened(name: str) -> str:
+    """A name that somebody gave to an agent, a tool or a call; cut, with a mark, where that is absurdly long."""
+    return name if len(name) <= _MAX_NAME_CHARS else f"{name[: _MAX_NAME_CHARS - 1]}…"
+
+
+def _renamed(event: Any) -> Event:
+    renamed: Event = replace(event, agent=shortened(event.agent))
+    return renamed

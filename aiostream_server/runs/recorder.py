@@ -28,7 +28,7 @@ from aiostream_server.events import (
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.keywords import kind_by_name, kind_by_words
-from aiostream_server.runs.ledger import Ledger, capped
+from aiostream_server.runs.ledger import Ledger, capped, shortened
 from aiostream_server.runs.speech import Speech, Utterance, whole_message
 
 _NAMELESS: Final = "Agent"
@@ -47,7 +47,6 @@ class Recorder:
         answer_from: Collection[str],
         options: Mapping[str, Any],
     ) -> None:
-        self.usage = TokenCount()
         self.answer: events.Final | None = None
         self.last: events.Final | None = None
         self.was_cut_short = False
@@ -58,7 +57,8 @@ class Recorder:
         self._options = options
         self._names: frozenset[str] = frozenset()
         self._speech: defaultdict[str, Speech] = defaultdict(Speech)
-        self._calls: set[str] = set()
+        self._reported = TokenCount()
+        self._calls: dict[str, str] = {}  # id -> tool
         self._told_early: Counter[str] = Counter()
         self._answered: set[str] = set()
 
@@ -67,6 +67,16 @@ class Recorder:
         self._names = names
         if len(names) == 1 and not self._answer_from:
             self._answer_from = names  # a lone agent's words are the answer
+
+    @property
+    def usage(self) -> TokenCount:
+        """What every model call cost; of those that go on or were broken off, what they wrote so far."""
+        return self._reported + TokenCount(0, self._budget.unsettled)
+
+    @property
+    def unanswered_tools(self) -> frozenset[str]:
+        """Those that were called, and have not answered."""
+        return frozenset(tool for call_id, tool in self._calls.items() if call_id not in self._answered)
 
     # The model clients' side: models.tap.Sink
 
@@ -78,8 +88,11 @@ class Recorder:
     def hears(self, speaker: str | None) -> bool:
         return speaker is None or not self._names or speaker in self._names
 
+    def alive(self) -> None:
+        self._ledger.alive()
+
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
-        expected = {result.call_id for result in results} & self._calls
+        expected = {result.call_id for result in results} & self._calls.keys()
         for _ in range(_TURNS_FOR_AUTOGEN):
             if expected <= self._answered:
                 return
@@ -90,7 +103,7 @@ class Recorder:
 
     async def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
         agent = self._agent(speaker)
-        taken = self._budget.take(len(deltas))
+        taken = self._budget.take(agent, len(deltas))
         for delta in deltas[:taken]:
             self._say_one(agent, delta)
         if self._budget.is_spent and taken < len(deltas):
@@ -132,7 +145,7 @@ class Recorder:
 
     def chunk(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
         """A streamed piece from a model client that is not ours."""
-        if self._budget.take(1):
+        if self._budget.take(agent, 1):
             self._say_one(agent, delta)
         else:
             self._budget.overrun()
@@ -154,15 +167,16 @@ class Recorder:
             return
         self._close(agent)
         is_repeated = self._speech[agent].end_turn().strip() == text.strip()
-        if not is_repeated:
-            self._tell_whole(agent, text)
-        self._remember_answer(agent, text, streamed=is_repeated)
+        if is_repeated or self._ledger.work_limit.may_begin():
+            self._remember_answer(agent, text, streamed=is_repeated or self._tell_whole(agent, text))
 
     def tool_summary(self, agent: str, text: str) -> None:
-        """The results of tools, given as an agent's answer: they stand in the log already."""
+        """The results of tools, given as an agent's answer: they stand in the log already, unless they were cut."""
         if text.strip():
             self.last = events.Final(agent, text, streamed=False)
-            self._remember_answer(agent, text, streamed=False)
+            is_long = len(capped(text)) < len(text)
+            self._remember_answer(agent, text, streamed=is_long and self._tell_whole(agent, text))
+        self._ledger.work_limit.ended_turn()
 
     def note(self, agent: str, text: str) -> None:
         """Something that is worth telling, and nobody's words."""
@@ -198,12 +212,12 @@ class Recorder:
         self._ledger.tell(
             ToolResult(
                 agent,
-                result.name,
+                shortened(result.name),
                 content,
-                result.call_id,
+                shortened(result.call_id),
                 is_error=bool(result.is_error),
                 truncated=truncated or len(content) < len(result.content),
-                summary=summary,
+                summary=shortened(summary),
             )
         )
 
@@ -211,6 +225,11 @@ class Recorder:
         """The run ends: what is still being said is said so far."""
         for agent in tuple(self._speech):
             self._close(agent)
+
+    def tell_answer(self) -> None:
+        """The team is done: what the answering agents said last, else what anybody did."""
+        if (answer := self.answer or self.last) is not None:
+            self._ledger.tell(answer)
 
     # Inside
 
@@ -227,13 +246,15 @@ class Recorder:
             yield self._speech[_NAMELESS]
 
     def _call(self, agent: str, call: FunctionCall) -> None:
-        self._calls.add(call.id)
+        self._calls[call.id] = call.name
         self._answered.discard(call.id)
-        self._ledger.tell(Action(agent, call.name, capped(call.arguments), call.id))
+        arguments = capped(call.arguments)
+        truncated = len(arguments) < len(call.arguments)
+        self._ledger.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))
 
     def _spend(self, agent: str, usage: RequestUsage) -> None:
-        self.usage += TokenCount(usage.prompt_tokens, usage.completion_tokens)
-        self._budget.settle(usage.completion_tokens)
+        self._reported += TokenCount(usage.prompt_tokens, usage.completion_tokens)
+        self._budget.settle(agent, usage.completion_tokens)
         self._ledger.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
     def _say_one(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
@@ -242,8 +263,10 @@ class Recorder:
         if speech.open is not None and speech.open.is_thought != is_thought:
             self._close(agent)
         if speech.open is None:
+            if not self._ledger.work_limit.may_begin():
+                return
             speech.open = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
-        speech.open.pieces.append(delta.text)
+        speech.open.add(delta.text)
         self._ledger.say(agent, delta.text, speech.open.kind)
 
     def _close(self, agent: str, *, before_tool: bool = False) -> None:
@@ -259,13 +282,12 @@ class Recorder:
         if not is_thinking:
             self._remember_answer(agent, spoken.text, streamed=True)
 
-    def _tell_whole(self, agent: str, text: str) -> None:
-        """A long message in pieces, as if it had been streamed: no event is larger than one SSE line may be."""
+    def _tell_whole(self, agent: str, text: str) -> bool:
+        """Whether it is so long that it was told as if it had been streamed."""
         kind = self._kind_of_whole(agent, text)
-        is_long = len(text) > len(capped(text))
-        if is_long:
-            self._ledger.say(agent, text, kind)
+        is_long = self._ledger.say_if_long(agent, text, "final" if agent in self._answer_from else kind)
         self._ledger.tell(whole_message(kind, agent, text, streamed=is_long))
+        return is_long
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -18,7 +18,7 @@ from autogen_core import CancellationToken
 from aiostream_server.config.model import LimitsConfig, OnDisconnect
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
-from aiostream_server.intake.question import Question
+from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.tap import current_sink
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.budget import Budget, WorkLimit
@@ -31,7 +31,9 @@ from aiostream_server.runs.supervise import end_work, watch
 from aiostream_server.runs.translate import Translator
 from aiostream_server.store.log import Reader, RunLog
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
-from aiostream_server.teams.inside import agent_names
+from aiostream_server.teams.inside import agent_names, tools_in_threads
+
+_FORGOTTEN: Final = Question(Turn("user", ""))
 
 _log = structlog.get_logger()
 
@@ -50,7 +52,8 @@ class RunRequest:
     """What is asked of a run, and for whom.
 
     `spec` is the team that the client named; None where the router is to choose, among those that are `allowed` (None:
-    all). `on_disconnect` is the client's own wish; else the team's, else `by_default` hold.
+    all). `on_disconnect` is the client's own wish; else the team's, else `by_default` hold. `conversation` is the
+    client's name for what the run is part of.
     """
 
     question: Question
@@ -60,20 +63,23 @@ class RunRequest:
     owner: str | None = None
     on_disconnect: OnDisconnect | None = None
     by_default: OnDisconnect = "cancel"
+    conversation: str | None = None
 
 
 class Run:
-    """`created_at` is Unix time in seconds; `finished` is the last event, once it is over."""
+    """`created_at` is Unix time in seconds; `finished` is the last event, once it is over.
+
+    A run that is over keeps its log, and of its `request` all but the question, which may hold megabytes of pictures.
+    """
 
     def __init__(self, request: RunRequest, parts: RunParts) -> None:
         self.id: Final = f"run-{secrets.token_urlsafe(18)}"
         self.log: Final = RunLog(self.id, max_bytes=parts.limits.max_log_bytes)
-        self.request: Final = request
+        self.request = request
         self.created_at: Final = time.time()
         self.spec = request.spec
         self.finished: RunFinished | None = None
         self._parts = parts
-        self._token = CancellationToken()
         self._team: object | None = None
         self._ledger: Ledger | None = None
         self._recorder: Recorder | None = None
@@ -99,12 +105,12 @@ class Run:
     @contextmanager
     def watch(self, after: int = 0) -> Iterator[Reader]:
         """View the run's events behind number `after`. When the last viewer leaves, `on_disconnect` is done."""
-        try:
-            with self.log.reader(after) as reader:
+        with self.log.reader(after) as reader:
+            try:
                 yield reader
-        finally:
-            if not self.log.viewers and self.on_disconnect == "cancel":
-                self.stop("cancelled")
+            finally:
+                if self.log.viewers == 1 and self.on_disconnect == "cancel":
+                    self.stop("cancelled")
 
     def stop(self, reason: FinishReason | Error) -> None:
         """End the run. Returns at once; `wait` tells when it is over. A second call changes nothing."""
@@ -119,18 +125,21 @@ class Run:
     async def _execute(self) -> None:
         structlog.contextvars.bind_contextvars(run_id=self.id)
         self.log.append(RunStarted(self.request.model))
-        work = asyncio.create_task(self._work(), name=f"{self.id}-work")
+        token = CancellationToken()  # holds on to every message that was read under it: lives as long as the work
+        work = asyncio.create_task(self._work(token), name=f"{self.id}-work")
         ending: FinishReason | Error | None = "interrupted"
         try:
             ending = await watch(work, self._stop, self.log, self._parts.limits)
         finally:
-            await end_work(work, self._token, lambda: self._team)
-            self._finish(_failure(work) if ending is None else ending)
+            try:
+                await end_work(work, token, lambda: self._team)
+            finally:
+                self._finish(work, ending)
 
-    async def _work(self) -> None:
+    async def _work(self, token: CancellationToken) -> None:
         """The run itself: choose, build, remember, drive, answer."""
         question = self.request.question
-        spec = self.spec = self.spec or await self._route(question.task.text)
+        spec = self.spec = self.spec or await self._route(question)
         recorder = self._recorder = self._new_recorder(spec)
         team = await spec.build()
         recorder.listen_to(agent_names(team))
@@ -138,15 +147,18 @@ class Run:
         task = await read_task(question.task, sees_images=spec.sees_images)
         current_sink.set(recorder)
         self._team = team
-        await drive(team, task, Translator(recorder), self._token)
+        await drive(team, task, Translator(recorder), token)
         recorder.close_all()
-        self._answer(recorder)
+        recorder.tell_answer()
 
-    async def _route(self, question: str) -> TeamSpec:
+    async def _route(self, question: Question) -> TeamSpec:
         async def announce(event: Routing) -> None:
             self.log.append(event)
 
-        decision = await self._parts.router.route(question, announce=announce, allowed=self.request.allowed)
+        *earlier, latest = question.asked
+        decision = await self._parts.router.route(
+            latest, earlier=earlier, announce=announce, allowed=self.request.allowed
+        )
         return self._parts.catalogue[decision.team]
 
     def _new_recorder(self, spec: TeamSpec) -> Recorder:
@@ -162,30 +174,44 @@ class Run:
             options=self.request.question.options,
         )
 
-    def _answer(self, recorder: Recorder) -> None:
-        """What the answering agents said last, else what anybody did."""
-        if (answer := recorder.answer or recorder.last) is not None:
-            self.log.append(answer)
+    def _finish(self, work: asyncio.Task[None], ending: FinishReason | Error | None) -> None:
+        """Whatever else goes wrong, the viewers are told that it is over."""
+        finished = self._finished("error")
+        try:
+            if ending is not None:
+                self._report_threads()
+            ending = _failure(work) if ending is None else ending
+            finished = self._last_words(ending)
+            self._log_line(ending, finished)
+        finally:
+            self.finished = finished
+            self.log.append(finished)
+            self.request = replace(self.request, question=_FORGOTTEN)
+            self._team = self._recorder = self._ledger = None  # teams are reference cycles: let go of what can be
 
-    def _finish(self, ending: FinishReason | Error) -> None:
-        recorder = self._recorder
-        if recorder is not None:
-            recorder.close_all()
+    def _last_words(self, ending: FinishReason | Error) -> RunFinished:
+        """What was being said is said so far; then, of a failed run, why."""
+        if self._recorder is not None:
+            self._recorder.close_all()
         if isinstance(ending, Error):
             self.log.append(ending)
-        reason: FinishReason = "error" if isinstance(ending, Error) else ending
-        if reason == "stop" and recorder is not None and recorder.was_cut_short:
-            reason = "length"
-        usage = recorder.usage if recorder is not None else TokenCount()
-        duration_s = time.monotonic() - self._started_at
-        self.finished = RunFinished(reason, usage, round(duration_s, 6))
-        self.log.append(self.finished)
-        self._log_line(ending, reason, usage, duration_s)
-        self._team = None  # AutoGen's teams are reference cycles: let go of what can be let go
+            return self._finished("error")
+        if ending == "stop" and self._recorder is not None and self._recorder.was_cut_short:
+            return self._finished("length")
+        return self._finished(ending)
 
-    def _log_line(
-        self, ending: FinishReason | Error, reason: FinishReason, usage: TokenCount, duration_s: float
-    ) -> None:
+    def _finished(self, reason: FinishReason) -> RunFinished:
+        usage = self._recorder.usage if self._recorder is not None else TokenCount()
+        return RunFinished(reason, usage, round(time.monotonic() - self._started_at, 6))
+
+    def _report_threads(self) -> None:
+        """A run that was ended in the middle of a tool call: where that runs in a thread, it goes on."""
+        if self._recorder is not None and self._team is not None:
+            tools = self._recorder.unanswered_tools & tools_in_threads(self._team)
+            if tools:
+                _log.warning("tool_thread_left_behind", tools=sorted(tools))
+
+    def _log_line(self, ending: FinishReason | Error, finished: RunFinished) -> None:
         """The one line of this run. Nothing that a user or a model wrote stands in it."""
         ledger = self._ledger
         first = ledger.first_token_at if ledger is not None else None
@@ -193,12 +219,12 @@ class Run:
             "run_finished",
             team=self.spec.id if self.spec is not None else None,
             agents=tuple(ledger.agents) if ledger is not None else (),
-            outcome=reason,
+            outcome=finished.reason,
             error=ending.code if isinstance(ending, Error) else None,
-            prompt_tokens=usage.prompt_tokens,
-            completion_tokens=usage.completion_tokens,
+            prompt_tokens=finished.usage.prompt_tokens,
+            completion_tokens=finished.usage.completion_tokens,
             time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
-            duration_s=round(duration_s, 4),
+            duration_s=round(finished.duration_s, 4),
         )
 
 

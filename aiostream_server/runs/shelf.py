@@ -5,52 +5,67 @@ A run that was dropped is remembered by its id, so that whoever asks for it is t
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.runs.run import Run
 
+_RUN_OVERHEAD_BYTES: Final = 2_500  # measured: a run that ended, without its log's events
 _REMEMBERED: Final = 10_000  # ids of dropped runs
 
 
-class Shelf:
-    """In the order in which the runs ended."""
+class _Kept(NamedTuple):
+    run: Run
+    ended_at: float
+    size_bytes: int
 
-    def __init__(self, limits: LimitsConfig) -> None:
+
+class Shelf:
+    """In the order in which the runs ended. `on_drop` is told the id of each run that is kept no longer."""
+
+    def __init__(self, limits: LimitsConfig, *, on_drop: Callable[[str], object]) -> None:
         self._retention_s: Final = limits.retention_s
         self._max_bytes: Final = limits.retained_bytes
-        self._runs: OrderedDict[str, tuple[Run, float]] = OrderedDict()
+        self._on_drop: Final = on_drop
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._dropped: OrderedDict[str, str | None] = OrderedDict()
         self._bytes = 0
 
     def __iter__(self) -> Iterator[Run]:
-        self._drop_old()
-        return iter([run for run, _ in self._runs.values()])
+        """From the one that ended first."""
+        self.drop_old()
+        return iter([kept.run for kept in self._kept.values()])
 
     def put(self, run: Run) -> None:
         """Keep a run that has ended."""
-        self._runs[run.id] = (run, time.monotonic())
-        self._bytes += run.log.size_bytes
-        self._drop_old()
+        kept = _Kept(run, time.monotonic(), _RUN_OVERHEAD_BYTES + run.log.size_bytes)
+        self._kept[run.id] = kept
+        self._bytes += kept.size_bytes
+        self.drop_old()
 
     def get(self, run_id: str) -> Run | None:
-        self._drop_old()
-        kept = self._runs.get(run_id)
-        return kept[0] if kept is not None else None
+        self.drop_old()
+        kept = self._kept.get(run_id)
+        return kept.run if kept is not None else None
 
     def was_dropped(self, run_id: str, owner: str | None) -> bool:
         """Whether that owner's run was here once."""
         return run_id in self._dropped and self._dropped[run_id] == owner
 
-    def _drop_old(self) -> None:
-        oldest_kept = time.monotonic() - self._retention_s
-        while self._runs:
-            run, ended_at = next(iter(self._runs.values()))
-            if ended_at >= oldest_kept and self._bytes <= self._max_bytes:
+    def drop_old(self) -> None:
+        """Let go of what was kept for long enough, and of what there is no room for."""
+        now = time.monotonic()
+        while self._kept:
+            oldest = next(iter(self._kept.values()))
+            if now - oldest.ended_at < self._retention_s and self._bytes <= self._max_bytes:
                 break
-            del self._runs[run.id]
-            self._bytes -= run.log.size_bytes
-            self._dropped[run.id] = run.owner
-            if len(self._dropped) > _REMEMBERED:
-                self._dropped.popitem(last=False)
+            self._drop(oldest)
+
+    def _drop(self, kept: _Kept) -> None:
+        del self._kept[kept.run.id]
+        self._bytes -= kept.size_bytes
+        self._dropped[kept.run.id] = kept.run.owner
+        if len(self._dropped) > _REMEMBERED:
+            self._dropped.popitem(last=False)
+        self._on_drop(kept.run.id)

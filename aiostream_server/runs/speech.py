@@ -1,6 +1,7 @@
 """What one agent is saying, and what AutoGen is going to say again."""
 
 from dataclasses import dataclass, field
+from io import StringIO
 from typing import assert_never
 
 from aiostream_server.events import Analysis, Message, Said, SpeechKind, Thinking, Validation
@@ -12,11 +13,16 @@ class Utterance:
 
     kind: SpeechKind
     is_thought: bool
-    pieces: list[str] = field(default_factory=list)
+    _said: StringIO = field(
+        default_factory=StringIO, init=False
+    )  # a list of a million tokens would take ten times as much
 
     @property
     def text(self) -> str:
-        return "".join(self.pieces)
+        return self._said.getvalue()
+
+    def add(self, text: str) -> None:
+        self._said.write(text)
 
 
 @dataclass(slots=True)

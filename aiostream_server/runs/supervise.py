@@ -31,7 +31,9 @@ async def watch(
     """Wait until the work is done (None), somebody stops it (why), or a deadline passes (the error to tell)."""
     ends_at = time.monotonic() + limits.run_timeout_s
     while not work.done() and not stop.done():
-        idle_ends_at = log.last_append_at + limits.idle_timeout_s
+        # A team that waits for its viewers is not idle: they are evicted, or read on.
+        idle_since = time.monotonic() if log.holds_back else log.last_active_at
+        idle_ends_at = idle_since + limits.idle_timeout_s
         left_s = min(ends_at, idle_ends_at) - time.monotonic()
         if left_s <= 0 and ends_at <= idle_ends_at:
             return Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s")
@@ -49,9 +51,8 @@ async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team
         work.cancel()  # not inside AutoGen yet: nothing but our own code is interrupted
     await _wait(work, _TOKEN_GRACE_S)
     layers = () if work.done() else tuple(background_tasks(find_team()))
-    for (
-        tasks
-    ) in layers:  # an outer runtime ends by itself once its inner one has; ended with it, it leaves tasks behind
+    # An outer runtime ends by itself once its inner one has; ended together with it, it leaves tasks behind.
+    for tasks in layers:
         for task in tasks:
             task.cancel()
         await _wait(work, _RUNTIME_GRACE_S / len(layers))
@@ -61,8 +62,13 @@ async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team
             await _wait(work, _LAST_GRACE_S)
     if not work.done():
         _log.warning("run_work_left_behind")
-    elif not work.cancelled():
-        work.exception()  # seen: asyncio need not report it as forgotten
+    work.add_done_callback(_see)
+
+
+def _see(work: asyncio.Task[None]) -> None:
+    """asyncio need not report its exception as forgotten, however late it comes."""
+    if not work.cancelled():
+        work.exception()
 
 
 async def _wait(work: asyncio.Task[None], timeout_s: float) -> None:

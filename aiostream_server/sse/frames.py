@@ -11,7 +11,21 @@ HEARTBEAT: Final = b": heartbeat\n\n"
 
 def data_frame(data: str) -> bytes:
     """One event that carries one line of ASCII JSON. Raises ValueError for anything but one line of ASCII."""
-    frame = f"data: {data}\n\n".encode("ascii")
-    if frame.count(b"\n") != 2 or b"\r" in frame:  # the two that end it
-        raise ValueError("a frame carries one line")
+    return _frame(f"data: {data}")
+
+
+def event_frame(kind: str, number: int, data: str) -> bytes:
+    """The same with a type and a number, which a client that reconnects repeats as `Last-Event-ID`."""
+    return _frame(f"event: {kind}", f"id: {number}", f"data: {data}")
+
+
+def retry_frame(delay_ms: int) -> bytes:
+    """No event: how long a client is to wait before it reconnects."""
+    return _frame(f"retry: {delay_ms}")
+
+
+def _frame(*fields: str) -> bytes:
+    frame = "\n".join((*fields, "", "")).encode("ascii")
+    if frame.count(b"\n") != len(fields) + 1 or b"\r" in frame:  # one ends each field, one more the frame
+        raise ValueError("a field is one line")
     return frame

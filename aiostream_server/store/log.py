@@ -5,13 +5,17 @@ several processes share can take its place.
 """
 
 import asyncio
+import math
 import time
+from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final
 
 from aiostream_server.events import Dropped, Entry, Event, RunFinished
 
-_ENTRY_OVERHEAD_BYTES: Final = 200  # measured: an Entry with a Token, its strings' headers included
+_ENTRY_OVERHEAD_BYTES: Final = 240  # measured: an Entry with a Token, its strings' headers included
+_MAX_READ_BYTES: Final = 16 * 1024  # what a viewer holds, encoded up to ten times as large, while it writes
 
 
 class RunLog:
@@ -23,14 +27,15 @@ class RunLog:
 
     def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024, max_bytes: int = 16 * 1024**2) -> None:
         self.run_id: Final = run_id
-        self.last_append_at = time.monotonic()
+        self.last_active_at = time.monotonic()
         self.finished = False
         self._max_ahead_bytes = max_ahead_bytes
         self._max_bytes = max_bytes
+        self._entries: list[Entry] = []
+        self._ends = array("q")  # how many bytes were said when each entry had been
+        self._bytes = 0
         self._dropped = 0
         self._dropped_bytes = 0
-        self._entries: list[Entry] = []
-        self._bytes = 0
         self._readers: set[Reader] = set()
         self._waiting_for_room: set[asyncio.Future[None]] = set()
 
@@ -47,6 +52,11 @@ class RunLog:
     def viewers(self) -> int:
         return len(self._readers)
 
+    @property
+    def holds_back(self) -> bool:
+        """Whether somebody who has more to say waits for the viewers."""
+        return bool(self._waiting_for_room)
+
     def append(self, *events: Event) -> None:
         """Number, stamp and keep; wake the viewers. Nothing is taken after `RunFinished`."""
         now = time.time()
@@ -55,8 +65,9 @@ class RunLog:
                 break
             self._entries.append(Entry(len(self) + 1, now, event))
             self._bytes += _size(event)
+            self._ends.append(self._bytes)
             self.finished = isinstance(event, RunFinished)
-        self.last_append_at = time.monotonic()
+        self.last_active_at = time.monotonic()
         if self.size_bytes > self._max_bytes:
             self._drop_oldest()
         for reader in self._readers:
@@ -64,39 +75,50 @@ class RunLog:
 
     async def room(self) -> None:
         """Wait while every viewer is behind by more than the bound. A run without viewers does not wait."""
-        while self._readers and min(self._bytes - r.seen_bytes for r in self._readers) > self._max_ahead_bytes:
+        while self._readers and min(map(self._unread_bytes, self._readers)) > self._max_ahead_bytes:
             moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting_for_room.add(moved)  # one for each who waits: several agents may speak at once
             try:
                 await moved
             finally:
                 self._waiting_for_room.discard(moved)
+                self.last_active_at = time.monotonic()
 
     def reader(self, after: int = 0) -> "Reader":
         """A viewer's place in the log, behind event number `after`, from 0. Close it when the viewer leaves."""
         if after < 0:
             raise ValueError(f"after = {after}: events are numbered from 1")
-        before = self._entries[: max(0, after - self._dropped)]
-        seen_bytes = self._dropped_bytes + sum(_size(entry.event) for entry in before)
-        reader = Reader(self, after, seen_bytes=seen_bytes)
+        reader = Reader(self, after)
         self._readers.add(reader)
         return reader
 
-    def since(self, seq: int) -> Sequence[Entry]:
-        """All entries with a higher number; a `Dropped` stands for those that are gone."""
+    def since(self, seq: int, *, max_bytes: float = math.inf) -> Sequence[Entry]:
+        """The entries with a higher number; a `Dropped` stands for those that are gone.
+
+        All of them, or the first ones: as many as it takes to reach `max_bytes`.
+        """
+        start = max(0, seq - self._dropped)
+        entries = self._entries[start : bisect_left(self._ends, self._bytes_until(seq) + max_bytes) + 1]
         if seq >= self._dropped:
-            return self._entries[seq - self._dropped :]
-        gone = Entry(self._dropped, self._entries[0].timestamp, Dropped(first=seq + 1))
-        return [gone, *self._entries]
+            return entries
+        return [Entry(self._dropped, self._entries[0].timestamp, Dropped(first=seq + 1)), *entries]
 
     def _drop_oldest(self) -> None:
-        goal = self._max_bytes * 3 // 4
-        count = 0
-        while self.size_bytes > goal and count < len(self._entries) - 1:
-            self._dropped_bytes += _size(self._entries[count].event)
-            count += 1
-        self._dropped += count
-        del self._entries[:count]
+        """But for the last one, whatever its size."""
+        kept_from = self._bytes - self._max_bytes * 3 // 4
+        if count := min(bisect_left(self._ends, kept_from) + 1, len(self._entries) - 1):
+            self._dropped += count
+            self._dropped_bytes = self._ends[count - 1]
+            del self._entries[:count], self._ends[:count]
+
+    def _bytes_until(self, seq: int) -> int:
+        """How many bytes were said when event number `seq` had been; of those that are gone, as if it were the last."""
+        if seq >= len(self):
+            return self._bytes
+        return self._ends[seq - self._dropped - 1] if seq > self._dropped else self._dropped_bytes
+
+    def _unread_bytes(self, reader: "Reader") -> int:
+        return self._bytes - self._bytes_until(reader.after)
 
     def _moved(self) -> None:
         for moved in self._waiting_for_room:
@@ -109,12 +131,12 @@ class RunLog:
 
 
 class Reader:
-    """One viewer's position. `with log.reader() as reader:` closes it."""
+    """One viewer's position: `after` is the number of the last event that it was given. `with log.reader() as reader:`
+    closes it."""
 
-    def __init__(self, log: RunLog, after: int, *, seen_bytes: int) -> None:
-        self.seen_bytes = seen_bytes
+    def __init__(self, log: RunLog, after: int) -> None:
+        self.after = after
         self._log = log
-        self._after = after
         self._waiting: asyncio.Future[None] | None = None
 
     def __enter__(self) -> "Reader":
@@ -126,16 +148,15 @@ class Reader:
     @property
     def at_end(self) -> bool:
         """Whether the run is over and all of it was read."""
-        return self._log.finished and self._after >= len(self._log)
+        return self._log.finished and self.after >= len(self._log)
 
     async def read(self) -> Sequence[Entry]:
-        """All that is new. Waits for something new, but for a `wake()`, after which it may be nothing."""
-        if self._after >= len(self._log) and not self._log.finished:
+        """What is new, a bounded part of it at a time. Waits for it, but for a `wake()`: then it may be nothing."""
+        if self.after >= len(self._log) and not self._log.finished:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
-        entries = self._log.since(self._after)
-        self._after = entries[-1].seq if entries else self._after
-        self.seen_bytes = self._log._bytes  # noqa: SLF001
+        entries = self._log.since(self.after, max_bytes=_MAX_READ_BYTES)
+        self.after = entries[-1].seq if entries else self.after
         self._log._moved()  # noqa: SLF001
         return entries
 
@@ -146,5 +167,11 @@ class Reader:
 
 
 def _size(event: Event) -> int:
-    """About how many bytes of memory."""
-    return _ENTRY_OVERHEAD_BYTES + len(getattr(event, "content", "")) + len(getattr(event, "arguments", ""))
+    """About how many bytes of memory; always the same for the same event."""
+    return (
+        _ENTRY_OVERHEAD_BYTES + _text_size(getattr(event, "content", "")) + _text_size(getattr(event, "arguments", ""))
+    )
+
+
+def _text_size(text: str) -> int:
+    return len(text) if text.isascii() else 4 * len(text)

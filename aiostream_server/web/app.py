@@ -21,7 +21,9 @@ from aiostream_server.web.health import healthz, readyz
 from aiostream_server.web.middlewares import add_request_id, bind_request_id, render_errors
 from aiostream_server.web.models import get_model, list_models
 from aiostream_server.web.openapi import openapi
+from aiostream_server.web.runs import cancel_run, create_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, ServerState
+from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
 
 def create_app(config: Config, *, state_directory: Path) -> web.Application:
@@ -35,9 +37,12 @@ def create_app(config: Config, *, state_directory: Path) -> web.Application:
             app[STATE] = state
             yield
 
-    app = web.Application(middlewares=[bind_request_id, render_errors], client_max_size=config.server.max_body_bytes)
+    app = web.Application(
+        middlewares=[count_requests, bind_request_id, render_errors], client_max_size=config.server.max_body_bytes
+    )
+    app[TRAFFIC] = Traffic()
     app.cleanup_ctx.append(state_ctx)
-    app.on_response_prepare.append(add_request_id)
+    app.on_response_prepare.extend((add_request_id, close_when_draining))
     app.on_shutdown.append(_end_runs)
     _add_routes(app)
     return app
@@ -69,6 +74,7 @@ async def _vocabulary(databases: Mapping[str, Database]) -> Collection[str]:
 
 async def _end_runs(app: web.Application) -> None:
     """Before connections are closed: every stream gets its last words."""
+    app[TRAFFIC].drain(bodies_within_s=0.0)
     await app[STATE].registry.close()
 
 
@@ -78,6 +84,11 @@ def _add_routes(app: web.Application) -> None:
         app.router.add_post(f"{base}chat/completions", complete_chat)
         app.router.add_get(f"{base}models", list_models)
         app.router.add_get(f"{base}models/{{model}}", get_model)
+        app.router.add_post(f"{base}runs", create_run)
+        app.router.add_get(f"{base}runs", list_runs)
+        app.router.add_get(f"{base}runs/{{run_id}}", get_run)
+        app.router.add_get(f"{base}runs/{{run_id}}/events", get_events, allow_head=False)  # it may not end for long
+        app.router.add_post(f"{base}runs/{{run_id}}/cancel", cancel_run)
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)

@@ -1,66 +1,45 @@
-"""The JSON schemas of what comes in and goes out, for `web.openapi`. https://json-schema.org/draft/2020-12
+"""The JSON schemas of what comes in and goes out, for `web.openapi`.
 
 Written by hand, for what clients may send is wider than the shapes it becomes: null is the same as absent, a text the
 same as a list of one part. What a schema cannot say stands in descriptions. Unknown fields are ignored.
 """
 
-from typing import Any, Final, get_args
+from typing import Final, get_args
 
+from aiostream_server.web.run_schemas import run_schemas
+from aiostream_server.web.shapes import COUNT, FLAG, TEXT, USAGE, Schema, list_of, one_of, or_null, ref, shape
+from aiostream_server.web.traffic import Phase
 from aiostream_server.wire.completion import WireFinishReason
 from aiostream_server.wire.data_url import IMAGE_TYPES
 from aiostream_server.wire.messages import Detail
 from aiostream_server.wire.request import ChatRequest
 
-Schema = dict[str, Any]
-
-
-def ref(name: str) -> Schema:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _object(required: Schema, optional: Schema | None = None) -> Schema:
-    return {"type": "object", "required": list(required), "properties": {**required, **(optional or {})}}
-
-
-def _or_null(schema: Schema) -> Schema:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-def _one_of(*values: str) -> Schema:
-    return {"type": "string", "enum": list(values)}
-
-
-def _list(items: Schema, **bounds: int) -> Schema:
-    return {"type": "array", "items": items, **bounds}
-
 
 def _content(*parts: str) -> Schema:
     """A text, or a list of parts."""
-    return {"anyOf": [_TEXT, _list({"anyOf": [ref(part) for part in parts]}, minItems=1)]}
+    return {"anyOf": [TEXT, list_of({"anyOf": [ref(part) for part in parts]}, minItems=1)]}
 
 
 def _choices_of(field: str) -> Schema:
     """The words that a field of `ChatRequest` takes."""
     (words, _) = get_args(ChatRequest.model_fields[field].annotation)
-    return _one_of(*get_args(words))
+    return one_of(*get_args(words))
 
 
-_TEXT: Final[Schema] = {"type": "string"}
-_FLAG: Final[Schema] = {"type": "boolean"}
-_COUNT: Final[Schema] = {"type": "integer", "minimum": 0}
-_NAME: Final = _or_null(_TEXT)
-_TOKENS: Final = _or_null({"type": "integer", "minimum": 1})
-_PENALTY: Final = _or_null({"type": "number", "minimum": -2, "maximum": 2})
+_SECONDS: Final[Schema] = {"type": "number", "minimum": 0}
+_NAME: Final = or_null(TEXT)
+_TOKENS: Final = or_null({"type": "integer", "minimum": 1})
+_PENALTY: Final = or_null({"type": "number", "minimum": -2, "maximum": 2})
 _MEDIA: Final = "|".join(kind.removeprefix("image/") for kind in IMAGE_TYPES)
 _BASE64: Final = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)"
 
 _IN: Final[Schema] = {
-    "TextPart": _object({"type": {"const": "text"}, "text": _TEXT}),
-    "RefusalPart": _object({"type": {"const": "refusal"}, "refusal": _TEXT}),
-    "ImagePart": _object(
+    "TextPart": shape({"type": {"const": "text"}, "text": TEXT}),
+    "RefusalPart": shape({"type": {"const": "refusal"}, "refusal": TEXT}),
+    "ImagePart": shape(
         {
             "type": {"const": "image_url"},
-            "image_url": _object(
+            "image_url": shape(
                 {
                     "url": {
                         "type": "string",
@@ -68,33 +47,31 @@ _IN: Final[Schema] = {
                         "description": "A data URL; nothing is fetched.",
                     }
                 },
-                {"detail": _or_null(_one_of(*get_args(Detail)))},
+                {"detail": or_null(one_of(*get_args(Detail)))},
             ),
         }
     ),
-    "SystemMessage": _object(
-        {"role": _one_of("system", "developer"), "content": _content("TextPart")}, {"name": _NAME}
-    ),
-    "UserMessage": _object({"role": {"const": "user"}, "content": _content("TextPart", "ImagePart")}, {"name": _NAME}),
+    "SystemMessage": shape({"role": one_of("system", "developer"), "content": _content("TextPart")}, {"name": _NAME}),
+    "UserMessage": shape({"role": {"const": "user"}, "content": _content("TextPart", "ImagePart")}, {"name": _NAME}),
     "AssistantMessage": {
-        **_object(
+        **shape(
             {"role": {"const": "assistant"}},
             {
-                "content": _or_null(_content("TextPart", "RefusalPart")),
-                "refusal": _or_null(_TEXT),
-                "tool_calls": _or_null(_list(ref("ToolCall"))),
+                "content": or_null(_content("TextPart", "RefusalPart")),
+                "refusal": or_null(TEXT),
+                "tool_calls": or_null(list_of(ref("ToolCall"))),
                 "name": _NAME,
             },
         ),
         "anyOf": [
             {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
-            {"required": ["refusal"], "properties": {"refusal": _TEXT}},
+            {"required": ["refusal"], "properties": {"refusal": TEXT}},
             {"required": ["tool_calls"], "properties": {"tool_calls": {"type": "array", "minItems": 1}}},
         ],
     },
-    "ToolMessage": _object({"role": {"const": "tool"}, "content": _content("TextPart"), "tool_call_id": _TEXT}),
-    "ToolCall": _object(
-        {"id": _TEXT, "type": {"const": "function"}, "function": _object({"name": _TEXT, "arguments": _TEXT})}
+    "ToolMessage": shape({"role": {"const": "tool"}, "content": _content("TextPart"), "tool_call_id": TEXT}),
+    "ToolCall": shape(
+        {"id": TEXT, "type": {"const": "function"}, "function": shape({"name": TEXT, "arguments": TEXT})}
     ),
     "Message": {
         "oneOf": [ref(f"{role}Message") for role in ("System", "User", "Assistant", "Tool")],
@@ -114,7 +91,7 @@ _IN: Final[Schema] = {
     },
     "ChatRequest": {
         "description": "Fields that are not listed are ignored. Integers have no fraction: `1`, not `1.0`.",
-        **_object(
+        **shape(
             {
                 "model": {
                     "type": "string",
@@ -123,7 +100,7 @@ _IN: Final[Schema] = {
                     "examples": ["auto"],
                 },
                 "messages": {
-                    **_list(ref("Message"), minItems=1),
+                    **list_of(ref("Message"), minItems=1),
                     "contains": {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}},
                     "description": (
                         "At least one is the user's. Where the last one is (system messages aside), it must not be "
@@ -133,42 +110,42 @@ _IN: Final[Schema] = {
                 },
             },
             {
-                "stream": _or_null(_FLAG),
-                "stream_options": _or_null(_object({}, {"include_usage": _or_null(_FLAG)})),
-                "n": _or_null({"type": "integer", "const": 1}),
+                "stream": or_null(FLAG),
+                "stream_options": or_null(shape({}, {"include_usage": or_null(FLAG)})),
+                "n": or_null({"type": "integer", "const": 1}),
                 "max_tokens": _TOKENS,
                 "max_completion_tokens": _TOKENS,
-                "temperature": _or_null({"type": "number", "minimum": 0, "maximum": 2}),
-                "top_p": _or_null({"type": "number", "minimum": 0, "maximum": 1}),
-                "seed": _or_null({"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}),
+                "temperature": or_null({"type": "number", "minimum": 0, "maximum": 2}),
+                "top_p": or_null({"type": "number", "minimum": 0, "maximum": 1}),
+                "seed": or_null({"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1}),
                 "presence_penalty": _PENALTY,
                 "frequency_penalty": _PENALTY,
-                "reasoning_effort": _or_null(_choices_of("reasoning_effort")),
-                "verbosity": _or_null(_choices_of("verbosity")),
-                "response_format": _or_null(_object({"type": {"const": "text"}})),
-                "modalities": _or_null(_list({"const": "text"})),
+                "reasoning_effort": or_null(_choices_of("reasoning_effort")),
+                "verbosity": or_null(_choices_of("verbosity")),
+                "response_format": or_null(shape({"type": {"const": "text"}})),
+                "modalities": or_null(list_of({"const": "text"})),
                 "audio": {"type": "null"},
             },
         ),
     },
 }
 
-_MODEL: Final = _object(
+_MODEL: Final = shape(
     {
-        "id": _TEXT,
+        "id": TEXT,
         "object": {"const": "model"},
-        "created": _COUNT,
-        "owned_by": _TEXT,
-        "name": _TEXT,
-        "description": _TEXT,
-        "info": _object(
+        "created": COUNT,
+        "owned_by": TEXT,
+        "name": TEXT,
+        "description": TEXT,
+        "info": shape(
             {
-                "meta": _object(
+                "meta": shape(
                     {
-                        "description": _TEXT,
-                        "capabilities": {"type": "object", "additionalProperties": _FLAG},
-                        "suggestion_prompts": _list(
-                            _object({"content": _TEXT, "title": _list(_TEXT, minItems=2, maxItems=2)})
+                        "description": TEXT,
+                        "capabilities": {"type": "object", "additionalProperties": FLAG},
+                        "suggestion_prompts": list_of(
+                            shape({"content": TEXT, "title": list_of(TEXT, minItems=2, maxItems=2)})
                         ),
                     }
                 )
@@ -176,37 +153,36 @@ _MODEL: Final = _object(
         ),
     }
 )
-_FINISH_REASON: Final = _one_of(*get_args(WireFinishReason))
-_USAGE: Final = _object({"prompt_tokens": _COUNT, "completion_tokens": _COUNT, "total_tokens": _COUNT})
-_CHOICE: Final = _object(
+_FINISH_REASON: Final = one_of(*get_args(WireFinishReason))
+_CHOICE: Final = shape(
     {
         "index": {"const": 0},
-        "message": _object({"role": {"const": "assistant"}, "content": _TEXT}, {"reasoning_content": _TEXT}),
+        "message": shape({"role": {"const": "assistant"}, "content": TEXT}, {"reasoning_content": TEXT}),
         "finish_reason": _FINISH_REASON,
     }
 )
-_DELTA: Final = _object(
+_DELTA: Final = shape(
     {
         "index": {"const": 0},
-        "delta": _object({}, {"role": {"const": "assistant"}, "content": _TEXT, "reasoning_content": _TEXT}),
-        "finish_reason": _or_null(_FINISH_REASON),
+        "delta": shape({}, {"role": {"const": "assistant"}, "content": TEXT, "reasoning_content": TEXT}),
+        "finish_reason": or_null(_FINISH_REASON),
     }
 )
 
 _OUT: Final[Schema] = {
     "Model": _MODEL,
-    "Models": _object({"object": {"const": "list"}, "data": _list(ref("Model"))}),
-    "Completion": _object(
+    "Models": shape({"object": {"const": "list"}, "data": list_of(ref("Model"))}),
+    "Completion": shape(
         {
-            "id": _TEXT,
+            "id": TEXT,
             "object": {"const": "chat.completion"},
-            "created": _COUNT,
-            "model": _TEXT,
-            "choices": _list(_CHOICE, minItems=1, maxItems=1),
-            "usage": _USAGE,
+            "created": COUNT,
+            "model": TEXT,
+            "choices": list_of(_CHOICE, minItems=1, maxItems=1),
+            "usage": USAGE,
         }
     ),
-    "Event": _object(
+    "Event": shape(
         {
             "data": {
                 "anyOf": [
@@ -221,21 +197,24 @@ _OUT: Final[Schema] = {
             }
         }
     ),
-    "Chunk": _object(
+    "Chunk": shape(
         {
-            "id": _TEXT,
+            "id": TEXT,
             "object": {"const": "chat.completion.chunk"},
-            "created": _COUNT,
-            "model": _TEXT,
-            "choices": _list(_DELTA, maxItems=1),
+            "created": COUNT,
+            "model": TEXT,
+            "choices": list_of(_DELTA, maxItems=1),
         },
-        {"usage": _USAGE},
+        {"usage": USAGE},
     ),
-    "Health": _object({"status": {"const": "ok"}}),
-    "Readiness": _object({"status": _one_of("ready", "shutting_down"), "live_runs": _COUNT}),
-    "Error": _object(
-        {"error": _object({"message": _TEXT, "type": _TEXT, "param": {"type": ["string", "null"]}, "code": _TEXT})}
+    "Health": shape({"status": {"const": "ok"}}),
+    "Readiness": shape(
+        {"status": one_of(*get_args(Phase)), "live_runs": COUNT, "viewers": COUNT, "queued": COUNT},
+        {"loop_lag_s": _SECONDS, "loop_lag_max_s": _SECONDS},
+    ),
+    "Error": shape(
+        {"error": shape({"message": TEXT, "type": TEXT, "param": {"type": ["string", "null"]}, "code": TEXT})}
     ),
 }
 
-SCHEMAS: Final[Schema] = {**_IN, **_OUT}
+SCHEMAS: Final[Schema] = {**_IN, **_OUT, **run_schemas(_IN["ChatRequest"])}

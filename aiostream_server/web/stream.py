@@ -1,6 +1,6 @@
 """A viewer: one client's connection, fed from one run's log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from aiohttp import web
@@ -24,14 +24,14 @@ class Frames(Protocol):
 
 
 async def stream_run(
-    request: web.Request, run_id: str, reader: Reader, frames: Frames, config: ServerConfig
+    request: web.Request, headers: Mapping[str, str], reader: Reader, frames: Frames, config: ServerConfig
 ) -> web.StreamResponse:
     """Write everything that the log holds beyond what was written, wait, and again, until the run is over.
 
     One write per round: a client that keeps up gets token by token, one that does not gets them together. Returns as
     well when the client has gone or stopped reading.
     """
-    response = web.StreamResponse(headers={**SSE_HEADERS, "X-Run-Id": run_id})
+    response = web.StreamResponse(headers={**SSE_HEADERS, **headers})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
         await _view(reader, writer, frames, config.heartbeat_s)

@@ -26,6 +26,7 @@ _WRONG: Final[Mapping[str, str]] = {
     "missing": "is required",
     "too_short": "must not be empty",
     "string_too_short": "must not be empty",
+    "string_too_long": "must be at most {max_length} characters long",
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",

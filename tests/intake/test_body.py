@@ -9,23 +9,24 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from aiostream_server.errors import InvalidRequest, ServerError, UnsupportedMedia
-from aiostream_server.intake.body import check_headers, decode_json, parse_chat
+from aiostream_server.intake.body import check_headers, decode_json, parse_body
 from aiostream_server.intake.question import read_question
 from aiostream_server.wire.fields import FIELDS
 from aiostream_server.wire.messages import ROLES
+from aiostream_server.wire.request import ChatRequest
 
 JSON = CIMultiDict({"content-type": "application/json"})
 HELLO = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def test_a_sound_body_is_a_request() -> None:
-    request = parse_chat(json.dumps(HELLO | {"stream": True}).encode(), JSON)
+    request = parse_body(json.dumps(HELLO | {"stream": True}).encode(), JSON, ChatRequest)
     assert (request.model, request.stream) == ("auto", True)
 
 
 def test_a_wrong_field_is_a_400_with_its_path() -> None:
     with pytest.raises(InvalidRequest) as caught:
-        parse_chat(b'{"model": "auto", "messages": [{"role": "user", "content": 5}]}', JSON)
+        parse_body(b'{"model": "auto", "messages": [{"role": "user", "content": 5}]}', JSON, ChatRequest)
     assert caught.value.param == "messages[0].content"
     assert caught.value.status == 400
 
@@ -56,7 +57,7 @@ def test_another_content_type_is_a_415(content_type: str) -> None:
 
 def test_no_content_type_is_a_415() -> None:
     with pytest.raises(UnsupportedMedia):
-        parse_chat(b"{}", CIMultiDict())
+        parse_body(b"{}", CIMultiDict(), ChatRequest)
 
 
 @pytest.mark.parametrize("charset", ["nope", "zlib_codec", "utf-16", "latin-1", ""])
@@ -101,7 +102,7 @@ BODIES = st.fixed_dictionaries(
 
 def answer(body: Any) -> None:
     try:
-        read_question(parse_chat(json.dumps(body).encode(), JSON))
+        read_question(parse_body(json.dumps(body).encode(), JSON, ChatRequest))
     except ServerError as exc:
         assert (exc.status, len(str(exc).splitlines())) == (400, 1)  # noqa: PT017
 
@@ -121,4 +122,4 @@ def test_random_requests_are_a_question_or_a_400(body: Any) -> None:
 )
 def test_random_bytes_and_headers_are_a_request_or_an_error_of_ours(raw: bytes, headers: dict[str, str]) -> None:
     with pytest.raises(ServerError):
-        parse_chat(raw, headers)
+        parse_body(raw, headers, ChatRequest)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aiostream_server.errors import InvalidRequest
-from aiostream_server.intake.body import parse_chat
+from aiostream_server.intake.body import parse_body
 from aiostream_server.intake.question import (
     CONTINUE_TASK,
     TOOL_RESULT_TASK,
@@ -16,11 +16,12 @@ from aiostream_server.intake.question import (
     Turn,
     read_question,
 )
+from aiostream_server.wire.request import ChatRequest
 
 
 def question(*messages: dict[str, Any], **fields: Any) -> Question:
     body = {"model": "auto", "messages": messages, **fields}
-    return read_question(parse_chat(json.dumps(body).encode(), {"Content-Type": "application/json"}))
+    return read_question(parse_body(json.dumps(body).encode(), {"Content-Type": "application/json"}, ChatRequest))
 
 
 def problem(*messages: dict[str, Any]) -> tuple[str | None, str]:
@@ -144,3 +145,10 @@ def test_options_are_what_is_passed_on_and_nothing_else() -> None:
     asked = question(user("hi"), **options, top_p=None, stream=True, user="ann", max_tokens=9)
     assert asked.options == options
     assert asked.max_tokens == 9
+
+
+def test_what_was_asked_leaves_our_own_sentences_out() -> None:
+    """Routing goes by the user's words."""
+    turns = (Turn("user", "one"), Turn("assistant", "1"), Turn("user", "two"), Turn("assistant", "2"))
+    assert Question(Turn("user", "three"), turns).asked == ["one", "two", "three"]
+    assert Question(Turn("user", CONTINUE_TASK), turns).asked == ["one", "two"]

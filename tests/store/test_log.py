@@ -1,6 +1,7 @@
 """The log of a run: numbered without a gap, the same for everybody, never far ahead of who reads it."""
 
 import asyncio
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from aiostream_server.events import Action, Entry, Message, RunFinished, TokenCount
-from aiostream_server.store.log import Reader, RunLog
+from aiostream_server.events import Action, Dropped, Entry, Message, RunFinished, Token, TokenCount
+from aiostream_server.store.log import Reader, RunLog, _size
 
 END = RunFinished("stop", TokenCount(), 0.0)
 
@@ -174,8 +175,74 @@ async def test_viewers_may_leave_all_at_once() -> None:
     await asyncio.wait_for(room, 0.5)
 
 
+async def test_what_was_dropped_is_said() -> None:
+    log = RunLog("r", max_bytes=2_000)
+    log.append(*[said("x" * 100) for _ in range(20)])
+    assert log.size_bytes <= 2_000
+    with log.reader() as first, log.reader(3) as third, log.reader(19) as last:
+        for reader, begin in ((first, 1), (third, 4)):
+            gone, *kept = await reader.read()
+            assert gone.event == Dropped(first=begin)
+            assert [entry.seq for entry in kept] == list(range(gone.seq + 1, 21))
+        assert [entry.seq for entry in await last.read()] == [20]
+
+
+async def test_the_last_event_is_kept_whatever_its_size() -> None:
+    log = RunLog("r", max_bytes=1_000)
+    for _ in range(3):
+        log.append(said("x" * 5_000))
+        assert len(log.since(0)) in (1, 2)
+    log.append(END)
+    assert log.since(0)[-1].event == END
+
+
+async def test_a_viewer_is_given_a_bounded_part_at_a_time() -> None:
+    log = RunLog("r")
+    log.append(*[said("x" * 1_000) for _ in range(100)], END)
+    with log.reader() as reader:
+        parts = []
+        while not reader.at_end:
+            parts.append(await reader.read())
+    assert len(parts) > 5
+    assert max(map(len, parts)) < 20
+    assert [entry.seq for part in parts for entry in part] == list(range(1, 102))
+
+
+async def test_a_producer_goes_on_once_the_slowest_has_read_what_is_left() -> None:
+    """Behind by what was dropped meanwhile, too."""
+    log = RunLog("r", max_ahead_bytes=1_000, max_bytes=3_000)
+    with log.reader() as slow:
+        with log.reader() as fast:
+            for _ in range(100):
+                log.append(said("x" * 100))
+                await fast.read()
+        room = asyncio.create_task(log.room())
+        assert await _is_waiting(room)
+        assert log.holds_back
+        while not room.done():
+            assert await slow.read()
+            await asyncio.sleep(0)
+        assert not log.holds_back
+
+
+async def test_a_million_tokens_take_no_more_than_the_bound() -> None:
+    log = RunLog("r", max_bytes=2 * 1024**2)
+    token = Token("A", "a word ", "message")
+    for _ in range(100):
+        log.append(*[token] * 10_000)
+        assert log.size_bytes <= 2 * 1024**2
+    tracemalloc.start()
+    for number in range(15_000):
+        log.append(Token("A", f"{number} or {number} ", "message"))
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert size < 2.5 * 1024**2
+    assert len(log) == 1_015_000
+
+
 class Logs(RuleBasedStateMachine):
-    """One log, any number of readers: each has read exactly what was said behind its start, up to where it is."""
+    """One log, any number of readers: each has read what was said behind its start, up to where it is; where something
+    was dropped, it was told exactly what."""
 
     readers: Bundle[int] = Bundle("readers")
 
@@ -183,9 +250,10 @@ class Logs(RuleBasedStateMachine):
         super().__init__()
         self.loop = asyncio.new_event_loop()
 
-    @initialize()
-    def begin(self) -> None:
-        self.log = RunLog("r", max_ahead_bytes=1_000)
+    @initialize(max_bytes=st.sampled_from([1, 1_000, 5_000, 1_000_000]))
+    def begin(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self.log = RunLog("r", max_ahead_bytes=1_000, max_bytes=max_bytes)
         self.said: list[object] = []
         self.open: dict[int, tuple[Reader, int, list[Entry]]] = {}
         self.number = 0
@@ -224,12 +292,25 @@ class Logs(RuleBasedStateMachine):
     def everybody_reads_the_same(self) -> None:
         if not hasattr(self, "log"):
             return
-        assert [entry.event for entry in self.log.since(0)] == self.said
+        self._check(0, self.log.since(0))
+        assert self.log.size_bytes <= self.max_bytes or len(self.log._entries) == 1
         for reader, after, entries in self.open.values():
-            assert [entry.seq for entry in entries] == list(range(after + 1, after + 1 + len(entries)))
-            assert [entry.event for entry in entries] == self.said[after : after + len(entries)]
+            self._check(after, entries)
+            assert not entries or reader.after == entries[-1].seq
             assert not reader.at_end or self.ended
+            unread = sum(_size(entry.event) for entry in self.log._entries if entry.seq > reader.after)
+            assert self.log._unread_bytes(reader) == unread
         assert self.log.viewers == len(self.open)
+
+    def _check(self, after: int, entries: Sequence[Entry]) -> None:
+        """No gap and no repetition, but for what stands for what was dropped."""
+        for entry in entries:
+            if isinstance(entry.event, Dropped):
+                assert (entry.event.first, entry.seq >= entry.event.first) == (after + 1, True)
+            else:
+                assert entry.seq == after + 1
+                assert entry.event == self.said[after]
+            after = entry.seq
 
     def teardown(self) -> None:
         self.loop.close()

@@ -123,18 +123,3 @@ async def test_a_client_that_waits_before_its_body_is_told_to_go_on(server: Serv
     first = await send(server.url, post(HELLO, "Expect: 100-continue"))
     assert first.status == 100
     assert parse(first.body).status == 200
-
-
-@pytest.mark.parametrize("prefix", ["", "/api"])
-async def test_health(server: Server, prefix: str) -> None:
-    alive = await send(server.url, head(f"GET {prefix}/healthz HTTP/1.1"))
-    assert (alive.status, json.loads(alive.body)) == (200, {"status": "ok"})
-    ready = await send(server.url, head(f"GET {prefix}/readyz HTTP/1.1"))
-    assert (ready.status, json.loads(ready.body)) == (200, {"status": "ready", "live_runs": 0})
-    await server.state.registry.close()
-    ready = await send(server.url, head(f"GET {prefix}/readyz HTTP/1.1"))
-    assert (ready.status, json.loads(ready.body)["status"]) == (503, "shutting_down")
-    refused = await send(server.url, post())
-    assert refused.status == 503
-    assert refused.error["code"] == "shutting_down"
-    assert refused.headers["Retry-After"]

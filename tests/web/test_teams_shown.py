@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aiostream_server.config.load import load_config
 from tests.scripted_provider import Answer, Call, HttpError, ScriptedProvider
 from tests.serving import ask, config_for, sample_team, serving
 
@@ -132,3 +133,28 @@ async def test_a_failing_agent_tells_no_path_and_no_traceback(tmp_path: Path) ->
     (error,) = answer.errors
     assert error["message"] == "the team failed: OSError: cannot open …"
     assert error["code"] == "team_failed"
+
+
+async def test_a_routed_question_is_shown_as_its_team_is(tmp_path: Path) -> None:
+    teams = (
+        sample_team("solo", description="Writes poems about the sea.", examples=("Write a poem",)),
+        sample_team("pair", presentation="answer", answer_from=("Reviewer",), description="Translates texts."),
+    )
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("a draft"), Answer("le ", "texte"))
+        async with serving(config_for(provider.base_url, *teams), tmp_path) as server:
+            answer = await ask(server.url, "translates texts", model="auto")
+    assert answer.text == "le texte"
+
+
+async def test_a_follow_up_stays_with_the_team_that_answered(tmp_path: Path) -> None:
+    """And what comes back of our own transcript reaches the agents without its decoration."""
+    async with serving(load_config(None, {}), tmp_path) as server:
+        first = await ask(server.url, "Which region had the highest total sales?")
+        history = [
+            {"role": "user", "content": "Which region had the highest total sales?"},
+            {"role": "assistant", "content": first.text},
+            {"role": "user", "content": "And the lowest?"},
+        ]
+        second = await ask(server.url, history)
+    assert "→ Data analysis (rules, 99 %): goes on: asks for totals of sales" in second.text

@@ -1,0 +1,87 @@
+"""A question on its way to its run, whatever the run is shown as afterwards.
+
+Two steps, between which a handler refuses what only it can refuse: `read_asked` takes nothing, `start_run` a slot.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from aiohttp import web
+
+from aiostream_server.config.model import OnDisconnect
+from aiostream_server.intake.body import check_headers, parse_body
+from aiostream_server.intake.principal import Principal
+from aiostream_server.intake.question import Question, read_question
+from aiostream_server.runs.idempotency import Idempotency
+from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.teams.catalogue import TeamSpec
+from aiostream_server.web.body import read_body
+from aiostream_server.web.caller import caller_of
+from aiostream_server.web.idempotency import idempotency_of
+from aiostream_server.web.offer import Offer
+from aiostream_server.web.state import STATE
+from aiostream_server.wire.request import ChatRequest
+
+_Body = TypeVar("_Body", bound=ChatRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[_Body]):
+    """A request that can be answered. `spec` is the team it names; None where the router chooses."""
+
+    body: _Body
+    question: Question
+    spec: TeamSpec | None
+    offer: Offer
+    principal: Principal
+    idempotency: Idempotency | None
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run, and what every answer says of it."""
+
+    run: Run
+    headers: Mapping[str, str]
+
+
+async def read_asked(request: web.Request, shape: type[_Body]) -> Asked[_Body]:
+    """Who asks, what, and of whom. Raises whatever is wrong with it."""
+    principal = caller_of(request)
+    offer = Offer(request.app[STATE].catalogue, principal)
+    check_headers(request.headers)
+    raw = await read_whole_body(request)
+    body = parse_body(raw, request.headers, shape)
+    idempotency = idempotency_of(request, raw)
+    return Asked(body, read_question(body), offer.find(body.model), offer, principal, idempotency)
+
+
+async def start_run(
+    request: web.Request,
+    asked: Asked[_Body],
+    *,
+    on_disconnect: OnDisconnect | None = None,
+    by_default: OnDisconnect,
+    conversation: str | None = None,
+) -> Started:
+    """Start a run, or find the one that its idempotency key has started. Raises `TooManyRuns` and its like."""
+    wanted = RunRequest(
+        asked.question,
+        asked.body.model,
+        asked.spec,
+        asked.offer.routable() if asked.spec is None else None,
+        owner=asked.principal.key_id,
+        on_disconnect=on_disconnect,
+        by_default=by_default,
+        conversation=conversation,
+    )
+    run = await request.app[STATE].registry.start(wanted, asked.idempotency)
+    replayed = {} if run.request is wanted else {"Idempotent-Replayed": "true"}
+    return Started(run, {"X-Run-Id": run.id, **replayed})
+
+
+async def read_whole_body(request: web.Request) -> bytes:
+    """Within the configured bounds."""
+    server = request.app[STATE].config.server
+    return await read_body(request, max_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s)

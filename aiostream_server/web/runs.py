@@ -1,0 +1,115 @@
+"""`/v1/runs`: start, list, read, watch and cancel runs. `docs/runs-api.md` is its manual.
+
+A run belongs to the key that started it: for every other caller it does not exist.
+"""
+
+import asyncio
+import heapq
+from contextlib import suppress
+from typing import Final
+
+from aiohttp import web
+
+from aiostream_server.events import Error
+from aiostream_server.intake.body import check_headers
+from aiostream_server.runs.run import Run
+from aiostream_server.web.asking import Started, read_asked, read_whole_body, start_run
+from aiostream_server.web.caller import caller_of
+from aiostream_server.web.event_frames import EventFrames
+from aiostream_server.web.parameters import cursor_of, limit_of
+from aiostream_server.web.state import STATE
+from aiostream_server.web.stream import stream_run
+from aiostream_server.wire.runs import RunBody, RunCard, run_body, runs_body
+
+_CANCEL_WAIT_S: Final = 2.0
+
+
+async def create_run(request: web.Request) -> web.StreamResponse:
+    """Start a run and show its events; or, in the background, tell at once where they are."""
+    asked = await read_asked(request, RunBody)
+    body = asked.body
+    started = await start_run(
+        request, asked, on_disconnect=body.on_disconnect, by_default="continue", conversation=body.conversation
+    )
+    if not body.background:
+        return await _show_events(request, started, after=0)
+    card = _card(request, started.run)
+    return web.json_response(run_body(card), status=202, headers={**started.headers, "Location": card.path})
+
+
+async def list_runs(request: web.Request) -> web.Response:
+    """The caller's own, newest first."""
+    owner, limit = caller_of(request).key_id, limit_of(request)
+    latest = heapq.nlargest(limit, request.app[STATE].registry.runs_of(owner), key=lambda run: run.created_at)
+    return web.json_response(runs_body(_card(request, run) for run in latest))
+
+
+async def get_run(request: web.Request) -> web.Response:
+    """One of them."""
+    return _told(request, _find(request))
+
+
+async def get_events(request: web.Request) -> web.StreamResponse:
+    """Its events behind the client's cursor: those that were, then those that come, until it is over."""
+    run, after = _find(request), cursor_of(request)
+    return await _show_events(request, Started(run, {"X-Run-Id": run.id}), after)
+
+
+async def cancel_run(request: web.Request) -> web.Response:
+    """End it, whatever its `on_disconnect`; wait a while until it is over. What is over stays as it is."""
+    run = _find(request)
+    await _check_cancel_body(request)
+    run.stop("cancelled")
+    with suppress(TimeoutError):  # the answer says, then, that it is still running
+        async with asyncio.timeout(_CANCEL_WAIT_S):
+            await run.wait()
+    return _told(request, run)
+
+
+async def _show_events(request: web.Request, started: Started, after: int) -> web.StreamResponse:
+    run = started.run
+    with run.watch(after) as reader:
+        frames = EventFrames(run.id, reader)
+        return await stream_run(request, started.headers, reader, frames, request.app[STATE].config.server)
+
+
+async def _check_cancel_body(request: web.Request) -> None:
+    """No body is needed. A web page, which without keys must stay outside, always sends its `Origin` with a POST, and
+    JSON only after it was allowed to: it never is."""
+    is_page = not request.app[STATE].keys and "Origin" in request.headers
+    if request.can_read_body or is_page:
+        check_headers(request.headers)
+        await read_whole_body(request)
+
+
+def _find(request: web.Request) -> Run:
+    owner = caller_of(request).key_id
+    return request.app[STATE].registry.find(request.match_info["run_id"], owner)
+
+
+def _told(request: web.Request, run: Run) -> web.Response:
+    return web.json_response(run_body(_card(request, run)), headers={"X-Run-Id": run.id})
+
+
+def _card(request: web.Request, run: Run) -> RunCard:
+    """As seen from this request: who came by `/api` goes on by it."""
+    prefix = "/api" if request.path.startswith("/api/") else ""
+    return RunCard(
+        id=run.id,
+        path=f"{prefix}/v1/runs/{run.id}",
+        model=run.request.model,
+        team=run.spec.id if run.spec is not None else None,
+        conversation=run.request.conversation,
+        on_disconnect=run.on_disconnect,
+        created_at=int(run.created_at),
+        last_seq=len(run.log),
+        finished=run.finished,
+        error=_error_of(run),
+    )
+
+
+def _error_of(run: Run) -> Error | None:
+    """A failed run's log ends with its error and `run_finished`."""
+    if run.finished is None:
+        return None
+    return next((entry.event for entry in run.log.since(len(run.log) - 2) if isinstance(entry.event, Error)), None)

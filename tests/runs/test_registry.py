@@ -1,0 +1,188 @@
+"""Runs are found by their owners only, for as long as they are kept; one key starts one run."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from aiostream_server.errors import Conflict, NotFound, RunExpired, ShuttingDown, TooManyRuns
+from aiostream_server.events import RunFinished
+from aiostream_server.runs.registry import Idempotency
+from aiostream_server.runs.run import Run, RunRequest
+from tests.runs.running import Runs, events_of, runs_of
+from tests.runs.test_run import Saying, Stuck
+
+KEY = Idempotency("k", "body")
+
+
+async def _done(*runs: Run) -> None:
+    for run in runs:
+        await asyncio.wait_for(run.wait(), 2)
+    await asyncio.sleep(0)
+
+
+def _owned(runs: Runs, owner: str | None) -> RunRequest:
+    asked = runs.request()
+    return RunRequest(asked.question, asked.model, asked.spec, owner=owner)
+
+
+async def test_a_run_is_its_owners_only() -> None:
+    runs = runs_of(lambda: Saying("x"))
+    run = await runs.registry.start(_owned(runs, "ann"))
+    for _ in range(2):
+        assert runs.registry.find(run.id, "ann") is run
+        for stranger in ("bob", None):
+            with pytest.raises(NotFound) as error:
+                runs.registry.find(run.id, stranger)
+            assert not isinstance(error.value, RunExpired)
+            assert list(runs.registry.runs_of(stranger)) == []
+        assert list(runs.registry.runs_of("ann")) == [run]
+        await _done(run)
+
+
+async def test_a_run_that_was_dropped_is_gone_for_its_owner_and_never_was_for_others() -> None:
+    runs = runs_of(lambda: Saying("x"), retention_s=0)
+    run = await runs.registry.start(_owned(runs, "ann"))
+    await _done(run)
+    with pytest.raises(RunExpired, match="kept no longer"):
+        runs.registry.find(run.id, "ann")
+    with pytest.raises(NotFound, match="there is no run"):
+        runs.registry.find(run.id, "bob")
+    with pytest.raises(NotFound, match="there is no run"):
+        runs.registry.find("run-x", "ann")
+
+
+async def test_runs_are_kept_for_a_while_and_then_dropped_from_the_oldest() -> None:
+    runs = runs_of(lambda: Saying("x"), retention_s=0.2)
+    first = await runs.start()
+    await _done(first)
+    await asyncio.sleep(0.12)
+    second = await runs.start()
+    await _done(second)
+    assert list(runs.registry.runs_of(None)) == [second, first]
+    await asyncio.sleep(0.12)
+    assert list(runs.registry.runs_of(None)) == [second]
+
+
+async def test_no_more_is_kept_than_there_is_room_for() -> None:
+    runs = runs_of(lambda: Saying("x" * 10_000), retained_bytes=100_000)
+    kept = [await runs.start() for _ in range(20)]
+    await _done(*kept)
+    left = list(runs.registry.runs_of(None))
+    assert 2 <= len(left) <= 8
+    assert left == list(reversed(kept[-len(left) :]))
+    assert runs.registry._shelf._bytes <= 100_000
+
+
+async def test_dropped_runs_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiostream_server.runs.shelf._REMEMBERED", 2)
+    runs = runs_of(lambda: Saying("x"), retention_s=0)
+    gone = [await runs.start() for _ in range(3)]
+    await _done(*gone)
+    with pytest.raises(NotFound):
+        runs.registry.find(gone[0].id, None)
+    with pytest.raises(RunExpired):
+        runs.registry.find(gone[1].id, None)
+
+
+async def test_a_run_that_is_over_forgets_what_was_asked() -> None:
+    """A question may hold megabytes of pictures."""
+    runs = runs_of(lambda: Saying("x"))
+    run = await runs.start("a long question")
+    assert run.request.question.task.text == "a long question"
+    await _done(run)
+    assert "long" not in repr(run.request)
+    assert run.request.model == "auto"
+
+
+async def test_one_key_starts_one_run() -> None:
+    runs = runs_of(lambda: Saying("x"))
+    found = await asyncio.gather(*(runs.registry.start(runs.request(), KEY) for _ in range(20)))
+    assert len(set(found)) == 1
+    await _done(found[0])
+    assert await runs.registry.start(runs.request(), KEY) is found[0]
+    with pytest.raises(Conflict):
+        await runs.registry.start(runs.request(), Idempotency("k", "other body"))
+    other = await runs.registry.start(_owned(runs, "ann"), Idempotency("k", "other body"))
+    assert other is not found[0]
+    await _done(other)
+
+
+async def test_a_start_that_failed_frees_the_key_and_fails_for_all() -> None:
+    runs = runs_of(Stuck, max_runs=1, queue_size=1, queue_timeout_s=0.05)
+    run = await runs.start()
+    starts = (runs.registry.start(runs.request(), KEY) for _ in range(3))
+    refused: Sequence[object] = await asyncio.gather(*starts, return_exceptions=True)
+    assert [type(error) for error in refused] == [TooManyRuns] * 3
+    assert len(runs.registry._known_starts) == 0
+    run.stop("cancelled")
+    await _done(run)
+    assert await runs.registry.start(runs.request(), KEY)
+    await runs.registry.close()
+
+
+async def test_a_starter_that_leaves_the_queue_does_not_take_the_others_along() -> None:
+    runs = runs_of(Stuck, max_runs=1, queue_size=5)
+    run = await runs.start()
+    starts = [asyncio.create_task(runs.registry.start(runs.request(), KEY)) for _ in range(4)]
+    await asyncio.sleep(0.01)
+    assert runs.registry.queued == 1
+    starts[0].cancel()
+    starts[2].cancel()
+    await asyncio.sleep(0.01)
+    assert runs.registry.queued == 1
+    run.stop("cancelled")
+    first, second = await asyncio.wait_for(asyncio.gather(starts[1], starts[3]), 2)
+    assert first is second
+    await runs.registry.close()
+
+
+async def test_keys_are_forgotten_with_their_runs() -> None:
+    """At once, and without a look at all the others: ten thousand take no time."""
+    runs = runs_of(lambda: Saying("x"), retained_bytes=200_000, max_runs=10_000)
+    started = time.monotonic()
+    for number in range(2_000):
+        run = await runs.registry.start(runs.request(), Idempotency(str(number), "f"))
+        if number % 50 == 49:
+            await _done(run)
+    await runs.registry.drain()
+    assert time.monotonic() - started < 20
+    kept = len(list(runs.registry.runs_of(None)))
+    assert kept == len(runs.registry._known_starts) == len(runs.registry._known_starts._known_as)
+    assert kept < 100
+
+
+async def test_who_waits_in_the_queue_is_told_at_once_that_the_server_closes() -> None:
+    runs = runs_of(Stuck, max_runs=1, queue_size=5)
+    run = await runs.start()
+    waiting = asyncio.create_task(runs.start())
+    await asyncio.sleep(0.01)
+    draining = asyncio.create_task(runs.registry.drain())
+    with pytest.raises(ShuttingDown):
+        await asyncio.wait_for(waiting, 0.2)
+    assert not draining.done()
+    assert runs.registry.is_closing
+    run.stop("cancelled")
+    await asyncio.wait_for(draining, 2)
+    assert len(runs.registry) == 0
+
+
+async def test_a_run_that_cannot_be_made_takes_no_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = runs_of(Stuck, max_runs=1)
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: 1 / 0)
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError):
+            await runs.start()
+
+
+async def test_viewers_are_counted() -> None:
+    runs = runs_of(Stuck)
+    run = await runs.start()
+    with run.watch(), run.watch():
+        assert runs.registry.viewers == 2
+    await _done(run)
+    assert runs.registry.viewers == 0
+    finished = events_of(run)[-1]
+    assert isinstance(finished, RunFinished)
+    assert finished.reason == "cancelled"

@@ -1,0 +1,260 @@
+"""A viewer that reads slowly, or not at all, costs a bounded amount of memory and nobody else's time.
+
+A stream that has nothing to say says so; and whatever is said, no line of it reaches 64 KiB.
+"""
+
+import asyncio
+import fcntl
+import itertools
+import json
+import re
+import struct
+import termios
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import pytest
+from aiohttp import web
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.messages import TextMessage
+from autogen_core.tools import FunctionTool
+
+from aiostream_server.config.model import TeamConfig
+from aiostream_server.runs.run import Run
+from aiostream_server.teams.context import TeamContext
+from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider
+from tests.serving import Server, asking, chat_body, config_for, sample_team, serving, until_idle
+from tests.web.bare_client import connected, leave, question, until, until_held
+
+MAX_COST_BYTES: Final = 512 * 1024
+MAX_LINE_BYTES: Final = 64 * 1024
+MIB: Final = 1024**2
+CHAT: Final = "/v1/chat/completions"
+RUNS: Final = "/v1/runs"
+PRESENTATIONS: Final = ("transcript", "reasoning", "answer")
+FLOOD: Final = Answer(*["x" * 4_000] * 5_000)  # 20 MB
+
+
+def huge_result(context: TeamContext) -> AssistantAgent:
+    """A tool that answers with the text in `settings`."""
+
+    async def fill() -> str:
+        """Answer at length."""
+        return str(context.settings["text"])
+
+    tools = [FunctionTool(fill, name="fill", description="Answer at length.", strict=False)]
+    return AssistantAgent("Solo", context.model(), tools=tools)
+
+
+class Speaker:
+    """Not AutoGen's; says one long thing when it is done."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    async def run(self, *, task: Any) -> TaskResult:
+        return TaskResult(messages=[*task, TextMessage(content=self._text, source="Speaker")])
+
+
+def speaker(context: TeamContext) -> Speaker:
+    return Speaker(str(context.settings["text"]))
+
+
+def _team(name: str, text: str) -> TeamConfig:
+    return TeamConfig(id=name.replace("_", "-"), factory=f"{__name__}:{name}", settings={"text": text})
+
+
+def _the_run(server: Server) -> Run:
+    (run,) = server.state.registry.runs_of(None)
+    return run
+
+
+def _kept_for(transport: asyncio.Transport) -> int:
+    """What a connection's client has not taken: in the process and in the kernel, headers of packets not counted."""
+    unsent = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
+    return transport.get_write_buffer_size() + int(struct.unpack("i", unsent)[0])
+
+
+def _transports(server: Server) -> Sequence[asyncio.Transport]:
+    assert isinstance(server.runner.server, web.Server)
+    return [protocol.transport for protocol in server.runner.server.connections if protocol.transport is not None]
+
+
+@pytest.mark.parametrize("path", [CHAT, RUNS])
+async def test_a_viewer_that_does_not_read_costs_half_a_mebibyte_at_most(tmp_path: Path, path: str) -> None:
+    """All that was said so far is what it was sent (and its own kernel took), and what its run is ahead of it."""
+    async with ScriptedProvider() as provider:
+        provider.script(FLOOD)
+        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
+            async with connected(server.url, question("solo", path=path)) as client:
+                await until_held(provider)
+                (transport,) = _transports(server)
+                said = _the_run(server).log.size_bytes
+                assert 100_000 < said < MAX_COST_BYTES
+                assert _kept_for(transport) < 160 * 1024
+                assert transport.get_write_buffer_size() <= 32 * 1024
+                leave(client, "RST")
+            _the_run(server).stop("cancelled")
+            await until_idle(server)
+
+
+async def test_viewers_of_what_was_said_long_ago_do_not_hold_it_all(tmp_path: Path) -> None:
+    """A late viewer is given a long log piece by piece: the process does not make a copy of it for each."""
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(*["x" * 4_000] * 1_000))  # 4 MB
+        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
+            async with asking(server.url, "hi", model="solo") as answer:
+                await answer.read_all()
+            watch = f"GET {RUNS}/{answer.run_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+            async with connected(server.url, watch), connected(server.url, watch):
+                await until(lambda: len([t for t in _transports(server) if _kept_for(t) > 0]) == 2)
+                await asyncio.sleep(0.2)
+                assert all(_kept_for(transport) < 160 * 1024 for transport in _transports(server))
+
+
+@pytest.mark.parametrize("path", [CHAT, RUNS])
+async def test_a_viewer_that_does_not_read_is_thrown_out_in_time(tmp_path: Path, path: str) -> None:
+    config = {"server": {"write_timeout_s": 0.5}}
+    async with ScriptedProvider() as provider:
+        provider.script(FLOOD)
+        async with serving(config_for(provider.base_url, sample_team("solo"), **config), tmp_path) as server:
+            async with connected(server.url, question("solo", path=path)):
+                await provider.request()
+                started = time.monotonic()
+                await until(lambda: server.state.registry.viewers == 1)
+                await until(lambda: server.state.registry.viewers == 0)
+                assert 0.5 <= time.monotonic() - started < 2.0
+                await until(lambda: not _transports(server))
+            _the_run(server).stop("cancelled")  # `/v1/runs` goes on without a viewer
+
+
+async def test_one_that_reads_slowly_but_steadily_is_kept(tmp_path: Path) -> None:
+    """It needs four times as long as a viewer that does not read at all is given."""
+    text = ["x" * 4_000] * 200
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(*text))
+        config = config_for(provider.base_url, sample_team("solo"), server={"write_timeout_s": 0.5})
+        async with serving(config, tmp_path) as server, connected(server.url, question("solo")) as client:
+            received = bytearray()
+            started = time.monotonic()
+            while not received.endswith(b"0\r\n\r\n"):
+                received += await asyncio.get_running_loop().sock_recv(client, 4_096)
+                await asyncio.sleep(0.01)
+            assert time.monotonic() - started > 2.0
+    assert received.count(b"x") >= 4_000 * 200
+    assert b"data: [DONE]" in received
+
+
+async def test_when_all_viewers_are_slow_the_provider_is_slowed_and_goes_on_when_they_do(tmp_path: Path) -> None:
+    tokens = [f"<{number:06}>" + "x" * 4_000 for number in range(5_000)]
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(*tokens))
+        limits = {"max_log_bytes": 128 * MIB}
+        config = config_for(provider.base_url, sample_team("solo"), limits=limits)
+        async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as answer:
+            await until_held(provider)
+            held_at = len(provider.exchanges[0].left)
+            assert held_at < len(tokens) * 3 // 4  # the rest is in the kernel's buffers, and in the client's
+            assert _the_run(server).log.size_bytes < 6 * MIB  # the client's kernel took most of that
+            await answer.read_all()
+    assert re.findall(r"<(\d{6})>", answer.text) == [f"{number:06}" for number in range(5_000)]
+
+
+async def test_a_slow_viewer_slows_neither_the_run_nor_those_who_keep_up(tmp_path: Path) -> None:
+    tokens = 400
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(*["x" * 4_000] * tokens, pause_s=0.005))
+        config = config_for(provider.base_url, sample_team("solo"))
+        async with serving(config, tmp_path) as server, connected(server.url, question("solo", path=RUNS)) as slow:
+            exchange = await provider.request()
+            arrived = await _arrivals(f"{server.url}{RUNS}/{_the_run(server).id}/events")
+            assert exchange.complete
+            assert len(arrived) == tokens
+            late = sorted(there - left for there, left in zip(arrived, exchange.left, strict=True))
+            assert late[tokens // 2] < 0.02
+            assert late[-1] < 0.25
+            assert _the_run(server).finished is not None
+            leave(slow, "RST")
+
+
+async def _arrivals(url: str) -> Sequence[float]:
+    """When each token of a run arrived at a viewer that keeps up."""
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        return [time.monotonic() async for line in response.content if line.startswith(b"event: token")]
+
+
+@pytest.mark.parametrize("headers", [{"X-Presentation": name} for name in PRESENTATIONS] + [{}], ids=str)
+@pytest.mark.parametrize("path", [CHAT, RUNS])
+async def test_silence_is_broken_by_a_comment_in_every_interval(
+    tmp_path: Path, path: str, headers: dict[str, str]
+) -> None:
+    """From the first second on, before the model says anything, and between two of its tokens."""
+    heartbeat_s = 0.2
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("a", Pause(0.9), "b", before_s=0.9))
+        config = config_for(provider.base_url, sample_team("solo"), server={"heartbeat_s": heartbeat_s})
+        async with serving(config, tmp_path) as server:
+            heard = await _hear(f"{server.url}{path}", chat_body("hi", model="solo"), headers)
+    comments = [at for at, line in heard if line.startswith(b":")]
+    assert 6 <= len(comments) <= 10
+    times = [at for at, _ in heard]
+    assert max(later - earlier for earlier, later in itertools.pairwise(times)) < heartbeat_s + 0.15
+
+
+async def test_work_that_is_not_shown_is_silence(tmp_path: Path) -> None:
+    """`answer` shows nothing of an agent that does not answer, however much that says."""
+    async with ScriptedProvider() as provider:
+        provider.script(Answer(*["x "] * 20, pause_s=0.05), Answer("the answer"))
+        team = sample_team("pair", answer_from=["Reviewer"])
+        config = config_for(provider.base_url, team, server={"heartbeat_s": 0.2})
+        async with serving(config, tmp_path) as server:
+            body = chat_body("hi", model="pair")
+            heard = await _hear(f"{server.url}{CHAT}", body, {"X-Presentation": "answer"})
+    assert len([line for _, line in heard if line.startswith(b":")]) >= 3
+
+
+async def _hear(url: str, body: dict[str, Any], headers: dict[str, str]) -> Sequence[tuple[float, bytes]]:
+    """Every line of a stream with the time at which it came."""
+    async with aiohttp.ClientSession() as session, session.post(url, json=body, headers=headers) as response:
+        assert response.status == 200
+        return [(time.monotonic(), line) async for line in response.content]
+
+
+@pytest.mark.parametrize("worst", ["x", "😀", "\x00", '"', "`", "<details", "\n", "\u2028"], ids=ascii)
+@pytest.mark.parametrize("what", ["token", "huge-result", "speaker"])
+async def test_no_line_reaches_64_kib(tmp_path: Path, what: str, worst: str) -> None:
+    """A MiB of it: as one token of the provider's, as a tool's result, and from a team that does not stream."""
+    text = f".{worst * (MIB // len(worst))}."
+    async with ScriptedProvider() as provider:
+        answers = {"token": Answer(text), "huge-result": Answer(Call("fill")), "speaker": Answer()}
+        provider.script(*[answers[what]] * (len(PRESENTATIONS) + 1))
+        teams = [sample_team("solo"), _team("huge_result", text), _team("speaker", text)]
+        model = "solo" if what == "token" else what
+        async with serving(config_for(provider.base_url, *teams), tmp_path) as server:
+            for presentation in PRESENTATIONS:
+                body = await _read(f"{server.url}{CHAT}", model, {"X-Presentation": presentation})
+                assert b"data: [DONE]" in body
+                assert max(map(len, body.split(b"\n"))) < MAX_LINE_BYTES
+            body = await _read(f"{server.url}{RUNS}", model, {})
+            assert max(map(len, body.split(b"\n"))) < MAX_LINE_BYTES
+            if what != "huge-result":
+                assert _tokens(body) == text
+
+
+async def _read(url: str, model: str, headers: dict[str, str]) -> bytes:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, json=chat_body("hi", model=model), headers=headers) as response,
+    ):
+        assert response.status == 200
+        return await response.read()
+
+
+def _tokens(body: bytes) -> str:
+    events = [json.loads(line[6:]) for line in body.split(b"\n") if line.startswith(b"data: ")]
+    return "".join(event["content"] for event in events if event["type"] == "token")

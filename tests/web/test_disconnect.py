@@ -1,0 +1,193 @@
+"""A client that goes away is noticed at once, in whatever phase and in whatever way it goes; nothing of it is left.
+
+On both event loops: they treat a closing peer differently, and users run uvloop.
+"""
+
+import asyncio
+import functools
+import inspect
+import socket
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import uvloop
+from aiohttp import web
+
+from aiostream_server.config.model import Config
+from aiostream_server.service.sockets import listen
+from tests import sample_teams
+from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider, Stall
+from tests.serving import Server, ask, asking, config_for, sample_team, serving, until_idle
+from tests.web.bare_client import WAYS, Leaving, connected, leave, question, until, until_held
+
+_NOTICED_S: Final = 0.25
+_FLOOD: Final = Answer(*["x" * 4_000] * 5_000)
+
+
+def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """Run the test once on each event loop."""
+
+    def run(loop_factory: Callable[[], asyncio.AbstractEventLoop], **arguments: Any) -> None:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(test(**arguments))
+
+    signature = inspect.signature(test)
+    factory = inspect.Parameter("loop_factory", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    wrapped = functools.update_wrapper(run, test)
+    del wrapped.__wrapped__  # what pytest would run instead
+    wrapped.__signature__ = signature.replace(parameters=[factory, *signature.parameters.values()])  # type: ignore[attr-defined]
+    loops = pytest.mark.parametrize(
+        "loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"]
+    )
+    marked: Callable[..., None] = loops(wrapped)
+    return marked
+
+
+def _tasks() -> int:
+    """How many, without those of connections: the provider's are kept for the next question."""
+    return sum(task.get_coro().__qualname__ != "RequestHandler.start" for task in asyncio.all_tasks())
+
+
+def _connections(server: Server) -> int:
+    assert isinstance(server.runner.server, web.Server)
+    return len(server.runner.server.connections)
+
+
+async def _leaves_and_is_noticed(
+    server: Server, provider: ScriptedProvider, client: socket.socket, way: Leaving, tasks_before: int
+) -> None:
+    """The client leaves: its viewer is gone, then the provider's connection and the run; then its slot is free."""
+    left_at = leave(client, way)
+    await until(lambda: server.state.registry.viewers == 0)
+    assert time.monotonic() - left_at < _NOTICED_S
+    exchange = provider.exchanges[0]
+    if not exchange.complete:
+        await until(exchange.closed.is_set)
+        assert exchange.closed_at is not None
+        assert exchange.closed_at - left_at < 1.0
+    await until_idle(server)
+    await until(lambda: _tasks() <= tasks_before and not _connections(server), timeout_s=1.0)
+    provider.script(Answer("again"))
+    assert "again" in (await ask(server.url, "hi", model="solo")).text  # max_runs = 1
+
+
+def one_slot(provider: ScriptedProvider, *teams: str, **sections: Any) -> Config:
+    sections.setdefault("limits", {"max_runs": 1})
+    return config_for(provider.base_url, *(sample_team(team) for team in {"solo", *teams}), **sections)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(
+    ("script", "sent"),
+    [(Answer("late", before_s=30), 0), (Answer("a", Stall()), 1), (Answer("a", Pause(30), "b"), 1)],
+    ids=["before the first byte", "stalled", "between tokens"],
+)
+@on_both_loops
+async def test_noticed_while_the_model_is_silent(
+    tmp_path: Path, script: Answer, sent: int, stream: bool, way: Leaving
+) -> None:
+    async with ScriptedProvider() as provider, serving(one_slot(provider), tmp_path) as server:
+        provider.script(script)
+        tasks_before = _tasks()
+        async with connected(server.url, question("solo", stream=stream)) as client:
+            exchange = await provider.request()
+            await exchange.sent(sent)
+            await _leaves_and_is_noticed(server, provider, client, way, tasks_before)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@on_both_loops
+async def test_noticed_during_a_tool_call(tmp_path: Path, stream: bool, way: Leaving) -> None:
+    sample_teams.SLOW_TOOL_STARTED.clear()
+    async with ScriptedProvider() as provider, serving(one_slot(provider, "with_slow_tool"), tmp_path) as server:
+        provider.script(Answer(Call("slow")))
+        tasks_before = _tasks()
+        async with connected(server.url, question("with-slow-tool", stream=stream)) as client:
+            await until(sample_teams.SLOW_TOOL_STARTED.is_set)
+            await _leaves_and_is_noticed(server, provider, client, way, tasks_before)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@on_both_loops
+async def test_noticed_during_a_write_that_waits(tmp_path: Path, way: Leaving) -> None:
+    """The client does not read, and then it is gone. A transport that holds bytes does not tell of a half-close."""
+    async with ScriptedProvider() as provider, serving(one_slot(provider), tmp_path) as server:
+        provider.script(_FLOOD)
+        tasks_before = _tasks()
+        async with connected(server.url, question("solo", stream=True)) as client:
+            await provider.request()
+            await until_held(provider)
+            await _leaves_and_is_noticed(server, provider, client, way, tasks_before)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@on_both_loops
+async def test_noticed_when_it_stops_reading_just_before_it_would_be_waited_for(tmp_path: Path, way: Leaving) -> None:
+    """The kernel has room for what was written, so nobody waits for the client; then the provider falls silent."""
+    async with ScriptedProvider() as provider, serving(one_slot(provider), tmp_path) as server:
+        provider.script(Answer(*["x" * 4_000] * 20, Stall()))
+        tasks_before = _tasks()
+        async with connected(server.url, question("solo", stream=True)) as client:
+            exchange = await provider.request()
+            await exchange.sent(20)
+            await asyncio.sleep(0.1)
+            await _leaves_and_is_noticed(server, provider, client, way, tasks_before)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+@on_both_loops
+async def test_noticed_in_the_queue(tmp_path: Path, stream: bool, way: Leaving) -> None:
+    """Its place is free at once, and its question never reaches the provider."""
+    limits = {"max_runs": 1, "queue_size": 1, "queue_timeout_s": 30.0}
+    async with ScriptedProvider() as provider, serving(one_slot(provider, limits=limits), tmp_path) as server:
+        provider.script(Answer("a", Stall()))
+        async with asking(server.url, "hi", model="solo") as first:
+            await anext(first.pieces())
+            async with connected(server.url, question("solo", stream=stream)) as client:
+                await until(lambda: server.state.registry.queued == 1)
+                left_at = leave(client, way)
+                await until(lambda: server.state.registry.queued == 0)
+                assert time.monotonic() - left_at < _NOTICED_S
+        await until_idle(server)
+        assert len(provider.exchanges) == 1
+
+
+@on_both_loops
+async def test_a_client_that_pipelines_and_leaves_is_bounded_by_heartbeats(tmp_path: Path) -> None:
+    """aiohttp stops reading a connection with 32 requests waiting on it, so that nothing tells of its end but a write:
+    the first one after it is answered with a reset, the second one fails."""
+    heartbeat_s = 0.2
+    more = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40
+    async with ScriptedProvider() as provider:
+        config = one_slot(provider, server={"heartbeat_s": heartbeat_s})
+        async with serving(config, tmp_path) as server:
+            provider.script(Answer("a", Stall()))
+            async with connected(server.url, question("solo", stream=True) + more) as client:
+                exchange = await provider.request()
+                await exchange.sent(1)
+                left_at = leave(client, "FIN")
+                await until(lambda: server.state.registry.viewers == 0)
+                assert time.monotonic() - left_at < 2 * heartbeat_s + _NOTICED_S
+            await until(exchange.closed.is_set, timeout_s=1.0)
+            await until_idle(server)
+
+
+def test_accepted_sockets_inherit_what_bounds_a_client_that_vanished() -> None:
+    """Within 30 s: nothing under way to it, a probe and the user timeout; something under way, a heartbeat and it."""
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        listening.setblocking(True)
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            idle_s = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+            interval_s = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL)
+            user_timeout_s = accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) / 1000
+            assert max(idle_s + interval_s, user_timeout_s) + interval_s <= 30
+            assert idle_s + user_timeout_s <= 30
+            assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) <= 2 * 64 * 1024  # the kernel doubles it
