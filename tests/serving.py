@@ -18,6 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
+from aiostream_server.service.sockets import listen
 from aiostream_server.web.app import create_app
 from aiostream_server.web.state import STATE, ServerState
 
@@ -37,8 +38,7 @@ async def serving(config: Config, state_directory: Path) -> AsyncIterator[Server
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        await web.SockSite(runner, listen("127.0.0.1", 0)).start()
         yield Server(f"http://127.0.0.1:{runner.addresses[0][1]}", app[STATE], runner)
     finally:
         await runner.cleanup()

@@ -35,6 +35,12 @@ def describe_failure(exc: BaseException) -> Error:
     return Error(errors.TeamFailed.code, f"the team failed: {_safe_line(f'{name}: {message}' if message else name)}")
 
 
+def exception_name(exc: BaseException) -> str:
+    """The class of what was raised; of what AutoGen tells as text, the class that it names."""
+    retold = _RETOLD.match(_text_of(exc)) if isinstance(exc, RuntimeError) else None
+    return retold["type"] if retold is not None else type(exc).__name__
+
+
 def _text_of(exc: BaseException) -> str:
     try:
         return str(exc)

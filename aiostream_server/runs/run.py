@@ -24,7 +24,7 @@ from aiostream_server.routing.router import Router
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.conversation import read_task, remember
 from aiostream_server.runs.drive import drive
-from aiostream_server.runs.failure import describe_failure
+from aiostream_server.runs.failure import describe_failure, exception_name
 from aiostream_server.runs.ledger import Ledger
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.supervise import end_work, watch
@@ -237,6 +237,6 @@ def _failure(work: asyncio.Task[None]) -> FinishReason | Error:
         return "stop"
     error = describe_failure(exc)
     # What it says may repeat what a user wrote: that is for the client, and for whoever asks for debug logs.
-    _log.warning("team_failed", code=error.code, exception=type(exc).__name__)
+    _log.warning("team_failed", code=error.code, exception=exception_name(exc))
     _log.debug("team_failure", exc_info=exc)
     return error

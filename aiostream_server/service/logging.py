@@ -14,9 +14,9 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
-# AutoGen's write whole prompts; what fails in a team is logged by the run.
+# AutoGen's write whole prompts, at every level; what fails in a team is logged by the run.
 _SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events")
-_QUIET: Final = ("asyncio", "aiosqlite", "httpx", "openai", "sqlglot", "sqlalchemy", "PIL")
+_OURS: Final = "aiostream_server"
 
 
 def configure_logging(level: str, log_format: Literal["auto", "json", "text"]) -> None:
@@ -35,11 +35,11 @@ def configure_logging(level: str, log_format: Literal["auto", "json", "text"]) -
     )
     handler = logging.StreamHandler()
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=shared, processors=_renderers(is_text)))
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    # Libraries write URLs, keys in them included, at info: from them only warnings are taken.
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.getLogger(_OURS).setLevel(level.upper())
     for name in _SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(_without_bad_requests)
 
 

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,38 +12,58 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.errors import ConfigError
+from aiostream_server.service.ending import GRACE_S, drain, end
+from aiostream_server.service.signals import StopSignals
 from aiostream_server.service.sockets import listen
+from aiostream_server.service.vitals import LagMeter, watch_vitals
 from aiostream_server.web.app import create_app
+from aiostream_server.web.health import LOOP_LAG
+from aiostream_server.web.state import STATE
 
 _KEEPALIVE_S: Final = 75.0
-_SHUTDOWN_S: Final = 5.0  # for what is left once every run has ended: the last bytes of the streams
-_EXIT_BY_SECOND_SIGNAL: Final = 130
+_HANDLERS_S: Final = 0.05  # handlers that outlive `end` view for clients who do not read: aiohttp waits twice so long
+_LEFT_BEHIND_S: Final = 0.3  # for tasks and threads that nobody waits for any more
 
 _log = structlog.get_logger()
 
 
 async def serve(config: Config, *, state_directory: Path, on_ready: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or SIGINT; `on_ready` is told the base URL once connections are accepted.
+    """Serve until SIGTERM or SIGINT, and drain; `on_ready` is told the base URL once connections are accepted.
 
-    Raises `ConfigError` for what cannot be served, an address that cannot be bound included.
+    After a signal the process ends within `lame_duck_s`, `drain_s` and a second. A server whose task is cancelled ends
+    its streams at once and leaves the process alone. Raises `ConfigError` for what cannot be served, an address that
+    cannot be bound included.
     """
+    server = config.server
     runner = web.AppRunner(
         create_app(config, state_directory=state_directory),
         handler_cancellation=True,  # a client that leaves is noticed at once, not at the next write
         auto_decompress=False,  # compressed bodies are refused; decoding broken ones logs a traceback each
         access_log=None,
         keepalive_timeout=_KEEPALIVE_S,
-        shutdown_timeout=_SHUTDOWN_S,
+        shutdown_timeout=_HANDLERS_S,
     )
-    stop = _stop_on_signals()
+    with StopSignals(server.lame_duck_s + server.drain_s + GRACE_S) as signals:
+        async with _set_up(runner, config):
+            url = await _listen(runner, server.host, server.port)
+            _log.info("server_ready", url=url)
+            on_ready(url)
+            await signals.stop.wait()
+            await drain(runner, server)
+        signals.end_within(_LEFT_BEHIND_S)
+
+
+@asynccontextmanager
+async def _set_up(runner: web.AppRunner, config: Config) -> AsyncIterator[None]:
+    """The app, and its watch; every stream is ended at the end."""
+    lag = runner.app[LOOP_LAG] = LagMeter()
     await runner.setup()
+    watching = asyncio.create_task(watch_vitals(lag, runner.app[STATE].registry, config.limits), name="vitals")
     try:
-        url = await _listen(runner, config.server.host, config.server.port)
-        _log.info("server_ready", url=url)
-        on_ready(url)
-        await stop.wait()
-        _log.info("server_stopping")
+        yield
     finally:
+        await end(runner)
+        watching.cancel()
         await runner.cleanup()
 
 
@@ -56,18 +76,3 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
     await web.SockSite(runner, listening).start()
     bound_port: int = listening.getsockname()[1]
     return f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
-
-
-def _stop_on_signals() -> asyncio.Event:
-    """The first signal asks for an orderly end; a second one does not wait for it."""
-    stop = asyncio.Event()
-
-    def on_signal() -> None:
-        if stop.is_set():
-            os._exit(_EXIT_BY_SECOND_SIGNAL)
-        stop.set()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal)
-    return stop

@@ -82,15 +82,11 @@ class Catalogue:
 
 def load_catalogue(config: Config, models: Models, databases: Mapping[str, Database]) -> Catalogue:
     """Import every factory. Raises `ConfigError` with every team that cannot be served, and why."""
-    return Catalogue(_for_each_team(config, lambda team: _load_team(team, models, databases)))
+    return Catalogue(for_each_team(config, lambda team: load_team(team, models, databases)))
 
 
-def check_factories(config: Config) -> None:
-    """As much of `load_catalogue` as needs no models and databases. Raises `ConfigError`."""
-    _for_each_team(config, _find_factory)
-
-
-def _for_each_team(config: Config, load: Callable[[TeamConfig], _T]) -> list[_T]:
+def for_each_team(config: Config, load: Callable[[TeamConfig], _T]) -> list[_T]:
+    """Load every team that is served. Raises `ConfigError` with what is wrong with any of them."""
     loaded: list[_T] = []
     problems: list[str] = []
     for number, team in enumerate(config.teams or BUILT_IN, start=1):
@@ -103,16 +99,16 @@ def _for_each_team(config: Config, load: Callable[[TeamConfig], _T]) -> list[_T]
     return loaded
 
 
-def _load_team(team: TeamConfig, models: Models, databases: Mapping[str, Database]) -> TeamSpec:
+def load_team(team: TeamConfig, models: Models, databases: Mapping[str, Database]) -> TeamSpec:
     names = team.databases or tuple(databases)
     context = TeamContext(team, models, {name: databases[name] for name in names})
-    factory, sample = _find_factory(team)
+    factory, sample = find_factory(team)
     vision = context.model().model_info["vision"] if sample is None else sees_images(sample)
     return TeamSpec(team, context, factory, sees_images=vision)
 
 
-def _find_factory(team: TeamConfig) -> tuple[Factory, Team | None]:
-    """What builds the team; of a component, also one that was built to see that it can be."""
+def find_factory(team: TeamConfig) -> tuple[Factory, Team | None]:
+    """What builds the team; of a component, also one that was built to see that it can be. Raises `ConfigError`."""
     return _component_factory(team.component) if team.component else (_import_factory(team.factory or ""), None)
 
 

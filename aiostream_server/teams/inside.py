@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import ChatCompletionClient
+from autogen_core.tools import FunctionTool
 
 
 def agents_in(team: object) -> Iterator[object]:
@@ -38,6 +39,20 @@ def sees_images(team: object) -> bool:
     """Whether the models of all its agents do. An agent without a model is shown what there is."""
     clients = (getattr(agent, "_model_client", None) for agent in agents_in(team))
     return all(client.model_info["vision"] for client in clients if isinstance(client, ChatCompletionClient))
+
+
+def tools_in_threads(team: object) -> frozenset[str]:
+    """The tools that AutoGen runs in a thread, where nothing can end them: plain functions."""
+    tools = (tool for agent in agents_in(team) for tool in _tools_of(agent))
+    return frozenset(tool.name for tool in tools if not asyncio.iscoroutinefunction(tool._func))  # noqa: SLF001
+
+
+def _tools_of(agent: object) -> Iterator[FunctionTool]:
+    workbenches = getattr(agent, "_workbench", None)
+    for workbench in workbenches if isinstance(workbenches, Sequence) else ():
+        for tool in getattr(workbench, "_tools", ()):
+            if isinstance(tool, FunctionTool):
+                yield tool
 
 
 def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:

@@ -13,7 +13,7 @@ from aiostream_server.present.blocks import action_block, result_block
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.ledger import MAX_PIECE_UNITS, Ledger
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame
+from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame, event_frame, retry_frame
 from aiostream_server.store.log import RunLog
 from aiostream_server.wire.completion import ChunkEncoder
 
@@ -88,3 +88,13 @@ def test_what_is_cut_is_cut_between_characters() -> None:
     _, result = _recorded("a" + "😀" * MAX_PIECE_UNITS)
     assert result.truncated
     assert result.content == "a" + "😀" * (MAX_PIECE_UNITS // 2 - 1)
+
+
+def test_an_event_has_a_type_a_number_and_a_line_of_data() -> None:
+    assert event_frame("token", 7, '{"a":1}') == b'event: token\nid: 7\ndata: {"a":1}\n\n'
+    with pytest.raises(ValueError, match="one line"):
+        event_frame("token", 7, "a\nb")
+
+
+def test_the_hint_to_reconnect_is_no_event() -> None:
+    assert retry_frame(1_000) == b"retry: 1000\n\n"

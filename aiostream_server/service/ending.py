@@ -1,0 +1,75 @@
+"""How a server stops: nobody who was let in is cut off, and nobody can hold it up.
+
+lame duck   `/readyz` says 503, everything is answered: load balancers have `lame_duck_s` to notice
+draining    nothing new is taken; bodies on their way are read, runs may finish within `drain_s`
+ending      runs that are still live are interrupted; their streams get their last words
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import structlog
+from aiohttp import web
+
+from aiostream_server.config.model import ServerConfig
+from aiostream_server.web.state import STATE
+from aiostream_server.web.traffic import TRAFFIC
+
+GRACE_S: Final = 1.0
+"""How much longer than `lame_duck_s` and `drain_s` all of it may take."""
+
+_BODIES_S: Final = 2.0
+_ENDING_S: Final = 0.9
+_POLL_S: Final = 0.02
+
+_log = structlog.get_logger()
+
+
+async def drain(runner: web.AppRunner, server: ServerConfig) -> None:
+    """Let everything finish that was begun. Returns when all is done, or when `drain_s` is over."""
+    traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
+    traffic.phase = "lame_duck"
+    _log.info("server_stopping", live_runs=len(registry), lame_duck_s=server.lame_duck_s, drain_s=server.drain_s)
+    await asyncio.sleep(server.lame_duck_s)
+    for site in runner.sites:
+        await site.stop()
+    traffic.drain(bodies_within_s=_BODIES_S)
+    try:
+        async with asyncio.timeout(server.drain_s):
+            await traffic.until_quiet()  # before the registry closes: who waits for a slot was let in, too
+            await registry.drain()
+            await _until_written(runner)
+    except TimeoutError:
+        _log.warning("drain_cut_short", live_runs=len(registry), bodies=traffic.bodies)
+
+
+async def end(runner: web.AppRunner) -> None:
+    """Interrupt the runs that are left, and let their streams be written to their ends."""
+    started_at = time.monotonic()
+    traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
+    live_runs = len(registry)
+    traffic.drain(bodies_within_s=0.0)
+    try:
+        async with asyncio.timeout(_ENDING_S):
+            await registry.close()
+            await _until_written(runner)
+    except TimeoutError:
+        _log.warning("clients_cut_off")  # they read slowly, or their runs do not listen
+    _log.info("server_ended", interrupted_runs=live_runs, ending_s=round(time.monotonic() - started_at, 3))
+
+
+async def _until_written(runner: web.AppRunner) -> None:
+    """Until every answer has left the process: to a client that reads slowly, later than it was written."""
+    await runner.app[TRAFFIC].until_quiet()
+    while any(map(_has_unsent_bytes, _connections(runner))):  # noqa: ASYNC110 - a transport tells nobody that it is empty
+        await asyncio.sleep(_POLL_S)
+
+
+def _connections(runner: web.AppRunner) -> Sequence[web.RequestHandler]:
+    return runner.server.connections if runner.server is not None else ()
+
+
+def _has_unsent_bytes(connection: web.RequestHandler) -> bool:
+    return isinstance(connection.transport, asyncio.Transport) and connection.transport.get_write_buffer_size() > 0

@@ -1,0 +1,82 @@
+"""SIGTERM and SIGINT: the first asks for an orderly end, a second one does not wait for it.
+
+Nothing may hold a process that was told to end: not a tool's thread, for which asyncio and the interpreter would wait
+at exit, not a task that swallows its cancellation, not code that blocks the event loop. So a thread of our own ends the
+process when its time is over, and the signals are handled by Python itself, not by the event loop.
+"""
+
+import asyncio
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from types import FrameType
+from typing import Any, Final
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+_EXIT_BY_SECOND_SIGNAL: Final = 130
+
+
+class StopSignals:
+    """Listens while it is entered: `with StopSignals(within_s) as signals: await signals.stop.wait()`.
+
+    `within_s` after the first signal the process ends, with status 0, whatever else still goes on in it. To be entered
+    in the main thread, with its event loop running.
+    """
+
+    def __init__(self, within_s: float) -> None:
+        self.stop: Final = asyncio.Event()
+        self._within_s = within_s
+        self._is_signalled = False
+        self._loop = asyncio.get_running_loop()
+        self._last_resort = _LastResort()
+        self._replaced: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> "StopSignals":
+        self._replaced = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_signalled:
+            return  # the process is about to end, and a second signal still counts
+        for number, handler in self._replaced.items():
+            signal.signal(number, handler)
+        self._last_resort.stand_down()
+
+    def end_within(self, delay_s: float) -> None:
+        """Everything is done: where a signal has come, what is left has so long to end by itself."""
+        if self._is_signalled:
+            self._last_resort.end_within(delay_s)
+
+    def _on_signal(self, _: int, __: FrameType | None) -> None:
+        if self._is_signalled:
+            os._exit(_EXIT_BY_SECOND_SIGNAL)
+        self._is_signalled = True
+        self._last_resort.end_within(self._within_s)
+        self._loop.call_soon_threadsafe(self.stop.set)
+
+
+class _LastResort:
+    """A thread that ends the process at a set time. It waits from the start: a signal handler must not start one, but
+    may put something in a `SimpleQueue`."""
+
+    def __init__(self) -> None:
+        self._orders: SimpleQueue[float | None] = SimpleQueue()
+        threading.Thread(target=self._wait, name="last-resort", daemon=True).start()
+
+    def end_within(self, delay_s: float) -> None:
+        """Of several times the earliest counts."""
+        self._orders.put(time.monotonic() + delay_s)
+
+    def stand_down(self) -> None:
+        self._orders.put(None)
+
+    def _wait(self) -> None:
+        if (ends_at := self._orders.get()) is None:
+            return
+        while (left_s := ends_at - time.monotonic()) > 0:
+            with suppress(Empty):
+                ends_at = min(ends_at, self._orders.get(timeout=left_s) or ends_at)
+        os._exit(0)

@@ -1,0 +1,72 @@
+"""Servers that are told to stop, and what their clients saw."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.process import ServerProcess, serving_process
+from tests.scripted_provider import ScriptedProvider
+
+TEAMS = {
+    "solo": "tests.sample_teams:solo",
+    "deaf": "tests.sample_teams:deaf",
+    "sync-tool": "tests.service.teams:with_sync_tool",
+    "blocking": "tests.service.teams:blocks_the_loop",
+    "stumbling": "tests.service.teams:stumbles",
+    "deaf-for-ever": "tests.service.teams:deaf_for_ever",
+}
+
+
+@asynccontextmanager
+async def stoppable(
+    folder: Path, provider: ScriptedProvider, *, loop: str = "uvloop", limits: str = "", **server: float
+) -> AsyncIterator[ServerProcess]:
+    """A server with all the teams above, and these keys in `[server]`."""
+    keys = "\n".join(f"{key} = {value}" for key, value in server.items())
+    teams = "\n".join(f'[[teams]]\nid = "{name}"\nfactory = "{factory}"' for name, factory in TEAMS.items())
+    model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
+    head = f'[server]\nport = 0\nlog_format = "json"\nloop = "{loop}"'
+    async with serving_process(f"{head}\n{keys}\n[limits]\n{limits}\n{model}\n{teams}\n", folder) as process:
+        yield process
+
+
+async def seconds_to_end(server: ServerProcess, *, since: float) -> float:
+    """Wait for the process, whose status must be 0."""
+    assert await server.end() == 0, server.lines
+    return time.monotonic() - since
+
+
+async def until_refused(server: ServerProcess) -> None:
+    """Until the listening socket is closed."""
+    async with asyncio.timeout(3):
+        while True:
+            try:
+                async with connected(server):
+                    await asyncio.sleep(0.01)
+            except ConnectionRefusedError:
+                return
+
+
+@asynccontextmanager
+async def connected(server: ServerProcess) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A connection by hand, with a small buffer on this side."""
+    port = int(server.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=4096)
+    try:
+        yield reader, writer
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def read_events(response: aiohttp.ClientResponse) -> list[dict[str, Any]]:
+    """The typed events of `/v1/runs`, to the end of the body, which must be well-formed."""
+    text = (await response.read()).decode()
+    return [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]

@@ -1,0 +1,60 @@
+"""Teams that hold up a server which wants to end: with a thread, with the event loop, with a task."""
+
+import asyncio
+import time
+
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core.tools import FunctionTool
+
+from aiostream_server.teams.context import TeamContext
+
+
+def _sleep_in_a_thread() -> str:
+    """Half a minute."""
+    time.sleep(30)
+    return "late"
+
+
+def with_sync_tool(context: TeamContext) -> RoundRobinGroupChat:
+    """Its tool's thread cannot be stopped."""
+    tools = [FunctionTool(_sleep_in_a_thread, name="slow", description="slow")]
+    return RoundRobinGroupChat([AssistantAgent("Worker", context.model(), tools=list(tools))], max_turns=1)
+
+
+class BlocksTheLoop:
+    """Does in the event loop what belongs into a thread."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    async def run(self) -> TaskResult:
+        await asyncio.sleep(0.2)  # the stream's headers are out
+        end = time.monotonic() + self._seconds
+        while time.monotonic() < end:
+            time.sleep(0.05)  # noqa: ASYNC251 - that is the mistake
+        return TaskResult(messages=[], stop_reason="done")
+
+
+def blocks_the_loop(_: TeamContext) -> BlocksTheLoop:
+    return BlocksTheLoop(30)
+
+
+def stumbles(_: TeamContext) -> BlocksTheLoop:
+    return BlocksTheLoop(0.3)
+
+
+class DeafForEver:
+    """No cancellation ends it."""
+
+    async def run(self) -> TaskResult:
+        while True:
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                continue
+
+
+def deaf_for_ever(_: TeamContext) -> DeafForEver:
+    return DeafForEver()

@@ -1,0 +1,55 @@
+"""The steps of stopping, one by one: the process's own tests are in `test_shutdown`."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+
+from aiostream_server.config.model import ServerConfig
+from aiostream_server.service.ending import drain, end
+from aiostream_server.web.traffic import TRAFFIC
+from tests.scripted_provider import Answer, Pause, ScriptedProvider, Stall
+from tests.serving import asking, config_for, sample_team, serving
+from tests.web.raw import parse, post
+
+
+@pytest.mark.parametrize(
+    ("script", "finishes"), [(Answer("a ", Pause(0.3), "b"), True), (Answer("a ", Stall()), False)], ids=["done", "cut"]
+)
+async def test_draining_waits_for_what_ends_in_time_and_ending_for_the_rest(
+    tmp_path: Path, script: Answer, finishes: bool
+) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(script)
+        config = config_for(provider.base_url, sample_team("solo", presentation="answer"))
+        async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as answer:
+            await (await provider.request()).sent(1)
+            reading = asyncio.create_task(answer.read_all())
+            await drain(server.runner, ServerConfig(lame_duck_s=0.05, drain_s=1.0))
+            await end(server.runner)
+            assert len(server.state.registry) == 0
+            await reading
+    assert answer.done
+    assert (answer.text == "a b") is finishes
+
+
+async def test_a_body_on_its_way_is_given_the_shorter_of_both_times(tmp_path: Path) -> None:
+    """Its own, and the drain's: which answers 503 where the other answers 408."""
+    async with ScriptedProvider() as provider:
+        config = config_for(provider.base_url, sample_team("solo"))
+        async with serving(config, tmp_path) as server:
+            traffic = server.runner.app[TRAFFIC]
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+            writer.write(post()[:-10])
+            async with asyncio.timeout(1):
+                while not traffic.bodies:  # noqa: ASYNC110 - the server reads it in its own time
+                    await asyncio.sleep(0.01)
+            started_at = time.monotonic()
+            traffic.drain(bodies_within_s=0.2)
+            traffic.drain(bodies_within_s=5.0)  # a second call lengthens nothing
+            answer = parse(await reader.readuntil(b"}}"))  # the connection lingers: the client still sends
+            assert 0.2 <= time.monotonic() - started_at < 2.0
+            writer.close()
+            await writer.wait_closed()
+    assert (answer.status, answer.error["code"]) == (503, "shutting_down")

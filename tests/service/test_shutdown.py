@@ -1,0 +1,262 @@
+"""SIGTERM: nobody who was let in is cut off, and nobody can hold the process up."""
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.process import ServerProcess
+from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider, Stall
+from tests.service.stopping import connected, read_events, seconds_to_end, stoppable, until_refused
+from tests.serving import ask, asking, chat_body
+from tests.web.raw import HELLO, parse, post
+
+NOISE_S = 2.0  # a busy machine's share; what must not be waited for takes 20 s and more
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        yield provider
+
+
+def stop(server: ServerProcess) -> float:
+    server.process.send_signal(signal.SIGTERM)
+    return time.monotonic()
+
+
+async def test_runs_may_finish_and_heartbeats_go_on(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(Answer("a ", Pause(1.0), "b"))
+    async with (
+        stoppable(tmp_path, provider, drain_s=20, heartbeat_s=0.2) as server,
+        asking(server.url, "hi", model="solo") as answer,
+    ):
+        await anext(answer.pieces())
+        stopped_at = stop(server)
+        await answer.read_all()
+        assert await seconds_to_end(server, since=stopped_at) < 1.0 + NOISE_S
+    assert "a b" in answer.text
+    assert answer.done
+    assert answer.comments >= 3
+    assert [line["outcome"] for line in server.named("run_finished")] == ["stop"]
+
+
+async def test_runs_without_a_viewer_may_finish_too(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(Answer("a ", Pause(0.6), "b"))
+    async with stoppable(tmp_path, provider, drain_s=20) as server, aiohttp.ClientSession() as session:
+        body = chat_body("hi", model="solo", background=True)
+        async with session.post(f"{server.url}/v1/runs", json=body) as response:
+            assert response.status == 202
+        await (await provider.request()).sent(1)
+        stopped_at = stop(server)
+        assert 0.4 < await seconds_to_end(server, since=stopped_at) < 0.6 + NOISE_S
+    assert [line["outcome"] for line in server.named("run_finished")] == ["stop"]
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_after_the_deadline_every_stream_gets_its_last_words(
+    tmp_path: Path, provider: ScriptedProvider, loop: str
+) -> None:
+    """100 streams, of both kinds."""
+    provider.script(lambda _: Answer("a ", Stall()))
+    async with stoppable(tmp_path, provider, loop=loop, drain_s=0.3) as server, AsyncExitStack() as stack:
+        chats = [await stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(50)]
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        posts = [session.post(f"{server.url}/v1/runs", json=chat_body("hi", model="solo")) for _ in range(50)]
+        typed = [await stack.enter_async_context(post) for post in posts]
+        await (await provider.request(len(chats) + len(typed))).sent(1)
+        stopped_at = stop(server)
+        await asyncio.gather(*(chat.read_all() for chat in chats))
+        told = await asyncio.gather(*map(read_events, typed))
+        assert 0.3 <= await seconds_to_end(server, since=stopped_at) < 1.3 + NOISE_S
+    assert all(chat.done and chat.finish_reasons == ["stop"] for chat in chats)
+    assert {(events[-1]["type"], events[-1]["reason"]) for events in told} == {("run_finished", "interrupted")}
+    assert [events[-1]["seq"] for events in told] == [len(events) for events in told]
+    assert [line["outcome"] for line in server.named("run_finished")] == ["interrupted"] * 100
+
+
+async def test_an_idle_server_ends_at_once_and_kept_alive_connections_do_not_delay_it(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    async with stoppable(tmp_path, provider, drain_s=20) as server, aiohttp.ClientSession() as session:
+        async with session.get(f"{server.url}/healthz") as response:
+            await response.read()
+        async with connected(server) as (reader, _):  # not one byte
+            assert await seconds_to_end(server, since=stop(server)) < NOISE_S
+            assert await reader.read() == b""
+
+
+async def test_a_lame_duck_answers_everything(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """But load balancers are told to go elsewhere."""
+    provider.script(Answer("hello"))
+    async with stoppable(tmp_path, provider, lame_duck_s=1.0) as server, aiohttp.ClientSession() as session:
+        stopped_at = stop(server)
+        await asyncio.sleep(0.2)
+        async with session.get(f"{server.url}/readyz") as response:
+            assert response.status == 503
+            assert (await response.json())["status"] == "lame_duck"
+        answer = await ask(server.url, "hi", model="solo")  # on a connection of its own
+        assert answer.done
+        assert "hello" in answer.text
+        assert 1.0 <= await seconds_to_end(server, since=stopped_at) < 1.0 + NOISE_S
+
+
+async def test_a_draining_server_refuses_new_runs_on_old_connections_and_closes_them(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    provider.script(Answer("a ", Stall()))
+    async with (
+        stoppable(tmp_path, provider, drain_s=20) as server,
+        asking(server.url, "hi", model="solo") as answer,
+        connected(server) as asker,
+        connected(server) as prober,
+    ):
+        await anext(answer.pieces())
+        for _, writer in (asker, prober):
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await asyncio.gather(*(reader.readuntil(b"\r\n\r\n") for reader, _ in (asker, prober)))
+        stop(server)
+        await until_refused(server)
+        asker[1].write(post().replace(b"Connection: close\r\n", b""))
+        prober[1].write(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        refused = parse((await asker[0].read()).removeprefix(b'{"status": "ok"}'))
+        ready = parse((await prober[0].read()).removeprefix(b'{"status": "ok"}'))
+        assert (refused.status, refused.error["code"]) == (503, "shutting_down")
+        assert (refused.headers["Connection"], refused.headers["Retry-After"]) == ("close", "1")
+        assert (ready.status, ready.headers["Connection"]) == (503, "close")
+        assert b'"draining"' in ready.body
+        stop(server)
+        assert await server.end() == 130
+
+
+async def test_a_body_that_is_on_its_way_is_read_and_answered(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(Answer("served"))
+    request = post(HELLO.replace(b"general", b"solo"))
+    async with stoppable(tmp_path, provider, drain_s=20) as server, connected(server) as (reader, writer):
+        writer.write(request[:-10])
+        await writer.drain()
+        await asyncio.sleep(0.2)
+        stopped_at = stop(server)
+        await until_refused(server)
+        await asyncio.sleep(0.3)
+        writer.write(request[-10:])
+        answer = parse(await reader.read())
+        assert await seconds_to_end(server, since=stopped_at) < 0.5 + NOISE_S
+    assert answer.status == 200
+    assert b"served" in answer.body
+    assert answer.headers["Connection"] == "close"
+
+
+@pytest.mark.parametrize(("drain_s", "after_s"), [(20.0, 2.0), (0.3, 0.3)])
+async def test_a_body_that_does_not_end_is_waited_for_two_seconds_and_never_past_the_deadline(
+    tmp_path: Path, provider: ScriptedProvider, drain_s: float, after_s: float
+) -> None:
+    async with stoppable(tmp_path, provider, drain_s=drain_s) as server, connected(server) as (reader, writer):
+        writer.write(post()[:-10])
+        await asyncio.sleep(0.2)
+        stopped_at = stop(server)
+        answer = parse(await reader.read())
+        assert after_s <= await seconds_to_end(server, since=stopped_at) < after_s + NOISE_S
+    assert (answer.status, answer.error["code"]) == (503, "shutting_down")
+
+
+async def test_who_waits_in_the_queue_is_served(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(lambda _: Answer("a ", Pause(0.5), "b"))
+    limits = "max_runs = 1\nqueue_size = 5"
+    async with stoppable(tmp_path, provider, drain_s=20, limits=limits) as server:
+        asked = [asyncio.create_task(ask(server.url, "hi", model="solo")) for _ in range(2)]
+        await provider.request()
+        await asyncio.sleep(0.2)
+        stopped_at = stop(server)
+        answers = await asyncio.gather(*asked)
+        assert await seconds_to_end(server, since=stopped_at) < 1.0 + NOISE_S
+    assert all(answer.done and "a b" in answer.text for answer in answers)
+
+
+async def test_a_client_that_reads_slowly_gets_all_of_it(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """Its run is over long before the last bytes of it have left the process."""
+    provider.script(Answer(*["x" * 1000] * 3000))
+    async with stoppable(tmp_path, provider, drain_s=20) as server, connected(server) as (reader, writer):
+        body = HELLO.replace(b'"general"', b'"solo","stream":true')
+        writer.write(post(body))
+        await (await provider.request()).sent(100)
+        stopped_at = stop(server)
+        received = b""
+        while piece := await reader.read(32768):
+            received += piece
+            await asyncio.sleep(0.01)
+        await seconds_to_end(server, since=stopped_at)
+    assert received.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("team", ["deaf", "deaf-for-ever", "sync-tool"])
+async def test_no_run_can_hold_the_process_for_longer_than_a_second_after_the_deadline(
+    tmp_path: Path, provider: ScriptedProvider, team: str, loop: str
+) -> None:
+    """And its stream ends well."""
+    provider.script(Answer(Call("slow")))
+    async with (
+        stoppable(tmp_path, provider, loop=loop, drain_s=0.5) as server,
+        asking(server.url, "hi", model=team) as answer,
+    ):
+        await asyncio.sleep(0.3)
+        stopped_at = stop(server)
+        await answer.read_all()
+        assert 0.5 <= await seconds_to_end(server, since=stopped_at) < 1.5 + NOISE_S
+    assert answer.done
+    assert answer.finish_reasons == ["stop"]
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_not_even_a_blocked_event_loop_can(tmp_path: Path, provider: ScriptedProvider, loop: str) -> None:
+    async with (
+        stoppable(tmp_path, provider, loop=loop, drain_s=0.5) as server,
+        asking(server.url, "hi", model="blocking"),
+    ):
+        await asyncio.sleep(0.5)
+        assert 1.5 <= await seconds_to_end(server, since=stop(server)) < 1.5 + NOISE_S
+
+
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+async def test_a_second_signal_ends_a_blocked_process_at_once(
+    tmp_path: Path, provider: ScriptedProvider, loop: str
+) -> None:
+    async with (
+        stoppable(tmp_path, provider, loop=loop, drain_s=20) as server,
+        asking(server.url, "hi", model="blocking"),
+    ):
+        await asyncio.sleep(0.5)
+        stop(server)
+        await asyncio.sleep(0.2)
+        stopped_at = stop(server)
+        assert await server.end() == 130
+        assert time.monotonic() - stopped_at < NOISE_S
+
+
+async def test_a_thread_that_a_cancelled_run_left_behind_does_not_delay(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    """Asyncio and the interpreter would wait for it."""
+    provider.script(Answer(Call("slow")))
+    async with stoppable(tmp_path, provider, drain_s=20) as server:
+        async with asking(server.url, "hi", model="sync-tool"):
+            await (await provider.request()).sent(1)
+            await asyncio.sleep(0.3)
+        await asyncio.sleep(1.0)
+        assert await seconds_to_end(server, since=stop(server)) < 0.3 + NOISE_S
+
+
+async def test_a_drain_of_0_interrupts_at_once(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(Answer("a ", Stall()))
+    async with stoppable(tmp_path, provider, drain_s=0) as server, asking(server.url, "hi", model="solo") as answer:
+        await anext(answer.pieces())
+        stopped_at = stop(server)
+        await answer.read_all()
+        assert await seconds_to_end(server, since=stopped_at) < NOISE_S
+    assert answer.done
