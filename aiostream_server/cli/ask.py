@@ -5,7 +5,7 @@ import asyncio
 import click
 from rich.console import Console
 
-from aiostream_server.cli.terminal import TerminalTranscript
+from aiostream_server.cli.terminal import TerminalTranscript, harmless
 from aiostream_server.client import ClientError, StreamClient
 from aiostream_server.events import Dropped, RunFinished
 from aiostream_server.present import new_presenter
@@ -24,7 +24,7 @@ def ask(question: str, url: str, model: str, key: str | None, full: bool) -> Non
     try:
         finished = asyncio.run(_ask(question, url, model, key, full))
     except ClientError as exc:
-        raise click.ClickException(str(exc)) from exc
+        raise click.ClickException(harmless(str(exc))) from exc
     except KeyboardInterrupt:
         click.echo("\ncancelled", err=True)
         raise SystemExit(_EXIT_INTERRUPTED) from None
@@ -56,4 +56,4 @@ def _tell_reconnect(error: ClientError) -> None:
 
 def _tell(remark: str) -> None:
     """Apart from the answer, which may be in the middle of a line."""
-    click.echo(f"\n[{remark}]", err=True)
+    click.echo(f"\n[{harmless(remark)}]", err=True)

@@ -26,6 +26,9 @@ _SIGN_STYLES: Final = {
     "✅": "bold green",
     "❌": "bold red",
 }
+# Everything that a terminal would obey instead of show: C0 and C1 controls but line ends and tabs, and what turns the
+# direction of text around. Models and databases write whatever they like, "approved" in green included.
+_OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _INDENT: Final = "   "
 _MAX_BLOCK_LINES: Final = 12
 
@@ -35,6 +38,7 @@ class TerminalTranscript:
 
     def __init__(self, console: Console, *, full: bool = False) -> None:
         self._console = console
+        self._is_empty = True
         self._max_lines = None if full else _MAX_BLOCK_LINES
 
     def show(self, piece: str) -> None:
@@ -50,7 +54,9 @@ class TerminalTranscript:
             self._print(piece)
 
     def end(self) -> None:
-        self._print("\n")
+        """The line that is open ends; there is none where nothing was shown."""
+        if not self._is_empty:
+            self._print("\n")
 
     def _block_lines(self, body: str) -> list[str]:
         lines = _plain(body).split("\n")
@@ -59,7 +65,13 @@ class TerminalTranscript:
         return [*shown, f"… {left_out} more lines"] if left_out > 1 else lines
 
     def _print(self, text: str, style: str = "") -> None:
-        self._console.print(Text(text, style), end="", soft_wrap=True)
+        self._is_empty = False
+        self._console.print(Text(harmless(text), style), end="", soft_wrap=True)
+
+
+def harmless(text: str) -> str:
+    """The text with a visible sign in the place of each character that would steer the terminal."""
+    return _OBEYED.sub("\ufffd", text)
 
 
 def _plain(body: str) -> str:

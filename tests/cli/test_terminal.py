@@ -1,0 +1,37 @@
+"""What a terminal is given to show."""
+
+import io
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from aiostream_server.cli.terminal import TerminalTranscript, harmless
+
+
+def shown(*pieces: str, colours: bool = False) -> str:
+    out = io.StringIO()
+    transcript = TerminalTranscript(Console(file=out, force_terminal=colours, highlight=False, markup=False))
+    for piece in pieces:
+        transcript.show(piece)
+    transcript.end()
+    return out.getvalue()
+
+
+def test_nothing_shown_is_no_line() -> None:
+    assert shown() == ""
+
+
+def test_a_model_cannot_steer_the_terminal() -> None:
+    """Retitle it, clear it, colour a verdict, write the clipboard."""
+    hostile = "\x1b]0;PWNED\x07\x1b[2J\x9b31m\x1b]52;c;ZXZpbA==\x07\u202eok"
+    block = f"<details>\n<summary>📦 rows</summary>\n\n| a |\n| --- |\n| {hostile} |\n\n</details>"
+    for piece in (hostile, f"✅ **Name{hostile}**\n\nhi", block):
+        assert not re.search(r"[\x1b\x07\x9b\u202e]", shown(piece))
+
+
+@given(st.text())
+def test_only_line_ends_and_tabs_are_obeyed(text: str) -> None:
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", harmless(text))
+    assert len(harmless(text)) == len(text)
