@@ -46,8 +46,8 @@ def huge_result(context: TeamContext) -> AssistantAgent:
         """Answer at length."""
         return str(context.settings["text"])
 
-    tools = [FunctionTool(fill, name="fill", description="Answer at length.", strict=False)]
-    return AssistantAgent("Solo", context.model(), tools=tools)
+    tool = FunctionTool(fill, name="fill", description="Answer at length.")
+    return AssistantAgent("Solo", context.model(), tools=[tool])
 
 
 class Speaker:

@@ -48,7 +48,8 @@ def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..
 
 def _tasks() -> int:
     """How many, without those of connections: the provider's are kept for the next question."""
-    return sum(task.get_coro().__qualname__ != "RequestHandler.start" for task in asyncio.all_tasks())
+    names = [getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()]
+    return len(names) - names.count("RequestHandler.start")
 
 
 def _connections(server: Server) -> int:

@@ -1,0 +1,1 @@
+"""Measurements that take minutes, kept out of the ordinary test run."""

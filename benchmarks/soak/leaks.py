@@ -1,0 +1,106 @@
+"""Thousands of runs that end in every way: afterwards the server's process is as it was before them."""
+
+import asyncio
+import statistics
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.soak.client import fetch, open_stream, request
+from benchmarks.soak.figures import Figure
+from benchmarks.soak.plan import ENDLESS, Plan
+from benchmarks.soak.processes import Server, provider, server
+
+_AT_ONCE: Final = 40
+_DEADLINE_S: Final = 1_800.0
+_MAX_GROWTH_BYTES: Final = 1024  # per 100 runs
+_MAX_NEW_OBJECTS: Final = 500  # of some 300,000: caches fill up
+_SETTLE_S: Final = 2.5  # connections to the provider that nobody uses are closed by then
+
+
+async def measure(folder: Path, *, runs: int, warm_up: int, looks: int) -> list[Figure]:
+    """Warm-up fills what is bounded, such as the ids of runs that are kept no longer. `looks` is how often memory is
+    measured on the way."""
+    async with asyncio.timeout(_DEADLINE_S), provider() as provider_port, server(provider_port, folder) as served:
+        await _do(served.port, warm_up)
+        before, files_before, memory = await _look(served), served.open_files, [served.memory_bytes]
+        took_s = 0.0
+        for _ in range(looks):
+            started = time.monotonic()
+            await _do(served.port, runs // looks)
+            took_s += time.monotonic() - started
+            after = await _look(served)
+            memory.append(served.memory_bytes)
+        files_after = served.open_files
+    growth = statistics.linear_regression(range(len(memory)), memory).slope / (runs / looks / 100)
+    objects = after["objects"] - before["objects"]
+    return [
+        Figure("runs", f"{runs}, {runs / took_s:.0f} a second, after {warm_up} to warm up"),
+        Figure("tasks", f"{before['tasks']} -> {after['tasks']}", "the same", after["tasks"] <= before["tasks"]),
+        Figure("open files", f"{files_before} -> {files_after}", "the same", files_after <= files_before),
+        Figure(
+            "live objects",
+            f"{objects:+} {_grown(before, after)}",
+            f"<= +{_MAX_NEW_OBJECTS}",
+            objects <= _MAX_NEW_OBJECTS,
+        ),
+        Figure(
+            "memory per 100 runs", f"{growth:+.0f} bytes", f"< {_MAX_GROWTH_BYTES} bytes", growth < _MAX_GROWTH_BYTES
+        ),
+        Figure("memory", f"{memory[0] / 1024**2:.2f} MiB -> {memory[-1] / 1024**2:.2f} MiB"),
+    ]
+
+
+async def _look(served: Server) -> dict[str, Any]:
+    await asyncio.sleep(_SETTLE_S)
+    return await served.inspect()
+
+
+def _grown(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """Which types there are more of."""
+    more = Counter(after["types"]) - Counter(before["types"])
+    return ", ".join(f"{kind} +{count}" for kind, count in more.most_common(3))
+
+
+async def _do(port: int, runs: int) -> None:
+    """So many, in a mix of all ends, some at once."""
+    left = iter(range(runs))
+
+    async def work() -> None:
+        for number in left:
+            await _ENDS[number % len(_ENDS)](port)
+
+    await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
+
+
+async def _finish(port: int) -> None:
+    stream = await open_stream(port, Plan(tokens=5))
+    await stream.ended
+    if not stream.is_well_formed:
+        raise RuntimeError("a stream did not end well-formed")
+
+
+async def _cancel(port: int) -> None:
+    stream = await open_stream(port, ENDLESS)
+    await stream.spoken
+    await fetch(port, request(f"/v1/runs/{stream.run_id}/cancel", {}))
+    await stream.ended
+
+
+async def _disconnect(port: int) -> None:
+    stream = await open_stream(port, ENDLESS)
+    await stream.spoken
+    stream.leave()
+    await stream.ended
+
+
+async def _be_refused(port: int) -> None:
+    await (await open_stream(port, Plan(tokens=0, ends="refused"))).ended
+
+
+async def _break_off(port: int) -> None:
+    await (await open_stream(port, Plan(tokens=3, ends="broken off"))).ended
+
+
+_ENDS: Final = (_finish, _cancel, _finish, _disconnect, _finish, _be_refused, _finish, _break_off)
