@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from aiostream_server.events import (
     Action,
+    Dropped,
     Error,
     Event,
     Final,
@@ -48,6 +49,8 @@ class Transcript:
                 yield self._paragraph(result_block(event), is_block=True)
             case Error():
                 yield self._paragraph(error_line(event))
+            case Dropped():
+                yield self._paragraph("*… a part of this run is kept no longer …*")
             case _:
                 pass  # run_started, usage and run_finished are no text
 

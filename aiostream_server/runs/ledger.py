@@ -24,6 +24,7 @@ MAX_PIECE_UNITS: Final = 8_000
 may reach 64 KiB."""
 
 _MAX_NAME_CHARS: Final = 200
+_MAX_REPEATED_CHARS: Final = 200_000
 
 
 class Ledger:
@@ -53,6 +54,8 @@ class Ledger:
                 self.work_limit.tool_call()
             case Validation() | Analysis() | Message():
                 self.work_limit.ended_turn()
+        if getattr(event, "streamed", False):
+            event = _without_repetition(event)
         if not isinstance(event, Usage):  # that is told also of those who are not heard
             self.agents.setdefault(agent)
         self._log.append(event if agent == shortened(agent) else _renamed(event))
@@ -63,6 +66,10 @@ class Ledger:
         if is_long:
             self.say(agent, text, kind)
         return is_long
+
+    def release(self) -> None:
+        """Let go of the log: what is told from now on is told to nobody."""
+        self._log = RunLog("")
 
     def alive(self) -> None:
         """Nothing to write, but a model is at work: the run is not idle."""
@@ -92,6 +99,15 @@ def capped(text: str, start: int = 0) -> str:
 def shortened(name: str) -> str:
     """A name that somebody gave to an agent, a tool or a call; cut, with a mark, where that is absurdly long."""
     return name if len(name) <= _MAX_NAME_CHARS else f"{name[: _MAX_NAME_CHARS - 1]}…"
+
+
+def _without_repetition(event: Any) -> Event:
+    """What stood in tokens is repeated up to a bound: a huge message's repetition would push them out of the log."""
+    if len(event.content) <= _MAX_REPEATED_CHARS:
+        unchanged: Event = event
+        return unchanged
+    cut: Event = replace(event, content=event.content[:_MAX_REPEATED_CHARS])
+    return cut
 
 
 def _renamed(event: Any) -> Event:

@@ -221,6 +221,12 @@ class Recorder:
             )
         )
 
+    def release(self) -> None:
+        """Let go of everything. Pooled connections keep the context in which they were opened, and so this object."""
+        self._ledger.release()
+        self._speech.clear()
+        self._options = {}
+
     def close_all(self) -> None:
         """The run ends: what is still being said is said so far."""
         for agent in tuple(self._speech):

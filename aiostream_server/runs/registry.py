@@ -21,6 +21,7 @@ class Registry:
     """Starts, finds and ends runs. Used from one event loop only."""
 
     def __init__(self, parts: RunParts) -> None:
+        self.ended = 0
         self._parts: Final = parts
         self._admission: Final = Admission(parts.limits)
         self._known_starts: Final = KnownStarts()
@@ -93,5 +94,6 @@ class Registry:
 
     def _ended(self, run: Run) -> None:
         del self._live[run.id]
+        self.ended += 1
         self._admission.leave(run.owner)
         self._shelf.put(run)

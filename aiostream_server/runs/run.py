@@ -187,6 +187,8 @@ class Run:
             self.finished = finished
             self.log.append(finished)
             self.request = replace(self.request, question=_FORGOTTEN)
+            if self._recorder is not None:
+                self._recorder.release()
             self._team = self._recorder = self._ledger = None  # teams are reference cycles: let go of what can be
 
     def _last_words(self, ending: FinishReason | Error) -> RunFinished:

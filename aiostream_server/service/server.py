@@ -13,6 +13,7 @@ from aiohttp import web
 from aiostream_server.config.model import Config
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.ending import GRACE_S, drain, end
+from aiostream_server.service.garbage import collect_garbage
 from aiostream_server.service.signals import StopSignals
 from aiostream_server.service.sockets import listen
 from aiostream_server.service.vitals import LagMeter, watch_vitals
@@ -58,12 +59,15 @@ async def _set_up(runner: web.AppRunner, config: Config) -> AsyncIterator[None]:
     """The app, and its watch; every stream is ended at the end."""
     lag = runner.app[LOOP_LAG] = LagMeter()
     await runner.setup()
-    watching = asyncio.create_task(watch_vitals(lag, runner.app[STATE].registry, config.limits), name="vitals")
+    registry = runner.app[STATE].registry
+    watching = asyncio.create_task(watch_vitals(lag, registry, config.limits), name="vitals")
+    collecting = asyncio.create_task(collect_garbage(registry), name="garbage")
     try:
         yield
     finally:
         await end(runner)
         watching.cancel()
+        collecting.cancel()
         await runner.cleanup()
 
 

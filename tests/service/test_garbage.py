@@ -1,0 +1,41 @@
+"""Full collections are made when nothing is going on, and the process is left as it was found."""
+
+import asyncio
+import gc
+
+import pytest
+
+from aiostream_server.service.garbage import collect_garbage, is_due
+from tests.runs.running import runs_of
+
+
+@pytest.mark.parametrize(
+    ("dead", "live", "due"), [(0, 0, False), (1, 0, True), (1, 5, False), (1999, 5, False), (2000, 5, True)]
+)
+def test_when_it_is_due(dead: int, live: int, due: bool) -> None:
+    assert is_due(dead, live=live) is due
+
+
+async def test_thresholds_hold_while_it_runs() -> None:
+    before = gc.get_threshold()
+    collecting = asyncio.create_task(collect_garbage(runs_of(object).registry))
+    await asyncio.sleep(0)
+    assert gc.get_threshold()[0] > before[0]
+    assert gc.get_freeze_count() > 0
+    collecting.cancel()
+    await asyncio.wait((collecting,))
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0
+
+
+async def test_dead_runs_are_collected_once_nothing_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aiostream_server.service.garbage._INTERVAL_S", 0.01)
+    runs = runs_of(object)
+    collections = gc.get_stats()[2]["collections"]
+    collecting = asyncio.create_task(collect_garbage(runs.registry))
+    await (await runs.start()).wait()
+    async with asyncio.timeout(2):
+        while gc.get_stats()[2]["collections"] < collections + 2:  # noqa: ASYNC110 - the collector tells nobody
+            await asyncio.sleep(0.01)
+    collecting.cancel()
+    await asyncio.wait((collecting,))
