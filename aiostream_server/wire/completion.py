@@ -67,11 +67,6 @@ def error_frame(message: str, *, code: str, kind: str = "server_error") -> str:
     return encode(_error(message, kind=kind, param=None, code=code))
 
 
-def status_frame(description: str, *, done: bool) -> str:
-    """Open WebUI's progress line over the answer. To no other client: the `openai` package takes it for a chunk."""
-    return encode({"event": {"type": "status", "data": {"description": description, "done": done}}})
-
-
 def completion_body(
     completion_id: str,
     created: int,

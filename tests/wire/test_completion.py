@@ -16,7 +16,6 @@ from aiostream_server.wire.completion import (
     error_body,
     error_frame,
     new_completion_id,
-    status_frame,
     wire_finish_reason,
 )
 
@@ -73,7 +72,6 @@ def test_nothing_is_null_but_the_finish_reason(chunks: ChunkEncoder) -> None:
     """Open WebUI loses chunks that say `"type": null` or `"delta": null`."""
     lines = [chunks.role(), chunks.content("a"), chunks.reasoning("a"), chunks.finish("stop"), chunks.usage(COUNT)]
     assert set().union(*(nulls(json.loads(line)) for line in lines)) == {"finish_reason"}
-    assert nulls(json.loads(status_frame("Thinking", done=False))) == set()
 
 
 @given(text=ANY_TEXT, completion_id=ANY_TEXT, model=ANY_TEXT)
@@ -113,12 +111,6 @@ def test_errors_have_openais_shape_in_a_body_and_in_a_stream() -> None:
         "error": {"message": "the model broke off", "type": "server_error", "param": None, "code": "model_failed"}
     }
     assert json.loads(error_frame("x", code="internal_error")) == error_body(ServerError("x"))
-
-
-def test_a_status_is_an_event_of_open_webui() -> None:
-    assert json.loads(status_frame("SQLAgent is querying …", done=True)) == {
-        "event": {"type": "status", "data": {"description": "SQLAgent is querying …", "done": True}}
-    }
 
 
 def test_ids_are_long_and_never_the_same() -> None:
