@@ -34,6 +34,7 @@ from aiostream_server.config.pointers import (
     check_team,
     check_unique_team,
     read_database_url,
+    read_secret,
     surroundings,
 )
 from aiostream_server.config.providers import (
@@ -43,14 +44,18 @@ from aiostream_server.config.providers import (
     ModelInfoConfig,
     OpenAIModelConfig,
 )
-from aiostream_server.config.table import Factory, Strings, Table, TeamId
+from aiostream_server.config.table import Factory, HeaderName, Origin, Pattern, Strings, Table, TeamId
 
 __all__ = [
     "BUILT_IN_TEAM_IDS",
     "RESERVED_IDS",
     "AuthConfig",
+    "AuxiliaryConfig",
+    "ClientKind",
     "ComponentModelConfig",
+    "ConcurrentTurns",
     "Config",
+    "ConversationsConfig",
     "DatabaseConfig",
     "DemoModelConfig",
     "LimitsConfig",
@@ -58,6 +63,7 @@ __all__ = [
     "ModelInfoConfig",
     "OnDisconnect",
     "OpenAIModelConfig",
+    "OpenWebUIConfig",
     "Presentation",
     "RoutingConfig",
     "ServerConfig",
@@ -68,6 +74,8 @@ __all__ = [
 
 Presentation = Literal["transcript", "reasoning", "answer"]
 OnDisconnect = Literal["cancel", "continue"]
+ConcurrentTurns = Literal["queue", "reject", "interrupt"]
+ClientKind = Literal["open-webui"]
 SpeechRole = Literal["thinking", "validation", "analysis", "message"]
 
 RESERVED_IDS: Final = ("auto", "autogen-agents")
@@ -87,6 +95,7 @@ class ServerConfig(Table):
     lame_duck_s: NonNegativeFloat = 0.0
     drain_s: NonNegativeFloat = 25.0
     loop: Literal["uvloop", "asyncio"] = "uvloop"
+    cors_origins: Annotated[tuple[Origin, ...], Strict(False)] = ()
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -102,6 +111,7 @@ class LimitsConfig(Table):
 
     max_runs: PositiveInt = 200
     max_runs_per_key: NonNegativeInt = 0
+    max_runs_per_user: NonNegativeInt = 0
     queue_size: NonNegativeInt = 0
     queue_timeout_s: PositiveFloat = 10.0
     run_timeout_s: PositiveFloat = 600.0
@@ -138,6 +148,83 @@ class RoutingConfig(Table):
         if team and around and around.teams is not None:
             check_team(team, around.teams or BUILT_IN_TEAM_IDS)
         return team
+
+
+class OpenWebUIConfig(Table):
+    """`[open_webui]`: what is done for Open WebUI only, recognised by its headers or by the key's setting."""
+
+    coalesce_ms: NonNegativeFloat = 30.0
+    remote_images: bool = False
+    chat_header: HeaderName | None = None
+    task_header: HeaderName = "X-OpenWebUI-Task"
+    user_token_secret_env: VariableName | None = None
+    user_token_secret_file: SecretFile | None = None
+    _user_token_secret: SecretStr | None = PrivateAttr(default=None)
+
+    @field_validator("user_token_secret_file")
+    @classmethod
+    def _one_secret(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("user_token_secret_env") is not None:
+            raise ValueError("user_token_secret_env and user_token_secret_file exclude each other")
+        return file
+
+    @model_validator(mode="after")
+    def _read(self, info: ValidationInfo) -> Self:
+        self._user_token_secret = read_secret(self.user_token_secret_env, self.user_token_secret_file, info)
+        return self
+
+    @property
+    def user_token_secret(self) -> SecretStr | None:
+        """Open WebUI's own FORWARD_USER_INFO_HEADER_JWT_SECRET; None where none is configured."""
+        return self._user_token_secret
+
+
+class AuxiliaryConfig(Table):
+    """`[auxiliary]`: titles, tags and the like, which chat clients ask for beside the conversation."""
+
+    model: str | None = Field(default=None, description="the [models.*] table that answers; without, no model does")
+    timeout_s: PositiveFloat = 5.0
+    patterns: Annotated[tuple[Pattern, ...], Strict(False)] = ()
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str | None, info: ValidationInfo) -> str | None:
+        around = surroundings(info)
+        if around and model is not None:
+            check_name("models", model, around.models)
+        return model
+
+
+class ConversationsConfig(Table):
+    """`[conversations]`: what is remembered between the questions of one conversation, and where."""
+
+    url_env: VariableName | None = None
+    url_file: SecretFile | None = None
+    url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
+    expiry_s: PositiveFloat = 30 * 24 * 3600.0
+    max_state_bytes: PositiveInt = 4 * 1024**2
+    concurrent_turns: ConcurrentTurns = "queue"
+    _resolved_url: SecretStr | None = PrivateAttr(default=None)
+
+    @field_validator("url")
+    @classmethod
+    def _one_url(cls, url: str | None, info: ValidationInfo) -> str | None:
+        others = [info.data.get(name, "wrong") for name in ("url_env", "url_file")]
+        if "wrong" not in others and [url, *others].count(None) < 2:
+            raise ValueError("only one of url, url_env and url_file can be given")
+        return url
+
+    @model_validator(mode="after")
+    def _read(self, info: ValidationInfo) -> Self:
+        self._resolved_url = read_database_url(self.url_env, self.url_file, info)
+        return self
+
+    @property
+    def resolved_url(self) -> SecretStr | None:
+        """The URL itself, password and all; None for a SQLite file in the state directory."""
+        if self._resolved_url is not None:
+            return self._resolved_url
+        return None if self.url is None else SecretStr(self.url)
 
 
 class DatabaseConfig(Table):
@@ -228,6 +315,9 @@ class Config(Table):
     limits: LimitsConfig = LimitsConfig()
     models: dict[str, ModelConfig] = Field(default_factory=dict)
     routing: RoutingConfig = RoutingConfig()
+    open_webui: OpenWebUIConfig = OpenWebUIConfig()
+    auxiliary: AuxiliaryConfig = AuxiliaryConfig()
+    conversations: ConversationsConfig = ConversationsConfig()
     database: dict[str, DatabaseConfig] = Field(default_factory=dict)
     teams: Annotated[tuple[TeamConfig, ...], Strict(False)] = Field(default=(), validate_default=True)
     _notes: tuple[str, ...] = PrivateAttr(default=())

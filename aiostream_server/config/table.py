@@ -1,8 +1,18 @@
 """What every table of the configuration has in common, and the types that many keys have."""
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict
+
+
+def _regular_expression(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as exc:
+        raise ValueError(f"is no regular expression: {exc}") from None
+    return pattern
+
 
 TeamId = Annotated[
     str,
@@ -15,6 +25,15 @@ Factory = Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$", description='"module:
 HttpUrl = Annotated[
     str, Field(pattern=r"^https?://[^\s/?#]+", description="a URL that begins with http:// or https://")
 ]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]{1,64}$", description="the name of an HTTP header")]
+Origin = Annotated[
+    str,
+    Field(
+        pattern=r"^https?://[A-Za-z0-9.\[\]:-]+$",
+        description='an origin as browsers send it, such as "https://chat.example.com": no path, no slash at its end',
+    ),
+]
+Pattern = Annotated[str, AfterValidator(_regular_expression)]
 Strings = Annotated[tuple[str, ...], Strict(False)]
 
 

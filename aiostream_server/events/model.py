@@ -140,12 +140,23 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Final:
-    """The run's answer. Comes once, last but for `RunFinished`, or not at all (an error, a cancelled run)."""
+    """The run's answer. Comes once, before `InputRequested` and `RunFinished`, or not at all (an error, a cancelled
+    run)."""
 
     type: ClassVar[Literal["final"]] = "final"
     agent: str
     content: str
     streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class InputRequested:
+    """The team waits for a person: `agent` asks `content`, which was said before. The next question of the same
+    conversation is the answer, and the team goes on where it stood."""
+
+    type: ClassVar[Literal["input_requested"]] = "input_requested"
+    agent: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +199,7 @@ Event: TypeAlias = (
     | Token
     | Usage
     | Final
+    | InputRequested
     | Error
     | RunFinished
     | Dropped

@@ -12,4 +12,5 @@ SPEECH_SIGNS: Final[dict[SpeechKind, str]] = {
     "final": "✅",
 }
 ROUTING_SIGN: Final = "🎯"
+INPUT_SIGN: Final = "🙋"
 ERROR_SIGN: Final = "❌"

@@ -18,6 +18,7 @@ from typing import Annotated, ClassVar, Final, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
+from aiostream_server.config.model import ClientKind
 from aiostream_server.errors import ConfigError
 
 _ID_CHARACTERS: Final = string.ascii_lowercase + string.digits
@@ -38,6 +39,7 @@ class Key:
     created: AwareDatetime
     models: tuple[str, ...] | None = None
     trust_user_headers: bool = False
+    client: ClientKind | None = None
 
 
 _FILE: Final = TypeAdapter(list[Key])
@@ -76,7 +78,11 @@ class KeyRing:
 
 
 def new_key(
-    name: str, *, models: Iterable[str] | None = None, trust_user_headers: bool = False
+    name: str,
+    *,
+    models: Iterable[str] | None = None,
+    trust_user_headers: bool = False,
+    client: ClientKind | None = None,
 ) -> tuple[Key, SecretStr]:
     """A key that nobody has yet, and the text that its owner is to present."""
     key_id = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
@@ -88,6 +94,7 @@ def new_key(
         created=datetime.now(UTC).replace(microsecond=0),
         models=None if models is None else tuple(models),
         trust_user_headers=trust_user_headers,
+        client=client,
     )
     return key, SecretStr(text)
 

@@ -5,10 +5,11 @@ caller is trusted. No message ever repeats a key.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from multidict import MultiMapping
 
+from aiostream_server.config.model import ClientKind
 from aiostream_server.errors import InvalidRequest, Unauthorized
 from aiostream_server.intake.keys import Key, KeyRing
 
@@ -16,13 +17,37 @@ _HOW: Final = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
 
 @dataclass(frozen=True, slots=True)
+class User:
+    """A person behind a trusted key, as that key's holder names them."""
+
+    id: str
+    name: str = ""
+    email: str = ""
+    role: str = ""
+
+
+class Owner(NamedTuple):
+    """Whom a run or a conversation belongs to: a key, or one user of it. Nobody else may know that it exists."""
+
+    key_id: str | None = None
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller. `trusted`: what its headers say about the user behind it is believed."""
+    """A caller. `trusted`: what its headers say about the `user` behind it is believed. `client`: what the key is for,
+    where that is known."""
 
     key_id: str | None
     name: str
     allowed_models: frozenset[str] | None
     trusted: bool
+    client: ClientKind | None = None
+    user: User | None = None
+
+    @property
+    def owner(self) -> Owner:
+        return Owner(self.key_id, None if self.user is None else self.user.id)
 
     def may_use(self, model_id: str) -> bool:
         return self.allowed_models is None or model_id in self.allowed_models
@@ -48,7 +73,7 @@ def authenticate(headers: MultiMapping[str], ring: KeyRing) -> Principal:
 
 def _principal(key: Key) -> Principal:
     allowed = None if key.models is None else frozenset(key.models)
-    return Principal(key.id, key.name, allowed, key.trust_user_headers)
+    return Principal(key.id, key.name, allowed, key.trust_user_headers, key.client)
 
 
 def _bearer(headers: MultiMapping[str]) -> str | None:
