@@ -7,15 +7,19 @@ in time; a caller who finds the queue full is refused at once, so that overload 
 import asyncio
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeVar
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
+from aiostream_server.intake.principal import Owner
+
+
+_K = TypeVar("_K")
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    owner: str | None
+    owner: Owner
     admitted: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
@@ -24,7 +28,7 @@ class _Waiting:
 
 
 class Admission:
-    """The slots of one process. `owner` is the key of the caller; None where there are no keys.
+    """The slots of one process.
 
     Whoever waits could not run at this moment: slots are handed over the moment in which they are given back.
     """
@@ -32,7 +36,8 @@ class Admission:
     def __init__(self, limits: LimitsConfig) -> None:
         self._limits: Final = limits
         self._taken = 0
-        self._taken_by: Counter[str | None] = Counter()
+        self._taken_by_key: Counter[str | None] = Counter()
+        self._taken_by_user: Counter[Owner] = Counter()
         self._queue: OrderedDict[_Waiting, None] = OrderedDict()
         self._is_closed = False
 
@@ -44,7 +49,7 @@ class Admission:
     def is_closed(self) -> bool:
         return self._is_closed
 
-    async def enter(self, owner: str | None) -> None:
+    async def enter(self, owner: Owner) -> None:
         """Take a slot, now or when one is free; `leave` gives it back. Raises `TooManyRuns` and `ShuttingDown`."""
         if self._is_closed:
             raise _closing()
@@ -52,15 +57,14 @@ class Admission:
             self._take(owner)
             return
         if len(self._queue) >= self._limits.queue_size:
-            raise self._refusal()
+            raise self._refusal(owner)
         await self._wait(_Waiting(owner))
 
-    def leave(self, owner: str | None) -> None:
+    def leave(self, owner: Owner) -> None:
         """Give a slot back: the first who waits and may have it gets it."""
         self._taken -= 1
-        self._taken_by[owner] -= 1
-        if not self._taken_by[owner]:
-            del self._taken_by[owner]
+        _give_back(self._taken_by_key, owner.key_id)
+        _give_back(self._taken_by_user, owner)
         self._admit_waiting()
 
     def close(self) -> None:
@@ -78,7 +82,7 @@ class Admission:
                 await waiting.admitted
         except TimeoutError as exc:
             if not waiting.has_slot:  # else it came in the very last moment: in time
-                raise self._refusal() from exc
+                raise self._refusal(waiting.owner) from exc
         except BaseException:
             if waiting.has_slot:  # it came in the very moment in which nobody wanted it any more
                 self.leave(waiting.owner)
@@ -98,22 +102,36 @@ class Admission:
                 self._take(waiting.owner)
                 waiting.admitted.set_result(None)
 
-    def _is_free(self, owner: str | None) -> bool:
-        per_key = self._limits.max_runs_per_key
-        return self._taken < self._limits.max_runs and (not per_key or self._taken_by[owner] < per_key)
+    def _is_free(self, owner: Owner) -> bool:
+        return self._taken < self._limits.max_runs and not self._has_all(owner)
 
-    def _take(self, owner: str | None) -> None:
-        self._taken += 1
-        self._taken_by[owner] += 1
-
-    def _refusal(self) -> ServerError:
-        """Of somebody for whom there is no slot."""
-        limits = self._limits
-        if self._taken >= limits.max_runs:
-            return TooManyRuns(f"{limits.max_runs} runs are going on already; try again in a moment")
-        return TooManyRuns(
-            f"{limits.max_runs_per_key} runs of this key are going on already; try again when one is done"
+    def _has_all(self, owner: Owner) -> bool:
+        """Whether the key, or the user behind it, has as many runs as it may have."""
+        per_key, per_user = self._limits.max_runs_per_key, self._limits.max_runs_per_user
+        return (0 < per_key <= self._taken_by_key[owner.key_id]) or (
+            owner.user_id is not None and 0 < per_user <= self._taken_by_user[owner]
         )
+
+    def _take(self, owner: Owner) -> None:
+        self._taken += 1
+        self._taken_by_key[owner.key_id] += 1
+        self._taken_by_user[owner] += 1
+
+    def _refusal(self, owner: Owner) -> ServerError:
+        """Of somebody for whom there is no slot."""
+        if self._taken >= self._limits.max_runs:
+            return TooManyRuns(f"{self._limits.max_runs} runs are going on already; try again in a moment")
+        per_key = self._limits.max_runs_per_key
+        if 0 < per_key <= self._taken_by_key[owner.key_id]:
+            return TooManyRuns(f"{per_key} runs of this key are going on already; try again when one is done")
+        per_user = self._limits.max_runs_per_user
+        return TooManyRuns(f"{per_user} of your runs are going on already; try again when one is done")
+
+
+def _give_back(taken: Counter[_K], taker: _K) -> None:
+    taken[taker] -= 1
+    if not taken[taker]:
+        del taken[taker]
 
 
 def _closing() -> ServerError:

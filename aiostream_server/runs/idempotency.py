@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiostream_server.errors import Conflict
+from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run
 
 
@@ -28,15 +29,13 @@ class KnownStarts:
     """A key is its owner's own, and known for as long as its run is kept."""
 
     def __init__(self) -> None:
-        self._starts: dict[tuple[str | None, str], _Start] = {}
-        self._known_as: dict[str, tuple[str | None, str]] = {}  # by run id
+        self._starts: dict[tuple[Owner, str], _Start] = {}
+        self._known_as: dict[str, tuple[Owner, str]] = {}  # by run id
 
     def __len__(self) -> int:
         return len(self._starts)
 
-    async def find_or_start(
-        self, owner: str | None, idempotency: Idempotency, start: Callable[[], Awaitable[Run]]
-    ) -> Run:
+    async def find_or_start(self, owner: Owner, idempotency: Idempotency, start: Callable[[], Awaitable[Run]]) -> Run:
         """Raises `Conflict` for a key that was used for something else, and whatever `start` raises."""
         known_as = (owner, idempotency.key)
         while (known := self._starts.get(known_as)) is not None:
@@ -52,9 +51,7 @@ class KnownStarts:
         if (known_as := self._known_as.pop(run_id, None)) is not None:
             del self._starts[known_as]
 
-    async def _start(
-        self, known_as: tuple[str | None, str], fingerprint: str, start: Callable[[], Awaitable[Run]]
-    ) -> Run:
+    async def _start(self, known_as: tuple[Owner, str], fingerprint: str, start: Callable[[], Awaitable[Run]]) -> Run:
         started: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
         self._starts[known_as] = _Start(fingerprint, started)
         try:

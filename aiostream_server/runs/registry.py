@@ -1,6 +1,6 @@
 """The runs of this process: those that are going on, and those that ended a while ago.
 
-A run belongs to the owner (the API key) that started it; for everybody else it does not exist.
+A run belongs to the owner (an API key, or one user of it) that started it; for everybody else it does not exist.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ from typing import Final
 
 from aiostream_server.errors import NotFound, RunExpired
 from aiostream_server.events import FinishReason
+from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.idempotency import Idempotency, KnownStarts
 from aiostream_server.runs.run import Run, RunParts, RunRequest
@@ -54,7 +55,7 @@ class Registry:
             return await self._start(request)
         return await self._known_starts.find_or_start(request.owner, idempotency, lambda: self._start(request))
 
-    def find(self, run_id: str, owner: str | None) -> Run:
+    def find(self, run_id: str, owner: Owner) -> Run:
         """Raises `NotFound` for a run that is not this owner's, `RunExpired` for one whose events were dropped."""
         run = self._live.get(run_id) or self._shelf.get(run_id)
         if run is not None and run.owner == owner:
@@ -63,7 +64,7 @@ class Registry:
             raise RunExpired(f"the run {run_id} has ended, and its events are kept no longer")
         raise NotFound(f"there is no run {run_id[:80]!r}")
 
-    def runs_of(self, owner: str | None) -> Iterator[Run]:
+    def runs_of(self, owner: Owner) -> Iterator[Run]:
         """The owner's runs, those that are going on first, then the latest."""
         live = reversed(self._live.values())
         return (run for run in (*live, *reversed(list(self._shelf))) if run.owner == owner)

@@ -18,6 +18,7 @@ from autogen_core import CancellationToken
 from aiostream_server.config.model import LimitsConfig, OnDisconnect
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
+from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.tap import current_sink
 from aiostream_server.routing.router import Router
@@ -60,7 +61,7 @@ class RunRequest:
     model: str
     spec: TeamSpec | None = None
     allowed: Collection[str] | None = None
-    owner: str | None = None
+    owner: Owner = Owner()
     on_disconnect: OnDisconnect | None = None
     by_default: OnDisconnect = "cancel"
     conversation: str | None = None
@@ -88,7 +89,7 @@ class Run:
         self._started_at = time.monotonic()
 
     @property
-    def owner(self) -> str | None:
+    def owner(self) -> Owner:
         return self.request.owner
 
     @property

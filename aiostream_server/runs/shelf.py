@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from aiostream_server.config.model import LimitsConfig
+from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run
 
 _RUN_OVERHEAD_BYTES: Final = 2_500  # measured: a run that ended, without its log's events
@@ -29,7 +30,7 @@ class Shelf:
         self._max_bytes: Final = limits.retained_bytes
         self._on_drop: Final = on_drop
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
-        self._dropped: OrderedDict[str, str | None] = OrderedDict()
+        self._dropped: OrderedDict[str, Owner] = OrderedDict()
         self._bytes = 0
 
     def __iter__(self) -> Iterator[Run]:
@@ -49,7 +50,7 @@ class Shelf:
         kept = self._kept.get(run_id)
         return kept.run if kept is not None else None
 
-    def was_dropped(self, run_id: str, owner: str | None) -> bool:
+    def was_dropped(self, run_id: str, owner: Owner) -> bool:
         """Whether that owner's run was here once."""
         return run_id in self._dropped and self._dropped[run_id] == owner
 

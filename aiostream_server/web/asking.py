@@ -71,7 +71,7 @@ async def start_run(
         asked.body.model,
         asked.spec,
         asked.offer.routable() if asked.spec is None else None,
-        owner=asked.principal.key_id,
+        owner=asked.principal.owner,
         on_disconnect=on_disconnect,
         by_default=by_default,
         conversation=conversation,

@@ -1,6 +1,6 @@
 """`/v1/runs`: start, list, read, watch and cancel runs. `docs/runs-api.md` is its manual.
 
-A run belongs to the key that started it: for every other caller it does not exist.
+A run belongs to the key, and to the user behind it, that started it: for every other caller it does not exist.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ async def create_run(request: web.Request) -> web.StreamResponse:
 
 async def list_runs(request: web.Request) -> web.Response:
     """The caller's own, newest first."""
-    owner, limit = caller_of(request).key_id, limit_of(request)
+    owner, limit = caller_of(request).owner, limit_of(request)
     latest = heapq.nlargest(limit, request.app[STATE].registry.runs_of(owner), key=lambda run: run.created_at)
     return web.json_response(runs_body(_card(request, run) for run in latest))
 
@@ -83,7 +83,7 @@ async def _check_cancel_body(request: web.Request) -> None:
 
 
 def _find(request: web.Request) -> Run:
-    owner = caller_of(request).key_id
+    owner = caller_of(request).owner
     return request.app[STATE].registry.find(request.match_info["run_id"], owner)
 
 

@@ -9,6 +9,7 @@ import pytest
 from aiostream_server.client import StreamClient
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import Event, RunFinished, RunStarted, Token
+from aiostream_server.intake.principal import Owner
 from tests.scripted_provider import Answer, ScriptedProvider, Stall
 from tests.serving import Server, config_for, sample_team, serving, until_idle
 
@@ -27,7 +28,7 @@ async def server(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[Se
 
 
 def reasons(server: Server) -> list[str | None]:
-    return [run.finished.reason if run.finished else None for run in server.state.registry.runs_of(None)]
+    return [run.finished.reason if run.finished else None for run in server.state.registry.runs_of(Owner())]
 
 
 @pytest.mark.parametrize("until", [RunStarted, Token])

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ShuttingDown, TooManyRuns
+from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.admission import Admission
+
+A, B = Owner("a"), Owner("b")
 
 
 def admission(**limits: Any) -> Admission:
@@ -25,62 +29,73 @@ async def _turns(count: int = 5) -> None:
 
 async def test_a_full_queue_refuses_at_once() -> None:
     slots = admission(max_runs=1, queue_size=1)
-    await slots.enter("a")
-    waiting = asyncio.create_task(slots.enter("a"))
+    await slots.enter(A)
+    waiting = asyncio.create_task(slots.enter(A))
     await _turns()
     assert slots.queued == 1
     started = time.monotonic()
     with pytest.raises(TooManyRuns, match="1 runs are going on already"):
-        await slots.enter("b")
+        await slots.enter(B)
     assert time.monotonic() - started < 0.05
-    slots.leave("a")
+    slots.leave(A)
     await waiting
 
 
 async def test_who_waits_too_long_is_refused_in_time() -> None:
     slots = admission(max_runs=9, max_runs_per_key=1, queue_size=1, queue_timeout_s=0.1)
-    await slots.enter("a")
+    await slots.enter(A)
     started = time.monotonic()
     with pytest.raises(TooManyRuns, match="1 runs of this key"):
-        await slots.enter("a")
+        await slots.enter(A)
     assert 0.1 <= time.monotonic() - started < 0.3
     assert slots.queued == 0
-    await slots.enter("b")
+    await slots.enter(B)
 
 
 async def test_a_key_at_its_limit_does_not_hold_up_the_others() -> None:
     slots = admission(max_runs=2, max_runs_per_key=1, queue_size=9)
-    await slots.enter("a")
-    await slots.enter("b")
-    first, second, other = (asyncio.create_task(slots.enter(owner)) for owner in ("a", "b", "c"))
+    await slots.enter(A)
+    await slots.enter(B)
+    first, second, other = (asyncio.create_task(slots.enter(owner)) for owner in (A, B, Owner("c")))
     await _turns()
-    slots.leave("b")
+    slots.leave(B)
     await _turns()
     assert (first.done(), second.done(), other.done()) == (False, True, False)
-    slots.leave("a")
+    slots.leave(A)
     await _turns()
     assert first.done()
     other.cancel()
 
 
+async def test_a_user_at_their_limit_does_not_hold_up_the_other_users_of_the_key() -> None:
+    slots = admission(max_runs_per_user=1)
+    ann, bob, nobody = Owner("a", "ann"), Owner("a", "bob"), Owner("a")
+    for owner in (ann, bob, nobody, nobody, Owner("b", "ann")):
+        await slots.enter(owner)
+    with pytest.raises(TooManyRuns, match="1 of your runs are going on already"):
+        await slots.enter(ann)
+    slots.leave(ann)
+    await slots.enter(ann)
+
+
 async def test_a_slot_is_not_given_to_who_was_cancelled_in_the_same_moment() -> None:
     """It has not had the time to leave the queue."""
     slots = admission(max_runs=1, queue_size=9)
-    await slots.enter("a")
-    gone, waits = (asyncio.create_task(slots.enter("a")) for _ in range(2))
+    await slots.enter(A)
+    gone, waits = (asyncio.create_task(slots.enter(A)) for _ in range(2))
     await _turns()
     gone.cancel()
-    slots.leave("a")
+    slots.leave(A)
     await asyncio.wait_for(waits, 1)
     assert gone.cancelled()
 
 
 async def test_who_is_cancelled_with_the_slot_in_hand_gives_it_on() -> None:
     slots = admission(max_runs=1, queue_size=9)
-    await slots.enter("a")
-    gone, waits = (asyncio.create_task(slots.enter("a")) for _ in range(2))
+    await slots.enter(A)
+    gone, waits = (asyncio.create_task(slots.enter(A)) for _ in range(2))
     await _turns()
-    slots.leave("a")
+    slots.leave(A)
     gone.cancel()
     await asyncio.wait_for(waits, 1)
     assert gone.cancelled()
@@ -88,9 +103,9 @@ async def test_who_is_cancelled_with_the_slot_in_hand_gives_it_on() -> None:
 
 async def test_a_slot_that_comes_in_the_last_moment_is_in_time() -> None:
     slots = admission(max_runs=1, queue_size=1, queue_timeout_s=0.05)
-    await slots.enter("a")
-    asyncio.get_running_loop().call_at(asyncio.get_running_loop().time() + 0.05, slots.leave, "a")
-    waiting = asyncio.create_task(slots.enter("a"))
+    await slots.enter(A)
+    asyncio.get_running_loop().call_at(asyncio.get_running_loop().time() + 0.05, slots.leave, A)
+    waiting = asyncio.create_task(slots.enter(A))
     await asyncio.sleep(0)
     time.sleep(0.1)  # noqa: ASYNC251 - both timers are due when the loop goes on
     await asyncio.wait_for(waiting, 1)
@@ -99,8 +114,8 @@ async def test_a_slot_that_comes_in_the_last_moment_is_in_time() -> None:
 
 async def test_who_waits_is_sent_away_when_the_server_closes() -> None:
     slots = admission(max_runs=1, queue_size=9)
-    await slots.enter("a")
-    waiting, gone, admitted = (asyncio.create_task(slots.enter("a")) for _ in range(3))
+    await slots.enter(A)
+    waiting, gone, admitted = (asyncio.create_task(slots.enter(A)) for _ in range(3))
     await _turns()
     gone.cancel()
     slots.close()
@@ -109,17 +124,17 @@ async def test_who_waits_is_sent_away_when_the_server_closes() -> None:
     with pytest.raises(ShuttingDown):
         await admitted
     with pytest.raises(ShuttingDown):
-        await slots.enter("a")
+        await slots.enter(A)
     assert slots.is_closed
     assert slots.queued == 0
 
 
 async def test_a_slot_that_was_given_in_the_moment_of_closing_is_given_back() -> None:
     slots = admission(max_runs=1, queue_size=9)
-    await slots.enter("a")
-    waiting = asyncio.create_task(slots.enter("a"))
+    await slots.enter(A)
+    waiting = asyncio.create_task(slots.enter(A))
     await _turns()
-    slots.leave("a")
+    slots.leave(A)
     slots.close()
     with pytest.raises(ShuttingDown):
         await waiting
@@ -128,13 +143,13 @@ async def test_a_slot_that_was_given_in_the_moment_of_closing_is_given_back() ->
 
 async def test_a_thousand_may_wait() -> None:
     slots = admission(max_runs=2, max_runs_per_key=1, queue_size=1_000)
-    await slots.enter("a")
-    await slots.enter("b")
-    waiting = [asyncio.create_task(slots.enter("a" if number % 10 else "b")) for number in range(1_000)]
+    await slots.enter(A)
+    await slots.enter(B)
+    waiting = [asyncio.create_task(slots.enter(A if number % 10 else B)) for number in range(1_000)]
     await _turns()
     started = time.monotonic()
     for _ in range(100):
-        slots.leave("b")
+        slots.leave(B)
         await _turns(2)
     assert time.monotonic() - started < 1
     assert sum(task.done() for task in waiting) == 100
@@ -144,7 +159,7 @@ async def test_a_thousand_may_wait() -> None:
     assert slots.queued == 0
 
 
-_OWNERS = st.sampled_from(["a", "b", None])
+_OWNERS = st.sampled_from([A, B, Owner(), Owner("a", "ann"), Owner("a", "bob"), Owner("b", "ann")])
 
 
 class Slots(RuleBasedStateMachine):
@@ -153,16 +168,20 @@ class Slots(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
-        self.callers: list[tuple[str | None, asyncio.Task[None]]] = []
-        self.inside: list[str | None] = []
+        self.callers: list[tuple[Owner, asyncio.Task[None]]] = []
+        self.inside: list[Owner] = []
 
-    @initialize(max_runs=st.integers(1, 4), per_key=st.integers(0, 2), queue_size=st.integers(0, 4))
-    def begin(self, max_runs: int, per_key: int, queue_size: int) -> None:
-        self.limits = LimitsConfig(max_runs=max_runs, max_runs_per_key=per_key, queue_size=queue_size)
+    @initialize(
+        max_runs=st.integers(1, 4), per_key=st.integers(0, 2), per_user=st.integers(0, 2), queue_size=st.integers(0, 4)
+    )
+    def begin(self, max_runs: int, per_key: int, per_user: int, queue_size: int) -> None:
+        self.limits = LimitsConfig(
+            max_runs=max_runs, max_runs_per_key=per_key, max_runs_per_user=per_user, queue_size=queue_size
+        )
         self.slots = Admission(self.limits)
 
     @rule(owner=_OWNERS, settles=st.booleans())
-    def enter(self, owner: str | None, settles: bool) -> None:
+    def enter(self, owner: Owner, settles: bool) -> None:
         self.callers.append((owner, self.loop.create_task(self.slots.enter(owner))))
         self._run(settles)
 
@@ -195,7 +214,9 @@ class Slots(RuleBasedStateMachine):
         per_key = self.limits.max_runs_per_key
         assert len(self.inside) <= self.slots._taken <= self.limits.max_runs
         assert self.slots.queued <= self.limits.queue_size
-        assert not per_key or all(self.inside.count(owner) <= per_key for owner in self.inside)
+        assert not per_key or max(Counter(owner.key_id for owner in self.inside).values(), default=0) <= per_key
+        per_user, users = self.limits.max_runs_per_user, Counter(owner for owner in self.inside if owner.user_id)
+        assert not per_user or max(users.values(), default=0) <= per_user
 
     @invariant()
     def nobody_waits_who_could_run(self) -> None:
@@ -203,7 +224,8 @@ class Slots(RuleBasedStateMachine):
             return
         self._run(settles=True)
         assert self.slots._taken == len(self.inside), "no slot is lost"
-        assert self.slots._taken_by == {owner: self.inside.count(owner) for owner in self.inside}
+        assert self.slots._taken_by_user == Counter(self.inside)
+        assert self.slots._taken_by_key == Counter(owner.key_id for owner in self.inside)
         assert not any(self.slots._is_free(owner) for owner, _ in self.callers)
         assert self.slots.queued == len(self.callers)
 

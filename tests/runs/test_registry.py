@@ -8,6 +8,7 @@ import pytest
 
 from aiostream_server.errors import Conflict, NotFound, RunExpired, ShuttingDown, TooManyRuns
 from aiostream_server.events import RunFinished
+from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.registry import Idempotency
 from aiostream_server.runs.run import Run, RunRequest
 from tests.runs.running import Runs, events_of, runs_of
@@ -22,35 +23,35 @@ async def _done(*runs: Run) -> None:
     await asyncio.sleep(0)
 
 
-def _owned(runs: Runs, owner: str | None) -> RunRequest:
+def _owned(runs: Runs, owner: Owner) -> RunRequest:
     asked = runs.request()
     return RunRequest(asked.question, asked.model, asked.spec, owner=owner)
 
 
 async def test_a_run_is_its_owners_only() -> None:
     runs = runs_of(lambda: Saying("x"))
-    run = await runs.registry.start(_owned(runs, "ann"))
+    run = await runs.registry.start(_owned(runs, Owner("k", "ann")))
     for _ in range(2):
-        assert runs.registry.find(run.id, "ann") is run
-        for stranger in ("bob", None):
+        assert runs.registry.find(run.id, Owner("k", "ann")) is run
+        for stranger in (Owner("k", "bob"), Owner("k"), Owner(), Owner(None, "ann"), Owner("j", "ann")):
             with pytest.raises(NotFound) as error:
                 runs.registry.find(run.id, stranger)
             assert not isinstance(error.value, RunExpired)
             assert list(runs.registry.runs_of(stranger)) == []
-        assert list(runs.registry.runs_of("ann")) == [run]
+        assert list(runs.registry.runs_of(Owner("k", "ann"))) == [run]
         await _done(run)
 
 
 async def test_a_run_that_was_dropped_is_gone_for_its_owner_and_never_was_for_others() -> None:
     runs = runs_of(lambda: Saying("x"), retention_s=0)
-    run = await runs.registry.start(_owned(runs, "ann"))
+    run = await runs.registry.start(_owned(runs, Owner("k", "ann")))
     await _done(run)
     with pytest.raises(RunExpired, match="kept no longer"):
-        runs.registry.find(run.id, "ann")
+        runs.registry.find(run.id, Owner("k", "ann"))
     with pytest.raises(NotFound, match="there is no run"):
-        runs.registry.find(run.id, "bob")
+        runs.registry.find(run.id, Owner("k", "bob"))
     with pytest.raises(NotFound, match="there is no run"):
-        runs.registry.find("run-x", "ann")
+        runs.registry.find("run-x", Owner("k", "ann"))
 
 
 async def test_runs_are_kept_for_a_while_and_then_dropped_from_the_oldest() -> None:
@@ -60,16 +61,16 @@ async def test_runs_are_kept_for_a_while_and_then_dropped_from_the_oldest() -> N
     await asyncio.sleep(0.12)
     second = await runs.start()
     await _done(second)
-    assert list(runs.registry.runs_of(None)) == [second, first]
+    assert list(runs.registry.runs_of(Owner())) == [second, first]
     await asyncio.sleep(0.12)
-    assert list(runs.registry.runs_of(None)) == [second]
+    assert list(runs.registry.runs_of(Owner())) == [second]
 
 
 async def test_no_more_is_kept_than_there_is_room_for() -> None:
     runs = runs_of(lambda: Saying("x" * 10_000), retained_bytes=100_000)
     kept = [await runs.start() for _ in range(20)]
     await _done(*kept)
-    left = list(runs.registry.runs_of(None))
+    left = list(runs.registry.runs_of(Owner()))
     assert 2 <= len(left) <= 8
     assert left == list(reversed(kept[-len(left) :]))
     assert runs.registry._shelf._bytes <= 100_000
@@ -81,9 +82,9 @@ async def test_dropped_runs_are_not_remembered_for_ever(monkeypatch: pytest.Monk
     gone = [await runs.start() for _ in range(3)]
     await _done(*gone)
     with pytest.raises(NotFound):
-        runs.registry.find(gone[0].id, None)
+        runs.registry.find(gone[0].id, Owner())
     with pytest.raises(RunExpired):
-        runs.registry.find(gone[1].id, None)
+        runs.registry.find(gone[1].id, Owner())
 
 
 async def test_a_run_that_is_over_forgets_what_was_asked() -> None:
@@ -104,7 +105,7 @@ async def test_one_key_starts_one_run() -> None:
     assert await runs.registry.start(runs.request(), KEY) is found[0]
     with pytest.raises(Conflict):
         await runs.registry.start(runs.request(), Idempotency("k", "other body"))
-    other = await runs.registry.start(_owned(runs, "ann"), Idempotency("k", "other body"))
+    other = await runs.registry.start(_owned(runs, Owner("k", "ann")), Idempotency("k", "other body"))
     assert other is not found[0]
     await _done(other)
 
@@ -148,7 +149,7 @@ async def test_keys_are_forgotten_with_their_runs() -> None:
             await _done(run)
     await runs.registry.drain()
     assert time.monotonic() - started < 20
-    kept = len(list(runs.registry.runs_of(None)))
+    kept = len(list(runs.registry.runs_of(Owner())))
     assert kept == len(runs.registry._known_starts) == len(runs.registry._known_starts._known_as)
     assert kept < 100
 

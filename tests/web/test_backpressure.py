@@ -24,6 +24,7 @@ from autogen_agentchat.messages import TextMessage
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.config.model import TeamConfig
+from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run
 from aiostream_server.teams.context import TeamContext
 from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider
@@ -69,7 +70,7 @@ def _team(name: str, text: str) -> TeamConfig:
 
 
 def _the_run(server: Server) -> Run:
-    (run,) = server.state.registry.runs_of(None)
+    (run,) = server.state.registry.runs_of(Owner())
     return run
 
 
