@@ -16,11 +16,12 @@ from aiostream_server.events.model import Routing
 from aiostream_server.routing.candidates import Candidate, Decision, fallback_team
 from aiostream_server.routing.model import classify_with_model
 from aiostream_server.routing.question import routing_question
-from aiostream_server.routing.rules import classify
+from aiostream_server.routing.rules import classify, is_follow_up
 
 SUPERVISOR: Final = "Supervisor"
 _UNDECIDED: Final = Routing(agent=SUPERVISOR, content="Analysing…")
 _FALLBACK_CONFIDENCE: Final = 0.0
+_STAYING_CONFIDENCE: Final = 0.8
 _LOOKED_BACK: Final = 4  # earlier questions
 
 
@@ -47,17 +48,19 @@ class Router:
         question: str,
         *,
         earlier: Sequence[str] = (),
+        previous: str | None = None,
         announce: Callable[[Routing], Awaitable[object]] | None = None,
         allowed: Collection[str] | None = None,
     ) -> Decision:
         """Choose among the teams whose ids are `allowed` (None: all). Raise `Forbidden` where none is.
 
-        `earlier` are the user's questions before this one, oldest first.
+        `earlier` are the user's questions before this one, oldest first; `previous` is the team that answered the last
+        of them, where that is known: a question that carries no sign of its own stays with it.
         """
         candidates = tuple(team for team in self._candidates if allowed is None or team.id in allowed)
         if not candidates:
             raise Forbidden("this key may not use any of the teams that 'auto' chooses from")
-        decision = self._decide_at_once(question, earlier, candidates)
+        decision = self._stay(question, previous, candidates) or self._decide_at_once(question, earlier, candidates)
         if decision is None:
             if announce:
                 await announce(_UNDECIDED)
@@ -76,6 +79,13 @@ class Router:
         if self._config.strategy != "rules" and self._client is None:
             problems.append(f"[routing] strategy {self._config.strategy!r}: needs [models.{self._config.model}]")
         return problems
+
+    def _stay(self, question: str, previous: str | None, candidates: tuple[Candidate, ...]) -> Decision | None:
+        if len(candidates) == 1 or all(team.id != previous for team in candidates) or previous is None:
+            return None
+        if not is_follow_up(routing_question(question), candidates, self._vocabulary):
+            return None
+        return Decision(previous, _STAYING_CONFIDENCE, "goes on with the conversation", "rules")
 
     def _decide_at_once(
         self, question: str, earlier: Sequence[str], candidates: tuple[Candidate, ...]

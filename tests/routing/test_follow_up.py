@@ -1,6 +1,7 @@
 """A question that says little of its own goes where the conversation was."""
 
 import pytest
+from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.config.model import RoutingConfig
 from aiostream_server.routing.candidates import Candidate
@@ -29,6 +30,26 @@ async def test_a_follow_up_of_a_follow_up_stays_with_the_team() -> None:
 async def test_a_question_of_its_own_goes_its_own_way(question: str) -> None:
     decision = await Router(TEAMS, RoutingConfig()).route(question, earlier=[ABOUT_DATA])
     assert decision.team == "general"
+
+
+@pytest.mark.parametrize("strategy", ["rules", "rules-then-model", "model"])
+async def test_a_follow_up_stays_with_the_team_that_answered_last_whoever_else_would_decide(strategy: str) -> None:
+    teams = [*TEAMS, Candidate("law", "Law", "Contracts and courts")]
+    model = ReplayChatCompletionClient([])  # it has no answer: nobody asks it
+    router = Router(teams, RoutingConfig.model_validate({"strategy": strategy}), model)
+    decision = await router.route("and by month?", earlier=["hello"], previous="law")
+    assert (decision.team, decision.strategy) == ("law", "rules")
+
+
+@pytest.mark.parametrize("previous", ["law", None])
+async def test_a_team_that_may_not_be_chosen_any_more_is_not_stayed_with(previous: str | None) -> None:
+    decision = await Router(TEAMS, RoutingConfig()).route("and by month?", earlier=[ABOUT_DATA], previous=previous)
+    assert decision.team == "data"
+
+
+async def test_a_question_of_its_own_leaves_the_team_that_answered_last() -> None:
+    decision = await Router(TEAMS, RoutingConfig()).route(ABOUT_DATA, earlier=["hello"], previous="general")
+    assert decision.team == "data"
 
 
 async def test_a_conversation_about_nothing_in_particular_stays_general() -> None:
