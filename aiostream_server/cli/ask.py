@@ -18,11 +18,12 @@ _EXIT_INTERRUPTED = 130
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="The server.")
 @click.option("--model", default="auto", show_default=True, help="A team's id, or auto.")
 @click.option("--key", envvar="AIOSTREAM_API_KEY", help="API key; also from AIOSTREAM_API_KEY.")
+@click.option("--conversation", help="Your name for one: the team remembers what was asked in it before.")
 @click.option("--full", is_flag=True, help="Show long tool calls and results to their last line.")
-def ask(question: str, url: str, model: str, key: str | None, full: bool) -> None:
+def ask(question: str, url: str, model: str, key: str | None, conversation: str | None, full: bool) -> None:
     """Ask a running server QUESTION and watch every agent's words as they come."""
     try:
-        finished = asyncio.run(_ask(question, url, model, key, full))
+        finished = asyncio.run(_ask(question, url, model, key, conversation, full))
     except ClientError as exc:
         raise click.ClickException(harmless(str(exc))) from exc
     except KeyboardInterrupt:
@@ -34,12 +35,14 @@ def ask(question: str, url: str, model: str, key: str | None, full: bool) -> Non
         raise click.ClickException(f"the run was {finished.reason} on the server")
 
 
-async def _ask(question: str, url: str, model: str, key: str | None, full: bool) -> RunFinished | None:
+async def _ask(
+    question: str, url: str, model: str, key: str | None, conversation: str | None, full: bool
+) -> RunFinished | None:
     transcript = TerminalTranscript(Console(highlight=False, markup=False, emoji=False), full=full)
     presenter = new_presenter("transcript")
     try:
         async with StreamClient(url, key, on_reconnect=_tell_reconnect) as client:
-            stream = client.stream(question, model=model)
+            stream = client.stream(question, model=model, conversation=conversation)
             async for event in stream:
                 for shown in presenter.show(event):
                     transcript.show(shown.text)

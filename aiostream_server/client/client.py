@@ -64,26 +64,33 @@ class StreamClient:
         question: Question,
         *,
         model: str = "auto",
+        conversation: str | None = None,
         on_disconnect: OnLeaving = "cancel",
         fields: Mapping[str, object] | None = None,
     ) -> RunStream:
         """Ask, and iterate over the run's events. Nothing is sent before the first is asked for.
 
-        `on_disconnect` is what becomes of the run when the loop is left before its end; `fields` are more fields of the
-        request, such as `max_tokens`.
+        `conversation` is your name for one: the team goes on from what it remembers of it, and only the new question
+        need be sent. `on_disconnect` is what becomes of the run when the loop is left before its end; `fields` are more
+        fields of the request, such as `max_tokens`.
         """
-        return self._open(body=_body(question, model, fields), on_disconnect=on_disconnect)
+        return self._open(body=_body(question, model, conversation, fields), on_disconnect=on_disconnect)
 
     def attach(self, run_id: str, *, after: int = 0, on_disconnect: OnLeaving = "continue") -> RunStream:
         """Watch a run that was started before, from the event behind number `after` on."""
         return self._open(run_id=run_id, after=after, on_disconnect=on_disconnect)
 
     async def start(
-        self, question: Question, *, model: str = "auto", fields: Mapping[str, object] | None = None
+        self,
+        question: Question,
+        *,
+        model: str = "auto",
+        conversation: str | None = None,
+        fields: Mapping[str, object] | None = None,
     ) -> str:
         """Ask, without watching; the run's id."""
         pace, headers = self._new_pace(), {"Idempotency-Key": str(uuid4())}
-        body = {**_body(question, model, fields), "background": True}
+        body = {**_body(question, model, conversation, fields), "background": True}
         while True:
             try:
                 return _id_of(await self._api.call("POST", "/runs", json=body, headers=headers))
@@ -118,10 +125,13 @@ class StreamClient:
         return stream
 
 
-def _body(question: Question, model: str, fields: Mapping[str, object] | None) -> dict[str, object]:
+def _body(
+    question: Question, model: str, conversation: str | None, fields: Mapping[str, object] | None
+) -> dict[str, object]:
     """Whoever leaves says himself what becomes of the run: a connection that is lost is nobody who left."""
     messages = [{"role": "user", "content": question}] if isinstance(question, str) else list(question)
-    return {**(fields or {}), "model": model, "messages": messages, "on_disconnect": "continue"}
+    named = {} if conversation is None else {"conversation": conversation}
+    return {**(fields or {}), **named, "model": model, "messages": messages, "on_disconnect": "continue"}
 
 
 def _id_of(body: Any) -> str:

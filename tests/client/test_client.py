@@ -49,6 +49,22 @@ async def test_every_form_of_the_url_works(server: Server, path: str) -> None:
     assert "127.5" in answer_of(await read(server.url + path, PERCENT))
 
 
+async def test_a_conversation_needs_only_the_new_question(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("First."), Answer("Second."))
+        async with (
+            serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
+            StreamClient(server.url) as client,
+        ):
+            assert (
+                answer_of([event async for event in client.stream("one", model="solo", conversation="c")]) == "First."
+            )
+            run_id = await client.start("two", model="solo", conversation="c")
+            assert answer_of([event async for event in client.attach(run_id)]) == "Second."
+        heard = [message["content"] for message in provider.exchanges[1].body["messages"]]
+    assert heard[-3:] == ["one", "First.", "two"]
+
+
 async def test_events_come_one_by_one_as_they_are_said(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(Answer("one ", "two ", "three", pause_s=0.15))
