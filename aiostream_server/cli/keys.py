@@ -14,7 +14,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import Key, KeyRing, new_key
 
-_ROW = "{:<10}{:<20}{:<22}{:<24}{}"
+_ROW = "{:<10}{:<20}{:<22}{:<24}{:<14}{}"
 
 config_option = click.option("--config", "config_path", type=FILE, help="TOML file whose [auth] names the keys file.")
 keys_file_option = click.option("--keys-file", type=FILE, help="The keys file itself.")
@@ -31,12 +31,23 @@ def keys() -> None:
 @keys_file_option
 @click.option("--model", "models", multiple=True, metavar="ID", help="Allow only this model; may be repeated.")
 @click.option("--trust-user-headers", is_flag=True, help="Believe what this key's holder says about its users.")
+@click.option("--open-webui", is_flag=True, help="For Open WebUI: show answers its way, even without its headers.")
 def create(
-    name: str, config_path: Path | None, keys_file: Path | None, models: tuple[str, ...], trust_user_headers: bool
+    name: str,
+    config_path: Path | None,
+    keys_file: Path | None,
+    models: tuple[str, ...],
+    trust_user_headers: bool,
+    open_webui: bool,
 ) -> None:
     """Create a key for NAME and print it, once."""
     path = _keys_file(config_path, keys_file)
-    key, text = new_key(_printable(name), models=models or None, trust_user_headers=trust_user_headers)
+    key, text = new_key(
+        _printable(name),
+        models=models or None,
+        trust_user_headers=trust_user_headers,
+        client="open-webui" if open_webui else None,
+    )
     add_key(path, key)
     click.echo(f"Key {key.id} for {key.name}, stored as a hash in {path}.", err=True)
     click.echo("It is shown this once. A running server knows it after a restart.", err=True)
@@ -49,7 +60,7 @@ def create(
 def list_keys(config_path: Path | None, keys_file: Path | None) -> None:
     """List the keys, without what makes them keys."""
     ring = KeyRing.load(_keys_file(config_path, keys_file))
-    click.echo(_ROW.format("ID", "NAME", "CREATED", "MODELS", "USER HEADERS"))
+    click.echo(_ROW.format("ID", "NAME", "CREATED", "MODELS", "USER HEADERS", "CLIENT"))
     for key in ring:
         click.echo(_row(key))
 
@@ -69,7 +80,9 @@ def revoke(key_id: str, config_path: Path | None, keys_file: Path | None) -> Non
 def _row(key: Key) -> str:
     allowed = "all" if key.models is None else ", ".join(key.models)
     believed = "trusted" if key.trust_user_headers else "ignored"
-    return _ROW.format(key.id, f"{key.name} ", f"{key.created:%Y-%m-%d %H:%M} UTC", f"{allowed} ", believed)
+    return _ROW.format(
+        key.id, f"{key.name} ", f"{key.created:%Y-%m-%d %H:%M} UTC", f"{allowed} ", believed, key.client or "any"
+    )
 
 
 def _keys_file(config_path: Path | None, keys_file: Path | None) -> Path:

@@ -13,7 +13,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from aiostream_server.config.explain import explain, locate
-from aiostream_server.config.model import AuthConfig, Config
+from aiostream_server.config.model import AuthConfig, Config, ConversationsConfig
 from aiostream_server.config.overrides import Document, Override, find_overrides, overridden, source_of, split
 from aiostream_server.config.pointers import Surroundings
 from aiostream_server.errors import ConfigError
@@ -34,6 +34,11 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
 def load_auth(path: Path, environ: Mapping[str, str]) -> AuthConfig:
     """`[auth]` alone: managing keys needs none of the secrets and databases that the rest of the file names."""
     return _load(path, environ, section="auth").auth
+
+
+def load_conversations(path: Path | None, environ: Mapping[str, str]) -> ConversationsConfig:
+    """`[conversations]` alone, for the same reason."""
+    return _load(path, environ, section="conversations").conversations
 
 
 def _load(path: Path | None, environ: Mapping[str, str], section: str | None = None) -> Config:

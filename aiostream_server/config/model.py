@@ -171,6 +171,9 @@ class OpenWebUIConfig(Table):
     @model_validator(mode="after")
     def _read(self, info: ValidationInfo) -> Self:
         self._user_token_secret = read_secret(self.user_token_secret_env, self.user_token_secret_file, info)
+        around = surroundings(info)
+        if around and self._user_token_secret and len(self._user_token_secret.get_secret_value().encode()) < 32:
+            around.notes.append("[open_webui] the user token secret is shorter than 32 bytes: it may be guessed")
         return self
 
     @property

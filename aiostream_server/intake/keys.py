@@ -29,7 +29,9 @@ _NO_HASH: Final = "-" * 64
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of one key: all but the key, as the keys file holds it. `models` None allows every model."""
+    """What is known of one key: all but the key, as the keys file holds it. `models` None allows every model;
+    `trust_user_headers` believes what its holder says about its users; `client` is the program that it was made for.
+    A record may leave out what has a default."""
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

@@ -1,4 +1,5 @@
-"""Who asks: the key that a request presents, as `Authorization: Bearer KEY` or `X-API-Key: KEY`.
+"""Who asks: the key that a request presents, as `Authorization: Bearer KEY` or `X-API-Key: KEY`; and, with
+`intake.user`, which user behind it.
 
 A server without keys serves only its own machine (`intake.loopback`); there whatever is presented is ignored, and the
 caller is trusted. No message ever repeats a key.
@@ -11,6 +12,7 @@ from multidict import MultiMapping
 
 from aiostream_server.config.model import ClientKind
 from aiostream_server.errors import InvalidRequest, Unauthorized
+from aiostream_server.intake.headers import only_value
 from aiostream_server.intake.keys import Key, KeyRing
 
 _HOW: Final = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`"
@@ -31,6 +33,10 @@ class Owner(NamedTuple):
 
     key_id: str | None = None
     user_id: str | None = None
+
+
+NOBODY: Final = Owner()
+"""Of a server without keys, where nobody says who they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ def authenticate(headers: MultiMapping[str], ring: KeyRing) -> Principal:
     """Raise `Unauthorized` for no key or a wrong one, `InvalidRequest` where two keys are presented."""
     if not ring:
         return LOCAL
-    presented = {key for key in (_bearer(headers), _only(headers, "X-API-Key")) if key is not None}
+    presented = {key for key in (_bearer(headers), only_value(headers, "X-API-Key")) if key is not None}
     if len(presented) > 1:
         raise InvalidRequest("Authorization and X-API-Key present different keys: send one of them")
     if not presented:
@@ -78,12 +84,5 @@ def _principal(key: Key) -> Principal:
 
 def _bearer(headers: MultiMapping[str]) -> str | None:
     """The bearer's key; None for other schemes, which a proxy in front of the server may use for itself."""
-    scheme, _, key = (_only(headers, "Authorization") or "").partition(" ")
+    scheme, _, key = (only_value(headers, "Authorization") or "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else None
-
-
-def _only(headers: MultiMapping[str], name: str) -> str | None:
-    values = headers.getall(name, [])
-    if len(values) > 1:
-        raise InvalidRequest(f"the header {name} is sent more than once")
-    return values[0].strip() if values else None

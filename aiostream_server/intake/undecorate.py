@@ -1,27 +1,32 @@
 """What we said earlier, as a client sends it back: the answer, without the signs, headings and blocks for people.
 
 An agent that reads our decoration as its own earlier words imitates it. A transcript's answer (✅) is what the team
-said; where none is marked as that, it is everything that was said, without who said it. Other text stays as it is.
+said; where none is marked as that, it is everything that was said, without who said it. Blocks that fold out go,
+whoever made them: Open WebUI makes some itself. Other text stays as it is.
 """
 
 import re
 from typing import Final
 
-from aiostream_server.events.signs import ERROR_SIGN, ROUTING_SIGN, SPEECH_SIGNS
+from aiostream_server.events.breaks import without_breaks
+from aiostream_server.events.signs import ERROR_SIGN, INPUT_SIGN, ROUTING_SIGN, SPEECH_SIGNS
+from aiostream_server.intake.details import without_details
 
 _BLOCK: Final = re.compile(
-    r"^<details>\n<summary>(?:⚡|📦).*?</summary>.*?^</details>[ \t]*\n?", re.DOTALL | re.MULTILINE
+    r"^<details>\n<summary>(?:⚡|📦|🤔).*?</summary>.*?^</details>[ \t]*\n?", re.DOTALL | re.MULTILINE
 )
 _SIGNS: Final = "|".join((ROUTING_SIGN, *SPEECH_SIGNS.values()))
 _HEADING: Final = re.compile(rf"^(?P<sign>{_SIGNS}) \*\*[^*\n]+\*\*.*$", re.MULTILINE)
 _ERROR: Final = re.compile(rf"^{ERROR_SIGN} .*$", re.MULTILINE)
+_INPUT: Final = re.compile(rf"^{INPUT_SIGN} \*[^\n]+ waits for your answer\*$", re.MULTILINE)
 _SPOKEN: Final = frozenset(SPEECH_SIGNS.values())
 _ANSWER: Final = SPEECH_SIGNS["final"]
 
 
 def undecorate(text: str) -> str:
     """The words alone."""
-    text = _BLOCK.sub("", text)
+    text = without_breaks(_BLOCK.sub("", text))  # ours may hold text that is no block
+    text = _INPUT.sub("", without_details(text))
     headings = list(_HEADING.finditer(text))
     if not headings:
         return text.strip()

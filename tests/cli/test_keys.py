@@ -34,19 +34,26 @@ def test_config_names_the_keys_file(tmp_path: Path, keys_file: Path) -> None:
     config.write_text('[auth]\nkeys_file = "keys.json"\n[models.default]\nprovider = "openai"\napi_key_env = "NOT_SET"')
     result = run("create", "webui", "--config", config, "--trust-user-headers")
     assert result.exit_code == 0
-    assert [key.trust_user_headers for key in KeyRing.load(keys_file)] == [True]
+    assert [(key.trust_user_headers, key.client) for key in KeyRing.load(keys_file)] == [(True, None)]
+
+
+def test_key_may_be_made_for_open_webui(keys_file: Path) -> None:
+    """Which trusts it with nothing."""
+    assert run("create", "webui", "--keys-file", keys_file, "--open-webui").exit_code == 0
+    assert [(key.trust_user_headers, key.client) for key in KeyRing.load(keys_file)] == [(False, "open-webui")]
 
 
 def test_list_shows_all_but_the_keys(keys_file: Path) -> None:
     text = run("create", "a rather long name of a key", "--keys-file", keys_file).stdout.strip()
-    run("create", "bob", "--keys-file", keys_file, "--model", "data", "--trust-user-headers")
+    run("create", "bob", "--keys-file", keys_file, "--model", "data", "--trust-user-headers", "--open-webui")
     result = run("list", "--keys-file", keys_file)
     first, second = KeyRing.load(keys_file)
     head, *rows = result.stdout.splitlines()
-    assert head.split() == ["ID", "NAME", "CREATED", "MODELS", "USER", "HEADERS"]
+    assert head.split() == ["ID", "NAME", "CREATED", "MODELS", "USER", "HEADERS", "CLIENT"]
     assert rows[0].split()[0] == first.id
-    assert rows[0].endswith("all                     ignored")
-    assert rows[1].split() == [second.id, "bob", *f"{second.created:%Y-%m-%d %H:%M}".split(), "UTC", "data", "trusted"]
+    assert rows[0].endswith("all                     ignored       any")
+    created = f"{second.created:%Y-%m-%d %H:%M} UTC".split()
+    assert rows[1].split() == [second.id, "bob", *created, "data", "trusted", "open-webui"]
     assert text not in result.output
     assert first.sha256 not in result.output
 

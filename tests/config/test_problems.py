@@ -106,7 +106,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         ('server.loop = "ü"', '[server] loop: expected "uvloop" or "asyncio", got "ü"'),
         (
             '"a\\u001bb" = {}',
-            '["a\\u001bb"]: unknown table; known: server, auth, limits, models, routing, database, teams',
+            '["a\\u001bb"]: unknown table; known: server, auth, limits, models, routing, open_webui, auxiliary, conversations, database, teams',
         ),
         ("auth.zzz = 1", "[auth] zzz: unknown key; known: keys_file"),
         ("routing.threshold = 2", "[routing] threshold: expected a number from 0 to 1, got 2"),
@@ -188,6 +188,13 @@ class TestSecrets:
         assert loaded(tmp_path, f'{self.OPENAI}api_key_file = "key"').notes == (
             f"every user of this machine can read the secret in {path}: chmod 600 {path}",
         )
+
+    def test_short_secret_of_user_tokens_is_noted(self, tmp_path: Path) -> None:
+        """RFC 7518 wants as many bytes as the hash has: 32."""
+        text = '[models.default]\nprovider = "demo"\n[open_webui]\nuser_token_secret_env = "TOKENS"'
+        assert loaded(tmp_path, text, {"TOKENS": "é" * 16}).notes == ()
+        notes = loaded(tmp_path, text, {"TOKENS": "canary" * 5}).notes
+        assert notes == ("[open_webui] the user token secret is shorter than 32 bytes: it may be guessed",)
 
     def test_url_comes_from_a_variable_or_a_file(self, tmp_path: Path) -> None:
         (tmp_path / "url").write_text("sqlite:///b.db\n")

@@ -68,7 +68,7 @@ class TestNewKey:
 class TestFile:
     def test_round_trip(self, tmp_path: Path) -> None:
         path = tmp_path / "keys.json"
-        trusted, text = new_key("webui", trust_user_headers=True)
+        trusted, text = new_key("webui", trust_user_headers=True, client="open-webui")
         add_key(path, KEY)
         add_key(path, trusted)
         ring = KeyRing.load(path)
@@ -83,7 +83,7 @@ class TestFile:
         assert path.stat().st_mode & 0o777 == 0o600
         assert TEXT.get_secret_value()[13:] not in path.read_text()
         assert json.loads(path.read_text())[0].keys() == {
-            "id", "name", "sha256", "created", "models", "trust_user_headers"
+            "id", "name", "sha256", "created", "models", "trust_user_headers", "client"
         }  # fmt: skip
 
     def test_change_leaves_nothing_but_the_file_and_its_lock(self, tmp_path: Path) -> None:
@@ -165,6 +165,25 @@ class TestFile:
             KeyRing.load(path)
         assert str(caught.value).startswith(f"{path}: {what}")
         assert "\n" not in str(caught.value)
+
+    def test_records_of_an_earlier_version_are_read_and_kept(self, tmp_path: Path) -> None:
+        """Those know nothing of clients."""
+        path = tmp_path / "keys.json"
+        add_key(path, KEY)
+        record = json.loads(path.read_text())[0]
+        del record["client"]
+        path.write_text(json.dumps([record]))
+        assert list(KeyRing.load(path)) == [KEY]
+        other, _ = new_key("webui", client="open-webui")
+        add_key(path, other)
+        assert [key.client for key in KeyRing.load(path)] == [None, "open-webui"]
+
+    def test_client_that_is_not_known_is_a_mistake(self, tmp_path: Path) -> None:
+        path = tmp_path / "keys.json"
+        add_key(path, KEY)
+        path.write_text(json.dumps([{**json.loads(path.read_text())[0], "client": "lynx"}]))
+        with pytest.raises(ConfigError, match="record 1, client"):
+            KeyRing.load(path)
 
     def test_two_records_with_one_id_are_a_mistake(self, tmp_path: Path) -> None:
         path = tmp_path / "keys.json"

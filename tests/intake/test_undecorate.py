@@ -42,7 +42,10 @@ def test_a_whole_unstreamed_answer() -> None:
     [
         "plain",
         "two\n\nparagraphs with **bold**",
-        "<details>\n<summary>mine</summary>\n\nkept\n\n</details>",
+        "```html\n<details>\n<summary>mine</summary>\n\nkept\n\n</details>\n```",
+        "<details> never closed\n\nkept",
+        "kept\n</details>",
+        "a\u200bb and a joined \u200b one",
         "a list:\n- 🎯 goal\n- ✅ done",
         "✅ yes\n❌ no",
     ],

@@ -1,0 +1,85 @@
+"""Web pages of other origins that may call the server from a browser. https://fetch.spec.whatwg.org/#http-cors-protocol
+
+Nothing of this is sent where `[server] cors_origins` is empty. A page is allowed by its origin and still needs a key
+where keys exist; cookies play no part, so `Access-Control-Allow-Credentials` is never sent. To pages of other origins
+nothing is said, and the browser keeps the answer from them.
+
+Without keys, `intake.loopback` and the JSON content type keep pages out. Both hold for allowed origins, too: those can
+send JSON because a browser asks first, here, and is told that they may.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Final
+
+from aiohttp import web
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+ORIGINS: Final[web.AppKey[frozenset[str]]] = web.AppKey("origins")
+
+_REQUEST_HEADERS: Final = (
+    "Authorization, Content-Type, X-API-Key, X-User-ID, X-Conversation-Id, X-Presentation, Idempotency-Key,"
+    " Last-Event-ID, X-Request-ID"
+)
+_RESPONSE_HEADERS: Final = "X-Run-Id, X-Request-ID, Retry-After, Location, Idempotent-Replayed"
+_MAX_AGE_S: Final = "7200"  # Chrome remembers no longer: its own limit
+_HEADER_NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
+_DEFAULT_PORT: Final = re.compile(r"(?<=^http)(://.*):80$|(?<=^https)(://.*):443$")
+
+
+def allow_origins(app: web.Application, origins: Iterable[str]) -> None:
+    """Before the app starts, and after its other middlewares are there."""
+    app[ORIGINS] = frozenset(map(_as_browsers_send, origins))
+    if app[ORIGINS]:
+        app.middlewares.append(answer_preflight)
+        app.on_response_prepare.append(add_cors_headers)
+
+
+def is_allowed_page(request: web.Request) -> bool:
+    """Whether a browser sent it for a page of an allowed origin. A page cannot choose what its browser says here."""
+    return request.headers.get("Origin") in request.app[ORIGINS]
+
+
+@web.middleware
+async def answer_preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Before it sends what a plain form could not, a browser asks, without a key, whether the page may.
+
+    Routing has found the path by then, and which methods it is for; where there is no such path, that is the answer.
+    """
+    refusal = request.match_info.http_exception
+    if isinstance(refusal, web.HTTPMethodNotAllowed) and _is_preflight(request) and is_allowed_page(request):
+        return web.Response(status=204, headers=_permission(request, refusal.allowed_methods))
+    return await handler(request)
+
+
+async def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """`on_response_prepare`: of streams and errors, too."""
+    response.headers.add("Vary", "Origin")
+    if is_allowed_page(request):
+        response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+        response.headers["Access-Control-Expose-Headers"] = _RESPONSE_HEADERS
+
+
+def _is_preflight(request: web.Request) -> bool:
+    return request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers
+
+
+def _permission(request: web.Request, methods: Iterable[str]) -> dict[str, str]:
+    """A page that is allowed may send every header that another client may."""
+    asked = request.headers.get("Access-Control-Request-Headers", "")
+    headers = f"{_REQUEST_HEADERS}, {asked}" if _HEADER_NAMES.fullmatch(asked) else _REQUEST_HEADERS
+    permission = {
+        "Access-Control-Allow-Methods": ", ".join(sorted(methods)),
+        "Access-Control-Allow-Headers": headers,
+        "Access-Control-Max-Age": _MAX_AGE_S,
+    }
+    if request.headers.get("Access-Control-Request-Private-Network") == "true":
+        # Chrome, for a page of the internet that calls a private address: https://wicg.github.io/private-network-access/
+        permission["Access-Control-Allow-Private-Network"] = "true"
+    return permission
+
+
+def _as_browsers_send(origin: str) -> str:
+    """In lower case, without the scheme's own port: https://html.spec.whatwg.org/#ascii-serialisation-of-an-origin"""
+    return _DEFAULT_PORT.sub(lambda match: match[1] or match[2], origin.lower())
