@@ -5,16 +5,21 @@ import time
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any, Final
 
-from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, SocietyOfMindAgent
+from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, SocietyOfMindAgent, UserProxyAgent
 from autogen_agentchat.base import Response, TaskResult
-from autogen_agentchat.conditions import MaxMessageTermination
+from autogen_agentchat.conditions import (
+    HandoffTermination,
+    MaxMessageTermination,
+    TextMentionTermination,
+    TextMessageTermination,
+)
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
     TextMessage,
     ToolCallRequestEvent,
 )
-from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
+from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat, Swarm
 from autogen_core import CancellationToken, FunctionCall
 from autogen_core.tools import FunctionTool
 
@@ -181,6 +186,50 @@ class Deaf:
 
 def deaf(_: TeamContext) -> Deaf:
     return Deaf()
+
+
+def until_approved(context: TeamContext) -> RoundRobinGroupChat:
+    """Writer, and Person, who is asked after every draft, until Person says APPROVE."""
+    approved = TextMentionTermination("APPROVE", sources=["Person"])
+    return RoundRobinGroupChat([_agent(context, "Writer"), UserProxyAgent("Person")], termination_condition=approved)
+
+
+def asked_in_between(context: TeamContext) -> RoundRobinGroupChat:
+    """Writer, Person, Editor."""
+    agents = [_agent(context, "Writer"), UserProxyAgent("Person"), _agent(context, "Editor")]
+    return RoundRobinGroupChat(list(agents), termination_condition=TextMessageTermination("Editor"))
+
+
+def selected_person(context: TeamContext) -> SelectorGroupChat:
+    """Writer, Person, Editor, selected by who spoke last."""
+
+    def select(messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> str | None:
+        return {"user": "Writer", "Writer": "Person", "Person": "Editor"}.get(messages[-1].source)
+
+    return SelectorGroupChat(
+        [_agent(context, "Writer"), UserProxyAgent("Person"), _agent(context, "Editor")],
+        model_client=context.model(),
+        selector_func=select,
+        termination_condition=TextMessageTermination("Editor"),
+    )
+
+
+def hands_off(context: TeamContext) -> RoundRobinGroupChat:
+    """Helper, who may hand off to the user (the tool `transfer_to_user`)."""
+    ends = HandoffTermination("user") | TextMessageTermination("Helper")
+    return RoundRobinGroupChat([_agent(context, "Helper", handoffs=["user"])], termination_condition=ends)
+
+
+def swarm_hands_off(context: TeamContext) -> Swarm:
+    """The same as a swarm."""
+    ends = HandoffTermination("user") | TextMessageTermination("Helper")
+    return Swarm([_agent(context, "Helper", handoffs=["user"])], termination_condition=ends)
+
+
+def swarm_with_person(context: TeamContext) -> Swarm:
+    """Helper, who may hand off to Person (the tool `transfer_to_person`), who is in the swarm."""
+    helper = _agent(context, "Helper", handoffs=["Person"])
+    return Swarm([helper, UserProxyAgent("Person")], termination_condition=TextMessageTermination("Helper"))
 
 
 def _agent(context: TeamContext, name: str, **settings: Any) -> AssistantAgent:

@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 
+from autogen_agentchat.agents import UserProxyAgent
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
+from autogen_core import CancellationToken
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import ChatCompletionClient
 from autogen_core.tools import FunctionTool
@@ -19,6 +22,35 @@ def agents_in(team: object) -> Iterator[object]:
     inner = getattr(team, "_team", None)  # SocietyOfMindAgent
     if inner is not None:
         yield from agents_in(inner)
+
+
+def wait_for_people(team: object) -> None:
+    """Keep every `UserProxyAgent` from reading the server's own input, whatever function it was given.
+
+    It asks (`UserInputRequestedEvent`), and waits until the run's token is cancelled. Those of agents that are used as
+    tools are found, too.
+    """
+    for agent in _people_in(team):
+        agent.input_func = _wait_until_cancelled
+        agent._is_async = True  # noqa: SLF001 - worked out once, from the function that is replaced
+
+
+def people_in(team: object) -> frozenset[str]:
+    """The names of the agents that stand for a person."""
+    return frozenset(agent.name for agent in _people_in(team))
+
+
+def participant_names(team: object) -> frozenset[str]:
+    """Who takes part in a group chat itself; of a nested team its own name, not those of its agents."""
+    return frozenset(participant.name for participant in getattr(team, "_participants", ()))
+
+
+def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
+    """What was said in a group chat that has run, or that a saved state was loaded into; empty of anything else."""
+    runtime, manager = getattr(team, "_runtime", None), getattr(team, "_group_chat_manager_topic_type", None)
+    agents = getattr(runtime, "_instantiated_agents", {})
+    managers = (agent for agent_id, agent in agents.items() if agent_id.type == manager)
+    return tuple(getattr(next(managers, None), "_message_thread", ()))
 
 
 def agent_names(team: object) -> frozenset[str]:
@@ -53,6 +85,25 @@ def _tools_of(agent: object) -> Iterator[FunctionTool]:
         for tool in getattr(workbench, "_tools", ()):
             if isinstance(tool, FunctionTool):
                 yield tool
+
+
+async def _wait_until_cancelled(_: str, cancellation_token: CancellationToken | None) -> str:
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    if cancellation_token is not None:
+        cancellation_token.link_future(answer)
+    return await answer
+
+
+def _people_in(team: object) -> Iterator[UserProxyAgent]:
+    for agent in agents_in(team):
+        if isinstance(agent, UserProxyAgent):
+            yield agent
+        workbenches = getattr(agent, "_workbench", None)
+        for workbench in workbenches if isinstance(workbenches, Sequence) else ():
+            for tool in getattr(workbench, "_tools", ()):
+                inner = getattr(tool, "_task_runner", None)  # AgentTool, TeamTool
+                if inner is not None:
+                    yield from _people_in(inner)
 
 
 def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:

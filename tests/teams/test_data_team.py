@@ -17,8 +17,9 @@ from aiostream_server.models.registry import Models
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.data.drafter import SqlDrafter
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
+from aiostream_server.teams.data.names import ANALYST, DRAFTER, RUNNER, VALIDATOR
 from aiostream_server.teams.data.runner import QueryRunner
-from aiostream_server.teams.data.team import ANALYST, DRAFTER, RUNNER, VALIDATOR, build, choose_speaker
+from aiostream_server.teams.data.team import build, choose_speaker
 from aiostream_server.teams.data.validator import SqlValidator
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.shop import build_shop
@@ -204,7 +205,7 @@ def _messages() -> Sequence[tuple[BaseChatMessage, str]]:
 
 @pytest.mark.parametrize(("last", "speaker"), _messages())
 def test_who_speaks_next(last: BaseChatMessage, speaker: str) -> None:
-    assert choose_speaker(last, max_attempts=3) == speaker
+    assert choose_speaker([last], max_attempts=3) == speaker
 
 
 async def _respond(

@@ -5,8 +5,9 @@ from typing import Final
 
 from autogen_core.models import FunctionExecutionResult
 
-from aiostream_server.models.demo.arithmetic import find_sum
+from aiostream_server.models.demo.arithmetic import Sum, find_sum
 from aiostream_server.models.demo.conversation import Conversation
+from aiostream_server.models.demo.recall import recall, with_value
 from aiostream_server.models.demo.speech import Reply, call, gist, say
 
 TOOL: Final = "calculate"
@@ -29,18 +30,22 @@ def answer(conversation: Conversation) -> Reply:
     """Ask the calculator first; say its result when it is there."""
     result = conversation.result(TOOL)
     if result:
-        return _say_result(conversation.question, result)
-    wanted = find_sum(conversation.question)
+        return _say_result(_wanted_sum(conversation), result)
+    wanted = _wanted_sum(conversation)
     if wanted and TOOL in conversation.tools:
         return call(TOOL, expression=wanted.expression)
-    return say(_small_talk(conversation.question))
+    return say(recall(conversation) or _small_talk(conversation.question))
 
 
-def _say_result(question: str, result: FunctionExecutionResult) -> Reply:
+def _wanted_sum(conversation: Conversation) -> Sum | None:
+    """The sum of the question itself, or of what it says about the last number ("and half of that?")."""
+    return find_sum(conversation.question) or find_sum(with_value(conversation))
+
+
+def _say_result(wanted: Sum | None, result: FunctionExecutionResult) -> Reply:
     value = result.content.rpartition("=")[2].strip()
     if result.is_error or not _VALUE.fullmatch(value):
         return say(f"The calculator could not work that out: {gist(result.content)}")
-    wanted = find_sum(question)
     spoken = wanted.spoken if wanted else "the result"
     return say(f"{spoken[0].upper()}{spoken[1:]} is {value}.")
 

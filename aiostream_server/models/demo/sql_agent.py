@@ -9,6 +9,7 @@ from aiostream_server.models.demo.analyst import read_rows
 from aiostream_server.models.demo.conversation import Conversation, text_of
 from aiostream_server.models.demo.speech import Reply, call, gist, say
 from aiostream_server.models.demo.sql.draft import Draft, draft, draft_simpler
+from aiostream_server.models.demo.sql.follow_up import in_full
 from aiostream_server.models.demo.sql.schema_text import Schema, parse_schema
 from aiostream_server.models.demo.sql.writes import asks_to_write, draft_write, own_statement
 from aiostream_server.models.demo.table_text import find_table
@@ -27,7 +28,9 @@ _NAMED_TABLES: Final = 12
 
 def answer(conversation: Conversation) -> Reply:
     """The next step, seen from what has been tried for this question."""
-    schema_result = conversation.result(SCHEMA)
+    # Of one database the schema is remembered; of several, it is read for the one that is meant.
+    remembered = None if conversation.databases else conversation.remembered(SCHEMA)
+    schema_result = conversation.result(SCHEMA) or remembered
     if schema_result is None:
         return call(SCHEMA, **_database(conversation))
     schema = parse_schema(schema_result.content)
@@ -69,11 +72,19 @@ def _first_try(conversation: Conversation, schema: Schema) -> Reply:
     statement = own_statement(question)
     if statement:
         return _query(conversation, Draft(statement, "I will send the statement as it was given to me."))
-    made = draft_write(question, schema) or draft(question, schema)
+    made = draft_write(question, schema) or _drafted(conversation, schema)
     if made is None:
         tables = ", ".join(table.name for table in schema.tables[:_NAMED_TABLES])
         return say(f"I could not match “{gist(question)}” to tables and columns. There are: {tables}.")
     return _query(conversation, made)
+
+
+def _drafted(conversation: Conversation, schema: Schema) -> Draft | None:
+    question = in_full(conversation.question, conversation.asked_before(), schema)
+    made = draft(question, schema)
+    if made is None or question == conversation.question:
+        return made
+    return Draft(made.sql, f"I go on from what you asked before. {made.plan}")
 
 
 def _after_refusal(conversation: Conversation, schema: Schema, problem: str, tries: int) -> Reply:
@@ -82,7 +93,8 @@ def _after_refusal(conversation: Conversation, schema: Schema, problem: str, tri
         return say(f"I cannot do that: I may only read this database. {_sentence(problem)}")
     if own_statement(question):
         return say(f"I could not run that statement as it was given to me. {_sentence(problem)}")
-    simpler = draft_simpler(question, schema) if tries < _MOST_TRIES else None
+    full = in_full(question, conversation.asked_before(), schema)
+    simpler = draft_simpler(full, schema) if tries < _MOST_TRIES else None
     if simpler is None:
         return say(f"I could not get an answer from the database, and I give up. {_sentence(problem)}")
     return _query(conversation, simpler)

@@ -18,6 +18,7 @@ from autogen_agentchat.messages import (
     ToolCallExecutionEvent,
     ToolCallRequestEvent,
 )
+from autogen_agentchat.state import AssistantAgentState
 from autogen_core import CancellationToken, FunctionCall
 from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
 from autogen_core.models import (
@@ -31,15 +32,18 @@ from autogen_core.models import (
 )
 from autogen_core.tools import ToolSchema
 
-from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
+from aiostream_server.teams.data.hearing import hear
+from aiostream_server.teams.data.messages import QueryDraft
 from aiostream_server.teams.data.tools import QUERY, SCHEMA, tool_schemas
+from aiostream_server.teams.resume import USER
 from aiostream_server.tools.sql.database import Database
 
 _MAX_MODEL_CALLS: Final = 8
 _PROMPT: Final = (
-    "You answer questions about data by drafting SQL. First call `schema` to read the tables, then call `query` with "
-    "exactly one read-only SELECT statement in the database's own dialect. The query is checked before it runs; if it "
-    "is blocked or fails, you are told why and may call `query` again, corrected. Say in one short sentence what you "
+    "You answer questions about data by drafting SQL. First call `schema` to read the tables, unless you have read "
+    "them in this conversation; then call `query` with exactly one read-only SELECT statement in the database's own "
+    "dialect. The query is checked before it runs; if it is blocked, fails or is not wanted, you are told why and may "
+    "call `query` again, corrected. A question may build on earlier ones. Say in one short sentence what you "
     "are going to look up before you call a tool. Select only what answers the question; aggregate in SQL; name "
     "columns clearly. If the question cannot be answered from these tables, say so in plain words without a tool call."
 )
@@ -48,7 +52,7 @@ _Said = BaseAgentEvent | BaseChatMessage | Response
 
 
 class SqlDrafter(BaseChatAgent):
-    """Drafts queries; has no way to run one."""
+    """Drafts queries; has no way to run one. Attempts are counted from each message of the user's."""
 
     def __init__(self, name: str, *, model_client: ChatCompletionClient, databases: Mapping[str, Database]) -> None:
         super().__init__(name, description="Drafts SQL queries against the real schema.")
@@ -71,8 +75,9 @@ class SqlDrafter(BaseChatAgent):
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
     ) -> AsyncGenerator[_Said, None]:
-        for message in messages:
-            await self.model_context.add_message(_to_model_message(message))
+        if any(message.source == USER for message in messages):
+            self._attempts = 0
+        await hear(self.model_context, messages)
         for _ in range(_MAX_MODEL_CALLS):
             result = await self._ask(cancellation_token)
             if result.thought:
@@ -94,6 +99,13 @@ class SqlDrafter(BaseChatAgent):
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         await self.model_context.clear()
         self._attempts = 0
+
+    async def save_state(self) -> Mapping[str, Any]:
+        """What the model remembers."""
+        return AssistantAgentState(llm_context=await self.model_context.save_state()).model_dump()
+
+    async def load_state(self, state: Mapping[str, Any]) -> None:
+        await self.model_context.load_state(AssistantAgentState.model_validate(state).llm_context)
 
     async def _ask(self, cancellation_token: CancellationToken) -> CreateResult:
         prompt: list[LLMMessage] = [SystemMessage(content=_PROMPT), *await self.model_context.get_messages()]
@@ -160,16 +172,3 @@ def _about(answers: Sequence[FunctionExecutionResult]) -> dict[str, str]:
         return {}
     tables = answers[0].content.count("CREATE ")
     return {"summary": f"schema: {tables} table{'' if tables == 1 else 's'}"}
-
-
-def _to_model_message(message: BaseChatMessage) -> LLMMessage:
-    """What became of the draft is the result of the model's own tool call."""
-    match message:
-        case Verdict(approved=False):
-            content, is_error = f"Blocked, not run: {message.reason}", True
-        case QueryOutcome():
-            content, is_error = message.content, message.failed
-        case _:
-            return message.to_model_message()
-    result = FunctionExecutionResult(content=content, name=QUERY, call_id=message.call_id, is_error=is_error)
-    return FunctionExecutionResultMessage(content=[result])

@@ -1,4 +1,9 @@
-"""What the agents of the data team hand to one another. Their types decide who speaks next; their words do not."""
+"""What the agents of the data team hand to one another. Their types decide who speaks next; their words do not.
+
+AutoGen finds a message's class again by its field `type`, when a state is loaded.
+"""
+
+from typing import Literal
 
 from autogen_agentchat.messages import BaseTextChatMessage
 from autogen_core.models import UserMessage
@@ -7,6 +12,7 @@ from autogen_core.models import UserMessage
 class QueryDraft(BaseTextChatMessage):
     """A query that a model wants to run: the `call_id` of its tool call, the SQL as `content`."""
 
+    type: Literal["QueryDraft"] = "QueryDraft"
     call_id: str
     database: str
     attempt: int
@@ -15,6 +21,7 @@ class QueryDraft(BaseTextChatMessage):
 class Verdict(BaseTextChatMessage):
     """The guard's word on a draft: `content` says it, `reason` says why, `sql` is what may be run if it is approved."""
 
+    type: Literal["Verdict"] = "Verdict"
     call_id: str
     database: str
     attempt: int
@@ -26,6 +33,7 @@ class Verdict(BaseTextChatMessage):
 class QueryOutcome(BaseTextChatMessage):
     """What the database answered: a table of rows, or why there is none."""
 
+    type: Literal["QueryOutcome"] = "QueryOutcome"
     call_id: str
     attempt: int
     failed: bool

@@ -1,13 +1,15 @@
-"""Database: runs what the guard approved, and nothing else."""
+"""Database: runs what the guard approved, and nothing else; where a person is asked first, what they said yes to."""
 
+import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, ToolCallExecutionEvent
-from autogen_core import CancellationToken
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, ToolCallExecutionEvent, ToolCallRequestEvent
+from autogen_core import CancellationToken, FunctionCall
 from autogen_core.models import FunctionExecutionResult
 
+from aiostream_server.teams.data.consent import find_reply
 from aiostream_server.teams.data.messages import QueryOutcome, Verdict
 from aiostream_server.teams.data.tools import QUERY
 from aiostream_server.tools.sql.database import Database
@@ -16,11 +18,15 @@ from aiostream_server.tools.sql.verdict import Approved
 
 
 class QueryRunner(BaseChatAgent):
-    """Executes approved queries read-only, within the database's row, byte and time limits."""
+    """Executes approved queries read-only, within the database's row, byte and time limits.
 
-    def __init__(self, name: str, *, databases: Mapping[str, Database]) -> None:
+    `asks_first`: only what a person's yes, right behind the question, lets run.
+    """
+
+    def __init__(self, name: str, *, databases: Mapping[str, Database], asks_first: bool = False) -> None:
         super().__init__(name, description="Runs approved queries, read-only.")
         self._databases = databases
+        self._asks_first = asks_first
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -35,9 +41,11 @@ class QueryRunner(BaseChatAgent):
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
     ) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | Response, None]:
-        verdict = messages[-1]
+        verdict = self._agreed(messages) if self._asks_first else messages[-1]
         if not isinstance(verdict, Verdict) or not verdict.approved:
             raise TypeError(f"{self.name} runs approved queries only")
+        if self._asks_first:  # the call stands in an earlier run's log
+            yield ToolCallRequestEvent(content=[_call(verdict)], source=self.name)
         outcome, truncated = await self._run(verdict)
         result = FunctionExecutionResult(
             content=outcome.content, name=QUERY, call_id=verdict.call_id, is_error=outcome.failed
@@ -49,9 +57,16 @@ class QueryRunner(BaseChatAgent):
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
         """Keeps nothing between turns."""
 
+    def _agreed(self, messages: Sequence[BaseChatMessage]) -> Verdict | None:
+        match find_reply(messages):
+            case (verdict, "yes"):
+                return verdict
+            case _:
+                return None
+
     async def _run(self, verdict: Verdict) -> tuple[QueryOutcome, bool]:
-        database = self._databases[verdict.database]
         try:
+            database = self._database(verdict.database)
             # Judged again, not trusted: a verdict is a message, and messages can be made by anyone.
             approved = await database.check(verdict.sql)
             if not isinstance(approved, Approved):
@@ -62,6 +77,12 @@ class QueryRunner(BaseChatAgent):
         outcome = self._outcome(verdict, content=rows.to_markdown(), summary=rows.summary, failed=False)
         return outcome, rows.truncated
 
+    def _database(self, name: str) -> Database:
+        """Raises `QueryFailed`: a verdict may be older than the configuration."""
+        if name not in self._databases:
+            raise QueryFailed(f"not run: there is no database {name!r} any more")
+        return self._databases[name]
+
     def _outcome(self, verdict: Verdict, *, content: str, summary: str, failed: bool) -> QueryOutcome:
         return QueryOutcome(
             content=content,
@@ -71,3 +92,7 @@ class QueryRunner(BaseChatAgent):
             failed=failed,
             summary=summary,
         )
+
+
+def _call(verdict: Verdict) -> FunctionCall:
+    return FunctionCall(verdict.call_id, json.dumps({"sql": verdict.sql}, ensure_ascii=False), QUERY)

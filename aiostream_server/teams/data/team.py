@@ -1,24 +1,25 @@
-"""Who speaks when: decided by the type of the last message, never by a model."""
+"""Who speaks when: decided by the types of the last messages, never by a model."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.conditions import MaxMessageTermination, TextMessageTermination
+from autogen_agentchat.base import ChatAgent, Team
+from autogen_agentchat.conditions import HandoffTermination, MaxMessageTermination, TextMessageTermination
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
 from autogen_agentchat.teams import SelectorGroupChat
 from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from aiostream_server.teams.context import TeamContext
+from aiostream_server.teams.data.approver import QueryApprover
+from aiostream_server.teams.data.consent import find_reply
 from aiostream_server.teams.data.drafter import SqlDrafter
+from aiostream_server.teams.data.keeping import worth_keeping
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
+from aiostream_server.teams.data.names import ANALYST, APPROVER, DRAFTER, RUNNER, VALIDATOR
 from aiostream_server.teams.data.runner import QueryRunner
 from aiostream_server.teams.data.validator import SqlValidator
-
-DRAFTER: Final = "SQLAgent"
-VALIDATOR: Final = "ValidationAgent"
-RUNNER: Final = "Database"
-ANALYST: Final = "AnalysisAgent"
+from aiostream_server.teams.resume import USER
 
 _MESSAGES_PER_ATTEMPT: Final = 12
 _ANALYST_PROMPT: Final = (
@@ -36,45 +37,77 @@ class DataTeamSettings(BaseModel):
 
     max_attempts: PositiveInt = 3
     opinion_model: str | None = None
+    ask_first: bool = False
 
 
-def build(context: TeamContext) -> SelectorGroupChat:
+class DataTeam(SelectorGroupChat):
+    """A group chat whose state holds what a later question needs, and no more."""
+
+    async def save_state(self) -> Mapping[str, Any]:
+        return worth_keeping(await super().save_state())
+
+
+def build(context: TeamContext) -> DataTeam:
     """A fresh team over the context's databases."""
     settings = DataTeamSettings.model_validate(dict(context.settings))
     databases = context.databases
     if not databases:
         raise ValueError("the data-analysis team needs at least one database")
     opinion_client = None if settings.opinion_model is None else context.model(settings.opinion_model)
+    agents: list[ChatAgent | Team] = [
+        SqlDrafter(DRAFTER, model_client=context.model(), databases=databases),
+        SqlValidator(VALIDATOR, databases=databases, opinion_client=opinion_client),
+        QueryRunner(RUNNER, databases=databases, asks_first=settings.ask_first),
+        AssistantAgent(ANALYST, model_client=context.model(), system_message=_ANALYST_PROMPT),
+    ]
+    if settings.ask_first:
+        agents.append(QueryApprover(APPROVER))
 
     def next_speaker(messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
-        return choose_speaker(messages[-1], max_attempts=settings.max_attempts)
+        return choose_speaker(messages, max_attempts=settings.max_attempts, ask_first=settings.ask_first)
 
-    return SelectorGroupChat(
-        [
-            SqlDrafter(DRAFTER, model_client=context.model(), databases=databases),
-            SqlValidator(VALIDATOR, databases=databases, opinion_client=opinion_client),
-            QueryRunner(RUNNER, databases=databases),
-            AssistantAgent(ANALYST, model_client=context.model(), system_message=_ANALYST_PROMPT),
-        ],
+    return DataTeam(
+        agents,
         model_client=context.model(),
         selector_func=next_speaker,
         allow_repeated_speaker=True,
         termination_condition=TextMessageTermination(ANALYST)
+        | TextMessageTermination(APPROVER)
+        | HandoffTermination(USER)
         | MaxMessageTermination(_MESSAGES_PER_ATTEMPT * (settings.max_attempts + 1)),
         custom_message_types=[QueryDraft, Verdict, QueryOutcome],
     )
 
 
-def choose_speaker(last: BaseAgentEvent | BaseChatMessage, *, max_attempts: int) -> str:
-    """Draft -> verdict -> rows -> answer; back to the draft while there are attempts left."""
+def choose_speaker(
+    thread: Sequence[BaseAgentEvent | BaseChatMessage], *, max_attempts: int, ask_first: bool = False
+) -> str:
+    """Draft -> verdict -> rows -> answer; back to the draft while there are attempts left.
+
+    `ask_first`: draft -> verdict -> question to the user; and their yes -> rows -> answer.
+    """
+    last = thread[-1]
     match last:
         case QueryDraft():
             return VALIDATOR
         case Verdict(approved=True):
-            return RUNNER
+            return APPROVER if ask_first else RUNNER
         case Verdict() | QueryOutcome(failed=True):
             return DRAFTER if last.attempt < max_attempts else ANALYST
         case QueryOutcome():
             return ANALYST
+        case _ if last.source == DRAFTER:
+            return ANALYST
         case _:
-            return ANALYST if last.source == DRAFTER else DRAFTER
+            return _answerer(thread) if ask_first else DRAFTER
+
+
+def _answerer(thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
+    """Who takes up what the user says."""
+    match find_reply(thread):
+        case (_, "yes"):
+            return RUNNER
+        case (_, "no"):
+            return APPROVER
+        case _:
+            return DRAFTER

@@ -1,7 +1,7 @@
 """Time in questions: a column of dates cut into months or years, and "in March 2024" as a condition."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -58,10 +58,18 @@ def period_condition(dialect: Dialect, column: Column, period: Period) -> str:
 
 def find_period(text: str) -> Period | None:
     """The first period that a question (in lower case) speaks of, the most exact reading first."""
+    return next((read(found) for found, read in _read_periods(text)), None)
+
+
+def period_phrase(text: str) -> str:
+    """The words (of a text in lower case) that `find_period` reads; empty where there are none."""
+    return next((found[0] for found, _ in _read_periods(text)), "")
+
+
+def _read_periods(text: str) -> Iterator[tuple[re.Match[str], Callable[[re.Match[str]], Period]]]:
     for pattern, read in _READINGS:
         if found := re.search(rf"\b{pattern}\b", text):
-            return read(found)
-    return None
+            yield found, read
 
 
 def _month_number(name: str) -> int:

@@ -46,6 +46,22 @@ def find_dimensions(words: Words, schema: Schema) -> list[Dimension]:
     return dimensions
 
 
+def dimension_phrases(words: Words, schema: Schema) -> list[tuple[int, int]]:
+    """The words that say what to split by, from one word up to and without another: "by region", "which customer".
+
+    Of a ranking ("top 5 products") it is the noun.
+    """
+    found: list[tuple[int, int]] = []
+    for i, word in enumerate(words.at):
+        start = _behind_rank(words, i + 1) if word in _RANKS else i + 1
+        is_phrase = word in _LEADS or (word in _RANKS and (word not in ("most", "least") or start > i + 1))
+        if word in _ADVERBS:
+            found.append((i, i + 1))
+        elif is_phrase and (end := _end_of_list(words, schema, start)) > start:
+            found.append((i if word in _LEADS else start, end))
+    return found
+
+
 def dimension_of(meant: Meant | None) -> Dimension | None:
     """Tables are shown by their label; columns of numbers split nothing."""
     if isinstance(meant, Table):
@@ -79,6 +95,15 @@ def _listed(words: Words, schema: Schema, position: int) -> Iterator[Meant]:
         if words.at[noun.end : noun.end + 1] != ("and",):
             return
         position = noun.end + 1
+
+
+def _end_of_list(words: Words, schema: Schema, position: int) -> int:
+    """Behind the last of the nouns that follow each other; where it began if there is none."""
+    while noun := noun_at(words, schema, position):
+        if words.at[noun.end : noun.end + 1] != ("and",) or noun_at(words, schema, noun.end + 1) is None:
+            return noun.end
+        position = noun.end + 1
+    return position
 
 
 def _behind_rank(words: Words, position: int) -> int:

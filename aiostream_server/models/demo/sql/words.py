@@ -60,6 +60,11 @@ def read_words(question: str) -> Words:
     return Words(text, at, meanings, frozenset().union(*meanings))
 
 
+def word_spans(question: str) -> list[tuple[int, int]]:
+    """Where each of `read_words(question).at` begins and ends in the question."""
+    return [found.span() for found in _WORD.finditer(question)][:_MOST_WORDS]
+
+
 def name_parts(name: str) -> tuple[str, ...]:
     """ "order_items" and "OrderItems" are order and item."""
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)

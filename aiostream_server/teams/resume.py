@@ -1,0 +1,49 @@
+"""A person's reply -> the task that makes a team go on where it asked.
+
+A team asks in one of two ways. It hands off to somebody who is not in it, and ends by `HandoffTermination`; then the
+reply is an ordinary task, except in a Swarm, whose last handoff must have a participant as its target. Or it has a
+`UserProxyAgent`, which is waiting when the state is saved; its turn counts as taken, so the reply must be what that
+agent would have said.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+from autogen_agentchat.messages import BaseChatMessage, HandoffMessage, MultiModalMessage
+from autogen_agentchat.teams import Swarm
+from autogen_core import Image
+from autogen_core.models import LLMMessage, UserMessage
+
+from aiostream_server.teams.inside import group_thread, participant_names, people_in
+
+USER: Final = "user"
+"""Who the task comes from, and the target of a handoff that asks the user."""
+
+
+def reply_to(team: object, asker: str | None, task: Sequence[BaseChatMessage]) -> Sequence[BaseChatMessage]:
+    """The task messages for a fresh team into which the saved state was loaded.
+
+    `asker` is the agent that asked: the source of the `UserInputRequestedEvent` or of the `HandoffMessage`; None for a
+    question that answers nothing. `task` is what the user said, from the source "user".
+    """
+    thread = group_thread(team)
+    handoff = next((message for message in reversed(thread) if isinstance(message, HandoffMessage)), None)
+    if asker is not None and asker in people_in(team):
+        was_handed_over = handoff is not None and handoff is thread[-1] and handoff.target == asker
+        if handoff is not None and was_handed_over:
+            return [_handed_back(message, source=asker, target=handoff.source) for message in task]
+        return [message.model_copy(update={"source": asker}) for message in task]
+    if isinstance(team, Swarm) and handoff is not None and handoff.target not in participant_names(team):
+        return [_handed_back(message, source=USER, target=handoff.source) for message in task]
+    return task
+
+
+def _handed_back(message: BaseChatMessage, *, source: str, target: str) -> HandoffMessage:
+    """A handoff holds text; the images of the message go before it, as its context."""
+    images: list[str | Image] = []
+    text = message.to_text()
+    if isinstance(message, MultiModalMessage):
+        images += [part for part in message.content if isinstance(part, Image)]
+        text = "\n\n".join(part for part in message.content if isinstance(part, str))
+    context: list[LLMMessage] = [UserMessage(content=images, source=source)] if images else []
+    return HandoffMessage(id=message.id, content=text, source=source, target=target, context=context)

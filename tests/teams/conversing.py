@@ -1,0 +1,101 @@
+"""A conversation with a team as the server has it: a fresh team for every question, its state kept as JSON between."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.messages import (
+    BaseAgentEvent,
+    BaseChatMessage,
+    HandoffMessage,
+    TextMessage,
+    UserInputRequestedEvent,
+)
+from autogen_core import CancellationToken
+
+from aiostream_server.config.model import DatabaseConfig, DemoModelConfig, OpenAIModelConfig, TeamConfig
+from aiostream_server.models.registry import open_models
+from aiostream_server.teams.context import TeamContext
+from aiostream_server.teams.inside import participant_names, wait_for_people
+from aiostream_server.teams.resume import reply_to
+from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.shop import build_shop
+
+Said = BaseAgentEvent | BaseChatMessage
+
+
+@dataclass(slots=True)
+class Talk:
+    """`state` is what was kept; `asker` is who waits for the user; `reason` is why the last run ended."""
+
+    make: Callable[[], Any]
+    state: str | None = None
+    asker: str | None = None
+    reason: str | None = None
+    task: Sequence[BaseChatMessage] = ()
+    last: Sequence[Said] = field(default_factory=list)
+
+    async def ask(self, question: str | BaseChatMessage) -> Sequence[Said]:
+        """What the team says, its task aside."""
+        team = self.make()
+        wait_for_people(team)
+        message = TextMessage(content=question, source="user") if isinstance(question, str) else question
+        self.task = [message]
+        if self.state is not None:
+            await team.load_state(json.loads(self.state))
+            self.task = reply_to(team, self.asker, self.task)
+        self.asker = self.reason = None
+        self.last = [item async for item in self._run(team)]
+        if self.reason is not None:  # else the state was kept when the team asked
+            self.state = json.dumps(await team.save_state())
+        if isinstance(self.last[-1], HandoffMessage) and self.last[-1].target not in participant_names(team):
+            self.asker = self.last[-1].source
+        return self.last
+
+    async def answer(self, question: str) -> str:
+        """The last message's words."""
+        last = (await self.ask(question))[-1]
+        assert isinstance(last, TextMessage | HandoffMessage)
+        return last.content
+
+    async def _run(self, team: Any) -> AsyncIterator[Said]:
+        token = CancellationToken()
+        stream = team.run_stream(task=list(self.task), cancellation_token=token, output_task_messages=False)
+        try:
+            async for item in stream:
+                if isinstance(item, TaskResult):
+                    self.reason = item.stop_reason or ""
+                    continue
+                yield item
+                if isinstance(item, UserInputRequestedEvent):
+                    self.asker, self.state = item.source, json.dumps(await team.save_state())
+                    token.cancel()
+        except asyncio.CancelledError:
+            if not token.is_cancelled():
+                raise
+
+
+@asynccontextmanager
+async def data_team(
+    directory: Path, *, base_url: str | None = None, settings: Mapping[str, Any] | None = None
+) -> AsyncIterator[TeamContext]:
+    """The data team's context over the demo shop, with the demo model or a provider's."""
+    path = directory / "shop.sqlite3"
+    build_shop(path)
+    model: Any = (
+        DemoModelConfig(provider="demo")
+        if base_url is None
+        else OpenAIModelConfig(provider="openai", model="scripted", base_url=base_url)
+    )
+    team = TeamConfig(id="data", factory="aiostream_server.teams.data:build", settings=dict(settings or {}))
+    database = await Database.open("shop", DatabaseConfig(url=f"sqlite:///{path}"))
+    try:
+        async with open_models({"default": model}) as models:
+            yield TeamContext(team, models, {"shop": database})
+    finally:
+        await database.close()

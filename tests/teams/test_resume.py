@@ -1,0 +1,199 @@
+"""A team that asked a person goes on where it asked: in a fresh team, from its saved state, with the reply as task."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import PIL.Image
+import pytest
+from autogen_agentchat.agents import AssistantAgent, UserProxyAgent
+from autogen_agentchat.messages import HandoffMessage, MultiModalMessage, TextMessage, UserInputRequestedEvent
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_agentchat.tools import AgentTool, TeamTool
+from autogen_core import CancellationToken, Image
+from autogen_core.models import ModelInfo
+from autogen_ext.models.replay import ReplayChatCompletionClient
+
+from aiostream_server.teams.context import TeamContext
+from aiostream_server.teams.inside import group_thread, participant_names, people_in, wait_for_people
+from aiostream_server.teams.resume import reply_to
+from tests import sample_teams
+from tests.scripted_provider import Answer, Call, ScriptedProvider
+from tests.teams.conversing import Talk, data_team
+
+Make = Callable[[TeamContext], Any]
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+async def context(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[TeamContext]:
+    async with data_team(tmp_path, base_url=provider.base_url) as context:
+        yield replace(context, databases={})
+
+
+def talk(make: Make, context: TeamContext) -> Talk:
+    return Talk(lambda: make(context))
+
+
+def heard(provider: ScriptedProvider) -> list[str]:
+    """What the last model call was shown, as text."""
+    return [str(message["content"]) for message in provider.exchanges[-1].body["messages"]]
+
+
+@pytest.mark.parametrize("make", [sample_teams.asked_in_between, sample_teams.selected_person])
+async def test_a_reply_stands_where_the_person_would_have_spoken(
+    make: Make, context: TeamContext, provider: ScriptedProvider
+) -> None:
+    conversation = talk(make, context)
+    provider.script(Answer("A draft."), Answer("Final."))
+    said = await conversation.ask("Write.")
+    assert isinstance(said[-1], UserInputRequestedEvent)
+    assert conversation.asker == "Person"
+    again = await conversation.ask("Make it blue.")
+    assert [(message.source, message.to_text()) for message in again] == [("Editor", "Final.")]
+    assert [(message.source, message.to_text()) for message in conversation.task] == [("Person", "Make it blue.")]
+    assert heard(provider)[1:] == ["Write.", "A draft.", "Make it blue."]
+
+
+async def test_a_person_may_be_asked_many_times(context: TeamContext, provider: ScriptedProvider) -> None:
+    """And what ends the team when that person says it ends it."""
+    conversation = talk(sample_teams.until_approved, context)
+    provider.script(Answer("One."), Answer("Two."), Answer("Three."))
+    for reply in ("Write.", "Shorter.", "Longer."):
+        said = await conversation.ask(reply)
+        assert isinstance(said[-1], UserInputRequestedEvent)
+    assert heard(provider)[1:] == ["Write.", "One.", "Shorter.", "Two.", "Longer."]
+    team = conversation.make()
+    wait_for_people(team)
+    await team.load_state(json.loads(conversation.state or ""))
+    task = reply_to(team, "Person", [TextMessage(content="APPROVE", source="user")])
+    result = await team.run(task=list(task), output_task_messages=False)
+    assert not result.messages
+    assert result.stop_reason == "Text 'APPROVE' mentioned"
+
+
+@pytest.mark.parametrize(
+    ("make", "tool", "asker", "replies_as"),
+    [
+        (sample_teams.swarm_hands_off, "transfer_to_user", "Helper", HandoffMessage),
+        (sample_teams.hands_off, "transfer_to_user", "Helper", TextMessage),
+        (sample_teams.swarm_with_person, "transfer_to_person", "Person", HandoffMessage),
+    ],
+)
+async def test_a_handoff_is_answered(
+    make: Make, tool: str, asker: str, replies_as: type, context: TeamContext, provider: ScriptedProvider
+) -> None:
+    conversation = talk(make, context)
+    provider.script(Answer("Which colour?", Call(tool, {})), Answer("Blue it is."))
+    await conversation.ask("Paint.")
+    assert conversation.asker == asker
+    again = await conversation.ask("Blue.")
+    assert [(message.source, message.to_text()) for message in again] == [("Helper", "Blue it is.")]
+    (task,) = conversation.task
+    assert type(task) is replies_as
+    if isinstance(task, HandoffMessage):
+        assert (task.source, task.target) == ("user" if asker == "Helper" else "Person", "Helper")
+    assert [message["role"] for message in provider.exchanges[-1].body["messages"]][-3:] == [
+        "assistant", "tool", "user"
+    ]  # fmt: skip
+    assert heard(provider)[-1] == "Blue."
+
+
+async def test_a_swarm_that_asked_goes_on_even_where_nobody_knows_who_asked(
+    context: TeamContext, provider: ScriptedProvider
+) -> None:
+    conversation = talk(sample_teams.swarm_hands_off, context)
+    provider.script(Answer(Call("transfer_to_user", {})), Answer("Yes."), Answer("Again."))
+    await conversation.ask("Paint.")
+    conversation.asker = None
+    assert (await conversation.ask("Blue."))[-1].to_text() == "Yes."
+    assert (await conversation.ask("And?"))[-1].to_text() == "Again."
+    assert isinstance(conversation.task[0], TextMessage)
+
+
+async def test_pictures_in_a_reply_are_kept(context: TeamContext, provider: ScriptedProvider) -> None:
+    picture = Image(PIL.Image.new("RGB", (2, 2)))
+    conversation = talk(sample_teams.swarm_hands_off, context)
+    provider.script(Answer(Call("transfer_to_user", {})))
+    await conversation.ask("Paint.")
+    team = conversation.make()
+    await team.load_state(json.loads(conversation.state or ""))
+    (task,) = reply_to(team, "Helper", [MultiModalMessage(content=["Like this", picture], source="user")])
+    assert isinstance(task, HandoffMessage)
+    assert task.content == "Like this"
+    (shown,) = task.context
+    assert shown.content == [picture]
+
+
+def test_a_question_that_answers_nothing_is_left_alone() -> None:
+    client = ReplayChatCompletionClient([])
+    task = [TextMessage(content="Hi", source="user")]
+    assert reply_to(AssistantAgent("Lone", client), None, task) == task
+    assert reply_to(object(), "Gone", task) == task
+    assert reply_to(RoundRobinGroupChat([AssistantAgent("Lone", client)]), "Gone", task) == task
+    assert group_thread(object()) == ()
+    assert participant_names(object()) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "make", [sample_teams.asked_in_between, sample_teams.selected_person, sample_teams.swarm_with_person]
+)
+async def test_a_team_that_waits_for_a_person_ends_at_once_and_leaves_nothing(
+    make: Make, context: TeamContext, provider: ScriptedProvider
+) -> None:
+    provider.script(Answer(Call("transfer_to_person", {})) if make is sample_teams.swarm_with_person else Answer("A."))
+    before = asyncio.all_tasks()
+    team, token = make(context), CancellationToken()
+    wait_for_people(team)
+    cancelled_at = 0.0
+    try:
+        async for item in team.run_stream(task="Write.", cancellation_token=token):
+            if isinstance(item, UserInputRequestedEvent):
+                await asyncio.sleep(0.02)
+                cancelled_at = time.monotonic()
+                token.cancel()
+    except asyncio.CancelledError:
+        assert token.is_cancelled()
+    assert time.monotonic() - cancelled_at < 0.1
+    await asyncio.sleep(0.01)
+    left = asyncio.all_tasks() - before
+    assert not [task for task in left if "aiohttp" not in repr(task)]  # the provider keeps its connection
+
+
+async def test_nobody_reads_the_servers_own_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever in a team the agent is, and whatever function it was given; it waits, without a token, too."""
+    info = ModelInfo(vision=False, function_calling=True, json_output=False, family="unknown", structured_output=False)
+    client = ReplayChatCompletionClient([], model_info=info)
+    people: Sequence[UserProxyAgent] = [
+        UserProxyAgent("Given", input_func=input),
+        UserProxyAgent("Plain"),
+        UserProxyAgent("InTool"),
+        UserProxyAgent("InTeamTool"),
+    ]
+    inner = RoundRobinGroupChat([people[1]], name="inner")
+    tools = [
+        AgentTool(people[2]),
+        TeamTool(RoundRobinGroupChat([people[3]]), name="ask", description="asks"),
+    ]
+    team = RoundRobinGroupChat([people[0], inner, AssistantAgent("Worker", client, tools=list(tools))])
+    assert people_in(team) == {"Given", "Plain", "InTool", "InTeamTool"}
+    monkeypatch.setattr(sys, "stdin", None)
+    wait_for_people(team)
+    for person in people:
+        for token in (CancellationToken(), None):
+            asking = asyncio.ensure_future(person.on_messages([], token))  # type: ignore[arg-type]
+            await asyncio.sleep(0.002)
+            assert not asking.done()
+            asking.cancel() if token is None else token.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
