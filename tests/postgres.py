@@ -40,7 +40,7 @@ def find_postgres() -> Path | None:
 
 @contextmanager
 def running_postgres(binaries: Path) -> Iterator[str]:
-    """The URL of a database that holds the shop; its user may do everything."""
+    """The URL of a database that holds the shop; its user may do everything. Beside it `kept` is empty."""
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         if os.getuid() == 0:
@@ -50,7 +50,7 @@ def running_postgres(binaries: Path) -> Iterator[str]:
         cluster.initialise(password)
         cluster.start(port)
         try:
-            cluster.load(port, password, _shop_as_sql())
+            cluster.load(port, password, f"{_shop_as_sql()}\nCREATE DATABASE kept;")
             yield f"postgresql://tester:{password}@127.0.0.1:{port}/postgres"
         finally:
             cluster.stop()

@@ -18,9 +18,6 @@ from aiostream_server.tools.sql.rows import Rows
 from aiostream_server.tools.sql.shop import build_shop, shop_tables
 from aiostream_server.tools.sql.verdict import Approved
 from tests.models.demo import DATABASE, answer, called, returned, told, user
-from tests.postgres import postgres_url
-
-__all__ = ["postgres_url"]
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -9,9 +9,6 @@ import pytest_asyncio
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.shop import build_shop
-from tests.postgres import postgres_url
-
-__all__ = ["postgres_url"]
 
 
 @pytest.fixture(scope="session")

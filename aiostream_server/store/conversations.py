@@ -1,0 +1,179 @@
+"""What teams remember of their conversations: rows in SQLite or PostgreSQL, committed before a call returns.
+
+What a row says is not for the store to know. A row expires `expiry_s` after it was kept and is then no longer found;
+it stays in the database until somebody calls `delete_expired`.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, true
+
+from aiostream_server.config.model import ConversationsConfig
+from aiostream_server.store.database import Database
+from aiostream_server.store.errors import ConversationsUnavailable
+from aiostream_server.store.memory import Address, Memory, Summary
+from aiostream_server.store.opening import open_database
+from aiostream_server.store.packing import Unreadable, pack, pack_answers, unpack, unpack_answers
+from aiostream_server.store.schema import digest, memories
+
+__all__ = ["Address", "Conversations", "ConversationsUnavailable", "Memory", "Summary", "open_conversations"]
+
+MAX_MEMORIES: Final = 3
+"""Of one conversation: the last answer, and what an edited or repeated question goes back to."""
+
+_BATCH: Final = 200  # rows that one transaction deletes: other writers wait for its end
+
+_log = structlog.get_logger()
+
+
+class Conversations:
+    """Opened by `open_conversations`; shared by every run. Every method may raise `ConversationsUnavailable`."""
+
+    def __init__(self, database: Database, *, expiry_s: float, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._expiry_s = expiry_s
+        self._clock = clock
+
+    async def recall(self, address: Address) -> Sequence[Memory]:
+        """What was kept, the newest first, at most `MAX_MEMORIES`: neither what has expired nor what is damaged."""
+        found = (
+            select(memories)
+            .where(memories.c.address == digest(*address), memories.c.updated_at > self._expired_until())
+            .order_by(memories.c.id.desc())
+            .limit(MAX_MEMORIES)
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(found)).all()
+        return await asyncio.to_thread(_read, rows) if rows else ()
+
+    async def keep(self, address: Address, memory: Memory) -> None:
+        """Durable when it returns. Takes the place of a memory of the same team, fingerprint and answers; of older
+        ones only the newest stay."""
+        row = await asyncio.to_thread(_row, address, memory, self._clock())
+        mine = memories.c.address == row["address"]
+        others = select(memories.c.id).where(mine, memories.c.identity != row["identity"])
+        staying = others.order_by(memories.c.id.desc()).limit(MAX_MEMORIES - 1)
+        async with self._database.writing(row["address"]) as connection:
+            await connection.execute(delete(memories).where(mine, memories.c.id.not_in(staying)))
+            await connection.execute(insert(memories).values(row))
+
+    async def summaries(self, *, key_id: str | None = None, user_id: str | None = None) -> Sequence[Summary]:
+        """Every conversation of this key and this user, the one used last first; None is any."""
+        newest = (
+            select(
+                func.max(memories.c.id).label("id"),
+                func.count().label("states"),
+                func.sum(func.length(memories.c.state) + func.length(memories.c.turns)).label("size_bytes"),
+            )
+            .where(_matching(key_id, user_id, None))
+            .group_by(memories.c.address)
+            .subquery()
+        )
+        columns = memories.c
+        found = (
+            select(columns.key_id, columns.user_id, columns.conversation, columns.team, columns.updated_at)
+            .add_columns(newest.c.states, newest.c.size_bytes)
+            .join(newest, newest.c.id == columns.id)
+            .order_by(columns.updated_at.desc(), columns.id.desc())
+        )
+        async with self._database.reading() as connection:
+            rows = (await connection.execute(found)).all()
+        return [_summary(row) for row in rows]
+
+    async def delete(
+        self, *, key_id: str | None = None, user_id: str | None = None, conversation: str | None = None
+    ) -> int:
+        """How many conversations were deleted. Raise `ValueError` where nothing says which."""
+        if key_id is None and user_id is None and conversation is None:
+            raise ValueError("which conversations? give key_id, user_id or conversation")
+        return await self._delete(_matching(key_id, user_id, conversation))
+
+    async def delete_expired(self) -> int:
+        """How many conversations are gone; of others their older states may be."""
+        return await self._delete(memories.c.updated_at <= self._expired_until())
+
+    async def _delete(self, condition: ColumnElement[bool]) -> int:
+        """In short transactions: one conversation goes as a whole, many one after the other."""
+        gone, last = 0, 0
+        while True:
+            batch = select(memories.c.id).where(condition, memories.c.id > last).order_by(memories.c.id).limit(_BATCH)
+            deletion = delete(memories).where(memories.c.id.in_(batch)).returning(memories.c.id, memories.c.address)
+            async with self._database.writing() as connection:
+                deleted = (await connection.execute(deletion)).all()
+                touched = {row.address for row in deleted}
+                remaining = select(memories.c.address).where(memories.c.address.in_(touched)).distinct()
+                gone += len(touched) - len((await connection.execute(remaining)).all())
+            if len(deleted) < _BATCH:
+                return gone
+            last = max(row.id for row in deleted)
+
+    def _expired_until(self) -> float:
+        return self._clock() - self._expiry_s
+
+
+@asynccontextmanager
+async def open_conversations(
+    config: ConversationsConfig,
+    state_directory: Path,
+    *,
+    must_exist: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> AsyncIterator[Conversations]:
+    """The configured database, or `conversations.db` in the state directory, made where there is none and migrated.
+
+    Raise `ConfigError` for what cannot be opened, and, with `must_exist`, for a SQLite file that is not there. `clock`
+    gives Unix time.
+    """
+    async with open_database(config, state_directory, must_exist=must_exist) as database:
+        yield Conversations(database, expiry_s=config.expiry_s, clock=clock)
+
+
+def _matching(key_id: str | None, user_id: str | None, conversation: str | None) -> ColumnElement[bool]:
+    wanted = {memories.c.key_id: key_id, memories.c.user_id: user_id, memories.c.conversation: conversation}
+    return and_(true(), *(column == name for column, name in wanted.items() if name is not None))
+
+
+def _row(address: Address, memory: Memory, now: float) -> dict[str, Any]:
+    return {
+        "address": digest(*address),
+        "identity": digest(*address, memory.team, memory.fingerprint, *memory.answers),
+        **address._asdict(),
+        "team": memory.team,
+        "fingerprint": memory.fingerprint,
+        "answers": pack_answers(memory.answers),
+        "waits_for": memory.waits_for,
+        "updated_at": now,
+        "state": pack(memory.state),
+        "turns": pack(memory.turns),
+    }
+
+
+def _read(rows: Sequence[Row[Any]]) -> Sequence[Memory]:
+    return [memory for row in rows if (memory := _memory(row)) is not None]
+
+
+def _memory(row: Row[Any]) -> Memory | None:
+    try:
+        return Memory(
+            team=row.team,
+            fingerprint=row.fingerprint,
+            answers=unpack_answers(row.answers),
+            state=unpack(row.state),
+            turns=unpack(row.turns),
+            waits_for=row.waits_for,
+            updated_at=row.updated_at,
+        )
+    except Unreadable as exc:
+        _log.warning("memory_unreadable", row=row.id, reason=str(exc))
+        return None
+
+
+def _summary(row: Row[Any]) -> Summary:
+    address = Address(row.key_id, row.user_id, row.conversation)
+    return Summary(address, row.team, row.states, int(row.size_bytes), row.updated_at)

@@ -1,0 +1,69 @@
+"""Several processes, and processes that are killed: what `keep` returned for is there."""
+
+import asyncio
+import random
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aiostream_server.config.model import ConversationsConfig
+from aiostream_server.store.conversations import Conversations, open_conversations
+from tests.store.keeping import address, memory
+
+ROUNDS = 2
+
+
+@dataclass(slots=True)
+class Writer:
+    """A process that keeps until it is killed, and the numbers that it said it had kept, from its first life on."""
+
+    name: str
+    url: str
+    kept: list[int] = field(default_factory=list)
+    greetings: list[bytes] = field(default_factory=list)
+
+    async def live(self) -> None:
+        """Start, keep something, and be killed at whatever moment."""
+        first = self.kept[-1] + 1 if self.kept else 0
+        child = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-W", "error", "-m", "tests.store.keeping", self.url, self.name, str(first)),
+            stdout=asyncio.subprocess.PIPE,
+            cwd=Path(__file__).parents[2],
+        )
+        assert child.stdout is not None
+        try:
+            self.greetings.append((await child.stdout.readline()).strip())
+            self.kept.append(int(await child.stdout.readline()))
+            await asyncio.sleep(random.uniform(0.0, 0.2))
+        finally:
+            child.kill()
+        self.kept += [int(line) async for line in child.stdout if line.endswith(b"\n")]
+        assert await child.wait() == -9
+
+
+async def missing(store: Conversations, name: str, numbers: Iterable[int]) -> list[int]:
+    """Which of these numbers are not there, whole."""
+    found = {
+        (kept.fingerprint, kept.state)
+        for chat in {address(name, number) for number in numbers}
+        for kept in await store.recall(chat)
+    }
+    return [number for number in numbers if (memory(number).fingerprint, memory(number).state) not in found]
+
+
+async def test_two_that_write_at_once_and_are_killed_have_kept_what_they_said(bare_url: str) -> None:
+    """From an empty database on, which both want to migrate. What the killed leave behind stops nobody."""
+    writers = [Writer("one", bare_url), Writer("two", bare_url)]
+    for _ in range(ROUNDS):
+        await asyncio.gather(*(writer.live() for writer in writers))
+        async with open_conversations(ConversationsConfig(url=bare_url), Path("/nowhere")) as store:
+            for writer in writers:
+                assert writer.kept == list(range(len(writer.kept)))
+                assert await missing(store, writer.name, writer.kept) == []
+            if bare_url.startswith("sqlite"):
+                async with store._database.reading() as connection:
+                    assert (await connection.exec_driver_sql("PRAGMA integrity_check")).scalars().all() == ["ok"]
+    for writer in writers:
+        assert writer.greetings[1:] == [b"ready"] * (ROUNDS - 1)
+    assert b"migrated" in {writer.greetings[0] for writer in writers}
