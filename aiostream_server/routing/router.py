@@ -49,18 +49,22 @@ class Router:
         *,
         earlier: Sequence[str] = (),
         previous: str | None = None,
+        is_reply: bool = False,
         announce: Callable[[Routing], Awaitable[object]] | None = None,
         allowed: Collection[str] | None = None,
     ) -> Decision:
         """Choose among the teams whose ids are `allowed` (None: all). Raise `Forbidden` where none is.
 
         `earlier` are the user's questions before this one, oldest first; `previous` is the team that answered the last
-        of them, where that is known: a question that carries no sign of its own stays with it.
+        of them, where that is known: a question that carries no sign of its own stays with it, and so does one that
+        `is_reply` to what that team asked.
         """
         candidates = tuple(team for team in self._candidates if allowed is None or team.id in allowed)
         if not candidates:
             raise Forbidden("this key may not use any of the teams that 'auto' chooses from")
-        decision = self._stay(question, previous, candidates) or self._decide_at_once(question, earlier, candidates)
+        decision = self._stay(question, previous, is_reply, candidates) or self._decide_at_once(
+            question, earlier, candidates
+        )
         if decision is None:
             if announce:
                 await announce(_UNDECIDED)
@@ -80,9 +84,13 @@ class Router:
             problems.append(f"[routing] strategy {self._config.strategy!r}: needs [models.{self._config.model}]")
         return problems
 
-    def _stay(self, question: str, previous: str | None, candidates: tuple[Candidate, ...]) -> Decision | None:
-        if len(candidates) == 1 or all(team.id != previous for team in candidates) or previous is None:
+    def _stay(
+        self, question: str, previous: str | None, is_reply: bool, candidates: tuple[Candidate, ...]
+    ) -> Decision | None:
+        if previous is None or len(candidates) == 1 or all(team.id != previous for team in candidates):
             return None
+        if is_reply:
+            return Decision(previous, 1.0, "it asked, this is the answer", "rules")
         if not is_follow_up(routing_question(question), candidates, self._vocabulary):
             return None
         return Decision(previous, _STAYING_CONFIDENCE, "goes on with the conversation", "rules")

@@ -1,0 +1,1 @@
+"""What chat clients ask beside the conversation: recognised, and answered without a team."""

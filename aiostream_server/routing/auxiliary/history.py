@@ -1,0 +1,105 @@
+"""The conversation inside a prompt, which Open WebUI writes as `USER: ...` and `ASSISTANT: ...`, message by message.
+
+Where a message itself has a line that begins so, nobody can tell; the text is then cut there.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+from aiostream_server.intake.undecorate import undecorate
+from aiostream_server.routing.question import routing_question, shortened
+
+_LABEL: Final = re.compile(r"^(USER|ASSISTANT|SYSTEM|DEVELOPER|TOOL|User|AI|unknown): ?", re.MULTILINE)
+_OPENING: Final = re.compile(r"<chat_history>\n(?=(?:USER|ASSISTANT|SYSTEM|TOOL): )")
+_CLOSING: Final = "</chat_history>"
+_ROLES: Final = {"User": "USER", "AI": "ASSISTANT"}
+_NOTHING: Final = "None"  # what is written for a message without text
+_RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided context"
+_CONTEXT_END: Final = "</context>"
+_READ_CHARS: Final = 200_000
+_TURN_CHARS: Final = 4_000
+_RESPONSES: Final = '\n\nResponses from models: """'
+_BETWEEN_RESPONSES: Final = '"""\n\n"""'
+_BLOCK_START: Final = "<details>\n<summary>"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message; `role` is in capitals."""
+
+    role: str
+    text: str
+
+
+def conversation(prompt: str) -> list[Said]:
+    """The messages in the prompt's history, or in all of it where no history is marked; our decoration is dropped."""
+    start, end = _bounds(prompt)
+    return messages_of(prompt[start:end])
+
+
+def messages_of(text: str) -> list[Said]:
+    """The messages of a text that is nothing but labelled messages; our decoration is dropped."""
+    return [
+        replace(said, text=_undecorated(said.text)) if said.role == "ASSISTANT" else said for said in _messages(text)
+    ]
+
+
+def questions(prompt: str) -> Iterator[str]:
+    """What the user asked, oldest first, without what their client put around it."""
+    start, end = _bounds(prompt)
+    asked = (routing_question(said.text).strip() for said in _messages(prompt[start:end]) if said.role == "USER")
+    return (question for question in asked if question and question != _NOTHING)
+
+
+def condensed(prompt: str) -> str:
+    """The same prompt with a history that a small model can read: no decoration, no message over 4,000 characters."""
+    start, end = _bounds(prompt)
+    if (start, end) == (0, len(prompt)):
+        return prompt
+    lines = (f"{said.role}: {shortened(said.text, _TURN_CHARS)}" for said in conversation(prompt))
+    return f"{prompt[:start]}{chr(10).join(lines)}\n{prompt[end:]}"
+
+
+def responses(prompt: str) -> list[str]:
+    """The answers that a merge is asked of, without our decoration."""
+    _, _, quoted = prompt.strip().partition(_RESPONSES)
+    texts = (_undecorated(text.strip()) for text in quoted.removesuffix('"""').split(_BETWEEN_RESPONSES))
+    return [text for text in texts if text]
+
+
+def _bounds(prompt: str) -> tuple[int, int]:
+    """Where the history stands: the last end tag is the template's own, its messages may contain one as well."""
+    opening, end = _OPENING.search(prompt), prompt.rfind(_CLOSING)
+    if opening is None or end < opening.end():
+        return 0, len(prompt)
+    return opening.end(), end
+
+
+def _messages(text: str) -> list[Said]:
+    """Of a very long history its two ends."""
+    if len(text) > _READ_CHARS:
+        text = f"{text[: _READ_CHARS // 2]}\n{text[-_READ_CHARS // 2 :]}"
+    labels = list(_LABEL.finditer(text))
+    starts = [label.start() for label in labels] + [len(text)]
+    messages: list[Said] = []
+    last_context_end = text.rfind(_CONTEXT_END)
+    index = 0
+    while index < len(labels):
+        label, index = labels[index], index + 1
+        if label.end() < last_context_end and text.startswith(_RETRIEVAL, label.end()):
+            context_end = text.find(_CONTEXT_END, label.end())  # the documents before it may quote a conversation
+            while index < len(labels) and starts[index] < context_end:
+                index += 1
+        role = _ROLES.get(label[1], label[1])
+        messages.append(Said(role, text[label.end() : starts[index]].strip()))
+    return messages
+
+
+def _undecorated(text: str) -> str:
+    """Blocks that are not closed are nobody's, and are left alone."""
+    last = text.rfind(_BLOCK_START)
+    if last >= 0 and text.find("\n</details>", text.find("</summary>", last)) < 0:
+        return text
+    return undecorate(text) or text

@@ -1,0 +1,177 @@
+"""The model answers where it can; in time, or not at all."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from autogen_core.models import ModelInfo, RequestUsage, SystemMessage, UserMessage
+from autogen_ext.models.replay import ReplayChatCompletionClient
+from structlog.testing import capture_logs
+
+from aiostream_server.config.model import AuxiliaryConfig, OpenAIModelConfig
+from aiostream_server.events.model import TokenCount
+from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.openai.provider import OpenAIProvider
+from aiostream_server.models.provider import Delta, End, ModelRequest, TextDelta
+from aiostream_server.routing.auxiliary.desk import AuxiliaryAnswer, AuxiliaryDesk
+from aiostream_server.routing.auxiliary.kinds import Auxiliary
+from aiostream_server.routing.auxiliary.rules import answer_by_rules
+from tests.routing.auxiliary.cases import recognised, rendered
+from tests.scripted_provider import Answer, HttpError, ScriptedProvider
+
+_TITLE = recognised("0_12_4 generate_title short")
+_INFO = ModelInfo(vision=False, function_calling=False, json_output=True, family="unknown", structured_output=False)
+_BY_RULES = AuxiliaryAnswer('{"title": "What were our total sales by…"}', "rules")
+
+
+async def _answer(written: str, auxiliary: Auxiliary = _TITLE) -> AuxiliaryAnswer:
+    desk = AuxiliaryDesk(AuxiliaryConfig(), ReplayChatCompletionClient([written], _INFO))
+    return await desk.answer(auxiliary)
+
+
+class _Provider:
+    """Says nothing until it is let go."""
+
+    model_info = _INFO
+
+    def __init__(self) -> None:
+        self.requests: list[ModelRequest] = []
+        self.go_on = asyncio.Event()
+        self.closed = 0
+
+    async def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[Delta]]:
+        self.requests.append(request)
+        try:
+            await self.go_on.wait()
+            yield (TextDelta('{"title": "Sales"}'), End("stop", RequestUsage(5, 3)))
+        finally:
+            self.closed += 1
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+
+async def test_without_a_model_rules_answer() -> None:
+    desk = AuxiliaryDesk(AuxiliaryConfig())
+    auxiliary = desk.recognise(rendered("0_12_4 generate_title short").chat, None)
+    assert auxiliary == _TITLE
+    assert await desk.answer(auxiliary) == _BY_RULES
+
+
+async def test_a_models_answer_is_brought_into_shape_and_its_tokens_are_told() -> None:
+    provider = _Provider()
+    provider.go_on.set()
+    answer = await AuxiliaryDesk(AuxiliaryConfig(), StreamingClient(provider)).answer(_TITLE)
+    assert answer == AuxiliaryAnswer('{"title": "Sales"}', "model", TokenCount(5, 3))
+    assert provider.requests[0].json_output is True
+
+
+@pytest.mark.parametrize("nonsense", ["", "Sales", '{"tags": ["Sales"]}', "{" * 60_000])
+async def test_nonsense_is_answered_by_rules(nonsense: str) -> None:
+    with capture_logs() as logs:
+        assert await _answer(nonsense) == _BY_RULES
+    assert [log["event"] for log in logs] == ["auxiliary_model_answer_unusable"]
+
+
+async def test_half_a_text_is_answered_by_rules() -> None:
+    async with ScriptedProvider() as scripted:
+        scripted.script(Answer("Europe le", finish="length"))
+        client = StreamingClient(
+            OpenAIProvider(OpenAIModelConfig(provider="openai", model="m", base_url=scripted.base_url))
+        )
+        merge = recognised("0_12_4 generate_moa_response True short")
+        try:
+            with capture_logs():
+                assert (await AuxiliaryDesk(AuxiliaryConfig(), client).answer(merge)).text == "Europe leads."
+        finally:
+            await client.close()
+
+
+async def test_a_provider_that_fails_is_answered_by_rules() -> None:
+    async with ScriptedProvider() as scripted:
+        scripted.script(HttpError(401))
+        client = StreamingClient(
+            OpenAIProvider(OpenAIModelConfig(provider="openai", model="m", base_url=scripted.base_url))
+        )
+        try:
+            with capture_logs() as logs:
+                assert await AuxiliaryDesk(AuxiliaryConfig(), client).answer(_TITLE) == _BY_RULES
+        finally:
+            await client.close()
+    assert {"event": "auxiliary_model_failed", "kind": "title_generation", "error": "ModelFailed"}.items() <= logs[
+        -1
+    ].items()
+
+
+async def test_a_slow_model_is_answered_by_rules_in_time_and_its_call_ends() -> None:
+    provider = _Provider()
+    desk = AuxiliaryDesk(AuxiliaryConfig(timeout_s=0.05), StreamingClient(provider))
+    started = time.monotonic()
+    with capture_logs():
+        assert await desk.answer(_TITLE) == _BY_RULES
+    assert time.monotonic() - started < 1
+    async with asyncio.timeout(1):
+        while not provider.closed:  # noqa: ASYNC110 - the call's own task ends a moment later
+            await asyncio.sleep(0.01)
+
+
+async def test_cancelling_is_not_swallowed() -> None:
+    provider = _Provider()
+    desk = AuxiliaryDesk(AuxiliaryConfig(), StreamingClient(provider))
+    task = asyncio.create_task(desk.answer(_TITLE))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_more_than_sixteen_calls_at_once_are_answered_by_rules() -> None:
+    provider = _Provider()
+    desk = AuxiliaryDesk(AuxiliaryConfig(), StreamingClient(provider))
+    calls = [asyncio.create_task(desk.answer(_TITLE)) for _ in range(16)]
+    await asyncio.sleep(0)
+    assert (await desk.answer(_TITLE)).by == "rules"
+    provider.go_on.set()
+    assert {answer.by for answer in await asyncio.gather(*calls)} == {"model"}
+    assert (await desk.answer(_TITLE)).by == "model"
+
+
+async def test_the_model_gets_the_clients_prompt_without_our_decoration() -> None:
+    client = ReplayChatCompletionClient(['{"title": "x"}'], _INFO)
+    await AuxiliaryDesk(AuxiliaryConfig(), client).answer(_TITLE)
+    (message,) = client.create_calls[0]["messages"]
+    assert isinstance(message, UserMessage)
+    assert isinstance(message.content, str)
+    assert message.content.startswith(_TITLE.prompt.partition("<chat_history>")[0])
+    assert message.content.endswith(
+        "USER: What were our total sales by region last year?\nASSISTANT: Europe leads.\n</chat_history>"
+    )
+
+
+async def test_the_model_gets_the_clients_system_message() -> None:
+    client = ReplayChatCompletionClient(['{"tool_calls": []}'], _INFO)
+    tools = recognised("0_12_4 function_calling short")
+    await AuxiliaryDesk(AuxiliaryConfig(), client).answer(tools)
+    system, user = client.create_calls[0]["messages"]
+    assert system == SystemMessage(content=tools.system)
+    assert user.content == tools.prompt
+
+
+async def test_long_messages_are_shortened_and_long_prompts_are_not_sent() -> None:
+    client = ReplayChatCompletionClient(['{"title": "x"}', "merged"], _INFO)
+    desk = AuxiliaryDesk(AuxiliaryConfig(), client)
+    await desk.answer(Auxiliary("title_generation", f"<chat_history>\nUSER: {'x' * 100_000}\n</chat_history>"))
+    assert len(client.create_calls[0]["messages"][0].content) < 5_000
+    merge = Auxiliary("moa_response_generation", "x" * 300_000)
+    with capture_logs():
+        assert await desk.answer(merge) == AuxiliaryAnswer(answer_by_rules(merge), "rules")
+    assert len(client.create_calls) == 1
+
+
+def test_the_administrators_patterns_are_heeded() -> None:
+    desk = AuxiliaryDesk(AuxiliaryConfig(patterns=("title_of_my_own", "summarizing")))
+    chat = rendered("0_12_4 generate_title short").chat.model_copy(update={"stream": True})
+    found = desk.recognise(chat, None)
+    assert found is not None
+    assert found.kind == "title_generation"
