@@ -13,7 +13,6 @@ from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
 from aiostream_server.intake.principal import Owner
 
-
 _K = TypeVar("_K")
 
 

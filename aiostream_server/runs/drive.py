@@ -1,35 +1,69 @@
-"""Drives one team through one task, and tells the translator everything that it says."""
+"""Drives one team through one task, and tells the translator everything that it says.
 
+A team may turn to the user in two ways: it ends with a handoff to somebody who is none of its agents, or one of them is
+a `UserProxyAgent`, which asks in the middle of the run. Then the team is put away as it stands, and ended.
+"""
+
+import asyncio
 import inspect
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 from autogen_agentchat.base import TaskResult
-from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffMessage, UserInputRequestedEvent
 from autogen_core import CancellationToken
 
 from aiostream_server.errors import TeamFailed
+from aiostream_server.runs.recollection import Handover, Stateful
 from aiostream_server.runs.translate import Translator
 from aiostream_server.teams.context import Streams, Team
+from aiostream_server.teams.inside import agent_names
 
 # What a group chat says when its runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
 
 
-async def drive(team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken) -> None:
-    """Run the team to its end. Raises what the team raises."""
+async def drive(
+    team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken
+) -> Handover | None:
+    """Run the team until it is done, or waits for the user. Raises what the team raises."""
     echoes = list(task)
-    async for item in _items(team, task, token):
+    last: BaseAgentEvent | BaseChatMessage | None = None
+    items = _items(team, task, token)
+    async for item in items:
         if isinstance(item, TaskResult):
             if item.stop_reason == _STOPPED_ABNORMALLY:
                 raise TeamFailed("the team stopped before it was done")
             continue
-        echoed = next((message for message in echoes if _is_echo(item, message)), None)
-        if echoed is None:
-            translator.translate(item)
-        else:
+        if (echoed := next((message for message in echoes if _is_echo(item, message)), None)) is not None:
             echoes.remove(echoed)
+            continue
+        translator.translate(item)
+        if isinstance(item, UserInputRequestedEvent):
+            handover = Handover(item.source, await team.save_state() if isinstance(team, Stateful) else None)
+            await _end(items, token)
+            return handover
+        last = item if isinstance(item, BaseChatMessage) else last
+    return _handed_over(team, last)
+
+
+def _handed_over(team: Team, last: BaseAgentEvent | BaseChatMessage | None) -> Handover | None:
+    if isinstance(last, HandoffMessage) and last.target not in agent_names(team):
+        return Handover(last.source)
+    return None
+
+
+async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult], token: CancellationToken) -> None:
+    """End a team that waits for ever. AutoGen says that it was cancelled by raising what a cancelled task raises."""
+    token.cancel()
+    try:
+        async for _ in items:
+            pass
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
 
 
 def _is_echo(item: BaseAgentEvent | BaseChatMessage, task: BaseChatMessage) -> bool:

@@ -17,6 +17,7 @@ from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import (
     Action,
+    InputRequested,
     Message,
     SpeechKind,
     Thinking,
@@ -231,6 +232,13 @@ class Recorder:
         """The run ends: what is still being said is said so far."""
         for agent in tuple(self._speech):
             self._close(agent)
+
+    def ask_user(self, asker: str) -> None:
+        """The team waits for the user: what was said last is the question, and the answer of this turn."""
+        if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
+            self.answer = self.last
+        self.tell_answer()
+        self._ledger.tell(InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
     def tell_answer(self) -> None:
         """The team is done: what the answering agents said last, else what anybody did."""

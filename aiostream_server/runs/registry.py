@@ -14,6 +14,7 @@ from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.idempotency import Idempotency, KnownStarts
 from aiostream_server.runs.run import Run, RunParts, RunRequest
 from aiostream_server.runs.shelf import Shelf
+from aiostream_server.runs.turns import Turns
 
 __all__ = ["Idempotency", "Registry"]
 
@@ -25,6 +26,7 @@ class Registry:
         self.ended = 0
         self._parts: Final = parts
         self._admission: Final = Admission(parts.limits)
+        self._turns: Final = Turns(parts.concurrent_turns)
         self._known_starts: Final = KnownStarts()
         self._shelf: Final = Shelf(parts.limits, on_drop=self._known_starts.forget)
         self._live: dict[str, Run] = {}
@@ -48,7 +50,8 @@ class Registry:
     async def start(self, request: RunRequest, idempotency: Idempotency | None = None) -> Run:
         """Admit and start a run, or find the one that the same idempotency key has started.
 
-        Raises `TooManyRuns`, `ShuttingDown`, and `Conflict` for a key that was used for something else.
+        Raises `TooManyRuns`, `ShuttingDown`, and `Conflict` for a key that was used for something else, or for a
+        conversation that is busy.
         """
         self._shelf.drop_old()
         if idempotency is None:
@@ -83,18 +86,21 @@ class Registry:
         await self.drain()
 
     async def _start(self, request: RunRequest) -> Run:
+        self._turns.check(request)
         await self._admission.enter(request.owner)
         try:
+            self._turns.check(request)  # again: it may have waited for its slot
             run = Run(request, self._parts)
         except BaseException:
             self._admission.leave(request.owner)
             raise
         self._live[run.id] = run
-        run.start(on_end=lambda: self._ended(run))
+        run.start(after=self._turns.enter(run), on_end=lambda: self._ended(run))
         return run
 
     def _ended(self, run: Run) -> None:
         del self._live[run.id]
         self.ended += 1
+        self._turns.leave(run)
         self._admission.leave(run.owner)
         self._shelf.put(run)

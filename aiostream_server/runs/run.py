@@ -7,18 +7,19 @@ ends with `RunFinished`, what was said until then stands before it, and no task 
 import asyncio
 import secrets
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from autogen_core import CancellationToken
 
-from aiostream_server.config.model import LimitsConfig, OnDisconnect
+from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, OnDisconnect
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
-from aiostream_server.intake.principal import Owner
+from aiostream_server.intake.conversation import Conversation
+from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.tap import current_sink
 from aiostream_server.routing.router import Router
@@ -27,12 +28,14 @@ from aiostream_server.runs.conversation import read_task, remember
 from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure, exception_name
 from aiostream_server.runs.ledger import Ledger
+from aiostream_server.runs.recollection import Archive, Recollection
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.supervise import end_work, watch
 from aiostream_server.runs.translate import Translator
 from aiostream_server.store.log import Reader, RunLog
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
-from aiostream_server.teams.inside import agent_names, tools_in_threads
+from aiostream_server.teams.inside import agent_names, tools_in_threads, wait_for_people
+from aiostream_server.teams.resume import reply_to
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
@@ -46,6 +49,8 @@ class RunParts:
     catalogue: Catalogue
     router: Router
     limits: LimitsConfig
+    archive: Archive | None = None
+    concurrent_turns: ConcurrentTurns = "queue"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,18 +58,18 @@ class RunRequest:
     """What is asked of a run, and for whom.
 
     `spec` is the team that the client named; None where the router is to choose, among those that are `allowed` (None:
-    all). `on_disconnect` is the client's own wish; else the team's, else `by_default` hold. `conversation` is the
-    client's name for what the run is part of.
+    all). `on_disconnect` is the client's own wish; else the team's, else `by_default` hold. `conversation` is what
+    the run is a part of.
     """
 
     question: Question
     model: str
     spec: TeamSpec | None = None
     allowed: Collection[str] | None = None
-    owner: Owner = Owner()
+    owner: Owner = NOBODY
     on_disconnect: OnDisconnect | None = None
     by_default: OnDisconnect = "cancel"
-    conversation: str | None = None
+    conversation: Conversation | None = None
 
 
 class Run:
@@ -98,9 +103,9 @@ class Run:
         of_team = self.spec.config.on_disconnect if self.spec is not None else None
         return self.request.on_disconnect or of_team or self.request.by_default
 
-    def start(self, *, on_end: Callable[[], object]) -> None:
-        """Begin. `on_end` is called once the run is over, however it ended."""
-        self._task = asyncio.create_task(self._execute(), name=self.id)
+    def start(self, *, after: Sequence["Run"] = (), on_end: Callable[[], object]) -> None:
+        """Begin, once the runs `after` which it comes are over. `on_end` is called when it has ended, however."""
+        self._task = asyncio.create_task(self._execute(after), name=self.id)
         self._task.add_done_callback(lambda _: on_end())
 
     @contextmanager
@@ -123,42 +128,78 @@ class Run:
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    async def _execute(self) -> None:
+    async def _execute(self, after: Sequence["Run"]) -> None:
         structlog.contextvars.bind_contextvars(run_id=self.id)
         self.log.append(RunStarted(self.request.model))
+        ending: FinishReason | Error = "interrupted"
+        try:
+            await self._wait_for_turn(after)
+            ending = await self._supervise()
+        finally:
+            self._finish(ending)
+
+    async def _wait_for_turn(self, after: Sequence["Run"]) -> None:
+        """Until those are over, or this one is stopped. Nothing has begun yet that could time out."""
+        if not after:
+            return
+        over = asyncio.gather(*(run.wait() for run in after))
+        both: set[asyncio.Future[Any]] = {over, self._stop}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+
+    async def _supervise(self) -> FinishReason | Error:
+        """Work until it is done, fails, or is ended."""
         token = CancellationToken()  # holds on to every message that was read under it: lives as long as the work
         work = asyncio.create_task(self._work(token), name=f"{self.id}-work")
-        ending: FinishReason | Error | None = "interrupted"
         try:
             ending = await watch(work, self._stop, self.log, self._parts.limits)
         finally:
-            try:
-                await end_work(work, token, lambda: self._team)
-            finally:
-                self._finish(work, ending)
+            await end_work(work, token, lambda: self._team)
+        if ending is None:
+            return _failure(work)
+        self._report_threads()
+        return ending
 
     async def _work(self, token: CancellationToken) -> None:
-        """The run itself: choose, build, remember, drive, answer."""
-        question = self.request.question
-        spec = self.spec = self.spec or await self._route(question)
+        """The run itself: recall, choose, build, remember, drive, answer, keep."""
+        request = self.request
+        recollection = Recollection(self._parts.archive, request.owner, request.conversation, request.question)
+        await recollection.recall()
+        question = recollection.question
+        spec = self.spec = self.spec or await self._route(recollection)
         recorder = self._recorder = self._new_recorder(spec)
         team = await spec.build()
+        wait_for_people(team)
         recorder.listen_to(agent_names(team))
-        await remember(team, question.history, sees_images=spec.sees_images)
         task = await read_task(question.task, sees_images=spec.sees_images)
+        if await recollection.restore(team, spec.id):
+            task = reply_to(team, recollection.waits_for, task)
+        else:
+            await remember(team, question.history, sees_images=spec.sees_images)
         current_sink.set(recorder)
         self._team = team
-        await drive(team, task, Translator(recorder), token)
+        handover = await drive(team, task, Translator(recorder), token)
         recorder.close_all()
-        recorder.tell_answer()
+        if handover is None:
+            recorder.tell_answer()
+        else:
+            recorder.ask_user(handover.asker)
+        await recollection.keep(team, spec.id, self.log, handover)
 
-    async def _route(self, question: Question) -> TeamSpec:
+    async def _route(self, recollection: Recollection) -> TeamSpec:
         async def announce(event: Routing) -> None:
             self.log.append(event)
 
-        *earlier, latest = question.asked
+        *earlier, latest = recollection.question.asked
         decision = await self._parts.router.route(
-            latest, earlier=earlier, announce=announce, allowed=self.request.allowed
+            latest,
+            earlier=earlier,
+            previous=recollection.previous_team,
+            is_reply=recollection.waits_for is not None,
+            announce=announce,
+            allowed=self.request.allowed,
         )
         return self._parts.catalogue[decision.team]
 
@@ -175,13 +216,10 @@ class Run:
             options=self.request.question.options,
         )
 
-    def _finish(self, work: asyncio.Task[None], ending: FinishReason | Error | None) -> None:
+    def _finish(self, ending: FinishReason | Error) -> None:
         """Whatever else goes wrong, the viewers are told that it is over."""
         finished = self._finished("error")
         try:
-            if ending is not None:
-                self._report_threads()
-            ending = _failure(work) if ending is None else ending
             finished = self._last_words(ending)
             self._log_line(ending, finished)
         finally:
@@ -190,7 +228,8 @@ class Run:
             self.request = replace(self.request, question=_FORGOTTEN)
             if self._recorder is not None:
                 self._recorder.release()
-            self._team = self._recorder = self._ledger = None  # teams are reference cycles: let go of what can be
+            # Teams are reference cycles: let go of what can be.
+            self._team = self._recorder = self._ledger = None
 
     def _last_words(self, ending: FinishReason | Error) -> RunFinished:
         """What was being said is said so far; then, of a failed run, why."""

@@ -87,7 +87,7 @@ class Translator:
             case CodeExecutionEvent():
                 recorder.tool_answered(source, _code_result(event, self._code_calls.pop(source, event.id)))
             case UserInputRequestedEvent():
-                recorder.note(source, "is waiting for the user.")
+                pass  # told once the team has been put away: see `drive`
             case MemoryQueryEvent() | SelectSpeakerEvent() | SelectorEvent():
                 pass  # how a team works inside, not something that an agent says
             case _:

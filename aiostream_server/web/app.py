@@ -9,14 +9,19 @@ from aiohttp import web
 from aiostream_server.config.model import Config
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.models.registry import open_models
+from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
+from aiostream_server.runs.recollection import Archive
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import RunParts
+from aiostream_server.store.conversations import open_conversations
 from aiostream_server.teams.catalogue import load_catalogue
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.web.chat import complete_chat
+from aiostream_server.web.cors import allow_origins
+from aiostream_server.web.expiry import expiring
 from aiostream_server.web.health import healthz, readyz
 from aiostream_server.web.middlewares import add_request_id, bind_request_id, render_errors
 from aiostream_server.web.models import get_model, list_models
@@ -43,6 +48,7 @@ def create_app(config: Config, *, state_directory: Path) -> web.Application:
     app[TRAFFIC] = Traffic()
     app.cleanup_ctx.append(state_ctx)
     app.on_response_prepare.extend((add_request_id, close_when_draining))
+    allow_origins(app, config.server.cors_origins)
     app.on_shutdown.append(_end_runs)
     _add_routes(app)
     return app
@@ -50,10 +56,12 @@ def create_app(config: Config, *, state_directory: Path) -> web.Application:
 
 @asynccontextmanager
 async def open_state(config: Config, state_directory: Path) -> AsyncIterator[ServerState]:
-    """Model clients, databases, teams, router: in the order in which they need each other."""
+    """Model clients, databases, conversations, teams, router: in the order in which they need each other."""
     async with (
         open_models(config.models) as models,
         open_databases(config, state_directory) as databases,
+        open_conversations(config.conversations, state_directory) as conversations,
+        expiring(conversations),
     ):
         catalogue = load_catalogue(config, models, databases)
         candidates = [
@@ -61,8 +69,11 @@ async def open_state(config: Config, state_directory: Path) -> AsyncIterator[Ser
         ]
         client = None if config.routing.strategy == "rules" else models.client(config.routing.model)
         router = Router(candidates, config.routing, client, await _vocabulary(databases))
-        registry = Registry(RunParts(catalogue, router, config.limits))
-        yield ServerState(config, KeyRing.load(config.auth.keys_file), catalogue, registry)
+        archive = Archive(conversations, config.conversations.max_state_bytes)
+        registry = Registry(RunParts(catalogue, router, config.limits, archive, config.conversations.concurrent_turns))
+        small = None if config.auxiliary.model is None else models.client(config.auxiliary.model)
+        desk = AuxiliaryDesk(config.auxiliary, small)
+        yield ServerState(config, KeyRing.load(config.auth.keys_file), catalogue, registry, desk)
 
 
 async def _vocabulary(databases: Mapping[str, Database]) -> Collection[str]:

@@ -11,6 +11,8 @@ from aiohttp import web
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.intake.body import check_headers, parse_body
+from aiostream_server.intake.client_kind import is_open_webui
+from aiostream_server.intake.conversation import Conversation, read_conversation
 from aiostream_server.intake.principal import Principal
 from aiostream_server.intake.question import Question, read_question
 from aiostream_server.runs.idempotency import Idempotency
@@ -28,13 +30,16 @@ _Body = TypeVar("_Body", bound=ChatRequest)
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[_Body]):
-    """A request that can be answered. `spec` is the team it names; None where the router chooses."""
+    """A request that can be answered. `spec` is the team it names; None where the router chooses. `is_page`: the answer
+    is shown in Open WebUI."""
 
     body: _Body
     question: Question
     spec: TeamSpec | None
     offer: Offer
     principal: Principal
+    conversation: Conversation | None
+    is_page: bool
     idempotency: Idempotency | None
 
 
@@ -53,8 +58,17 @@ async def read_asked(request: web.Request, shape: type[_Body]) -> Asked[_Body]:
     check_headers(request.headers)
     raw = await read_whole_body(request)
     body = parse_body(raw, request.headers, shape)
-    idempotency = idempotency_of(request, raw)
-    return Asked(body, read_question(body), offer.find(body.model), offer, principal, idempotency)
+    is_page = is_open_webui(request.headers, principal)
+    return Asked(
+        body,
+        read_question(body),
+        offer.find(body.model),
+        offer,
+        principal,
+        read_conversation(request.headers, request.app[STATE].config.open_webui, from_open_webui=is_page),
+        is_page,
+        idempotency_of(request, raw),
+    )
 
 
 async def start_run(
@@ -65,16 +79,22 @@ async def start_run(
     by_default: OnDisconnect,
     conversation: str | None = None,
 ) -> Started:
-    """Start a run, or find the one that its idempotency key has started. Raises `TooManyRuns` and its like."""
+    """Start a run, or find the one that its idempotency key has started.
+
+    Raises `TooManyRuns` and its like, `Conflict` where the conversation is busy, and `InvalidRequest` for images that
+    nobody sees.
+
+    `conversation` is named in the body; else the headers' counts.
+    """
     wanted = RunRequest(
         asked.question,
         asked.body.model,
         asked.spec,
-        asked.offer.routable() if asked.spec is None else None,
+        asked.offer.teams_for(asked.question, asked.spec),
         owner=asked.principal.owner,
         on_disconnect=on_disconnect,
         by_default=by_default,
-        conversation=conversation,
+        conversation=asked.conversation if conversation is None else Conversation(conversation, resends=False),
     )
     run = await request.app[STATE].registry.start(wanted, asked.idempotency)
     replayed = {} if run.request is wanted else {"Idempotent-Replayed": "true"}

@@ -7,12 +7,14 @@ from aiohttp import web
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.errors import InvalidRequest
-from aiostream_server.present import Presenter, new_presenter, routed_presenter
+from aiostream_server.present import Page, Presenter, new_presenter, routed_presenter
+from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.store.log import Reader
-from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.web.asking import Started, read_asked, start_run
+from aiostream_server.web.asking import Asked, Started, read_asked, start_run
+from aiostream_server.web.auxiliary import answer_auxiliary
 from aiostream_server.web.collect import collect_run
 from aiostream_server.web.frames import ChatFrames
+from aiostream_server.web.page_frames import PageFrames
 from aiostream_server.web.state import STATE
 from aiostream_server.web.stream import stream_run
 from aiostream_server.wire.completion import ChunkEncoder, new_completion_id
@@ -22,35 +24,48 @@ _PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 
 
 async def complete_chat(request: web.Request) -> web.StreamResponse:
-    """Refuse what can be refused; then start a run and show it. A client that leaves takes its run with it, unless the
-    team says otherwise."""
+    """Refuse what can be refused; answer what needs no team; else start a run and show it. A client that leaves takes
+    its run with it, unless the team says otherwise."""
     asked = await read_asked(request, ChatRequest)
-    presenter = _presenter(request, asked.spec)
+    if (auxiliary := _auxiliary(request, asked.body)) is not None:
+        team_name = "" if asked.spec is None else asked.spec.name
+        return await answer_auxiliary(request, auxiliary, asked.body, team_name=team_name)
+    presenter = _presenter(request, asked)
     started = await start_run(request, asked, by_default="cancel")
     with started.run.watch() as reader:
-        return await _answer(request, started, reader, asked.body, presenter)
+        return await _answer(request, started, reader, asked, presenter)
+
+
+def _auxiliary(request: web.Request, chat: ChatRequest) -> Auxiliary | None:
+    """A title or the like, which the client asks for beside the conversation."""
+    state = request.app[STATE]
+    return state.auxiliary.recognise(chat, request.headers.get(state.config.open_webui.task_header))
 
 
 async def _answer(
-    request: web.Request, started: Started, reader: Reader, chat: ChatRequest, presenter: Presenter
+    request: web.Request, started: Started, reader: Reader, asked: Asked[ChatRequest], presenter: Presenter
 ) -> web.StreamResponse:
+    config, chat = request.app[STATE].config, asked.body
     completion_id, created = new_completion_id(), int(time.time())
     if not chat.stream:
         body = await collect_run(reader, presenter, completion_id, created, chat.model)
         return web.json_response(body, headers=started.headers)
     encoder = ChunkEncoder(completion_id, created, chat.model)
-    frames = ChatFrames(presenter, encoder, include_usage=chat.stream_options.include_usage)
-    return await stream_run(request, started.headers, reader, frames, request.app[STATE].config.server)
+    page = PageFrames() if asked.is_page else None
+    frames = ChatFrames(presenter, encoder, include_usage=chat.stream_options.include_usage, page=page)
+    coalesce_s = config.open_webui.coalesce_ms / 1_000 if asked.is_page else 0.0
+    return await stream_run(request, started.headers, reader, frames, config.server, coalesce_s=coalesce_s)
 
 
-def _presenter(request: web.Request, spec: TeamSpec | None) -> Presenter:
+def _presenter(request: web.Request, asked: Asked[ChatRequest]) -> Presenter:
     """As the request wishes, else as the team is shown: the one it names, or the one that it is routed to."""
-    wish = request.headers.get("X-Presentation")
+    state, wish = request.app[STATE], request.headers.get("X-Presentation")
+    page = Page(state.config.open_webui.remote_images) if asked.is_page else None
     for known in _PRESENTATIONS:
         if wish == known:
-            return new_presenter(known)
+            return new_presenter(known, page)
     if wish is not None:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(_PRESENTATIONS)}")
-    if spec is not None:
-        return new_presenter(spec.config.presentation)
-    return routed_presenter({team.id: team.config.presentation for team in request.app[STATE].catalogue})
+    if asked.spec is not None:
+        return new_presenter(asked.spec.config.presentation, page)
+    return routed_presenter({team.id: team.config.presentation for team in state.catalogue}, page)

@@ -1,11 +1,13 @@
 """One run's events -> the bytes of an OpenAI chat stream, for one viewer."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from aiostream_server.events import Entry, Error, Event, RunFinished
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.sse.frames import DONE, data_frame
+from aiostream_server.web.page_frames import PageFrames
 from aiostream_server.wire.completion import ChunkEncoder, error_frame, wire_finish_reason
 
 _MAX_DELTA_CHARS: Final = 4_000
@@ -13,30 +15,66 @@ _MAX_BLOCK_FRAME_BYTES: Final = 60_000  # Open WebUI 0.6 ends a turn over a line
 
 
 class ChatFrames:
-    """Feed it every entry of the log, in order; `opening` comes before the first."""
+    """Feed it every entry of the log, in order; `opening` comes before the first.
 
-    def __init__(self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool) -> None:
+    For Open WebUI, with `page`: what its page shows beside the text rides along, text that is sent at once is one
+    delta (it renders everything anew for each), and usage is always told.
+    """
+
+    def __init__(
+        self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None
+    ) -> None:
         self._presenter = presenter
         self._encoder = encoder
-        self._include_usage = include_usage
+        self._include_usage = include_usage or page is not None
+        self._page = page
 
     def opening(self) -> bytes:
         return data_frame(self._encoder.role())
 
     def encode(self, entries: Sequence[Entry]) -> bytes:
         """All frames that these entries make; empty where they show nothing."""
-        return b"".join(frame for entry in entries for frame in self._frames(entry.event))
+        made = (each for entry in entries for each in self._made(entry.event))
+        return b"".join(self._merged(made) if self._page is not None else map(self._frames, made))
 
-    def _frames(self, event: Event) -> Iterator[bytes]:
-        for shown in self._presenter.show(event):
-            yield from self._deltas(shown)
+    def _made(self, event: Event) -> Iterator[Shown | bytes]:
+        """Text to show, and frames, in the order in which they are sent."""
+        is_last = isinstance(event, RunFinished)
+        if self._page is not None and not is_last:
+            yield from self._page.statuses(event)
+        yield from self._presenter.show(event)
+        if self._page is not None:
+            yield from self._page.sources(event)
         if isinstance(event, Error):
             yield data_frame(error_frame(event.message, code=event.code))
         elif isinstance(event, RunFinished):
             yield data_frame(self._encoder.finish(wire_finish_reason(event.reason)))
             if self._include_usage:
                 yield data_frame(self._encoder.usage(event.usage))
+            if self._page is not None:
+                yield from self._page.statuses(event)
             yield DONE
+
+    def _merged(self, made: Iterator[Shown | bytes]) -> Iterator[bytes]:
+        """Pieces of text that follow one another go as one."""
+        texts: list[str] = []
+        first: Shown | None = None
+        for each in made:
+            if first is not None and isinstance(each, Shown) and not each.is_block and each.channel == first.channel:
+                texts.append(each.text)
+                continue
+            if first is not None:
+                yield self._frames(replace(first, text="".join(texts)))
+                first = None
+            if isinstance(each, Shown) and not each.is_block:
+                first, texts = each, [each.text]
+            else:
+                yield self._frames(each)
+        if first is not None:
+            yield self._frames(replace(first, text="".join(texts)))
+
+    def _frames(self, made: Shown | bytes) -> bytes:
+        return made if isinstance(made, bytes) else b"".join(self._deltas(made))
 
     def _deltas(self, shown: Shown) -> Iterator[bytes]:
         """Long text in several chunks; a block in one, unless that would be more than clients take."""

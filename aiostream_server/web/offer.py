@@ -6,8 +6,9 @@
 from collections.abc import Collection
 from typing import Final
 
-from aiostream_server.errors import Forbidden, UnknownModel
+from aiostream_server.errors import Forbidden, InvalidRequest, UnknownModel
 from aiostream_server.intake.principal import Principal
+from aiostream_server.intake.question import Question
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
 
 AUTO: Final = "auto"
@@ -34,6 +35,22 @@ class Offer:
         if model_id not in self or (spec is None and model_id != AUTO):
             raise self.unknown(model)
         return spec
+
+    def teams_for(self, question: Question, spec: TeamSpec | None) -> Collection[str] | None:
+        """The teams that may answer: the named one, or those that `auto` may choose from. None: any.
+
+        Raises `InvalidRequest` for a question with images that none of them sees, and as `routable` does.
+        """
+        allowed = {spec.id} if spec is not None else self.routable()
+        if not question.task.images:
+            return allowed
+        asked = [team for team in self._catalogue if allowed is None or team.id in allowed]
+        seeing = {team.id for team in asked if team.sees_images}
+        if not seeing:
+            whose = "all teams" if spec is None else repr(spec.id)
+            problem = f"messages: the model behind {whose} cannot see images; send text, or ask another"
+            raise InvalidRequest(problem, param="messages")
+        return seeing
 
     def routable(self) -> Collection[str] | None:
         """The teams that `auto` may choose: those that the key names, or any (None) where it names `auto` alone.

@@ -12,6 +12,7 @@ from aiostream_server import __version__
 from aiostream_server.config.model import Presentation
 from aiostream_server.web.operations import (
     ASKING,
+    CONVERSATION_ID,
     HEADERS,
     IDEMPOTENCY_KEY,
     READING,
@@ -62,7 +63,11 @@ def _chat() -> dict[str, Any]:
         "operationId": "createChatCompletion",
         "summary": "Ask a team; streamed as server-sent events, or as one completion.",
         "security": SECURITY,
-        "parameters": [parameter("header", "X-Presentation", "How the run is shown.", shown), IDEMPOTENCY_KEY],
+        "parameters": [
+            parameter("header", "X-Presentation", "How the run is shown.", shown),
+            CONVERSATION_ID,
+            IDEMPOTENCY_KEY,
+        ],
         "requestBody": {"required": True, "content": json_of("ChatRequest")},
         "responses": {
             "200": response("The answer.", {**json_of("Completion"), **events_of("Event")}, "RunId", "Replayed"),

@@ -28,7 +28,7 @@ _REFUSALS: Final = {
     "403": "The key may not do this; or there are no keys, and the caller is not on this machine.",
     "404": "No such model, the message lists those there are; or no such run of this caller's.",
     "408": "The body did not arrive in time.",
-    "409": "The `Idempotency-Key` was used for another request.",
+    "409": "The `Idempotency-Key` was used for another request; or the conversation is busy.",
     "410": "The run is over, and its events are kept no longer.",
     "413": "The body is too large.",
     "415": "The body is not JSON, or it is compressed.",
@@ -47,6 +47,14 @@ IDEMPOTENCY_KEY: Final[dict[str, Any]] = {
     "name": "Idempotency-Key",
     "in": "header",
     "description": "Whoever asks again with the same key and the same body is given the run that is there already.",
+    "required": False,
+    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "minLength": 1, "maxLength": 255},
+}
+
+CONVERSATION_ID: Final[dict[str, Any]] = {
+    "name": "X-Conversation-Id",
+    "in": "header",
+    "description": "Your name for what the question is part of: the team goes on from what it remembers of it.",
     "required": False,
     "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "minLength": 1, "maxLength": 255},
 }

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from aiostream_server.web.operations import (
     ASKING,
+    CONVERSATION_ID,
     IDEMPOTENCY_KEY,
     READING,
     SECURITY,
@@ -34,7 +35,7 @@ def _create() -> dict[str, Any]:
         "operationId": "createRun",
         "summary": "Start a run: its events as server-sent events; or, in the background, where they are.",
         "security": SECURITY,
-        "parameters": [IDEMPOTENCY_KEY],
+        "parameters": [CONVERSATION_ID, IDEMPOTENCY_KEY],
         "requestBody": {"required": True, "content": json_of("RunRequest")},
         "responses": {
             "200": response("Its events, to the last.", events_of("RunEvent"), "RunId", "Replayed"),

@@ -6,8 +6,14 @@ from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import FinishReason
 from aiostream_server.web.shapes import COUNT, FLAG, TEXT, USAGE, Schema, list_of, one_of, or_null, ref, shape
 from aiostream_server.wire.event_schemas import EVENT_KINDS, event_names, event_schemas
-from aiostream_server.wire.runs import MAX_CONVERSATION_CHARS
+from aiostream_server.wire.runs import CONVERSATION_PATTERN, MAX_CONVERSATION_CHARS
 
+_CONVERSATION: Final[Schema] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": MAX_CONVERSATION_CHARS,
+    "pattern": CONVERSATION_PATTERN,
+}
 _ON_DISCONNECT: Final = one_of(*get_args(OnDisconnect))
 
 _RUN: Final = shape(
@@ -40,7 +46,7 @@ def run_schemas(chat_request: Schema) -> dict[str, Any]:
     own = {
         "background": or_null(FLAG),
         "on_disconnect": or_null(_ON_DISCONNECT),
-        "conversation": or_null({"type": "string", "minLength": 1, "maxLength": MAX_CONVERSATION_CHARS}),
+        "conversation": or_null(_CONVERSATION),
     }
     return {
         "RunRequest": {**chat_request, "properties": {**chat_request["properties"], **own}},

@@ -15,6 +15,7 @@ from aiostream_server.intake.body import check_headers
 from aiostream_server.runs.run import Run
 from aiostream_server.web.asking import Started, read_asked, read_whole_body, start_run
 from aiostream_server.web.caller import caller_of
+from aiostream_server.web.cors import is_allowed_page
 from aiostream_server.web.event_frames import EventFrames
 from aiostream_server.web.parameters import cursor_of, limit_of
 from aiostream_server.web.state import STATE
@@ -75,9 +76,9 @@ async def _show_events(request: web.Request, started: Started, after: int) -> we
 
 async def _check_cancel_body(request: web.Request) -> None:
     """No body is needed. A web page, which without keys must stay outside, always sends its `Origin` with a POST, and
-    JSON only after it was allowed to: it never is."""
-    is_page = not request.app[STATE].keys and "Origin" in request.headers
-    if request.can_read_body or is_page:
+    JSON only after it was allowed to: only those of `[server] cors_origins` are."""
+    is_stranger = not request.app[STATE].keys and "Origin" in request.headers and not is_allowed_page(request)
+    if request.can_read_body or is_stranger:
         check_headers(request.headers)
         await read_whole_body(request)
 
@@ -99,7 +100,7 @@ def _card(request: web.Request, run: Run) -> RunCard:
         path=f"{prefix}/v1/runs/{run.id}",
         model=run.request.model,
         team=run.spec.id if run.spec is not None else None,
-        conversation=run.request.conversation,
+        conversation=run.request.conversation.name if run.request.conversation is not None else None,
         on_disconnect=run.on_disconnect,
         created_at=int(run.created_at),
         last_seq=len(run.log),

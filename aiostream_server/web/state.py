@@ -8,6 +8,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.intake.keys import KeyRing
+from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.runs.registry import Registry
 from aiostream_server.teams.catalogue import Catalogue
 
@@ -20,6 +21,7 @@ class ServerState:
     keys: KeyRing
     catalogue: Catalogue
     registry: Registry
+    auxiliary: AuxiliaryDesk
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 

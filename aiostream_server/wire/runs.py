@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -10,7 +10,11 @@ from aiostream_server.events.model import Error, RunFinished
 from aiostream_server.wire.completion import usage_body
 from aiostream_server.wire.request import ChatRequest
 
-MAX_CONVERSATION_CHARS = 200
+MAX_CONVERSATION_CHARS: Final = 255
+CONVERSATION_PATTERN: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+"""No control characters."""
+
+_Conversation = Annotated[str, Field(min_length=1, max_length=MAX_CONVERSATION_CHARS, pattern=CONVERSATION_PATTERN)]
 
 
 class RunBody(ChatRequest):
@@ -18,7 +22,7 @@ class RunBody(ChatRequest):
 
     background: bool = False
     on_disconnect: Literal["cancel", "continue"] | None = None
-    conversation: Annotated[str, Field(min_length=1, max_length=MAX_CONVERSATION_CHARS)] | None = None
+    conversation: _Conversation | None = None
 
 
 @dataclass(frozen=True, slots=True)

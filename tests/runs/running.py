@@ -4,12 +4,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiostream_server.config.model import LimitsConfig, RoutingConfig, TeamConfig
+from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, RoutingConfig, TeamConfig
 from aiostream_server.events import Event
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
+from aiostream_server.runs.recollection import Archive
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import Run, RunParts, RunRequest
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
@@ -31,12 +32,20 @@ class Runs:
         return await self.registry.start(RunRequest(Question(Turn("user", text)), model="auto"))
 
 
-def runs_of(make: Callable[[], object], *, config: dict[str, Any] | None = None, **limits: Any) -> Runs:
+def runs_of(
+    make: Callable[[], object],
+    *,
+    config: dict[str, Any] | None = None,
+    archive: Archive | None = None,
+    concurrent_turns: ConcurrentTurns = "queue",
+    **limits: Any,
+) -> Runs:
     """`make` is called for every run and returns a team, or something that is none."""
     team = TeamConfig(**({"id": "team", "factory": "m:f"} | (config or {})))
     spec = TeamSpec(team, TeamContext(team, Models({}), {}), lambda _: make(), sees_images=False)
     router = Router([Candidate("team", "Team", "", ())], RoutingConfig(), None, ())
-    return Runs(Registry(RunParts(Catalogue([spec]), router, LimitsConfig(**limits))), spec)
+    parts = RunParts(Catalogue([spec]), router, LimitsConfig(**limits), archive, concurrent_turns)
+    return Runs(Registry(parts), spec)
 
 
 def events_of(run: Run) -> Sequence[Event]:

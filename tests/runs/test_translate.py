@@ -64,7 +64,7 @@ _FIELDS: dict[str, tuple[dict[str, Any], list[Event]]] = {
         {"id": "e", "retry_attempt": 0, "result": CodeResult(exit_code=1, output="boom")},
         [ToolResult("A", "code", "boom", "e", is_error=True)],
     ),
-    "UserInputRequestedEvent": ({"request_id": "r"}, [Message("A", "is waiting for the user.")]),
+    "UserInputRequestedEvent": ({"request_id": "r"}, []),
     "MemoryQueryEvent": ({"content": [MemoryContent(content="x", mime_type="text/plain")]}, []),
     "ModelClientStreamingChunkEvent": ({"content": "hi"}, [Token("A", "hi", "message")]),
     "ThoughtEvent": ({"content": "hm"}, [Thinking("A", "hm")]),

@@ -1,4 +1,4 @@
-"""Images of a question: to models that see, as images; to others, as words; from elsewhere, never."""
+"""Images of a question: to models that see, as images; for others, refused; from elsewhere, never."""
 
 import base64
 import json
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiostream_server.config.model import Config, OpenAIModelConfig
+from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
 from tests.scripted_provider import Answer, ScriptedProvider
 from tests.serving import ask, asking, sample_team, serving
 
@@ -57,28 +57,56 @@ async def test_a_seeing_model_gets_the_image(tmp_path: Path) -> None:
     assert sent["content"][1]["image_url"]["url"] == png()
 
 
-async def test_a_blind_model_is_told_that_there_was_an_image(tmp_path: Path) -> None:
+@pytest.mark.parametrize("model", ["solo", "auto"])
+async def test_a_question_with_an_image_for_a_blind_model_is_refused(tmp_path: Path, model: str) -> None:
+    async with (
+        serving(config("http://127.0.0.1:9/v1", vision=False), tmp_path) as server,
+        asking(server.url, with_image(png()), model=model) as answer,
+    ):
+        assert answer.response.status == 400
+        error = (await answer.response.json())["error"]
+        assert len(server.state.registry) == 0
+    assert "cannot see images" in error["message"]
+    assert ("'solo'" in error["message"]) is (model == "solo")
+
+
+async def test_auto_sends_a_question_with_an_image_to_a_team_that_sees(tmp_path: Path) -> None:
+    seeing = config("http://127.0.0.1:9/v1", vision=True).models["default"]
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("A red pixel."))
+        blind = config(provider.base_url, vision=False).models["default"]
+        models = {"default": blind, "seeing": seeing.model_copy(update={"base_url": provider.base_url})}
+        teams = (
+            sample_team("solo", description="Sales, revenue and orders by region"),
+            TeamConfig(id="eyes", factory="tests.sample_teams:solo", model="seeing"),
+        )
+        async with serving(Config(models=models, teams=teams), tmp_path) as server:
+            answer = await ask(server.url, with_image(png(), "total sales by region?"))
+    assert "A red pixel." in answer.text
+    assert "eyes" in answer.text
+
+
+async def test_of_an_earlier_image_a_blind_model_is_told(tmp_path: Path) -> None:
+    """It was another model's to see; the conversation may go on without."""
+    history = [*with_image(png()), {"role": "assistant", "content": "Red."}, {"role": "user", "content": "And now?"}]
     async with ScriptedProvider() as provider:
         provider.script(Answer("I cannot see it."))
         async with serving(config(provider.base_url, vision=False), tmp_path) as server:
-            answer = await ask(server.url, with_image(png()), model="solo")
+            answer = await ask(server.url, history, model="solo")
         sent = provider.exchanges[0].body
     assert "I cannot see it." in answer.text
     assert png() not in json.dumps(sent)
-    assert "What is this?" in json.dumps(sent)
-    assert "image" in json.dumps(sent["messages"][-1]["content"])
+    assert "an image (image/png) that this model cannot see" in json.dumps(sent)
 
 
 async def test_a_question_may_be_an_image_alone(tmp_path: Path) -> None:
     question = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": png()}}]}]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("ok"), Answer("ok"))
-        for vision in (True, False):
-            async with serving(config(provider.base_url, vision=vision), tmp_path) as server:
-                assert "ok" in (await ask(server.url, question, model="solo")).text
-        seen, told = (exchange.body["messages"][-1]["content"] for exchange in provider.exchanges)
+        provider.script(Answer("ok"))
+        async with serving(config(provider.base_url, vision=True), tmp_path) as server:
+            assert "ok" in (await ask(server.url, question, model="solo")).text
+        seen = provider.exchanges[0].body["messages"][-1]["content"]
     assert png() in json.dumps(seen)
-    assert "image" in json.dumps(told)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def test_the_least_request_is_a_chat_request() -> None:
         ("background", 1, "expected true or false, got a number"),
         ("on_disconnect", "stop", "expected 'cancel' or 'continue', got 'stop'"),
         ("conversation", "", "must not be empty"),
-        ("conversation", "x" * 201, "must be at most 200 characters long"),
+        ("conversation", "x" * 256, "must be at most 255 characters long"),
         ("conversation", 7, "expected a string, got a number"),
     ],
 )
@@ -60,8 +60,15 @@ def test_a_wrong_field_is_named(field: str, wrong: Any, complaint: str) -> None:
     assert (problem.param, str(problem)) == (field, f"{field}: {complaint}")
 
 
-def test_a_conversation_may_be_200_characters_long() -> None:
-    assert body(conversation="ü" * 200).conversation == "ü" * 200
+def test_a_conversation_may_be_255_characters_long() -> None:
+    assert body(conversation="ü" * 255).conversation == "ü" * 255
+
+
+@pytest.mark.parametrize("character", ["\x00", "\n", "\x7f", "\x85"])
+def test_a_conversation_has_no_control_characters(character: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        body(conversation=f"a{character}b")
+    assert first_problem(caught.value).param == "conversation"
 
 
 def test_a_live_run_says_null_for_what_is_not_known_yet() -> None:

@@ -1,0 +1,128 @@
+"""A history is recognised by what was said, in whatever form an answer comes back, and by nothing less."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+from aiostream_server.present.page import Page
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiostream_server.config.model import Presentation
+from aiostream_server.events import Event, Final, Message, RunFinished, RunStarted, Thinking, Token, TokenCount
+from aiostream_server.intake.question import ImagePart, Turn
+from aiostream_server.intake.undecorate import undecorate
+from aiostream_server.present import new_presenter
+from aiostream_server.runs.fingerprint import answer_prints, fingerprint, standing_of
+from aiostream_server.store.log import RunLog
+
+ASKED = Turn("user", "Which region?")
+SYSTEM = Turn("system", "Be brief.")
+TEAM_SAYS: Sequence[Event] = (
+    RunStarted("auto"),
+    Token("Planner", "Let me see.", "thinking"),
+    Thinking("Planner", "Let me see.", streamed=True),
+    Message("Helper", "It is West, I think."),
+    Token("Analyst", "West ", "final"),
+    Token("Analyst", "(1,204).", "final"),
+    Message("Analyst", "West (1,204).", streamed=True),
+    Final("Analyst", "West (1,204).", streamed=True),
+    RunFinished("stop", TokenCount(), 0.1),
+)
+
+
+def _log_of(events: Sequence[Event]) -> RunLog:
+    log = RunLog("run-1")
+    for event in events:
+        log.append(event)
+    return log
+
+
+def _shown(events: Sequence[Event], presentation: Presentation, page: Page | None = None) -> str:
+    presenter = new_presenter(presentation, page)
+    shown = (piece for event in events for piece in presenter.show(event))
+    return "".join(piece.text for piece in shown if piece.channel == "content")
+
+
+@pytest.mark.parametrize("page", [None, Page()])
+@pytest.mark.parametrize("presentation", get_args(Presentation))
+def test_an_answer_is_recognised_in_every_presentation(presentation: Presentation, page: Page | None) -> None:
+    came_back = Turn("assistant", undecorate(_shown(TEAM_SAYS, presentation, page)))
+    standing = standing_of([SYSTEM, ASKED, came_back])
+    assert standing is not None
+    assert standing.fingerprint == fingerprint([SYSTEM, ASKED])
+    assert standing.answer in answer_prints(_log_of(TEAM_SAYS).since(0))
+
+
+def test_an_answer_is_recognised_whatever_its_white_space_and_markup_became() -> None:
+    for text in ("West (1,204).", " west\n(1,204) ", "**West** (1,204)"):
+        standing = standing_of([ASKED, Turn("assistant", text)])
+        assert standing is not None
+        assert standing.answer in answer_prints(_log_of(TEAM_SAYS).since(0))
+
+
+@pytest.mark.parametrize("text", ["West (1,205).", "West (1,204). Or East?", "", "West"])
+def test_an_answer_that_was_edited_is_another(text: str) -> None:
+    standing = standing_of([ASKED, Turn("assistant", text)])
+    assert standing is not None
+    assert standing.answer not in answer_prints(_log_of(TEAM_SAYS).since(0))
+
+
+def test_where_the_last_question_was_not_answered_no_state_belongs_to_it() -> None:
+    for history in ([], [SYSTEM], [ASKED], [ASKED, Turn("assistant", "West"), ASKED]):
+        assert standing_of(history) is None
+
+
+IMAGE = ImagePart("image/png", "AAAA")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        [replace(SYSTEM, text="Be long."), ASKED],
+        [ASKED],
+        [SYSTEM, replace(ASKED, text="Which country?")],
+        [SYSTEM, replace(ASKED, images=(IMAGE,))],
+        [SYSTEM, replace(ASKED, name="ann")],
+        [SYSTEM, ASKED, ASKED],
+        [SYSTEM, replace(ASKED, role="assistant")],
+    ],
+)
+def test_a_message_that_differs_makes_another_history(other: list[Turn]) -> None:
+    assert fingerprint(other) != fingerprint([SYSTEM, ASKED])
+
+
+def test_another_picture_makes_another_history() -> None:
+    pictures = [replace(ASKED, images=(ImagePart("image/png", data),)) for data in ("AAAA", "AAAB")]
+    assert len({fingerprint([picture]) for picture in pictures}) == 2
+
+
+def test_where_the_system_message_stands_makes_no_difference() -> None:
+    assert fingerprint([ASKED, SYSTEM]) == fingerprint([SYSTEM, ASKED])
+
+
+def test_what_a_client_found_for_one_request_only_is_no_part_of_the_conversation() -> None:
+    """Open WebUI sends the question alone once it has become history."""
+    template = "### Task:\nRespond to the user query using the provided context, incorporating inline citations\n"
+    wrapped = f"{template}<context>\nof all kinds\n</context>\n\n{ASKED.text}"
+    assert fingerprint([Turn("user", wrapped)]) == fingerprint([ASKED])
+
+
+_TURNS = st.lists(st.builds(Turn, st.sampled_from(["system", "user", "assistant"]), st.text(max_size=8)), max_size=4)
+
+
+@given(_TURNS, _TURNS)
+def test_two_histories_have_one_fingerprint_only_where_they_say_the_same(one: list[Turn], other: list[Turn]) -> None:
+    def said(turns: list[Turn]) -> list[tuple[str, str]]:
+        in_order = sorted(turns, key=lambda turn: turn.role != "system")
+        letters = {"assistant": lambda text: "".join(filter(str.isalnum, text.casefold()))}
+        return [(turn.role, letters.get(turn.role, str.strip)(turn.text)) for turn in in_order]
+
+    assert (fingerprint(one) == fingerprint(other)) == (said(one) == said(other))
+
+
+@given(st.lists(st.sampled_from(["West", "\ud800", "é", "**x**", " "]), min_size=1, max_size=4))
+def test_any_text_has_a_fingerprint(words: list[str]) -> None:
+    text = "".join(words)
+    assert fingerprint([Turn("user", text)]) == fingerprint([Turn("user", text)])

@@ -1,0 +1,138 @@
+"""One question at a time in a conversation: a second one waits, is refused, or takes the first one's place."""
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.messages import TextMessage
+
+from aiostream_server.config.model import ConcurrentTurns
+from aiostream_server.errors import Conflict
+from aiostream_server.events import Final
+from aiostream_server.intake.conversation import Conversation
+from aiostream_server.intake.principal import Owner
+from aiostream_server.intake.question import Question, Turn
+from aiostream_server.runs.run import Run, RunRequest
+from tests.runs.running import Runs, events_of, runs_of
+
+TALK = Conversation("talk", resends=True)
+ANN = Owner("key", "ann")
+
+
+class Slow:
+    """Answers after 0.15 s; knows who else was at it at the same time."""
+
+    at_work = 0
+    most_at_once = 0
+
+    async def run(self, task: Any) -> TaskResult:
+        Slow.at_work += 1
+        Slow.most_at_once = max(Slow.at_work, Slow.most_at_once)
+        try:
+            await asyncio.sleep(0.15)
+        finally:
+            Slow.at_work -= 1
+        return TaskResult(messages=[TextMessage(content=f"re: {task[-1].content}", source="A")], stop_reason="done")
+
+
+@pytest.fixture(autouse=True)
+def _alone() -> None:
+    Slow.at_work = Slow.most_at_once = 0
+
+
+def _runs(policy: ConcurrentTurns, **limits: Any) -> Runs:
+    return runs_of(Slow, concurrent_turns=policy, **limits)
+
+
+async def _start(runs: Runs, text: str, talk: Conversation | None = TALK, owner: Owner = ANN) -> Run:
+    question = Question(Turn("user", text))
+    return await runs.registry.start(RunRequest(question, "auto", runs.spec, owner=owner, conversation=talk))
+
+
+async def _reason(run: Run) -> str | None:
+    await asyncio.wait_for(run.wait(), 2)
+    return run.finished.reason if run.finished is not None else None
+
+
+async def test_a_second_question_waits_for_the_first() -> None:
+    runs = _runs("queue")
+    started = time.monotonic()
+    first, second, third = [await _start(runs, text) for text in ("one", "two", "three")]
+    assert time.monotonic() - started < 0.1, "each is admitted, and can be watched and stopped, at once"
+    assert [await _reason(run) for run in (first, second, third)] == ["stop", "stop", "stop"]
+    assert Slow.most_at_once == 1
+    assert time.monotonic() - started >= 0.45
+    assert [event.content for run in (third, second) for event in events_of(run) if isinstance(event, Final)] == [
+        "re: three",
+        "re: two",
+    ]
+
+
+async def test_one_that_waits_can_be_stopped_and_holds_up_nobody() -> None:
+    runs = _runs("queue")
+    first, second, third = [await _start(runs, text) for text in ("one", "two", "three")]
+    second.stop("cancelled")
+    assert await _reason(second) == "cancelled"
+    assert first.finished is None, "at once, not when its turn has come"
+    assert [await _reason(first), await _reason(third)] == ["stop", "stop"]
+    assert Slow.most_at_once == 1
+
+
+async def test_a_second_question_is_refused() -> None:
+    runs = _runs("reject")
+    first = await _start(runs, "one")
+    with pytest.raises(Conflict, match="still being answered"):
+        await _start(runs, "two")
+    assert await _reason(first) == "stop"
+    await asyncio.sleep(0)
+    assert await _reason(await _start(runs, "two")) == "stop"
+
+
+async def test_a_second_question_that_waited_for_a_slot_is_refused_as_well() -> None:
+    runs = _runs("reject", max_runs=2, queue_size=9)
+    before = [await _start(runs, "zero", talk=None) for _ in range(2)]
+    both = [asyncio.create_task(_start(runs, text)) for text in ("one", "two")]
+    assert [await _reason(run) for run in before] == ["stop", "stop"]
+    await asyncio.wait(both, timeout=2)
+    assert [type(task.exception()) for task in both] == [type(None), Conflict]
+    await both[0].result().wait()
+
+
+async def test_a_second_question_takes_the_place_of_the_first() -> None:
+    runs = _runs("interrupt")
+    first = await _start(runs, "one")
+    await asyncio.sleep(0.05)
+    second = await _start(runs, "two")
+    assert [await _reason(first), await _reason(second)] == ["cancelled", "stop"]
+    assert Slow.most_at_once == 1
+
+
+@pytest.mark.parametrize("policy", ["queue", "reject", "interrupt"])
+async def test_other_conversations_other_users_and_questions_without_one_are_not_concerned(
+    policy: ConcurrentTurns,
+) -> None:
+    runs = _runs(policy)
+    others = [(TALK, Owner("key", "bob")), (TALK, Owner("key")), (Conversation("other", resends=True), ANN)]
+    others += [(None, ANN), (None, ANN)]  # type: ignore[list-item]
+    started = [await _start(runs, "x"), *[await _start(runs, "x", talk, owner) for talk, owner in others]]
+    assert [await _reason(run) for run in started] == ["stop"] * 6
+    assert Slow.most_at_once == 6
+
+
+async def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
+    runs = _runs("queue")
+    for run in [await _start(runs, "x") for _ in range(3)]:
+        await _reason(run)
+    await asyncio.sleep(0)
+    assert len(runs.registry._turns) == 0
+
+
+async def test_a_server_that_ends_does_not_wait_for_those_that_wait() -> None:
+    runs = _runs("queue")
+    waiting = [await _start(runs, "x") for _ in range(5)]
+    started = time.monotonic()
+    await runs.registry.close()
+    assert time.monotonic() - started < 0.5
+    assert [await _reason(run) for run in waiting] == ["interrupted"] * 5
