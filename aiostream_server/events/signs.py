@@ -14,3 +14,5 @@ SPEECH_SIGNS: Final[dict[SpeechKind, str]] = {
 ROUTING_SIGN: Final = "🎯"
 INPUT_SIGN: Final = "🙋"
 ERROR_SIGN: Final = "❌"
+BREAK: Final = "\u200b"
+"""A zero-width space, set into text so that a page that would take it for markup shows it as text. See `breaks`."""

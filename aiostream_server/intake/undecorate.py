@@ -12,9 +12,8 @@ from aiostream_server.events.breaks import without_breaks
 from aiostream_server.events.signs import ERROR_SIGN, INPUT_SIGN, ROUTING_SIGN, SPEECH_SIGNS
 from aiostream_server.intake.details import without_details
 
-_BLOCK: Final = re.compile(
-    r"^<details>\n<summary>(?:⚡|📦|🤔).*?</summary>.*?^</details>[ \t]*\n?", re.DOTALL | re.MULTILINE
-)
+_BLOCK: Final = re.compile(r"^<details>\n<summary>(?:⚡|📦|🤔).*</summary>$", re.MULTILINE)
+_BLOCK_END: Final = re.compile(r"^</details>[ \t]*\n?", re.MULTILINE)
 _SIGNS: Final = "|".join((ROUTING_SIGN, *SPEECH_SIGNS.values()))
 _HEADING: Final = re.compile(rf"^(?P<sign>{_SIGNS}) \*\*[^*\n]+\*\*.*$", re.MULTILINE)
 _ERROR: Final = re.compile(rf"^{ERROR_SIGN} .*$", re.MULTILINE)
@@ -25,7 +24,7 @@ _ANSWER: Final = SPEECH_SIGNS["final"]
 
 def undecorate(text: str) -> str:
     """The words alone."""
-    text = without_breaks(_BLOCK.sub("", text))  # ours may hold text that is no block
+    text = without_breaks(_without_our_blocks(text))  # and then what agents wrote as such
     text = _INPUT.sub("", without_details(text))
     headings = list(_HEADING.finditer(text))
     if not headings:
@@ -38,3 +37,11 @@ def undecorate(text: str) -> str:
     others = [words for sign, words in said if sign in _SPOKEN or not sign]
     without_errors = (_ERROR.sub("", words).strip() for words in answers or others)
     return "\n\n".join(words for words in without_errors if words)
+
+
+def _without_our_blocks(text: str) -> str:
+    kept, at = [], 0
+    while (begin := _BLOCK.search(text, at)) and (end := _BLOCK_END.search(text, begin.end())):
+        kept.append(text[at : begin.start()])
+        at = end.end()
+    return "".join((*kept, text[at:]))

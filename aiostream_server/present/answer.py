@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aiostream_server.events import Analysis, Event, Final, Message, Thinking, Token, Validation
+from aiostream_server.events import Event, Final, RunStarted, Token, Usage
 from aiostream_server.present.shown import Shown
 
 
@@ -20,10 +20,10 @@ class Answer:
                 self._is_open = True
             case Final(streamed=False) if event.content:
                 yield self.paragraph(event.content)
-            case Thinking() | Validation() | Analysis() | Message() | Final():
-                self._is_open = False
-            case _:
+            case RunStarted() | Usage():
                 pass
+            case _:
+                self._is_open = False
 
     def paragraph(self, text: str) -> Shown:
         """Text apart from what stands before it."""

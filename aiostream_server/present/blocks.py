@@ -1,65 +1,58 @@
-"""Tool calls and their results as Markdown: one complete `<details>` block each.
+"""Tool calls and their results as Markdown: one complete `<details>` block each; or, `flat`, a line and the rest below.
 
-A block must reach Open WebUI in one delta: half of one shows as raw HTML. Whatever stands inside comes from a model or
-a tool and must not break out: it is fenced by more backticks than it holds, or, where it is a table, escaped. A page
-that looks for `</details` in the raw text would find it in a fence, too, so no such tag stands in a block but its own.
+Whatever stands inside comes from a model or a tool and must not break out: it is fenced by more backticks than it
+holds, or, where it is a table, escaped. A page that looks for `</details` in the raw text would find it in a fence,
+too, so no such tag stands in a block but its own. See `folded` for what else a page needs.
 
 A block grows by little over what it is made of, so that who bounds that bounds the block.
 """
 
-import html
 import json
 import re
 from typing import Final
 
 from aiostream_server.events import Action, ToolResult
+from aiostream_server.events.signs import BREAK
+from aiostream_server.present.folded import folded
+from aiostream_server.present.marking import marked
+from aiostream_server.present.page import Page
 
 _BACKTICKS: Final = re.compile(r"`+")
 _OWN_TAG: Final = re.compile(r"<(?=/?(?:details|summary))", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"<|!(?=\\?\[)")
+_HTML: Final = re.compile(r"<(?=[A-Za-z/!?|])|!(?=\[)")
+_LINE_END: Final = re.compile(r"\r\n?")
 _TABLE: Final = re.compile(r"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*")
 _SQL_ARGUMENTS: Final = frozenset({"sql", "query"})
 _RESULT_CHARS: Final = 60
-_SUMMARY_CHARS: Final = 200
+_TITLE_CHARS: Final = 200
 _MOST_INDENTED_CHARS: Final = 4_000
-_ZERO_WIDTH_SPACE: Final = "\u200b"
 
 
-def action_block(event: Action) -> str:
-    language, text = _readable_arguments(event.arguments)
-    return _details(f"⚡ {event.tool}", fenced(text, language) if text else "")
+def action_block(event: Action, page: Page | None = None, *, flat: bool = False) -> str:
+    language, text = readable_arguments(event.arguments)
+    body = fenced(text, language) if text else ""
+    if flat:
+        return _flat(f"⚡ **{_line(event.tool, page)}**", body, page)
+    return folded(f"⚡ {event.tool}", body, page)
 
 
-def result_block(event: ToolResult) -> str:
-    body = _table_or_fence(event.content)
+def result_block(event: ToolResult, page: Page | None = None, *, flat: bool = False) -> str:
+    body = table_or_fence(event.content)
     if event.truncated and not event.summary:
         body += "\n\n*… more was left out*"
-    return _details(f"📦 {_result_title(event)}", body)
+    title = f"📦 {_result_title(event)}"
+    return _flat(_line(title, page), body, page) if flat else folded(title, body, page)
 
 
 def fenced(text: str, language: str = "") -> str:
     """A code block that its text cannot close."""
     longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
     fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{_OWN_TAG.sub(f'<{_ZERO_WIDTH_SPACE}', text)}\n{fence}"
+    return f"{fence}{language}\n{_OWN_TAG.sub(f'<{BREAK}', text)}\n{fence}"
 
 
-def _details(summary: str, body: str) -> str:
-    title = " ".join(summary.split())[:_SUMMARY_CHARS]  # a blank line would end the HTML
-    return f"<details>\n<summary>{html.escape(title)}</summary>\n\n{body}\n\n</details>"
-
-
-def _result_title(event: ToolResult) -> str:
-    if event.summary:
-        return event.summary
-    if event.is_error:
-        return f"{event.tool} failed"
-    first_line, _, rest = event.content.strip().partition("\n")
-    is_short = first_line and not rest and len(first_line) <= _RESULT_CHARS
-    return f"{event.tool}: {first_line}" if is_short else event.tool
-
-
-def _table_or_fence(content: str) -> str:
+def table_or_fence(content: str) -> str:
     """A table's markup is escaped by entities: a backslash might itself stand behind one."""
     table = content.strip()
     if _TABLE.fullmatch(table):
@@ -67,7 +60,7 @@ def _table_or_fence(content: str) -> str:
     return fenced(content)
 
 
-def _readable_arguments(arguments: str) -> tuple[str, str]:
+def readable_arguments(arguments: str) -> tuple[str, str]:
     """(language of the fence, text): a lone text argument stands for itself, others as indented JSON."""
     try:
         parsed = json.loads(arguments)
@@ -81,3 +74,25 @@ def _readable_arguments(arguments: str) -> tuple[str, str]:
         if isinstance(value, str):
             return ("sql" if name in _SQL_ARGUMENTS else ""), value
     return "json", indented if len(indented) <= _MOST_INDENTED_CHARS else arguments
+
+
+def _flat(line: str, body: str, page: Page | None) -> str:
+    """Open WebUI quotes reasoning line by line, and 0.12 only at `\\n`: another line end would end the quote."""
+    if page is not None:
+        body = _HTML.sub(rf"\g<0>{BREAK}", _LINE_END.sub("\n", body))
+    return f"{line}\n\n{body}" if body else line
+
+
+def _line(title: str, page: Page | None) -> str:
+    line = " ".join(title.split())[:_TITLE_CHARS]
+    return _OWN_TAG.sub(f"<{BREAK}", line) if page is None else marked(line, page)
+
+
+def _result_title(event: ToolResult) -> str:
+    if event.summary:
+        return event.summary
+    if event.is_error:
+        return f"{event.tool} failed"
+    first_line, _, rest = event.content.strip().partition("\n")
+    is_short = first_line and not rest and len(first_line) <= _RESULT_CHARS
+    return f"{event.tool}: {first_line}" if is_short else event.tool

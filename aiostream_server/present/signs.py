@@ -1,7 +1,7 @@
 """Lines that begin with a sign."""
 
-from aiostream_server.events import Error, Routing
-from aiostream_server.events.signs import ERROR_SIGN
+from aiostream_server.events import Error, InputRequested, Routing
+from aiostream_server.events.signs import ERROR_SIGN, INPUT_SIGN
 
 
 def routing_line(event: Routing) -> str:
@@ -15,3 +15,11 @@ def routing_line(event: Routing) -> str:
 
 def error_line(event: Error) -> str:
     return f"{ERROR_SIGN} {event.message}"
+
+
+def input_line(event: InputRequested) -> str:
+    return f"{INPUT_SIGN} *{event.agent} waits for your answer*"
+
+
+def is_one_line(text: str) -> bool:
+    return "\n" not in text and "\r" not in text

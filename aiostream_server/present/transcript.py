@@ -1,7 +1,7 @@
 """`transcript`: everything in the answer's text, as it happens, under one heading per speaker.
 
 Markdown that reads well in a chat page and in a terminal alike. Tool calls and results are one complete `<details>`
-block in one piece.
+block in one piece, or, `flat`, a heading and what they hold. A page shows the error itself.
 """
 
 from collections import defaultdict
@@ -13,23 +13,28 @@ from aiostream_server.events import (
     Error,
     Event,
     Final,
+    InputRequested,
     Routing,
     Said,
     SpeechKind,
     Token,
     ToolResult,
 )
+from aiostream_server.events.breaks import without_breaks
 from aiostream_server.events.model import Analysis, Message, Thinking, Validation
 from aiostream_server.events.signs import ROUTING_SIGN, SPEECH_SIGNS
 from aiostream_server.present.blocks import action_block, result_block
+from aiostream_server.present.page import Page
 from aiostream_server.present.shown import Shown
-from aiostream_server.present.signs import error_line, routing_line
+from aiostream_server.present.signs import error_line, input_line, is_one_line, routing_line
 
 
 class Transcript:
     """One viewer's transcript of one run. Wants one message at a time: see `lanes.InTurn`."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Page | None = None, *, flat: bool = False) -> None:
+        self._page = page
+        self._flat = flat
         self._empty = True
         self._open: tuple[str, SpeechKind] | None = None
         self._texts: set[str] = set()
@@ -44,10 +49,12 @@ class Transcript:
             case Routing():
                 yield self._paragraph(f"{ROUTING_SIGN} **{event.agent}** {routing_line(event)}")
             case Action():
-                yield self._paragraph(action_block(event), is_block=True)
+                yield self._paragraph(action_block(event, self._page, flat=self._flat), is_block=not self._flat)
             case ToolResult():
-                yield self._paragraph(result_block(event), is_block=True)
-            case Error():
+                yield self._paragraph(result_block(event, self._page, flat=self._flat), is_block=not self._flat)
+            case InputRequested():
+                yield self._paragraph(input_line(event))
+            case Error() if self._page is None:
                 yield self._paragraph(error_line(event))
             case Dropped():
                 yield self._paragraph("*… a part of this run is kept no longer …*")
@@ -66,15 +73,16 @@ class Transcript:
         if event.content.strip() and not event.streamed and not self._is_repeated(event):
             yield self._paragraph(_whole_message(event))
         self._open = None
-        self._texts.add(event.content.strip())
+        text = without_breaks(event.content)
+        self._texts.add(text.strip())
         if not isinstance(event, Thinking):
-            self._words[event.agent] += event.content
+            self._words[event.agent] += text
 
     def _is_repeated(self, event: Said) -> bool:
         """The answer may have been shown as a message; if reasoning interrupted it, as several."""
-        text = event.content.strip()
         if not isinstance(event, Final):
             return False
+        text = without_breaks(event.content).strip()
         return text in self._texts or self._words[event.agent].strip().endswith(text)
 
     def _paragraph(self, text: str, *, is_block: bool = False) -> Shown:
@@ -90,5 +98,5 @@ def _heading(agent: str, kind: SpeechKind) -> str:
 
 def _whole_message(event: Said) -> str:
     """A verdict is one line with its speaker; anything else has a heading of its own."""
-    gap = " " if isinstance(event, Validation) and "\n" not in event.content else "\n\n"
+    gap = " " if isinstance(event, Validation) and is_one_line(event.content) else "\n\n"
     return f"{_heading(event.agent, event.type)}{gap}{event.content}"

@@ -1,17 +1,58 @@
 """What comes back of our own transcripts is what was said in them."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.events import Action, Event, Final, Message, Routing, Thinking, Token, ToolResult, Validation
+from aiostream_server.config.model import Presentation
+from aiostream_server.events import (
+    Action,
+    Event,
+    Final,
+    InputRequested,
+    Message,
+    Routing,
+    RunFinished,
+    Thinking,
+    Token,
+    TokenCount,
+    ToolResult,
+    Validation,
+)
 from aiostream_server.intake.undecorate import undecorate
-from aiostream_server.present import new_presenter
+from aiostream_server.present import Page, new_presenter
+from tests.present.telling import Told, runs
+from tests.present.test_marking import OTHERS_TEXT
+
+END = RunFinished("stop", TokenCount(), 0.1)
 
 
-def shown(*events: Event) -> str:
-    presenter = new_presenter("transcript")
-    return "".join(part.text for event in events for part in presenter.show(event))
+def shown(*events: Event, page: Page | None = None, by: Presentation = "transcript") -> str:
+    presenter = new_presenter(by, page)
+    return "".join(part.text for event in events for part in presenter.show(event) if part.channel == "content")
+
+
+@st.composite
+def said(draw: st.DrawFn) -> list[Event]:
+    """What two agents say, streamed and not, with tools between."""
+    events: list[Event] = []
+    for _ in range(draw(st.integers(0, 4))):
+        agent, text = draw(st.sampled_from(["Ann", "Bob"])), draw(OTHERS_TEXT)
+        match draw(st.sampled_from(["final", "message", "whole", "verdict", "call", "result"])):
+            case "whole":
+                events.append(Message(agent, text))
+            case "verdict":
+                events.append(Validation(agent, text, approved=True))
+            case "call":
+                events.append(Action(agent, "tool", text, "c"))
+            case "result":
+                events.append(ToolResult(agent, "tool", text, "c", summary="found"))
+            case kind:
+                events += [Token(agent, char, kind) for char in text]  # type: ignore[arg-type]
+                events.append(Message(agent, text, streamed=True))
+    return [*events, END]
 
 
 WORK = (
@@ -57,3 +98,62 @@ def test_what_is_not_ours_stays(text: str) -> None:
 @given(st.text())
 def test_never_raises_and_never_adds(text: str) -> None:
     assert len(undecorate(text)) <= len(text)
+
+
+@given(said())
+def test_what_a_page_was_shown_comes_back_as_what_others_were_shown(events: list[Event]) -> None:
+    for by in ("transcript", "answer"):
+        assert undecorate(shown(*events, page=Page(), by=by)) == undecorate(shown(*events, by=by))
+
+
+@given(runs())
+def test_whole_runs_do_too(told: Told) -> None:
+    assert undecorate(shown(*told.events[:-2], END, page=Page())) == undecorate(shown(*told.events[:-2], END))
+
+
+def test_late_work_goes() -> None:
+    work = (Thinking("SQLAgent", "I look."), *WORK)
+    events: list[Event] = [Token("A", "First", "final"), Message("A", "First", True), *work, Final("A", "then")]
+    assert undecorate(shown(*events, END, page=Page(), by="reasoning")) == "First\n\n\nthen"
+
+
+def test_who_waited_for_an_answer_goes() -> None:
+    events = (Final("A", "Which year?"), InputRequested("A", "Which year?"))
+    assert undecorate(shown(*events)) == "Which year?"
+    assert undecorate("🙋 *<\u200bA> waits for your answer*") == ""
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        '<details type="reasoning" duration="3">\n<summary>Thought for 3 seconds</summary>\n> hm\n</details>',
+        "<details>\n<summary>mine</summary>\n\nkept\n\n</details>",
+        "<details>\n<details>\ninner\n</details>\n</details>",
+        "<details><summary>a</summary>b</details>",
+        "<details>\n```\n</details>\n```\n</details>",
+    ],
+)
+def test_complete_blocks_go_whoever_made_them(block: str) -> None:
+    assert undecorate(f"before\n\n{block}\nafter") == "before\n\nafter"
+
+
+def test_an_open_block_keeps_no_complete_one() -> None:
+    assert undecorate("<details>\na\n<details>\nb\n</details>\nc") == "<details>\na\nc"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "<details>",
+        "</details>",
+        "```",
+        "~~~~ x",
+        "<details>x</details>",
+        "`" * 60,
+        "<details>\n<summary>⚡ a</summary>",
+    ],
+)
+def test_many_lines_take_no_more_than_linear_time(line: str) -> None:
+    started = time.process_time()
+    undecorate(f"{line}\n" * 30_000 + "</details>")
+    assert time.process_time() - started < 1.0

@@ -32,7 +32,7 @@ class FailingPresenter:
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "new_presenter", lambda _: FailingPresenter())
+    monkeypatch.setattr(chat, "new_presenter", lambda *_: FailingPresenter())
 
 
 @pytest.mark.usefixtures("failing")

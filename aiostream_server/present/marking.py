@@ -1,0 +1,214 @@
+"""Text that a page which renders Markdown and HTML shows as text: what it would take for more is broken in two by an
+invisible character.
+
+Two versions of Open WebUI were read for this, 0.6.36 and 0.12.4; both parse with marked 9:
+
+* Reasoning tags are looked for in the plain text, in code, too: `<think>`, `<|begin_of_thought|>`, `◁think▷` and the
+  like, with attributes, in these very cases. So they are broken everywhere.
+* HTML, `<details>` among it, counts outside of fenced code. So `<` is broken there, but for a `<br>` in a table's row.
+  Pictures are broken, too, unless they are wanted.
+* Fenced code stays as it is, so that it can be copied, where it surely is fenced code: its fence stands in column 0,
+  and nothing before it can swallow it. Four things could. A paragraph, which marked makes a heading of when a line of
+  code is `---`: so a blank line is set before a fence. The definition of a link, whose label or title may be of several
+  lines: so a `[` at a line's beginning is broken from it. A formula or a `:::` block, and an indented fence of which it
+  is not sure where it ends: once one of these was said, code is broken as other text is.
+* A fence that is open where its message ends would swallow what follows: it is closed.
+
+`events.breaks.without_breaks` takes all of that out again.
+"""
+
+import re
+from typing import Final
+
+from aiostream_server.events.signs import BREAK
+from aiostream_server.present.fence import Fence
+from aiostream_server.present.page import Page
+
+_TAGS: Final = "thinking|think|reasoning|reason|thought|Thought|code_interpreter"
+_NOT_PLAIN: Final = re.compile(r"[<!◁\r\n$\\:]")
+_IN_TEXT: Final = re.compile(r"[<!◁\r\n]")
+_IN_CODE: Final = re.compile(r"[<◁\r\n]")
+_HTML: Final = re.compile(r"<[A-Za-z/!?|]")
+_REASONING: Final = re.compile(rf"<(?:/?(?:{_TAGS})(?:[\s>]|\Z)|\|(?:begin|end)_of_(?:thought|solution)\|>)")
+_MAYBE_REASONING: Final = re.compile(r"<(?:/?[A-Za-z_]{0,16}|\|[a-z_]{0,17}\|?)\Z")
+_TRIANGLE: Final = re.compile("◁/?think▷")
+_MAYBE_TRIANGLE: Final = re.compile(r"◁/?[a-z]{0,5}\Z")
+_LINE_BREAK: Final = re.compile(r"<br ?/?>", re.IGNORECASE)
+_MAYBE_LINE_BREAK: Final = re.compile(r"<(?:b(?:r(?: ?/?)?)?)?\Z", re.IGNORECASE)
+_FENCE: Final = re.compile(r"`{3}|~{3}")
+_MAYBE_FENCE: Final = re.compile(r"(?:`{0,2}|~{0,2})\Z")
+_FENCE_LINE: Final = re.compile(r"( {0,3}(?:(?:[*+-]|[0-9][.)]) {1,2})?)(`{3,}|~{3,})")
+_MAYBE_FENCE_LINE: Final = re.compile(r" {0,3}(?:(?:[*+-]|[0-9][.)]) {0,2})?(?:`{0,2}|~{0,2})\Z| {0,3}[0-9]\Z")
+_BRACKET: Final = re.compile(r"( {0,3})\[")
+_MOST_INDENT: Final = 3
+_SWALLOWS: Final = re.compile(r"\$\$|\\\[|\\begin|:::")
+_MAY_SWALLOW: Final = re.compile(r"[$\\:]")
+_TAIL_CHARS: Final = 5  # of `\begin`, in an earlier token
+_MOST_FENCE_CHARS: Final = 200
+_WAIT: Final = -1
+
+
+class Swallower:
+    """Whether anything was said that may swallow a fence. One for all messages: they are one document to the page."""
+
+    def __init__(self, *, was_seen: bool = False) -> None:
+        self.was_seen = was_seen
+
+
+class Marking:
+    """One message, as it is said: `feed` it, then `end` it. It holds back a few characters until more is known; however
+    a text is cut, the same comes out of it. `mid_line`: it stands behind something else in its first line."""
+
+    def __init__(self, page: Page, swallower: Swallower, *, mid_line: bool = False) -> None:
+        self._images = page.remote_images
+        self._swallower = swallower
+        self._held = ""
+        self._begins_line = not mid_line
+        self._is_blank = not mid_line  # the line, so far
+        self._is_row = False
+        self._tail = ""
+        self._opening: Fence | None = None  # that the line opens, if nothing in it speaks against that
+        self._fence: Fence | None = None
+        self._is_code = False  # in a fence that surely is one
+
+    def feed(self, text: str) -> str:
+        """What can be shown by now."""
+        if self._held or self._begins_line or self._fence or self._opening or self._tail or _NOT_PLAIN.search(text):
+            return self._run(self._held + text, is_all=False)
+        self._is_blank = self._is_blank and not text.strip(" \t")
+        return text
+
+    def end(self) -> str:
+        """The rest, and what closes a fence that is still open."""
+        rest = self._run(self._held, is_all=True)
+        self._open_fence()
+        if self._fence is None:
+            return rest
+        is_closed = self._fence.end_line()
+        self._swallower.was_seen |= self._fence.is_doubtful or (self._fence.is_indented and not is_closed)
+        if is_closed or self._fence.is_doubtful:
+            return rest  # what closes a block that has ended opens another
+        return f"{rest}\n{self._fence.closing}\n{BREAK}"
+
+    def _run(self, text: str, *, is_all: bool) -> str:
+        self._held = ""
+        shown: list[str] = []
+        at = 0
+        while at < len(text):
+            if (after := self._step(text, at, shown, is_all)) == _WAIT:
+                self._held = text[at:]
+                break
+            at = after
+        return "".join(shown)
+
+    def _step(self, text: str, at: int, shown: list[str], is_all: bool) -> int:
+        """Show some of `text` from `at` on. Where that ends, or `_WAIT` if only what comes next can tell."""
+        if self._begins_line:
+            return self._begin_line(text, at, shown, is_all)
+        found = (_IN_CODE if self._is_code else _IN_TEXT).search(text, at)
+        end = found.start() if found else len(text)
+        if end > at:
+            self._note(text[at:end])
+            shown.append(text[at:end])
+            return end
+        if text[at] in "\r\n":
+            return self._end_line(text, at, shown, is_all)
+        return self._mark(text, at, shown, is_all)
+
+    def _begin_line(self, text: str, at: int, shown: list[str], is_all: bool) -> int:
+        if not is_all and _MAYBE_FENCE_LINE.match(text, at):
+            return _WAIT
+        self._begins_line, self._is_blank, self._is_row = False, True, text[at] == "|"
+        found = _FENCE_LINE.match(text, at)
+        if found and len(found[1]) <= _MOST_INDENT:
+            if not is_all and found.end() == len(text) and len(found[2]) <= _MOST_FENCE_CHARS:
+                self._begins_line = True
+                return _WAIT
+            if len(found[2]) <= _MOST_FENCE_CHARS:
+                self._opening, self._is_blank = Fence(found[2], len(found[1])), False
+                shown.append(found[0])
+                return found.end()
+            self._swallower.was_seen = True  # it is not waited for, so nobody knows which line closes it
+        if bracket := _BRACKET.match(text, at):
+            shown.append(f"{bracket[1]}{BREAK}")
+            return bracket.end() - 1
+        return at
+
+    def _end_line(self, text: str, at: int, shown: list[str], is_all: bool) -> int:
+        line_end = "\r\n" if text.startswith("\r\n", at) else text[at]
+        end = at + len(line_end)
+        if line_end == "\r" and end == len(text) and not is_all:
+            return _WAIT
+        if self._fence is not None:
+            self._end_code_line(self._fence)
+        elif self._opening is not None:
+            self._open_fence()
+        elif not self._is_blank:
+            if _FENCE.match(text, end):
+                shown.append(BREAK + line_end)
+            elif _MAYBE_FENCE.match(text, end) and not is_all:
+                return _WAIT
+            self._begins_line = True
+        else:
+            self._begins_line = True
+        self._tail = ""
+        shown.append(line_end)
+        return end
+
+    def _open_fence(self) -> None:
+        if self._opening is not None:
+            self._fence, self._opening = self._opening, None
+            self._is_code = not self._fence.is_indented and not self._swallower.was_seen
+
+    def _end_code_line(self, fence: Fence) -> None:
+        if fence.end_line():
+            self._fence, self._is_code, self._begins_line = None, False, True
+        if fence.is_doubtful:
+            self._is_code, self._swallower.was_seen = False, True
+
+    def _note(self, text: str) -> None:
+        """Remember of what is shown as it is what tells how the rest is to be read."""
+        if self._fence is not None:
+            self._fence.add(text)
+            return
+        if self._opening is not None and "`" in text and "`" in self._opening.closing:
+            self._opening = None
+        self._is_blank = self._is_blank and not text.strip(" \t")
+        seen = self._tail + text
+        self._swallower.was_seen |= _SWALLOWS.search(seen) is not None
+        self._tail = seen[-_TAIL_CHARS:] if _MAY_SWALLOW.search(seen, max(0, len(seen) - _TAIL_CHARS)) else ""
+
+    def _mark(self, text: str, at: int, shown: list[str], is_all: bool) -> int:
+        """Something that may begin with `<`, `!` or `◁`."""
+        is_markup = self._is_markup(text, at, is_all)
+        if is_markup is None:
+            return _WAIT
+        self._note(text[at])
+        shown.append(text[at] + BREAK if is_markup else text[at])
+        return at + 1
+
+    def _is_markup(self, text: str, at: int, is_all: bool) -> bool | None:
+        """None where only what comes next can tell."""
+        if text[at] == "◁":
+            return None if not is_all and _MAYBE_TRIANGLE.match(text, at) else _TRIANGLE.match(text, at) is not None
+        if text[at] == "!":
+            if at + 1 == len(text) and not is_all and not self._images:
+                return None
+            return not self._images and text[at + 1 : at + 2] == "["
+        if self._is_code:
+            if not is_all and _MAYBE_REASONING.match(text, at):
+                return None
+            return _REASONING.match(text, at) is not None
+        if self._is_row and not is_all and _MAYBE_LINE_BREAK.match(text, at):
+            return None
+        if self._is_row and _LINE_BREAK.match(text, at):
+            return False
+        if at + 1 == len(text) and not is_all:
+            return None
+        return _HTML.match(text, at) is not None
+
+
+def marked(text: str, page: Page) -> str:
+    """A text as one line, to stand within a line."""
+    marking = Marking(page, Swallower(was_seen=True), mid_line=True)
+    return marking.feed(" ".join(text.split())) + marking.end()

@@ -1,0 +1,199 @@
+"""A run as Open WebUI's page is shown it."""
+
+import html
+import json
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiostream_server.config.model import Presentation
+from aiostream_server.events import (
+    Action,
+    Dropped,
+    Error,
+    Event,
+    Final,
+    InputRequested,
+    Message,
+    Routing,
+    RunFinished,
+    Thinking,
+    Token,
+    TokenCount,
+    ToolResult,
+    Validation,
+)
+from aiostream_server.events.breaks import without_breaks
+from aiostream_server.events.signs import BREAK
+from aiostream_server.present import Page, Shown, new_presenter, routed_presenter
+from tests.present.telling import Told, runs
+from tests.present.test_marking import OTHERS_TEXT, REASONING
+
+PRESENTATIONS: tuple[Presentation, ...] = ("transcript", "reasoning", "answer")
+END = RunFinished("stop", TokenCount(), 0.1)
+
+
+def shown_by(presentation: Presentation, events: Iterable[Event], page: Page | None = Page()) -> list[Shown]:  # noqa: B008
+    presenter = new_presenter(presentation, page)
+    return [shown for event in events for shown in presenter.show(event)]
+
+
+def text_of(shown: Iterable[Shown], channel: str = "content") -> str:
+    return "".join(each.text for each in shown if each.channel == channel)
+
+
+def streamed(agent: str, text: str, kind: str = "final") -> list[Event]:
+    return [*(Token(agent, char, kind) for char in text), Message(agent, text, streamed=True)]  # type: ignore[arg-type]
+
+
+@settings(max_examples=60)
+@given(runs())
+def test_ordinary_runs_look_the_same_as_elsewhere_but_for_their_errors(told: Told) -> None:
+    """Word for word, and at the end nothing is left behind."""
+    events = [event for event in told.events if not isinstance(event, Error)]
+    for presentation in ("transcript", "answer"):
+        there, here = shown_by(presentation, events, None), shown_by(presentation, events)
+        assert [html.unescape(each.text) for each in here if each.is_block] == [
+            html.unescape(each.text) for each in there if each.is_block
+        ]
+        words = [text_of(each for each in shown if not each.is_block) for shown in (here, there)]
+        assert without_breaks(words[0]) == without_breaks(words[1])
+
+
+@settings(max_examples=60)
+@given(runs())
+def test_no_reasoning_comes_behind_the_first_words_of_the_answer_and_every_word_is_shown(told: Told) -> None:
+    shown = shown_by("reasoning", told.events)
+    channels = [each.channel for each in shown]
+    assert "reasoning" not in channels[channels.index("content") :] if "content" in channels else True
+    text = without_breaks(html.unescape(text_of(shown) + text_of(shown, "reasoning")))
+    assert all(mark in text for marks in told.marks.values() for mark in marks)
+
+
+@given(OTHERS_TEXT, st.sampled_from(PRESENTATIONS))
+def test_what_is_held_back_comes_with_the_end_however_it_ends(text: str, presentation: Presentation) -> None:
+    for end in ([Message("A", text, streamed=True)], [Error("c", "m")], [END], [Dropped(1)], []):
+        shown = text_of(shown_by(presentation, [*streamed("A", text)[:-1], *end, Message("B", "x"), END]))
+        words = without_breaks(shown)
+        assert without_breaks(text) in words
+
+
+def test_reasoning_tags_of_agents_tools_and_names_are_broken() -> None:
+    bad = "<think>x</think><|begin_of_thought|>◁think▷"
+    events: list[Event] = [
+        Routing("<think>", bad, "t", bad, 0.5, "rules"),
+        Thinking("<think>", bad),
+        Action("A", bad, json.dumps({"sql": bad}), "c"),
+        ToolResult("A", bad, bad, "c", summary=bad),
+        ToolResult("A", "t", f"| a |\n| --- |\n| {bad} |", "c", summary=bad),
+        Validation("A", bad, approved=True),
+        *streamed("A", bad),
+        Thinking("A", bad),
+        Action("A", bad, bad, "c"),
+        InputRequested(bad, bad),
+        END,
+    ]
+    for presentation in PRESENTATIONS:
+        assert not REASONING.search(text_of(shown_by(presentation, events)))
+
+
+def test_a_block_means_nothing_before_the_page_decodes_it_and_then_what_it_meant() -> None:
+    text = "a < b </details> &lt; ![x](y) ``` $$ <think>"
+    for event in (Action("A", "t", json.dumps({"sql": text}), "c"), ToolResult("A", "t", text, "c", summary="s")):
+        ((here,), (there,)) = shown_by("transcript", [event]), shown_by("transcript", [event], None)
+        body = here.text.split("</summary>")[1].removesuffix("</details>")
+        assert not any(sign in body for sign in ("<", "![", "```", "$"))
+        assert html.unescape(body) == there.text.split("</summary>")[1].removesuffix("</details>")
+
+
+def test_a_tables_cell_loads_no_picture_after_decoding_either() -> None:
+    ((shown),) = shown_by("transcript", [ToolResult("A", "t", "| a |\n| --- |\n| ![x](y) <b> |", "c", summary="s")])
+    assert "| &#33;[x](y) &#60;b> |" in html.unescape(shown.text)
+
+
+def test_titles_of_blocks_are_plain_text_to_the_page() -> None:
+    (shown,) = shown_by("transcript", [ToolResult("A", "t", "x", "c", summary="a & <b>")])
+    assert f"<summary>📦 a & <{BREAK}b></summary>" in shown.text
+
+
+@pytest.mark.parametrize("presentation", PRESENTATIONS)
+def test_an_error_is_shown_by_the_page_itself_and_what_was_said_is_kept(presentation: Presentation) -> None:
+    events: list[Event] = [
+        Token("A", "half <", "final"),
+        Error("c", "it broke"),
+        RunFinished("error", TokenCount(), 0.1),
+    ]
+    text = text_of(shown_by(presentation, events))
+    assert text.endswith("half <")
+    assert "it broke" not in text
+
+
+def test_work_behind_the_first_words_is_one_block_before_the_answer_goes_on() -> None:
+    work: list[Event] = [Thinking("A", "I look."), Action("A", "query", '{"sql": "SELECT 1"}', "c")]
+    found = ToolResult("Database", "query", "| n |\n| --- |\n| 1 |", "c", summary="1 row")
+    shown = shown_by("reasoning", [*work, *streamed("A", "First"), *work, found, *streamed("A", "Then"), *work, END])
+    channels = [each.channel for each in shown]
+    assert channels[:2] == ["reasoning"] * 2
+    assert set(channels[2:]) == {"content"}
+    first, second = (each for each in shown if each.is_block)
+    assert text_of(shown[2:]) == f"First{first.text}\n\nThen{second.text}"
+    assert html.unescape(first.text) == (
+        "\n\n<details>\n<summary>🤔 What the team did next</summary>\n\n🤔 **A**\n\nI look."
+        "\n\n⚡ **query**\n\n```sql\nSELECT 1\n```\n\n📦 1 row\n\n| n |\n| --- |\n| 1 |\n\n</details>"
+    )
+    assert shown[-1] is second
+
+
+@pytest.mark.parametrize("char", ["x", "😀", "\x00", "<", "`"])
+def test_late_work_is_bounded(char: str) -> None:
+    late: list[Event] = [Message("B", char * 30_000), Message("B", char * 300_000)]
+    *_, shown = shown_by("reasoning", [*streamed("A", "First"), *late, END])
+    assert shown.is_block
+    assert len(json.dumps(shown.text)) < 60_000
+    assert "left out" in shown.text
+
+
+def test_no_block_stands_in_reasoning() -> None:
+    """For whomever: a page shows reasoning in a block of its own, in which another one ends it."""
+    events: list[Event] = [Action("A", "t", '{"sql": "a <b"}', "c"), ToolResult("A", "t", "x\r</details>", "c")]
+    for page in (None, Page()):
+        shown = shown_by("reasoning", events, page)
+        assert {each.channel for each in shown} == {"reasoning"}
+        assert "<details" not in text_of(shown, "reasoning")
+        assert "</details" not in text_of(shown, "reasoning")
+        assert text_of(shown, "reasoning").startswith("⚡ **t**\n\n```sql\n")
+    assert "\r" not in text_of(shown_by("reasoning", events), "reasoning")
+    assert f"a <{BREAK}b" in text_of(shown_by("reasoning", events), "reasoning")
+
+
+def test_who_waits_for_an_answer_is_one_line_of_a_transcript_and_of_nothing_else() -> None:
+    events: list[Event] = [Final("A", "Which year?"), InputRequested("A", "Which year?"), END]
+    for page in (None, Page()):
+        assert text_of(shown_by("transcript", events, page)).endswith("Which year?\n\n🙋 *A waits for your answer*")
+        for presentation in ("reasoning", "answer"):
+            shown = shown_by(presentation, events, page)
+            assert [each.text for each in shown] == ["Which year?"]
+
+
+def test_pictures_may_be_wanted() -> None:
+    (shown,) = shown_by("answer", [Final("A", "![x](y)")], Page(remote_images=True))
+    assert shown.text == "![x](y)"
+
+
+def test_a_routed_question_is_guarded_too() -> None:
+    presenter = routed_presenter({"a": "answer", "b": "transcript"}, Page())
+    events: list[Event] = [Routing("S", "asks", "a", "A", 0.9, "rules"), Final("A", "<b>")]
+    assert [shown.text for event in events for shown in presenter.show(event)] == [f"<{BREAK}b>"]
+
+
+def test_who_missed_a_part_trusts_no_code_any_more() -> None:
+    (_, shown) = shown_by("transcript", [Dropped(1), Message("A", "```\n<b>\n```")])
+    assert f"<{BREAK}b>" in shown.text
+
+
+def test_agents_who_speak_at_once_are_held_apart() -> None:
+    events: list[Event] = [Token("A", "a <", "message"), Token("B", "b>", "message")]
+    events += [Message("A", "a <", streamed=True), Message("B", "b>", streamed=True)]
+    assert text_of(shown_by("transcript", events)) == "💬 **A**\n\na <\n\n💬 **B**\n\nb>"

@@ -1,0 +1,164 @@
+"""Tokens that are sent a few at a time: told by when they arrive, over real sockets."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from itertools import pairwise
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from aiostream_server.config.model import ServerConfig
+from aiostream_server.events import Event, Final, Message, RunFinished, RunStarted, Token, TokenCount
+from aiostream_server.present import Page, new_presenter
+from aiostream_server.store.log import RunLog
+from aiostream_server.web.frames import ChatFrames
+from aiostream_server.web.page_frames import PageFrames
+from aiostream_server.web.stream import stream_run
+from aiostream_server.wire.completion import ChunkEncoder
+
+COALESCE_S = 0.05
+END = RunFinished("stop", TokenCount(), 0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A line of a stream that says something, and when it came."""
+
+    at: float
+    text: str
+
+
+@asynccontextmanager
+async def viewed(
+    say: Callable[[RunLog], Awaitable[None]], *, coalesce_s: float = COALESCE_S, heartbeat_s: float = 10.0
+) -> AsyncIterator[list[Arrived]]:
+    """What a viewer of a run that says that is sent."""
+    log = RunLog("run")
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        frames = ChatFrames(
+            new_presenter("answer", Page()), ChunkEncoder("i", 1, "m"), include_usage=False, page=PageFrames()
+        )
+        config = ServerConfig(heartbeat_s=heartbeat_s)
+        with log.reader() as reader:
+            return await stream_run(request, {}, reader, frames, config, coalesce_s=coalesce_s)
+
+    app = web.Application()
+    app.router.add_get("/", handle)
+    async with TestServer(app) as server, aiohttp.ClientSession() as session:
+        log.append(RunStarted("m"))
+        saying = asyncio.ensure_future(say(log))
+        try:
+            async with session.get(server.make_url("/")) as response:
+                yield [arrived async for line in response.content if (arrived := _arrived(line))]
+        finally:
+            saying.cancel()
+            with suppress(asyncio.CancelledError):
+                await saying
+
+
+def _arrived(line: bytes) -> Arrived | None:
+    now = time.monotonic()
+    if line.startswith(b":"):
+        return Arrived(now, ":")
+    if line.startswith(b"data: {"):
+        body = json.loads(line[6:])
+        if text := "".join(choice["delta"].get("content", "") for choice in body.get("choices", ())):
+            return Arrived(now, text)
+    return None
+
+
+def tokens(arrived: list[Arrived]) -> list[Arrived]:
+    return [each for each in arrived if each.text != ":"]
+
+
+async def test_tokens_of_5_ms_come_ten_at_a_time_and_none_late() -> None:
+    left: list[float] = []
+
+    async def say(log: RunLog) -> None:
+        for number in range(100):
+            left.append(time.monotonic())
+            log.append(Token("A", f"w{number} ", "final"))
+            await asyncio.sleep(0.005)
+        log.append(END)
+
+    async with viewed(say) as arrived:
+        times = [each.at for each in tokens(arrived) for _ in each.text.split()]
+        assert "".join(each.text for each in tokens(arrived)) == "".join(f"w{number} " for number in range(100))
+        assert len(tokens(arrived)) <= (left[-1] - left[0]) / COALESCE_S + 3
+        late = sorted(there - went for went, there in zip(left, times, strict=True))
+        assert late[-1] < COALESCE_S + 0.03
+        gaps = [later.at - earlier.at for earlier, later in pairwise(tokens(arrived)[:-1])]
+        assert min(gaps) > COALESCE_S - 0.02
+
+
+async def test_a_lone_token_is_not_held() -> None:
+    left: list[float] = []
+
+    async def say(log: RunLog) -> None:
+        for _ in range(4):
+            await asyncio.sleep(0.15)
+            left.append(time.monotonic())
+            log.append(Token("A", "w ", "final"))
+        await asyncio.sleep(0.15)
+        log.append(END)
+
+    async with viewed(say) as arrived:
+        late = [there.at - went for went, there in zip(left, tokens(arrived), strict=True)]
+        assert max(late) < 0.03
+
+
+async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:
+    left: list[float] = []
+
+    async def say(log: RunLog) -> None:
+        await asyncio.sleep(0.1)
+        events: list[Event] = [Token("A", "a ", "final"), Token("A", "b ", "final")]
+        for event in (*events, Message("A", "a b ", streamed=True), Final("A", "c")):
+            log.append(event)
+            await asyncio.sleep(0.01)
+        left.append(time.monotonic())
+        log.append(END)
+
+    async with viewed(say, coalesce_s=5.0) as arrived:
+        assert [each.text for each in tokens(arrived)] == ["a ", "b ", "\n\nc"]
+        assert tokens(arrived)[-1].at - left[0] < 0.05
+    assert time.monotonic() - left[0] < 1.0
+
+
+async def test_much_does_not_wait() -> None:
+    async def say(log: RunLog) -> None:
+        for _ in range(3):
+            log.append(Token("A", "x" * 4_000, "final"))
+            await asyncio.sleep(0.05)
+        log.append(END)
+
+    async with viewed(say, coalesce_s=5.0) as arrived:
+        times = [each.at for each in tokens(arrived)]
+        assert [later - earlier > 0.02 for earlier, later in pairwise(times)] == [True, True]
+
+
+async def test_without_an_interval_each_goes_when_it_comes() -> None:
+    async def say(log: RunLog) -> None:
+        for _ in range(10):
+            log.append(Token("A", "x", "final"))
+            await asyncio.sleep(0.01)
+        log.append(END)
+
+    async with viewed(say, coalesce_s=0.0) as arrived:
+        assert len(tokens(arrived)) == 10
+
+
+async def test_silence_is_still_broken_by_comments() -> None:
+    async def say(log: RunLog) -> None:
+        log.append(Token("A", "x", "final"))
+        await asyncio.sleep(0.5)
+        log.append(END)
+
+    async with viewed(say, heartbeat_s=0.1) as arrived:
+        assert 3 <= sum(each.text == ":" for each in arrived) <= 5
