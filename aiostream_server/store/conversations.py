@@ -6,13 +6,13 @@ it stays in the database until somebody calls `delete_expired`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, Row, and_, delete, func, insert, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, true
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.database import Database
@@ -29,16 +29,30 @@ MAX_MEMORIES: Final = 3
 
 _BATCH: Final = 200  # rows that one transaction deletes: other writers wait for its end
 
+_SMALL_BYTES: Final = 64 * 1024
+"""So much is packed within a millisecond or two; for more there is a thread, where tools leave one."""
+
+_T = TypeVar("_T")
+
 _log = structlog.get_logger()
 
 
 class Conversations:
-    """Opened by `open_conversations`; shared by every run. Every method may raise `ConversationsUnavailable`."""
+    """Opened by `open_conversations`; shared by every run. Every method may raise `ConversationsUnavailable`.
+
+    What was begun is done, also where its caller is cancelled: a driver that is interrupted loses its connection.
+    """
 
     def __init__(self, database: Database, *, expiry_s: float, clock: Callable[[], float]) -> None:
         self._database = database
         self._expiry_s = expiry_s
         self._clock = clock
+        self._going_on: set[asyncio.Task[Any]] = set()
+
+    async def settle(self) -> None:
+        """Until all that was begun is done."""
+        while self._going_on:
+            await asyncio.wait(self._going_on)
 
     async def recall(self, address: Address) -> Sequence[Memory]:
         """What was kept, the newest first, at most `MAX_MEMORIES`: neither what has expired nor what is damaged."""
@@ -48,14 +62,19 @@ class Conversations:
             .order_by(memories.c.id.desc())
             .limit(MAX_MEMORIES)
         )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(found)).all()
-        return await asyncio.to_thread(_read, rows) if rows else ()
+        rows = await self._whole(self._read(found))
+        is_small = sum(len(row.state) + len(row.turns) for row in rows) <= _SMALL_BYTES
+        return _memories(rows) if is_small else await asyncio.to_thread(_memories, rows)
 
     async def keep(self, address: Address, memory: Memory) -> None:
         """Durable when it returns. Takes the place of a memory of the same team, fingerprint and answers; of older
         ones only the newest stay."""
-        row = await asyncio.to_thread(_row, address, memory, self._clock())
+        is_small = len(memory.state) + len(memory.turns) <= _SMALL_BYTES
+        made = address, memory, self._clock()
+        row = _row(*made) if is_small else await asyncio.to_thread(_row, *made)
+        await self._whole(self._replace(row))
+
+    async def _replace(self, row: Mapping[str, Any]) -> None:
         mine = memories.c.address == row["address"]
         others = select(memories.c.id).where(mine, memories.c.identity != row["identity"])
         staying = others.order_by(memories.c.id.desc()).limit(MAX_MEMORIES - 1)
@@ -82,9 +101,7 @@ class Conversations:
             .join(newest, newest.c.id == columns.id)
             .order_by(columns.updated_at.desc(), columns.id.desc())
         )
-        async with self._database.reading() as connection:
-            rows = (await connection.execute(found)).all()
-        return [_summary(row) for row in rows]
+        return [_summary(row) for row in await self._whole(self._read(found))]
 
     async def delete(
         self, *, key_id: str | None = None, user_id: str | None = None, conversation: str | None = None
@@ -92,11 +109,27 @@ class Conversations:
         """How many conversations were deleted. Raise `ValueError` where nothing says which."""
         if key_id is None and user_id is None and conversation is None:
             raise ValueError("which conversations? give key_id, user_id or conversation")
-        return await self._delete(_matching(key_id, user_id, conversation))
+        return await self._whole(self._delete(_matching(key_id, user_id, conversation)))
 
     async def delete_expired(self) -> int:
         """How many conversations are gone; of others their older states may be."""
-        return await self._delete(memories.c.updated_at <= self._expired_until())
+        return await self._whole(self._delete(memories.c.updated_at <= self._expired_until()))
+
+    async def _whole(self, operation: Coroutine[Any, Any, _T]) -> _T:
+        task = asyncio.create_task(operation)
+        self._going_on.add(task)
+        task.add_done_callback(self._ended)
+        return await asyncio.shield(task)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._going_on.discard(task)
+        if not task.cancelled():
+            task.exception()  # seen, also where nobody waits for it any more
+
+    async def _read(self, found: Select[Any]) -> Sequence[Row[Any]]:
+        async with self._database.reading() as connection:
+            rows: Sequence[Row[Any]] = (await connection.execute(found)).all()
+            return rows
 
     async def _delete(self, condition: ColumnElement[bool]) -> int:
         """In short transactions: one conversation goes as a whole, many one after the other."""
@@ -131,7 +164,11 @@ async def open_conversations(
     gives Unix time.
     """
     async with open_database(config, state_directory, must_exist=must_exist) as database:
-        yield Conversations(database, expiry_s=config.expiry_s, clock=clock)
+        conversations = Conversations(database, expiry_s=config.expiry_s, clock=clock)
+        try:
+            yield conversations
+        finally:
+            await conversations.settle()
 
 
 def _matching(key_id: str | None, user_id: str | None, conversation: str | None) -> ColumnElement[bool]:
@@ -154,7 +191,7 @@ def _row(address: Address, memory: Memory, now: float) -> dict[str, Any]:
     }
 
 
-def _read(rows: Sequence[Row[Any]]) -> Sequence[Memory]:
+def _memories(rows: Sequence[Row[Any]]) -> Sequence[Memory]:
     return [memory for row in rows if (memory := _memory(row)) is not None]
 
 
