@@ -6,6 +6,7 @@ from typing import Final
 from multidict import MultiMapping
 
 from aiostream_server.config.model import OpenWebUIConfig
+from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.headers import has_placeholder, identifier
 
 _CONVERSATION: Final = "X-Conversation-Id"
@@ -33,13 +34,15 @@ def read_conversation(
     keep. `from_open_webui`: the client is Open WebUI, which resends by whichever header it names the chat. The chat's
     own background questions (its title, its tags) carry the same name: tell them apart before this matters.
 
-    Raises `InvalidRequest` for a header that is sent twice, is longer than 255 characters or cannot be printed.
+    Raises `InvalidRequest` for a header that is sent twice, is longer than 255 characters or is not printable ASCII.
     """
     of_chats = (_CHAT,) if config.chat_header is None else (config.chat_header, _CHAT)
     for header in (_CONVERSATION, *of_chats):
         name = identifier(headers, header)
         if name is None or has_placeholder(name):
             continue
+        if not name.isascii():
+            raise InvalidRequest(f"the header {header} holds characters beyond ASCII: percent-encode them")
         resends = from_open_webui or header != _CONVERSATION
         return None if resends and name.startswith(_NOT_KEPT) else Conversation(name, resends)
     return None

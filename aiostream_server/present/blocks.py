@@ -17,6 +17,7 @@ from aiostream_server.present.folded import folded
 from aiostream_server.present.marking import marked
 from aiostream_server.present.page import Page
 
+_NOTHING_GIVEN: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
 _BACKTICKS: Final = re.compile(r"`+")
 _OWN_TAG: Final = re.compile(r"<(?=/?(?:details|summary))", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"<|!(?=\\?\[)")
@@ -34,7 +35,7 @@ def action_block(event: Action, page: Page | None = None, *, flat: bool = False)
     body = fenced(text, language) if text else ""
     if flat:
         return _flat(f"⚡ **{_line(event.tool, page)}**", body, page)
-    return folded(f"⚡ {event.tool}", body, page)
+    return folded(f"⚡ {event.tool}", body or _NOTHING_GIVEN, page)
 
 
 def result_block(event: ToolResult, page: Page | None = None, *, flat: bool = False) -> str:

@@ -10,7 +10,6 @@ from typing import Final, assert_never
 
 from aiostream_server.events import (
     Action,
-    Error,
     Event,
     InputRequested,
     Routing,
@@ -53,7 +52,6 @@ class StatusLine:
         self._shown = ""
         self._is_done = False
         self._agents: set[str] = set()
-        self._error = ""
 
     def show(self, event: Event) -> Iterator[Status]:
         for ordered in self._lanes.order(event):
@@ -74,8 +72,6 @@ class StatusLine:
         self._speaking = (event.agent, event.kind) if isinstance(event, Token) else None
         if isinstance(event, Token | Action | Thinking | Validation | Analysis | Message | Answer):
             self._agents.add(event.agent)
-        elif isinstance(event, Error):
-            self._error = event.message
 
     def _describe(self, event: Event) -> str:
         """Empty where it changes nothing."""
@@ -113,7 +109,7 @@ class StatusLine:
             case "interrupted":
                 return "Interrupted: the server was shut down"
             case "error":
-                return f"Failed: {self._error}" if self._error else "Failed"
+                return f"Failed after {event.duration_s:.1f} s"  # the page shows why below
             case _:
                 assert_never(event.reason)
 

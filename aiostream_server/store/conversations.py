@@ -192,7 +192,7 @@ def _row(address: Address, memory: Memory, now: float) -> dict[str, Any]:
 
 
 def _memories(rows: Sequence[Row[Any]]) -> Sequence[Memory]:
-    return [memory for row in rows if (memory := _memory(row)) is not None]
+    return tuple(memory for row in rows if (memory := _memory(row)) is not None)
 
 
 def _memory(row: Row[Any]) -> Memory | None:

@@ -56,7 +56,7 @@ CONVERSATION_ID: Final[dict[str, Any]] = {
     "in": "header",
     "description": "Your name for what the question is part of: the team goes on from what it remembers of it.",
     "required": False,
-    "schema": {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "minLength": 1, "maxLength": 255},
+    "schema": {"type": "string", "pattern": "^[ -~]*$", "maxLength": 255},
 }
 
 

@@ -68,7 +68,7 @@ def test_descriptions_are_one_plain_line(event: Event, description: str) -> None
     ("reason", "description"),
     [
         ("cancelled", "Stopped"),
-        ("error", "Failed: the model broke off"),
+        ("error", "Failed after 1.0 s"),
         ("interrupted", "Interrupted: the server was shut down"),
         ("length", "Done in 1.0 s · cut at the token limit"),
     ],

@@ -1,0 +1,176 @@
+"""The two programs: the server as users run it, and Open WebUI. Each ends with its block, by its own process group."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from aiostream_server.teams.catalogue import BUILT_IN
+from tests.e2e.waiting import until
+
+ROOT: Final = Path(__file__).parents[2]
+_SERVER_READY_S: Final = 30.0
+_OPEN_WEBUI_READY_S: Final = 180.0
+_END_S: Final = 10.0
+_OPEN_WEBUI: Final = {
+    "WEBUI_AUTH": "False",
+    "WEBUI_SECRET_KEY": "e2e",
+    "OFFLINE_MODE": "True",
+    "HF_HUB_OFFLINE": "1",
+    "RAG_EMBEDDING_ENGINE": "openai",
+    "ENABLE_OLLAMA_API": "False",
+    "ENABLE_EVALUATION_ARENA_MODELS": "False",
+    "ENABLE_PERSISTENT_CONFIG": "False",
+    "ENABLE_FORWARD_USER_INFO_HEADERS": "True",
+    "OPENAI_API_KEYS": "any",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """`aiostream-server serve`, and its log."""
+
+    url: str
+    log: Path
+
+    def lines(self, event: str) -> list[dict[str, Any]]:
+        """What it logged under this name so far."""
+        lines = self.log.read_text("utf-8").splitlines()
+        return [line for line in map(json.loads, filter(_is_json, lines)) if line["event"] == event]
+
+
+def logged_at(line: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(line["timestamp"])
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Both of them, with their data in `folder`, which is empty, and their logs in `output`."""
+
+    venv: Path
+    folder: Path
+    output: Path
+
+    @asynccontextmanager
+    async def server(self, provider_url: str) -> AsyncIterator[Server]:
+        """The built-in teams on the demo model, and `scripted` on the scripted provider."""
+        config, log = self.folder / "server.toml", self.output / "server.log"
+        config.write_text(_server_toml(provider_url), "utf-8")
+        command = (sys.executable, "-m", "aiostream_server", "serve", "--config", str(config))
+        async with _running(*command, log=log, cwd=ROOT, STATE_DIRECTORY=str(self.folder)) as process:
+
+            async def find() -> str | None:
+                _check_alive(process, log)
+                return _announced(log)
+
+            yield Server(await until(find, "the server", within_s=_SERVER_READY_S), log)
+
+    @asynccontextmanager
+    async def open_webui(self, server_url: str) -> AsyncIterator[str]:
+        """Its address."""
+        log, port = self.output / "open-webui.log", _free_port()
+        url, data = f"http://127.0.0.1:{port}", self.folder / "open-webui"
+        data.mkdir()
+        extra = {**_OPEN_WEBUI, "DATA_DIR": str(data), "OPENAI_API_BASE_URLS": f"{server_url}/v1"}
+        command = (str(self.venv.absolute() / "bin/open-webui"), "serve", "--host", "127.0.0.1", "--port", str(port))
+        async with _running(*command, log=log, cwd=self.folder, **extra) as process:
+
+            async def find() -> bool | None:
+                _check_alive(process, log)
+                return await _is_healthy(url) or None
+
+            await until(find, "Open WebUI", within_s=_OPEN_WEBUI_READY_S, every_s=0.5)
+            yield url
+
+
+@asynccontextmanager
+async def _running(*command: str, log: Path, cwd: Path, **extra: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIOSTREAM_")}
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            *command, stdout=output, stderr=output, cwd=cwd, env={**inherited, **extra}, start_new_session=True
+        )
+    try:
+        yield process
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    for sign in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is None:
+            os.killpg(process.pid, sign)
+            await asyncio.wait({asyncio.create_task(process.wait())}, timeout=_END_S)
+
+
+async def _is_healthy(url: str) -> bool:
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session,
+            session.get(f"{url}/health") as response,
+        ):
+            return response.status == 200
+    except (aiohttp.ClientError, TimeoutError):
+        return False
+
+
+def _check_alive(process: asyncio.subprocess.Process, log: Path) -> None:
+    if process.returncode is not None:
+        raise RuntimeError(f"{log.stem} ended at once:\n" + log.read_text("utf-8", "replace")[-2_000:])
+
+
+def _announced(log: Path) -> str | None:
+    for line in log.read_text("utf-8").splitlines():
+        if line.startswith("serving "):
+            return line.removeprefix("serving ").removesuffix("/v1")
+    return None
+
+
+def _is_json(line: str) -> bool:
+    return line.startswith("{")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _server_toml(provider_url: str) -> str:
+    tables: dict[str, dict[str, Any]] = {
+        "server": {"port": 0, "log_format": "json"},
+        "models.default": {"provider": "demo", "tokens_per_s": 40.0},
+        "models.scripted": {"provider": "openai", "model": "scripted", "base_url": provider_url},
+    }
+    scripted = {
+        "id": "scripted",
+        "name": "Scripted provider",
+        "description": "Says what the test told it to.",
+        "factory": "tests.sample_teams:solo",
+        "model": "scripted",
+    }
+    teams = [*(team.model_dump(mode="json", exclude_defaults=True) for team in BUILT_IN), scripted]
+    lines = [line for name, settings in tables.items() for line in (f"[{name}]", *_pairs(settings))]
+    return "\n".join([*lines, *(line for team in teams for line in ("[[teams]]", *_pairs(team))), ""])
+
+
+def _pairs(settings: Mapping[str, Any]) -> list[str]:
+    """TOML's scalars and arrays are written as JSON's are."""
+    return [f"{key} = {_toml_value(value)}" for key, value in settings.items()]
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml_value(inner)}" for key, inner in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)

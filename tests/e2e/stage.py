@@ -1,0 +1,36 @@
+"""What every step has at hand."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.e2e.page import ChatPage, Look
+from tests.e2e.programs import Server
+from tests.scripted_provider import ScriptedProvider
+
+
+@dataclass(slots=True)
+class Stage:
+    """`turns` counts the questions that a team was to answer: whoever asks asks here."""
+
+    server: Server
+    provider: ScriptedProvider
+    chat: ChatPage
+    output: Path
+    turns: int = 0
+
+    async def ask(self, question: str) -> list[Look]:
+        """Ask in the open conversation, and look at the answer until it is complete."""
+        return [look async for look in self.asking(question)]
+
+    async def asking(self, question: str) -> AsyncIterator[Look]:
+        self.turns += 1
+        async for look in self.chat.asking(question):
+            yield look
+
+    async def regenerate(self) -> list[Look]:
+        self.turns += 1
+        return await self.chat.regenerate()
+
+    async def picture(self, name: str, *, spare: int = 40) -> None:
+        await self.chat.picture(self.output / f"{name}.png", spare=spare)
