@@ -106,8 +106,10 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         ('server.loop = "ü"', '[server] loop: expected "uvloop" or "asyncio", got "ü"'),
         (
             '"a\\u001bb" = {}',
-            '["a\\u001bb"]: unknown table; known: server, auth, limits, models, '
-            "routing, open_webui, auxiliary, conversations, database, teams",
+            (
+                '["a\\u001bb"]: unknown table; known: server, auth, limits, models, '
+                "routing, open_webui, auxiliary, conversations, database, teams"
+            ),
         ),
         ("auth.zzz = 1", "[auth] zzz: unknown key; known: keys_file"),
         ("routing.threshold = 2", "[routing] threshold: expected a number from 0 to 1, got 2"),
