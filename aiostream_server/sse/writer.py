@@ -7,6 +7,7 @@ holds bytes tells nobody that its peer has closed.
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
@@ -49,16 +50,43 @@ class SseWriter:
         for start in range(0, len(frames), _MAX_WRITE_BYTES):
             await self._send_part(frames[start : start + _MAX_WRITE_BYTES])
 
+    def try_send(self, frames: bytes) -> bool:
+        """Write without waiting, from outside the owner's task while that waits for something else. False, and nothing
+        is written, where it is too much, or the client is gone or has not taken what was written before."""
+        transport = self._transport
+        if transport.is_closing() or transport.get_write_buffer_size() or len(frames) > _MAX_WRITE_BYTES:
+            return False
+        if frames:
+            self._write(frames)
+        return True
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something written is still to be taken by the kernel."""
+        return self._transport.get_write_buffer_size() > 0
+
+    async def flush(self) -> None:
+        """What `try_send` could not get rid of."""
+        try:
+            await self._flush()
+        except ConnectionError as exc:
+            raise ClientGone("the client closed the connection") from exc
+
     async def _send_part(self, part: bytes) -> None:
         if self._transport.is_closing():
             raise ClientGone("the client closed the connection")
         try:
-            # drain=False: aiohttp would wait without a deadline, and only past 64 KiB.
-            await self._writer.write(part, drain=False)  # type: ignore[call-arg]
-            if self._transport.get_write_buffer_size():
+            self._write(part)
+            if self.is_behind:
                 await self._flush()
         except ConnectionError as exc:
             raise ClientGone("the client closed the connection") from exc
+
+    def _write(self, part: bytes) -> None:
+        # drain=False: aiohttp would wait without a deadline, and only past 64 KiB. Then its coroutine never waits.
+        with suppress(StopIteration):
+            self._writer.write(part, drain=False).send(None)  # type: ignore[call-arg]
+            raise AssertionError("aiohttp waits for something before it writes")
 
     async def _flush(self) -> None:
         self._look()

@@ -9,7 +9,7 @@ import math
 import time
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiostream_server.events import Dropped, Entry, Event, RunFinished
@@ -71,7 +71,7 @@ class RunLog:
         if self.size_bytes > self._max_bytes:
             self._drop_oldest()
         for reader in self._readers:
-            reader.wake()
+            reader._tell()  # noqa: SLF001 - the two classes are one thing
 
     async def room(self) -> None:
         """Wait while every viewer is behind by more than the bound. A run without viewers does not wait."""
@@ -132,12 +132,19 @@ class RunLog:
 
 class Reader:
     """One viewer's position: `after` is the number of the last event that it was given. `with log.reader() as reader:`
-    closes it."""
+    closes it.
+
+    While a viewer waits in `read`, what is new may be given to its `shortcut` instead, in the next turn of the event
+    loop: no task has to wake for it. A shortcut takes all of what it is given and says True, or nothing; then, and for
+    a run's last event, `read` returns.
+    """
 
     def __init__(self, log: RunLog, after: int) -> None:
         self.after = after
+        self.shortcut: Callable[[Sequence[Entry]], bool] | None = None
         self._log = log
         self._waiting: asyncio.Future[None] | None = None
+        self._is_told = False
 
     def __enter__(self) -> "Reader":
         return self
@@ -155,15 +162,45 @@ class Reader:
         if self.after >= len(self._log) and not self._log.finished:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
-        entries = self._log.since(self.after, max_bytes=_MAX_READ_BYTES)
-        self.after = entries[-1].seq if entries else self.after
-        self._log._moved()  # noqa: SLF001
+        entries = self._next()
+        self._move(entries)
         return entries
 
     def wake(self) -> None:
         """Make a waiting `read` return."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+
+    def _tell(self) -> None:
+        """There is something new."""
+        if self.shortcut is None or self._log.finished:
+            self.wake()
+        elif not self._is_told and self._waiting is not None and not self._waiting.done():
+            self._is_told = True  # once for all that is appended in this turn of the loop
+            self._waiting.get_loop().call_soon(self._go_straight)
+
+    def _go_straight(self) -> None:
+        self._is_told = False
+        if self.shortcut is None or self._waiting is None or self._waiting.done():
+            return
+        entries = self._next()
+        try:
+            is_taken = self.shortcut(entries)
+        except Exception as exc:
+            self._waiting.set_exception(exc)  # the viewer's own: it ends the viewer, as anywhere else
+            return
+        if is_taken:
+            self._move(entries)
+        if self.after < len(self._log):
+            self.wake()
+
+    def _next(self) -> Sequence[Entry]:
+        return self._log.since(self.after, max_bytes=_MAX_READ_BYTES)
+
+    def _move(self, entries: Sequence[Entry]) -> None:
+        if entries:
+            self.after = entries[-1].seq
+        self._log._moved()  # noqa: SLF001
 
 
 def _size(event: Event) -> int:

@@ -42,7 +42,10 @@ async def stream_run(
     response = web.StreamResponse(headers={**SSE_HEADERS, **headers})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
-        await _view(reader, writer, frames, config.heartbeat_s, coalesce_s)
+        with Heartbeat(config.heartbeat_s, reader.wake) as heartbeat, Pace(coalesce_s, reader.wake) as pace:
+            view = _View(reader, writer, frames, heartbeat, pace)
+            reader.shortcut = None if coalesce_s else view.write_through
+            await view.run()
     except ClientGone:
         _hang_up(request)
     except Exception as exc:
@@ -56,17 +59,46 @@ def _hang_up(request: web.Request) -> None:
         request.transport.abort()
 
 
-async def _view(reader: Reader, writer: SseWriter, frames: Frames, heartbeat_s: float, coalesce_s: float) -> None:
-    with Heartbeat(heartbeat_s, reader.wake) as heartbeat, Pace(coalesce_s, reader.wake) as pace:
-        pending = frames.opening()
-        while pending or pace.has_due or not reader.at_end:
+class _View:
+    """One connection's way through the log. While the client keeps up, tokens are written as they are appended, and no
+    task wakes for them; whatever else there is to do is done in `run`."""
+
+    def __init__(self, reader: Reader, writer: SseWriter, frames: Frames, heartbeat: Heartbeat, pace: Pace) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._frames = frames
+        self._heartbeat = heartbeat
+        self._pace = pace
+        self._pending = frames.opening()
+
+    async def run(self) -> None:
+        reader, pace = self._reader, self._pace
+        while self._pending or pace.has_due or not reader.at_end:
             if not pace.has_due and not reader.at_end:
                 pace.add(await reader.read())
             if entries := pace.take():
-                pending += frames.encode(entries)
-            if not pending and heartbeat.is_due:
-                pending = HEARTBEAT
-            if pending:
-                await writer.send(pending)
-                heartbeat.touch()
-                pending = b""
+                self._pending += self._frames.encode(entries)
+            if not self._pending and self._heartbeat.is_due:
+                self._pending = HEARTBEAT
+            await self._write()
+
+    def write_through(self, entries: Sequence[Entry]) -> bool:
+        """The reader's shortcut."""
+        if self._writer.is_behind:
+            return False
+        encoded = self._frames.encode(entries)
+        if encoded:
+            self._heartbeat.touch()
+        if not self._writer.try_send(encoded):
+            self._pending = encoded
+        if self._pending or self._writer.is_behind:
+            self._reader.wake()
+        return True
+
+    async def _write(self) -> None:
+        if self._pending:
+            pending, self._pending = self._pending, b""
+            await self._writer.send(pending)
+            self._heartbeat.touch()
+        elif self._writer.is_behind:
+            await self._writer.flush()

@@ -73,7 +73,7 @@ def test_an_error_and_what_was_held_back_before_it() -> None:
         RunFinished("error", TokenCount(), 1.0),
     ]
     assert kinds(encode(frames_for(), *events)) == [
-        "A is answering…", "half <", "error", "finish", "usage", "Failed: it broke", "done"
+        "A is answering…", "half <", "error", "finish", "usage", "Failed after 1.0 s", "done"
     ]  # fmt: skip
 
 
