@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aiostream_server.events import Event, Final, RunStarted, Token, Usage
-from aiostream_server.present.shown import Shown
+from aiostream_server.present.shown import Channel, Shown
 
 
 class Answer:
@@ -11,22 +11,25 @@ class Answer:
 
     def __init__(self) -> None:
         self._empty = True
-        self._is_open = False
+        self.is_open = False
 
     def show(self, event: Event) -> Iterator[Shown]:
         match event:
             case Token(kind="final"):
-                yield Shown(event.content) if self._is_open else self.paragraph(event.content)
-                self._is_open = True
+                yield Shown(event.content) if self.is_open else self.paragraph(event.content)
+                self.is_open = True
             case Final(streamed=False) if event.content:
                 yield self.paragraph(event.content)
             case RunStarted() | Usage():
                 pass
             case _:
-                self._is_open = False
+                self.is_open = False
+
+    def continued(self, token: Token) -> Channel | None:
+        return "content" if self.is_open and token.kind == "final" else None
 
     def paragraph(self, text: str) -> Shown:
         """Text apart from what stands before it."""
         gap = "" if self._empty else "\n\n"
-        self._empty = self._is_open = False
+        self._empty = self.is_open = False
         return Shown(gap + text)

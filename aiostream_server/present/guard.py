@@ -12,7 +12,7 @@ from aiostream_server.events.model import Analysis, Message, Thinking, Validatio
 from aiostream_server.events.model import Final as Answer
 from aiostream_server.present.marking import Marking, Swallower, marked
 from aiostream_server.present.page import Page
-from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.present.shown import Channel, Presenter, Shown
 from aiostream_server.present.signs import is_one_line
 
 ANSWERED: Final[frozenset[SpeechKind]] = frozenset({"final"})
@@ -40,6 +40,9 @@ class Guarded:
             return self._show_all(self._opened(event))
         token = self._token(event, self._open[1])
         return iter(()) if token is None else self._presenter.show(token)
+
+    def continued(self, token: Token) -> Channel | None:
+        return None  # what is guarded is looked at
 
     def _show_all(self, events: Iterator[Event]) -> Iterator[Shown]:
         for event in events:

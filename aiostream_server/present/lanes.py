@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from aiostream_server.events import Error, Event, Final, RunFinished, Token
 from aiostream_server.events.model import Analysis, Message, Thinking, Validation
-from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.present.shown import Channel, Presenter, Shown
 
 
 class Lanes:
@@ -29,6 +29,10 @@ class Lanes:
         self._note(event)
         while self._speaking is None and self._held:
             yield from self._order_held()
+
+    def is_turn_of(self, agent: str) -> bool:
+        """Whether the agent is in the middle of a message that nobody else interrupts."""
+        return self._speaking == agent
 
     def _order_held(self) -> Iterator[Event]:
         held, self._held = self._held, []
@@ -59,3 +63,6 @@ class InTurn:
     def show(self, event: Event) -> Iterator[Shown]:
         for ordered in self._lanes.order(event):
             yield from self._presenter.show(ordered)
+
+    def continued(self, token: Token) -> Channel | None:
+        return self._presenter.continued(token) if self._lanes.is_turn_of(token.agent) else None

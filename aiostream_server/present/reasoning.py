@@ -14,7 +14,7 @@ from aiostream_server.events.model import Final as FinalAnswer
 from aiostream_server.present.answer import Answer
 from aiostream_server.present.folded import folded
 from aiostream_server.present.page import Page
-from aiostream_server.present.shown import Shown
+from aiostream_server.present.shown import Channel, Shown
 from aiostream_server.present.signs import error_line
 from aiostream_server.present.transcript import Transcript
 
@@ -50,6 +50,12 @@ class Reasoning:
             case _:
                 for shown in self._work.show(event):
                     yield from self._tell_work(shown)
+
+    def continued(self, token: Token) -> Channel | None:
+        if token.kind == "final":
+            return None if self._late else self._answer.continued(token)
+        is_told_at_once = not self._answer.is_open and (self._page is None or not self._answers)
+        return "reasoning" if is_told_at_once and self._work.continued(token) else None
 
     def _tell_work(self, shown: Shown) -> Iterator[Shown]:
         if self._page is None or not self._answers:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Generic, TypeVar
 
-from aiostream_server.events import Event, Routing
-from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.events import Event, Routing, Token
+from aiostream_server.present.shown import Channel, Presenter, Shown
 
 _P = TypeVar("_P")
 
@@ -34,3 +34,6 @@ class Routed(Generic[_P]):
         for shown in self._presenter.show(event):
             yield replace(shown, text=self._gap + shown.text) if self._gap else shown
             self._gap, self._has_shown = "", True
+
+    def continued(self, token: Token) -> Channel | None:
+        return self._presenter.continued(token) if self._has_shown and not self._gap else None

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from aiostream_server.events import Event
+from aiostream_server.events import Event, Token
 
 Channel: TypeAlias = Literal["content", "reasoning"]
 
@@ -25,3 +25,8 @@ class Presenter(Protocol):
     """One viewer's view. Feed it every event of a run, in order, and send what it yields at once."""
 
     def show(self, event: Event) -> Iterator[Shown]: ...
+
+    def continued(self, token: Token) -> Channel | None:
+        """Where `show` would append the token's text as it is and change nothing else, so that it need not be asked.
+        None where it has to be: always right, and never wrong."""
+        ...

@@ -25,7 +25,7 @@ from aiostream_server.events.model import Analysis, Message, Thinking, Validatio
 from aiostream_server.events.signs import ROUTING_SIGN, SPEECH_SIGNS
 from aiostream_server.present.blocks import action_block, result_block
 from aiostream_server.present.page import Page
-from aiostream_server.present.shown import Shown
+from aiostream_server.present.shown import Channel, Shown
 from aiostream_server.present.signs import error_line, input_line, is_one_line, routing_line
 
 
@@ -60,6 +60,9 @@ class Transcript:
                 yield self._paragraph("*… a part of this run is kept no longer …*")
             case _:
                 pass  # run_started, usage and run_finished are no text
+
+    def continued(self, token: Token) -> Channel | None:
+        return "content" if self._open == (token.agent, token.kind) else None
 
     def _token(self, event: Token) -> Iterator[Shown]:
         if self._open == (event.agent, event.kind):

@@ -41,6 +41,9 @@ class Ledger:
         if self.first_token_at is None:
             self.first_token_at = time.monotonic()
             self.agents.setdefault(agent)
+        if len(text) * 2 <= MAX_PIECE_UNITS:
+            self._log.append(Token(shortened(agent), text, kind))
+            return
         for piece in pieces(text):
             self._log.append(Token(shortened(agent), piece, kind))
 
@@ -75,8 +78,12 @@ class Ledger:
         """Nothing to write, but a model is at work: the run is not idle."""
         self._log.last_active_at = time.monotonic()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every viewer is too far behind: then wait for `room`."""
+        return self._log.is_full
+
     async def room(self) -> None:
-        """Wait while every viewer is too far behind."""
         await self._log.room()
 
 

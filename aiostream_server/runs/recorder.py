@@ -107,9 +107,10 @@ class Recorder:
         taken = self._budget.take(agent, len(deltas))
         for delta in deltas[:taken]:
             self._say_one(agent, delta)
-        if self._budget.is_spent and taken < len(deltas):
+        if taken < len(deltas) and self._budget.is_spent:
             self._budget.overrun()
-        await self._ledger.room()
+        if self._ledger.is_full:
+            await self._ledger.room()
 
     async def said(
         self,

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from aiostream_server.events import Dropped, Entry, Event, RunFinished
+from aiostream_server.events import Dropped, Entry, Event, RunFinished, Token
 
 _ENTRY_OVERHEAD_BYTES: Final = 240  # measured: an Entry with a Token, its strings' headers included
 _MAX_READ_BYTES: Final = 16 * 1024  # what a viewer holds, encoded up to ten times as large, while it writes
@@ -60,22 +60,31 @@ class RunLog:
     def append(self, *events: Event) -> None:
         """Number, stamp and keep; wake the viewers. Nothing is taken after `RunFinished`."""
         now = time.time()
+        entries, number = self._entries, len(self)
         for event in events:
             if self.finished:
                 break
-            self._entries.append(Entry(len(self) + 1, now, event))
+            number += 1
+            entries.append(Entry(number, now, event))
             self._bytes += _size(event)
             self._ends.append(self._bytes)
             self.finished = isinstance(event, RunFinished)
         self.last_active_at = time.monotonic()
-        if self.size_bytes > self._max_bytes:
+        if self._bytes - self._dropped_bytes > self._max_bytes:
             self._drop_oldest()
         for reader in self._readers:
             reader._tell()  # noqa: SLF001 - the two classes are one thing
 
+    @property
+    def is_full(self) -> bool:
+        """Whether every viewer is behind by more than the bound. A run without viewers never is."""
+        if self._bytes - self._dropped_bytes <= self._max_ahead_bytes:
+            return False
+        return bool(self._readers) and min(map(self._unread_bytes, self._readers)) > self._max_ahead_bytes
+
     async def room(self) -> None:
-        """Wait while every viewer is behind by more than the bound. A run without viewers does not wait."""
-        while self._readers and min(map(self._unread_bytes, self._readers)) > self._max_ahead_bytes:
+        """Wait while it is full."""
+        while self.is_full:
             moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting_for_room.add(moved)  # one for each who waits: several agents may speak at once
             try:
@@ -97,6 +106,8 @@ class RunLog:
 
         All of them, or the first ones: as many as it takes to reach `max_bytes`.
         """
+        if seq >= len(self) - 1 >= self._dropped:  # nearly always: a viewer that keeps up
+            return self._entries[-1:] if seq < len(self) else []
         start = max(0, seq - self._dropped)
         entries = self._entries[start : bisect_left(self._ends, self._bytes_until(seq) + max_bytes) + 1]
         if seq >= self._dropped:
@@ -200,11 +211,14 @@ class Reader:
     def _move(self, entries: Sequence[Entry]) -> None:
         if entries:
             self.after = entries[-1].seq
-        self._log._moved()  # noqa: SLF001
+        if self._log.holds_back:
+            self._log._moved()  # noqa: SLF001
 
 
 def _size(event: Event) -> int:
     """About how many bytes of memory; always the same for the same event."""
+    if type(event) is Token:
+        return _ENTRY_OVERHEAD_BYTES + _text_size(event.content)
     return (
         _ENTRY_OVERHEAD_BYTES + _text_size(getattr(event, "content", "")) + _text_size(getattr(event, "arguments", ""))
     )

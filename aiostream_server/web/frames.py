@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from aiostream_server.events import Entry, Error, Event, RunFinished
+from aiostream_server.events import Entry, Error, Event, RunFinished, Token
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.sse.frames import DONE, data_frame
 from aiostream_server.web.page_frames import PageFrames
@@ -34,8 +34,25 @@ class ChatFrames:
 
     def encode(self, entries: Sequence[Entry]) -> bytes:
         """All frames that these entries make; empty where they show nothing."""
-        made = (each for entry in entries for each in self._made(entry.event))
-        return b"".join(self._merged(made) if self._page is not None else map(self._frames, made))
+        if self._page is not None:
+            return b"".join(self._merged(each for entry in entries for each in self._made(entry.event)))
+        frames: list[bytes] = []
+        for entry in entries:
+            if (token := self._token(entry.event)) is not None:
+                frames.append(token)
+            else:
+                frames += map(self._frames, self._made(entry.event))
+        return b"".join(frames)
+
+    def _token(self, event: Event) -> bytes | None:
+        """The short way of most tokens; None for whatever has to take the long one."""
+        if not isinstance(event, Token) or len(event.content) > _MAX_DELTA_CHARS:
+            return None
+        channel = self._presenter.continued(event)
+        if channel is None:
+            return None
+        encode = self._encoder.content if channel == "content" else self._encoder.reasoning
+        return data_frame(encode(event.content))
 
     def _made(self, event: Event) -> Iterator[Shown | bytes]:
         """Text to show, and frames, in the order in which they are sent."""

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from aiostream_server.errors import NotFound
 from aiostream_server.events import Error
 from aiostream_server.intake.body import check_headers
 from aiostream_server.runs.run import Run
@@ -84,8 +85,13 @@ async def _check_cancel_body(request: web.Request) -> None:
 
 
 def _find(request: web.Request) -> Run:
-    owner = caller_of(request).owner
-    return request.app[STATE].registry.find(request.match_info["run_id"], owner)
+    owner, state = caller_of(request).owner, request.app[STATE]
+    try:
+        return state.registry.find(request.match_info["run_id"], owner)
+    except NotFound as exc:
+        if state.config.server.workers == 1:
+            raise
+        raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 
 
 def _told(request: web.Request, run: Run) -> web.Response:

@@ -3,10 +3,11 @@
 from collections.abc import Iterable
 
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Error, Event, Final, Message, RunFinished, Token, TokenCount
-from aiostream_server.present import Shown, new_presenter
+from aiostream_server.present import Page, Shown, new_presenter
 from tests.present.telling import AGENTS, ANSWERER, Told, runs
 
 
@@ -116,3 +117,16 @@ def test_an_error_stands_apart_from_half_an_answer() -> None:
     for presentation in ("transcript", "reasoning"):
         assert text_of(shown_by(presentation, events)).endswith("The total\n\n❌ it broke")
     assert text_of(shown_by("answer", events)) == "The total"
+
+
+@given(runs(), st.sampled_from(["transcript", "reasoning", "answer"]), st.sampled_from([None, Page()]))
+def test_the_short_way_of_a_token_shows_what_the_long_one_does(
+    told: Told, presentation: Presentation, page: Page | None
+) -> None:
+    short, long = new_presenter(presentation, page), new_presenter(presentation, page)
+    for event in told.events:
+        shown = list(long.show(event))
+        if isinstance(event, Token) and (channel := short.continued(event)) is not None:
+            assert shown == [Shown(event.content, channel)]
+        else:
+            assert list(short.show(event)) == shown

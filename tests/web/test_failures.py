@@ -8,9 +8,9 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from aiostream_server.events import Entry, Error, Event, RunFinished, TokenCount
+from aiostream_server.events import Entry, Error, Event, RunFinished, Token, TokenCount
 from aiostream_server.events import Final as FinalAnswer
-from aiostream_server.present.shown import Shown
+from aiostream_server.present.shown import Channel, Shown
 from aiostream_server.web import chat
 from aiostream_server.web.frames import ChatFrames
 from aiostream_server.wire.completion import ChunkEncoder
@@ -85,6 +85,9 @@ class Showing:
     def show(self, event: Event) -> Iterator[Shown]:
         if isinstance(event, FinalAnswer):
             yield self._shown
+
+    def continued(self, token: Token) -> Channel | None:
+        return None
 
 
 def encoded(shown: Shown) -> list[bytes]:
