@@ -32,6 +32,8 @@ def read_user(headers: MultiMapping[str], principal: Principal, token_secret: Se
     named = _user_id(headers, _USER_ID) if principal.trusted else None
     if token_secret is not None:
         described, source = _from_token(headers, token_secret), USER_TOKEN_HEADER
+        if described is None and principal.trusted and f"{_OPEN_WEBUI}Id" in headers:
+            raise Unauthorized(f"{_OPEN_WEBUI}Id is not believed without the signed token in {USER_TOKEN_HEADER}")
     else:
         described, source = _from_headers(headers) if principal.trusted else None, f"{_OPEN_WEBUI}Id"
     if described is None:

@@ -4,6 +4,7 @@ Its page shows a description as plain text, in both versions that were read, but
 one line, bounded, and without characters that are not to be seen.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, assert_never
@@ -83,7 +84,7 @@ class StatusLine:
             case Token():
                 return f"{event.agent} {_SPEAKING[event.kind]}"
             case Action():
-                return f"{event.agent} is {'querying' if event.tool == _QUERY else f'using {event.tool}'}…"
+                return f"{event.agent} is {_doing(event)}…"
             case ToolResult():
                 return event.summary or f"{event.tool} {'failed' if event.is_error else 'answered'}"
             case Validation() if event.approved is not None:
@@ -126,3 +127,14 @@ def _one_line(text: str) -> str:
     seen = "".join(char if char.isprintable() else " " for char in text[: 4 * _MOST_CHARS])
     line = " ".join(seen.split()).replace("{{", "{ {")
     return line if len(line) <= _MOST_CHARS else f"{line[: _MOST_CHARS - 1].rstrip()}…"
+
+
+def _doing(event: Action) -> str:
+    """A query names its database, where there are several."""
+    if event.tool != _QUERY:
+        return f"using {event.tool}"
+    try:
+        database = json.loads(event.arguments).get("database")
+    except (ValueError, AttributeError, RecursionError):
+        database = None
+    return f"querying {database}" if isinstance(database, str) else "querying"

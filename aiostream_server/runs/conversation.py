@@ -65,6 +65,15 @@ async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) 
             await context.add_message(message)
 
 
+async def replace_systems(team: object, systems: Sequence[Turn]) -> None:
+    """Of a team that was taken up again: the system messages of this request in place of the earlier ones."""
+    new = [message.model_dump() for message in history_messages(systems, sees_images=False)]
+    for context in {id(context): context for context in model_contexts(team)}.values():
+        state = dict(await context.save_state())
+        others = [message for message in state.get("messages", ()) if message.get("type") != "SystemMessage"]
+        await context.load_state({**state, "messages": [*new, *others]})
+
+
 def history_messages(history: Sequence[Turn], *, sees_images: bool) -> Sequence[LLMMessage]:
     """The earlier turns in their own roles."""
     names = {call.call_id: call.name for turn in history for call in turn.tool_calls}

@@ -1,13 +1,15 @@
 """Whether a history that a client sends is the one that a team's state belongs to.
 
-Fingerprints cover every message but the last answer, as the client sent it. The last answer is told apart: it comes
-back in the form in which it was shown, and each presentation shows another. Clients change white space and markup on
-the way, so of an answer only letters and digits count. What a client adds to one request only (documents that it found,
-a list of attached files) is no part of the conversation.
+Fingerprints cover every question and answer but the last answer, as the client sent it. The last answer is told apart:
+it comes back in the form in which it was shown, and each presentation shows another. Clients change white space on the
+way; everything else in an answer counts, down to a `<` in a query that was shown. What a client adds to one request
+only (documents that it found, a list of attached files) is no part of the conversation; nor are system messages, which
+may tell the time: they are put in place of the earlier ones.
 """
 
 import hashlib
 import json
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, get_args
 
@@ -34,14 +36,12 @@ def standing_of(history: Sequence[Turn]) -> Standing | None:
     if not talk or talk[-1].role != "assistant" or talk[-1].tool_calls:
         return None
     *before, last = talk
-    systems = [turn for turn in history if turn.role == "system"]
-    return Standing(fingerprint([*systems, *before]), _answer_print(last.text))
+    return Standing(fingerprint(before), _answer_print(last.text))
 
 
 def fingerprint(turns: Sequence[Turn]) -> str:
-    """Wherever system messages stand among them, they count as if they stood first."""
-    in_order = sorted(turns, key=lambda turn: turn.role != "system")
-    return _digest([_essence(turn) for turn in in_order])
+    """Of all but the system messages."""
+    return _digest([_essence(turn) for turn in turns if turn.role != "system"])
 
 
 def answer_prints(entries: Sequence[Entry]) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ def _essence(turn: Turn) -> list[object]:
 
 
 def _answer_print(text: str) -> str:
-    return _digest("".join(character for character in text.casefold() if character.isalnum()))
+    return _digest(unicodedata.normalize("NFC", "".join(text.split())))
 
 
 def _digest(value: object) -> str:

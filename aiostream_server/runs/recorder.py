@@ -32,6 +32,10 @@ from aiostream_server.runs.keywords import kind_by_name, kind_by_words
 from aiostream_server.runs.ledger import Ledger, capped, shortened
 from aiostream_server.runs.speech import Speech, Utterance, whole_message
 
+_NO_REPLY: Final = (
+    "A reply will not reach me: this question belongs to no conversation. Name one with X-Conversation-Id; Open WebUI "
+    "names its chats where ENABLE_FORWARD_USER_INFO_HEADERS is on."
+)
 _NAMELESS: Final = "Agent"
 _TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
@@ -234,8 +238,10 @@ class Recorder:
         for agent in tuple(self._speech):
             self._close(agent)
 
-    def ask_user(self, asker: str) -> None:
+    def ask_user(self, asker: str, *, can_reply: bool) -> None:
         """The team waits for the user: what was said last is the question, and the answer of this turn."""
+        if not can_reply:
+            self.note(asker, _NO_REPLY)
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
         self.tell_answer()

@@ -87,6 +87,7 @@ class Registry:
 
     async def _start(self, request: RunRequest) -> Run:
         self._turns.check(request)
+        await self._turns.interrupt(request)
         await self._admission.enter(request.owner)
         try:
             self._turns.check(request)  # again: it may have waited for its slot

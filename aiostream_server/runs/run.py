@@ -24,18 +24,17 @@ from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.tap import current_sink
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.conversation import read_task, remember
 from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure, exception_name
 from aiostream_server.runs.ledger import Ledger
+from aiostream_server.runs.prepare import prepare
 from aiostream_server.runs.recollection import Archive, Recollection
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.supervise import end_work, watch
 from aiostream_server.runs.translate import Translator
 from aiostream_server.store.log import Reader, RunLog
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
-from aiostream_server.teams.inside import agent_names, tools_in_threads, wait_for_people
-from aiostream_server.teams.resume import reply_to
+from aiostream_server.teams.inside import agent_names, tools_in_threads
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
@@ -165,19 +164,14 @@ class Run:
     async def _work(self, token: CancellationToken) -> None:
         """The run itself: recall, choose, build, remember, drive, answer, keep."""
         request = self.request
-        recollection = Recollection(self._parts.archive, request.owner, request.conversation, request.question)
+        recollection = Recollection(
+            self._parts.archive, request.owner, request.conversation, request.question, asked_at=self.created_at
+        )
         await recollection.recall()
-        question = recollection.question
         spec = self.spec = self.spec or await self._route(recollection)
         recorder = self._recorder = self._new_recorder(spec)
-        team = await spec.build()
-        wait_for_people(team)
+        team, task = await prepare(spec, recollection)
         recorder.listen_to(agent_names(team))
-        task = await read_task(question.task, sees_images=spec.sees_images)
-        if await recollection.restore(team, spec.id):
-            task = reply_to(team, recollection.waits_for, task)
-        else:
-            await remember(team, question.history, sees_images=spec.sees_images)
         current_sink.set(recorder)
         self._team = team
         handover = await drive(team, task, Translator(recorder), token)
@@ -185,7 +179,7 @@ class Run:
         if handover is None:
             recorder.tell_answer()
         else:
-            recorder.ask_user(handover.asker)
+            recorder.ask_user(handover.asker, can_reply=recollection.is_kept)
         await recollection.keep(team, spec.id, self.log, handover)
 
     async def _route(self, recollection: Recollection) -> TeamSpec:

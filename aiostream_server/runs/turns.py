@@ -1,6 +1,6 @@
 """One question at a time in each conversation: what becomes of a second one that comes while the first is answered."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aiostream_server.config.model import ConcurrentTurns
@@ -8,10 +8,15 @@ from aiostream_server.errors import Conflict
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run, RunRequest
 
+_MOST_WAITING: Final = 3
+
 
 class _Talk(NamedTuple):
+    """`model`: a chat page may ask several side by side. Where the server knows the history, there is one line."""
+
     owner: Owner
     conversation: str
+    model: str
 
 
 class Turns:
@@ -26,16 +31,29 @@ class Turns:
 
     def check(self, request: RunRequest) -> None:
         """Raise `Conflict` where the conversation is busy and the question may not wait."""
-        if self._policy == "reject" and any(self._before(request)):
+        before = self.before(request)
+        if self._policy == "reject" and before:
             raise Conflict("the conversation's last question is still being answered; wait for it, or cancel it")
+        if len(before) > _MOST_WAITING:
+            raise Conflict(f"{_MOST_WAITING} questions of the conversation are waiting already")
+
+    async def interrupt(self, request: RunRequest) -> None:
+        """Where that is the policy, end the runs before this one: their slots are free then."""
+        if self._policy == "interrupt":
+            for run in self.before(request):
+                run.stop("cancelled")
+                await run.wait()
+
+    def before(self, request: RunRequest) -> Sequence[Run]:
+        """The live runs of the conversation."""
+        talk = _talk(request)
+        return () if talk is None else tuple(self._live.get(talk, ()))
 
     def enter(self, run: Run) -> Sequence[Run]:
-        """The run is about to start: those whose end it has to wait for. Where they are interrupted, they end now."""
-        talk = _talk(run.request)
-        if talk is None:
-            return ()
-        before = tuple(self._before(run.request))
-        self._live.setdefault(talk, []).append(run)
+        """The run is about to start: those whose end it has to wait for."""
+        before, talk = self.before(run.request), _talk(run.request)
+        if talk is not None:
+            self._live.setdefault(talk, []).append(run)
         if self._policy == "interrupt":
             for earlier in before:
                 earlier.stop("cancelled")
@@ -49,10 +67,7 @@ class Turns:
         if not self._live[talk]:
             del self._live[talk]
 
-    def _before(self, request: RunRequest) -> Iterator[Run]:
-        talk = _talk(request)
-        return iter(()) if talk is None else iter(self._live.get(talk, ()))
-
 
 def _talk(request: RunRequest) -> _Talk | None:
-    return None if request.conversation is None else _Talk(request.owner, request.conversation.name)
+    talk = request.conversation
+    return None if talk is None else _Talk(request.owner, talk.name, request.model if talk.resends else "")

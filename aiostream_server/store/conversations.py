@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, true
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, true, update
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.database import Database
@@ -81,6 +81,21 @@ class Conversations:
         async with self._database.writing(row["address"]) as connection:
             await connection.execute(delete(memories).where(mine, memories.c.id.not_in(staying)))
             await connection.execute(insert(memories).values(row))
+
+    async def spend(self, address: Address, memory: Memory) -> bool:
+        """Leave only the turns of a memory that waits for the user. Durable; of several who try, one succeeds."""
+        return await self._whole(self._spend(address, memory))
+
+    async def _spend(self, address: Address, memory: Memory) -> bool:
+        row = _row(address, memory, 0.0)
+        waiting = and_(
+            memories.c.address == row["address"],
+            memories.c.identity == row["identity"],
+            memories.c.waits_for.is_not(None),
+        )
+        spending = update(memories).where(waiting).values(waits_for=None, state=pack(b"")).returning(memories.c.id)
+        async with self._database.writing(row["address"]) as connection:
+            return len((await connection.execute(spending)).all()) > 0
 
     async def summaries(self, *, key_id: str | None = None, user_id: str | None = None) -> Sequence[Summary]:
         """Every conversation of this key and this user, the one used last first; None is any."""

@@ -53,6 +53,12 @@ def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
     return tuple(getattr(next(managers, None), "_message_thread", ()))
 
 
+def shape_of(team: object) -> list[str]:
+    """What a team is made of: a state belongs to teams of the same shape only."""
+    agents = (f"{getattr(agent, 'name', '')}: {type(agent).__qualname__}" for agent in agents_in(team))
+    return [type(team).__qualname__, *agents]
+
+
 def agent_names(team: object) -> frozenset[str]:
     """Who can speak. Selectors, orchestrators and other managers are not among them."""
     names = (getattr(agent, "name", None) for agent in agents_in(team))

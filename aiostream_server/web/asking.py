@@ -3,9 +3,10 @@
 Two steps, between which a handler refuses what only it can refuse: `read_asked` takes nothing, `start_run` a slot.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from aiohttp import web
 
@@ -24,6 +25,8 @@ from aiostream_server.web.idempotency import idempotency_of
 from aiostream_server.web.offer import Offer
 from aiostream_server.web.state import STATE
 from aiostream_server.wire.request import ChatRequest
+
+_SMALL_BYTES: Final = 256 * 1024
 
 _Body = TypeVar("_Body", bound=ChatRequest)
 
@@ -57,11 +60,11 @@ async def read_asked(request: web.Request, shape: type[_Body]) -> Asked[_Body]:
     offer = Offer(request.app[STATE].catalogue, principal)
     check_headers(request.headers)
     raw = await read_whole_body(request)
-    body = parse_body(raw, request.headers, shape)
+    body, question = await _understood(raw, request, shape)
     is_page = is_open_webui(request.headers, principal)
     return Asked(
         body,
-        read_question(body),
+        question,
         offer.find(body.model),
         offer,
         principal,
@@ -69,6 +72,16 @@ async def read_asked(request: web.Request, shape: type[_Body]) -> Asked[_Body]:
         is_page,
         idempotency_of(request, raw),
     )
+
+
+async def _understood(raw: bytes, request: web.Request, shape: type[_Body]) -> tuple[_Body, Question]:
+    """A long conversation takes long enough to read for others to notice."""
+
+    def understand() -> tuple[_Body, Question]:
+        body = parse_body(raw, request.headers, shape)
+        return body, read_question(body)
+
+    return understand() if len(raw) <= _SMALL_BYTES else await asyncio.to_thread(understand)
 
 
 async def start_run(

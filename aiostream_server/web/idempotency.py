@@ -15,16 +15,18 @@ from aiostream_server.runs.idempotency import Idempotency
 from aiostream_server.wire.json_text import canonical
 
 HEADER: Final = "Idempotency-Key"
+_TOLD_BY_HEADER: Final = ("X-Conversation-Id", "X-OpenWebUI-Chat-Id", "X-Presentation")
 _KEY: Final = re.compile(r"[ -~]{1,255}")
 
 
 def idempotency_of(request: web.Request, raw: bytes) -> Idempotency | None:
     """None without the header. The same body is one that says the same, in whatever order, asked of the same kind of
-    path: `/api` or not makes no difference. Raises `InvalidRequest`."""
+    path, in the same conversation: `/api` or not makes no difference. Raises `InvalidRequest`."""
     keys = request.headers.getall(HEADER, ())
     if not keys:
         return None
     if len(keys) > 1 or not _KEY.fullmatch(keys[0]):
         raise InvalidRequest(f"{HEADER} must be 1 to 255 printable ASCII characters, sent once", param=HEADER)
-    kind = request.path.rpartition("/")[2].encode()
+    said = (request.headers.get(name, "") for name in _TOLD_BY_HEADER)
+    kind = "\0".join((request.path.rpartition("/")[2], *said)).encode("utf-8", "surrogateescape")
     return Idempotency(keys[0], sha256(kind + b"\0" + canonical(decode_json(raw))).hexdigest())

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import (
     Action,
+    Error,
     Event,
     Final,
     InputRequested,
@@ -89,6 +90,10 @@ def test_a_whole_unstreamed_answer() -> None:
         "a\u200bb and a joined \u200b one",
         "a list:\n- 🎯 goal\n- ✅ done",
         "✅ yes\n❌ no",
+        "Comparison:\n✅ **Pros** cheap\n✅ **Fast** yes\n❌ **Cons** slow\nSo take plan B.",
+        "Steps\n🎯 **Goal**: 5 M\n✅ **Done**: 3 M",
+        "Steps:\n\n✅ **Done**\n\n3 M\n\n❌ open",
+        "✅ **Pros** cheap\n❌ **Cons** slow",
     ],
 )
 def test_what_is_not_ours_stays(text: str) -> None:
@@ -115,6 +120,20 @@ def test_late_work_goes() -> None:
     work = (Thinking("SQLAgent", "I look."), *WORK)
     events: list[Event] = [Token("A", "First", "final"), Message("A", "First", True), *work, Final("A", "then")]
     assert undecorate(shown(*events, END, page=Page(), by="reasoning")) == "First\n\n\nthen"
+
+
+def test_a_list_of_signs_inside_a_transcript_stays() -> None:
+    said = "Plan A:\n✅ **Pros** cheap\n❌ **Cons** slow\nSo take plan B."
+    answer = (Token("AnalysisAgent", said, "final"), Message("AnalysisAgent", said, True))
+    assert undecorate(shown(*WORK, *answer)) == said
+    assert undecorate(shown(*WORK, *answer).replace("\n", "\r\n")) == said
+
+
+def test_why_a_run_failed_goes() -> None:
+    assert (
+        undecorate(shown(*WORK, Message("A", "so far"), Error("model_failed", "it broke off")))
+        == "I will look it up.\n\nso far"
+    )
 
 
 def test_who_waited_for_an_answer_goes() -> None:

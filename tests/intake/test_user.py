@@ -154,7 +154,9 @@ class TestToken:
 
     def test_takes_the_place_of_the_plain_headers(self) -> None:
         """Who could set them may have no secret."""
-        assert user_of({**ALICE, "X-OpenWebUI-User-Id": "mallory"}, secret=SECRET) is None
+        with pytest.raises(Unauthorized, match="not believed without the signed token"):
+            user_of({**ALICE, "X-OpenWebUI-User-Id": "mallory"}, secret=SECRET)
+        assert user_of({"X-OpenWebUI-User-Id": "mallory"}, UNTRUSTED, SECRET) is None
         both = {"X-OpenWebUI-User-Id": "mallory", "X-OpenWebUI-User-Jwt": token()}
         user = user_of(both, secret=SECRET)
         assert user is not None

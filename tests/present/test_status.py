@@ -53,6 +53,8 @@ def test_the_data_team() -> None:
         (Action("Assistant", "calculate", "{}", "c"), "Assistant is using calculate…"),
         (Validation("V", "no", approved=False), "V blocked the query"),
         (Validation("V", "hm"), "V is checking…"),
+        (Action("S", "query", '{"sql": "SELECT 1", "database": "sales"}', "c"), "S is querying sales…"),
+        (Action("S", "query", '["sales"]', "c"), "S is querying…"),
         (ToolResult("A", "calculate", "4", "c"), "calculate answered"),
         (ToolResult("A", "query", "no such table", "c", is_error=True), "query failed"),
         (Thinking("A", "hm"), "A is thinking…"),

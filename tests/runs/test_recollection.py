@@ -1,5 +1,6 @@
 """A conversation goes on from the team's own memory where the history is the one that it belongs to, only there."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import closing
@@ -14,7 +15,7 @@ from autogen_core.model_context import UnboundedChatCompletionContext
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.events import Event, Final, InputRequested, RunFinished
+from aiostream_server.events import Event, Final, InputRequested, Message, RunFinished
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import ImagePart, Question, Turn
@@ -102,7 +103,6 @@ async def test_the_next_question_goes_on_from_the_teams_memory_and_reads_nothing
     [
         _talk("one", "1 of memory, 0 read: another answer"),
         _talk("won", "1 of memory, 0 read: one"),
-        [Turn("system", "Be brief."), *_talk("one", "1 of memory, 0 read: one")],
         [
             replace(_talk("one")[0], images=(ImagePart("image/png", "AAAA"),)),
             *_talk("", "1 of memory, 0 read: one")[1:],
@@ -110,7 +110,7 @@ async def test_the_next_question_goes_on_from_the_teams_memory_and_reads_nothing
         _talk("one", "1 of memory, 0 read: one", "and", "more"),
         _talk("one"),
     ],
-    ids=["answer edited", "question edited", "system message", "another picture", "more was said", "stopped before"],
+    ids=["answer edited", "question edited", "another picture", "more was said", "stopped before"],
 )
 async def test_a_history_that_is_not_the_memorys_is_read(runs: Runs, history: list[Turn]) -> None:
     assert await _ask(runs, "one") == "1 of memory, 0 read: one"
@@ -177,7 +177,7 @@ async def test_an_unreadable_memory_is_no_memory(runs: Runs, conversations: Conv
 
 
 async def test_what_cannot_be_kept_does_not_spoil_the_answer(runs: Runs) -> None:
-    for text, event in (("unsaveable", "conversation_not_kept"), ("x" * 2_000, "state_too_large")):
+    for text, event in (("unsaveable", "state_not_saved"), ("x" * 2_000, "state_too_large")):
         with capture_logs() as logs:
             run = await _run(runs, text)
         assert run.finished is not None
@@ -185,6 +185,58 @@ async def test_what_cannot_be_kept_does_not_spoil_the_answer(runs: Runs) -> None
         assert event in {line["event"] for line in logs}
         assert "canary" not in str(logs)
         assert await _ask(runs, "two", _talk(text, _answer(run))) == "1 of memory, 2 read: two"
+
+
+async def test_system_messages_may_change_and_take_the_place_of_the_earlier_ones(runs: Runs) -> None:
+    """They may tell the time."""
+    first = await _ask(runs, "one", [Turn("system", "It is 9:00.")])
+    assert first == "1 of memory, 1 read: one"
+    history = [Turn("system", "It is 9:01."), *_talk("one", first)]
+    assert await _ask(runs, "two", history) == "2 of memory, 1 read: one / two"
+
+
+@pytest.mark.parametrize("text", ["unsaveable", "x" * 2_000])
+async def test_of_what_has_no_state_the_words_are_kept_for_who_leaves_them_to_the_server(runs: Runs, text: str) -> None:
+    await _run(runs, text, talk=TALK)
+    assert await _ask(runs, "two", talk=TALK) == "1 of memory, 2 read: two"
+
+
+async def test_of_a_conversation_whose_words_are_too_many_the_latest_are_kept(
+    runs: Runs, conversations: Conversations
+) -> None:
+    for number in range(8):
+        await _run(runs, f"{number}" * 200, talk=TALK)
+        kept = (await conversations.recall(Address("key", "ann", "talk")))[0].turns.decode()
+        assert f"{number}" * 200 in kept
+    assert "0" * 200 not in kept
+
+
+async def test_a_conversation_that_cannot_be_recalled_now_is_not_overwritten(
+    runs: Runs, conversations: Conversations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await _ask(runs, "one", talk=TALK)
+    with monkeypatch.context() as broken:
+        broken.setattr(conversations._database, "reading", None)
+        assert await _ask(runs, "two", talk=TALK) == "1 of memory, 0 read: two"
+    assert await _ask(runs, "three", talk=TALK) == "2 of memory, 0 read: one / three"
+
+
+async def test_a_row_of_another_format_is_no_memory(runs: Runs, conversations: Conversations) -> None:
+    await _ask(runs, "one", talk=TALK)
+    address = Address("key", "ann", "talk")
+    for turns in (b"{", b"7", b'{"turns": 1}', b"[1]"):
+        (memory, *_) = await conversations.recall(address)
+        await conversations.keep(address, replace(memory, turns=turns))
+        assert await _ask(runs, "two", talk=TALK) == "1 of memory, 0 read: two"
+
+
+async def test_a_team_of_another_shape_reads_the_messages_once(runs: Runs, conversations: Conversations) -> None:
+    class Mammoth(Elephant):
+        pass
+
+    first = await _ask(runs, "one")
+    changed = runs_of(Mammoth, archive=Archive(conversations, max_state_bytes=1_000))
+    assert await _ask(changed, "two", _talk("one", first)) == "1 of memory, 2 read: two"
 
 
 async def test_a_store_that_is_gone_does_not_spoil_the_answer(runs: Runs, tmp_path: Path) -> None:
@@ -214,6 +266,48 @@ async def test_a_question_to_the_user_is_the_answer_of_its_turn_and_the_next_que
     last: list[Event] = [event for event in events_of(asking) if isinstance(event, Final | InputRequested)]
     assert last == [Final("E", "Shall I?"), InputRequested("E", "Shall I?")]
     assert await _ask(runs, "yes", _talk("ask me", "Shall I?")) == "2 of memory, 0 read: ask me / yes"
+
+
+async def test_a_reply_counts_once(runs: Runs) -> None:
+    """Regenerated, or sent from a second tab at the same time."""
+    await _run(runs, "ask me")
+    history = _talk("ask me", "Shall I?")
+    assert await _ask(runs, "yes", history) == "2 of memory, 0 read: ask me / yes"
+    assert await _ask(runs, "yes", history) == "1 of memory, 2 read: yes"
+
+
+async def test_of_replies_at_the_same_moment_one_counts(runs: Runs) -> None:
+    await _run(runs, "ask me")
+    history = _talk("ask me", "Shall I?")
+    answers = await asyncio.gather(*(_ask(runs, "yes", history) for _ in range(3)))
+    assert sorted(answers) == ["1 of memory, 2 read: yes"] * 2 + ["2 of memory, 0 read: ask me / yes"]
+
+
+async def test_a_reply_is_to_the_question_right_before_it(runs: Runs) -> None:
+    """The turn in between was stopped: what it was to answer is not asked any more."""
+    await _run(runs, "ask me", talk=TALK)
+    question = Question(Turn("user", "no, something else"))
+    stopped = await runs.registry.start(RunRequest(question, "auto", runs.spec, owner=ANN, conversation=TALK))
+    await asyncio.sleep(0.02)  # it has begun
+    stopped.stop("cancelled")
+    await stopped.wait()
+    assert not (await _ask(runs, "yes", talk=TALK)).startswith("2 of memory")
+
+
+async def test_a_reply_that_was_sent_before_the_question_is_none(runs: Runs) -> None:
+    asked = RunRequest(Question(Turn("user", "ask me")), "auto", runs.spec, owner=ANN, conversation=TALK)
+    yes = RunRequest(Question(Turn("user", "yes")), "auto", runs.spec, owner=ANN, conversation=TALK)
+    first, second = await runs.registry.start(asked), await runs.registry.start(yes)
+    await first.wait()
+    await second.wait()
+    assert _answer(second) == "1 of memory, 2 read: yes"
+
+
+async def test_a_question_to_the_user_that_cannot_be_answered_says_so(runs: Runs) -> None:
+    told = [event for event in events_of(await _run(runs, "ask me", talk=None)) if isinstance(event, Message)]
+    assert any("A reply will not reach me" in message.content for message in told)
+    told = [event for event in events_of(await _run(runs, "ask me")) if isinstance(event, Message)]
+    assert not any("A reply will not reach me" in message.content for message in told)
 
 
 async def test_a_reply_goes_to_who_asked_whatever_it_says(runs: Runs, conversations: Conversations) -> None:

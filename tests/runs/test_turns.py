@@ -121,6 +121,33 @@ async def test_other_conversations_other_users_and_questions_without_one_are_not
     assert Slow.most_at_once == 6
 
 
+async def test_a_page_may_ask_two_models_side_by_side() -> None:
+    runs = _runs("reject")
+    question = Question(Turn("user", "x"))
+    both = [
+        await runs.registry.start(RunRequest(question, model, runs.spec, owner=ANN, conversation=TALK))
+        for model in ("one", "other")
+    ]
+    assert [await _reason(run) for run in both] == ["stop", "stop"]
+
+
+async def test_no_conversation_holds_more_than_a_few_slots() -> None:
+    runs = _runs("queue")
+    waiting = [await _start(runs, "x") for _ in range(4)]
+    with pytest.raises(Conflict, match="3 questions of the conversation are waiting"):
+        await _start(runs, "x")
+    await _start(runs, "x", Conversation("other", resends=True))
+    await runs.registry.close()
+    assert [await _reason(run) for run in waiting] == ["interrupted"] * 4
+
+
+async def test_an_interrupted_run_makes_room_for_the_one_that_interrupts() -> None:
+    runs = _runs("interrupt", max_runs_per_user=1)
+    first = await _start(runs, "one")
+    second = await _start(runs, "two")
+    assert [await _reason(first), await _reason(second)] == ["cancelled", "stop"]
+
+
 async def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
     runs = _runs("queue")
     for run in [await _start(runs, "x") for _ in range(3)]:
@@ -131,8 +158,8 @@ async def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
 
 async def test_a_server_that_ends_does_not_wait_for_those_that_wait() -> None:
     runs = _runs("queue")
-    waiting = [await _start(runs, "x") for _ in range(5)]
+    waiting = [await _start(runs, "x") for _ in range(4)]
     started = time.monotonic()
     await runs.registry.close()
     assert time.monotonic() - started < 0.5
-    assert [await _reason(run) for run in waiting] == ["interrupted"] * 5
+    assert [await _reason(run) for run in waiting] == ["interrupted"] * 4

@@ -66,6 +66,18 @@ async def test_nothing_kept_is_nothing_recalled(store: Conversations) -> None:
     assert await store.delete_expired() == 0
 
 
+async def test_of_those_who_spend_a_memory_at_once_one_succeeds_and_its_turns_stay(open_store: OpenStore) -> None:
+    async with open_store() as store, open_store() as other:
+        kept = replace(memory(), waits_for="Asker", turns=b'[["user", "hi"]]')
+        await store.keep(CHAT, kept)
+        spent = await asyncio.gather(*(each.spend(CHAT, kept) for each in (store, other, store, other)))
+        assert sorted(spent) == [False, False, False, True]
+        (found,) = await store.recall(CHAT)
+        assert (found.waits_for, found.state, found.turns) == (None, b"", kept.turns)
+        assert not await store.spend(chat("other"), kept)
+        assert not await store.spend(CHAT, memory("never kept"))
+
+
 async def test_it_is_there_when_the_store_is_opened_again(open_store: OpenStore) -> None:
     async with open_store() as store:
         await store.keep(CHAT, memory())

@@ -29,6 +29,9 @@ class FailingPresenter:
             raise KeyError(content)
         yield Shown(content)
 
+    def continued(self, token: Token) -> Channel | None:
+        return None
+
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,7 +102,7 @@ async def test_unpaced_answers_keep_their_order(tmp_path: Path) -> None:
     ("reply", "words"),
     [
         (HttpError(401, {"error": {"message": "bad key"}}), "bad key"),
-        (HttpError(500, "<html>oops</html>"), "500"),
+        (HttpError(501, "<html>oops</html>"), "501"),
     ],
 )
 async def test_a_failing_provider_is_one_readable_line(tmp_path: Path, reply: HttpError, words: str) -> None:

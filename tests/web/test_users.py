@@ -160,8 +160,12 @@ async def test_a_signed_token_names_the_user_whatever_the_key(tmp_path: Path) ->
             expected = {run} if key == "script" else set()
             assert await asking(key, X_OpenWebUI_User_Jwt=token(name="Alice B")).runs() == expected
             assert await asking(key, X_OpenWebUI_User_Jwt=token(sub="bob")).runs() == set()
-            assert await asking(key, X_OpenWebUI_User_Id="alice").runs() == set()
             assert await asking(key).runs() == set()
+        assert await asking("script", X_OpenWebUI_User_Id="alice").runs() == set()
+        async with session.get(
+            "/v1/runs", headers={"X-API-Key": keys["trusted"], "X-OpenWebUI-User-Id": "alice"}
+        ) as response:
+            assert response.status == 401
 
 
 @pytest.mark.parametrize(
