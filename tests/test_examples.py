@@ -59,7 +59,7 @@ async def test_the_stream_client_prints_each_piece_as_it_comes(tmp_path: Path) -
 
 async def test_the_stream_client_ends_with_the_error(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(HttpError(500, {"error": {"message": "out of order"}}))
+        provider.script(HttpError(400, {"error": {"message": "out of order"}}))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             refused = await run(server.url, "hi", "nothing")
             failed = await run(server.url, "hi", "solo")

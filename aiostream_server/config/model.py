@@ -88,6 +88,7 @@ class ServerConfig(Table):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535, description="0 picks a free port")
+    workers: int = Field(default=1, ge=1, le=256, description="processes; they do not share runs")
     max_body_bytes: PositiveInt = 32 * 1024**2
     body_timeout_s: PositiveFloat = 15.0
     heartbeat_s: PositiveFloat = 10.0

@@ -7,6 +7,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PrivateAttr,
     SecretStr,
@@ -16,7 +17,10 @@ from pydantic import (
 )
 
 from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, read_secret
-from aiostream_server.config.table import HttpUrl, Table
+from aiostream_server.config.table import HeaderName, HttpUrl, Table
+
+MessageNames = Literal["none", "field", "prefix"]
+"""How a model is told who says a user message: not at all, by `name`, or by "Writer said:" before the text."""
 
 
 class ModelInfoConfig(Table):
@@ -52,17 +56,28 @@ class Secret(Table):
     def api_key(self) -> SecretStr | None:
         return self._api_key
 
+    def with_api_key(self, api_key: SecretStr | None) -> Self:
+        """The same table, with a key that was read elsewhere."""
+        table = self.model_copy()
+        table._api_key = api_key  # noqa: SLF001
+        return table
+
 
 class OpenAIModelConfig(Secret):
-    """`provider = "openai"`: OpenAI, vLLM, Ollama, llama.cpp and whatever else speaks its API."""
+    """`provider = "openai"`: OpenAI, Azure, vLLM, Ollama, llama.cpp and whatever else speaks its API."""
 
     provider: Literal["openai"]
     model: str
-    base_url: HttpUrl = "https://api.openai.com/v1"
+    base_url: HttpUrl = "https://api.openai.com/v1"  # a query in it goes with every request
+    api_key_header: HeaderName = "Authorization"  # any other one has the bare key
+    headers: dict[HeaderName, str] = Field(default_factory=dict, description="sent with every request; no secrets")
     model_info: ModelInfoConfig | None = None
+    message_names: MessageNames = "none"
     options: dict[str, Any] = Field(default_factory=dict, description="sent with every request: temperature ...")
     connect_timeout_s: PositiveFloat = 10.0
     idle_timeout_s: PositiveFloat = Field(default=120.0, description="longest silence of the provider")
+    total_timeout_s: NonNegativeFloat = Field(default=0.0, description="of one call, retries included; 0 is no limit")
+    max_retries: NonNegativeInt = Field(default=2, description="of a request whose answer has not begun")
 
 
 class DemoModelConfig(Table):
@@ -78,8 +93,11 @@ def _table_or_path(value: object) -> object:
     return value
 
 
-class ComponentModelConfig(Table):
-    """`provider = "component"`: any AutoGen model component, inline or in a JSON file."""
+class ComponentModelConfig(Secret):
+    """`provider = "component"`: any AutoGen model component, inline or in a JSON file.
+
+    The key is for an OpenAI component that has none: AutoGen writes its own out as asterisks.
+    """
 
     provider: Literal["component"]
     component: Annotated[dict[str, Any] | FilePath, BeforeValidator(_table_or_path)] = Field(repr=False)

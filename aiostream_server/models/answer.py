@@ -92,7 +92,12 @@ class Answer:
         if calls or reason == "function_calls":  # some announce calls and make none, some make them and say "stop"
             reason = "function_calls" if calls else "stop"
         return CreateResult(
-            finish_reason=reason, content=calls or text, usage=usage, cached=False, thought=thought or None
+            finish_reason=reason,
+            content=calls or text,
+            usage=usage,
+            cached=False,
+            logprobs=self._end.logprobs,
+            thought=thought or None,
         )
 
     def _keep(self, spoken: list[Spoken]) -> list[Spoken]:

@@ -41,7 +41,7 @@ _Hear = Callable[[Sequence[Spoken]], Awaitable[None]]
 _AnyTool = Tool | ToolSchema
 _Choice = Tool | Literal["auto", "required", "none"]
 
-_ASSUMED_CONTEXT_TOKENS: Final = 128_000  # no API tells a model's own; today's models have this much, or more
+_ASSUMED_CONTEXT_TOKENS: Final = 128_000  # of a model that nothing is known of
 
 
 class StreamingClient(ChatCompletionClient):
@@ -104,10 +104,10 @@ class StreamingClient(ChatCompletionClient):
         await self._provider.close()
 
     def actual_usage(self) -> RequestUsage:
-        return self._total
+        return replace(self._total)
 
     def total_usage(self) -> RequestUsage:
-        return self._total
+        return replace(self._total)
 
     def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[_AnyTool] = ()) -> int:
         """An estimate."""
@@ -115,7 +115,8 @@ class StreamingClient(ChatCompletionClient):
 
     def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[_AnyTool] = ()) -> int:
         """An estimate, too."""
-        return _ASSUMED_CONTEXT_TOKENS - self.count_tokens(messages, tools=tools)
+        context_tokens = getattr(self._provider, "context_tokens", _ASSUMED_CONTEXT_TOKENS)
+        return int(context_tokens) - self.count_tokens(messages, tools=tools)
 
     @property
     def capabilities(self) -> ModelCapabilities:

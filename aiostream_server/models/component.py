@@ -1,5 +1,7 @@
 """Any AutoGen model client as a provider: slower than our own, but there is one for nearly every service.
 
+Where a component names `autogen_ext`'s client for OpenAI or Azure, ours takes its place.
+
 Building such a client blocks the event loop for up to 85 ms, so it is built once, when the models are opened. A
 component is code: it names the class to import.
 """
@@ -14,25 +16,31 @@ from typing import Any, Final
 
 from autogen_core.models import ChatCompletionClient, CreateResult, ModelInfo
 from autogen_core.tools import ToolSchema
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from aiostream_server.errors import ModelFailed, ServerError
-from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
+from aiostream_server.models.openai.component import ComponentClient
+from aiostream_server.models.openai.replacing import replace_model_components
+from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, Provider, TextDelta, ThoughtDelta
 
 _MAX_MESSAGE: Final = 300
 _THOUGHTS: Final = re.compile(r"<(think(?:ing)?)>.*?(?:</\1>|\Z)", re.DOTALL)
 
 
-def load_component(component: dict[str, Any] | Path) -> "ComponentProvider":
-    """From the component itself, or from its JSON file. Raises `ValueError`, which says what is wrong with it."""
+def load_component(component: dict[str, Any] | Path, api_key: SecretStr | None = None) -> Provider:
+    """From the component itself, or from its JSON file; `api_key` is for an OpenAI component that has none.
+
+    Raises `ValueError`, which says what is wrong with it.
+    """
     try:
         loaded = json.loads(component.read_text("utf-8")) if isinstance(component, Path) else component
-        return ComponentProvider(ChatCompletionClient.load_component(loaded))
+        client = ChatCompletionClient.load_component(replace_model_components(loaded, api_key=api_key))
     except ValidationError as error:
         raise ValueError("; ".join(f"{_path(at['loc'])}: {at['msg']}" for at in error.errors())) from error
     except Exception as error:  # whatever the component's own code raises
         where = f"{component}: " if isinstance(component, Path) else ""
         raise ValueError(f"{where}{_first_line(error)}") from error
+    return client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
 
 
 class ComponentProvider:
@@ -102,7 +110,7 @@ def _last_deltas(result: CreateResult, streamed: str) -> list[Delta]:
     elif result.content and not _THOUGHTS.sub("", streamed).strip():
         deltas.append(TextDelta(result.content))
     said = result.usage.prompt_tokens or result.usage.completion_tokens
-    deltas.append(End(result.finish_reason, result.usage if said else None))
+    deltas.append(End(result.finish_reason, result.usage if said else None, result.logprobs))
     return deltas
 
 

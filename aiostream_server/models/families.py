@@ -17,40 +17,62 @@ class _Family(NamedTuple):
     structured_output: bool = False
     json_output: bool = True
     function_calling: bool = True
+    context_tokens: int = 128_000  # no API tells it; today's models have this much, or more
 
 
 # The first pattern that is found at the beginning of the name, behind any organisation, decides.
 _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
-    (r"gpt-5", _Family(ModelFamily.GPT_5, vision=True, structured_output=True)),
-    (r"gpt-4\.1", _Family(ModelFamily.GPT_41, vision=True, structured_output=True)),
+    (r"gpt-5", _Family(ModelFamily.GPT_5, vision=True, structured_output=True, context_tokens=400_000)),
+    (r"gpt-4\.1", _Family(ModelFamily.GPT_41, vision=True, structured_output=True, context_tokens=1_047_576)),
     (r"gpt-4\.5", _Family(ModelFamily.GPT_45, vision=True, structured_output=True)),
+    (r"gpt-4o-2024-05-13", _Family(ModelFamily.GPT_4O, vision=True)),
+    (r"gpt-4o(-mini)?-search-preview", _Family(ModelFamily.GPT_4O, structured_output=True)),
     (r"(chat)?gpt-4o", _Family(ModelFamily.GPT_4O, vision=True, structured_output=True)),
+    (r"gpt-4-turbo-preview", _Family(ModelFamily.GPT_4)),
     (r"gpt-4-turbo", _Family(ModelFamily.GPT_4, vision=True)),
-    (r"gpt-4", _Family(ModelFamily.GPT_4)),
-    (r"gpt-3\.?5", _Family(ModelFamily.GPT_35)),
-    (r"o4", _Family(ModelFamily.O4, vision=True, structured_output=True)),
-    (r"o3-mini", _Family(ModelFamily.O3, structured_output=True)),
-    (r"o3", _Family(ModelFamily.O3, vision=True, structured_output=True)),
+    (r"gpt-4-(1106|0125)", _Family(ModelFamily.GPT_4)),
+    (r"gpt-4-32k", _Family(ModelFamily.GPT_4, context_tokens=32_768)),
+    (r"gpt-4", _Family(ModelFamily.GPT_4, context_tokens=8_192)),
+    (r"gpt-3\.?5-turbo-(0613|instruct)", _Family(ModelFamily.GPT_35, context_tokens=4_096)),
+    (r"gpt-3\.?5", _Family(ModelFamily.GPT_35, context_tokens=16_385)),
+    (r"o4", _Family(ModelFamily.O4, vision=True, structured_output=True, context_tokens=200_000)),
+    (r"o3-mini", _Family(ModelFamily.O3, structured_output=True, context_tokens=200_000)),
+    (r"o3", _Family(ModelFamily.O3, vision=True, structured_output=True, context_tokens=200_000)),
     (r"o1-(preview|mini)", _Family(ModelFamily.O1, json_output=False, function_calling=False)),
-    (r"o1", _Family(ModelFamily.O1, vision=True, structured_output=True)),
+    (r"o1", _Family(ModelFamily.O1, vision=True, structured_output=True, context_tokens=200_000)),
     (r"(deepseek-r1|deepseek-reasoner|r1)", _Family(ModelFamily.R1)),
-    (r"gemini-1\.5-flash", _Family(ModelFamily.GEMINI_1_5_FLASH, vision=True, structured_output=True)),
-    (r"gemini-1\.5-pro", _Family(ModelFamily.GEMINI_1_5_PRO, vision=True, structured_output=True)),
-    (r"gemini-2\.0-flash", _Family(ModelFamily.GEMINI_2_0_FLASH, vision=True, structured_output=True)),
-    (r"gemini-2\.5-pro", _Family(ModelFamily.GEMINI_2_5_PRO, vision=True, structured_output=True)),
-    (r"gemini-2\.5-flash", _Family(ModelFamily.GEMINI_2_5_FLASH, vision=True, structured_output=True)),
-    (r"claude-3-haiku", _Family(ModelFamily.CLAUDE_3_HAIKU, vision=True)),
-    (r"claude-3-sonnet", _Family(ModelFamily.CLAUDE_3_SONNET, vision=True)),
-    (r"claude-3-opus", _Family(ModelFamily.CLAUDE_3_OPUS, vision=True)),
-    (r"claude-3[.-]5-haiku", _Family(ModelFamily.CLAUDE_3_5_HAIKU, vision=True)),
-    (r"claude-3[.-]5-sonnet", _Family(ModelFamily.CLAUDE_3_5_SONNET, vision=True)),
-    (r"claude-3[.-]7-sonnet", _Family(ModelFamily.CLAUDE_3_7_SONNET, vision=True)),
-    (r"claude-(4-opus|opus-4)", _Family(ModelFamily.CLAUDE_4_OPUS, vision=True)),
-    (r"claude-(4-sonnet|sonnet-4)", _Family(ModelFamily.CLAUDE_4_SONNET, vision=True)),
+    (
+        r"gemini-1\.5-flash",
+        _Family(ModelFamily.GEMINI_1_5_FLASH, vision=True, structured_output=True, context_tokens=1_048_576),
+    ),
+    (
+        r"gemini-1\.5-pro",
+        _Family(ModelFamily.GEMINI_1_5_PRO, vision=True, structured_output=True, context_tokens=2_097_152),
+    ),
+    (
+        r"gemini-2\.0-flash",
+        _Family(ModelFamily.GEMINI_2_0_FLASH, vision=True, structured_output=True, context_tokens=1_048_576),
+    ),
+    (
+        r"gemini-2\.5-pro",
+        _Family(ModelFamily.GEMINI_2_5_PRO, vision=True, structured_output=True, context_tokens=1_048_576),
+    ),
+    (
+        r"gemini-2\.5-flash",
+        _Family(ModelFamily.GEMINI_2_5_FLASH, vision=True, structured_output=True, context_tokens=1_048_576),
+    ),
+    (r"claude-3-haiku", _Family(ModelFamily.CLAUDE_3_HAIKU, vision=True, context_tokens=200_000)),
+    (r"claude-3-sonnet", _Family(ModelFamily.CLAUDE_3_SONNET, vision=True, context_tokens=200_000)),
+    (r"claude-3-opus", _Family(ModelFamily.CLAUDE_3_OPUS, vision=True, context_tokens=200_000)),
+    (r"claude-3[.-]5-haiku", _Family(ModelFamily.CLAUDE_3_5_HAIKU, vision=True, context_tokens=200_000)),
+    (r"claude-3[.-]5-sonnet", _Family(ModelFamily.CLAUDE_3_5_SONNET, vision=True, context_tokens=200_000)),
+    (r"claude-3[.-]7-sonnet", _Family(ModelFamily.CLAUDE_3_7_SONNET, vision=True, context_tokens=200_000)),
+    (r"claude-(4-opus|opus-4)", _Family(ModelFamily.CLAUDE_4_OPUS, vision=True, context_tokens=200_000)),
+    (r"claude-(4-sonnet|sonnet-4)", _Family(ModelFamily.CLAUDE_4_SONNET, vision=True, context_tokens=200_000)),
     (r"llama-?3\.3(-8b|:8b)", _Family(ModelFamily.LLAMA_3_3_8B)),
     (r"llama-?3\.3", _Family(ModelFamily.LLAMA_3_3_70B)),
-    (r"llama-?4-?:?scout", _Family(ModelFamily.LLAMA_4_SCOUT, vision=True)),
-    (r"llama-?4-?:?maverick", _Family(ModelFamily.LLAMA_4_MAVERICK, vision=True)),
+    (r"llama-?4-?:?scout", _Family(ModelFamily.LLAMA_4_SCOUT, vision=True, structured_output=True)),
+    (r"llama-?4-?:?maverick", _Family(ModelFamily.LLAMA_4_MAVERICK, vision=True, structured_output=True)),
     (r"codestral-mamba|open-codestral-mamba", _Family(ModelFamily.OPEN_CODESRAL_MAMBA)),
     (r"codestral", _Family(ModelFamily.CODESRAL)),
     (r"pixtral", _Family(ModelFamily.PIXTRAL, vision=True)),
@@ -63,8 +85,7 @@ _UNKNOWN: Final = _Family(ModelFamily.UNKNOWN)
 
 def model_info_of(model: str, configured: ModelInfoConfig | None) -> ModelInfo:
     """What is `configured` counts; for the rest, the name."""
-    name = model.rsplit("/", 1)[-1].lower()
-    family = next((family for pattern, family in _BY_NAME if pattern.match(name)), _UNKNOWN)
+    family = _family_of(model)
     said = configured.model_dump(include=configured.model_fields_set) if configured is not None else {}
     known = {**family._asdict(), **said}
     return ModelInfo(
@@ -75,3 +96,13 @@ def model_info_of(model: str, configured: ModelInfoConfig | None) -> ModelInfo:
         family=known["family"],
         multiple_system_messages=True,
     )
+
+
+def context_tokens_of(model: str) -> int:
+    """How much the model can read and write in one call; a guess where its name is not known."""
+    return _family_of(model).context_tokens
+
+
+def _family_of(model: str) -> _Family:
+    name = model.rsplit("/", 1)[-1].lower()
+    return next((family for pattern, family in _BY_NAME if pattern.match(name)), _UNKNOWN)

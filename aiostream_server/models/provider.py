@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from autogen_core.models import FinishReasons, LLMMessage, ModelInfo, RequestUsage
+from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
 
@@ -39,10 +39,11 @@ class CallDelta:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Last delta of an answer. `usage` is None where the provider did not say."""
+    """Last delta of an answer. `usage` is None where the provider did not say it, `logprobs` likewise."""
 
     finish_reason: FinishReasons
     usage: RequestUsage | None = None
+    logprobs: list[ChatCompletionTokenLogprob] | None = None
 
 
 Delta: TypeAlias = TextDelta | ThoughtDelta | CallDelta | End

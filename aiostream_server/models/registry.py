@@ -68,4 +68,4 @@ def _open(config: ModelConfig, session: aiohttp.ClientSession | None) -> Provide
         case ComponentModelConfig():
             from aiostream_server.models.component import load_component
 
-            return load_component(config.component)
+            return load_component(config.component, config.api_key)

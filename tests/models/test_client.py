@@ -200,8 +200,8 @@ async def test_what_the_model_cannot_do_is_refused() -> None:
 
 async def test_failure_reaches_the_caller_both_ways() -> None:
     async with scripted_client() as (provider, client):
-        provider.script(*[HttpError(500, "no luck")] * 3)
-        with pytest.raises(ModelFailed, match="answered 500 Internal Server Error: no luck"):
+        provider.script(*[HttpError(400, "no luck")] * 3)
+        with pytest.raises(ModelFailed, match="answered 400 Bad Request: no luck"):
             await client.create(HELLO)
         with pytest.raises(ModelFailed, match="no luck"):
             _ = [item async for item in client.create_stream(HELLO)]

@@ -21,11 +21,12 @@ from autogen_core.models import (
     UserMessage,
 )
 from autogen_core.tools import Tool, ToolSchema
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.component import ComponentProvider, load_component
+from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
 from tests.scripted_provider import Answer, Call, ScriptedProvider, Stall, Think
 
@@ -208,11 +209,15 @@ OPENAI = "autogen_ext.models.openai.OpenAIChatCompletionClient"
 
 
 async def test_autogens_own_openai_client() -> None:
-    """Reasoning, text and calls through a client that is not ours; and cancelling closes its connection."""
+    """Reasoning, text and calls through a client that is not ours; and cancelling closes its connection.
+
+    `load_component` would put ours in its place.
+    """
     async with ScriptedProvider() as scripted:
         scripted.script(Answer(Think(["let me ", "think"]), "Hi", Call("f")), Answer("a", Stall()))
         config = {"model": "m", "base_url": scripted.base_url, "api_key": "k", "model_info": dict(INFO)}
-        client = StreamingClient(load_component({"provider": OPENAI, "config": config}))
+        theirs = ChatCompletionClient.load_component({"provider": OPENAI, "config": config})
+        client = StreamingClient(ComponentProvider(theirs))
         answer = await client.create(REQUEST.messages, tools=[{"name": "f"}])
         assert isinstance(answer.content, list)
         assert answer.content[0].name == "f"
@@ -226,3 +231,15 @@ async def test_autogens_own_openai_client() -> None:
         await asyncio.wait_for(scripted.exchanges[1].closed.wait(), 1)
         assert time.monotonic() - cancelled_at < 1
         await client.close()
+
+
+async def test_ours_takes_the_place_of_autogens_openai_client() -> None:
+    """With the key that is configured beside the component, where it has none."""
+    async with ScriptedProvider() as scripted:
+        scripted.script(Answer("hi"))
+        config = {"model": "m", "base_url": scripted.base_url, "api_key": "**********"}
+        provider = load_component({"provider": OPENAI, "config": config}, SecretStr("k"))
+        assert isinstance(provider, OpenAIProvider)
+        assert (await StreamingClient(provider).create(REQUEST.messages)).content == "hi"
+        await provider.close()
+        assert scripted.exchanges[0].headers["Authorization"] == "Bearer k"

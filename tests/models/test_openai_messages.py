@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 from pydantic import BaseModel, Field
 
+from aiostream_server.config.providers import MessageNames
 from aiostream_server.models.openai.messages import has_images, wire_messages
 from aiostream_server.models.openai.request import request_body
 from aiostream_server.models.provider import ModelRequest
@@ -133,6 +134,44 @@ def test_tools() -> None:
     empty = {"type": "object", "properties": {}}
     assert first["function"] == {"name": "query", "description": "Runs SQL", "parameters": empty}
     assert second["function"] == {"name": "s", "description": "", "parameters": empty, "strict": True}
+
+
+@pytest.mark.parametrize(
+    ("names", "sent"),
+    [
+        ("none", {"content": "hello"}),
+        ("field", {"content": "hello", "name": "The_Writer_"}),
+        ("prefix", {"content": "The Writer! said:\nhello"}),
+    ],
+)
+def test_names(names: MessageNames, sent: dict[str, Any]) -> None:
+    """Only of those who are no assistant to the model; a field takes letters, digits, "_" and "-"."""
+    said = UserMessage(content="hello", source="The Writer!")
+    answered = AssistantMessage(content="hi", source="Me")
+    assert wire_messages([said, answered], names) == [
+        {"role": "user", **sent},
+        {"role": "assistant", "content": "hi"},
+    ]
+
+
+def test_names_beside_images() -> None:
+    """The first part says who it is, if it is text."""
+    text_first, image_first = (UserMessage(content=parts, source="A") for parts in (["x", picture()], [picture(), "x"]))
+    first, second = wire_messages([text_first, image_first], "prefix")
+    assert first["content"][0]["text"] == "A said:\nx"
+    assert second["content"][1]["text"] == "x"
+    assert wire_messages([UserMessage(content=[], source="A")], "prefix") == [{"role": "user", "content": []}]
+
+
+def test_options_of_the_openai_package() -> None:
+    """`extra_body` is part of the body, `timeout` is not; a class as `response_format` is a schema."""
+    body = body_of(ModelRequest(HELLO), extra_body={"guided_json": {}}, timeout=3, response_format=Colour)
+    assert body["guided_json"] == {}
+    assert body.keys().isdisjoint({"extra_body", "timeout"})
+    assert body["response_format"]["json_schema"]["name"] == "Colour"
+    assert body_of(ModelRequest(HELLO), response_format={"type": "text"})["response_format"] == {"type": "text"}
+    asked = body_of(ModelRequest(HELLO, json_output=True), response_format={"type": "text"})
+    assert asked["response_format"] == {"type": "json_object"}
 
 
 class Colour(BaseModel):

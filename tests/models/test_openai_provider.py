@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -23,7 +24,7 @@ from aiostream_server.models.openai.provider import OpenAIProvider, open_session
 from aiostream_server.models.openai.retry import RetryPolicy
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
 from tests.models.recording import config_of
-from tests.scripted_provider import Answer, BreakOff, Call, HttpError, Pause, Raw, ScriptedProvider, Stall, Think
+from tests.scripted_provider import Answer, BreakOff, Call, HttpError, Pause, Raw, Reply, ScriptedProvider, Stall, Think
 
 REQUEST = ModelRequest([UserMessage(content="hello", source="user")])
 
@@ -276,6 +277,60 @@ async def test_silence(scripted: ScriptedProvider, answer: Answer) -> None:
     with pytest.raises(ModelTimeout, match="has been silent for too long"):
         await read(config_of(scripted, idle_timeout_s=0.2))
     await asyncio.wait_for(scripted.exchanges[0].closed.wait(), 1)
+
+
+@pytest.mark.parametrize(
+    "answer", [Answer(*"abcdefgh", pause_s=0.1), Answer("a", before_s=30), HttpError(503, headers={"Retry-After": "1"})]
+)
+async def test_whole_call_has_a_deadline(scripted: ScriptedProvider, answer: Reply) -> None:
+    """However busy the provider is; nor is one waited for that would come too late."""
+    scripted.script(answer)
+    started = time.monotonic()
+    with pytest.raises(ModelFailed, match=r"did not end its answer within total_timeout_s|503"):
+        await read(config_of(scripted, total_timeout_s=0.35))
+    assert time.monotonic() - started < 1
+    assert len(scripted.exchanges) == 1
+    if not isinstance(answer, HttpError):
+        await asyncio.wait_for(scripted.exchanges[0].closed.wait(), 1)
+
+
+async def test_call_may_have_a_deadline_of_its_own(scripted: ScriptedProvider) -> None:
+    """As the `openai` package's option `timeout`, which is not sent."""
+    scripted.script(Answer("a", Stall()))
+    with pytest.raises(ModelTimeout, match="did not end its answer"):
+        await read(config_of(scripted), replace(REQUEST, options={"timeout": 0.2}))
+    assert "timeout" not in scripted.exchanges[0].body
+
+
+async def test_where_the_key_goes(scripted: ScriptedProvider) -> None:
+    """Azure's way: its own header, and a query in the address."""
+    scripted.script(Answer("hi"))
+    base_url = f"{scripted.base_url}/?api-version=1"
+    config = config_of(scripted, base_url=base_url, api_key_header="api-key", headers={"X-Title": "t"})
+    await read(config.with_api_key(SecretStr("k")))
+    sent = scripted.exchanges[0].headers
+    assert (sent["api-key"], sent["X-Title"], "Authorization" in sent) == ("k", "t", False)
+    assert config.api_key is None
+
+
+PICTURE = UserMessage(content=[Image(PillowImage.new("RGB", (2, 2), "red"))], source="user")
+
+
+@pytest.mark.parametrize(
+    ("settings", "request_", "message"),
+    [
+        ({"model_info": {"function_calling": False}}, replace(REQUEST, tools=[{"name": "f"}]), "function calling"),
+        ({"model_info": {"vision": False}}, ModelRequest([PICTURE]), "images"),
+        ({"model": "o3-mini"}, ModelRequest([PICTURE]), "images"),
+    ],
+)
+async def test_what_the_model_does_not_take_is_not_sent(
+    scripted: ScriptedProvider, settings: dict[str, Any], request_: ModelRequest, message: str
+) -> None:
+    """Where that is known. What a model of an unknown name takes, its provider knows."""
+    with pytest.raises(ValueError, match=f"the model does not support {message}"):
+        await read(config_of(scripted, **settings), request_)
+    assert not scripted.exchanges
 
 
 async def test_slow_reader_is_not_silence(scripted: ScriptedProvider) -> None:

@@ -45,7 +45,7 @@ async def ask(*replies: Reply, retry: RetryPolicy = SOON) -> tuple[str, int]:
         return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta)), len(scripted.exchanges)
 
 
-@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
 async def test_no_room_passes(status: int) -> None:
     assert await ask(HttpError(status), HttpError(status), Answer("hi")) == ("hi", 3)
 
@@ -55,7 +55,7 @@ async def test_no_room_at_all() -> None:
     assert await ask(*[BUSY] * 4) == ("429 Too Many Requests: slow down", 3)
 
 
-@pytest.mark.parametrize("status", [400, 401, 404, 500])
+@pytest.mark.parametrize("status", [400, 401, 404, 409, 501, 505])
 async def test_other_refusals_are_final(status: int) -> None:
     assert (await ask(HttpError(status), Answer("hi")))[1] == 1
 
@@ -63,6 +63,29 @@ async def test_other_refusals_are_final(status: int) -> None:
 @pytest.mark.parametrize("begun", [Answer("a", BreakOff()), Raw([b": yes?\n\n"], complete=False)])
 async def test_answer_that_has_begun_is_not_asked_for_again(begun: Reply) -> None:
     assert (await ask(begun, Answer("hi")))[1] == 1
+
+
+async def test_account_that_must_be_paid_first_is_not_asked_again() -> None:
+    """OpenAI says 429 for that, too."""
+    unpaid = HttpError(429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
+    assert await ask(unpaid, Answer("hi")) == ("429 Too Many Requests: You exceeded your quota", 1)
+
+
+@pytest.mark.parametrize(("max_retries", "requests"), [(0, 1), (1, 2)])
+async def test_how_often_is_configured(max_retries: int, requests: int) -> None:
+    async with ScriptedProvider() as scripted:
+        scripted.script(*[BUSY] * 3)
+        with pytest.raises(ModelFailed, match="slow down"):
+            await read(config_of(scripted, max_retries=max_retries))
+        assert len(scripted.exchanges) == requests
+
+
+async def test_retry_after_in_milliseconds() -> None:
+    """Azure says both; the finer one counts."""
+    started = time.monotonic()
+    headers = {"Retry-After": "5", "Retry-After-Ms": "300"}
+    assert await ask(HttpError(429, headers=headers), Answer("hi")) == ("hi", 2)
+    assert 0.3 <= time.monotonic() - started < 2
 
 
 async def test_retry_after_is_waited_for() -> None:
@@ -164,6 +187,12 @@ def test_what_the_provider_asks_for_is_the_least(retry_after: str, least_s: floa
 @pytest.mark.parametrize("retry_after", ["11", "inf", "nan", "Fri, 31 Dec 9998 23:59:59 GMT"])
 def test_more_than_is_waited_for(retry_after: str) -> None:
     assert RetryPolicy().delay_s(Refusal(ModelFailed("busy"), 429, retry_after=retry_after), 0) is None
+
+
+@pytest.mark.parametrize(("milliseconds", "least_s"), [("1500", 1.5), ("", 4), ("soon", 4), ("-1", -0.001)])
+def test_milliseconds_go_before_seconds(milliseconds: str, least_s: float) -> None:
+    refusal = Refusal(ModelFailed("busy"), 429, retry_after="4", retry_after_ms=milliseconds)
+    assert refusal.least_s == least_s
 
 
 def test_retry_after_as_a_date() -> None:

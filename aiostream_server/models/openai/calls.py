@@ -1,11 +1,12 @@
 """Tool calls, as their pieces come: which call each piece belongs to, its id and name given out once.
 
-OpenAI numbers calls by `index` and says id and name in the first piece only. Others leave the index out, number every
-call 0 (Ollama), make up a new id for each piece (older vLLM), or repeat the name in each: so a new call begins where a
-name comes with a new id, or without any index or id at all.
+OpenAI numbers calls by `index` and says id and name in the first piece only. Others leave the index out (Gemini),
+number every call 0 (Ollama: ollama/ollama#15457), with empty ids at that (proxies of Gemini), make up a new id for each
+piece (older vLLM), or repeat the name in each. So a new call begins where a name comes with a new id; and, where there
+are no ids to tell by, where a name comes without an index, or behind arguments that are whole.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,6 +21,15 @@ class _Begun:
     number: int
     call_id: str = ""
     name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+    def is_whole(self) -> bool:
+        """Whether its arguments are complete: a JSON object."""
+        try:
+            msgspec.json.decode("".join(self.arguments), type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return False
+        return True
 
 
 class CallReader:
@@ -32,16 +42,17 @@ class CallReader:
 
     def read(self, piece: ToolCall) -> CallDelta:
         function = piece.function or _EMPTY
-        call_id, name = piece.id or "", function.name or ""
+        call_id, name, arguments = piece.id or "", function.name or "", _json(function.arguments)
         begun = self._last if piece.index is None else self._by_index.get(piece.index)
-        if begun is None or _begins_another(begun, piece.index, call_id, name):
+        if begun is None or _begins_another(begun, piece.index, call_id, name, arguments):
             begun = self._begin(piece.index)
         self._last = begun
         new_id = call_id if not begun.call_id else ""
         new_name = name if name != begun.name else ""
         begun.call_id += new_id
         begun.name += new_name
-        return CallDelta(begun.number, new_id, new_name, _json(function.arguments))
+        begun.arguments.append(arguments)
+        return CallDelta(begun.number, new_id, new_name, arguments)
 
     def _begin(self, index: int | None) -> _Begun:
         begun = _Begun(self._count)
@@ -51,10 +62,12 @@ class CallReader:
         return begun
 
 
-def _begins_another(begun: _Begun, index: int | None, call_id: str, name: str) -> bool:
+def _begins_another(begun: _Begun, index: int | None, call_id: str, name: str, arguments: str) -> bool:
     if not (name and begun.name):
         return False
-    return call_id != begun.call_id if call_id and begun.call_id else index is None
+    if call_id and begun.call_id:
+        return call_id != begun.call_id
+    return index is None or (bool(arguments) and begun.is_whole())
 
 
 def _json(arguments: str | dict[str, object] | None) -> str:

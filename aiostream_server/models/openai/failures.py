@@ -49,8 +49,10 @@ class Failures:
         match error:
             case aiohttp.ConnectionTimeoutError():
                 return ModelTimeout(f"{self._provider} cannot be reached: it did not accept a connection in time")
-            case TimeoutError():
+            case aiohttp.ServerTimeoutError():
                 return ModelTimeout(f"{self._provider} has been silent for too long")
+            case TimeoutError():
+                return ModelTimeout(f"{self._provider} did not end its answer within total_timeout_s")
             case aiohttp.ClientConnectorError():
                 return self.said(f"cannot be reached: {_reason(error)}")
             case aiohttp.ClientResponseError():
@@ -93,8 +95,12 @@ def _message(error: Any) -> str:
             return error
         case {"error": str() | dict() as inner}:
             return _message(inner)
+        case {"message": str() as text, "metadata": {"raw": str() as raw}}:  # OpenRouter, and the model's own provider
+            return f"{text}: {raw}"
         case {"message": str() as text} | {"detail": str() as text}:
             return text
         case {"detail": [{"msg": str() as text}, *_]}:
             return text
+        case [dict() as first, *_]:  # Gemini
+            return _message(first)
     return ""

@@ -1,12 +1,14 @@
 """AutoGen's messages as the `messages` of OpenAI's chat completions.
 
 https://platform.openai.com/docs/api-reference/chat/create. Two things are done for the many other servers that speak
-this API: the system messages that begin a conversation become one, and no message carries a `name`.
+this API: the system messages that begin a conversation become one, and no message carries a `name` unless it is asked
+for (Groq and Mistral refuse it).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Final, TypeAlias, assert_never
 
 from autogen_core import FunctionCall, Image
 from autogen_core.models import (
@@ -17,14 +19,19 @@ from autogen_core.models import (
     UserMessage,
 )
 
+from aiostream_server.config.providers import MessageNames
+
 Wire: TypeAlias = dict[str, Any]
 
+_NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
+_MAX_NAME: Final = 64
 
-def wire_messages(messages: Sequence[LLMMessage]) -> list[Wire]:
+
+def wire_messages(messages: Sequence[LLMMessage], names: MessageNames = "none") -> list[Wire]:
     """Encoding images takes CPU time: where `has_images`, call this in a thread."""
     leading = [message.content for message in takewhile(_is_system, messages)]
     wire = [_system("\n".join(map(str, leading)))] if leading else []
-    wire.extend(item for message in messages[len(leading) :] for item in _wire(message))
+    wire.extend(item for message in messages[len(leading) :] for item in _wire(message, names))
     return wire
 
 
@@ -41,13 +48,12 @@ def _is_system(message: LLMMessage) -> bool:
     return isinstance(message, SystemMessage)
 
 
-def _wire(message: LLMMessage) -> Iterator[Wire]:
+def _wire(message: LLMMessage, names: MessageNames) -> Iterator[Wire]:
     match message:
         case SystemMessage():
             yield _system(message.content)
         case UserMessage():
-            content = message.content
-            yield {"role": "user", "content": content if isinstance(content, str) else list(map(_part, content))}
+            yield _user(message, names)
         case AssistantMessage():
             yield _assistant(message)
         case FunctionExecutionResultMessage():
@@ -59,6 +65,17 @@ def _wire(message: LLMMessage) -> Iterator[Wire]:
 
 def _system(content: str) -> Wire:
     return {"role": "system", "content": content}
+
+
+def _user(message: UserMessage, names: MessageNames) -> Wire:
+    content = [message.content] if isinstance(message.content, str) else message.content
+    parts = list(map(_part, content))
+    if names == "prefix" and parts and "text" in parts[0]:
+        parts[0]["text"] = f"{message.source} said:\n{parts[0]['text']}"
+    wire: Wire = {"role": "user", "content": parts[0]["text"] if isinstance(message.content, str) else parts}
+    if names == "field" and message.source:
+        wire["name"] = _NOT_IN_A_NAME.sub("_", message.source)[:_MAX_NAME]
+    return wire
 
 
 def _part(part: str | Image) -> Wire:

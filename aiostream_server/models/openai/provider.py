@@ -1,4 +1,4 @@
-"""Any service that speaks OpenAI's chat completions: OpenAI, vLLM, Ollama, llama.cpp, LiteLLM ...
+"""Any service that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM, OpenRouter ...
 
 https://platform.openai.com/docs/api-reference/chat/create. One pool of connections serves all models of the process; a
 stream that is closed or cancelled closes its connection at once. What a provider does not take is left out, and who has
@@ -6,17 +6,19 @@ no room is asked again, but only before the answer has begun.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 import aiohttp
-from autogen_core.models import ModelInfo
+from autogen_core.models import ModelFamily, ModelInfo
 from yarl import URL
 
 from aiostream_server import __version__
 from aiostream_server.config.model import OpenAIModelConfig
-from aiostream_server.models.families import model_info_of
+from aiostream_server.models.families import context_tokens_of, model_info_of
 from aiostream_server.models.openai.dialect import Dialect
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.messages import Wire, has_images
@@ -44,25 +46,38 @@ class OpenAIProvider:
         *,
         retry: RetryPolicy = DEFAULT_RETRY,
     ) -> None:
-        """Without a `session` it opens one at its first request. Raises `ValueError` if `base_url` is no URL."""
+        """Without a `session` it opens one at its first request. Raises `ValueError` if `base_url` is no URL.
+
+        How often is asked again stands in `config`; `retry` says how soon.
+        """
         self._config = config
         self._session = session
         self._owns_session = session is None
-        self._url = URL(f"{config.base_url.rstrip('/')}/chat/completions")
+        base = URL(config.base_url)
+        self._url = (base / "chat/completions").with_query(base.query)
         self._failures = Failures(str(self._url.origin()), config.api_key)
         self._headers = _headers(config)
-        self._timeout = aiohttp.ClientTimeout(
-            total=None, connect=config.connect_timeout_s, sock_read=config.idle_timeout_s
-        )
-        self._dialect = Dialect(self.model_info["family"], config.options)
-        self._retry = retry
+        self._model_info = model_info_of(config.model, config.model_info)
+        self._dialect = Dialect(self._model_info["family"], config.options)
+        self._retry = replace(retry, max_retries=config.max_retries)
 
     @property
     def model_info(self) -> ModelInfo:
-        return model_info_of(self._config.model, self._config.model_info)
+        return self._model_info
+
+    @property
+    def context_tokens(self) -> int:
+        return context_tokens_of(self._config.model)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
-        response = await self._post(request)
+        """As every provider's; a `timeout` among the request's options goes before `total_timeout_s`.
+
+        Raises `ValueError`, too, for tools or images that the model is known not to take.
+        """
+        self._check(request)
+        asked = request.options.get("timeout")
+        total_s = (asked if isinstance(asked, int | float) else self._config.total_timeout_s) or math.inf
+        response = await self._post(request, asyncio.get_running_loop().time() + total_s)
         try:
             reader = AnswerReader(self._failures)
             if response.content_type == "application/json":
@@ -84,28 +99,41 @@ class OpenAIProvider:
         if self._owns_session and self._session is not None:
             await self._session.close()
 
-    async def _post(self, request: ModelRequest) -> aiohttp.ClientResponse:
+    def _check(self, request: ModelRequest) -> None:
+        info, said = self._model_info, self._config.model_info
+        if request.tools and not info["function_calling"]:
+            raise ValueError("the model does not support function calling")
+        is_known = info["family"] != ModelFamily.UNKNOWN or (said is not None and "vision" in said.model_fields_set)
+        if is_known and not info["vision"] and has_images(request.messages):
+            raise ValueError("the model does not support images")
+
+    async def _post(self, request: ModelRequest, deadline: float) -> aiohttp.ClientResponse:
         """An answer that begins well. What goes wrong before that is put right, waited out, or raised."""
-        retries = 0
+        retries, now = 0, asyncio.get_running_loop().time
         while True:
             options = self._dialect.options(request.options)
-            answer = await self._ask(await self._body(request, options))
+            answer = await self._ask(await self._body(request, options), deadline - now())
             if not isinstance(answer, Refusal):
                 return answer
             if self._dialect.learn(options, answer.status, answer.body):
                 continue
             delay_s = self._retry.delay_s(answer, retries)
-            if delay_s is None:
+            if delay_s is None or now() + delay_s >= deadline:
                 raise answer.failure from answer.error
             await _wait(delay_s, answer)
             retries += 1
 
-    async def _ask(self, body: bytes) -> aiohttp.ClientResponse | Refusal:
+    async def _ask(self, body: bytes, left_s: float) -> aiohttp.ClientResponse | Refusal:
         if self._session is None:
             self._session = open_session()
+        timeout = aiohttp.ClientTimeout(
+            total=None if left_s == math.inf else max(left_s, 0.001),  # runs on while the body is read
+            connect=self._config.connect_timeout_s,
+            sock_read=self._config.idle_timeout_s,
+        )
         try:
             response = await self._session.post(
-                self._url, data=body, headers=self._headers, timeout=self._timeout, allow_redirects=False
+                self._url, data=body, headers=self._headers, timeout=timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
             return Refusal(self._failures.lost(error, answering=False), error=error)
@@ -113,12 +141,14 @@ class OpenAIProvider:
             return response
         error_body = await _error_body(response)
         failure = self._failures.refused(response.status, error_body)
-        return Refusal(failure, response.status, error_body, response.headers.get("Retry-After", ""))
+        later, later_ms = (response.headers.get(name, "") for name in ("Retry-After", "Retry-After-Ms"))
+        return Refusal(failure, response.status, error_body, later, later_ms)
 
     async def _body(self, request: ModelRequest, options: Wire) -> bytes:
+        names = self._config.message_names
         if has_images(request.messages):  # they are encoded as PNG, which takes its time
-            return await asyncio.to_thread(request_body, self._config.model, options, request)
-        return request_body(self._config.model, options, request)
+            return await asyncio.to_thread(request_body, self._config.model, options, request, names)
+        return request_body(self._config.model, options, request, names)
 
     async def _read(self, response: aiohttp.ClientResponse, reader: AnswerReader) -> bytes:
         """Whatever has arrived; empty at the end."""
@@ -142,9 +172,11 @@ def _headers(config: OpenAIModelConfig) -> dict[str, str]:
         "Accept": "text/event-stream, application/json",
         "Accept-Encoding": "identity",  # compression holds tokens back
         "User-Agent": f"aiostream-server/{__version__}",
+        **config.headers,
     }
     if config.api_key is not None:
-        headers["Authorization"] = f"Bearer {config.api_key.get_secret_value()}"
+        is_bearer = config.api_key_header.lower() == "authorization"
+        headers[config.api_key_header] = ("Bearer " if is_bearer else "") + config.api_key.get_secret_value()
     return headers
 
 

@@ -1,4 +1,5 @@
-"""When a request is worth another try: the provider could not be reached, hung up, or had no room, all without a word.
+"""When a request is worth another try: the provider could not be reached, hung up, had no room or was out of order, all
+before a word of the answer.
 
 Once an answer has begun it is never asked for again: its words have been shown.
 """
@@ -14,30 +15,42 @@ import aiohttp
 
 from aiostream_server.errors import ModelFailed
 
-_NO_ROOM: Final = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+_PASSING: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_LASTING: Final = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
+_NO_MONEY: Final = b"insufficient_quota"  # OpenAI's 429 for an account that has to be paid first
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A request that got no answer: an HTTP `status` with its `body`, or the `error` that the connection failed with.
 
-    `failure` is what the user is told; `retry_after` is the header, as it came.
+    `failure` is what the user is told; `retry_after` and `retry_after_ms` are the headers, as they came.
     """
 
     failure: ModelFailed
     status: int = 0
     body: bytes = b""
     retry_after: str = ""
+    retry_after_ms: str = ""
     error: aiohttp.ClientError | OSError | None = None
 
     @property
     def may_pass(self) -> bool:
         """It may go better soon. A name, a certificate or a wait that ran out will not."""
         if self.error is None:
-            return self.status in _NO_ROOM
+            passing = self.status in _PASSING or (self.status >= 500 and self.status not in _LASTING)
+            return passing and _NO_MONEY not in self.body
         if isinstance(self.error, TimeoutError | aiohttp.ClientSSLError | aiohttp.ClientConnectorDNSError):
             return False
         return isinstance(self.error, aiohttp.ServerDisconnectedError | OSError)
+
+    @property
+    def least_s(self) -> float:
+        """How long the provider asks for; Azure and OpenAI say it in milliseconds, too."""
+        try:
+            return float(self.retry_after_ms) / 1000
+        except ValueError:
+            return seconds_of(self.retry_after)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +65,7 @@ class RetryPolicy:
         """How long to wait before retry number `retries`, from 0; None: this failure is the answer."""
         if retries >= self.max_retries or not refusal.may_pass:
             return None
-        least_s = seconds_of(refusal.retry_after)
+        least_s = refusal.least_s
         if not least_s <= self.max_delay_s:  # nor is NaN
             return None
         # Jitter, so that runs which were refused together do not come back together.

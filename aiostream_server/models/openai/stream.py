@@ -5,13 +5,22 @@ own, because no provider cuts its JSON into lines and some forget the blank line
 read are parsed in one go.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.openai.calls import CallReader
-from aiostream_server.models.openai.chunks import Choice, Chunk, Usage, decode_chunk, finish_reason, request_usage
+from aiostream_server.models.openai.chunks import (
+    Choice,
+    Chunk,
+    TokenLogprob,
+    Usage,
+    decode_chunk,
+    finish_reason,
+    request_usage,
+    token_logprobs,
+)
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
 
@@ -29,6 +38,7 @@ class AnswerReader:
         self._tail = b""  # the beginning of a line whose end has not come yet
         self._finish: str | None = None
         self._usage: Usage | None = None
+        self._logprobs: list[TokenLogprob] = []
 
     @property
     def finished(self) -> bool:
@@ -76,6 +86,8 @@ class AnswerReader:
                 self._read_event(line[5:].strip(), deltas)
             elif line.startswith(b"{"):  # an error that a proxy put in, bare
                 self._read_event(line, deltas)
+            elif line.startswith(b"error:") and not self.done:  # older llama.cpp: ggml-org/llama.cpp#16109
+                raise self._failures.reported(_error(line[6:]))
 
     def _read_event(self, payload: bytes, deltas: list[Delta]) -> None:
         if self.done or not payload:
@@ -105,6 +117,8 @@ class AnswerReader:
     def _read_choice(self, choice: Choice, deltas: list[Delta]) -> None:
         if choice.finish_reason:
             self._finish = choice.finish_reason
+        if choice.logprobs is not None and choice.logprobs.content:
+            self._logprobs += choice.logprobs.content
         delta = choice.delta or choice.message
         if delta is None:
             return
@@ -116,5 +130,12 @@ class AnswerReader:
             deltas.extend(map(self._calls.read, delta.tool_calls))
 
     def _finish_with_end(self, deltas: list[Delta]) -> None:
-        deltas.append(End(finish_reason(self._finish), request_usage(self._usage)))
+        deltas.append(End(finish_reason(self._finish), request_usage(self._usage), token_logprobs(self._logprobs)))
         self.done = True
+
+
+def _error(payload: bytes) -> Any:
+    try:
+        return msgspec.json.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return payload.decode("utf-8", "replace")

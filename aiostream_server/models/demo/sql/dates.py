@@ -67,8 +67,8 @@ def period_phrase(text: str) -> str:
 
 
 def _read_periods(text: str) -> Iterator[tuple[re.Match[str], Callable[[re.Match[str]], Period]]]:
-    for pattern, read in _READINGS:
-        if found := re.search(rf"\b{pattern}\b", text):
+    for pattern, read in _COMPILED:
+        if found := pattern.search(text):
             yield found, read
 
 
@@ -108,3 +108,4 @@ _READINGS: Final[tuple[_Reading, ...]] = (
     (rf"(?<!than )(?<!over ){_YEAR}(?=\W*$)", lambda m: _years(int(m[1]), int(m[1]))),
     (rf"(?:in|during|for) {_MONTH}", lambda m: Period(month=_month_number(m[1]))),
 )
+_COMPILED: Final = tuple((re.compile(rf"\b{pattern}\b"), read) for pattern, read in _READINGS)

@@ -29,10 +29,9 @@ def list_rows(words: Words, schema: Schema, table: Table, filters: Sequence[Filt
     label = label_of(table)
     if order:  # what the rows are ranked by comes last, where a reader looks for it
         shown = [*(column for column in shown if column is not order[0]), order[0]]
-    if order:  # what the rows are ranked by comes last, where a reader looks for it
-        shown = [*(column for column in shown if column is not order[0]), order[0]]
     select.columns = [(column.sql, _alias(column, table)) for column in _unique(shown)]
-    select.order = f"{order[0].sql} {'DESC' if order[1] else 'ASC'}" if order else (label or table.columns[0]).sql
+    first = (label or table.columns[0]).sql if table.columns else "1"
+    select.order = f"{order[0].sql} {'DESC' if order[1] else 'ASC'}" if order else first
     return select, f"{order[0].sql}, {_direction(order[0], downwards=order[1])} first" if order else ""
 
 

@@ -22,6 +22,7 @@ _VERBS: Final = {
     "insert": r"insert|(?:add|create|register) an? (?:new )?",
     "alter": r"alter",
 }
+_REQUESTS: Final = {kind: re.compile(rf"{_ASKING}(?:{verbs})\b") for kind, verbs in _VERBS.items()}
 # Whole statements, where somebody sends one: keywords in capitals, or behind "run" or "execute".
 _OWN_SQL: Final = re.compile(
     r"(?:(?i:run|execute)\b[^:`\n]{0,40}[:`]*\s*(?=(?i:select|with|delete|drop|insert|update|alter|truncate|create|pragma)\b)"
@@ -40,10 +41,7 @@ def own_statement(question: str) -> str | None:
 def asks_to_write(question: str) -> str | None:
     """Which kind of change is asked for: delete, drop, truncate, update, insert or alter."""
     text = question.casefold().strip()
-    for kind, verbs in _VERBS.items():
-        if re.search(rf"{_ASKING}(?:{verbs})\b", text):
-            return kind
-    return None
+    return next((kind for kind, request in _REQUESTS.items() if request.search(text)), None)
 
 
 def draft_write(question: str, schema: Schema) -> Draft | None:

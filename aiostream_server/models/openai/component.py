@@ -1,0 +1,182 @@
+"""Our client as an AutoGen component, so that the JSON that AutoGen writes loads it: see `replacing`.
+
+The configuration is that of `autogen_ext.models.openai.OpenAIChatCompletionClient`, key for key:
+https://microsoft.github.io/autogen/stable/reference/python/autogen_ext.models.openai.html. What differs:
+
+* a key comes from the configuration alone: the environment is not read;
+* a model whose name is not known needs no `model_info`;
+* `timeout` is how long the provider may be silent, as it is for the `openai` package;
+* Azure's `azure_ad_token_provider` is not supported: give `azure_ad_token` or `api_key`.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
+
+import aiohttp
+from autogen_core import Component, ComponentModel
+from autogen_core.models import LLMMessage
+from autogen_core.tools import Tool, ToolSchema
+from pydantic import BaseModel, Field, SecretStr
+from yarl import URL
+
+from aiostream_server.config.model import ModelInfoConfig, OpenAIModelConfig
+from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.openai.provider import OpenAIProvider
+
+_HOSTS: Final = {  # by the beginning of the model's name, as autogen_ext has it
+    "gemini-": "https://generativelanguage.googleapis.com/v1beta/openai",
+    "claude-": "https://api.anthropic.com/v1",
+    "Llama-": "https://api.llama.com/compat/v1",
+}
+_OPENAI: Final = "https://api.openai.com/v1"
+_CONNECT_TIMEOUT_S: Final = 10.0
+_IDLE_TIMEOUT_S: Final = 600.0  # the `openai` package's
+
+_session: ContextVar[aiohttp.ClientSession | None] = ContextVar("session", default=None)
+
+
+@contextmanager
+def connecting_through(session: aiohttp.ClientSession) -> Iterator[None]:
+    """Clients that are loaded in here share the session's connections, and need not be closed."""
+    token = _session.set(session)
+    try:
+        yield
+    finally:
+        _session.reset(token)
+
+
+class CreateOptions(BaseModel):
+    """What is sent with every request, where it is said."""
+
+    frequency_penalty: float | None = None
+    logit_bias: dict[str, int] | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    presence_penalty: float | None = None
+    response_format: dict[str, Any] | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    user: str | None = None
+    stream_options: dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning_effort: str | None = None
+    extra_body: dict[str, Any] | None = None
+
+
+class ClientConfig(CreateOptions):
+    """What the clients of OpenAI and Azure have in common."""
+
+    model: str
+    api_key: SecretStr | None = None
+    n: Literal[1] | None = None
+    timeout: float | None = Field(default=None, gt=0)
+    max_retries: int | None = Field(default=None, ge=0)
+    model_capabilities: dict[str, Any] | None = None
+    model_info: dict[str, Any] | None = None
+    add_name_prefixes: bool | None = None
+    include_name_in_message: bool | None = None
+    default_headers: dict[str, str] | None = None
+
+
+class OpenAIClientConfig(ClientConfig):
+    organization: str | None = None
+    base_url: str | None = None
+
+
+class AzureOpenAIClientConfig(ClientConfig):
+    azure_endpoint: str
+    azure_deployment: str | None = None
+    api_version: str
+    azure_ad_token: SecretStr | None = None
+    azure_ad_token_provider: ComponentModel | None = None
+
+
+_Config = TypeVar("_Config", bound=ClientConfig)
+
+
+class ComponentClient(StreamingClient, Generic[_Config]):
+    """A client that knows the configuration it was made of."""
+
+    component_type: ClassVar[str] = "model"
+
+    def __init__(self, config: _Config, model: OpenAIModelConfig) -> None:
+        self.provider: Final = OpenAIProvider(model, _session.get())
+        super().__init__(self.provider)
+        self._config = config
+
+    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
+        """An estimate, of the context that the model is known to have."""
+        return self.provider.context_tokens - self.count_tokens(messages, tools=tools)
+
+    def _to_config(self) -> _Config:
+        return self._config
+
+
+class OpenAIChatClient(ComponentClient[OpenAIClientConfig], Component[OpenAIClientConfig]):
+    """Takes the settings of `OpenAIChatCompletionClient`. Raises `pydantic.ValidationError` for what is wrong."""
+
+    component_config_schema = OpenAIClientConfig
+    component_provider_override = "aiostream_server.models.openai.component.OpenAIChatClient"
+
+    def __init__(self, **settings: Any) -> None:
+        config = OpenAIClientConfig.model_validate(settings)
+        host = next((host for prefix, host in _HOSTS.items() if config.model.startswith(prefix)), _OPENAI)
+        headers = dict(config.default_headers or {})
+        if config.organization:
+            headers["OpenAI-Organization"] = config.organization
+        model = _model(config, base_url=config.base_url or host, headers=headers)
+        super().__init__(config, model.with_api_key(config.api_key))
+
+    @classmethod
+    def _from_config(cls, config: OpenAIClientConfig) -> Self:
+        return cls(**config.model_dump(exclude_none=True))
+
+
+class AzureOpenAIChatClient(ComponentClient[AzureOpenAIClientConfig], Component[AzureOpenAIClientConfig]):
+    """Takes the settings of `AzureOpenAIChatCompletionClient`, but for `azure_ad_token_provider`."""
+
+    component_config_schema = AzureOpenAIClientConfig
+    component_provider_override = "aiostream_server.models.openai.component.AzureOpenAIChatClient"
+
+    def __init__(self, **settings: Any) -> None:
+        config = AzureOpenAIClientConfig.model_validate(settings)
+        if config.azure_ad_token_provider is not None:
+            raise ValueError("azure_ad_token_provider is not supported: give azure_ad_token or api_key")
+        deployment = URL(config.azure_endpoint) / "openai/deployments" / (config.azure_deployment or config.model)
+        model = _model(
+            config,
+            base_url=str(deployment.with_query({"api-version": config.api_version})),
+            headers=dict(config.default_headers or {}),
+            api_key_header="Authorization" if config.azure_ad_token else "api-key",
+        )
+        super().__init__(config, model.with_api_key(config.azure_ad_token or config.api_key))
+
+    @classmethod
+    def _from_config(cls, config: AzureOpenAIClientConfig) -> Self:
+        return cls(**config.model_dump(exclude_none=True))
+
+
+def _model(config: ClientConfig, **settings: Any) -> OpenAIModelConfig:
+    info = config.model_info or config.model_capabilities
+    known = ModelInfoConfig.model_fields.keys()
+    options = config.model_dump(include=set(CreateOptions.model_fields), exclude_none=True)
+    names = "none" if config.include_name_in_message is False else "field"
+    return OpenAIModelConfig.model_validate(
+        {
+            "provider": "openai",
+            "model": config.model,
+            "model_info": None if info is None else {key: info[key] for key in info.keys() & known},
+            "message_names": "prefix" if config.add_name_prefixes else names,
+            "options": options,
+            "connect_timeout_s": min(config.timeout or _CONNECT_TIMEOUT_S, _CONNECT_TIMEOUT_S),
+            "idle_timeout_s": config.timeout or _IDLE_TIMEOUT_S,
+            "max_retries": 2 if config.max_retries is None else config.max_retries,
+            **settings,
+        }
+    )

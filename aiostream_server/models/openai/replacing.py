@@ -1,0 +1,55 @@
+"""Puts our client where an AutoGen component names `autogen_ext`'s for OpenAI or Azure.
+
+A component is JSON: `{"provider": "module.Class", "config": {...}}`, with components in it at any depth.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+_OPENAI: Final = "autogen_ext.models.openai.OpenAIChatCompletionClient"
+_AZURE: Final = "autogen_ext.models.openai.AzureOpenAIChatCompletionClient"
+_OURS: Final = {
+    name: f"aiostream_server.models.openai.component.{client}"
+    for client, names in {
+        "OpenAIChatClient": (_OPENAI, "OpenAIChatCompletionClient", "openai_chat_completion_client"),
+        "AzureOpenAIChatClient": (_AZURE, "AzureOpenAIChatCompletionClient", "azure_openai_chat_completion_client"),
+    }.items()
+    for name in names
+}
+
+
+def replace_model_components(component: Mapping[str, Any], *, api_key: SecretStr | None = None) -> dict[str, Any]:
+    """A copy that loads our clients; `component` stays as it is.
+
+    `api_key` is for the clients that say none, or only asterisks, as `dump_component` writes it. Those that have no key
+    then are left to `autogen_ext`, which looks for one in the environment; so are Azure's with a token provider.
+    """
+    return {key: _replaced(value, api_key) for key, value in _client(component, api_key).items()}
+
+
+def _replaced(value: Any, api_key: SecretStr | None) -> Any:
+    if isinstance(value, Mapping):
+        return replace_model_components(value, api_key=api_key)
+    if isinstance(value, list | tuple):
+        return [_replaced(item, api_key) for item in value]
+    return value
+
+
+def _client(component: Mapping[str, Any], api_key: SecretStr | None) -> Mapping[str, Any]:
+    """The component itself, as ours if it is a client that can be."""
+    provider, config = component.get("provider"), component.get("config")
+    ours = _OURS.get(provider) if isinstance(provider, str) else None
+    if ours is None or not isinstance(config, Mapping) or config.get("azure_ad_token_provider"):
+        return component
+    config = {key: value for key, value in config.items() if value is not None and not _is_masked(value)}
+    if "api_key" not in config and "azure_ad_token" not in config:
+        if api_key is None:
+            return component
+        config["api_key"] = api_key.get_secret_value()
+    return {**component, "provider": ours, "config": config}
+
+
+def _is_masked(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and set(value) == {"*"}
