@@ -160,7 +160,10 @@ def _server_toml(provider_url: str) -> str:
         "factory": "tests.sample_teams:solo",
         "model": "scripted",
     }
-    teams = [*(team.model_dump(mode="json", exclude_defaults=True) for team in BUILT_IN), scripted]
+    built_in = [team.model_dump(mode="json", exclude_defaults=True) for team in BUILT_IN]
+    careful = {**built_in[1], "id": "careful", "name": "Careful analysis", "settings": {"ask_first": True}}
+    quiet = {**built_in[1], "id": "quiet", "name": "Quiet analysis", "presentation": "reasoning"}
+    teams = [*built_in, scripted, careful, quiet]
     lines = [line for name, settings in tables.items() for line in (f"[{name}]", *_pairs(settings))]
     return "\n".join([*lines, *(line for team in teams for line in ("[[teams]]", *_pairs(team))), ""])
 

@@ -92,6 +92,7 @@ async def _follow_up(stage: Stage) -> None:
     _check_text(looks)
     assert "AnalysisAgent" in looks[-1].text, f"not the data team: {looks[-1].text[:200]}"
     assert "2024" in looks[-1].text, f"no months: {looks[-1].text[-300:]}"
+    assert "schema" not in looks[-1].text, "the schema was read again: the team's state was not taken up"
 
 
 async def _memory(stage: Stage) -> None:
@@ -102,6 +103,31 @@ async def _memory(stage: Stage) -> None:
     asked = provider.user_texts(_last_asked(stage, provider.RECALL))
     assert asked == [provider.FIRST, provider.RECALL], asked
     assert "4711" in looks[-1].text
+
+
+async def _approval(stage: Stage) -> None:
+    """The team asks before it runs its query, and runs it after a yes."""
+    await stage.chat.open("careful")
+    looks = await stage.ask(DATA)
+    _check_text(looks)
+    assert "Reply yes" in looks[-1].text, looks[-1].text
+    assert "East" not in looks[-1].text, "it did not wait"
+    looks = await stage.ask("yes")
+    await stage.picture("approval")
+    assert "East" in looks[-1].text, looks[-1].text
+
+
+async def _reasoning(stage: Stage) -> None:
+    """The work is folded away before the answer; what it rests on is below."""
+    await stage.chat.open("quiet")
+    looks = await stage.ask(DATA)
+    await stage.picture("reasoning")
+    _check_text(looks)
+    text = looks[-1].text
+    assert "East" in text, text
+    assert "Thought for" in text, f"no folded work: {text}"
+    assert "ValidationAgent" not in text, "the work is not folded away"
+    assert "1 Source" in await stage.chat.answers.last.inner_text(), "no source"
 
 
 async def _regenerate(stage: Stage) -> None:
@@ -205,6 +231,8 @@ STEPS: Final = (
     Step("status", _status),
     Step("follow-up", _follow_up),
     Step("memory", _memory),
+    Step("approval", _approval),
+    Step("reasoning", _reasoning),
     Step("regenerate", _regenerate),
     Step("stop", _stop),
     Step("stop-in-silence", _stop_in_silence),
