@@ -86,11 +86,11 @@ class _View:
         """The reader's shortcut."""
         if self._writer.is_behind:
             return False
-        encoded = self._frames.encode(entries)
-        if encoded:
-            self._heartbeat.touch()
-        if not self._writer.try_send(encoded):
-            self._pending = encoded
+        encoded = self._pending + self._frames.encode(entries)  # the opening may not have gone yet
+        if not encoded:
+            return True
+        self._pending = b"" if self._writer.try_send(encoded) else encoded
+        self._heartbeat.touch()
         if self._pending or self._writer.is_behind:
             self._reader.wake()
         return True

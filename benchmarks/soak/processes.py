@@ -85,7 +85,11 @@ async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
             if (port := _announced(log)) is not None:
                 return port
             await asyncio.sleep(0.05)
-    raise RuntimeError(f"the server ended at once; its log is {log}")
+    raise RuntimeError(f"the server ended at once: {_last_words(log)}")
+
+
+def _last_words(log: Path) -> str:
+    return log.read_text("utf-8")[-2_000:]
 
 
 def _announced(log: Path) -> int | None:

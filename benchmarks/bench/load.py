@@ -1,0 +1,223 @@
+"""The clients, in a process of their own: one protocol object per connection, which counts tokens by their stamps.
+
+It watches the server's processes as well, so that processor time and tokens are read at the same moment, and prints
+what it saw as JSON (`Seen`).
+"""
+
+import asyncio
+import json
+import re
+import sys
+import time
+from array import array
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Final, cast
+
+import uvloop
+
+from benchmarks.bench.accounting import cpu_s, memory_bytes
+from benchmarks.bench.script import STAMP, Script, microseconds
+
+_END_OF_BODY: Final = b"\r\n0\r\n\r\n"
+_CHUNK_EDGE: Final = re.compile(rb"\r\n[1-9a-f][0-9a-f]*\r\n")  # no event has CRLF in it; a stamp may be cut by an edge
+_KEPT_BYTES: Final = 64  # of what came before: a stamp and the end may be cut
+_LOOK_S: Final = 0.05
+_GOLDEN: Final = 0.618034  # its multiples fall evenly between 0 and 1, however many there are
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """`answers` answers to the same script over `connections` connections, which are opened evenly over `ramp_s`,
+    so that paced streams are evenly out of step with one another, as those of many readers are.
+    """
+
+    port: int
+    pids: tuple[int, ...]
+    script: Script
+    connections: int
+    answers: int
+    ramp_s: float = 0.0
+    deadline_s: float = 120.0
+
+    @classmethod
+    def read(cls, text: str) -> "Load":
+        told = json.loads(text)
+        return cls(**{**told, "script": Script(**told["script"]), "pids": tuple(told["pids"])})
+
+    def opens_s(self, place: int) -> float:
+        """When a connection is opened, from the beginning."""
+        step = place * _GOLDEN % 1.0
+        return self.ramp_s * place / self.connections + (self.script.pause_s * step if self.ramp_s else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Processor time is the server's but for `client_cpu_s`. `steady_*`: while every connection had begun to stream
+    and none had ended. `late_us`: how long each token was on its way; `first_byte_us`, `first_token_us`: since the
+    question was written.
+    """
+
+    tokens: int
+    answers: int
+    wall_s: float
+    cpu_s: float
+    client_cpu_s: float
+    steady_tokens: int
+    steady_cpu_s: float
+    memory_before: int
+    memory_live: int
+    memory_after: int
+    first_byte_us: list[int]
+    first_token_us: list[int]
+    late_us: list[int]
+
+    @classmethod
+    def read(cls, text: str) -> "Seen":
+        return cls(**json.loads(text))
+
+
+class Connection(asyncio.Protocol):
+    """One client: asks, reads to the end of the answer, asks again, while there is something to ask."""
+
+    def __init__(self, questions: Iterator[bytes]) -> None:
+        self.tokens = 0
+        self.is_live = False
+        self.first_byte_us: array[int] = array("q")
+        self.first_token_us: array[int] = array("q")
+        self.late_us: array[int] = array("q")
+        self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._questions = questions
+        self._asked_at = 0
+        self._is_begun = False
+        self._answered_tokens = 0
+        self._rest = b""
+        self._transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self._ask()
+
+    def _ask(self) -> None:
+        question = next(self._questions, None)
+        if question is None:
+            self._transport.close()
+            return
+        self._asked_at, self._is_begun, self.is_live, self._rest = microseconds(), False, False, b""
+        self._transport.write(question)
+
+    def data_received(self, data: bytes) -> None:
+        now = microseconds()
+        if not self._is_begun:
+            self._is_begun = True
+            self.first_byte_us.append(now - self._asked_at)
+            if not data.startswith(b"HTTP/1.1 200"):
+                self._fail(data)
+                return
+        received = _CHUNK_EDGE.sub(b"", self._rest + data)
+        seen = 0
+        for found in STAMP.finditer(received):
+            self.late_us.append(now - int(found[1]))
+            self.tokens += 1
+            seen = found.end()
+        if seen and not self.is_live:
+            self.is_live = True
+            self.first_token_us.append(now - self._asked_at)
+        self._rest = received[max(seen, len(received) - _KEPT_BYTES) :]
+        if received.endswith(_END_OF_BODY):
+            if b"[DONE]" not in self._rest:
+                self._fail(received)
+                return
+            self._ask()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.is_live = False
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def _fail(self, data: bytes) -> None:
+        if not self.ended.done():
+            self.ended.set_exception(RuntimeError(f"not a whole answer: {data[-2_000:]!r}"))
+        self._transport.abort()
+
+
+async def put(load: Load) -> Seen:
+    """Raises `RuntimeError` where a token is missing or came twice."""
+    loop = asyncio.get_running_loop()
+    questions = iter([_request(load)] * load.answers)
+    memory_before, cpu_before, own_before = memory_bytes(load.pids), cpu_s(load.pids), time.process_time()
+    started = time.monotonic()
+    connections: list[Connection] = []
+    steady = Steady()
+    watching = asyncio.create_task(_watch(load, connections, steady))
+    for place in range(load.connections):
+        await asyncio.sleep(max(0.0, started + load.opens_s(place) - time.monotonic()))
+        _, connection = await loop.create_connection(lambda: Connection(questions), "127.0.0.1", load.port)
+        connections.append(connection)
+    await asyncio.gather(*(connection.ended for connection in connections))
+    wall_s = time.monotonic() - started
+    cpu_after = cpu_s(load.pids)
+    watching.cancel()
+    await asyncio.wait((watching,))
+    tokens = sum(connection.tokens for connection in connections)
+    if tokens != load.answers * load.script.tokens:
+        raise RuntimeError(f"{tokens} tokens came, not {load.answers} x {load.script.tokens}")
+    return Seen(
+        tokens=tokens,
+        answers=load.answers,
+        wall_s=wall_s,
+        cpu_s=cpu_after - cpu_before,
+        client_cpu_s=time.process_time() - own_before,
+        steady_tokens=steady.tokens,
+        steady_cpu_s=steady.cpu_s,
+        memory_before=memory_before,
+        memory_live=steady.memory,
+        memory_after=memory_bytes(load.pids),
+        first_byte_us=[each for connection in connections for each in connection.first_byte_us],
+        first_token_us=[each for connection in connections for each in connection.first_token_us],
+        late_us=[each for connection in connections for each in connection.late_us],
+    )
+
+
+@dataclass(slots=True)
+class Steady:
+    """Between the moment when the last stream had begun and the one when the first ended."""
+
+    tokens: int = 0
+    cpu_s: float = 0.0
+    memory: int = 0
+
+
+async def _watch(load: Load, connections: list[Connection], steady: Steady) -> None:
+    begun: tuple[int, float] | None = None
+    while True:
+        if len(connections) == load.connections and all(connection.is_live for connection in connections):
+            tokens, cpu = sum(connection.tokens for connection in connections), cpu_s(load.pids)
+            begun = begun or (tokens, cpu)
+            steady.tokens, steady.cpu_s = tokens - begun[0], cpu - begun[1]
+            steady.memory = max(steady.memory, memory_bytes(load.pids))
+        elif begun:
+            return
+        await asyncio.sleep(_LOOK_S)
+
+
+def _request(load: Load) -> bytes:
+    messages = [{"role": "user", "content": load.script.question()}]
+    body = json.dumps({"model": "solo", "stream": True, "messages": messages}).encode()
+    head = (
+        "POST /v1/chat/completions HTTP/1.1",
+        "Host: localhost",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body
+
+
+async def main(load: Load) -> None:
+    async with asyncio.timeout(load.deadline_s):
+        seen = await put(load)
+    sys.stdout.write(json.dumps(asdict(seen)))
+
+
+if __name__ == "__main__":
+    uvloop.run(main(Load.read(sys.argv[1])))

@@ -1,0 +1,122 @@
+"""What `scripts/bench` says rests on counting every token once and on choosing the right comparison."""
+
+import asyncio
+import math
+from dataclasses import replace
+from itertools import pairwise
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks.bench.load import Connection
+from benchmarks.bench.plan import QUICK
+from benchmarks.bench.plot import draw
+from benchmarks.bench.processes import Kind, LoopName
+from benchmarks.bench.results import Growth, Result, Results
+from benchmarks.bench.script import Script, stamp
+from benchmarks.bench.targets import judge
+
+MACHINE = dict.fromkeys(
+    ("date", "processor", "system", "python", "aiohttp", "uvloop", "autogen-agentchat", "openai", "fastapi", "uvicorn"),
+    "<1 & 2>",
+)
+
+
+def result(kind: Kind, loop: LoopName, *, burst: float = 1.0, paced: float = 1.0) -> Result:
+    return Result(kind, loop, ready_s=1.0, burst_us=[burst], paced_us=[paced], paced_streams=2)
+
+
+def results(*contenders: Result, growth: list[Growth] | None = None) -> Results:
+    return Results(MACHINE, None, list(contenders), growth or [])
+
+
+class Wire(asyncio.Transport):
+    """What a client writes goes nowhere."""
+
+    def write(self, data: object) -> None: ...
+
+    def abort(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@given(st.lists(st.integers(0, 10_000), max_size=30), st.lists(st.integers(0, 10_000), max_size=30))
+async def test_every_token_is_counted_once_wherever_chunks_and_reads_are_cut(edges: list[int], cuts: list[int]) -> None:
+    """A relay may put the edge of an HTTP chunk into the middle of a token's stamp."""
+    body = b"".join(b'data: {"content":"%b"}\n\n' % stamp() for _ in range(5)) + b"data: [DONE]\n\n"
+    chunks = [b"%x\r\n%b\r\n" % (len(piece), piece) for piece in _cut(body, edges)]
+    connection = Connection(iter([b"question"]))
+    connection.connection_made(Wire())
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")
+    for data in _cut(b"".join(chunks) + b"0\r\n\r\n", cuts):
+        connection.data_received(data)
+    assert connection.tokens == 5
+    connection.connection_lost(None)
+    assert connection.ended.result() is None
+
+
+async def test_an_answer_that_is_no_answer_is_a_failure() -> None:
+    for said in (b"HTTP/1.1 500 Oh\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n5\r\nhello\r\n0\r\n\r\n"):
+        connection = Connection(iter([b"question"]))
+        connection.connection_made(Wire())
+        connection.data_received(said)
+        with pytest.raises(RuntimeError, match="not a whole answer"):
+            await connection.ended
+
+
+@given(st.integers(0), st.floats(0, allow_infinity=False))
+def test_a_script_survives_being_asked(tokens: int, pause_s: float) -> None:
+    assert Script.read(Script(tokens, pause_s).question()) == Script(tokens, pause_s)
+
+
+def test_the_relay_is_judged_on_the_loop_that_serves_it_best() -> None:
+    figures = judge(
+        results(
+            result("json", "asyncio", burst=20, paced=80),
+            result("json", "uvloop", burst=25, paced=40),
+            result("server", "asyncio", burst=21, paced=70),
+            result("server", "uvloop", burst=20, paced=44),
+        )
+    )
+    met = {(figure.what.partition(":")[0], figure.what.rpartition(" ")[2]): figure.is_met for figure in figures}
+    assert met[("burst", "asyncio")] is False  # 1.05 x; on uvloop it would be 0.8 x
+    assert met[("burst", "uvloop")] is None
+    assert met[("paced", "asyncio")] is None
+    assert met[("paced", "uvloop")] is True  # 1.1 x
+
+
+def test_only_what_was_measured_is_judged() -> None:
+    assert judge(results(result("json", "asyncio"))) == []
+
+
+@pytest.mark.parametrize(("late_us", "is_met"), [(10.9, True), (11.2, False)])
+def test_a_token_may_cost_a_tenth_more_where_there_is_much(late_us: float, is_met: bool) -> None:
+    grown = Growth("server", "uvloop", (10, 1_000), 10.0, 10.0, (100, 2_000, 20_000), 10.0, late_us)
+    relay = replace(grown, kind="json")
+    figures = judge(results(growth=[grown, relay]))
+    assert [figure.is_met for figure in figures] == [True, is_met, None, None]
+
+
+def test_the_plot_is_well_formed_and_keeps_to_its_page() -> None:
+    drawn = draw(results(result("bytes", "uvloop", burst=0.1), result("usual", "asyncio", burst=9_999, paced=700)))
+    page = ElementTree.fromstring(drawn)  # noqa: S314 - our own
+    width = float(page.attrib["viewBox"].split()[2])
+    places = [float(dot.attrib["cx"]) for dot in page.iter("{http://www.w3.org/2000/svg}circle")]
+    assert places
+    assert all(0 < place < width and math.isfinite(place) for place in places)
+    assert "FastAPI" in drawn
+
+
+def test_what_is_asked_for_replaces_what_is_usual() -> None:
+    assert QUICK.changed((), (), (), None, None) == QUICK
+    changed = QUICK.changed(("bytes", "server"), ("uvloop",), ("burst",), 7, 3)
+    assert changed.contenders == (("bytes", "uvloop"), ("server", "uvloop"))
+    assert (changed.parts, changed.rounds, changed.streams) == (("burst",), 7, 3)
+
+
+def _cut(data: bytes, places: list[int]) -> list[bytes]:
+    """Into pieces, none of them empty."""
+    edges = sorted({0, len(data), *(place % len(data) for place in places)})
+    return [data[start:end] for start, end in pairwise(edges)]
