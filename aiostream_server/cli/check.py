@@ -16,6 +16,7 @@ from aiostream_server.config.state import state_directory
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
+from aiostream_server.service.workers import NOT_SHARED
 
 FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
 
@@ -41,7 +42,13 @@ def report(path: Path | None, environ: Mapping[str, str], find_problems: FindPro
     problems += asyncio.run(_found(find_problems, config))
     if problems:
         raise ConfigError(problems)
-    return [*_loaded(path, config, ring), *(f"note      {note}" for note in config.notes), "ok"]
+    return [*_loaded(path, config, ring), *(f"note      {note}" for note in _notes(config)), "ok"]
+
+
+def _notes(config: Config) -> Iterator[str]:
+    yield from config.notes
+    if config.server.workers > 1:
+        yield f"{config.server.workers} workers do not share runs: {NOT_SHARED}"
 
 
 def _keys(config: Config) -> tuple[KeyRing, list[str]]:

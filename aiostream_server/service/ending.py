@@ -17,9 +17,6 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
 
-GRACE_S: Final = 1.0
-"""How much longer than `lame_duck_s` and `drain_s` all of it may take."""
-
 _BODIES_S: Final = 2.0
 _ENDING_S: Final = 0.9
 _POLL_S: Final = 0.02

@@ -19,14 +19,16 @@ _SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", 
 _OURS: Final = "aiostream_server"
 
 
-def configure_logging(level: str, log_format: Literal["auto", "json", "text"]) -> None:
-    """Take over the root logger. `auto` is text on a terminal, JSON elsewhere."""
+def configure_logging(level: str, log_format: Literal["auto", "json", "text"], *, worker: int | None = None) -> None:
+    """Take over the root logger. `auto` is text on a terminal, JSON elsewhere. Every line carries `worker`, if any."""
     is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,  # request_id and run_id
         add_log_level,
         TimeStamper(fmt="iso", utc=True),
     ]
+    if worker is not None:
+        shared.append(lambda _, __, event: {"worker": worker, **event})
     structlog.configure(
         processors=[*shared, ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -1,22 +1,22 @@
 """The process: start, serve until a signal, end every stream properly, stop."""
 
 import asyncio
-import os
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import Config
-from aiostream_server.errors import ConfigError
-from aiostream_server.service.ending import GRACE_S, drain, end
+from aiostream_server.service.ending import drain, end
 from aiostream_server.service.garbage import collect_garbage
-from aiostream_server.service.signals import StopSignals
-from aiostream_server.service.sockets import listen
+from aiostream_server.service.signals import StopSignals, stop_within_s
+from aiostream_server.service.sockets import BACKLOG, bind, url_of
 from aiostream_server.service.vitals import LagMeter, watch_vitals
+from aiostream_server.service.workers.seat import Seat
+from aiostream_server.service.workers.site import SharedSite
 from aiostream_server.web.app import create_app
 from aiostream_server.web.health import LOOP_LAG
 from aiostream_server.web.state import STATE
@@ -25,11 +25,13 @@ _KEEPALIVE_S: Final = 75.0
 _HANDLERS_S: Final = 0.05  # handlers that outlive `end` view for clients who do not read: aiohttp waits twice so long
 _LEFT_BEHIND_S: Final = 0.3  # for tasks and threads that nobody waits for any more
 
-_log = structlog.get_logger()
 
-
-async def serve(config: Config, *, state_directory: Path, on_ready: Callable[[str], None]) -> None:
+async def serve(
+    config: Config, *, state_directory: Path, on_ready: Callable[[str], object], seat: Seat | None = None
+) -> None:
     """Serve until SIGTERM or SIGINT, and drain; `on_ready` is told the base URL once connections are accepted.
+
+    `seat` makes it one of several workers: it is told where to listen, and a second signal says nothing new.
 
     After a signal the process ends within `lame_duck_s`, `drain_s` and a second. A server whose task is cancelled ends
     its streams at once and leaves the process alone. Raises `ConfigError` for what cannot be served, an address that
@@ -44,10 +46,11 @@ async def serve(config: Config, *, state_directory: Path, on_ready: Callable[[st
         keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=_HANDLERS_S,
     )
-    with StopSignals(server.lame_duck_s + server.drain_s + GRACE_S) as signals:
+    with StopSignals(stop_within_s(server), second_ends=seat is None) as signals:
         async with _set_up(runner, config):
-            url = await _listen(runner, server.host, server.port)
-            _log.info("server_ready", url=url)
+            listening = bind(server) if seat is None else seat.listening
+            url = url_of(listening, server.host)
+            await _site(runner, listening, seat).start()
             on_ready(url)
             await signals.stop.wait()
             await drain(runner, server)
@@ -71,12 +74,7 @@ async def _set_up(runner: web.AppRunner, config: Config) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> str:
-    try:
-        listening = listen(host, port)
-    except OSError as exc:
-        why = os.strerror(exc.errno) if exc.errno else str(exc)
-        raise ConfigError([f"[server] cannot listen on {host} port {port}: {why}"]) from exc
-    await web.SockSite(runner, listening).start()
-    bound_port: int = listening.getsockname()[1]
-    return f"http://{f'[{host}]' if ':' in host else host}:{bound_port}"
+def _site(runner: web.AppRunner, listening: socket.socket, seat: Seat | None) -> web.BaseSite:
+    if seat is None:
+        return web.SockSite(runner, listening, backlog=BACKLOG)
+    return SharedSite(runner, listening, seat.loads, seat.number)

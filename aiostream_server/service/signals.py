@@ -15,19 +15,29 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
+from aiostream_server.config.model import ServerConfig
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _EXIT_BY_SECOND_SIGNAL: Final = 130
+_GRACE_S: Final = 1.0
+
+
+def stop_within_s(server: ServerConfig) -> float:
+    """How long after the first signal a server may still be there."""
+    return server.lame_duck_s + server.drain_s + _GRACE_S
 
 
 class StopSignals:
     """Listens while it is entered: `with StopSignals(within_s) as signals: await signals.stop.wait()`.
 
     `within_s` after the first signal the process ends, with status 0, whatever else still goes on in it. To be entered
-    in the main thread, with its event loop running.
+    in the main thread, with its event loop running. `second_ends` False is for a worker, to whom the same wish may come
+    from its parent, from a terminal and from a service manager at once.
     """
 
-    def __init__(self, within_s: float) -> None:
+    def __init__(self, within_s: float, *, second_ends: bool = True) -> None:
         self.stop: Final = asyncio.Event()
+        self._second_ends = second_ends
         self._within_s = within_s
         self._is_signalled = False
         self._loop = asyncio.get_running_loop()
@@ -52,7 +62,9 @@ class StopSignals:
 
     def _on_signal(self, _: int, __: FrameType | None) -> None:
         if self._is_signalled:
-            os._exit(_EXIT_BY_SECOND_SIGNAL)
+            if self._second_ends:
+                os._exit(_EXIT_BY_SECOND_SIGNAL)
+            return
         self._is_signalled = True
         self._last_resort.end_within(self._within_s)
         self._loop.call_soon_threadsafe(self.stop.set)

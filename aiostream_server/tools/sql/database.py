@@ -34,6 +34,7 @@ T = TypeVar("T")
 SCHEMA_LIFETIME_S: Final = 60.0
 _GRACE_S: Final = 1.0  # the database ends a late statement itself; past this we do
 _STOP_TIMEOUT_S: Final = 5.0
+_LONG_CHARS: Final = 500  # to judge a thousand takes 10 ms, in which nobody else would be served
 _LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
 # SQLAlchemy lets asyncpg's own errors through while it connects and while it reads from a cursor; and asyncpg raises a
 # TypeError for a parameter in the URL that it does not know, a ValueError for a date that Python has not (44 BC).
@@ -90,7 +91,9 @@ class Database:
         """
         with suppress(QueryFailed, DatabaseUnreachable):
             await self.schema()
-        return self._guard.check(sql)
+        if len(sql) < _LONG_CHARS:
+            return self._guard.check(sql)
+        return await asyncio.to_thread(self._guard.check, sql)
 
     async def schema(self) -> Schema:
         """What there is to ask, at most `schema_lifetime_s` old."""

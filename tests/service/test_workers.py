@@ -1,0 +1,255 @@
+"""`[server] workers`: several processes on one socket, and a parent that looks after them."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiostream_server.service.workers.loads import Loads
+from aiostream_server.service.workers.pace import RestartPace
+from tests.process import ServerProcess, start
+from tests.scripted_provider import Answer, Pause, ScriptedProvider, Stall
+from tests.service.stopping import stoppable
+from tests.serving import ask, asking, chat_body
+
+NOISE_S = 2.0
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        yield provider
+
+
+async def until_logged(server: ServerProcess, event: str, times: int) -> list[dict[str, Any]]:
+    assert server.process.stderr is not None
+    async with asyncio.timeout(10):
+        while len(server.named(event)) < times:
+            server.lines.append((await server.process.stderr.readline()).decode().rstrip("\n"))
+    return server.named(event)
+
+
+def pids(server: ServerProcess) -> list[int]:
+    """The latest of each worker."""
+    return list({line["worker"]: line["pid"] for line in server.named("worker_started")}.values())
+
+
+def is_alive(pid: int) -> bool:
+    """Zombies, which nobody but their parent can bury, are not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def until_gone(numbers: Sequence[int]) -> None:
+    while any(map(is_alive, numbers)):  # noqa: ASYNC110 - nobody tells of other processes' ends
+        await asyncio.sleep(0.02)
+
+
+async def test_each_worker_gets_its_share_of_100_streams_and_a_signal_ends_all_of_them_well(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    provider.script(lambda _: Answer("a ", Stall()))
+    async with stoppable(tmp_path, provider, workers=2, drain_s=0.3) as server, AsyncExitStack() as stack:
+        streams = (stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(100))
+        answers = await asyncio.gather(*streams)
+        await asyncio.gather(*(anext(answer.pieces()) for answer in answers))
+        stopped_at = time.monotonic()
+        server.process.terminate()
+        await asyncio.gather(*(answer.read_all() for answer in answers))
+        assert await server.end() == 0
+        assert 0.3 <= time.monotonic() - stopped_at < 1.3 + NOISE_S
+    assert all(answer.done and answer.finish_reasons == ["stop"] for answer in answers)
+    assert [line["workers"] for line in server.named("workers_do_not_share_runs")] == [2]
+    assert len(server.named("server_ready")) == 1
+    shares = Counter(line["worker"] for line in server.named("run_finished"))
+    assert shares.keys() == {1, 2}
+    assert 40 <= shares[1] <= 60, shares
+    assert [line["status"] for line in server.named("worker_ended")] == [0, 0]
+    assert not any(map(is_alive, pids(server)))
+
+
+async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_killed(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    """Then workers finish what they were asked, and none stays behind."""
+    provider.script(lambda _: Answer("a ", Pause(0.5), "b"))
+    async with stoppable(tmp_path, provider, loop="asyncio", workers=2, drain_s=20) as server:
+        _check_is_small(server.process.pid)
+        await _check_a_run_is_known_to_one(server.url)
+        first, second = pids(server)
+
+        os.kill(first, signal.SIGKILL)
+        (ended,) = await until_logged(server, "worker_ended", 1)
+        assert (ended["worker"], ended["pid"], ended["status"]) == (1, first, -signal.SIGKILL)
+        assert ended["level"] == "warning"
+        assert (await ask(server.url, "hi", model="solo")).done
+        await until_logged(server, "worker_ready", 3)
+
+        asked = [asyncio.create_task(ask(server.url, "hi", model="solo")) for _ in range(10)]
+        await asyncio.sleep(0.3)
+        os.kill(second, signal.SIGTERM)  # to make room for a fresh one
+        os.kill(second, signal.SIGINT)
+        answers = await asyncio.gather(*asked)
+        assert all(answer.done and "a b" in answer.text for answer in answers)
+        ended = (await until_logged(server, "worker_ended", 2))[1]
+        assert (ended["worker"], ended["status"]) == (2, 0)
+
+        async with asking(server.url, "hi", model="solo") as answer:
+            await anext(answer.pieces())
+            server.process.kill()
+            await answer.read_all()
+            async with asyncio.timeout(1 + NOISE_S):
+                await until_gone([line["pid"] for line in server.named("worker_started")])
+    assert answer.done
+    assert "a b" in answer.text
+
+
+def _check_is_small(pid: int) -> None:
+    """The parent loads none of what serves."""
+    process = Path(f"/proc/{pid}")
+    mapped = process.joinpath("maps").read_text("utf-8")
+    assert not [name for name in ("aiohttp", "msgspec", "uvloop") if f"/{name}/" in mapped]
+    (rss,) = re.findall(r"VmRSS:\s+(\d+) kB", process.joinpath("status").read_text("utf-8"))
+    assert int(rss) < 60 * 1024
+
+
+async def _check_a_run_is_known_to_one(url: str) -> None:
+    """Whoever asks the other one is told so."""
+    async with AsyncExitStack() as stack:
+        sessions = [await stack.enter_async_context(aiohttp.ClientSession()) for _ in range(6)]
+        for session in sessions:  # one connection, and so one worker, for each
+            async with session.get(f"{url}/readyz") as response:
+                assert response.status == 200
+            await asyncio.sleep(0.05)  # the other worker must have been woken to get the next
+        async with sessions[0].post(f"{url}/v1/runs", json=chat_body("hi", model="solo", background=True)) as response:
+            run = await response.json()
+        answers = {}
+        for session in sessions:
+            async with session.get(f"{url}/v1/runs/{run['id']}") as response:
+                answers[response.status] = await response.json()
+    assert answers.keys() == {200, 404}
+    assert "perhaps another worker has it" in answers[404]["error"]["message"]
+
+
+@asynccontextmanager
+async def tiny(kind: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A parent of two workers that serve nothing."""
+    command = (sys.executable, "-m", "tests.service.tiny_parent", kind)
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    try:
+        async with asyncio.timeout(10):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()  # its workers hold the pipe: to the last one's end
+
+
+async def read(process: asyncio.subprocess.Process) -> list[str]:
+    """To the end of what it and its workers say."""
+    output, _ = await process.communicate()
+    return output.decode().splitlines()
+
+
+async def until_said(process: asyncio.subprocess.Process, words: bytes, times: int = 1) -> list[bytes]:
+    assert process.stdout is not None
+    lines: list[bytes] = []
+    while sum(words in line for line in lines) < times:
+        lines.append(await process.stdout.readuntil(b"\n"))
+    return lines
+
+
+async def test_what_is_wrong_with_every_worker_is_told_once() -> None:
+    async with tiny("refuses") as process:
+        lines = await read(process)
+    assert process.returncode == 1
+    assert [line for line in lines if "thing" in line or "another" in line] == ["one thing is wrong", "and another"]
+
+
+async def test_a_worker_that_dies_at_the_start_ends_them_all() -> None:
+    async with tiny("dies") as process:
+        lines = await read(process)
+    assert process.returncode == 1
+    assert lines[-1].endswith("before it was ready, with status 7")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_second_signal_ends_all_at_once(number: signal.Signals) -> None:
+    async with tiny("deaf") as process:
+        await until_said(process, b"ready\n")
+        process.send_signal(number)
+        await asyncio.sleep(0.2)
+        assert process.returncode is None
+        stopped_at = time.monotonic()
+        process.send_signal(number)
+        await read(process)
+        assert time.monotonic() - stopped_at < 0.8
+    assert process.returncode == 130
+
+
+async def test_a_worker_that_does_not_end_in_time_is_killed() -> None:
+    async with tiny("deaf") as process:
+        await until_said(process, b"ready\n")
+        stopped_at = time.monotonic()
+        process.terminate()
+        await read(process)  # to the last one's end
+        assert 1.2 <= time.monotonic() - stopped_at < 1.2 + NOISE_S
+    assert process.returncode == 0
+
+
+async def test_a_worker_that_does_not_live_long_is_restarted_ever_more_slowly() -> None:
+    async with tiny("short-lived") as process:
+        await until_said(process, b"worker_started", times=3)  # two, and half a second later one
+        started_at = time.monotonic()
+        await until_said(process, b"worker_started")
+        assert 0.9 <= time.monotonic() - started_at < 1 + NOISE_S
+
+
+async def test_check_says_what_several_workers_mean(tmp_path: Path) -> None:
+    process = await start("check", state_directory=tmp_path, extra={"AIOSTREAM_SERVER__WORKERS": "4"})
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    assert b"note      4 workers do not share runs: each worker has its own runs" in output
+
+
+async def test_a_number_of_workers_is_positive(tmp_path: Path) -> None:
+    process = await start("serve", state_directory=tmp_path, extra={"AIOSTREAM_SERVER__WORKERS": "0"})
+    _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert b"AIOSTREAM_SERVER__WORKERS" in errors
+
+
+@given(st.lists(st.floats(0, 200), max_size=30))
+def test_a_worker_is_never_restarted_in_a_loop(lives: list[float]) -> None:
+    """The wait grows while workers are short-lived, and never past half a minute."""
+    pace = RestartPace()
+    delays = [pace.delay_after(lived_s) for lived_s in lives]
+    assert all(0.5 <= delay <= 30 for delay in delays)
+    for before, delay, lived_s in zip(delays, delays[1:], lives[1:], strict=False):
+        assert delay == (0.5 if lived_s >= 60 else min(2 * before, 30.0))
+
+
+def test_who_is_away_is_busier_than_any() -> None:
+    loads = Loads.create(3)
+    seen_by_another = Loads(loads.descriptor)
+    assert [loads.excess(worker) for worker in (1, 2, 3)] == [0, 0, 0]
+    loads.tell(2, 5)
+    seen_by_another.tell(1, 4)
+    assert [loads.excess(worker) for worker in (1, 2)] == [0, 1]
+    assert loads.excess(3) > 2**60
+    loads.leave(1)
+    assert seen_by_another.excess(2) == 0

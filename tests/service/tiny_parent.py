@@ -1,0 +1,42 @@
+"""A parent of two workers that serve nothing: what a supervisor does, without waiting for the agents' libraries.
+
+`python -m tests.service.tiny_parent KIND`; a worker's whole life is in `_WORKER`.
+"""
+
+import socket
+import sys
+
+from aiostream_server.errors import ConfigError
+from aiostream_server.service.workers.supervisor import Supervisor
+
+_WORKER = """
+import signal, socket, sys, threading, time
+from aiostream_server.service.workers.line import WorkersEnd
+kind, number, _, line, _ = sys.argv[1:]
+parent = WorkersEnd(socket.socket(fileno=int(line)))
+if kind == "refuses":
+    parent.tell_problems(["one thing is wrong", "and another"])
+    sys.exit(1)
+if kind == "dies" and number == "2":
+    sys.exit(7)
+if kind == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+parent.tell_ready()
+time.sleep(0.05 if kind == "short-lived" and number == "2" else 60)
+"""
+
+
+def main(kind: str) -> int:
+    listening = socket.create_server(("127.0.0.1", 0))
+    supervisor = Supervisor(
+        listening, 2, lambda *worker: [sys.executable, "-c", _WORKER, kind, *map(str, worker)], stop_within_s=0.2
+    )
+    try:
+        return supervisor.run(lambda: print("ready", flush=True))
+    except ConfigError as exc:
+        print(*exc.problems, sep="\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
