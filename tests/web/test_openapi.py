@@ -95,7 +95,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             for interaction in scenario.recorder.interactions.values()
             if interaction.response is not None
         )
-        assert statuses[200] + statuses[202] > 10, f"{label}: hardly anything was answered"
+        assert statuses[200] + statuses[202] > 5, f"{label}: hardly anything was answered"
         assert statuses[400] > 100, f"{label}: hardly anything was refused"
 
 
