@@ -55,6 +55,20 @@ async def test_the_data_team_asks_runs_nothing_and_runs_it_after_a_yes(careful: 
     assert len(_tables(careful)) == 1
 
 
+@pytest.mark.parametrize(
+    "around",
+    [
+        '<attached_files>\n<file type="file" id="1" name="a.txt"/>\n</attached_files>\n\n{}',
+        "### Task:\nRespond to the user query using the provided context, incorporating inline citations\n"
+        "<context>\nno\n</context>\n\n{}",
+    ],
+)
+async def test_a_yes_is_one_whatever_open_webui_puts_around_it(careful: Server, around: str) -> None:
+    await ask(careful.url, QUESTION, model="careful", headers=TALK)
+    await ask(careful.url, around.format("yes"), model="careful", headers=TALK)
+    assert len(_tables(careful)) == 1
+
+
 @pytest.mark.parametrize("reply", ["no", "only in 2024, please"])
 async def test_what_is_no_yes_runs_nothing(careful: Server, reply: str) -> None:
     await ask(careful.url, QUESTION, model="careful", headers=TALK)
