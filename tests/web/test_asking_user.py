@@ -59,8 +59,10 @@ async def test_the_data_team_asks_runs_nothing_and_runs_it_after_a_yes(careful: 
     "around",
     [
         '<attached_files>\n<file type="file" id="1" name="a.txt"/>\n</attached_files>\n\n{}',
-        "### Task:\nRespond to the user query using the provided context, incorporating inline citations\n"
-        "<context>\nno\n</context>\n\n{}",
+        (
+            "### Task:\nRespond to the user query using the provided context, incorporating inline citations\n"
+            "<context>\nno\n</context>\n\n{}"
+        ),
     ],
 )
 async def test_a_yes_is_one_whatever_open_webui_puts_around_it(careful: Server, around: str) -> None:
