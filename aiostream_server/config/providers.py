@@ -59,7 +59,7 @@ class Secret(Table):
     def with_api_key(self, api_key: SecretStr | None) -> Self:
         """The same table, with a key that was read elsewhere."""
         table = self.model_copy()
-        table._api_key = api_key  # noqa: SLF001
+        table._api_key = api_key  # noqa: SLF001 - it is of this very class
         return table
 
 

@@ -29,7 +29,7 @@ from aiostream_server.wire.json_text import encode
 
 _STORE_TIMEOUT_S: Final = 5.0
 _SMALL: Final = 64 * 1024  # characters, or bytes: what is done with so much takes less than a millisecond or two
-_TOO_MANY_TURNS: Final = 2  # of a conversation whose words alone are too much, the older half is dropped
+_FEWEST_TURNS: Final = 2  # that are kept, however long they are
 
 _T = TypeVar("_T")
 
@@ -208,7 +208,7 @@ class Recollection:
     def _words(self, turns: list[tuple[str, str]]) -> bytes:
         """The oldest are dropped where all of them are too many."""
         most = self._archive.max_state_bytes if self._archive is not None else 0
-        while len(words := encode(turns)) > most and len(turns) > _TOO_MANY_TURNS:
+        while len(words := encode(turns)) > most and len(turns) > _FEWEST_TURNS:
             turns = turns[len(turns) // 2 :]
         return words.encode("ascii")
 

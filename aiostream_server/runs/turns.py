@@ -31,31 +31,26 @@ class Turns:
 
     def check(self, request: RunRequest) -> None:
         """Raise `Conflict` where the conversation is busy and the question may not wait."""
-        before = self.before(request)
+        before = self._before(request)
         if self._policy == "reject" and before:
             raise Conflict("the conversation's last question is still being answered; wait for it, or cancel it")
-        if len(before) > _MOST_WAITING:
+        if self._policy == "queue" and len(before) > _MOST_WAITING:
             raise Conflict(f"{_MOST_WAITING} questions of the conversation are waiting already")
 
     async def interrupt(self, request: RunRequest) -> None:
         """Where that is the policy, end the runs before this one: their slots are free then."""
         if self._policy == "interrupt":
-            for run in self.before(request):
+            for run in self._before(request):
                 run.stop("cancelled")
                 await run.wait()
 
-    def before(self, request: RunRequest) -> Sequence[Run]:
-        """The live runs of the conversation."""
-        talk = _talk(request)
-        return () if talk is None else tuple(self._live.get(talk, ()))
-
     def enter(self, run: Run) -> Sequence[Run]:
         """The run is about to start: those whose end it has to wait for."""
-        before, talk = self.before(run.request), _talk(run.request)
+        before, talk = self._before(run.request), _talk(run.request)
         if talk is not None:
             self._live.setdefault(talk, []).append(run)
         if self._policy == "interrupt":
-            for earlier in before:
+            for earlier in before:  # that came while this one waited for its slot
                 earlier.stop("cancelled")
         return before
 
@@ -66,6 +61,10 @@ class Turns:
         self._live[talk].remove(run)
         if not self._live[talk]:
             del self._live[talk]
+
+    def _before(self, request: RunRequest) -> Sequence[Run]:
+        talk = _talk(request)
+        return () if talk is None else tuple(self._live.get(talk, ()))
 
 
 def _talk(request: RunRequest) -> _Talk | None:

@@ -212,7 +212,7 @@ class Reader:
         if entries:
             self.after = entries[-1].seq
         if self._log.holds_back:
-            self._log._moved()  # noqa: SLF001
+            self._log._moved()  # noqa: SLF001 - the two classes are one thing
 
 
 def _size(event: Event) -> int:

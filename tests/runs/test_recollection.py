@@ -40,6 +40,8 @@ class Elephant:
 
     async def run_stream(self, *, task: Sequence[BaseChatMessage]) -> AsyncGenerator[Any, None]:
         self.read = len(await self.model_context.get_messages())
+        if task[-1].to_text() == "hang":
+            await asyncio.Event().wait()
         self.remembers.append(task[-1].to_text())
         answer = f"{len(self.remembers)} of memory, {self.read} read: {' / '.join(self.remembers)}"
         message: BaseChatMessage = TextMessage(content=answer, source="E")
@@ -283,15 +285,19 @@ async def test_of_replies_at_the_same_moment_one_counts(runs: Runs) -> None:
     assert sorted(answers) == ["1 of memory, 2 read: yes"] * 2 + ["2 of memory, 0 read: ask me / yes"]
 
 
-async def test_a_reply_is_to_the_question_right_before_it(runs: Runs) -> None:
+async def test_a_reply_is_to_the_question_right_before_it(runs: Runs, conversations: Conversations) -> None:
     """The turn in between was stopped: what it was to answer is not asked any more."""
     await _run(runs, "ask me", talk=TALK)
-    question = Question(Turn("user", "no, something else"))
+    question = Question(Turn("user", "hang"))
     stopped = await runs.registry.start(RunRequest(question, "auto", runs.spec, owner=ANN, conversation=TALK))
-    await asyncio.sleep(0.02)  # it has begun
+    async with asyncio.timeout(2):
+        while (await conversations.recall(Address("key", "ann", "talk")))[0].waits_for:
+            await asyncio.sleep(0.005)
     stopped.stop("cancelled")
     await stopped.wait()
-    assert not (await _ask(runs, "yes", talk=TALK)).startswith("2 of memory")
+    assert stopped.finished is not None
+    assert stopped.finished.reason == "cancelled"
+    assert await _ask(runs, "yes", talk=TALK) == "1 of memory, 2 read: yes"
 
 
 async def test_a_reply_that_was_sent_before_the_question_is_none(runs: Runs) -> None:
