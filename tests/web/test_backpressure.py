@@ -31,6 +31,8 @@ from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider
 from tests.serving import Server, asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.web.bare_client import connected, leave, question, until, until_held
 
+pytestmark = pytest.mark.alone
+
 MAX_COST_BYTES: Final = 512 * 1024
 MAX_LINE_BYTES: Final = 64 * 1024
 MIB: Final = 1024**2

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import aiohttp
+import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
@@ -20,6 +21,8 @@ from aiostream_server.web.frames import ChatFrames
 from aiostream_server.web.page_frames import PageFrames
 from aiostream_server.web.stream import stream_run
 from aiostream_server.wire.completion import ChunkEncoder
+
+pytestmark = pytest.mark.alone
 
 COALESCE_S = 0.05
 END = RunFinished("stop", TokenCount(), 0.1)

@@ -11,6 +11,8 @@ import pytest
 from tests.scripted_provider import Answer, ScriptedProvider, Stall, Think
 from tests.serving import ask, asking, chat_body, config_for, sample_team, serving
 
+pytestmark = pytest.mark.alone
+
 
 async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_path: Path) -> None:
     """The promise of this server: nothing waits, whoever speaks."""
