@@ -9,10 +9,9 @@ with it the provider's connection, at once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
-from functools import partial
 from typing import Any, Final, Literal, cast
 
 from autogen_core import CancellationToken
@@ -33,11 +32,10 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.answer import Answer
 from aiostream_server.models.estimate import estimate_tokens
 from aiostream_server.models.handoff import Handoff
+from aiostream_server.models.hearing import Hearing, Listener, SinkListener
 from aiostream_server.models.provider import Delta, ModelRequest, Provider, TextDelta, ToolChoice
 from aiostream_server.models.tap import Sink, current_sink, current_speaker
-from aiostream_server.models.think import Spoken
 
-_Hear = Callable[[Sequence[Spoken]], Awaitable[None]]
 _AnyTool = Tool | ToolSchema
 _Choice = Tool | Literal["auto", "required", "none"]
 
@@ -88,8 +86,8 @@ class StreamingClient(ChatCompletionClient):
         if (sink := current_sink.get()) is not None:
             yield await _start(self._answer(request, sink), cancellation_token)
             return
-        batches: Handoff[Sequence[Spoken]] = Handoff()
-        task = _start(self._answer(request, None, batches.put), cancellation_token)
+        batches = Handoff()
+        task = _start(self._answer(request, None, batches), cancellation_token)
         task.add_done_callback(lambda _: batches.close())
         try:
             async for batch in batches:
@@ -142,11 +140,11 @@ class StreamingClient(ChatCompletionClient):
         choice = _chosen(tool_choice, schemas)
         return ModelRequest(messages, schemas, choice, json_output or False, options or {})
 
-    async def _answer(self, request: ModelRequest, sink: Sink | None, hear: _Hear | None = None) -> CreateResult:
+    async def _answer(self, request: ModelRequest, sink: Sink | None, listener: Listener | None = None) -> CreateResult:
         if sink is not None:
             return await self._answer_to(sink, request)
         answer = Answer()
-        await self._read(request, answer, hear)
+        await self._read(request, Hearing(answer, listener))
         return answer.result(answer.calls(), self._count(request, answer))
 
     async def _answer_to(self, sink: Sink, request: ModelRequest) -> CreateResult:
@@ -158,7 +156,7 @@ class StreamingClient(ChatCompletionClient):
             request = replace(request, options={**sink.options, **request.options})
         answer = Answer()
         try:
-            await self._read(request, answer, partial(sink.say, speaker) if is_heard else None, sink.alive)
+            await self._read(request, Hearing(answer, SinkListener(sink, speaker, is_shown=is_heard)))
             calls = answer.calls()
             if is_heard:
                 await sink.said(
@@ -172,19 +170,14 @@ class StreamingClient(ChatCompletionClient):
         await sink.spent(speaker, usage)
         return answer.result(calls, usage)
 
-    async def _read(
-        self, request: ModelRequest, answer: Answer, hear: _Hear | None, alive: Callable[[], None] | None = None
-    ) -> None:
+    async def _read(self, request: ModelRequest, hearing: Hearing) -> None:
         # Providers' streams are async generators; `aclosing` is what closes the connection, wherever this is cancelled.
+        request = replace(request, shortcut=hearing.take_now)
         stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
         async with aclosing(stream) as batches:
             async for batch in batches:
-                if alive is not None:
-                    alive()
-                if (spoken := answer.take(batch)) and hear is not None:
-                    await hear(spoken)
-        if (spoken := answer.rest()) and hear is not None:
-            await hear(spoken)
+                await hearing.take(batch)
+        hearing.end()
 
     def _count(self, request: ModelRequest, answer: Answer) -> RequestUsage:
         """What the call cost so far; to be called once, at its end."""

@@ -1,33 +1,44 @@
-"""A bounded queue between one producer and one consumer, which can be closed without waiting for room."""
+"""A queue between one producer and one consumer, which tells the producer when it is far ahead."""
 
 import asyncio
-from typing import Generic, Self, TypeVar
+from collections.abc import Sequence
+from typing import Final, Self
 
-_Item = TypeVar("_Item")
+from aiostream_server.models.think import Spoken
+
+_SIZE: Final = 16
 
 
-class Handoff(Generic[_Item]):
-    """Iterating ends once it is closed and empty."""
+class Handoff:
+    """A `Listener` whose consumer iterates over what was said, until it is closed and empty."""
 
-    def __init__(self, size: int = 16) -> None:
-        self._room = asyncio.Semaphore(size)
-        self._items: asyncio.Queue[_Item | None] = asyncio.Queue()
+    def __init__(self) -> None:
+        self._items: asyncio.Queue[Sequence[Spoken] | None] = asyncio.Queue()
+        self._has_room = asyncio.Event()
 
-    async def put(self, item: _Item) -> None:
-        """Waits while the consumer is `size` items behind."""
-        await self._room.acquire()
-        self._items.put_nowait(item)
+    def hear(self, spoken: Sequence[Spoken]) -> None:
+        if spoken:
+            self._items.put_nowait(spoken)
+
+    @property
+    def is_full(self) -> bool:
+        return self._items.qsize() >= _SIZE
+
+    async def room(self) -> None:
+        while self.is_full:
+            self._has_room.clear()
+            await self._has_room.wait()
 
     def close(self) -> None:
-        """Nothing comes after what was put."""
+        """Nothing comes after what was said."""
         self._items.put_nowait(None)
 
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> _Item:
-        item = await self._items.get()
-        if item is None:
+    async def __anext__(self) -> Sequence[Spoken]:
+        spoken = await self._items.get()
+        if spoken is None:
             raise StopAsyncIteration
-        self._room.release()
-        return item
+        self._has_room.set()
+        return spoken

@@ -4,7 +4,7 @@ A provider knows one service's protocol and nothing else: no runs, no agents, no
 `models.client.StreamingClient` makes an AutoGen model client of any provider.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -52,13 +52,19 @@ ToolChoice: TypeAlias = str | Literal["auto", "required", "none"]
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One model call. `tool_choice` is auto, required, none, or a tool's name; `options` are sent as they are."""
+    """One model call. `tool_choice` is auto, required, none, or a tool's name; `options` are sent as they are.
+
+    While the caller waits for the next batch of deltas, a provider may give one to `shortcut` instead, from wherever it
+    learns of it: no task has to wake for it. True: it was taken. False: it is to be yielded. Whatever it raises ends
+    the stream.
+    """
 
     messages: Sequence[LLMMessage]
     tools: Sequence[ToolSchema] = ()
     tool_choice: ToolChoice = "auto"
     json_output: bool | type[BaseModel] = False
     options: Mapping[str, Any] = field(default_factory=dict)
+    shortcut: Callable[[Sequence[Delta]], bool] | None = field(default=None, compare=False, repr=False)
 
 
 class Provider(Protocol):
@@ -68,7 +74,7 @@ class Provider(Protocol):
     def model_info(self) -> ModelInfo: ...
 
     def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[Delta]]:
-        """Yield what arrived, batch by batch, `End` last.
+        """Yield what arrived and was not taken by the request's `shortcut`, batch by batch, `End` last.
 
         Closing the iterator (or cancelling the task that waits on it) closes the connection behind it.
         Raises `ModelFailed` or `ModelTimeout`, whose text is one line that a user can read. Cancelled while it waits

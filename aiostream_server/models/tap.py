@@ -35,9 +35,16 @@ class Sink(Protocol):
         """The tools of the speaker's last call answered (AutoGen may say the same again, later)."""
         ...
 
-    async def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
-        """What the model just wrote. Waits while the run's viewers are too far behind."""
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
+        """What the model just wrote."""
         ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the run's viewers are too far behind: then wait for `room` before more is said."""
+        ...
+
+    async def room(self) -> None: ...
 
     async def said(
         self,

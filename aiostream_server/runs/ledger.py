@@ -1,7 +1,7 @@
 """What goes into a run's log: in pieces that fit one SSE line, and counted."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -36,16 +36,14 @@ class Ledger:
         self.work_limit: Final = work_limit
         self._log = log
 
-    def say(self, agent: str, text: str, kind: SpeechKind) -> None:
-        """Tokens: one, or several for what is too long for one."""
+    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> None:
+        """Tokens: one for each text, or several for one that is too long. They reach the log in one go."""
         if self.first_token_at is None:
             self.first_token_at = time.monotonic()
             self.agents.setdefault(agent)
-        if len(text) * 2 <= MAX_PIECE_UNITS:
-            self._log.append(Token(shortened(agent), text, kind))
-            return
-        for piece in pieces(text):
-            self._log.append(Token(shortened(agent), piece, kind))
+        name = shortened(agent)
+        tokens = [Token(name, piece, kind) for text in texts for piece in pieces(text)]
+        self._log.append(*tokens)
 
     def tell(self, event: Event) -> None:
         """Any other event. A whole message that is too long for one is told as if it had been streamed."""
@@ -67,7 +65,7 @@ class Ledger:
         """Whether the text had to be said as tokens."""
         is_long = len(text) > len(capped(text))
         if is_long:
-            self.say(agent, text, kind)
+            self.say(agent, kind, (text,))
         return is_long
 
     def release(self) -> None:
@@ -87,12 +85,16 @@ class Ledger:
         await self._log.room()
 
 
-def pieces(text: str) -> Iterator[str]:
+def pieces(text: str) -> Sequence[str]:
     """The text, cut where it must be; never inside a character."""
+    if len(text) * 2 <= MAX_PIECE_UNITS:
+        return (text,) if text else ()
+    cut: list[str] = []
     start = 0
     while piece := capped(text, start):
-        yield piece
+        cut.append(piece)
         start += len(piece)
+    return cut
 
 
 def capped(text: str, start: int = 0) -> str:

@@ -8,6 +8,7 @@ what each agent said, which tools were called and which have answered, and drops
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from autogen_core import FunctionCall
@@ -106,15 +107,19 @@ class Recorder:
             if result.call_id in expected:
                 self.tool_answered(self._agent(speaker), result)
 
-    async def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
         agent = self._agent(speaker)
         taken = self._budget.take(agent, len(deltas))
-        for delta in deltas[:taken]:
-            self._say_one(agent, delta)
+        self._say(agent, deltas[:taken])
         if taken < len(deltas) and self._budget.is_spent:
             self._budget.overrun()
-        if self._ledger.is_full:
-            await self._ledger.room()
+
+    @property
+    def is_full(self) -> bool:
+        return self._ledger.is_full
+
+    async def room(self) -> None:
+        await self._ledger.room()
 
     async def said(
         self,
@@ -152,7 +157,7 @@ class Recorder:
     def chunk(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
         """A streamed piece from a model client that is not ours."""
         if self._budget.take(agent, 1):
-            self._say_one(agent, delta)
+            self._say(agent, (delta,))
         else:
             self._budget.overrun()
 
@@ -278,17 +283,19 @@ class Recorder:
         self._budget.settle(agent, usage.completion_tokens)
         self._ledger.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
-    def _say_one(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
-        is_thought = isinstance(delta, ThoughtDelta)
+    def _say(self, agent: str, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
         speech = self._speech[agent]
-        if speech.open is not None and speech.open.is_thought != is_thought:
-            self._close(agent)
-        if speech.open is None:
-            if not self._ledger.work_limit.may_begin():
-                return
-            speech.open = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
-        speech.open.add(delta.text)
-        self._ledger.say(agent, delta.text, speech.open.kind)
+        for kind, alike in groupby(deltas, type):
+            is_thought = kind is ThoughtDelta
+            if speech.open is not None and speech.open.is_thought != is_thought:
+                self._close(agent)
+            if speech.open is None:
+                if not self._ledger.work_limit.may_begin():
+                    return
+                speech.open = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
+            texts = [delta.text for delta in alike]
+            speech.open.add(texts)
+            self._ledger.say(agent, speech.open.kind, texts)
 
     def _close(self, agent: str, *, before_tool: bool = False) -> None:
         """End the message that the agent is saying, if it is saying one. What leads up to a tool call is no answer."""

@@ -1,5 +1,6 @@
 """What one agent is saying, and what AutoGen is going to say again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from typing import assert_never
@@ -21,8 +22,8 @@ class Utterance:
     def text(self) -> str:
         return self._said.getvalue()
 
-    def add(self, text: str) -> None:
-        self._said.write(text)
+    def add(self, texts: Sequence[str]) -> None:
+        self._said.writelines(texts)
 
 
 @dataclass(slots=True)

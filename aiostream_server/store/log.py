@@ -72,8 +72,9 @@ class RunLog:
         self.last_active_at = time.monotonic()
         if self._bytes - self._dropped_bytes > self._max_bytes:
             self._drop_oldest()
+        is_speech = bool(events) and type(events[-1]) is Token
         for reader in self._readers:
-            reader._tell()  # noqa: SLF001 - the two classes are one thing
+            reader._tell(at_once=is_speech)  # noqa: SLF001 - the two classes are one thing
 
     @property
     def is_full(self) -> bool:
@@ -145,9 +146,10 @@ class Reader:
     """One viewer's position: `after` is the number of the last event that it was given. `with log.reader() as reader:`
     closes it.
 
-    While a viewer waits in `read`, what is new may be given to its `shortcut` instead, in the next turn of the event
-    loop: no task has to wake for it. A shortcut takes all of what it is given and says True, or nothing; then, and for
-    a run's last event, `read` returns.
+    While a viewer waits in `read`, what is new may be given to its `shortcut` instead: no task has to wake for it.
+    Tokens are given in the very call that appends them; other events, which seldom come alone, in the next turn of the
+    event loop. A shortcut takes all of what it is given and says True, or nothing; then, and for a run's last event,
+    `read` returns.
     """
 
     def __init__(self, log: RunLog, after: int) -> None:
@@ -182,16 +184,24 @@ class Reader:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
-    def _tell(self) -> None:
+    def _tell(self, *, at_once: bool) -> None:
         """There is something new."""
         if self.shortcut is None or self._log.finished:
             self.wake()
-        elif not self._is_told and self._waiting is not None and not self._waiting.done():
+        elif self._waiting is None or self._waiting.done():
+            return
+        elif at_once:
+            self._go_straight()
+        elif not self._is_told:
             self._is_told = True  # once for all that is appended in this turn of the loop
-            self._waiting.get_loop().call_soon(self._go_straight)
+            self._waiting.get_loop().call_soon(self._go_soon)
+
+    def _go_soon(self) -> None:
+        self._is_told = False
+        if self.after < len(self._log):
+            self._go_straight()
 
     def _go_straight(self) -> None:
-        self._is_told = False
         if self.shortcut is None or self._waiting is None or self._waiting.done():
             return
         entries = self._next()

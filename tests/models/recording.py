@@ -41,12 +41,18 @@ class RecordingSink:
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         self.heard.append(("returned", speaker, [result.content for result in results]))
 
-    async def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
         self.at.append(time.monotonic())
         self.spoken.set()
         self.heard.extend(
             ("text" if isinstance(delta, TextDelta) else "thought", speaker, delta.text) for delta in deltas
         )
+
+    @property
+    def is_full(self) -> bool:
+        return self.gate is not None and not self.gate.is_set()
+
+    async def room(self) -> None:
         if self.gate is not None:
             await self.gate.wait()
 

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import time
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -23,6 +24,7 @@ from pydantic import BaseModel
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from tests.models.recording import RecordingSink, scripted_client, sink_in_context
 from tests.scripted_provider import Answer, BreakOff, Call, HttpError, Raw, Reply, ScriptedProvider, Stall, Think
 
@@ -50,6 +52,38 @@ async def test_outside_a_run_chunks_and_then_the_result() -> None:
     assert isinstance(result, CreateResult)
     assert (result.content, result.thought, result.finish_reason) == ("Hello", "hm!", "stop")
     assert result.usage == RequestUsage(11, 7)
+
+
+class _NarrowSink(RecordingSink):
+    """Is full for 0.1 s once it heard three tokens. Notes of each `say` whether a task was woken for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_a_task: list[bool] = []
+        self.heard_when_full = 0
+
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
+        super().say(speaker, deltas)
+        self.in_a_task.append(asyncio.current_task() is not None)
+        if len(self.heard) == 3:
+            self.gate = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.1, self._open, self.gate)
+
+    def _open(self, gate: asyncio.Event) -> None:
+        self.heard_when_full = len(self.heard)
+        gate.set()
+
+
+async def test_no_task_wakes_for_a_token_on_its_way_to_the_sink() -> None:
+    """But for the first, which may come with the headers, and for those that come while the sink is full."""
+    async with scripted_client() as (provider, client):
+        provider.script(Answer(*"abcdef", pause_s=0.02))
+        with sink_in_context(_NarrowSink()) as sink:
+            await client.create(HELLO)
+    assert sink.texts(None) == "abcdef"
+    assert sink.in_a_task[1:3] == [False, False]
+    assert any(sink.in_a_task[3:])
+    assert sink.heard_when_full <= 4  # no more than what woke the task
 
 
 async def test_in_a_run_the_sink_hears_and_autogen_gets_the_result_alone() -> None:

@@ -40,7 +40,7 @@ class Listening:
         """One call of a model client of ours."""
         deltas = [TextDelta(piece) if isinstance(piece, str) else piece for piece in pieces]
         for delta in deltas:
-            await self.recorder.say(speaker, [delta])
+            self.recorder.say(speaker, [delta])
         text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
         thought = "".join(delta.text for delta in deltas if isinstance(delta, ThoughtDelta))
         await self.recorder.said(speaker, text=text, thought=thought, calls=calls, finish_reason=finish_reason)

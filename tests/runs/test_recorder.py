@@ -77,7 +77,7 @@ async def test_autogen_may_lag_any_number_of_turns_behind() -> None:
     run = listening("A", answer_from=("A",))
     await run.tapped("A", ThoughtDelta("t1"), "first")
     await run.tapped("A", ThoughtDelta("t2"), "second")
-    await run.recorder.say("A", [*(_deltas("thi"))])
+    run.recorder.say("A", [*(_deltas("thi"))])
     tell(
         run,
         ThoughtEvent(content="t1", source="A"),
@@ -85,7 +85,7 @@ async def test_autogen_may_lag_any_number_of_turns_behind() -> None:
         ThoughtEvent(content="t2", source="A"),
         text("second"),
     )
-    await run.recorder.say("A", [*(_deltas("rd"))])
+    run.recorder.say("A", [*(_deltas("rd"))])
     await run.recorder.said("A", text="third", thought="", calls=(), finish_reason="stop")
     tell(run, text("third"))
     messages = [event.content for event in run.told if isinstance(event, Message | Thinking)]
@@ -272,12 +272,12 @@ async def test_an_answering_agents_whole_message_is_the_answer_that_nobody_strea
 async def test_never_more_than_the_budget_is_said() -> None:
     run = listening("A", limit=3)
     assert run.recorder.options == {"seed": 7, "max_tokens": 3}
-    await run.recorder.say("A", _deltas("a", "b"))
-    await run.recorder.say("A", _deltas("c"))
+    run.recorder.say("A", _deltas("a", "b"))
+    run.recorder.say("A", _deltas("c"))
     assert not run.overruns
     assert run.recorder.options["max_tokens"] == 1  # providers refuse 0
-    await run.recorder.say("A", _deltas("d", "e"))
-    await run.recorder.say("A", _deltas("f"))
+    run.recorder.say("A", _deltas("d", "e"))
+    run.recorder.say("A", _deltas("f"))
     run.recorder.chunk("A", _deltas("g")[0])
     assert "".join(event.content for event in run.told if isinstance(event, Token)) == "abc"
     assert len(run.overruns) == 1
@@ -302,7 +302,7 @@ async def test_a_provider_that_stops_at_its_own_bound_does_not() -> None:
 
 async def test_the_end_closes_what_is_open() -> None:
     run = listening("A", "B")
-    await run.recorder.say("A", _deltas("half"))
+    run.recorder.say("A", _deltas("half"))
     run.recorder.close_all()
     run.recorder.close_all()
     assert run.told[1:] == [Message("A", "half", streamed=True)]

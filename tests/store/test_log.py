@@ -318,3 +318,45 @@ class Logs(RuleBasedStateMachine):
 
 TestLogs = Logs.TestCase
 TestLogs.settings = settings(max_examples=40, stateful_step_count=25)
+
+
+async def _waiting_reader(log: RunLog, taken: list[int]) -> asyncio.Task[Sequence[Entry]]:
+    """Whoever takes what is new by the shortcut, while a task waits in `read`."""
+    reader = log.reader()
+
+    def take(entries: Sequence[Entry]) -> bool:
+        taken.extend(entry.seq for entry in entries)
+        return True
+
+    reader.shortcut = take
+    read = asyncio.create_task(reader.read())
+    await asyncio.sleep(0)
+    return read
+
+
+async def test_tokens_take_the_shortcut_in_the_call_that_appends_them() -> None:
+    log, taken = RunLog("r"), list[int]()
+    read = await _waiting_reader(log, taken)
+    log.append(Token("A", "x", "final"), Token("A", "y", "final"))
+    assert taken == [1, 2]
+    log.append(Token("A", "z", "final"))
+    assert taken == [1, 2, 3]
+    assert not read.done()
+    log.append(END)
+    assert [entry.seq for entry in await read] == [4]
+
+
+async def test_other_events_take_it_together_in_the_next_turn_or_with_the_token_behind_them() -> None:
+    log, taken = RunLog("r"), list[int]()
+    read = await _waiting_reader(log, taken)
+    log.append(said())
+    log.append(said())
+    assert taken == []
+    await asyncio.sleep(0)
+    assert taken == [1, 2]
+    log.append(said())
+    log.append(Token("A", "x", "final"))
+    assert taken == [1, 2, 3, 4]
+    await asyncio.sleep(0)
+    assert taken == [1, 2, 3, 4]
+    read.cancel()

@@ -7,7 +7,7 @@ no room is asked again, but only before the answer has begun.
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -19,6 +19,7 @@ from yarl import URL
 from aiostream_server import __version__
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.models.families import context_tokens_of, model_info_of
+from aiostream_server.models.openai.arrivals import Arrivals
 from aiostream_server.models.openai.dialect import Dialect
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.messages import Wire, has_images
@@ -77,7 +78,8 @@ class OpenAIProvider:
         self._check(request)
         asked = request.options.get("timeout")
         total_s = (asked if isinstance(asked, int | float) else self._config.total_timeout_s) or math.inf
-        response = await self._post(request, asyncio.get_running_loop().time() + total_s)
+        ends_at = asyncio.get_running_loop().time() + total_s
+        response = await self._post(request, ends_at)
         try:
             reader = AnswerReader(self._failures)
             if response.content_type == "application/json":
@@ -85,12 +87,13 @@ class OpenAIProvider:
                 return
             if response.content_type == "text/html":
                 raise self._failures.said("answered with a web page: is its base_url right?")
-            while not reader.done:
-                data = await self._read(response, reader)
-                if deltas := reader.feed(data) if data else reader.end():
-                    yield deltas
-                if reader.failure is not None:
-                    raise reader.failure
+            with Arrivals(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as arrivals:
+                while not reader.done:
+                    batch = await self._read(arrivals, reader, request.shortcut)
+                    if batch:
+                        yield batch
+                    if reader.failure is not None:
+                        raise reader.failure
             await _read_to_end(response)
         finally:
             response.close()  # nothing, where the body was read to its end
@@ -150,14 +153,28 @@ class OpenAIProvider:
             return await asyncio.to_thread(request_body, self._config.model, options, request, names)
         return request_body(self._config.model, options, request, names)
 
-    async def _read(self, response: aiohttp.ClientResponse, reader: AnswerReader) -> bytes:
-        """Whatever has arrived; empty at the end."""
+    async def _read(
+        self, arrivals: Arrivals, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
+    ) -> Sequence[Delta]:
+        """The next deltas that are not taken by `shortcut`; perhaps none, where the answer is at its end, or fails."""
+        batch: Sequence[Delta] = ()
+
+        def take(data: bytes) -> bool:
+            nonlocal batch
+            batch = reader.feed(data) if data else reader.end()
+            if not data or reader.done or reader.failure is not None:
+                return False
+            if not batch:
+                return True
+            return shortcut is not None and shortcut(batch)
+
         try:
-            return await response.content.readany()
+            await arrivals.give(take)
         except (aiohttp.ClientError, OSError) as error:
-            if reader.finished:
-                return b""
-            raise self._failures.lost(error, answering=True) from error
+            if not reader.finished:
+                raise self._failures.lost(error, answering=True) from error
+            return reader.end()
+        return batch
 
     async def _read_all(self, response: aiohttp.ClientResponse) -> bytes:
         try:

@@ -1,0 +1,77 @@
+"""Who hears an answer while it is being made."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from aiostream_server.models.answer import Answer
+from aiostream_server.models.provider import Delta
+from aiostream_server.models.tap import Sink
+from aiostream_server.models.think import Spoken
+
+
+class Listener(Protocol):
+    """Told at once of everything that is said; it does not wait, but may ask to be waited for."""
+
+    def hear(self, spoken: Sequence[Spoken]) -> None:
+        """Nothing where something came that says nothing: a piece of a tool call, the beginning of a tag."""
+        ...
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is behind: then wait for `room` before it is told more."""
+        ...
+
+    async def room(self) -> None: ...
+
+
+class SinkListener:
+    """A run, by its sink. Of a speaker whose words are not shown it learns only that a model is at work."""
+
+    def __init__(self, sink: Sink, speaker: str | None, *, is_shown: bool) -> None:
+        self._sink = sink
+        self._speaker = speaker
+        self._is_shown = is_shown
+
+    def hear(self, spoken: Sequence[Spoken]) -> None:
+        if spoken and self._is_shown:
+            self._sink.say(self._speaker, spoken)
+        else:
+            self._sink.alive()
+
+    @property
+    def is_full(self) -> bool:
+        return self._is_shown and self._sink.is_full
+
+    async def room(self) -> None:
+        await self._sink.room()
+
+
+class Hearing:
+    """Takes the deltas of one answer: into the `answer`, and to the listener, if there is one."""
+
+    def __init__(self, answer: Answer, listener: Listener | None) -> None:
+        self._answer = answer
+        self._listener = listener
+
+    async def take(self, batch: Sequence[Delta]) -> None:
+        """Waits where the listener is behind."""
+        self._take(batch)
+        if self._listener is not None and self._listener.is_full:
+            await self._listener.room()
+
+    def take_now(self, batch: Sequence[Delta]) -> bool:
+        """The request's `shortcut`: takes nothing where somebody would have to wait."""
+        if self._listener is not None and self._listener.is_full:
+            return False
+        self._take(batch)
+        return True
+
+    def end(self) -> None:
+        """Nothing comes any more: what was held back is said."""
+        if (rest := self._answer.rest()) and self._listener is not None:
+            self._listener.hear(rest)
+
+    def _take(self, batch: Sequence[Delta]) -> None:
+        spoken = self._answer.take(batch)
+        if self._listener is not None:
+            self._listener.hear(spoken)
