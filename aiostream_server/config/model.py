@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from aiostream_server.config.observing import MetricsConfig, TracingConfig
 from aiostream_server.config.pointers import (
     DatabaseUrl,
     FilePath,
@@ -59,6 +60,7 @@ __all__ = [
     "DatabaseConfig",
     "DemoModelConfig",
     "LimitsConfig",
+    "MetricsConfig",
     "ModelConfig",
     "ModelInfoConfig",
     "OnDisconnect",
@@ -70,6 +72,7 @@ __all__ = [
     "SpeechRole",
     "TeamConfig",
     "TeamId",
+    "TracingConfig",
 ]
 
 Presentation = Literal["transcript", "reasoning", "answer"]
@@ -95,10 +98,19 @@ class ServerConfig(Table):
     write_timeout_s: PositiveFloat = 10.0
     lame_duck_s: NonNegativeFloat = 0.0
     drain_s: NonNegativeFloat = 25.0
+    tls_certificate: FilePath | None = None
+    tls_key: FilePath | None = Field(default=None, validate_default=True)
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     cors_origins: Annotated[tuple[Origin, ...], Strict(False)] = ()
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("tls_key")
+    @classmethod
+    def _key_of_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        if "tls_certificate" in info.data and (info.data["tls_certificate"] is None) != (key is None):
+            raise ValueError("tls_certificate and tls_key need each other")
+        return key
 
 
 class AuthConfig(Table):
@@ -322,6 +334,8 @@ class Config(Table):
     open_webui: OpenWebUIConfig = OpenWebUIConfig()
     auxiliary: AuxiliaryConfig = AuxiliaryConfig()
     conversations: ConversationsConfig = ConversationsConfig()
+    metrics: MetricsConfig = MetricsConfig()
+    tracing: TracingConfig = TracingConfig()
     database: dict[str, DatabaseConfig] = Field(default_factory=dict)
     teams: Annotated[tuple[TeamConfig, ...], Strict(False)] = Field(default=(), validate_default=True)
     _notes: tuple[str, ...] = PrivateAttr(default=())

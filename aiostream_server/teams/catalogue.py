@@ -14,7 +14,7 @@ from aiostream_server.config.model import Config, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
-from aiostream_server.teams.inside import sees_images
+from aiostream_server.teams.inside import sees_images, use_team_runtimes
 from aiostream_server.tools.sql.database import Database
 
 _T = TypeVar("_T")
@@ -61,7 +61,9 @@ class TeamSpec:
     async def build(self) -> Team:
         """A team that has never run. Raises whatever the factory raises, and TypeError for what is no team."""
         built = self.factory(self.context)
-        return _as_team(await built if inspect.isawaitable(built) else built)
+        team = _as_team(await built if inspect.isawaitable(built) else built)
+        use_team_runtimes(team)
+        return team
 
 
 class Catalogue:

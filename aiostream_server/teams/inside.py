@@ -5,10 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from autogen_agentchat.agents import UserProxyAgent
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
-from autogen_core import CancellationToken
+from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import ChatCompletionClient
 from autogen_core.tools import FunctionTool
+
+from aiostream_server.teams.runtime.runtime import TeamRuntime, replaces
+from aiostream_server.teams.runtime.waiting import OutputQueue
 
 
 def agents_in(team: object) -> Iterator[object]:
@@ -22,6 +25,20 @@ def agents_in(team: object) -> Iterator[object]:
     inner = getattr(team, "_team", None)  # SocietyOfMindAgent
     if inner is not None:
         yield from agents_in(inner)
+
+
+def use_team_runtimes(team: object) -> None:
+    """Give a team that has never run, and every team inside it, a runtime of our own.
+
+    A team keeps AutoGen's runtime if it was given one, has used the one it made, or is traced by OpenTelemetry (the
+    spans of messages are AutoGen's). So does every team of an AutoGen whose insides are not those that are known.
+    """
+    for group in _everything_in(team):
+        if _runtime_may_change(group):
+            vars(group)["_runtime"] = TeamRuntime()
+            queue = vars(group).get("_output_message_queue")
+            if type(queue) is asyncio.Queue and queue.empty() and not queue.maxsize:
+                vars(group)["_output_message_queue"] = OutputQueue[object]()
 
 
 def wait_for_people(team: object) -> None:
@@ -100,23 +117,57 @@ async def _wait_until_cancelled(_: str, cancellation_token: CancellationToken | 
     return await answer
 
 
+def _everything_in(team: object) -> Iterator[object]:
+    """The team, and whatever agents and teams take part in it, stand in it, or are used in it as tools: each once."""
+    found: dict[int, object] = {}
+    waiting = [team]
+    while waiting:
+        if id(thing := waiting.pop()) not in found:
+            found[id(thing)] = thing
+            waiting += _directly_in(thing)
+    return iter(found.values())
+
+
+def _directly_in(team: object) -> Iterator[object]:
+    participants = getattr(team, "_participants", None)
+    yield from participants if isinstance(participants, Sequence) else ()
+    if (inner := getattr(team, "_team", None)) is not None:  # SocietyOfMindAgent
+        yield inner
+    workbenches = getattr(team, "_workbench", None)
+    for workbench in workbenches if isinstance(workbenches, Sequence) else ():
+        for tool in getattr(workbench, "_tools", ()):
+            if (inner := getattr(tool, "_task_runner", None)) is not None:  # AgentTool, TeamTool
+                yield inner
+
+
 def _people_in(team: object) -> Iterator[UserProxyAgent]:
-    for agent in agents_in(team):
-        if isinstance(agent, UserProxyAgent):
-            yield agent
-        workbenches = getattr(agent, "_workbench", None)
-        for workbench in workbenches if isinstance(workbenches, Sequence) else ():
-            for tool in getattr(workbench, "_tools", ()):
-                inner = getattr(tool, "_task_runner", None)  # AgentTool, TeamTool
-                if inner is not None:
-                    yield from _people_in(inner)
+    return (agent for agent in _everything_in(team) if isinstance(agent, UserProxyAgent))
+
+
+def _runtime_may_change(group: object) -> bool:
+    """Whether its runtime is one that AutoGen made for it, and nobody has used or prepared yet."""
+    runtime = getattr(group, "_runtime", None)
+    return (
+        type(runtime) is SingleThreadedAgentRuntime
+        and getattr(group, "_embedded_runtime", None) is True
+        and getattr(group, "_initialized", None) is False
+        and getattr(group, "_is_running", None) is False
+        and getattr(runtime, "_agent_factories", None) == {}
+        and getattr(runtime, "_intervention_handlers", True) is None
+        and not _is_traced(runtime)
+        and replaces(SingleThreadedAgentRuntime)
+    )
+
+
+def _is_traced(runtime: object) -> bool:
+    tracer = getattr(getattr(runtime, "_tracer_helper", None), "tracer", None)
+    return type(getattr(tracer, "_tracer", tracer)).__name__ != "NoOpTracer"  # a proxy has the real one inside
 
 
 def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:
-    """What the runtimes of the team and its nested teams are working on right now: the innermost runtimes first."""
-    for participant in (*getattr(team, "_participants", ()), getattr(team, "_team", None)):
-        if participant is not None:
-            yield from background_tasks(participant)
+    """What the runtimes of the team and the teams inside it are working on right now: the innermost runtimes first."""
+    for inner in _directly_in(team):
+        yield from background_tasks(inner)
     runtime = getattr(team, "_runtime", None)
     if tasks := tuple(getattr(runtime, "_background_tasks", ())):
         yield tasks

@@ -1,0 +1,131 @@
+"""The small queue and lock of a team's runtime do what AutoGen's do, and lose nothing when one gives up waiting."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+import pytest
+from autogen_core import MessageContext, RoutedAgent, event
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiostream_server.teams.runtime.agents import remember_handlers
+from aiostream_server.teams.runtime.waiting import OutputQueue, TurnLock
+
+
+@dataclass
+class Heard:
+    text: str
+
+
+@dataclass
+class Seen:
+    text: str
+
+
+@given(st.lists(st.one_of(st.just(None), st.integers(0, 9))))
+def test_a_queue_gives_back_what_was_put_in_order(steps: list[int | None]) -> None:
+    """A number is put, None takes one."""
+    queue, model = OutputQueue[int](), deque[int]()
+    for step in steps:
+        if step is not None:
+            queue.put_nowait(step)
+            model.append(step)
+        elif model:
+            assert queue.get_nowait() == model.popleft()
+        else:
+            with pytest.raises(asyncio.QueueEmpty):
+                queue.get_nowait()
+        assert (queue.qsize(), queue.empty()) == (len(model), not model)
+
+
+@pytest.mark.parametrize("gives_up", ["before it is woken", "when it is woken", "never"])
+async def test_what_one_does_not_take_the_next_gets(gives_up: str) -> None:
+    queue = OutputQueue[str]()
+    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    if gives_up == "before it is woken":
+        first.cancel()
+        await asyncio.sleep(0)
+    await queue.put("one")
+    if gives_up == "when it is woken":
+        first.cancel()
+    if gives_up == "never":
+        assert await first == "one"
+        await queue.put("two")
+    async with asyncio.timeout(1):
+        assert await second == ("two" if gives_up == "never" else "one")
+    assert first.cancelled() is (gives_up != "never")
+    assert queue.empty()
+
+
+async def test_a_put_item_that_is_snatched_keeps_its_waiter_waiting() -> None:
+    queue = OutputQueue[str]()
+    waiting = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    await queue.put("one")
+    assert queue.get_nowait() == "one"
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await queue.put("two")
+    assert await waiting == "two"
+
+
+@given(st.lists(st.sampled_from(["waits", "gives up", "gives up on its turn"]), max_size=6))
+def test_turns_are_taken_in_the_order_they_were_asked_for(waiters: list[str]) -> None:
+    asyncio.run(_take_turns(waiters))
+
+
+async def _take_turns(waiters: list[str]) -> None:
+    lock, turns = TurnLock(), list[int]()
+
+    async def take(number: int) -> None:
+        await lock.acquire()
+        turns.append(number)
+        await asyncio.sleep(0)
+        lock.release()
+
+    await lock.acquire()
+    tasks = [asyncio.create_task(take(number)) for number in range(len(waiters))]
+    await asyncio.sleep(0)
+    for task, does in zip(tasks, waiters, strict=True):
+        if does == "gives up":
+            task.cancel()
+    await asyncio.sleep(0)
+    lock.release()
+    if "gives up on its turn" in waiters and "waits" not in waiters[: waiters.index("gives up on its turn")]:
+        tasks[waiters.index("gives up on its turn")].cancel()  # it was just woken
+        waiters[waiters.index("gives up on its turn")] = "gives up"
+    async with asyncio.timeout(1):
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await lock.acquire()
+    assert turns == [number for number, does in enumerate(waiters) if does != "gives up"]
+
+
+async def test_a_class_looks_for_its_handlers_once_and_its_subclasses_for_their_own() -> None:
+    looked: list[type] = []
+
+    class Base(RoutedAgent):
+        @event
+        async def hear(self, message: Heard, ctx: MessageContext) -> None:
+            """Hear."""
+
+        @classmethod
+        def _discover_handlers(cls):  # type: ignore[no-untyped-def]  # AutoGen's
+            looked.append(cls)
+            return super()._discover_handlers()
+
+    class More(Base):
+        @event
+        async def see(self, message: Seen, ctx: MessageContext) -> None:
+            """See."""
+
+    for _ in range(2):
+        remember_handlers(Base)
+    assert [set(Base("")._handlers) for _ in range(3)] == [{Heard}] * 3
+    assert looked == [Base]
+    assert [set(More("")._handlers) for _ in range(2)] == [{Heard, Seen}] * 2
+    assert looked == [Base, More, More]
+    assert [kind for kind, _ in Base._handles_types()] == [Heard]
+    remember_handlers(object)
+    assert not hasattr(object, "_discover_handlers")
