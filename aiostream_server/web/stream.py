@@ -45,7 +45,10 @@ async def stream_run(
         with Heartbeat(config.heartbeat_s, reader.wake) as heartbeat, Pace(coalesce_s, reader.wake) as pace:
             view = _View(reader, writer, frames, heartbeat, pace)
             reader.shortcut = None if coalesce_s else view.write_through
-            await view.run()
+            try:
+                await view.run()
+            finally:
+                reader.shortcut = None  # which holds the view, which holds the reader
     except ClientGone:
         _hang_up(request)
     except Exception as exc:

@@ -5,15 +5,30 @@ import gc
 
 import pytest
 
-from aiostream_server.service.garbage import collect_garbage, is_due
+from aiostream_server.service.garbage import collect_garbage, is_due, memory_bytes
 from tests.runs.running import runs_of
 
 
 @pytest.mark.parametrize(
-    ("dead", "live", "due"), [(0, 0, False), (1, 0, True), (1, 5, False), (1999, 5, False), (2000, 5, True)]
+    ("dead", "grown_mib", "live", "due"),
+    [
+        (0, 0, 0, False),
+        (1, 0, 0, True),
+        (1, 0, 5, False),
+        (9_999, 255, 5, False),
+        (1, 256, 5, True),
+        (0, 999, 5, False),
+    ],
 )
-def test_when_it_is_due(dead: int, live: int, due: bool) -> None:
-    assert is_due(dead, live=live) is due
+def test_when_it_is_due(dead: int, grown_mib: int, live: int, due: bool) -> None:
+    assert is_due(dead, grown_mib * 1024**2, live=live) is due
+
+
+def test_memory_is_what_the_process_holds() -> None:
+    before = memory_bytes()
+    held = b"x" * 64 * 1024**2
+    assert memory_bytes() - before > 48 * 1024**2
+    del held
 
 
 async def test_thresholds_hold_while_it_runs() -> None:

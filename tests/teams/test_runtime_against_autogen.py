@@ -1,6 +1,8 @@
 """With a runtime of ours, each kind of team says just what it says with AutoGen's, in the same order."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -247,3 +249,20 @@ async def test_an_agent_that_is_cancelled_from_inside_fails_the_team() -> None:
     assert told[-1][0] == "failed"
     assert told[-1][1].startswith("RuntimeError: A_")
     assert told[-1][1].endswith("was cancelled from inside")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_team_goes_with_its_run(kind: str) -> None:
+    """It is no cycle that only a collection of garbage finds, which holds every stream up."""
+    gc.collect()
+    gc.disable()
+    try:
+        team = ours(KINDS[kind])
+        async for _ in team.run_stream(task="go"):
+            pass
+        runtime = weakref.ref(team._runtime)
+        del team, _
+        await asyncio.sleep(0)
+        assert runtime() is None
+    finally:
+        gc.enable()

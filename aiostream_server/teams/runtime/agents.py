@@ -5,11 +5,12 @@ smallest run that is left without AutoGen's runtime (0.2 ms of 0.63 on the machi
 what it found, and a lock with a queue of its own: 3.6 KiB.
 """
 
+import weakref
 from collections.abc import Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary, WeakSet
 
-from autogen_core import Agent, RoutedAgent
+from autogen_core import Agent, AgentRuntime, RoutedAgent
 
 from aiostream_server.teams.runtime.waiting import TurnLock
 
@@ -19,9 +20,14 @@ _handlers: Final[WeakKeyDictionary[type, object]] = WeakKeyDictionary()
 _remembering: Final[WeakSet[type]] = WeakSet()
 
 
-def slim(agent: Agent) -> None:
-    """Of an agent that was just made: give it a small lock, and the handlers that others of its class have, too."""
+def slim(agent: Agent, runtime: AgentRuntime) -> None:
+    """Of an agent that was just made: give it a small lock, and the handlers that others of its class have, too.
+
+    It no longer holds the runtime, which holds it: so a team goes when nobody needs it, and is no garbage to look for.
+    """
     own = vars(agent)
+    if own.get("_runtime") is runtime:
+        own["_runtime"] = weakref.proxy(runtime)
     lock, handlers = own.get("_fifo_lock"), own.get("_handlers")
     name, parts = _FIFO_LOCK
     if type(lock).__name__ == name and vars(lock).keys() == parts and not vars(lock)["_locked"]:
