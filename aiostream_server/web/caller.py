@@ -21,7 +21,7 @@ def caller_of(request: web.Request) -> Principal:
     check_local_host(request.headers, state.keys)
     principal = authenticate(request.headers, state.keys)
     user = read_user(request.headers, principal, state.config.open_webui.user_token_secret)
-    caller = replace(principal, user=user)
+    caller = principal if user is None else replace(principal, user=user)
     _bind_to_log(caller)
     return caller
 

@@ -1,6 +1,7 @@
 """`POST /v1/chat/completions`: https://platform.openai.com/docs/api-reference/chat/create"""
 
 import time
+from dataclasses import dataclass
 from typing import Final, get_args
 
 from aiohttp import web
@@ -23,6 +24,17 @@ from aiostream_server.wire.request import ChatRequest
 _PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """How an answer is to be given: all that is needed of a question once its run has begun."""
+
+    model: str
+    presenter: Presenter
+    is_streamed: bool
+    include_usage: bool
+    is_page: bool
+
+
 async def complete_chat(request: web.Request) -> web.StreamResponse:
     """Refuse what can be refused; answer what needs no team; else start a run and show it. A client that leaves takes
     its run with it, unless the team says otherwise."""
@@ -30,10 +42,11 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
     if (auxiliary := _auxiliary(request, asked.body)) is not None:
         team_name = "" if asked.spec is None else asked.spec.name
         return await answer_auxiliary(request, auxiliary, asked.body, team_name=team_name)
-    presenter = _presenter(request, asked)
+    wish = _wish(request, asked)
     started = await start_run(request, asked, by_default="cancel")
+    del asked  # each message is a kilobyte of objects beside its text: a stream need not hold them to its end
     with started.run.watch() as reader:
-        return await _answer(request, started, reader, asked, presenter)
+        return await _answer(request, started, reader, wish)
 
 
 def _auxiliary(request: web.Request, chat: ChatRequest) -> Auxiliary | None:
@@ -42,18 +55,27 @@ def _auxiliary(request: web.Request, chat: ChatRequest) -> Auxiliary | None:
     return state.auxiliary.recognise(chat, request.headers.get(state.config.open_webui.task_header))
 
 
-async def _answer(
-    request: web.Request, started: Started, reader: Reader, asked: Asked[ChatRequest], presenter: Presenter
-) -> web.StreamResponse:
-    config, chat = request.app[STATE].config, asked.body
+def _wish(request: web.Request, asked: Asked[ChatRequest]) -> _Wish:
+    chat = asked.body
+    return _Wish(
+        chat.model,
+        _presenter(request, asked),
+        is_streamed=chat.stream,
+        include_usage=chat.stream_options.include_usage,
+        is_page=asked.is_page,
+    )
+
+
+async def _answer(request: web.Request, started: Started, reader: Reader, wish: _Wish) -> web.StreamResponse:
+    config = request.app[STATE].config
     completion_id, created = new_completion_id(), int(time.time())
-    if not chat.stream:
-        body = await collect_run(reader, presenter, completion_id, created, chat.model)
+    if not wish.is_streamed:
+        body = await collect_run(reader, wish.presenter, completion_id, created, wish.model)
         return web.json_response(body, headers=started.headers)
-    encoder = ChunkEncoder(completion_id, created, chat.model)
-    page = PageFrames() if asked.is_page else None
-    frames = ChatFrames(presenter, encoder, include_usage=chat.stream_options.include_usage, page=page)
-    coalesce_s = config.open_webui.coalesce_ms / 1_000 if asked.is_page else 0.0
+    encoder = ChunkEncoder(completion_id, created, wish.model)
+    page = PageFrames() if wish.is_page else None
+    frames = ChatFrames(wish.presenter, encoder, include_usage=wish.include_usage, page=page)
+    coalesce_s = config.open_webui.coalesce_ms / 1_000 if wish.is_page else 0.0
     return await stream_run(request, started.headers, reader, frames, config.server, coalesce_s=coalesce_s)
 
 

@@ -26,8 +26,8 @@ async def bind_request_id(request: web.Request, handler: Handler) -> web.StreamR
     sent = request.headers.get("X-Request-ID", "")
     request_id = sent if _SAFE_ID.fullmatch(sent) else f"req-{secrets.token_hex(12)}"
     request[REQUEST_ID] = request_id
-    with structlog.contextvars.bound_contextvars(request_id=request_id):
-        return await handler(request)
+    structlog.contextvars.bind_contextvars(request_id=request_id)  # in a context of its own: see `caller`
+    return await handler(request)
 
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:

@@ -4,8 +4,8 @@ aiohttp drops the rest of a body without a word once its shutdown has begun, so 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 from aiohttp import web
@@ -37,27 +37,29 @@ class Traffic:
         """How many requests are under way whose body is not all there yet."""
         return len(self._bodies)
 
-    @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Around the whole answer to one request."""
+    def begun(self) -> None:
+        """Somebody asks; `ended` has to follow."""
         self._requests += 1
         self._quiet.clear()
-        try:
-            yield
-        finally:
-            self._requests -= 1
-            if not self._requests:
-                self._quiet.set()
+
+    def ended(self) -> None:
+        """The whole answer to one request was given."""
+        self._requests -= 1
+        if not self._requests:
+            self._quiet.set()
 
     async def until_quiet(self) -> None:
         """Until no request is being answered."""
         await self._quiet.wait()
 
+    def check_taken(self) -> None:
+        """Raise `ShuttingDown` where no new body is taken."""
+        if self.is_draining:
+            raise _shutting_down()
+
     @asynccontextmanager
     async def receiving(self, timeout_s: float) -> AsyncIterator[None]:
         """Around reading one body. Raises `RequestTimeout` for a slow one, `ShuttingDown` for one that is too late."""
-        if self.is_draining:
-            raise _shutting_down()
         try:
             async with asyncio.timeout(timeout_s) as timeout:
                 self._bodies.add(timeout)
@@ -85,8 +87,12 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 @web.middleware
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost one: whatever is answered counts."""
-    with request.app[TRAFFIC].answering():
+    traffic = request.app[TRAFFIC]
+    traffic.begun()
+    try:
         return await handler(request)
+    finally:
+        traffic.ended()
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:

@@ -1,6 +1,7 @@
 """A team is called with what it takes, and its task is not told back."""
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -78,6 +79,21 @@ async def test_a_team_that_can_only_run_is_given_what_it_takes() -> None:
             return TaskResult(messages=[*task, said("2")])
 
     assert await told_by(OnlyRuns()) == ["2"]
+
+
+async def test_a_team_may_be_made_of_any_callables() -> None:
+    @dataclass
+    class Unhashable:
+        words: str
+
+        async def __call__(self, *, task: object) -> TaskResult:
+            return TaskResult(messages=[said(self.words)])
+
+    class Made:
+        def __init__(self, run: Unhashable) -> None:
+            self.run = run
+
+    assert [await told_by(Made(Unhashable(words))) for words in ("2", "3")] == [["2"], ["3"]]
 
 
 async def test_autogens_own_team_and_a_lone_agent() -> None:

@@ -106,7 +106,7 @@ async def test_the_next_question_goes_on_from_the_teams_memory_and_reads_nothing
         _talk("one", "1 of memory, 0 read: another answer"),
         _talk("won", "1 of memory, 0 read: one"),
         [
-            replace(_talk("one")[0], images=(ImagePart("image/png", "AAAA"),)),
+            Turn("user", "one", (ImagePart("image/png", "AAAA"),)),
             *_talk("", "1 of memory, 0 read: one")[1:],
         ],
         _talk("one", "1 of memory, 0 read: one", "and", "more"),

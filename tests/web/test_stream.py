@@ -1,6 +1,7 @@
 """`POST /v1/chat/completions`, streamed: over real sockets, with the provider's side seen, too."""
 
 import asyncio
+import gc
 import json
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from aiostream_server.wire.request import ChatRequest
 from tests.scripted_provider import Answer, ScriptedProvider, Stall, Think
 from tests.serving import ask, asking, chat_body, config_for, sample_team, serving
 
@@ -216,3 +218,15 @@ async def test_more_runs_than_allowed_are_refused_before_the_stream(tmp_path: Pa
                 assert second.response.status == 429
                 assert second.response.headers["Retry-After"]
                 assert (await second.response.json())["error"]["code"] == "too_many_runs"
+
+
+async def test_a_stream_does_not_hold_the_request_that_it_answers(tmp_path: Path) -> None:
+    """A long conversation is hundreds of objects; what a run needs of it is in the run's question."""
+    async with ScriptedProvider() as provider:
+        provider.script(Answer("Hello", Stall()))
+        async with (
+            serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
+            asking(server.url, "hi", model="solo") as answer,
+        ):
+            assert await anext(answer.pieces())
+            assert not [each for each in gc.get_objects() if type(each) is ChatRequest]
