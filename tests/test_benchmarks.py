@@ -1,8 +1,11 @@
 """What `scripts/bench` says rests on counting every token once and on choosing the right comparison."""
 
 import asyncio
+import json
 import math
-from dataclasses import replace
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from itertools import pairwise
 from xml.etree import ElementTree
 
@@ -10,12 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.bench.load import Connection
+from benchmarks.bench.accounting import cpu_s, system_s
+from benchmarks.bench.load import Connection, Load
 from benchmarks.bench.plan import QUICK
 from benchmarks.bench.plot import draw
 from benchmarks.bench.processes import Kind, LoopName
-from benchmarks.bench.results import Growth, Result, Results
+from benchmarks.bench.provider import last_words
+from benchmarks.bench.results import Growth, Result, Results, Turns, Workers
 from benchmarks.bench.script import Script, stamp
+from benchmarks.bench.talk import Talk
 from benchmarks.bench.targets import judge
 
 MACHINE = dict.fromkeys(
@@ -28,8 +34,10 @@ def result(kind: Kind, loop: LoopName, *, burst: float = 1.0, paced: float = 1.0
     return Result(kind, loop, ready_s=1.0, burst_us=[burst], paced_us=[paced], paced_streams=2)
 
 
-def results(*contenders: Result, growth: list[Growth] | None = None) -> Results:
-    return Results(MACHINE, None, list(contenders), growth or [])
+def results(
+    *contenders: Result, growth: Sequence[Growth] = (), turns: Sequence[Turns] = (), workers: Sequence[Workers] = ()
+) -> Results:
+    return Results(MACHINE, None, list(contenders), list(growth), list(turns), list(workers))
 
 
 class Wire(asyncio.Transport):
@@ -71,6 +79,36 @@ def test_a_script_survives_being_asked(tokens: int, pause_s: float) -> None:
     assert Script.read(Script(tokens, pause_s).question()) == Script(tokens, pause_s)
 
 
+@given(st.integers(0, 20), st.integers(1, 100), st.text("abc", max_size=3), st.integers(0, 9))
+def test_a_question_is_asked_after_its_talk(turns: int, tokens: int, name: str, place: int) -> None:
+    """The provider finds its script in the last message, however many come before it."""
+    head, _, body = Talk(turns, name).request(Script(tokens), place).partition(b"\r\n\r\n")
+    told = json.loads(body)
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert (f"X-Conversation-Id: {name}-{place}".encode() in head) == bool(name)
+    assert [message["role"] for message in told["messages"]] == ["user", "assistant"] * turns + ["user"]
+    assert Script.read(last_words(told)) == Script(tokens)
+
+
+def test_earlier_turns_are_as_long_as_people_s_and_differ() -> None:
+    _, _, body = Talk(100).request(Script(1), 0).partition(b"\r\n\r\n")
+    texts = [message["content"] for message in json.loads(body)["messages"][:-1]]
+    assert all(80 <= len(text) <= 120 for text in texts[::2])
+    assert all(500 <= len(text) <= 700 for text in texts[1::2])
+    assert len(set(texts)) == 200
+
+
+@given(st.integers(0), st.text(max_size=5))
+def test_a_load_survives_being_told_to_another_process(turns: int, name: str) -> None:
+    load = Load(1, (2, 3), Script(4, 0.5), 6, 7, talk=Talk(turns, name))
+    assert Load.read(json.dumps(asdict(load))) == load
+
+
+def test_the_kernel_s_part_is_a_part() -> None:
+    own = (os.getpid(),)
+    assert 0 <= system_s(own) <= cpu_s(own) + 0.1  # it counts in hundredths, rounded
+
+
 def test_the_relay_is_judged_on_the_loop_that_serves_it_best() -> None:
     figures = judge(
         results(
@@ -93,10 +131,39 @@ def test_only_what_was_measured_is_judged() -> None:
 
 @pytest.mark.parametrize(("late_us", "is_met"), [(10.9, True), (11.2, False)])
 def test_a_token_may_cost_a_tenth_more_where_there_is_much(late_us: float, is_met: bool) -> None:
-    grown = Growth("server", "uvloop", (10, 1_000), 10.0, 10.0, (100, 2_000, 20_000), 10.0, late_us)
+    grown = Growth(
+        "server",
+        "uvloop",
+        (10, 1_000),
+        (100, 2_000, 20_000),
+        few_us=[10.0],
+        few_system_us=[0.0],
+        many_us=[10.0, 10.0, 99.0],  # a garbage collection
+        many_system_us=[5.0],
+        early_us=[10.0],
+        late_us=[late_us],
+    )
     relay = replace(grown, kind="json")
     figures = judge(results(growth=[grown, relay]))
-    assert [figure.is_met for figure in figures] == [True, is_met, None, None]
+    assert [figure.is_met for figure in figures] == [True, None, is_met, None, None, None]
+
+
+@pytest.mark.parametrize(("hundredth_ms", "is_met"), [(3.7, True), (3.9, False)])
+def test_what_the_provider_must_be_sent_is_what_it_costs_the_relay(hundredth_ms: float, is_met: bool) -> None:
+    relay = Turns("json", "uvloop", "resent", {1: [0.5], 10: [0.6], 100: [1.0]})
+    server = Turns("server", "uvloop", "kept", {1: [3.0], 10: [3.0], 100: [hundredth_ms]})
+    judged = [figure.is_met for figure in judge(results(turns=[relay, server]))]
+    assert judged == [None, None, is_met]
+    assert [figure.is_met for figure in judge(results(turns=[server]))] == [None]
+
+
+def test_what_several_workers_carry_is_only_told() -> None:
+    carried = Workers("uvloop", 2, [20.0], [25.0], [30_000.0], [45_000.0])
+    figures = judge(results(workers=[carried]))
+    assert [(figure.measured.partition(" (")[0], figure.is_met) for figure in figures] == [
+        ("1.50 x", None),
+        ("1.25 x", None),
+    ]
 
 
 def test_the_plot_is_well_formed_and_keeps_to_its_page() -> None:

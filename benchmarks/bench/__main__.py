@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, get_args
@@ -15,25 +15,26 @@ from typing import Final, get_args
 import click
 from rich.console import Console
 
-from benchmarks.bench import parts
+from benchmarks.bench import growth, parts, turns
 from benchmarks.bench.machine import describe
 from benchmarks.bench.parts import Subject
 from benchmarks.bench.plan import FULL, PARTS, QUICK, Plan
 from benchmarks.bench.plot import draw
 from benchmarks.bench.processes import Kind, LoopName, contender, provider
 from benchmarks.bench.report import print_results
-from benchmarks.bench.results import Growth, Result, Results
+from benchmarks.bench.results import Growth, Result, Results, Turns, Way, Workers
 from benchmarks.bench.targets import DEFAULT_LOOP, LOOPS, judge
 from benchmarks.soak.figures import print_table
 from benchmarks.soak.processes import ROOT
 
 _DEADLINE_S: Final = 900.0
 _LATENCY_STREAMS: Final = 50
+_WORKERS: Final = 2
 _JSON: Final = ROOT / "build" / "bench.json"
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Under a minute; less of everything.")
+@click.option("--quick", is_flag=True, help="A minute; less of fewer parts.")
 @click.option("--only", "kinds", type=click.Choice(get_args(Kind)), multiple=True, help="These contenders.")
 @click.option("--loop", "loops", type=click.Choice(LOOPS), multiple=True, help="This event loop; else both.")
 @click.option("--part", "chosen", type=click.Choice(PARTS), multiple=True, help="These parts.")
@@ -64,24 +65,37 @@ def main(
 
 
 async def _measure(plan: Plan, progress: Console) -> Results:
-    machine = describe()
+    results = Results(describe(), None, [])
     async with asyncio.timeout(_DEADLINE_S), AsyncExitStack() as stack:
         port = await stack.enter_async_context(provider())
         subjects = []
         for kind, loop in plan.contenders:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            each = await stack.enter_async_context(contender(kind, loop, port, folder))
-            subjects.append(Subject(each, Result(kind, loop, each.ready_s)))
-        grown = await _put(subjects, plan, progress)
-    autogen_run_ms = await parts.autogen_run_ms() if "prices" in plan.parts else None
-    return Results(machine, autogen_run_ms, [subject.result for subject in subjects], grown)
+            subject = await _start(stack, kind, loop, port)
+            results.contenders.append(subject.result)
+            subjects.append(subject)
+        await _put(subjects, plan, results, progress)
+        if "workers" in plan.parts:
+            results.workers.extend(await _workers(subjects, plan, port, progress))
+    if "prices" in plan.parts:
+        return replace(results, autogen_run_ms=await parts.autogen_run_ms())
+    return results
 
 
-async def _put(subjects: list[Subject], plan: Plan, progress: Console) -> list[Growth]:
+async def _start(stack: AsyncExitStack, kind: Kind, loop: LoopName, port: int, *, workers: int = 1) -> Subject:
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    each = await stack.enter_async_context(contender(kind, loop, port, folder, workers=workers))
+    subject = Subject(each, Result(kind, loop, each.ready_s))
+    await parts.warm_up(subject)
+    return subject
+
+
+async def _put(subjects: list[Subject], plan: Plan, results: Results, progress: Console) -> None:
     """Growth comes before what leaves much memory behind."""
-    for subject in subjects:
-        await parts.warm_up(subject)
-    grown = await _growth(subjects, progress) if "growth" in plan.parts else []
+    compared = [each for each in subjects if each.contender.kind in ("json", "server") and _is_default(each)]
+    if "growth" in plan.parts:
+        results.growth.extend(await _growth(compared, plan.growth_rounds, progress))
+    if "turns" in plan.parts:
+        results.turns.extend(await _turns(compared, plan, progress))
     rounds: tuple[tuple[str, int, Callable[[Subject], Awaitable[None]]], ...] = (
         ("burst", plan.rounds, partial(parts.burst, answers=plan.answers, slow_answers=plan.slow_answers)),
         ("paced", plan.paced_rounds, partial(parts.paced, streams=plan.streams, tokens=plan.paced_tokens)),
@@ -93,14 +107,46 @@ async def _put(subjects: list[Subject], plan: Plan, progress: Console) -> list[G
             progress.print(f"{part}, {time + 1} of {times}")
             for subject in subjects:
                 await measure(subject)
-    return grown
 
 
-async def _growth(subjects: list[Subject], progress: Console) -> list[Growth]:
+async def _growth(subjects: list[Subject], times: int, progress: Console) -> list[Growth]:
     """On the server's default loop only, with the relay beside it."""
-    progress.print("growth")
-    chosen = [each for each in subjects if each.contender.kind in ("json", "server")]
-    return [await parts.growth(each) for each in chosen if each.contender.loop == DEFAULT_LOOP]
+    found = [(subject, growth.begin(subject)) for subject in subjects]
+    for what, measure in (("streams", growth.measure_streams), ("tokens", growth.measure_tokens)):
+        for time in range(times):
+            progress.print(f"growth, {what}, {time + 1} of {times}")
+            for subject, grown in found:
+                await measure(subject, grown)
+    return [grown for _, grown in found]
+
+
+async def _turns(subjects: list[Subject], plan: Plan, progress: Console) -> list[Turns]:
+    """Likewise. A relay keeps nothing."""
+    ways: dict[Kind, tuple[Way, ...]] = {"json": ("resent",), "server": ("resent", "kept")}
+    found = [(each, turns.begin(each, way)) for each in subjects for way in ways[each.contender.kind]]
+    for time in range(plan.turn_rounds):
+        progress.print(f"turns, {time + 1} of {plan.turn_rounds}")
+        for subject, each in found:
+            await turns.measure(subject, each, conversations=plan.conversations, time=time)
+    return [each for _, each in found]
+
+
+async def _workers(subjects: list[Subject], plan: Plan, port: int, progress: Console) -> list[Workers]:
+    """Likewise; the processes of several workers are there only for this."""
+    one = next((each for each in subjects if each.contender.kind == "server" and _is_default(each)), None)
+    if one is None:
+        return []
+    carried = Workers(DEFAULT_LOOP, _WORKERS)
+    async with AsyncExitStack() as stack:
+        several = await _start(stack, "server", DEFAULT_LOOP, port, workers=_WORKERS)
+        for time in range(plan.worker_rounds):
+            progress.print(f"workers, {time + 1} of {plan.worker_rounds}")
+            await parts.workers(several, one, carried, answers=plan.answers)
+    return [carried]
+
+
+def _is_default(subject: Subject) -> bool:
+    return subject.contender.loop == DEFAULT_LOOP
 
 
 def _raise_file_limit() -> None:

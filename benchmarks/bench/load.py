@@ -18,18 +18,19 @@ import uvloop
 
 from benchmarks.bench.accounting import cpu_s, memory_bytes
 from benchmarks.bench.script import STAMP, Script, microseconds
+from benchmarks.bench.steady import Steady
+from benchmarks.bench.talk import NO_TALK, Talk
 
 _END_OF_BODY: Final = b"\r\n0\r\n\r\n"
 _CHUNK_EDGE: Final = re.compile(rb"\r\n[1-9a-f][0-9a-f]*\r\n")  # no event has CRLF in it; a stamp may be cut by an edge
 _KEPT_BYTES: Final = 64  # of what came before: a stamp and the end may be cut
-_LOOK_S: Final = 0.05
 _GOLDEN: Final = 0.618034  # its multiples fall evenly between 0 and 1, however many there are
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`answers` answers to the same script over `connections` connections, which are opened evenly over `ramp_s`,
-    so that paced streams are evenly out of step with one another, as those of many readers are.
+    """`answers` answers to the same script, each after the same `talk`, over `connections` connections. They are opened
+    evenly over `ramp_s`, so that paced streams are evenly out of step with one another, as those of many readers are.
     """
 
     port: int
@@ -39,11 +40,13 @@ class Load:
     answers: int
     ramp_s: float = 0.0
     deadline_s: float = 120.0
+    talk: Talk = NO_TALK
 
     @classmethod
     def read(cls, text: str) -> "Load":
         told = json.loads(text)
-        return cls(**{**told, "script": Script(**told["script"]), "pids": tuple(told["pids"])})
+        made = {"script": Script(**told["script"]), "talk": Talk(**told["talk"]), "pids": tuple(told["pids"])}
+        return cls(**{**told, **made})
 
     def opens_s(self, place: int) -> float:
         """When a connection is opened, from the beginning."""
@@ -54,8 +57,8 @@ class Load:
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Processor time is the server's but for `client_cpu_s`. `steady_*`: while every connection had begun to stream
-    and none had ended. `late_us`: how long each token was on its way; `first_byte_us`, `first_token_us`: since the
-    question was written.
+    and none had ended; `steady_system_s` is the kernel's part of it. `late_us`: how long each token was on its way;
+    `first_byte_us`, `first_token_us`: since the question was written.
     """
 
     tokens: int
@@ -65,6 +68,7 @@ class Seen:
     client_cpu_s: float
     steady_tokens: int
     steady_cpu_s: float
+    steady_system_s: float
     memory_before: int
     memory_live: int
     memory_after: int
@@ -144,12 +148,12 @@ class Connection(asyncio.Protocol):
 async def put(load: Load) -> Seen:
     """Raises `RuntimeError` where a token is missing or came twice."""
     loop = asyncio.get_running_loop()
-    questions = iter([_request(load)] * load.answers)
+    questions = iter([load.talk.request(load.script, place) for place in range(load.answers)])
     memory_before, cpu_before, own_before = memory_bytes(load.pids), cpu_s(load.pids), time.process_time()
     started = time.monotonic()
     connections: list[Connection] = []
     steady = Steady()
-    watching = asyncio.create_task(_watch(load, connections, steady))
+    watching = asyncio.create_task(steady.watch(load.pids, connections, load.connections))
     for place in range(load.connections):
         await asyncio.sleep(max(0.0, started + load.opens_s(place) - time.monotonic()))
         _, connection = await loop.create_connection(lambda: Connection(questions), "127.0.0.1", load.port)
@@ -170,6 +174,7 @@ async def put(load: Load) -> Seen:
         client_cpu_s=time.process_time() - own_before,
         steady_tokens=steady.tokens,
         steady_cpu_s=steady.cpu_s,
+        steady_system_s=steady.system_s,
         memory_before=memory_before,
         memory_live=steady.memory,
         memory_after=memory_bytes(load.pids),
@@ -177,40 +182,6 @@ async def put(load: Load) -> Seen:
         first_token_us=[each for connection in connections for each in connection.first_token_us],
         late_us=[each for connection in connections for each in connection.late_us],
     )
-
-
-@dataclass(slots=True)
-class Steady:
-    """Between the moment when the last stream had begun and the one when the first ended."""
-
-    tokens: int = 0
-    cpu_s: float = 0.0
-    memory: int = 0
-
-
-async def _watch(load: Load, connections: list[Connection], steady: Steady) -> None:
-    begun: tuple[int, float] | None = None
-    while True:
-        if len(connections) == load.connections and all(connection.is_live for connection in connections):
-            tokens, cpu = sum(connection.tokens for connection in connections), cpu_s(load.pids)
-            begun = begun or (tokens, cpu)
-            steady.tokens, steady.cpu_s = tokens - begun[0], cpu - begun[1]
-            steady.memory = max(steady.memory, memory_bytes(load.pids))
-        elif begun:
-            return
-        await asyncio.sleep(_LOOK_S)
-
-
-def _request(load: Load) -> bytes:
-    messages = [{"role": "user", "content": load.script.question()}]
-    body = json.dumps({"model": "solo", "stream": True, "messages": messages}).encode()
-    head = (
-        "POST /v1/chat/completions HTTP/1.1",
-        "Host: localhost",
-        "Content-Type: application/json",
-        f"Content-Length: {len(body)}",
-    )
-    return "\r\n".join((*head, "", "")).encode() + body
 
 
 async def main(load: Load) -> None:

@@ -7,15 +7,15 @@ from typing import Final
 
 from benchmarks.bench.load import Seen
 from benchmarks.bench.processes import Contender, Kind
-from benchmarks.bench.results import Growth, Result, Spread
+from benchmarks.bench.results import Result, Spread, Workers
 from benchmarks.bench.script import Script
+from benchmarks.bench.talk import NO_TALK, Talk
 from benchmarks.soak.processes import ROOT
 
 _CONNECTIONS: Final = 20
-_PAUSE_S: Final = 0.02
+PAUSE_S: Final = 0.02
 _SLOW: Final[frozenset[Kind]] = frozenset({"usual"})  # gets fewer questions, and only as many streams as it can serve
 _SLOW_STREAMS: Final = 20
-_GROWN_RATE: Final = 5_000  # tokens a second, however many streams they are spread over
 _DEADLINE_S: Final = 60.0
 
 
@@ -30,9 +30,17 @@ class Subject:
     def is_slow(self) -> bool:
         return self.contender.kind in _SLOW
 
-    async def put(self, script: Script, *, connections: int, answers: int, ramp_s: float = 0.0) -> Seen:
+    async def put(
+        self,
+        script: Script,
+        *,
+        connections: int,
+        answers: int,
+        ramp_s: float = 0.0,
+        talk: Talk = NO_TALK,
+    ) -> Seen:
         seen = await self.contender.put(
-            script, connections=connections, answers=answers, ramp_s=ramp_s, deadline_s=_DEADLINE_S
+            script, connections=connections, answers=answers, ramp_s=ramp_s, deadline_s=_DEADLINE_S, talk=talk
         )
         self.result.client_share = max(self.result.client_share, seen.client_cpu_s / seen.wall_s)
         self.result.memory_bytes = seen.memory_after
@@ -55,15 +63,15 @@ async def burst(subject: Subject, *, answers: int, slow_answers: int) -> None:
 async def paced(subject: Subject, *, streams: int, tokens: int) -> None:
     """A token every 20 ms in each stream; the streams begin evenly over a second, out of step."""
     streams = min(streams, _SLOW_STREAMS) if subject.is_slow else streams
-    seen = await subject.put(Script(tokens, _PAUSE_S), connections=streams, answers=streams, ramp_s=1.0)
+    seen = await subject.put(Script(tokens, PAUSE_S), connections=streams, answers=streams, ramp_s=1.0)
     subject.result.paced_us.append(_us_per_token(seen))
-    subject.result.paced_streaming_us.append(_us_per_token_streaming(seen))
+    subject.result.paced_streaming_us.append(us_per_token_streaming(seen))
     subject.result.paced_streams = streams
 
 
 async def latency(subject: Subject, *, streams: int, tokens: int) -> None:
     """How late tokens are, paced so. As many streams for all: the usual pattern is overwhelmed by 50."""
-    seen = await subject.put(Script(tokens, _PAUSE_S), connections=streams, answers=streams, ramp_s=1.0)
+    seen = await subject.put(Script(tokens, PAUSE_S), connections=streams, answers=streams, ramp_s=1.0)
     subject.result.late_ms = Spread.of_us(seen.late_us)
     subject.result.first_byte_ms = Spread.of_us(seen.first_byte_us)
     subject.result.first_token_ms = Spread.of_us(seen.first_token_us)
@@ -75,30 +83,20 @@ async def prices(subject: Subject, *, effort: float) -> None:
     few = 0.2 if subject.is_slow else 1.0
     shorts = await subject.put(short, connections=10, answers=max(10, int(200 * effort * few)))
     longs = await subject.put(long, connections=10, answers=max(4, int(20 * effort * few)))
-    token_s = _slope(shorts, short, longs, long)
+    token_s = slope(shorts, short, longs, long)
     subject.result.token_us.append(token_s * 1e6)
     subject.result.run_ms.append((shorts.cpu_s / shorts.answers - token_s * short.tokens) * 1_000)
 
 
-async def growth(subject: Subject) -> Growth:
-    few, many = 10, 1_000
-    await subject.put(Script(tokens=50, pause_s=_PAUSE_S), connections=few, answers=few)
-    few_seen = await subject.put(_spread_over(few, seconds=4.0), connections=few, answers=few)
-    many_seen = await subject.put(_spread_over(many, seconds=9.0), connections=many, answers=many, ramp_s=5.0)
-    subject.result.memory_per_stream = (many_seen.memory_live - many_seen.memory_before) / many
-    scripts = [Script(tokens) for tokens in (100, 2_000, 20_000)]
-    answers = (200, 20, 4)
-    seen = [await subject.put(script, connections=4, answers=n) for script, n in zip(scripts, answers, strict=True)]
-    return Growth(
-        kind=subject.contender.kind,
-        loop=subject.contender.loop,
-        streams=(few, many),
-        few_us=_us_per_token_streaming(few_seen),
-        many_us=_us_per_token_streaming(many_seen),
-        tokens=(scripts[0].tokens, scripts[1].tokens, scripts[2].tokens),
-        early_us=_slope(seen[0], scripts[0], seen[1], scripts[1]) * 1e6,
-        late_us=_slope(seen[1], scripts[1], seen[2], scripts[2]) * 1e6,
-    )
+async def workers(several: Subject, one: Subject, carried: Workers, *, answers: int) -> None:
+    """The burst, over twice as many connections, so that both have enough of them."""
+    for subject, us, tokens_per_s in (
+        (one, carried.one_us, carried.one_tokens_per_s),
+        (several, carried.several_us, carried.several_tokens_per_s),
+    ):
+        seen = await subject.put(Script(tokens=200), connections=2 * _CONNECTIONS, answers=answers)
+        us.append(_us_per_token(seen))
+        tokens_per_s.append(seen.tokens / seen.wall_s)
 
 
 async def autogen_run_ms() -> float:
@@ -115,12 +113,7 @@ async def autogen_run_ms() -> float:
     return float(told)
 
 
-def _spread_over(streams: int, *, seconds: float) -> Script:
-    pause_s = streams / _GROWN_RATE
-    return Script(tokens=int(seconds / pause_s), pause_s=pause_s)
-
-
-def _slope(shorts: Seen, short: Script, longs: Seen, long: Script) -> float:
+def slope(shorts: Seen, short: Script, longs: Seen, long: Script) -> float:
     """CPU seconds of one more token."""
     return (longs.cpu_s / longs.answers - shorts.cpu_s / shorts.answers) / (long.tokens - short.tokens)
 
@@ -129,7 +122,7 @@ def _us_per_token(seen: Seen) -> float:
     return seen.cpu_s / seen.tokens * 1e6
 
 
-def _us_per_token_streaming(seen: Seen) -> float:
+def us_per_token_streaming(seen: Seen) -> float:
     if not seen.steady_tokens:
         raise RuntimeError("the streams were never all live at once")
     return seen.steady_cpu_s / seen.steady_tokens * 1e6

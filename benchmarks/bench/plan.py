@@ -5,7 +5,7 @@ from typing import Final
 
 from benchmarks.bench.processes import Kind, LoopName
 
-PARTS: Final = ("growth", "burst", "paced", "latency", "prices")
+PARTS: Final = ("growth", "turns", "burst", "paced", "latency", "prices", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,10 @@ class Plan:
     latency_tokens: int
     price_rounds: int
     effort: float
+    growth_rounds: int
+    turn_rounds: int
+    conversations: int
+    worker_rounds: int
 
     def changed(
         self,
@@ -58,6 +62,10 @@ FULL: Final = Plan(
     latency_tokens=150,
     price_rounds=2,
     effort=1.0,
+    growth_rounds=3,
+    turn_rounds=3,
+    conversations=60,
+    worker_rounds=4,
 )
 QUICK: Final = Plan(
     contenders=(
@@ -77,4 +85,8 @@ QUICK: Final = Plan(
     latency_tokens=50,
     price_rounds=1,
     effort=0.3,
+    growth_rounds=1,
+    turn_rounds=1,
+    conversations=40,
+    worker_rounds=2,
 )

@@ -65,7 +65,7 @@ class Provider(asyncio.Protocol):
         length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
         if len(body) >= length:
             self._received = b""
-            self._script, self._said = Script.read(_last_words(json.loads(body))), 0
+            self._script, self._said = Script.read(last_words(json.loads(body))), 0
             self._transport.write(_HEAD)
             self._next_at = self._loop.time()
             self._go_on()
@@ -106,7 +106,7 @@ class Provider(asyncio.Protocol):
             self._transport.write(_END)
 
 
-def _last_words(body: dict[str, list[dict[str, object]]]) -> str:
+def last_words(body: dict[str, list[dict[str, object]]]) -> str:
     """The question itself, whatever the agent put before it."""
     return str(body["messages"][-1]["content"])
 

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from benchmarks.bench.processes import Kind, LoopName
 from benchmarks.soak.figures import percentile
@@ -40,24 +41,52 @@ class Result:
     run_ms: list[float] = field(default_factory=list)  # the fixed price
     token_us: list[float] = field(default_factory=list)  # the marginal price
     memory_bytes: int = 0
-    memory_per_stream: float | None = None
+    memory_per_stream: float | None = None  # what the process grew by, with many live for the first time
     client_share: float = 0.0  # of one core, at most; near 1 the clients were what was measured
 
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """CPU microseconds per token, streaming only: few and many streams at the same rate of tokens in all, and the
-    first and the later tokens of long answers.
+    """CPU microseconds per token, streaming only: few and many streams at the same rate of tokens in all (`*_system_us`
+    of it in the kernel), and the first and the later tokens of long answers. One item per round.
     """
 
     kind: Kind
     loop: LoopName
     streams: tuple[int, int]
-    few_us: float
-    many_us: float
     tokens: tuple[int, int, int]
-    early_us: float
-    late_us: float
+    few_us: list[float] = field(default_factory=list)
+    few_system_us: list[float] = field(default_factory=list)
+    many_us: list[float] = field(default_factory=list)
+    many_system_us: list[float] = field(default_factory=list)
+    early_us: list[float] = field(default_factory=list)
+    late_us: list[float] = field(default_factory=list)
+
+
+Way = Literal["resent", "kept"]
+"""How a conversation is known: by messages that are sent again, or by a name, under which the server keeps it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """CPU milliseconds of a turn, by how many came before it. One item per round."""
+
+    kind: Kind
+    loop: LoopName
+    way: Way
+    ms: dict[int, list[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """The burst with one worker process and with several: CPU microseconds per token, of all of them, and tokens/s."""
+
+    loop: LoopName
+    count: int
+    one_us: list[float] = field(default_factory=list)
+    several_us: list[float] = field(default_factory=list)
+    one_tokens_per_s: list[float] = field(default_factory=list)
+    several_tokens_per_s: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +94,9 @@ class Results:
     machine: dict[str, str]
     autogen_run_ms: float | None  # the smallest team by itself, without any server
     contenders: list[Result]
-    growth: list[Growth]
+    growth: list[Growth] = field(default_factory=list)
+    turns: list[Turns] = field(default_factory=list)
+    workers: list[Workers] = field(default_factory=list)
 
     def of(self, kind: Kind, loop: LoopName) -> Result | None:
         return next((each for each in self.contenders if (each.kind, each.loop) == (kind, loop)), None)

@@ -1,11 +1,13 @@
 """What is promised, as ratios within one run of the benchmark wherever one machine is faster than another."""
 
+import os
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from benchmarks.bench.processes import LoopName
 from benchmarks.bench.report import NAMES
-from benchmarks.bench.results import Growth, Result, Results, median
+from benchmarks.bench.results import Growth, Result, Results, Turns, median
 from benchmarks.soak.figures import Figure
 
 LOOPS: Final[tuple[LoopName, ...]] = ("asyncio", "uvloop")
@@ -24,6 +26,8 @@ def judge(results: Results) -> list[Figure]:
         *_delays(results),
         *_memory(results),
         *_growth(results),
+        *_turns(results),
+        *_workers(results),
         *_start(results),
     ]
 
@@ -64,25 +68,68 @@ def _delays(results: Results) -> Iterator[Figure]:
 
 
 def _memory(results: Results) -> Iterator[Figure]:
-    ours = results.of("server", DEFAULT_LOOP)
-    if ours is not None and (held := ours.memory_per_stream) is not None:
-        yield Figure("memory per live stream", f"{held / 1024:.0f} KiB", "<= 64 KiB", held <= _MAX_STREAM_BYTES)
+    for kind in ("server", "json"):
+        result = results.of(kind, DEFAULT_LOOP)
+        if result is None or (held := result.memory_per_stream) is None:
+            continue
+        name, figure = f"{NAMES[kind]}: memory per live stream", f"{held / 1024:.0f} KiB"
+        is_judged = kind == "server"
+        yield Figure(name, figure, "<= 64 KiB", held <= _MAX_STREAM_BYTES) if is_judged else Figure(name, figure)
 
 
 def _growth(results: Results) -> Iterator[Figure]:
     """The relay's own growth is told beside the server's: caches and sockets are the same for both."""
     for each in results.growth:
-        yield _grown(each, f"from {each.streams[0]} to {each.streams[1]:,} streams", each.few_us, each.many_us)
+        few, many = each.streams
+        what = f"from {few} to {many:,} streams"
+        yield _grown(each, what, each.few_us, each.many_us)
+        few_us, many_us = statistics.median(each.few_system_us), statistics.median(each.many_system_us)
+        yield Figure(f"{NAMES[each.kind]}: of it in the kernel", f"{few_us:.0f} to {many_us:.0f} us")
         short, middle, long = each.tokens
         what = f"in tokens {middle:,} to {long:,} of an answer, beside {short} to {middle:,}"
         yield _grown(each, what, each.early_us, each.late_us)
 
 
-def _grown(growth: Growth, what: str, before_us: float, after_us: float) -> Figure:
+def _grown(growth: Growth, what: str, before: Sequence[float], after: Sequence[float]) -> Figure:
+    before_us, after_us = statistics.median(before), statistics.median(after)
     ratio = after_us / before_us
     name = f"{NAMES[growth.kind]}: CPU per token {what}"
     figure = f"{(ratio - 1) * 100:+.0f} % ({before_us:.1f} to {after_us:.1f} us)"
     return Figure(name, figure, "<= +10 %", ratio <= _MAX_GROWTH) if growth.kind == "server" else Figure(name, figure)
+
+
+def _turns(results: Results) -> Iterator[Figure]:
+    """The growth of the relay is what the provider must be sent (`turns`): without it, there is nothing to judge."""
+    relay = next((_medians(each) for each in results.turns if each.kind == "json"), None)
+    for each in results.turns:
+        ms = _medians(each)
+        name = f"{NAMES[each.kind]}: CPU of a turn, conversation {each.way}"
+        told = ", ".join(f"{value:.2f}" for value in ms.values())
+        yield Figure(name, f"{told} ms with {', '.join(map(str, ms))} turns before it")
+        if each.kind != "server" or relay is None:
+            continue
+        first, last = min(ms), max(ms)
+        must_ms = relay[last] - relay[first]
+        ratio = (ms[last] - must_ms) / ms[first]
+        figure = f"{(ratio - 1) * 100:+.0f} % (and {must_ms:.2f} ms)"
+        yield Figure(
+            f"{name}, from {first} to {last}, but for the relay's growth", figure, "<= +10 %", ratio <= _MAX_GROWTH
+        )
+
+
+def _medians(turns: Turns) -> dict[int, float]:
+    return {earlier: statistics.median(found) for earlier, found in turns.ms.items()}
+
+
+def _workers(results: Results) -> Iterator[Figure]:
+    for each in results.workers:
+        one, several = statistics.median(each.one_tokens_per_s), statistics.median(each.several_tokens_per_s)
+        one_us, several_us = statistics.median(each.one_us), statistics.median(each.several_us)
+        cores = f"all on {os.cpu_count()} cores with the provider and the clients"
+        figure = f"{several / one:.2f} x ({one:,.0f} to {several:,.0f})"
+        yield Figure(f"{each.count} workers beside one: tokens/s in the burst, {cores}", figure)
+        figure = f"{several_us / one_us:.2f} x ({one_us:.1f} to {several_us:.1f} us)"
+        yield Figure(f"{each.count} workers beside one: CPU per token, of all processes together", figure)
 
 
 def _start(results: Results) -> Iterator[Figure]:
