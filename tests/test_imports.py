@@ -33,6 +33,7 @@ ROOMS: Final = {
     "events": Room(0),
     "config": Room(1, PYDANTIC | {"msgspec"}),
     "wire": Room(1, PYDANTIC | {"msgspec"}),
+    "observe": Room(1),
     "intake": Room(2, PYDANTIC | {"multidict", "jwt"}),
     "present": Room(2),
     "sse": Room(2, AIOHTTP),

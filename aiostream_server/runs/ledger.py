@@ -12,7 +12,6 @@ from aiostream_server.events import (
     Message,
     SpeechKind,
     Thinking,
-    Token,
     Usage,
     Validation,
 )
@@ -41,9 +40,9 @@ class Ledger:
         if self.first_token_at is None:
             self.first_token_at = time.monotonic()
             self.agents.setdefault(agent)
-        name = shortened(agent)
-        tokens = [Token(name, piece, kind) for text in texts for piece in pieces(text)]
-        self._log.append(*tokens)
+        if max(map(len, texts)) * 2 > MAX_PIECE_UNITS:
+            texts = [piece for text in texts for piece in pieces(text)]
+        self._log.say(shortened(agent), kind, texts)
 
     def tell(self, event: Event) -> None:
         """Any other event. A whole message that is too long for one is told as if it had been streamed."""

@@ -7,14 +7,12 @@ several processes share can take its place.
 import asyncio
 import math
 import time
-from array import array
-from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from aiostream_server.events import Dropped, Entry, Event, RunFinished, Token
+from aiostream_server.events import Entry, Event, RunFinished, SpeechKind, Token
+from aiostream_server.store.entries import Entries
 
-_ENTRY_OVERHEAD_BYTES: Final = 240  # measured: an Entry with a Token, its strings' headers included
 _MAX_READ_BYTES: Final = 16 * 1024  # what a viewer holds, encoded up to ten times as large, while it writes
 
 
@@ -29,24 +27,23 @@ class RunLog:
         self.run_id: Final = run_id
         self.last_active_at = time.monotonic()
         self.finished = False
+        self.told: Callable[[Event], None] | None = None
+        """Told of every event that is kept; of tokens only of the first."""
+        self._has_spoken = False
         self._max_ahead_bytes = max_ahead_bytes
         self._max_bytes = max_bytes
-        self._entries: list[Entry] = []
-        self._ends = array("q")  # how many bytes were said when each entry had been
-        self._bytes = 0
-        self._dropped = 0
-        self._dropped_bytes = 0
+        self._entries: Final = Entries()
         self._readers: set[Reader] = set()
         self._waiting_for_room: set[asyncio.Future[None]] = set()
 
     def __len__(self) -> int:
         """The number of the last event."""
-        return self._dropped + len(self._entries)
+        return len(self._entries)
 
     @property
     def size_bytes(self) -> int:
         """About how much memory it takes."""
-        return self._bytes - self._dropped_bytes
+        return self._entries.size_bytes
 
     @property
     def viewers(self) -> int:
@@ -60,26 +57,30 @@ class RunLog:
     def append(self, *events: Event) -> None:
         """Number, stamp and keep; wake the viewers. Nothing is taken after `RunFinished`."""
         now = time.time()
-        entries, number = self._entries, len(self)
         for event in events:
             if self.finished:
                 break
-            number += 1
-            entries.append(Entry(number, now, event))
-            self._bytes += _size(event)
-            self._ends.append(self._bytes)
+            self._entries.add(event, now)
             self.finished = isinstance(event, RunFinished)
-        self.last_active_at = time.monotonic()
-        if self._bytes - self._dropped_bytes > self._max_bytes:
-            self._drop_oldest()
-        is_speech = bool(events) and type(events[-1]) is Token
-        for reader in self._readers:
-            reader._tell(at_once=is_speech)  # noqa: SLF001 - the two classes are one thing
+            if type(event) is not Token or not self._has_spoken:
+                self._tell_of(event)
+        self._appended(at_once=bool(events) and isinstance(events[-1], Token))
+
+    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> None:
+        """The same as `append` of a `Token` for each text."""
+        if not self.finished:
+            self._entries.add_tokens(agent, kind, texts, time.time())
+            self._appended(at_once=True)
+
+    def _tell_of(self, event: Event) -> None:
+        self._has_spoken = self._has_spoken or type(event) is Token
+        if self.told is not None:
+            self.told(event)
 
     @property
     def is_full(self) -> bool:
         """Whether every viewer is behind by more than the bound. A run without viewers never is."""
-        if self._bytes - self._dropped_bytes <= self._max_ahead_bytes:
+        if self._entries.size_bytes <= self._max_ahead_bytes:
             return False
         return bool(self._readers) and min(map(self._unread_bytes, self._readers)) > self._max_ahead_bytes
 
@@ -107,30 +108,17 @@ class RunLog:
 
         All of them, or the first ones: as many as it takes to reach `max_bytes`.
         """
-        if seq >= len(self) - 1 >= self._dropped:  # nearly always: a viewer that keeps up
-            return self._entries[-1:] if seq < len(self) else []
-        start = max(0, seq - self._dropped)
-        entries = self._entries[start : bisect_left(self._ends, self._bytes_until(seq) + max_bytes) + 1]
-        if seq >= self._dropped:
-            return entries
-        return [Entry(self._dropped, self._entries[0].timestamp, Dropped(first=seq + 1)), *entries]
+        return self._entries.since(seq, max_bytes=max_bytes)
 
-    def _drop_oldest(self) -> None:
-        """But for the last one, whatever its size."""
-        kept_from = self._bytes - self._max_bytes * 3 // 4
-        if count := min(bisect_left(self._ends, kept_from) + 1, len(self._entries) - 1):
-            self._dropped += count
-            self._dropped_bytes = self._ends[count - 1]
-            del self._entries[:count], self._ends[:count]
-
-    def _bytes_until(self, seq: int) -> int:
-        """How many bytes were said when event number `seq` had been; of those that are gone, as if it were the last."""
-        if seq >= len(self):
-            return self._bytes
-        return self._ends[seq - self._dropped - 1] if seq > self._dropped else self._dropped_bytes
+    def _appended(self, *, at_once: bool) -> None:
+        self.last_active_at = time.monotonic()
+        if self._entries.size_bytes > self._max_bytes:
+            self._entries.drop_to(self._max_bytes * 3 // 4)
+        for reader in self._readers:
+            reader._tell(at_once=at_once)  # noqa: SLF001 - the two classes are one thing
 
     def _unread_bytes(self, reader: "Reader") -> int:
-        return self._bytes - self._bytes_until(reader.after)
+        return self._entries.total_bytes - self._entries.bytes_until(reader.after)
 
     def _moved(self) -> None:
         for moved in self._waiting_for_room:
@@ -223,16 +211,3 @@ class Reader:
             self.after = entries[-1].seq
         if self._log.holds_back:
             self._log._moved()  # noqa: SLF001 - the two classes are one thing
-
-
-def _size(event: Event) -> int:
-    """About how many bytes of memory; always the same for the same event."""
-    if type(event) is Token:
-        return _ENTRY_OVERHEAD_BYTES + _text_size(event.content)
-    return (
-        _ENTRY_OVERHEAD_BYTES + _text_size(getattr(event, "content", "")) + _text_size(getattr(event, "arguments", ""))
-    )
-
-
-def _text_size(text: str) -> int:
-    return len(text) if text.isascii() else 4 * len(text)

@@ -9,8 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from aiostream_server.events import Action, Dropped, Entry, Message, RunFinished, Token, TokenCount
-from aiostream_server.store.log import Reader, RunLog, _size
+from aiostream_server.events import Action, Dropped, Entry, Event, Message, RunFinished, SpeechKind, Token, TokenCount
+from aiostream_server.store.entries import Entries
+from aiostream_server.store.log import Reader, RunLog
 
 END = RunFinished("stop", TokenCount(), 0.0)
 
@@ -240,6 +241,12 @@ async def test_a_million_tokens_take_no_more_than_the_bound() -> None:
     assert len(log) == 1_015_000
 
 
+def _size(event: Event) -> int:
+    entries = Entries()
+    entries.add(event, 0.0)
+    return entries.size_bytes
+
+
 class Logs(RuleBasedStateMachine):
     """One log, any number of readers: each has read what was said behind its start, up to where it is; where something
     was dropped, it was told exactly what."""
@@ -269,6 +276,16 @@ class Logs(RuleBasedStateMachine):
             self.said += [*events, *([END] if ends else [])]
             self.ended = ends
 
+    @rule(
+        agent=st.sampled_from("AB"),
+        kind=st.sampled_from(["thinking", "final"]),
+        texts=st.lists(st.text(max_size=200), max_size=4),
+    )
+    def say(self, agent: str, kind: SpeechKind, texts: list[str]) -> None:
+        self.log.say(agent, kind, texts)
+        if not self.ended:
+            self.said += [Token(agent, text, kind) for text in texts]
+
     @rule(target=readers, after=st.integers(0, 10))
     def join(self, after: int) -> int:
         self.number += 1
@@ -293,14 +310,17 @@ class Logs(RuleBasedStateMachine):
         if not hasattr(self, "log"):
             return
         self._check(0, self.log.since(0))
-        assert self.log.size_bytes <= self.max_bytes or len(self.log._entries) == 1
+        assert self.log.size_bytes <= self.max_bytes or len(self.log._entries._said) == 1
         for reader, after, entries in self.open.values():
             self._check(after, entries)
             assert not entries or reader.after == entries[-1].seq
             assert not reader.at_end or self.ended
-            unread = sum(_size(entry.event) for entry in self.log._entries if entry.seq > reader.after)
+            unread = sum(_size(entry.event) for entry in self._kept() if entry.seq > reader.after)
             assert self.log._unread_bytes(reader) == unread
         assert self.log.viewers == len(self.open)
+
+    def _kept(self) -> Sequence[Entry]:
+        return [entry for entry in self.log.since(0) if not isinstance(entry.event, Dropped)]
 
     def _check(self, after: int, entries: Sequence[Entry]) -> None:
         """No gap and no repetition, but for what stands for what was dropped."""

@@ -76,7 +76,7 @@ class Members:
         if factory.expected is not None and not isinstance(agent, factory.expected):
             raise ValueError(f"the factory made a {type(agent).__name__}: expected a {factory.expected.__name__}")
         slim(agent, runtime)
-        # A factory may hold the team, which holds the runtime. A team has one agent of each type: its key is the team's.
+        # A factory may hold the team, which holds the runtime. Of each type a team has one agent: no more are made.
         self._factories[agent_id.type] = _INSTANCES_ONLY
         return self.agents.setdefault(agent_id, agent)
 
