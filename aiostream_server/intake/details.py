@@ -12,7 +12,7 @@ _CLOSING: Final = re.compile(r"</details>[ \t]*(?:\r\n|\r|\n|\Z)?", re.IGNORECAS
 
 def without_details(text: str) -> str:
     """In linear time, whatever is nested or never closed."""
-    if "</details>" not in text.lower():
+    if "</" not in text or "</details>" not in text.lower():
         return text
     kept, at = [], 0
     for start, end in _blocks(text):

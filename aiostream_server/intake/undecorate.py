@@ -34,6 +34,8 @@ _ANSWER: Final = SPEECH_SIGNS["final"]
 
 def undecorate(text: str) -> str:
     """The words alone."""
+    if text.isascii() and "<" not in text:  # no sign of ours, and no block
+        return text.strip()
     is_ours = _OURS.match(text) is not None
     words = without_details(without_breaks(_without_own_blocks(text)))
     return _said(_INPUT.sub("", words.replace("\r\n", "\n")).strip()) if is_ours else words.strip()

@@ -1,6 +1,7 @@
 """Whether a history that a client sends is the one that a team's state belongs to.
 
-Fingerprints cover every question and answer but the last answer, as the client sent it. The last answer is told apart:
+Fingerprints cover every question and answer but the last answer, as the client sent it. Each is made from the one
+before it, so that of a conversation that goes on only what is new is hashed. The last answer is told apart:
 it comes back in the form in which it was shown, and each presentation shows another. Clients change white space on the
 way; everything else in an answer counts, down to a `<` in a query that was shown. What a client adds to one request
 only (documents that it found, a list of attached files) is no part of the conversation; nor are system messages, which
@@ -8,7 +9,6 @@ may tell the time: they are put in place of the earlier ones.
 """
 
 import hashlib
-import json
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple, get_args
@@ -19,15 +19,19 @@ from aiostream_server.intake.question import Turn
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present import new_presenter
 from aiostream_server.routing.question import routing_question
+from aiostream_server.wire.json_text import encode, quote
 
 _PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
+_ASCII_SPACE: Final = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
 
 
 class Standing(NamedTuple):
-    """Where a conversation stands: the `fingerprint` of all up to the last question, and its `answer`'s."""
+    """Where a conversation stands: the `fingerprint` of all up to the last question, and its `answer`'s. `last` is the
+    turn with that answer: `fingerprint([last, ...], after=...)` goes on from here."""
 
     fingerprint: str
     answer: str
+    last: Turn
 
 
 def standing_of(history: Sequence[Turn]) -> Standing | None:
@@ -36,12 +40,15 @@ def standing_of(history: Sequence[Turn]) -> Standing | None:
     if not talk or talk[-1].role != "assistant" or talk[-1].tool_calls:
         return None
     *before, last = talk
-    return Standing(fingerprint(before), _answer_print(last.text))
+    return Standing(fingerprint(before), _answer_print(last.text), last)
 
 
-def fingerprint(turns: Sequence[Turn]) -> str:
-    """Of all but the system messages."""
-    return _digest([_essence(turn) for turn in turns if turn.role != "system"])
+def fingerprint(turns: Iterable[Turn], *, after: str = "") -> str:
+    """Of all but the system messages; `after` is that of the turns before these."""
+    for turn in turns:
+        if turn.role != "system":
+            after = _sha256(f"{after}\n{_essence(turn)}")
+    return after
 
 
 def answer_prints(entries: Sequence[Entry]) -> tuple[str, ...]:
@@ -70,19 +77,26 @@ def _without_tokens(entries: Iterable[Entry]) -> Iterator[Event]:
         yield event
 
 
-def _essence(turn: Turn) -> list[object]:
+def _essence(turn: Turn) -> str:
+    """Lines of ASCII."""
     text = routing_question(turn.text) if turn.role == "user" else turn.text.strip()
     if turn.role == "assistant":
         text = _answer_print(turn.text)
     images = [hashlib.sha256(image.base64.encode()).hexdigest() for image in turn.images]
     calls = [[call.call_id, call.name, call.arguments] for call in turn.tool_calls]
-    return [turn.role, text, turn.name, images, calls, turn.call_id]
+    more = [turn.name, images, calls, turn.call_id]
+    return f"{turn.role}\n{quote(text)}\n{encode(more) if any(more) else ''}"
 
 
 def _answer_print(text: str) -> str:
-    return _digest(unicodedata.normalize("NFC", "".join(text.split())))
+    return _sha256(quote(_without_space(text)))
 
 
-def _digest(value: object) -> str:
-    # A client may send lone surrogates: ASCII JSON writes them as escapes.
-    return hashlib.sha256(json.dumps(value).encode("ascii")).hexdigest()
+def _without_space(text: str) -> str:
+    if text.isascii():  # the same, in a fifth of the time
+        return text.encode().translate(None, _ASCII_SPACE).decode()
+    return unicodedata.normalize("NFC", "".join(text.split()))
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

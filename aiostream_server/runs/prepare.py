@@ -1,7 +1,6 @@
 """A team that knows what was said, and the task that it is given now."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from autogen_agentchat.messages import BaseChatMessage
 
@@ -21,7 +20,7 @@ async def prepare(spec: TeamSpec, recollection: Recollection) -> tuple[Team, Seq
     if recollection.has_state_of(spec.id):
         asker, task = recollection.waits_for, question.task
         if asker is not None:
-            task = replace(task, text=routing_question(task.text))  # what the user typed is the reply
+            task = task._replace(text=routing_question(task.text))  # what the user typed is the reply
         if await recollection.restore(team):
             wait_for_people(team)
             return team, reply_to(team, asker, await read_task(task, sees_images=spec.sees_images))

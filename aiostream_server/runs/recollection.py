@@ -84,6 +84,7 @@ class Recollection:
         self._asked_at = asked_at
         self._resends = conversation is None or conversation.resends
         self._memory: Memory | None = None
+        self._standing: Standing | None = None
         self._is_lost = False
         self._address = None
         if archive is not None and conversation is not None:
@@ -149,21 +150,27 @@ class Recollection:
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__)
 
     async def _find(self, conversations: Conversations, address: Address) -> Memory | None:
-        memories = await conversations.recall(address)
-        if not memories:
-            return None
-        self.previous_team = memories[0].team
         history = self.question.history
         if not self._resends and all(turn.role == "system" for turn in history):
-            told = json.loads(memories[0].turns)
-            self.question = replace(self.question, history=(*history, *(Turn(role, text) for role, text in told)))
-            return memories[0]
+            return await self._tell(conversations, address)
         size = sum(len(turn.text) for turn in history)
-        standing = await _aside(size, standing_of, history)
-        found = next((memory for memory in memories if standing is not None and _is_of(memory, standing)), None)
-        if found is not None:
-            self.previous_team = found.team
+        standing = self._standing = await _aside(size, standing_of, history)
+        memories = await conversations.recall(address, lambda memory: _is_of(memory, standing))
+        found = next((memory for memory in memories if _is_of(memory, standing)), None)
+        if memories:
+            self.previous_team = (found or memories[0]).team
         return found
+
+    async def _tell(self, conversations: Conversations, address: Address) -> Memory | None:
+        """Add what the client leaves out to the question: the turns up to the last answer."""
+        memory = await conversations.latest(address)
+        if memory is None:
+            return None
+        self.previous_team = memory.team
+        told = tuple(Turn(role, text) for role, text in json.loads(memory.turns))
+        self.question = replace(self.question, history=(*self.question.history, *told))
+        self._standing = Standing(memory.fingerprint, answer="", last=told[-1])  # nobody compares the answer here
+        return memory
 
     async def _spend(self, conversations: Conversations, address: Address, memory: Memory) -> Memory:
         """The memory of a question to the user, for whoever is the first to come back to it after it was asked."""
@@ -198,12 +205,17 @@ class Recollection:
         turns.append(("assistant", answer.content if answer is not None else ""))
         return Memory(
             team=team_id,
-            fingerprint=fingerprint(asked),
+            fingerprint=self._fingerprint(),
             answers=answer_prints(entries),
             state=state,
             turns=self._words(turns),
             waits_for=waits_for,
         )
+
+    def _fingerprint(self) -> str:
+        if self._standing is None:
+            return fingerprint([*self.question.history, self.question.task])
+        return fingerprint([self._standing.last, self.question.task], after=self._standing.fingerprint)
 
     def _words(self, turns: list[tuple[str, str]]) -> bytes:
         """The oldest are dropped where all of them are too many."""
@@ -213,8 +225,8 @@ class Recollection:
         return words.encode("ascii")
 
 
-def _is_of(memory: Memory, standing: Standing) -> bool:
-    return memory.fingerprint == standing.fingerprint and standing.answer in memory.answers
+def _is_of(memory: Memory, standing: Standing | None) -> bool:
+    return standing is not None and memory.fingerprint == standing.fingerprint and standing.answer in memory.answers
 
 
 async def _aside(size: int, work: Callable[..., _T], *arguments: Any) -> _T:

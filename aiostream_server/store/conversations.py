@@ -6,13 +6,14 @@ it stays in the database until somebody calls `delete_expired`.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, insert, select, true, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, select, true
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.database import Database
@@ -21,6 +22,7 @@ from aiostream_server.store.memory import Address, Memory, Summary
 from aiostream_server.store.opening import open_database
 from aiostream_server.store.packing import Unreadable, pack, pack_answers, unpack, unpack_answers
 from aiostream_server.store.schema import digest, memories
+from aiostream_server.store.statements import FIND, INSERT, MAKE_ROOM, SPEND
 
 __all__ = ["Address", "Conversations", "ConversationsUnavailable", "Memory", "Summary", "open_conversations"]
 
@@ -54,17 +56,18 @@ class Conversations:
         while self._going_on:
             await asyncio.wait(self._going_on)
 
-    async def recall(self, address: Address) -> Sequence[Memory]:
-        """What was kept, the newest first, at most `MAX_MEMORIES`: neither what has expired nor what is damaged."""
-        found = (
-            select(memories)
-            .where(memories.c.address == digest(*address), memories.c.updated_at > self._expired_until())
-            .order_by(memories.c.id.desc())
-            .limit(MAX_MEMORIES)
-        )
-        rows = await self._whole(self._read(found))
-        is_small = sum(len(row.state) + len(row.turns) for row in rows) <= _SMALL_BYTES
-        return _memories(rows) if is_small else await asyncio.to_thread(_memories, rows)
+    async def recall(self, address: Address, wanted: Callable[[Memory], bool] | None = None) -> Sequence[Memory]:
+        """What was kept, the newest first, at most `MAX_MEMORIES`: neither what has expired nor what is damaged.
+
+        With `wanted`, which is asked of each without its state and turns, only of those that it says are these read.
+        """
+        rows = await self._rows(address)
+        return await _unpacked(rows, lambda: tuple(_memories(rows, wanted)))
+
+    async def latest(self, address: Address) -> Memory | None:
+        """The first of what `recall` finds."""
+        rows = await self._rows(address)
+        return await _unpacked(rows[:1], lambda: next(_memories(rows), None))  # more than one only where one is damaged
 
     async def keep(self, address: Address, memory: Memory) -> None:
         """Durable when it returns. Takes the place of a memory of the same team, fingerprint and answers; of older
@@ -75,27 +78,20 @@ class Conversations:
         await self._whole(self._replace(row))
 
     async def _replace(self, row: Mapping[str, Any]) -> None:
-        mine = memories.c.address == row["address"]
-        others = select(memories.c.id).where(mine, memories.c.identity != row["identity"])
-        staying = others.order_by(memories.c.id.desc()).limit(MAX_MEMORIES - 1)
+        room = {"of_address": row["address"], "of_identity": row["identity"], "most": MAX_MEMORIES - 1}
         async with self._database.writing(row["address"]) as connection:
-            await connection.execute(delete(memories).where(mine, memories.c.id.not_in(staying)))
-            await connection.execute(insert(memories).values(row))
+            await connection.execute(MAKE_ROOM, room)
+            await connection.execute(INSERT, row)
 
     async def spend(self, address: Address, memory: Memory) -> bool:
         """Leave only the turns of a memory that waits for the user. Durable; of several who try, one succeeds."""
         return await self._whole(self._spend(address, memory))
 
     async def _spend(self, address: Address, memory: Memory) -> bool:
-        row = _row(address, memory, 0.0)
-        waiting = and_(
-            memories.c.address == row["address"],
-            memories.c.identity == row["identity"],
-            memories.c.waits_for.is_not(None),
-        )
-        spending = update(memories).where(waiting).values(waits_for=None, state=pack(b"")).returning(memories.c.id)
-        async with self._database.writing(row["address"]) as connection:
-            return len((await connection.execute(spending)).all()) > 0
+        name = digest(*address)
+        spent = {"of_address": name, "of_identity": _identity(address, memory), "nothing": pack(b"")}
+        async with self._database.writing(name) as connection:
+            return len((await connection.execute(SPEND, spent)).all()) > 0
 
     async def summaries(self, *, key_id: str | None = None, user_id: str | None = None) -> Sequence[Summary]:
         """Every conversation of this key and this user, the one used last first; None is any."""
@@ -141,9 +137,13 @@ class Conversations:
         if not task.cancelled():
             task.exception()  # seen, also where nobody waits for it any more
 
-    async def _read(self, found: Select[Any]) -> Sequence[Row[Any]]:
+    async def _rows(self, address: Address) -> Sequence[Row[Any]]:
+        found = {"of_address": digest(*address), "expired_until": self._expired_until(), "most": MAX_MEMORIES}
+        return await self._whole(self._read(FIND, found))
+
+    async def _read(self, found: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
         async with self._database.reading() as connection:
-            rows: Sequence[Row[Any]] = (await connection.execute(found)).all()
+            rows: Sequence[Row[Any]] = (await connection.execute(found, values)).all()
             return rows
 
     async def _delete(self, condition: ColumnElement[bool]) -> int:
@@ -194,7 +194,7 @@ def _matching(key_id: str | None, user_id: str | None, conversation: str | None)
 def _row(address: Address, memory: Memory, now: float) -> dict[str, Any]:
     return {
         "address": digest(*address),
-        "identity": digest(*address, memory.team, memory.fingerprint, *memory.answers),
+        "identity": _identity(address, memory),
         **address._asdict(),
         "team": memory.team,
         "fingerprint": memory.fingerprint,
@@ -206,24 +206,31 @@ def _row(address: Address, memory: Memory, now: float) -> dict[str, Any]:
     }
 
 
-def _memories(rows: Sequence[Row[Any]]) -> Sequence[Memory]:
-    return tuple(memory for row in rows if (memory := _memory(row)) is not None)
+def _identity(address: Address, memory: Memory) -> str:
+    return digest(*address, memory.team, memory.fingerprint, *memory.answers)
 
 
-def _memory(row: Row[Any]) -> Memory | None:
-    try:
-        return Memory(
-            team=row.team,
-            fingerprint=row.fingerprint,
-            answers=unpack_answers(row.answers),
-            state=unpack(row.state),
-            turns=unpack(row.turns),
-            waits_for=row.waits_for,
-            updated_at=row.updated_at,
-        )
-    except Unreadable as exc:
-        _log.warning("memory_unreadable", row=row.id, reason=str(exc))
-        return None
+async def _unpacked(rows: Sequence[Row[Any]], unpack_them: Callable[[], _T]) -> _T:
+    is_small = sum(len(row.state) + len(row.turns) for row in rows) <= _SMALL_BYTES
+    return unpack_them() if is_small else await asyncio.to_thread(unpack_them)
+
+
+def _memories(rows: Sequence[Row[Any]], wanted: Callable[[Memory], bool] | None = None) -> Iterator[Memory]:
+    for row in rows:
+        try:
+            memory = _heading(row)
+            if wanted is None or wanted(memory):
+                memory = replace(memory, state=unpack(row.state), turns=unpack(row.turns))
+        except Unreadable as exc:
+            _log.warning("memory_unreadable", row=row.id, reason=str(exc))
+        else:
+            yield memory
+
+
+def _heading(row: Row[Any]) -> Memory:
+    """Without its state and turns."""
+    answers = unpack_answers(row.answers)
+    return Memory(row.team, row.fingerprint, answers, b"", b"", row.waits_for, row.updated_at)
 
 
 def _summary(row: Row[Any]) -> Summary:

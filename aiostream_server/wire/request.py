@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from aiostream_server.wire.messages import Message, NonEmpty, Shape
+from aiostream_server.wire.messages import Messages, Shape
 
 _Tokens: TypeAlias = Annotated[int, Field(ge=1)]
 _Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
@@ -49,7 +49,7 @@ class ChatRequest(Shape):
     """A request that can be answered. Types are strict: no string is a number, no number a boolean."""
 
     model: Annotated[str, Field(min_length=1)]
-    messages: NonEmpty[Message]
+    messages: Messages
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     n: Annotated[int, AfterValidator(_one)] = 1

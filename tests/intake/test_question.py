@@ -1,7 +1,7 @@
 """What a request asks: the task, the history with every role kept, and how to answer."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -12,6 +12,7 @@ from aiostream_server.intake.question import (
     TOOL_RESULT_TASK,
     ImagePart,
     Question,
+    Role,
     ToolCall,
     Turn,
     read_question,
@@ -53,6 +54,14 @@ def result(call_id: str, content: str = "3") -> dict[str, Any]:
 
 def test_one_message_is_a_task_without_history() -> None:
     assert question(user("hi")) == Question(Turn("user", "hi"))
+
+
+@pytest.mark.parametrize("role", get_args(Role)[:3])
+def test_a_string_and_a_list_with_one_text_part_are_the_same_whatever_else_is_there(role: Role) -> None:
+    forms = ("hi", [{"type": "text", "text": "hi"}])
+    messages = [{"role": role, "content": form, **more} for form in forms for more in ({}, {"name": None}, {"id": 7})]
+    for message in messages:
+        assert question(message, user("go on")) == Question(Turn("user", "go on"), (Turn(role, "hi"),))
 
 
 def test_the_last_user_message_is_the_task_and_the_rest_history() -> None:

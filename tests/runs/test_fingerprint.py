@@ -2,7 +2,6 @@
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Event, Final, Message, RunFinished, RunStarted, Thinking, Token, TokenCount
-from aiostream_server.intake.question import ImagePart, Turn
+from aiostream_server.intake.question import ImagePart, Role, Turn
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present import new_presenter
 from aiostream_server.present.page import Page
@@ -84,11 +83,11 @@ IMAGE = ImagePart("image/png", "AAAA")
 @pytest.mark.parametrize(
     "other",
     [
-        [SYSTEM, replace(ASKED, text="Which country?")],
-        [SYSTEM, replace(ASKED, images=(IMAGE,))],
-        [SYSTEM, replace(ASKED, name="ann")],
+        [SYSTEM, ASKED._replace(text="Which country?")],
+        [SYSTEM, ASKED._replace(images=(IMAGE,))],
+        [SYSTEM, ASKED._replace(name="ann")],
         [SYSTEM, ASKED, ASKED],
-        [SYSTEM, replace(ASKED, role="assistant")],
+        [SYSTEM, ASKED._replace(role="assistant")],
     ],
 )
 def test_a_message_that_differs_makes_another_history(other: list[Turn]) -> None:
@@ -96,13 +95,13 @@ def test_a_message_that_differs_makes_another_history(other: list[Turn]) -> None
 
 
 def test_another_picture_makes_another_history() -> None:
-    pictures = [replace(ASKED, images=(ImagePart("image/png", data),)) for data in ("AAAA", "AAAB")]
+    pictures = [ASKED._replace(images=(ImagePart("image/png", data),)) for data in ("AAAA", "AAAB")]
     assert len({fingerprint([picture]) for picture in pictures}) == 2
 
 
 def test_system_messages_are_no_part_of_it() -> None:
     """They may tell the time, or what else changes with each request."""
-    assert fingerprint([ASKED]) == fingerprint([SYSTEM, ASKED]) == fingerprint([replace(SYSTEM, text="x"), ASKED])
+    assert fingerprint([ASKED]) == fingerprint([SYSTEM, ASKED]) == fingerprint([SYSTEM._replace(text="x"), ASKED])
 
 
 def test_two_queries_that_differ_in_an_operator_are_two_answers() -> None:
@@ -118,7 +117,8 @@ def test_what_a_client_found_for_one_request_only_is_no_part_of_the_conversation
     assert fingerprint([Turn("user", wrapped)]) == fingerprint([ASKED])
 
 
-_TURNS = st.lists(st.builds(Turn, st.sampled_from(["system", "user", "assistant"]), st.text(max_size=8)), max_size=4)
+_ROLES = st.sampled_from(get_args(Role)[:3])
+_TURNS = st.lists(st.tuples(_ROLES, st.text(max_size=8)).map(lambda said: Turn(*said)), max_size=4)
 
 
 @given(_TURNS, _TURNS)
@@ -128,6 +128,19 @@ def test_two_histories_have_one_fingerprint_only_where_they_say_the_same(one: li
         return [(turn.role, told.get(turn.role, str.strip)(turn.text)) for turn in turns if turn.role != "system"]
 
     assert (fingerprint(one) == fingerprint(other)) == (said(one) == said(other))
+
+
+@given(_TURNS, _TURNS)
+def test_a_fingerprint_goes_on_from_that_of_the_turns_before(before: list[Turn], new: list[Turn]) -> None:
+    assert fingerprint(new, after=fingerprint(before)) == fingerprint([*before, *new])
+
+
+def test_a_fingerprint_goes_on_from_where_a_conversation_stands() -> None:
+    answered, next_one = Turn("assistant", "West."), Turn("user", "And which city?")
+    standing = standing_of([SYSTEM, ASKED, answered])
+    assert standing is not None
+    gone_on = fingerprint([standing.last, next_one], after=standing.fingerprint)
+    assert gone_on == fingerprint([SYSTEM, ASKED, answered, next_one])
 
 
 @given(st.lists(st.sampled_from(["West", "\ud800", "é", "**x**", " "]), min_size=1, max_size=4))

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from aiostream_server.wire.data_url import DataUrl, parse_data_url
-from aiostream_server.wire.messages import ImageUrl, ImageUrlPart, TextPart, UserMessage
+from aiostream_server.wire.messages import ImageUrl, ImageUrlPart, PlainMessage, TextPart, UserMessage
 from aiostream_server.wire.problems import first_problem
 from aiostream_server.wire.request import ChatRequest
 
@@ -62,15 +62,21 @@ def test_text_only_is_no_refusal() -> None:
     request(n=1, response_format={"type": "text"}, modalities=["text"])
 
 
-def test_a_string_and_a_list_with_one_text_part_are_the_same() -> None:
-    parts = [{"type": "text", "text": "hi"}]
-    assert request(messages=[{"role": "user", "content": parts}]) == request()
+def test_messages_of_text_alone_and_others_keep_their_order() -> None:
+    look = {"role": "user", "content": [{"type": "text", "text": "look"}]}
+    read = request(messages=[HI, look, {"role": "assistant", "content": ""}, HI | {"name": "Ann"}]).messages
+    assert read[0] == PlainMessage("user", "hi")
+    assert read[2] == PlainMessage("assistant", "")
+    assert isinstance(read[1], UserMessage)
+    assert isinstance(read[3], UserMessage)
+    assert (read[1].content, read[3].name) == ((TextPart(type="text", text="look"),), "Ann")
 
 
 def test_a_request_may_be_built_in_python_too() -> None:
     picture = ImageUrlPart(type="image_url", image_url=ImageUrl(url=DataUrl("image/png", "AAAA")))
     message = UserMessage(role="user", content=(TextPart(type="text", text="look"), picture))
-    assert ChatRequest(model="auto", messages=(message,)).messages[0] is message
+    plain = PlainMessage("assistant", "I see.")
+    assert ChatRequest(model="auto", messages=(message, plain)).messages == (message, plain)
 
 
 @pytest.mark.parametrize(
@@ -131,6 +137,7 @@ ROLE = "expected one of system, developer, user, assistant, tool"
         ({"content": "hi"}, ".role", f"is required: {ROLE}"),
         ({"role": "boss", "content": "hi"}, ".role", f"{ROLE}, got 'boss'"),
         ({"role": 5, "content": "hi"}, ".role", f"{ROLE}, got a number"),
+        ({"role": "plain", "content": "hi"}, ".role", f"{ROLE}, got 'plain'"),
         (
             {"role": "function", "name": "add", "content": "3"},
             ".role",

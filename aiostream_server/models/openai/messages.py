@@ -6,13 +6,14 @@ for (Groq and Mistral refuse it).
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import Any, Final, TypeAlias, assert_never
 
 from autogen_core import FunctionCall, Image
 from autogen_core.models import (
     AssistantMessage,
+    FunctionExecutionResult,
     FunctionExecutionResultMessage,
     LLMMessage,
     SystemMessage,
@@ -31,7 +32,8 @@ def wire_messages(messages: Sequence[LLMMessage], names: MessageNames = "none") 
     """Encoding images takes CPU time: where `has_images`, call this in a thread."""
     leading = [message.content for message in takewhile(_is_system, messages)]
     wire = [_system("\n".join(map(str, leading)))] if leading else []
-    wire.extend(item for message in messages[len(leading) :] for item in _wire(message, names))
+    for message in messages[len(leading) :]:
+        wire.extend(_wire(message, names))
     return wire
 
 
@@ -48,17 +50,16 @@ def _is_system(message: LLMMessage) -> bool:
     return isinstance(message, SystemMessage)
 
 
-def _wire(message: LLMMessage, names: MessageNames) -> Iterator[Wire]:
+def _wire(message: LLMMessage, names: MessageNames) -> Sequence[Wire]:
     match message:
-        case SystemMessage():
-            yield _system(message.content)
         case UserMessage():
-            yield _user(message, names)
+            return (_user(message, names),)
         case AssistantMessage():
-            yield _assistant(message)
+            return (_assistant(message),)
+        case SystemMessage():
+            return (_system(message.content),)
         case FunctionExecutionResultMessage():
-            for result in message.content:
-                yield {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
+            return [_result(result) for result in message.content]
         case _:
             assert_never(message)
 
@@ -68,6 +69,8 @@ def _system(content: str) -> Wire:
 
 
 def _user(message: UserMessage, names: MessageNames) -> Wire:
+    if names == "none" and isinstance(message.content, str):
+        return {"role": "user", "content": message.content}
     content = [message.content] if isinstance(message.content, str) else message.content
     parts = list(map(_part, content))
     if names == "prefix" and parts and "text" in parts[0]:
@@ -89,6 +92,10 @@ def _assistant(message: AssistantMessage) -> Wire:
         return {"role": "assistant", "content": message.content}  # models are not sent their reasoning back
     # Beside calls the thought is mostly text that was said: it belongs to the conversation.
     return {"role": "assistant", "content": message.thought, "tool_calls": list(map(_call, message.content))}
+
+
+def _result(result: FunctionExecutionResult) -> Wire:
+    return {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
 
 
 def _call(call: FunctionCall) -> Wire:

@@ -18,10 +18,11 @@ from typing import Final
 from aiostream_server.routing.auxiliary.kinds import JSON_KEYS, KINDS, Auxiliary, AuxiliaryKind
 from aiostream_server.routing.auxiliary.templates import kind_by_shape
 from aiostream_server.routing.question import routing_question
-from aiostream_server.wire.messages import ImageUrlPart, Message, SystemMessage, TextPart, UserMessage
+from aiostream_server.wire.messages import ImageUrlPart, Message, PlainMessage, TextPart
 from aiostream_server.wire.request import ChatRequest
 
 _READ_CHARS: Final = 8_000
+_SYSTEM: Final = ("system", "developer")
 _TASK_NAME: Final = re.compile(r"[a-z]+(?:_[a-z]+){1,5}")
 _KIND_OF_KEY: Final = {key: kind for kind, key in JSON_KEYS.items()}
 _KEY: Final = re.compile(rf'"({"|".join(_KIND_OF_KEY)})"\s{{0,9}}:')
@@ -51,12 +52,8 @@ def recognise(chat: ChatRequest, task: str | None, patterns: Sequence[re.Pattern
 
 def _is_lone_prompt(messages: Sequence[Message]) -> bool:
     """One user message of text, and nothing else but system messages."""
-    others = [message for message in messages if not isinstance(message, SystemMessage)]
-    return (
-        len(others) == 1
-        and isinstance(others[0], UserMessage)
-        and not any(isinstance(part, ImageUrlPart) for part in others[0].content)
-    )
+    others = [message for message in messages if message.role not in _SYSTEM]
+    return len(others) == 1 and others[0].role == "user" and not _has_images(others[0])
 
 
 def _is_wrapped(prompt: str) -> bool:
@@ -66,13 +63,19 @@ def _is_wrapped(prompt: str) -> bool:
 
 def _texts(messages: Sequence[Message]) -> tuple[str, str]:
     """The system messages' text, and the last user message's."""
-    system = "\n".join(_text(message) for message in messages if isinstance(message, SystemMessage))
-    prompts = [message for message in messages if isinstance(message, UserMessage)]
-    return system, _text(prompts[-1]) if prompts else ""
+    system = "\n".join(_text(message) for message in messages if message.role in _SYSTEM)
+    prompt = next((message for message in reversed(messages) if message.role == "user"), None)
+    return system, _text(prompt) if prompt is not None else ""
 
 
-def _text(message: SystemMessage | UserMessage) -> str:
+def _text(message: Message) -> str:
+    if isinstance(message, PlainMessage):
+        return message.text
     return "\n".join(part.text for part in message.content if isinstance(part, TextPart))
+
+
+def _has_images(message: Message) -> bool:
+    return not isinstance(message, PlainMessage) and any(isinstance(part, ImageUrlPart) for part in message.content)
 
 
 def _kind_by_pattern(prompt: str, system: str, patterns: Sequence[re.Pattern[str]]) -> AuxiliaryKind | None:
