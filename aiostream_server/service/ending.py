@@ -1,6 +1,7 @@
 """How a server stops: nobody who was let in is cut off, and nobody can hold it up.
 
 lame duck   `/readyz` says 503, everything is answered: load balancers have `lame_duck_s` to notice
+            (where others accept from the same sockets, nothing is accepted any more, and connections are not kept)
 draining    nothing new is taken; bodies on their way are read, runs may finish within `drain_s`
 ending      runs that are still live are interrupted; their streams get their last words
 """
@@ -8,12 +9,14 @@ ending      runs that are still live are interrupted; their streams get their la
 import asyncio
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import ServerConfig
+from aiostream_server.service.signals import lame_duck_s
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
 
@@ -24,14 +27,19 @@ _POLL_S: Final = 0.02
 _log = structlog.get_logger()
 
 
-async def drain(runner: web.AppRunner, server: ServerConfig) -> None:
-    """Let everything finish that was begun. Returns when all is done, or when `drain_s` is over."""
+async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool = False) -> None:
+    """Let everything finish that was begun. Returns when all is done, or when `drain_s` is over.
+
+    `is_adopted`: the listening sockets stay open, and whoever comes now is another process's client.
+    """
     traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
     traffic.phase = "lame_duck"
     _log.info("server_stopping", live_runs=len(registry), lame_duck_s=server.lame_duck_s, drain_s=server.drain_s)
-    await asyncio.sleep(server.lame_duck_s)
-    for site in runner.sites:
-        await site.stop()
+    if is_adopted:
+        await _hand_over(runner, lame_duck_s(server, is_adopted=True))
+    else:
+        await asyncio.sleep(server.lame_duck_s)
+        await _stop_accepting(runner)
     traffic.drain(bodies_within_s=_BODIES_S)
     try:
         async with asyncio.timeout(server.drain_s):
@@ -55,6 +63,29 @@ async def end(runner: web.AppRunner) -> None:
     except TimeoutError:
         _log.warning("clients_cut_off")  # they read slowly, or their runs do not listen
     _log.info("server_ended", interrupted_runs=live_runs, ending_s=round(time.monotonic() - started_at, 3))
+
+
+async def _stop_accepting(runner: web.AppRunner) -> None:
+    for site in runner.sites:
+        await site.stop()
+
+
+async def _hand_over(runner: web.AppRunner, within_s: float) -> None:
+    """Answer whatever still comes on the connections that are there, and let none of them bring more."""
+    await _stop_accepting(runner)
+    runner.app[TRAFFIC].keeps_connections = False
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within_s):
+            while _connections(runner):  # noqa: ASYNC110 - aiohttp tells nobody that a connection is gone
+                await asyncio.sleep(_POLL_S)
+    _close_idle_connections(runner)
+
+
+def _close_idle_connections(runner: web.AppRunner) -> None:
+    """So that clients see it now, not when they ask on one again: that would be refused."""
+    for connection in _connections(runner):
+        if not runner.app[TRAFFIC].is_busy(connection):
+            connection.force_close()
 
 
 async def _until_written(runner: web.AppRunner) -> None:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks for an orderly end, a second one does not wait for it.
+"""SIGTERM and SIGINT: the first asks for an orderly end, a second one does not wait for it. SIGHUP asks for a reload.
 
 Nothing may hold a process that was told to end: not a tool's thread, for which asyncio and the interpreter would wait
 at exit, not a task that swallows its cancellation, not code that blocks the event loop. So a thread of our own ends the
@@ -10,7 +10,8 @@ import os
 import signal
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Final
@@ -20,11 +21,57 @@ from aiostream_server.config.model import ServerConfig
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _EXIT_BY_SECOND_SIGNAL: Final = 130
 _GRACE_S: Final = 1.0
+_STDERR: Final = 2
+_HAND_OVER_S: Final = 1.0
 
 
-def stop_within_s(server: ServerConfig) -> float:
+def lame_duck_s(server: ServerConfig, *, is_adopted: bool) -> float:
+    """How long after the first signal everything is still answered. Where others accept from the same sockets, at least
+    a moment: it takes connections that are there, with a request on its way, to be brought to their ends."""
+    return max(server.lame_duck_s, _HAND_OVER_S) if is_adopted else server.lame_duck_s
+
+
+def stop_within_s(server: ServerConfig, *, is_adopted: bool) -> float:
     """How long after the first signal a server may still be there."""
-    return server.lame_duck_s + server.drain_s + _GRACE_S
+    return lame_duck_s(server, is_adopted=is_adopted) + server.drain_s + _GRACE_S
+
+
+@contextmanager
+def hangups(ask: Callable[[], object]) -> Iterator[None]:
+    """Call `ask` in the event loop at each SIGHUP. One that comes because the terminal was closed is a SIGTERM. To be
+    entered in the main thread, with its event loop running."""
+    loop, terminal = asyncio.get_running_loop(), Terminal()
+
+    def on_signal(_: int, __: FrameType | None) -> None:
+        if terminal.is_gone:
+            os.kill(os.getpid(), signal.SIGTERM)
+        else:
+            loop.call_soon_threadsafe(ask)
+
+    former = signal.signal(signal.SIGHUP, on_signal)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, former)
+
+
+def outlive_hangups() -> None:
+    """From here on a SIGHUP says nothing, until somebody listens to it: without that it would end the process. A server
+    in a terminal ends with it."""
+    if not Terminal().is_there:
+        signal.signal(signal.SIGHUP, lambda *_: None)  # not ignored: programs that teams start would ignore it, too
+
+
+class Terminal:
+    """The one on stderr, as it was when this was made."""
+
+    def __init__(self) -> None:
+        self.is_there: Final = os.isatty(_STDERR)
+
+    @property
+    def is_gone(self) -> bool:
+        """There was one, and it was closed."""
+        return self.is_there and not os.isatty(_STDERR)
 
 
 class StopSignals:

@@ -1,7 +1,8 @@
-"""The listening socket."""
+"""The listening sockets."""
 
 import os
 import socket
+from dataclasses import dataclass
 from typing import Final
 
 from aiostream_server.config.model import ServerConfig
@@ -19,10 +20,49 @@ _USER_TIMEOUT_MS: Final = 15_000
 _SEND_BUFFER_BYTES: Final = 64 * 1024
 
 
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where connections come from. Adopted sockets stay open in somebody else's process when this one stops."""
+
+    sockets: tuple[socket.socket, ...]
+    is_adopted: bool = False
+
+    def close(self) -> None:
+        """Here."""
+        for each in self.sockets:
+            each.close()
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses that others can reach over a network; a unix socket is reached on this machine only."""
+        return tuple(each.getsockname()[0] for each in self.sockets if each.family != socket.AF_UNIX)
+
+    def urls(self, server: ServerConfig) -> tuple[str, ...]:
+        """With the ports that were bound, and the host as the configuration names it, where that counts."""
+        tls = server.tls_certificate is not None
+        if not self.is_adopted:
+            return tuple(url_of(each, server.host, tls=tls) for each in self.sockets)
+        return tuple(
+            f"http{'s' if tls else ''}://unix:{_path_of(each)}:"
+            if each.family == socket.AF_UNIX
+            else url_of(each, each.getsockname()[0], tls=tls)
+            for each in self.sockets
+        )
+
+
 def listen(host: str, port: int) -> socket.socket:
-    """Bind and listen; accepted sockets inherit the options. Raises OSError."""
+    """Bind and listen. Raises OSError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+    prepare(listening)
+    return listening
+
+
+def prepare(listening: socket.socket) -> None:
+    """Set what connections need, which inherit it; those of a unix socket need none of it."""
+    listening.setblocking(False)
+    if listening.family == socket.AF_UNIX:
+        return
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     for name, value in (
@@ -33,20 +73,25 @@ def listen(host: str, port: int) -> socket.socket:
     ):
         if hasattr(socket, name):  # Linux has them all
             listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-    listening.setblocking(False)
-    return listening
 
 
-def bind(server: ServerConfig) -> socket.socket:
+def bind(server: ServerConfig) -> Listening:
     """`listen` where the configuration says. Raises `ConfigError`."""
     try:
-        return listen(server.host, server.port)
+        return Listening((listen(server.host, server.port),))
     except OSError as exc:
         why = os.strerror(exc.errno) if exc.errno else str(exc)
         raise ConfigError([f"[server] cannot listen on {server.host} port {server.port}: {why}"]) from exc
 
 
-def url_of(listening: socket.socket, host: str) -> str:
+def url_of(listening: socket.socket, host: str, *, tls: bool) -> str:
     """With the port that was bound."""
     port: int = listening.getsockname()[1]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _path_of(listening: socket.socket) -> str:
+    """An abstract one begins with `@`."""
+    name: str | bytes = listening.getsockname()
+    path = name if isinstance(name, str) else os.fsdecode(name)
+    return "@" + path[1:] if path.startswith("\0") else path

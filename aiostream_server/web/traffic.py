@@ -23,7 +23,9 @@ class Traffic:
 
     def __init__(self) -> None:
         self.phase: Phase = "ready"
-        self._requests = 0
+        self.keeps_connections = True
+        """Whether a connection may bring another request. A draining server keeps none."""
+        self._requests: list[object] = []
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._bodies: set[asyncio.Timeout] = set()
@@ -37,16 +39,20 @@ class Traffic:
         """How many requests are under way whose body is not all there yet."""
         return len(self._bodies)
 
-    def begun(self) -> None:
+    def begun(self, connection: object) -> None:
         """Somebody asks; `ended` has to follow."""
-        self._requests += 1
+        self._requests.append(connection)
         self._quiet.clear()
 
-    def ended(self) -> None:
+    def ended(self, connection: object) -> None:
         """The whole answer to one request was given."""
-        self._requests -= 1
+        self._requests.remove(connection)
         if not self._requests:
             self._quiet.set()
+
+    def is_busy(self, connection: object) -> bool:
+        """A request that came on it is being answered."""
+        return connection in self._requests
 
     async def until_quiet(self) -> None:
         """Until no request is being answered."""
@@ -75,6 +81,7 @@ class Traffic:
     def drain(self, *, bodies_within_s: float) -> None:
         """Take no new body; those that are on their way are read for that much longer. May be called again."""
         self.phase = "draining"
+        self.keeps_connections = False
         latest = asyncio.get_running_loop().time() + bodies_within_s
         for body in self._bodies:
             if not body.expired():
@@ -88,16 +95,16 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost one: whatever is answered counts."""
     traffic = request.app[TRAFFIC]
-    traffic.begun()
+    traffic.begun(request.protocol)
     try:
         return await handler(request)
     finally:
-        traffic.ended()
+        traffic.ended(request.protocol)
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:
     """`on_response_prepare`: whoever would ask again on this connection is told to open another."""
-    if request.app[TRAFFIC].is_draining:
+    if not request.app[TRAFFIC].keeps_connections:
         response.force_close()
         response.headers["Connection"] = "close"
 

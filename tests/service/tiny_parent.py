@@ -3,16 +3,20 @@
 `python -m tests.service.tiny_parent KIND`; a worker's whole life is in `_WORKER`.
 """
 
+import os
 import socket
 import sys
 
 from aiostream_server.errors import ConfigError
+from aiostream_server.service.notify import ServiceManager
+from aiostream_server.service.sockets import Listening
 from aiostream_server.service.workers.supervisor import Supervisor
 
 _WORKER = """
 import signal, socket, sys, threading, time
+from aiostream_server.service.figures import Figures
 from aiostream_server.service.workers.line import WorkersEnd
-kind, number, _, line, _ = sys.argv[1:]
+kind, number, line, *_ = sys.argv[1:]
 parent = WorkersEnd(socket.socket(fileno=int(line)))
 if kind == "refuses":
     parent.tell_problems(["one thing is wrong", "and another"])
@@ -21,15 +25,22 @@ if kind == "dies" and number == "2":
     sys.exit(7)
 if kind == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-parent.tell_ready()
+parent.ready()
+if kind == "one-blocked" and number == "1":
+    while True:
+        parent.beat(Figures())
+        time.sleep(parent.beat_s)
 time.sleep(0.05 if kind == "short-lived" and number == "2" else 60)
 """
 
 
 def main(kind: str) -> int:
-    listening = socket.create_server(("127.0.0.1", 0))
     supervisor = Supervisor(
-        listening, 2, lambda *worker: [sys.executable, "-c", _WORKER, kind, *map(str, worker)], stop_within_s=0.2
+        Listening((socket.create_server(("127.0.0.1", 0)),)),
+        2,
+        lambda *worker: [sys.executable, "-c", _WORKER, kind, *map(str, worker)],
+        stop_within_s=0.2,
+        manager=ServiceManager.named_in(os.environ, os.getpid()),
     )
     try:
         return supervisor.run(lambda: print("ready", flush=True))

@@ -12,6 +12,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
+from aiostream_server.service.tls.certificate import Certificate
+from aiostream_server.service.tls.handshakes import Handshakes
 from aiostream_server.service.workers.loads import Loads
 
 _GIVES_WAY_S: Final = 0.001  # for each connection more
@@ -24,12 +26,21 @@ _log = structlog.get_logger()
 class SharedSite(web.BaseSite):
     """One worker's share of `listening`, which it closes only for itself."""
 
-    def __init__(self, runner: web.AppRunner, listening: socket.socket, loads: Loads, worker: int) -> None:
+    def __init__(
+        self,
+        runner: web.AppRunner,
+        listening: socket.socket,
+        loads: Loads,
+        worker: int,
+        certificate: Certificate | None = None,
+    ) -> None:
         super().__init__(runner)
+        self._certificate: Final = certificate
         self._listening: Final = listening
         self._loads: Final = loads
         self._worker: Final = worker
         self._serving: web.Server
+        self._handshakes: Handshakes | None = None
         self._opening: Final[set[asyncio.Task[object]]] = set()
         self._later: asyncio.TimerHandle | None = None
         self._is_open = False
@@ -42,6 +53,8 @@ class SharedSite(web.BaseSite):
         await super().start()
         assert self._runner.server is not None  # noqa: S101 - `super().start` has seen to it
         self._serving = self._runner.server
+        if self._certificate is not None:
+            self._handshakes = Handshakes(self._certificate, self._serving)
         self._is_open = True
         self._loads.tell(self._worker, 0)
         self._listen()
@@ -54,6 +67,8 @@ class SharedSite(web.BaseSite):
             self._pause()
             if self._opening:
                 await asyncio.wait(self._opening)
+            if self._handshakes is not None:
+                await self._handshakes.finish()
             self._listening.close()
         await super().stop()
 
@@ -98,9 +113,13 @@ class SharedSite(web.BaseSite):
 
     async def _open(self, connection: socket.socket) -> None:
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._serving, connection)
+            await asyncio.get_running_loop().connect_accepted_socket(self._new_protocol, connection)
         except OSError:
             connection.close()  # the client has left
 
     def _connections(self) -> int:
-        return len(self._opening) + len(self._serving.connections)
+        shaking_hands = 0 if self._handshakes is None else self._handshakes.under_way
+        return len(self._opening) + shaking_hands + len(self._serving.connections)
+
+    def _new_protocol(self) -> asyncio.Protocol:
+        return self._serving() if self._handshakes is None else self._handshakes()
