@@ -14,7 +14,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, Final, Literal, cast
 
-from autogen_core import CancellationToken
+from autogen_core import CancellationToken, FunctionCall
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
@@ -29,12 +29,15 @@ from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel
 
 from aiostream_server.errors import ModelFailed
+from aiostream_server.events import TokenCount
 from aiostream_server.models.answer import Answer
 from aiostream_server.models.estimate import estimate_tokens
 from aiostream_server.models.handoff import Handoff
 from aiostream_server.models.hearing import Hearing, Listener, SinkListener
+from aiostream_server.models.label import UNNAMED, ModelLabel, code_of
 from aiostream_server.models.provider import Delta, ModelRequest, Provider, TextDelta, ToolChoice
 from aiostream_server.models.tap import Sink, current_sink, current_speaker
+from aiostream_server.observe.observer import CallWatch
 
 _AnyTool = Tool | ToolSchema
 _Choice = Tool | Literal["auto", "required", "none"]
@@ -45,15 +48,16 @@ _ASSUMED_CONTEXT_TOKENS: Final = 128_000  # of a model that nothing is known of
 class StreamingClient(ChatCompletionClient):
     """Shared by every run and agent that uses this model: a call keeps all of its state to itself."""
 
-    def __init__(self, provider: Provider, *, speaker: str | None = None) -> None:
+    def __init__(self, provider: Provider, *, speaker: str | None = None, label: ModelLabel = UNNAMED) -> None:
         """`speaker` is for `speaking_as`."""
         self._provider = provider
         self._speaker = speaker
+        self._label = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
 
     def speaking_as(self, agent: str) -> "StreamingClient":
         """The same model for one agent, whose name AutoGen does not tell: one that runs inside another's tool."""
-        client = StreamingClient(self._provider, speaker=agent)
+        client = StreamingClient(self._provider, speaker=agent, label=self._label)
         client._total = self._total
         return client
 
@@ -141,43 +145,60 @@ class StreamingClient(ChatCompletionClient):
         return ModelRequest(messages, schemas, choice, json_output or False, options or {})
 
     async def _answer(self, request: ModelRequest, sink: Sink | None, listener: Listener | None = None) -> CreateResult:
-        if sink is not None:
-            return await self._answer_to(sink, request)
-        answer = Answer()
-        await self._read(request, Hearing(answer, listener))
-        return answer.result(answer.calls(), self._count(request, answer))
-
-    async def _answer_to(self, sink: Sink, request: ModelRequest) -> CreateResult:
         speaker = self._speaker or current_speaker()
+        if sink is None:
+            return await self._call(request, speaker, listener)
         is_heard = not request.json_output and sink.hears(speaker)
         if is_heard:
             if results := _last_tool_results(request.messages):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options})
+        return await self._call(
+            request, speaker, SinkListener(sink, speaker, is_shown=is_heard), sink, is_heard=is_heard
+        )
+
+    async def _call(
+        self,
+        request: ModelRequest,
+        speaker: str | None,
+        listener: Listener | None,
+        sink: Sink | None = None,
+        *,
+        is_heard: bool = False,
+    ) -> CreateResult:
         answer = Answer()
-        try:
-            await self._read(request, Hearing(answer, SinkListener(sink, speaker, is_shown=is_heard)))
-            calls = answer.calls()
-            if is_heard:
-                await sink.said(
-                    speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason
-                )
-        except BaseException as error:
-            if _has_cost(answer, error):
-                await sink.spent(speaker, self._count(request, answer))
-            raise
-        usage = self._count(request, answer)
-        await sink.spent(speaker, usage)
+        with self._label.call(speaker) as call:
+            try:
+                await self._read(request, Hearing(answer, listener, call.first_token), call)
+                calls = answer.calls()
+                if sink is not None and is_heard:
+                    await _say(sink, speaker, answer, calls)
+            except BaseException as error:
+                spent = RequestUsage(0, 0)
+                if _has_cost(answer, error):
+                    spent = await self._spend(request, answer, sink, speaker)
+                call.failed(code_of(error), _token_count(spent))
+                raise
+            usage = await self._spend(request, answer, sink, speaker)
+            call.ended(_token_count(usage), answer.finish_reason)
         return answer.result(calls, usage)
 
-    async def _read(self, request: ModelRequest, hearing: Hearing) -> None:
+    async def _read(self, request: ModelRequest, hearing: Hearing, call: CallWatch) -> None:
         # Providers' streams are async generators; `aclosing` is what closes the connection, wherever this is cancelled.
-        request = replace(request, shortcut=hearing.take_now)
+        request = replace(request, shortcut=hearing.take_now, retried=call.retried, headers=call.headers)
         stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
         async with aclosing(stream) as batches:
             async for batch in batches:
                 await hearing.take(batch)
         hearing.end()
+
+    async def _spend(
+        self, request: ModelRequest, answer: Answer, sink: Sink | None, speaker: str | None
+    ) -> RequestUsage:
+        usage = self._count(request, answer)
+        if sink is not None:
+            await sink.spent(speaker, usage)
+        return usage
 
     def _count(self, request: ModelRequest, answer: Answer) -> RequestUsage:
         """What the call cost so far; to be called once, at its end."""
@@ -187,6 +208,14 @@ class StreamingClient(ChatCompletionClient):
         self._total.prompt_tokens += usage.prompt_tokens
         self._total.completion_tokens += usage.completion_tokens
         return usage
+
+
+async def _say(sink: Sink, speaker: str | None, answer: Answer, calls: Sequence[FunctionCall]) -> None:
+    await sink.said(speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason)
+
+
+def _token_count(usage: RequestUsage) -> TokenCount:
+    return TokenCount(usage.prompt_tokens, usage.completion_tokens)
 
 
 def _has_cost(answer: Answer, error: BaseException) -> bool:

@@ -1,6 +1,6 @@
 """Who hears an answer while it is being made."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from aiostream_server.models.answer import Answer
@@ -47,11 +47,15 @@ class SinkListener:
 
 
 class Hearing:
-    """Takes the deltas of one answer: into the `answer`, and to the listener, if there is one."""
+    """Takes the deltas of one answer: into the `answer`, and to the listener, if there is one.
 
-    def __init__(self, answer: Answer, listener: Listener | None) -> None:
+    `on_first` is called when the first word, thought or piece of a call has come.
+    """
+
+    def __init__(self, answer: Answer, listener: Listener | None, on_first: Callable[[], None] | None = None) -> None:
         self._answer = answer
         self._listener = listener
+        self._on_first = on_first
 
     async def take(self, batch: Sequence[Delta]) -> None:
         """Waits where the listener is behind."""
@@ -73,5 +77,8 @@ class Hearing:
 
     def _take(self, batch: Sequence[Delta]) -> None:
         spoken = self._answer.take(batch)
+        if self._on_first is not None and self._answer.delta_count:
+            self._on_first()
+            self._on_first = None
         if self._listener is not None:
             self._listener.hear(spoken)

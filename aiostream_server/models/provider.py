@@ -56,7 +56,8 @@ class ModelRequest:
 
     While the caller waits for the next batch of deltas, a provider may give one to `shortcut` instead, from wherever it
     learns of it: no task has to wake for it. True: it was taken. False: it is to be yielded. Whatever it raises ends
-    the stream.
+    the stream. `retried` is to be told why the service is asked again: the status ("429"), or "connection".
+    `headers` go with the request to a service that is asked by HTTP.
     """
 
     messages: Sequence[LLMMessage]
@@ -65,6 +66,8 @@ class ModelRequest:
     json_output: bool | type[BaseModel] = False
     options: Mapping[str, Any] = field(default_factory=dict)
     shortcut: Callable[[Sequence[Delta]], bool] | None = field(default=None, compare=False, repr=False)
+    retried: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Provider(Protocol):

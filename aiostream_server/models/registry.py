@@ -1,5 +1,6 @@
 """The configured models, opened once for the whole process: `[models.NAME]` -> a client that every run shares."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -8,7 +9,9 @@ import aiohttp
 from aiostream_server.config.model import ComponentModelConfig, DemoModelConfig, ModelConfig, OpenAIModelConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.label import ModelLabel
 from aiostream_server.models.provider import Provider
+from aiostream_server.observe.observer import NOBODY, Observer
 
 
 class Models:
@@ -31,8 +34,13 @@ class Models:
 
 
 @asynccontextmanager
-async def open_models(config: Mapping[str, ModelConfig]) -> AsyncIterator[Models]:
-    """Open them all, close them all. Raises `ConfigError` with every model that cannot be opened."""
+async def open_models(
+    config: Mapping[str, ModelConfig], *, observer: Observer = NOBODY, in_threads: bool = False
+) -> AsyncIterator[Models]:
+    """Open them all, close them all; `observer` is told of their calls.
+
+    Raises `ConfigError` with every model that cannot be opened.
+    """
     async with AsyncExitStack() as stack:
         session: aiohttp.ClientSession | None = None
         if any(isinstance(model, OpenAIModelConfig) for model in config.values()):
@@ -43,12 +51,16 @@ async def open_models(config: Mapping[str, ModelConfig]) -> AsyncIterator[Models
         problems: list[str] = []
         for name, model in config.items():
             try:
-                provider = _open(model, session)
+                if in_threads and isinstance(model, ComponentModelConfig):
+                    provider = await asyncio.to_thread(_open, model, session)
+                else:
+                    provider = _open(model, session)
             except ValueError as error:
                 problems.append(f"models.{name}: {error}")
             else:
                 stack.push_async_callback(provider.close)
-                clients[name] = StreamingClient(provider)
+                called = model.model if isinstance(model, OpenAIModelConfig) else name
+                clients[name] = StreamingClient(provider, label=ModelLabel(name, called, model.provider, observer))
         if problems:
             raise ConfigError(problems)
         yield Models(clients)

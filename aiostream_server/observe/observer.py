@@ -1,7 +1,7 @@
 """What a server tells whoever measures it: requests, runs, model calls.
 
 `service` implements this (metrics, traces); without it `NOBODY` listens. The rooms below call it and import nothing of
-what stands behind it. Nothing is called per token, but for `delay`, once for each write to a viewer.
+what stands behind it. Nothing is called per token, but for `delay`, for one in sixteen writes to a viewer.
 
 Context managers are entered in the task that does the work, so that an implementation may set context variables: tasks
 that are started inside inherit them, a run started by a request among them. An exception that goes through one is the
@@ -11,6 +11,7 @@ reason why the work ended. Nothing that is called here may wait or raise.
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Final, Protocol
 
 from aiostream_server.events import Event, TokenCount
@@ -19,8 +20,9 @@ from aiostream_server.events import Event, TokenCount
 class RequestWatch(Protocol):
     """One HTTP request, until its handler is done: of a stream, until its last frame."""
 
-    def answered(self, status: int) -> None:
-        """The headers of the answer leave now: its first byte. Once, or never where the client left before."""
+    def answered(self, status: int, run_id: str | None) -> None:
+        """The headers of the answer leave now: its first byte. Once, or never where the client left before. `run_id`
+        is the run that the answer shows or tells of, perhaps one that another request has started."""
         ...
 
 
@@ -38,6 +40,11 @@ class RunWatch(Protocol):
 
 class CallWatch(Protocol):
     """One call of a model, retries included. Exactly one of `ended` and `failed` comes, and comes last."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What the provider's request carries, so that what is behind it can be told from where it was asked."""
+        ...
 
     def retried(self, reason: str) -> None:
         """The provider is asked again; `reason` is a status ("429"), or "connection"."""
@@ -62,8 +69,11 @@ class Observer(Protocol):
         """`route` is the pattern ("/v1/runs/{run_id}"), never what the client wrote; "unknown" where there is none."""
         ...
 
-    def run(self, run_id: str, *, model: str) -> AbstractContextManager[RunWatch]:
-        """`model` is what the client asked for, one of those that are served."""
+    def run(
+        self, run_id: str, *, model: str, question: str, conversation: str | None
+    ) -> AbstractContextManager[RunWatch]:
+        """`model` is what the client asked for, one of those that are served. `question` is what the user wrote, and
+        `conversation` may be: neither is told further as it stands, unless the administrator wants it."""
         ...
 
     def model_call(
@@ -71,7 +81,7 @@ class Observer(Protocol):
     ) -> AbstractContextManager[CallWatch]:
         """`name` is the configuration's ([models.NAME]); that of a team's own client is its `model`, which is the
         provider's name for it. `provider` is the kind ("openai", "demo", "component"); `agent` is None outside of a
-        team."""
+        group chat."""
         ...
 
     def auxiliary(self, kind: str, *, by: str) -> None:
@@ -83,8 +93,8 @@ class Observer(Protocol):
         ...
 
     def delay(self, seconds: float) -> None:
-        """How long the oldest event of a write was on its way from the run's log to the client's socket. Not told of
-        events from before the viewer came. Called for each write: has to be done within half a microsecond."""
+        """How long the oldest event of a write was on its way from the run's log to the client's socket. Told of one
+        write in sixteen, and not of events from before the viewer came. Has to be done within a microsecond."""
         ...
 
 
@@ -108,7 +118,9 @@ class Nobody:
 
 
 class _Deaf:
-    def answered(self, status: int) -> None: ...
+    headers: Final[Mapping[str, str]] = MappingProxyType({})
+
+    def answered(self, status: int, run_id: str | None) -> None: ...
 
     def chose(self, team: str) -> None: ...
 

@@ -28,8 +28,9 @@ class _Several:
             yield _Requests(watches)
 
     @contextmanager
-    def run(self, run_id: str, *, model: str) -> Iterator[RunWatch]:
-        with _all(each.run(run_id, model=model) for each in self._observers) as watches:
+    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator[RunWatch]:
+        runs = (each.run(run_id, model=model, question=question, conversation=conversation) for each in self._observers)
+        with _all(runs) as watches:
             yield _Runs(watches)
 
     @contextmanager
@@ -61,9 +62,9 @@ class _Requests:
     def __init__(self, watches: Sequence[RequestWatch]) -> None:
         self._watches = watches
 
-    def answered(self, status: int) -> None:
+    def answered(self, status: int, run_id: str | None) -> None:
         for watch in self._watches:
-            watch.answered(status)
+            watch.answered(status, run_id)
 
 
 class _Runs:
@@ -82,6 +83,7 @@ class _Runs:
 class _Calls:
     def __init__(self, watches: Sequence[CallWatch]) -> None:
         self._watches = watches
+        self.headers: Mapping[str, str] = {name: value for watch in watches for name, value in watch.headers.items()}
 
     def retried(self, reason: str) -> None:
         for watch in self._watches:

@@ -7,7 +7,7 @@ in time; a caller who finds the queue full is refused at once, so that overload 
 import asyncio
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
@@ -33,7 +33,7 @@ class Admission:
     """
 
     def __init__(self, limits: LimitsConfig) -> None:
-        self._limits: Final = limits
+        self._limits = limits
         self._taken = 0
         self._taken_by_key: Counter[str | None] = Counter()
         self._taken_by_user: Counter[Owner] = Counter()
@@ -64,6 +64,11 @@ class Admission:
         self._taken -= 1
         _give_back(self._taken_by_key, owner.key_id)
         _give_back(self._taken_by_user, owner)
+        self._admit_waiting()
+
+    def limit(self, limits: LimitsConfig) -> None:
+        """From now on. Runs beyond lower limits go on; whoever waits and may start now does."""
+        self._limits = limits
         self._admit_waiting()
 
     def close(self) -> None:

@@ -7,10 +7,12 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
+from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import NotFound, RunExpired
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.admission import Admission
+from aiostream_server.runs.holders import Holders
 from aiostream_server.runs.idempotency import Idempotency, KnownStarts
 from aiostream_server.runs.run import Run, RunParts, RunRequest
 from aiostream_server.runs.shelf import Shelf
@@ -24,7 +26,7 @@ class Registry:
 
     def __init__(self, parts: RunParts) -> None:
         self.ended = 0
-        self._parts: Final = parts
+        self._parts = parts
         self._admission: Final = Admission(parts.limits)
         self._turns: Final = Turns(parts.concurrent_turns)
         self._known_starts: Final = KnownStarts()
@@ -47,16 +49,34 @@ class Registry:
     def viewers(self) -> int:
         return sum(run.log.viewers for run in self._live.values())
 
-    async def start(self, request: RunRequest, idempotency: Idempotency | None = None) -> Run:
+    @property
+    def limits(self) -> LimitsConfig:
+        """Those that new runs get."""
+        return self._parts.limits
+
+    def renew(self, parts: RunParts) -> None:
+        """What runs are made of from now on. Those that are live, or wait for their slot, go on with what they have;
+        how many there may be is judged by the new limits."""
+        self._parts = parts
+        self._turns.policy = parts.concurrent_turns
+        self._shelf.limit(parts.limits)
+        self._admission.limit(parts.limits)
+
+    async def start(
+        self, request: RunRequest, idempotency: Idempotency | None = None, parts: RunParts | None = None
+    ) -> Run:
         """Admit and start a run, or find the one that the same idempotency key has started.
+
+        `parts` are those that the request was understood by; without any, the latest.
 
         Raises `TooManyRuns`, `ShuttingDown`, and `Conflict` for a key that was used for something else, or for a
         conversation that is busy.
         """
         self._shelf.drop_old()
+        made_of = parts or self._parts
         if idempotency is None:
-            return await self._start(request)
-        return await self._known_starts.find_or_start(request.owner, idempotency, lambda: self._start(request))
+            return await self._start(request, made_of)
+        return await self._known_starts.find_or_start(request.owner, idempotency, lambda: self._start(request, made_of))
 
     def find(self, run_id: str, owner: Owner) -> Run:
         """Raises `NotFound` for a run that is not this owner's, `RunExpired` for one whose events were dropped."""
@@ -85,22 +105,28 @@ class Registry:
             run.stop(reason)
         await self.drain()
 
-    async def _start(self, request: RunRequest) -> Run:
+    async def _start(self, request: RunRequest, parts: RunParts) -> Run:
+        with parts.holders.holding():
+            return await self._admitted(request, parts)
+
+    async def _admitted(self, request: RunRequest, parts: RunParts) -> Run:
         self._turns.check(request)
         await self._turns.interrupt(request)
         await self._admission.enter(request.owner)
         try:
             self._turns.check(request)  # again: it may have waited for its slot
-            run = Run(request, self._parts)
+            run = Run(request, parts)
         except BaseException:
             self._admission.leave(request.owner)
             raise
         self._live[run.id] = run
-        run.start(after=self._turns.enter(run), on_end=lambda: self._ended(run))
+        parts.holders.enter()
+        run.start(after=self._turns.enter(run), on_end=lambda: self._ended(run, parts.holders))
         return run
 
-    def _ended(self, run: Run) -> None:
+    def _ended(self, run: Run, holders: Holders) -> None:
         del self._live[run.id]
+        holders.leave()
         self.ended += 1
         self._turns.leave(run)
         self._admission.leave(run.owner)

@@ -8,8 +8,8 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import structlog
@@ -22,10 +22,13 @@ from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.tap import current_sink
+from aiostream_server.observe.observer import NOBODY as NO_OBSERVER
+from aiostream_server.observe.observer import Observer, RunWatch, current_observer
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure, exception_name
+from aiostream_server.runs.holders import Holders
 from aiostream_server.runs.ledger import Ledger
 from aiostream_server.runs.prepare import prepare
 from aiostream_server.runs.recollection import Archive, Recollection
@@ -50,6 +53,9 @@ class RunParts:
     limits: LimitsConfig
     archive: Archive | None = None
     concurrent_turns: ConcurrentTurns = "queue"
+    observer: Observer = NO_OBSERVER
+    holders: Holders = field(default_factory=Holders)
+    """The runs, and whoever is about to start one: what these parts use stays open for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,13 +135,26 @@ class Run:
 
     async def _execute(self, after: Sequence["Run"]) -> None:
         structlog.contextvars.bind_contextvars(run_id=self.id)
-        self.log.append(RunStarted(self.request.model))
-        ending: FinishReason | Error = "interrupted"
-        try:
-            await self._wait_for_turn(after)
-            ending = await self._supervise()
-        finally:
-            self._finish(ending)
+        current_observer.set(self._parts.observer)
+        with self._observe() as observed:
+            self.log.told = observed.event
+            self.log.append(RunStarted(self.request.model))
+            ending: FinishReason | Error = "interrupted"
+            try:
+                await self._wait_for_turn(after)
+                ending = await self._supervise(observed)
+            finally:
+                self._finish(ending)
+                self.log.told = None
+
+    def _observe(self) -> AbstractContextManager[RunWatch]:
+        request = self.request
+        return self._parts.observer.run(
+            self.id,
+            model=request.model,
+            question=request.question.task.text,
+            conversation=None if request.conversation is None else request.conversation.name,
+        )
 
     async def _wait_for_turn(self, after: Sequence["Run"]) -> None:
         """Until those are over, or this one is stopped. Nothing has begun yet that could time out."""
@@ -148,10 +167,10 @@ class Run:
         finally:
             over.cancel()
 
-    async def _supervise(self) -> FinishReason | Error:
+    async def _supervise(self, observed: RunWatch) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""
         token = CancellationToken()  # holds on to every message that was read under it: lives as long as the work
-        work = asyncio.create_task(self._work(token), name=f"{self.id}-work")
+        work = asyncio.create_task(self._work(token, observed), name=f"{self.id}-work")
         try:
             ending = await watch(work, self._stop, self.log, self._parts.limits)
         finally:
@@ -161,7 +180,7 @@ class Run:
         self._report_threads()
         return ending
 
-    async def _work(self, token: CancellationToken) -> None:
+    async def _work(self, token: CancellationToken, observed: RunWatch) -> None:
         """The run itself: recall, choose, build, remember, drive, answer, keep."""
         request = self.request
         recollection = Recollection(
@@ -169,6 +188,7 @@ class Run:
         )
         await recollection.recall()
         spec = self.spec = self.spec or await self._route(recollection)
+        observed.chose(spec.id)
         recorder = self._recorder = self._new_recorder(spec)
         team, task = await prepare(spec, recollection)
         recorder.listen_to(agent_names(team))

@@ -26,8 +26,7 @@ class Shelf:
     """In the order in which the runs ended. `on_drop` is told the id of each run that is kept no longer."""
 
     def __init__(self, limits: LimitsConfig, *, on_drop: Callable[[str], object]) -> None:
-        self._retention_s: Final = limits.retention_s
-        self._max_bytes: Final = limits.retained_bytes
+        self._limits = limits
         self._on_drop: Final = on_drop
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._dropped: OrderedDict[str, Owner] = OrderedDict()
@@ -37,6 +36,11 @@ class Shelf:
         """From the one that ended first."""
         self.drop_old()
         return iter([kept.run for kept in self._kept.values()])
+
+    def limit(self, limits: LimitsConfig) -> None:
+        """From now on, for what is kept already, too."""
+        self._limits = limits
+        self.drop_old()
 
     def put(self, run: Run) -> None:
         """Keep a run that has ended."""
@@ -59,7 +63,7 @@ class Shelf:
         now = time.monotonic()
         while self._kept:
             oldest = next(iter(self._kept.values()))
-            if now - oldest.ended_at < self._retention_s and self._bytes <= self._max_bytes:
+            if now - oldest.ended_at < self._limits.retention_s and self._bytes <= self._limits.retained_bytes:
                 break
             self._drop(oldest)
 

@@ -23,7 +23,7 @@ class Turns:
     """The live runs of each conversation. Runs without a conversation are no concern of it."""
 
     def __init__(self, policy: ConcurrentTurns) -> None:
-        self._policy: Final = policy
+        self.policy = policy
         self._live: dict[_Talk, list[Run]] = {}
 
     def __len__(self) -> int:
@@ -32,14 +32,14 @@ class Turns:
     def check(self, request: RunRequest) -> None:
         """Raise `Conflict` where the conversation is busy and the question may not wait."""
         before = self._before(request)
-        if self._policy == "reject" and before:
+        if self.policy == "reject" and before:
             raise Conflict("the conversation's last question is still being answered; wait for it, or cancel it")
-        if self._policy == "queue" and len(before) > _MOST_WAITING:
+        if self.policy == "queue" and len(before) > _MOST_WAITING:
             raise Conflict(f"{_MOST_WAITING} questions of the conversation are waiting already")
 
     async def interrupt(self, request: RunRequest) -> None:
         """Where that is the policy, end the runs before this one: their slots are free then."""
-        if self._policy == "interrupt":
+        if self.policy == "interrupt":
             for run in self._before(request):
                 run.stop("cancelled")
                 await run.wait()
@@ -49,7 +49,7 @@ class Turns:
         before, talk = self._before(run.request), _talk(run.request)
         if talk is not None:
             self._live.setdefault(talk, []).append(run)
-        if self._policy == "interrupt":
+        if self.policy == "interrupt":
             for earlier in before:  # that came while this one waited for its slot
                 earlier.stop("cancelled")
         return before

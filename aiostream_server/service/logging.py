@@ -20,8 +20,11 @@ _SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", 
 _OURS: Final = "aiostream_server"
 
 
-def configure_logging(level: str, log_format: Literal["auto", "json", "text"], *, worker: int | None = None) -> None:
-    """Take over the root logger. `auto` is text on a terminal, JSON elsewhere. Every line carries `worker`, if any."""
+def configure_logging(
+    level: str, log_format: Literal["auto", "json", "text"], *, worker: int | None = None, traced: bool = False
+) -> None:
+    """Take over the root logger. `auto` is text on a terminal, JSON elsewhere. Every line carries `worker`, if any, and
+    where it is `traced` the ids of the trace and the span that it was written in."""
     is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,  # request_id and run_id
@@ -30,6 +33,10 @@ def configure_logging(level: str, log_format: Literal["auto", "json", "text"], *
     ]
     if worker is not None:
         shared.append(lambda _, __, event: {"worker": worker, **event})
+    if traced:
+        from aiostream_server.service.tracing.context import add_trace_ids  # needs no extra: AutoGen brings its API
+
+        shared.append(add_trace_ids)
     render = _renderers(is_text)
     handler = logging.StreamHandler()
     named = structlog.stdlib.LoggerFactory(ignore_frame_names=[__name__])

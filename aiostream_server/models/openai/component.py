@@ -23,6 +23,7 @@ from yarl import URL
 
 from aiostream_server.config.model import ModelInfoConfig, OpenAIModelConfig
 from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.label import ModelLabel
 from aiostream_server.models.openai.provider import OpenAIProvider
 
 _HOSTS: Final = {  # by the beginning of the model's name, as autogen_ext has it
@@ -107,7 +108,7 @@ class ComponentClient(StreamingClient, Generic[_Config]):
 
     def __init__(self, config: _Config, model: OpenAIModelConfig) -> None:
         self.provider: Final = OpenAIProvider(model, _session.get())
-        super().__init__(self.provider)
+        super().__init__(self.provider, label=ModelLabel(config.model, config.model, "openai"))
         self._config = config
 
     def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:

@@ -7,7 +7,7 @@ no room is asked again, but only before the answer has begun.
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -115,7 +115,7 @@ class OpenAIProvider:
         retries, now = 0, asyncio.get_running_loop().time
         while True:
             options = self._dialect.options(request.options)
-            answer = await self._ask(await self._body(request, options), deadline - now())
+            answer = await self._ask(await self._body(request, options), request.headers, deadline - now())
             if not isinstance(answer, Refusal):
                 return answer
             if self._dialect.learn(options, answer.status, answer.body):
@@ -123,10 +123,12 @@ class OpenAIProvider:
             delay_s = self._retry.delay_s(answer, retries)
             if delay_s is None or now() + delay_s >= deadline:
                 raise answer.failure from answer.error
+            if request.retried is not None:
+                request.retried(str(answer.status) if answer.status else "connection")
             await _wait(delay_s, answer)
             retries += 1
 
-    async def _ask(self, body: bytes, left_s: float) -> aiohttp.ClientResponse | Refusal:
+    async def _ask(self, body: bytes, more: Mapping[str, str], left_s: float) -> aiohttp.ClientResponse | Refusal:
         if self._session is None:
             self._session = open_session()
         timeout = aiohttp.ClientTimeout(
@@ -135,8 +137,9 @@ class OpenAIProvider:
             sock_read=self._config.idle_timeout_s,
         )
         try:
+            headers = {**self._headers, **more} if more else self._headers
             response = await self._session.post(
-                self._url, data=body, headers=self._headers, timeout=timeout, allow_redirects=False
+                self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
             return Refusal(self._failures.lost(error, answering=False), error=error)

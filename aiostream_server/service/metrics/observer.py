@@ -1,0 +1,126 @@
+"""Counts what the server tells (`observe.observer.Observer`)."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import Final
+
+from aiostream_server.events import Action, Error, Event, RunFinished, Token, TokenCount, ToolResult
+from aiostream_server.service.metrics.families import OTHER, Bounded, Families
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+_NO_TEAM: Final = "none"
+
+
+class MetricsObserver:
+    def __init__(self, families: Families) -> None:
+        self._families: Final = families
+        self._tools: Final = Bounded()
+        self._models: Final = Bounded()
+        self.delay: Final[Callable[[float], None]] = families.delays.add
+
+    @contextmanager
+    def request(self, request_id: str, method: str, route: str, headers: Mapping[str, str]) -> Iterator["_Request"]:
+        yield _Request(self._families, method, route)
+
+    @contextmanager
+    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator["_Run"]:
+        yield _Run(self._families, self._tools)
+
+    @contextmanager
+    def model_call(self, name: str, *, model: str, provider: str, agent: str | None) -> Iterator["_Call"]:
+        yield _Call(self._families, self._models(name))
+
+    def auxiliary(self, kind: str, *, by: str) -> None:
+        self._families.auxiliary.labels(kind, by).inc()
+
+    def viewer_evicted(self) -> None:
+        self._families.evictions.inc()
+
+
+class _Request:
+    def __init__(self, families: Families, method: str, route: str) -> None:
+        self._families = families
+        self._method = method if method in _METHODS else OTHER
+        self._route = route.replace("//", "/").removeprefix("/api")  # the same, by its other names
+        self._began_at = time.monotonic()
+
+    def answered(self, status: int, run_id: str | None) -> None:
+        self._families.first_byte.labels(self._route).observe(time.monotonic() - self._began_at)
+        self._families.requests.labels(self._route, self._method, str(status)).inc()
+
+
+class _Run:
+    """The team is not known at first: what is to be told of it waits."""
+
+    def __init__(self, families: Families, tools: Bounded) -> None:
+        self._families = families
+        self._bounded = tools
+        self._team = _NO_TEAM
+        self._began_at = time.monotonic()
+        self._tools: dict[str, tuple[str, float]] = {}
+        """Those that were called and have not answered, by the call's id: the name, and when."""
+
+    def chose(self, team: str) -> None:
+        self._team = team
+
+    def event(self, event: Event) -> None:
+        match event:
+            case Token():
+                self._families.run_first_token.labels(self._team).observe(time.monotonic() - self._began_at)
+            case Action():
+                self._tools[event.call_id] = self._bounded(event.tool), time.monotonic()
+            case ToolResult():
+                self._answered(event)
+            case Error():
+                self._families.run_errors.labels(self._team, event.code).inc()
+            case RunFinished():
+                self._finished(event)
+
+    def _answered(self, result: ToolResult) -> None:
+        tool, called_at = self._tools.pop(result.call_id, (None, 0.0))
+        if tool is not None:
+            self._families.tools.labels(tool, "error" if result.is_error else "ok").inc()
+            self._families.tool_s.labels(tool).observe(time.monotonic() - called_at)
+
+    def _finished(self, finished: RunFinished) -> None:
+        families, team = self._families, self._team
+        families.runs.labels(team, finished.reason).inc()
+        families.run_s.labels(team).observe(finished.duration_s)
+        families.run_tokens.labels(team, "prompt").inc(finished.usage.prompt_tokens)
+        families.run_tokens.labels(team, "completion").inc(finished.usage.completion_tokens)
+        for tool, _ in self._tools.values():
+            families.tools.labels(tool, "unanswered").inc()
+
+
+class _Call:
+    headers: Final[Mapping[str, str]] = MappingProxyType({})
+
+    def __init__(self, families: Families, model: str) -> None:
+        self._families = families
+        self._model = model
+        self._began_at = time.monotonic()
+
+    def retried(self, reason: str) -> None:
+        self._families.retries.labels(self._model, reason).inc()
+
+    def first_token(self) -> None:
+        self._families.call_first_token.labels(self._model).observe(time.monotonic() - self._began_at)
+
+    def ended(self, usage: TokenCount, finish_reason: str) -> None:
+        self._over("ok", usage)
+
+    def failed(self, code: str, usage: TokenCount) -> None:
+        if code == "cancelled":
+            self._over("cancelled", usage)
+            return
+        self._families.call_errors.labels(self._model, code).inc()
+        self._over("error", usage)
+
+    def _over(self, outcome: str, usage: TokenCount) -> None:
+        families, model = self._families, self._model
+        families.calls.labels(model, outcome).inc()
+        families.call_s.labels(model).observe(time.monotonic() - self._began_at)
+        families.call_tokens.labels(model, "prompt").inc(usage.prompt_tokens)
+        families.call_tokens.labels(model, "completion").inc(usage.completion_tokens)

@@ -1,0 +1,37 @@
+"""What is read when somebody asks, and counted nowhere."""
+
+import platform
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from aiostream_server import __version__
+from aiostream_server.runs.registry import Registry
+from aiostream_server.web.health import LoopLag
+
+
+class Vitals(Collector):
+    def __init__(self, runs: Registry, lag: LoopLag) -> None:
+        self._runs: Final = runs
+        self._lag: Final = lag
+
+    def collect(self) -> Iterator[Metric]:
+        runs, lag, limits = self._runs, self._lag, self._runs.limits
+        yield _gauge("runs_live", "Runs that go on.", len(runs))
+        yield _gauge("runs_limit", "How many runs may go on at once.", limits.max_runs)
+        yield _gauge("runs_queued", "Callers who wait for a slot.", runs.queued)
+        yield _gauge("runs_queue_limit", "How many callers may wait.", limits.queue_size)
+        yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
+        yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
+        yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
+        built = GaugeMetricFamily(
+            "aiostream_build_info", "What runs here; always 1.", labels=("version", "python_version")
+        )
+        built.add_metric((__version__, platform.python_version()), 1.0)
+        yield built
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"aiostream_{name}", documentation, value=value)

@@ -1,0 +1,204 @@
+"""The turns of a run's agents, and the tools that they use, found from what the run tells.
+
+Nobody says when a turn begins or ends. It begins with the first thing that its agent does, and ends with the last one
+before another's begins; with a model call or a tool of its own still open it goes on beside that. So turns of one agent
+that follow each other are one, and an agent without a model is taken to begin where the one before it ended.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from opentelemetry.trace import Span, SpanContext, StatusCode, Tracer
+
+from aiostream_server.events import Action, Analysis, Message, Thinking, Token, ToolResult, Validation
+from aiostream_server.service.tracing.content import as_messages, cut
+from aiostream_server.service.tracing.context import below
+
+_MAX_SAID: Final = 32  # messages of one turn
+_UNNAMED: Final = ""
+
+Doing = Action | Analysis | Message | Thinking | Token | ToolResult | Validation
+"""What an agent does."""
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """`tools` are those that have not answered, by the ids of their calls; `tool` is the one that runs this agent."""
+
+    agent: str
+    span: Span
+    tool: "_Tool | None"
+    active_at: int
+    calls: int = 0
+    tools: "dict[str, _Tool]" = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def is_idle(self) -> bool:
+        return not self.calls and not self.tools
+
+
+@dataclass(slots=True, eq=False)
+class _Tool:
+    name: str
+    span: Span
+
+
+class Turns:
+    """One run's. Times are nanoseconds since 1970."""
+
+    def __init__(self, tracer: Tracer, run: SpanContext, *, content: bool) -> None:
+        self._tracer = tracer
+        self._run = run
+        self._content = content
+        self._open: dict[str, Turn] = {}
+        self._active_at = time.time_ns()
+        self._lone = _UNNAMED
+        self._is_open = False
+
+    def begin(self) -> None:
+        """The team begins its work. What its models are asked before that is nobody's turn."""
+        self._is_open = True
+
+    def begin_call(self, agent: str | None) -> Turn | None:
+        """The agent's model is asked, in which turn. Its earlier tools are done, whether they told so or not."""
+        if not self._is_open:
+            return None
+        now = time.time_ns()
+        turn = self._turn(self._lone if agent is None else agent, now, now)
+        for call_id in tuple(turn.tools):
+            self._end_tool(turn, call_id, self._active_at, outcome="unanswered")
+        turn.calls += 1
+        self._touch(turn, now)
+        return turn
+
+    def end_call(self, turn: Turn, at: int) -> None:
+        turn.calls -= 1
+        self._touch(turn, at)
+
+    def does(self, event: Doing) -> None:
+        """An agent did something."""
+        if not self._is_open:
+            return
+        now, active_at = time.time_ns(), self._active_at
+        match event:
+            case ToolResult():
+                self._answered(event, now)
+            case Validation(approved=False):
+                self._refused(now)
+        turn = self._turn(event.agent, now, active_at)
+        if isinstance(event, Action):
+            self._begin_tool(turn, event, now)
+        elif self._content and not isinstance(event, Token | ToolResult) and len(turn.said) < _MAX_SAID:
+            turn.said.append(cut(event.content))
+        self._touch(turn, now)
+
+    def end(self, *, outcome: str) -> None:
+        """The run is over, and with it all that is open."""
+        self._is_open = False
+        now = time.time_ns()
+        for turn in tuple(self._open.values()):
+            for call_id in tuple(turn.tools):
+                self._end_tool(turn, call_id, now, outcome=outcome)
+        for turn in tuple(self._open.values()):
+            if turn.calls:
+                turn.active_at = now
+            self._end_turn(turn)
+
+    def _turn(self, agent: str, now: int, since: int) -> Turn:
+        """The one that goes on, or a new one, which ends those that were over. Where no model is at work, the agent has
+        been at it `since` the last thing that happened."""
+        if (turn := self._open.get(agent) or self._named(agent)) is not None:
+            return turn
+        begins_at = now if any(turn.calls for turn in self._open.values()) else since
+        for other in tuple(self._open.values()):
+            if other.is_idle:
+                self._end_turn(other)
+        tool = next((tool for tool in self._tools() if tool.name == agent), None)  # AutoGen's AgentTool
+        parent = self._run if tool is None else tool.span.get_span_context()
+        attributes = {"gen_ai.operation.name": "invoke_agent"}
+        span = self._tracer.start_span("invoke_agent", below(parent), attributes=attributes, start_time=begins_at)
+        turn = self._open[agent] = Turn(agent, span, tool, begins_at)
+        _name(turn, agent)
+        return turn
+
+    def _named(self, agent: str) -> Turn | None:
+        """Outside of a group chat no model call says whose it is: then it is the one agent's that says something."""
+        turn = self._open.pop(_UNNAMED, None)
+        if turn is not None:
+            self._lone = agent
+            self._open[agent] = turn
+            _name(turn, agent)
+        return turn
+
+    def _end_turn(self, turn: Turn) -> None:
+        for call_id in tuple(turn.tools):
+            self._end_tool(turn, call_id, turn.active_at, outcome="unanswered")
+        self._open.pop(turn.agent, None)
+        if turn.said:
+            turn.span.set_attribute("gen_ai.output.messages", as_messages("assistant", *turn.said))
+        turn.span.end(turn.active_at)
+
+    def _touch(self, turn: Turn, at: int) -> None:
+        turn.active_at = max(turn.active_at, at)
+        self._active_at = max(self._active_at, at)
+
+    def _tools(self) -> Iterator[_Tool]:
+        for turn in self._open.values():
+            yield from turn.tools.values()
+
+    def _begin_tool(self, turn: Turn, event: Action, now: int) -> None:
+        if event.call_id in turn.tools:  # some models number each answer's calls afresh
+            self._end_tool(turn, event.call_id, now, outcome="unanswered")
+        span = self._tracer.start_span(
+            f"execute_tool {event.tool}",
+            below(turn.span.get_span_context()),
+            attributes={
+                "gen_ai.operation.name": "execute_tool",
+                "gen_ai.tool.name": event.tool,
+                "gen_ai.tool.call.id": event.call_id,
+                "gen_ai.tool.type": "function",
+            },
+            start_time=now,
+        )
+        if self._content:
+            span.set_attribute("gen_ai.tool.call.arguments", cut(event.arguments))
+        turn.tools[event.call_id] = _Tool(event.tool, span)
+
+    def _answered(self, event: ToolResult, now: int) -> None:
+        """Not always by the agent that called it."""
+        callers = (turn for turn in self._open.values() if event.call_id in turn.tools)
+        turn = next(iter(sorted(callers, key=lambda turn: turn.agent != event.agent)), None)
+        if turn is None:
+            return
+        if self._content:
+            turn.tools[event.call_id].span.set_attribute("gen_ai.tool.call.result", cut(event.content))
+        self._end_tool(turn, event.call_id, now, error="tool_error" if event.is_error else None)
+
+    def _refused(self, now: int) -> None:
+        """A tool call was judged, and not wanted: the last one, for a verdict does not say which."""
+        callers = [turn for turn in self._open.values() if turn.tools]
+        if callers:
+            self._end_tool(callers[-1], next(reversed(callers[-1].tools)), now, error="refused")
+
+    def _end_tool(self, turn: Turn, call_id: str, at: int, *, error: str | None = None, outcome: str = "") -> None:
+        tool = turn.tools.pop(call_id)
+        for inner in tuple(self._open.values()):
+            if inner.tool is tool:
+                self._end_turn(inner)
+        if outcome:
+            tool.span.set_attribute("aiostream.outcome", outcome)
+        if error is not None:
+            tool.span.set_attribute("error.type", error)
+            tool.span.set_status(StatusCode.ERROR)
+        tool.span.end(at)
+        self._touch(turn, at)
+
+
+def _name(turn: Turn, agent: str) -> None:
+    turn.agent = agent
+    if agent:
+        turn.span.update_name(f"invoke_agent {agent}")
+        turn.span.set_attribute("gen_ai.agent.name", agent)

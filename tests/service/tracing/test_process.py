@@ -1,0 +1,170 @@
+"""Servers with traces as they are started: their logs, their ends, what they import."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import get_tracer_provider
+from structlog.testing import capture_logs
+
+from aiostream_server.config.model import Config, DemoModelConfig
+from aiostream_server.config.observing import TracingConfig
+from aiostream_server.errors import ConfigError
+from aiostream_server.observe.several import together
+from aiostream_server.service.check import find_problems
+from aiostream_server.service.server import serve
+from aiostream_server.service.tracing import Traces
+from aiostream_server.service.tracing.sending import _endpoint, _resource
+from tests.process import environment, serving_process
+from tests.service.tracing.collector import Collector
+from tests.service.tracing.traced import CALLER, TRACE_ID
+from tests.serving import ask, asking, serving
+
+_SERVER = """
+[server]
+port = 0
+log_format = "json"
+drain_s = 30.0
+[models.default]
+provider = "demo"
+tokens_per_s = 0
+"""
+
+
+_DEMO = Config(models={"default": DemoModelConfig(provider="demo", tokens_per_s=0)})
+
+
+async def test_a_server_is_told_by_its_environment_and_its_log_lines_name_the_span(tmp_path: Path) -> None:
+    """As OpenTelemetry has it, unless the file says so."""
+    async with Collector() as collector:
+        said = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": collector.endpoint,
+            "OTEL_SERVICE_NAME": "chat",
+            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=test",
+        }
+        async with serving_process(f"{_SERVER}\n[tracing]\nenabled = true\n", tmp_path, **said) as server:
+            async with asking(server.url, "hello", model="general", headers=CALLER) as answer:
+                await answer.read_all()
+            server.process.send_signal(signal.SIGTERM)
+            assert await server.end() == 0
+        spans = await collector.until(4)
+    (resource,) = collector.resources
+    assert resource["service.name"] == "chat"
+    assert resource["deployment.environment.name"] == "test"
+    (line,) = server.named("run_finished")
+    run = next(span for span in spans if span.name.startswith("invoke_workflow"))
+    assert (line["trace_id"], line["span_id"]) == (TRACE_ID, run.span_id)
+    assert "trace_id" not in server.named("server_ready")[0]
+
+
+async def test_a_collector_that_hangs_holds_up_neither_an_answer_nor_the_end(tmp_path: Path) -> None:
+    async with Collector(hangs=True) as collector:
+        tracing = f'[tracing]\nenabled = true\nendpoint = "{collector.endpoint}"\n'
+        async with serving_process(f"{_SERVER}\n{tracing}", tmp_path, OTEL_BSP_SCHEDULE_DELAY="50") as server:
+            for _ in range(2):
+                assert (await ask(server.url, "What are the total sales by region?")).done
+                await collector.asked.wait()
+            server.process.send_signal(signal.SIGTERM)
+            signalled_at = time.monotonic()
+            assert await server.end() == 0
+        assert time.monotonic() - signalled_at < 10  # not `drain_s`, nor the 30 s that OpenTelemetry would wait
+    assert len(server.named("last_traces_lost")) == 1
+
+
+async def test_nor_does_one_that_is_not_there(tmp_path: Path) -> None:
+    traces = Traces.of(TracingConfig(enabled=True, endpoint="http://127.0.0.1:9"))
+    with capture_logs() as lines:
+        async with asyncio.timeout(20), traces.sending:
+            async with serving(_DEMO, tmp_path, together(*traces.observers)) as server:
+                assert (await ask(server.url, "hello", model="general")).done
+            ends_at = time.monotonic()
+    assert time.monotonic() - ends_at < 5
+    assert [line["log_level"] for line in lines if line["event"] == "last_traces_lost"] == ["warning"]
+
+
+def _python(script: str, folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={**environment(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def test_without_traces_nothing_of_it_is_imported(tmp_path: Path) -> None:
+    """But for OpenTelemetry's API, which AutoGen imports."""
+    script = """
+import asyncio, json, sys
+from pathlib import Path
+from aiostream_server.config.model import Config, DemoModelConfig
+from aiostream_server.service.check import find_problems
+from aiostream_server.service.logging import configure_logging
+import aiostream_server.cli.serve
+import aiostream_server.service.server
+configure_logging("info", "json")
+config = Config(models={"default": DemoModelConfig(provider="demo")})
+assert asyncio.run(find_problems(config, state_directory=Path(sys.argv[1]))) == []
+print(json.dumps(sorted(sys.modules)))
+"""
+    told = _python(script, tmp_path, str(tmp_path))
+    assert told.returncode == 0, told.stderr
+    of_sdk = ("opentelemetry.sdk", "opentelemetry.exporter", "opentelemetry.proto", "aiostream_server.service.tracing.")
+    assert [name for name in json.loads(told.stdout) if name.startswith(of_sdk)] == []
+
+
+async def test_without_the_extra_it_is_said_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By `serve` and by `check`, among whatever else is wrong."""
+    monkeypatch.delitem(sys.modules, "aiostream_server.service.tracing.sending", raising=False)
+    monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http.trace_exporter", None)  # not there
+    config = Config(models=_DEMO.models, tracing=TracingConfig(enabled=True))
+    with pytest.raises(ConfigError) as caught:
+        await serve(config, state_directory=tmp_path, on_ready=print)
+    (problem,) = caught.value.problems
+    assert problem.endswith("pip install 'aiostream-server[tracing]'")
+    assert await find_problems(config, state_directory=tmp_path) == [problem]
+
+
+async def test_a_module_of_ours_that_is_missing_is_no_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "aiostream_server.service.tracing.sending", None)
+    with pytest.raises(ModuleNotFoundError):
+        Traces.of(TracingConfig(enabled=True))
+
+
+async def test_variables_that_make_no_sense_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    traces = Traces.of(TracingConfig(enabled=True))
+    monkeypatch.setenv("OTEL_BSP_MAX_QUEUE_SIZE", "1")
+    with pytest.raises(ConfigError, match="max_queue_size"):
+        await traces.sending.__aenter__()
+
+
+@pytest.mark.parametrize("endpoint", ["http://h:1", "http://h:1/", "http://h:1/v1/traces"])
+def test_an_endpoint_may_be_given_with_its_path_and_without(endpoint: str) -> None:
+    assert _endpoint(TracingConfig(enabled=True, endpoint=endpoint)) == "http://h:1/v1/traces"
+
+
+@pytest.mark.parametrize(
+    ("file", "environ", "told"),
+    [(None, None, "aiostream-server"), (None, "chat", "chat"), ("mine", "chat", "mine"), ("mine", None, "mine")],
+)
+def test_the_file_names_the_service_else_the_environment_does(
+    monkeypatch: pytest.MonkeyPatch, file: str | None, environ: str | None, told: str
+) -> None:
+    if environ is not None:
+        monkeypatch.setenv("OTEL_SERVICE_NAME", environ)
+    config = TracingConfig(enabled=True) if file is None else TracingConfig(enabled=True, service_name=file)
+    assert _resource(config).attributes["service.name"] == told
+
+
+def test_autogen_traces_nothing_of_its_own() -> None:
+    """Its runtime would make spans of every message, and ours would not be used."""
+    assert Traces.of(TracingConfig(enabled=True)).observers
+    assert not isinstance(get_tracer_provider(), TracerProvider)
