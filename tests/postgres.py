@@ -45,7 +45,7 @@ def running_postgres(binaries: Path) -> Iterator[str]:
         home = Path(folder)
         if os.getuid() == 0:
             shutil.chown(home, "postgres")
-        cluster, port = _Cluster(binaries, home), _free_port()
+        cluster, port = _Cluster(binaries, home), free_port()
         password = secrets.token_hex(8)
         cluster.initialise(password)
         cluster.start(port)
@@ -112,7 +112,7 @@ def _as_postgres() -> Sequence[str]:
     return ("runuser", "--user", "postgres", "--") if os.getuid() == 0 else ()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

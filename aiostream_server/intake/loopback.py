@@ -3,6 +3,10 @@
 It binds a loopback address only. That alone does not keep web pages out: a page's own host name may be made to point at
 127.0.0.1 after it was loaded (DNS rebinding), and the browser then sends the page's requests here. They carry the
 page's name in `Host`, so only loopback names and addresses are answered.
+
+A proxy on this machine brings the whole world to a loopback address, perhaps with a loopback name in `Host`. So what
+says that it was forwarded is not answered either, and nothing that is HTTP/1.0: that is what nginx (before 1.29.7) asks
+by where nobody told it otherwise, and it says no more of itself. No header of that kind is ever believed.
 """
 
 import re
@@ -14,6 +18,7 @@ from multidict import MultiMapping
 from aiostream_server.errors import Forbidden
 from aiostream_server.intake.keys import KeyRing
 
+_FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Via")
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{0,5})?")
 
 
@@ -31,10 +36,16 @@ def is_loopback(host: str) -> bool:
     return (mapped or address).is_loopback
 
 
-def check_local_host(headers: MultiMapping[str], ring: KeyRing) -> None:
-    """Raise `Forbidden` where no key protects the server and `Host` is not this machine's."""
+def check_local_host(headers: MultiMapping[str], ring: KeyRing, http_version: tuple[int, int] = (1, 1)) -> None:
+    """Raise `Forbidden` where no key protects the server and `Host` is not this machine's, or a proxy is in between."""
     if ring:
         return
+    proxied = "HTTP/1.0" if http_version < (1, 1) else next((name for name in _FORWARDED if name in headers), None)
+    if proxied is not None:
+        raise Forbidden(
+            f"the request came through a proxy, it seems ({proxied}), behind which API keys are needed; "
+            "`aiostream-server keys create` makes one"
+        )
     hosts = headers.getall("Host", [])
     match = _HOST.fullmatch(hosts[0].strip()) if len(hosts) == 1 else None
     if match is None or not is_loopback(match[1] or match[2]):

@@ -48,8 +48,25 @@ def test_none_or_two_names_are_forbidden(headers: list[tuple[str, str]]) -> None
         check_local_host(CIMultiDict(headers), KeyRing())
 
 
+@pytest.mark.parametrize(
+    "header", ["Forwarded", "x-forwarded-for", "X-Forwarded-Host", "X-FORWARDED-PROTO", "X-Real-IP", "Via"]
+)
+def test_what_a_proxy_passes_on_is_forbidden_under_any_name(header: str) -> None:
+    """However it is written, and whatever it says: a proxy on this machine speaks for the whole world."""
+    for value in ("127.0.0.1", "", "for=localhost"):
+        with pytest.raises(Forbidden, match=r"came through a proxy.* API keys are needed"):
+            check_local_host(CIMultiDict([("Host", "localhost"), (header, value)]), KeyRing())
+
+
+def test_the_version_that_nginx_asks_by_is_forbidden() -> None:
+    with pytest.raises(Forbidden, match=r"HTTP/1\.0"):
+        check_local_host(CIMultiDict(Host="127.0.0.1:8000"), KeyRing(), (1, 0))
+    check_local_host(CIMultiDict(Host="127.0.0.1:8000"), WITH_KEYS, (1, 0))
+
+
 def test_keys_protect_a_server_under_any_name() -> None:
     check_local_host(CIMultiDict(Host="ai.example"), WITH_KEYS)
+    check_local_host(CIMultiDict({"Host": "ai.example", "X-Forwarded-For": "203.0.113.7"}), WITH_KEYS)
 
 
 @given(st.text(max_size=30))

@@ -25,7 +25,7 @@ TEAMS = {
 
 @asynccontextmanager
 async def stoppable(
-    folder: Path, provider: ScriptedProvider, *, loop: str = "uvloop", limits: str = "", **server: float
+    folder: Path, provider: ScriptedProvider, *, loop: str = "uvloop", limits: str = "", **server: float | str
 ) -> AsyncIterator[ServerProcess]:
     """A server with all the teams above, and these keys in `[server]`."""
     keys = "\n".join(f"{key} = {value}" for key, value in server.items())

@@ -4,12 +4,9 @@ A stream that has nothing to say says so; and whatever is said, no line of it re
 """
 
 import asyncio
-import fcntl
 import itertools
 import json
 import re
-import struct
-import termios
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,19 +14,17 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
-from aiohttp import web
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import TextMessage
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.config.model import TeamConfig
-from aiostream_server.intake.principal import Owner
-from aiostream_server.runs.run import Run
 from aiostream_server.teams.context import TeamContext
 from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider
-from tests.serving import Server, asking, chat_body, config_for, sample_team, serving, until_idle
+from tests.serving import asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.web.bare_client import connected, leave, question, until, until_held
+from tests.web.connections import kept_for, the_run, transports
 
 pytestmark = pytest.mark.alone
 
@@ -71,22 +66,6 @@ def _team(name: str, text: str) -> TeamConfig:
     return TeamConfig(id=name.replace("_", "-"), factory=f"{__name__}:{name}", settings={"text": text})
 
 
-def _the_run(server: Server) -> Run:
-    (run,) = server.state.registry.runs_of(Owner())
-    return run
-
-
-def _kept_for(transport: asyncio.Transport) -> int:
-    """What a connection's client has not taken: in the process and in the kernel, headers of packets not counted."""
-    unsent = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, b"\0" * 4)
-    return transport.get_write_buffer_size() + int(struct.unpack("i", unsent)[0])
-
-
-def _transports(server: Server) -> Sequence[asyncio.Transport]:
-    assert isinstance(server.runner.server, web.Server)
-    return [protocol.transport for protocol in server.runner.server.connections if protocol.transport is not None]
-
-
 @pytest.mark.parametrize("path", [CHAT, RUNS])
 async def test_a_viewer_that_does_not_read_costs_half_a_mebibyte_at_most(tmp_path: Path, path: str) -> None:
     """All that was said so far is what it was sent (and its own kernel took), and what its run is ahead of it."""
@@ -95,13 +74,13 @@ async def test_a_viewer_that_does_not_read_costs_half_a_mebibyte_at_most(tmp_pat
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             async with connected(server.url, question("solo", path=path)) as client:
                 await until_held(provider)
-                (transport,) = _transports(server)
-                said = _the_run(server).log.size_bytes
+                (transport,) = transports(server)
+                said = the_run(server).log.size_bytes
                 assert 100_000 < said < MAX_COST_BYTES
-                assert _kept_for(transport) < 160 * 1024
+                assert kept_for(transport) < 160 * 1024
                 assert transport.get_write_buffer_size() <= 32 * 1024
                 leave(client, "RST")
-            _the_run(server).stop("cancelled")
+            the_run(server).stop("cancelled")
             await until_idle(server)
 
 
@@ -114,9 +93,9 @@ async def test_viewers_of_what_was_said_long_ago_do_not_hold_it_all(tmp_path: Pa
                 await answer.read_all()
             watch = f"GET {RUNS}/{answer.run_id}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
             async with connected(server.url, watch), connected(server.url, watch):
-                await until(lambda: len([t for t in _transports(server) if _kept_for(t) > 0]) == 2)
+                await until(lambda: len([t for t in transports(server) if kept_for(t) > 0]) == 2)
                 await asyncio.sleep(0.2)
-                assert all(_kept_for(transport) < 160 * 1024 for transport in _transports(server))
+                assert all(kept_for(transport) < 160 * 1024 for transport in transports(server))
 
 
 @pytest.mark.parametrize("path", [CHAT, RUNS])
@@ -131,8 +110,8 @@ async def test_a_viewer_that_does_not_read_is_thrown_out_in_time(tmp_path: Path,
                 await until(lambda: server.state.registry.viewers == 1)
                 await until(lambda: server.state.registry.viewers == 0)
                 assert 0.5 <= time.monotonic() - started < 2.0
-                await until(lambda: not _transports(server))
-            _the_run(server).stop("cancelled")  # `/v1/runs` goes on without a viewer
+                await until(lambda: not transports(server))
+            the_run(server).stop("cancelled")  # `/v1/runs` goes on without a viewer
 
 
 async def test_one_that_reads_slowly_but_steadily_is_kept(tmp_path: Path) -> None:
@@ -144,7 +123,7 @@ async def test_one_that_reads_slowly_but_steadily_is_kept(tmp_path: Path) -> Non
         async with serving(config, tmp_path) as server, connected(server.url, question("solo")) as client:
             received = bytearray()
             started = time.monotonic()
-            while not received.endswith(b"0\r\n\r\n"):
+            while not received.endswith(b"\r\n0\r\n\r\n"):
                 received += await asyncio.get_running_loop().sock_recv(client, 4_096)
                 await asyncio.sleep(0.01)
             assert time.monotonic() - started > 2.0
@@ -162,7 +141,7 @@ async def test_when_all_viewers_are_slow_the_provider_is_slowed_and_goes_on_when
             await until_held(provider)
             held_at = len(provider.exchanges[0].left)
             assert held_at < len(tokens) * 3 // 4  # the rest is in the kernel's buffers, and in the client's
-            assert _the_run(server).log.size_bytes < 6 * MIB  # the client's kernel took most of that
+            assert the_run(server).log.size_bytes < 6 * MIB  # the client's kernel took most of that
             await answer.read_all()
     assert re.findall(r"<(\d{6})>", answer.text) == [f"{number:06}" for number in range(5_000)]
 
@@ -174,13 +153,13 @@ async def test_a_slow_viewer_slows_neither_the_run_nor_those_who_keep_up(tmp_pat
         config = config_for(provider.base_url, sample_team("solo"))
         async with serving(config, tmp_path) as server, connected(server.url, question("solo", path=RUNS)) as slow:
             exchange = await provider.request()
-            arrived = await _arrivals(f"{server.url}{RUNS}/{_the_run(server).id}/events")
+            arrived = await _arrivals(f"{server.url}{RUNS}/{the_run(server).id}/events")
             assert exchange.complete
             assert len(arrived) == tokens
             late = sorted(there - left for there, left in zip(arrived, exchange.left, strict=True))
             assert late[tokens // 2] < 0.02
             assert late[-1] < 0.25
-            assert _the_run(server).finished is not None
+            assert the_run(server).finished is not None
             leave(slow, "RST")
 
 

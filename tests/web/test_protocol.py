@@ -11,6 +11,7 @@ from aiostream_server.config.load import load_config
 from tests.process import serving_process
 from tests.serving import Server, serving
 from tests.web.raw import HELLO, head, parse, post, send
+from tests.web.test_keys import keyed
 
 CANARY = "canary-8f14e45fce"
 TO_CHAT = "POST /v1/chat/completions HTTP/1.1"
@@ -88,15 +89,23 @@ async def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
     assert b'"id": "data"' in answer.body.rpartition(b"\r\n\r\n")[2]
 
 
-async def test_an_http_1_0_client_streams_to_the_end_of_the_connection(server: Server) -> None:
+async def test_an_http_1_0_client_streams_to_the_end_of_the_connection(tmp_path: Path) -> None:
     """No chunks, which it could not read."""
-    answer = await send(server.url, post(STREAMED).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+    async with keyed(tmp_path, all=None) as (server, keys):
+        request = post(STREAMED, f"X-API-Key: {keys['all']}").replace(b"HTTP/1.1", b"HTTP/1.0", 1)
+        answer = await send(server.url, request)
     assert answer.status == 200
     assert "Transfer-Encoding" not in answer.headers
     lines = [line for line in answer.body.split(b"\n\n") if line]
     assert lines[-1] == b"data: [DONE]"
     frames = [json.loads(line.removeprefix(b"data: ")) for line in lines[:-1]]
     assert "2+3 is 5" in "".join(frame["choices"][0]["delta"].get("content", "") for frame in frames)
+
+
+async def test_without_keys_http_1_0_is_a_proxy_that_nobody_set_up(server: Server) -> None:
+    answer = await send(server.url, post(STREAMED).replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+    assert answer.status == 403
+    assert "keys create" in answer.error["message"]
 
 
 async def test_an_http_1_1_stream_ends_right_behind_done(server: Server) -> None:

@@ -1,0 +1,227 @@
+"""One client's connection: OpenSSL between its socket and the protocol that serves it.
+
+Encrypting waits for nothing, so a write is in the socket's transport when it returns, and what that transport says (how
+much it still holds, that writing must wait, that the peer has gone) is true of the plain text, too.
+"""
+
+import asyncio
+import json
+import ssl
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, Final, TypeAlias, cast
+
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.wire.completion import error_body
+
+_READ_BYTES: Final = 16 * 1024  # a record; more is never given at once
+
+Serve: TypeAlias = Callable[[], asyncio.Protocol]
+"""Makes the protocol that is given the plain text."""
+
+
+class TlsConnection(asyncio.Protocol):
+    """`serve` is called once the client has proved able to speak TLS. Until then, for `within_s` at most, it is one
+    of `shaking_hands`."""
+
+    def __init__(
+        self, context: ssl.SSLContext, serve: Serve, shaking_hands: set["TlsConnection"], *, within_s: float
+    ) -> None:
+        self._incoming: Final = ssl.MemoryBIO()
+        self._outgoing: Final = ssl.MemoryBIO()
+        self._tls: Final = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._serve: Final = serve
+        self._shaking_hands: Final = shaking_hands
+        self._within_s: Final = within_s
+        self._serving: asyncio.Protocol | None = None
+        self._is_reading = True
+        self._is_write_paused = False
+        self._transport: asyncio.Transport
+        self._patience: asyncio.TimerHandle
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not say so
+        self._shaking_hands.add(self)
+        self._patience = asyncio.get_running_loop().call_later(self._within_s, self._transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        self._incoming.write(data)
+        try:
+            if self._serving is None and not self._shake_hands():
+                return
+            self._pass_on()
+        except ssl.SSLError as exc:
+            self._refuse(exc)
+
+    def eof_received(self) -> None:
+        """The transport closes itself."""
+        if self._serving is not None:
+            self._serving.eof_received()
+
+    def pause_writing(self) -> None:
+        self._is_write_paused = True
+        if self._serving is not None:
+            self._serving.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._is_write_paused = False
+        if self._serving is not None:
+            self._serving.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._settle()
+        if self._serving is not None:
+            self._serving.connection_lost(exc)
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._tls.write(view) :]
+        self._send()
+
+    def say_goodbye(self) -> None:
+        """That nothing follows, so that nobody else can have cut the answer short."""
+        with suppress(ssl.SSLError):  # the client has not said so, too; it need not
+            self._tls.unwrap()
+        self._send()
+
+    def pause_reading(self) -> None:
+        self._is_reading = False
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """What was decrypted by then is passed on first."""
+        if not self._is_reading:
+            self._is_reading = True
+            asyncio.get_running_loop().call_soon(self._go_on_reading)
+
+    @property
+    def is_reading(self) -> bool:
+        return self._is_reading
+
+    @property
+    def tls(self) -> ssl.SSLObject:
+        return self._tls
+
+    def _go_on_reading(self) -> None:
+        if self._transport.is_closing():
+            return
+        self.data_received(b"")
+        if self._is_reading:
+            self._transport.resume_reading()
+
+    def _shake_hands(self) -> bool:
+        """Whether that is done."""
+        try:
+            self._tls.do_handshake()
+        except ssl.SSLWantReadError:
+            self._send()
+            return False
+        self._send()
+        self._settle()
+        serving = self._serving = self._serve()
+        serving.connection_made(TlsTransport(self, self._transport))
+        if self._is_write_paused:
+            serving.pause_writing()
+        return True
+
+    def _pass_on(self) -> None:
+        assert self._serving is not None  # noqa: S101 - after the handshake
+        try:
+            while self._is_reading and not self._transport.is_closing():
+                if not (data := self._tls.read(_READ_BYTES)):
+                    break
+                self._serving.data_received(data)
+        except ssl.SSLWantReadError:
+            self._send()  # such as its share of new keys
+            return
+        except ssl.SSLZeroReturnError:
+            pass
+        if self._is_reading and not self._transport.is_closing():  # the client has said that nothing follows
+            self._serving.eof_received()
+            self._transport.close()
+
+    def _refuse(self, exc: ssl.SSLError) -> None:
+        """Whatever cannot be read. With the alert that OpenSSL has for it, or in plain text to whom speaks that."""
+        if self._serving is None and exc.reason == "HTTP_REQUEST":
+            self._outgoing.read()
+            self._transport.write(_speak_tls())
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._outgoing.pending:
+            self._transport.write(self._outgoing.read())
+
+    def _settle(self) -> None:
+        self._patience.cancel()
+        self._shaking_hands.discard(self)
+
+
+class TlsTransport(asyncio.Transport):
+    """What the serving protocol writes to. Sizes and limits are those of the socket's own transport: of cipher text,
+    which is 22 bytes more for each 16 KiB."""
+
+    def __init__(self, connection: TlsConnection, transport: asyncio.Transport) -> None:
+        super().__init__()
+        self._connection: Final = connection
+        self._transport: Final = transport
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        if self._transport.is_closing():
+            return
+        try:
+            self._connection.write(data)
+        except ssl.SSLError:
+            self._transport.abort()
+
+    def close(self) -> None:
+        if not self._transport.is_closing():
+            self._connection.say_goodbye()
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def can_write_eof(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def get_write_buffer_limits(self) -> tuple[int, int]:
+        return self._transport.get_write_buffer_limits()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self._transport.set_write_buffer_limits(high, low)
+
+    def is_reading(self) -> bool:
+        return self._connection.is_reading
+
+    def pause_reading(self) -> None:
+        self._connection.pause_reading()
+
+    def resume_reading(self) -> None:
+        self._connection.resume_reading()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        match name:
+            case "sslcontext":
+                return self._connection.tls.context
+            case "ssl_object":
+                return self._connection.tls
+            case _:
+                return self._transport.get_extra_info(name, default)
+
+
+def _speak_tls() -> bytes:
+    """An answer to a request that came without TLS."""
+    body = json.dumps(error_body(InvalidRequest("this port speaks HTTPS: ask for https://"))).encode()
+    head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close"
+    return f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
