@@ -21,6 +21,7 @@
     - IdleTimeout        504 idle_timeout
 * ConfigError            the configuration is wrong; names every mistake; the process ends with status 1
 * ClientGone             nobody is left to answer; never rendered
+  - ClientStalled        it was thrown out
 """
 
 from collections.abc import Sequence
@@ -133,3 +134,7 @@ class ConfigError(Exception):
 
 class ClientGone(Exception):
     """The peer closed the connection or stopped reading."""
+
+
+class ClientStalled(ClientGone):
+    """The peer did not read for too long, and its connection was ended for it."""

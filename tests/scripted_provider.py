@@ -52,11 +52,21 @@ class Stall:
 
 
 @dataclass(frozen=True, slots=True)
+class Gate:
+    """Nothing until it is opened."""
+
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def open(self) -> None:
+        self.opened.set()
+
+
+@dataclass(frozen=True, slots=True)
 class BreakOff:
     """The TCP connection is aborted."""
 
 
-Step: TypeAlias = str | Think | Call | Pause | Stall | BreakOff
+Step: TypeAlias = str | Think | Call | Pause | Gate | Stall | BreakOff
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -233,6 +243,8 @@ async def _stream(answer: Answer, request: web.Request, response: web.StreamResp
         match step:
             case Pause():
                 await asyncio.sleep(step.seconds)
+            case Gate():
+                await step.opened.wait()
             case Stall():
                 await asyncio.Event().wait()
             case BreakOff():

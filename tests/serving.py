@@ -7,6 +7,7 @@ async with serving(config, tmp_path) as url, asking(url, "hello", model="echo") 
 
 import asyncio
 import json
+import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -18,9 +19,10 @@ import aiohttp
 from aiohttp import web
 
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
+from aiostream_server.observe.observer import NOBODY, Observer
 from aiostream_server.service.sockets import listen
 from aiostream_server.web.app import create_app
-from aiostream_server.web.state import STATE, ServerState
+from aiostream_server.web.state import STATE, Current
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +30,13 @@ class Server:
     """A running server."""
 
     url: str
-    state: ServerState
+    state: Current
     runner: web.AppRunner
 
 
 @asynccontextmanager
-async def serving(config: Config, state_directory: Path) -> AsyncIterator[Server]:
-    app = create_app(config, state_directory=state_directory)
+async def serving(config: Config, state_directory: Path, observer: Observer = NOBODY) -> AsyncIterator[Server]:
+    app = create_app(config, state_directory=state_directory, observer=observer)
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
@@ -140,13 +142,14 @@ async def asking(
     *,
     model: str = "auto",
     headers: Mapping[str, str] | None = None,
+    trusting: ssl.SSLContext | bool = True,
     **fields: Any,
 ) -> AsyncIterator[Answer]:
-    """Ask, streamed; leaving the block closes the connection."""
+    """Ask, streamed; leaving the block closes the connection. `trusting` is for https."""
     body = chat_body(question, model=model, **fields)
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{url}/v1/chat/completions", json=body, headers=headers) as response,
+        session.post(f"{url}/v1/chat/completions", json=body, headers=headers, ssl=trusting) as response,
     ):
         yield Answer(response)
 

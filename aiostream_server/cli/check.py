@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeAlias
@@ -16,6 +17,7 @@ from aiostream_server.config.state import state_directory
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
+from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.workers import NOT_SHARED
 
 FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
@@ -39,14 +41,18 @@ def report(path: Path | None, environ: Mapping[str, str], find_problems: FindPro
     `find_problems` looks at what is not in the file: it builds teams and opens databases."""
     config = load_config(path, environ)
     ring, problems = _keys(config)
+    certificate = _certificate(config, problems)
     problems += asyncio.run(_found(find_problems, config))
     if problems:
         raise ConfigError(problems)
-    return [*_loaded(path, config, ring), *(f"note      {note}" for note in _notes(config)), "ok"]
+    notes = _notes(config, certificate)
+    return [*_loaded(path, config, ring, certificate), *(f"note      {note}" for note in notes), "ok"]
 
 
-def _notes(config: Config) -> Iterator[str]:
+def _notes(config: Config, certificate: Certificate | None) -> Iterator[str]:
     yield from config.notes
+    if certificate is not None and (note := certificate.expiry_note(datetime.now(UTC))):
+        yield note
     if config.server.workers > 1:
         yield f"{config.server.workers} workers do not share runs: {NOT_SHARED}"
 
@@ -60,6 +66,14 @@ def _keys(config: Config) -> tuple[KeyRing, list[str]]:
     return ring, [problem] if problem else []
 
 
+def _certificate(config: Config, problems: list[str]) -> Certificate | None:
+    try:
+        return Certificate.of(config.server)
+    except ConfigError as exc:
+        problems += exc.problems
+        return None
+
+
 async def _found(find_problems: FindProblems, config: Config) -> Sequence[str]:
     try:
         return await find_problems(config)
@@ -67,9 +81,11 @@ async def _found(find_problems: FindProblems, config: Config) -> Sequence[str]:
         return exc.problems
 
 
-def _loaded(path: Path | None, config: Config, ring: KeyRing) -> Iterator[str]:
+def _loaded(path: Path | None, config: Config, ring: KeyRing, certificate: Certificate | None) -> Iterator[str]:
     yield f"config    {path or 'none: the defaults'}"
     yield f"server    {config.server.host}, port {config.server.port}"
+    if certificate is not None:
+        yield f"tls       {config.server.tls_certificate}, until {certificate.expires_at:%Y-%m-%d}"
     yield f"keys      {len(ring)} in {config.auth.keys_file}" if ring else "keys      none: for this machine only"
     for name, model in config.models.items():
         yield f"model     {name}: {_described(model)}"

@@ -2,8 +2,7 @@
 
 import asyncio
 import os
-import re
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
@@ -11,6 +10,7 @@ from typing import Final, TypeVar
 import click
 
 from aiostream_server.cli.options import config_option
+from aiostream_server.cli.table import shown, table
 from aiostream_server.cli.terminal import harmless
 from aiostream_server.config.load import load_conversations
 from aiostream_server.config.state import state_directory
@@ -19,8 +19,6 @@ from aiostream_server.store.conversations import Conversations, ConversationsUna
 _T = TypeVar("_T")
 
 _HEAD: Final = ("KEY", "USER", "CONVERSATION", "TEAM", "STATES", "SIZE", "LAST USED")
-_MAX_WIDTH: Final = 40  # a longer name moves the rest of its line
-_BREAKS: Final = re.compile(r"[\t\n\u2028\u2029\ud800-\udfff]")  # what would forge a column or a line, or has no bytes
 
 key_option = click.option("--key", "key_id", metavar="ID", help="Only those of this API key.")
 user_option = click.option("--user", "user_id", metavar="ID", help="Only those of this user.")
@@ -38,7 +36,7 @@ def conversations() -> None:
 def list_conversations(config_path: Path | None, key_id: str | None, user_id: str | None) -> None:
     """List the conversations, the one used last first. SIZE is what their states take in the database."""
     found = _ask(config_path, lambda store: store.summaries(key_id=key_id, user_id=user_id))
-    for line in _table([_HEAD, *map(_row, found)]):
+    for line in table([_HEAD, *map(_row, found)]):
         click.echo(line)
 
 
@@ -87,23 +85,12 @@ def _ask(config_path: Path | None, question: Callable[[Conversations], Awaitable
 
 def _row(summary: Summary) -> Sequence[str]:
     address, used = summary.address, datetime.fromtimestamp(summary.updated_at, UTC)
-    names = (_shown(name) for name in (*address, summary.team))
+    names = (shown(name) for name in (*address, summary.team))
     return (*names, str(summary.states), _size(summary.size_bytes), f"{used:%Y-%m-%d %H:%M} UTC")
-
-
-def _shown(name: str) -> str:
-    """Clients choose names: on one line, and nothing in them for a terminal to obey."""
-    return _BREAKS.sub("\ufffd", harmless(name)) or "-"
 
 
 def _size(size_bytes: int) -> str:
     return f"{size_bytes / 1000:.1f} kB" if size_bytes < 1_000_000 else f"{size_bytes / 1_000_000:.1f} MB"
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    widths = [min(_MAX_WIDTH, max(map(len, column))) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _counted(count: int) -> str:

@@ -16,13 +16,15 @@ from aiostream_server.intake.keys import Key, KeyRing, new_key
 
 _ROW = "{:<10}{:<20}{:<22}{:<24}{:<14}{}"
 
+_RELOAD = "A running server {} it once it has reloaded: `systemctl reload aiostream-server`, or SIGHUP."
+
 config_option = click.option("--config", "config_path", type=FILE, help="TOML file whose [auth] names the keys file.")
 keys_file_option = click.option("--keys-file", type=FILE, help="The keys file itself.")
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys. A running server learns of a change when it is restarted."""
+    """Create, list and revoke API keys. A running server learns of a change by SIGHUP (`systemctl reload`)."""
 
 
 @keys.command()
@@ -32,6 +34,7 @@ def keys() -> None:
 @click.option("--model", "models", multiple=True, metavar="ID", help="Allow only this model; may be repeated.")
 @click.option("--trust-user-headers", is_flag=True, help="Believe what this key's holder says about its users.")
 @click.option("--open-webui", is_flag=True, help="For Open WebUI: show answers its way, even without its headers.")
+@click.option("--metrics", is_flag=True, help="A key that reads /metrics, and nothing else.")
 def create(
     name: str,
     config_path: Path | None,
@@ -39,18 +42,22 @@ def create(
     models: tuple[str, ...],
     trust_user_headers: bool,
     open_webui: bool,
+    metrics: bool,
 ) -> None:
     """Create a key for NAME and print it, once."""
+    if metrics and (models or trust_user_headers or open_webui):
+        raise click.UsageError("a key that is made with --metrics asks nothing: it takes none of the other options")
     path = _keys_file(config_path, keys_file)
     key, text = new_key(
         _printable(name),
         models=models or None,
         trust_user_headers=trust_user_headers,
         client="open-webui" if open_webui else None,
+        scope="metrics" if metrics else "ask",
     )
     add_key(path, key)
     click.echo(f"Key {key.id} for {key.name}, stored as a hash in {path}.", err=True)
-    click.echo("It is shown this once. A running server knows it after a restart.", err=True)
+    click.echo(f"It is shown this once. {_RELOAD.format('knows')}", err=True)
     click.echo(text.get_secret_value())
 
 
@@ -72,13 +79,14 @@ def list_keys(config_path: Path | None, keys_file: Path | None) -> None:
 def revoke(key_id: str, config_path: Path | None, keys_file: Path | None) -> None:
     """Revoke the key with this ID: the eight characters after `aio-`."""
     key, left = remove_key(_keys_file(config_path, keys_file), key_id)
-    click.echo(f"Key {key.id} of {key.name} is revoked. A running server refuses it after a restart.", err=True)
+    click.echo(f"Key {key.id} of {key.name} is revoked. {_RELOAD.format('refuses')}", err=True)
     if not left:
         click.echo("No key is left: the server would then bind only a loopback address and ask for none.", err=True)
 
 
 def _row(key: Key) -> str:
     allowed = "all" if key.models is None else ", ".join(key.models)
+    allowed = allowed if key.scope == "ask" else "only /metrics"
     believed = "trusted" if key.trust_user_headers else "ignored"
     return _ROW.format(
         key.id, f"{key.name} ", f"{key.created:%Y-%m-%d %H:%M} UTC", f"{allowed} ", believed, key.client or "any"

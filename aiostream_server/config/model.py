@@ -340,6 +340,14 @@ class Config(Table):
     teams: Annotated[tuple[TeamConfig, ...], Strict(False)] = Field(default=(), validate_default=True)
     _notes: tuple[str, ...] = PrivateAttr(default=())
 
+    @field_validator("metrics")
+    @classmethod
+    def _ports_for_every_worker(cls, metrics: MetricsConfig, info: ValidationInfo) -> MetricsConfig:
+        server = info.data.get("server")
+        if server is not None and (problem := metrics.port_problem(server.port, server.workers)):
+            raise ValueError(problem)
+        return metrics
+
     @field_validator("teams")
     @classmethod
     def _model_for_built_in_teams(cls, teams: tuple[TeamConfig, ...], info: ValidationInfo) -> tuple[TeamConfig, ...]:

@@ -5,6 +5,8 @@ the `Surroundings`, which `config.load` passes as the validation context; a mode
 taken at its word.
 
 * Relative paths, and the relative path in a `sqlite:///` URL, start at the folder of the configuration file.
+* A path that begins with `$CREDENTIALS_DIRECTORY/` starts at that folder, where systemd puts what a unit's
+  LoadCredential= names: https://systemd.io/CREDENTIALS/. No other variable is expanded.
 * A secret is one printable line in an environment variable or a file; white space around it is not part of it.
 """
 
@@ -19,6 +21,7 @@ from pydantic import AfterValidator, SecretStr, Strict, ValidationInfo
 
 from aiostream_server.config.wording import did_you_mean, toml_key
 
+_CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
 _SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)(.*)", re.ASCII | re.DOTALL)
 
@@ -42,7 +45,17 @@ def surroundings(info: ValidationInfo) -> Surroundings | None:
 
 def _absolute(path: Path, info: ValidationInfo) -> Path:
     around = surroundings(info)
-    return around.folder / path if around else path
+    if around is None:
+        return path
+    if path.parts[:1] == (f"${_CREDENTIALS}",):
+        return _credentials(around) / path.relative_to(f"${_CREDENTIALS}")
+    return around.folder / path
+
+
+def _credentials(around: Surroundings) -> Path:
+    if folder := around.environ.get(_CREDENTIALS):
+        return Path(folder)
+    raise ValueError(f"${_CREDENTIALS} is not set: it is set by systemd for services with LoadCredential=")
 
 
 def _anchored(url: str, info: ValidationInfo) -> str:

@@ -1,11 +1,13 @@
 """Changing a keys file: one change at a time, and no reader ever sees half of one.
 
 Every change holds a lock on `FILE.lock`, which stays behind (removing it would let two in), and replaces the file by a
-complete one, with mode 0600. The owner stays, so that root can add a key to the file of the service's user.
+complete one: a new one has mode 0600. Owner and mode stay, so that root can add a key to the file of the service's
+user, or to one that stands where only the service's user can get at it.
 """
 
 import fcntl
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -73,7 +75,7 @@ def _replace(path: Path, keys: Sequence[Key]) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(write_keys(keys))
             file.flush()
-            _keep_owner(path, descriptor)
+            _keep_access(path, descriptor)
             os.fsync(descriptor)
         Path(name).replace(path)
     except BaseException:
@@ -81,7 +83,10 @@ def _replace(path: Path, keys: Sequence[Key]) -> None:
         raise
 
 
-def _keep_owner(path: Path, descriptor: int) -> None:
-    if path.exists() and os.geteuid() == 0:
-        before = path.stat()
+def _keep_access(path: Path, descriptor: int) -> None:
+    if not path.exists():
+        return
+    before = path.stat()
+    if os.geteuid() == 0:
         os.fchown(descriptor, before.st_uid, before.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(before.st_mode))

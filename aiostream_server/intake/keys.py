@@ -14,12 +14,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, ClassVar, Final, Self
+from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
 from aiostream_server.config.model import ClientKind
 from aiostream_server.errors import ConfigError
+
+Scope: TypeAlias = Literal["ask", "metrics"]
+"""What a key opens: everything but `/metrics`, or that alone."""
 
 _ID_CHARACTERS: Final = string.ascii_lowercase + string.digits
 _KEY: Final = re.compile(r"aio-([a-z0-9]{8})-[A-Za-z0-9_-]{43}")
@@ -42,6 +45,7 @@ class Key:
     models: tuple[str, ...] | None = None
     trust_user_headers: bool = False
     client: ClientKind | None = None
+    scope: Scope = "ask"
 
 
 _FILE: Final = TypeAdapter(list[Key])
@@ -85,6 +89,7 @@ def new_key(
     models: Iterable[str] | None = None,
     trust_user_headers: bool = False,
     client: ClientKind | None = None,
+    scope: Scope = "ask",
 ) -> tuple[Key, SecretStr]:
     """A key that nobody has yet, and the text that its owner is to present."""
     key_id = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
@@ -97,6 +102,7 @@ def new_key(
         models=None if models is None else tuple(models),
         trust_user_headers=trust_user_headers,
         client=client,
+        scope=scope,
     )
     return key, SecretStr(text)
 
@@ -118,8 +124,8 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def write_keys(keys: Sequence[Key]) -> bytes:
-    """The content of a keys file, for people to read, too."""
-    return _FILE.dump_json(list(keys), indent=2) + b"\n"
+    """The content of a keys file, for people to read, too. An older server reads it, if it knows what is used."""
+    return _FILE.dump_json(list(keys), indent=2, exclude_defaults=True) + b"\n"
 
 
 def _record_problem(error: ValidationError) -> str:

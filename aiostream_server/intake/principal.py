@@ -5,16 +5,21 @@ A server without keys serves only its own machine (`intake.loopback`); there wha
 caller is trusted. No message ever repeats a key.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from multidict import MultiMapping
 
 from aiostream_server.config.model import ClientKind
-from aiostream_server.errors import InvalidRequest, Unauthorized
+from aiostream_server.errors import Forbidden, InvalidRequest, Unauthorized
 from aiostream_server.intake.headers import only_value
-from aiostream_server.intake.keys import Key, KeyRing
+from aiostream_server.intake.keys import Key, KeyRing, Scope
 
+_WHAT_FOR: Final[Mapping[Scope, str]] = {
+    "ask": "this key reads /metrics, and nothing else",
+    "metrics": "this key may not read /metrics; `aiostream-server keys create NAME --metrics` makes one that may",
+}
 _HOW: Final = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
 
@@ -62,8 +67,9 @@ class Principal:
 LOCAL: Final = Principal(key_id=None, name="local", allowed_models=None, trusted=True)
 
 
-def authenticate(headers: MultiMapping[str], ring: KeyRing) -> Principal:
-    """Raise `Unauthorized` for no key or a wrong one, `InvalidRequest` where two keys are presented."""
+def authenticate(headers: MultiMapping[str], ring: KeyRing, scope: Scope = "ask") -> Principal:
+    """Raise `Unauthorized` for no key or a wrong one, `Forbidden` for one that opens something else than `scope`, and
+    `InvalidRequest` where two keys are presented."""
     if not ring:
         return LOCAL
     presented = {key for key in (_bearer(headers), only_value(headers, "X-API-Key")) if key is not None}
@@ -74,6 +80,8 @@ def authenticate(headers: MultiMapping[str], ring: KeyRing) -> Principal:
     key = ring.find(presented.pop())
     if key is None:
         raise Unauthorized("the API key is wrong, or was revoked")
+    if key.scope != scope:
+        raise Forbidden(_WHAT_FOR[scope])
     return _principal(key)
 
 

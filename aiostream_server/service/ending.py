@@ -100,4 +100,4 @@ def _connections(runner: web.AppRunner) -> Sequence[web.RequestHandler]:
 
 
 def _has_unsent_bytes(connection: web.RequestHandler) -> bool:
-    return isinstance(connection.transport, asyncio.Transport) and connection.transport.get_write_buffer_size() > 0
+    return connection.transport is not None and connection.transport.get_write_buffer_size() > 0

@@ -10,7 +10,6 @@ from typing import Final
 
 import structlog
 
-from aiostream_server.config.model import LimitsConfig
 from aiostream_server.runs.registry import Registry
 
 _INTERVAL_S: Final = 0.2
@@ -68,12 +67,13 @@ class Alarm:
         return True
 
 
-async def watch_vitals(lag: LagMeter, registry: Registry, limits: LimitsConfig) -> None:
+async def watch_vitals(lag: LagMeter, registry: Registry) -> None:
     """Measure and warn, until it is cancelled."""
-    slow, crowded = Alarm(_LAG_TOO_HIGH_S), Alarm(limits.queue_size * _QUEUE_TOO_LONG)
+    slow, crowded = Alarm(_LAG_TOO_HIGH_S), Alarm(_QUEUE_TOO_LONG)
     while True:
         lag_s, now = await lag.measure(), time.monotonic()
         if slow.rings(lag_s, now):
             _log.warning("event_loop_lags", lag_s=round(lag_s, 3), live_runs=len(registry), viewers=registry.viewers)
-        if crowded.rings(registry.queued, now):
-            _log.warning("queue_fills", queued=registry.queued, queue_size=limits.queue_size, live_runs=len(registry))
+        queue_size = registry.limits.queue_size  # which a reload may change
+        if queue_size and crowded.rings(registry.queued / queue_size, now):
+            _log.warning("queue_fills", queued=registry.queued, queue_size=queue_size, live_runs=len(registry))

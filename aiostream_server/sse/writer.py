@@ -13,7 +13,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from aiostream_server.errors import ClientGone
+from aiostream_server.errors import ClientGone, ClientStalled
 
 SSE_HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -25,7 +25,8 @@ _LOOK_S: Final = 0.1
 
 
 class SseWriter:
-    """Owned by one task. A write ends within `write_timeout_s` or raises `ClientGone`."""
+    """Owned by one task. A write ends within `write_timeout_s` or raises `ClientGone`, of a client that did not read
+    `ClientStalled`."""
 
     def __init__(self, transport: asyncio.Transport, writer: AbstractStreamWriter, *, write_timeout_s: float) -> None:
         self._transport = transport
@@ -95,7 +96,7 @@ class SseWriter:
                 await self._writer.drain()
         except TimeoutError as exc:
             self._transport.abort()
-            raise ClientGone("the client stopped reading") from exc
+            raise ClientStalled("the client stopped reading") from exc
         finally:
             self._looking.cancel()
 

@@ -70,6 +70,8 @@ class RunLog:
         """The same as `append` of a `Token` for each text."""
         if not self.finished:
             self._entries.add_tokens(agent, kind, texts, time.time())
+            if not self._has_spoken and texts:
+                self._tell_of(Token(agent, texts[0], kind))
             self._appended(at_once=True)
 
     def _tell_of(self, event: Event) -> None:

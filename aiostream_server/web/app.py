@@ -1,86 +1,50 @@
 """The app factory: which path leads where, and what is open while the app runs."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from aiohttp import web
 
 from aiostream_server.config.model import Config
-from aiostream_server.intake.keys import KeyRing
-from aiostream_server.models.registry import open_models
-from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
-from aiostream_server.routing.candidates import Candidate
-from aiostream_server.routing.router import Router
-from aiostream_server.runs.recollection import Archive
-from aiostream_server.runs.registry import Registry
-from aiostream_server.runs.run import RunParts
-from aiostream_server.store.conversations import open_conversations
-from aiostream_server.teams.catalogue import load_catalogue
-from aiostream_server.teams.databases import open_databases
-from aiostream_server.tools.sql.database import Database
+from aiostream_server.observe.observer import NOBODY, Observer
 from aiostream_server.web.chat import complete_chat
 from aiostream_server.web.cors import allow_origins
-from aiostream_server.web.expiry import expiring
+from aiostream_server.web.generations import GENERATIONS, open_generations
 from aiostream_server.web.health import healthz, readyz
+from aiostream_server.web.metrics import PATHS as METRICS_PATHS
+from aiostream_server.web.metrics import read_metrics
 from aiostream_server.web.middlewares import add_request_id, bind_request_id, render_errors
 from aiostream_server.web.models import get_model, list_models
+from aiostream_server.web.observed import OBSERVER, observe_requests, tell_answered
 from aiostream_server.web.openapi import openapi
 from aiostream_server.web.runs import cancel_run, create_run, get_events, get_run, list_runs
-from aiostream_server.web.state import STATE, ServerState
+from aiostream_server.web.state import STATE, hold_state
 from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
 
-def create_app(config: Config, *, state_directory: Path) -> web.Application:
-    """Wire one server. Opens nothing until startup; what it opens it closes at cleanup.
+def create_app(config: Config, *, state_directory: Path, observer: Observer = NOBODY) -> web.Application:
+    """Wire one server, watched by `observer`. Opens nothing until startup; what it opens it closes at cleanup.
 
     Raises `ConfigError` at startup for teams that cannot be served.
     """
 
     async def state_ctx(app: web.Application) -> AsyncIterator[None]:
-        async with open_state(config, state_directory) as state:
-            app[STATE] = state
+        async with open_generations(config, state_directory, observer) as generations:
+            app[STATE], app[GENERATIONS] = generations.current, generations
             yield
 
     app = web.Application(
-        middlewares=[count_requests, bind_request_id, render_errors], client_max_size=config.server.max_body_bytes
+        middlewares=[count_requests, bind_request_id, observe_requests, render_errors, hold_state],
+        client_max_size=config.server.max_body_bytes,
     )
+    app[OBSERVER] = observer
     app[TRAFFIC] = Traffic()
     app.cleanup_ctx.append(state_ctx)
-    app.on_response_prepare.extend((add_request_id, close_when_draining))
+    app.on_response_prepare.extend((add_request_id, close_when_draining, tell_answered))
     allow_origins(app, config.server.cors_origins)
     app.on_shutdown.append(_end_runs)
     _add_routes(app)
     return app
-
-
-@asynccontextmanager
-async def open_state(config: Config, state_directory: Path) -> AsyncIterator[ServerState]:
-    """Model clients, databases, conversations, teams, router: in the order in which they need each other."""
-    async with (
-        open_models(config.models) as models,
-        open_databases(config, state_directory) as databases,
-        open_conversations(config.conversations, state_directory) as conversations,
-        expiring(conversations),
-    ):
-        catalogue = load_catalogue(config, models, databases)
-        candidates = [
-            Candidate(spec.id, spec.name, spec.config.description, spec.config.examples) for spec in catalogue
-        ]
-        client = None if config.routing.strategy == "rules" else models.client(config.routing.model)
-        router = Router(candidates, config.routing, client, await _vocabulary(databases))
-        archive = Archive(conversations, config.conversations.max_state_bytes)
-        registry = Registry(RunParts(catalogue, router, config.limits, archive, config.conversations.concurrent_turns))
-        small = None if config.auxiliary.model is None else models.client(config.auxiliary.model)
-        desk = AuxiliaryDesk(config.auxiliary, small)
-        yield ServerState(config, KeyRing.load(config.auth.keys_file), catalogue, registry, desk)
-
-
-async def _vocabulary(databases: Mapping[str, Database]) -> Collection[str]:
-    """The words of the schemas: a question that uses them is about data."""
-    schemas = [await database.schema() for database in databases.values()]
-    tables = [table for schema in schemas for table in schema.tables]
-    return {name for table in tables for name in (table.name, *(column.name for column in table.columns))}
 
 
 async def _end_runs(app: web.Application) -> None:
@@ -104,3 +68,5 @@ def _add_routes(app: web.Application) -> None:
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)
         app.router.add_get(f"{prefix}/openapi.json", openapi)
+    for path in METRICS_PATHS:
+        app.router.add_get(path, read_metrics, allow_head=False)

@@ -23,7 +23,7 @@ from aiostream_server.web.body import read_body
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.idempotency import idempotency_of
 from aiostream_server.web.offer import Offer
-from aiostream_server.web.state import STATE
+from aiostream_server.web.state import state_of
 from aiostream_server.wire.request import ChatRequest
 
 _SMALL_BYTES: Final = 256 * 1024
@@ -57,7 +57,7 @@ class Started:
 async def read_asked(request: web.Request, shape: type[_Body]) -> Asked[_Body]:
     """Who asks, what, and of whom. Raises whatever is wrong with it."""
     principal = caller_of(request)
-    offer = Offer(request.app[STATE].catalogue, principal)
+    offer = Offer(state_of(request).catalogue, principal)
     check_headers(request.headers)
     raw = await read_whole_body(request)
     body, question = await _understood(raw, request, shape)
@@ -68,7 +68,7 @@ async def read_asked(request: web.Request, shape: type[_Body]) -> Asked[_Body]:
         offer.find(body.model),
         offer,
         principal,
-        read_conversation(request.headers, request.app[STATE].config.open_webui, from_open_webui=is_page),
+        read_conversation(request.headers, state_of(request).config.open_webui, from_open_webui=is_page),
         is_page,
         idempotency_of(request, raw),
     )
@@ -109,12 +109,13 @@ async def start_run(
         by_default=by_default,
         conversation=asked.conversation if conversation is None else Conversation(conversation, resends=False),
     )
-    run = await request.app[STATE].registry.start(wanted, asked.idempotency)
+    state = state_of(request)
+    run = await state.registry.start(wanted, asked.idempotency, state.parts)
     replayed = {} if run.request is wanted else {"Idempotent-Replayed": "true"}
     return Started(run, {"X-Run-Id": run.id, **replayed})
 
 
 async def read_whole_body(request: web.Request) -> bytes:
     """Within the configured bounds."""
-    server = request.app[STATE].config.server
+    server = state_of(request).config.server
     return await read_body(request, max_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s)

@@ -12,7 +12,8 @@ from aiostream_server.routing.auxiliary.desk import AuxiliaryAnswer
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.sse.frames import DONE, data_frame
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
-from aiostream_server.web.state import STATE
+from aiostream_server.web.observed import OBSERVER, tell_gone
+from aiostream_server.web.state import state_of
 from aiostream_server.wire.completion import ChunkEncoder, completion_body, new_completion_id
 from aiostream_server.wire.request import ChatRequest
 
@@ -25,9 +26,10 @@ async def answer_auxiliary(
 ) -> web.StreamResponse:
     """Answer as `chat` asks: one completion, or a stream. Takes at most the model's timeout."""
     started = time.monotonic()
-    answer = await request.app[STATE].auxiliary.answer(auxiliary, team_name)
+    answer = await state_of(request).auxiliary.answer(auxiliary, team_name)
     seconds = round(time.monotonic() - started, 4)
     _log.info("auxiliary_answered", kind=auxiliary.kind, seconds=seconds, by=answer.by)
+    request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)
     completion_id, created = new_completion_id(), int(time.time())
     if not chat.stream:
         body = completion_body(
@@ -36,7 +38,7 @@ async def answer_auxiliary(
         return web.json_response(body)
     encoder = ChunkEncoder(completion_id, created, chat.model)
     frames = b"".join(_frames(encoder, answer, include_usage=chat.stream_options.include_usage))
-    return await _stream(request, frames, request.app[STATE].config.server.write_timeout_s)
+    return await _stream(request, frames, state_of(request).config.server.write_timeout_s)
 
 
 def _frames(encoder: ChunkEncoder, answer: AuxiliaryAnswer, *, include_usage: bool) -> Iterator[bytes]:
@@ -54,7 +56,8 @@ async def _stream(request: web.Request, frames: bytes, write_timeout_s: float) -
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=write_timeout_s)
         await writer.send(frames)
-    except ClientGone:
+    except ClientGone as gone:
+        tell_gone(request, gone)
         if request.transport is not None:
             request.transport.abort()
     return response

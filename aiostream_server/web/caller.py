@@ -8,7 +8,7 @@ from aiohttp import web
 from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.intake.principal import Principal, authenticate
 from aiostream_server.intake.user import read_user
-from aiostream_server.web.state import STATE
+from aiostream_server.web.state import state_of
 
 
 def caller_of(request: web.Request) -> Principal:
@@ -17,8 +17,8 @@ def caller_of(request: web.Request) -> Principal:
     Raises `Unauthorized`; `Forbidden` where no keys exist and a web page may be the caller; `InvalidRequest` where two
     keys or two users are named.
     """
-    state = request.app[STATE]
-    check_local_host(request.headers, state.keys)
+    state = state_of(request)
+    check_local_host(request.headers, state.keys, request.version)
     principal = authenticate(request.headers, state.keys)
     user = read_user(request.headers, principal, state.config.open_webui.user_token_secret)
     caller = principal if user is None else replace(principal, user=user)

@@ -16,7 +16,7 @@ from aiostream_server.web.auxiliary import answer_auxiliary
 from aiostream_server.web.collect import collect_run
 from aiostream_server.web.frames import ChatFrames
 from aiostream_server.web.page_frames import PageFrames
-from aiostream_server.web.state import STATE
+from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.wire.completion import ChunkEncoder, new_completion_id
 from aiostream_server.wire.request import ChatRequest
@@ -51,7 +51,7 @@ async def complete_chat(request: web.Request) -> web.StreamResponse:
 
 def _auxiliary(request: web.Request, chat: ChatRequest) -> Auxiliary | None:
     """A title or the like, which the client asks for beside the conversation."""
-    state = request.app[STATE]
+    state = state_of(request)
     return state.auxiliary.recognise(chat, request.headers.get(state.config.open_webui.task_header))
 
 
@@ -67,7 +67,7 @@ def _wish(request: web.Request, asked: Asked[ChatRequest]) -> _Wish:
 
 
 async def _answer(request: web.Request, started: Started, reader: Reader, wish: _Wish) -> web.StreamResponse:
-    config = request.app[STATE].config
+    config = state_of(request).config
     completion_id, created = new_completion_id(), int(time.time())
     if not wish.is_streamed:
         body = await collect_run(reader, wish.presenter, completion_id, created, wish.model)
@@ -81,7 +81,7 @@ async def _answer(request: web.Request, started: Started, reader: Reader, wish: 
 
 def _presenter(request: web.Request, asked: Asked[ChatRequest]) -> Presenter:
     """As the request wishes, else as the team is shown: the one it names, or the one that it is routed to."""
-    state, wish = request.app[STATE], request.headers.get("X-Presentation")
+    state, wish = state_of(request), request.headers.get("X-Presentation")
     page = Page(state.config.open_webui.remote_images) if asked.is_page else None
     for known in _PRESENTATIONS:
         if wish == known:

@@ -14,6 +14,8 @@ from typing import Final
 
 from aiohttp import web
 
+from aiostream_server.web.metrics import PATHS as METRICS_PATHS
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 ORIGINS: Final[web.AppKey[frozenset[str]]] = web.AppKey("origins")
@@ -37,8 +39,11 @@ def allow_origins(app: web.Application, origins: Iterable[str]) -> None:
 
 
 def is_allowed_page(request: web.Request) -> bool:
-    """Whether a browser sent it for a page of an allowed origin. A page cannot choose what its browser says here."""
-    return request.headers.get("Origin") in request.app[ORIGINS]
+    """Whether a browser sent it for a page of an allowed origin. A page cannot choose what its browser says here.
+
+    What stands in /metrics is for no page.
+    """
+    return request.path not in METRICS_PATHS and request.headers.get("Origin") in request.app[ORIGINS]
 
 
 @web.middleware

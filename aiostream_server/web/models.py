@@ -7,7 +7,7 @@ from aiohttp import web
 
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.offer import AUTO, Offer, canonical_id
-from aiostream_server.web.state import STATE, ServerState
+from aiostream_server.web.state import ServerState, state_of
 from aiostream_server.wire.model_list import ModelCard, model_body, models_body
 
 _AUTO_NAME: Final = "Auto"
@@ -30,11 +30,11 @@ async def get_model(request: web.Request) -> web.Response:
 
 
 def _offer(request: web.Request) -> Offer:
-    return Offer(request.app[STATE].catalogue, caller_of(request))
+    return Offer(state_of(request).catalogue, caller_of(request))
 
 
 def _offered_cards(request: web.Request, offer: Offer) -> Iterator[ModelCard]:
-    return (card for card in _cards(request.app[STATE]) if card.id in offer)
+    return (card for card in _cards(state_of(request)) if card.id in offer)
 
 
 def _cards(state: ServerState) -> Iterator[ModelCard]:

@@ -45,6 +45,7 @@ def document() -> dict[str, Any]:
             **run_paths(),
             "/healthz": {"get": _open("The process lives.", "healthz", {"200": "Health"})},
             "/readyz": {"get": _open("New questions are taken.", "readyz", {"200": "Readiness", "503": "Readiness"})},
+            "/metrics": {"get": _metrics()},
         },
         "components": {
             "schemas": SCHEMAS,
@@ -93,6 +94,19 @@ def _model() -> dict[str, Any]:
         "security": SECURITY,
         "parameters": [name],
         "responses": {"200": response("The model.", json_of("Model")), **refusals(*READING, "404")},
+    }
+
+
+def _metrics() -> dict[str, Any]:
+    text: dict[str, Any] = {"schema": {"type": "string"}}
+    return {
+        "operationId": "metrics",
+        "summary": "What Prometheus reads; with keys, for one that is made for it. 404 where it is switched off.",
+        "security": SECURITY,
+        "responses": {
+            "200": response("All figures.", {"text/plain": text, "application/openmetrics-text": text}),
+            **refusals(*READING, "404"),
+        },
     }
 
 

@@ -19,7 +19,7 @@ from aiostream_server.web.caller import caller_of
 from aiostream_server.web.cors import is_allowed_page
 from aiostream_server.web.event_frames import EventFrames
 from aiostream_server.web.parameters import cursor_of, limit_of
-from aiostream_server.web.state import STATE
+from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.wire.runs import RunBody, RunCard, run_body, runs_body
 
@@ -42,7 +42,7 @@ async def create_run(request: web.Request) -> web.StreamResponse:
 async def list_runs(request: web.Request) -> web.Response:
     """The caller's own, newest first."""
     owner, limit = caller_of(request).owner, limit_of(request)
-    latest = heapq.nlargest(limit, request.app[STATE].registry.runs_of(owner), key=lambda run: run.created_at)
+    latest = heapq.nlargest(limit, state_of(request).registry.runs_of(owner), key=lambda run: run.created_at)
     return web.json_response(runs_body(_card(request, run) for run in latest))
 
 
@@ -72,20 +72,20 @@ async def _show_events(request: web.Request, started: Started, after: int) -> we
     run = started.run
     with run.watch(after) as reader:
         frames = EventFrames(run.id, reader)
-        return await stream_run(request, started.headers, reader, frames, request.app[STATE].config.server)
+        return await stream_run(request, started.headers, reader, frames, state_of(request).config.server)
 
 
 async def _check_cancel_body(request: web.Request) -> None:
     """No body is needed. A web page, which without keys must stay outside, always sends its `Origin` with a POST, and
     JSON only after it was allowed to: only those of `[server] cors_origins` are."""
-    is_stranger = not request.app[STATE].keys and "Origin" in request.headers and not is_allowed_page(request)
+    is_stranger = not state_of(request).keys and "Origin" in request.headers and not is_allowed_page(request)
     if request.can_read_body or is_stranger:
         check_headers(request.headers)
         await read_whole_body(request)
 
 
 def _find(request: web.Request) -> Run:
-    owner, state = caller_of(request).owner, request.app[STATE]
+    owner, state = caller_of(request).owner, state_of(request)
     try:
         return state.registry.find(request.match_info["run_id"], owner)
     except NotFound as exc:

@@ -1,7 +1,9 @@
 """A viewer: one client's connection, fed from one run's log."""
 
-from collections.abc import Mapping, Sequence
-from typing import Protocol
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 from aiohttp import web
 
@@ -13,7 +15,10 @@ from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
 from aiostream_server.store.log import Reader
 from aiostream_server.web.bugs import log_bug
+from aiostream_server.web.observed import OBSERVER, tell_gone
 from aiostream_server.web.pace import Pace
+
+_TOLD_EVERY: Final = 16  # writes: telling of each would be a thirtieth of what a token costs
 
 
 class Frames(Protocol):
@@ -43,13 +48,14 @@ async def stream_run(
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
         with Heartbeat(config.heartbeat_s, reader.wake) as heartbeat, Pace(coalesce_s, reader.wake) as pace:
-            view = _View(reader, writer, frames, heartbeat, pace)
+            view = _View(reader, writer, frames, heartbeat, pace, request.app[OBSERVER].delay)
             reader.shortcut = None if coalesce_s else view.write_through
             try:
                 await view.run()
             finally:
                 reader.shortcut = None  # which holds the view, which holds the reader
-    except ClientGone:
+    except ClientGone as gone:
+        tell_gone(request, gone)
         _hang_up(request)
     except Exception as exc:
         log_bug("stream_failed", exc)  # the headers are out: an error cannot be answered any more
@@ -66,13 +72,25 @@ class _View:
     """One connection's way through the log. While the client keeps up, tokens are written as they are appended, and no
     task wakes for them; whatever else there is to do is done in `run`."""
 
-    def __init__(self, reader: Reader, writer: SseWriter, frames: Frames, heartbeat: Heartbeat, pace: Pace) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        writer: SseWriter,
+        frames: Frames,
+        heartbeat: Heartbeat,
+        pace: Pace,
+        tell_delay: Callable[[float], None],
+    ) -> None:
         self._reader = reader
         self._writer = writer
         self._frames = frames
         self._heartbeat = heartbeat
         self._pace = pace
+        self._tell_delay = tell_delay
         self._pending = frames.opening()
+        self._oldest = 0.0  # when the first event in what is pending was said; 0: there is none
+        self._came_at = time.time()
+        self._until_told = random.randint(1, _TOLD_EVERY)  # noqa: S311 - any: so that no write is told more often
 
     async def run(self) -> None:
         reader, pace = self._reader, self._pace
@@ -81,6 +99,8 @@ class _View:
                 pace.add(await reader.read())
             if entries := pace.take():
                 self._pending += self._frames.encode(entries)
+                if self._pending and not self._oldest:
+                    self._oldest = entries[0].timestamp
             if not self._pending and self._heartbeat.is_due:
                 self._pending = HEARTBEAT
             await self._write()
@@ -92,8 +112,15 @@ class _View:
         encoded = self._pending + self._frames.encode(entries)  # the opening may not have gone yet
         if not encoded:
             return True
-        self._pending = b"" if self._writer.try_send(encoded) else encoded
-        self._heartbeat.touch()
+        if self._writer.try_send(encoded):
+            self._pending = b""
+            self._heartbeat.touch()
+            self._until_told -= 1
+            if not self._until_told:
+                self._tell(self._oldest or entries[0].timestamp)
+            self._oldest = 0.0
+        else:
+            self._pending, self._oldest = encoded, self._oldest or entries[0].timestamp
         if self._pending or self._writer.is_behind:
             self._reader.wake()
         return True
@@ -103,5 +130,14 @@ class _View:
             pending, self._pending = self._pending, b""
             await self._writer.send(pending)
             self._heartbeat.touch()
+            self._until_told -= 1
+            if not self._until_told:
+                self._tell(self._oldest)
+            self._oldest = 0.0
         elif self._writer.is_behind:
             await self._writer.flush()
+
+    def _tell(self, oldest: float) -> None:
+        self._until_told = _TOLD_EVERY
+        if oldest >= self._came_at:
+            self._tell_delay(time.time() - oldest)

@@ -43,6 +43,20 @@ def test_key_may_be_made_for_open_webui(keys_file: Path) -> None:
     assert [(key.trust_user_headers, key.client) for key in KeyRing.load(keys_file)] == [(False, "open-webui")]
 
 
+def test_key_may_be_made_for_metrics_alone(keys_file: Path) -> None:
+    assert run("create", "prometheus", "--keys-file", keys_file, "--metrics").exit_code == 0
+    assert [key.scope for key in KeyRing.load(keys_file)] == ["metrics"]
+    assert "only /metrics" in run("list", "--keys-file", keys_file).stdout
+
+
+@pytest.mark.parametrize("option", [("--model", "data"), ("--trust-user-headers",), ("--open-webui",)])
+def test_key_for_metrics_asks_nothing(keys_file: Path, option: tuple[str, ...]) -> None:
+    result = run("create", "prometheus", "--keys-file", keys_file, "--metrics", *option)
+    assert result.exit_code == 2
+    assert "takes none of the other options" in result.stderr
+    assert not keys_file.exists()
+
+
 def test_list_shows_all_but_the_keys(keys_file: Path) -> None:
     text = run("create", "a rather long name of a key", "--keys-file", keys_file).stdout.strip()
     run("create", "bob", "--keys-file", keys_file, "--model", "data", "--trust-user-headers", "--open-webui")

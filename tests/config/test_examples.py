@@ -18,6 +18,7 @@ from aiostream_server.config.model import (
     LimitsConfig,
     ModelConfig,
     ModelInfoConfig,
+    OpenAIModelConfig,
     RoutingConfig,
     ServerConfig,
     TeamConfig,
@@ -88,3 +89,19 @@ def test_demo_toml_is_paced_for_people_and_needs_nothing() -> None:
     assert config.models == {"default": DemoModelConfig(provider="demo", tokens_per_s=40)}
     assert not config.teams
     assert not config.database
+
+
+def test_service_toml_keeps_its_keys_where_only_the_service_sees_them_and_needs_no_provider() -> None:
+    config = load_config(CONFIGS / "service.toml", {})
+    assert config.auth.keys_file == CONFIGS / "private/keys/keys.json"
+    assert config.models == {"default": DemoModelConfig(provider="demo")}
+
+
+def test_provider_that_service_toml_proposes_has_its_key_from_systemd(tmp_path: Path) -> None:
+    (tmp_path / "secret_openai").write_text("sk-1")
+    default, proposed = (CONFIGS / "service.toml").read_text("utf-8").split("#[models.default]")
+    text = default.replace('[models.default]\nprovider = "demo"\n', "[models.default]" + proposed.replace("\n#", "\n"))
+    (tmp_path / "server.toml").write_text(text)
+    model = load_config(tmp_path / "server.toml", {"CREDENTIALS_DIRECTORY": str(tmp_path)}).models["default"]
+    assert isinstance(model, OpenAIModelConfig)
+    assert model.api_key is not None

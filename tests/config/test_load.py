@@ -52,6 +52,38 @@ def test_relative_paths_start_at_the_files_folder(tmp_path: Path) -> None:
     assert config.teams[0].component == Path("/etc/team.json")
 
 
+class TestCredentials:
+    """What systemd hands to a service, by LoadCredential=."""
+
+    TEXT = '[models.default]\nprovider = "openai"\nmodel = "x"\napi_key_file = "$CREDENTIALS_DIRECTORY/secret_openai"'
+
+    def test_path_starts_at_their_folder(self, tmp_path: Path) -> None:
+        credentials = tmp_path / "credentials"
+        credentials.mkdir()
+        (credentials / "secret_openai").write_text("sk-1")
+        (credentials / "secret_openai").chmod(0o400)
+        config = loaded(tmp_path, self.TEXT, {"CREDENTIALS_DIRECTORY": str(credentials)})
+        model = config.models["default"]
+        assert isinstance(model, OpenAIModelConfig)
+        assert model.api_key_file == credentials / "secret_openai"
+        assert model.api_key is not None
+        assert model.api_key.get_secret_value() == "sk-1"
+        assert config.notes == ()
+
+    @pytest.mark.parametrize("environ", [{}, {"CREDENTIALS_DIRECTORY": ""}])
+    def test_without_their_folder_it_is_said_who_names_it(self, tmp_path: Path, environ: dict[str, str]) -> None:
+        (problem,) = problems(tmp_path, self.TEXT, environ)
+        assert problem == (
+            "[models.default] api_key_file: $CREDENTIALS_DIRECTORY is not set: it is set by systemd for services "
+            "with LoadCredential="
+        )
+
+    @pytest.mark.parametrize("path", ["$HOME/keys.json", "~/keys.json", "$CREDENTIALS_DIRECTORYS/x", "a/$HOME"])
+    def test_nothing_else_is_expanded(self, tmp_path: Path, path: str) -> None:
+        environ = {"HOME": "/home/x", "CREDENTIALS_DIRECTORY": "/run/x"}
+        assert loaded(tmp_path, f'[auth]\nkeys_file = "{path}"', environ).auth.keys_file == tmp_path / path
+
+
 def test_paths_are_absolute_where_the_file_is_named_relatively(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, 'auth.keys_file = "keys.json"')
     monkeypatch.chdir(tmp_path)

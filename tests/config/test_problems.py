@@ -259,3 +259,27 @@ class TestSecrets:
             )
         assert "canary" not in str(caught.value)
         assert "AIOSTREAM_MODELS__DEFAULT__API_KEY" in str(caught.value)
+
+
+class TestPortOfMetrics:
+    @pytest.mark.parametrize(
+        ("port", "loopback_port", "workers", "problem"),
+        [
+            (8000, 8000, 1, "the server itself listens on 8000"),
+            (8003, 8000, 4, "the server itself listens on 8003"),
+            (8000, 65534, 4, "4 workers need the ports up to 65537, and 65535 is the last"),
+            (8004, 8000, 4, None),
+            (7999, 8000, 4, None),
+            (8000, 0, 4, None),
+            (8000, 65532, 4, None),
+        ],
+    )
+    def test_every_worker_has_one_that_is_free(
+        self, tmp_path: Path, port: int, loopback_port: int, workers: int, problem: str | None
+    ) -> None:
+        text = f'[models.default]\nprovider = "demo"\n[server]\nport = {port}\nworkers = {workers}\n'
+        text += f"[metrics]\nloopback_port = {loopback_port}"
+        if problem is None:
+            assert loaded(tmp_path, text).metrics.loopback_port == loopback_port
+        else:
+            assert problems(tmp_path, text) == [f"[metrics]: loopback_port: {problem}"]

@@ -77,14 +77,28 @@ class TestFile:
 
     def test_holds_hashes_for_nobody_else_to_read(self, tmp_path: Path) -> None:
         path = tmp_path / "keys.json"
-        path.write_text("[]")
-        path.chmod(0o644)
         add_key(path, KEY)
         assert path.stat().st_mode & 0o777 == 0o600
         assert TEXT.get_secret_value()[13:] not in path.read_text()
-        assert json.loads(path.read_text())[0].keys() == {
-            "id", "name", "sha256", "created", "models", "trust_user_headers", "client"
-        }  # fmt: skip
+
+    def test_what_a_key_does_not_use_is_not_written(self, tmp_path: Path) -> None:
+        """So an older server, to which an upgrade is rolled back, reads what it can know."""
+        path = tmp_path / "keys.json"
+        add_key(path, new_key("plain")[0])
+        add_key(path, new_key("full", models=["data"], trust_user_headers=True, client="open-webui")[0])
+        add_key(path, new_key("prometheus", scope="metrics")[0])
+        plain, full, metrics = json.loads(path.read_text())
+        assert plain.keys() == {"id", "name", "sha256", "created"}
+        assert full.keys() == {*plain, "models", "trust_user_headers", "client"}
+        assert metrics.keys() == {*plain, "scope"}
+
+    def test_keeps_the_mode_that_an_administrator_gave_it(self, tmp_path: Path) -> None:
+        """The service's user may have to read what root writes."""
+        path = tmp_path / "keys.json"
+        path.write_text("[]")
+        path.chmod(0o644)
+        add_key(path, KEY)
+        assert path.stat().st_mode & 0o777 == 0o644
 
     def test_change_leaves_nothing_but_the_file_and_its_lock(self, tmp_path: Path) -> None:
         add_key(tmp_path / "keys.json", KEY)
@@ -171,7 +185,7 @@ class TestFile:
         path = tmp_path / "keys.json"
         add_key(path, KEY)
         record = json.loads(path.read_text())[0]
-        del record["client"]
+        assert "client" not in record
         path.write_text(json.dumps([record]))
         assert list(KeyRing.load(path)) == [KEY]
         other, _ = new_key("webui", client="open-webui")

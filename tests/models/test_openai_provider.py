@@ -380,3 +380,10 @@ async def test_session_is_not_opened_without_need() -> None:
     provider = OpenAIProvider(config_at("http://127.0.0.1:1/v1"))
     assert provider.model_info["family"] == "unknown"
     await provider.close()
+
+
+async def test_a_large_request_arrives_whole(scripted: ScriptedProvider) -> None:
+    scripted.script(Answer("ok"))
+    text = "word " * 400_000
+    await read(config_of(scripted), ModelRequest([UserMessage(content=text, source="user")]))
+    assert scripted.exchanges[0].body["messages"][0]["content"] == text

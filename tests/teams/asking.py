@@ -11,7 +11,7 @@ from aiostream_server.events import Event
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import RunRequest
-from aiostream_server.web.app import open_state
+from aiostream_server.web.generations import open_generations
 from tests.runs.running import events_of
 from tests.scripted_provider import ScriptedProvider
 from tests.serving import config_for
@@ -45,7 +45,8 @@ async def ask_data_team(
         settings=dict(settings or {}),
     )
     config = config_for(provider.base_url, team, database=dict(databases or {}))
-    async with open_state(config, directory) as state:
+    async with open_generations(config, directory) as generations:
+        state = generations.current.state
         question = Question(Turn("user", "Which region sold most?"))
         run = await state.registry.start(RunRequest(question, "data", state.catalogue["data"]))
         await run.wait()

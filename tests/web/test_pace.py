@@ -15,9 +15,11 @@ from aiohttp.test_utils import TestServer
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.events import Event, Final, Message, RunFinished, RunStarted, Token, TokenCount
+from aiostream_server.observe.observer import NOBODY
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.store.log import RunLog
 from aiostream_server.web.frames import ChatFrames
+from aiostream_server.web.observed import OBSERVER
 from aiostream_server.web.page_frames import PageFrames
 from aiostream_server.web.stream import stream_run
 from aiostream_server.wire.completion import ChunkEncoder
@@ -52,6 +54,7 @@ async def viewed(
             return await stream_run(request, {}, reader, frames, config, coalesce_s=coalesce_s)
 
     app = web.Application()
+    app[OBSERVER] = NOBODY
     app.router.add_get("/", handle)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         log.append(RunStarted("m"))

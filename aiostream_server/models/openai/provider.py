@@ -10,6 +10,7 @@ import math
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from typing import Final
 
 import aiohttp
@@ -29,6 +30,7 @@ from aiostream_server.models.openai.stream import AnswerReader
 from aiostream_server.models.provider import Delta, ModelRequest
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
+_MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body, if the connection is to be used again
 
 
@@ -139,7 +141,7 @@ class OpenAIProvider:
         try:
             headers = {**self._headers, **more} if more else self._headers
             response = await self._session.post(
-                self._url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                self._url, data=_in_pieces(body), headers=headers, timeout=timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
             return Refusal(self._failures.lost(error, answering=False), error=error)
@@ -198,6 +200,11 @@ def _headers(config: OpenAIModelConfig) -> dict[str, str]:
         is_bearer = config.api_key_header.lower() == "authorization"
         headers[config.api_key_header] = ("Bearer " if is_bearer else "") + config.api_key.get_secret_value()
     return headers
+
+
+def _in_pieces(body: bytes) -> bytes | BytesIO:
+    """A large one must not hold the event loop up: aiohttp sends a file piece by piece."""
+    return BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
 
 
 async def _wait(delay_s: float, refusal: Refusal) -> None:

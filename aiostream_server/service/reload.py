@@ -1,0 +1,169 @@
+"""SIGHUP: the configuration anew, without dropping anybody.
+
+The file is loaded and checked as `aiostream-server check` does. A broken one changes nothing, and every mistake is a
+line in the log. A good one is opened whole, and then takes the place of the old in one step: whatever was begun goes on
+with the old. One reload at a time: who asks during one gets another one behind it, which reads the file again.
+
+Python modules that are loaded are not imported again: two versions of a class in one process are trouble that shows
+late. Changed code takes a restart; a component's JSON file is read again.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+import structlog
+
+from aiostream_server.config.model import Config, TeamConfig
+from aiostream_server.config.reloading import changed_tables, for_running
+from aiostream_server.errors import ConfigError
+from aiostream_server.intake.keys import Key, KeyRing
+from aiostream_server.intake.loopback import bind_problem
+from aiostream_server.service.check import find_problems
+from aiostream_server.service.signals import hangups
+from aiostream_server.web.bugs import log_bug
+from aiostream_server.web.generations import Generations
+from aiostream_server.web.state import ServerState
+
+_log = structlog.get_logger()
+
+
+class Told(Protocol):
+    """Whoever wants to know that a reload is going on, such as a service manager."""
+
+    def reloading(self) -> object: ...
+
+    def ready(self) -> object:
+        """It is over, whatever became of it."""
+        ...
+
+
+@asynccontextmanager
+async def reloading_at_hangup(reloading: "Reloading") -> AsyncIterator[None]:
+    """Reload at each SIGHUP that comes inside of the block."""
+    working = asyncio.create_task(reloading.work(), name="reload")
+    try:
+        with hangups(reloading.ask):
+            yield
+    finally:
+        working.cancel()
+        await asyncio.wait({working})
+
+
+class Reloading:
+    """`load` reads the configuration, in a thread; `hosts` are the addresses that are listened on. `also` is what else
+    is read again when that went well, in a thread, too; it may raise `ConfigError`."""
+
+    def __init__(
+        self,
+        generations: Generations,
+        load: Callable[[], Config],
+        state_directory: Path,
+        *,
+        hosts: Sequence[str],
+        told: Told | None = None,
+        also: Sequence[Callable[[], object]] = (),
+    ) -> None:
+        self._generations: Final = generations
+        self._load: Final = load
+        self._state_directory: Final = state_directory
+        self._hosts: Final = hosts
+        self._told: Final = told
+        self._also: Final = also
+        self._asked: Final = asyncio.Event()
+
+    def ask(self) -> None:
+        """To be called in the event loop. Returns at once."""
+        self._asked.set()
+
+    async def work(self) -> None:
+        """Reload whenever that is asked for, until it is cancelled."""
+        while True:
+            await self._asked.wait()
+            self._asked.clear()
+            if self._told is not None:
+                self._told.reloading()
+            try:
+                await self._reload()
+            finally:
+                if self._told is not None:
+                    self._told.ready()
+
+    async def _reload(self) -> None:
+        started_at, before = time.monotonic(), self._generations.current.state
+        try:
+            config, restarts = for_running(before.config, await asyncio.to_thread(self._load))
+            keys = await self._checked(config)
+            await self._generations.renew(config, keys, self._state_directory)
+        except ConfigError as exc:
+            _tell(exc)
+            return
+        except Exception as exc:  # a server that cannot reload still serves
+            log_bug("reload_failed", exc)
+            return
+        await self._read_again()
+        if restarts:
+            _log.warning("config_needs_restart", keys=restarts, note="what these say takes a restart")
+        for note in sorted({*config.notes} - {*before.config.notes}):
+            _log.info("config_note", note=note)
+        if not keys:
+            _log.warning("serving_without_keys", host=config.server.host, note="only this machine is answered")
+        after = self._generations.current.state
+        _log.info("config_reloaded", reload_s=round(time.monotonic() - started_at, 3), **_changes(before, after))
+
+    async def _read_again(self) -> None:
+        for read_again in self._also:
+            try:
+                await asyncio.to_thread(read_again)
+            except ConfigError as exc:
+                _tell(exc)
+
+    async def _checked(self, config: Config) -> KeyRing:
+        """The keys. Raises `ConfigError` with every mistake there is."""
+        ring, problems = KeyRing(), list[str]()
+        try:
+            ring = await asyncio.to_thread(KeyRing.load, config.auth.keys_file)
+        except ConfigError as exc:
+            problems += exc.problems
+        else:
+            problems += [problem for host in self._hosts if (problem := bind_problem(host, ring))]
+        problems += await find_problems(config, state_directory=self._state_directory, aside=asyncio.to_thread)
+        if problems:
+            raise ConfigError(problems)
+        return ring
+
+
+def _tell(error: ConfigError) -> None:
+    for problem in error.problems:
+        _log.warning("config_not_reloaded", problem=problem)
+
+
+def _changes(before: ServerState, after: ServerState) -> dict[str, object]:
+    """By ids and names; nothing where nothing changed."""
+    teams = _compared(_teams(before), _teams(after))
+    keys = _compared(_keys(before.keys), _keys(after.keys))
+    found = {
+        **{f"teams_{how}": ids for how, ids in teams.items()},
+        **{f"keys_{how}": ids for how, ids in keys.items()},
+        "tables_changed": changed_tables(before.config, after.config),
+    }
+    return {"teams": len(_teams(after)), "keys": len(after.keys), **{name: ids for name, ids in found.items() if ids}}
+
+
+def _compared(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, list[str]]:
+    return {
+        "added": [name for name in after if name not in before],
+        "removed": [name for name in before if name not in after],
+        "changed": [name for name in after if name in before and before[name] != after[name]],
+    }
+
+
+def _teams(state: ServerState) -> Mapping[str, TeamConfig]:
+    return {spec.id: spec.config for spec in state.catalogue}
+
+
+def _keys(ring: Iterable[Key]) -> Mapping[str, Key]:
+    return {key.id: key for key in ring}

@@ -1,0 +1,76 @@
+"""`aiostream-server teams list` and `version --verbose`: what an administrator asks before anything is started."""
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner, Result
+
+from aiostream_server import __version__
+from aiostream_server.cli.commands import cli
+
+CONFIG = """
+[models.large]
+provider = "demo"
+[[teams]]
+id = "sales"
+name = "Sales"
+description = "Orders\\u2028and \\u001b[31mcustomers"
+factory = "nowhere:build"
+model = "large"
+[[teams]]
+id = "files"
+component = "files.json"
+"""
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, arguments, catch_exceptions=False)
+
+
+def written(folder: Path) -> str:
+    path = folder / "server.toml"
+    path.write_text(CONFIG, "utf-8")
+    return str(path)
+
+
+def test_each_team_is_a_line_and_nothing_of_it_obeyed_by_a_terminal(tmp_path: Path) -> None:
+    """Nothing is imported: `check` says whether a team can be built."""
+    result = invoke("teams", "list", "--config", written(tmp_path))
+    head, sales, files = result.stdout.splitlines()
+    assert head.split() == ["ID", "NAME", "MODEL", "SOURCE", "DESCRIPTION"]
+    assert sales.split("  ")[0] == "sales"
+    assert "nowhere:build" in sales
+    assert "\x1b" not in result.stdout
+    assert files.split() == ["files", "files", "-", str(tmp_path / "files.json"), "-"]
+
+
+def test_as_json_they_are_whole(tmp_path: Path) -> None:
+    result = invoke("teams", "list", "--json", "--config", written(tmp_path))
+    sales, files = json.loads(result.stdout)
+    assert sales == {
+        "id": "sales",
+        "name": "Sales",
+        "description": "Orders\u2028and \x1b[31mcustomers",
+        "source": "nowhere:build",
+        "model": "large",
+    }
+    assert files["model"] is None
+
+
+def test_without_a_file_there_are_the_built_in_ones() -> None:
+    assert [team["id"] for team in json.loads(invoke("teams", "list", "--json").stdout)] == ["general", "data"]
+
+
+def test_a_broken_file_is_said_to_be_one(tmp_path: Path) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text("[teams", "utf-8")
+    result = invoke("teams", "list", "--config", str(path))
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "line 1" in result.stderr
+
+
+def test_version_tells_on_request_what_a_report_of_a_problem_needs() -> None:
+    first, *others = invoke("version", "--verbose").stdout.splitlines()
+    assert first == __version__
+    named = dict(line.split(maxsplit=1) for line in others if not line.startswith("installed in"))
+    assert {"Python", "system", "aiohttp", "autogen-core", "mcp"} <= named.keys()

@@ -1,0 +1,354 @@
+"""SIGHUP: teams, models, keys and limits anew, and nobody is dropped."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import sys
+import termios
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from aiostream_server.config.load import load_config
+from aiostream_server.config.model import Config
+from aiostream_server.intake.key_file import add_key, remove_key
+from aiostream_server.intake.keys import new_key
+from aiostream_server.service.reload import Reloading
+from aiostream_server.web.generations import GENERATIONS
+from tests.process import ServerProcess, environment, serving_process
+from tests.scripted_provider import Answer, Gate, ScriptedProvider
+from tests.serving import ask, asking, chat_body, serving
+
+HUSH = "sk-hush-hush"
+
+
+def toml(provider: ScriptedProvider, *teams: str, head: str = "", limits: str = "") -> str:
+    shown = "\n".join(f'[[teams]]\nid = "{team}"\nfactory = "tests.sample_teams:solo"' for team in teams)
+    model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
+    return f'{head}\n[server]\nport = 0\nlog_format = "json"\n[limits]\n{limits}\n{model}\n{shown}\n'
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        yield provider
+
+
+async def until_logged(server: ServerProcess, event: str, times: int = 1) -> list[dict[str, Any]]:
+    assert server.process.stderr is not None
+    async with asyncio.timeout(10):
+        while len(server.named(event)) < times:
+            server.lines.append((await server.process.stderr.readline()).decode().rstrip("\n"))
+    return server.named(event)
+
+
+async def reload(server: ServerProcess, folder: Path, config: str, event: str = "config_reloaded") -> dict[str, Any]:
+    """The line of the log that says what came of it."""
+    (folder / "server.toml").write_text(config, "utf-8")
+    before = len(server.named(event))
+    server.process.send_signal(signal.SIGHUP)
+    return (await until_logged(server, event, before + 1))[-1]
+
+
+async def status_of(url: str, model: str = "auto", headers: Mapping[str, str] | None = None) -> int:
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.post(f"{url}/v1/chat/completions", json=chat_body("hi", model=model)) as response,
+    ):
+        return response.status
+
+
+async def models_of(url: str) -> list[str]:
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/v1/models") as response:
+        return [model["id"] for model in (await response.json())["data"]]
+
+
+async def test_a_stream_goes_on_with_its_team_which_is_no_longer_there_for_others(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    gate = Gate()
+    provider.script(Answer("before ", gate, "after"), Answer("new"))
+    async with serving_process(toml(provider, "old", "both"), tmp_path) as server:
+        async with asking(server.url, "hi", model="old") as answer:
+            await anext(answer.pieces())
+            told = await reload(server, tmp_path, toml(provider, "both", "new"))
+            assert await models_of(server.url) == ["auto", "both", "new"]
+            assert await status_of(server.url, "old") == 404
+            assert (await ask(server.url, "hi", model="new")).text.endswith("new")
+            gate.open()
+            await answer.read_all()
+        assert answer.done
+        assert "before after" in answer.text
+        assert (told["teams_added"], told["teams_removed"], told["teams"]) == (["new"], ["old"], 2)
+
+
+async def test_a_new_key_counts_and_a_revoked_one_does_not_but_for_what_it_has_begun(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    keys = tmp_path / "keys.json"
+    (first, text), (second, other) = new_key("first"), new_key("second")
+    add_key(keys, first)
+    gate = Gate()
+    provider.script(Answer("before ", gate, "after"), Answer("new"))
+    config = toml(provider, "solo", head='auth.keys_file = "keys.json"')
+    old, new = ({"Authorization": f"Bearer {key.get_secret_value()}"} for key in (text, other))
+    async with serving_process(config, tmp_path) as server:
+        async with asking(server.url, "hi", model="solo", headers=old) as answer:
+            await anext(answer.pieces())
+            add_key(keys, second)
+            remove_key(keys, first.id)
+            assert await status_of(server.url, headers=new) == 401
+            told = await reload(server, tmp_path, config)
+            assert await status_of(server.url, headers=old) == 401
+            assert await status_of(server.url, headers=new) == 200
+            gate.open()
+            assert "before after" in (await answer.read_all()).text
+        assert (told["keys"], told["keys_added"], told["keys_removed"]) == (1, [second.id], [first.id])
+        assert text.get_secret_value() not in "\n".join(server.lines)
+        assert other.get_secret_value() not in "\n".join(server.lines)
+
+
+async def test_limits_count_from_then_on(tmp_path: Path, provider: ScriptedProvider) -> None:
+    gate = Gate()
+    provider.script(lambda _: Answer("before ", gate, "after"))
+    async with (
+        serving_process(toml(provider, "solo", limits="max_runs = 1"), tmp_path) as server,
+        asking(server.url, "hi", model="solo") as first,
+    ):
+        await anext(first.pieces())
+        assert await status_of(server.url) == 429
+        assert (await reload(server, tmp_path, toml(provider, "solo", limits="max_runs = 2")))["tables_changed"] == [
+            "limits"
+        ]
+        async with asking(server.url, "hi", model="solo") as second:
+            await anext(second.pieces())
+            await reload(server, tmp_path, toml(provider, "solo", limits="max_runs = 1"))
+            assert await status_of(server.url) == 429
+            gate.open()
+            answers = [await first.read_all(), await second.read_all()]
+        assert all(answer.done and "before after" in answer.text for answer in answers)
+
+
+async def test_a_broken_file_changes_nothing_and_each_mistake_is_a_line(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    good = toml(provider, "solo")
+    provider.script(lambda _: Answer("fine"))
+    wrong = '[[teams]]\nid = "a"\nfactory = "os:nothing"\n[[teams]]\nid = "b"\nfactory = "os:getcwd"\n'
+    lost = 'auth.keys_file = "gone.json"\ndatabase.gone.url = "sqlite:////nowhere/x.db"\n'
+    keyed = good.replace("[models.default]", '[models.default]\napi_key_env = "KEY"')
+    async with serving_process(good, tmp_path, KEY=HUSH) as server:
+        assert "line" in (await mistakes(server, tmp_path, good + "\n[server", 1))[0]
+        port, host = await mistakes(server, tmp_path, good.replace("port = 0", "port = 70000\nhosst = 1"), 2)
+        assert port.startswith("[server] port: expected")
+        assert host.startswith("[server] hosst: unknown key")
+        keys, database, team = await mistakes(server, tmp_path, lost + keyed + wrong, 3)
+        assert "there is no such keys file" in keys
+        assert database.startswith("[database.gone]")
+        assert team.startswith('[[teams]] #2 (a) factory: "os:nothing" cannot be imported')
+        imported, built = await mistakes(server, tmp_path, keyed + wrong, 2)
+        assert imported == team
+        assert built.startswith("[[teams]] b: the team cannot be built: TypeError")
+
+        assert all(line["level"] == "warning" for line in server.named("config_not_reloaded"))
+        assert not server.named("config_reloaded")
+        assert (await ask(server.url, "hi", model="solo")).text.endswith("fine")
+        assert await models_of(server.url) == ["auto", "solo"]
+        assert "tables_changed" in await reload(server, tmp_path, keyed)
+        assert HUSH not in "\n".join(server.lines)
+
+
+async def mistakes(server: ServerProcess, folder: Path, config: str, number: int) -> list[str]:
+    before = len(server.named("config_not_reloaded"))
+    await reload(server, folder, config, "config_not_reloaded")
+    return [line["problem"] for line in await until_logged(server, "config_not_reloaded", before + number)][before:]
+
+
+async def test_what_takes_a_restart_is_one_line_that_names_it(tmp_path: Path, provider: ScriptedProvider) -> None:
+    async with serving_process(toml(provider, "solo"), tmp_path) as server:
+        await reload(server, tmp_path, toml(provider, "solo").replace("port = 0", 'port = 1\nloop = "asyncio"'))
+        (line,) = server.named("config_needs_restart")
+        assert (line["keys"], line["level"]) == (["[server] port", "[server] loop"], "warning")
+        assert await models_of(server.url) == ["auto", "solo"]
+
+
+async def test_20_reloads_under_load_break_nothing_and_leave_nothing_behind(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    provider.script(lambda _: Answer(*("word " for _ in range(40)), pause_s=0.002))
+    path = tmp_path / "server.toml"
+    path.write_text(toml(provider, "solo", "other"), "utf-8")
+    async with serving(load_config(path, {}), tmp_path) as server:
+        generations = server.runner.app[GENERATIONS]
+        reloading = Reloading(generations, lambda: load_config(path, {}), tmp_path, hosts=["127.0.0.1"])
+        working = asyncio.create_task(reloading.work())
+        await ask(server.url, "hi", model="solo")
+        first = generations.current.state
+
+        async def keep_asking() -> int:
+            answers = 0
+            while not is_over.is_set():
+                answer = await ask(server.url, "hi", model="solo")
+                assert answer.done
+                assert answer.text.count("word ") == 40
+                answers += 1
+            return answers
+
+        is_over = asyncio.Event()
+        clients = [asyncio.create_task(keep_asking()) for _ in range(8)]
+        await asyncio.sleep(0.1)
+        tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
+        for _ in range(20):
+            before = generations.current.state
+            reloading.ask()
+            async with asyncio.timeout(5):
+                while generations.current.state is before:  # noqa: ASYNC110 - it says so in the log only
+                    await asyncio.sleep(0.005)
+        is_over.set()
+        assert sum(await asyncio.gather(*clients)) >= 8
+        working.cancel()
+        async with asyncio.timeout(2):
+            while generations.retired:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.005)
+        assert generations.current.state.parts is not first.parts
+        assert len(asyncio.all_tasks()) <= tasks - len(clients)
+        assert descriptors_open() <= descriptors
+
+
+async def test_who_asks_during_a_reload_gets_another_one_behind_it(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """One at a time, and the last one reads what the file says then."""
+    path = tmp_path / "server.toml"
+    path.write_text(toml(provider, "first"), "utf-8")
+    heard = Heard()
+    async with serving(load_config(path, {}), tmp_path) as server:
+        generations = server.runner.app[GENERATIONS]
+        reloading = Reloading(generations, lambda: load_config(path, {}), tmp_path, hosts=["127.0.0.1"], told=heard)
+        working = asyncio.create_task(reloading.work())
+        reloading.ask()
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        path.write_text(toml(provider, "second"), "utf-8")
+        reloading.ask()
+        reloading.ask()
+        await heard.ready_times(2)
+        assert heard.told == ["reloading", "ready"] * 2
+        assert [spec.id for spec in generations.current.state.catalogue] == ["second"]
+        working.cancel()
+
+
+async def test_a_server_that_others_can_reach_keeps_its_keys_when_the_last_one_is_gone_from_the_file(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    """Whatever `[server] host` says: sockets that are handed over may listen elsewhere."""
+    path, keys = tmp_path / "server.toml", tmp_path / "keys.json"
+    path.write_text(toml(provider, "solo", head='auth.keys_file = "keys.json"'), "utf-8")
+    key, _ = new_key("only")
+    add_key(keys, key)
+    async with serving(load_config(path, {}), tmp_path) as server:
+        generations, heard = server.runner.app[GENERATIONS], Heard()
+        reloading = Reloading(
+            generations, lambda: load_config(path, {}), tmp_path, hosts=["127.0.0.1", "192.0.2.1"], told=heard
+        )
+        working = asyncio.create_task(reloading.work())
+        remove_key(keys, key.id)
+        before = generations.current.state
+        reloading.ask()
+        await heard.ready_times(1)
+        assert generations.current.state is before
+        working.cancel()
+
+
+async def test_a_bug_in_a_reload_leaves_the_server_as_it_was(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """And the next reload works."""
+    path = tmp_path / "server.toml"
+    path.write_text(toml(provider, "solo"), "utf-8")
+    found = [load_config(path, {})]
+    async with serving(found[0], tmp_path) as server:
+        generations, heard = server.runner.app[GENERATIONS], Heard()
+        empty: list[Config] = []
+        lists = [empty, found]
+        reloading = Reloading(generations, lambda: lists.pop(0).pop(), tmp_path, hosts=["127.0.0.1"], told=heard)
+        working = asyncio.create_task(reloading.work())
+        before = generations.current.state
+        reloading.ask()
+        await heard.ready_times(1)
+        assert generations.current.state is before
+        reloading.ask()
+        await heard.ready_times(2)
+        assert generations.current.state is not before
+        working.cancel()
+
+
+async def test_every_worker_reloads(tmp_path: Path, provider: ScriptedProvider) -> None:
+    gate = Gate()
+    provider.script(lambda _: Answer("before ", gate, "after"))
+    config = toml(provider, "old").replace("port = 0", "port = 0\nworkers = 2")
+    async with (
+        serving_process(config, tmp_path) as server,
+        asking(server.url, "hi", model="old") as first,
+        asking(server.url, "hi", model="old") as second,
+    ):
+        await asyncio.gather(anext(first.pieces()), anext(second.pieces()))
+        await reload(server, tmp_path, config.replace('"old"', '"new"'))
+        reloaded = await until_logged(server, "config_reloaded", 2)
+        assert {line["worker"] for line in reloaded} == {1, 2}
+        assert [await models_of(server.url) for _ in range(6)] == [["auto", "new"]] * 6
+        gate.open()
+        answers = [await first.read_all(), await second.read_all()]
+        assert all(answer.done and "before after" in answer.text for answer in answers)
+        server.process.terminate()
+        assert await server.end() == 0
+
+
+async def test_a_server_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
+    """It was started by hand, and nobody sees it any more: that SIGHUP wants no reload."""
+    ours, theirs = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "aiostream_server", "serve"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(tmp_path, AIOSTREAM_SERVER__PORT="0"),
+        start_new_session=True,
+        preexec_fn=_take_terminal,
+    )
+    os.close(theirs)
+    said = b""
+    while b"serving http" not in said:
+        said += await asyncio.to_thread(os.read, ours, 4096)
+    os.close(ours)
+    async with asyncio.timeout(10):
+        assert await process.wait() == 0
+
+
+class Heard:
+    """What a service manager is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self._moved = asyncio.Event()
+
+    def reloading(self) -> None:
+        self.told.append("reloading")
+
+    def ready(self) -> None:
+        self.told.append("ready")
+        self._moved.set()
+
+    async def ready_times(self, times: int) -> None:
+        async with asyncio.timeout(5):
+            while self.told.count("ready") < times:
+                self._moved.clear()
+                await self._moved.wait()
+
+
+def descriptors_open() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
