@@ -1,0 +1,144 @@
+"""Virtual environments under /opt/aiostream-server/venvs, named VERSION-N, and the link `current` to one of them.
+
+One is made where it stays, since its programs name their own path, and is complete when it holds `MADE_FROM`. Beside
+the packages it has the units and the default configuration of its version, so that a rollback brings those back, too.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from scripts.installer.bundle import Bundle
+from scripts.installer.layout import SOURCE, Layout
+from scripts.installer.steps import Problem, run
+
+_MADE_FROM: Final = "MADE_FROM"
+_NUMBERED: Final = re.compile(r"(?P<version>.+)-(?P<number>\d+)")
+_WHEEL: Final = re.compile(r"aiostream_server-([^-]+)-py3-none-any\.whl")
+LOCK: Final = SOURCE / "requirements" / "service.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One complete virtual environment."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def number(self) -> int:
+        found = _NUMBERED.fullmatch(self.name)
+        return int(found["number"]) if found else 0
+
+    @property
+    def program(self) -> str:
+        return str(self.folder / "bin" / "aiostream-server")
+
+    @property
+    def default_config(self) -> Path:
+        return self.folder / "share" / "aiostream-server" / "server.toml"
+
+    @property
+    def units(self) -> Path:
+        return self.folder / "share" / "aiostream-server" / "systemd"
+
+    @property
+    def made_from(self) -> str:
+        return (self.folder / _MADE_FROM).read_text("utf-8")
+
+
+def releases(layout: Layout) -> list[Release]:
+    """The complete ones, the oldest first."""
+    found = [Release(folder) for folder in layout.venvs.glob("*-*") if (folder / _MADE_FROM).is_file()]
+    return sorted(found, key=lambda release: release.number)
+
+
+def current(layout: Layout) -> Release | None:
+    """What the units start; None where nothing is installed."""
+    release = Release(Path(os.path.realpath(layout.current)))
+    return release if layout.current.is_symlink() and (release.folder / _MADE_FROM).is_file() else None
+
+
+def fingerprint(layout: Layout, wheel: Path) -> str:
+    """Of all that a release is made from: installations with the same one are the same."""
+    digest = hashlib.sha256()
+    shipped = [SOURCE / "configs" / "service.toml", *sorted((SOURCE / "systemd").glob("**/*"))]
+    for path in [wheel, LOCK, *shipped, layout.more_packages]:
+        if path.is_file():
+            digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return f"{wheel.name} {digest.hexdigest()}\n"
+
+
+def next_folder(layout: Layout, wheel: Path) -> Path:
+    """Where the next release goes: its number is one more than any there is, whole or not."""
+    version = _WHEEL.fullmatch(wheel.name)
+    if version is None:
+        raise Problem(
+            f"{wheel.name} is no wheel of this project", "its name is aiostream_server-VERSION-py3-none-any.whl"
+        )
+    taken = (_NUMBERED.fullmatch(folder.name) for folder in layout.venvs.glob("*"))
+    return layout.venvs / f"{version[1]}-{1 + max((int(found['number']) for found in taken if found), default=0)}"
+
+
+def make(layout: Layout, folder: Path, bundle: Bundle) -> Release:
+    """A release with the lock's packages and the administrator's; nothing is left of one that fails. `Problem`."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        run(sys.executable, "-I", "-m", "venv", str(folder))
+        _install(folder, bundle.wheel)
+        if layout.more_packages.is_file():
+            _install_more(folder, layout.more_packages, bundle)
+        run(*_pip(folder), "check")
+        release = Release(folder)
+        release.units.parent.mkdir(parents=True)
+        shutil.copytree(SOURCE / "systemd", release.units)
+        shutil.copyfile(SOURCE / "configs" / "service.toml", release.default_config)
+        (folder / _MADE_FROM).write_text(fingerprint(layout, bundle.wheel), "utf-8")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return release
+
+
+def _install(folder: Path, wheel: Path) -> None:
+    # Nothing of this machine's pip configuration counts: only the wheels beside this one, by the hashes of the lock.
+    install = [*_pip(folder), "--isolated", "install", "--quiet", "--no-index", "--no-deps", "--no-cache-dir"]
+    run(*install, "--find-links", str(wheel.parent), "--only-binary=:all:", "--require-hashes", "-r", str(LOCK))
+    run(*install, str(wheel))
+
+
+def _install_more(folder: Path, requirements: Path, bundle: Bundle) -> None:
+    """From the same wheels where there is to be no network; else from wherever this machine's pip gets packages."""
+    locked = folder / "locked.txt"
+    locked.write_text(run(*_pip(folder), "list", "--format=freeze"), "utf-8")
+    where = ["--no-index", "--find-links", str(bundle.wheel.parent)] if bundle.offline else []
+    run(*_pip(folder), "install", "--quiet", *where, "--constraint", str(locked), "-r", str(requirements))
+
+
+def _pip(folder: Path) -> list[str]:
+    return [str(folder / "bin" / "python"), "-I", "-m", "pip", "--disable-pip-version-check"]
+
+
+def switch(layout: Layout, release: Release) -> None:
+    """`current` is another release from one moment to the next."""
+    link = layout.home / ".current.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path("venvs") / release.name)
+    link.replace(layout.current)
+
+
+def surplus(layout: Layout, keep: set[str]) -> list[Path]:
+    """What may go: everything but the named releases, halves of some included."""
+    return sorted(folder for folder in layout.venvs.glob("*") if folder.is_dir() and folder.name not in keep)
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder)

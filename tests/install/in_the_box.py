@@ -1,0 +1,361 @@
+"""`scripts/install`, as an administrator uses it without a network: run by scripts/test-install in a booted box.
+
+Plain Python, since the box has nothing else. Its argument is a folder with the source trees `first`, `second` and those
+that are broken, and the wheels of each in `TREE-wheels`. One promise after the other, each on what the one before left.
+"""
+
+import hashlib
+import http.client
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+TREES: Final = Path(sys.argv[1] if len(sys.argv) > 1 else "/proof")
+HOME: Final = Path("/opt/aiostream-server")
+SETTINGS: Final = Path("/etc/aiostream-server")
+CONFIG: Final = SETTINGS / "server.toml"
+STATE: Final = Path("/var/lib/private/aiostream-server")
+UNITS: Final = Path("/etc/systemd/system")
+CHECK: Final = (
+    "systemd-run --quiet --pipe --wait -p LoadCredential=secret:/etc/aiostream-server/credentials -p PrivateTmp=yes"
+    " -E STATE_DIRECTORY=/tmp /opt/aiostream-server/current/bin/aiostream-server check"
+    " --config /etc/aiostream-server/server.toml"
+)
+"""As docs/install.md has it."""
+LARGE: Final = """
+[models.large]
+provider = "openai"
+model = "gpt-4.1"
+api_key_file = "$CREDENTIALS_DIRECTORY/secret_openai"
+"""
+_KEY: Final = re.compile(r"^\s+(aio-\S+)$", re.MULTILINE)
+_CLIENTS: Final = 8
+
+
+def install(tree: str, *arguments: str, status: int = 0, wheels: bool = True) -> str:
+    """What `scripts/install` of that tree said."""
+    where = ["--wheels", str(TREES / f"{tree}-wheels")] if wheels else []
+    began = time.monotonic()
+    done = subprocess.run(
+        [str(TREES / tree / "scripts" / "install"), *arguments, *where],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        cwd="/",
+    )
+    print(f"    {' '.join(['scripts/install', *arguments])}: {time.monotonic() - began:.1f} s", flush=True)
+    assert done.returncode == status, f"status {done.returncode}:\n{done.stdout}"
+    return done.stdout
+
+
+def systemctl(*arguments: str) -> str:
+    return subprocess.run(["systemctl", *arguments], capture_output=True, text=True, check=False).stdout.strip()
+
+
+def pid() -> str:
+    return systemctl("show", "--property=MainPID", "--value", "aiostream-server.service")
+
+
+def version() -> str:
+    program = HOME / "current" / "bin" / "aiostream-server"
+    return subprocess.run([program, "version"], capture_output=True, text=True, check=True, cwd="/").stdout.strip()
+
+
+def answer(key: str | None) -> tuple[int, str]:
+    """To one streamed question, read to its end."""
+    connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=60)
+    try:
+        body = {"model": "auto", "stream": True, "messages": [{"role": "user", "content": "What is 15% of 850?"}]}
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
+        connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def is_whole(reply: tuple[int, str]) -> bool:
+    status, text = reply
+    return status == 200 and "127.5" in text and text.endswith("data: [DONE]\n\n")
+
+
+@contextmanager
+def load(key: str) -> Iterator["Counter[str]"]:
+    """Clients that ask one question after the other, for as long as the block takes; how their replies were."""
+    seen: Counter[str] = Counter()
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                reply = answer(key)
+                seen["whole" if is_whole(reply) else f"broken: {reply[0]} {reply[1][-200:]}"] += 1
+            except (OSError, http.client.HTTPException) as exc:
+                seen[f"broken: {type(exc).__name__}: {exc}"] += 1
+
+    clients = [threading.Thread(target=ask) for _ in range(_CLIENTS)]
+    for client in clients:
+        client.start()
+    try:
+        yield seen
+        time.sleep(1)
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+
+
+def everything() -> dict[str, str]:
+    """All that was installed: a path's content, mode and time."""
+    found: dict[str, str] = {}
+    for top in (HOME, SETTINGS, UNITS):
+        for path in sorted(top.rglob("*")):
+            about = path.lstat()
+            content = str(path.readlink()) if path.is_symlink() else ""
+            if path.is_file() and not path.is_symlink() and top != HOME:
+                content = hashlib.sha256(path.read_bytes()).hexdigest()
+            if "__pycache__" not in path.parts:
+                found[str(path)] = f"{about.st_mode:o} {about.st_mtime_ns if not path.is_dir() else ''} {content}"
+    return found
+
+
+def a_dry_run_changes_nothing() -> None:
+    before = everything()
+    said = install("first", "--dry-run")
+    assert "would: making /opt/aiostream-server/venvs/0.1.0-1" in said, said
+    assert everything() == before
+
+
+def a_wheel_that_is_not_the_locked_one_is_refused_and_nothing_is_left() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for wheel in (TREES / "first-wheels").iterdir():
+            Path(folder, wheel.name).symlink_to(wheel)
+        (changed,) = Path(folder).glob("idna-*.whl")
+        content = changed.read_bytes()
+        changed.unlink()
+        changed.write_bytes(content + b"\0")
+        said = install("first", "--wheels", folder, status=1, wheels=False)
+    assert "DO NOT MATCH THE HASHES" in said, said
+    assert list((HOME / "venvs").iterdir()) == []
+    assert not SETTINGS.exists()
+
+
+def a_port_that_is_taken_is_told_and_the_first_key_is_not_lost() -> None:
+    with socket.create_server(("127.0.0.1", 8000)):
+        said = install("first", status=1)
+    assert "aiostream-server.socket does not start" in said, said
+    assert "Address already in use" in said, said
+    assert "Traceback" not in said, said
+    found = _KEY.search(said)
+    assert found, said
+    keys.append(found[1])
+
+
+def a_machine_without_a_network_gets_a_server_that_answers_with_the_first_key() -> None:
+    said = install("first")
+    assert "ready at http://127.0.0.1:8000/v1" in said, said
+    assert not _KEY.search(said), said
+    assert venvs() == ["0.1.0-1"]
+    assert is_whole(answer(keys[0]))
+    assert answer(None)[0] == 401
+    assert systemctl("is-enabled", "aiostream-server.socket", "aiostream-server.service").split() == ["enabled"] * 2
+    assert (SETTINGS / "credentials").stat().st_mode & 0o777 == 0o700
+    assert keys[0] not in (SETTINGS / "private/keys/keys.json").read_text()
+
+
+def installing_again_changes_nothing_and_shows_no_key() -> None:
+    before, running = everything(), pid()
+    said = install("first")
+    assert not _KEY.search(said), said
+    assert everything() == before, sorted(set(everything().items()) ^ set(before.items()))
+    assert pid() == running
+
+
+def the_installed_program_needs_nothing_of_the_source_tree() -> None:
+    program = str(HOME / "current" / "bin" / "aiostream-server")
+    with tempfile.TemporaryDirectory() as empty:
+        bare = {"HOME": empty, "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+        checked = subprocess.run([program, "check"], capture_output=True, text=True, check=True, cwd=empty, env=bare)
+        asked = subprocess.run(
+            [program, "ask", "Which region had the highest total sales?", "--key", keys[0]],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=empty,
+            env=bare,
+        )
+    assert checked.stdout.endswith("ok\n"), checked.stdout
+    assert "East" in asked.stdout, asked.stdout
+
+
+def another_version_is_not_installed_over_it() -> None:
+    before = everything()
+    said = install("second", status=1)
+    assert "another version is installed: 0.1.0-1" in said, said
+    assert "--upgrade" in said
+    assert everything() == before
+
+
+def an_upgrade_under_load_breaks_no_reply_and_keeps_what_the_administrator_wrote() -> None:
+    mine = CONFIG.read_text().replace('provider = "demo"\n', 'provider = "demo"\ntokens_per_s = 8 # mine\n', 1)
+    (SETTINGS / "credentials" / "openai").write_text("sk-secret")
+    (SETTINGS / "credentials" / "openai").chmod(0o600)
+    mine += LARGE
+    CONFIG.write_text(mine)
+    checked = subprocess.run(CHECK.split(), capture_output=True, text=True, check=False)
+    assert "model     large: openai gpt-4.1" in checked.stdout, checked
+    assert systemctl("start", "aiostream-server-restart") == ""
+    with load(keys[0]) as seen:
+        time.sleep(1)
+        with tempfile.TemporaryDirectory() as wheels:
+            add_a_package_of_my_own(Path(wheels), TREES / "second-wheels")
+            said = install("second", "--upgrade", "--wheels", wheels, wheels=False)
+    (SETTINGS / "requirements.txt").unlink()
+    print(f"    {dict(seen)}", flush=True)
+    assert set(seen) == {"whole"}, seen
+    assert seen["whole"] > _CLIENTS
+    assert version() == "0.1.1", said
+    subprocess.run([HOME / "current/bin/python", "-I", "-c", "import my_tools"], check=True)
+    assert is_whole(answer(keys[0]))
+    assert CONFIG.read_text() == mine
+    assert "# newer" in (SETTINGS / "server.toml.new").read_text()
+    assert venvs() == ["0.1.0-1", "0.1.1-2"]
+    assert len(json.loads((SETTINGS / "private/keys/keys.json").read_text())) == 1
+
+
+def add_a_package_of_my_own(folder: Path, wheels: Path) -> None:
+    """As teams need them: named in requirements.txt, with its wheel beside the others."""
+    for wheel in wheels.iterdir():
+        Path(folder, wheel.name).symlink_to(wheel)
+    about = "my_tools-1.0.dist-info"
+    with zipfile.ZipFile(folder / "my_tools-1.0-py3-none-any.whl", "w") as mine:
+        mine.writestr("my_tools.py", "")
+        mine.writestr(f"{about}/METADATA", "Metadata-Version: 2.1\nName: my-tools\nVersion: 1.0\nRequires-Dist: idna\n")
+        mine.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nGenerator: me\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        mine.writestr(f"{about}/RECORD", f"my_tools.py,,\n{about}/METADATA,,\n{about}/WHEEL,,\n{about}/RECORD,,\n")
+    (SETTINGS / "requirements.txt").write_text("my-tools==1.0\n")
+
+
+def one_that_does_not_start_is_taken_back_while_the_old_one_serves_on() -> None:
+    before, running = everything(), pid()
+    with load(keys[0]) as seen:
+        said = install("no-start", "--upgrade", status=1)
+    print(f"    {dict(seen)}", flush=True)
+    assert set(seen) == {"whole"}, seen
+    assert "this version cannot start" in said, said
+    assert "it was taken back: 0.1.1-2 serves on" in said, said
+    assert pid() == running
+    assert_as_before(before)
+
+
+def one_that_starts_and_answers_nothing_is_taken_back() -> None:
+    before = everything()
+    said = install("no-answer", "--upgrade", status=1)
+    assert "a question gets no answer" in said, said
+    assert "it was taken back: 0.1.1-2 serves on" in said, said
+    assert is_whole(answer(keys[0]))
+    assert_as_before(before)
+
+
+def a_rollback_brings_the_earlier_version_back() -> None:
+    with load(keys[0]) as seen:
+        install("second", "--rollback", wheels=False)
+    assert set(seen) == {"whole"}, seen
+    assert version() == "0.1.0"
+    assert is_whole(answer(keys[0]))
+
+
+def an_uninstalled_server_leaves_configuration_keys_and_state() -> None:
+    before = databases()
+    assert before
+    install("first", "--uninstall", wheels=False)
+    assert not HOME.exists()
+    assert not list(UNITS.glob("aiostream-server*"))
+    assert systemctl("is-active", "aiostream-server.socket") == "inactive"
+    assert databases() == before
+    assert "# mine" in CONFIG.read_text()
+    assert (SETTINGS / "private/keys/keys.json").exists()
+
+
+def purged_nothing_is_left() -> None:
+    said = install("first", "--uninstall", "--purge", wheels=False)
+    assert said.endswith("nothing is left\n"), said
+    left = [path for path in (HOME, SETTINGS, STATE, Path("/var/lib/aiostream-server")) if os.path.lexists(path)]
+    assert left == []
+    install("first", "--uninstall", "--purge", wheels=False)
+
+
+def databases() -> set[str]:
+    """What the server keeps, but for what SQLite has only while a file is open."""
+    return {path.name for path in STATE.iterdir() if not path.name.endswith(("-wal", "-shm"))}
+
+
+def venvs() -> list[str]:
+    return sorted(path.name for path in (HOME / "venvs").iterdir())
+
+
+def assert_as_before(before: dict[str, str]) -> None:
+    """But for the times of what was written again as it was."""
+
+    def without_times(files: dict[str, str]) -> dict[str, list[str]]:
+        return {
+            path: [part for part in about.split(" ") if len(part) < 15 or len(part) > 25]
+            for path, about in files.items()
+        }
+
+    after, expected = without_times(everything()), without_times(before)
+    keys_file = str(SETTINGS / "private/keys/keys.json")
+    after.pop(keys_file), expected.pop(keys_file)
+    assert after == expected, sorted(path for path in after.keys() | expected if after.get(path) != expected.get(path))
+
+
+keys: list[str] = []
+PROMISES: Final[list[Callable[[], None]]] = [
+    a_dry_run_changes_nothing,
+    a_wheel_that_is_not_the_locked_one_is_refused_and_nothing_is_left,
+    a_port_that_is_taken_is_told_and_the_first_key_is_not_lost,
+    a_machine_without_a_network_gets_a_server_that_answers_with_the_first_key,
+    installing_again_changes_nothing_and_shows_no_key,
+    the_installed_program_needs_nothing_of_the_source_tree,
+    another_version_is_not_installed_over_it,
+    an_upgrade_under_load_breaks_no_reply_and_keeps_what_the_administrator_wrote,
+    one_that_does_not_start_is_taken_back_while_the_old_one_serves_on,
+    one_that_starts_and_answers_nothing_is_taken_back,
+    a_rollback_brings_the_earlier_version_back,
+    an_uninstalled_server_leaves_configuration_keys_and_state,
+    purged_nothing_is_left,
+]
+
+
+def main() -> int:
+    for number, promise in enumerate(PROMISES):
+        began = time.monotonic()
+        try:
+            promise()
+        except BaseException:
+            print(f"FAILED {promise.__name__}", flush=True)
+            subprocess.run(
+                ["journalctl", "--no-pager", "-n", "60", "-o", "cat", "-u", "aiostream-server*"], check=False
+            )
+            print(f"{number} passed, 1 failed", flush=True)
+            raise
+        print(f"ok {promise.__name__.replace('_', ' ')} ({time.monotonic() - began:.1f} s)", flush=True)
+    print(f"{len(PROMISES)} passed, 0 failed", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
