@@ -140,7 +140,9 @@ async def test_when_all_viewers_are_slow_the_provider_is_slowed_and_goes_on_when
         async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as answer:
             await until_held(provider)
             held_at = len(provider.exchanges[0].left)
-            assert held_at < len(tokens) * 3 // 4  # the rest is in the kernel's buffers, and in the client's
+            assert (
+                held_at < len(tokens) // 2
+            )  # in the kernel's buffers, the provider's 4 MiB among them, and the client's
             assert the_run(server).log.size_bytes < 6 * MIB  # the client's kernel took most of that
             await answer.read_all()
     assert re.findall(r"<(\d{6})>", answer.text) == [f"{number:06}" for number in range(5_000)]

@@ -7,6 +7,7 @@ no room is asked again, but only before the answer has begun.
 
 import asyncio
 import math
+import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -30,13 +31,23 @@ from aiostream_server.models.openai.stream import AnswerReader
 from aiostream_server.models.provider import Delta, ModelRequest
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
+_RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body, if the connection is to be used again
 
 
 def open_session() -> aiohttp.ClientSession:
     """A pool without a limit of its own: runs are what is limited. To be called in the loop that uses it."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+    connector = aiohttp.TCPConnector(limit=0, socket_factory=_new_socket)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Left to itself, the kernel takes up to 32 MiB of an answer that is held back because nobody reads it."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+    return made
 
 
 class OpenAIProvider:
