@@ -26,6 +26,8 @@ class _Call:
 class Answer:
     """Give it every batch by `take`, then call `rest`; the other members are for the end."""
 
+    __slots__ = ("_calls", "_end", "_splitter", "_texts", "_thoughts", "delta_count")
+
     def __init__(self) -> None:
         self.delta_count = 0
         self._splitter = ThinkSplitter()

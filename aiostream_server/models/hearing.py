@@ -27,6 +27,8 @@ class Listener(Protocol):
 class SinkListener:
     """A run, by its sink. Of a speaker whose words are not shown it learns only that a model is at work."""
 
+    __slots__ = ("_is_shown", "_sink", "_speaker")
+
     def __init__(self, sink: Sink, speaker: str | None, *, is_shown: bool) -> None:
         self._sink = sink
         self._speaker = speaker
@@ -51,6 +53,8 @@ class Hearing:
 
     `on_first` is called when the first word, thought or piece of a call has come.
     """
+
+    __slots__ = ("_answer", "_listener", "_on_first")
 
     def __init__(self, answer: Answer, listener: Listener | None, on_first: Callable[[], None] | None = None) -> None:
         self._answer = answer

@@ -14,6 +14,8 @@ from aiostream_server.present.shown import Channel, Presenter, Shown
 class Lanes:
     """Reorders events so that the tokens of one message stand together. Feed every event of a run."""
 
+    __slots__ = ("_held", "_speaking")
+
     def __init__(self) -> None:
         self._speaking: str | None = None
         self._held: list[Event] = []
@@ -55,6 +57,8 @@ class Lanes:
 
 class InTurn:
     """A presenter that is told one message at a time, whoever speaks at once."""
+
+    __slots__ = ("_lanes", "_presenter")
 
     def __init__(self, presenter: Presenter) -> None:
         self._lanes = Lanes()

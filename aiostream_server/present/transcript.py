@@ -32,6 +32,8 @@ from aiostream_server.present.signs import error_line, input_line, is_one_line, 
 class Transcript:
     """One viewer's transcript of one run. Wants one message at a time: see `lanes.InTurn`."""
 
+    __slots__ = ("_empty", "_flat", "_open", "_page", "_texts", "_words")
+
     def __init__(self, page: Page | None = None, *, flat: bool = False) -> None:
         self._page = page
         self._flat = flat

@@ -13,6 +13,8 @@ class Budget:
     much.
     """
 
+    __slots__ = ("_is_overrun", "_limit", "_on_overrun", "_settled", "_unsettled")
+
     def __init__(self, limit: int | None, on_overrun: Callable[[], None]) -> None:
         self._limit = limit
         self._on_overrun = on_overrun
@@ -58,6 +60,8 @@ class Budget:
 
 class WorkLimit:
     """Counts turns and tool calls. `stop` is told what was too much; 0 is no limit."""
+
+    __slots__ = ("_max_tool_calls", "_max_turns", "_stop", "_tool_calls", "_turns")
 
     def __init__(self, max_turns: int, max_tool_calls: int, stop: Callable[[Error], None]) -> None:
         self._max_turns = max_turns

@@ -29,6 +29,8 @@ _MAX_REPEATED_CHARS: Final = 200_000
 class Ledger:
     """One run's. `agents` are those who did anything, in the order in which they did it first."""
 
+    __slots__ = ("_log", "agents", "first_token_at", "work_limit")
+
     def __init__(self, log: RunLog, work_limit: WorkLimit) -> None:
         self.agents: dict[str, None] = {}
         self.first_token_at: float | None = None

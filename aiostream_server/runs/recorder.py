@@ -44,6 +44,23 @@ _TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 class Recorder:
     """One run's. `roles` and `answer_from` are the config's; `options` go to every model call that is heard."""
 
+    __slots__ = (
+        "_answer_from",
+        "_answered",
+        "_budget",
+        "_calls",
+        "_ledger",
+        "_names",
+        "_options",
+        "_reported",
+        "_roles",
+        "_speech",
+        "_told_early",
+        "answer",
+        "last",
+        "was_cut_short",
+    )
+
     def __init__(
         self,
         ledger: Ledger,

@@ -11,6 +11,8 @@ from collections.abc import Callable
 class Heartbeat:
     """Calls `wake` once `interval_s` have passed without `touch`, and again each `interval_s` of further silence."""
 
+    __slots__ = ("_interval_s", "_timer", "_touched_at", "_wake")
+
     def __init__(self, interval_s: float, wake: Callable[[], None]) -> None:
         self._interval_s = interval_s
         self._wake = wake

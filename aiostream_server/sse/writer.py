@@ -28,6 +28,8 @@ class SseWriter:
     """Owned by one task. A write ends within `write_timeout_s` or raises `ClientGone`, of a client that did not read
     `ClientStalled`."""
 
+    __slots__ = ("_looking", "_transport", "_write_timeout_s", "_writer")
+
     def __init__(self, transport: asyncio.Transport, writer: AbstractStreamWriter, *, write_timeout_s: float) -> None:
         self._transport = transport
         self._writer = writer

@@ -23,6 +23,19 @@ class RunLog:
     so by a `Dropped` in their place.
     """
 
+    __slots__ = (
+        "_entries",
+        "_has_spoken",
+        "_max_ahead_bytes",
+        "_max_bytes",
+        "_readers",
+        "_waiting_for_room",
+        "finished",
+        "last_active_at",
+        "run_id",
+        "told",
+    )
+
     def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024, max_bytes: int = 16 * 1024**2) -> None:
         self.run_id: Final = run_id
         self.last_active_at = time.monotonic()
@@ -141,6 +154,8 @@ class Reader:
     event loop. A shortcut takes all of what it is given and says True, or nothing; then, and for a run's last event,
     `read` returns.
     """
+
+    __slots__ = ("_is_told", "_log", "_waiting", "after", "shortcut")
 
     def __init__(self, log: RunLog, after: int) -> None:
         self.after = after

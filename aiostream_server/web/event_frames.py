@@ -14,6 +14,8 @@ _RECONNECT_AFTER_MS: Final = 1_000
 class EventFrames:
     """Each entry is one event, with its type and its number. Nothing stands behind the last: `run_finished` says so."""
 
+    __slots__ = ("_reader", "_run_id")
+
     def __init__(self, run_id: str, reader: Reader) -> None:
         self._run_id = run_id
         self._reader = reader

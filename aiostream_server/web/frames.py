@@ -21,6 +21,8 @@ class ChatFrames:
     delta (it renders everything anew for each), and usage is always told.
     """
 
+    __slots__ = ("_encoder", "_include_usage", "_page", "_presenter")
+
     def __init__(
         self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None
     ) -> None:

@@ -18,6 +18,8 @@ class Pace:
     Calls `wake` when the time has come. With an interval of 0 nothing waits, and there is no timer.
     """
 
+    __slots__ = ("_chars", "_interval_s", "_is_urgent", "_timer", "_waiting", "_wake", "_went_at")
+
     def __init__(self, interval_s: float, wake: Callable[[], None]) -> None:
         self._interval_s = interval_s
         self._wake = wake

@@ -72,6 +72,19 @@ class _View:
     """One connection's way through the log. While the client keeps up, tokens are written as they are appended, and no
     task wakes for them; whatever else there is to do is done in `run`."""
 
+    __slots__ = (
+        "_came_at",
+        "_frames",
+        "_heartbeat",
+        "_oldest",
+        "_pace",
+        "_pending",
+        "_reader",
+        "_tell_delay",
+        "_until_told",
+        "_writer",
+    )
+
     def __init__(
         self,
         reader: Reader,

@@ -36,6 +36,8 @@ class ChunkEncoder:
     The envelope is encoded once; a token costs the quoting of its text and two concatenations.
     """
 
+    __slots__ = ("_content", "_delta", "_head", "_reasoning")
+
     def __init__(self, completion_id: str, created: int, model: str) -> None:
         head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = encode(head).removesuffix("}") + ',"choices":['

@@ -2,7 +2,7 @@
 
 import json
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiostream_server.wire.open_webui import source_frame, status_frame
@@ -29,6 +29,7 @@ def test_a_source() -> None:
 
 
 @given(ANY_TEXT, st.sampled_from([1, 20_000, 100_000]))
+@settings(deadline=None)  # megabytes of text are made here, which takes what it takes
 def test_a_line_is_one_line_shorter_than_64_kib_without_nulls(text: str, times: int) -> None:
     for line in (status_frame(text * times, done=True), source_frame(text * times, text * times)):
         assert line.isascii()

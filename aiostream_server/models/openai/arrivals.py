@@ -7,10 +7,13 @@ aiohttp reads HTTP as ever, and what it read is taken out at once, while the tas
 
 import asyncio
 from collections.abc import Callable
-from typing import Self, cast
+from typing import Final, Self, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+
+
+_REFILLED_BYTES: Final = 1_024  # aiohttp may hold back what it has not parsed, but only behind more than this
 
 
 class Arrivals(asyncio.Protocol):
@@ -20,6 +23,20 @@ class Arrivals(asyncio.Protocol):
     `idle_s`: how long nothing may come while somebody waits for it. `ends_at`: when the answer must be at its end, in
     the event loop's time.
     """
+
+    __slots__ = (
+        "_arrived_at",
+        "_content",
+        "_ends_at",
+        "_idle_s",
+        "_is_lost",
+        "_loop",
+        "_protocol",
+        "_take",
+        "_timer",
+        "_transport",
+        "_waiting",
+    )
 
     def __init__(self, response: aiohttp.ClientResponse, *, idle_s: float, ends_at: float) -> None:
         self._content = response.content
@@ -83,10 +100,12 @@ class Arrivals(asyncio.Protocol):
             return
         self._arrived_at = self._loop.time()
         try:
-            while received := self._content.read_nowait():
+            is_more = True
+            while is_more and (received := self._content.read_nowait()):
                 if not self._take(received):
                     waiting.set_result(False)
                     return
+                is_more = len(received) > _REFILLED_BYTES
         except Exception as error:
             waiting.set_exception(error)
 

@@ -35,6 +35,8 @@ class _Begun:
 class CallReader:
     """Numbers the calls of one answer 0, 1, 2 ... in the order in which they begin."""
 
+    __slots__ = ("_by_index", "_count", "_last")
+
     def __init__(self) -> None:
         self._count = 0
         self._last: _Begun | None = None

@@ -30,6 +30,8 @@ _MAX_LINE_BYTES: Final = 16 * 1024**2
 class AnswerReader:
     """Reads one answer. What goes wrong is told by `failure`, behind the deltas that came before it."""
 
+    __slots__ = ("_calls", "_failures", "_finish", "_logprobs", "_tail", "_usage", "done", "failure")
+
     def __init__(self, failures: Failures) -> None:
         self.done = False  # `End` was given out
         self.failure: ModelFailed | None = None  # nothing more can be read
