@@ -1,6 +1,7 @@
 """`aiostream-server serve`: the server itself, or the parent of several."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
@@ -108,6 +109,7 @@ def _run(
     with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
         state = state_directory(os.environ)
         runner.run(serve(config, state_directory=state, on_ready=on_ready, seat=seat, overseer=overseer, load=load))
+    gc.freeze()  # the interpreter ends: it need not look through everything once more
 
 
 def _check_keys(config: Config, adopted: Listening | None) -> None:

@@ -12,7 +12,6 @@ from typing import Final, Self, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-
 _REFILLED_BYTES: Final = 1_024  # aiohttp may hold back what it has not parsed, but only behind more than this
 
 
