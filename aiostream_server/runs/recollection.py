@@ -229,7 +229,7 @@ def _is_of(memory: Memory, standing: Standing | None) -> bool:
     return standing is not None and memory.fingerprint == standing.fingerprint and standing.answer in memory.answers
 
 
-async def _aside(size: int, work: Callable[..., _T], *arguments: Any) -> _T:
+async def _aside(size: int, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes
     """Without holding up others: in a thread, where it is much."""
     if size <= _SMALL:
         return work(*arguments)

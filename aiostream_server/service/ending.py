@@ -38,7 +38,7 @@ async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool
     if is_adopted:
         await _hand_over(runner, lame_duck_s(server, is_adopted=True))
     else:
-        await asyncio.sleep(server.lame_duck_s)
+        await asyncio.sleep(server.lame_duck_s)  # load balancers are to notice
         await _stop_accepting(runner)
     traffic.drain(bodies_within_s=_BODIES_S)
     try:

@@ -33,4 +33,4 @@ async def report(overseer: Overseer, read: Callable[[], Figures]) -> None:
     """From the event loop, until it is cancelled: one that is blocked says nothing."""
     while True:
         overseer.beat(read())
-        await asyncio.sleep(overseer.beat_s)
+        await asyncio.sleep(overseer.beat_s)  # a beat has no event to wait for

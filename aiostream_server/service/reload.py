@@ -36,7 +36,7 @@ class Told(Protocol):
 
     def reloading(self) -> object: ...
 
-    def ready(self) -> object:
+    def reloaded(self) -> object:
         """It is over, whatever became of it."""
         ...
 
@@ -90,7 +90,7 @@ class Reloading:
                 await self._reload()
             finally:
                 if self._told is not None:
-                    self._told.ready()
+                    self._told.reloaded()
 
     async def _reload(self) -> None:
         started_at, before = time.monotonic(), self._generations.current.state

@@ -67,7 +67,7 @@ class Generations:
 
         Not for `[conversations]` url and expiry: those stay what they are. Nothing of it holds up the event loop.
         """
-        before, stack = self.current.state, AsyncExitStack()
+        before = self.current.state
         async with AsyncExitStack() as opening:
             opened = _open_parts(config, self._conversations, state_directory, self._observer, asyncio.to_thread)
             parts, desk = await opening.enter_async_context(opened)

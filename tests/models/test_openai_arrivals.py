@@ -299,3 +299,31 @@ def test_who_takes_nothing_holds_the_provider_up(run: Run) -> None:
             response.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("count", [20_000, 40_000])
+def test_a_read_of_more_chunks_than_aiohttp_takes_at_once_is_given_whole(run: Run, count: int) -> None:
+    """It holds some back, goes on while they are taken out, and comes to the end of the answer in the middle."""
+
+    async def begin(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        await asyncio.sleep(1)
+
+    async def main() -> None:
+        async with served(Service(begin)) as url, aiohttp.ClientSession() as session:
+            response, received = await session.post(url), 0
+            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+                taken = Taken(after=1)
+                waiting = asyncio.create_task(arrivals.give(taken))
+                await asyncio.sleep(0.05)
+                arrivals.data_received(b"1\r\nx\r\n" * count + b"0\r\n\r\n")  # in one read, as a busy loop finds it
+                await waiting
+                while taken.pieces[-1]:
+                    assert len(taken.pieces) == 1  # who says no is asked no more
+                    received += len(taken.pieces[0])
+                    taken = Taken(after=1)
+                    await asyncio.wait_for(arrivals.give(taken), 1)
+            response.close()
+        assert received == count
+
+    run(main())

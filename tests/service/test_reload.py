@@ -335,7 +335,7 @@ class Heard:
     def reloading(self) -> None:
         self.told.append("reloading")
 
-    def ready(self) -> None:
+    def reloaded(self) -> None:
         self.told.append("ready")
         self._moved.set()
 

@@ -98,15 +98,16 @@ class Arrivals(asyncio.Protocol):
         if waiting is None or waiting.done():
             return
         self._arrived_at = self._loop.time()
+        self._waiting = None  # taking out may read on, to the end of the answer: `_wake` must not come in between
         try:
-            is_more = True
-            while is_more and (received := self._content.read_nowait()):
-                if not self._take(received):
-                    waiting.set_result(False)
-                    return
-                is_more = len(received) > _REFILLED_BYTES
-        except Exception as error:
+            goes_on = self._take_all()
+        except Exception as error:  # aiohttp's, or what `take` raises: it is for who waits
             waiting.set_exception(error)
+            return
+        if goes_on and not self._content.is_eof():
+            self._waiting = waiting
+        else:
+            waiting.set_result(goes_on)
 
     def eof_received(self) -> None:
         self._protocol.eof_received()
@@ -123,6 +124,15 @@ class Arrivals(asyncio.Protocol):
         self._protocol.resume_writing()
 
     # Inside
+
+    def _take_all(self) -> bool:
+        """Whether `take` goes on."""
+        while received := self._content.read_nowait():
+            if not self._take(received):
+                return False
+            if len(received) <= _REFILLED_BYTES:
+                break
+        return True
 
     def _leave(self) -> None:
         """The answer is at its end, or is broken off."""

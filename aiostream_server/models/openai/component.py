@@ -125,7 +125,7 @@ class OpenAIChatClient(ComponentClient[OpenAIClientConfig], Component[OpenAIClie
     component_config_schema = OpenAIClientConfig
     component_provider_override = "aiostream_server.models.openai.component.OpenAIChatClient"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:  # checked by the configuration's own model
         config = OpenAIClientConfig.model_validate(settings)
         host = next((host for prefix, host in _HOSTS.items() if config.model.startswith(prefix)), _OPENAI)
         headers = dict(config.default_headers or {})
@@ -145,7 +145,7 @@ class AzureOpenAIChatClient(ComponentClient[AzureOpenAIClientConfig], Component[
     component_config_schema = AzureOpenAIClientConfig
     component_provider_override = "aiostream_server.models.openai.component.AzureOpenAIChatClient"
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:  # checked by the configuration's own model
         config = AzureOpenAIClientConfig.model_validate(settings)
         if config.azure_ad_token_provider is not None:
             raise ValueError("azure_ad_token_provider is not supported: give azure_ad_token or api_key")

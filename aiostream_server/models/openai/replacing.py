@@ -29,7 +29,7 @@ def replace_model_components(component: Mapping[str, Any], *, api_key: SecretStr
     return {key: _replaced(value, api_key) for key, value in _client(component, api_key).items()}
 
 
-def _replaced(value: Any, api_key: SecretStr | None) -> Any:
+def _replaced(value: Any, api_key: SecretStr | None) -> Any:  # any JSON
     if isinstance(value, Mapping):
         return replace_model_components(value, api_key=api_key)
     if isinstance(value, list | tuple):

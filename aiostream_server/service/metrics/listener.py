@@ -61,7 +61,7 @@ async def _start(runner: web.AppRunner, port: int) -> None:
             if not is_told:
                 _log.warning("metrics_port_taken", port=port, reason=(exc.strerror or "cannot be bound").lower())
             is_told = True
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(_AGAIN_S)  # the server that this one replaces may have it still
         else:
             await web.SockSite(runner, bound).start()
             _log.info("metrics_listening", url=f"http://{_HOST}:{port}/metrics")

@@ -210,7 +210,7 @@ class TlsTransport(asyncio.Transport):
     def resume_reading(self) -> None:
         self._connection.resume_reading()
 
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
+    def get_extra_info(self, name: str, default: Any = None) -> Any:  # as asyncio declares it
         match name:
             case "sslcontext":
                 return self._connection.tls.context
