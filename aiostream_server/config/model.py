@@ -8,10 +8,9 @@ A check concerns one key wherever that is possible: pydantic runs those on a tab
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -25,16 +24,14 @@ from pydantic import (
     model_validator,
 )
 
+from aiostream_server.config.databases import ConcurrentTurns, ConversationsConfig, DatabaseConfig
 from aiostream_server.config.observing import MetricsConfig, TracingConfig
 from aiostream_server.config.pointers import (
-    DatabaseUrl,
     FilePath,
     SecretFile,
     VariableName,
     check_name,
     check_team,
-    check_unique_team,
-    read_database_url,
     read_secret,
     surroundings,
 )
@@ -45,7 +42,17 @@ from aiostream_server.config.providers import (
     ModelInfoConfig,
     OpenAIModelConfig,
 )
-from aiostream_server.config.table import Factory, HeaderName, Origin, Pattern, Strings, Table, TeamId
+from aiostream_server.config.table import HeaderName, Origin, Pattern, Table, TeamId
+from aiostream_server.config.teams import (
+    BUILT_IN_TEAM_IDS,
+    RESERVED_IDS,
+    ComponentsConfig,
+    OnDisconnect,
+    Presentation,
+    SpeechRole,
+    TeamConfig,
+    TeamFolderConfig,
+)
 
 __all__ = [
     "BUILT_IN_TEAM_IDS",
@@ -54,6 +61,7 @@ __all__ = [
     "AuxiliaryConfig",
     "ClientKind",
     "ComponentModelConfig",
+    "ComponentsConfig",
     "ConcurrentTurns",
     "Config",
     "ConversationsConfig",
@@ -71,19 +79,12 @@ __all__ = [
     "ServerConfig",
     "SpeechRole",
     "TeamConfig",
+    "TeamFolderConfig",
     "TeamId",
     "TracingConfig",
 ]
 
-Presentation = Literal["transcript", "reasoning", "answer"]
-OnDisconnect = Literal["cancel", "continue"]
-ConcurrentTurns = Literal["queue", "reject", "interrupt"]
 ClientKind = Literal["open-webui"]
-SpeechRole = Literal["thinking", "validation", "analysis", "message"]
-
-RESERVED_IDS: Final = ("auto", "autogen-agents")
-BUILT_IN_TEAM_IDS: Final = ("general", "data")
-"""The teams that are served where there is no `[[teams]]`."""
 
 
 class ServerConfig(Table):
@@ -211,118 +212,6 @@ class AuxiliaryConfig(Table):
         return model
 
 
-class ConversationsConfig(Table):
-    """`[conversations]`: what is remembered between the questions of one conversation, and where."""
-
-    url_env: VariableName | None = None
-    url_file: SecretFile | None = None
-    url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
-    expiry_s: PositiveFloat = 30 * 24 * 3600.0
-    max_state_bytes: PositiveInt = 4 * 1024**2
-    concurrent_turns: ConcurrentTurns = "queue"
-    _resolved_url: SecretStr | None = PrivateAttr(default=None)
-
-    @field_validator("url")
-    @classmethod
-    def _one_url(cls, url: str | None, info: ValidationInfo) -> str | None:
-        others = [info.data.get(name, "wrong") for name in ("url_env", "url_file")]
-        if "wrong" not in others and [url, *others].count(None) < 2:
-            raise ValueError("only one of url, url_env and url_file can be given")
-        return url
-
-    @model_validator(mode="after")
-    def _read(self, info: ValidationInfo) -> Self:
-        self._resolved_url = read_database_url(self.url_env, self.url_file, info)
-        return self
-
-    @property
-    def resolved_url(self) -> SecretStr | None:
-        """The URL itself, password and all; None for a SQLite file in the state directory."""
-        if self._resolved_url is not None:
-            return self._resolved_url
-        return None if self.url is None else SecretStr(self.url)
-
-
-class DatabaseConfig(Table):
-    """`[database.NAME]`: a SQLAlchemy URL, in the file, or named where it holds a password."""
-
-    url_env: VariableName | None = None
-    url_file: SecretFile | None = None
-    url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
-    description: str = ""
-    row_limit: PositiveInt = 200
-    byte_limit: PositiveInt = 64 * 1024
-    statement_timeout_s: PositiveFloat = 10.0
-    _resolved_url: SecretStr | None = PrivateAttr(default=None)
-
-    @field_validator("url")
-    @classmethod
-    def _one_url(cls, url: str | None, info: ValidationInfo) -> str | None:
-        others = [info.data.get(name, "wrong") for name in ("url_env", "url_file")]
-        if "wrong" not in others and [url, *others].count(None) != 2:
-            raise ValueError("exactly one of url, url_env and url_file is needed")
-        return url
-
-    @model_validator(mode="after")
-    def _read(self, info: ValidationInfo) -> Self:
-        self._resolved_url = read_database_url(self.url_env, self.url_file, info)
-        return self
-
-    @property
-    def resolved_url(self) -> SecretStr:
-        """The URL itself, password and all."""
-        if self._resolved_url is not None:
-            return self._resolved_url
-        return SecretStr(self.url or "")
-
-
-def _known_database(name: str, info: ValidationInfo) -> str:
-    if around := surroundings(info):
-        check_name("database", name, around.databases)
-    return name
-
-
-class TeamConfig(Table):
-    """`[[teams]]`: one model that clients see."""
-
-    id: TeamId
-    name: str = ""
-    description: str = ""
-    examples: Strings = ()
-    factory: Factory | None = None
-    component: FilePath | None = Field(default=None, validate_default=True)
-    model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
-    roles: dict[str, SpeechRole] = Field(default_factory=dict)
-    answer_from: Strings = ()
-    presentation: Presentation = "transcript"
-    on_disconnect: OnDisconnect | None = None
-    databases: Annotated[tuple[Annotated[str, AfterValidator(_known_database)], ...], Strict(False)] = ()
-    settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
-
-    @field_validator("id")
-    @classmethod
-    def _free_id(cls, team: str, info: ValidationInfo) -> str:
-        if team in RESERVED_IDS:
-            raise ValueError(f'"{team}" is the server\'s own model id')
-        check_unique_team(team, info)
-        return team
-
-    @field_validator("component")
-    @classmethod
-    def _one_source(cls, component: Path | None, info: ValidationInfo) -> Path | None:
-        if "factory" in info.data and (info.data["factory"] is None) == (component is None):
-            raise ValueError('exactly one of factory = "module:function" and component = "file.json" is needed')
-        return component
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, model: str, info: ValidationInfo) -> str:
-        around = surroundings(info)
-        if around and (model != "default" or info.data.get("component") is None):  # a component brings its own model
-            check_name("models", model, around.models)
-        return model
-
-
 class Config(Table):
     """The whole file."""
 
@@ -337,6 +226,8 @@ class Config(Table):
     metrics: MetricsConfig = MetricsConfig()
     tracing: TracingConfig = TracingConfig()
     database: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    components: ComponentsConfig = ComponentsConfig()
+    team_folders: Annotated[tuple[TeamFolderConfig, ...], Strict(False)] = ()
     teams: Annotated[tuple[TeamConfig, ...], Strict(False)] = Field(default=(), validate_default=True)
     _notes: tuple[str, ...] = PrivateAttr(default=())
 
@@ -352,7 +243,8 @@ class Config(Table):
     @classmethod
     def _model_for_built_in_teams(cls, teams: tuple[TeamConfig, ...], info: ValidationInfo) -> tuple[TeamConfig, ...]:
         around = surroundings(info)
-        if around and not teams and around.models is not None and "default" not in around.models:
+        are_built_in = not teams and not info.data.get("team_folders")
+        if around and are_built_in and around.models is not None and "default" not in around.models:
             raise ValueError("without [[teams]] the two built-in teams are served, which need a [models.default]")
         return teams
 

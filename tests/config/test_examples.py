@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import (
     AuthConfig,
+    ComponentsConfig,
     Config,
     DatabaseConfig,
     DemoModelConfig,
@@ -22,6 +23,7 @@ from aiostream_server.config.model import (
     RoutingConfig,
     ServerConfig,
     TeamConfig,
+    TeamFolderConfig,
 )
 
 CONFIGS: Final = Path(__file__).parents[2] / "configs"
@@ -54,6 +56,10 @@ def tables() -> Iterator[tuple[str, type[BaseModel], Mapping[str, object]]]:
     (team,) = document["teams"]
     assert isinstance(team, dict)
     yield "teams", TeamConfig, team
+    (folder,) = document["team_folders"]
+    assert isinstance(folder, dict)
+    yield "team_folders", TeamFolderConfig, folder
+    yield "components", ComponentsConfig, document["components"]
 
 
 def test_server_toml_loads_as_it_is_and_is_the_default() -> None:

@@ -108,7 +108,8 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
             '"a\\u001bb" = {}',
             (
                 '["a\\u001bb"]: unknown table; known: server, auth, limits, models, '
-                "routing, open_webui, auxiliary, conversations, metrics, tracing, database, teams"
+                "routing, open_webui, auxiliary, conversations, metrics, tracing, database, "
+                "components, team_folders, teams"
             ),
         ),
         ("auth.zzz = 1", "[auth] zzz: unknown key; known: keys_file"),

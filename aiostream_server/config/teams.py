@@ -1,0 +1,90 @@
+"""`[[teams]]`, `[[team_folders]]` and `[components]`: which teams are served, and what they are made of."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator
+
+from aiostream_server.config.pointers import FilePath, check_name, check_unique_team, surroundings
+from aiostream_server.config.table import Factory, Strings, Table, TeamId
+
+Presentation = Literal["transcript", "reasoning", "answer"]
+OnDisconnect = Literal["cancel", "continue"]
+SpeechRole = Literal["thinking", "validation", "analysis", "message"]
+
+RESERVED_IDS: Final = ("auto", "autogen-agents")
+BUILT_IN_TEAM_IDS: Final = ("general", "data")
+"""The teams that are served where there is no `[[teams]]`."""
+
+
+def _known_database(name: str, info: ValidationInfo) -> str:
+    if around := surroundings(info):
+        check_name("database", name, around.databases)
+    return name
+
+
+KnownDatabases = Annotated[tuple[Annotated[str, AfterValidator(_known_database)], ...], Strict(False)]
+
+
+class TeamConfig(Table):
+    """`[[teams]]`: one model that clients see."""
+
+    id: TeamId
+    name: str = ""
+    description: str = ""
+    examples: Strings = ()
+    factory: Factory | None = None
+    component: FilePath | None = Field(default=None, validate_default=True)
+    model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
+    roles: dict[str, SpeechRole] = Field(default_factory=dict)
+    answer_from: Strings = ()
+    presentation: Presentation = "transcript"
+    on_disconnect: OnDisconnect | None = None
+    databases: KnownDatabases = ()
+    trusted: bool = Field(default=False, description="code that stands in the component may run")
+    settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
+
+    @field_validator("id")
+    @classmethod
+    def _free_id(cls, team: str, info: ValidationInfo) -> str:
+        if team in RESERVED_IDS:
+            raise ValueError(f'"{team}" is the server\'s own model id')
+        check_unique_team(team, info)
+        return team
+
+    @field_validator("component")
+    @classmethod
+    def _one_source(cls, component: Path | None, info: ValidationInfo) -> Path | None:
+        if "factory" in info.data and (info.data["factory"] is None) == (component is None):
+            raise ValueError('exactly one of factory = "module:function" and component = "file.json" is needed')
+        return component
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str, info: ValidationInfo) -> str:
+        around = surroundings(info)
+        if around and (model != "default" or info.data.get("component") is None):  # a component brings its own model
+            check_name("models", model, around.models)
+        return model
+
+
+class TeamFolderConfig(Table):
+    """`[[team_folders]]`: every Python file in it is a team, or several. The keys are for all of them."""
+
+    path: FilePath
+    model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
+    databases: KnownDatabases = ()
+    settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to each factory as it is")
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str, info: ValidationInfo) -> str:
+        if around := surroundings(info):
+            check_name("models", model, around.models)
+        return model
+
+
+class ComponentsConfig(Table):
+    """`[components]`: what component JSON may import, beside AutoGen's packages and this one."""
+
+    providers: Strings = ()
