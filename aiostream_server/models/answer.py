@@ -36,8 +36,15 @@ class Answer:
         self._calls: dict[int, _Call] = {}
         self._end = End("unknown")
 
-    def take(self, batch: Sequence[Delta]) -> list[Spoken]:
+    def take(self, batch: Sequence[Delta]) -> Sequence[Spoken]:
         """What of the batch is said or thought, reasoning in the text told from it."""
+        if len(batch) == 1 and type(only := batch[0]) is TextDelta:
+            self.delta_count += 1
+            parts = self._splitter.feed(only)
+            if len(parts) == 1 and parts[0] is only:  # nearly always
+                self._texts.append(only.text)
+                return parts
+            return self._keep(parts)
         spoken: list[Spoken] = []
         for delta in batch:
             if isinstance(delta, End):
@@ -52,9 +59,9 @@ class Answer:
                 spoken.append(delta)
         return self._keep(spoken)
 
-    def rest(self) -> list[Spoken]:
+    def rest(self) -> Sequence[Spoken]:
         """What was held back while it might have been the beginning of a tag."""
-        return self._keep(list(self._splitter.flush()))
+        return self._keep(self._splitter.flush())
 
     @property
     def text(self) -> str:
@@ -102,7 +109,7 @@ class Answer:
             thought=thought or None,
         )
 
-    def _keep(self, spoken: list[Spoken]) -> list[Spoken]:
+    def _keep(self, spoken: Sequence[Spoken]) -> Sequence[Spoken]:
         for delta in spoken:
             (self._texts if isinstance(delta, TextDelta) else self._thoughts).append(delta.text)
         return spoken

@@ -16,9 +16,10 @@ class Handoff:
         self._items: asyncio.Queue[Sequence[Spoken] | None] = asyncio.Queue()
         self._has_room = asyncio.Event()
 
-    def hear(self, spoken: Sequence[Spoken]) -> None:
+    def hear(self, spoken: Sequence[Spoken]) -> bool:
         if spoken:
             self._items.put_nowait(spoken)
+        return not self.is_full
 
     @property
     def is_full(self) -> bool:

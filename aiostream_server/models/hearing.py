@@ -12,8 +12,11 @@ from aiostream_server.models.think import Spoken
 class Listener(Protocol):
     """Told at once of everything that is said; it does not wait, but may ask to be waited for."""
 
-    def hear(self, spoken: Sequence[Spoken]) -> None:
-        """Nothing where something came that says nothing: a piece of a tool call, the beginning of a tag."""
+    def hear(self, spoken: Sequence[Spoken]) -> bool:
+        """Nothing where something came that says nothing: a piece of a tool call, the beginning of a tag.
+
+        Whether it can take more at once: else it `is_full`, perhaps.
+        """
         ...
 
     @property
@@ -34,11 +37,11 @@ class SinkListener:
         self._speaker = speaker
         self._is_shown = is_shown
 
-    def hear(self, spoken: Sequence[Spoken]) -> None:
+    def hear(self, spoken: Sequence[Spoken]) -> bool:
         if spoken and self._is_shown:
-            self._sink.say(self._speaker, spoken)
-        else:
-            self._sink.alive()
+            return self._sink.say(self._speaker, spoken)
+        self._sink.alive()
+        return True
 
     @property
     def is_full(self) -> bool:
@@ -54,12 +57,13 @@ class Hearing:
     `on_first` is called when the first word, thought or piece of a call has come.
     """
 
-    __slots__ = ("_answer", "_listener", "_on_first")
+    __slots__ = ("_answer", "_has_room", "_listener", "_on_first")
 
     def __init__(self, answer: Answer, listener: Listener | None, on_first: Callable[[], None] | None = None) -> None:
         self._answer = answer
         self._listener = listener
         self._on_first = on_first
+        self._has_room = False  # as far as is known
 
     async def take(self, batch: Sequence[Delta]) -> None:
         """Waits where the listener is behind."""
@@ -69,7 +73,7 @@ class Hearing:
 
     def take_now(self, batch: Sequence[Delta]) -> bool:
         """The request's `shortcut`: takes nothing where somebody would have to wait."""
-        if self._listener is not None and self._listener.is_full:
+        if not self._has_room and self._listener is not None and self._listener.is_full:
             return False
         self._take(batch)
         return True
@@ -85,4 +89,4 @@ class Hearing:
             self._on_first()
             self._on_first = None
         if self._listener is not None:
-            self._listener.hear(spoken)
+            self._has_room = self._listener.hear(spoken)

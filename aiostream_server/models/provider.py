@@ -8,27 +8,25 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+import msgspec
 from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
 
 
-@dataclass(frozen=True, slots=True)
-class TextDelta:
+class TextDelta(msgspec.Struct, frozen=True, gc=False):
     """Text to append to the answer; never empty."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class ThoughtDelta:
+class ThoughtDelta(msgspec.Struct, frozen=True, gc=False):
     """Reasoning that the provider sends apart from the answer; never empty."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class CallDelta:
+class CallDelta(msgspec.Struct, frozen=True, gc=False):
     """A piece of the tool call number `index`: its id and name once, its JSON arguments bit by bit."""
 
     index: int

@@ -35,8 +35,8 @@ class Sink(Protocol):
         """The tools of the speaker's last call answered (AutoGen may say the same again, later)."""
         ...
 
-    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
-        """What the model just wrote."""
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
+        """What the model just wrote. Whether there is room for more: else it `is_full`, perhaps."""
         ...
 
     @property

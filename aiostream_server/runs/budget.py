@@ -40,8 +40,7 @@ class Budget:
 
     def take(self, agent: str, tokens: int) -> int:
         """Count tokens that arrived; how many of them are still within the limit."""
-        left = self.left
-        taken = tokens if left is None else min(tokens, left)
+        taken = tokens if self._limit is None else min(tokens, self.left or 0)
         self._unsettled[agent] += taken
         return taken
 

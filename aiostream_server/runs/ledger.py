@@ -37,14 +37,17 @@ class Ledger:
         self.work_limit: Final = work_limit
         self._log = log
 
-    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> None:
-        """Tokens: one for each text, or several for one that is too long. They reach the log in one go."""
+    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
+        """Tokens: one for each text, or several for one that is too long. They reach the log in one go.
+
+        Whether there is room for more: else it `is_full`, perhaps.
+        """
         if self.first_token_at is None:
             self.first_token_at = time.monotonic()
             self.agents.setdefault(agent)
-        if max(map(len, texts)) * 2 > MAX_PIECE_UNITS:
+        if len(texts[0] if len(texts) == 1 else max(texts, key=len)) * 2 > MAX_PIECE_UNITS:
             texts = [piece for text in texts for piece in pieces(text)]
-        self._log.say(shortened(agent), kind, texts)
+        return self._log.say(agent if len(agent) <= _MAX_NAME_CHARS else shortened(agent), kind, texts)
 
     def tell(self, event: Event) -> None:
         """Any other event. A whole message that is too long for one is told as if it had been streamed."""

@@ -124,12 +124,15 @@ class Recorder:
             if result.call_id in expected:
                 self.tool_answered(self._agent(speaker), result)
 
-    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
-        agent = self._agent(speaker)
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
+        agent = speaker if speaker is not None else self._agent(speaker)
         taken = self._budget.take(agent, len(deltas))
-        self._say(agent, deltas[:taken])
+        if taken == len(deltas) == 1:
+            return self._say_alike(agent, type(deltas[0]) is ThoughtDelta, (deltas[0].text,))
+        has_room = self._say(agent, deltas[:taken])
         if taken < len(deltas) and self._budget.is_spent:
             self._budget.overrun()
+        return has_room
 
     @property
     def is_full(self) -> bool:
@@ -300,19 +303,26 @@ class Recorder:
         self._budget.settle(agent, usage.completion_tokens)
         self._ledger.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
-    def _say(self, agent: str, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
-        speech = self._speech[agent]
+    def _say(self, agent: str, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
+        """Whether there is room for more."""
+        has_room = True
         for kind, alike in groupby(deltas, type):
-            is_thought = kind is ThoughtDelta
-            if speech.open is not None and speech.open.is_thought != is_thought:
-                self._close(agent)
-            if speech.open is None:
-                if not self._ledger.work_limit.may_begin():
-                    return
-                speech.open = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
-            texts = [delta.text for delta in alike]
-            speech.open.add(texts)
-            self._ledger.say(agent, speech.open.kind, texts)
+            has_room = self._say_alike(agent, kind is ThoughtDelta, [delta.text for delta in alike])
+        return has_room
+
+    def _say_alike(self, agent: str, is_thought: bool, texts: Sequence[str]) -> bool:
+        speech = self._speech[agent]
+        spoken = speech.open
+        if spoken is not None and spoken.is_thought != is_thought:
+            self._close(agent)
+            spoken = None
+        if spoken is None:
+            if not self._ledger.work_limit.may_begin():
+                return True
+            spoken = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
+            speech.open = spoken
+        spoken.add(texts)
+        return self._ledger.say(agent, spoken.kind, texts)
 
     def _close(self, agent: str, *, before_tool: bool = False) -> None:
         """End the message that the agent is saying, if it is saying one. What leads up to a tool call is no answer."""

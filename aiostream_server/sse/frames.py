@@ -8,10 +8,14 @@ from typing import Final
 DONE: Final = b"data: [DONE]\n\n"
 HEARTBEAT: Final = b": heartbeat\n\n"
 
+_NO_LINE: Final = "a field is one line"
+
 
 def data_frame(data: str) -> bytes:
     """One event that carries one line of ASCII JSON. Raises ValueError for anything but one line of ASCII."""
-    return _frame(f"data: {data}")
+    if "\n" in data or "\r" in data:
+        raise ValueError(_NO_LINE)
+    return f"data: {data}\n\n".encode("ascii")
 
 
 def event_frame(kind: str, number: int, data: str) -> bytes:
@@ -27,5 +31,5 @@ def retry_frame(delay_ms: int) -> bytes:
 def _frame(*fields: str) -> bytes:
     frame = "\n".join((*fields, "", "")).encode("ascii")
     if frame.count(b"\n") != len(fields) + 1 or b"\r" in frame:  # one ends each field, one more the frame
-        raise ValueError("a field is one line")
+        raise ValueError(_NO_LINE)
     return frame

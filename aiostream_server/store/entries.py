@@ -65,8 +65,12 @@ class Entries:
         if (number := self._numbers.get(voice)) is None:
             number = self._numbers[voice] = len(self._voices)
             self._voices.append(voice)
-        for text in texts:
-            self._add(text, number, _TOKEN_OVERHEAD_BYTES + _text_bytes(text), timestamp)
+        for text in texts:  # as `_add` does it: this is paid for every token
+            self.total_bytes += _TOKEN_OVERHEAD_BYTES + (len(text) if text.isascii() else 4 * len(text))
+            self._said.append(text)
+            self._times.append(timestamp)
+            self._ends.append(self.total_bytes)
+            self._whose.append(number)
 
     def since(self, seq: int, *, max_bytes: float = math.inf) -> Sequence[Entry]:
         """Those with a higher number; a `Dropped` stands for those that are gone. All of them, or the first ones: as

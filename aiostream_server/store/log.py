@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from aiostream_server.events import Entry, Event, RunFinished, SpeechKind, Token
 from aiostream_server.store.entries import Entries
@@ -79,13 +79,25 @@ class RunLog:
                 self._tell_of(event)
         self._appended(at_once=bool(events) and isinstance(events[-1], Token))
 
-    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> None:
-        """The same as `append` of a `Token` for each text."""
-        if not self.finished:
-            self._entries.add_tokens(agent, kind, texts, time.time())
-            if not self._has_spoken and texts:
-                self._tell_of(Token(agent, texts[0], kind))
-            self._appended(at_once=True)
+    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
+        """The same as `append` of a `Token` for each text. Whether there is room for more: else it `is_full`, perhaps.
+
+        Viewers that have kept up are given the texts as they are: no event is made for them.
+        """
+        if self.finished:
+            return True
+        entries, now = self._entries, time.time()
+        last = len(entries)
+        entries.add_tokens(agent, kind, texts, now)
+        if not self._has_spoken and texts:
+            self._tell_of(Token(agent, texts[0], kind))
+        self.last_active_at = time.monotonic()
+        if entries.total_bytes > self._max_bytes:
+            self._keep_to_bound()
+        for reader in self._readers:
+            if reader.after != last or not reader._take_tokens(agent, kind, texts, now):  # noqa: SLF001 - one thing
+                reader._tell(at_once=True)  # noqa: SLF001 - likewise
+        return entries.total_bytes <= self._max_ahead_bytes or not self.is_full
 
     def _tell_of(self, event: Event) -> None:
         self._has_spoken = self._has_spoken or type(event) is Token
@@ -127,10 +139,13 @@ class RunLog:
 
     def _appended(self, *, at_once: bool) -> None:
         self.last_active_at = time.monotonic()
-        if self._entries.size_bytes > self._max_bytes:
-            self._entries.drop_to(self._max_bytes * 3 // 4)
+        self._keep_to_bound()
         for reader in self._readers:
             reader._tell(at_once=at_once)  # noqa: SLF001 - the two classes are one thing
+
+    def _keep_to_bound(self) -> None:
+        if self._entries.size_bytes > self._max_bytes:
+            self._entries.drop_to(self._max_bytes * 3 // 4)
 
     def _unread_bytes(self, reader: "Reader") -> int:
         return self._entries.total_bytes - self._entries.bytes_until(reader.after)
@@ -145,21 +160,31 @@ class RunLog:
         self._moved()
 
 
+class Shortcut(Protocol):
+    """A viewer, for a reader that waits. Each takes all of what it is given and says True, or nothing; then `read`
+    returns. What it raises is raised by `read`."""
+
+    def write_through(self, entries: Sequence[Entry]) -> bool: ...
+
+    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+        """The same for tokens of one voice, for which no entries were made. It may refuse any."""
+        ...
+
+
 class Reader:
     """One viewer's position: `after` is the number of the last event that it was given. `with log.reader() as reader:`
     closes it.
 
     While a viewer waits in `read`, what is new may be given to its `shortcut` instead: no task has to wake for it.
     Tokens are given in the very call that appends them; other events, which seldom come alone, in the next turn of the
-    event loop. A shortcut takes all of what it is given and says True, or nothing; then, and for a run's last event,
-    `read` returns.
+    event loop. For a run's last event `read` returns.
     """
 
     __slots__ = ("_is_told", "_log", "_waiting", "after", "shortcut")
 
     def __init__(self, log: RunLog, after: int) -> None:
         self.after = after
-        self.shortcut: Callable[[Sequence[Entry]], bool] | None = None
+        self.shortcut: Shortcut | None = None
         self._log = log
         self._waiting: asyncio.Future[None] | None = None
         self._is_told = False
@@ -201,6 +226,22 @@ class Reader:
             self._is_told = True  # once for all that is appended in this turn of the loop
             self._waiting.get_loop().call_soon(self._go_soon)
 
+    def _take_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+        """Tokens right behind what was read; False where they are not taken."""
+        waiting, shortcut = self._waiting, self.shortcut
+        if shortcut is None or waiting is None or waiting.done():
+            return False
+        try:
+            if not shortcut.write_tokens(agent, kind, texts, timestamp):
+                return False
+        except Exception as exc:
+            waiting.set_exception(exc)  # the viewer's own: it ends the viewer, as anywhere else
+            return True
+        self.after += len(texts)
+        if self._log._waiting_for_room:  # noqa: SLF001 - the two classes are one thing
+            self._log._moved()  # noqa: SLF001 - likewise
+        return True
+
     def _go_soon(self) -> None:
         self._is_told = False
         if self.after < len(self._log):
@@ -211,7 +252,7 @@ class Reader:
             return
         entries = self._next()
         try:
-            is_taken = self.shortcut(entries)
+            is_taken = self.shortcut.write_through(entries)
         except Exception as exc:
             self._waiting.set_exception(exc)  # the viewer's own: it ends the viewer, as anywhere else
             return

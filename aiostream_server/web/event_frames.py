@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from aiostream_server.events import Entry
+from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.events.encoding import encode_entry
 from aiostream_server.sse.frames import event_frame, retry_frame
 from aiostream_server.store.log import Reader
@@ -23,6 +23,9 @@ class EventFrames:
     def opening(self) -> bytes:
         """How to reconnect; nothing where there is nothing left to read."""
         return b"" if self._reader.at_end else retry_frame(_RECONNECT_AFTER_MS)
+
+    def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> None:
+        """Their numbers and times stand in their entries only."""
 
     def encode(self, entries: Sequence[Entry]) -> bytes:
         return b"".join(

@@ -1,17 +1,28 @@
 """One run's events -> the bytes of an OpenAI chat stream, for one viewer."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from aiostream_server.events import Entry, Error, Event, RunFinished, Token
+from aiostream_server.events import Entry, Error, Event, RunFinished, SpeechKind, Token
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.sse.frames import DONE, data_frame
 from aiostream_server.web.page_frames import PageFrames
 from aiostream_server.wire.completion import ChunkEncoder, error_frame, wire_finish_reason
+from aiostream_server.wire.json_text import quote
 
 _MAX_DELTA_CHARS: Final = 4_000
 _MAX_BLOCK_FRAME_BYTES: Final = 60_000  # Open WebUI 0.6 ends a turn over a line of 128 KiB
+
+
+@dataclass(slots=True)
+class _Voice:
+    """Whose tokens are shown as they are, and what stands around the text of each."""
+
+    agent: str
+    kind: SpeechKind
+    before: str
+    behind: str
 
 
 class ChatFrames:
@@ -21,7 +32,7 @@ class ChatFrames:
     delta (it renders everything anew for each), and usage is always told.
     """
 
-    __slots__ = ("_encoder", "_include_usage", "_page", "_presenter")
+    __slots__ = ("_encoder", "_going_on", "_include_usage", "_page", "_presenter")
 
     def __init__(
         self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None
@@ -30,6 +41,7 @@ class ChatFrames:
         self._encoder = encoder
         self._include_usage = include_usage or page is not None
         self._page = page
+        self._going_on: _Voice | None = None  # whose tokens may be taken as they are
 
     def opening(self) -> bytes:
         return data_frame(self._encoder.role())
@@ -43,8 +55,19 @@ class ChatFrames:
             if (token := self._token(entry.event)) is not None:
                 frames.append(token)
             else:
+                self._going_on = None
                 frames += map(self._frames, self._made(entry.event))
         return b"".join(frames)
+
+    def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
+        if (voice := self._going_on) is None or voice.agent != agent or voice.kind != kind:
+            return None
+        frames: list[str] = []
+        for text in texts:
+            if len(text) > _MAX_DELTA_CHARS:
+                return None
+            frames += voice.before, quote(text), voice.behind
+        return "".join(frames).encode("ascii")
 
     def _token(self, event: Event) -> bytes | None:
         """The short way of most tokens; None for whatever has to take the long one."""
@@ -53,6 +76,8 @@ class ChatFrames:
         channel = self._presenter.continued(event)
         if channel is None:
             return None
+        before, behind = self._encoder.around(channel)
+        self._going_on = _Voice(event.agent, event.kind, f"data: {before}", f"{behind}\n\n")
         encode = self._encoder.content if channel == "content" else self._encoder.reasoning
         return data_frame(encode(event.content))
 

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
-from aiostream_server.events import Entry
+from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
@@ -27,6 +27,11 @@ class Frames(Protocol):
     def opening(self) -> bytes: ...
 
     def encode(self, entries: Sequence[Entry]) -> bytes: ...
+
+    def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
+        """The same for tokens that only go on with what was encoded last; None where there is more to it. Nothing is
+        changed by it: what was encoded may be thrown away, and the tokens given to `encode`."""
+        ...
 
 
 async def stream_run(
@@ -49,7 +54,7 @@ async def stream_run(
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
         with Heartbeat(config.heartbeat_s, reader.wake) as heartbeat, Pace(coalesce_s, reader.wake) as pace:
             view = _View(reader, writer, frames, heartbeat, pace, request.app[OBSERVER].delay)
-            reader.shortcut = None if coalesce_s else view.write_through
+            reader.shortcut = None if coalesce_s else view
             try:
                 await view.run()
             finally:
@@ -117,6 +122,21 @@ class _View:
             if not self._pending and self._heartbeat.is_due:
                 self._pending = HEARTBEAT
             await self._write()
+
+    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+        """The short way of most tokens: nothing waits, and nothing but their text is sent."""
+        if self._pending:
+            return False
+        encoded = self._frames.encode_tokens(agent, kind, texts)
+        if encoded is None or not self._writer.try_send(encoded):
+            return False
+        self._heartbeat.touch()
+        self._until_told -= 1
+        if not self._until_told:
+            self._tell(timestamp)
+        if self._writer.is_behind:
+            self._reader.wake()
+        return True
 
     def write_through(self, entries: Sequence[Entry]) -> bool:
         """The reader's shortcut."""

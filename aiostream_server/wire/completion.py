@@ -33,28 +33,31 @@ def wire_finish_reason(reason: FinishReason) -> WireFinishReason:
 class ChunkEncoder:
     """The chunks of one answer, each one line of ASCII JSON; the caller frames it.
 
-    The envelope is encoded once; a token costs the quoting of its text and two concatenations.
+    The envelope is encoded once; a token costs the quoting of its text and a concatenation.
     """
 
-    __slots__ = ("_content", "_delta", "_head", "_reasoning")
+    __slots__ = ("_delta", "_head")
 
     def __init__(self, completion_id: str, created: int, model: str) -> None:
         head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = encode(head).removesuffix("}") + ',"choices":['
         self._delta = self._head + '{"index":0,"delta":{'
-        self._content = self._delta + '"content":'
-        self._reasoning = self._delta + '"reasoning_content":'
 
     def role(self) -> str:
         """The first chunk of a stream, and the only one with a role."""
         return self._delta + '"role":"assistant","content":""},"finish_reason":null}]}'
 
     def content(self, text: str) -> str:
-        return f'{self._content}{quote(text)}}},"finish_reason":null}}]}}'
+        return quote(text).join(self.around("content"))
 
     def reasoning(self, text: str) -> str:
         """Not OpenAI's, but what Open WebUI, vLLM and DeepSeek agree on. To be sent before the first `content`."""
-        return f'{self._reasoning}{quote(text)}}},"finish_reason":null}}]}}'
+        return quote(text).join(self.around("reasoning"))
+
+    def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, str]:
+        """What stands before and behind the quoted text of a chunk: for many of them."""
+        key = "content" if channel == "content" else "reasoning_content"
+        return f'{self._delta}"{key}":', '},"finish_reason":null}]}'
 
     def finish(self, reason: WireFinishReason) -> str:
         return f'{self._delta}}},"finish_reason":"{reason}"}}]}}'

@@ -41,12 +41,13 @@ class RecordingSink:
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         self.heard.append(("returned", speaker, [result.content for result in results]))
 
-    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         self.at.append(time.monotonic())
         self.spoken.set()
         self.heard.extend(
             ("text" if isinstance(delta, TextDelta) else "thought", speaker, delta.text) for delta in deltas
         )
+        return not self.is_full
 
     @property
     def is_full(self) -> bool:

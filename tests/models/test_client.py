@@ -62,12 +62,12 @@ class _NarrowSink(RecordingSink):
         self.in_a_task: list[bool] = []
         self.heard_when_full = 0
 
-    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> None:
-        super().say(speaker, deltas)
+    def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         self.in_a_task.append(asyncio.current_task() is not None)
-        if len(self.heard) == 3:
+        if len(self.heard) + len(deltas) == 3:
             self.gate = asyncio.Event()
             asyncio.get_running_loop().call_later(0.1, self._open, self.gate)
+        return super().say(speaker, deltas)
 
     def _open(self, gate: asyncio.Event) -> None:
         self.heard_when_full = len(self.heard)

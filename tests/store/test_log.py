@@ -3,6 +3,7 @@
 import asyncio
 import tracemalloc
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import settings
@@ -340,15 +341,30 @@ TestLogs = Logs.TestCase
 TestLogs.settings = settings(max_examples=40, stateful_step_count=25)
 
 
-async def _waiting_reader(log: RunLog, taken: list[int]) -> asyncio.Task[Sequence[Entry]]:
-    """Whoever takes what is new by the shortcut, while a task waits in `read`."""
-    reader = log.reader()
+@dataclass
+class _Taking:
+    """A shortcut that takes everything, tokens as they are only where it `takes_tokens`."""
 
-    def take(entries: Sequence[Entry]) -> bool:
-        taken.extend(entry.seq for entry in entries)
+    taken: list[int]
+    takes_tokens: bool = True
+    tokens: list[tuple[str, str, Sequence[str]]] = field(default_factory=list)
+
+    def write_through(self, entries: Sequence[Entry]) -> bool:
+        self.taken.extend(entry.seq for entry in entries)
         return True
 
-    reader.shortcut = take
+    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+        if self.takes_tokens:
+            self.tokens.append((agent, kind, texts))
+        return self.takes_tokens
+
+
+async def _waiting_reader(
+    log: RunLog, taken: list[int], shortcut: _Taking | None = None
+) -> asyncio.Task[Sequence[Entry]]:
+    """Whoever takes what is new by the shortcut, while a task waits in `read`."""
+    reader = log.reader()
+    reader.shortcut = shortcut or _Taking(taken)
     read = asyncio.create_task(reader.read())
     await asyncio.sleep(0)
     return read
@@ -364,6 +380,57 @@ async def test_tokens_take_the_shortcut_in_the_call_that_appends_them() -> None:
     assert not read.done()
     log.append(END)
     assert [entry.seq for entry in await read] == [4]
+
+
+async def test_tokens_that_are_said_are_given_as_they_are_to_who_has_kept_up() -> None:
+    log, taken = RunLog("r"), list[int]()
+    shortcut = _Taking(taken)
+    read = await _waiting_reader(log, taken, shortcut)
+    assert log.say("A", "final", ["x", "y"])
+    assert (shortcut.tokens, taken) == ([("A", "final", ["x", "y"])], [])
+    log.append(said())
+    log.say("A", "final", ["z"])  # behind an event that has not gone yet: they go together
+    assert (len(shortcut.tokens), taken) == (1, [3, 4])
+    shortcut.takes_tokens = False
+    log.say("A", "final", ["v"])
+    assert taken == [3, 4, 5]
+    assert [entry.event for entry in log.since(0)] == [
+        Token("A", "x", "final"),
+        Token("A", "y", "final"),
+        said(),
+        Token("A", "z", "final"),
+        Token("A", "v", "final"),
+    ]
+    assert not read.done()
+    read.cancel()
+
+
+async def test_what_a_viewer_raises_over_tokens_ends_that_viewer_and_nobody_else() -> None:
+    class Breaking(_Taking):
+        def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+            raise RuntimeError("broken")
+
+    log, taken = RunLog("r"), list[int]()
+    breaking = await _waiting_reader(log, [], Breaking([]))
+    read = await _waiting_reader(log, taken)
+    log.say("A", "final", ["x"])
+    log.append(said())
+    await asyncio.sleep(0)
+    with pytest.raises(RuntimeError, match="broken"):
+        await breaking
+    assert taken == [2]
+    read.cancel()
+
+
+async def test_saying_tells_whether_there_is_room_for_more() -> None:
+    log = RunLog("r", max_ahead_bytes=300)
+    assert log.say("A", "final", ["x" * 300])  # nobody watches
+    with log.reader() as reader:
+        assert not log.say("A", "final", ["x" * 10])
+        await reader.read()
+        assert log.say("A", "final", ["x"])
+    log.append(END)
+    assert log.say("A", "final", ["nothing is taken any more"])
 
 
 async def test_other_events_take_it_together_in_the_next_turn_or_with_the_token_behind_them() -> None:

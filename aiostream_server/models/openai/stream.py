@@ -25,6 +25,7 @@ from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
 
 _MAX_LINE_BYTES: Final = 16 * 1024**2
+_EVENT: Final = b"data: "
 
 
 class AnswerReader:
@@ -49,6 +50,8 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> list[Delta]:
         """The deltas that `data` completes, `End` among them where the provider says that it is done."""
+        if (text := self._lone_text(data)) is not None:
+            return [TextDelta(text)]
         if self.failure is not None:
             return []
         data = self._tail + data
@@ -81,6 +84,27 @@ class AnswerReader:
             raise self._failures.said("sent an answer without choices")
         self._finish_with_end(deltas)
         return deltas
+
+    def _lone_text(self, data: bytes) -> str | None:
+        """The short way of most reads: one whole event, which says nothing but text. None for whatever is more."""
+        if self._tail or self.done or self.failure is not None:
+            return None
+        if not data.startswith(_EVENT) or data.find(b"\n") != len(data) - 2 or b"\r" in data:
+            return None
+        try:
+            chunk = decode_chunk(data[len(_EVENT) :])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None  # the long way says what is wrong
+        choices = chunk.choices
+        if chunk.usage is not None or chunk.error or chunk.object == "error" or not choices or len(choices) > 1:
+            return None
+        choice = choices[0]
+        delta = choice.delta
+        if delta is None or choice.index or choice.finish_reason or choice.logprobs is not None:
+            return None
+        if delta.reasoning_content or delta.reasoning or delta.tool_calls:
+            return None
+        return delta.content or None
 
     def _read_lines(self, lines: bytes, deltas: list[Delta]) -> None:
         for line in lines.splitlines():
