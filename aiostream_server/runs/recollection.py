@@ -9,7 +9,6 @@ question right before it, once, whatever becomes of the run, and not if it was s
 """
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, TypeVar, runtime_checkable
@@ -25,10 +24,10 @@ from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerpri
 from aiostream_server.store.conversations import Address, Conversations, Memory
 from aiostream_server.store.log import RunLog
 from aiostream_server.teams.inside import shape_of
-from aiostream_server.wire.json_text import encode
+from aiostream_server.wire.json_text import dump, load
 
 _STORE_TIMEOUT_S: Final = 5.0
-_SMALL: Final = 64 * 1024  # characters, or bytes: what is done with so much takes less than a millisecond or two
+_SMALL: Final = 512 * 1024  # characters, or bytes: what is done with so much takes a millisecond, a thread 0.1
 _FEWEST_TURNS: Final = 2  # that are kept, however long they are
 
 _T = TypeVar("_T")
@@ -122,7 +121,7 @@ class Recollection:
         if self._memory is None or not isinstance(team, Stateful):
             return False
         try:
-            kept = await _aside(len(self._memory.state), json.loads, self._memory.state)
+            kept = await _aside(len(self._memory.state), load, self._memory.state)
             if kept["shape"] != shape_of(team):
                 raise ValueError("the team is another one now")
             await team.load_state(kept["state"])
@@ -167,7 +166,7 @@ class Recollection:
         if memory is None:
             return None
         self.previous_team = memory.team
-        told = tuple(Turn(role, text) for role, text in json.loads(memory.turns))
+        told = tuple(Turn(role, text) for role, text in load(memory.turns))
         self.question = replace(self.question, history=(*self.question.history, *told))
         self._standing = Standing(memory.fingerprint, answer="", last=told[-1])  # nobody compares the answer here
         return memory
@@ -188,7 +187,7 @@ class Recollection:
             systems = [turn.text for turn in self.question.history if turn.role == "system"]
             kept = {"shape": shape_of(team), "systems": systems, "state": state}
             last = len(self._memory.state) if self._memory is not None else 0  # about as much as it will be now
-            encoded = (await _aside(last, encode, kept)).encode("ascii")
+            encoded = await _aside(last, dump, kept)
         except Exception as exc:  # a team's own
             _log.warning("state_not_saved", team=team_id, error=type(exc).__name__)
             return b""
@@ -220,9 +219,9 @@ class Recollection:
     def _words(self, turns: list[tuple[str, str]]) -> bytes:
         """The oldest are dropped where all of them are too many."""
         most = self._archive.max_state_bytes if self._archive is not None else 0
-        while len(words := encode(turns)) > most and len(turns) > _FEWEST_TURNS:
+        while len(words := dump(turns)) > most and len(turns) > _FEWEST_TURNS:
             turns = turns[len(turns) // 2 :]
-        return words.encode("ascii")
+        return words
 
 
 def _is_of(memory: Memory, standing: Standing | None) -> bool:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -31,8 +32,10 @@ MAX_MEMORIES: Final = 3
 
 _BATCH: Final = 200  # rows that one transaction deletes: other writers wait for its end
 
-_SMALL_BYTES: Final = 64 * 1024
-"""So much is packed within a millisecond or two; for more there is a thread, where tools leave one."""
+_SMALL_BYTES: Final = 256 * 1024
+_SMALL_PACKED_BYTES: Final = 64 * 1024
+"""So much is packed within two milliseconds, and unpacked within one; for more there is a thread, where tools leave
+one."""
 
 _T = TypeVar("_T")
 
@@ -66,8 +69,11 @@ class Conversations:
 
     async def latest(self, address: Address) -> Memory | None:
         """The first of what `recall` finds."""
-        rows = await self._rows(address)
-        return await _unpacked(rows[:1], lambda: next(_memories(rows), None))  # more than one only where one is damaged
+        for most in (1, MAX_MEMORIES):  # more than one only where that is damaged
+            rows = await self._rows(address, most)
+            if (memory := await _unpacked(rows, partial(_first, rows))) is not None or not rows:
+                return memory
+        return None
 
     async def keep(self, address: Address, memory: Memory) -> None:
         """Durable when it returns. Takes the place of a memory of the same team, fingerprint and answers; of older
@@ -137,8 +143,8 @@ class Conversations:
         if not task.cancelled():
             task.exception()  # seen, also where nobody waits for it any more
 
-    async def _rows(self, address: Address) -> Sequence[Row[Any]]:
-        found = {"of_address": digest(*address), "expired_until": self._expired_until(), "most": MAX_MEMORIES}
+    async def _rows(self, address: Address, most: int = MAX_MEMORIES) -> Sequence[Row[Any]]:
+        found = {"of_address": digest(*address), "expired_until": self._expired_until(), "most": most}
         return await self._whole(self._read(FIND, found))
 
     async def _read(self, found: Select[Any], values: Mapping[str, Any] | None = None) -> Sequence[Row[Any]]:
@@ -211,7 +217,7 @@ def _identity(address: Address, memory: Memory) -> str:
 
 
 async def _unpacked(rows: Sequence[Row[Any]], unpack_them: Callable[[], _T]) -> _T:
-    is_small = sum(len(row.state) + len(row.turns) for row in rows) <= _SMALL_BYTES
+    is_small = sum(len(row.state) + len(row.turns) for row in rows) <= _SMALL_PACKED_BYTES
     return unpack_them() if is_small else await asyncio.to_thread(unpack_them)
 
 
@@ -225,6 +231,10 @@ def _memories(rows: Sequence[Row[Any]], wanted: Callable[[Memory], bool] | None 
             _log.warning("memory_unreadable", row=row.id, reason=str(exc))
         else:
             yield memory
+
+
+def _first(rows: Sequence[Row[Any]]) -> Memory | None:
+    return next(_memories(rows), None)
 
 
 def _heading(row: Row[Any]) -> Memory:

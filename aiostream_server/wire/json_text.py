@@ -8,7 +8,7 @@ and a surrogate pair that a provider split over two chunks is whole again once t
 """
 
 import json
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -20,6 +20,7 @@ _TRUNCATED: Final = "Input data was truncated"
 _WIDEST_ESCAPE_PAIR: Final = len(r"\ud83d\ude00")
 _MOST_VALUES: Final = 1_000_000  # 32 MiB of `[],[],...` would be 11 million: 900 MB, and 5 s in which nobody is served
 _decoder: Final = msgspec.json.Decoder()
+_encoder: Final = msgspec.json.Encoder()
 _sorted_encoder: Final = msgspec.json.Encoder(order="sorted")
 
 quote: Final = json.JSONEncoder().encode
@@ -27,6 +28,22 @@ quote: Final = json.JSONEncoder().encode
 
 encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Any JSON value as one line of ASCII; raises `ValueError` for NaN and infinities."""
+
+
+def dump(value: object) -> bytes:
+    """Any JSON value as UTF-8, for ourselves: a seventh of the time that `encode` takes."""
+    try:
+        return _encoder.encode(value)
+    except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 has no bytes for
+        return encode(value).encode("ascii")
+
+
+def load(raw: bytes) -> Any:
+    """What `dump` made, or anybody else. Raises `ValueError`."""
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return json.loads(raw)
 
 
 def decode(raw: bytes) -> object:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.errors import InvalidRequest
-from aiostream_server.wire.json_text import decode, encode, quote
+from aiostream_server.wire.json_text import decode, dump, encode, load, quote
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 SOUND_TEXT = st.text()
@@ -42,6 +42,17 @@ def test_any_string_is_quoted_on_one_line_even_half_a_surrogate_pair(text: str) 
     assert line.isascii()
     assert len(line.splitlines()) == 1
     assert json.loads(line) == text
+
+
+@given(SOUND_JSON | ANY_TEXT | st.dictionaries(ANY_TEXT, ANY_TEXT))
+def test_what_is_dumped_reads_back_halves_of_surrogate_pairs_included(value: object) -> None:
+    assert load(dump(value)) == value
+    assert load(json.dumps(value).encode()) == value
+
+
+def test_what_is_no_json_is_not_loaded() -> None:
+    with pytest.raises(ValueError, match="Expecting"):
+        load(b'{"a": ')
 
 
 def test_a_pair_split_over_two_chunks_is_whole_in_the_end() -> None:
