@@ -213,3 +213,50 @@ def test_any_cutting_gives_the_same_deltas(texts: Sequence[str], data: st.DataOb
 
 def _encodable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+_LOGPROBS = {"content": [{"token": "a", "logprob": -1.0}]}
+_DELTAS = st.fixed_dictionaries(
+    {},
+    optional={
+        "content": st.sampled_from(["", "a", "ü\u2028", None]),
+        "reasoning_content": st.sampled_from(["", "hm", None]),
+        "reasoning": st.sampled_from(["hm", None]),
+        "refusal": st.sampled_from(["no", None]),
+        "tool_calls": st.sampled_from([[], [{"index": 0, "function": {"name": "f", "arguments": "{}"}}], None]),
+    },
+)
+_CHOICES = st.fixed_dictionaries(
+    {},
+    optional={
+        "index": st.sampled_from([0, 1, None]),
+        "delta": st.one_of(_DELTAS, st.none()),
+        "message": _DELTAS,
+        "finish_reason": st.sampled_from(["", "stop", "length", None]),
+        "logprobs": st.sampled_from([_LOGPROBS, None]),
+    },
+)
+_TEXTS = st.just({"choices": [{"delta": {"content": "a"}}]})
+_CHUNKS = _TEXTS | st.fixed_dictionaries(
+    {"choices": st.one_of(st.lists(_CHOICES, max_size=2), st.none())},
+    optional={
+        "usage": st.sampled_from([{"prompt_tokens": 1, "completion_tokens": 2}, None]),
+        "object": st.sampled_from(["chat.completion.chunk", "error"]),
+        "error": st.sampled_from([{"message": "overloaded"}, None]),
+    },
+)
+_ENDS = st.sampled_from(["\n\n", "\n", "\r\n\r\n", "\r\r", "\n\n ", "\n ", "\n\n\n", "", "\r\n", " \n\n"])
+
+
+@given(st.lists(st.tuples(_CHUNKS, _ENDS, st.booleans()), max_size=4))
+def test_an_event_in_one_read_is_read_as_one_in_two(events: Sequence[tuple[Mapping[str, Any], str, bool]]) -> None:
+    """The first read of what says nothing but text is the short way; no read that is cut takes it."""
+    pieces = [f"data: {json.dumps(chunk, indent=indented or None)}{end}".encode() for chunk, end, indented in events]
+    assert _told(pieces) == _told([part for piece in pieces for part in (piece[:3], piece[3:])])
+
+
+def _told(pieces: Sequence[bytes]) -> tuple[list[Delta], str]:
+    """All deltas, and the failure behind them, if there is one."""
+    answer = reader()
+    deltas = [delta for piece in pieces for delta in answer.feed(piece)]
+    return deltas + answer.end(), str(answer.failure or "")

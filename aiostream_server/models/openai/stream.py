@@ -89,7 +89,11 @@ class AnswerReader:
         """The short way of most reads: one whole event, which says nothing but text. None for whatever is more."""
         if self._tail or self.done or self.failure is not None:
             return None
-        if not data.startswith(_EVENT) or data.find(b"\n") != len(data) - 2 or b"\r" in data:
+        if (
+            not (data.startswith(_EVENT) and data.endswith(b"\n\n"))
+            or data.find(b"\n") < len(data) - 2
+            or b"\r" in data
+        ):
             return None
         try:
             chunk = decode_chunk(data[len(_EVENT) :])
