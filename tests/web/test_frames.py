@@ -4,12 +4,16 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Entry, Error, Event, Final, InputRequested, RunFinished, Token, TokenCount, Usage
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.web.frames import ChatFrames
 from aiostream_server.web.page_frames import PageFrames
 from aiostream_server.wire.completion import ChunkEncoder
+from tests.present.telling import Told, runs
 from tests.present.test_transcript import DATA_RUN
 
 
@@ -104,3 +108,27 @@ def test_long_text_is_still_cut() -> None:
 def test_reasoning_and_answer_are_not_merged() -> None:
     said = kinds(encode(frames_for("reasoning"), Token("A", "hm", "thinking"), Token("B", "so", "final")))
     assert said == ["A is thinking…", "🤔 **A**\n\nhm"]  # B waits for A
+
+
+@given(runs(), st.sampled_from(["transcript", "reasoning", "answer"]), st.booleans())
+def test_tokens_that_are_taken_as_they_are_give_the_same_bytes(
+    told: Told, presentation: Presentation, is_page: bool
+) -> None:
+    """As a viewer that keeps up is given them: each alone, and by the long way where the short one refuses."""
+    long, short = (frames_for(presentation, is_page=is_page) for _ in range(2))
+    for number, event in enumerate(told.events, 1):
+        entry = Entry(number, 0.0, event)
+        encoded = short.encode_tokens(event.agent, event.kind, [event.content]) if isinstance(event, Token) else None
+        assert (short.encode([entry]) if encoded is None else encoded) == long.encode([entry])
+
+
+def test_tokens_that_go_on_are_taken_as_they_are_until_something_else_is_shown() -> None:
+    frames = frames_for(is_page=False)
+    assert frames.encode_tokens("A", "final", ["x"]) is None
+    encode(frames, Token("A", "a", "final"), Token("A", "b", "final"))
+    assert kinds((frames.encode_tokens("A", "final", ["x", "y"]) or b"").decode().split("\n\n")[:-1]) == ["x", "y"]
+    assert frames.encode_tokens("B", "final", ["x"]) is None
+    assert frames.encode_tokens("A", "thinking", ["x"]) is None
+    assert frames.encode_tokens("A", "final", ["x", "y" * 5_000]) is None
+    encode(frames, Final("A", "ab", streamed=True))
+    assert frames.encode_tokens("A", "final", ["x"]) is None
