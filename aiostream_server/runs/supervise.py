@@ -29,19 +29,58 @@ async def watch(
     work: asyncio.Task[None], stop: asyncio.Future[FinishReason | Error], log: RunLog, limits: LimitsConfig
 ) -> FinishReason | Error | None:
     """Wait until the work is done (None), somebody stops it (why), or a deadline passes (the error to tell)."""
-    ends_at = time.monotonic() + limits.run_timeout_s
-    while not work.done() and not stop.done():
+    if stop.done():  # before anything was begun
+        return stop.result()
+    watching = _Watching(log, limits)
+    work.add_done_callback(watching.end)
+    stop.add_done_callback(watching.end)
+    try:
+        deadline = await watching.over
+    finally:
+        watching.close()
+        work.remove_done_callback(watching.end)
+        stop.remove_done_callback(watching.end)
+    return stop.result() if stop.done() else None if work.done() else deadline
+
+
+class _Watching:
+    """One timer and one future, where `asyncio.wait` takes a kilobyte of a run that is waited for."""
+
+    __slots__ = ("_ends_at", "_limits", "_log", "_timer", "over")
+
+    def __init__(self, log: RunLog, limits: LimitsConfig) -> None:
+        self.over: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
+        """The deadline that has passed, or None where something else ended it."""
+        self._log = log
+        self._limits = limits
+        self._ends_at = time.monotonic() + limits.run_timeout_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._look()
+
+    def end(self, _: asyncio.Future[Any]) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _look(self) -> None:
+        now = time.monotonic()
         # A team that waits for its viewers is not idle: they are evicted, or read on.
-        idle_since = time.monotonic() if log.holds_back else log.last_active_at
-        idle_ends_at = idle_since + limits.idle_timeout_s
-        left_s = min(ends_at, idle_ends_at) - time.monotonic()
-        if left_s <= 0 and ends_at <= idle_ends_at:
-            return Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s")
-        if left_s <= 0:
-            return Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended")
-        both: set[asyncio.Future[Any]] = {work, stop}
-        await asyncio.wait(both, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
-    return stop.result() if stop.done() else None
+        idle_since = now if self._log.holds_back else self._log.last_active_at
+        idle_ends_at = idle_since + self._limits.idle_timeout_s
+        left_s = min(self._ends_at, idle_ends_at) - now
+        if left_s > 0:
+            self._timer = self.over.get_loop().call_later(left_s, self._look)
+        elif not self.over.done():
+            self.over.set_result(_too_late(self._limits, is_idle=idle_ends_at < self._ends_at))
+
+
+def _too_late(limits: LimitsConfig, *, is_idle: bool) -> Error:
+    if is_idle:
+        return Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended")
+    return Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s")
 
 
 async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team: Callable[[], object | None]) -> None:

@@ -39,36 +39,31 @@ def test_a_queue_gives_back_what_was_put_in_order(steps: list[int | None]) -> No
         assert (queue.qsize(), queue.empty()) == (len(model), not model)
 
 
-@pytest.mark.parametrize("gives_up", ["before it is woken", "when it is woken", "never"])
-async def test_what_one_does_not_take_the_next_gets(gives_up: str) -> None:
+async def test_who_waits_longest_gets_the_oldest_and_who_gave_up_gets_nothing() -> None:
     queue = OutputQueue[str]()
-    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
-    await asyncio.sleep(0)
-    if gives_up == "before it is woken":
-        first.cancel()
-        await asyncio.sleep(0)
+    first, second, third = (asyncio.ensure_future(queue.get()) for _ in range(3))
+    second.cancel()
     await queue.put("one")
-    if gives_up == "when it is woken":
-        first.cancel()
-    if gives_up == "never":
-        assert await first == "one"
-        await queue.put("two")
-    async with asyncio.timeout(1):
-        assert await second == ("two" if gives_up == "never" else "one")
-    assert first.cancelled() is (gives_up != "never")
+    await queue.put("two")
+    await queue.put("three")
+    assert (first.result(), second.cancelled(), third.result()) == ("one", True, "two")
+    assert await queue.get() == "three"
     assert queue.empty()
 
 
-async def test_a_put_item_that_is_snatched_keeps_its_waiter_waiting() -> None:
+async def test_a_reader_is_woken_and_may_be_cancelled_by_its_future() -> None:
     queue = OutputQueue[str]()
-    waiting = asyncio.create_task(queue.get())
+
+    async def read() -> str:
+        return await queue.get()
+
+    reading, other = asyncio.create_task(read()), asyncio.create_task(read())
     await asyncio.sleep(0)
-    await queue.put("one")
-    assert queue.get_nowait() == "one"
+    reading.cancel()
     await asyncio.sleep(0)
-    assert not waiting.done()
-    await queue.put("two")
-    assert await waiting == "two"
+    queue.put_nowait("one")
+    assert await other == "one"
+    assert reading.cancelled()
 
 
 @given(st.lists(st.sampled_from(["waits", "gives up", "gives up on its turn"]), max_size=6))

@@ -11,14 +11,18 @@ _T = TypeVar("_T")
 
 
 class OutputQueue(Generic[_T]):
-    """What a group chat uses of an unbounded `asyncio.Queue`: whoever waits longest gets the oldest."""
+    """What a group chat uses of an unbounded `asyncio.Queue`: whoever waits longest gets the oldest.
+
+    `get` gives a future instead of a coroutine: AutoGen makes a task of each, and of a future none. Who is cancelled
+    between being given an item and waking takes it along; a group chat's reader then ends, and clears the queue.
+    """
 
     __slots__ = ("_fresh", "_old", "_waiters")
 
     def __init__(self) -> None:
         self._fresh: list[_T] = []
         self._old: list[_T] = []  # older than the fresh ones, the oldest last
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: list[asyncio.Future[_T]] = []
 
     def qsize(self) -> int:
         return len(self._fresh) + len(self._old)
@@ -30,22 +34,20 @@ class OutputQueue(Generic[_T]):
         self.put_nowait(item)
 
     def put_nowait(self, item: _T) -> None:
+        while self._waiters:
+            waiter = self._waiters.pop(0)
+            if not waiter.done():  # it gave up
+                waiter.set_result(item)
+                return
         self._fresh.append(item)
-        self._wake_next()
 
-    async def get(self) -> _T:
-        while self.empty():
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            try:
-                await waiter
-            except asyncio.CancelledError:
-                if waiter in self._waiters:
-                    self._waiters.remove(waiter)
-                elif not self.empty():
-                    self._wake_next()  # what woke this one is another's
-                raise
-        return self.get_nowait()
+    def get(self) -> asyncio.Future[_T]:
+        item: asyncio.Future[_T] = asyncio.get_running_loop().create_future()
+        if self.empty():
+            self._waiters.append(item)
+        else:
+            item.set_result(self.get_nowait())
+        return item
 
     def get_nowait(self) -> _T:
         """Raises `asyncio.QueueEmpty`."""
@@ -55,13 +57,6 @@ class OutputQueue(Generic[_T]):
         if not self._old:
             raise asyncio.QueueEmpty
         return self._old.pop()
-
-    def _wake_next(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.pop(0)
-            if not waiter.done():
-                waiter.set_result(None)
-                return
 
 
 class TurnLock:
