@@ -11,8 +11,9 @@ with it the provider's connection, at once.
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
+from copy import copy
 from dataclasses import replace
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, Literal, Self, cast
 
 from autogen_core import CancellationToken, FunctionCall
 from autogen_core.models import (
@@ -55,10 +56,10 @@ class StreamingClient(ChatCompletionClient):
         self._label = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
 
-    def speaking_as(self, agent: str) -> "StreamingClient":
+    def speaking_as(self, agent: str) -> Self:
         """The same model for one agent, whose name AutoGen does not tell: one that runs inside another's tool."""
-        client = StreamingClient(self._provider, speaker=agent, label=self._label)
-        client._total = self._total
+        client = copy(self)
+        client._speaker = agent  # noqa: SLF001 - its own class
         return client
 
     async def create(

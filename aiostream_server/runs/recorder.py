@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from autogen_core import FunctionCall
 from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
@@ -37,6 +37,9 @@ _NO_REPLY: Final = (
     "A reply will not reach me: this question belongs to no conversation. Name one with X-Conversation-Id; Open WebUI "
     "names its chats where ENABLE_FORWARD_USER_INFO_HEADERS is on."
 )
+_CallKey: TypeAlias = tuple[str, str]
+"""The agent that calls a tool, and the call's id: two agents may use the same."""
+
 _NAMELESS: Final = "Agent"
 _TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
@@ -57,6 +60,7 @@ class Recorder:
         "_speech",
         "_told_early",
         "answer",
+        "beside",
         "last",
         "was_cut_short",
     )
@@ -73,6 +77,8 @@ class Recorder:
         self.answer: events.Final | None = None
         self.last: events.Final | None = None
         self.was_cut_short = False
+        self.beside: dict[str, str] = {}
+        """What each agent said beside the calls that it made last, its reasoning apart: of our own model clients'."""
         self._ledger = ledger
         self._budget = budget
         self._roles = roles
@@ -81,9 +87,9 @@ class Recorder:
         self._names: frozenset[str] = frozenset()
         self._speech: defaultdict[str, Speech] = defaultdict(Speech)
         self._reported = TokenCount()
-        self._calls: dict[str, str] = {}  # id -> tool
-        self._told_early: Counter[str] = Counter()
-        self._answered: set[str] = set()
+        self._calls: dict[_CallKey, str] = {}  # -> tool
+        self._told_early: Counter[_CallKey] = Counter()
+        self._answered: set[_CallKey] = set()
 
     def listen_to(self, names: frozenset[str]) -> None:
         """The team is built: these are its agents. Empty where it does not tell: then everybody is heard."""
@@ -99,7 +105,7 @@ class Recorder:
     @property
     def unanswered_tools(self) -> frozenset[str]:
         """Those that were called, and have not answered."""
-        return frozenset(tool for call_id, tool in self._calls.items() if call_id not in self._answered)
+        return frozenset(tool for call, tool in self._calls.items() if call not in self._answered)
 
     # The model clients' side: models.tap.Sink
 
@@ -115,14 +121,15 @@ class Recorder:
         self._ledger.alive()
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
-        expected = {result.call_id for result in results} & self._calls.keys()
+        agent = self._agent(speaker)
+        expected = {(agent, result.call_id) for result in results} & self._calls.keys()
         for _ in range(_TURNS_FOR_AUTOGEN):
             if expected <= self._answered:
                 return
             await asyncio.sleep(0)  # AutoGen's own event, which may tell more, is on its way through its queues
         for result in results:
-            if result.call_id in expected:
-                self.tool_answered(self._agent(speaker), result)
+            if (agent, result.call_id) in expected:
+                self.tool_answered(agent, result)
 
     def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         agent = speaker if speaker is not None else self._agent(speaker)
@@ -160,8 +167,10 @@ class Recorder:
         if text.strip() and not calls:
             self.last = events.Final(agent, text, streamed=False)
             self._remember_answer(agent, text, streamed=True)
+        if calls:
+            self.beside[agent] = text.strip()
         for call in calls:
-            self._told_early[call.id] += 1
+            self._told_early[agent, call.id] += 1
             self._call(agent, call)
         self.was_cut_short = finish_reason == "length"
         if self.was_cut_short and self._budget.is_spent:
@@ -221,14 +230,15 @@ class Recorder:
     def verdict(self, agent: str, text: str, *, approved: bool, call_id: str) -> None:
         """A tool call was judged. A blocked one has got its answer by this."""
         if not approved:
-            self._answered.add(call_id)
+            self._answered.add(self._call_of(agent, call_id))
         self._ledger.tell(Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
         """A call that AutoGen tells of. Ids may come again: some models number each answer's calls afresh."""
-        if self._told_early[call.id]:
-            self._told_early[call.id] -= 1
-            return
+        for who in (agent, _NAMELESS):
+            if self._told_early[who, call.id]:
+                self._told_early[who, call.id] -= 1
+                return
         self._close(agent, before_tool=True)
         self._speech[agent].end_turn()
         self._call(agent, call)
@@ -236,9 +246,10 @@ class Recorder:
     def tool_answered(
         self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
     ) -> None:
-        if result.call_id in self._answered:
+        call = self._call_of(agent, result.call_id)
+        if call in self._answered:
             return
-        self._answered.add(result.call_id)
+        self._answered.add(call)
         content = capped(result.content)
         self._ledger.tell(
             ToolResult(
@@ -291,9 +302,16 @@ class Recorder:
         if _NAMELESS in self._speech:
             yield self._speech[_NAMELESS]
 
+    def _call_of(self, agent: str, call_id: str) -> _CallKey:
+        """The agent's own call; else, where another answers or judges, the last that anybody made with that id."""
+        own = agent, call_id
+        return own if own in self._calls else next((call for call in reversed(self._calls) if call[1] == call_id), own)
+
     def _call(self, agent: str, call: FunctionCall) -> None:
-        self._calls[call.id] = call.name
-        self._answered.discard(call.id)
+        key = agent, call.id
+        self._calls.pop(key, None)  # it becomes the last one
+        self._calls[key] = call.name
+        self._answered.discard(key)
         arguments = capped(call.arguments)
         truncated = len(arguments) < len(call.arguments)
         self._ledger.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))

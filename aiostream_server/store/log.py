@@ -251,7 +251,8 @@ class Reader:
     def _go_straight(self) -> None:
         if self.shortcut is None or self._waiting is None or self._waiting.done():
             return
-        entries = self._next()
+        if not (entries := self._next()):  # it waits for numbers that are still to come
+            return
         try:
             is_taken = self.shortcut.write_through(entries)
         except Exception as exc:

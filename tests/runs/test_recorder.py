@@ -3,6 +3,7 @@
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
+    HandoffMessage,
     ModelClientStreamingChunkEvent,
     TextMessage,
     ThoughtEvent,
@@ -145,6 +146,51 @@ async def test_a_result_is_told_once() -> None:
     tell(run, ToolCallExecutionEvent(content=[RESULT], source="A"))
     await run.recorder.returned("A", [RESULT])
     assert [event for event in run.told if isinstance(event, ToolResult)] == [ToolResult("A", "tool", "four", "c1")]
+
+
+async def test_two_agents_whose_calls_have_the_same_id_each_get_their_result() -> None:
+    run = listening("L", "R")
+    for agent in ("L", "R"):
+        await run.tapped(agent, calls=[CALL])
+    for agent in ("R", "L"):
+        tell(
+            run,
+            ToolCallRequestEvent(content=[CALL], source=agent),
+            ToolCallExecutionEvent(content=[RESULT], source=agent),
+            ToolCallExecutionEvent(content=[RESULT], source=agent),
+        )
+    told = [(event.type, event.agent) for event in run.told if isinstance(event, Action | ToolResult)]
+    assert told == [("action", "L"), ("action", "R"), ("tool_result", "R"), ("tool_result", "L")]
+    assert run.recorder.unanswered_tools == frozenset()
+
+
+async def test_a_call_may_be_answered_under_another_name() -> None:
+    """As the data team's database does."""
+    run = listening("A", "Database")
+    await run.tapped("A", calls=[CALL])
+    tell(run, ToolCallExecutionEvent(content=[RESULT], source="Database"))
+    tell(run, ToolCallExecutionEvent(content=[RESULT], source="A"))
+    assert [event for event in run.told if isinstance(event, ToolResult)] == [
+        ToolResult("Database", "tool", "four", "c1")
+    ]
+    assert run.recorder.unanswered_tools == frozenset()
+
+
+async def test_reasoning_is_not_what_an_agent_hands_over_with() -> None:
+    run = listening("A")
+    handoff = FunctionCall("c1", "{}", "transfer_to_user")
+    moved = "Transferred to user, adopting the role of user immediately."
+    for said, left in (((ThoughtDelta("hm"), "Blue?"), "Blue?"), ((ThoughtDelta("hm"),), moved)):
+        await run.tapped("A", *said, calls=[handoff])
+        tell(
+            run,
+            ThoughtEvent(content="hm", source="A"),
+            ToolCallRequestEvent(content=[handoff], source="A"),
+            ToolCallExecutionEvent(content=[RESULT.model_copy(update={"content": moved})], source="A"),
+            HandoffMessage(content=moved, source="A", target="user"),
+        )
+        assert run.recorder.last is not None
+        assert run.recorder.last.content == left
 
 
 async def test_results_of_calls_that_nobody_made_here_are_not_told_by_the_tap() -> None:

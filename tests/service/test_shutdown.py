@@ -96,10 +96,11 @@ async def test_a_lame_duck_answers_everything(tmp_path: Path, provider: Scripted
     provider.script(Answer("hello"))
     async with stoppable(tmp_path, provider, lame_duck_s=1.0) as server, aiohttp.ClientSession() as session:
         stopped_at = stop(server)
-        await asyncio.sleep(0.2)
-        async with session.get(f"{server.url}/readyz") as response:
-            assert response.status == 503
-            assert (await response.json())["status"] == "lame_duck"
+        said = "ready"
+        while said == "ready" and time.monotonic() < stopped_at + 0.8:
+            async with session.get(f"{server.url}/readyz") as response:
+                said = (await response.json())["status"]
+        assert (said, response.status) == ("lame_duck", 503)
         answer = await ask(server.url, "hi", model="solo")  # on a connection of its own
         assert answer.done
         assert "hello" in answer.text

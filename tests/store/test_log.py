@@ -4,6 +4,7 @@ import asyncio
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from unittest.mock import patch
 
 import pytest
 from hypothesis import settings
@@ -402,6 +403,21 @@ async def test_tokens_that_are_said_are_given_as_they_are_to_who_has_kept_up() -
         Token("A", "v", "final"),
     ]
     assert not read.done()
+    read.cancel()
+
+
+async def test_who_waits_for_numbers_still_to_come_is_given_nothing_before() -> None:
+    log, shortcut = RunLog("r"), _Taking([])
+    reader = log.reader(2)
+    reader.shortcut = shortcut
+    read = asyncio.create_task(reader.read())
+    await asyncio.sleep(0)
+    with patch.object(shortcut, "write_through", side_effect=AssertionError):
+        log.say("A", "final", ["x"])
+        log.append(said())
+        await asyncio.sleep(0)
+    log.say("A", "final", ["y"])
+    assert [texts for _, _, texts in shortcut.tokens] == [["y"]]
     read.cancel()
 
 
