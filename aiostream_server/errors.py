@@ -17,6 +17,7 @@
   - TeamFailed           502 team_failed
     - ModelFailed        502 model_failed
     - ModelTimeout       504 model_timeout
+    - ToolFailed         502 tool_failed
     - RunTimeout         504 run_timeout
     - IdleTimeout        504 idle_timeout
 * ConfigError            the configuration is wrong; names every mistake; the process ends with status 1
@@ -110,6 +111,12 @@ class ModelFailed(TeamFailed):
 
 class ModelTimeout(ModelFailed):
     status, code = 504, "model_timeout"
+
+
+class ToolFailed(TeamFailed):
+    """A tool that the team needs is not there."""
+
+    code = "tool_failed"
 
 
 class RunTimeout(TeamFailed):

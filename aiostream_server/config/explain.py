@@ -83,13 +83,13 @@ def _followed(node: Schema) -> Schema:
 
 def _where(path: KeyPath, document: Schema) -> str:
     match path:
-        case ("teams", int(index), *rest):
-            team = document["teams"][index]
+        case ("teams" | "team_folders" as kind, int(index), *rest):
+            team = document[kind][index]
             name = team.get("id") if isinstance(team, dict) else None
-            table = f"[[teams]] #{index + 1}{f' ({toml_key(name)})' if isinstance(name, str) else ''}"
-        case ("teams",):
-            table, rest = "[[teams]]", []
-        case ("models" | "database" as kind, str(name), *rest):
+            table = f"[[{kind}]] #{index + 1}{f' ({toml_key(name)})' if isinstance(name, str) else ''}"
+        case ("teams" | "team_folders" as kind,):
+            table, rest = f"[[{kind}]]", []
+        case ("models" | "database" | "tools" as kind, str(name), *rest):
             table = f"[{kind}.{toml_key(name)}]"
         case (str(name),) if name not in Config.model_fields and not isinstance(document[name], dict | list):
             return f"{toml_key(name)}, at the top of the file"

@@ -7,6 +7,7 @@ A file that holds a value in a wrong place, a wrong type or a name that nothing 
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -23,12 +24,28 @@ _WANTS_TEXT: Final = frozenset({"string_type", "path_type", "literal_error"})
 _DEMO_MODEL: Final = {"default": {"provider": "demo"}}
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a program that embeds the server has beside the configuration, which may name it."""
+
+    models: frozenset[str] = frozenset()
+    has_teams: bool = False
+
+
+_NOTHING: Final = Beside()
+
+
+def load_config(path: Path | None, environ: Mapping[str, str], beside: Beside = _NOTHING) -> Config:
     """The whole configuration; without a file, the defaults. Raises `ConfigError`.
 
     Without any `[models.*]` table the demo model is the `default` one, and `Config.notes` says so.
     """
-    return _load(path, environ)
+    return _load(path, environ, beside=beside)
+
+
+def config_of(document: Document, environ: Mapping[str, str], beside: Beside = _NOTHING) -> Config:
+    """The same of what stands in no file; relative paths start at the current folder."""
+    return _validated(document, find_overrides(document, environ), Path.cwd(), environ, beside)
 
 
 def load_auth(path: Path, environ: Mapping[str, str]) -> AuthConfig:
@@ -41,7 +58,9 @@ def load_conversations(path: Path | None, environ: Mapping[str, str]) -> Convers
     return _load(path, environ, section="conversations").conversations
 
 
-def _load(path: Path | None, environ: Mapping[str, str], section: str | None = None) -> Config:
+def _load(
+    path: Path | None, environ: Mapping[str, str], section: str | None = None, beside: Beside = _NOTHING
+) -> Config:
     try:
         document = _read(path) if path else {}
         overrides = find_overrides(document, environ)
@@ -49,18 +68,20 @@ def _load(path: Path | None, environ: Mapping[str, str], section: str | None = N
             document = {name: table for name, table in document.items() if name == section}
             overrides = [override for override in overrides if override.path[0] == section]
         folder = path.absolute().parent if path else Path.cwd()
-        return _validated(document, overrides, folder, environ)
+        return _validated(document, overrides, folder, environ, beside)
     except RecursionError:
         raise ConfigError([f"{path or 'environment'}: lists or tables are nested too deeply"]) from None
 
 
-def _validated(document: Document, overrides: list[Override], folder: Path, environ: Mapping[str, str]) -> Config:
+def _validated(
+    document: Document, overrides: list[Override], folder: Path, environ: Mapping[str, str], beside: Beside
+) -> Config:
     overrides, problems = split(overrides)
     as_text: set[tuple[str, ...]] = set()
     while True:
-        whole = _with_a_model(overridden(document, overrides, as_text))
+        whole = _with_a_model(overridden(document, overrides, as_text), beside)
         try:
-            config = Config.model_validate(whole, context=_surroundings(whole, folder, environ))
+            config = Config.model_validate(whole, context=_surroundings(whole, folder, environ, beside))
         except ValidationError as exc:
             if wrong := _wanted_as_text(exc, overrides) - as_text:
                 as_text |= wrong
@@ -76,17 +97,21 @@ def _wanted_as_text(error: ValidationError, overrides: list[Override]) -> set[tu
     return {override.path for override in overrides if override.path in wrong}
 
 
-def _with_a_model(document: Document) -> Document:
-    return document if document.get("models", {}) != {} else {**document, "models": _DEMO_MODEL}
+def _with_a_model(document: Document, beside: Beside) -> Document:
+    has_model = beside.models or document.get("models", {}) != {}
+    return document if has_model else {**document, "models": _DEMO_MODEL}
 
 
-def _surroundings(document: Document, folder: Path, environ: Mapping[str, str]) -> Surroundings:
+def _surroundings(document: Document, folder: Path, environ: Mapping[str, str], beside: Beside) -> Surroundings:
+    models = _names(document.get("models", {}))
     around = Surroundings(
         folder=folder,
         environ=environ,
-        models=_names(document.get("models")),
+        models=None if models is None else models | beside.models,
         databases=_names(document.get("database", {})),
         teams=_ids(document.get("teams", [])),
+        tools=_names(document.get("tools", {})),
+        has_other_teams=beside.has_teams or bool(document.get("team_folders")),
     )
     if document.get("models") is _DEMO_MODEL:
         around.notes.append("there is no [models.*] table: the demo model answers, which is no language model")

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from aiostream_server.config.databases import ConcurrentTurns, ConversationsConfig, DatabaseConfig
+from aiostream_server.config.files import FilesConfig
 from aiostream_server.config.observing import MetricsConfig, TracingConfig
 from aiostream_server.config.pointers import (
     FilePath,
@@ -38,11 +39,12 @@ from aiostream_server.config.pointers import (
 from aiostream_server.config.providers import (
     ComponentModelConfig,
     DemoModelConfig,
+    LlamaCppModelConfig,
     ModelConfig,
     ModelInfoConfig,
     OpenAIModelConfig,
 )
-from aiostream_server.config.table import HeaderName, Origin, Pattern, Table, TeamId
+from aiostream_server.config.table import HeaderName, HttpUrl, Origin, Pattern, Table, TeamId
 from aiostream_server.config.teams import (
     BUILT_IN_TEAM_IDS,
     RESERVED_IDS,
@@ -53,13 +55,26 @@ from aiostream_server.config.teams import (
     TeamConfig,
     TeamFolderConfig,
 )
+from aiostream_server.config.tools import (
+    ChartToolConfig,
+    CodeToolConfig,
+    HttpToolConfig,
+    LangChainToolConfig,
+    McpToolConfig,
+    PythonToolConfig,
+    SqlToolConfig,
+    ToolConfig,
+    check_tool_name,
+)
 
 __all__ = [
     "BUILT_IN_TEAM_IDS",
     "RESERVED_IDS",
     "AuthConfig",
     "AuxiliaryConfig",
+    "ChartToolConfig",
     "ClientKind",
+    "CodeToolConfig",
     "ComponentModelConfig",
     "ComponentsConfig",
     "ConcurrentTurns",
@@ -67,7 +82,12 @@ __all__ = [
     "ConversationsConfig",
     "DatabaseConfig",
     "DemoModelConfig",
+    "FilesConfig",
+    "HttpToolConfig",
+    "LangChainToolConfig",
     "LimitsConfig",
+    "LlamaCppModelConfig",
+    "McpToolConfig",
     "MetricsConfig",
     "ModelConfig",
     "ModelInfoConfig",
@@ -75,12 +95,15 @@ __all__ = [
     "OpenAIModelConfig",
     "OpenWebUIConfig",
     "Presentation",
+    "PythonToolConfig",
     "RoutingConfig",
     "ServerConfig",
     "SpeechRole",
+    "SqlToolConfig",
     "TeamConfig",
     "TeamFolderConfig",
     "TeamId",
+    "ToolConfig",
     "TracingConfig",
 ]
 
@@ -93,6 +116,7 @@ class ServerConfig(Table):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535, description="0 picks a free port")
     workers: int = Field(default=1, ge=1, le=256, description="processes; they do not share runs")
+    public_url: HttpUrl | None = None
     max_body_bytes: PositiveInt = 32 * 1024**2
     body_timeout_s: PositiveFloat = 15.0
     heartbeat_s: PositiveFloat = 10.0
@@ -105,6 +129,7 @@ class ServerConfig(Table):
     cors_origins: Annotated[tuple[Origin, ...], Strict(False)] = ()
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    watch: bool = Field(default=False, description="reload when a file has changed")
 
     @field_validator("tls_key")
     @classmethod
@@ -159,7 +184,7 @@ class RoutingConfig(Table):
     @classmethod
     def _known_team(cls, team: str | None, info: ValidationInfo) -> str | None:
         around = surroundings(info)
-        if team and around and around.teams is not None:
+        if team and around and around.teams is not None and not around.has_other_teams:
             check_team(team, around.teams or BUILT_IN_TEAM_IDS)
         return team
 
@@ -223,13 +248,22 @@ class Config(Table):
     open_webui: OpenWebUIConfig = OpenWebUIConfig()
     auxiliary: AuxiliaryConfig = AuxiliaryConfig()
     conversations: ConversationsConfig = ConversationsConfig()
+    files: FilesConfig = FilesConfig()
     metrics: MetricsConfig = MetricsConfig()
     tracing: TracingConfig = TracingConfig()
     database: dict[str, DatabaseConfig] = Field(default_factory=dict)
+    tools: dict[str, ToolConfig] = Field(default_factory=dict)
     components: ComponentsConfig = ComponentsConfig()
     team_folders: Annotated[tuple[TeamFolderConfig, ...], Strict(False)] = ()
     teams: Annotated[tuple[TeamConfig, ...], Strict(False)] = Field(default=(), validate_default=True)
     _notes: tuple[str, ...] = PrivateAttr(default=())
+
+    @field_validator("tools")
+    @classmethod
+    def _names_that_models_can_call(cls, tools: dict[str, ToolConfig]) -> dict[str, ToolConfig]:
+        for name in tools:
+            check_tool_name(name)
+        return tools
 
     @field_validator("metrics")
     @classmethod
@@ -243,7 +277,7 @@ class Config(Table):
     @classmethod
     def _model_for_built_in_teams(cls, teams: tuple[TeamConfig, ...], info: ValidationInfo) -> tuple[TeamConfig, ...]:
         around = surroundings(info)
-        are_built_in = not teams and not info.data.get("team_folders")
+        are_built_in = around and not teams and not around.has_other_teams
         if around and are_built_in and around.models is not None and "default" not in around.models:
             raise ValueError("without [[teams]] the two built-in teams are served, which need a [models.default]")
         return teams

@@ -54,8 +54,8 @@ def split(overrides: Iterable[Override]) -> tuple[list[Override], list[str]]:
             problems.append(f"{toml_key(override.variable)}: the name of a variable has ASCII letters only")
         elif _NOT_UTF_8.search(override.text):
             problems.append(f"{override.variable}: its value is not UTF-8 text")
-        elif override.path[0] == "teams":
-            problems.append(f"{override.variable}: [[teams]] can only be set in the file, being a list")
+        elif override.path[0] in ("teams", "team_folders"):
+            problems.append(f"{override.variable}: [[{override.path[0]}]] can only be set in the file, being a list")
         else:
             possible.append(override)
     return possible, problems

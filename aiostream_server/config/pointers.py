@@ -35,6 +35,9 @@ class Surroundings:
     models: frozenset[str] | None
     databases: frozenset[str] | None
     teams: tuple[str, ...] | None
+    has_other_teams: bool = False
+    """Whether there are teams beside `[[teams]]`, whose ids nobody knows before they are loaded."""
+    tools: frozenset[str] | None = None
     notes: list[str] = field(default_factory=list)
     """Filled by the checks: what is no mistake, but worth a line in the log."""
 

@@ -9,6 +9,7 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
+    PositiveInt,
     PrivateAttr,
     SecretStr,
     ValidationInfo,
@@ -80,6 +81,30 @@ class OpenAIModelConfig(Secret):
     max_retries: NonNegativeInt = Field(default=2, description="of a request whose answer has not begun")
 
 
+class LlamaCppModelConfig(Table):
+    """`provider = "llama.cpp"`: weights on this machine, in a process of the server's own. Needs the extra `local`."""
+
+    provider: Literal["llama.cpp"]
+    path: FilePath
+    context_tokens: PositiveInt = Field(default=8192, description="of one conversation, the answer included")
+    parallel: PositiveInt = Field(default=1, description="answers at once; each has context_tokens of its own")
+    threads: NonNegativeInt = Field(default=0, description="0: one for each core but one")
+    gpu_layers: int = Field(default=-1, ge=-1, description="-1: as many as fit")
+    chat_template: FilePath | None = Field(default=None, description="a Jinja file, instead of the model's own")
+    tools: Literal["auto", "native", "grammar"] = "auto"
+    start_timeout_s: PositiveFloat = 120.0
+    idle_stop_s: NonNegativeFloat = Field(default=0.0, description="without a question; 0 is never")
+    options: dict[str, Any] = Field(default_factory=dict, description="sent with every request: temperature ...")
+    model_info: ModelInfoConfig | None = None
+
+    @field_validator("model_info")
+    @classmethod
+    def _no_images(cls, said: ModelInfoConfig | None) -> ModelInfoConfig | None:
+        if said is not None and said.vision:
+            raise ValueError("vision: models of llama.cpp take no images here")
+        return said
+
+
 class DemoModelConfig(Table):
     """`provider = "demo"`: rules, not a language model. 0 tokens a second is unpaced."""
 
@@ -103,4 +128,6 @@ class ComponentModelConfig(Secret):
     component: Annotated[dict[str, Any] | FilePath, BeforeValidator(_table_or_path)] = Field(repr=False)
 
 
-ModelConfig = Annotated[OpenAIModelConfig | DemoModelConfig | ComponentModelConfig, Field(discriminator="provider")]
+ModelConfig = Annotated[
+    OpenAIModelConfig | LlamaCppModelConfig | DemoModelConfig | ComponentModelConfig, Field(discriminator="provider")
+]

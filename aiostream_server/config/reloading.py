@@ -17,6 +17,7 @@ FIXED_SERVER: Final = (
     "cors_origins",
     "log_format",
     "log_level",
+    "watch",
 )
 FIXED_CONVERSATIONS: Final = ("url", "url_env", "url_file", "expiry_s")
 FIXED_TABLES: Final = ("metrics", "tracing")
@@ -50,12 +51,13 @@ def for_running(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...
 
 def changed_tables(before: Config, after: Config) -> tuple[str, ...]:
     """The tables that say something else now, `[[teams]]` aside: `limits`, `models.large`."""
-    plain = ("server", "auth", "limits", "routing", "open_webui", "auxiliary", "conversations")
+    plain = ("server", "auth", "limits", "routing", "open_webui", "auxiliary", "conversations", "files")
     named = [
         f"{kind}.{name}"
         for kind, olds, news in (
             ("models", before.models, after.models),
             ("database", before.database, after.database),
+            ("tools", before.tools, after.tools),
         )
         for name in sorted({*olds, *news})
         if olds.get(name) != news.get(name)

@@ -23,7 +23,14 @@ def _known_database(name: str, info: ValidationInfo) -> str:
     return name
 
 
+def _known_tool(name: str, info: ValidationInfo) -> str:
+    if around := surroundings(info):
+        check_name("tools", name, around.tools)
+    return name
+
+
 KnownDatabases = Annotated[tuple[Annotated[str, AfterValidator(_known_database)], ...], Strict(False)]
+KnownTools = Annotated[tuple[Annotated[str, AfterValidator(_known_tool)], ...], Strict(False)]
 
 
 class TeamConfig(Table):
@@ -41,6 +48,7 @@ class TeamConfig(Table):
     presentation: Presentation = "transcript"
     on_disconnect: OnDisconnect | None = None
     databases: KnownDatabases = ()
+    tools: KnownTools = Field(default=(), description="the [tools.*] tables that its agents use")
     trusted: bool = Field(default=False, description="code that stands in the component may run")
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
 
@@ -59,6 +67,13 @@ class TeamConfig(Table):
             raise ValueError('exactly one of factory = "module:function" and component = "file.json" is needed')
         return component
 
+    @field_validator("tools")
+    @classmethod
+    def _for_factories(cls, tools: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if tools and info.data.get("component") is not None:
+            raise ValueError("a component brings its own tools: these are for teams with a factory")
+        return tools
+
     @field_validator("model")
     @classmethod
     def _known_model(cls, model: str, info: ValidationInfo) -> str:
@@ -74,6 +89,7 @@ class TeamFolderConfig(Table):
     path: FilePath
     model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
     databases: KnownDatabases = ()
+    tools: KnownTools = Field(default=(), description="the [tools.*] tables that their agents use")
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to each factory as it is")
 
     @field_validator("model")

@@ -24,6 +24,7 @@ from aiostream_server.config.model import (
     ServerConfig,
     TeamConfig,
     TeamFolderConfig,
+    ToolConfig,
 )
 
 CONFIGS: Final = Path(__file__).parents[2] / "configs"
@@ -53,6 +54,14 @@ def tables() -> Iterator[tuple[str, type[BaseModel], Mapping[str, object]]]:
     (database,) = document["database"].values()
     assert isinstance(database, dict)
     yield "database", DatabaseConfig, database
+    tools: dict[object, dict[str, object]] = {}
+    for tool in document["tools"].values():
+        assert isinstance(tool, dict)
+        tools.setdefault(tool["kind"], {}).update(tool)
+    tools["mcp"]["folder"] = Path(str(tools["mcp"]["folder"]))
+    for model in get_args(get_args(ToolConfig)[0]):
+        (kind,) = get_args(model.model_fields["kind"].annotation)
+        yield f"tools, {kind}", model, tools[kind]
     (team,) = document["teams"]
     assert isinstance(team, dict)
     yield "teams", TeamConfig, team

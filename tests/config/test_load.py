@@ -18,7 +18,7 @@ from aiostream_server.config.model import (
     TeamConfig,
 )
 from aiostream_server.errors import ConfigError
-from aiostream_server.teams.catalogue import BUILT_IN
+from aiostream_server.teams.served import BUILT_IN
 from tests.config.writing import complaints, loaded, problems, written
 
 

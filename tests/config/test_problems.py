@@ -59,9 +59,9 @@ COMPLAINTS = """
 [models."gpt-4.1"] model: needed, but missing; expected a string
 [models."gpt-4.1"] model_info.family: expected a string, got 5
 [models."gpt-4.1"] model_info.vison: unknown key; did you mean vision?
-[models.x] provider: expected "component", "demo" or "openai", got "opnai"
+[models.x] provider: expected "component", "demo", "llama.cpp" or "openai", got "opnai"
 [models.y] component: expected a table, or the path of a JSON file
-[models.z] provider: needed, but missing; expected "component", "demo" or "openai"
+[models.z] provider: needed, but missing; expected "component", "demo", "llama.cpp" or "openai"
 [models.w]: expected a table, got 5
 [database.a] url: exactly one of url, url_env and url_file is needed
 [database.b] url: expected a SQLAlchemy URL, such as sqlite+aiosqlite:///shop.db
@@ -108,8 +108,8 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
             '"a\\u001bb" = {}',
             (
                 '["a\\u001bb"]: unknown table; known: server, auth, limits, models, '
-                "routing, open_webui, auxiliary, conversations, metrics, tracing, database, "
-                "components, team_folders, teams"
+                "routing, open_webui, auxiliary, conversations, files, metrics, tracing, database, "
+                "tools, components, team_folders, teams"
             ),
         ),
         ("auth.zzz = 1", "[auth] zzz: unknown key; known: keys_file"),
