@@ -1,12 +1,22 @@
 """The configured models, opened once for the whole process: `[models.NAME]` -> a client that every run shares."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import aiohttp
+from autogen_core.models import ChatCompletionClient
 
-from aiostream_server.config.model import ComponentModelConfig, DemoModelConfig, ModelConfig, OpenAIModelConfig
+from aiostream_server.config.model import (
+    ComponentModelConfig,
+    DemoModelConfig,
+    LlamaCppModelConfig,
+    ModelConfig,
+    OpenAIModelConfig,
+)
+from aiostream_server.config.wording import shown
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.label import ModelLabel
@@ -15,10 +25,21 @@ from aiostream_server.observe.observer import NOBODY, Observer
 
 
 class Models:
-    """Every model by its name in the configuration."""
+    """Every model by its name in the configuration, and those that components bring."""
 
-    def __init__(self, clients: Mapping[str, StreamingClient]) -> None:
+    def __init__(
+        self,
+        clients: Mapping[str, StreamingClient],
+        tables: Mapping[str, ModelConfig] | None = None,
+        session: aiohttp.ClientSession | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        """`tables` are what the clients were opened for, `session` and `observer` for clients of components."""
         self._clients = clients
+        self._tables = tables or {}
+        self._session = session
+        self._observer = observer
+        self._brought: dict[str, tuple[StreamingClient, Provider]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -32,24 +53,96 @@ class Models:
             raise ConfigError([f"there is no model {name!r}: the configuration has {known}"])
         return client
 
+    def client_for(self, component: Mapping[str, Any]) -> StreamingClient:
+        """The shared client that stands for a component's own: for equal components, the same one.
+
+        Of OpenAI and Azure it is a table's or one like it (`models.openai.sharing`). Any other class is imported and
+        opened once; who calls has decided that it may be. Raises `ConfigError`.
+        """
+        from aiostream_server.models.openai.sharing import answering, is_ours
+
+        if not is_ours(component):
+            return self._other(component)
+        tables = {name: table for name, table in self._tables.items() if isinstance(table, OpenAIModelConfig)}
+        found = answering(component, tables, self._session)
+        if found.provider is None:
+            return self.client(found.table or "")
+        return self._bring(found.key, found.provider, found.table or found.model, found.model, "openai")
+
+    async def close(self) -> None:
+        """What components brought; the models of the configuration belong to `open_models`."""
+        for _, provider in self._brought.values():
+            await provider.close()
+
+    def _other(self, component: Mapping[str, Any]) -> StreamingClient:
+        from aiostream_server.models.component import load_component
+        from aiostream_server.models.openai.replacing import is_masked
+
+        provider, config = str(component.get("provider")), component.get("config", {})
+        model = str(config.get("model", "unnamed"))
+        key = json.dumps([provider, config], sort_keys=True)
+        if key in self._brought:
+            return self._brought[key][0]
+        for name, table in self._tables.items():
+            if isinstance(table, ComponentModelConfig) and _stands_for(table, provider, model):
+                return self.client(name)
+        if any(map(is_masked, config.values())):
+            raise ConfigError([_missing_key(provider, model)])
+        try:
+            opened = load_component(dict(component))
+        except ValueError as exc:
+            raise ConfigError([str(exc)]) from exc
+        return self._bring(key, opened, model, model, "component")
+
+    def _bring(self, key: str, provider: Provider, name: str, model: str, kind: str) -> StreamingClient:
+        if key not in self._brought:
+            label = ModelLabel(name, model, kind, self._observer)
+            self._brought[key] = StreamingClient(provider, label=label), provider
+        return self._brought[key][0]
+
+
+def _stands_for(table: ComponentModelConfig, provider: str, model: str) -> bool:
+    """Whether it says itself that it is this class for this model; one in a file of its own does not."""
+    component = table.component
+    if not isinstance(component, dict) or component.get("provider") != provider:
+        return False
+    config = component.get("config")
+    return isinstance(config, dict) and config.get("model") == model
+
+
+def _missing_key(provider: str, model: str) -> str:
+    component = f'{{ provider = "{provider}", config = {{ model = {shown(model)}, ... }} }}'
+    return (
+        f"the key of the model {shown(model)} is only asterisks; add to the configuration a [models.*] with "
+        f'provider = "component", component = {component}, or write the key into the file'
+    )
+
 
 @asynccontextmanager
 async def open_models(
-    config: Mapping[str, ModelConfig], *, observer: Observer = NOBODY, in_threads: bool = False
+    config: Mapping[str, ModelConfig],
+    *,
+    observer: Observer = NOBODY,
+    in_threads: bool = False,
+    for_components: bool = False,
+    brought: Mapping[str, ChatCompletionClient] | None = None,
 ) -> AsyncIterator[Models]:
-    """Open them all, close them all; `observer` is told of their calls.
+    """Open them all, close them all; `observer` is told of their calls. `for_components`: teams bring models, too.
+    Clients that are `brought` count instead of the tables of their names, and are not closed.
 
     Raises `ConfigError` with every model that cannot be opened.
     """
     async with AsyncExitStack() as stack:
         session: aiohttp.ClientSession | None = None
-        if any(isinstance(model, OpenAIModelConfig) for model in config.values()):
+        if for_components or any(map(_is_asked_by_http, config.values())):
             from aiostream_server.models.openai.provider import open_session
 
             session = await stack.enter_async_context(open_session())
-        clients: dict[str, StreamingClient] = {}
+        clients = {name: _brought_client(name, client, observer) for name, client in (brought or {}).items()}
         problems: list[str] = []
         for name, model in config.items():
+            if name in clients:
+                continue
             try:
                 if in_threads and isinstance(model, ComponentModelConfig):
                     provider = await asyncio.to_thread(_open, model, session)
@@ -59,11 +152,36 @@ async def open_models(
                 problems.append(f"models.{name}: {error}")
             else:
                 stack.push_async_callback(provider.close)
-                called = model.model if isinstance(model, OpenAIModelConfig) else name
-                clients[name] = StreamingClient(provider, label=ModelLabel(name, called, model.provider, observer))
+                label = ModelLabel(name, _called(name, model), model.provider, observer)
+                clients[name] = StreamingClient(provider, label=label)
         if problems:
             raise ConfigError(problems)
-        yield Models(clients)
+        models = Models(clients, config, session, observer)
+        stack.push_async_callback(models.close)
+        yield models
+
+
+def _brought_client(name: str, client: ChatCompletionClient, observer: Observer) -> StreamingClient:
+    from aiostream_server.models.component import ComponentProvider
+    from aiostream_server.models.openai.component import ComponentClient
+
+    provider = client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
+    return StreamingClient(provider, label=ModelLabel(name, name, "component", observer))
+
+
+def _is_asked_by_http(config: ModelConfig) -> bool:
+    return isinstance(config, OpenAIModelConfig | LlamaCppModelConfig)
+
+
+def _called(name: str, config: ModelConfig) -> str:
+    """The model itself, where the configuration says which one it is."""
+    match config:
+        case OpenAIModelConfig():
+            return config.model
+        case LlamaCppModelConfig():
+            return config.path.stem
+        case _:
+            return name
 
 
 def _open(config: ModelConfig, session: aiohttp.ClientSession | None) -> Provider:
@@ -73,6 +191,10 @@ def _open(config: ModelConfig, session: aiohttp.ClientSession | None) -> Provide
             from aiostream_server.models.openai.provider import OpenAIProvider
 
             return OpenAIProvider(config, session)
+        case LlamaCppModelConfig():
+            from aiostream_server.models.llama_cpp.provider import LlamaCppProvider
+
+            return LlamaCppProvider(config, session)
         case DemoModelConfig():
             from aiostream_server.models.demo.provider import DemoProvider
 

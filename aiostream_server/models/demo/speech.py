@@ -1,6 +1,7 @@
 """What the demo model can do in one turn: say something, call one tool, or both; always labelled."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +29,7 @@ def say(text: str) -> Reply:
     return Reply(f"{text} {LABEL}")
 
 
-def call(tool: str, *, thought: str = "", **arguments: str) -> Reply:
+def call(tool: str, *, thought: str = "", **arguments: str | Sequence[str]) -> Reply:
     """A tool call; a `thought` is said, labelled, before it."""
     words = f"{thought} {LABEL}" if thought else ""
     return Reply(words, ToolCall(tool, json.dumps(arguments, ensure_ascii=False)))

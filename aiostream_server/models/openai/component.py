@@ -39,8 +39,8 @@ _session: ContextVar[aiohttp.ClientSession | None] = ContextVar("session", defau
 
 
 @contextmanager
-def connecting_through(session: aiohttp.ClientSession) -> Iterator[None]:
-    """Clients that are loaded in here share the session's connections, and need not be closed."""
+def connecting_through(session: aiohttp.ClientSession | None) -> Iterator[None]:
+    """Clients that are loaded in here share the session's connections, and need not be closed; None is no session."""
     token = _session.set(session)
     try:
         yield
@@ -107,6 +107,8 @@ class ComponentClient(StreamingClient, Generic[_Config]):
     component_type: ClassVar[str] = "model"
 
     def __init__(self, config: _Config, model: OpenAIModelConfig) -> None:
+        self.table: Final = model
+        """What it would be as a `[models.*]` table."""
         self.provider: Final = OpenAIProvider(model, _session.get())
         super().__init__(self.provider, label=ModelLabel(config.model, config.model, "openai"))
         self._config = config

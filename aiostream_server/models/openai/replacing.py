@@ -37,19 +37,32 @@ def _replaced(value: Any, api_key: SecretStr | None) -> Any:  # any JSON
     return value
 
 
+def own_class(component: Mapping[str, Any]) -> str | None:
+    """The full name of our class that can stand for a component; None where none can."""
+    provider, config = component.get("provider"), component.get("config")
+    ours = _OURS.get(provider, provider if provider in _OURS.values() else None) if isinstance(provider, str) else None
+    if ours is None or not isinstance(config, Mapping) or config.get("azure_ad_token_provider"):
+        return None
+    return ours
+
+
+def without_masks(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that are said: nothing empty, and none of the asterisks that `dump_component` writes for secrets."""
+    return {key: value for key, value in config.items() if value not in (None, "") and not is_masked(value)}
+
+
+def is_masked(value: object) -> bool:
+    return isinstance(value, str) and bool(value) and set(value) == {"*"}
+
+
 def _client(component: Mapping[str, Any], api_key: SecretStr | None) -> Mapping[str, Any]:
     """The component itself, as ours if it is a client that can be."""
-    provider, config = component.get("provider"), component.get("config")
-    ours = _OURS.get(provider) if isinstance(provider, str) else None
-    if ours is None or not isinstance(config, Mapping) or config.get("azure_ad_token_provider"):
+    ours = own_class(component)
+    if ours is None:
         return component
-    config = {key: value for key, value in config.items() if value is not None and not _is_masked(value)}
+    config = without_masks(component["config"])
     if "api_key" not in config and "azure_ad_token" not in config:
         if api_key is None:
             return component
         config["api_key"] = api_key.get_secret_value()
     return {**component, "provider": ours, "config": config}
-
-
-def _is_masked(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and set(value) == {"*"}

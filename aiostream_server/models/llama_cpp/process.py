@@ -1,0 +1,173 @@
+"""One child process in which llama.cpp serves one model, from its start to its end."""
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import signal
+import sys
+from contextlib import suppress
+from typing import Final, Self, cast
+
+import aiohttp
+import structlog
+from pydantic import SecretStr
+
+from aiostream_server.config.model import LlamaCppModelConfig
+from aiostream_server.models.llama_cpp.child import Settings
+from aiostream_server.models.llama_cpp.weights import read_template
+
+_CHILD: Final = "aiostream_server.models.llama_cpp.child"
+_READ_BYTES: Final = 64 * 1024
+_MAX_REASON: Final = 200
+_ERROR: Final = re.compile(r"^[\d.]+ E (?:\w+ +)?\S+: (?:error: |error loading model: )?(.+)$", re.MULTILINE)
+
+_log = structlog.get_logger()
+
+
+class StartFailed(Exception):
+    """The model could not be loaded; says why, without naming it."""
+
+
+class LlamaProcess:
+    """A model that answers at `url`, for who knows its key."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, api_key: SecretStr) -> None:
+        self._name = name
+        self._process = process
+        self.api_key: Final = api_key
+        self.url = ""
+        self.knows_tools = False  # its chat template does
+        self._loading_log = ""
+        self._is_loaded = False
+        self._listening = asyncio.create_task(self._listen(), name="llama.cpp-log")
+        self.ended: Final = asyncio.create_task(process.wait(), name="llama.cpp-end")
+
+    @classmethod
+    async def start(cls, config: LlamaCppModelConfig) -> Self:
+        """Returns when it can be asked. Raises `StartFailed`. Cancelled, it leaves nothing behind."""
+        settings = process_settings(config)
+        process = await _spawn()
+        started = cls(config.path.stem, process, SecretStr(settings.api_key))
+        try:
+            async with asyncio.timeout(config.start_timeout_s):
+                await started._load(settings)
+        except TimeoutError:
+            await started.stop()
+            raise StartFailed(f"it was not loaded within start_timeout_s, {config.start_timeout_s:g} s") from None
+        except BaseException:
+            await started.stop()
+            raise
+        return started
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.ended.done()
+
+    @property
+    def ending(self) -> str:
+        """How it ended."""
+        status = self._process.returncode
+        if status is None:
+            return "still running"
+        if status >= 0:
+            return f"status {status}"
+        with suppress(ValueError):
+            return f"killed by {signal.Signals(-status).name}"
+        return f"killed by signal {-status}"
+
+    async def stop(self) -> None:
+        """At once: whatever it is doing."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        await asyncio.wait((self.ended, self._listening))
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+    async def _load(self, settings: Settings) -> None:
+        stdin = cast("asyncio.StreamWriter", self._process.stdin)
+        stdout = cast("asyncio.StreamReader", self._process.stdout)
+        with suppress(ConnectionError):  # it has ended already: what it said comes below
+            stdin.write(settings.line())
+            await stdin.drain()
+        line = await stdout.readline()
+        answer = json.loads(line) if line else {}
+        if "url" not in answer:
+            await asyncio.wait((self.ended, self._listening))
+            raise StartFailed(self._reason(answer.get("error", "")))
+        self.url = answer["url"]
+        self.knows_tools = await self._template_knows_tools()
+        self._is_loaded, self._loading_log = True, ""
+
+    async def _template_knows_tools(self) -> bool:
+        headers = {"Authorization": f"Bearer {self.api_key.get_secret_value()}"}
+        try:
+            async with aiohttp.ClientSession(headers=headers) as session, session.get(f"{self.url}/props") as response:
+                response.raise_for_status()
+                props = await response.json()
+        except aiohttp.ClientError as exc:
+            raise StartFailed(f"llama.cpp does not answer: {type(exc).__name__}") from exc
+        capabilities = props.get("chat_template_caps") or {}
+        return bool(capabilities.get("supports_tools") or capabilities.get("supports_tool_calls"))
+
+    async def _listen(self) -> None:
+        """Logged while the model is loaded. Later lines may hold what users wrote: they are read, and that is all."""
+        stderr = cast("asyncio.StreamReader", self._process.stderr)
+        rest = b""
+        while data := await stderr.read(_READ_BYTES):
+            if self._is_loaded:
+                continue
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                text = line.decode("utf-8", "replace")
+                self._loading_log += f"{text}\n"
+                _log.debug("llama_cpp_said", model=self._name, line=text)
+
+    def _reason(self, error: str) -> str:
+        """llama.cpp's own first complaint, which names the cause."""
+        if self._process.returncode is not None and self._process.returncode < 0:
+            return self.ending
+        found = _ERROR.search(self._loading_log)
+        if found is None and "Traceback" in self._loading_log:
+            found = re.search(r"^(\w+(?:Error|Exception): .+)$", self._loading_log, re.MULTILINE)
+        return " ".join((found[1] if found else error or self.ending).split())[:_MAX_REASON]
+
+
+async def _spawn() -> asyncio.subprocess.Process:
+    pipe = asyncio.subprocess.PIPE
+    try:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            _CHILD,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            start_new_session=True,  # Ctrl-C is the server's, which drains first
+        )
+    except OSError as exc:
+        raise StartFailed(f"no process can be started: {(exc.strerror or str(exc)).lower()}") from exc
+
+
+def process_settings(config: LlamaCppModelConfig) -> Settings:
+    """For one process: its key is made here. Raises `StartFailed`."""
+    template = config.chat_template
+    try:
+        text = read_template(template) if template is not None else ""
+    except ValueError as exc:
+        raise StartFailed(str(exc)) from exc
+    return Settings(
+        parent=os.getpid(),
+        path=str(config.path),
+        api_key=secrets.token_urlsafe(32),
+        context_tokens=config.context_tokens,
+        parallel=config.parallel,
+        threads=config.threads,
+        gpu_layers=config.gpu_layers,
+        chat_template=text,
+    )

@@ -1,0 +1,112 @@
+"""What a model is told, and held to, that is to call tools without a chat template for them.
+
+Its reply is one JSON object, by a schema which llama.cpp makes a grammar of: no other token can be written. Small
+models follow the shape they are shown; the words here were tried on one of 135 million parameters.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeAlias
+
+from autogen_core.tools import ToolSchema
+from pydantic import BaseModel
+
+from aiostream_server.models.openai.schema import response_schema
+from aiostream_server.models.provider import ModelRequest, ToolChoice
+
+_Schema: TypeAlias = dict[str, Any]
+
+_CALL: Final = '{"tool": "NAME", "arguments": {...}}'
+_KEPT: Final = (  # patterns, formats and lengths may make a grammar too large: AutoGen checks the arguments anyway
+    *("type", "enum", "const", "required", "minimum", "maximum"),
+    *("properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"),
+)
+
+
+def instructions(request: ModelRequest) -> str:
+    """For the end of the system message."""
+    tools = _offered(request.tools, request.tool_choice)
+    text = f"You reply in JSON. To call a tool, write {_CALL}."
+    if request.tool_choice == "auto":
+        text += ' When no tool is needed, or its result is there, write {"answer": "TEXT"}.'
+    return "\n".join((text, "", "The tools:", *map(_line, tools)))
+
+
+def reply_format(request: ModelRequest) -> _Schema:
+    """The request's `response_format`."""
+    replies = [_call(tool) for tool in _offered(request.tools, request.tool_choice)]
+    if request.tool_choice == "auto":
+        replies.append(_object({"answer": _answer(request.json_output)}))
+    return {"type": "json_schema", "json_schema": {"name": "reply", "schema": {"anyOf": replies}}}
+
+
+def _offered(tools: Sequence[ToolSchema], choice: ToolChoice) -> Sequence[ToolSchema]:
+    if choice in ("auto", "required"):
+        return tools
+    return [tool for tool in tools if tool["name"] == choice]
+
+
+def _line(tool: ToolSchema) -> str:
+    parameters = tool.get("parameters")
+    arguments = _without_titles(parameters["properties"]) if parameters else {}
+    return json.dumps(
+        {"tool": tool["name"], "description": tool.get("description", ""), "arguments": arguments}, ensure_ascii=False
+    )
+
+
+def _call(tool: ToolSchema) -> _Schema:
+    parameters: Mapping[str, Any] = tool.get("parameters") or {"type": "object", "properties": {}}
+    return _object({"tool": {"const": tool["name"]}, "arguments": _inlined(parameters, parameters)})
+
+
+def _answer(output: bool | type[BaseModel]) -> _Schema:
+    if isinstance(output, bool):
+        return {"type": "object"} if output else {"type": "string"}
+    schema = response_schema(output)["schema"]
+    answer: _Schema = _inlined(schema, schema)
+    return answer
+
+
+def _object(properties: _Schema) -> _Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _inlined(node: Any, root: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:
+    """With what each `$ref` points at in its place: the schema becomes a part of another one. A type that holds itself
+    becomes anything at all."""
+    if isinstance(node, list):
+        return [_inlined(item, root, within) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    if "$ref" in node:
+        target = str(node["$ref"])
+        return {} if target in within else _inlined(_found(target, root), root, (*within, target))
+    return {key: _member(key, value, root, within) for key, value in node.items() if key in _KEPT}
+
+
+def _member(key: str, value: Any, root: Mapping[str, Any], within: tuple[str, ...]) -> Any:
+    if key == "properties":  # names, not keywords
+        return {name: _inlined(schema, root, within) for name, schema in value.items()}
+    return value if key in ("enum", "const", "required") else _inlined(value, root, within)
+
+
+def _found(target: str, root: Mapping[str, Any]) -> Any:
+    node: Any = root
+    for part in target.removeprefix("#").split("/")[1:]:
+        node = node.get(part, {}) if isinstance(node, Mapping) else {}
+    return node
+
+
+def _without_titles(node: Any) -> Any:
+    """As a model reads it: pydantic's titles only repeat the names."""
+    if isinstance(node, list):
+        return [_without_titles(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    kept = {key: value for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+    return {key: _without_titles(value) for key, value in kept.items()}
