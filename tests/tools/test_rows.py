@@ -125,3 +125,15 @@ def test_a_long_text_is_cut_and_says_so() -> None:
     assert unclip(clip("x:" * MAX_CELL_CHARS)) == ("x:" * (MAX_CELL_CHARS // 2) + "… (4000 characters)", True)
     assert unclip(clip("x" * MAX_CELL_CHARS)) == ("x" * MAX_CELL_CHARS, False)
     assert unclip(5) == (5, False)
+
+
+def test_the_first_rows_are_a_table_of_their_own_and_say_what_they_leave_out() -> None:
+    rows = Rows(("n", "text"), tuple((n, "😀" * 10) for n in range(100)), truncated=True, left_out=35)
+    few = rows.first(50, 10_000)
+    assert (few.summary, few.truncated) == ("50 rows (85 more left out)", True)
+    narrow = rows.first(50, 400)
+    assert len(narrow.to_markdown().encode("utf-16-le")) // 2 <= 400
+    assert narrow.left_out == 135 - len(narrow.rows)
+    assert len(rows.first(50, 1).rows) == 1
+    assert rows.first(100, 10**6) == rows
+    assert Rows(("n",), (), left_out=None).first(5, 5).rows == ()

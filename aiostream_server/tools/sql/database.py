@@ -113,6 +113,16 @@ class Database:
             raise TypeError("only a statement that this database's own guard approved can run")
         return await self._run(approved.sql)
 
+    async def ask(self, sql: str) -> Rows:
+        """Judge a statement that anybody may have written, and run what was approved.
+
+        Raise `QueryFailed`, for what was not approved, too, or `DatabaseUnreachable`.
+        """
+        verdict = await self.check(sql)
+        if not isinstance(verdict, Approved):
+            raise QueryFailed(f"not run: {verdict.reason}")
+        return await self.query(verdict)
+
     async def close(self) -> None:
         await self._walls.close()
 

@@ -6,7 +6,7 @@ have written to, so nothing in them becomes markup: no HTML, link, image, formul
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from aiostream_server.tools.sql.cells import Cell, show_cell
@@ -43,9 +43,28 @@ class Rows:
         lines += [_line([_escape(show_cell(cell)) for cell in row]) for row in self.rows]
         return "\n".join(lines)
 
+    def first(self, most_rows: int, most_units: int) -> "Rows":
+        """The rows whose table is no longer than so many UTF-16 units; at least one, where there are any. What is cut
+        counts as left out."""
+        header, rule, *lines = self.to_markdown().split("\n")
+        left, kept = most_units - _units(header) - _units(rule), 0
+        for line in lines[:most_rows]:
+            left -= _units(line)
+            if left < 0 and kept:
+                break
+            kept += 1
+        cut = len(self.rows) - kept
+        left_out = None if self.left_out is None else self.left_out + cut
+        return replace(self, rows=self.rows[:kept], truncated=self.truncated or cut > 0, left_out=left_out)
+
     def _is_numeric(self, index: int) -> bool:
         values = [row[index] for row in self.rows if row[index] is not None]
         return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _units(line: str) -> int:
+    """With its line end."""
+    return len(line.encode("utf-16-le", "replace")) // 2 + 1
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -1,0 +1,234 @@
+"""Files that runs leave for their readers, pictures above all: on disk, for a while, for their owner and signed links.
+
+A file is two files in the folder `files` of the state directory: its content as it is, and `ID.json` with what is known
+of it, which is written last: a file is there when that is. Both are for the server's user only. All workers, and all
+generations of a reload, share the folder; nothing but its names is kept in memory.
+
+Who makes files in a run needs none of this: see `store.run_files`, whose `current_files` knows the run's owner and
+gives links. Short of it, for a picture that is there as bytes:
+
+    files = current_files.get()                              # None outside of a served run
+    picture = await files.add(content, "image/png", "A title")     # or files.add_soon(...), where nothing can wait
+    picture.markdown                                         # ![A title](https://.../v1/files/...)
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final, ParamSpec, TypeAlias, TypeVar
+
+from aiostream_server.config.files import FilesConfig
+from aiostream_server.errors import ConfigError
+from aiostream_server.store.links import Links, is_file_id, read_secret
+
+FileOwner: TypeAlias = tuple[str | None, str | None]
+"""Key id and user id: `intake.principal.Owner` is one."""
+
+EXTENSIONS: Final = {
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/gif": ".gif",
+    "image/webp": ".webp",
+    "image/svg+xml": ".svg",
+    "text/csv": ".csv",
+    "text/plain": ".txt",
+    "application/json": ".txt",  # `.json` is what is known of a file
+    "application/pdf": ".pdf",
+}
+OTHER: Final = "application/octet-stream"
+_FOLDER: Final = "files"
+_SECRET: Final = "files.secret"  # noqa: S105 - the file's name
+_ABANDONED_S: Final = 3600.0  # a file without its other half may be one that is being written
+_THREADS: Final = 2
+_NAME_CHARS: Final = 120
+
+_Parameters = ParamSpec("_Parameters")
+_Result = TypeVar("_Result")
+
+
+class FileRefused(Exception):
+    """The file cannot be kept; one line says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """`expires_at` is Unix time in whole seconds; `digest` the content's SHA-256, in hex."""
+
+    id: str
+    media_type: str
+    name: str
+    size: int
+    digest: str
+    key_id: str | None
+    user_id: str | None
+    expires_at: int
+
+    @property
+    def owner(self) -> FileOwner:
+        return self.key_id, self.user_id
+
+
+class Files:
+    """Opened by `open_files`. Nothing here holds up the event loop: the disk is asked in threads of its own, so that
+    tools which fill the others hold up no reader."""
+
+    def __init__(self, folder: Path, links: Links, config: FilesConfig, clock: Callable[[], float]) -> None:
+        self.links: Final = links
+        self._folder: Final = folder
+        self._config = config
+        self._clock: Final = clock
+        self._threads: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
+
+    def limit(self, config: FilesConfig) -> None:
+        """What is kept from now on is kept by these limits."""
+        self._config = config
+
+    def describe(self, content: bytes, media_type: str, name: str, owner: FileOwner) -> StoredFile:
+        """What `keep` will keep it as. Raises `FileRefused` for one that is too large, or empty."""
+        if not content:
+            raise FileRefused("an empty file is not kept")
+        if len(content) > (most := min(self._config.max_file_bytes, self._config.max_bytes)):
+            raise FileRefused(f"the file has {len(content)} bytes, and [files] max_file_bytes lets one have {most}")
+        key_id, user_id = owner
+        return StoredFile(
+            f"file-{secrets.token_urlsafe(18)}",
+            media_type if media_type in EXTENSIONS else OTHER,
+            " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:_NAME_CHARS],
+            len(content),
+            hashlib.sha256(content).hexdigest(),
+            key_id,
+            user_id,
+            int(self._clock() + self._config.expiry_s),
+        )
+
+    async def keep(self, file: StoredFile, content: bytes) -> None:
+        """Write it; where that is too much for all of them, the oldest go. Raises `FileRefused`."""
+        try:
+            await self._aside(self._write, file, content)
+        except OSError as exc:
+            raise FileRefused(f"the file cannot be written: {(exc.strerror or 'the disk failed').lower()}") from exc
+
+    async def find(self, file_id: str) -> StoredFile | None:
+        """None for one that never was, is over, or is damaged."""
+        return await self._aside(self._known, file_id) if is_file_id(file_id) else None
+
+    async def read(self, file: StoredFile) -> bytes | None:
+        """Its content; None where it has gone since it was found."""
+        return await self._aside(self._content, file)
+
+    async def delete_expired(self) -> int:
+        """How many files are gone. Raises `OSError`."""
+        return await self._aside(self._make_room, 0)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._threads.shutdown)
+
+    def path_of(self, file: StoredFile) -> Path:
+        """Where its content lies."""
+        return self._folder / f"{file.id}{EXTENSIONS.get(file.media_type, '.bin')}"
+
+    async def _aside(
+        self, work: Callable[_Parameters, _Result], *arguments: _Parameters.args, **named: _Parameters.kwargs
+    ) -> _Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*arguments, **named))
+
+    # In threads
+
+    def _write(self, file: StoredFile, content: bytes) -> None:
+        self._make_room(len(content))
+        self._put(self.path_of(file), content, file.expires_at)
+        self._put(self._about(file.id), json.dumps(asdict(file)).encode(), file.expires_at)
+
+    def _put(self, path: Path, content: bytes, expires_at: int) -> None:
+        """In one step, for the server's user only. Its time of change is when it expires: no need to read it then."""
+        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            os.utime(name, (expires_at, expires_at))
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+    def _known(self, file_id: str) -> StoredFile | None:
+        try:
+            found = StoredFile(**json.loads(self._about(file_id).read_bytes()))
+        except (OSError, ValueError, TypeError):
+            return None
+        return found if found.id == file_id and self._clock() < found.expires_at else None
+
+    def _content(self, file: StoredFile) -> bytes | None:
+        try:
+            content = self.path_of(file).read_bytes()
+        except OSError:
+            return None
+        return content if len(content) == file.size else None
+
+    def _about(self, file_id: str) -> Path:
+        return self._folder / f"{file_id}.json"
+
+    def _make_room(self, size: int) -> int:
+        """Delete what has expired, what was never finished, and the oldest until `size` bytes more are not too many."""
+        now, most = self._clock(), self._config.max_bytes - size
+        sizes, gone = dict[str, tuple[float, int]](), 0
+        for entry, about in self._entries():
+            file_id = entry.name.partition(".")[0]
+            if not is_file_id(file_id):
+                if about.st_mtime < time.time() - _ABANDONED_S:  # the time of whoever began it, not of any clock
+                    Path(entry).unlink(missing_ok=True)
+                continue
+            expires_at, so_far = sizes.get(file_id, (about.st_mtime, 0))
+            sizes[file_id] = max(expires_at, about.st_mtime), so_far + about.st_size
+        total = sum(each for _, each in sizes.values())
+        for file_id, (expires_at, each) in sorted(sizes.items(), key=lambda item: item[1]):
+            if expires_at > now and total <= most:
+                break
+            self._delete(file_id)
+            total -= each
+            gone += 1
+        return gone
+
+    def _entries(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
+        with os.scandir(self._folder) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):  # another worker was quicker
+                    yield entry, entry.stat(follow_symlinks=False)
+
+    def _delete(self, file_id: str) -> None:
+        """First what says that it is there."""
+        self._about(file_id).unlink(missing_ok=True)
+        for extension in (*EXTENSIONS.values(), ".bin"):
+            (self._folder / f"{file_id}{extension}").unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def open_files(
+    config: FilesConfig, state_directory: Path, *, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Files]:
+    """The folder and the secret, made where they are missing. Raises `ConfigError`. `clock` gives Unix time."""
+    try:
+        secret = await asyncio.to_thread(_prepare, state_directory)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror or "failed" if isinstance(exc, OSError) else str(exc)
+        raise ConfigError([f"[files] {state_directory / _FOLDER} cannot be opened: {reason.lower()}"]) from exc
+    files = Files(state_directory / _FOLDER, Links(secret, clock), config, clock)
+    try:
+        yield files
+    finally:
+        await files.close()
+
+
+def _prepare(state_directory: Path) -> bytes:
+    folder = state_directory / _FOLDER
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return read_secret(state_directory / _SECRET)

@@ -1,0 +1,85 @@
+"""Signed links: whoever has one may read one file until it expires. A browser that shows a chat has no API key.
+
+`BASE/v1/files/ID?expires=UNIX_TIME&signature=...`: HMAC-SHA-256 over the id and the time, cut to 128 bits, by a secret
+that is made once and kept in the state directory. https://www.rfc-editor.org/rfc/rfc2104#section-5
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+PATH: Final = "/v1/files/"
+_SECRET_BYTES: Final = 32
+_SIGNATURE_BYTES: Final = 16
+_FILE_ID: Final = re.compile(r"file-[A-Za-z0-9_-]{24}", re.ASCII)
+_EXPIRES: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+_LINK: Final = re.compile(
+    rf"{PATH}(?P<file>{_FILE_ID.pattern})\?expires=(?P<expires>{_EXPIRES.pattern})&signature=(?P<signature>[A-Za-z0-9_-]+)",
+    re.ASCII,
+)
+
+
+def is_file_id(text: str) -> bool:
+    """Whether it can be the id of a file: nothing else is ever made part of a path."""
+    return _FILE_ID.fullmatch(text) is not None
+
+
+class Links:
+    """Signs and checks. `clock` gives Unix time."""
+
+    def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
+        self._secret: Final = secret
+        self._clock: Final = clock
+
+    def link(self, base: str, file_id: str, expires_at: int) -> str:
+        """`base` is scheme and host, perhaps a path; without a slash at its end."""
+        return f"{base}{PATH}{file_id}?expires={expires_at}&signature={self._signature(file_id, expires_at)}"
+
+    def is_signed(self, file_id: str, expires: str, signature: str) -> bool:
+        """Whether the link is ours, unchanged, and not over."""
+        if not _EXPIRES.fullmatch(expires) or not is_file_id(file_id):
+            return False
+        right = self._signature(file_id, int(expires))
+        return hmac.compare_digest(right.encode(), signature.encode()) and self._clock() < int(expires)
+
+    def is_own(self, url: str, base: str) -> bool:
+        """Whether that is a valid link to a file of this server, as `base` names it."""
+        found = _LINK.fullmatch(url.removeprefix(base)) if base and url.startswith(base) else None
+        return found is not None and self.is_signed(found["file"], found["expires"], found["signature"])
+
+    def _signature(self, file_id: str, expires_at: int) -> str:
+        mac = hmac.digest(self._secret, f"{file_id}\n{expires_at}".encode(), hashlib.sha256)[:_SIGNATURE_BYTES]
+        return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
+
+
+def read_secret(path: Path) -> bytes:
+    """Blocks. The secret in that file, which is made for its owner only where there is none; of several processes that
+    make it at once, one does. Raises `OSError`, and `ValueError` for a file that holds something else."""
+    with suppress(FileNotFoundError):
+        return _checked(path.read_bytes(), path)
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # its mode is 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(_SECRET_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(name, path)  # unlike a rename, this never takes the place of another's
+    finally:
+        Path(name).unlink()
+    return _checked(path.read_bytes(), path)
+
+
+def _checked(secret: bytes, path: Path) -> bytes:
+    if len(secret) != _SECRET_BYTES:
+        raise ValueError(f"{path} is damaged: delete it, and the links that were given out end to work")
+    return secret

@@ -1,0 +1,112 @@
+"""A run's way to leave files for its readers: `current_files`, found by agents and tools wherever they are.
+
+    files = current_files.get()
+    if files is not None:
+        picture = await files.add(content, "image/png", "Revenue by month")
+        ...                                   # picture.markdown in the answer, or picture.url
+
+The driver of a run sets it in its task before it builds the team; AutoGen's runtime tasks inherit the context. It is
+None where nobody could read a file: outside of a run, and where a run is not served.
+"""
+
+import asyncio
+import re
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from aiostream_server.store.files import FileOwner, FileRefused, Files, StoredFile
+
+__all__ = ["FileRefused", "LinkedFile", "RunFiles", "current_files", "plain_title"]
+
+_TITLE_CHARS: Final = 100
+_NO_TITLE: Final = "Picture"
+_MARKUP: Final = re.compile(r"[\\`*_~\[\]()<>&|$#!\"]")
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkedFile:
+    """A file that was kept, and the signed link that anybody may read it by until it expires."""
+
+    id: str
+    media_type: str
+    title: str
+    url: str
+
+    @property
+    def markdown(self) -> str:
+        """A picture, shown in its place; anything else, a link."""
+        mark = "!" if self.media_type.startswith("image/") else ""
+        return f"{mark}[{self.title}]({self.url})"
+
+
+class RunFiles:
+    """One run's. `base` is how its readers reach the server: `https://agents.example.com`."""
+
+    def __init__(self, files: Files, owner: FileOwner, base: str) -> None:
+        self._files: Final = files
+        self._owner: Final = owner
+        self._base: Final = base
+        self._writing: Final[set[asyncio.Task[None]]] = set()
+        self._promised: Final[dict[str, LinkedFile]] = {}
+        self.shown: Final[list[LinkedFile]] = []
+        """What was put into the answer by code, as the beginning of an agent's words."""
+
+    async def add(self, content: bytes, media_type: str, title: str, *, in_answer: bool = False) -> LinkedFile:
+        """Keep it, then give its link. Raises `FileRefused` for what is too large, and where the disk is full.
+
+        `in_answer`: the answer will show it; where no agent puts it there, the run does, at its end.
+        """
+        file = self._files.describe(content, media_type, title, self._owner)
+        await self._files.keep(file, content)
+        linked = self._linked(file, title)
+        if in_answer:
+            self._promised[linked.id] = linked
+        return linked
+
+    def add_soon(self, content: bytes, media_type: str, title: str) -> LinkedFile:
+        """The link at once; the file is there a moment later, and before the run is over. Raises `FileRefused` for what
+        is too large."""
+        file = self._files.describe(content, media_type, title, self._owner)
+        task = asyncio.create_task(self._keep(file, content), name="file")
+        self._writing.add(task)
+        task.add_done_callback(self._writing.discard)
+        return self._linked(file, title)
+
+    async def settle(self) -> None:
+        """Until all that was begun is written."""
+        if self._writing:
+            await asyncio.wait(self._writing)
+
+    def was_shown(self, file: LinkedFile) -> None:
+        """It stands in the answer by now."""
+        self._promised.pop(file.id, None)
+        self.shown.append(file)
+
+    def missing_in(self, answer: str) -> list[LinkedFile]:
+        """What was promised and does not stand in the answer."""
+        return [file for file in self._promised.values() if file.id not in answer]
+
+    async def _keep(self, file: StoredFile, content: bytes) -> None:
+        try:
+            await self._files.keep(file, content)
+        except FileRefused as exc:
+            _log.warning("file_not_kept", reason=str(exc))
+
+    def _linked(self, file: StoredFile, title: str) -> LinkedFile:
+        url = self._files.links.link(self._base, file.id, file.expires_at)
+        return LinkedFile(file.id, file.media_type, plain_title(title), url)
+
+
+def plain_title(title: str) -> str:
+    """On one line, and with nothing that Markdown or a page could take for more than text."""
+    printable = "".join(sign if sign.isprintable() else " " for sign in title)
+    words = " ".join(_MARKUP.sub(" ", printable).split())
+    return (words if len(words) <= _TITLE_CHARS else f"{words[: _TITLE_CHARS - 1]}…") or _NO_TITLE
+
+
+current_files: Final[ContextVar[RunFiles | None]] = ContextVar("current_files", default=None)

@@ -1,0 +1,107 @@
+"""What may be asked of a chart: typed, and read from whatever a model wrote."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from aiostream_server.tools.chart.errors import ChartProblem
+
+Kind: TypeAlias = Literal["bar", "line", "scatter", "pie"]
+Order: TypeAlias = Literal["as given", "ascending", "descending"]
+Format: TypeAlias = Literal["png", "svg"]
+
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+ORDERS: Final[tuple[Order, ...]] = get_args(Order)
+MEDIA_TYPES: Final[Mapping[Format, str]] = {"png": "image/png", "svg": "image/svg+xml"}
+MOST_Y: Final = 8
+_FIELDS: Final = ("kind", "x", "y", "split_by", "title", "order")
+_COLUMN_CHARS: Final = 500
+
+PARAMETERS: Final[Mapping[str, Any]] = {
+    "kind": {
+        "type": "string",
+        "enum": list(KINDS),
+        "description": "line: a course over time or a number; bar: compare categories; pie: parts of a whole; "
+        "scatter: how two numbers go together.",
+    },
+    "x": {"type": "string", "description": "The column for the x axis; of a pie, the names of its parts."},
+    "y": {
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "maxItems": MOST_Y,
+        "description": "The columns of numbers to draw: one series each.",
+    },
+    "split_by": {
+        "type": "string",
+        "description": 'A column whose values make one series each of the one y column; "" for none.',
+    },
+    "title": {"type": "string", "description": "A short title, in the language of the question."},
+    "order": {
+        "type": "string",
+        "enum": list(ORDERS),
+        "description": "Of bars and pies: by their numbers, or as the rows are. Lines are in the order of x.",
+    },
+}
+"""JSON schema of each argument; `kind`, `x` and `y` are required."""
+
+REQUIRED: Final = ("kind", "x", "y")
+
+
+@dataclass(frozen=True, slots=True)
+class ChartArguments:
+    """Column names as they were written; whether the rows have them is not said yet."""
+
+    kind: Kind
+    x: str
+    y: tuple[str, ...]
+    split_by: str | None = None
+    title: str = ""
+    order: Order = "as given"
+
+
+def read_arguments(given: Mapping[str, Any]) -> ChartArguments:
+    """Raises `ChartProblem`. A lone column may stand for a list of one; what may be left out may be null or empty."""
+    if unknown := [name for name in given if name not in _FIELDS]:
+        raise ChartProblem(f"there is no argument {str(unknown[0])[:80]!r}; there are {', '.join(_FIELDS)}")
+    kind = given.get("kind")
+    if kind not in KINDS:
+        raise ChartProblem(f"kind must be one of {', '.join(KINDS)}")
+    order = given.get("order") or "as given"
+    if order not in ORDERS:
+        raise ChartProblem(f"order must be one of {', '.join(ORDERS)}")
+    arguments = ChartArguments(
+        kind, _column(given, "x"), _columns(given.get("y")), _optional(given, "split_by"), _title(given), order
+    )
+    if arguments.kind == "pie" and (len(arguments.y) > 1 or arguments.split_by):
+        raise ChartProblem("a pie shows one column of numbers: give one y, and no split_by; or draw bars")
+    if arguments.split_by and len(arguments.y) > 1:
+        raise ChartProblem("with split_by there is one y column")
+    return arguments
+
+
+def _column(given: Mapping[str, Any], name: str) -> str:
+    value = given.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > _COLUMN_CHARS:
+        raise ChartProblem(f"{name} must be the name of a column")
+    return value
+
+
+def _columns(value: object) -> tuple[str, ...]:
+    columns = [value] if isinstance(value, str) else value
+    if not isinstance(columns, Sequence) or not columns or isinstance(columns, bytes):
+        raise ChartProblem("y must be a list of one or more columns")
+    if len(columns) > MOST_Y:
+        raise ChartProblem(f"y may be {MOST_Y} columns at most")
+    return tuple(dict.fromkeys(_column({"y": each}, "y") for each in columns))
+
+
+def _optional(given: Mapping[str, Any], name: str) -> str | None:
+    return None if given.get(name) in (None, "") else _column(given, name)
+
+
+def _title(given: Mapping[str, Any]) -> str:
+    title = given.get("title")
+    if title is not None and not isinstance(title, str):
+        raise ChartProblem("title must be text")
+    return title or ""

@@ -1,0 +1,146 @@
+"""Draws a `Plot` with matplotlib: no pyplot, no display, no text that is taken for more than text.
+
+Imports matplotlib, which takes half a second: only the process that draws does.
+"""
+
+import io
+import warnings
+from typing import Final, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from aiostream_server.tools.chart.arguments import Format
+from aiostream_server.tools.chart.axes import draw_bars, draw_dots, draw_lines, stands
+from aiostream_server.tools.chart.figures import figure, width, wrapped
+from aiostream_server.tools.chart.plot import Plot
+from aiostream_server.tools.chart.style import BACKGROUND, DPI, HEIGHT_IN, INK, MUTED, WIDTH_IN, colour, settings
+
+_TITLE_LETTERS: Final = 68
+_LEGEND_LETTERS: Final = 92  # of a line
+_BAR_ROW_IN: Final = 0.30
+
+
+class Picture(NamedTuple):
+    """What was drawn, and as what."""
+
+    content: bytes
+    form: Format
+
+
+def paint(plot: Plot, form: Format = "png") -> Picture:
+    """Where no font that is installed has some of the letters, the picture is an SVG whose text is drawn by who reads
+    it: a browser has more fonts than a server."""
+    content, has_all_letters = _painted(plot, form, text_as_paths=True)
+    if has_all_letters:
+        return Picture(content, form)
+    content, _ = _painted(plot, "svg", text_as_paths=False)
+    return Picture(content, "svg")
+
+
+def _painted(plot: Plot, form: Format, *, text_as_paths: bool) -> tuple[bytes, bool]:
+    with (
+        mpl.rc_context(settings(text_as_paths=text_as_paths)),
+        warnings.catch_warnings(record=True) as told,
+    ):
+        warnings.simplefilter("always")
+        layout = ConstrainedLayoutEngine(w_pad=0.18, h_pad=0.14)  # inches
+        drawn = Figure(figsize=(WIDTH_IN, _height(plot)), dpi=DPI, layout=layout)
+        _title(drawn, plot)
+        if plot.kind == "pie":
+            _pie(drawn, plot)
+        else:
+            _axes(drawn.add_subplot(), plot)
+        if plot.notes:
+            note = wrapped("; ".join(plot.notes).capitalize() + ".", 110)
+            drawn.supxlabel(note, x=0.022, ha="left", size=8.5, color=MUTED)
+        content = _saved(drawn, form)
+    return content, not any("missing from font" in str(warning.message) for warning in told)
+
+
+def _saved(drawn: Figure, form: Format) -> bytes:
+    file = io.BytesIO()
+    if form == "svg":
+        FigureCanvasSVG(drawn)
+        drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    else:
+        FigureCanvasAgg(drawn)
+        drawn.savefig(file, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+def _height(plot: Plot) -> float:
+    rows = len(plot.x) * max(1.0, 0.6 * len(plot.series)) if plot.kind == "bar" and not stands(plot) else 0.0
+    return max(HEIGHT_IN, 1.5 + _BAR_ROW_IN * rows)
+
+
+def _title(drawn: Figure, plot: Plot) -> None:
+    drawn.suptitle(wrapped(plot.title, _TITLE_LETTERS), x=0.022, ha="left", size=14, weight="bold", color=INK)
+
+
+def _axes(axes: Axes, plot: Plot) -> None:
+    match plot.kind:
+        case "bar":
+            draw_bars(axes, plot)
+        case "line":
+            draw_lines(axes, plot)
+        case _:
+            draw_dots(axes, plot)
+    _legend(axes, plot)
+
+
+def _legend(axes: Axes, plot: Plot) -> None:
+    """Above the picture, in as few lines as there can be."""
+    if len(plot.series) < 2:
+        return
+    longest = max(width(each.name) for each in plot.series) + 6
+    columns = max(1, min(len(plot.series), _LEGEND_LETTERS // longest))
+    handles = [axes.plot([], [], lw=5, color=colour(i), solid_capstyle="round")[0] for i in range(len(plot.series))]
+    legend = axes.legend(
+        handles,
+        ["x" * width(each.name) for each in plot.series],  # a name that begins with "_" would be left out
+        loc="lower left",
+        bbox_to_anchor=(-0.01, 1.0),
+        ncols=columns,
+        handlelength=0.9,
+        columnspacing=1.6,
+        borderaxespad=0.1,
+    )
+    for text, each in zip(legend.get_texts(), plot.series, strict=True):
+        text.set_text(each.name)
+
+
+def _pie(drawn: Figure, plot: Plot) -> None:
+    """A ring; beside it the parts with their numbers, which labels around a pie would push into one another."""
+    ring, table = drawn.subplots(1, 2, width_ratios=(1, 1.35))
+    values = [value or 0.0 for value in plot.series[0].values]
+    total = sum(values)
+    colours = [colour(number) for number in range(len(values))]
+    ring.pie(
+        [value / total for value in values],  # huge numbers would be too much for its own arithmetic
+        colors=colours,
+        startangle=90,
+        counterclock=False,
+        normalize=True,
+        wedgeprops={"width": 0.36, "edgecolor": BACKGROUND, "linewidth": 2},
+    )
+    ring.text(0, 0.06, figure(total), ha="center", va="center", size=15, weight="bold", color=INK)
+    ring.text(0, -0.2, wrapped(plot.y_label, 18), ha="center", va="center", size=9, color=MUTED)
+    table.set_axis_off()
+    table.set(xlim=(0, 1), ylim=(0, 1))
+    step = min(0.105, 0.92 / len(values))
+    top = 0.5 + step * (len(values) - 1) / 2
+    for number, (name, value) in enumerate(zip(plot.x, values, strict=True)):
+        y = top - number * step
+        table.plot([0.03], [y], marker="s", markersize=9, color=colours[number], clip_on=False)
+        table.text(0.08, y, wrapped(str(name), 26, lines=1), va="center_baseline", size=10.5, color=INK)
+        table.text(0.80, y, figure(value), va="center_baseline", ha="right", size=10.5, color=INK)
+        table.text(0.98, y, _share(value / total), va="center_baseline", ha="right", size=10.5, color=MUTED)
+
+
+def _share(part: float) -> str:
+    return f"{part:.1%}" if part >= 0.001 else "< 0.1%"

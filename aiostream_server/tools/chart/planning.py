@@ -1,0 +1,209 @@
+"""Rows and arguments -> a `Plot`, or the one line that says why there can be none.
+
+What is too much for a picture is left out, and counted: a picture that says less than the rows says so.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from aiostream_server.tools.chart.arguments import ChartArguments
+from aiostream_server.tools.chart.errors import ChartProblem
+from aiostream_server.tools.chart.labels import TITLE_CHARS, shown, spoken
+from aiostream_server.tools.chart.plot import Axis, Plot, Series
+from aiostream_server.tools.chart.values import Cell, are_numbers, days, numbers
+from aiostream_server.tools.sql.cells import show_cell
+
+MOST_ROWS: Final = 5_000
+MOST_BARS: Final = 30
+MOST_NAMES: Final = 60  # of a line over names
+MOST_SERIES: Final = 8
+MOST_PARTS: Final = 8  # of a pie; the small ones are put together
+_NO_NAME: Final = "(none)"
+
+_Item = TypeVar("_Item")
+
+
+def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartArguments) -> Plot:
+    """`rows` have as many cells as there are `columns`. Raises `ChartProblem`."""
+    if not rows:
+        raise ChartProblem("there are no rows to draw")
+    asked = _resolved(columns, asked)
+    draft = _read(columns, rows[:MOST_ROWS], asked)
+    if len(rows) > MOST_ROWS:
+        draft.notes.append(_left_out(len(rows) - MOST_ROWS, "row"))
+    match asked.kind:
+        case "pie":
+            _make_parts(draft, asked)
+        case "bar":
+            _make_bars(draft, asked)
+        case "line" | "scatter":
+            _make_points(draft, asked)
+    if all(value is None for each in draft.series for value in each.values):
+        raise ChartProblem("there are no numbers to draw: every value is NULL")
+    x_label, y_label = spoken(asked.x), spoken(asked.y[0]) if len(asked.y) == 1 else ""
+    title = shown(asked.title, TITLE_CHARS) or shown(f"{y_label or 'Values'} by {x_label.lower()}", TITLE_CHARS)
+    return Plot(asked.kind, draft.axis, draft.x, tuple(draft.series), title, x_label, y_label, notes=tuple(draft.notes))
+
+
+def _resolved(columns: Sequence[str], asked: ChartArguments) -> ChartArguments:
+    """With the columns' own names."""
+    split_by = None if asked.split_by is None else columns[_index(columns, asked.split_by)]
+    y = tuple(dict.fromkeys(columns[_index(columns, name)] for name in asked.y))
+    return replace(asked, x=columns[_index(columns, asked.x)], y=y, split_by=split_by)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """As many cells as each of the series has values."""
+
+    cells: list[Cell]
+    series: list[Series]
+    notes: list[str]
+    axis: Axis = "names"
+    x: tuple[str, ...] | tuple[float, ...] = ()
+
+    def keep(self, chosen: Sequence[int]) -> None:
+        """Only those, in this order."""
+        self.cells = _chosen(self.cells, chosen)
+        self.series = [Series(each.name, tuple(_chosen(each.values, chosen))) for each in self.series]
+
+    def name_cells(self) -> None:
+        self.axis, self.x = "names", tuple(_name(cell) for cell in self.cells)
+
+    def weight(self, index: int) -> float:
+        """What is ordered by: all that stands at this place."""
+        return sum(each.values[index] or 0.0 for each in self.series)
+
+
+def _read(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartArguments) -> _Draft:
+    def column(name: str) -> list[Cell]:
+        index = columns.index(name)
+        return [row[index] for row in rows]
+
+    cells = column(asked.x)
+    series = [Series(spoken(name), tuple(numbers(name, column(name)))) for name in asked.y]
+    if asked.split_by is None:
+        return _Draft(cells, series, [])
+    return _split(cells, column(asked.split_by), series[0].values)
+
+
+def _split(cells: Sequence[Cell], names: Sequence[Cell], values: Sequence[float | None]) -> _Draft:
+    """One series for each of the names, over the same x."""
+    places = {cell: index for index, cell in enumerate(dict.fromkeys(cells))}
+    found: dict[Cell, list[float | None]] = {}
+    seen: set[tuple[Cell, Cell]] = set()
+    for cell, name, value in zip(cells, names, values, strict=True):
+        if (cell, name) in seen:
+            raise ChartProblem(f"more than one row has {_name(cell)!r} and {_name(name)!r}: add them up in the query")
+        seen.add((cell, name))
+        found.setdefault(name, [None] * len(places))[places[cell]] = value
+    draft = _Draft(list(places), [Series(_name(name), tuple(each)) for name, each in found.items()], [])
+    if len(draft.series) > MOST_SERIES:
+        sizes = [sum(abs(value or 0.0) for value in each.values) for each in draft.series]
+        largest = sorted(range(len(sizes)), key=lambda index: -sizes[index])[:MOST_SERIES]
+        draft.notes.append(f"the {MOST_SERIES} largest of {len(sizes)} series are shown")
+        draft.series = _chosen(draft.series, sorted(largest))
+    return draft
+
+
+def _make_bars(draft: _Draft, asked: ChartArguments) -> None:
+    _order(draft, asked)
+    _cut(draft, MOST_BARS, "bar")
+    draft.name_cells()
+
+
+def _make_parts(draft: _Draft, asked: ChartArguments) -> None:
+    """The largest first, unless they are wanted otherwise; the smallest put together."""
+    (series,) = draft.series
+    if any(value is not None and value < 0 for value in series.values):
+        raise ChartProblem("a pie cannot show negative numbers: draw bars")
+    there = [index for index, value in enumerate(series.values) if value]
+    if not there:
+        raise ChartProblem("a pie needs numbers that are more than 0")
+    if missing := len(series.values) - len(there):
+        draft.notes.append(_left_out(missing, "part", "without a value"))
+    draft.keep(there)
+    largest = sorted(range(len(there)), key=lambda index: -draft.weight(index))
+    rest: list[int] = []
+    if len(largest) > MOST_PARTS:
+        largest, rest = largest[: MOST_PARTS - 1], largest[MOST_PARTS - 1 :]
+    others = math.fsum(draft.weight(index) for index in rest)
+    match asked.order:
+        case "ascending":
+            largest.reverse()
+        case "as given" if draft.cells and days(draft.cells) is not None:
+            largest.sort()
+    draft.keep(largest)
+    draft.name_cells()
+    if rest:
+        draft.x = (*(str(name) for name in draft.x), f"Other ({len(rest)})")
+        (series,) = draft.series
+        draft.series = [Series(series.name, (*series.values, others))]
+        draft.notes.append(f"{len(rest)} small parts are put together")
+
+
+def _make_points(draft: _Draft, asked: ChartArguments) -> None:
+    there = [index for index, cell in enumerate(draft.cells) if cell is not None]
+    if missing := len(draft.cells) - len(there):
+        draft.notes.append(_left_out(missing, "point", f"without {shown(asked.x)}"))
+        draft.keep(there)
+    if not draft.cells:
+        raise ChartProblem(f"the column {shown(asked.x)!r} is empty")
+    if (found := days(draft.cells)) is not None:
+        draft.axis = "dates"
+    elif are_numbers(draft.cells) or asked.kind == "scatter":
+        found, draft.axis = [value or 0.0 for value in numbers(asked.x, draft.cells)], "numbers"
+    else:
+        _order(draft, asked)
+        _cut(draft, MOST_NAMES, "point")
+        draft.name_cells()
+        return
+    in_order = sorted(range(len(found)), key=found.__getitem__)
+    draft.keep(in_order)
+    draft.x = tuple(_chosen(found, in_order))
+    if asked.kind == "scatter":
+        gaps = sum(1 for each in draft.series for value in each.values if value is None)
+        if gaps and asked.split_by is None:
+            draft.notes.append(_left_out(gaps, "point", "without a value"))
+
+
+def _order(draft: _Draft, asked: ChartArguments) -> None:
+    if asked.order != "as given":
+        sign = 1 if asked.order == "ascending" else -1
+        draft.keep(sorted(range(len(draft.cells)), key=lambda index: sign * draft.weight(index)))
+
+
+def _cut(draft: _Draft, most: int, what: str) -> None:
+    if (more := len(draft.cells) - most) > 0:
+        draft.keep(range(most))
+        draft.notes.append(_left_out(more, what))
+
+
+def _index(columns: Sequence[str], name: str) -> int:
+    """Where it stands, in whatever case it is written, unless that may mean several."""
+    if name in columns:
+        return columns.index(name)
+    found = [index for index, column in enumerate(columns) if _folded(column) == _folded(name)]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(shown(column) for column in columns[:20])
+    raise ChartProblem(f"there is no column {shown(name)!r}; there are {known or 'none'}")
+
+
+def _folded(name: str) -> str:
+    return name.strip().casefold()
+
+
+def _name(cell: Cell) -> str:
+    return _NO_NAME if cell is None else shown(show_cell(cell)) or _NO_NAME
+
+
+def _chosen(items: Sequence[_Item], indices: Sequence[int]) -> list[_Item]:
+    return [items[index] for index in indices]
+
+
+def _left_out(count: int, what: str, why: str = "") -> str:
+    more = "" if why else "more "
+    return f"{count} {more}{what}{'' if count == 1 else 's'}{f' {why}' if why else ''} left out"

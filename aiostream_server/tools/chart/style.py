@@ -1,0 +1,83 @@
+"""How charts look: a light card that reads on a dark page, too; few lines, quiet axes, colours most eyes tell apart."""
+
+from typing import Any, Final
+
+from matplotlib import font_manager
+
+BACKGROUND: Final = "#fbfcfe"
+INK: Final = "#1d2433"
+MUTED: Final = "#667085"
+GRID: Final = "#e3e7ef"
+BASELINE: Final = "#98a2b3"
+COLOURS: Final = ("#3469d6", "#ee8a2c", "#0f9f8f", "#cf3f93", "#7a5bd3", "#c99a06", "#d1453b", "#75829a")
+WIDTH_IN: Final = 8.0
+HEIGHT_IN: Final = 4.5
+DPI: Final = 160
+
+# matplotlib brings DejaVu Sans: Latin, Greek, Cyrillic, Hebrew and Arabic letters, signs. What else is installed may
+# have the others.
+_FONT: Final = "DejaVu Sans"
+_FURTHER_FONTS: Final = (
+    "Noto Sans CJK",
+    "Noto Sans SC",
+    "Noto Sans JP",
+    "Source Han Sans",
+    "WenQuanYi",
+    "IPAGothic",
+    "IPAexGothic",
+    "TakaoGothic",
+    "Droid Sans Fallback",
+    "Noto Sans Devanagari",
+    "Noto Sans Bengali",
+    "Noto Sans Tamil",
+    "Noto Sans Thai",
+    "Noto Sans",
+    "Lohit",
+    "Noto Emoji",
+    "Symbola",
+    "Unifont",
+)
+
+
+def colour(number: int) -> str:
+    """Of the series, or the part, with that number."""
+    return COLOURS[number % len(COLOURS)]
+
+
+def settings(*, text_as_paths: bool) -> dict[Any, Any]:  # keys: a Literal of all that matplotlib knows
+    """For `matplotlib.rc_context`. Text is never taken for formulas; in an SVG it is drawn here, or by who reads it."""
+    return {
+        "text.parse_math": False,
+        "text.usetex": False,
+        "font.family": [_FONT, *_further_fonts()],
+        "font.size": 10.5,
+        "text.color": INK,
+        "axes.edgecolor": BASELINE,
+        "axes.labelcolor": MUTED,
+        "axes.facecolor": BACKGROUND,
+        "axes.unicode_minus": True,
+        "axes.axisbelow": True,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "figure.facecolor": BACKGROUND,
+        "savefig.facecolor": BACKGROUND,
+        "grid.color": GRID,
+        "grid.linewidth": 0.9,
+        "xtick.color": BASELINE,
+        "ytick.color": BASELINE,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "xtick.major.size": 0,
+        "ytick.major.size": 0,
+        "xtick.major.pad": 6,
+        "ytick.major.pad": 6,
+        "legend.frameon": False,
+        "svg.fonttype": "path" if text_as_paths else "none",
+        "svg.hashsalt": "chart",
+        "path.simplify": True,
+    }
+
+
+def _further_fonts() -> list[str]:
+    installed = sorted({font.name for font in font_manager.fontManager.ttflist})
+    return [name for wanted in _FURTHER_FONTS for name in installed if name.startswith(wanted)]
