@@ -1,44 +1,24 @@
 """The catalogue: a model id -> a fresh team."""
 
-import importlib
 import inspect
-import json
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, TypeAlias, TypeVar
-
-from autogen_core import ComponentLoader
+from typing import TypeVar
 
 from aiostream_server.config.model import Config, TeamConfig
+from aiostream_server.config.wording import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
-from aiostream_server.teams.inside import sees_images, use_team_runtimes
+from aiostream_server.teams.factories import Factory, import_factory
+from aiostream_server.teams.inside import name_speakers, sees_images, use_team_runtimes
+from aiostream_server.teams.served import ServedTeam, served_teams
+from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.teams.tools.toolbox import Toolbox
 from aiostream_server.tools.sql.database import Database
 
 _T = TypeVar("_T")
-Factory: TypeAlias = Callable[[TeamContext], object | Awaitable[object]]
-
-BUILT_IN: Final = (
-    TeamConfig(
-        id="general",
-        name="General assistant",
-        description="Answers questions, and calculates with a real calculator.",
-        examples=("What is 15% of 850?", "How do I write a polite reminder?"),
-        factory="aiostream_server.teams.general:build",
-        answer_from=("Assistant",),
-    ),
-    TeamConfig(
-        id="data",
-        name="Data analysis",
-        description="Answers questions about the database with checked, read-only SQL.",
-        examples=("Which region had the highest total sales?", "How did revenue develop month by month?"),
-        factory="aiostream_server.teams.data:build",
-        roles={"SQLAgent": "thinking", "ValidationAgent": "validation"},
-        answer_from=("AnalysisAgent",),
-    ),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +29,7 @@ class TeamSpec:
     context: TeamContext
     factory: Factory
     sees_images: bool
+    toolbox: Toolbox = field(default_factory=Toolbox)
 
     @property
     def id(self) -> str:
@@ -58,11 +39,15 @@ class TeamSpec:
     def name(self) -> str:
         return self.config.name or self.config.id
 
-    async def build(self) -> Team:
-        """A team that has never run. Raises whatever the factory raises, and TypeError for what is no team."""
-        built = self.factory(self.context)
+    async def build(self, scope: RunScope | None = None) -> Team:
+        """A team that has never run. Raises whatever the factory raises, and TypeError for what is no team.
+
+        `scope` is what it opens things in; whoever runs the team takes one of the `toolbox`, and closes it.
+        """
+        built = self.factory(replace(self.context, scope=scope or self.toolbox.scope()))
         team = _as_team(await built if inspect.isawaitable(built) else built)
         use_team_runtimes(team)
+        name_speakers(team)
         return team
 
 
@@ -82,80 +67,89 @@ class Catalogue:
         return self._specs.get(team_id)
 
 
-def load_catalogue(config: Config, models: Models, databases: Mapping[str, Database]) -> Catalogue:
+def load_catalogue(
+    config: Config,
+    models: Models,
+    databases: Mapping[str, Database],
+    brought: Sequence[ServedTeam] = (),
+    toolbox: Toolbox | None = None,
+) -> Catalogue:
     """Import every factory. Raises `ConfigError` with every team that cannot be served, and why."""
-    return Catalogue(for_each_team(config, lambda team: load_team(team, models, databases)))
+    return Catalogue(for_each_team(config, lambda team: load_team(team, models, databases, toolbox), brought))
 
 
-def for_each_team(config: Config, load: Callable[[TeamConfig], _T]) -> list[_T]:
+def for_each_team(config: Config, load: Callable[[ServedTeam], _T], brought: Sequence[ServedTeam] = ()) -> list[_T]:
     """Load every team that is served. Raises `ConfigError` with what is wrong with any of them."""
     loaded: list[_T] = []
-    problems: list[str] = []
-    for number, team in enumerate(config.teams or BUILT_IN, start=1):
+    teams, wrong = served_teams(config, brought)
+    problems = list(wrong)
+    for team in teams:
         try:
             loaded.append(load(team))
         except ConfigError as exc:
-            problems += [f"[[teams]] #{number} ({team.id}) {problem}" for problem in exc.problems]
+            problems += [f"{team.where} {problem}" for problem in exc.problems]
     if problems:
         raise ConfigError(problems)
     return loaded
 
 
-def load_team(team: TeamConfig, models: Models, databases: Mapping[str, Database]) -> TeamSpec:
-    names = team.databases or tuple(databases)
-    context = TeamContext(team, models, {name: databases[name] for name in names})
-    factory, sample = find_factory(team)
+def load_team(
+    team: ServedTeam, models: Models, databases: Mapping[str, Database], toolbox: Toolbox | None = None
+) -> TeamSpec:
+    toolbox = toolbox or Toolbox()
+    toolbox.check(team.config.tools)
+    context = TeamContext(team.config, models, _chosen(team.config.databases, databases))
+    sample: Team | None = None
+    if team.config.component is None:
+        factory = find_factory(team)
+    else:
+        factory, sample = _component_factory(team.config.component, team, models)
     vision = context.model().model_info["vision"] if sample is None else sees_images(sample)
-    return TeamSpec(team, context, factory, sees_images=vision)
+    return TeamSpec(team.config, context, factory, sees_images=vision, toolbox=toolbox)
 
 
-def find_factory(team: TeamConfig) -> tuple[Factory, Team | None]:
-    """What builds the team; of a component, also one that was built to see that it can be. Raises `ConfigError`."""
-    return _component_factory(team.component) if team.component else (_import_factory(team.factory or ""), None)
+def check_source(team: ServedTeam) -> None:
+    """Raise `ConfigError` for a factory that cannot be imported, and for a component that must not be loaded.
+
+    A component that may be is loaded with the models only.
+    """
+    if team.config.component is None:
+        find_factory(team)
+        return
+    from aiostream_server.teams.components import check  # only where there is a component
+
+    check(team.config.component, providers=team.providers, trusted=team.config.trusted)
+
+
+def find_factory(team: ServedTeam) -> Factory:
+    """What builds a team that is no component. Raises `ConfigError`."""
+    return team.factory or import_factory(team.config.factory or "")
+
+
+def _chosen(names: Sequence[str], databases: Mapping[str, Database]) -> Mapping[str, Database]:
+    """Those that a team names; all of them where it names none."""
+    if unknown := [name for name in names if name not in databases]:
+        raise ConfigError(
+            [f"databases: there is no [database.{toml_key(unknown[0])}]{did_you_mean(unknown[0], [*databases])}"]
+        )
+    return {name: databases[name] for name in names or databases}
 
 
 def _as_team(built: object) -> Team:
-    if not isinstance(built, Streams | Runs):
-        raise TypeError(
-            f"the factory returned {type(built).__name__}: expected an AutoGen team, an agent, "
-            "or anything with run_stream or run"
-        )
-    return built
+    if isinstance(built, type):
+        what = f"the class {built.__name__} itself"
+    elif isinstance(built, Streams | Runs):
+        return built
+    else:
+        what = "None" if built is None else type(built).__name__
+    raise TypeError(
+        f"the factory returned {what}: expected an AutoGen team, an agent, or anything with run_stream or run"
+    )
 
 
-def _import_factory(path: str) -> Factory:
-    module_name, _, attribute = path.partition(":")
-    try:
-        factory = getattr(importlib.import_module(module_name), attribute)
-    except Exception as exc:  # importing runs whatever stands in the module
-        raise ConfigError([f'factory: "{path}" cannot be imported: {_reason(exc)}']) from exc
-    if not callable(factory):
-        raise ConfigError([f'factory: "{path}" is a {type(factory).__name__}: expected a function of one argument'])
-    found: Factory = factory
-    return found
+def _component_factory(path: Path, team: ServedTeam, models: Models) -> tuple[Factory, Team]:
+    """And a team that was made by it to see that it can be."""
+    from aiostream_server.teams.components import load  # as above
 
-
-def _component_factory(path: Path) -> tuple[Factory, Team]:
-    """AutoGen's own JSON, and a team that was made of it to see that it can be.
-
-    It imports what it names, so it is trusted as much as the config that names it.
-    """
-    try:
-        component = json.loads(path.read_text("utf-8"))
-    except OSError as exc:
-        raise ConfigError([f"component: {str(path)!r} cannot be read: {exc.strerror}"]) from exc
-    except ValueError as exc:
-        raise ConfigError([f"component: {str(path)!r} is not JSON: {exc}"]) from exc
-
-    def build(_: TeamContext) -> Team:
-        return _as_team(ComponentLoader.load_component(component, object))
-
-    try:
-        return build, _as_team(ComponentLoader.load_component(component, object))
-    except Exception as exc:  # whatever the component's own code raises
-        raise ConfigError([f"component: {str(path)!r} cannot be loaded: {_reason(exc)}"]) from exc
-
-
-def _reason(exc: Exception) -> str:
-    """One line."""
-    return f"{type(exc).__name__}: {' '.join(str(exc).split())}"
+    model = team.config.model if "model" in team.config.model_fields_set else None
+    return load(path, models, providers=team.providers, trusted=team.config.trusted, model=model)

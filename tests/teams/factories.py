@@ -18,3 +18,8 @@ async def later(_: TeamContext) -> AssistantAgent:
 
 def wrong(_: TeamContext) -> object:
     return 7
+
+
+def with_a_database(context: TeamContext) -> AssistantAgent:
+    context.database("sale")
+    return sync(context)

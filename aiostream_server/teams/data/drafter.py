@@ -121,7 +121,7 @@ class SqlDrafter(BaseChatAgent):
         answers: list[FunctionExecutionResult] = []
         for call in calls:
             try:
-                arguments = _parse_arguments(call)
+                arguments = parse_arguments(call)
                 if call.name == QUERY and draft is None:
                     draft = self._draft(call, arguments)
                     continue
@@ -156,7 +156,8 @@ class SqlDrafter(BaseChatAgent):
         return self._databases[name]
 
 
-def _parse_arguments(call: FunctionCall) -> Mapping[str, Any]:
+def parse_arguments(call: FunctionCall) -> Mapping[str, Any]:
+    """Raises `ValueError`, with a line for the model."""
     try:
         arguments = json.loads(call.arguments or "{}")
     except (ValueError, RecursionError) as exc:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from typing import Final
 
 from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
@@ -10,23 +11,36 @@ from autogen_core import CancellationToken, FunctionCall
 from autogen_core.models import FunctionExecutionResult
 
 from aiostream_server.teams.data.consent import find_reply
+from aiostream_server.teams.data.latest import LatestRows
 from aiostream_server.teams.data.messages import QueryOutcome, Verdict
 from aiostream_server.teams.data.tools import QUERY
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
-from aiostream_server.tools.sql.verdict import Approved
+from aiostream_server.tools.sql.rows import Rows
+
+_MOST_SHOWN: Final = 50
+_MOST_SHOWN_UNITS: Final = 7_900
+"""A run's event holds 8,000 (`runs.ledger`): a table that is cut in the middle of a row is none."""
 
 
 class QueryRunner(BaseChatAgent):
     """Executes approved queries read-only, within the database's row, byte and time limits.
 
-    `asks_first`: only what a person's yes, right behind the question, lets run.
+    `asks_first`: only what a person's yes, right behind the question, lets run. `latest` gets the rows, too.
     """
 
-    def __init__(self, name: str, *, databases: Mapping[str, Database], asks_first: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        databases: Mapping[str, Database],
+        asks_first: bool = False,
+        latest: LatestRows | None = None,
+    ) -> None:
         super().__init__(name, description="Runs approved queries, read-only.")
         self._databases = databases
         self._asks_first = asks_first
+        self._latest = latest or LatestRows()
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
@@ -46,11 +60,10 @@ class QueryRunner(BaseChatAgent):
             raise TypeError(f"{self.name} runs approved queries only")
         if self._asks_first:  # the call stands in an earlier run's log
             yield ToolCallRequestEvent(content=[_call(verdict)], source=self.name)
-        outcome, truncated = await self._run(verdict)
-        result = FunctionExecutionResult(
-            content=outcome.content, name=QUERY, call_id=verdict.call_id, is_error=outcome.failed
-        )
-        about = {"summary": outcome.summary, "truncated": "true" if truncated else ""}
+        outcome, shown = await self._run(verdict)
+        content = outcome.content if shown is None else shown.to_markdown()
+        result = FunctionExecutionResult(content=content, name=QUERY, call_id=verdict.call_id, is_error=outcome.failed)
+        about = {"summary": _told(outcome, shown), "truncated": "true" if shown is not None and shown.truncated else ""}
         yield ToolCallExecutionEvent(content=[result], source=self.name, metadata=about)
         yield Response(chat_message=outcome)
 
@@ -64,18 +77,17 @@ class QueryRunner(BaseChatAgent):
             case _:
                 return None
 
-    async def _run(self, verdict: Verdict) -> tuple[QueryOutcome, bool]:
+    async def _run(self, verdict: Verdict) -> tuple[QueryOutcome, Rows | None]:
+        """What the models are told, with every row; and the rows that people are shown."""
         try:
             database = self._database(verdict.database)
             # Judged again, not trusted: a verdict is a message, and messages can be made by anyone.
-            approved = await database.check(verdict.sql)
-            if not isinstance(approved, Approved):
-                raise QueryFailed(f"not run: {approved.reason}")
-            rows = await database.query(approved)
+            rows = await database.ask(verdict.sql)
         except (QueryFailed, DatabaseUnreachable) as exc:
-            return self._outcome(verdict, content=str(exc), summary="the query failed", failed=True), False
+            return self._outcome(verdict, content=str(exc), summary="the query failed", failed=True), None
+        self._latest.rows = rows
         outcome = self._outcome(verdict, content=rows.to_markdown(), summary=rows.summary, failed=False)
-        return outcome, rows.truncated
+        return outcome, rows.first(_MOST_SHOWN, _MOST_SHOWN_UNITS)
 
     def _database(self, name: str) -> Database:
         """Raises `QueryFailed`: a verdict may be older than the configuration."""
@@ -92,6 +104,15 @@ class QueryRunner(BaseChatAgent):
             failed=failed,
             summary=summary,
         )
+
+
+def _told(outcome: QueryOutcome, shown: Rows | None) -> str:
+    """`200 rows (35 more left out), the first 50 shown`."""
+    return (
+        outcome.summary
+        if shown is None or shown.summary == outcome.summary
+        else (f"{outcome.summary}, the first {len(shown.rows)} shown")
+    )
 
 
 def _call(verdict: Verdict) -> FunctionCall:

@@ -1,0 +1,136 @@
+"""Which of AutoGen's components are data, and what the others would do with a JSON file that nobody looked at.
+
+The list is of autogen 0.7.5, and of the classes that do nothing but what their team asks a model for. Whatever is not
+on it needs `trusted = true`, what later versions add included: not by its module, since one class has many paths.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+AUTOGEN: Final = ("autogen_core", "autogen_agentchat", "autogen_ext")
+OUR_CLIENTS: Final = frozenset(
+    f"aiostream_server.models.openai.component.{name}" for name in ("OpenAIChatClient", "AzureOpenAIChatClient")
+)
+
+_TEAMS: Final = {"GraphFlow", "MagenticOneGroupChat", "RoundRobinGroupChat", "SelectorGroupChat", "Swarm"}
+_AGENTS: Final = {"AssistantAgent", "MessageFilterAgent", "SocietyOfMindAgent", "UserProxyAgent"}
+_TOOLS: Final = {
+    "AgentTool",
+    "HttpTool",
+    "McpWorkbench",  # but for servers that it starts: see `_effect_of_settings`
+    "SseMcpToolAdapter",
+    "StaticStreamWorkbench",
+    "StaticWorkbench",
+    "StreamableHttpMcpToolAdapter",
+    "TeamTool",
+}
+_CONDITIONS: Final = {
+    "AndTerminationCondition",
+    "ExternalTermination",
+    "FunctionCallTermination",
+    "HandoffTermination",
+    "MaxMessageTermination",
+    "OrTerminationCondition",
+    "SourceMatchTermination",
+    "StopMessageTermination",
+    "TextMentionTermination",
+    "TextMessageTermination",
+    "TimeoutTermination",
+    "TokenUsageTermination",
+}
+_MEMORY: Final = {
+    "BufferedChatCompletionContext",
+    "HeadAndTailChatCompletionContext",
+    "InMemoryStore",
+    "ListMemory",
+    "StructuredMessageFactory",
+    "TokenLimitedChatCompletionContext",
+    "UnboundedChatCompletionContext",
+}
+_MODELS: Final = {
+    "AnthropicChatCompletionClient",
+    "AzureOpenAIChatCompletionClient",
+    "ChatCompletionCache",
+    "OllamaChatCompletionClient",
+    "OpenAIChatCompletionClient",
+    "ReplayChatCompletionClient",
+}
+HARMLESS: Final = frozenset(_TEAMS | _AGENTS | _TOOLS | _CONDITIONS | _MEMORY | _MODELS)
+
+EFFECTS: Final[Mapping[str, str]] = {
+    "FunctionTool": "runs the Python code in its source_code, as soon as the file is loaded",
+    "PythonCodeExecutionTool": "runs whatever Python code a model writes",
+    "CodeExecutorAgent": "runs whatever code a model writes",
+    "LocalCommandLineCodeExecutor": "runs programs on this machine",
+    "DockerCommandLineCodeExecutor": "runs programs in containers of this machine",
+    "DockerJupyterCodeExecutor": "runs programs in containers of this machine",
+    "DockerJupyterServer": "runs programs in containers of this machine",
+    "JupyterCodeExecutor": "runs programs on this machine",
+    "ACADynamicSessionsCodeExecutor": "runs programs in the cloud, with this machine's credentials",
+    "AzureContainerCodeExecutor": "runs programs in the cloud, with this machine's credentials",
+    "StdioMcpToolAdapter": "starts the program that its command names",
+    "McpSessionActor": "starts the program that its command names",
+    "AzureTokenProvider": "uses this machine's Azure credentials",
+    "AnthropicBedrockChatCompletionClient": "uses this machine's AWS credentials",
+    "BaseAzureAISearchTool": "uses this machine's Azure credentials",
+    "AzureAISearchTool": "uses this machine's Azure credentials",
+    "OpenAIAgent": "uses this machine's OPENAI_API_KEY",
+    "OpenAIAssistantAgent": "uses this machine's OPENAI_API_KEY",
+    "FileSurfer": "reads this machine's files",
+    "MultimodalWebSurfer": "starts a browser on this machine, and writes files",
+    "LlamaCppChatCompletionClient": "reads this machine's files",
+    "DiskCacheStore": "reads and writes this machine's files",
+    "RedisStore": "reads and writes the database that it names",
+    "ChromaDBVectorMemory": "reads and writes this machine's files",
+    "RedisMemory": "reads and writes the database that it names",
+    "Mem0Memory": "reads and writes this machine's files",
+}
+"""What the best known of the others do, for the refusal."""
+
+RUNS_CODE: Final = frozenset(
+    {
+        "ACADynamicSessionsCodeExecutor",
+        "AzureContainerCodeExecutor",
+        "CodeExecutor",
+        "CodeExecutorAgent",
+        "DockerCommandLineCodeExecutor",
+        "DockerJupyterCodeExecutor",
+        "FunctionTool",
+        "JupyterCodeExecutor",
+        "LocalCommandLineCodeExecutor",
+        "McpSessionActor",
+        "PythonCodeExecutionTool",
+        "StdioMcpToolAdapter",
+    }
+)
+"""They need trust in other packages, too, and so do their subclasses."""
+_HTTP_SERVERS: Final = ("SseServerParams", "StreamableHttpServerParams")
+
+
+def is_autogens(provider: str) -> bool:
+    return provider.partition(".")[0] in AUTOGEN
+
+
+def effect_of(provider: str, config: Mapping[str, Any]) -> str | None:
+    """What a component would do that takes trust; None where it does nothing of the kind.
+
+    Of packages that the configuration allows, only what is known by its name to run code.
+    """
+    name = provider.rpartition(".")[2]
+    if provider in OUR_CLIENTS:
+        return None
+    if not is_autogens(provider):
+        return EFFECTS.get(name, "runs code") if name in RUNS_CODE else None
+    if name not in HARMLESS:
+        return EFFECTS.get(name, "may do more than ask models")
+    return _effect_of_settings(name, config)
+
+
+def _effect_of_settings(name: str, config: Mapping[str, Any]) -> str | None:
+    if name == "McpWorkbench":
+        server = config.get("server_params")
+        if not isinstance(server, Mapping) or server.get("type") not in _HTTP_SERVERS:
+            return "starts the program that its command names"
+    if name == "AnthropicChatCompletionClient" and config.get("base_url") and not config.get("api_key"):
+        return "sends this machine's ANTHROPIC_API_KEY to its base_url"
+    return None

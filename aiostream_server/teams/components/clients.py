@@ -1,0 +1,107 @@
+"""Model clients of a component's, replaced by shared ones: opened once, handed over again whenever a team is built.
+
+AutoGen makes every part of a team from JSON. What stands in the place of a model client there is a number, and this
+module's class gives the client of that number to the team that is being built.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final
+
+from autogen_core import Component as AutoGenComponent
+from autogen_core import ComponentBase
+from autogen_core.models import ChatCompletionClient
+from pydantic import BaseModel
+
+from aiostream_server.errors import ConfigError
+from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.openai.sharing import is_ours
+from aiostream_server.models.registry import Models
+from aiostream_server.teams.components.policy import class_of
+from aiostream_server.teams.components.reading import Component
+from aiostream_server.teams.components.tree import Place, components
+
+_clients: ContextVar[Sequence[StreamingClient]] = ContextVar("clients", default=())
+_EACH_RUNS_OWN: Final = ("ReplayChatCompletionClient", "ChatCompletionCache")
+"""A recorded conversation begins anew with each run; a cache keeps what it was built with."""
+
+
+class HandedConfig(BaseModel):
+    number: int
+
+
+class HandedClient(ComponentBase[HandedConfig], AutoGenComponent[HandedConfig]):
+    """Stands for a client in a component that `with_shared_clients` made; loads as that client itself."""
+
+    component_type: ClassVar[str] = "model"
+    component_config_schema = HandedConfig
+    component_provider_override = "aiostream_server.teams.components.clients.HandedClient"
+
+    @classmethod
+    def _from_config(cls, config: HandedConfig) -> Any:  # a client, which is what AutoGen asks for here
+        return _clients.get()[config.number]
+
+
+@contextmanager
+def handing(clients: Sequence[StreamingClient]) -> Iterator[None]:
+    """Components that are loaded in here get these."""
+    token = _clients.set(clients)
+    try:
+        yield
+    finally:
+        _clients.reset(token)
+
+
+def with_shared_clients(
+    component: Component, models: Models, model: str | None = None
+) -> tuple[Component, Sequence[StreamingClient]]:
+    """A copy in which numbers stand for model clients, and the clients.
+
+    `model` is the `[models.*]` table that all of them become; without it each stays what it is. Its classes have been
+    imported. Raises `ConfigError` with a line for every client that there cannot be.
+    """
+    numbers: dict[int, int] = {}
+    clients: list[StreamingClient] = []
+    problems: dict[str, list[Place]] = {}
+    for place in components(component):
+        if any(id(outer.found) in numbers for outer in place.around) or not _is_model(place):
+            continue
+        if model is None and place.class_name in _EACH_RUNS_OWN:
+            continue
+        try:
+            clients.append(models.client_for(_in_full(place)) if model is None else models.client(model))
+        except ConfigError as exc:
+            for problem in exc.problems:
+                problems.setdefault(problem, []).append(place)
+        else:
+            numbers[id(place.found)] = len(clients) - 1
+    if problems:
+        raise ConfigError([f"{_all_of(at)}: {problem}" for problem, at in problems.items()])
+    return _copy(component, numbers), tuple(clients)
+
+
+def _all_of(at: Sequence[Place]) -> str:
+    first, *more = at
+    names = ", ".join(dict.fromkeys(place.agent or place.path for place in more))
+    return f"{first.where}{f' (and of {names})' if names else ''}"
+
+
+def _is_model(place: Place) -> bool:
+    if is_ours(_in_full(place)):
+        return True
+    found = class_of(place)
+    return isinstance(found, type) and issubclass(found, ChatCompletionClient)
+
+
+def _in_full(place: Place) -> Component:
+    return {**place.found, "provider": place.provider}
+
+
+def _copy(value: Any, numbers: Mapping[int, int]) -> Any:  # any JSON
+    if isinstance(value, Mapping):
+        if (number := numbers.get(id(value))) is not None:
+            provider = HandedClient.component_provider_override
+            return {"provider": provider, "component_type": "model", "config": {"number": number}}
+        return {key: _copy(item, numbers) for key, item in value.items()}
+    return [_copy(item, numbers) for item in value] if isinstance(value, list | tuple) else value

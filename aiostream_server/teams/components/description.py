@@ -1,0 +1,226 @@
+"""What is in a component: who is in the team, with which model and tools, and when it ends. Imports nothing of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from aiostream_server.models.openai.replacing import is_masked
+from aiostream_server.teams.components.classes import effect_of
+from aiostream_server.teams.components.policy import class_of
+from aiostream_server.teams.components.reading import Component, name_of, title_of
+from aiostream_server.teams.components.tree import Place, components
+
+_SAID: Final = ("text", "max_messages", "target", "sources", "timeout_seconds", "max_total_token", "function_name")
+_ENDLESS: Final = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
+_LONGEST_DESCRIPTION: Final = 500
+_KEYS: Final = ("api_key", "azure_ad_token")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAgent:
+    """`team` is the name of the nested team or agent that it works in, "" for the outermost."""
+
+    name: str
+    kind: str
+    model: str
+    tools: tuple[str, ...]
+    handoffs: tuple[str, ...]
+    team: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundModel:
+    """`key`: "own" where it stands in the file, "masked" where asterisks do, "none". `base_url` "" is its default."""
+
+    model: str
+    kind: str
+    base_url: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTool:
+    """`effect` says what it does that takes trust, "" for nothing."""
+
+    name: str
+    kind: str
+    agent: str
+    effect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """`teams` are the names of the nested ones, `ends` when the team does, in words; `code` what takes trust."""
+
+    kind: str
+    title: str
+    agents: tuple[FoundAgent, ...]
+    tools: tuple[FoundTool, ...]
+    models: tuple[FoundModel, ...]
+    teams: tuple[str, ...]
+    ends: str
+    code: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """For a terminal, a line each."""
+        yield f"kind    {self.kind}"
+        for agent in self.agents:
+            yield f"agent   {_agent_line(agent)}"
+        for tool in self.tools:
+            yield f"tool    {tool.name} ({tool.kind}{f' of {tool.agent}' if tool.agent else ''})"
+        for model in self.models:
+            place = f" at {model.base_url}" if model.base_url else ""
+            yield f"model   {model.model} ({model.kind}{place}{_KEY_WORDS[model.key]})"
+        yield f"ends    {self.ends}"
+
+
+_KEY_WORDS: Final = {"own": ", with its own key", "masked": ", its key is masked", "none": ""}
+
+
+def describe(component: Component) -> Description:
+    """Of any component: what is not said in it is left out."""
+    found = list(components(component))
+    agents = tuple(_agent(place) for place in found if _is(place, "agent"))
+    models = dict.fromkeys(_model(place) for place in found if _is(place, "model"))
+    tools = dict.fromkeys(_tool(place) for place in found if _is(place, "tool"))
+    teams = tuple(name_of(place.found) or place.class_name for place in found[1:] if _is(place, "team"))
+    code = (f"{place.where}: {place.class_name} {effect}" for place in found if (effect := _effect(place)))
+    root = found[0]
+    return Description(
+        root.class_name, title_of(component), agents, tuple(tools), tuple(models), teams, _ends(root), tuple(code)
+    )
+
+
+def _effect(place: Place) -> str:
+    return effect_of(place.provider, place.config) or ""
+
+
+def _is(place: Place, kind: str) -> bool:
+    """By what it says, or by what its class is called."""
+    said = place.found.get("component_type")
+    if place.class_name == "McpWorkbench":
+        return kind == "tool"
+    if isinstance(said, str) and said in ("team", "agent", "tool", "termination", "workbench", "model"):
+        return said == kind
+    endings = {
+        "team": ("GroupChat", "GraphFlow", "Swarm"),
+        "agent": ("Agent", "Surfer"),
+        "tool": ("Tool", "ToolAdapter"),
+        "model": ("Client", "ChatCompletionCache"),
+        "termination": ("Termination", "TerminationCondition"),
+    }
+    return place.class_name.endswith(endings[kind])
+
+
+def _agent(place: Place) -> FoundAgent:
+    outer = next((found for found in place.around if _is(found, "team") or _is(found, "agent")), None)
+    return FoundAgent(
+        name_of(place.found) or place.class_name,
+        place.class_name,
+        _model_of(place),
+        tuple(dict.fromkeys(_tool(tool).name for tool in _tools_of(place))),
+        tuple(_handoffs(place.config.get("handoffs"))),
+        "" if outer is None or outer.parent is None else name_of(outer.found) or outer.class_name,
+    )
+
+
+def _tools_of(agent: Place) -> Iterator[Place]:
+    """Its own, and not those of agents inside it."""
+    for place in components(agent.found):
+        owner = next((outer for outer in place.around if _is(outer, "agent")), None)
+        if _is(place, "tool") and owner is not None and owner.found is agent.found:
+            yield place
+
+
+def _model_of(agent: Place) -> str:
+    client = agent.config.get("model_client")
+    return _model(Place(client, "", "")).model if isinstance(client, Mapping) else ""
+
+
+def _model(place: Place) -> FoundModel:
+    config = place.config
+    keys = [config[key] for key in _KEYS if isinstance(config.get(key), str) and config[key]]
+    key = "none" if not keys else "masked" if all(map(is_masked, keys)) else "own"
+    base_url = config.get("base_url") or config.get("azure_endpoint") or config.get("host") or ""
+    model = config.get("model")
+    return FoundModel(model if isinstance(model, str) else "unnamed", place.class_name, _plain(base_url), key)
+
+
+def _tool(place: Place) -> FoundTool:
+    return FoundTool(_tool_name(place), place.class_name, place.agent, _effect(place))
+
+
+def _tool_name(place: Place) -> str:
+    config = place.config
+    for inner in (config, config.get("tool"), _config_of(config.get("agent")), _config_of(config.get("team"))):
+        name = inner.get("name") if isinstance(inner, Mapping) else None
+        if isinstance(name, str) and name:
+            return name
+    server = config.get("server_params")
+    if isinstance(server, Mapping):
+        return _plain(server.get("url") or server.get("command") or place.class_name)
+    return "CodeExecutor" if place.class_name == "PythonCodeExecutionTool" else place.class_name
+
+
+def _config_of(component: object) -> object:
+    return component.get("config") if isinstance(component, Mapping) else None
+
+
+def _handoffs(said: object) -> Iterator[str]:
+    for handoff in said if isinstance(said, Sequence) and not isinstance(said, str) else ():
+        target = handoff.get("target") if isinstance(handoff, Mapping) else handoff
+        if isinstance(target, str):
+            yield target
+
+
+def _ends(team: Place) -> str:
+    condition, turns = team.config.get("termination_condition"), team.config.get("max_turns")
+    said = [_condition(condition)] if isinstance(condition, Mapping) else []
+    if isinstance(turns, int):
+        said.append(f"after {turns} turn{'' if turns == 1 else 's'}")
+    if said:
+        return ", or ".join(said)
+    return "never by itself" if team.class_name in _ENDLESS else "when its agents are done"
+
+
+def _condition(condition: Mapping[str, Any]) -> str:
+    place = Place(condition, "", "")
+    inner = place.config.get("conditions")
+    if isinstance(inner, list) and place.class_name in ("OrTerminationCondition", "AndTerminationCondition"):
+        joint = " or " if place.class_name.startswith("Or") else " and "
+        return joint.join(_condition(part) for part in inner if isinstance(part, Mapping))
+    said = next((place.config[key] for key in _SAID if place.config.get(key) is not None), None)
+    name = place.class_name.removesuffix("Termination")
+    if said is None:
+        return name
+    return f"{name}({', '.join(map(_plain, said)) if isinstance(said, list) else _plain(said)})"
+
+
+def _agent_line(agent: FoundAgent) -> str:
+    facts = [agent.kind]
+    if agent.model:
+        facts.append(f"model {agent.model}")
+    if agent.tools:
+        facts.append(f"tools {', '.join(agent.tools)}")
+    if agent.handoffs:
+        facts.append(f"hands over to {', '.join(agent.handoffs)}")
+    if agent.team:
+        facts.append(f"inside {agent.team}")
+    return f"{agent.name}: {', '.join(facts)}"
+
+
+def _plain(value: object) -> str:
+    return " ".join(str(value).split())
+
+
+def own_description(component: Component) -> str:
+    """What somebody wrote about it; "" where it only has what its class says of itself.
+
+    Imports the class, so only after it was judged.
+    """
+    said = component.get("description")
+    if not isinstance(said, str) or not said.strip():
+        return ""
+    text = _plain(said)
+    of_class = _plain(class_of(next(components(component))).__doc__ or "")
+    return "" if of_class.startswith(text) else text[:_LONGEST_DESCRIPTION]

@@ -1,0 +1,144 @@
+"""What a component file may name, decided before anything of it is imported.
+
+AutoGen imports the class that a `provider` names, wherever one stands, and calls it with what stands beside it. So
+every object of the file is looked at, whether AutoGen would take it for a component or not:
+
+* each `provider` belongs to AutoGen's packages, to this one, or to `[components] providers`;
+* what runs code, starts programs, reads files or uses this machine's credentials needs `trusted = true`;
+* names in JSON schemas are plain ones: AutoGen lets pydantic evaluate them as Python expressions.
+
+What is refused is a line each: which agent, where, why, and how to allow it.
+"""
+
+import importlib
+import re
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, Final
+
+from aiostream_server.models.openai.replacing import own_class
+from aiostream_server.teams.components.classes import AUTOGEN, OUR_CLIENTS, RUNS_CODE, effect_of, is_autogens
+from aiostream_server.teams.components.reading import Component
+from aiostream_server.teams.components.tree import Place, components, places
+
+_OURS: Final = "aiostream_server"
+_DOTTED: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+", re.ASCII)
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
+_DEFINITIONS: Final = ("$defs", "definitions")
+_MOST_SHOWN: Final = 100
+_MOST_PROBLEMS: Final = 20
+_HOW_TO_TRUST: Final = (
+    "if you have read the file and trust it, set trusted = true in its [[teams]] table (`teams add --trust`)"
+)
+
+
+def find_problems(component: Component, *, providers: Sequence[str] = (), trusted: bool = False) -> list[str]:
+    """Why the component must not be loaded, the first reasons of many; nothing where it may. Imports nothing."""
+    problems = (problem for place in places(component) for problem in _problems_at(place, providers, trusted))
+    return list(islice(problems, _MOST_PROBLEMS))
+
+
+def find_code(component: Component) -> list[Place]:
+    """What of it takes trust."""
+    return [place for place in components(component) if effect_of(place.provider, place.config)]
+
+
+def import_classes(component: Component, *, trusted: bool = False) -> list[str]:
+    """Import what it names, and say what cannot be, or runs code under another name. Only after `find_problems`."""
+    found: dict[str, str] = {}
+    for place in components(component):
+        if place.provider in found or own_class({**place.found, "provider": place.provider}):
+            continue  # ours takes the place of OpenAI's and Azure's, whose package need not even be installed
+        if problem := _import(place, trusted):
+            found[place.provider] = problem
+    return list(found.values())
+
+
+def class_of(place: Place) -> Any:  # whatever stands under that name
+    """Raises what importing raises."""
+    module, _, name = place.provider.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+def _problems_at(place: Place, providers: Sequence[str], trusted: bool) -> Iterator[str]:
+    if "provider" in place.found:
+        yield from _problems_of_provider(place, providers, trusted)
+    for key, value in place.found.items():
+        if key.startswith("__"):
+            yield f"{place.where}: the key {_shown(key)} is Python's own: no component has such a key"
+        if key in _DEFINITIONS and isinstance(value, dict):
+            yield from (_evaluated(place, name) for name in value if not _PLAIN.fullmatch(name))
+        if key == "$ref" and isinstance(value, str) and not _PLAIN.fullmatch(value.rpartition("/")[2]):
+            yield _evaluated(place, value)
+
+
+def _evaluated(place: Place, name: str) -> str:
+    return (
+        f"{place.where}: {_shown(name)} is no plain name for a definition of a JSON schema: AutoGen would evaluate it "
+        'as Python; rename it to letters, digits, "_" and "-"'
+    )
+
+
+def _problems_of_provider(place: Place, providers: Sequence[str], trusted: bool) -> Iterator[str]:
+    provider = place.provider
+    if isinstance(place.found["provider"], dict):  # a property of a JSON schema that is called so; looked at by itself
+        return
+    if not provider:
+        yield f"{place.where}: a provider is a text: module.Class"
+    elif not _is_name(provider):
+        yield f"{place.where}: the provider {_shown(provider)} is no name of a class: module.Class"
+    elif not _is_allowed(provider, providers):
+        package = provider.partition(".")[0]
+        yield (
+            f"{place.where}: the provider {_shown(provider)} is not allowed: it is of the package {_shown(package)}; "
+            f'if you trust that package, add providers = ["{package[:_MOST_SHOWN]}"] to [components]'
+        )
+    elif provider.startswith(f"{_OURS}.") and provider not in OUR_CLIENTS:
+        yield f"{place.where}: {_shown(provider)} is no component of a team"
+    elif not trusted and (effect := effect_of(provider, place.config)):
+        yield f"{place.where}: {_shown(provider)} {effect}; {_HOW_TO_TRUST}"
+
+
+def _is_name(provider: str) -> bool:
+    return bool(_DOTTED.fullmatch(provider)) and not any(part.startswith("__") for part in provider.split("."))
+
+
+def _is_allowed(provider: str, providers: Sequence[str]) -> bool:
+    packages = (*AUTOGEN, _OURS, *providers)
+    return any(provider == package or provider.startswith(f"{package}.") for package in packages if package)
+
+
+def _import(place: Place, trusted: bool) -> str | None:
+    try:
+        found = class_of(place)
+    except ImportError as exc:
+        return f"{place.where}: {_shown(place.provider)} cannot be imported: {_missing(exc)}"
+    except AttributeError:
+        return f"{place.where}: there is no {_shown(place.provider)} in the version that is installed"
+    except Exception as exc:  # importing runs whatever stands in the module
+        return f"{place.where}: {_shown(place.provider)} cannot be imported: {type(exc).__name__}: {one_line(exc)}"
+    if not isinstance(found, type):
+        return f"{place.where}: {_shown(place.provider)} is no class"
+    if not trusted and any(map(_is_known_to_run_code, found.__mro__)):
+        return f"{place.where}: {_shown(place.provider)} runs code; {_HOW_TO_TRUST}"
+    return None
+
+
+def _is_known_to_run_code(base: type) -> bool:
+    return base.__name__ in RUNS_CODE and is_autogens(base.__module__)
+
+
+def _missing(exc: ImportError) -> str:
+    if isinstance(exc, ModuleNotFoundError) and exc.name:
+        return f'the Python package "{exc.name.partition(".")[0]}" is not installed'
+    return one_line(exc)
+
+
+def one_line(exc: BaseException) -> str:
+    return " ".join(str(exc).split())[:300]
+
+
+def _shown(text: str) -> str:
+    """On one line, whatever stands in it, and short."""
+    cut = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+    return cut if cut.isprintable() else ascii(cut)[1:-1]

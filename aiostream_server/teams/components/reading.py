@@ -1,0 +1,188 @@
+"""A JSON file that a team came in -> its component, or why it is none.
+
+* what `dump_component()` gives: a team, or a single agent;
+* AutoGen Studio's team export, which is the same, and a row of its database: `{"id": 1, ..., "component": {...}}`;
+* a gallery of Studio, `{"components": {"teams": [...], "agents": [...]}}`, as its file or as a row, from which one is
+  chosen by its label or name; and what Studio's API answers, `{"status": true, "data": ...}`.
+
+Nothing is imported. A file that says the same key twice is refused: its readers could disagree about what it says.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, NoReturn, TypeAlias
+
+from aiostream_server.errors import ConfigError
+
+Component: TypeAlias = Mapping[str, Any]
+"""`{"provider": "module.Class", "config": {...}}`, and perhaps a label, a description, a type and versions."""
+
+MAX_BYTES: Final = 8 * 1024**2
+MAX_DEPTH: Final = 100
+MAX_PARTS: Final = 100_000
+_MAX_LISTED: Final = 20
+
+
+def read_component(path: Path, choose: str | None = None) -> Component:
+    """The team or agent of the file; of several the one that is called `choose`. Raises `ConfigError`, one line."""
+    try:
+        return _chosen(_read_json(path), choose)
+    except _Unusable as exc:
+        raise ConfigError([f"{path}: {exc}"]) from None
+
+
+class _Unusable(Exception):
+    """Why a file has no team."""
+
+
+def _read_json(path: Path) -> object:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as exc:
+        raise _Unusable(f"cannot be read: {exc.strerror or 'unreadable'}") from None
+    if len(content) > MAX_BYTES:
+        raise _Unusable(f"is larger than {MAX_BYTES // 1024**2} MiB: no team is")
+    try:
+        text = content.decode("utf-8-sig")  # editors on Windows put a mark at the beginning
+    except UnicodeDecodeError as exc:
+        raise _Unusable(f"is not UTF-8 text (byte {exc.start})") from None
+    try:
+        document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as exc:
+        raise _Unusable(f"is not JSON: {exc}") from None
+    _check_size(document)
+    return document
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        counted = Counter(key for key, _ in pairs)
+        twice = counted.most_common(1)[0][0]
+        raise _Unusable(f"says {_quoted(twice)} twice in the same object: only one of them can be meant")
+    return made
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _Unusable(f"is not JSON: {name} is no number of JSON")
+
+
+def _check_size(document: object) -> None:
+    level, parts = [document], 0
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _inside(outer)]
+        parts += len(level)
+        if parts > MAX_PARTS:
+            raise _Unusable(f"holds more than {MAX_PARTS:,} values: no team does")
+        if not level:
+            return
+    raise _too_deep()
+
+
+def _inside(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
+
+
+def _too_deep() -> _Unusable:
+    return _Unusable(f"lists or objects are nested more than {MAX_DEPTH} deep")
+
+
+def _chosen(document: object, choose: str | None) -> Component:
+    if isinstance(document, dict) and document.get("status") is True and "data" in document:
+        document = document["data"]
+    candidates = _candidates(document)
+    if choose is not None:
+        return _named(choose, candidates)
+    if len(candidates) > 1:
+        raise _Unusable(f"holds {len(candidates)} teams and agents: choose one of {_listed(candidates)}")
+    return candidates[0]
+
+
+def _candidates(document: object) -> Sequence[Component]:
+    """Every team and agent, teams first; there is one."""
+    found = [_as_component(item) for item in document] if isinstance(document, list) else _of_object(document)
+    if not found:
+        raise _Unusable("holds neither a team nor an agent")
+    return found
+
+
+def _of_object(document: object) -> list[Component]:
+    if not isinstance(document, dict):
+        raise _no_component(document)
+    gallery = document.get("config") if isinstance(document.get("config"), dict) else document
+    components = gallery.get("components") if isinstance(gallery, dict) and "provider" not in document else None
+    if isinstance(components, dict):
+        listed = [components.get(kind, []) for kind in ("teams", "agents")]
+        if not all(isinstance(part, list) for part in listed):
+            raise _Unusable('the "teams" and "agents" of a gallery are lists')
+        return [_as_component(item) for part in listed for item in part]
+    return [_as_component(document)]
+
+
+def _as_component(item: object) -> Component:
+    if isinstance(item, dict) and "provider" not in item and "component" in item:
+        item = item["component"]  # a row of Studio's database
+    if not isinstance(item, dict) or not isinstance(item.get("provider"), str):
+        raise _no_component(item)
+    if not isinstance(item.get("config"), dict):
+        raise _Unusable(f'{_quoted(item["provider"])} has no "config" object')
+    return item
+
+
+def _no_component(item: object) -> _Unusable:
+    what = f"an object with the keys {_few(map(_quoted, item))}" if isinstance(item, dict) else _kind(item)
+    return _Unusable(f'{what} is no component: expected {{"provider": "module.Class", "config": {{...}}}}')
+
+
+def _named(choose: str, candidates: Sequence[Component]) -> Component:
+    for of in (_label, name_of):
+        found = [candidate for candidate in candidates if of(candidate).casefold() == choose.casefold()]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise _Unusable(f"{len(found)} of its teams and agents are called {_quoted(choose)}")
+    raise _Unusable(f"nothing in it is called {_quoted(choose)}: there is {_listed(candidates)}")
+
+
+def _label(component: Component) -> str:
+    label = component.get("label")
+    return label if isinstance(label, str) else ""
+
+
+def name_of(component: Component) -> str:
+    """The name that its configuration gives; "" where there is none."""
+    name = component["config"].get("name") if isinstance(component.get("config"), Mapping) else None
+    return name if isinstance(name, str) else ""
+
+
+def title_of(component: Component) -> str:
+    """What people call it: its label, or its name; "" where it has none of its own but that of its class."""
+    class_name = str(component.get("provider")).rpartition(".")[2]
+    return next((text for text in (_label(component), name_of(component)) if text and text != class_name), "")
+
+
+def _listed(candidates: Sequence[Component]) -> str:
+    return _few([_quoted(_label(item) or name_of(item) or item["provider"]) for item in candidates])
+
+
+def _few(texts: Iterable[str]) -> str:
+    every = list(texts)
+    more = f" and {len(every) - _MAX_LISTED} more" if len(every) > _MAX_LISTED else ""
+    return (", ".join(every[:_MAX_LISTED]) or "nothing") + more
+
+
+def _quoted(text: str) -> str:
+    """Somebody else's words, short and on one line."""
+    return json.dumps(text if len(text) <= 80 else f"{text[:80]}...", ensure_ascii=not text.isprintable())
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+    return names.get(type(value), "null")

@@ -1,0 +1,166 @@
+"""Somebody's factory: found by its name, looked at before it is called, and blamed with the file and the line.
+
+A line in which something went wrong is that of the innermost frame in the user's own code: not in this package, not in
+a library, unless the factory's package itself is installed as one.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import sysconfig
+from collections.abc import Awaitable, Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import TracebackType
+from typing import TypeAlias
+
+from aiostream_server.errors import ConfigError
+from aiostream_server.teams.context import Runs, Streams, TeamContext
+
+Factory: TypeAlias = Callable[[TeamContext], object | Awaitable[object]]
+
+WRONG_IMPORTS = (Exception, SystemExit)
+"""What importing somebody's module may end with; `SystemExit`, where it is a script."""
+
+
+def import_factory(path: str) -> Factory:
+    """`package.module:function`. Raises `ConfigError` with one line."""
+    module_name, _, attribute = path.partition(":")
+    try:
+        found: object = importlib.import_module(module_name)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+    except WRONG_IMPORTS as exc:  # importing runs whatever stands in the module
+        why = blamed(exc, home_of(module_name))
+        raise ConfigError([f'factory: "{path}" cannot be imported: {why}']) from exc
+    if problem := complaint(found):
+        raise ConfigError([f'factory: "{path}" {problem}'])
+    return found  # type: ignore[return-value]  # what is not right was complained about
+
+
+def complaint(factory: object) -> str | None:
+    """What is wrong with how it is to be called, for which it need not be called. One line."""
+    if not callable(factory):
+        kind = type(factory).__name__
+        if isinstance(factory, Streams | Runs):
+            return f"is a finished {kind}: expected a function that makes one, since a team runs only once"
+        return f"is a {kind}: expected a function of one argument"
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # of what is not written in Python
+        return None
+    try:
+        signature.bind(object())
+    except TypeError:
+        wanted = _counted(signature)
+        return f"{wanted}: expected a function of one argument, the context{at(place_of(factory))}"
+    return None
+
+
+def _counted(signature: inspect.Signature) -> str:
+    each = signature.parameters.values()
+    if not any(one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD) for one in each):
+        return "takes no argument"
+    needed = [
+        one.name for one in each if one.default is one.empty and one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)
+    ]
+    return f"needs {len(needed)} arguments ({', '.join(needed)})"
+
+
+def cannot_be_asked(team: Streams | Runs) -> str | None:
+    """What is wrong with what a factory returned, that only a question would show. One line."""
+    name = "run_stream" if isinstance(team, Streams) else "run"
+    try:
+        inspect.signature(getattr(team, name)).bind(task="")
+    except ValueError:  # of what is not written in Python
+        return None
+    except TypeError:
+        return f"the factory returned {type(team).__name__}, whose {name} cannot be called as {name}(task=...)"
+    return None
+
+
+def blamed(error: BaseException, home: Path | None = None) -> str:
+    """`NameError: name 'x' is not defined (/srv/teams.py:3)`: one line. `home` is where the factory is at home."""
+    return f"{reason(error)}{at(place_of_error(error, home))}"
+
+
+def blamed_in(factory: object, error: BaseException) -> str:
+    """The same of what a factory raised; where none of its own code has a line in that, with the line of its `def`."""
+    place = place_of_error(error, home_of(getattr(_unwrapped(factory), "__module__", None) or ""))
+    return f"{reason(error)}{at(place or place_of(factory))}"
+
+
+def home_of(module_name: str) -> Path | None:
+    """The folder of a module's outermost package, or its file where it is in none; None where it is not found."""
+    try:
+        spec = importlib.util.find_spec(module_name.partition(".")[0])
+    except (ImportError, ValueError):  # ValueError: a module that was not imported, such as `__main__`
+        return None
+    if spec is None:
+        return None
+    if spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations)))
+    return Path(spec.origin) if spec.origin else None
+
+
+def reason(error: BaseException) -> str:
+    """One line: what and why, without the place."""
+    if isinstance(error, SystemExit):
+        return "SystemExit: it ends the process when it is imported"
+    if isinstance(error, ConfigError):
+        return " ".join("; ".join(error.problems).split())
+    said = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {' '.join(said.split())}".removesuffix(": ")
+
+
+def at(place: str | None) -> str:
+    return f" ({place})" if place else ""
+
+
+def place_of(factory: object) -> str | None:
+    """`/srv/teams.py:12`: where a function or class begins; None for what is not written in Python."""
+    unwrapped = _unwrapped(factory)
+    try:
+        file = inspect.getsourcefile(unwrapped)  # type: ignore[arg-type]  # of others: TypeError
+    except TypeError:
+        return None
+    code = getattr(unwrapped, "__code__", None)
+    return f"{file}:{code.co_firstlineno}" if file and code else file
+
+
+def place_of_error(error: BaseException, home: Path | None = None) -> str | None:
+    """`/srv/teams.py:12`; None where none of the user's code had a part in it."""
+    if isinstance(error, SyntaxError) and error.filename and error.lineno:
+        return f"{error.filename}:{error.lineno}"
+    places = [f"{file}:{line}" for file, line in _frames(error.__traceback__) if _is_users(file, home)]
+    return places[-1] if places else None
+
+
+def _unwrapped(factory: object) -> object:
+    try:
+        return inspect.unwrap(factory)  # type: ignore[arg-type]  # anything will do
+    except ValueError:  # it goes round in a circle
+        return factory
+
+
+def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
+    while trace is not None:
+        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
+        trace = trace.tb_next
+
+
+def _is_users(file: str, home: Path | None) -> bool:
+    if file.startswith("<"):  # importlib's own frames, and what `exec` runs
+        return False
+    path = Path(file)
+    if home is not None and path.is_relative_to(home):
+        return True
+    return not any(path.is_relative_to(library) for library in _libraries())
+
+
+@cache
+def _libraries() -> tuple[Path, ...]:
+    """The standard library's folder, those of installed packages, and this package's."""
+    paths = sysconfig.get_paths()
+    ours = Path(__file__).parents[1]
+    return (ours, *{Path(paths[name]) for name in ("stdlib", "platstdlib", "purelib", "platlib")})

@@ -1,0 +1,210 @@
+"""`[[team_folders]]`: every Python file of a folder as teams, imported anew each time that it is asked for.
+
+A folder becomes a package of its own, under a name that is never used twice: two folders, or a folder and an installed
+module, do not get into each other's way, relative imports between its files work (`from .prompts import GREETING`), and
+what was loaded before a file was changed goes on with the classes that it has. Nothing is read from `__pycache__`,
+where a change within the same second would not be noticed, nor written there.
+
+The package's modules stand in `sys.modules`, where pydantic, dataclasses, pickle and `inspect` look for them, for as
+long as one of its teams is held by somebody; then they are taken out. Another process cannot import them by their name.
+"""
+
+import importlib
+import inspect
+import re
+import sys
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from itertools import count
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Final
+
+from aiostream_server.errors import ConfigError
+from aiostream_server.teams.context import TeamContext
+from aiostream_server.teams.factories import WRONG_IMPORTS, Factory, blamed, complaint
+from aiostream_server.teams.registration import Registration, id_of, registration_of, told_by
+
+_BUILD: Final = "build"
+_PREFIX: Final = "aiostream_team_folder_"
+_numbers: Final = count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderTeam:
+    """A factory that stands in `file`; `id`, `name` and `description` are what it is to be called."""
+
+    id: str
+    name: str
+    description: str
+    registration: Registration
+    factory: Factory
+    file: Path
+
+    @property
+    def label(self) -> str:
+        """`sales_report.py:build`, in the letters that the configuration's `factory` has."""
+        return ":".join(re.sub(r"[^\w.]", "_", name) for name in (self.file.name, _name_of(self.factory)))
+
+
+def load_folder(folder: Path) -> tuple[Sequence[FolderTeam], Sequence[str]]:
+    """The teams in the order of the files' names, and what is wrong: one line for each file that is."""
+    try:
+        files = team_files(folder)
+        package = _Package(folder)
+    except ConfigError as exc:
+        return (), exc.problems
+    teams: list[FolderTeam] = []
+    problems: list[str] = []
+    for file in files:
+        try:
+            teams += _teams_of(file, package)
+        except ConfigError as exc:
+            problems += [f"{file.name}: {problem}" for problem in exc.problems]
+    return teams, problems
+
+
+def team_files(folder: Path) -> Sequence[Path]:
+    """The files that are to hold teams. Raises `ConfigError` where there is none."""
+    try:
+        files = sorted(entry for entry in folder.iterdir() if entry.suffix == ".py" and entry.name[0] not in "._")
+    except OSError as exc:
+        raise ConfigError([f"path: {folder} cannot be read: {(exc.strerror or 'unreadable').lower()}"]) from exc
+    if not files:
+        raise ConfigError([f'path: there is no team in {folder}: no *.py file whose name does not begin with "_"'])
+    return files
+
+
+def _teams_of(file: Path, package: "_Package") -> Sequence[FolderTeam]:
+    """Raises `ConfigError` with a line for each factory that is wrong."""
+    module = package.load(file.stem)
+    factories = list(_marked(module))
+    if not factories and hasattr(module, _BUILD):
+        factories = [getattr(module, _BUILD)]
+    if not factories:
+        hint = 'a file that is only there for others to import has a name that begins with "_"'
+        raise ConfigError([f"no team in it: mark a function with @team, or call it build; {hint}"])
+    if wrong := [f"{_name_of(factory)} {problem}" for factory in factories if (problem := complaint(factory))]:
+        raise ConfigError(wrong)
+    return [_team_of(factory, module, file, package) for factory in factories]
+
+
+def _marked(module: ModuleType) -> Iterator[object]:
+    """Not those that were marked in another file and are imported here; each once, whatever names it has."""
+    found = {id(thing): thing for thing in vars(module).values() if registration_of(thing) is not None}
+    return (thing for thing in found.values() if getattr(thing, "__module__", None) == module.__name__)
+
+
+def _team_of(factory: object, module: ModuleType, file: Path, package: "_Package") -> FolderTeam:
+    registration = registration_of(factory) or Registration()
+    stands_for_file = _name_of(factory) == _BUILD
+    name, description = told_by(factory.__doc__ or (module.__doc__ if stands_for_file else None))
+    return FolderTeam(
+        registration.id or id_of(file.stem if stands_for_file else _name_of(factory)),
+        name if registration.name is None else registration.name,
+        description if registration.description is None else registration.description,
+        registration,
+        _KeptFactory(factory, package),  # type: ignore[arg-type]  # what is no factory was complained about
+        file,
+    )
+
+
+def _name_of(factory: object) -> str:
+    return getattr(inspect.unwrap(factory), "__name__", _BUILD) if callable(factory) else _BUILD
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptFactory:
+    """Calls somebody's factory, and keeps the package that it is in for as long."""
+
+    __wrapped__: Factory
+    package: "_Package"
+
+    def __call__(self, context: TeamContext) -> object:
+        return self.__wrapped__(context)
+
+
+class _Package:
+    """A folder as a package; when nobody holds this any more, its modules leave `sys.modules`.
+
+    Raises `ConfigError` for an `__init__.py` that cannot be imported.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder: Final = folder
+        self._name: Final = f"{_PREFIX}{next(_numbers)}"
+        if _FINDER not in sys.meta_path:
+            sys.meta_path.insert(0, _FINDER)
+        weakref.finalize(self, _forget, self._name).atexit = False
+        beginning = folder / "__init__.py"
+        if beginning.is_file():
+            spec = _spec_of(self._name, beginning, folder)
+        else:
+            spec = ModuleSpec(self._name, None, is_package=True)
+            spec.submodule_search_locations = [str(folder)]
+        sys.modules[self._name] = module = module_from_spec(spec)
+        if spec.loader is not None:
+            try:
+                spec.loader.exec_module(module)
+            except WRONG_IMPORTS as exc:
+                raise ConfigError([f"{beginning.name}: cannot be imported: {blamed(exc, folder)}"]) from exc
+
+    def load(self, stem: str) -> ModuleType:
+        """Raises `ConfigError` with one line."""
+        try:
+            return importlib.import_module(f"{self._name}.{stem}")
+        except WRONG_IMPORTS as exc:  # whatever stands in the file
+            raise ConfigError([f"cannot be imported: {blamed(exc, self._folder)}{self._hint(exc)}"]) from exc
+
+    def _hint(self, error: BaseException) -> str:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing is None or "." in missing or not (self._folder / f"{missing}.py").is_file():
+            return ""
+        return f"; for the {missing}.py beside it: from .{missing} import ..."
+
+
+def _forget(package: str) -> None:
+    for name in tuple(sys.modules):
+        if name == package or name.startswith(f"{package}."):
+            sys.modules.pop(name, None)
+
+
+class _FreshLoader(SourceFileLoader):
+    """What the file says now."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        code: CodeType = self.source_to_code(self.get_data(path), path)
+        return code
+
+
+class _Finder(MetaPathFinder):
+    """Finds what stands in the folders, and in the folders in them."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if path is None or not fullname.startswith(_PREFIX):
+            return None
+        for folder in map(Path, path):
+            inner = folder / fullname.rpartition(".")[2]
+            if (inner / "__init__.py").is_file():
+                return _spec_of(fullname, inner / "__init__.py", inner)
+            if (file := inner.with_name(f"{inner.name}.py")).is_file():
+                return _spec_of(fullname, file)
+        return None
+
+
+def _spec_of(name: str, file: Path, folder: Path | None = None) -> ModuleSpec:
+    inside = None if folder is None else [str(folder)]
+    spec = spec_from_file_location(name, file, loader=_FreshLoader(name, str(file)), submodule_search_locations=inside)
+    if spec is None:  # never, with a loader
+        raise ImportError(name)
+    return spec
+
+
+_FINDER: Final = _Finder()

@@ -1,0 +1,135 @@
+"""One request to one HTTP service. The model chooses arguments; scheme, host, port and the path's shape are fixed.
+
+AutoGen's `HttpTool` checks the arguments; the request is our own, because AutoGen's puts an argument into the path as
+it is (`../admin`), reads answers of any size, takes an error page for an answer, and makes a client for each call.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import httpx
+from autogen_core import CancellationToken
+from autogen_ext.tools.http import HttpTool
+from pydantic import BaseModel
+
+from aiostream_server.config.model import HttpToolConfig
+from aiostream_server.config.tools import placeholders
+from aiostream_server.errors import ConfigError
+from aiostream_server.teams.tools.functions import FixedTool
+
+_PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
+_IN_QUERY: Final = ("GET", "DELETE")
+_MAX_REASON_CHARS: Final = 500
+
+
+class RequestFailed(Exception):
+    """What the model is told."""
+
+
+class HttpService(FixedTool):
+    """A `[tools.NAME]`, with one client for all calls."""
+
+    def __init__(self, name: str, config: HttpToolConfig) -> None:
+        self._tool: Final = BoundHttpTool(name, config)
+        super().__init__(self._tool)
+
+    async def close(self) -> None:
+        await self._tool.disconnect()
+
+
+class BoundHttpTool(HttpTool):
+    """Raises ValueError for parameters that are no JSON schemas."""
+
+    def __init__(self, name: str, config: HttpToolConfig) -> None:
+        parts = urlsplit(config.url)
+        schema = {
+            "type": "object",
+            "title": f"{name} arguments",
+            "properties": {key: dict(value) for key, value in config.parameters.items()},
+            "required": [key for key in config.parameters if key not in config.optional],
+        }
+        super().__init__(
+            name=name,
+            host=parts.hostname or "",
+            port=parts.port or (443 if parts.scheme == "https" else 80),
+            json_schema=schema,
+            description=config.description,
+            method=config.method,
+        )
+        self._config: Final = config
+        self._client: httpx.AsyncClient | None = None
+
+    async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> str:
+        """The body of the answer, as text, cut after `byte_limit`. Raises `RequestFailed`."""
+        given = args.model_dump(mode="json", exclude_unset=True)
+        url = _filled(self._config.url, given)
+        rest = {name: value for name, value in given.items() if name not in placeholders(self._config.url)}
+        is_query = self._config.method in _IN_QUERY
+        try:
+            async with self._connected().stream(
+                self._config.method,
+                url.copy_merge_params({name: _in_query(value) for name, value in rest.items()}) if is_query else url,
+                json=None if is_query else rest,
+            ) as response:
+                text = await self._read(response)
+        except httpx.TimeoutException:
+            raise RequestFailed(f"{self.name} failed: no answer within {self._config.timeout_s:g} s") from None
+        except httpx.HTTPError as exc:
+            raise RequestFailed(f"{self.name} failed: the service cannot be reached ({type(exc).__name__})") from exc
+        if response.is_redirect:
+            raise RequestFailed(f"{self.name} failed: the service redirects, which is not followed")
+        if response.is_error:
+            raise RequestFailed(f"{self.name} failed: status {response.status_code}: {text[:_MAX_REASON_CHARS]}")
+        return text
+
+    async def disconnect(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    def _connected(self) -> httpx.AsyncClient:
+        if self._client is None:
+            self._client = httpx.AsyncClient(
+                headers=self._config.all_headers, timeout=self._config.timeout_s, follow_redirects=False
+            )
+        return self._client
+
+    async def _read(self, response: httpx.Response) -> str:
+        content = bytearray()
+        limit = self._config.byte_limit
+        async for piece in response.aiter_bytes():
+            content += piece
+            if len(content) > limit:
+                break
+        try:
+            text = bytes(content[:limit]).decode(response.encoding or "utf-8", "replace")
+        except LookupError:  # an encoding that there is not
+            text = bytes(content[:limit]).decode("utf-8", "replace")
+        return f"{text}\n… (more was left out)" if len(content) > limit else text
+
+
+def http_tool(name: str, config: HttpToolConfig) -> HttpService:
+    """Raises `ConfigError` for parameters that are no JSON schemas."""
+    try:
+        return HttpService(name, config)
+    except Exception as exc:  # whatever the library that reads the schemas raises
+        raise ConfigError([f"parameters: {type(exc).__name__}: {' '.join(str(exc).split())[:200]}"]) from exc
+
+
+def _filled(template: str, arguments: Mapping[str, Any]) -> httpx.URL:
+    """An argument is one segment of the path, or a part of one: never a way out of it."""
+
+    def fill(match: re.Match[str]) -> str:
+        value = str(arguments.get(match[1], ""))
+        if not value.strip(". "):
+            raise RequestFailed(f"{match[1]} must not be {value!r}")
+        return quote(value, safe="")
+
+    return httpx.URL(_PLACEHOLDER.sub(fill, template))
+
+
+def _in_query(value: Any) -> Any:  # what JSON has
+    return json.dumps(value) if isinstance(value, dict) else value

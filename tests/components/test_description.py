@@ -1,0 +1,94 @@
+"""What is told of a team before it is loaded."""
+
+from aiostream_server.teams.components.description import describe, own_description
+from tests.components.making import (
+    Json,
+    assistant,
+    component,
+    function_tool,
+    openai,
+    replay,
+    round_robin,
+    selector,
+    workbench,
+)
+
+
+def condition(name: str, **config: object) -> Json:
+    return component(f"autogen_agentchat.conditions.{name}", "termination", **config)
+
+
+def test_a_team_with_everything() -> None:
+    either = component(
+        "autogen_agentchat.base.OrTerminationCondition",
+        "termination",
+        conditions=[
+            condition("TextMentionTermination", text="DONE"),
+            condition("MaxMessageTermination", max_messages=9),
+        ],
+    )
+    inner = round_robin(assistant("Inner", openai("gpt-4o", api_key="**********")), name="Crew")
+    society = component(
+        "autogen_agentchat.agents.SocietyOfMindAgent", "agent", name="Society", team=inner, model_client=openai("o4")
+    )
+    mcp = component(
+        "autogen_ext.tools.mcp.McpWorkbench",
+        "workbench",
+        server_params={"type": "SseServerParams", "url": "http://mcp/x"},
+    )
+    aide = component("autogen_agentchat.tools.AgentTool", "tool", agent=assistant("Aide", replay("x")))
+    boss = assistant(
+        "Boss",
+        openai("gpt-4o", api_key="k", base_url="http://h/v1"),
+        workbench=[workbench(function_tool("def f(): pass", "search"), aide), mcp],
+        handoffs=["Society", {"target": "user"}],
+    )
+    found = describe({**selector(boss, society, termination_condition=either, max_turns=4), "label": "The office"})
+    assert list(found.lines()) == [
+        "kind    SelectorGroupChat",
+        "agent   Boss: AssistantAgent, model gpt-4o, tools search, Aide, http://mcp/x, hands over to Society, user",
+        "agent   Aide: AssistantAgent, model unnamed, inside Boss",
+        "agent   Society: SocietyOfMindAgent, model o4",
+        "agent   Inner: AssistantAgent, model gpt-4o, inside Crew",
+        "tool    search (FunctionTool of Boss)",
+        "tool    Aide (AgentTool of Boss)",
+        "tool    http://mcp/x (McpWorkbench of Boss)",
+        "model   gpt-4o (OpenAIChatCompletionClient at http://h/v1, with its own key)",
+        "model   unnamed (ReplayChatCompletionClient)",
+        "model   gpt-4o (OpenAIChatCompletionClient, its key is masked)",
+        "model   o4 (OpenAIChatCompletionClient)",
+        "model   gpt-4o-mini (OpenAIChatCompletionClient)",
+        "ends    TextMention(DONE) or MaxMessage(9), or after 4 turns",
+    ]
+    assert found.title == "The office"
+    assert found.teams == ("Crew",)
+    assert [tool.effect for tool in found.tools if tool.effect] == [
+        "runs the Python code in its source_code, as soon as the file is loaded"
+    ]
+    assert len(found.code) == 1
+
+
+def test_whatever_else_somebody_wrote() -> None:
+    """Wrong types are nobody's end: the loader will say what is wrong."""
+    odd = component(
+        "autogen_agentchat.agents.AssistantAgent", "agent", name=7, model_client=[], handoffs=3, tools={"a": 1}
+    )
+    assert describe(odd).agents[0].name == "AssistantAgent"
+    assert describe({**odd, "component_type": ["x"], "label": 3}).title == ""
+    endless = component(
+        "autogen_agentchat.teams.RoundRobinGroupChat", "team", participants=None, termination_condition=7
+    )
+    assert describe(endless).ends == "never by itself"
+    assert describe(assistant()).ends == "when its agents are done"
+
+
+def test_only_a_description_of_its_own_counts() -> None:
+    """AutoGen writes the class's own words where nobody has any."""
+    team = round_robin(assistant())
+    ours = "A team that runs a group chat with participants taking turns in a round-robin fashion\n    to publish"
+    assert own_description({**team, "description": ours}) == ""
+    assert (
+        own_description({**team, "description": "Answers  questions\nabout orders."})
+        == "Answers questions about orders."
+    )
+    assert own_description({**team, "description": None}) == ""

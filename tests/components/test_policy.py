@@ -1,0 +1,343 @@
+"""A component file imports nothing and runs nothing, unless the configuration allows it."""
+
+import ast
+import copy
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import autogen_agentchat
+import autogen_core
+import autogen_ext
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from aiostream_server.errors import ConfigError
+from aiostream_server.models.registry import Models, open_models
+from aiostream_server.teams.components import check, find_problems, load
+from aiostream_server.teams.components.classes import EFFECTS, HARMLESS, RUNS_CODE, effect_of, is_autogens
+from aiostream_server.teams.components.policy import import_classes
+from aiostream_server.teams.components.tree import components
+from tests.components.making import (
+    SAY_PWNED,
+    Json,
+    assistant,
+    component,
+    function_tool,
+    openai,
+    replay,
+    round_robin,
+    workbench,
+    written,
+)
+from tests.components.watching import watched
+
+HOSTILE: Final = ("os.system", "builtins.eval", "subprocess.Popen", "evil.Agent", "evil", "", "...", "a.b c", "é.é")
+NOT_OURS: Final = ("aiostream_server.cli.serve.serve", "aiostream_server.teams.components.clients.HandedClient")
+
+
+@pytest.fixture
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module beside the configuration that leaves a file behind when it is imported: that file."""
+    (tmp_path / "evil.py").write_text(SAY_PWNED.format(path=str(tmp_path / "pwned")))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "evil", raising=False)
+    return tmp_path / "pwned"
+
+
+def team_with(provider: object, place: str) -> Json:
+    """A team that works, with a provider in an odd place."""
+    bad = {"provider": provider, "config": {"name": "x", "model_client": replay("hi"), "command": "sh"}}
+    team = round_robin(assistant("Helper", replay("hi")))
+    agent = team["config"]["participants"][0]
+    target, change = {
+        "root": (team, {"provider": provider}),
+        "participant": (team["config"], {"participants": [agent, bad]}),
+        "agent": (agent, {"provider": provider}),
+        "model": (agent["config"], {"model_client": bad}),
+        "tool": (agent["config"], {"workbench": [workbench(bad)]}),
+        "termination": (team["config"], {"termination_condition": bad}),
+        "metadata": (agent["config"], {"metadata": {"provider": provider}}),
+        "unknown key": (team["config"], {"x": [[[{"y": bad}]]]}),
+        "beside": (team, {"z": {"q": bad}}),
+        "in a client": (agent["config"], {"model_client": openai(api_key="k", azure_ad_token_provider=bad)}),
+    }[place]
+    target.update(change)
+    return team
+
+
+PLACES: Final = (
+    "root", "participant", "agent", "model", "tool", "termination", "metadata", "unknown key", "beside", "in a client",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("trusted", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+async def test_a_hostile_provider_is_refused_wherever_it_stands(
+    tmp_path: Path, evil: Path, place: str, trusted: bool
+) -> None:
+    """Trust is for code in the file, not for other packages. Nothing is imported, run or written."""
+    async with open_models({}) as models:
+        for provider in (*HOSTILE, *NOT_OURS, 7, None, True, ["os.system"]):
+            path = written(tmp_path / "team.json", team_with(provider, place))
+            with watched() as done, pytest.raises(ConfigError) as caught:
+                load(path, models, trusted=trusted)
+            assert not done
+            assert all("\n" not in problem for problem in caught.value.problems)
+    assert not evil.exists()  # noqa: ASYNC240 - a file of the test
+    assert "evil" not in sys.modules
+
+
+def test_the_refusal_says_what_where_and_how_to_allow_it(tmp_path: Path) -> None:
+    path = written(tmp_path / "team.json", team_with("mycompany.tools.Search", "tool"))
+    with pytest.raises(ConfigError) as caught:
+        check(path)
+    (problem,) = caught.value.problems
+    assert problem == (
+        f'{path}: agent "Helper", $.config.participants[0].config.workbench[0].config.tools[0]: the provider '
+        "mycompany.tools.Search is not allowed: it is of the package mycompany; if you trust that package, add "
+        'providers = ["mycompany"] to [components]'
+    )
+
+
+@pytest.mark.parametrize(
+    ("providers", "allowed"),
+    [
+        (["mycompany"], True),
+        (["mycompany.tools"], True),
+        (["mycompany.tools.Search"], True),
+        (["mycompany.tool"], False),
+        (["mycomp"], False),
+        (["mycompany.agents"], False),
+        ([""], False),
+        ([], False),
+    ],
+)
+def test_packages_are_allowed_by_whole_names(providers: list[str], allowed: bool) -> None:
+    problems = find_problems(team_with("mycompany.tools.Search", "tool"), providers=providers)
+    assert (problems == []) is allowed
+
+
+@pytest.mark.parametrize(
+    "provider",
+    ["autogen_core", "autogen_corex.Agent", "autogen_core.__main__.X", "autogen_core..X", ".autogen_core.X",
+     "autogen_core.tools.FunctionTool ", "autogen_core.tools:FunctionTool", "autogen_core\n.X", "x" * 10_000 + ".Y"],
+)  # fmt: skip
+def test_names_that_look_like_autogens(provider: str) -> None:
+    problems = find_problems(team_with(provider, "tool"), trusted=True)
+    assert problems
+    assert all(len(problem) < 700 for problem in problems)
+
+
+def test_autogens_short_names_are_what_they_stand_for() -> None:
+    assert find_problems(assistant(client={"provider": "OpenAIChatCompletionClient", "config": {"model": "m"}})) == []
+
+
+CODE: Final = {
+    "autogen_core.tools.FunctionTool": {},
+    "autogen_core.tools._function_tool.FunctionTool": {},
+    "autogen_agentchat.agents._assistant_agent.FunctionTool": {},
+    "autogen_ext.code_executors.local.LocalCommandLineCodeExecutor": {},
+    "autogen_ext.tools.code_execution.PythonCodeExecutionTool": {},
+    "autogen_agentchat.agents.CodeExecutorAgent": {},
+    "autogen_ext.agents.file_surfer.FileSurfer": {},
+    "autogen_ext.auth.azure.AzureTokenProvider": {},
+    "autogen_ext.cache_store.diskcache.DiskCacheStore": {},
+    "autogen_ext.tools.mcp.StdioMcpToolAdapter": {},
+    "autogen_ext.tools.mcp.McpWorkbench": {"server_params": {"type": "StdioServerParams", "command": "sh"}},
+    "autogen_ext.tools.mcp._workbench.McpWorkbench": {"server_params": {"command": "sh"}},
+    "autogen_ext.models.anthropic.AnthropicChatCompletionClient": {"model": "m", "base_url": "http://thief.example"},
+    "autogen_ext.something.OfTomorrow": {},
+    "mycompany.tools.FunctionTool": {},
+}
+
+
+@pytest.mark.parametrize(("provider", "config"), CODE.items(), ids=CODE)
+def test_what_runs_code_takes_trust(provider: str, config: Json) -> None:
+    team = round_robin(assistant("Coder", tools=[{"provider": provider, "config": config}]))
+    (problem,) = find_problems(team, providers=["mycompany"])
+    assert f'agent "Coder", $.config.participants[0].config.tools[0]: {provider} ' in problem
+    assert "set trusted = true in its [[teams]] table (`teams add --trust`)" in problem
+    assert find_problems(team, providers=["mycompany"], trusted=True) == []
+
+
+def test_servers_that_are_only_asked_take_none() -> None:
+    for kind in ("SseServerParams", "StreamableHttpServerParams"):
+        server = {"type": kind, "url": "https://mcp.example/x"}
+        bench = component("autogen_ext.tools.mcp.McpWorkbench", "workbench", server_params=server)
+        assert find_problems(assistant(workbench=[bench])) == []
+    for wrong in (None, "StdioServerParams", {"type": ["SseServerParams"]}, {"type": "sseserverparams"}):
+        bench = component("autogen_ext.tools.mcp.McpWorkbench", "workbench", server_params=wrong)
+        assert find_problems(assistant(workbench=[bench]))
+
+
+async def test_code_does_not_run_before_it_is_trusted(tmp_path: Path) -> None:
+    """And then it does: the test would see it."""
+    mark = tmp_path / "pwned"
+    source = SAY_PWNED.format(path=str(mark)) + "def f(x: int) -> int:\n    return x\n"
+    for tool in (function_tool(source), function_tool("def f(x: int) -> int:\n    return x\n", imports=["evil"])):
+        team = round_robin(assistant("Coder", replay("hi"), workbench=[workbench(tool)]))
+        path = written(tmp_path / "team.json", team)
+        async with open_models({}) as models:
+            with watched() as done, pytest.raises(ConfigError, match="runs the Python code in its source_code"):
+                load(path, models)
+            assert not done
+            assert not mark.exists()
+            if tool["config"]["global_imports"]:
+                with pytest.raises(ConfigError, match='the Python package "evil" is not installed'):
+                    load(path, models, trusted=True)
+            else:
+                load(path, models, trusted=True)
+                assert mark.exists()
+                mark.unlink()
+
+
+@pytest.mark.parametrize("key", ["$defs", "definitions"])
+async def test_names_in_a_schema_are_not_evaluated(tmp_path: Path, key: str) -> None:
+    """pydantic evaluates the names of recursive definitions as Python expressions."""
+    name = f"__import__('pathlib').Path({str(tmp_path / 'pwned')!r}).touch()"
+    inner = {"type": "object", "properties": {"n": {"$ref": f"#/{key}/{name}"}}}
+    schema = {"type": "object", "properties": {"a": {"$ref": f"#/{key}/{name}"}}, key: {name: inner}}
+    factory = component(
+        "autogen_agentchat.messages.StructuredMessageFactory",
+        "structured_message",
+        json_schema=schema,
+        content_model_name="X",
+    )
+    path = written(tmp_path / "t.json", round_robin(assistant("A", replay("{}"), structured_message_factory=factory)))
+    async with open_models({}) as models:
+        with watched() as done, pytest.raises(ConfigError, match="AutoGen would evaluate it as Python"):
+            load(path, models, trusted=True)
+    assert not done
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$defs": {"f()": {}}},
+        {"definitions": {"a.b": {}}},
+        {"$ref": "#/$defs/f()"},
+        {"items": [{"$ref": "f()"}]},
+        {"$ref": ""},
+    ],
+)
+def test_either_end_of_a_reference_is_looked_at(schema: Json) -> None:
+    (problem,) = find_problems(assistant(metadata={"deeper": [schema]}), trusted=True)
+    assert "AutoGen would evaluate it as Python" in problem
+
+
+def test_plain_names_in_a_schema_are_fine() -> None:
+    schema = {"$defs": {"Line_Item-2": {"properties": {"next": {"$ref": "#/$defs/Line_Item-2"}}}}}
+    assert find_problems(assistant(metadata=schema)) == []
+
+
+def test_names_of_pythons_own_are_no_keys() -> None:
+    (problem,) = find_problems(assistant(metadata={"__class__": "x"}))
+    assert 'agent "Helper", $.config.metadata: the key __class__ is Python\'s own' in problem
+
+
+def test_a_parameter_may_be_called_provider() -> None:
+    """It is no component: an object where a class name would stand."""
+    schema: Json = {"type": "object", "properties": {"provider": {"type": "string"}}}
+    tool = component("autogen_ext.tools.http.HttpTool", "tool", name="t", host="h", port=1, json_schema=schema)
+    assert find_problems(assistant(tools=[tool])) == []
+    schema["properties"]["provider"] = {"provider": "os.system", "config": {}}
+    assert find_problems(assistant(tools=[tool]))
+
+
+def test_a_class_of_an_allowed_package_that_runs_code_under_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "allowed_package.py").write_text("from autogen_core.tools import FunctionTool as Harmless\nN = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    team = assistant(tools=[component("allowed_package.Harmless", "tool")])
+    assert find_problems(team, providers=["allowed_package"]) == []
+    (problem,) = import_classes(team)
+    assert "allowed_package.Harmless runs code" in problem
+    assert import_classes(team, trusted=True) == []
+    (problem,) = import_classes(assistant(tools=[component("allowed_package.N", "tool")]))
+    assert "allowed_package.N is no class" in problem
+
+
+def _component_classes() -> Iterator[str]:
+    """Every class of AutoGen's that `load_component` can load, installed extras or not: from the source."""
+    for package in (autogen_core, autogen_agentchat, autogen_ext):
+        for file in Path(package.__path__[0]).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+                if isinstance(node, ast.ClassDef) and any(
+                    isinstance(base, ast.Subscript) and ast.unparse(base.value) == "Component" for base in node.bases
+                ):
+                    yield node.name
+
+
+def test_every_component_of_autogen_is_known() -> None:
+    """A new one is looked at before it is allowed, and says what it does where it is not."""
+    classes = set(_component_classes()) - {"MyComponent"}
+    assert len(classes) > 40
+    assert classes <= HARMLESS | EFFECTS.keys()
+    assert not HARMLESS & EFFECTS.keys()
+    assert RUNS_CODE - {"CodeExecutor"} <= EFFECTS.keys()
+
+
+_KEYS: Final = st.sampled_from(["provider", "config", "name", "component_type", "tools", "x", "$ref", "$defs", "__x"])
+_NAMES: Final = st.sampled_from(
+    [*HOSTILE, *NOT_OURS, *CODE, "autogen_agentchat.agents.AssistantAgent", "OpenAIChatCompletionClient", "mycompany.X"]
+)
+_JSON: Final = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=8) | _NAMES,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(_KEYS, inner, max_size=5),
+    max_leaves=25,
+)
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@given(document=_JSON, providers=st.sampled_from([(), ("mycompany",)]))
+def test_whatever_passes_names_only_what_is_allowed(document: object, providers: tuple[str, ...]) -> None:
+    """Read independently: every text that is called `provider`, at any depth, of anything."""
+    team: Json = {"provider": "autogen_agentchat.agents.AssistantAgent", "config": {"name": "A", "anything": document}}
+    before = copy.deepcopy(team)
+    with watched() as done:
+        problems = find_problems(team, providers=providers)
+    assert not done
+    assert team == before
+    named = [value for key, value in _pairs(document) if key == "provider" and isinstance(value, str)]
+    bad = [name for name in named if not _may_load(name, providers)]
+    if bad:
+        assert problems
+    if not problems:
+        assert all(effect_of(place.provider, place.config) is None for place in components(team))
+
+
+def _may_load(name: str, providers: tuple[str, ...]) -> bool:
+    if name == "OpenAIChatCompletionClient":
+        return True
+    return (is_autogens(name) and name.rpartition(".")[2] in HARMLESS) or name.split(".")[0] in providers
+
+
+def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield key, item
+            yield from _pairs(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _pairs(item)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(document=_JSON)
+def test_any_json_loads_or_is_refused_in_lines(tmp_path: Path, document: object) -> None:
+    for whole in (document, round_robin(assistant("A", replay("x"))) | {"config": document}):
+        path = tmp_path / "any.json"
+        path.write_text(json.dumps(whole), "utf-8")
+        problems: tuple[str, ...] = ("nothing is wrong",)
+        try:
+            load(path, Models({}))
+        except ConfigError as exc:
+            problems = tuple(exc.problems)
+        assert problems
+        assert all("\n" not in problem for problem in problems)

@@ -1,0 +1,145 @@
+"""Whatever file somebody has: its team, or one line that says why there is none."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiostream_server.errors import ConfigError
+from aiostream_server.teams.components import read_component
+from aiostream_server.teams.components.reading import MAX_BYTES, MAX_DEPTH
+from tests.components.making import assistant, round_robin, selector, written
+
+TEAM = round_robin(assistant("Helper"))
+ROW = {"id": 3, "user_id": "guest@example.com", "version": "0.0.1", "component": TEAM}
+
+
+def labelled(component: dict[str, Any], label: str) -> dict[str, Any]:
+    return {**component, "label": label}
+
+
+GALLERY = {
+    "id": "gallery_default",
+    "name": "Mine",
+    "metadata": {"author": "me"},
+    "components": {
+        "agents": [labelled(assistant("solo"), "Same"), labelled(assistant("other"), "Same")],
+        "models": [],
+        "tools": [],
+        "terminations": [],
+        "teams": [labelled(TEAM, "First"), labelled(selector(assistant("A"), assistant("B")), "Second Team")],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        TEAM,
+        ROW,
+        {"status": True, "data": ROW},
+        {"status": True, "data": [ROW]},
+        [TEAM],
+        {"components": {"teams": [TEAM]}},
+        {"id": 1, "config": {"components": {"teams": [ROW]}}},
+    ],
+)
+def test_a_file_with_one_team(tmp_path: Path, document: object) -> None:
+    assert read_component(written(tmp_path / "t.json", document)) == TEAM
+
+
+def test_a_file_of_windows(tmp_path: Path) -> None:
+    path = tmp_path / "t.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps(TEAM, indent=2).replace("\n", "\r\n").encode())
+    assert read_component(path) == TEAM
+
+
+@pytest.mark.parametrize("document", [GALLERY, {"id": 1, "user_id": "me", "config": GALLERY}])
+@pytest.mark.parametrize(
+    ("name", "provider", "found"),
+    [
+        ("First", "RoundRobinGroupChat", None),
+        ("second team", "SelectorGroupChat", None),
+        ("solo", "AssistantAgent", "solo"),
+    ],
+)
+def test_one_of_a_gallery(tmp_path: Path, document: object, name: str, provider: str, found: str | None) -> None:
+    """By its label, or else by its name; capitals do not count."""
+    chosen = read_component(written(tmp_path / "g.json", document), name)
+    assert chosen["provider"].endswith(provider)
+    assert chosen["config"].get("name") == found
+
+
+@pytest.mark.parametrize(
+    ("choose", "words"),
+    [
+        (None, 'holds 4 teams and agents: choose one of "First", "Second Team", "Same", "Same"'),
+        ("third", 'nothing in it is called "third": there is "First", "Second Team", "Same", "Same"'),
+        ("same", '2 of its teams and agents are called "same"'),
+    ],
+)
+def test_a_gallery_and_no_good_choice(tmp_path: Path, choose: str | None, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_component(written(tmp_path / "g.json", GALLERY), choose)
+    assert caught.value.problems == (f"{tmp_path / 'g.json'}: {words}",)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "is not JSON"),
+        (b"{", "is not JSON: Expecting property name"),
+        (b"\xff\xfe{", "is not UTF-8 text (byte 0)"),
+        (b"\x80", "is not UTF-8 text"),
+        (b"[" * 100_000, "nested more than 100 deep"),
+        (b'{"a":' * (MAX_DEPTH + 1) + b"1" + b"}" * (MAX_DEPTH + 1), "nested more than 100 deep"),
+        (b'{"provider": "a.B", "provider": "c.D", "config": {}}', 'says "provider" twice in the same object'),
+        (b'{"provider": "a.B", "config": {"x": {"k": 1, "k": 1}}}', 'says "k" twice'),
+        (b'{"provider": "a.B", "config": {"x": NaN}}', "NaN is no number of JSON"),
+        (b'{"provider": "a.B", "config": {"x": -Infinity}}', "-Infinity is no number"),
+        (b'{"x": ' + b"9" * 5000 + b"}", "is not JSON"),
+        (b"[" + b"0," * 100_000 + b"0]", "holds more than 100,000 values"),
+        (b"null", "null is no component"),
+        (b"true", "true or false is no component"),
+        (b"3", "a number is no component"),
+        (b'"autogen"', "a text is no component"),
+        (b"[]", "holds neither a team nor an agent"),
+        (b"[[]]", "a list is no component"),
+        (b"{}", "an object with the keys nothing is no component"),
+        (b'{"a": 1, "b\\n": 2}', 'an object with the keys "a", "b\\n" is no component'),
+        (b'{"provider": 3, "config": {}}', "is no component"),
+        (b'{"provider": "a.B"}', '"a.B" has no "config" object'),
+        (b'{"provider": "a.B", "config": []}', '"a.B" has no "config" object'),
+        (b'{"component": {"component": {}}}', "is no component"),
+        (b'{"components": {"teams": {}}}', 'the "teams" and "agents" of a gallery are lists'),
+        (b'{"components": {}}', "holds neither a team nor an agent"),
+        (b'{"components": {"teams": [7]}}', "a number is no component"),
+        (b'{"components": [], "config": {"components": 3}}', "is no component"),
+        (b'{"status": true, "data": null}', "null is no component"),
+    ],
+)
+def test_what_is_no_team(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "bad.json"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_component(path)
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}: ")
+    assert words in problem
+    assert "\n" not in problem
+    assert len(problem) < 400
+
+
+def test_what_cannot_be_read(tmp_path: Path) -> None:
+    for path, words in ((tmp_path / "missing.json", "No such file"), (tmp_path, "Is a directory")):
+        with pytest.raises(ConfigError, match=words):
+            read_component(path)
+
+
+def test_a_file_that_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "large.json"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)  # sparse
+    with pytest.raises(ConfigError, match="is larger than 8 MiB"):
+        read_component(path)

@@ -1,0 +1,205 @@
+"""What is wrong with somebody's factory is said in one line, with the place in their own code."""
+
+import functools
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiostream_server.config.model import DemoModelConfig, TeamConfig
+from aiostream_server.errors import ConfigError
+from aiostream_server.models.registry import open_models
+from aiostream_server.service.check import find_problems
+from aiostream_server.teams.catalogue import load_team
+from aiostream_server.teams.context import TeamContext
+from aiostream_server.teams.databases import open_databases
+from aiostream_server.teams.factories import blamed_in, complaint, import_factory, place_of
+from aiostream_server.teams.registration import id_of, registration_of, team, told_by
+from aiostream_server.teams.served import ServedTeam
+from tests.config.writing import loaded
+
+
+@pytest.fixture
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package of the user's."""
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "mycompany"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def forgotten() -> Any:
+    yield
+    for name in [name for name in sys.modules if name.split(".")[0] == "mycompany"]:
+        del sys.modules[name]
+
+
+def problem(path: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        import_factory(path)
+    (line,) = caught.value.problems
+    assert "\n" not in line
+    return line
+
+
+class TestImporting:
+    def test_the_line_is_that_of_the_users_own_code(self, package: Path) -> None:
+        """Not of the library that it calls, and also where another module of theirs is the culprit."""
+        (package / "teams.py").write_text("from mycompany import words\n")
+        (package / "words.py").write_text("import json\n\n\ndef read():\n    return json.loads('{')\n\n\nread()\n")
+        assert problem("mycompany.teams:build").endswith(f"(char 1) ({package}/words.py:5)")
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            ("build = (\n", "SyntaxError: '(' was never closed ({}:1)"),
+            ("x = 1\n  y = 2\n", "IndentationError: unexpected indent ({}:2)"),
+            ("import nowhere\n", "ModuleNotFoundError: No module named 'nowhere' ({}:1)"),
+            ("\nraise SystemExit(2)\n", "SystemExit: it ends the process when it is imported ({}:2)"),
+            ("raise ValueError\n", "ValueError ({}:1)"),
+        ],
+    )
+    def test_whatever_stops_the_import(self, package: Path, text: str, said: str) -> None:
+        (package / "teams.py").write_text(text)
+        said = said.format(package / "teams.py")
+        assert problem("mycompany.teams:build") == f'factory: "mycompany.teams:build" cannot be imported: {said}'
+
+    def test_what_is_not_there_has_no_line(self, package: Path) -> None:
+        assert problem("mycompany.nowhere:build").endswith("ModuleNotFoundError: No module named 'mycompany.nowhere'")
+        assert problem("mycompany:build").endswith("AttributeError: module 'mycompany' has no attribute 'build'")
+
+    def test_an_installed_package_is_the_users_where_the_factory_is_in_it(
+        self, package: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("aiostream_server.teams.factories._libraries", lambda: (package.parent,))
+        (package / "teams.py").write_text("from mycompany.inner import x\n")
+        (package / "inner.py").write_text("\nundefined\n")
+        assert problem("mycompany.teams:build").endswith(f"({package}/inner.py:2)")
+
+    def test_a_method_of_a_class_is_a_function(self, package: Path) -> None:
+        (package / "teams.py").write_text("class Teams:\n    @staticmethod\n    def sales(context): return 5\n")
+        assert import_factory("mycompany.teams:Teams.sales")(None) == 5  # type: ignore[arg-type]  # no context
+
+
+class TestCalling:
+    def test_how_it_is_called_is_looked_at_before(self) -> None:
+        def none() -> None: ...
+
+        def two(context: object, other: object) -> None: ...
+
+        def keyword(context: object, *, depth: int) -> None: ...
+
+        def fine(context: object, depth: int = 3, *rest: object, **more: object) -> None: ...
+
+        class Fine:
+            def __init__(self, context: object) -> None: ...
+
+        class Called:
+            def __call__(self, context: object) -> None: ...
+
+        place = f"({__file__}:{none.__code__.co_firstlineno})"
+        assert complaint(none) == f"takes no argument: expected a function of one argument, the context {place}"
+        assert (complaint(two) or "").startswith("needs 2 arguments (context, other): ")
+        assert (complaint(keyword) or "").startswith("needs 2 arguments (context, depth): ")
+        for right in (fine, Fine, Called(), functools.partial(two, 1), lambda context: context, len):
+            assert complaint(right) is None, right
+
+    def test_where_a_factory_is(self) -> None:
+        def one(context: object) -> None: ...
+
+        place = f"{__file__}:{one.__code__.co_firstlineno}"
+
+        @functools.wraps(one)
+        def around(context: object) -> None: ...
+
+        assert place_of(one) == place_of(around) == place
+        assert place_of(len) is place_of(object()) is None
+
+    def test_without_a_line_of_the_users_it_is_where_the_factory_begins(self) -> None:
+        def one(context: object) -> None: ...
+
+        place = f"({__file__}:{one.__code__.co_firstlineno})"
+        assert blamed_in(one, TypeError("no team\nat all")) == f"TypeError: no team at all {place}"
+        assert blamed_in(len, TypeError()) == "TypeError"
+
+    async def test_a_database_that_there_is_not(self, tmp_path: Path) -> None:
+        (tmp_path / "db.sqlite").touch()
+        text = 'database.sales.url = "sqlite:///db.sqlite"\nteams = [{ id = "a", factory = "FACTORY" }]'
+        config = loaded(tmp_path, text.replace("FACTORY", "tests.teams.factories:with_a_database"))
+        (line,) = await find_problems(config, state_directory=tmp_path)
+        where = f"({Path(__file__).with_name('factories.py')}:"
+        said = "[[teams]] #1 (a) the team cannot be built: there is no database 'sale': the team has [database.sales]"
+        assert line.startswith(f"{said} {where}")
+
+
+class TestContext:
+    async def test_databases_are_taken_by_name_or_because_there_is_one(self, tmp_path: Path) -> None:
+        for name in ("sales", "stock"):
+            (tmp_path / f"{name}.db").touch()
+        urls = "".join(f'database.{name}.url = "sqlite:///{name}.db"\n' for name in ("sales", "stock"))
+        config = loaded(tmp_path, urls)
+        async with (
+            open_models({"default": DemoModelConfig(provider="demo")}) as models,
+            open_databases(config, tmp_path) as databases,
+        ):
+
+            def context(*names: str) -> TeamContext:
+                made = TeamConfig(id="t", factory="tests.teams.factories:sync", databases=names)
+                return load_team(ServedTeam(made, "t"), models, databases).context
+
+            assert context("stock").database() is context().database("stock") is databases["stock"]
+            with pytest.raises(ConfigError, match=r"^name the database: the team has \[database.sales\], \[d"):
+                context().database()
+            with pytest.raises(ConfigError, match=r"^there is no database 'sales': the team has \[database.stock\]$"):
+                context("stock").database("sales")
+
+
+class TestMarking:
+    def test_a_mark_leaves_the_function_what_it_is(self) -> None:
+        def one(context: object) -> None: ...
+
+        assert team(one) is one
+        assert team(id="a")(one) is one
+        assert getattr(registration_of(one), "id", None) == "a"
+        assert registration_of(importlib) is registration_of(5) is None
+
+    def test_a_class_is_not_marked_by_its_base(self) -> None:
+        @team
+        class Base:
+            def __init__(self, context: object) -> None: ...
+
+        class Other(Base): ...
+
+        assert registration_of(Base) is not None
+        assert registration_of(Other) is None
+
+    @pytest.mark.parametrize(
+        ("name", "team_id"),
+        [
+            ("sales_report", "sales-report"),
+            ("_X", "x"),
+            ("v1.2", "v1.2"),
+            ("Über uns", "uber-uns"),
+            ("отчёт", "отчет"),
+            ("__", ""),
+        ],
+    )
+    def test_ids(self, name: str, team_id: str) -> None:
+        assert id_of(name) == team_id
+
+    @pytest.mark.parametrize(
+        ("docstring", "told"),
+        [
+            (None, ("", "")),
+            ("  ", ("", "")),
+            ("One line.", ("", "One line.")),
+            ("One\n    over two.", ("", "One over two.")),
+            ("Sales.\n\n    Looks at\n    orders.\n\n    And more.", ("Sales", "Looks at orders.")),
+        ],
+    )
+    def test_docstrings(self, docstring: str | None, told: tuple[str, str]) -> None:
+        assert told_by(docstring) == told

@@ -1,0 +1,203 @@
+"""Who speaks is shown by name, once, wherever the agent runs; and whose words are the answer."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from autogen_agentchat.agents import AssistantAgent, MessageFilterAgent, MessageFilterConfig, SocietyOfMindAgent
+from autogen_agentchat.base import ChatAgent, Team
+from autogen_agentchat.teams import MagenticOneGroupChat, RoundRobinGroupChat
+from autogen_agentchat.tools import AgentTool
+
+from aiostream_server.config.model import TeamConfig
+from aiostream_server.teams.inside import agent_names, answerers, name_speakers
+from tests.examples.telling import OTHERS, Story
+from tests.scripted_provider import Answer, Call, ScriptedProvider
+from tests.serving import ask, config_for, serving
+from tests.teams.kinds import saying
+
+CODE = "I count.\n```python\nprint(1+1)\n```\n"
+
+
+async def _said(tmp_path: Path, team: str, said: Mapping[str, Sequence[Answer]]) -> Mapping[str, str]:
+    """By presentation."""
+    texts: dict[str, str] = {}
+    async with ScriptedProvider() as provider:
+        served = TeamConfig(id="team", factory=f"tests.teams.speaking_teams:{team}")
+        stories = iter([Story((), said).told(), Story((), said).told()])
+        telling = [next(stories)]
+        provider.script(lambda request: telling[-1](request))
+        async with serving(config_for(provider.base_url, served), tmp_path) as server:
+            for presentation in ("transcript", "answer"):
+                answer = await ask(server.url, "go", model="team", headers={"X-Presentation": presentation})
+                assert (answer.errors, answer.finish_reasons) == ([], ["stop"])
+                texts[presentation] = answer.text
+                telling += stories
+    return texts
+
+
+def _tool_call(tool: str, arguments: str) -> str:
+    return f"<details>\n<summary>⚡ {tool}</summary>\n\n```\n{arguments}\n```\n\n</details>\n\n"
+
+
+def _answered(tool: str) -> str:
+    return f"<details>\n<summary>📦 {tool} answered</summary>\n\n*nothing more*\n\n</details>"
+
+
+def _ran(exit_code: int, output: str) -> str:
+    return f"<details>\n<summary>📦 python: exit code {exit_code}</summary>\n\n```\n{output}\n```\n\n</details>"
+
+
+def _ledger(*, done: bool) -> Answer:
+    entries = {
+        "is_request_satisfied": done,
+        "is_in_loop": False,
+        "is_progress_being_made": True,
+        "next_speaker": "Worker",
+        "instruction_or_question": "Work!",
+    }
+    return Answer(json.dumps({name: {"reason": "so", "answer": answer} for name, answer in entries.items()}))
+
+
+_HELPER = {"Boss": [Answer(Call("Helper", {"task": "add"})), Answer("It is ", "4.")], "Helper": [Answer("fo", "ur")]}
+_CITIES = Answer(
+    Call("Paris", {"task": "weather"}, call_id="a", index=0), Call("Rome", {"task": "weather"}, call_id="b", index=1)
+)
+
+
+@pytest.mark.parametrize(
+    ("team", "said", "transcript", "answer"),
+    [
+        (
+            "one_helper",
+            _HELPER,
+            _tool_call("Helper", "add")
+            + "💬 **Helper**\n\nfour\n\n"
+            + _answered("Helper")
+            + "\n\n✅ **Boss**\n\nIt is 4.",
+            "It is 4.",
+        ),
+        (
+            "helper_answers",
+            _HELPER,
+            _tool_call("Helper", "add") + "💬 **Helper**\n\nfour\n\n" + _answered("Helper"),
+            "four",
+        ),
+        (
+            "two_helpers",
+            {
+                "Boss": [_CITIES, Answer("Both fine.")],
+                "Paris": [Answer("rain ", "all ", "day", pause_s=0.01)],
+                "Rome": [Answer("sun ", "all ", "day", pause_s=0.01, before_s=0.05)],
+            },
+            _tool_call("Paris", "weather")
+            + _tool_call("Rome", "weather")
+            + "💬 **Paris**\n\nrain all day\n\n💬 **Rome**\n\nsun all day\n\n"
+            + f"{_answered('Paris')}\n\n{_answered('Rome')}\n\n✅ **Boss**\n\nBoth fine.",
+            "Both fine.",
+        ),
+        (
+            "team_of_helpers",
+            {
+                "nobody": [Answer("Writer")],
+                "Boss": [Answer(Call("write", {"task": "poem"})), Answer("Here ", "it is.")],
+                "Writer": [Answer("a ", "poem")],
+                "Other": [Answer("Th", "anks.")],
+            },
+            _tool_call("write", "poem")
+            + f"💬 **Writer**\n\na poem\n\n{_answered('write')}\n\n"
+            + "💬 **Boss**\n\nHere it is.\n\n💬 **Other**\n\nThanks.",
+            "Thanks.",
+        ),
+        (
+            "helper_of_a_helper",
+            {
+                "Boss": [Answer(Call("Helper", {"task": "ask"}, call_id="a")), Answer("Do", "ne.")],
+                "Helper": [Answer(Call("Society", {"task": "think"}, call_id="b"))],
+                "Inner": [Answer("in", "ner")],
+                "Society": [Answer("to", "gether")],
+            },
+            _tool_call("Helper", "ask")
+            + _tool_call("Society", "think")
+            + f"💬 **Inner**\n\ninner\n\n💬 **Society**\n\ntogether\n\n{_answered('Society')}\n\n"
+            + f"{_answered('Helper')}\n\n✅ **Boss**\n\nDone.",
+            "Done.",
+        ),
+        (
+            "filtered",
+            {"Inner": [Answer("in", "ner")], "Next": [Answer("ne", "xt")]},
+            "💬 **Inner**\n\ninner\n\n💬 **Next**\n\nnext",
+            "next",
+        ),
+        (
+            "lone_society",
+            {"Inner": [Answer("in", "ner")], "Society": [Answer("to", "gether")]},
+            "💬 **Inner**\n\ninner\n\n✅ **Society**\n\ntogether",
+            "together",
+        ),
+    ],
+)
+async def test_agents_are_heard_once_under_their_own_names(
+    tmp_path: Path, team: str, said: Mapping[str, Sequence[Answer]], transcript: str, answer: str
+) -> None:
+    assert await _said(tmp_path, team, said) == {"transcript": transcript, "answer": answer}
+
+
+async def test_an_orchestrator_says_its_answer_as_it_comes(tmp_path: Path) -> None:
+    plan = [Answer("the facts"), Answer("the plan"), _ledger(done=False), _ledger(done=True)]
+    said = {OTHERS: [*plan, Answer("It ", "is ", "42.")], "Worker": [Answer("found ", "42")]}
+    texts = await _said(tmp_path, "magentic", said)
+    assert texts["transcript"].startswith("🤔 **MagenticOneOrchestrator**\n\nWe are working")
+    heading = "**MagenticOneOrchestrator**"
+    assert texts["transcript"].endswith(
+        f"🤔 {heading}\n\nWork!\n\n💬 **Worker**\n\nfound 42\n\n✅ {heading}\n\nIt is 42."
+    )
+    assert texts["answer"] == "It is 42."
+
+
+@pytest.mark.filterwarnings("ignore:Using LocalCommandLineCodeExecutor:UserWarning")
+async def test_code_is_shown_once_and_what_it_printed_with_its_exit_code(tmp_path: Path) -> None:
+    texts = await _said(tmp_path, "coder", {"Coder": [Answer(*CODE.splitlines(keepends=True)), Answer("It ", "is 2.")]})
+    assert texts["transcript"] == f"✅ **Coder**\n\n{CODE}\n\n{_ran(0, '2')}\n\n✅ **Coder**\n\nIt is 2."
+    assert texts["answer"].endswith("It is 2.")
+
+
+@pytest.mark.filterwarnings("ignore:Using LocalCommandLineCodeExecutor:UserWarning")
+async def test_what_a_runners_code_printed_is_a_code_block(tmp_path: Path) -> None:
+    texts = await _said(tmp_path, "writer_and_runner", {"Writer": [Answer(CODE)]})
+    assert texts["transcript"] == f"💬 **Writer**\n\n{CODE}\n\n💬 **Runner**\n\n```\n2\n```"
+    assert texts["answer"] == "```\n2\n```"
+
+
+def _agent(name: str, **settings: Any) -> AssistantAgent:
+    return AssistantAgent(name, saying("x"), **settings)
+
+
+def test_whose_words_are_the_answer_where_nobody_said() -> None:
+    society = SocietyOfMindAgent("S", RoundRobinGroupChat([_agent("I")]), saying("x"))
+    wrapped = MessageFilterAgent("F", _agent("W"), MessageFilterConfig(per_source=[]))
+    pair: list[ChatAgent | Team] = [_agent("A"), _agent("B")]
+    assert answerers(_agent("A", tools=[AgentTool(_agent("T"))])) == {"A"}
+    assert answerers(RoundRobinGroupChat([_agent("A")])) == {"A"}
+    assert answerers(RoundRobinGroupChat([society])) == {"S"}
+    assert answerers(wrapped) == {"W"}
+    assert answerers(RoundRobinGroupChat(pair)) == frozenset()
+    assert answerers(MagenticOneGroupChat([_agent("A")], saying("x"))) == {"MagenticOneOrchestrator"}
+    assert answerers(object()) == frozenset()
+
+
+def test_who_can_speak() -> None:
+    wrapped = MessageFilterAgent("F", _agent("W"), MessageFilterConfig(per_source=[]))
+    society = SocietyOfMindAgent("S", RoundRobinGroupChat([_agent("I")]), saying("x"))
+    members: list[ChatAgent | Team] = [_agent("A", tools=[AgentTool(society)]), wrapped]
+    assert agent_names(RoundRobinGroupChat(members)) == {"A", "S", "I", "F", "W"}
+    assert agent_names(MagenticOneGroupChat([_agent("A")], saying("x"))) == {"A", "MagenticOneOrchestrator"}
+
+
+def test_model_clients_of_others_stay_as_they_are() -> None:
+    client = saying("x")
+    lone = AssistantAgent("A", client)
+    name_speakers(lone)
+    assert lone._model_client is client

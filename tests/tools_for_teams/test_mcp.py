@@ -1,0 +1,267 @@
+"""What agents see of an MCP server, whatever it does; and that nothing of it is left."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+from aiohttp import web
+from autogen_core import CancellationToken
+from autogen_core.tools import Workbench
+from pydantic import SecretStr
+from structlog.testing import capture_logs
+
+from aiostream_server.config.model import McpToolConfig
+from aiostream_server.errors import ToolFailed
+from aiostream_server.teams.tools.mcp.tool import McpTool
+from aiostream_server.teams.tools.scope import RunScope
+from tests.tools_for_teams.servers import is_alive, pids, plain, program, serving_mcp, until, until_gone
+
+
+@asynccontextmanager
+async def opened(config: McpToolConfig) -> AsyncIterator[Workbench]:
+    """One tool as one run has it; everything is closed at the end, and no task is left."""
+    before = asyncio.all_tasks()
+    tool, scope = McpTool("files", config), RunScope()
+    try:
+        yield tool.workbench(scope)
+    finally:
+        await scope.close()
+        await tool.close()
+    left = asyncio.all_tasks() - before
+    assert not left, left
+
+
+async def said(workbench: Workbench, tool: str, **arguments: Any) -> str:
+    result = await workbench.call_tool(tool, arguments)
+    assert not result.is_error, result
+    return result.to_text()
+
+
+async def failure(workbench: Workbench, tool: str, **arguments: Any) -> str:
+    result = await workbench.call_tool(tool, arguments)
+    assert result.is_error, result
+    return result.to_text()
+
+
+async def test_a_program_is_asked_cancelled_crashed_and_started_again() -> None:
+    """One process, because it takes a third of a second to start."""
+    async with opened(
+        program(prefix="my_", only=("add", "pid", "wait", "given_up", "crash", "big"), byte_limit=100)
+    ) as mcp:
+        tools = await mcp.list_tools()
+        assert [tool["name"] for tool in tools] == ["my_add", "my_pid", "my_wait", "my_given_up", "my_crash", "my_big"]
+        assert tools[0]["description"] == "Add two numbers."
+        assert tools[0]["parameters"]["required"] == ["a", "b"]
+        assert await said(mcp, "my_add", a=1, b=2) == "3"
+        for not_offered in ("my_fail", "fail", "big"):
+            assert await failure(mcp, not_offered) == f"there is no tool {not_offered!r}"
+        assert "valid integer" in await failure(mcp, "my_add", a="x", b=2)
+        assert await said(mcp, "my_big", size=150) == "x" * 100 + "\n… (50 more bytes left out)"
+        first = int(await said(mcp, "my_pid"))
+
+        token, started_at = CancellationToken(), time.monotonic()
+        call = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 60}, token))
+        await asyncio.sleep(0.05)  # until the call is on its way: nothing tells
+        token.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert time.monotonic() - started_at < 0.5
+        await until_cancelled_there(mcp, "my_given_up")
+
+        waiting = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 60}))
+        with capture_logs() as logs:
+            assert "ended" in await failure(mcp, "my_crash")
+            assert "ended" in (await waiting).to_text()
+            second = int(await said(mcp, "my_pid"))
+        assert first != second
+    assert [(log["event"], log["reason"]) for log in logs if log["log_level"] == "warning"] == [
+        ("mcp_server_lost", "it ended with status 3")
+    ]
+    assert not is_alive(second)
+
+
+@pytest.mark.parametrize("transport", ["http", "sse"])
+async def test_a_service_is_asked_and_its_connections_are_closed(transport: Literal["http", "sse"]) -> None:
+    async with serving_mcp(transport) as server:
+        async with opened(McpToolConfig(kind="mcp", url=server.url, transport=transport)) as mcp:
+            assert len(await mcp.list_tools()) == 7
+            assert "this never works" in await failure(mcp, "fail")
+            calls = [said(mcp, "add", a=number, b=1) for number in range(5)]
+            assert await asyncio.gather(*calls) == ["1", "2", "3", "4", "5"]
+            token = CancellationToken()
+            call = asyncio.create_task(mcp.call_tool("wait", {"seconds": 60}, token))
+            await asyncio.sleep(0.05)  # until the call is on its way: nothing tells
+            token.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await call
+            await until_cancelled_there(mcp)
+            assert server.connections > 0
+        await until(lambda: server.connections == 0)
+
+
+async def test_a_service_that_comes_back_is_asked_again() -> None:
+    async with serving_mcp("http") as server:
+        config = McpToolConfig(kind="mcp", url=server.url, call_timeout_s=2.0)
+        port = int(server.url.split(":")[2].partition("/")[0])
+        tool = McpTool("files", config)
+        mcp = tool.workbench(RunScope())
+        assert await said(mcp, "add", a=1, b=1) == "2"
+        names = [listed["name"] for listed in await mcp.list_tools()]
+    with capture_logs():
+        # AutoGen asks for the tools before each call, and would wait for ever for what is raised here.
+        await failure(mcp, "add", a=1, b=1)
+        assert [listed["name"] for listed in await mcp.list_tools()] == names
+        async with serving_mcp("http", port):
+            await until_answers(mcp)
+            await tool.close()
+
+
+async def until_cancelled_there(mcp: Workbench, tool: str = "given_up") -> None:
+    """The server is told that nobody waits any more."""
+    async with asyncio.timeout(2):
+        while await said(mcp, tool) != "1":  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
+
+
+async def until_answers(mcp: Workbench) -> None:
+    async with asyncio.timeout(8):
+        while (await mcp.call_tool("add", {"a": 1, "b": 1})).is_error:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.05)  # it is started again after a second at the earliest
+
+
+@pytest.mark.parametrize(
+    ("mode", "why"),
+    [
+        ("silent", "no answer within 0.3 s"),
+        ("babbles", "lines of its output are no MCP messages; its last words"),
+        ("dies", "it ended with status 1; its last words: cannot read the token ***: no such file"),
+        ("missing", "there is no such program"),
+    ],
+)
+async def test_one_that_never_answers_is_one_clear_error(tmp_path: Path, mode: str, why: str) -> None:
+    config = plain(mode, tmp_path / "pids", start_timeout_s=0.3 if mode != "dies" else 5.0)
+    if mode == "missing":
+        config = config.model_copy(update={"command": "no-such-program-at-all"})
+    config._secret_env["TOKEN"] = SecretStr("hunter2")
+    with capture_logs() as logs:
+        async with opened(config) as mcp:
+            with pytest.raises(ToolFailed) as caught:
+                await mcp.list_tools()
+            with pytest.raises(ToolFailed):  # at once: it is not started again for everybody who asks
+                await mcp.list_tools()
+            assert 'the tool "files" is not available' in await failure(mcp, "echo")
+    assert str(caught.value).startswith('the tool "files" is not available: its MCP server cannot be used.')
+    assert "[tools.files]" in str(caught.value)
+    (log,) = (log for log in logs if log["log_level"] == "warning")
+    assert log["event"] == "mcp_server_unreachable"
+    assert why.rpartition("; its last words")[0] in log["reason"] if mode == "babbles" else why in log["reason"]
+    assert "hunter2" not in str(logs)
+    assert len(pids(tmp_path / "pids")) == (mode != "missing")
+    await until_gone(*pids(tmp_path / "pids"))
+
+
+async def test_one_that_ignores_everything_is_killed_with_its_children(tmp_path: Path) -> None:
+    config = plain("ignores", tmp_path / "pids", scope="run", call_timeout_s=0.2)
+    async with opened(config) as mcp:
+        assert len(await mcp.list_tools()) == 2
+        assert await failure(mcp, "echo") == "echo failed: no answer within 0.2 s"
+        found = pids(tmp_path / "pids")
+        assert len(found) == 2
+        assert all(map(is_alive, found))
+        started_at = time.monotonic()
+    assert time.monotonic() - started_at < 2
+    await until_gone(*found)
+
+
+async def test_lines_that_are_no_messages_are_passed_over_and_names_are_made_callable(tmp_path: Path) -> None:
+    async with opened(plain("works", tmp_path / "pids")) as mcp:
+        assert [tool["name"] for tool in await mcp.list_tools()] == ["echo", "list_files"]
+        assert "PATH" in await said(mcp, "list_files")
+
+
+async def test_one_that_keeps_ending_is_not_started_for_every_call(tmp_path: Path) -> None:
+    """The first time it is: whatever lived may have died by chance."""
+    with capture_logs():
+        async with opened(plain("once", tmp_path / "pids")) as mcp:
+            outcomes = [(await mcp.call_tool("echo", {})).is_error for _ in range(8)]
+    assert outcomes == [False, True, False, True, True, True, True, True]
+    assert len(pids(tmp_path / "pids")) == 2
+
+
+async def test_it_gets_its_own_variables_and_none_of_the_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-server")
+    config = plain("works", tmp_path / "pids", env={"LOG_LEVEL": "warning"})
+    config._secret_env["TOKEN"] = SecretStr("hunter2")
+    async with opened(config) as mcp:
+        variables = json.loads(await said(mcp, "list_files"))
+    assert variables["LOG_LEVEL"] == "warning"
+    assert variables["TOKEN"] == "hunter2"
+    assert "OPENAI_API_KEY" not in variables
+    assert "hunter2" not in repr(config)
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (web.Response(status=401), "it answered 401 Unauthorized"),
+        (web.Response(status=404), "it answered 404 Not Found"),
+        (
+            web.Response(text="<html>", content_type="text/html"),
+            "its answer is no MCP: Unexpected content type: text/html",
+        ),
+        (None, "it cannot be connected to"),
+    ],
+)
+async def test_a_service_that_is_none_is_one_clear_line(answer: web.Response | None, why: str) -> None:
+    async def handle(_: web.Request) -> web.Response:
+        assert answer is not None
+        return web.Response(status=answer.status, text=answer.text, content_type=answer.content_type)
+
+    app = web.Application()
+    app.router.add_post("/mcp", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1] if answer is not None else 9}/mcp"
+    tool = McpTool("files", McpToolConfig(kind="mcp", url=url, start_timeout_s=0.3))
+    with capture_logs():
+        problem = await tool.problem()
+    await tool.close()
+    await runner.cleanup()
+    assert problem is not None
+    assert problem.startswith("the MCP server cannot be used: ")
+    assert why in problem
+
+
+async def test_a_service_that_does_not_even_let_go_is_let_go() -> None:
+    """It answers neither calls nor the end of its session."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        message = await request.json() if request.method == "POST" else {"method": ""}
+        if "id" not in message and message["method"]:
+            return web.Response(status=202)
+        info = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
+        results = {"initialize": info, "tools/list": {"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}}
+        if message["method"] not in results:
+            await asyncio.sleep(60)
+        answer = {"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]}
+        return web.json_response(answer, headers={"Mcp-Session-Id": "s"})
+
+    app = web.Application()
+    app.router.add_route("*", "/mcp", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
+    async with opened(McpToolConfig(kind="mcp", url=url, call_timeout_s=0.1)) as mcp:
+        assert await failure(mcp, "t") == "t failed: no answer within 0.1 s"
+        started_at = time.monotonic()
+    assert time.monotonic() - started_at < 3
+    await runner.cleanup()
