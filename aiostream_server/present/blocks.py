@@ -18,12 +18,14 @@ from aiostream_server.present.marking import marked
 from aiostream_server.present.page import Page
 
 _NOTHING_GIVEN: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
+_NOTHING_MORE: Final = "*nothing more*"
 _BACKTICKS: Final = re.compile(r"`+")
 _OWN_TAG: Final = re.compile(r"<(?=/?(?:details|summary))", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"<|!(?=\\?\[)")
 _HTML: Final = re.compile(r"<(?=[A-Za-z/!?|])|!(?=\[)")
 _LINE_END: Final = re.compile(r"\r\n?")
-_TABLE: Final = re.compile(r"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*")
+_ROWS_LEFT_OUT: Final = r"\n\n(?:no|[0-9]+) rows? \((?:[0-9]+ )?(?:more left out|long values shortened)\)"
+_TABLE: Final = re.compile(rf"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*(?:{_ROWS_LEFT_OUT})?")
 _SQL_ARGUMENTS: Final = frozenset({"sql", "query"})
 _RESULT_CHARS: Final = 60
 _TITLE_CHARS: Final = 200
@@ -39,11 +41,11 @@ def action_block(event: Action, page: Page | None = None, *, flat: bool = False)
 
 
 def result_block(event: ToolResult, page: Page | None = None, *, flat: bool = False) -> str:
-    body = table_or_fence(event.content)
+    body = table_or_fence(event.content) if event.content.strip() else ""
     if event.truncated and not event.summary:
         body += "\n\n*… more was left out*"
     title = f"📦 {_result_title(event)}"
-    return _flat(_line(title, page), body, page) if flat else folded(title, body, page)
+    return _flat(_line(title, page), body, page) if flat else folded(title, body or _NOTHING_MORE, page)
 
 
 def fenced(text: str, language: str = "") -> str:

@@ -6,7 +6,8 @@ Two versions of Open WebUI were read for this, 0.6.36 and 0.12.4; both parse wit
 * Reasoning tags are looked for in the plain text, in code, too: `<think>`, `<|begin_of_thought|>`, `◁think▷` and the
   like, with attributes, in these very cases. So they are broken everywhere.
 * HTML, `<details>` among it, counts outside of fenced code. So `<` is broken there, but for a `<br>` in a table's row.
-  Pictures are broken, too, unless they are wanted.
+  Pictures are broken, too, unless they are wanted, or are the server's own: a picture with nothing but a plain title,
+  whose link this server has signed.
 * Fenced code stays as it is, so that it can be copied, where it surely is fenced code: its fence stands in column 0,
   and nothing before it can swallow it. Four things could. A paragraph, which marked makes a heading of when a line of
   code is `---`: so a blank line is set before a fence. The definition of a link, whose label or title may be of several
@@ -33,6 +34,8 @@ _REASONING: Final = re.compile(rf"<(?:/?(?:{_TAGS})(?:[\s>]|\Z)|\|(?:begin|end)_
 _MAYBE_REASONING: Final = re.compile(r"<(?:/?[A-Za-z_]{0,16}|\|[a-z_]{0,17}\|?)\Z")
 _TRIANGLE: Final = re.compile("◁/?think▷")
 _MAYBE_TRIANGLE: Final = re.compile(r"◁/?[a-z]{0,5}\Z")
+_PICTURE: Final = re.compile(r"!\[[^\[\]()<>`\\\r\n!]{0,200}\]\((https?://[!#-;=?-Z_a-z~\[\]]{1,600}?)\)")
+_MAYBE_PICTURE: Final = re.compile(r"!(?:\[[^\[\]()<>`\\\r\n!]{0,200}(?:\](?:\([!#-'*-;=?-Z_a-z~\[\]]{0,607})?)?)?\Z")
 _LINE_BREAK: Final = re.compile(r"<br ?/?>", re.IGNORECASE)
 _MAYBE_LINE_BREAK: Final = re.compile(r"<(?:b(?:r(?: ?/?)?)?)?\Z", re.IGNORECASE)
 _FENCE: Final = re.compile(r"`{3}|~{3}")
@@ -61,6 +64,7 @@ class Marking:
 
     def __init__(self, page: Page, swallower: Swallower, *, mid_line: bool = False) -> None:
         self._images = page.remote_images
+        self._is_own_url = page.is_own
         self._swallower = swallower
         self._held = ""
         self._begins_line = not mid_line
@@ -192,9 +196,11 @@ class Marking:
         if text[at] == "◁":
             return None if not is_all and _MAYBE_TRIANGLE.match(text, at) else _TRIANGLE.match(text, at) is not None
         if text[at] == "!":
-            if at + 1 == len(text) and not is_all and not self._images:
+            if self._images:
+                return False
+            if not is_all and _MAYBE_PICTURE.match(text, at):
                 return None
-            return not self._images and text[at + 1 : at + 2] == "["
+            return text[at + 1 : at + 2] == "[" and not self._is_own_picture(text, at)
         if self._is_code:
             if not is_all and _MAYBE_REASONING.match(text, at):
                 return None
@@ -206,6 +212,10 @@ class Marking:
         if at + 1 == len(text) and not is_all:
             return None
         return _HTML.match(text, at) is not None
+
+    def _is_own_picture(self, text: str, at: int) -> bool:
+        found = _PICTURE.match(text, at)
+        return found is not None and self._is_own_url(found[1])
 
 
 def marked(text: str, page: Page) -> str:

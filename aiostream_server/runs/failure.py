@@ -9,7 +9,9 @@ from aiostream_server.events import Error
 
 # AutoGen hands an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
 _RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): ?(?P<message>.*)", re.DOTALL)
-_TEAM_ERRORS: Final = {kind.__name__: kind for kind in (errors.TeamFailed, errors.ModelFailed, errors.ModelTimeout)}
+_TEAM_ERRORS: Final = {
+    kind.__name__: kind for kind in (errors.TeamFailed, errors.ModelFailed, errors.ModelTimeout, errors.ToolFailed)
+}
 _PATH: Final = re.compile(
     r"(?<=')(?:/|[A-Za-z]:\\)[^'\n]+(?=')"  # quoted, as OSError does: may hold spaces
     r"|(?<=\")(?:/|[A-Za-z]:\\)[^\"\n]+(?=\")"

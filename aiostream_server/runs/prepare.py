@@ -11,12 +11,19 @@ from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import Team
 from aiostream_server.teams.inside import wait_for_people
 from aiostream_server.teams.resume import reply_to
+from aiostream_server.teams.tools.adopting import adopt
+from aiostream_server.teams.tools.scope import RunScope
 
 
-async def prepare(spec: TeamSpec, recollection: Recollection) -> tuple[Team, Sequence[BaseChatMessage]]:
-    """With its own memory where there is one, else with the messages. Raises what the team's factory raises."""
+async def prepare(
+    spec: TeamSpec, recollection: Recollection, scope: RunScope
+) -> tuple[Team, Sequence[BaseChatMessage]]:
+    """With its own memory where there is one, else with the messages. What it opens is open in `scope`.
+
+    Raises what the team's factory raises, and `ToolFailed`.
+    """
     question = recollection.question
-    team = await spec.build()
+    team = await _build(spec, scope)
     if recollection.has_state_of(spec.id):
         asker, task = recollection.waits_for, question.task
         if asker is not None:
@@ -24,7 +31,13 @@ async def prepare(spec: TeamSpec, recollection: Recollection) -> tuple[Team, Seq
         if await recollection.restore(team):
             wait_for_people(team)
             return team, reply_to(team, asker, await read_task(task, sees_images=spec.sees_images))
-        team = await spec.build()  # half of a state may be in the first
+        team = await _build(spec, scope)  # half of a state may be in the first
     wait_for_people(team)
     await remember(team, question.history, sees_images=spec.sees_images)
     return team, await read_task(question.task, sees_images=spec.sees_images)
+
+
+async def _build(spec: TeamSpec, scope: RunScope) -> Team:
+    team = await spec.build(scope)
+    await adopt(team, scope)
+    return team

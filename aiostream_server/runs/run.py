@@ -30,14 +30,20 @@ from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure, exception_name
 from aiostream_server.runs.holders import Holders
 from aiostream_server.runs.ledger import Ledger
+from aiostream_server.runs.pictures import add_missing
 from aiostream_server.runs.prepare import prepare
 from aiostream_server.runs.recollection import Archive, Recollection
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.supervise import end_work, watch
+from aiostream_server.runs.token import RunToken
 from aiostream_server.runs.translate import Translator
+from aiostream_server.store.files import Files
 from aiostream_server.store.log import Reader, RunLog
+from aiostream_server.store.run_files import RunFiles, current_files
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
-from aiostream_server.teams.inside import agent_names, tools_in_threads
+from aiostream_server.teams.inside import agent_names, answerers, code_runners, tools_in_threads
+from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.tools.chart.painter import Painter, current_painter
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
@@ -54,6 +60,8 @@ class RunParts:
     archive: Archive | None = None
     concurrent_turns: ConcurrentTurns = "queue"
     observer: Observer = NO_OBSERVER
+    files: Files | None = None
+    painter: Painter | None = None
     holders: Holders = field(default_factory=Holders)
     """The runs, and whoever is about to start one: what these parts use stays open for them."""
 
@@ -64,7 +72,7 @@ class RunRequest:
 
     `spec` is the team that the client named; None where the router is to choose, among those that are `allowed` (None:
     all). `on_disconnect` is the client's own wish; else the team's, else `by_default` hold. `conversation` is what
-    the run is a part of.
+    the run is a part of. `link_base` is what links to the server begin with; without one no files are kept.
     """
 
     question: Question
@@ -75,6 +83,7 @@ class RunRequest:
     on_disconnect: OnDisconnect | None = None
     by_default: OnDisconnect = "cancel"
     conversation: Conversation | None = None
+    link_base: str = ""
 
 
 class Run:
@@ -92,6 +101,7 @@ class Run:
         self.finished: RunFinished | None = None
         self._parts = parts
         self._team: object | None = None
+        self._scope: RunScope | None = None
         self._ledger: Ledger | None = None
         self._recorder: Recorder | None = None
         self._stop: asyncio.Future[FinishReason | Error] = asyncio.get_running_loop().create_future()
@@ -169,7 +179,7 @@ class Run:
 
     async def _supervise(self, observed: RunWatch) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""
-        token = CancellationToken()  # holds on to every message that was read under it: lives as long as the work
+        token = RunToken()  # holds on to every message that was read under it: lives as long as the work
         work = asyncio.create_task(self._work(token, observed), name=f"{self.id}-work")
         try:
             ending = await watch(work, self._stop, self.log, self._parts.limits)
@@ -189,12 +199,19 @@ class Run:
         await recollection.recall()
         spec = self.spec = self.spec or await self._route(recollection)
         observed.chose(spec.id)
-        recorder = self._recorder = self._new_recorder(spec)
-        team, task = await prepare(spec, recollection)
+        files = self._new_files()
+        current_files.set(files)
+        current_painter.set(self._parts.painter)
+        scope = self._scope = spec.toolbox.scope()
+        team, task = await prepare(spec, recollection, scope)
+        recorder = self._recorder = self._new_recorder(spec, answerers(team))
         recorder.listen_to(agent_names(team))
         current_sink.set(recorder)
         self._team = team
-        handover = await drive(team, task, Translator(recorder), token)
+        handover = await drive(team, task, Translator(recorder, code_runners(team)), token)
+        if files is not None:
+            add_missing(recorder, files)
+            await files.settle()
         recorder.close_all()
         if handover is None:
             recorder.tell_answer()
@@ -217,7 +234,11 @@ class Run:
         )
         return self._parts.catalogue[decision.team]
 
-    def _new_recorder(self, spec: TeamSpec) -> Recorder:
+    def _new_files(self) -> RunFiles | None:
+        files, base = self._parts.files, self.request.link_base
+        return RunFiles(files, self.request.owner, base) if files is not None and base else None
+
+    def _new_recorder(self, spec: TeamSpec, answerers_by_default: Collection[str]) -> Recorder:
         limits = self._parts.limits
         bounds = [bound for bound in (self.request.question.max_tokens, limits.max_tokens_per_run) if bound]
         work_limit = WorkLimit(limits.max_turns_per_run, limits.max_tool_calls_per_run, self.stop)
@@ -226,7 +247,7 @@ class Run:
             self._ledger,
             budget=Budget(min(bounds, default=None), lambda: self.stop("length")),
             roles=spec.config.roles,
-            answer_from=spec.config.answer_from,
+            answer_from=spec.config.answer_from or answerers_by_default,
             options=self.request.question.options,
         )
 
@@ -242,8 +263,10 @@ class Run:
             self.request = replace(self.request, question=_FORGOTTEN)
             if self._recorder is not None:
                 self._recorder.release()
+            if self._scope is not None and self.spec is not None:
+                self.spec.toolbox.release(self._scope)
             # Teams are reference cycles: let go of what can be.
-            self._team = self._recorder = self._ledger = None
+            self._team = self._recorder = self._ledger = self._scope = None
 
     def _last_words(self, ending: FinishReason | Error) -> RunFinished:
         """What was being said is said so far; then, of a failed run, why."""

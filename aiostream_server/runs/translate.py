@@ -1,8 +1,14 @@
 """AutoGen's messages and events -> the recorder. Every class that AutoGen 0.7.5 has is named here.
 
-The class decides what an event is. What was streamed before is dropped by the recorder, not here.
+The class decides what an event is. What was streamed before is dropped by the recorder, not here; here is dropped what
+AutoGen itself says twice: see `tool_talk`, and `_handed_off`.
 """
 
+import re
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from autogen_agentchat.agents import CodeExecutorAgent
 from autogen_agentchat.messages import (
     BaseAgentEvent,
     BaseChatMessage,
@@ -25,21 +31,33 @@ from autogen_agentchat.messages import (
 )
 from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
-from pydantic import BaseModel
 
+from aiostream_server import events
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.models.think import ThinkSplitter
+from aiostream_server.runs.images import ToolPictures
 from aiostream_server.runs.recorder import Recorder
+from aiostream_server.runs.tool_talk import ToolTalk
+from aiostream_server.runs.words import code_block, text_of, words_of
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
+from aiostream_server.teams.orchestrator import ORCHESTRATOR
+
+_TRANSFERRED: Final = re.compile(r"Transferred to (.{1,200}), adopting the role of \1 immediately\.")
+_NO_CODE: Final = CodeExecutorAgent.NO_CODE_BLOCKS_FOUND_MESSAGE
 
 
 class Translator:
-    """One run's."""
+    """One run's. The messages of `code_runners` are what code has printed."""
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, code_runners: Collection[str] = ()) -> None:
         self._recorder = recorder
+        self._code_runners = code_runners
         self._splitters: dict[str, ThinkSplitter] = {}
-        self._code_calls: dict[str, str] = {}
+        self._code: dict[str, tuple[str, str]] = {}  # agent -> (id, languages) of the code that it runs
+        self._talk = ToolTalk()
+        self._tool_pictures = ToolPictures()
+        self._beside: dict[str, str] = {}  # agent -> what it said beside its last calls
+        self._results: dict[str, Sequence[str]] = {}  # agent -> what these gave
 
     def translate(self, message: BaseAgentEvent | BaseChatMessage) -> None:
         """Record what the message tells."""
@@ -49,10 +67,12 @@ class Translator:
         self._end_chunks(message.source)
         if message.models_usage is not None:
             self._recorder.reported(message.source, message.models_usage)
-        if isinstance(message, BaseChatMessage):
-            self._chat_message(message)
-        else:
+        if not isinstance(message, BaseChatMessage):
             self._event(message)
+        elif not self._talk.is_task(message):
+            self._talk.said(message)
+            self._chat_message(message)
+            self._beside.pop(message.source, None)
 
     def _chat_message(self, message: BaseChatMessage) -> None:
         recorder, source = self._recorder, message.source
@@ -62,53 +82,123 @@ class Translator:
             case QueryDraft() | QueryOutcome():
                 pass  # a tool call or its result, which stand in the log already
             case ToolCallSummaryMessage():
-                recorder.tool_summary(source, message.content)
-            case StructuredMessage(content=BaseModel() as content, format_string=None):
-                recorder.whole(source, f"```json\n{content.model_dump_json(indent=2)}\n```")
-            case TextMessage() | HandoffMessage() | StopMessage() | MultiModalMessage() | StructuredMessage():
-                self._text(source, message.to_text())
+                recorder.tool_summary(source, self._tool_pictures.put_in(self._talk.without_speaker(message.content)))
+            case HandoffMessage() if message.content in self._results.get(source, ()):
+                self._handed_off(message)
+            case TextMessage() if source in self._code_runners and message.content != _NO_CODE:
+                recorder.whole(source, code_block(message.content))
+            case TextMessage() if source == ORCHESTRATOR:
+                self._orchestrated(source, message.content.strip())
+            case TextMessage() | HandoffMessage() | StopMessage():
+                self._text(source, message.content)
+            case MultiModalMessage() | StructuredMessage():
+                recorder.whole(source, words_of(message))
             case _:
-                self._text(source, message.to_text())  # a class of somebody's own
+                self._text(source, words_of(message))  # a class of somebody's own
 
     def _event(self, event: BaseAgentEvent) -> None:
         recorder, source = self._recorder, event.source
         match event:
             case ThoughtEvent():
                 recorder.thought(source, event.content)
+                self._beside[source] = event.content
             case ToolCallRequestEvent():
-                for call in event.content:
-                    recorder.tool_called(source, call)
+                self._tool_calls(event)
             case ToolCallExecutionEvent():
                 self._tool_results(event)
             case CodeGenerationEvent():
-                for number, block in enumerate(event.code_blocks):
-                    call_id = self._code_calls[source] = f"{event.id}-{number}"
-                    recorder.tool_called(source, FunctionCall(call_id, block.code, f"run {block.language}"))
+                self._code_written(event)
             case CodeExecutionEvent():
-                recorder.tool_answered(source, _code_result(event, self._code_calls.pop(source, event.id)))
+                self._code_ran(event)
+            case MemoryQueryEvent():
+                self._remembered(event)
             case UserInputRequestedEvent():
                 pass  # told once the team has been put away: see `drive`
-            case MemoryQueryEvent() | SelectSpeakerEvent() | SelectorEvent():
+            case SelectSpeakerEvent() | SelectorEvent():
                 pass  # how a team works inside, not something that an agent says
             case _:
-                recorder.thought(source, event.to_text())
+                recorder.thought(source, text_of(event))
+
+    def _orchestrated(self, source: str, text: str) -> None:
+        """A plan or an instruction; or the answer, which was heard if the model client is ours."""
+        last = self._recorder.last
+        if last is not None and (last.agent, last.content.strip()) == (source, text):
+            self._recorder.whole(source, text)
+        else:
+            self._recorder.thought(source, text)
+            self._recorder.last = events.Final(source, text, streamed=False)
+
+    def _tool_calls(self, event: ToolCallRequestEvent) -> None:
+        for call in event.content:
+            self._recorder.tool_called(event.source, call)
+            self._talk.called(event.source, call)
 
     def _tool_results(self, event: ToolCallExecutionEvent) -> None:
+        recorder, source = self._recorder, event.source
         summary = event.metadata.get("summary", "")
         truncated = bool(event.metadata.get("truncated"))
+        pictures: list[str] = []
         for result in event.content:
-            self._recorder.tool_answered(event.source, result, summary=summary, truncated=truncated)
+            if self._talk.answered(source, result):
+                repeated = result.model_copy(update={"content": ""})
+                recorder.tool_answered(source, repeated, summary=f"{result.name} answered")
+                continue
+            content, found = self._tool_pictures.taken_out(result.content, result.name)
+            pictures += found
+            shown = result.model_copy(update={"content": content}) if found else result
+            handed_to = _TRANSFERRED.fullmatch(content)
+            said = f"over to {handed_to[1]}" if handed_to else summary
+            recorder.tool_answered(source, shown, summary=said, truncated=truncated)
+        self._talk.ended(source, event.content)
+        self._results[source] = [result.content for result in event.content]
+        if pictures:
+            recorder.note(source, "\n\n".join(pictures))
+
+    def _handed_off(self, message: HandoffMessage) -> None:
+        """The message is the result of the agent's last call, told before. AutoGen's own says nothing to anybody: what
+        the agent said beside the call is what it leaves the others, or the user, with."""
+        is_standard = _TRANSFERRED.fullmatch(message.content) is not None
+        beside = self._recorder.beside.get(message.source)
+        beside = self._beside.get(message.source, "") if beside is None else beside
+        beside = beside if is_standard else ""
+        self._recorder.tool_summary(message.source, beside or message.content)
+
+    def _code_written(self, event: CodeGenerationEvent) -> None:
+        """Most often the code stands in what the agent says. Where it does not, it is told as a call. Without code this
+        tells how the agent means to repair it."""
+        if not event.code_blocks:
+            self._recorder.thought(event.source, event.content)
+            return
+        self._text(event.source, event.content)
+        call_id, languages = event.id, dict.fromkeys(block.language or "code" for block in event.code_blocks)
+        for number, block in enumerate(event.code_blocks):
+            if block.code.strip() not in event.content:
+                call_id = f"{event.id}-{number}"
+                self._recorder.tool_called(event.source, FunctionCall(call_id, block.code, f"run {block.language}"))
+        self._code[event.source] = call_id, ", ".join(languages)
+
+    def _code_ran(self, event: CodeExecutionEvent) -> None:
+        call_id, languages = self._code.pop(event.source, (event.id, "code"))
+        code, output = event.result.exit_code, event.result.output
+        result = FunctionExecutionResult(content=output.rstrip(), name=languages, call_id=call_id, is_error=code != 0)
+        self._recorder.tool_answered(event.source, result, summary=f"{languages}: exit code {code}")
+
+    def _remembered(self, event: MemoryQueryEvent) -> None:
+        remembered = "\n\n".join(str(memory.content) for memory in event.content)
+        result = FunctionExecutionResult(content=remembered, name="memory", call_id=event.id, is_error=False)
+        self._recorder.tool_answered(event.source, result)
 
     def _text(self, source: str, text: str) -> None:
         """Whole words of an agent's; reasoning that stands in them is told apart."""
+        text = text.strip("\r\n")
         splitter = ThinkSplitter()
         parts = [*splitter.feed(TextDelta(text)), *splitter.flush()]
         self._recorder.thought(source, "".join(part.text for part in parts if isinstance(part, ThoughtDelta)))
         self._recorder.whole(source, "".join(part.text for part in parts if isinstance(part, TextDelta)))
 
     def _chunk(self, chunk: ModelClientStreamingChunkEvent) -> None:
-        if not chunk.content:
-            return
+        if not chunk.content or not self._recorder.hears(chunk.source):
+            return  # a selector's words are nobody's
         splitter = self._splitters.setdefault(chunk.source, ThinkSplitter())
         for delta in splitter.feed(TextDelta(chunk.content)):
             self._recorder.chunk(chunk.source, delta)
@@ -117,8 +207,3 @@ class Translator:
         splitter = self._splitters.pop(source, None)
         for delta in splitter.flush() if splitter else ():
             self._recorder.chunk(source, delta)
-
-
-def _code_result(event: CodeExecutionEvent, call_id: str) -> FunctionExecutionResult:
-    failed = event.result.exit_code != 0
-    return FunctionExecutionResult(content=event.result.output, name="code", call_id=call_id, is_error=failed)

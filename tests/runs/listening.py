@@ -52,6 +52,7 @@ def listening(
     limit: int | None = None,
     roles: Mapping[str, SpeechRole] | None = None,
     answer_from: Collection[str] = (),
+    code_runners: Collection[str] = (),
 ) -> Listening:
     log, overruns = RunLog("r"), list[None]()
     ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
@@ -63,4 +64,4 @@ def listening(
         options={"seed": 7},
     )
     recorder.listen_to(frozenset(names))
-    return Listening(log, ledger, recorder, Translator(recorder), overruns)
+    return Listening(log, ledger, recorder, Translator(recorder, code_runners), overruns)
