@@ -7,8 +7,10 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.teams.served import NOTHING, Brought
 from aiostream_server.web.chat import complete_chat
 from aiostream_server.web.cors import allow_origins
+from aiostream_server.web.files import get_file
 from aiostream_server.web.generations import GENERATIONS, open_generations
 from aiostream_server.web.health import healthz, readyz
 from aiostream_server.web.metrics import PATHS as METRICS_PATHS
@@ -22,14 +24,16 @@ from aiostream_server.web.state import STATE, hold_state
 from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
 
-def create_app(config: Config, *, state_directory: Path, observer: Observer = NOBODY) -> web.Application:
+def create_app(
+    config: Config, *, state_directory: Path, observer: Observer = NOBODY, brought: Brought = NOTHING
+) -> web.Application:
     """Wire one server, watched by `observer`. Opens nothing until startup; what it opens it closes at cleanup.
 
     Raises `ConfigError` at startup for teams that cannot be served.
     """
 
     async def state_ctx(app: web.Application) -> AsyncIterator[None]:
-        async with open_generations(config, state_directory, observer) as generations:
+        async with open_generations(config, state_directory, observer, brought) as generations:
             app[STATE], app[GENERATIONS] = generations.current, generations
             yield
 
@@ -64,6 +68,7 @@ def _add_routes(app: web.Application) -> None:
         app.router.add_get(f"{base}runs/{{run_id}}", get_run)
         app.router.add_get(f"{base}runs/{{run_id}}/events", get_events, allow_head=False)  # it may not end for long
         app.router.add_post(f"{base}runs/{{run_id}}/cancel", cancel_run)
+        app.router.add_get(f"{base}files/{{file_id}}", get_file)
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)

@@ -22,6 +22,7 @@ from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.web.body import read_body
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.idempotency import idempotency_of
+from aiostream_server.web.links import link_base
 from aiostream_server.web.offer import Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.wire.request import ChatRequest
@@ -108,6 +109,7 @@ async def start_run(
         on_disconnect=on_disconnect,
         by_default=by_default,
         conversation=asked.conversation if conversation is None else Conversation(conversation, resends=False),
+        link_base=link_base(request),
     )
     state = state_of(request)
     run = await state.registry.start(wanted, asked.idempotency, state.parts)

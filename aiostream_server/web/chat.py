@@ -15,6 +15,7 @@ from aiostream_server.web.asking import Asked, Started, read_asked, start_run
 from aiostream_server.web.auxiliary import answer_auxiliary
 from aiostream_server.web.collect import collect_run
 from aiostream_server.web.frames import ChatFrames
+from aiostream_server.web.links import own_links
 from aiostream_server.web.page_frames import PageFrames
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
@@ -82,7 +83,7 @@ async def _answer(request: web.Request, started: Started, reader: Reader, wish: 
 def _presenter(request: web.Request, asked: Asked[ChatRequest]) -> Presenter:
     """As the request wishes, else as the team is shown: the one it names, or the one that it is routed to."""
     state, wish = state_of(request), request.headers.get("X-Presentation")
-    page = Page(state.config.open_webui.remote_images) if asked.is_page else None
+    page = Page(state.config.open_webui.remote_images, own_links(request)) if asked.is_page else None
     for known in _PRESENTATIONS:
         if wish == known:
             return new_presenter(known, page)

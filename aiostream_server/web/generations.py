@@ -1,7 +1,7 @@
 """What is open for one configuration, and for the next one: model clients, databases, teams, the router.
 
 The new is opened whole before it takes the place of the old, in one step. The old stays open until the last request and
-the last run that began with it have ended. Conversations and the runs themselves belong to all of them.
+the last run that began with it have ended. Conversations, files and the runs themselves belong to all of them.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from aiohttp import web
 
@@ -24,8 +24,12 @@ from aiostream_server.runs.recollection import Archive
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import RunParts
 from aiostream_server.store.conversations import Conversations, open_conversations
+from aiostream_server.store.files import Files, open_files
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from aiostream_server.teams.databases import open_databases
+from aiostream_server.teams.served import NOTHING, Brought
+from aiostream_server.teams.tools.toolbox import open_tools
+from aiostream_server.tools.chart.painter import Painter, open_painter
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.expiry import expiring
@@ -45,16 +49,30 @@ async def here(work: Callable[..., _Result], /, *arguments: Any) -> _Result:
     return work(*arguments)
 
 
+class Shared(NamedTuple):
+    """What belongs to all of them."""
+
+    conversations: Conversations
+    files: Files
+    painter: Painter
+
+
 class Generations:
     """Opened by `open_generations`. `current` is what new requests are answered by."""
 
     def __init__(
-        self, current: Current, stack: AsyncExitStack, conversations: Conversations, observer: Observer
+        self,
+        current: Current,
+        stack: AsyncExitStack,
+        shared: Shared,
+        observer: Observer,
+        brought: Brought = NOTHING,
     ) -> None:
         self.current: Final = current
         self._stack = stack
-        self._conversations: Final = conversations
+        self._shared: Final = shared
         self._observer: Final = observer
+        self._brought: Final = brought
         self._retired: Final[dict[asyncio.Task[None], AsyncExitStack]] = {}
 
     @property
@@ -69,13 +87,21 @@ class Generations:
         """
         before = self.current.state
         async with AsyncExitStack() as opening:
-            opened = _open_parts(config, self._conversations, state_directory, self._observer, asyncio.to_thread)
+            opened = _open_parts(
+                config,
+                self._shared,
+                state_directory,
+                self._observer,
+                asyncio.to_thread,
+                self._brought,
+            )
             parts, desk = await opening.enter_async_context(opened)
             stack = opening.pop_all()
         self.current.state = replace(
             before, config=config, keys=keys, catalogue=parts.catalogue, auxiliary=desk, parts=parts
         )
         before.registry.renew(parts)
+        self._shared.files.limit(config.files)
         self._retire(before, self._stack)
         self._stack = stack
 
@@ -105,18 +131,26 @@ async def _close_unused(state: ServerState, stack: AsyncExitStack) -> None:
 
 @asynccontextmanager
 async def open_generations(
-    config: Config, state_directory: Path, observer: Observer = NOBODY
+    config: Config, state_directory: Path, observer: Observer = NOBODY, brought: Brought = NOTHING
 ) -> AsyncIterator[Generations]:
-    """The first generation, what all of them share, and at the end all that is open. Raises `ConfigError`."""
+    """The first generation, what all of them share, and at the end all that is open. Raises `ConfigError`.
+
+    What is `brought` along belongs to every generation.
+    """
     async with (
         AsyncExitStack() as stack,
         open_conversations(config.conversations, state_directory) as conversations,
-        expiring(conversations),
+        open_files(config.files, state_directory) as files,
+        open_painter(state_directory) as painter,
+        expiring(conversations, files),
     ):
-        parts, desk = await stack.enter_async_context(_open_parts(config, conversations, state_directory, observer))
+        shared = Shared(conversations, files, painter)
+        opened = _open_parts(config, shared, state_directory, observer, brought=brought)
+        parts, desk = await stack.enter_async_context(opened)
         keys = KeyRing.load(config.auth.keys_file)
         state = ServerState(config, keys, parts.catalogue, Registry(parts), desk, parts)
-        generations = Generations(Current(state), stack.pop_all(), conversations, observer)
+        generations = Generations(Current(state), stack.pop_all(), shared, observer, brought)
+        del opened, parts, desk, state  # the first one goes when it is not used any more, as the others do
         try:
             yield generations
         finally:
@@ -126,23 +160,31 @@ async def open_generations(
 @asynccontextmanager
 async def _open_parts(
     config: Config,
-    conversations: Conversations,
+    shared: Shared,
     state_directory: Path,
     observer: Observer,
     aside: Aside = here,
+    brought: Brought = NOTHING,
 ) -> AsyncIterator[tuple[RunParts, AuxiliaryDesk]]:
     """In the order in which they need each other."""
     async with (
-        open_models(config.models, observer=observer, in_threads=aside is not here) as models,
+        open_models(
+            config.models,
+            observer=observer,
+            in_threads=aside is not here,
+            for_components=any(team.component for team in config.teams),
+            brought=brought.models,
+        ) as models,
         open_databases(config, state_directory) as found,
+        open_tools(config, found, state_directory, is_serving=True, in_threads=aside is not here) as toolbox,
     ):
-        catalogue = await aside(load_catalogue, config, models, found)
+        catalogue = await aside(load_catalogue, config, models, found, brought.teams, toolbox)
         client = None if config.routing.strategy == "rules" else models.client(config.routing.model)
         router = Router(_candidates(catalogue), config.routing, client, await _vocabulary(found))
-        archive = Archive(conversations, config.conversations.max_state_bytes)
+        archive = Archive(shared.conversations, config.conversations.max_state_bytes)
         turns = config.conversations.concurrent_turns
         small = None if config.auxiliary.model is None else models.client(config.auxiliary.model)
-        parts = RunParts(catalogue, router, config.limits, archive, turns, observer)
+        parts = RunParts(catalogue, router, config.limits, archive, turns, observer, shared.files, shared.painter)
         yield parts, AuxiliaryDesk(config.auxiliary, small)
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from aiostream_server import __version__
 from aiostream_server.config.model import Presentation
+from aiostream_server.web.file_operations import file_paths
 from aiostream_server.web.operations import (
     ASKING,
     CONVERSATION_ID,
@@ -43,6 +44,7 @@ def document() -> dict[str, Any]:
             "/v1/models": {"get": _models()},
             "/v1/models/{model}": {"get": _model()},
             **run_paths(),
+            **file_paths(),
             "/healthz": {"get": _open("The process lives.", "healthz", {"200": "Health"})},
             "/readyz": {"get": _open("New questions are taken.", "readyz", {"200": "Readiness", "503": "Readiness"})},
             "/metrics": {"get": _metrics()},

@@ -26,7 +26,7 @@ _REFUSALS: Final = {
     "400": "The request is wrong; `param` says where.",
     "401": "No API key, or a wrong one.",
     "403": "The key may not do this; or there are no keys, and the caller is not on this machine.",
-    "404": "No such model, the message lists those there are; or no such run of this caller's.",
+    "404": "No such model, the message lists those there are; or no such run or file of this caller's.",
     "408": "The body did not arrive in time.",
     "409": "The `Idempotency-Key` was used for another request; or the conversation is busy.",
     "410": "The run is over, and its events are kept no longer.",

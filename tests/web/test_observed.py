@@ -49,7 +49,7 @@ async def test_a_run_is_told_from_the_request_to_its_end(tmp_path: Path) -> None
         ("over", None),
     ]
     calls = observer.of("model_call")
-    assert calls[0] == ("begun", "default", "scripted", "openai", None, "run")
+    assert calls[0] == ("begun", "default", "scripted", "openai", "Solo", "run")
     assert calls[1:] == [("first_token",), ("ended", TokenCount(5, 3), "stop"), ("over", None)]
 
 
