@@ -71,13 +71,13 @@ async def start(
 
 
 @asynccontextmanager
-async def serving_process(config: str, folder: Path, **extra: str) -> AsyncIterator[ServerProcess]:
-    """A server with this TOML; killed at the end of the block if it still runs."""
+async def serving_process(config: str, folder: Path, *options: str, **extra: str) -> AsyncIterator[ServerProcess]:
+    """A server with this TOML and these options; killed at the end of the block if it still runs."""
     path = folder / "server.toml"
     path.write_text(config, "utf-8")
     # Nobody reads its output: a pipe that is closed by nobody would be complained about in some later test.
     nowhere = asyncio.subprocess.DEVNULL
-    process = await start("serve", "--config", str(path), state_directory=folder, stdout=nowhere, extra=extra)
+    process = await start("serve", *options, "--config", str(path), state_directory=folder, stdout=nowhere, extra=extra)
     server = ServerProcess(process)
     try:
         await server.until_ready()

@@ -5,9 +5,10 @@ import asyncio
 import click
 from rich.console import Console
 
+from aiostream_server.cli.answering import remark, show_run
 from aiostream_server.cli.terminal import TerminalTranscript, harmless
 from aiostream_server.client import ClientError, StreamClient
-from aiostream_server.events import Dropped, RunFinished
+from aiostream_server.events import RunFinished
 from aiostream_server.present import new_presenter
 
 _EXIT_INTERRUPTED = 130
@@ -43,20 +44,11 @@ async def _ask(
     try:
         async with StreamClient(url, key, on_reconnect=_tell_reconnect) as client:
             stream = client.stream(question, model=model, conversation=conversation)
-            async for event in stream:
-                for shown in presenter.show(event):
-                    transcript.show(shown.text)
-                if isinstance(event, Dropped):
-                    _tell("a part of the run is missing: the server keeps it no longer")
+            await show_run(stream, presenter, transcript)
             return stream.finished
     finally:
         transcript.end()
 
 
 def _tell_reconnect(error: ClientError) -> None:
-    _tell(f"{error}; trying again")
-
-
-def _tell(remark: str) -> None:
-    """Apart from the answer, which may be in the middle of a line."""
-    click.echo(f"\n[{harmless(remark)}]", err=True)
+    remark(f"{error}; trying again")

@@ -12,13 +12,25 @@ import click
 
 from aiostream_server.cli.options import config_option, find_modules_beside
 from aiostream_server.config.load import load_config
-from aiostream_server.config.model import Config, ModelConfig, OpenAIModelConfig
+from aiostream_server.config.model import (
+    CodeToolConfig,
+    Config,
+    HttpToolConfig,
+    LangChainToolConfig,
+    LlamaCppModelConfig,
+    McpToolConfig,
+    ModelConfig,
+    OpenAIModelConfig,
+    PythonToolConfig,
+    ToolConfig,
+)
 from aiostream_server.config.state import state_directory
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.workers import NOT_SHARED
+from aiostream_server.tools.chart import can_draw
 
 FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
 
@@ -30,7 +42,7 @@ def check(config_path: Path | None) -> None:
     from aiostream_server.service.check import find_problems  # loads the agents' libraries
 
     find_modules_beside(config_path)
-    find = partial(find_problems, state_directory=state_directory(os.environ))
+    find = partial(find_problems, state_directory=state_directory(os.environ), uses_tools=True)
     for line in report(config_path, os.environ, find):
         click.echo(line)
 
@@ -53,6 +65,8 @@ def _notes(config: Config, certificate: Certificate | None) -> Iterator[str]:
     yield from config.notes
     if certificate is not None and (note := certificate.expiry_note(datetime.now(UTC))):
         yield note
+    if not can_draw():
+        yield "no team can draw charts: pip install aiostream-server[charts]"
     if config.server.workers > 1:
         yield f"{config.server.workers} workers do not share runs: {NOT_SHARED}"
 
@@ -94,11 +108,44 @@ def _loaded(path: Path | None, config: Config, ring: KeyRing, certificate: Certi
         yield f"database  {name}: at most {database.row_limit} rows, {database.statement_timeout_s:g} s a statement"
     if not config.database:
         yield "database  none: the demo shop"
+    for name, tool in config.tools.items():
+        yield f"tool      {name}: {_described_tool(tool)}"
     for team in config.teams:
         yield f"team      {team.id}: {team.factory or team.component}"
-    if not config.teams:
+    if config.team_folders:
+        yield from _in_folders(config)
+    elif not config.teams:
         yield "team      none: the two built-in teams"
 
 
+def _in_folders(config: Config) -> Iterator[str]:
+    from aiostream_server.teams.served import served_teams  # loads the agents' libraries
+
+    for team in served_teams(config).teams:
+        if team.factory is not None:
+            yield f"team      {team.config.id}: {team.source}"
+
+
+def _described_tool(tool: ToolConfig) -> str:
+    match tool:
+        case McpToolConfig():
+            each = "one for all runs" if tool.scope == "shared" else "one for each run"
+            return f"mcp {tool.command or tool.url}, {each}"
+        case CodeToolConfig():
+            return f"code, {tool.executor}"
+        case HttpToolConfig():
+            return f"http {tool.method} {tool.url}"
+        case PythonToolConfig() | LangChainToolConfig():
+            return f"{tool.kind} {tool.factory}"
+        case _:
+            return tool.kind
+
+
 def _described(model: ModelConfig) -> str:
-    return f"{model.provider} {model.model}" if isinstance(model, OpenAIModelConfig) else model.provider
+    match model:
+        case OpenAIModelConfig():
+            return f"{model.provider} {model.model}"
+        case LlamaCppModelConfig():
+            return f"{model.provider} {model.path}, started by the first question"
+        case _:
+            return model.provider

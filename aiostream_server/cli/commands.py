@@ -25,7 +25,7 @@ _COMMANDS: Final = {
     "ask": _Entry("aiostream_server.cli.ask", "ask", "Ask a running server a question and watch the answer come."),
     "check": _Entry("aiostream_server.cli.check", "check", "Load everything and report every mistake at once."),
     "keys": _Entry("aiostream_server.cli.keys", "keys", "Create, list and revoke API keys."),
-    "teams": _Entry("aiostream_server.cli.teams", "teams", "List the teams that a configuration serves."),
+    "teams": _Entry("aiostream_server.cli.teams", "teams", "List, show, try and add teams."),
     "conversations": _Entry(
         "aiostream_server.cli.conversations", "conversations", "List and delete what teams remember of conversations."
     ),

@@ -38,22 +38,29 @@ _log = structlog.get_logger()
 
 @click.command()
 @config_option
+@click.option("--watch", is_flag=True, help="Reload when the file, a team or a key has changed: [server] watch.")
 @click.option("--worker", type=int, multiple=True, hidden=True)
-def serve(config_path: Path | None, worker: tuple[int, ...]) -> None:
+def serve(config_path: Path | None, watch: bool, worker: tuple[int, ...]) -> None:
     """Serve until SIGTERM or Ctrl-C, which end every open stream properly; a second one ends at once.
 
-    SIGHUP loads the configuration again: teams, models, keys and limits, and drops nobody.
+    SIGHUP loads the configuration again: teams, their own code, models, keys and limits, and drops nobody.
     """
     outlive_hangups()
+    load = partial(_load, config_path, watch)
     if worker:
-        _work(config_path, *worker)
+        _work(config_path, load, *worker)
         return
     with closing(Handed.take(os.environ)) as handed:
-        _serve(config_path, handed)
+        _serve(config_path, load, handed)
 
 
-def _serve(config_path: Path | None, handed: Handed) -> None:
-    load = partial(load_config, config_path, os.environ)
+def _load(config_path: Path | None, watch: bool) -> Config:
+    config = load_config(config_path, os.environ)
+    server = config.server.model_copy(update={"watch": config.server.watch or watch})
+    return config.model_copy(update={"server": server})
+
+
+def _serve(config_path: Path | None, load: Callable[[], Config], handed: Handed) -> None:
     config = load()
     configure_logging(config.server.log_level, config.server.log_format, traced=config.tracing.enabled)
     _check_keys(config, handed.listening)
@@ -65,7 +72,7 @@ def _serve(config_path: Path | None, handed: Handed) -> None:
     if config.server.workers == 1:
         find_modules_beside(config_path)
         seat = None if handed.listening is None else Seat.alone(handed.listening)
-        _run(config, load, _say_ready, handed.manager, seat)
+        _run(config, config_path, load, _say_ready, handed.manager, seat)
     else:
         sys.exit(_supervise(config, handed))
 
@@ -85,30 +92,51 @@ def _command(*worker: int) -> Sequence[str]:
     return [sys.executable, *sys.orig_argv[1:], *(f"--worker={number}" for number in worker)]
 
 
-def _work(config_path: Path | None, number: int, line: int, loads: int, is_adopted: int, *listening: int) -> None:
+def _work(
+    config_path: Path | None,
+    load: Callable[[], Config],
+    number: int,
+    line: int,
+    loads: int,
+    is_adopted: int,
+    *listening: int,
+) -> None:
     """Its number, and descriptors that are inherited."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the parent gets it, too
     parent = WorkersEnd(socket.socket(fileno=line))
     try:
-        load = partial(load_config, config_path, os.environ)
         config = load()
         find_modules_beside(config_path)
         traced = config.tracing.enabled
         configure_logging(config.server.log_level, config.server.log_format, worker=number, traced=traced)
-        _run(config, load, lambda _: None, parent, Seat.take(number, loads, bool(is_adopted), listening))
+        seat = Seat.take(number, loads, bool(is_adopted), listening)
+        _run(config, config_path, load, lambda _: None, parent, seat)
     except ConfigError as exc:
         parent.tell_problems(exc.problems)
         sys.exit(1)
 
 
 def _run(
-    config: Config, load: Callable[[], Config], on_ready: Callable[[str], object], overseer: Overseer, seat: Seat | None
+    config: Config,
+    config_path: Path | None,
+    load: Callable[[], Config],
+    on_ready: Callable[[str], object],
+    overseer: Overseer,
+    seat: Seat | None,
 ) -> None:
     from aiostream_server.service.server import serve  # loads the agents' libraries: the parent needs none of them
 
     with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
-        state = state_directory(os.environ)
-        runner.run(serve(config, state_directory=state, on_ready=on_ready, seat=seat, overseer=overseer, load=load))
+        serving = serve(
+            config,
+            state_directory=state_directory(os.environ),
+            on_ready=on_ready,
+            seat=seat,
+            overseer=overseer,
+            load=load,
+            config_path=config_path,
+        )
+        runner.run(serving)
     gc.freeze()  # the interpreter ends: it need not look through everything once more
 
 

@@ -1,6 +1,7 @@
 """A transcript in a terminal: the same signs and names as in a chat page, without the Markdown around them.
 
-Signs and names are the same with and without a terminal; colours are for a terminal only.
+Signs and names are the same with and without a terminal; colours are for a terminal only. Of a picture, its title and
+where it is.
 """
 
 import html
@@ -30,6 +31,7 @@ _SIGN_STYLES: Final = {
 # direction of text around. Models and databases write whatever they like, "approved" in green included.
 _OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _INDENT: Final = "   "
+_PICTURE: Final = re.compile(r"!\[(?P<title>[^\]\n]{0,200})\]\((?P<url>https?://[^\s()<>]{1,1000})\)")
 _MAX_BLOCK_LINES: Final = 12
 
 
@@ -41,8 +43,9 @@ class TerminalTranscript:
         self._is_empty = True
         self._max_lines = None if full else _MAX_BLOCK_LINES
 
-    def show(self, piece: str) -> None:
-        """Headings and blocks come in one piece each; everything else is text as it is."""
+    def show(self, piece: str, *, is_aside: bool = False) -> None:
+        """Headings and blocks come in one piece each; everything else is text as it is. `is_aside`: not the answer
+        itself."""
         if match := _BLOCK.fullmatch(piece):
             self._print(f"{match['gap']}{html.unescape(match['title'])}", "bold")
             self._print("".join(f"\n{_INDENT}{line}" for line in self._block_lines(match["body"])), "dim")
@@ -51,12 +54,13 @@ class TerminalTranscript:
             rest = match["rest"]
             self._print(f"\n{rest[2:]}" if rest.startswith("\n\n") else rest)
         else:
-            self._print(piece)
+            self._print(piece, "dim" if is_aside else "")
 
     def end(self) -> None:
-        """The line that is open ends; there is none where nothing was shown."""
+        """The line that is open ends; there is none where nothing was shown. More may follow."""
         if not self._is_empty:
             self._print("\n")
+            self._is_empty = True
 
     def _block_lines(self, body: str) -> list[str]:
         lines = _plain(body).split("\n")
@@ -66,7 +70,8 @@ class TerminalTranscript:
 
     def _print(self, text: str, style: str = "") -> None:
         self._is_empty = False
-        self._console.print(Text(harmless(text), style), end="", soft_wrap=True)
+        shown = _PICTURE.sub(r"🖼 \g<title>: \g<url>", text)
+        self._console.print(Text(harmless(shown), style), end="", soft_wrap=True)
 
 
 def harmless(text: str) -> str:

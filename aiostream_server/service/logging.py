@@ -16,7 +16,8 @@ from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor
 
 # AutoGen's write whole prompts, at every level; what fails in a team is logged by the run.
-_SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events")
+# MCP's write what servers say, and tracebacks of connections that were lost: `teams.tools.mcp` says what is worth it.
+_SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events", "mcp")
 _OURS: Final = "aiostream_server"
 
 
@@ -54,6 +55,23 @@ def configure_logging(
     for name in _SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.server").addFilter(_without_bad_requests)
+
+
+def follow_the_programs_logging() -> None:
+    """For a program that embeds the server: lines go to `logging`'s logger `aiostream_server`, and where it sends them.
+    Where the program has configured structlog, that stays as it is."""
+    if structlog.is_configured():
+        return
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.contextvars.merge_contextvars,
+            ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            structlog.processors.KeyValueRenderer(key_order=["event"], repr_native_str=False),
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
 
 
 def _renderers(is_text: bool) -> list[Processor]:

@@ -1,29 +1,34 @@
-"""SIGHUP: the configuration anew, without dropping anybody.
+"""SIGHUP, or a file that changed: the configuration anew, without dropping anybody.
 
 The file is loaded and checked as `aiostream-server check` does. A broken one changes nothing, and every mistake is a
 line in the log. A good one is opened whole, and then takes the place of the old in one step: whatever was begun goes on
 with the old. One reload at a time: who asks during one gets another one behind it, which reads the file again.
 
-Python modules that are loaded are not imported again: two versions of a class in one process are trouble that shows
-late. Changed code takes a restart; a component's JSON file is read again.
+The user's own Python modules are imported anew where one of them has changed (`own_modules`), and components' JSON
+files are read again. Installed packages are not: changing those takes a restart.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
 import structlog
 
 from aiostream_server.config.model import Config, TeamConfig
+from aiostream_server.config.named_files import files_of
 from aiostream_server.config.reloading import changed_tables, for_running
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import Key, KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.check import find_problems
+from aiostream_server.service.own_modules import Dropped, OwnModules
 from aiostream_server.service.signals import hangups
+from aiostream_server.service.stamps import Seen
+from aiostream_server.service.watching import look, watch
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.generations import Generations
 from aiostream_server.web.state import ServerState
@@ -42,20 +47,29 @@ class Told(Protocol):
 
 
 @asynccontextmanager
-async def reloading_at_hangup(reloading: "Reloading") -> AsyncIterator[None]:
-    """Reload at each SIGHUP that comes inside of the block."""
-    working = asyncio.create_task(reloading.work(), name="reload")
+async def reloading_at_hangup(reloading: "Reloading", config_path: Path | None = None) -> AsyncIterator[None]:
+    """Reload at each SIGHUP that comes inside of the block; where the configuration says `watch`, also when a file has
+    changed that it was made of."""
+    reloading.note_modules()
+    tasks = {asyncio.create_task(reloading.work(), name="reload")}
+    if reloading.watches:
+        files = partial(reloading.files, config_path)
+        looked = await asyncio.to_thread(look, files)
+        watching = watch(files, reloading.ask, looked, reloading.missed_files)
+        tasks.add(asyncio.create_task(watching, name="watch"))
     try:
         with hangups(reloading.ask):
             yield
     finally:
-        working.cancel()
-        await asyncio.wait({working})
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 class Reloading:
     """`load` reads the configuration, in a thread; `hosts` are the addresses that are listened on. `also` is what else
-    is read again when that went well, in a thread, too; it may raise `ConfigError`."""
+    is read again when that went well, in a thread, too; it may raise `ConfigError`. Without `modules`, the user's own,
+    none is imported anew."""
 
     def __init__(
         self,
@@ -66,6 +80,7 @@ class Reloading:
         hosts: Sequence[str],
         told: Told | None = None,
         also: Sequence[Callable[[], object]] = (),
+        modules: OwnModules | None = None,
     ) -> None:
         self._generations: Final = generations
         self._load: Final = load
@@ -73,7 +88,28 @@ class Reloading:
         self._hosts: Final = hosts
         self._told: Final = told
         self._also: Final = also
+        self._modules: Final = modules
         self._asked: Final = asyncio.Event()
+        self._wanted_files: frozenset[Path] = frozenset()
+
+    @property
+    def watches(self) -> bool:
+        return self._generations.current.state.config.server.watch
+
+    def files(self, config_path: Path | None) -> frozenset[Path]:
+        """What a change of which is worth a reload: files of what is served, and of what was tried last."""
+        named = files_of(self._generations.current.state.config) | self._wanted_files
+        own = frozenset[Path]() if self._modules is None else self._modules.files()
+        return named | own | ({config_path.absolute()} if config_path else set())
+
+    def missed_files(self) -> Mapping[Path, Seen]:
+        """As `OwnModules.missed`."""
+        return {} if self._modules is None else self._modules.missed
+
+    def note_modules(self) -> None:
+        """When the first teams are loaded."""
+        if self._modules is not None:
+            self._modules.note()
 
     def ask(self) -> None:
         """To be called in the event loop. Returns at once."""
@@ -96,8 +132,10 @@ class Reloading:
         started_at, before = time.monotonic(), self._generations.current.state
         try:
             config, restarts = for_running(before.config, await asyncio.to_thread(self._load))
-            keys = await self._checked(config)
-            await self._generations.renew(config, keys, self._state_directory)
+            self._wanted_files = files_of(config)
+            async with self._new_modules() as changed:
+                keys = await self._checked(config)
+                await self._generations.renew(config, keys, self._state_directory)
         except ConfigError as exc:
             _tell(exc)
             return
@@ -112,7 +150,24 @@ class Reloading:
         if not keys:
             _log.warning("serving_without_keys", host=config.server.host, note="only this machine is answered")
         after = self._generations.current.state
-        _log.info("config_reloaded", reload_s=round(time.monotonic() - started_at, 3), **_changes(before, after))
+        changes = {**({"files_imported": changed} if changed else {}), **_changes(before, after)}
+        _log.info("config_reloaded", reload_s=round(time.monotonic() - started_at, 3), **changes)
+
+    @asynccontextmanager
+    async def _new_modules(self) -> AsyncIterator[Sequence[str]]:
+        """Inside of the block the user's modules are imported anew, if one has changed: the files that have. Unless it
+        ends well, the old ones are there again behind it. Raises `ConfigError`."""
+        if self._modules is None:
+            yield ()
+            return
+        dropped = Dropped((), {}, time.time_ns())
+        is_good = False
+        try:
+            dropped = await asyncio.to_thread(self._modules.drop_changed)
+            yield tuple(map(str, dropped.changed))
+            is_good = True
+        finally:
+            await asyncio.to_thread(self._modules.keep if is_good else self._modules.put_back, dropped)
 
     async def _read_again(self) -> None:
         for read_again in self._also:

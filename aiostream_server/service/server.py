@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,7 @@ from aiostream_server.service.garbage import collect_garbage
 from aiostream_server.service.metrics import Counting
 from aiostream_server.service.notify import ServiceManager
 from aiostream_server.service.overseer import Overseer, report
+from aiostream_server.service.own_modules import OwnModules
 from aiostream_server.service.reload import Reloading, reloading_at_hangup
 from aiostream_server.service.signals import StopSignals, stop_within_s
 from aiostream_server.service.sockets import BACKLOG, Listening, bind
@@ -44,17 +45,19 @@ async def serve(
     seat: Seat | None = None,
     overseer: Overseer | None = None,
     load: Callable[[], Config] | None = None,
+    config_path: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, and drain; `on_ready` is told the base URL once connections are accepted.
 
     `seat` says where to listen, together with others; to a worker a second signal says nothing new. `overseer` is told
-    how the process is. At each SIGHUP `load` reads the configuration anew; without it there is nothing to reload.
+    how the process is. At each SIGHUP `load` reads the configuration anew; without it there is nothing to reload. With
+    `[server] watch`, also when a file has changed, `config_path` among them.
 
     After a signal the process ends within `lame_duck_s`, `drain_s` and a second; one whose sockets are adopted may take
     a second more. A server whose task is cancelled ends its streams at once and leaves the process alone. Raises
     `ConfigError` for what cannot be served, an address that cannot be bound included.
     """
-    server = config.server
+    server, modules = config.server, OwnModules()
     certificate = Certificate.of(server)
     traces, counting = Traces.of(config.tracing), Counting.of(config, seat.number if seat and seat.has_parent else None)
     observer = together(*counting.observers, *traces.observers)
@@ -78,7 +81,8 @@ async def serve(
             for each in listening.sockets:
                 await _site(runner, each, seat, certificate).start()
             async with _reporting(runner, overseer):
-                async with _reloading(runner, load, state_directory, listening, overseer, certificate):
+                reloading = _reloading(runner, load, state_directory, listening, overseer, certificate, modules)
+                async with nullcontext() if reloading is None else reloading_at_hangup(reloading, config_path):
                     on_ready(urls[0])
                     overseer.ready()
                     await signals.stop.wait()
@@ -94,13 +98,20 @@ def _reloading(
     listening: Listening,
     overseer: Overseer,
     certificate: Certificate | None,
-) -> AbstractAsyncContextManager[None]:
+    modules: OwnModules,
+) -> Reloading | None:
     if load is None:
-        return nullcontext()
+        return None
     also = () if certificate is None else (certificate.reload,)
-    generations = runner.app[GENERATIONS]
-    reloading = Reloading(generations, load, state_directory, hosts=listening.hosts, told=overseer, also=also)
-    return reloading_at_hangup(reloading)
+    return Reloading(
+        runner.app[GENERATIONS],
+        load,
+        state_directory,
+        hosts=listening.hosts,
+        told=overseer,
+        also=also,
+        modules=modules,
+    )
 
 
 @asynccontextmanager

@@ -202,16 +202,17 @@ async def test_modules_beside_the_config_file_are_found(tmp_path: Path) -> None:
     config.write_text('[[teams]]\nid = "a"\nfactory = "beside:build"\n', "utf-8")
     process = await start("check", "--config", str(config), state_directory=tmp_path)
     _, errors = await process.communicate()
-    assert "[[teams]] a: the team cannot be built: AttributeError: 'TeamContext' object has no attribute" in str(errors)
+    said = "[[teams]] #1 (a) the team cannot be built: AttributeError: 'TeamContext' object has no attribute 'nothing'"
+    assert errors.decode().splitlines() == [f"{said} ({tmp_path}/beside.py:2)"]
 
 
 async def test_a_wrong_factory_does_not_hide_a_team_that_cannot_be_built(tmp_path: Path) -> None:
     config = tmp_path / "server.toml"
     config.write_text(
-        '[[teams]]\nid = "a"\nfactory = "tests.nowhere:build"\n[[teams]]\nid = "b"\nfactory = "os:getcwd"\n', "utf-8"
+        '[[teams]]\nid = "a"\nfactory = "tests.nowhere:build"\n[[teams]]\nid = "b"\nfactory = "os:listdir"\n', "utf-8"
     )
     process = await start("check", "--config", str(config), state_directory=tmp_path)
     _, errors = await process.communicate()
     first, second = errors.decode().splitlines()
     assert first.startswith('[[teams]] #1 (a) factory: "tests.nowhere:build" cannot be imported')
-    assert second.startswith("[[teams]] b: the team cannot be built: TypeError")
+    assert second.startswith("[[teams]] #2 (b) the team cannot be built: TypeError: listdir: path should be")

@@ -35,3 +35,11 @@ def test_a_model_cannot_steer_the_terminal() -> None:
 def test_only_line_ends_and_tabs_are_obeyed(text: str) -> None:
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", harmless(text))
     assert len(harmless(text)) == len(text)
+
+
+def test_of_a_picture_its_title_and_its_link_are_told() -> None:
+    link = "http://127.0.0.1:8000/v1/files/file-x?expires=1&signature=y"
+    assert shown(f"✅ **Analyst**\n\n![Sales by month]({link})\n\n", "Words.") == (
+        f"✅ Analyst\n🖼 Sales by month: {link}\n\nWords.\n"
+    )
+    assert "\x1b" not in shown(f"![\x1b[31m]({link})")

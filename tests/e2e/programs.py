@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from aiostream_server.teams.catalogue import BUILT_IN
+from aiostream_server.teams.served import BUILT_IN
 from tests.e2e.waiting import until
 
 ROOT: Final = Path(__file__).parents[2]

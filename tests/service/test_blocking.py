@@ -33,6 +33,7 @@ QUESTIONS: Final = (
     ("general", "What is 15% of 850?", ""),
     ("data", "Which region had the highest total sales?", ""),
     ("data", "Delete all orders of 2024", ""),
+    ("data", "Plot revenue by month as a line chart", ""),
     ("data", f"Please run: {LONG_SQL}", ""),
     ("auto", "How many customers are there in the East?", "first"),
     ("auto", "And in the West?", "first"),

@@ -138,7 +138,7 @@ async def test_a_broken_file_changes_nothing_and_each_mistake_is_a_line(
 ) -> None:
     good = toml(provider, "solo")
     provider.script(lambda _: Answer("fine"))
-    wrong = '[[teams]]\nid = "a"\nfactory = "os:nothing"\n[[teams]]\nid = "b"\nfactory = "os:getcwd"\n'
+    wrong = '[[teams]]\nid = "a"\nfactory = "os:nothing"\n[[teams]]\nid = "b"\nfactory = "os:listdir"\n'
     lost = 'auth.keys_file = "gone.json"\ndatabase.gone.url = "sqlite:////nowhere/x.db"\n'
     keyed = good.replace("[models.default]", '[models.default]\napi_key_env = "KEY"')
     async with serving_process(good, tmp_path, KEY=HUSH) as server:
@@ -152,7 +152,7 @@ async def test_a_broken_file_changes_nothing_and_each_mistake_is_a_line(
         assert team.startswith('[[teams]] #2 (a) factory: "os:nothing" cannot be imported')
         imported, built = await mistakes(server, tmp_path, keyed + wrong, 2)
         assert imported == team
-        assert built.startswith("[[teams]] b: the team cannot be built: TypeError")
+        assert built.startswith("[[teams]] #3 (b) the team cannot be built: TypeError")
 
         assert all(line["level"] == "warning" for line in server.named("config_not_reloaded"))
         assert not server.named("config_reloaded")

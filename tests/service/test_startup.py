@@ -19,7 +19,7 @@ from tests.process import ServerProcess, environment, serving_process
 DEMO = (Path(__file__).parents[2] / "configs" / "demo.toml").read_text("utf-8")
 SERVE_S = 1.5
 UNUSED = (
-    *("openai", "autogen_ext", "tiktoken", "anthropic", "mcp", "redis", "docker"),
+    *("openai", "autogen_ext", "tiktoken", "anthropic", "mcp", "httpx", "langchain_core", "redis", "docker"),
     *("numpy", "pandas", "pyarrow", "matplotlib", "IPython"),
     *("alembic", "mako"),  # once the database is as this version wants it
     *("hypothesis", "pytest", "mypy"),

@@ -64,6 +64,7 @@ class Counting:
             return
         from aiostream_server.service.metrics.listener import listening
 
-        self.metrics.watch(app[STATE].registry, app[LOOP_LAG])
+        state = app[STATE].state
+        self.metrics.watch(state.registry, app[LOOP_LAG], tuple(team.id for team in state.catalogue))
         async with listening(self.metrics, self.port):
             yield

@@ -14,7 +14,6 @@ from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
 from aiostream_server.service.metrics.vitals import Vitals
-from aiostream_server.teams.catalogue import BUILT_IN
 from aiostream_server.web.health import LoopLag
 
 
@@ -24,12 +23,14 @@ class Metrics:
     def __init__(self, config: Config) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs; a second series for each
         self._registry: Final = CollectorRegistry()
-        families = Families(self._registry)
-        families.start_at_zero(tuple(team.id for team in config.teams or BUILT_IN), tuple(config.models))
+        self._families: Final = Families(self._registry)
+        self._models: Final = tuple(config.models)
         ProcessCollector(registry=self._registry)
-        self.observer: Final[Observer] = MetricsObserver(families)
+        self.observer: Final[Observer] = MetricsObserver(self._families)
 
-    def watch(self, runs: Registry, lag: LoopLag) -> None:
+    def watch(self, runs: Registry, lag: LoopLag, teams: tuple[str, ...]) -> None:
+        """`teams` are the ids of those that are served."""
+        self._families.start_at_zero(teams, self._models)
         self._registry.register(Vitals(runs, lag))
 
     def render(self, accept: str) -> tuple[bytes, str]:

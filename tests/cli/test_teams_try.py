@@ -1,0 +1,148 @@
+"""`aiostream-server teams try`: the same team, the same words, and no server."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from aiostream_server.cli.commands import cli
+from tests.process import environment
+from tests.scripted_provider import Answer, ScriptedProvider, Stall
+
+SOLO = """
+[models.default]
+provider = "openai"
+model = "m"
+base_url = "{}"
+"""
+PIPE = asyncio.subprocess.PIPE
+
+
+def config(folder: Path, base_url: str, *teams: str) -> Sequence[str]:
+    path = folder / "server.toml"
+    entries = (f'[[teams]]\nid = "{team}"\nfactory = "tests.sample_teams:{team}"\n' for team in teams)
+    path.write_text(SOLO.format(base_url) + "".join(entries), "utf-8")
+    return "--config", str(path)
+
+
+@asynccontextmanager
+async def trying(folder: Path, *arguments: str, stdin: int = PIPE) -> AsyncIterator[asyncio.subprocess.Process]:
+    state = folder / "state"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "aiostream_server", "teams", "try", *arguments),
+        stdin=stdin,
+        stdout=PIPE,
+        stderr=PIPE,
+        env=environment(state),
+    )
+    try:
+        async with asyncio.timeout(15):
+            yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+    assert not state.exists(), "nothing is kept"
+
+
+async def outcome(folder: Path, *arguments: str, said: str = "") -> tuple[int | None, str, str]:
+    async with trying(folder, *arguments) as process:
+        out, errors = await process.communicate(said.encode())
+    return process.returncode, out.decode(), errors.decode()
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        yield provider
+
+
+async def test_a_team_answers_word_by_word_as_it_would_in_a_chat(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(Answer("one ", "two ", "three", pause_s=0.25))
+    async with trying(tmp_path, "solo", "hi", *config(tmp_path, provider.base_url, "solo")) as process:
+        assert process.stdout is not None
+        times = []
+        for word in (b"one ", b"two ", b"three"):
+            await process.stdout.readuntil(word)
+            times.append(time.monotonic())
+        assert await process.wait() == 0
+    late = [came - went for went, came in zip(provider.exchanges[0].left, times, strict=True)]
+    assert max(late) < 0.2
+
+
+async def test_the_demo_answers_a_question_from_stdin(tmp_path: Path) -> None:
+    status, out, errors = await outcome(tmp_path, "auto", "-", said="What is 15% of 850?\n")
+    assert (status, errors) == (0, "")
+    assert "🎯 Supervisor → General assistant" in out
+    assert "⚡ calculate\n   15% of 850" in out
+    assert "✅ Assistant\n15% of 850 is 127.5." in out
+
+
+def test_without_a_question_nothing_is_started() -> None:
+    result = CliRunner().invoke(cli, ["teams", "try", "auto", "-"], input=" \n")
+    assert result.exit_code == 2
+    assert "there is no question" in result.stderr
+
+
+async def test_ctrl_c_cancels_the_run_and_the_provider_hears_of_it(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(Answer("one ", Stall()))
+    async with trying(tmp_path, "solo", "hi", *config(tmp_path, provider.base_url, "solo")) as process:
+        assert process.stdout is not None
+        await process.stdout.readuntil(b"one ")
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(1):
+            await provider.exchanges[0].closed.wait()
+        _, errors = await process.communicate()
+    assert (process.returncode, errors.decode().strip()) == (130, "cancelled")
+
+
+async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
+    async with trying(tmp_path, "deaf", "hi", *config(tmp_path, "http://127.0.0.1:9/v1", "deaf")) as process:
+        assert process.stdout is not None
+        await process.stdout.readuntil(b"listen")
+        process.send_signal(signal.SIGINT)
+        await asyncio.sleep(0.2)  # two signals at once are one
+        process.send_signal(signal.SIGINT)
+        sent_at = time.monotonic()
+        assert await process.wait() == 130
+    assert time.monotonic() - sent_at < 0.5
+
+
+async def test_a_team_that_asks_is_answered_until_there_are_no_more_replies(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    provider.script(Answer("first draft"), Answer("second draft"))
+    found = config(tmp_path, provider.base_url, "until_approved")
+    async with trying(tmp_path, "until_approved", "write", "--presentation", "answer", *found) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        await process.stdout.readuntil(b"first draft")
+        process.stdin.write("shorter, bitte schön\n".encode())
+        await process.stdout.readuntil(b"second draft")
+        _, errors = await process.communicate(b"")  # the end of the input
+    assert process.returncode == 0
+    assert errors.decode().count("Person waits for your reply\n> ") == 2
+    assert errors.endswith(b"\n[no reply]\n")
+    assert "shorter, bitte schön" in str(provider.exchanges[1].body)
+
+
+async def test_what_goes_wrong_is_one_line_and_other_teams_may_be_broken(tmp_path: Path) -> None:
+    found = config(tmp_path, "http://127.0.0.1:9/v1", "failing", "nosuch")
+    failing, nosuch = await asyncio.gather(
+        outcome(tmp_path, "failing", "hi", "--verbose", *found), outcome(tmp_path, "nosuch", "hi", *found)
+    )
+    status, out, errors = failing
+    assert status == 1
+    assert out.startswith("❌ ")
+    assert len(out.splitlines()) == 1
+    assert "OSError" in out
+    assert "Traceback" in errors, "only where that is asked for"
+    status, out, errors = nosuch
+    assert (status, out, len(errors.splitlines())) == (1, "", 1)
+    assert '"tests.sample_teams:nosuch" cannot be imported' in errors

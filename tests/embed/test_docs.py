@@ -1,0 +1,61 @@
+"""The programs in docs/embedding.md run as they stand, but for their port."""
+
+import asyncio
+import re
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+
+from tests.process import environment
+from tests.serving import ask
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = re.findall(
+    r"^```python\n(.*?)^```", (ROOT / "docs/embedding.md").read_text("utf-8"), re.DOTALL | re.MULTILINE
+)
+
+
+async def answer_of(number: int, port: int, folder: Path, model: str, below: str = "") -> str:
+    """What the program says to "hi"; it ends with status 0 at Ctrl-C, or as a program does that handles none."""
+    assert ", 8000)" in PROGRAMS[number] or "port=8000" in PROGRAMS[number]
+    path = folder / f"program_{number}.py"
+    path.write_text(PROGRAMS[number].replace("8000", str(port)), "utf-8")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", str(path)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment(folder, PYTHONPATH=str(ROOT)),
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(20):
+            assert await process.stdout.readline()
+            answer = await ask(f"http://127.0.0.1:{port}{below}", "hi", model=model)
+            if below:
+                async with aiohttp.ClientSession() as session, session.get(f"http://127.0.0.1:{port}/") as page:
+                    assert await page.text() == "the program's own page"
+            process.send_signal(signal.SIGINT)
+            await process.stdout.read()
+            assert await process.wait() in (0, -signal.SIGINT)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert answer.done
+    return answer.text
+
+
+async def test_the_programs_answer(tmp_path: Path, unused_tcp_port_factory: Callable[[], int]) -> None:
+    port = unused_tcp_port_factory
+    greeter, own, beside = await asyncio.gather(
+        answer_of(0, port(), tmp_path, "greeter"),
+        answer_of(1, port(), tmp_path, "parrot"),
+        answer_of(2, port(), tmp_path, "general", "/ai"),
+    )
+    assert greeter.startswith("✅ **Greeter**")
+    assert own.endswith("Hello from your own client.")
+    assert "**Assistant**" in beside
+    assert len(PROGRAMS) == 3
