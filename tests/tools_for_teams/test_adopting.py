@@ -5,7 +5,7 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ import pytest
 from autogen_agentchat.agents import AssistantAgent, CodeExecutorAgent
 from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core.models import ChatCompletionClient
-from autogen_core.tools import ToolOverride
+from autogen_core.tools import ToolOverride, Workbench
 from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
 from autogen_ext.models.replay import ReplayChatCompletionClient
 from autogen_ext.tools.mcp import McpWorkbench, SseServerParams, StdioServerParams, StreamableHttpServerParams
@@ -105,6 +105,11 @@ async def test_stop_in_the_middle_of_its_call_ends_the_run_at_once(
         STARTED.clear()
 
 
+def workbenches_of(agent: object) -> Sequence[Workbench]:
+    found: Sequence[Workbench] = vars(agent)["_workbench"]
+    return found
+
+
 async def test_a_team_from_json_is_given_ours_with_its_overrides_and_its_model(tmp_path: Path) -> None:
     model = ReplayChatCompletionClient(["hi"])
     overrides = {"echo": ToolOverride(name="repeat", description="Say it twice.")}
@@ -113,7 +118,7 @@ async def test_a_team_from_json_is_given_ours_with_its_overrides_and_its_model(t
     loaded = RoundRobinGroupChat.load_component(json.loads(text))
     scope = RunScope()
     await adopt(loaded, scope)
-    one, two = (agent._workbench[0] for agent in loaded._participants)
+    (one,), (two,) = (workbenches_of(agent) for agent in loaded._participants)
     assert not isinstance(one, McpWorkbench)
     tools = await one.list_tools()
     assert [(tool["name"], tool["description"]) for tool in tools] == [("repeat", "Say it twice."), ("list_files", "")]
@@ -130,7 +135,7 @@ async def test_servers_over_http_likewise(kind: Any) -> None:
         team = team_of(ReplayChatCompletionClient(["hi"]), workbench)
         scope = RunScope()
         await adopt(team, scope)
-        (ours,) = team._participants[0]._workbench
+        (ours,) = workbenches_of(team._participants[0])
         assert (await ours.call_tool("add", {"a": 1, "b": 2})).to_text() == "3"
         await scope.close()
         await until(lambda: server.connections == 0)
