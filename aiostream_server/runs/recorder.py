@@ -6,10 +6,10 @@ what each agent said, which tools were called and which have answered, and drops
 """
 
 import asyncio
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from autogen_core import FunctionCall
 from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
@@ -29,6 +29,7 @@ from aiostream_server.events import (
 )
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.calls import Calls
 from aiostream_server.runs.keywords import kind_by_name, kind_by_words
 from aiostream_server.runs.ledger import Ledger, capped, shortened
 from aiostream_server.runs.speech import Speech, Utterance, whole_message
@@ -37,9 +38,6 @@ _NO_REPLY: Final = (
     "A reply will not reach me: this question belongs to no conversation. Name one with X-Conversation-Id; Open WebUI "
     "names its chats where ENABLE_FORWARD_USER_INFO_HEADERS is on."
 )
-_CallKey: TypeAlias = tuple[str, str]
-"""The agent that calls a tool, and the call's id: two agents may use the same."""
-
 _NAMELESS: Final = "Agent"
 _TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
@@ -49,7 +47,6 @@ class Recorder:
 
     __slots__ = (
         "_answer_from",
-        "_answered",
         "_budget",
         "_calls",
         "_ledger",
@@ -58,7 +55,6 @@ class Recorder:
         "_reported",
         "_roles",
         "_speech",
-        "_told_early",
         "answer",
         "beside",
         "last",
@@ -87,9 +83,7 @@ class Recorder:
         self._names: frozenset[str] = frozenset()
         self._speech: defaultdict[str, Speech] = defaultdict(Speech)
         self._reported = TokenCount()
-        self._calls: dict[_CallKey, str] = {}  # -> tool
-        self._told_early: Counter[_CallKey] = Counter()
-        self._answered: set[_CallKey] = set()
+        self._calls: Final = Calls()
 
     def listen_to(self, names: frozenset[str]) -> None:
         """The team is built: these are its agents. Empty where it does not tell: then everybody is heard."""
@@ -105,7 +99,7 @@ class Recorder:
     @property
     def unanswered_tools(self) -> frozenset[str]:
         """Those that were called, and have not answered."""
-        return frozenset(tool for call, tool in self._calls.items() if call not in self._answered)
+        return self._calls.unanswered
 
     # The model clients' side: models.tap.Sink
 
@@ -122,9 +116,9 @@ class Recorder:
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         agent = self._agent(speaker)
-        expected = {(agent, result.call_id) for result in results} & self._calls.keys()
+        expected = {call for result in results if (call := (agent, result.call_id)) in self._calls}
         for _ in range(_TURNS_FOR_AUTOGEN):
-            if expected <= self._answered:
+            if self._calls.are_answered(expected):
                 return
             await asyncio.sleep(0)  # AutoGen's own event, which may tell more, is on its way through its queues
         for result in results:
@@ -170,7 +164,7 @@ class Recorder:
         if calls:
             self.beside[agent] = text.strip()
         for call in calls:
-            self._told_early[agent, call.id] += 1
+            self._calls.told_early(agent, call.id)
             self._call(agent, call)
         self.was_cut_short = finish_reason == "length"
         if self.was_cut_short and self._budget.is_spent:
@@ -230,15 +224,13 @@ class Recorder:
     def verdict(self, agent: str, text: str, *, approved: bool, call_id: str) -> None:
         """A tool call was judged. A blocked one has got its answer by this."""
         if not approved:
-            self._answered.add(self._call_of(agent, call_id))
+            self._calls.answer(agent, call_id)
         self._ledger.tell(Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
-        """A call that AutoGen tells of. Ids may come again: some models number each answer's calls afresh."""
-        for who in (agent, _NAMELESS):
-            if self._told_early[who, call.id]:
-                self._told_early[who, call.id] -= 1
-                return
+        """A call that AutoGen tells of."""
+        if self._calls.is_repeated(agent, call.id) or self._calls.is_repeated(_NAMELESS, call.id):
+            return
         self._close(agent, before_tool=True)
         self._speech[agent].end_turn()
         self._call(agent, call)
@@ -246,10 +238,8 @@ class Recorder:
     def tool_answered(
         self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
     ) -> None:
-        call = self._call_of(agent, result.call_id)
-        if call in self._answered:
+        if not self._calls.answer(agent, result.call_id):
             return
-        self._answered.add(call)
         content = capped(result.content)
         self._ledger.tell(
             ToolResult(
@@ -302,16 +292,8 @@ class Recorder:
         if _NAMELESS in self._speech:
             yield self._speech[_NAMELESS]
 
-    def _call_of(self, agent: str, call_id: str) -> _CallKey:
-        """The agent's own call; else, where another answers or judges, the last that anybody made with that id."""
-        own = agent, call_id
-        return own if own in self._calls else next((call for call in reversed(self._calls) if call[1] == call_id), own)
-
     def _call(self, agent: str, call: FunctionCall) -> None:
-        key = agent, call.id
-        self._calls.pop(key, None)  # it becomes the last one
-        self._calls[key] = call.name
-        self._answered.discard(key)
+        self._calls.called(agent, call.id, call.name)
         arguments = capped(call.arguments)
         truncated = len(arguments) < len(call.arguments)
         self._ledger.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))
