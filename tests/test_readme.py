@@ -68,7 +68,7 @@ async def test_the_check_line_is_satisfied(tmp_path: Path) -> None:
 
 def test_the_toml_examples_load(tmp_path: Path) -> None:
     blocks = _blocks("toml")
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     path = tmp_path / "server.toml"
     path.write_text("\n".join(blocks), "utf-8")
     environ = {"OPENAI_API_KEY": "k", "SALES_DATABASE_URL": "sqlite:///sales.db"}
