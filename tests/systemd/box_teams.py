@@ -30,7 +30,7 @@ def probes(_: TeamContext) -> Probes:
 class Blocks:
     """Does in the event loop what belongs into a thread."""
 
-    async def run(self) -> TaskResult:
+    async def run(self, task: object) -> TaskResult:
         time.sleep(60)  # noqa: ASYNC251 - that is the mistake
         return TaskResult(messages=[], stop_reason="done")
 
