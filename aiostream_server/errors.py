@@ -132,11 +132,12 @@ class IdleTimeout(TeamFailed):
 
 
 class ConfigError(Exception):
-    """Every mistake in a configuration, one line each."""
+    """Every mistake in a configuration, one line each; `to_add` are lines of TOML that would mend some of them."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], to_add: Sequence[str] = ()) -> None:
         super().__init__("\n".join(problems))
         self.problems = tuple(problems)
+        self.to_add = tuple(to_add)
 
 
 class ClientGone(Exception):

@@ -56,6 +56,8 @@ class _Commands(click.Group):
         except ConfigError as exc:
             for problem in exc.problems:
                 click.echo(problem, err=True)
+            if exc.to_add:
+                click.echo("\n".join(["", *exc.to_add]), err=True)
             ctx.exit(1)
 
 

@@ -15,13 +15,14 @@ from typing import Final
 
 from aiostream_server.cli.options import find_modules_beside
 from aiostream_server.cli.table import shown
-from aiostream_server.config.adding import Value, add_tables, table_text
+from aiostream_server.config.adding import Value, add_tables, replace_file, table_text
 from aiostream_server.config.load import Beside, load_config
 from aiostream_server.config.model import RESERVED_IDS, Config, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.components import Component, find_problems, prepare, read_component, try_out
 from aiostream_server.teams.components.description import Description, describe, own_description
+from aiostream_server.teams.components.secrets import may_hold_secrets
 from aiostream_server.teams.served import BUILT_IN, served_teams
 
 _FOLDER: Final = "teams"
@@ -39,6 +40,7 @@ class Wanted:
     description: str | None
     model: str | None
     trusted: bool
+    replace: bool = False
 
 
 def add_team(file: Path, config_path: Path, wanted: Wanted) -> Iterator[str]:
@@ -48,10 +50,12 @@ def add_team(file: Path, config_path: Path, wanted: Wanted) -> Iterator[str]:
     found = describe(component)
     yield from _told(file, found)
     find_modules_beside(config_path)
-    _refuse(file, find_problems(component, providers=config.components.providers, trusted=wanted.trusted))
-    asyncio.run(_try_out(file, component, config, wanted))
-    taken = {team.config.id for team in served_teams(config).teams}
     title = wanted.name or found.title or file.stem
+    if wanted.replace:
+        yield from _replace(file, component, config, wanted.team_id or _id_of(title))
+        return
+    _look_at(file, component, config, trusted=wanted.trusted, model=wanted.model)
+    taken = {team.config.id for team in served_teams(config).teams}
     team_id = _checked_id(wanted.team_id, taken) if wanted.team_id else _free_id(title, taken)
     stored = _free_path(config_path.parent / _FOLDER / f"{team_id}.json")
     keys: dict[str, Value] = {
@@ -63,11 +67,16 @@ def add_team(file: Path, config_path: Path, wanted: Wanted) -> Iterator[str]:
         "trusted": wanted.trusted,
     }
     built_in = () if config.teams or config.team_folders or "default" not in config.models else BUILT_IN
-    content = json.dumps(component, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-    has_key = any(used.key == "own" for used in found.models)
+    is_private = may_hold_secrets(component)
     tables = [*map(_built_in_table, built_in), table_text("teams", keys)]
-    add_tables(config_path, tables, os.environ, {stored: content}, private=has_key)
-    yield from _done(config_path, stored, team_id, built_in, has_key=has_key)
+    add_tables(config_path, tables, os.environ, {stored: _written(component)}, private=is_private)
+    yield f"Added to {config_path} as {team_id}; the team itself is {stored}."
+    if built_in:
+        ids = " and ".join(team.id for team in built_in)
+        yield f"The built-in teams {ids} were served because no other was: now they stand in the file, too."
+    if not wanted.team_id and (same := _id_of(title)) in taken:
+        yield f"There is a team {same} beside it, as before: `--replace` would have put this one into its place."
+    yield from _what_now(stored, is_private=is_private)
 
 
 def _told(file: Path, found: Description) -> Iterator[str]:
@@ -76,17 +85,45 @@ def _told(file: Path, found: Description) -> Iterator[str]:
         yield f"  {line}"
 
 
-def _refuse(file: Path, problems: Sequence[str]) -> None:
+def _refuse(file: Path, problems: Sequence[str], to_add: Sequence[str] = ()) -> None:
     if problems:
-        raise ConfigError([shown(f"{file}: {problem}") for problem in problems])
+        raise ConfigError([shown(f"{file}: {problem}") for problem in problems], to_add)
 
 
-async def _try_out(file: Path, component: Component, config: Config, wanted: Wanted) -> None:
+def _replace(file: Path, component: Component, config: Config, team_id: str) -> Iterator[str]:
+    """The component of a team that is there, whose table stays as it is and says what this one may do, too."""
+    team = next((team for team in config.teams if team.id == team_id), None)
+    if team is None:
+        raise ConfigError(
+            [f'--replace: [[teams]] has none with the id "{team_id}"; name one by --id, or add a new one']
+        )
+    if team.component is None:
+        raise ConfigError([f'--replace: the team "{team_id}" is made by a factory, not of a component file'])
+    if team.component.exists() and team.component.samefile(file):
+        raise ConfigError([f"--replace: {file} is what that team is made of already"])
+    own_model = team.model if "model" in team.model_fields_set else None
+    _look_at(file, component, config, trusted=team.trusted, model=own_model)
+    is_private = may_hold_secrets(component)
+    replace_file(team.component, _written(component), private=is_private)
+    yield f"{team_id} is this team now: {team.component} was replaced, and its [[teams]] table stays as it is."
+    yield from _what_now(team.component, is_private=is_private)
+
+
+def _look_at(file: Path, component: Component, config: Config, *, trusted: bool, model: str | None) -> None:
+    _refuse(file, find_problems(component, providers=config.components.providers, trusted=trusted))
+    asyncio.run(_try_out(file, component, config, trusted=trusted, model=model))
+
+
+def _written(component: Component) -> bytes:
+    return json.dumps(component, indent=2, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+
+
+async def _try_out(file: Path, component: Component, config: Config, *, trusted: bool, model: str | None) -> None:
     async with open_models(config.models, for_components=True) as models:
         try:
-            try_out(prepare(component, models, trusted=wanted.trusted, model=wanted.model))
+            try_out(prepare(component, models, trusted=trusted, model=model))
         except ConfigError as exc:
-            _refuse(file, exc.problems)
+            _refuse(file, exc.problems, exc.to_add)
 
 
 def _checked_id(team_id: str, taken: Collection[str]) -> str:
@@ -99,10 +136,14 @@ def _checked_id(team_id: str, taken: Collection[str]) -> str:
     return team_id
 
 
-def _free_id(title: str, taken: Collection[str]) -> str:
+def _id_of(title: str) -> str:
     """Made of what people call it: "Vertriebs-Übersicht (2)" -> vertriebs-ubersicht-2."""
     letters = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    base = re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:_LONGEST_ID].strip("-") or "team"
+    return re.sub(r"[^a-z0-9]+", "-", letters).strip("-")[:_LONGEST_ID].strip("-") or "team"
+
+
+def _free_id(title: str, taken: Collection[str]) -> str:
+    base = _id_of(title)
     number, free = 1, base
     while free in taken or free in RESERVED_IDS:
         number += 1
@@ -133,15 +174,10 @@ def _built_in_table(team: TeamConfig) -> str:
     )
 
 
-def _done(
-    config_path: Path, stored: Path, team_id: str, built_in: Sequence[TeamConfig], *, has_key: bool
-) -> Iterator[str]:
-    yield f"Added to {config_path} as {team_id}; the team itself is {stored}."
-    if built_in:
-        ids = " and ".join(team.id for team in built_in)
-        yield f"The built-in teams {ids} were served because no other was: now they stand in the file, too."
-    if has_key:
-        yield f"{stored} holds an API key: a [models.*] table that names it elsewhere keeps it safer."
+def _what_now(stored: Path, *, is_private: bool) -> Iterator[str]:
+    if is_private:
+        yield f"{stored} holds an API key, or what may be one (headers, env ...): only its owner and group can read it."
+        yield "Where the server is another user, give it to that; a [models.*] table that names the key keeps it safer."
     yield "A running server serves it as soon as it reloads: `systemctl reload aiostream-server`, or SIGHUP; with"
     yield "[server] watch = true it does by itself."
 

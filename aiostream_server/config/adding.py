@@ -20,12 +20,13 @@ from aiostream_server.errors import ConfigError
 Value: TypeAlias = str | bool | Sequence[str] | Mapping[str, str]
 
 _ANYBODY: Final = 0o007
+_OWN: Final = 0o600
 
 
-def table_text(name: str, keys: Mapping[str, Value]) -> str:
-    """`[[name]]` and its keys; those that are empty or false are left out."""
+def table_text(name: str, keys: Mapping[str, Value], *, of_many: bool = True) -> str:
+    """`[[name]]`, or `[name]`, and its keys; those that are empty or false are left out."""
     lines = [f"{toml_key(key)} = {_toml(value)}" for key, value in keys.items() if value]
-    return "\n".join([f"[[{name}]]", *lines, ""])
+    return "\n".join([f"[[{name}]]" if of_many else f"[{name}]", *lines, ""])
 
 
 def add_tables(
@@ -53,6 +54,19 @@ def add_tables(
                     raise ConfigError([f"{path}: somebody else is changing it: try again"])
                 new.replace(target)
             undoing.pop_all()
+    except OSError as exc:
+        raise ConfigError([f"{path}: cannot be written: {(exc.strerror or 'no access').lower()}"]) from None
+
+
+def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
+    """Write the file anew, as a whole or not at all, for those whom it was for; `private` as above.
+
+    Raises `ConfigError`.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        with _replacement(target, content, private=private) as new:
+            new.replace(target)
     except OSError as exc:
         raise ConfigError([f"{path}: cannot be written: {(exc.strerror or 'no access').lower()}"]) from None
 
@@ -86,7 +100,7 @@ def _check(new: Path, path: Path, environ: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _replacement(target: Path, content: bytes) -> Iterator[Path]:
+def _replacement(target: Path, content: bytes, *, private: bool = False) -> Iterator[Path]:
     """A file beside the target; gone afterwards, if it has not taken its place."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     made = Path(name)
@@ -94,7 +108,8 @@ def _replacement(target: Path, content: bytes) -> Iterator[Path]:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             file.flush()
-            _give_access(descriptor, target, stat.S_IMODE(target.stat().st_mode))
+            mode = stat.S_IMODE(target.stat().st_mode)
+            _give_access(descriptor, target, mode & ~_ANYBODY if private else mode)
             os.fsync(descriptor)
         yield made
     finally:
@@ -112,7 +127,8 @@ def _add(path: Path, content: bytes, like: Path, undoing: ExitStack, *, private:
             _give_access(descriptor, like, mode | (mode & 0o444) >> 2)
         finally:
             os.close(descriptor)
-    with path.open("xb") as file:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN)  # until it is given to others
+    with os.fdopen(descriptor, "wb") as file:
         undoing.callback(path.unlink)
         file.write(content)
         file.flush()

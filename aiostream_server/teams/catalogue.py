@@ -82,14 +82,15 @@ def for_each_team(config: Config, load: Callable[[ServedTeam], _T], brought: Seq
     """Load every team that is served. Raises `ConfigError` with what is wrong with any of them."""
     loaded: list[_T] = []
     teams, wrong = served_teams(config, brought)
-    problems = list(wrong)
+    problems, to_add = list(wrong), dict[str, None]()
     for team in teams:
         try:
             loaded.append(load(team))
         except ConfigError as exc:
             problems += [f"{team.where} {problem}" for problem in exc.problems]
+            to_add |= dict.fromkeys(exc.to_add)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, [*to_add])
     return loaded
 
 

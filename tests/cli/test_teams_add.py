@@ -110,11 +110,50 @@ def test_an_id_is_made_of_the_name(tmp_path: Path, label: str, team_id: str) -> 
 
 
 def test_the_same_again_is_another_team(tmp_path: Path) -> None:
+    """And that is said."""
     config, file = config_in(tmp_path), team_in(tmp_path / "from")
-    for _ in range(3):
-        assert add(file, config).exit_code == 0
+    for number in range(3):
+        result = add(file, config)
+        assert result.exit_code == 0
+        assert ("There is a team my-team beside it, as before: `--replace`" in result.stdout) is (number > 0)
     assert [team.id for team in load_config(config, {}).teams] == ["first", "my-team", "my-team-2", "my-team-3"]
     assert len(list((tmp_path / "teams").iterdir())) == 3
+
+
+async def test_one_that_is_there_is_replaced(tmp_path: Path) -> None:
+    """Its table stays, what somebody wrote into it included; the file keeps its place."""
+    config, folder = config_in(tmp_path), tmp_path / "from"
+    assert (await asyncio.to_thread(add, team_in(folder, "Old."), config)).exit_code == 0
+    text = config.read_text("utf-8") + 'examples = ["Mine?"]\n'
+    config.write_text(text, "utf-8")
+    result = await asyncio.to_thread(add, team_in(folder, "New."), config, "--replace")
+    assert result.exit_code == 0, result.stderr
+    assert f"my-team is this team now: {tmp_path}/teams/my-team.json was replaced" in result.stdout
+    assert config.read_text("utf-8") == text
+    assert [path.name for path in (tmp_path / "teams").iterdir()] == ["my-team.json"]
+    async with serving(load_config(config, {}), tmp_path) as server:
+        assert (await ask(server.url, "hi", model="my-team")).text.endswith("New.")
+
+
+def test_what_cannot_be_replaced(tmp_path: Path) -> None:
+    config, file = config_in(tmp_path), team_in(tmp_path / "from")
+    assert add(file, config).exit_code == 0
+    stored = tmp_path / "teams" / "my-team.json"
+    tool = function_tool("def f(x: int) -> int:\n    return x\n")
+    code = written(tmp_path / "c.json", round_robin(assistant("A", replay("x"), workbench=[workbench(tool)])))
+    before = everything_in(tmp_path)
+    for source, options, words in (
+        (file, ["--id", "none"], '[[teams]] has none with the id "none"'),
+        (file, ["--id", "first"], "made by a factory"),
+        (stored, ["--id", "my-team"], "is what that team is made of already"),
+        (code, ["--id", "my-team"], "runs the Python code in its source_code"),
+        (file, ["--name", "X"], "--replace leaves the [[teams]] table as it is"),
+        (file, ["--trust"], "--replace leaves the [[teams]] table as it is"),
+    ):
+        result = add(source, config, "--replace", *options)
+        assert result.exit_code > 0
+        assert words in result.stderr
+        assert everything_in(tmp_path) == before
 
 
 @pytest.mark.parametrize("text", ["", "# nothing yet\n", "[server]\nport = 1", "\ufeff[server]\r\nport = 1\r\n"])
@@ -167,7 +206,10 @@ def test_all_agents_can_use_one_model(tmp_path: Path) -> None:
     file, config = written(tmp_path / "t.json", round_robin(assistant())), config_in(tmp_path)
     refused = add(file, config)
     assert refused.exit_code == 1
-    assert 'the model "gpt-4o-mini" has no key' in refused.stderr
+    problem, empty, *table = refused.stderr.splitlines()
+    assert 'the model "gpt-4o-mini" has no key' in problem
+    assert empty == ""
+    assert tomllib.loads("\n".join(table))["models"]["gpt-4o-mini"]["api_key_env"] == "OPENAI_API_KEY"
     assert add(file, config, "--model", "default").exit_code == 0
     assert load_config(config, {}).teams[-1].model == "default"
 
@@ -182,6 +224,58 @@ def test_a_file_with_a_key_is_for_those_who_may_read_it(tmp_path: Path) -> None:
     add(team_in(tmp_path / "from"), config)
     assert stat.S_IMODE((tmp_path / "teams" / "my-team.json").stat().st_mode) == 0o644
     assert stat.S_IMODE((tmp_path / "teams").stat().st_mode) == 0o755
+
+
+MCP: Final = "autogen_ext.tools.mcp.McpWorkbench"
+SECRETS: Final[dict[str, Json]] = {
+    "headers": {"server_params": {"type": "SseServerParams", "url": "http://mcp", "headers": {"X-Auth": "canary"}}},
+    "env": {"server_params": {"type": "StdioServerParams", "command": "true", "env": {"TOKEN": "canary"}}},
+    "an argument": {"server_params": {"type": "StdioServerParams", "command": "x", "args": ["sk-canary-0123456789ab"]}},
+    "an address": {"server_params": {"type": "SseServerParams", "url": "http://me:canary@mcp/"}},
+    "a query": {"server_params": {"type": "SseServerParams", "url": "http://mcp/?api_key=canary"}},
+    "a password": {"server_params": {"type": "SseServerParams", "url": "http://mcp/"}, "db_password": "canary"},
+    "nothing": {
+        "server_params": {"type": "SseServerParams", "url": "http://mcp/", "headers": {"Authorization": "***"}}
+    },
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_what_may_be_a_secret_is_not_for_everybody(tmp_path: Path, kind: str) -> None:
+    team = round_robin(assistant("A", replay("x"), workbench=[component(MCP, "workbench", **SECRETS[kind])]))
+    config = config_in(tmp_path)
+    config.chmod(0o644)
+    result = add(written(tmp_path / "t.json", team), config, "--trust")
+    assert result.exit_code == 0, result.stderr
+    has_some = kind != "nothing"
+    assert ("only its owner and group can read it" in result.stdout) is has_some
+    assert "canary" not in config.read_text("utf-8")
+    stored = tmp_path / "teams" / "t.json"
+    assert stat.S_IMODE(stored.stat().st_mode) == (0o640 if has_some else 0o644)
+    stored.chmod(0o644)
+    again = written(tmp_path / "t.json", {**team, "description": "Anew."})
+    assert add(again, config, "--replace").exit_code == 0
+    assert stat.S_IMODE(stored.stat().st_mode) == (0o640 if has_some else 0o644)
+
+
+def test_nobody_else_can_read_it_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the umask is."""
+    modes: list[int] = []
+    opened = os.open
+
+    def watching(path: Any, flags: int, mode: int = 0o777, **settings: Any) -> int:
+        descriptor = opened(path, flags, mode, **settings)
+        if str(path).endswith(".json") and flags & os.O_CREAT:
+            modes.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", watching)
+    before = os.umask(0)
+    try:
+        assert add(team_in(tmp_path / "from"), config_in(tmp_path)).exit_code == 0
+    finally:
+        os.umask(before)
+    assert modes == [0o600]
 
 
 def test_a_configuration_behind_a_link_keeps_its_place_and_mode(tmp_path: Path) -> None:

@@ -23,11 +23,12 @@ from tests.serving import ask, serving
 _CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 GALLERY: Final = _CACHE / "aiostream-server" / "studio" / "gallery.json"
 TEAMS: Final = ("RoundRobin Team", "Selector Team", "Web Agent Team (Operator)", "Deep Research Team")
-AGENTS: Final = ("AssistantAgent", "Web Surfer Agent", "Verification Assistant", "UserProxyAgent")
+AGENTS: Final = ("assistant_agent", "Web Surfer Agent", "Verification Assistant", "user_proxy")
 MISSING: Final = re.compile(
-    r'.*agent "\w+", \$[^ ]* \((FunctionTool|MultimodalWebSurfer)\): (the Python package "\w+" is not installed|'
+    r'.*agent "\w+", \$[^ ]* \((FunctionTool|MultimodalWebSurfer)\): '
+    r'(the Python package "\w+" is not installed(: pip .*)?|'
     r"its browser is not installed: \S+ -m playwright install chromium)|"
-    r'.*agent "\w+", \$[^ ]*: autogen_ext\.\S+ cannot be imported: the Python package "\w+" is not installed'
+    r'.*agent "\w+", \$[^ ]*: autogen_ext\.\S+ cannot be imported: the Python package "\w+" is not installed(: pip .*)?'
 )
 
 pytestmark = pytest.mark.skipif(not GALLERY.exists(), reason="scripts/studio has not made the gallery")
@@ -75,6 +76,7 @@ def test_it_is_the_gallery_that_these_tests_are_about() -> None:
         read_component(GALLERY)
     names = re.findall(r'"([^"]+)"', caught.value.problems[0])
     assert names == [*TEAMS, *AGENTS]
+    assert all(read_component(GALLERY, name) for name in names)
 
 
 async def test_its_round_robin_team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

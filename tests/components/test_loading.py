@@ -31,6 +31,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.check import find_problems
 from aiostream_server.teams.components import load
+from aiostream_server.teams.components.packages import missing
 from tests.components.making import (
     Json,
     assistant,
@@ -168,8 +169,13 @@ async def test_check_tells_all_that_is_wrong_by_the_teams_ids(tmp_path: Path) ->
         (round_robin(), "$ (RoundRobinGroupChat): ValueError: At least one participant is required"),
         (round_robin(assistant("A", replay("x")), assistant("A", replay("x"))), "participant names must be unique"),
         (assistant("not a name", replay("x")), "(AssistantAgent): ValueError: The agent name must be a valid"),
-        (component("autogen_agentchat.agents.NoSuchAgent", "agent"), "may do more than ask models"),
-        (component("autogen_agentchat.nowhere.AssistantAgent", "agent"), "cannot be imported"),
+        (component("autogen_agentchat.agents.NoSuchAgent", "agent"), "there is no such class in AutoGen: autogen_"),
+        (component("autogen_agentchat.agents.AssistentAgent", "agent"), "AssistentAgent; did you mean AssistantAgent?"),
+        (
+            component("autogen_agentchat.nowhere.AssistantAgent", "agent"),
+            "there is no module autogen_agentchat.nowhere",
+        ),
+        ({**assistant("A"), "config": {"name": "A", "model_client": {**openai(), "config": 3}}}, "valid dictionary"),
         (component("autogen_agentchat.teams.AssistantAgent", "agent"), "there is no autogen_agentchat.teams."),
         (component("autogen_agentchat.conditions.MaxMessageTermination", "x", max_messages=1), "neither a team nor an"),
         (round_robin(assistant("A", tools=[replay("x")], client=replay("y"))), "(AssistantAgent): TypeError: Expected"),
@@ -208,6 +214,20 @@ async def test_a_package_that_is_missing_is_named_with_the_agent(tmp_path: Path)
         'agent "Researcher", $.config.participants[0].config.workbench[0].config.tools[0] (FunctionTool): '
         'the Python package "no_such_package" is not installed'
     )
+
+
+@pytest.mark.parametrize(
+    ("missed", "words"),
+    [
+        ("playwright", 'the Python package "playwright" is not installed: pip install "autogen-ext[web-surfer]"'),
+        ("azure.identity", 'the Python package "azure" is not installed: pip install "autogen-ext[azure]"'),
+        ("html2text", 'the Python package "html2text" is not installed'),
+        ("autogen_ext.nowhere", "there is no module autogen_ext.nowhere"),
+    ],
+)
+def test_a_command_is_told_where_an_extra_of_autogens_brings_it(missed: str, words: str) -> None:
+    """And none is made up for a name that a file says: it could wait to be installed."""
+    assert missing(ModuleNotFoundError(f"No module named {missed!r}", name=missed)) == words
 
 
 def test_nothing_is_imported_that_is_not_needed(tmp_path: Path) -> None:

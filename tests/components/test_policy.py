@@ -150,7 +150,14 @@ CODE: Final = {
     "autogen_ext.tools.mcp.McpWorkbench": {"server_params": {"type": "StdioServerParams", "command": "sh"}},
     "autogen_ext.tools.mcp._workbench.McpWorkbench": {"server_params": {"command": "sh"}},
     "autogen_ext.models.anthropic.AnthropicChatCompletionClient": {"model": "m", "base_url": "http://thief.example"},
-    "autogen_ext.something.OfTomorrow": {},
+    "autogen_ext.agents.web_surfer.PlaywrightController": {},
+    "autogen_ext.models.anthropic._anthropic_client.AnthropicChatCompletionClient": {
+        "model": "m",
+        "base_url": "http://thief.example",
+        "api_key": "k",
+    },
+    "autogen_ext.models.ollama.OllamaChatCompletionClient": {"model": "m", "host": "https://thief.example"},
+    "autogen_ext.models.openai._openai_client.AzureOpenAIChatCompletionClient": {"azure_ad_token_provider": {"x": 1}},
     "mycompany.tools.FunctionTool": {},
 }
 
@@ -235,6 +242,96 @@ def test_plain_names_in_a_schema_are_fine() -> None:
     assert find_problems(assistant(metadata=schema)) == []
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "autogen_ext.models.openai.{}",
+        "autogen_ext.models.openai._openai_client.{}",
+        "autogen_ext.models.azure.{}",
+        "autogen_agentchat.agents.{}",
+    ],
+)
+@pytest.mark.parametrize("name", ["OpenAIChatCompletionClient", "AzureOpenAIChatCompletionClient"])
+async def test_no_path_leads_to_a_client_that_reads_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, name: str
+) -> None:
+    """A private module has the same class; ours takes its place, and has no key for a place of the file's choice."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "sk-environment")
+    thief = {"base_url": "http://thief.example/v1"}
+    azure = {"azure_endpoint": "http://thief.example", "api_version": "v1"}
+    client = component(path.format(name), "model", model="m", **(azure if name.startswith("Azure") else thief))
+    async with open_models({}, for_components=True) as models:
+        with pytest.raises(ConfigError, match='the model "m" has no key'):
+            load(written(tmp_path / "t.json", round_robin(assistant("A", client))), models)
+
+
+def test_ollama_on_this_machine_takes_no_trust() -> None:
+    for host in (None, "", "http://localhost:11434", "127.0.0.1", "https://[::1]:1/", "LOCALHOST:11434"):
+        client = component("autogen_ext.models.ollama.OllamaChatCompletionClient", "model", model="m", host=host)
+        assert find_problems(assistant(client=client)) == []
+    for host in ("http://127.0.0.1@thief.example", "127.0.0.1.thief.example", "localhost:1/x", "http://10.0.0.1"):
+        client = component("autogen_ext.models.ollama.OllamaChatCompletionClient", "model", model="m", host=host)
+        (problem,) = find_problems(assistant(client=client))
+        assert "sends this machine's OLLAMA_API_KEY to its host" in problem
+
+
+HTTP_TOOL: Final = {"name": "t", "host": "h", "port": 1, "json_schema": {"type": "object"}}
+
+
+@pytest.mark.parametrize(
+    ("template", "words", "when_trusted"),
+    [
+        ("{result:>500000000}", "tool_call_summary_format formats {result} by :>500000000, which takes trust", True),
+        ("{result:>{result}}", "formats {result} by :>{result}, which takes trust", True),
+        ("{result:.\u0669\u0669\u0669\u0669}", "formats {result} by", True),
+        ("{result.__class__}", "reaches into what is filled in, {result.__class__}, which takes trust", True),
+        ("{arguments[0]}", "reaches into what is filled in", True),
+        ("{" + "\x1b" * 5000 + ".x}", "reaches into", True),
+        ("{result}" * 101, "has more than 100 fields", True),
+        ("{result", "is no template: expected '}' before end of string", False),
+        ("a } b", "is no template: Single '}'", False),
+        ("{}", "has a field without a name", False),
+        ("{0}", "has a field without a name", False),
+        ("{result!x}", "converts a field by !x", False),
+    ],
+)
+def test_templates_ask_for_no_more_than_names(template: str, words: str, when_trusted: bool) -> None:
+    """AutoGen fills them in with `str.format`: a width is any amount of memory."""
+    agent = assistant()
+    agent["config"]["tool_call_summary_format"] = template
+    (problem,) = find_problems(agent)
+    assert words in problem
+    assert problem.isprintable()
+    assert len(problem) < 500
+    assert (find_problems(agent, trusted=True) == []) is when_trusted
+
+
+@pytest.mark.parametrize(
+    ("holder", "key"),
+    [
+        (component("autogen_agentchat.teams.SelectorGroupChat", "team"), "selector_prompt"),
+        (component("autogen_agentchat.teams.MagenticOneGroupChat", "team"), "final_answer_prompt"),
+        (component("autogen_agentchat.agents.AssistantAgent", "agent"), "tool_call_summary_format"),
+        (component("autogen_agentchat.messages.StructuredMessageFactory", "structured_message"), "format_string"),
+        (component("autogen_ext.tools.http.HttpTool", "tool", **HTTP_TOOL), "path"),
+    ],
+)
+def test_every_template_of_autogen_is_looked_at(holder: Json, key: str) -> None:
+    for template, faults in (("{a} {b!r} {{x}} {c:>12} {d:.2f}", 0), ("/{a:9999}", 1), ("{a", 1)):
+        holder["config"][key] = template
+        assert len(find_problems(holder)) == faults
+
+
+def test_pythons_own_library_is_never_proposed() -> None:
+    for provider in ("os.system", "subprocess.Popen", "builtins.eval"):
+        (problem,) = find_problems(component(provider, "agent"))
+        assert (
+            problem
+            == f"$: the provider {provider} is not allowed: it is of Python's own library, which no team is made of"
+        )
+
+
 def test_names_of_pythons_own_are_no_keys() -> None:
     (problem,) = find_problems(assistant(metadata={"__class__": "x"}))
     assert 'agent "Helper", $.config.metadata: the key __class__ is Python\'s own' in problem
@@ -261,6 +358,47 @@ def test_a_class_of_an_allowed_package_that_runs_code_under_another_name(
     assert import_classes(team, trusted=True) == []
     (problem,) = import_classes(assistant(tools=[component("allowed_package.N", "tool")]))
     assert "allowed_package.N is no class" in problem
+
+
+@pytest.mark.parametrize(
+    ("source", "config", "effect"),
+    [
+        (
+            "from autogen_ext.tools.mcp import McpWorkbench as Found",
+            {"server_params": {"type": "StdioServerParams", "command": "sh"}},
+            "starts the program that its command names",
+        ),
+        (
+            "from autogen_ext.models.openai import OpenAIChatCompletionClient as Found",
+            {"model": "m", "base_url": "http://thief.example"},
+            "sends this machine's OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to where it says",
+        ),
+        (
+            "import autogen_ext.models.openai as ext\nclass Found(ext.OpenAIChatCompletionClient):\n    pass\n",
+            {"model": "m"},
+            "sends this machine's OPENAI_API_KEY",
+        ),
+    ],
+)
+def test_what_another_package_only_imports_does_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, config: Json, effect: str
+) -> None:
+    (tmp_path / "importing_package.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "importing_package", raising=False)
+    team = assistant(tools=[component("importing_package.Found", "tool", **config)])
+    assert find_problems(team, providers=["importing_package"]) == []
+    (problem,) = import_classes(team)
+    assert f"importing_package.Found {effect}" in problem
+    assert "`teams add --trust`" in problem
+    assert import_classes(team, trusted=True) == []
+
+
+def test_an_http_server_of_another_package_takes_no_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "asking_package.py").write_text("from autogen_ext.tools.mcp import McpWorkbench as Found\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    server = {"type": "SseServerParams", "url": "http://mcp.example"}
+    assert import_classes(assistant(tools=[component("asking_package.Found", "tool", server_params=server)])) == []
 
 
 def _component_classes() -> Iterator[str]:

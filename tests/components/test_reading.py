@@ -9,7 +9,7 @@ import pytest
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.components import read_component
 from aiostream_server.teams.components.reading import MAX_BYTES, MAX_DEPTH
-from tests.components.making import assistant, round_robin, selector, written
+from tests.components.making import assistant, function_tool, openai, round_robin, selector, workbench, written
 
 TEAM = round_robin(assistant("Helper"))
 ROW = {"id": 3, "user_id": "guest@example.com", "version": "0.0.1", "component": TEAM}
@@ -74,15 +74,51 @@ def test_one_of_a_gallery(tmp_path: Path, document: object, name: str, provider:
 @pytest.mark.parametrize(
     ("choose", "words"),
     [
-        (None, 'holds 4 teams and agents: choose one of "First", "Second Team", "Same", "Same"'),
-        ("third", 'nothing in it is called "third": there is "First", "Second Team", "Same", "Same"'),
-        ("same", '2 of its teams and agents are called "same"'),
+        (None, 'holds 4 teams and agents: choose one of "First", "Second Team", 3 ("Same"), 4 ("Same")'),
+        ("third", 'nothing in it is called "third": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
+        ("5", 'nothing in it is called "5": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
+        ("0", 'nothing in it is called "0": there is "First", "Second Team", 3 ("Same"), 4 ("Same")'),
+        ("same", '2 of its teams and agents are called "same": choose one by its number, 3 or 4'),
     ],
 )
 def test_a_gallery_and_no_good_choice(tmp_path: Path, choose: str | None, words: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_component(written(tmp_path / "g.json", GALLERY), choose)
     assert caught.value.problems == (f"{tmp_path / 'g.json'}: {words}",)
+
+
+def test_the_same_label_and_a_choice_all_the_same(tmp_path: Path) -> None:
+    """By number; a team that is called like a number goes before that."""
+    path = written(tmp_path / "g.json", GALLERY)
+    assert [read_component(path, number)["config"].get("name") for number in ("3", "4")] == ["solo", "other"]
+    named = [labelled(TEAM, "2"), labelled(selector(assistant("A"), assistant("B")), "x")]
+    assert read_component(written(tmp_path / "n.json", named), "2")["provider"] == TEAM["provider"]
+
+
+def test_a_label_that_only_repeats_the_class_tells_nobody_apart(tmp_path: Path) -> None:
+    """As `dump_component()` writes it: the names do, and the class where there is none."""
+    agents = [labelled(assistant(name), "AssistantAgent") for name in ("writer", "critic")]
+    path = written(tmp_path / "g.json", [*agents, TEAM, labelled(assistant("critic"), "Another")])
+    with pytest.raises(ConfigError, match='choose one of "writer", "critic", "RoundRobinGroupChat", "Another"'):
+        read_component(path)
+    assert read_component(path, "roundrobingroupchat") == TEAM
+    assert read_component(path, "critic") == agents[1]
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        (openai(), "holds a model, not a team"),
+        ({**openai(), "component_type": "x"}, "holds a model, not a team"),
+        (workbench(), "holds a workbench, not a team"),
+        (function_tool("def f(): pass"), "holds a tool, not a team"),
+        ({"id": 2, "component": openai()}, "holds a model, not a team"),
+    ],
+)
+def test_a_part_of_a_team_is_none(tmp_path: Path, document: object, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_component(written(tmp_path / "part.json", document))
+    assert caught.value.problems == (f"{tmp_path / 'part.json'}: {words}",)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Model clients in a component become this server's own, with its keys; and never with a key of somewhere else."""
 
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from autogen_core.models import UserMessage
 from pydantic import SecretStr
 
+from aiostream_server.config.load import Beside, load_config
 from aiostream_server.config.model import ComponentModelConfig, Config, OpenAIModelConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
@@ -99,11 +101,37 @@ async def test_a_missing_key_is_told_with_the_lines_that_give_it(tmp_path: Path)
             load(path, models)
     first, second = sorted(caught.value.problems)
     assert first == (
-        f'{path}: $.config.model_client: the model "o4" has no key, and no [models.*] is at its base URL; add to the '
-        'configuration: [models.o4] provider = "openai", model = "o4", base_url = "http://h/v1", '
-        'api_key_env = "..." (without api_key_env where none is needed)'
+        f'{path}: $.config.model_client: the model "o4" has no key, and no [models.*] is at its base URL, '
+        '"http://h/v1": add [models.o4] to the configuration, with the key\'s variable as api_key_env, or without it '
+        "where no key is needed"
     )
+    assert tomllib.loads("\n".join(caught.value.to_add))["models"] == {
+        "o4": {"provider": "openai", "model": "o4", "base_url": "http://h/v1", "api_key_env": "O4_API_KEY"},
+        "gpt-4o-mini": {
+            "provider": "openai",
+            "model": "gpt-4o-mini",
+            "base_url": "https://api.openai.com/v1",
+            "api_key_env": "OPENAI_API_KEY",
+        },
+    }
     assert 'agent "Writer", $.config.participants[0].config.model_client (and of Critic): the model "gpt-4o' in second
+
+
+async def test_the_lines_for_a_key_are_a_configuration(tmp_path: Path) -> None:
+    """Whatever the model is called, and with a name that no other table has."""
+    azure = "autogen_ext.models.openai.AzureOpenAIChatCompletionClient"
+    settings = {"azure_endpoint": "https://me.openai.azure.com", "api_version": "2024-06-01"}
+    wanted = [openai(name, base_url="http://other/v1") for name in ("gpt-4o", 'a"]\nx = "\x7f', "日本", "q/w-3.5:7b")]
+    async with open_models({"gpt-4o": table("gpt-4o", "http://h/v1")}) as models:
+        for client in (*wanted, component(azure, "model", model="big", **settings)):
+            with pytest.raises(ConfigError) as caught:
+                models.client_for(client)
+            path = tmp_path / "server.toml"
+            path.write_text("\n".join(caught.value.to_add), "utf-8")
+            (name, found), *others = tomllib.loads(path.read_text("utf-8"))["models"].items()
+            assert (others, name == "gpt-4o", found["model"]) == ([], False, client["config"]["model"])
+            assert load_config(path, {found["api_key_env"]: "sk-new"}, Beside(has_teams=True)).models[name]
+            assert found.get("api_key_header") == ("api-key" if client["provider"] == azure else None)
 
 
 async def test_azure() -> None:

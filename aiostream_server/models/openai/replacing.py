@@ -8,13 +8,12 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-_OPENAI: Final = "autogen_ext.models.openai.OpenAIChatCompletionClient"
-_AZURE: Final = "autogen_ext.models.openai.AzureOpenAIChatCompletionClient"
+_AUTOGEN: Final = ("autogen_core", "autogen_agentchat", "autogen_ext")
 _OURS: Final = {
     name: f"aiostream_server.models.openai.component.{client}"
     for client, names in {
-        "OpenAIChatClient": (_OPENAI, "OpenAIChatCompletionClient", "openai_chat_completion_client"),
-        "AzureOpenAIChatClient": (_AZURE, "AzureOpenAIChatCompletionClient", "azure_openai_chat_completion_client"),
+        "OpenAIChatClient": ("OpenAIChatCompletionClient", "openai_chat_completion_client"),
+        "AzureOpenAIChatClient": ("AzureOpenAIChatCompletionClient", "azure_openai_chat_completion_client"),
     }.items()
     for name in names
 }
@@ -40,10 +39,17 @@ def _replaced(value: Any, api_key: SecretStr | None) -> Any:  # any JSON
 def own_class(component: Mapping[str, Any]) -> str | None:
     """The full name of our class that can stand for a component; None where none can."""
     provider, config = component.get("provider"), component.get("config")
-    ours = _OURS.get(provider, provider if provider in _OURS.values() else None) if isinstance(provider, str) else None
+    ours = _ours(provider) if isinstance(provider, str) else None
     if ours is None or not isinstance(config, Mapping) or config.get("azure_ad_token_provider"):
         return None
     return ours
+
+
+def _ours(provider: str) -> str | None:
+    """By any path in AutoGen's packages: one class has many, of private modules as well."""
+    package, _, path = provider.partition(".")
+    name = path.rpartition(".")[2] if package in _AUTOGEN else provider
+    return _OURS.get(name, provider if provider in _OURS.values() else None)
 
 
 def without_masks(config: Mapping[str, Any]) -> dict[str, Any]:

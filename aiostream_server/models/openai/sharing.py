@@ -7,7 +7,7 @@ environment, since a component says itself where its key is sent.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -15,8 +15,9 @@ import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
+from aiostream_server.config.adding import table_text
 from aiostream_server.config.model import OpenAIModelConfig
-from aiostream_server.config.wording import shown
+from aiostream_server.config.wording import shown, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.openai.component import (
     AzureOpenAIChatClient,
@@ -27,6 +28,11 @@ from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.openai.replacing import own_class, without_masks
 from aiostream_server.models.provider import Provider
 
+_KEYS_OF: Final = {
+    "api.openai.com": "OPENAI_API_KEY",
+    "api.anthropic.com": "ANTHROPIC_API_KEY",
+    "generativelanguage.googleapis.com": "GEMINI_API_KEY",
+}
 _CLASSES: Final[Mapping[str, type[OpenAIChatClient] | type[AzureOpenAIChatClient]]] = {
     f"{client.__module__}.{client.__name__}": client for client in (OpenAIChatClient, AzureOpenAIChatClient)
 }
@@ -43,7 +49,7 @@ class Answering:
 
 
 class MissingKey(ConfigError):
-    """No key is known for a model; the problem ends with the lines that the configuration lacks."""
+    """No key is known for a model; `to_add` is the table that the configuration lacks."""
 
 
 def is_ours(component: Mapping[str, Any]) -> bool:
@@ -80,7 +86,7 @@ def answering(
     if has_key:
         return Answering(None, wanted.model, _key(made.__name__, settings), client.provider)
     if table is None:
-        raise MissingKey([_missing(wanted)])
+        raise _missing_key(wanted, tables)
     if any(name.lower() == "host" for name in wanted.headers):
         raise ConfigError(["default_headers: Host could send the key of the configuration elsewhere"])
     like = tables[table]
@@ -124,12 +130,31 @@ def _place(base_url: str, *, is_azure: bool) -> str:
     return str(url.origin() if is_azure else url).rstrip("/")
 
 
-def _missing(wanted: OpenAIModelConfig) -> str:
-    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in wanted.model).strip("-")
-    base_url = URL(wanted.base_url).with_user(None)  # a password in it is not repeated
-    model = shown(wanted.model)
-    return (
-        f"the model {model} has no key, and no [models.*] is at its base URL; add to the configuration: "
-        f'[models.{name or "mine"}] provider = "openai", model = {model}, base_url = {shown(str(base_url))}, '
-        'api_key_env = "..." (without api_key_env where none is needed)'
+def _missing_key(wanted: OpenAIModelConfig, taken: Collection[str]) -> MissingKey:
+    """A table whose header and keys are lines of their own, so that they can be pasted."""
+    name = _free_name(wanted.model, taken)
+    url = URL(wanted.base_url).with_user(None)  # a password in it is not repeated
+    variable = _KEYS_OF.get(url.host or "", f"{name.upper().replace('-', '_')}_API_KEY")
+    is_usual = wanted.api_key_header == "Authorization"
+    keys = {
+        "provider": "openai",
+        "model": wanted.model,
+        "base_url": str(url),
+        "api_key_env": variable,
+        "api_key_header": "" if is_usual else wanted.api_key_header,
+    }
+    table = f"models.{toml_key(name)}"
+    problem = (
+        f"the model {shown(wanted.model)} has no key, and no [models.*] is at its base URL, {shown(str(url))}: add "
+        f"[{table}] to the configuration, with the key's variable as api_key_env, or without it where no key is needed"
     )
+    return MissingKey([problem], [table_text(table, keys, of_many=False)])
+
+
+def _free_name(model: str, taken: Collection[str]) -> str:
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in model).strip("-")
+    number, free = 1, letters[:60] or "mine"
+    while free in taken:
+        number += 1
+        free = f"{letters[:60] or 'mine'}-{number}"
+    return free

@@ -4,8 +4,11 @@ The list is of autogen 0.7.5, and of the classes that do nothing but what their 
 on it needs `trusted = true`, what later versions add included: not by its module, since one class has many paths.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
+
+from aiostream_server.models.openai.replacing import own_class
 
 AUTOGEN: Final = ("autogen_core", "autogen_agentchat", "autogen_ext")
 OUR_CLIENTS: Final = frozenset(
@@ -104,7 +107,12 @@ RUNS_CODE: Final = frozenset(
     }
 )
 """They need trust in other packages, too, and so do their subclasses."""
+KNOWN: Final = HARMLESS | EFFECTS.keys()
+_OF_OPENAI: Final = ("OpenAIChatCompletionClient", "AzureOpenAIChatCompletionClient")
 _HTTP_SERVERS: Final = ("SseServerParams", "StreamableHttpServerParams")
+_THIS_MACHINE: Final = re.compile(
+    r"(https?://)?(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?/?", re.ASCII | re.IGNORECASE
+)
 
 
 def is_autogens(provider: str) -> bool:
@@ -121,16 +129,38 @@ def effect_of(provider: str, config: Mapping[str, Any]) -> str | None:
         return None
     if not is_autogens(provider):
         return EFFECTS.get(name, "runs code") if name in RUNS_CODE else None
+    if name in _OF_OPENAI and own_class({"provider": provider, "config": config}) is not None:
+        return None  # ours takes its place, and reads no environment
+    return _effect_of_class(name, config)
+
+
+def effect_of_base(base: type, config: Mapping[str, Any]) -> str | None:
+    """The same of a class that is AutoGen's, whatever name another package has for it, or for a class made of it."""
+    if not is_autogens(base.__module__) or base.__name__ not in KNOWN:
+        return None
+    return _effect_of_class(base.__name__, config)
+
+
+def _effect_of_class(name: str, config: Mapping[str, Any]) -> str | None:
     if name not in HARMLESS:
         return EFFECTS.get(name, "may do more than ask models")
     return _effect_of_settings(name, config)
 
 
 def _effect_of_settings(name: str, config: Mapping[str, Any]) -> str | None:
+    if name in _OF_OPENAI:
+        return "sends this machine's OPENAI_API_KEY, or AZURE_OPENAI_API_KEY, to where it says"
     if name == "McpWorkbench":
         server = config.get("server_params")
         if not isinstance(server, Mapping) or server.get("type") not in _HTTP_SERVERS:
             return "starts the program that its command names"
-    if name == "AnthropicChatCompletionClient" and config.get("base_url") and not config.get("api_key"):
-        return "sends this machine's ANTHROPIC_API_KEY to its base_url"
+    if name == "AnthropicChatCompletionClient" and config.get("base_url"):
+        return "sends this machine's ANTHROPIC_API_KEY, or ANTHROPIC_AUTH_TOKEN, to its base_url"
+    if name == "OllamaChatCompletionClient" and not _is_this_machine(config.get("host")):
+        return "sends this machine's OLLAMA_API_KEY to its host"
     return None
+
+
+def _is_this_machine(host: object) -> bool:
+    """Or none at all: then Ollama's client takes the environment's."""
+    return not host or (isinstance(host, str) and bool(_THIS_MACHINE.fullmatch(host)))

@@ -64,6 +64,7 @@ def with_shared_clients(
     numbers: dict[int, int] = {}
     clients: list[StreamingClient] = []
     problems: dict[str, list[Place]] = {}
+    to_add: dict[str, None] = {}
     for place in components(component):
         if any(id(outer.found) in numbers for outer in place.around) or not _is_model(place):
             continue
@@ -72,12 +73,13 @@ def with_shared_clients(
         try:
             clients.append(models.client_for(_in_full(place)) if model is None else models.client(model))
         except ConfigError as exc:
+            to_add |= dict.fromkeys(exc.to_add)
             for problem in exc.problems:
                 problems.setdefault(problem, []).append(place)
         else:
             numbers[id(place.found)] = len(clients) - 1
     if problems:
-        raise ConfigError([f"{_all_of(at)}: {problem}" for problem, at in problems.items()])
+        raise ConfigError([f"{_all_of(at)}: {problem}" for problem, at in problems.items()], [*to_add])
     return _copy(component, numbers), tuple(clients)
 
 
@@ -90,6 +92,8 @@ def _all_of(at: Sequence[Place]) -> str:
 def _is_model(place: Place) -> bool:
     if is_ours(_in_full(place)):
         return True
+    if not isinstance(place.found.get("config"), Mapping):  # AutoGen will say what is wrong with it
+        return False
     found = class_of(place)
     return isinstance(found, type) and issubclass(found, ChatCompletionClient)
 

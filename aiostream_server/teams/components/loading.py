@@ -18,6 +18,7 @@ from aiostream_server.models.registry import Models
 from aiostream_server.teams.components.browser import missing_browser
 from aiostream_server.teams.components.clients import handing, with_shared_clients
 from aiostream_server.teams.components.older import upgraded
+from aiostream_server.teams.components.packages import missing
 from aiostream_server.teams.components.policy import find_code, find_problems, import_classes, one_line
 from aiostream_server.teams.components.reading import Component, read_component
 from aiostream_server.teams.components.tree import Place, components
@@ -67,13 +68,13 @@ def load(
         team = prepare(component, models, trusted=trusted, model=model)
         return team, try_out(team)
     except ConfigError as exc:
-        raise _refusal(path, exc.problems) from exc
+        raise _refusal(path, exc.problems, exc.to_add) from exc
 
 
-def _refusal(path: Path, problems: Sequence[str]) -> ConfigError:
+def _refusal(path: Path, problems: Sequence[str], to_add: Sequence[str] = ()) -> ConfigError:
     """The problems repeat names that stand in the file: nothing of those ends a line, or steers a terminal."""
     lines = (f"{path}: {problem}" for problem in problems)
-    return ConfigError(["".join(sign if sign.isprintable() else "\ufffd" for sign in line) for line in lines])
+    return ConfigError(["".join(sign if sign.isprintable() else "\ufffd" for sign in line) for line in lines], to_add)
 
 
 def prepare(component: Component, models: Models, *, trusted: bool = False, model: str | None = None) -> ComponentTeam:
@@ -117,7 +118,7 @@ def _said(exc: BaseException) -> str:
         return "; ".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in exc.errors()[:3])
     cause = exc.__cause__ or exc
     if isinstance(cause, ModuleNotFoundError) and cause.name:
-        return f'the Python package "{cause.name.partition(".")[0]}" is not installed'
+        return missing(cause)
     return f"{type(exc).__name__}: {one_line(exc)}"
 
 

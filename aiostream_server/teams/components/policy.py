@@ -5,6 +5,7 @@ every object of the file is looked at, whether AutoGen would take it for a compo
 
 * each `provider` belongs to AutoGen's packages, to this one, or to `[components] providers`;
 * what runs code, starts programs, reads files or uses this machine's credentials needs `trusted = true`;
+* texts that AutoGen fills in are plain: they could ask for any amount of memory;
 * names in JSON schemas are plain ones: AutoGen lets pydantic evaluate them as Python expressions.
 
 What is refused is a line each: which agent, where, why, and how to allow it.
@@ -12,13 +13,25 @@ What is refused is a line each: which agent, where, why, and how to allow it.
 
 import importlib
 import re
+import sys
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from itertools import islice
 from typing import Any, Final
 
 from aiostream_server.models.openai.replacing import own_class
-from aiostream_server.teams.components.classes import AUTOGEN, OUR_CLIENTS, RUNS_CODE, effect_of, is_autogens
+from aiostream_server.teams.components.classes import (
+    AUTOGEN,
+    KNOWN,
+    OUR_CLIENTS,
+    RUNS_CODE,
+    effect_of,
+    effect_of_base,
+    is_autogens,
+)
+from aiostream_server.teams.components.packages import is_in_source, missing
 from aiostream_server.teams.components.reading import Component
+from aiostream_server.teams.components.templates import fault_of, templates
 from aiostream_server.teams.components.tree import Place, components, places
 
 _OURS: Final = "aiostream_server"
@@ -63,6 +76,9 @@ def class_of(place: Place) -> Any:  # whatever stands under that name
 def _problems_at(place: Place, providers: Sequence[str], trusted: bool) -> Iterator[str]:
     if "provider" in place.found:
         yield from _problems_of_provider(place, providers, trusted)
+    for key, template in templates(place.found):
+        if fault := fault_of(template, trusted=trusted):
+            yield f"{place.where}: {key} {_printable(fault)}"
     for key, value in place.found.items():
         if key.startswith("__"):
             yield f"{place.where}: the key {_shown(key)} is Python's own: no component has such a key"
@@ -88,15 +104,29 @@ def _problems_of_provider(place: Place, providers: Sequence[str], trusted: bool)
     elif not _is_name(provider):
         yield f"{place.where}: the provider {_shown(provider)} is no name of a class: module.Class"
     elif not _is_allowed(provider, providers):
-        package = provider.partition(".")[0]
-        yield (
-            f"{place.where}: the provider {_shown(provider)} is not allowed: it is of the package {_shown(package)}; "
-            f'if you trust that package, add providers = ["{package[:_MOST_SHOWN]}"] to [components]'
-        )
+        yield f"{place.where}: the provider {_shown(provider)} is not allowed: {_how_to_allow(provider)}"
     elif provider.startswith(f"{_OURS}.") and provider not in OUR_CLIENTS:
         yield f"{place.where}: {_shown(provider)} is no component of a team"
     elif not trusted and (effect := effect_of(provider, place.config)):
-        yield f"{place.where}: {_shown(provider)} {effect}; {_HOW_TO_TRUST}"
+        if is_autogens(provider) and place.class_name not in KNOWN and not is_in_source(provider):
+            yield f"{place.where}: there is no such class in AutoGen: {_shown(provider)}{_nearest(place.class_name)}"
+        else:
+            yield f"{place.where}: {_shown(provider)} {effect}; {_HOW_TO_TRUST}"
+
+
+def _how_to_allow(provider: str) -> str:
+    package = provider.partition(".")[0]
+    if package in sys.stdlib_module_names:
+        return "it is of Python's own library, which no team is made of"
+    return (
+        f"it is of the package {_shown(package)}; if you trust that package, "
+        f'add providers = ["{package[:_MOST_SHOWN]}"] to [components]'
+    )
+
+
+def _nearest(name: str) -> str:
+    near = get_close_matches(name, sorted(KNOWN), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _is_name(provider: str) -> bool:
@@ -121,6 +151,10 @@ def _import(place: Place, trusted: bool) -> str | None:
         return f"{place.where}: {_shown(place.provider)} is no class"
     if not trusted and any(map(_is_known_to_run_code, found.__mro__)):
         return f"{place.where}: {_shown(place.provider)} runs code; {_HOW_TO_TRUST}"
+    if not trusted and not is_autogens(place.provider):
+        effects = (effect_of_base(base, place.config) for base in found.__mro__)
+        if effect := next(filter(None, effects), None):
+            return f"{place.where}: {_shown(place.provider)} {effect}; {_HOW_TO_TRUST}"
     return None
 
 
@@ -130,7 +164,7 @@ def _is_known_to_run_code(base: type) -> bool:
 
 def _missing(exc: ImportError) -> str:
     if isinstance(exc, ModuleNotFoundError) and exc.name:
-        return f'the Python package "{exc.name.partition(".")[0]}" is not installed'
+        return missing(exc)
     return one_line(exc)
 
 
@@ -140,5 +174,8 @@ def one_line(exc: BaseException) -> str:
 
 def _shown(text: str) -> str:
     """On one line, whatever stands in it, and short."""
-    cut = text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-    return cut if cut.isprintable() else ascii(cut)[1:-1]
+    return _printable(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]

@@ -3,7 +3,7 @@
 * what `dump_component()` gives: a team, or a single agent;
 * AutoGen Studio's team export, which is the same, and a row of its database: `{"id": 1, ..., "component": {...}}`;
 * a gallery of Studio, `{"components": {"teams": [...], "agents": [...]}}`, as its file or as a row, from which one is
-  chosen by its label or name; and what Studio's API answers, `{"status": true, "data": ...}`.
+  chosen by its label or name, or by its number; and what Studio's API answers, `{"status": true, "data": ...}`.
 
 Nothing is imported. A file that says the same key twice is refused: its readers could disagree about what it says.
 """
@@ -23,10 +23,17 @@ MAX_BYTES: Final = 8 * 1024**2
 MAX_DEPTH: Final = 100
 MAX_PARTS: Final = 100_000
 _MAX_LISTED: Final = 20
+_NO_TEAMS: Final = {
+    "model": "a model",
+    "termination": "a termination condition",
+    "tool": "a tool",
+    "workbench": "a workbench",
+}
 
 
 def read_component(path: Path, choose: str | None = None) -> Component:
-    """The team or agent of the file; of several the one that is called `choose`. Raises `ConfigError`, one line."""
+    """The team or agent of the file; of several the one that is called `choose`, or has that number. Raises
+    `ConfigError`, one line."""
     try:
         return _chosen(_read_json(path), choose)
     except _Unusable as exc:
@@ -133,7 +140,17 @@ def _as_component(item: object) -> Component:
         raise _no_component(item)
     if not isinstance(item.get("config"), dict):
         raise _Unusable(f'{_quoted(item["provider"])} has no "config" object')
+    if no_team := _no_team(item):
+        raise _Unusable(f"holds {no_team}, not a team")
     return item
+
+
+def _no_team(component: Component) -> str | None:
+    """What it says that it is instead; None for a team, an agent, and whatever says nothing."""
+    if component["provider"].endswith("ChatCompletionClient"):
+        return _NO_TEAMS["model"]
+    kind = component.get("component_type")
+    return _NO_TEAMS.get(kind) if isinstance(kind, str) else None
 
 
 def _no_component(item: object) -> _Unusable:
@@ -142,12 +159,17 @@ def _no_component(item: object) -> _Unusable:
 
 
 def _named(choose: str, candidates: Sequence[Component]) -> Component:
-    for of in (_label, name_of):
-        found = [candidate for candidate in candidates if of(candidate).casefold() == choose.casefold()]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise _Unusable(f"{len(found)} of its teams and agents are called {_quoted(choose)}")
+    for of in (_label, _shown_as, name_of):
+        numbers = [number for number, one in enumerate(candidates) if of(one).casefold() == choose.casefold()]
+        if len(numbers) == 1:
+            return candidates[numbers[0]]
+        if numbers:
+            said = " or ".join(str(number + 1) for number in numbers[:_MAX_LISTED])
+            raise _Unusable(
+                f"{len(numbers)} of its teams and agents are called {_quoted(choose)}: choose one by its number, {said}"
+            )
+    if choose.isascii() and choose.isdecimal() and len(choose) < 9 and 1 <= int(choose) <= len(candidates):
+        return candidates[int(choose) - 1]
     raise _Unusable(f"nothing in it is called {_quoted(choose)}: there is {_listed(candidates)}")
 
 
@@ -168,8 +190,18 @@ def title_of(component: Component) -> str:
     return next((text for text in (_label(component), name_of(component)) if text and text != class_name), "")
 
 
+def _shown_as(component: Component) -> str:
+    return title_of(component) or name_of(component) or str(component.get("provider")).rpartition(".")[2]
+
+
 def _listed(candidates: Sequence[Component]) -> str:
-    return _few([_quoted(_label(item) or name_of(item) or item["provider"]) for item in candidates])
+    """By what each is chosen by: where several are called the same, by their numbers."""
+    titles = [_shown_as(item) for item in candidates]
+    counted = Counter(title.casefold() for title in titles)
+    return _few(
+        _quoted(title) if counted[title.casefold()] == 1 else f"{number} ({_quoted(title)})"
+        for number, title in enumerate(titles, start=1)
+    )
 
 
 def _few(texts: Iterable[str]) -> str:
