@@ -1,7 +1,8 @@
 """`[models.NAME]`: where the text of a model comes from."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BeforeValidator,
@@ -17,8 +18,11 @@ from pydantic import (
     model_validator,
 )
 
-from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, read_secret
+from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, read_secret, surroundings
 from aiostream_server.config.table import HeaderName, HttpUrl, Table
+
+_OF_ANY_PROCESS: Final = frozenset({"PATH", "HOME", "LANG", "LD_LIBRARY_PATH"})
+_OF_GPUS: Final = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "GGML_")
 
 MessageNames = Literal["none", "field", "prefix"]
 """How a model is told who says a user message: not at all, by `name`, or by "Writer said:" before the text."""
@@ -96,6 +100,7 @@ class LlamaCppModelConfig(Table):
     idle_stop_s: NonNegativeFloat = Field(default=0.0, description="without a question; 0 is never")
     options: dict[str, Any] = Field(default_factory=dict, description="sent with every request: temperature ...")
     model_info: ModelInfoConfig | None = None
+    _environment: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @field_validator("model_info")
     @classmethod
@@ -103,6 +108,19 @@ class LlamaCppModelConfig(Table):
         if said is not None and said.vision:
             raise ValueError("vision: models of llama.cpp take no images here")
         return said
+
+    @model_validator(mode="after")
+    def _read_environment(self, info: ValidationInfo) -> Self:
+        around = surroundings(info)
+        ours: Mapping[str, str] = {} if around is None else around.environ
+        found = {name for name in ours if name in _OF_ANY_PROCESS or name.startswith(_OF_GPUS)}
+        self._environment = {name: ours[name] for name in found}
+        return self
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What its process gets of the server's: where programs and libraries are, and what there is for GPUs."""
+        return self._environment
 
 
 class DemoModelConfig(Table):

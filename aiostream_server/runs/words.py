@@ -5,6 +5,7 @@ cannot be had its name is.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
@@ -18,6 +19,7 @@ from aiostream_server.tools.sql.rows import Rows
 _MOST_ROWS: Final = 100
 _MOST_COLUMNS: Final = 20
 _MOST_CELL_CHARS: Final = 300
+_BACKTICKS: Final = re.compile(r"`+")
 _AUTOGEN: Final = "autogen_agentchat."
 _OPENAI_PICTURE: Final = "autogen_ext.agents.openai._openai_agent", "ImageMessage"  # its module imports `openai`
 
@@ -54,9 +56,8 @@ def text_of(message: BaseChatMessage | BaseAgentEvent) -> str:
 
 def code_block(text: str, language: str = "") -> str:
     """That its text cannot close."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
+    longest = max((len(run) for run in _BACKTICKS.findall(text)), default=0)
+    fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 

@@ -43,7 +43,7 @@ class SseWriter:
     @classmethod
     async def open(cls, request: web.Request, response: web.StreamResponse, *, write_timeout_s: float) -> "SseWriter":
         """Send the headers. Raises `ClientGone` where nobody waits for them any more."""
-        if request.version >= HttpVersion11:
+        if request.version >= HttpVersion11 and response.content_length is None:
             response.enable_chunked_encoding()
         try:
             writer = await response.prepare(request)

@@ -76,6 +76,12 @@ class StoredFile:
     def owner(self) -> FileOwner:
         return self.key_id, self.user_id
 
+    @property
+    def file_name(self) -> str:
+        """With its extension. A name is whatever an agent gave: it may hold slashes."""
+        name, extension = self.name or self.id, EXTENSIONS.get(self.media_type, "")
+        return name if name.endswith(extension) else f"{name}{extension}"
+
 
 class Files:
     """Opened by `open_files`. Nothing here holds up the event loop: the disk is asked in threads of its own, so that
@@ -121,9 +127,9 @@ class Files:
         """None for one that never was, is over, or is damaged."""
         return await self._aside(self._known, file_id) if is_file_id(file_id) else None
 
-    async def read(self, file: StoredFile) -> bytes | None:
-        """Its content; None where it has gone since it was found."""
-        return await self._aside(self._content, file)
+    async def read(self, file: StoredFile, start: int = 0, size: int | None = None) -> bytes | None:
+        """Its content, or `size` bytes of it; None where it has gone since it was found."""
+        return await self._aside(self._content, file, start, size)
 
     async def delete_expired(self) -> int:
         """How many files are gone. Raises `OSError`."""
@@ -134,7 +140,7 @@ class Files:
 
     def path_of(self, file: StoredFile) -> Path:
         """Where its content lies."""
-        return self._folder / f"{file.id}{EXTENSIONS.get(file.media_type, '.bin')}"
+        return _content_of(file, self._folder)
 
     async def _aside(
         self, work: Callable[_Parameters, _Result], *arguments: _Parameters.args, **named: _Parameters.kwargs
@@ -167,12 +173,15 @@ class Files:
             return None
         return found if found.id == file_id and self._clock() < found.expires_at else None
 
-    def _content(self, file: StoredFile) -> bytes | None:
+    def _content(self, file: StoredFile, start: int, size: int | None) -> bytes | None:
         try:
-            content = self.path_of(file).read_bytes()
+            with self.path_of(file).open("rb") as stored:
+                if os.fstat(stored.fileno()).st_size != file.size:
+                    return None
+                stored.seek(start)
+                return stored.read(size)
         except OSError:
             return None
-        return content if len(content) == file.size else None
 
     def _about(self, file_id: str) -> Path:
         return self._folder / f"{file_id}.json"
@@ -209,6 +218,18 @@ class Files:
         self._about(file_id).unlink(missing_ok=True)
         for extension in (*EXTENSIONS.values(), ".bin"):
             (self._folder / f"{file_id}{extension}").unlink(missing_ok=True)
+
+
+def stored_in(state_directory: Path) -> Iterator[tuple[StoredFile, Path]]:
+    """What lies in a state directory that no server uses, and where; the oldest first."""
+    folder = state_directory / _FOLDER
+    for about in sorted(folder.glob("file-*.json"), key=lambda path: path.stat().st_ctime_ns):
+        file = StoredFile(**json.loads(about.read_bytes()))
+        yield file, _content_of(file, folder)
+
+
+def _content_of(file: StoredFile, folder: Path) -> Path:
+    return folder / f"{file.id}{EXTENSIONS.get(file.media_type, '.bin')}"
 
 
 @asynccontextmanager

@@ -4,16 +4,19 @@ For the key, and the user behind it, whose run made it; or for whoever has its s
 signature that is wrong or over, too, it does not exist. Nothing that is served here can act in a browser.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
 from aiohttp import web
 
-from aiostream_server.errors import NotFound
+from aiostream_server.errors import ClientGone, NotFound
 from aiostream_server.intake.loopback import check_local_host
-from aiostream_server.store.files import EXTENSIONS, Files, StoredFile
+from aiostream_server.sse.writer import SseWriter
+from aiostream_server.store.files import Files, StoredFile
 from aiostream_server.web.caller import caller_of
+from aiostream_server.web.observed import tell_gone
 from aiostream_server.web.state import ServerState, state_of
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -56,7 +59,7 @@ def _headers(file: StoredFile) -> Mapping[str, str]:
     return {
         "Content-Type": f"{file.media_type}{charset}",
         "Content-Length": str(file.size),
-        "Content-Disposition": f"{shown}; filename*=UTF-8''{quote(_file_name(file), safe='')}",
+        "Content-Disposition": f"{shown}; filename*=UTF-8''{quote(file.file_name, safe='')}",
         "Cache-Control": f"private, max-age={_MAX_AGE_S}, immutable",
         "ETag": f'"{file.digest[:32]}"',
         "X-Content-Type-Options": "nosniff",
@@ -67,24 +70,33 @@ def _headers(file: StoredFile) -> Mapping[str, str]:
 
 
 async def _send(request: web.Request, files: Files, file: StoredFile, headers: Mapping[str, str]) -> web.StreamResponse:
-    """In pieces, each when the socket has room: the loop copies no megabytes at once."""
-    content = b"" if request.method == "HEAD" else await files.read(file)
-    if content is None:
+    """A piece is read when the reader has taken the last one. Who takes nothing for `write_timeout_s` is cut off."""
+    piece = await files.read(file, 0, _PIECE_BYTES)
+    if piece is None:
         raise _missing(file.id)
     response = web.StreamResponse(headers=headers)
-    await response.prepare(request)
+    write_timeout_s = state_of(request).config.server.write_timeout_s
     try:
-        for start in range(0, len(content), _PIECE_BYTES):
-            await response.write(content[start : start + _PIECE_BYTES])
-        await response.write_eof()
-    except ConnectionResetError:
-        pass  # the reader has gone
+        writer = await SseWriter.open(request, response, write_timeout_s=write_timeout_s)
+        for start in range(0, 0 if request.method == "HEAD" else file.size, _PIECE_BYTES):
+            piece = await files.read(file, start, _PIECE_BYTES) if start else piece
+            if piece is None:
+                raise ClientGone("the file was deleted while it was sent")
+            await writer.send(piece)
+        async with asyncio.timeout(write_timeout_s):
+            await response.write_eof()
+    except ClientGone as gone:
+        tell_gone(request, gone)
+        _hang_up(request)
+    except (ConnectionError, TimeoutError):
+        _hang_up(request)
     return response
 
 
-def _file_name(file: StoredFile) -> str:
-    name, extension = file.name or file.id, EXTENSIONS.get(file.media_type, "")
-    return name if name.endswith(extension) else f"{name}{extension}"
+def _hang_up(request: web.Request) -> None:
+    """Nothing can be answered any more."""
+    if request.transport is not None:
+        request.transport.abort()
 
 
 def _missing(file_id: str) -> NotFound:

@@ -19,6 +19,7 @@ from autogen_core.tools import ParametersSchema, ToolSchema
 from pydantic import BaseModel
 from structlog.testing import capture_logs
 
+from aiostream_server.config.load import load_config
 from aiostream_server.config.model import LimitsConfig, LlamaCppModelConfig, ServerConfig, TeamConfig
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
@@ -268,6 +269,28 @@ async def test_process_ends_with_the_server_however_that_ends(
         await server.end()
 
 
+async def test_its_process_has_what_it_needs_of_the_servers_environment_and_imports_nothing_from_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-server")
+    for name in ("json", "xllamacpp"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    environ = {"OPENAI_API_KEY": "sk-of-the-server", "CUDA_VISIBLE_DEVICES": "0", "PATH": "/bin", "PYTHONSTARTUP": "x"}
+    table = f'[models.default]\nprovider = "llama.cpp"\nthreads = 1\npath = "{WEIGHTS}"\n'
+    (tmp_path / "server.toml").write_text(table)
+    config = load_config(tmp_path / "server.toml", environ).models["default"]
+    assert isinstance(config, LlamaCppModelConfig)
+    process = await LlamaProcess.start(config)
+    try:
+        found = _environment(process.pid)
+    finally:
+        await process.stop()
+    assert {line.partition("=")[0] for line in found} == {"CUDA_VISIBLE_DEVICES", "LANG", "PATH", "PYTHONPATH"}
+    assert "CUDA_VISIBLE_DEVICES=0" in found
+    assert "sk-of-the-server" not in str(found)
+
+
 async def test_nobody_else_on_this_machine_can_use_it() -> None:
     """It listens on loopback only, wants a key of its own, and tells it nobody."""
     process = await LlamaProcess.start(smollm2())
@@ -282,6 +305,7 @@ async def test_nobody_else_on_this_machine_can_use_it() -> None:
         assert answers == [401, 401, 200]
         assert key.encode() not in _told_to_all(process.pid)
         assert key not in repr(vars(process))
+        assert (settings := process_settings(smollm2())).api_key not in repr(settings)
     finally:
         await process.stop()
     assert process_settings(smollm2()).api_key != process_settings(smollm2()).api_key
@@ -367,6 +391,10 @@ async def test_question_that_is_too_long_says_how_much_would_fit() -> None:
         with pytest.raises(ModelFailed, match=r"the local model SmolLM2\S+ answered 400 .*\(256 tokens\)") as caught:
             await client.create([UserMessage(content="word " * 600, source="user")])
     assert "127.0.0.1" not in str(caught.value)
+
+
+def _environment(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/environ").read_text().strip("\0").split("\0")
 
 
 def _told_to_all(pid: int) -> bytes:

@@ -1,6 +1,7 @@
 """Messages as Markdown: data as tables or JSON, pictures as pictures, and somebody's own classes whatever they do."""
 
 import base64
+import time
 from collections.abc import AsyncIterator, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +25,7 @@ from pydantic import BaseModel, RootModel
 from aiostream_server.config.files import FilesConfig
 from aiostream_server.events import Message
 from aiostream_server.runs.images import ToolPictures, encoded_picture
-from aiostream_server.runs.words import data, words_of
+from aiostream_server.runs.words import code_block, data, words_of
 from aiostream_server.store.files import open_files
 from aiostream_server.store.run_files import RunFiles, current_files
 from tests.runs.listening import listening
@@ -180,3 +181,14 @@ def test_the_openai_agents_picture() -> None:
     assert words_of(ImageMessage(content="https://x.org/a.png", source="A")) == "https://x.org/a.png"
     assert encoded_picture("A" * 20_000_004, "A") == "*[picture by A that cannot be read]*"
     assert encoded_picture("no picture", "A") == "*[picture by A that cannot be read]*"
+
+
+def test_no_text_closes_its_block_and_none_takes_long() -> None:
+    for text in ("plain", "```\nout", "a ````` b ``"):
+        fence = code_block(text).partition("\n")[0]
+        assert fence not in text
+        assert len(fence) >= 3
+    started_at = time.perf_counter()
+    block = code_block("`" * 400_000)
+    assert time.perf_counter() - started_at < 0.1
+    assert block.startswith("`" * 400_001 + "\n")

@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from typing import Any, get_args
 
 import pytest
@@ -232,3 +233,16 @@ def test_whatever_a_model_writes_is_read_or_refused(given_arguments: dict[str, A
         assert len(str(exc)) < 500  # noqa: PT017 - one of two ways that are right
     else:
         json.dumps([asked.x, *asked.y, asked.title])
+
+
+def test_of_many_series_only_those_that_are_shown_are_made() -> None:
+    """5,000 of 5,000 places each would be 200 MB."""
+    rows = [(f"m{n}", f"r{n}", n, 0) for n in range(MOST_ROWS)]
+    tracemalloc.start()
+    try:
+        plot = plot_of(rows, kind="bar", x="month", split_by="region", order="descending")
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
+    assert [each.name for each in plot.series] == [f"r{n}" for n in range(MOST_ROWS - MOST_SERIES, MOST_ROWS)]
+    assert plot.x[0] == f"m{MOST_ROWS - 1}"

@@ -17,8 +17,10 @@ from autogen_core.tools import ToolOverride, Workbench
 from autogen_ext.code_executors.local import LocalCommandLineCodeExecutor
 from autogen_ext.models.replay import ReplayChatCompletionClient
 from autogen_ext.tools.mcp import McpWorkbench, SseServerParams, StdioServerParams, StreamableHttpServerParams
+from structlog.testing import capture_logs
 
 from aiostream_server.config.model import TeamConfig
+from aiostream_server.errors import ToolFailed
 from aiostream_server.runs.token import RunToken
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.tools.adopting import adopt
@@ -126,6 +128,19 @@ async def test_a_team_from_json_is_given_ours_with_its_overrides_and_its_model(t
     assert len(await two.list_tools()) == 2
     await scope.close()
     await until_gone(*pids(tmp_path / "pids"))
+
+
+async def test_its_variables_are_told_to_nobody_when_it_cannot_be_used(tmp_path: Path) -> None:
+    brought = params("dies", tmp_path / "pids")
+    brought.env = {"TOKEN": "hunter2", "DEBUG": "1"}
+    team, scope = team_of(ReplayChatCompletionClient(["hi"]), McpWorkbench(brought)), RunScope()
+    await adopt(team, scope)
+    (ours,) = workbenches_of(team._participants[0])
+    with capture_logs() as logs, pytest.raises(ToolFailed):
+        await ours.list_tools()
+    await scope.close()
+    (reason,) = [log["reason"] for log in logs if log["event"] == "mcp_server_unreachable"]
+    assert reason.endswith("it ended with status 1; its last words: cannot read the token ***: no such file")
 
 
 @pytest.mark.parametrize("kind", [SseServerParams, StreamableHttpServerParams])

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -286,6 +287,34 @@ class TestCode:
             assert time.monotonic() - started_at < 0.5
             await until_gone(*found)
         assert not list((tmp_path / "code").iterdir())
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only its process group is ended")
+    @pytest.mark.parametrize("rest", ["", "time.sleep(60)", "os.kill(os.getpid(), signal.SIGSEGV)"])
+    async def test_what_has_a_session_of_its_own_ends_with_it_too(self, tmp_path: Path, rest: str) -> None:
+        """And what this one has started; though both hold its output open."""
+        code = (
+            "import os, signal, time\n"
+            "if not os.fork():\n"
+            "    os.setsid()\n"
+            "    if child := os.fork():\n"
+            "        open('part', 'w').write(f'{os.getpid()} {child}')\n"
+            "        os.rename('part', 'pids')\n"
+            "    else:\n"
+            "        os.setsid()\n"
+            "    time.sleep(60)\n"
+            "    os._exit(0)\n"
+            "while not os.path.exists('pids'):\n"
+            "    time.sleep(0.01)\n"
+            f"print('done', flush=True)\n{rest}\n"
+        )
+        async with opened(self.CONFIG.model_copy(update={"timeout_s": 1}), tmp_path) as tool:
+            answer = await said(tool, code=code)
+            (file,) = (tmp_path / "code").glob("*/pids")
+            await until_gone(*map(int, file.read_text().split()))
+        assert answer == {
+            "": "done\n",
+            "time.sleep(60)": "it took longer than 1 s and was stopped",
+        }.get(rest, "done\n(exit status -11)")
 
     async def test_folders_of_processes_that_were_killed_are_removed(self, tmp_path: Path) -> None:
         abandoned, own = tmp_path / "code" / "4194305-left", tmp_path / "code" / f"{os.getpid()}-used"

@@ -17,7 +17,8 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
-from aiostream_server.teams.tools.mcp.tool import McpTool
+from aiostream_server.teams.tools.mcp.tool import McpTool, terms
+from aiostream_server.teams.tools.mcp.transport import LastWords
 from aiostream_server.teams.tools.scope import RunScope
 from tests.tools_for_teams.servers import is_alive, pids, plain, program, serving_mcp, until, until_gone
 
@@ -140,7 +141,7 @@ async def until_answers(mcp: Workbench) -> None:
         ("silent", "no answer within 0.3 s"),
         ("babbles", "lines of its output are no MCP messages; its last words"),
         ("dies", "it ended with status 1; its last words: cannot read the token ***: no such file"),
-        ("missing", "there is no such program"),
+        ("missing", "no-such-program-at-all: no such program"),
     ],
 )
 async def test_one_that_never_answers_is_one_clear_error(tmp_path: Path, mode: str, why: str) -> None:
@@ -216,7 +217,7 @@ async def test_it_gets_its_own_variables_and_none_of_the_servers(
             web.Response(text="<html>", content_type="text/html"),
             "its answer is no MCP: Unexpected content type: text/html",
         ),
-        (None, "it cannot be connected to"),
+        (None, "127.0.0.1:9: connection refused"),
     ],
 )
 async def test_a_service_that_is_none_is_one_clear_line(answer: web.Response | None, why: str) -> None:
@@ -265,3 +266,19 @@ async def test_a_service_that_does_not_even_let_go_is_let_go() -> None:
         started_at = time.monotonic()
     assert time.monotonic() - started_at < 3
     await runner.cleanup()
+
+
+def test_a_secret_is_gone_before_anything_is_cut() -> None:
+    """Else the beginning of one that stands at the end would be shown."""
+    words = LastWords(("sk-abcdef", "sk-abcdef-and-more", ""))
+    words.hear(b"x" * 294 + b" sk-abcdef-and-more")
+    assert str(words).endswith("x *** ".rstrip())
+    assert "sk" not in words.shown("a\n" * 148 + "sk-abcdef-and-more")
+    assert words.shown("no secret\nat all") == "no secret at all"
+
+
+def test_secrets_are_in_no_repr() -> None:
+    config = program()
+    config._secret_env["TOKEN"] = SecretStr("hunter2")
+    assert "hunter2" in terms("files", config).secrets
+    assert "hunter2" not in repr(terms("files", config))

@@ -1,7 +1,10 @@
 """`/v1/files` over real sockets: for its owner, or with a signature; for everybody else it does not exist."""
 
+import asyncio
+import time
+import tracemalloc
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +23,8 @@ from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.store.run_files import LinkedFile, RunFiles, current_files
 from aiostream_server.teams.context import TeamContext
 from tests.serving import Server, ask, serving
+from tests.web.bare_client import connected, until
+from tests.web.connections import kept_for, transports
 
 CONTENT: Final = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1_000
 SVG: Final = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
@@ -232,3 +237,44 @@ async def test_links_begin_as_the_configuration_says_or_else_the_request(
         assert f"![A picture]({base}/v1/files/file-" in answer.text
     else:
         assert "no pictures here" in answer.text
+
+
+def get(url: str) -> bytes:
+    path = url.removeprefix("http://").partition("/")[2]
+    return f"GET /{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+
+
+async def test_who_does_not_read_costs_a_piece_and_is_cut_off(tmp_path: Path) -> None:
+    async with serving(config_with(server=ServerConfig(write_timeout_s=0.4)), tmp_path) as server:
+        left = await leave(server, content=bytes(7 * 1024**2))
+        tracemalloc.start()
+        try:
+            async with AsyncExitStack() as stack:
+                for _ in range(5):
+                    await stack.enter_async_context(connected(server.url, get(left.url)))
+                await until(lambda: [kept_for(each) > 100_000 for each in transports(server)] == [True] * 5)
+                started_at = time.monotonic()
+                assert tracemalloc.get_traced_memory()[0] < 2 * 1024**2
+                await until(lambda: not transports(server))
+                assert time.monotonic() - started_at < 1
+        finally:
+            tracemalloc.stop()
+
+
+async def test_a_slow_reader_gets_it_whole_however_long_that_takes(tmp_path: Path) -> None:
+    """Every piece has the time, not the file."""
+    content = CONTENT * 5
+    async with serving(config_with(server=ServerConfig(write_timeout_s=0.4)), tmp_path) as server:
+        left = await leave(server, content=content)
+        loop, received, most = asyncio.get_running_loop(), b"", 0
+        async with connected(server.url, get(left.url)) as client:
+            started_at = time.monotonic()
+            while len(received.partition(b"\r\n\r\n")[2]) < len(content):
+                piece = await loop.sock_recv(client, 128 * 1024)
+                assert piece, "cut off"
+                received += piece
+                most = max(most, *(each.get_write_buffer_size() for each in transports(server)))
+                await asyncio.sleep(0.01)  # the reader is slow
+        assert time.monotonic() - started_at > 0.5
+    assert received.partition(b"\r\n\r\n")[2] == content
+    assert most <= 64 * 1024

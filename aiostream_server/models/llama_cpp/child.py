@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -30,7 +30,7 @@ class Settings:
 
     parent: int
     path: str
-    api_key: str
+    api_key: str = field(repr=False)
     context_tokens: int
     parallel: int
     threads: int

@@ -7,7 +7,9 @@ import re
 import secrets
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Final, Self, cast
 
 import aiohttp
@@ -19,6 +21,7 @@ from aiostream_server.models.llama_cpp.child import Settings
 from aiostream_server.models.llama_cpp.weights import read_template
 
 _CHILD: Final = "aiostream_server.models.llama_cpp.child"
+_PACKAGES: Final = Path(__file__).parents[3]
 _READ_BYTES: Final = 64 * 1024
 _MAX_REASON: Final = 200
 _ERROR: Final = re.compile(r"^[\d.]+ E (?:\w+ +)?\S+: (?:error: |error loading model: )?(.+)$", re.MULTILINE)
@@ -48,7 +51,7 @@ class LlamaProcess:
     async def start(cls, config: LlamaCppModelConfig) -> Self:
         """Returns when it can be asked. Raises `StartFailed`. Cancelled, it leaves nothing behind."""
         settings = process_settings(config)
-        process = await _spawn()
+        process = await _spawn(config.environment)
         started = cls(config.path.stem, process, SecretStr(settings.api_key))
         try:
             async with asyncio.timeout(config.start_timeout_s):
@@ -138,13 +141,15 @@ class LlamaProcess:
         return " ".join((found[1] if found else error or self.ending).split())[:_MAX_REASON]
 
 
-async def _spawn() -> asyncio.subprocess.Process:
+async def _spawn(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
     pipe = asyncio.subprocess.PIPE
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # nothing is imported from the folder that it is started in
             "-m",
             _CHILD,
+            env={"PATH": os.defpath, "LANG": "C.UTF-8", **environment, "PYTHONPATH": str(_PACKAGES)},
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,

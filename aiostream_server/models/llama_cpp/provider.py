@@ -20,7 +20,7 @@ from aiostream_server.models.llama_cpp.sharing import SharedKeeper
 from aiostream_server.models.llama_cpp.weights import check_startable
 from aiostream_server.models.openai.messages import has_images
 from aiostream_server.models.openai.provider import OpenAIProvider
-from aiostream_server.models.provider import Delta, ModelRequest
+from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 
 _ALIVE_S: Final = 1.0
 _SILENCE_S: Final = 3600.0  # it may have much to read: whether its process lives is what counts
@@ -122,7 +122,7 @@ class LlamaCppProvider:
 
     def _check(self, request: ModelRequest) -> None:
         if request.tools and not self._model_info["function_calling"]:
-            raise ValueError("the model does not support function calling")
+            raise unsupported("function calling", "function_calling")
         if has_images(request.messages):
             raise ValueError(f"the local model {self._name} does not support images")
 

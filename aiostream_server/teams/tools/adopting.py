@@ -5,7 +5,7 @@ Reads AutoGen's private attributes (autogen-ext 0.7.5).
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from autogen_ext.tools.mcp import McpWorkbench
 
 _MCP = "autogen_ext.tools.mcp"
+_LEAST_SECRET_CHARS = 6
 
 
 async def adopt(team: object, scope: RunScope) -> None:
@@ -60,12 +61,13 @@ def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
     params: Any = workbench.server_params
     place: Program | Service
     if params.type == "StdioServerParams":
-        place = Program(params.command, params.args, params.env or {}, Path(params.cwd or "."))
+        secret = dict[str, str](params.env or {})
+        place = Program(params.command, params.args, secret, Path(params.cwd or "."))
         name, call_timeout_s = Path(params.command).name, params.read_timeout_seconds
     else:
         call_timeout_s = params.sse_read_timeout
-        headers = {key: str(value) for key, value in (params.headers or {}).items()}
-        place = Service(params.url, params.type == "SseServerParams", headers, call_timeout_s)
+        secret = {key: str(value) for key, value in (params.headers or {}).items()}
+        place = Service(params.url, params.type == "SseServerParams", secret, call_timeout_s)
         name = urlsplit(params.url).hostname or "mcp"
     model_client: Any = workbench._model_client  # noqa: SLF001 - nothing public tells it
     server = McpServer(
@@ -74,11 +76,18 @@ def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
             place=place,
             call_timeout_s=call_timeout_s,
             settings="the team's own McpWorkbench",
+            secrets=tuple(_secrets_of(secret.values())),
             sampling=None if model_client is None else _Sampling(model_client).answer,
         )
     )
     scope.on_close(server.close)
     return McpTools(server, overrides=workbench._tool_overrides)  # noqa: SLF001 - likewise
+
+
+def _secrets_of(values: Iterable[str]) -> Iterator[str]:
+    """Nobody says which of them are secret; but a short one stands in any text. Of `Bearer TOKEN` the token as well."""
+    for value in values:
+        yield from {each for each in (value, value.rpartition(" ")[2]) if len(each) >= _LEAST_SECRET_CHARS}
 
 
 class _Sampling:

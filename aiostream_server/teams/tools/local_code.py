@@ -1,5 +1,5 @@
 """Python that a model writes, run as the server's own user: with a time limit, with none of the server's environment,
-and killed with all that it started; but with no walls.
+and killed with all that it started (on Linux; elsewhere, what has left its process group stays); but with no walls.
 
 AutoGen's executor for this hands the server's whole environment on, reads output of any size, and ends the program
 only, not what that has started.
@@ -28,7 +28,7 @@ class FromFile(BaseModel):
 
 
 class LocalPython(CodeExecutor):
-    """Runs Python with this interpreter, in a process group of its own, without the server's environment."""
+    """Runs Python with this interpreter, without the server's environment."""
 
     component_config_schema = FromFile
 
@@ -62,7 +62,12 @@ class LocalPython(CodeExecutor):
 
     async def _run(self, command: Sequence[str]) -> tuple[int, str]:
         async with running(
-            command, env=_environment(self._folder), folder=self._folder, takes_input=False, is_asked_to_leave=False
+            command,
+            env=_environment(self._folder),
+            folder=self._folder,
+            takes_input=False,
+            is_asked_to_leave=False,
+            is_warded=True,
         ) as script:
             reading = [
                 asyncio.create_task(_read(stream, self._byte_limit)) for stream in (script.stderr, script.stdout)

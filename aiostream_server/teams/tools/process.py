@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+from aiostream_server.teams.tools.warden import warded
+
 _T = TypeVar("_T")
 
 _GRACES_S: Final = (0.4, 0.4)  # to leave by itself once its input is closed; after SIGTERM
@@ -45,13 +47,15 @@ async def running(
     line_limit: int = 64 * 1024,
     takes_input: bool = True,
     is_asked_to_leave: bool = True,
+    is_warded: bool = False,
 ) -> AsyncIterator[Running]:
     """The program, with pipes; whatever is left of its group at the end of the block is killed.
 
-    `is_asked_to_leave`: its input is closed first, then it gets a SIGTERM. Raises `OSError` where it cannot be started.
+    `is_asked_to_leave`: its input is closed first, then it gets a SIGTERM. `is_warded`: what has left its group is
+    killed as well, by a process between it and us. Raises `OSError` where it cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *(warded(command) if is_warded else command),
         stdin=PIPE if takes_input else DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
@@ -65,10 +69,20 @@ async def running(
         if is_asked_to_leave:
             await _ask_to_leave(process)
     finally:
-        _signal_group(process, signal.SIGKILL)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_REAP_S):
-                await process.wait()
+        try:
+            if is_warded:
+                with suppress(ProcessLookupError):
+                    process.terminate()
+                await _reap(process)
+        finally:
+            _signal_group(process, signal.SIGKILL)
+            await _reap(process)
+
+
+async def _reap(process: Process) -> None:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_REAP_S):
+            await process.wait()
 
 
 async def _ask_to_leave(process: Process) -> None:

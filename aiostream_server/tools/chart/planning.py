@@ -91,21 +91,20 @@ def _read(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartAr
 
 def _split(cells: Sequence[Cell], names: Sequence[Cell], values: Sequence[float | None]) -> _Draft:
     """One series for each of the names, over the same x."""
-    places = {cell: index for index, cell in enumerate(dict.fromkeys(cells))}
-    found: dict[Cell, list[float | None]] = {}
-    seen: set[tuple[Cell, Cell]] = set()
+    found: dict[Cell, dict[Cell, float | None]] = {}
     for cell, name, value in zip(cells, names, values, strict=True):
-        if (cell, name) in seen:
+        there = found.setdefault(name, {})
+        if cell in there:
             raise ChartProblem(f"more than one row has {_name(cell)!r} and {_name(name)!r}: add them up in the query")
-        seen.add((cell, name))
-        found.setdefault(name, [None] * len(places))[places[cell]] = value
-    draft = _Draft(list(places), [Series(_name(name), tuple(each)) for name, each in found.items()], [])
-    if len(draft.series) > MOST_SERIES:
-        sizes = [sum(abs(value or 0.0) for value in each.values) for each in draft.series]
+        there[cell] = value
+    chosen, notes = list(found), list[str]()
+    if len(found) > MOST_SERIES:  # before there are lists: each is as long as there are places
+        sizes = [sum(abs(value or 0.0) for value in there.values()) for there in found.values()]
         largest = sorted(range(len(sizes)), key=lambda index: -sizes[index])[:MOST_SERIES]
-        draft.notes.append(f"the {MOST_SERIES} largest of {len(sizes)} series are shown")
-        draft.series = _chosen(draft.series, sorted(largest))
-    return draft
+        notes.append(f"the {MOST_SERIES} largest of {len(sizes)} series are shown")
+        chosen = _chosen(chosen, sorted(largest))
+    places = list(dict.fromkeys(cells))
+    return _Draft(places, [Series(_name(name), tuple(map(found[name].get, places))) for name in chosen], notes)
 
 
 def _make_bars(draft: _Draft, asked: ChartArguments) -> None:

@@ -1,10 +1,12 @@
 """One session with one MCP server: open until it is closed, or the server is gone."""
 
 import asyncio
+import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Self, TypeVar
 
 import anyio
@@ -57,7 +59,7 @@ class Terms:
     call_timeout_s: float
     start_timeout_s: float = 30.0
     settings: str = ""
-    secrets: Sequence[str] = ()
+    secrets: Sequence[str] = field(default=(), repr=False)
     sampling: SamplingFnT | None = None
 
 
@@ -85,7 +87,7 @@ class Connection:
             raise connection._unreachable(f"no answer within {terms.start_timeout_s:g} s") from None
         except Exception as exc:
             await connection.close()
-            raise connection._unreachable(_told(exc)) from exc
+            raise connection._unreachable(_told(exc, terms.place)) from exc
         except BaseException:
             await connection.close()
             raise
@@ -204,7 +206,8 @@ class Connection:
         raise NoAnswer(f"no answer within {limit_s:g} s")
 
     def _unreachable(self, why: str) -> Unreachable:
-        return Unreachable("; ".join(filter(None, (self._words.without_secrets(why), str(self._words)))))
+        why = self._words.shown(f"{self._terms.place.where}: {why}")
+        return Unreachable("; ".join(filter(None, (why, str(self._words)))))
 
     def _is_gone(self) -> None:
         if not self._gone.done():
@@ -214,7 +217,7 @@ class Connection:
         if isinstance(message, ServerNotification) and isinstance(message.root, ToolListChangedNotification):
             self._tools = None
         elif isinstance(message, Exception):  # an answer that is no message
-            self._words.complaint = " ".join(str(message).split())[:200]
+            self._words.complaint = self._words.shown(str(message))
 
     def _do_aside(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -238,19 +241,19 @@ class Connection:
             self._is_gone()
 
 
-def _told(exc: BaseException) -> str:
-    """Why a session could not be opened, in one line without addresses or secrets."""
+def _told(exc: BaseException, place: Program | Service) -> str:
+    """Why a session could not be opened; as long as it is, and with the secrets that it may hold."""
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
     match exc:
         case httpx.HTTPStatusError():
             return f"it answered {exc.response.status_code} {exc.response.reason_phrase}".rstrip()
         case httpx.ConnectError():
-            return "it cannot be connected to"
+            return _refused(exc)
         case httpx.TimeoutException():
             return "it does not answer"
-        case FileNotFoundError():
-            return "there is no such program, or no such folder"
+        case FileNotFoundError() if isinstance(place, Program):
+            return "no such program" if place.folder.is_dir() else f"no such folder: {place.folder}"
         case OSError():
             return (exc.strerror or type(exc).__name__).lower()
         case McpError() if (exc.error.code, exc.error.message) == _CLOSED:
@@ -258,6 +261,23 @@ def _told(exc: BaseException) -> str:
         case McpError() if (exc.error.code, exc.error.message) == _NO_SESSION:
             return "it answered 404 Not Found"
         case McpError():
-            return f"it refused: {' '.join(exc.error.message.split())[:200]}"
+            return f"it refused: {exc.error.message}"
         case _:
-            return f"{type(exc).__name__}: {' '.join(str(exc).split())[:200]}"
+            return f"{type(exc).__name__}: {exc}"
+
+
+def _refused(exc: BaseException) -> str:
+    """What the system says of a connection that cannot be made: it stands at the end of what led to what."""
+    why, cause = "it cannot be connected to", exc.__cause__ or exc.__context__
+    while cause is not None:
+        if isinstance(cause, BaseExceptionGroup):  # one for each of its addresses
+            cause = cause.exceptions[0]
+            continue
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message}"
+        if isinstance(cause, OSError) and cause.errno is not None:
+            # asyncio puts its own words, with the address, where the system's stand.
+            told = os.strerror(cause.errno) if type(cause).__module__ == "builtins" else cause.strerror or ""
+            why = told.lower() or why
+        cause = cause.__cause__ or cause.__context__
+    return why

@@ -11,6 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
+from urllib.parse import urlsplit
 
 import anyio
 import httpx
@@ -43,6 +44,10 @@ class Program:
     env: Mapping[str, str] = field(repr=False)
     folder: Path
 
+    @property
+    def where(self) -> str:
+        return self.command
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -52,6 +57,11 @@ class Service:
     is_sse: bool
     headers: Mapping[str, str] = field(repr=False)
     read_timeout_s: float
+
+    @property
+    def where(self) -> str:
+        """`host:port`: the rest of a URL may hold secrets."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
 
 
 @dataclass(slots=True)
@@ -64,7 +74,7 @@ class LastWords:
     garbage: int = 0
     """Lines on stdout that are no messages."""
     complaint: str = ""
-    """What the client said of an answer that is no message."""
+    """What the client said of an answer that is no message; `shown`."""
 
     @property
     def ending(self) -> str:
@@ -79,13 +89,14 @@ class LastWords:
         if self.complaint:
             parts.append(f"its answer is no MCP: {self.complaint}")
         if said := next((line for line in reversed(self.lines) if line), ""):
-            parts.append(f"its last words: {said[:_MAX_WORDS_CHARS]}")
-        return self.without_secrets("; ".join(parts))
+            parts.append(f"its last words: {self.shown(said)}")
+        return "; ".join(parts)
 
-    def without_secrets(self, text: str) -> str:
-        for secret in self.secrets:
+    def shown(self, text: str) -> str:
+        """One line, and not a long one. First the secrets go: of one that was cut the beginning would be left."""
+        for secret in sorted(filter(None, self.secrets), key=len, reverse=True):
             text = text.replace(secret, "***")
-        return text
+        return " ".join(text.split())[:_MAX_WORDS_CHARS]
 
     def hear(self, line: bytes) -> None:
         self.lines.append(_UNPRINTABLE.sub("", line.decode("utf-8", "replace")).strip())

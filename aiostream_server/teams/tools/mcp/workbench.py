@@ -51,6 +51,11 @@ class McpTools(Workbench):
         self._names: dict[str, str] = {}
         self._all_names: Sequence[str] = ()
 
+    @property
+    def name(self) -> str:
+        """The server's, in the configuration, or else what it is started by."""
+        return self._server.name
+
     async def list_tools(self) -> list[ToolSchema]:
         """Raises `ToolFailed` where the server never answered; once it did, what it said last always counts.
 
