@@ -11,7 +11,7 @@ from typing import TypeAlias
 import click
 
 from aiostream_server.cli.options import config_option, find_modules_beside
-from aiostream_server.config.load import load_config
+from aiostream_server.config.load import load_config, load_sound_tables
 from aiostream_server.config.model import (
     CodeToolConfig,
     Config,
@@ -39,25 +39,38 @@ FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
 @config_option
 def check(config_path: Path | None) -> None:
     """Load everything and report every mistake at once; status 1 where there is one."""
-    from aiostream_server.service.check import find_problems  # loads the agents' libraries
+    from aiostream_server.service.check import find_problems, find_wrong_sources  # loads the agents' libraries
 
     find_modules_beside(config_path)
-    find = partial(find_problems, state_directory=state_directory(os.environ), uses_tools=True)
-    for line in report(config_path, os.environ, find):
+    noted: list[str] = []
+    find = partial(find_problems, state_directory=state_directory(os.environ), uses_tools=True, notes=noted)
+    for line in report(config_path, os.environ, find, find_wrong_sources, noted):
         click.echo(line)
 
 
-def report(path: Path | None, environ: Mapping[str, str], find_problems: FindProblems) -> list[str]:
+def report(
+    path: Path | None,
+    environ: Mapping[str, str],
+    find_problems: FindProblems,
+    find_in_sound: Callable[[Config], Sequence[str]] | None = None,
+    noted: Sequence[str] = (),
+) -> list[str]:
     """One line for each thing that was loaded. Raises `ConfigError`.
 
-    `find_problems` looks at what is not in the file: it builds teams and opens databases."""
-    config = load_config(path, environ)
+    `find_problems` looks at what is not in the file: it builds teams and opens databases, and adds to what is `noted`.
+    Where the file itself has mistakes, `find_in_sound` looks at those of its tables that have none."""
+    try:
+        config = load_config(path, environ)
+    except ConfigError as exc:
+        sound = load_sound_tables(path, environ)
+        more = () if sound is None or find_in_sound is None else find_in_sound(sound)
+        raise ConfigError([*exc.problems, *more]) from exc
     ring, problems = _keys(config)
     certificate = _certificate(config, problems)
     problems += asyncio.run(_found(find_problems, config))
     if problems:
         raise ConfigError(problems)
-    notes = _notes(config, certificate)
+    notes = [*_notes(config, certificate), *noted]
     return [*_loaded(path, config, ring, certificate), *(f"note      {note}" for note in notes), "ok"]
 
 

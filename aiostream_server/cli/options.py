@@ -6,6 +6,8 @@ from typing import Final
 
 import click
 
+from aiostream_server.config.model import Config
+
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 config_option: Final = click.option(
@@ -14,6 +16,12 @@ config_option: Final = click.option(
     type=FILE,
     help="TOML file; without one the defaults, overridden by AIOSTREAM_SECTION__KEY variables.",
 )
+
+
+def tell_unread(config: Config) -> None:
+    """Of a command that needs no secrets: those that would be missing."""
+    for line in config.unread:
+        click.echo(f"note: {line}", err=True)
 
 
 def find_modules_beside(config_path: Path | None) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import click
 
-from aiostream_server.cli.options import config_option, find_modules_beside
+from aiostream_server.cli.options import config_option, find_modules_beside, tell_unread
 from aiostream_server.cli.table import shown, table
 from aiostream_server.cli.teams_add import add
 from aiostream_server.config.load import load_config
@@ -56,33 +56,36 @@ teams.add_command(add)
 @click.option("--json", "as_json", is_flag=True, help="As a JSON list of objects.")
 def list_teams(config_path: Path | None, as_json: bool) -> None:
     """List the teams. Clients ask for them by their ID; `auto` chooses one of them."""
-    config = load_config(config_path, os.environ)
+    config = load_config(config_path, os.environ, needs_secrets=False)
+    tell_unread(config)
     find_modules_beside(config_path)  # for what the files of folders import
-    found = [_facts(team) for team in _served(config)]
+    teams, problems = _served(config)
+    found = [_facts(team) for team in teams]
     if as_json:
         click.echo(json.dumps(found, indent=2, ensure_ascii=False))
-        return
-    for line in table([_HEAD, *([shown(str(team[head.lower()] or "")) for head in _HEAD] for team in found)]):
-        click.echo(line)
+    else:
+        for line in table([_HEAD, *([shown(str(team[head.lower()] or "")) for head in _HEAD] for team in found)]):
+            click.echo(line)
+    if problems:
+        raise ConfigError(problems)
 
 
-def _served(config: Config) -> Sequence[TeamConfig]:
+def _served(config: Config) -> tuple[Sequence[TeamConfig], Sequence[str]]:
+    """And what is wrong with the others."""
     if config.teams and not config.team_folders:
-        return config.teams
+        return config.teams, ()
     from aiostream_server.teams.served import served_teams  # loads the agents' libraries
 
     teams, problems = served_teams(config)
-    if problems:
-        raise ConfigError(problems)
-    return [team.config for team in teams]
+    return [team.config for team in teams], problems
 
 
 def _facts(team: TeamConfig) -> Mapping[str, str | None]:
-    """`model` is None where a component brings its own."""
+    """`model` is None where a component brings its own, and no other was named for it."""
     return {
         "id": team.id,
         "name": team.name or team.id,
         "description": team.description,
         "source": team.factory or str(team.component),
-        "model": team.model if team.factory else None,
+        "model": team.model if team.factory or "model" in team.model_fields_set else None,
     }

@@ -18,7 +18,7 @@ from rich.text import Text
 from aiostream_server.cli.canvas import Line, Piece, to_ascii
 from aiostream_server.cli.drawing import draw
 from aiostream_server.cli.mermaid import mermaid
-from aiostream_server.cli.options import config_option, find_modules_beside
+from aiostream_server.cli.options import config_option, find_modules_beside, tell_unread
 from aiostream_server.cli.table import shown
 from aiostream_server.config.load import load_config
 from aiostream_server.service.logging import configure_logging
@@ -54,11 +54,12 @@ def show(
 
 
 def _look(config_path: Path | None, team: str) -> Seen:
-    config = load_config(config_path, os.environ)
+    config = load_config(config_path, os.environ, needs_secrets=False)
+    tell_unread(config)
     find_modules_beside(config_path)
     configure_logging("critical", "text")
     with tempfile.TemporaryDirectory(prefix="aiostream-look-", ignore_cleanup_errors=True) as folder:
-        return asyncio.run(see(only(config, team), Path(folder), team))
+        return asyncio.run(see(only(config, team), Path(folder), team, has_file=config_path is not None))
 
 
 def _heading(seen: Seen, width: int) -> list[Line]:

@@ -17,12 +17,15 @@ from aiostream_server.cli.replies import Replies
 from aiostream_server.cli.terminal import TerminalTranscript, harmless
 from aiostream_server.client import ClientError, StreamClient
 from aiostream_server.config.load import load_config
-from aiostream_server.config.model import Config, Presentation
+from aiostream_server.config.model import RESERVED_IDS, Config, Presentation
+from aiostream_server.errors import ConfigError
 from aiostream_server.events import RunFinished
 from aiostream_server.present import new_presenter
 from aiostream_server.service.logging import configure_logging
 
 _CONVERSATION: Final = "trial"
+# What an answer tells to look for in the server's log.
+_REASONS: Final = ("mcp_server_unreachable", "mcp_server_lost", "mcp_tools_not_listed", "file_not_kept")
 
 
 @click.command("try")
@@ -37,19 +40,23 @@ def try_team(
 ) -> None:
     """Ask the team ID a QUESTION, or `auto`, here and now; - reads the question from stdin.
 
-    Nothing is kept, and no server is needed. A team that asks back is answered line by line. Ctrl-C cancels the run, a
-    second one does not wait for that.
+    No server is needed, and nothing is kept but pictures, in a folder that is named at the end. A team that asks back
+    is answered line by line. Ctrl-C cancels the run, a second one does not wait for that.
     """
     asked = sys.stdin.read().strip() if question == "-" else question
     if not asked:
         raise click.UsageError("there is no question")
     config = load_config(config_path, os.environ)
     find_modules_beside(config_path)
-    configure_logging("debug" if verbose else "critical", "text")
+    if verbose:
+        configure_logging("debug", "text")
+    else:
+        configure_logging("warning", "text", only=_REASONS)
     transcript = TerminalTranscript(Console(highlight=False, markup=False, emoji=False), full=full)
     replies = None if question == "-" else Replies()
     try:
-        finished = asyncio.run(until_interrupted(_try(config, team, asked, presentation, transcript, replies)))
+        trying = _try(config, team, asked, presentation, transcript, replies, has_file=config_path is not None)
+        finished = asyncio.run(until_interrupted(trying))
     except ClientError as exc:
         raise click.ClickException(harmless(str(exc))) from exc
     finally:
@@ -68,31 +75,43 @@ async def _try(
     presentation: Presentation,
     transcript: TerminalTranscript,
     replies: Replies | None,
+    *,
+    has_file: bool,
 ) -> RunFinished | None:
-    from aiostream_server.service.trial import only, trial_server  # loads the agents' libraries
+    from aiostream_server.service.trial import keep_files, no_team, only, trial_server  # loads the agents' libraries
+    from aiostream_server.web.offer import canonical_id
 
     with tempfile.TemporaryDirectory(prefix="aiostream-trial-", ignore_cleanup_errors=True) as folder:
-        async with (
-            trial_server(only(config, team), Path(folder)) as server,
-            StreamClient(server.url, server.key, max_reconnects=0) as client,
-        ):
-            said = question
-            while True:
-                stream = client.stream(said, model=team, conversation=_CONVERSATION)
-                asked = await show_run(stream, new_presenter(presentation), transcript)
-                reply = await _reply(asked.agent, transcript, replies) if asked else None
-                if reply is None:
-                    return stream.finished
-                said = reply
+        try:
+            async with (
+                trial_server(only(config, team), Path(folder)) as server,
+                StreamClient(server.url, server.key, max_reconnects=0) as client,
+            ):
+                if canonical_id(team) not in (*server.teams, *RESERVED_IDS):
+                    raise ConfigError([no_team(team, ["auto", *server.teams], has_file=has_file)])
+                said = question
+                while True:
+                    stream = client.stream(said, model=team, conversation=_CONVERSATION)
+                    asked = await show_run(stream, new_presenter(presentation), transcript)
+                    was_told = presentation == "transcript"
+                    reply = await _reply(asked.agent, transcript, replies, was_told=was_told) if asked else None
+                    if reply is None:
+                        return stream.finished
+                    said = reply
+        finally:
+            if kept := keep_files(Path(folder)):
+                transcript.end()
+                names = ", ".join(path.name for path in kept)
+                remark(f"links in the answer end with this command; the files are kept in {kept[0].parent}: {names}")
 
 
-async def _reply(agent: str, transcript: TerminalTranscript, replies: Replies | None) -> str | None:
-    """None where nobody replies."""
+async def _reply(agent: str, transcript: TerminalTranscript, replies: Replies | None, *, was_told: bool) -> str | None:
+    """None where nobody replies. `was_told`: the transcript has said who waits."""
     transcript.end()
     if replies is None:
         remark(f"{agent} waits for a reply; the question came from stdin, so nobody is asked")
         return None
-    click.echo(f"\n{harmless(agent)} waits for your reply\n> ", nl=False, err=True)
+    click.echo("> " if was_told else f"\n{harmless(agent)} waits for your reply\n> ", nl=False, err=True)
     said = await replies.next()
     if said is None:
         remark("no reply")

@@ -11,12 +11,15 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
+from aiostream_server.events.signs import INPUT_SIGN
+
 _HEADING: Final = re.compile(r"(?P<gap>\n*)(?P<sign>\S+) \*\*(?P<name>[^*\n]+)\*\*(?P<rest>.*)", re.DOTALL)
 _BLOCK: Final = re.compile(
     r"(?P<gap>\n*)<details>\n<summary>(?P<title>.*?)</summary>\n\n(?P<body>.*?)\n*</details>", re.DOTALL
 )
 _FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)\Z", re.DOTALL)
 _REMARK: Final = re.compile(r"\*(?P<text>[^*\n]+)\*")
+_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{INPUT_SIGN}) \*(?P<text>[^\n]+)\*")
 _RULE: Final = re.compile(r"\|[\s:|-]+\|")
 _SIGN_STYLES: Final = {
     "🎯": "bold magenta",
@@ -53,6 +56,8 @@ class TerminalTranscript:
             self._print(f"{match['gap']}{match['sign']} {match['name']}", _SIGN_STYLES[match["sign"]])
             rest = match["rest"]
             self._print(f"\n{rest[2:]}" if rest.startswith("\n\n") else rest)
+        elif match := _ASKED.fullmatch(piece):
+            self._print(f"{match['gap']}{match['sign']} {match['text']}", "bold")
         else:
             self._print(piece, "dim" if is_aside else "")
 

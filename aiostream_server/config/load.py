@@ -6,15 +6,15 @@ A file that holds a value in a wrong place, a wrong type or a name that nothing 
 
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
-from aiostream_server.config.explain import explain, locate
-from aiostream_server.config.model import AuthConfig, Config, ConversationsConfig
+from aiostream_server.config.explain import KeyPath, explain, locate
+from aiostream_server.config.model import AuthConfig, Config, ConversationsConfig, RoutingConfig
 from aiostream_server.config.overrides import Document, Override, find_overrides, overridden, source_of, split
 from aiostream_server.config.pointers import Surroundings
 from aiostream_server.errors import ConfigError
@@ -22,6 +22,8 @@ from aiostream_server.errors import ConfigError
 _LINE_AND_COLUMN: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 _WANTS_TEXT: Final = frozenset({"string_type", "path_type", "literal_error"})
 _DEMO_MODEL: Final = {"default": {"provider": "demo"}}
+_STAND_IN: Final = {"factory": "aiostream_server.teams.general:build"}
+_ATTEMPTS: Final = 3  # what is left of a configuration may have mistakes that only show then
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,15 @@ class Beside:
 _NOTHING: Final = Beside()
 
 
-def load_config(path: Path | None, environ: Mapping[str, str], beside: Beside = _NOTHING) -> Config:
+def load_config(
+    path: Path | None, environ: Mapping[str, str], beside: Beside = _NOTHING, *, needs_secrets: bool = True
+) -> Config:
     """The whole configuration; without a file, the defaults. Raises `ConfigError`.
 
-    Without any `[models.*]` table the demo model is the `default` one, and `Config.notes` says so.
+    Without any `[models.*]` table the demo model is the `default` one, and `Config.notes` says so. Unless it
+    `needs_secrets`, one that is missing is no mistake: `Config.unread` names it.
     """
-    return _load(path, environ, beside=beside)
+    return _load(path, environ, beside=beside, needs_secrets=needs_secrets)
 
 
 def config_of(document: Document, environ: Mapping[str, str], beside: Beside = _NOTHING) -> Config:
@@ -58,8 +63,50 @@ def load_conversations(path: Path | None, environ: Mapping[str, str]) -> Convers
     return _load(path, environ, section="conversations").conversations
 
 
+def load_sound_tables(path: Path | None, environ: Mapping[str, str]) -> Config | None:
+    """Of a configuration with mistakes, what has none: to look at what its teams name, and not to be served.
+
+    A team with a mistake is replaced by a built-in one, so that the others keep their numbers. None where no table can
+    be told from another.
+    """
+    try:
+        document = _read(path) if path else {}
+        overrides, _ = split(find_overrides(document, environ))
+        whole = _with_a_model(overridden(document, overrides, set()), _NOTHING)
+        around = _surroundings(whole, path.absolute().parent if path else Path.cwd(), environ, _NOTHING)
+        for _ in range(_ATTEMPTS):
+            try:
+                config = Config.model_validate(whole, context=around)
+            except ValidationError as exc:
+                whole = _without(whole, {locate(detail).path for detail in exc.errors()}, around.models or frozenset())
+            else:
+                return config.model_copy(update={"routing": RoutingConfig()})  # it may name a team that was replaced
+    except (ConfigError, RecursionError):
+        pass
+    return None
+
+
+def _without(document: Document, broken: Iterable[KeyPath], models: Collection[str]) -> Document:
+    left: dict[str, Any] = dict(document)  # what a file may hold
+    for path in broken:
+        match path:
+            case ("teams", int(index), *_) if "teams" in left:
+                stand_in = {**_STAND_IN, "id": f"stand-in-{index}", "model": min(models, default="default")}
+                left["teams"] = [stand_in if at == index else team for at, team in enumerate(left["teams"])]
+            case ("models" | "database" | "tools" as kind, str(name), *_) if kind in left:
+                left[kind] = {each: table for each, table in left[kind].items() if each != name}
+            case (section, *_):
+                left.pop(str(section), None)
+    return left
+
+
 def _load(
-    path: Path | None, environ: Mapping[str, str], section: str | None = None, beside: Beside = _NOTHING
+    path: Path | None,
+    environ: Mapping[str, str],
+    section: str | None = None,
+    beside: Beside = _NOTHING,
+    *,
+    needs_secrets: bool = True,
 ) -> Config:
     try:
         document = _read(path) if path else {}
@@ -68,20 +115,27 @@ def _load(
             document = {name: table for name, table in document.items() if name == section}
             overrides = [override for override in overrides if override.path[0] == section]
         folder = path.absolute().parent if path else Path.cwd()
-        return _validated(document, overrides, folder, environ, beside)
+        return _validated(document, overrides, folder, environ, beside, needs_secrets=needs_secrets)
     except RecursionError:
         raise ConfigError([f"{path or 'environment'}: lists or tables are nested too deeply"]) from None
 
 
 def _validated(
-    document: Document, overrides: list[Override], folder: Path, environ: Mapping[str, str], beside: Beside
+    document: Document,
+    overrides: list[Override],
+    folder: Path,
+    environ: Mapping[str, str],
+    beside: Beside,
+    *,
+    needs_secrets: bool = True,
 ) -> Config:
     overrides, problems = split(overrides)
     as_text: set[tuple[str, ...]] = set()
     while True:
         whole = _with_a_model(overridden(document, overrides, as_text), beside)
+        around = replace(_surroundings(whole, folder, environ, beside), needs_secrets=needs_secrets)
         try:
-            config = Config.model_validate(whole, context=_surroundings(whole, folder, environ, beside))
+            config = Config.model_validate(whole, context=around)
         except ValidationError as exc:
             if wrong := _wanted_as_text(exc, overrides) - as_text:
                 as_text |= wrong

@@ -257,6 +257,7 @@ class Config(Table):
     team_folders: Annotated[tuple[TeamFolderConfig, ...], Strict(False)] = ()
     teams: Annotated[tuple[TeamConfig, ...], Strict(False)] = Field(default=(), validate_default=True)
     _notes: tuple[str, ...] = PrivateAttr(default=())
+    _unread: tuple[str, ...] = PrivateAttr(default=())
 
     @field_validator("tools")
     @classmethod
@@ -285,8 +286,13 @@ class Config(Table):
     @model_validator(mode="after")
     def _keep_notes(self, info: ValidationInfo) -> Self:
         if around := surroundings(info):
-            self._notes = tuple(around.notes)
+            self._notes, self._unread = tuple(around.notes), tuple(dict.fromkeys(around.unread))
         return self
+
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """The secrets that were not read where they are not needed, a line each."""
+        return self._unread
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -12,7 +12,8 @@ taken at its word.
 
 import re
 import stat
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Final
@@ -22,6 +23,9 @@ from pydantic import AfterValidator, SecretStr, Strict, ValidationInfo
 from aiostream_server.config.wording import did_you_mean, toml_key
 
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+_UNREAD: Final = "a secret that was not read since nobody is asked"
+UNREAD_DATABASE: Final = "sqlite:///"
+"""The URL of one whose own was not read."""
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
 _SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)(.*)", re.ASCII | re.DOTALL)
 
@@ -40,6 +44,9 @@ class Surroundings:
     tools: frozenset[str] | None = None
     notes: list[str] = field(default_factory=list)
     """Filled by the checks: what is no mistake, but worth a line in the log."""
+    needs_secrets: bool = True
+    """Else one that cannot be read is no mistake: it is noted in `unread`, and another text stands for it."""
+    unread: list[str] = field(default_factory=list)
 
 
 def surroundings(info: ValidationInfo) -> Surroundings | None:
@@ -58,6 +65,8 @@ def _absolute(path: Path, info: ValidationInfo) -> Path:
 def _credentials(around: Surroundings) -> Path:
     if folder := around.environ.get(_CREDENTIALS):
         return Path(folder)
+    if not around.needs_secrets:
+        return around.folder / f"${_CREDENTIALS}"
     raise ValueError(f"${_CREDENTIALS} is not set: it is set by systemd for services with LoadCredential=")
 
 
@@ -75,12 +84,16 @@ def _database_url(url: str, info: ValidationInfo) -> str:
 
 def _checked_variable(name: str, info: ValidationInfo) -> str:
     if around := surroundings(info):
-        _from_variable(name, around.environ)
+        with _noted(around, info.field_name):
+            _from_variable(name, around.environ)
     return name
 
 
 def _checked_secret_file(path: Path, info: ValidationInfo) -> Path:
-    if around := surroundings(info):
+    around = surroundings(info)
+    if around is None:
+        return path
+    with _noted(around, info.field_name):
         _from_file(path, around.folder)
         if path.stat().st_mode & stat.S_IROTH:
             around.notes.append(f"every user of this machine can read the secret in {path}: chmod 600 {path}")
@@ -96,16 +109,23 @@ DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 def read_secret(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
     """The secret that a table names; None where it names none, or where nothing says what surrounds it."""
     around = surroundings(info)
-    if around and variable is not None:
-        return SecretStr(_from_variable(variable, around.environ))
-    if around and file is not None:
-        return SecretStr(_from_file(file, around.folder))
-    return None
+    if around is None:
+        return None
+    try:
+        if variable is not None:
+            return SecretStr(_from_variable(variable, around.environ))
+        return SecretStr(_from_file(file, around.folder)) if file is not None else None
+    except ValueError:
+        if around.needs_secrets:
+            raise
+        return SecretStr(_UNREAD)
 
 
 def read_database_url(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
     """As `read_secret`, of a table whose secret is a URL."""
     secret = read_secret(variable, file, info)
+    if secret and secret.get_secret_value() == _UNREAD:
+        return SecretStr(UNREAD_DATABASE)
     return SecretStr(_database_url(secret.get_secret_value(), info)) if secret else None
 
 
@@ -124,6 +144,17 @@ def check_unique_team(team: str, info: ValidationInfo) -> None:
     around = surroundings(info)
     if around and around.teams and around.teams.count(team) > 1:
         raise ValueError(f'more than one team has the id "{team}"')
+
+
+@contextmanager
+def _noted(around: Surroundings, key: str | None) -> Iterator[None]:
+    """What is raised inside of it is a note where secrets are not needed."""
+    try:
+        yield
+    except ValueError as exc:
+        if around.needs_secrets:
+            raise
+        around.unread.append(f"{key}: {exc}")
 
 
 def _from_variable(name: str, environ: Mapping[str, str]) -> str:

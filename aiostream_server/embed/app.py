@@ -39,8 +39,13 @@ def wire(
 ) -> web.Application:
     """As `aiostream_server.embed.create_app` says."""
     follow_the_programs_logging()
-    brought = _brought(teams, models)
-    whole = _whole(config, brought)
+    brought, problems = _brought(teams, models)
+    try:
+        whole = _whole(config, Beside(frozenset(models), has_teams=bool(teams)))
+    except ConfigError as exc:
+        raise ConfigError([*problems, *exc.problems]) from exc
+    if problems:
+        raise ConfigError(problems)
     traces, counting = Traces.of(whole.tracing), Counting.of(whole, None)
     told = () if observer is None else (observer,)
     app = create_app(
@@ -65,30 +70,29 @@ def wire(
     return app
 
 
-def _brought(teams: Sequence[Callable[..., object]], models: Mapping[str, ChatCompletionClient]) -> Brought:
-    """Raises `ConfigError` with whatever is wrong with any of them."""
+def _brought(
+    teams: Sequence[Callable[..., object]], models: Mapping[str, ChatCompletionClient]
+) -> tuple[Brought, Sequence[str]]:
+    """And whatever is wrong with any of them."""
     problems = [
         f"models[{name!r}]: expected an AutoGen ChatCompletionClient, got {type(client).__name__}"
         for name, client in models.items()
         if not isinstance(client, ChatCompletionClient)
     ]
     if callable(teams) or isinstance(teams, str):
-        raise ConfigError([*problems, "teams: expected a list of functions"])
+        return Brought(), [*problems, "teams: expected a list of functions"]
     found: list[ServedTeam] = []
     for number, factory in enumerate(teams):
         try:
             found.append(registered(factory, f"teams[{number}]"))
         except ConfigError as exc:
             problems += exc.problems
-    if problems:
-        raise ConfigError(problems)
-    return Brought(found, models)
+    return Brought(found, models), problems
 
 
-def _whole(config: Configuration, brought: Brought) -> Config:
+def _whole(config: Configuration, beside: Beside) -> Config:
     if isinstance(config, Config):
         return config
-    beside = Beside(frozenset(brought.models), has_teams=bool(brought.teams))
     if config is None or isinstance(config, Mapping):
         return config_of(config or {}, os.environ, beside)
     return load_config(Path(config), os.environ, beside)

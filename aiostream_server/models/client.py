@@ -36,7 +36,7 @@ from aiostream_server.models.estimate import estimate_tokens
 from aiostream_server.models.handoff import Handoff
 from aiostream_server.models.hearing import Hearing, Listener, SinkListener
 from aiostream_server.models.label import UNNAMED, ModelLabel, code_of
-from aiostream_server.models.provider import Delta, ModelRequest, Provider, TextDelta, ToolChoice
+from aiostream_server.models.provider import Delta, ModelRequest, Provider, TextDelta, ToolChoice, unsupported
 from aiostream_server.models.tap import Sink, current_sink, current_speaker
 from aiostream_server.observe.observer import CallWatch
 
@@ -138,9 +138,9 @@ class StreamingClient(ChatCompletionClient):
         options: Mapping[str, Any] | None,
     ) -> ModelRequest:
         if json_output is True and not self.model_info["json_output"]:
-            raise ValueError("the model does not support JSON output")
+            raise unsupported("JSON output", "json_output")
         if isinstance(json_output, type) and not self.model_info["structured_output"]:
-            raise ValueError("the model does not support structured output")
+            raise unsupported("structured output", "structured_output")
         schemas = _schemas(tools)
         choice = _chosen(tool_choice, schemas)
         return ModelRequest(messages, schemas, choice, json_output or False, options or {})

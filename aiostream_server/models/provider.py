@@ -86,3 +86,8 @@ class Provider(Protocol):
     async def close(self) -> None:
         """Release connections. Streams that still run are broken off."""
         ...
+
+
+def unsupported(what: str, key: str) -> ValueError:
+    """What a call asks for, and the key of `model_info` that says whether the model can do it."""
+    return ValueError(f"the model does not support {what}; if it does, say model_info = {{ {key} = true }} of it")

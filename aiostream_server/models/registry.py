@@ -16,7 +16,7 @@ from aiostream_server.config.model import (
     ModelConfig,
     OpenAIModelConfig,
 )
-from aiostream_server.config.wording import shown
+from aiostream_server.config.wording import shown, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.label import ModelLabel
@@ -149,7 +149,7 @@ async def open_models(
                 else:
                     provider = _open(model, session)
             except ValueError as error:
-                problems.append(f"models.{name}: {error}")
+                problems.append(f"[models.{toml_key(name)}] {error}")
             else:
                 stack.push_async_callback(provider.close)
                 label = ModelLabel(name, _called(name, model), model.provider, observer)

@@ -6,8 +6,7 @@ a `UserProxyAgent`, which asks in the middle of the run. Then the team is put aw
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
 from functools import lru_cache
 from types import MethodType
 from typing import Any, Final
@@ -24,6 +23,9 @@ from aiostream_server.teams.inside import agent_names
 
 # What a group chat says when its runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
+_KINDS: Final = (BaseAgentEvent, BaseChatMessage, TaskResult)
+_STREAMED: Final = "AutoGen's messages, then a TaskResult"
+_RETURNED: Final = "a TaskResult (autogen_agentchat.base)"
 
 
 async def drive(
@@ -78,15 +80,37 @@ async def _items(
 ) -> AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult]:
     """What the team says, as it says it; of a team that can only `run()`, all of it at the end."""
     if isinstance(team, Streams):
-        arguments = _arguments(team.run_stream, task, token)
-        async with aclosing(team.run_stream(**arguments)) as stream:
+        stream = _iterated(team, team.run_stream(**_arguments(team.run_stream, task, token)))
+        try:
             async for item in stream:
+                if not isinstance(item, _KINDS):
+                    raise _unexpected(team, "run_stream yielded", item, _STREAMED)
                 yield item
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
         return
-    result = await team.run(**_arguments(team.run, task, token))
+    answering: object = team.run(**_arguments(team.run, task, token))
+    result = await answering if inspect.isawaitable(answering) else answering
+    if not isinstance(result, TaskResult):
+        raise _unexpected(team, "run returned", result, _RETURNED)
     for message in result.messages:
         yield message
     yield result
+
+
+def _iterated(team: Team, stream: object) -> AsyncIterator[object]:
+    """Raises `TeamFailed` for what is no stream."""
+    if isinstance(stream, AsyncIterable):
+        return aiter(stream)
+    if inspect.iscoroutine(stream):
+        stream.close()
+    raise _unexpected(team, "run_stream returned", stream, f"an async iterator of {_STREAMED}")
+
+
+def _unexpected(team: Team, what: str, got: object, expected: str) -> TeamFailed:
+    kind = "None" if got is None else type(got).__name__
+    return TeamFailed(f"{type(team).__name__}.{what} {kind}: expected {expected}")
 
 
 def _arguments(method: Any, task: Sequence[BaseChatMessage], token: CancellationToken) -> Mapping[str, Any]:

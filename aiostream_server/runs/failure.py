@@ -12,6 +12,10 @@ _RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): ?(?P<message>.*)", re.DOTA
 _TEAM_ERRORS: Final = {
     kind.__name__: kind for kind in (errors.TeamFailed, errors.ModelFailed, errors.ModelTimeout, errors.ToolFailed)
 }
+# What AutoGen looks up in the JSON that Magentic-One's orchestrator asks its model for, before it looks whether it is
+# there (_magentic_one_orchestrator.py:370).
+_LEDGER_KEYS: Final = frozenset({"is_request_satisfied", "next_speaker"})
+_NO_LEDGER: Final = "the model did not answer the orchestrator of Magentic-One with the JSON that it was asked for"
 _PATH: Final = re.compile(
     r"(?<=')(?:/|[A-Za-z]:\\)[^'\n]+(?=')"  # quoted, as OSError does: may hold spaces
     r"|(?<=\")(?:/|[A-Za-z]:\\)[^\"\n]+(?=\")"
@@ -34,6 +38,8 @@ def describe_failure(exc: BaseException) -> Error:
         name, message = retold["type"], retold["message"].partition("\nTraceback:\n")[0]
         if (own := _TEAM_ERRORS.get(name)) is not None:
             return Error(own.code, _safe_line(message))
+    if name == "KeyError" and message.strip("'\"") in _LEDGER_KEYS:
+        return Error(errors.TeamFailed.code, f"the team failed: {_NO_LEDGER} (no {message.strip()})")
     return Error(errors.TeamFailed.code, f"the team failed: {_safe_line(f'{name}: {message}' if message else name)}")
 
 

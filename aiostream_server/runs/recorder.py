@@ -35,9 +35,11 @@ from aiostream_server.runs.ledger import Ledger, capped, shortened
 from aiostream_server.runs.speech import Speech, Utterance, whole_message
 
 _NO_REPLY: Final = (
-    "A reply will not reach me: this question belongs to no conversation. Name one with X-Conversation-Id; Open WebUI "
-    "names its chats where ENABLE_FORWARD_USER_INFO_HEADERS is on."
+    "A reply will not reach me: this question belongs to no conversation. Programs name one with X-"
+    "Conversation-Id, `aiostream-server ask` with --conversation NAME; Open WebUI names its chats where "
+    "ENABLE_FORWARD_USER_INFO_HEADERS is on."
 )
+_NOTHING_SAID: Final = "The team ended without saying anything."
 _NAMELESS: Final = "Agent"
 _TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
@@ -270,13 +272,15 @@ class Recorder:
             self.note(asker, _NO_REPLY)
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
-        self.tell_answer()
+        if self.answer is not None:
+            self._ledger.tell(self.answer)
         self._ledger.tell(InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
     def tell_answer(self) -> None:
-        """The team is done: what the answering agents said last, else what anybody did."""
-        if (answer := self.answer or self.last) is not None:
-            self._ledger.tell(answer)
+        """The team is done: what the answering agents said last, else what anybody did; or that nobody said anything,
+        which every client shows where an answer would stand."""
+        nothing = events.Final(self._agent(None), _NOTHING_SAID, streamed=False)
+        self._ledger.tell(self.answer or self.last or nothing)
 
     # Inside
 

@@ -3,19 +3,22 @@
 Teams are built in the event loop, as they are for every run; what takes long is done where `aside` does it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
 from aiostream_server.config.model import Config
+from aiostream_server.config.wording import toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.tracing import Traces
 from aiostream_server.teams.catalogue import check_source, for_each_team, load_team
 from aiostream_server.teams.databases import open_databases
-from aiostream_server.teams.factories import at, blamed_in, cannot_be_asked, place_of
+from aiostream_server.teams.factories import at, blamed_in, cannot_answer, cannot_be_asked, place_of
+from aiostream_server.teams.inside import agent_names, tells_names
 from aiostream_server.teams.served import ServedTeam
+from aiostream_server.teams.shape import names_in, shape_of
 from aiostream_server.teams.tools.toolbox import Toolbox, open_tools
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.web.generations import Aside, here
@@ -23,13 +26,28 @@ from aiostream_server.web.generations import Aside, here
 _T = TypeVar("_T")
 
 
+def find_wrong_sources(config: Config) -> list[str]:
+    """Import every factory, and look at every component; nothing is opened or built. One line per mistake."""
+    try:
+        for_each_team(config, check_source)
+    except ConfigError as exc:
+        return list(exc.problems)
+    return []
+
+
 async def find_problems(
-    config: Config, *, state_directory: Path, aside: Aside = here, uses_tools: bool = False
+    config: Config,
+    *,
+    state_directory: Path,
+    aside: Aside = here,
+    uses_tools: bool = False,
+    notes: list[str] | None = None,
 ) -> list[str]:
     """Open every model and database, import every factory, build every team once. One line per mistake.
 
     `uses_tools`: those that are out of reach are mistakes, too. A server goes on without them.
-    Teams are not built where a model or a database is missing: what they then raise would be no mistake of theirs.
+    Teams are not built where a model or a database is missing, or one of their tools: what they then raise would be no
+    mistake of theirs. To `notes` is added what may be meant so.
     """
     problems: list[str] = []
     try:
@@ -54,8 +72,10 @@ async def find_problems(
             wrong: list[str] = []
             opening = open_tools(config, databases, state_directory, in_threads=in_threads, problems=wrong)
             toolbox = await stack.enter_async_context(opening)
-            for team in sound if not wrong else ():
-                problems += await _build(team, models, databases, toolbox, aside)
+            missing = config.tools.keys() - {*toolbox.names}
+            for team in sound:
+                if missing.isdisjoint(team.config.tools):
+                    problems += await _build(team, models, databases, toolbox, aside, [] if notes is None else notes)
             problems += [*wrong, *(await toolbox.problems() if uses_tools else ())]
     return problems
 
@@ -74,13 +94,19 @@ async def _open(stack: AsyncExitStack, opening: AbstractAsyncContextManager[_T],
 
 
 async def _build(
-    team: ServedTeam, models: Models, databases: Mapping[str, Database], toolbox: Toolbox, aside: Aside
+    team: ServedTeam,
+    models: Models,
+    databases: Mapping[str, Database],
+    toolbox: Toolbox,
+    aside: Aside,
+    notes: list[str],
 ) -> list[str]:
     try:
         spec = await aside(load_team, team, models, databases, toolbox)
     except ConfigError as exc:
         return [f"{team.where} {problem}" for problem in exc.problems]
-    if team.config.component is not None:  # one was built when it was loaded
+    names_agents = team.config.answer_from or team.config.roles
+    if team.config.component is not None and not names_agents:  # one was built when it was loaded
         return []
     scope = spec.toolbox.scope()
     try:
@@ -91,4 +117,19 @@ async def _build(
         await scope.close()
     if problem := cannot_be_asked(built):
         return [f"{team.where} {problem}{at(place_of(spec.factory))}"]
+    if problem := cannot_answer(built):
+        return [f"{team.where} {problem}"]
+    notes += _names_of_nobody(team, built)
     return []
+
+
+def _names_of_nobody(team: ServedTeam, built: object) -> Iterator[str]:
+    """A line for each agent that the configuration names and the team does not have, where it shows which it has."""
+    if not tells_names(built):
+        return
+    agents, everybody = agent_names(built), {*names_in(shape_of(built))}
+    for key, named in (("answer_from", team.config.answer_from), ("roles", tuple(team.config.roles))):
+        for name in named:
+            if name not in agents and name not in everybody:
+                there_are = ", ".join(sorted(agents))
+                yield f"{team.where} {key}: no agent is called {toml_key(name)}; there are: {there_are}"

@@ -6,6 +6,7 @@ structlog writes to the standard library's handler, without a record of the stan
 
 import logging
 import sys
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Final, Literal, TextIO
 
@@ -22,10 +23,15 @@ _OURS: Final = "aiostream_server"
 
 
 def configure_logging(
-    level: str, log_format: Literal["auto", "json", "text"], *, worker: int | None = None, traced: bool = False
+    level: str,
+    log_format: Literal["auto", "json", "text"],
+    *,
+    worker: int | None = None,
+    traced: bool = False,
+    only: Collection[str] = (),
 ) -> None:
     """Take over the root logger. `auto` is text on a terminal, JSON elsewhere. Every line carries `worker`, if any, and
-    where it is `traced` the ids of the trace and the span that it was written in."""
+    where it is `traced` the ids of the trace and the span that it was written in. `only`: only these events."""
     is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,  # request_id and run_id
@@ -42,7 +48,7 @@ def configure_logging(
     handler = logging.StreamHandler()
     named = structlog.stdlib.LoggerFactory(ignore_frame_names=[__name__])
     structlog.configure(
-        processors=[_drop_minor, *shared, *render],
+        processors=[_drop_minor, *([_drop_all_but(only)] if only else []), *shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=lambda *names: _Lines(named(*names), handler),
         cache_logger_on_first_use=True,
@@ -108,6 +114,15 @@ def _drop_minor(lines: _Lines, method: str, event: EventDict) -> EventDict:
     if NAME_TO_LEVEL[method] < lines.least_level:
         raise structlog.DropEvent
     return event
+
+
+def _drop_all_but(events: Collection[str]) -> Processor:
+    def drop(_: _Lines, __: str, event: EventDict) -> EventDict:
+        if event["event"] not in events:
+            raise structlog.DropEvent
+        return event
+
+    return drop
 
 
 def _without_bad_requests(record: logging.LogRecord) -> bool:

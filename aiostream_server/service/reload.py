@@ -124,6 +124,8 @@ class Reloading:
                 self._told.reloading()
             try:
                 await self._reload()
+            except Exception as exc:  # a server that cannot reload still serves, and can be asked to again
+                log_bug("reload_failed", exc)
             finally:
                 if self._told is not None:
                     self._told.reloaded()
@@ -139,15 +141,12 @@ class Reloading:
         except ConfigError as exc:
             _tell(exc)
             return
-        except Exception as exc:  # a server that cannot reload still serves
-            log_bug("reload_failed", exc)
-            return
         await self._read_again()
         if restarts:
             _log.warning("config_needs_restart", keys=restarts, note="what these say takes a restart")
         for note in sorted({*config.notes} - {*before.config.notes}):
             _log.info("config_note", note=note)
-        if not keys:
+        if before.keys and not keys:
             _log.warning("serving_without_keys", host=config.server.host, note="only this machine is answered")
         after = self._generations.current.state
         changes = {**({"files_imported": changed} if changed else {}), **_changes(before, after)}

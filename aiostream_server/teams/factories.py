@@ -7,17 +7,23 @@ a library, unless the factory's package itself is installed as one.
 import importlib
 import importlib.util
 import inspect
+import re
 import sysconfig
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import Runs, Streams, TeamContext
 
 Factory: TypeAlias = Callable[[TeamContext], object | Awaitable[object]]
+
+FOLDER_PREFIX: Final = "aiostream_team_folder_"
+"""What the packages are called that team folders become, before a number: a name that says nothing to anybody."""
+
+_OF_FOLDER: Final = re.compile(rf"\b{FOLDER_PREFIX}\d+\b\.?")
 
 WRONG_IMPORTS = (Exception, SystemExit)
 """What importing somebody's module may end with; `SystemExit`, where it is a script."""
@@ -79,6 +85,38 @@ def cannot_be_asked(team: Streams | Runs) -> str | None:
     return None
 
 
+def cannot_answer(team: Streams | Runs) -> str | None:
+    """Whether its `run_stream` or `run` is a function that cannot give what is expected, as far as its `def` shows;
+    with the line of that."""
+    name = "run_stream" if isinstance(team, Streams) else "run"
+    method = getattr(team, name)
+    function = getattr(method, "__func__", method)
+    if not inspect.isfunction(function) or hasattr(function, "__wrapped__"):  # decorated: what it gives does not show
+        return None
+    if name == "run_stream":
+        is_right = not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
+        expected = "async def, with yield: AutoGen's messages, then a TaskResult"
+    else:
+        is_right = inspect.iscoroutinefunction(function) or _says_awaitable(function)
+        expected = "async def, with return: a TaskResult (autogen_agentchat.base)"
+    kind = type(team).__name__
+    return None if is_right else f"{kind}.{name} is a {_kind_of(function)}: expected {expected}{at(place_of(function))}"
+
+
+def _says_awaitable(function: Callable[..., object]) -> bool:
+    """It hands on what another one gives."""
+    says = str(function.__annotations__.get("return", ""))
+    return any(name in says for name in ("Awaitable", "Coroutine", "Future", "Task["))
+
+
+def _kind_of(function: Callable[..., object]) -> str:
+    if inspect.isasyncgenfunction(function):
+        return "generator, with async def and yield"
+    if inspect.isgeneratorfunction(function):
+        return "generator, without async"
+    return "coroutine function, without yield" if inspect.iscoroutinefunction(function) else "function without async"
+
+
 def blamed(error: BaseException, home: Path | None = None) -> str:
     """`NameError: name 'x' is not defined (/srv/teams.py:3)`: one line. `home` is where the factory is at home."""
     return f"{reason(error)}{at(place_of_error(error, home))}"
@@ -110,6 +148,7 @@ def reason(error: BaseException) -> str:
     if isinstance(error, ConfigError):
         return " ".join("; ".join(error.problems).split())
     said = error.msg if isinstance(error, SyntaxError) else str(error)
+    said = _OF_FOLDER.sub(".", said)
     return f"{type(error).__name__}: {' '.join(said.split())}".removesuffix(": ")
 
 

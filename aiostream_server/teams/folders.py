@@ -26,11 +26,10 @@ from typing import Final
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import TeamContext
-from aiostream_server.teams.factories import WRONG_IMPORTS, Factory, blamed, complaint
+from aiostream_server.teams.factories import FOLDER_PREFIX, WRONG_IMPORTS, Factory, blamed, complaint
 from aiostream_server.teams.registration import Registration, id_of, registration_of, told_by
 
 _BUILD: Final = "build"
-_PREFIX: Final = "aiostream_team_folder_"
 _numbers: Final = count(1)
 
 
@@ -136,7 +135,7 @@ class _Package:
 
     def __init__(self, folder: Path) -> None:
         self._folder: Final = folder
-        self._name: Final = f"{_PREFIX}{next(_numbers)}"
+        self._name: Final = f"{FOLDER_PREFIX}{next(_numbers)}"
         if _FINDER not in sys.meta_path:
             sys.meta_path.insert(0, _FINDER)
         weakref.finalize(self, _forget, self._name).atexit = False
@@ -188,7 +187,7 @@ class _Finder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if path is None or not fullname.startswith(_PREFIX):
+        if path is None or not fullname.startswith(FOLDER_PREFIX):
             return None
         for folder in map(Path, path):
             inner = folder / fullname.rpartition(".")[2]

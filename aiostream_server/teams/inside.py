@@ -9,8 +9,9 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from autogen_agentchat.agents import CodeExecutorAgent, UserProxyAgent
+from autogen_agentchat.agents import BaseChatAgent, CodeExecutorAgent, UserProxyAgent
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
+from autogen_agentchat.teams import BaseGroupChat
 from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import ChatCompletionClient
@@ -99,6 +100,11 @@ def agent_names(team: object) -> frozenset[str]:
     if any(map(has_orchestrator, everything_in(team))):
         names.add(ORCHESTRATOR)
     return frozenset(name for name in names if isinstance(name, str))
+
+
+def tells_names(team: object) -> bool:
+    """Whether nobody can speak in it but those of `agent_names`: all that is in it are AutoGen's agents and teams."""
+    return all(isinstance(thing, BaseChatAgent | BaseGroupChat) for thing in everything_in(team))
 
 
 def answerers(team: object) -> frozenset[str]:

@@ -24,7 +24,7 @@ class OrchestratorClient(StreamingClient):
     """Says the answer as the orchestrator, word by word, and is silent otherwise."""
 
     def __init__(self, client: StreamingClient, answer_prompt: str) -> None:
-        super().__init__(client._provider)  # noqa: SLF001 - the same model
+        vars(self).update(vars(client))  # the same model, its label and its total usage
         self._answering = client.speaking_as(ORCHESTRATOR)
         self._planning = client.speaking_as(_PLANNING)
         before, asks_with_task, after = answer_prompt.partition("{task}")

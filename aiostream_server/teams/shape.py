@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
+from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from autogen_agentchat.agents import UserProxyAgent
 from autogen_agentchat.base import TerminationCondition
@@ -141,9 +144,21 @@ def _manager(team: object, parts: Parts) -> AgentShape | None:
     if isinstance(team, MagenticOneGroupChat):
         return AgentShape("MagenticOneOrchestrator", "plans, and says who is next", _model(parts.client))
     if isinstance(team, SelectorGroupChat):
-        how = "a function, else a model, says who is next" if parts.selects else "says who is next"
-        return AgentShape("selector", how, _model(parts.client))
+        if parts.selects is None:
+            return AgentShape("selector", "says who is next", _model(parts.client))
+        if _always_selects(parts.selects):
+            return AgentShape("selector", "a function says who is next")
+        return AgentShape("selector", "a function, else a model, says who is next", _model(parts.client))
     return None
+
+
+def _always_selects(function: object) -> bool:
+    """Whether its annotation says that it never returns None, with which the model is asked."""
+    try:
+        says = signature(function).return_annotation  # type: ignore[arg-type]  # of others: TypeError
+    except (TypeError, ValueError):
+        return False
+    return says is str or says == "str"
 
 
 def _condition(text: object, function: Callable[..., bool] | None) -> str:
@@ -246,8 +261,11 @@ def _tool_name(tool: object) -> str:
 
 
 def _workbench(workbench: object) -> str:
-    """Its tools are only known once it is opened."""
-    return f"those of {type(workbench).__name__}"
+    """Its tools are only known once it is opened: that of `[tools.NAME]` is called so, AutoGen's by what it starts."""
+    params = getattr(workbench, "server_params", None)
+    command, url = getattr(params, "command", None), getattr(params, "url", None)
+    place = Path(command).name if isinstance(command, str) else urlsplit(url).hostname if isinstance(url, str) else None
+    return f"those of {_name_of(workbench, place or type(workbench).__name__)}"
 
 
 def _model(client: object | None) -> str | None:

@@ -8,11 +8,12 @@ import signal
 import time
 from pathlib import Path
 
+from aiostream_server.config.load import load_config
 from tests.client.chaos import Fate, chaos
 from tests.process import serving_process, start
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
+from tests.scripted_provider import Answer, HttpError, ScriptedProvider, Stall
+from tests.serving import config_for, sample_team, serving
 
-DEMO = '[server]\nport = 0\n[models.default]\nprovider = "demo"\n'
 SOLO = """
 [server]
 port = 0
@@ -50,7 +51,7 @@ async def _on_a_terminal(*arguments: str, folder: Path) -> str:
 
 
 async def test_both_demo_questions_get_the_right_answer(tmp_path: Path) -> None:
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         status, sums, _ = await _output("What is 15% of 850?", "--url", server.url, folder=tmp_path)
         assert status == 0
         _, sales, _ = await _output("Which region had the highest total sales?", "--url", server.url, folder=tmp_path)
@@ -63,7 +64,7 @@ async def test_both_demo_questions_get_the_right_answer(tmp_path: Path) -> None:
 
 
 async def test_a_terminal_adds_nothing_but_colours(tmp_path: Path) -> None:
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         question = "Which region had the highest total sales?"
         _, plain, _ = await _output(question, "--url", server.url, folder=tmp_path)
         coloured = await _on_a_terminal(question, "--url", server.url, folder=tmp_path)
@@ -75,7 +76,7 @@ async def test_a_terminal_adds_nothing_but_colours(tmp_path: Path) -> None:
 async def test_words_are_shown_as_they_come(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(Answer("one ", "two ", "three", pause_s=0.3))
-        async with serving_process(SOLO.format(provider.base_url), tmp_path) as server:
+        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
             assert process.stdout is not None
             times = []
@@ -90,7 +91,7 @@ async def test_words_are_shown_as_they_come(tmp_path: Path) -> None:
 async def test_ctrl_c_cancels_the_run(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(Answer("one ", Stall()))
-        async with serving_process(SOLO.format(provider.base_url), tmp_path) as server:
+        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
             assert process.stdout is not None
             await process.stdout.readuntil(b"one ")
@@ -106,22 +107,24 @@ async def test_what_goes_wrong_is_one_line(tmp_path: Path) -> None:
     status, _, errors = await _output("hi", "--url", "http://127.0.0.1:9", folder=tmp_path)
     assert status == 1
     assert "127.0.0.1:9 does not answer" in errors
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         status, _, errors = await _output("hi", "--url", server.url, "--model", "nobody", folder=tmp_path)
     assert status == 1
     assert errors.strip() == "Error: there is no model 'nobody'; there are: auto, general, data"
 
 
 async def test_a_failed_run_shows_why_and_has_status_1(tmp_path: Path) -> None:
-    async with serving_process(SOLO.format("http://127.0.0.1:9/v1"), tmp_path) as server:
-        status, out, errors = await _output("hi", "--url", server.url, "--model", "solo", folder=tmp_path)
+    async with ScriptedProvider() as provider:
+        provider.script(HttpError(400))
+        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
+            status, out, errors = await _output("hi", "--url", server.url, "--model", "solo", folder=tmp_path)
     assert status == 1
     assert out.startswith("❌ ")
     assert errors == ""
 
 
 async def test_long_results_show_their_beginning_or_all(tmp_path: Path) -> None:
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         question = "Which region had the highest total sales?"
         _, short, _ = await _output(question, "--url", server.url, folder=tmp_path)
         _, full, _ = await _output(question, "--url", server.url, "--full", folder=tmp_path)
@@ -132,7 +135,7 @@ async def test_long_results_show_their_beginning_or_all(tmp_path: Path) -> None:
 
 
 async def test_a_lost_connection_is_a_word_and_no_loss(tmp_path: Path) -> None:
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         question = "Which region had the highest total sales?"
         _, whole, _ = await _output(question, "--url", server.url, folder=tmp_path)
         async with chaos(server.url, Fate(1200, "reset"), Fate(700, "close")) as proxy:

@@ -216,3 +216,63 @@ async def test_a_wrong_factory_does_not_hide_a_team_that_cannot_be_built(tmp_pat
     first, second = errors.decode().splitlines()
     assert first.startswith('[[teams]] #1 (a) factory: "tests.nowhere:build" cannot be imported')
     assert second.startswith("[[teams]] #2 (b) the team cannot be built: TypeError: listdir: path should be")
+
+
+async def test_a_mistake_in_the_file_does_not_hide_what_the_other_tables_name(tmp_path: Path) -> None:
+    """Teams keep their numbers; those with a mistake of their own, or of a table that they name, bring no new one."""
+    config = tmp_path / "server.toml"
+    config.write_text(
+        """
+        [server]
+        prot = 1
+        [routing]
+        fallback = "a"
+        [models.default]
+        provider = "demo"
+        [models.broken]
+        provider = "demo"
+        tokens_per_s = -1
+        [tools.broken]
+        kind = "chart"
+        format = "gif"
+        [[teams]]
+        id = "a"
+        factory = "os:listdir"
+        presentation = "loud"
+        [[teams]]
+        id = "b"
+        factory = "tests.nowhere:build"
+        model = "broken"
+        tools = ["broken"]
+        [[teams]]
+        id = "c"
+        factory = "os:listdir"
+        [[teams]]
+        id = "c"
+        factory = "os:listdir"
+        """,
+        "utf-8",
+    )
+    process = await start("check", "--config", str(config), state_directory=tmp_path)
+    _, errors = await process.communicate()
+    *of_file, of_team = errors.decode().splitlines()
+    assert len(of_file) == 6
+    assert of_team.startswith('[[teams]] #2 (b) factory: "tests.nowhere:build" cannot be imported: ')
+
+
+def test_without_toml_there_is_nothing_more_to_find(tmp_path: Path) -> None:
+    for text in ("[server", "teams = 5", "[[teams]]\nid = 7\n[models]\nx = 1"):
+        with pytest.raises(ConfigError) as caught:
+            report(written(tmp_path, text), {}, nothing_wrong, lambda _: [])
+        assert caught.value.problems
+
+
+async def test_a_name_of_nobody_is_a_note(tmp_path: Path) -> None:
+    config = tmp_path / "server.toml"
+    team = '[[teams]]\nid = "a"\nfactory = "aiostream_server.teams.general:build"\nanswer_from = ["Nobody"]\n'
+    config.write_text(team, "utf-8")
+    process = await start("check", "--config", str(config), state_directory=tmp_path)
+    out, _ = await process.communicate()
+    assert process.returncode == 0
+    said = "note      [[teams]] #1 (a) answer_from: no agent is called Nobody; there are: Assistant"
+    assert said in out.decode().splitlines()

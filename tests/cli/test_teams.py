@@ -74,3 +74,44 @@ def test_version_tells_on_request_what_a_report_of_a_problem_needs() -> None:
     assert first == __version__
     named = dict(line.split(maxsplit=1) for line in others if not line.startswith("installed in"))
     assert {"Python", "system", "aiohttp", "autogen-core", "mcp"} <= named.keys()
+
+
+def test_neither_a_key_nor_a_secret_file_is_needed(tmp_path: Path) -> None:
+    """Nothing is asked. Each that is missing is a note, and not one of what is listed."""
+    path = tmp_path / "server.toml"
+    keys = """
+[models.default]
+provider = "openai"
+model = "m"
+api_key_env = "NO_SUCH_KEY"
+[models.other]
+provider = "openai"
+model = "m"
+api_key_file = "$CREDENTIALS_DIRECTORY/key"
+[database.sales]
+url_env = "NO_SUCH_KEY"
+[open_webui]
+user_token_secret_file = "nowhere"
+[tools.search]
+kind = "http"
+description = "searches"
+url = "https://example.org/"
+header_env = { Authorization = "NO_SUCH_KEY" }
+[[teams]]
+id = "a"
+factory = "tests.sample_teams:solo"
+tools = ["search"]
+[[teams]]
+id = "b"
+component = "b.json"
+model = "default"
+"""
+    path.write_text(keys, "utf-8")
+    listed = invoke("teams", "list", "--json", "--config", str(path))
+    assert listed.exit_code == 0
+    assert [(team["id"], team["model"]) for team in json.loads(listed.stdout)] == [("a", "default"), ("b", "default")]
+    notes = listed.stderr.splitlines()
+    assert "note: api_key_env: the environment variable NO_SUCH_KEY is not set" in notes
+    named = ["api_key_env", "api_key_file", "header_env", "url_env", "user_token_secret_file"]
+    assert sorted(note.split(": ")[1] for note in notes) == named
+    assert invoke("check", "--config", str(path)).exit_code == 1

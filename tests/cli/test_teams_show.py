@@ -50,3 +50,40 @@ async def test_what_is_seen_is_json_and_a_team_that_is_not_there_is_one_line(tmp
     assert (seen["id"], seen["shape"]["name"], seen["shape"]["tools"]) == ("general", "Assistant", ["calculate"])
     with pytest.raises(ConfigError, match=r"^there is no team 'nobody'; there are: general, data$"):
         await see(DEMO, tmp_path, "nobody")
+    built_in = r"there are: general, data \(no --config was given: these are the built-in teams\)$"
+    with pytest.raises(ConfigError, match=built_in):
+        await see(DEMO, tmp_path, "nobody", has_file=False)
+
+
+async def test_no_secret_is_needed(tmp_path: Path) -> None:
+    """Neither that of a model, nor a database's, nor a tool's."""
+    path = tmp_path / "server.toml"
+    text = """
+[models.default]
+provider = "openai"
+model = "m"
+api_key_env = "NO_SUCH_KEY"
+[database.sales]
+url_env = "NO_SUCH_KEY"
+[conversations]
+url_file = "$CREDENTIALS_DIRECTORY/url"
+[tools.search]
+kind = "http"
+description = "searches"
+url = "https://example.org/"
+header_env = { Authorization = "NO_SUCH_KEY" }
+[[teams]]
+id = "a"
+factory = "tests.sample_teams:solo"
+tools = ["search"]
+"""
+    path.write_text(text, "utf-8")
+    status, out, errors = await shown(tmp_path, "a", "--config", str(path))
+    assert status == 0
+    assert out.startswith("a\n")
+    assert sorted(line.split(": ")[1] for line in errors.splitlines()) == [
+        "api_key_env",
+        "header_env",
+        "url_env",
+        "url_file",
+    ]

@@ -1,6 +1,8 @@
 """`aiostream-server teams try`: the same team, the same words, and no server."""
 
 import asyncio
+import re
+import shutil
 import signal
 import sys
 import time
@@ -24,10 +26,10 @@ base_url = "{}"
 PIPE = asyncio.subprocess.PIPE
 
 
-def config(folder: Path, base_url: str, *teams: str) -> Sequence[str]:
+def config(folder: Path, base_url: str, *teams: str, more: str = "") -> Sequence[str]:
     path = folder / "server.toml"
     entries = (f'[[teams]]\nid = "{team}"\nfactory = "tests.sample_teams:{team}"\n' for team in teams)
-    path.write_text(SOLO.format(base_url) + "".join(entries), "utf-8")
+    path.write_text(SOLO.format(base_url) + "".join(entries) + more, "utf-8")
     return "--config", str(path)
 
 
@@ -82,6 +84,12 @@ async def test_the_demo_answers_a_question_from_stdin(tmp_path: Path) -> None:
     assert "🎯 Supervisor → General assistant" in out
     assert "⚡ calculate\n   15% of 850" in out
     assert "✅ Assistant\n15% of 850 is 127.5." in out
+
+
+async def test_a_team_that_there_is_not(tmp_path: Path) -> None:
+    status, out, errors = await outcome(tmp_path, "nope", "hi")
+    there_are = "there are: auto, general, data (no --config was given: these are the built-in teams)"
+    assert (status, out, errors) == (1, "", f"there is no team 'nope'; {there_are}\n")
 
 
 def test_without_a_question_nothing_is_started() -> None:
@@ -146,3 +154,35 @@ async def test_what_goes_wrong_is_one_line_and_other_teams_may_be_broken(tmp_pat
     status, out, errors = nosuch
     assert (status, out, len(errors.splitlines())) == (1, "", 1)
     assert '"tests.sample_teams:nosuch" cannot be imported' in errors
+
+
+async def test_a_question_to_the_person_is_told_once(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(Answer("first draft"))
+    found = config(tmp_path, provider.base_url, "until_approved")
+    async with trying(tmp_path, "until_approved", "write", *found) as process:
+        out, errors = await process.communicate(b"")
+    assert "🙋 Person waits for your answer\n" in out.decode()
+    assert errors.decode() == "> \n[no reply]\n"
+
+
+async def test_pictures_stay_when_their_links_have_ended(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    status, out, errors = await outcome(tmp_path, "data", "Plot total sales by region as a bar chart")
+    assert status == 0, errors
+    assert "🖼 " in out
+    found = re.search(r"links in the answer end with this command; the files are kept in (\S+): (.+\.png)\]", errors)
+    assert found is not None, errors
+    folder = Path(found[1])
+    assert (folder / found[2]).read_bytes().startswith(b"\x89PNG")
+    shutil.rmtree(folder)
+
+
+async def test_why_a_tool_cannot_be_used_is_told(tmp_path: Path, provider: ScriptedProvider) -> None:
+    team = '[[teams]]\nid = "helper"\nfactory = "tests.tools_for_teams.teams:helper"\ntools = ["files"]\n'
+    tool = '[tools.files]\nkind = "mcp"\ncommand = "no-such-program"\n'
+    found = config(tmp_path, provider.base_url, more=team + tool)
+    status, out, errors = await outcome(tmp_path, "helper", "hi", *found)
+    assert status == 1
+    assert "mcp_server_unreachable" in out
+    assert re.search(r"mcp_server_unreachable .*reason='no-such-program: no such program'", errors), errors
+    assert len(errors.splitlines()) == 1

@@ -43,3 +43,9 @@ def test_of_a_picture_its_title_and_its_link_are_told() -> None:
         f"✅ Analyst\n🖼 Sales by month: {link}\n\nWords.\n"
     )
     assert "\x1b" not in shown(f"![\x1b[31m]({link})")
+
+
+def test_who_waits_for_an_answer_is_told_without_asterisks() -> None:
+    assert (
+        shown("Which year?", "\n\n🙋 *Desk waits for your answer*") == "Which year?\n\n🙋 Desk waits for your answer\n"
+    )

@@ -267,6 +267,8 @@ class TestWhatIsWrong:
             f"teams[3] is a finished RoundRobinGroupChat: {wanted}, since a team runs only once",
         ]
         assert all(here in line for line in lines[1:4])
+        both = problems_of(lambda: create_app([len, 5], config={"server": {"prot": 1}}))  # type: ignore[list-item]  # wrong
+        assert [line.split()[0] for line in both] == ["teams[1]", "[server]"]
         assert problems_of(lambda: create_app(greeter)) == ["teams: expected a list of functions"]  # type: ignore[arg-type]  # wrong
 
     def test_a_configuration_is_checked_as_the_servers_is(self, tmp_path: Path) -> None:

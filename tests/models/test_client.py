@@ -226,7 +226,8 @@ async def test_what_the_model_cannot_do_is_refused() -> None:
     async with scripted_client(model_info={"json_output": False}) as (_, client):
         with pytest.raises(ValueError, match="does not support JSON output"):
             await client.create(HELLO, json_output=True)
-        with pytest.raises(ValueError, match="does not support structured output"):
+        said = r"does not support structured output; if it does, say model_info = \{ structured_output = true \} of it"
+        with pytest.raises(ValueError, match=said):
             await client.create(HELLO, json_output=Verdict)
         with pytest.raises(ValueError, match="tool_choice names 'add'"):
             await client.create(HELLO, tool_choice=ADD)

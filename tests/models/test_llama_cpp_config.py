@@ -53,7 +53,7 @@ async def test_file_that_is_no_model_is_named(tmp_path: Path, content: bytes | N
     path = tmp_path / "model.gguf"
     if content is not None:
         path.write_bytes(content)
-    assert await complaints(path) == (f"models.default: path: {path} {what}",)
+    assert await complaints(path) == (f"[models.default] path: {path} {what}",)
 
 
 async def test_template_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -61,11 +61,11 @@ async def test_template_that_is_not_there_is_named(tmp_path: Path) -> None:
     path, template = tmp_path / "model.gguf", tmp_path / "t.jinja"
     path.write_bytes(GGUF)
     assert await complaints(path, chat_template=template) == (
-        f"models.default: chat_template: {template} cannot be read: no such file or directory",
+        f"[models.default] chat_template: {template} cannot be read: no such file or directory",
     )
     template.write_bytes(b"\xff")
     assert await complaints(path, chat_template=template) == (
-        f"models.default: chat_template: {template} is not UTF-8 text",
+        f"[models.default] chat_template: {template} is not UTF-8 text",
     )
 
 
@@ -76,7 +76,7 @@ async def test_missing_llama_cpp_is_said_with_how_to_install_it(
     monkeypatch.setattr("sys.path", [entry for entry in sys.path if "site-packages" not in entry])
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
     assert await complaints(tmp_path / "model.gguf") == (
-        "models.default: llama.cpp is not installed: pip install 'aiostream-server[local]'",
+        "[models.default] llama.cpp is not installed: pip install 'aiostream-server[local]'",
     )
 
 

@@ -61,8 +61,8 @@ async def test_every_mistake_at_once() -> None:
         async with open_models(models):
             pass
     first, second = error.value.problems
-    assert first == "models.a: /nowhere.json: FileNotFoundError: No such file or directory"
-    assert second.startswith("models.b: ")
+    assert first == "[models.a] /nowhere.json: FileNotFoundError: No such file or directory"
+    assert second.startswith("[models.b] ")
 
 
 @pytest.mark.parametrize(

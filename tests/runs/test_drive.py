@@ -110,3 +110,75 @@ async def test_what_the_team_raises_is_raised() -> None:
 
     with pytest.raises(LookupError):
         await told_by(Raising())
+
+
+class Giving:
+    """A team of somebody's own, whose `run` gives whatever."""
+
+    def __init__(self, what: object) -> None:
+        self._what = what
+
+    async def run(self, *, task: object) -> Any:  # what is wrong about it is what is tested
+        return self._what
+
+
+class GivingAtOnce(Giving):
+    def run(self, *, task: object) -> Any:  # likewise
+        return self._what
+
+
+class Yielding:
+    async def run_stream(self, *, task: object) -> Any:  # likewise
+        yield said("one")
+        yield "two"
+
+
+class Returning:
+    async def run_stream(self, *, task: object) -> Any:  # likewise
+        return said("one")
+
+
+_RESULT = "expected a TaskResult (autogen_agentchat.base)"
+_STREAM = "AutoGen's messages, then a TaskResult"
+
+
+@pytest.mark.parametrize(
+    ("team", "message"),
+    [
+        (Giving("text"), f"Giving.run returned str: {_RESULT}"),
+        (Giving(None), f"Giving.run returned None: {_RESULT}"),
+        (GivingAtOnce("text"), f"GivingAtOnce.run returned str: {_RESULT}"),
+        (Yielding(), f"Yielding.run_stream yielded str: expected {_STREAM}"),
+        (Returning(), f"Returning.run_stream returned coroutine: expected an async iterator of {_STREAM}"),
+    ],
+)
+async def test_what_a_team_must_not_give_is_said(team: Team, message: str) -> None:
+    with pytest.raises(TeamFailed) as caught:
+        await told_by(team)
+    assert str(caught.value) == message
+
+
+async def test_a_team_may_hand_on_another_ones_answer() -> None:
+    class Handing:
+        def run(self, *, task: object) -> Any:  # an awaitable, as `Runs` has it
+            return Giving(TaskResult(messages=[said("2")])).run(task=task)
+
+    class Stream:
+        """No generator, and nothing to close."""
+
+        def __init__(self) -> None:
+            self._left: list[BaseChatMessage | TaskResult] = [TaskResult(messages=[]), said("2")]
+
+        def __aiter__(self) -> "Stream":
+            return self
+
+        async def __anext__(self) -> BaseChatMessage | TaskResult:
+            if not self._left:
+                raise StopAsyncIteration
+            return self._left.pop()
+
+    class Iterating:
+        def run_stream(self, *, task: object) -> Any:  # an async iterator
+            return Stream()
+
+    assert await told_by(Handing()) == await told_by(Iterating()) == ["2"]

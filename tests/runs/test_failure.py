@@ -8,6 +8,8 @@ from aiostream_server.errors import InvalidRequest, ModelTimeout, ShuttingDown
 from aiostream_server.events import Error
 from aiostream_server.runs.failure import describe_failure
 
+_NO_LEDGER = "the model did not answer the orchestrator of Magentic-One with the JSON that it was asked for"
+
 
 class Forbidden(Exception):
     """Of some library; ours has the same name."""
@@ -40,6 +42,11 @@ class ModelFailed(Exception):
         (RuntimeError("ModelFailed: \nTraceback:\n  File"), "model_failed", "no reason was given"),
         (RuntimeError("out of luck"), "team_failed", "the team failed: RuntimeError: out of luck"),
         (KeyError("x"), "team_failed", "the team failed: KeyError: 'x'"),
+        (
+            RuntimeError("KeyError: 'is_request_satisfied'\nTraceback:\n  File x"),
+            "team_failed",
+            f"the team failed: {_NO_LEDGER} (no 'is_request_satisfied')",
+        ),
         (ValueError(), "team_failed", "the team failed: ValueError"),
         (ModelTimeout(" \n "), "model_timeout", "no reason was given"),
         (ModelTimeout("\n\nfirst\r\nsecond"), "model_timeout", "first"),

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import structlog
@@ -18,8 +18,10 @@ from autogen_core.models import CreateResult, ModelInfo, RequestUsage
 from autogen_core.tools import FunctionTool
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
+from aiostream_server.config.model import Presentation
 from aiostream_server.errors import ShuttingDown, TooManyRuns
 from aiostream_server.events import Error, Final, Message, Routing, RunFinished, RunStarted
+from aiostream_server.present import new_presenter
 from aiostream_server.runs.run import Run
 from tests.models.recording import scripted_client
 from tests.runs.running import events_of, runs_of
@@ -107,9 +109,15 @@ async def test_a_run_that_ends_well() -> None:
 
 
 async def test_a_run_that_says_nothing() -> None:
+    """Says that, where every client shows the answer."""
     run = await runs_of(Saying).start()
-    await _ended(run)
-    assert len(events_of(run)) == 2
+    assert (await _ended(run)).reason == "stop"
+    said = Final("Agent", "The team ended without saying anything.", streamed=False)
+    assert list(events_of(run))[1:-1] == [said]
+    for presentation in get_args(Presentation):
+        presenter = new_presenter(presentation)
+        shown = [shown for event in events_of(run) for shown in presenter.show(event) if shown.channel == "content"]
+        assert "".join(piece.text for piece in shown).endswith(said.content)
 
 
 async def test_a_routed_run() -> None:

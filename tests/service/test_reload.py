@@ -7,6 +7,7 @@ import signal
 import sys
 import termios
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -352,3 +353,40 @@ def descriptors_open() -> int:
 
 def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+async def test_that_nobody_needs_a_key_is_said_when_it_became_so(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """And not at every reload of a server that never had keys, such as one that watches its files."""
+    keys = tmp_path / "keys.json"
+    key, _ = new_key("only")
+    add_key(keys, key)
+    config = toml(provider, "solo", head='auth.keys_file = "keys.json"')
+    async with serving_process(config, tmp_path) as server:
+        remove_key(keys, key.id)
+        await reload(server, tmp_path, config)
+        assert len(server.named("serving_without_keys")) == 1
+        await reload(server, tmp_path, config)
+        assert len(server.named("serving_without_keys")) == 1
+
+
+async def test_a_bug_behind_a_reload_does_not_end_reloading(tmp_path: Path, provider: ScriptedProvider) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text(toml(provider, "first"), "utf-8")
+    left = [LookupError("a bug")]
+
+    def also() -> None:
+        if left:
+            raise left.pop()
+
+    async with serving(load_config(path, {}), tmp_path) as server:
+        generations, heard = server.runner.app[GENERATIONS], Heard()
+        load = partial(load_config, path, {})
+        reloading = Reloading(generations, load, tmp_path, hosts=["127.0.0.1"], told=heard, also=[also])
+        working = asyncio.create_task(reloading.work())
+        reloading.ask()
+        await heard.ready_times(1)
+        path.write_text(toml(provider, "second"), "utf-8")
+        reloading.ask()
+        await heard.ready_times(2)
+        assert [spec.id for spec in generations.current.state.catalogue] == ["second"]
+        working.cancel()

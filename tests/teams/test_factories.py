@@ -3,10 +3,12 @@
 import functools
 import importlib
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_agentchat.base import TaskResult
 
 from aiostream_server.config.model import DemoModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
@@ -15,7 +17,7 @@ from aiostream_server.service.check import find_problems
 from aiostream_server.teams.catalogue import load_team
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.databases import open_databases
-from aiostream_server.teams.factories import blamed_in, complaint, import_factory, place_of
+from aiostream_server.teams.factories import blamed_in, cannot_answer, complaint, import_factory, place_of
 from aiostream_server.teams.registration import id_of, registration_of, team, told_by
 from aiostream_server.teams.served import ServedTeam
 from tests.config.writing import loaded
@@ -203,3 +205,100 @@ class TestMarking:
     )
     def test_docstrings(self, docstring: str | None, told: tuple[str, str]) -> None:
         assert told_by(docstring) == told
+
+
+class Plain:
+    def run(self, *, task: object) -> object: ...
+
+
+class Counting:
+    async def run(self, *, task: object) -> object:
+        yield task
+
+
+class Waiting:
+    async def run_stream(self, *, task: object) -> object: ...
+
+
+class Generating:
+    def run_stream(self, *, task: object) -> object:
+        yield task
+
+
+class Handing:
+    def run(self, *, task: object) -> Awaitable[TaskResult]: ...  # type: ignore[empty-body]  # never called
+
+
+class Decorated:
+    @functools.wraps(Plain.run)
+    def run(self, *, task: object) -> object: ...
+
+
+class TestWhatATeamCanGive:
+    @pytest.mark.parametrize(
+        ("team", "said"),
+        [
+            (Plain, "Plain.run is a function without async: expected async def, with return: a TaskResult"),
+            (Counting, "Counting.run is a generator, with async def and yield: expected async def, with return"),
+            (Waiting, "Waiting.run_stream is a coroutine function, without yield: expected async def, with yield"),
+            (Generating, "Generating.run_stream is a generator, without async: expected async def, with yield"),
+        ],
+    )
+    def test_a_def_that_shows_that_it_is_wrong(self, team: Callable[[], Any], said: str) -> None:
+        problem = cannot_answer(team()) or ""
+        method = getattr(team, said.split(" is ")[0].split(".")[1])
+        assert problem.startswith(said)
+        assert problem.endswith(f"({__file__}:{method.__code__.co_firstlineno})")
+
+    @pytest.mark.parametrize("team", [Handing, Decorated])
+    def test_what_does_not_show_is_left_to_the_run(self, team: Callable[[], Any]) -> None:
+        assert cannot_answer(team()) is None
+
+    async def test_check_refuses_it(self, tmp_path: Path) -> None:
+        config = loaded(tmp_path, 'teams = [{ id = "a", factory = "tests.teams.test_factories:plain" }]')
+        (line,) = await find_problems(config, state_directory=tmp_path)
+        assert line.startswith("[[teams]] #1 (a) Plain.run is a function without async: ")
+
+
+def plain(context: TeamContext) -> Plain:
+    return Plain()
+
+
+class TestTogether:
+    async def test_a_broken_tool_hides_the_teams_that_use_it_and_no_others(self, tmp_path: Path) -> None:
+        text = """
+            [tools.wrong]
+            kind = "python"
+            factory = "nowhere:tool"
+            [[teams]]
+            id = "uses"
+            factory = "tests.teams.test_factories:plain"
+            tools = ["wrong"]
+            [[teams]]
+            id = "other"
+            factory = "tests.teams.test_factories:plain"
+        """
+        problems = await find_problems(loaded(tmp_path, text), state_directory=tmp_path)
+        assert [line.split(" Plain")[0].split(" factory")[0] for line in problems] == [
+            "[[teams]] #2 (other)",
+            "[tools.wrong]",
+        ]
+
+    async def test_agents_that_are_not_there_are_noted_where_it_shows_who_is(self, tmp_path: Path) -> None:
+        text = """
+            [[teams]]
+            id = "known"
+            factory = "aiostream_server.teams.general:build"
+            answer_from = ["Assistant", "Nobody"]
+            roles = { Assistent = "thinking" }
+            [[teams]]
+            id = "unknown"
+            factory = "tests.sample_teams:only_runs"
+            answer_from = ["Whoever"]
+        """
+        notes: list[str] = []
+        assert await find_problems(loaded(tmp_path, text), state_directory=tmp_path, notes=notes) == []
+        assert notes == [
+            "[[teams]] #1 (known) answer_from: no agent is called Nobody; there are: Assistant",
+            "[[teams]] #1 (known) roles: no agent is called Assistent; there are: Assistant",
+        ]

@@ -180,8 +180,14 @@ class TestCommands:
     def test_teams_list_says_what_is_wrong(self, config: Path) -> None:
         folder_of(config.parent, {"teams/torn.py": "1 / 0"})
         result = CliRunner().invoke(cli, ["teams", "list", "--config", str(config)], catch_exceptions=False)
-        assert (result.exit_code, result.stdout) == (1, "")
+        assert (result.exit_code, [line.split()[0] for line in result.stdout.splitlines()]) == (1, ["ID", "sales"])
         assert "torn.py: cannot be imported: ZeroDivisionError" in result.stderr
+
+    def test_a_module_that_is_not_in_the_folder_is_named_as_the_file_names_it(self, tmp_path: Path) -> None:
+        folder = folder_of(tmp_path / "own", {"a.py": "from .nope import x\n", "b.py": "from . import nope\n"})
+        first, second = load_folder(folder)[1]
+        assert first == f"a.py: cannot be imported: ModuleNotFoundError: No module named '.nope' ({folder}/a.py:1)"
+        assert second.startswith("b.py: cannot be imported: ImportError: cannot import name 'nope' from '.'")
 
     def test_check_names_each_and_where_it_is(self, config: Path) -> None:
         environ = {"STATE_DIRECTORY": str(config.parent)}

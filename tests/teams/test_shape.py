@@ -1,8 +1,10 @@
 """What is read of a built team: who is in it, and who can speak to whom."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
+from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.conditions import (
     ExternalTermination,
     FunctionalTermination,
@@ -14,12 +16,31 @@ from autogen_agentchat.conditions import (
     TimeoutTermination,
     TokenUsageTermination,
 )
-from autogen_agentchat.messages import BaseChatMessage
-from autogen_agentchat.teams import DiGraphBuilder, GraphFlow, RoundRobinGroupChat
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
+from autogen_agentchat.teams import (
+    DiGraphBuilder,
+    GraphFlow,
+    MagenticOneGroupChat,
+    RoundRobinGroupChat,
+    SelectorGroupChat,
+)
+from autogen_core.models import UserMessage
+from autogen_ext.tools.mcp import McpWorkbench, StdioServerParams, StreamableHttpServerParams
 
+from aiostream_server.config.model import Config, DemoModelConfig
+from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.demo.provider import DemoProvider
+from aiostream_server.models.label import ModelLabel
+from aiostream_server.service.trial import see
+from aiostream_server.teams.inside import name_speakers
+from aiostream_server.teams.orchestrator import let_answer
 from aiostream_server.teams.shape import AgentShape, Edge, TeamShape, names_in, shape_of
+from aiostream_server.teams.tools.mcp.connection import Terms
+from aiostream_server.teams.tools.mcp.server import McpServer
+from aiostream_server.teams.tools.mcp.transport import Program
+from aiostream_server.teams.tools.mcp.workbench import McpTools
 from tests.sample_teams import OnlyRuns
-from tests.teams.kinds import KINDS, agent
+from tests.teams.kinds import KINDS, agent, saying
 
 EDGES: Mapping[str, set[str]] = {
     "round robin": {"A>B", "B>A"},
@@ -114,3 +135,58 @@ def test_what_ends_a_run_is_told() -> None:
     shape = shape_of(RoundRobinGroupChat([agent("A")], termination_condition=of_ones_own))
     assert isinstance(shape, TeamShape)
     assert shape.ends == ("when a function says so",)
+
+
+def test_a_model_keeps_its_name_in_the_hands_of_an_orchestrator() -> None:
+    client = StreamingClient(DemoProvider(), label=ModelLabel("large", "gpt-4.1", "openai"))
+    team = MagenticOneGroupChat([agent("A")], model_client=client)
+    name_speakers(team)
+    shape = shape_of(team)
+    assert isinstance(shape, TeamShape)
+    assert shape.manager is not None
+    assert shape.manager.model == "gpt-4.1"
+
+
+async def test_what_an_orchestrator_used_is_counted_where_everything_is() -> None:
+    client = StreamingClient(DemoProvider())
+    let_answer(team := MagenticOneGroupChat([agent("A")], model_client=client))
+    inner = vars(team)["_model_client"]
+    await inner.create([UserMessage(content="hi", source="user")])
+    assert inner.total_usage() == client.total_usage()
+    assert client.total_usage().prompt_tokens
+
+
+def test_a_selector_that_always_chooses_by_a_function_has_no_model() -> None:
+    def always(_: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
+        return "A"
+
+    def sometimes(_: Sequence[BaseAgentEvent | BaseChatMessage]) -> str | None:
+        return None
+
+    for function, model in ((always, None), (sometimes, "Replay")):
+        team = SelectorGroupChat([agent("A"), agent("B")], model_client=saying(), selector_func=function)
+        shape = shape_of(team)
+        assert isinstance(shape, TeamShape)
+        assert shape.manager is not None
+        assert shape.manager.model == model
+        assert ("else a model" in shape.manager.kind) == (model is not None)
+
+
+async def test_the_data_team_names_nobody_who_is_not_in_it(tmp_path: Path) -> None:
+    seen = await see(Config(models={"default": DemoModelConfig(provider="demo")}), tmp_path, "data")
+    assert isinstance(seen.shape, TeamShape)
+    assert seen.shape.manager is not None
+    assert seen.shape.manager.model is None
+    assert not any("Approval" in end or "handoff" in end for end in seen.shape.ends)
+
+
+def test_the_tools_of_a_server_are_named_by_it() -> None:
+    """That of the configuration by its name; AutoGen's by its command, or its host."""
+    program, service = Program("no-such-program", (), {}, Path()), StdioServerParams(command="/usr/bin/uvx", args=["x"])
+    ours = McpTools(McpServer(Terms(name="files", place=program, call_timeout_s=1.0, settings="[tools.files]")))
+    url = StreamableHttpServerParams(url="https://mcp.example.org/x")
+    benches = [ours, McpWorkbench(service), McpWorkbench(url)]
+    for bench, name in zip(benches, ("files", "uvx", "mcp.example.org"), strict=True):
+        shape = shape_of(AssistantAgent("A", saying(), workbench=bench))
+        assert isinstance(shape, AgentShape)
+        assert shape.tools == (f"those of {name}",)

@@ -28,7 +28,7 @@ from aiostream_server.models.openai.messages import Wire, has_images
 from aiostream_server.models.openai.request import request_body
 from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
 from aiostream_server.models.openai.stream import AnswerReader
-from aiostream_server.models.provider import Delta, ModelRequest
+from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
@@ -118,10 +118,10 @@ class OpenAIProvider:
     def _check(self, request: ModelRequest) -> None:
         info, said = self._model_info, self._config.model_info
         if request.tools and not info["function_calling"]:
-            raise ValueError("the model does not support function calling")
+            raise unsupported("function calling", "function_calling")
         is_known = info["family"] != ModelFamily.UNKNOWN or (said is not None and "vision" in said.model_fields_set)
         if is_known and not info["vision"] and has_images(request.messages):
-            raise ValueError("the model does not support images")
+            raise unsupported("images", "vision")
 
     async def _post(self, request: ModelRequest, deadline: float) -> aiohttp.ClientResponse:
         """An answer that begins well. What goes wrong before that is put right, waited out, or raised."""

@@ -59,8 +59,10 @@ def build(context: TeamContext) -> DataTeam:
         QueryRunner(RUNNER, databases=databases, asks_first=settings.ask_first, latest=latest),
         Analyst(ANALYST, model_client=model, latest=latest, draws=draws),
     ]
+    ends = TextMessageTermination(ANALYST) | MaxMessageTermination(_MESSAGES_PER_ATTEMPT * (settings.max_attempts + 1))
     if settings.ask_first:
         agents.append(QueryApprover(APPROVER))
+        ends = ends | TextMessageTermination(APPROVER) | HandoffTermination(USER)
 
     def next_speaker(messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
         return choose_speaker(messages, max_attempts=settings.max_attempts, ask_first=settings.ask_first)
@@ -70,10 +72,7 @@ def build(context: TeamContext) -> DataTeam:
         model_client=model,
         selector_func=next_speaker,
         allow_repeated_speaker=True,
-        termination_condition=TextMessageTermination(ANALYST)
-        | TextMessageTermination(APPROVER)
-        | HandoffTermination(USER)
-        | MaxMessageTermination(_MESSAGES_PER_ATTEMPT * (settings.max_attempts + 1)),
+        termination_condition=ends,
         custom_message_types=[QueryDraft, Verdict, QueryOutcome],
     )
 
