@@ -11,6 +11,7 @@ import pytest
 
 from aiostream_server.config.load import load_config
 from tests.process import environment, serving_process, start
+from tests.serving import serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -32,7 +33,7 @@ async def _run(*command: str, folder: Path) -> str:
 
 async def test_the_openai_example_prints_the_answer(tmp_path: Path) -> None:
     (example,) = [block for block in _blocks("python") if "from openai" in block]
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         script = example.replace("http://127.0.0.1:8000", server.url)
         out = await _run(sys.executable, "-W", "ignore", "-c", script, folder=tmp_path)
     assert "The **East** region had the highest total sales: 169,168.25." in out
@@ -40,7 +41,7 @@ async def test_the_openai_example_prints_the_answer(tmp_path: Path) -> None:
 
 async def test_the_client_example_prints_the_answer(tmp_path: Path) -> None:
     (example,) = [block for block in _blocks("python") if "StreamClient" in block]
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         script = example.replace("http://127.0.0.1:8000", server.url)
         out = await _run(sys.executable, "-c", script, folder=tmp_path)
     assert "[SQLAgent uses query]" in out
@@ -51,7 +52,7 @@ async def test_the_client_example_prints_the_answer(tmp_path: Path) -> None:
 async def test_the_curl_line_streams(tmp_path: Path) -> None:
     match = re.search(r"^    (curl .*?\n.*)$", README, re.MULTILINE)
     assert match
-    async with serving_process(DEMO, tmp_path) as server:
+    async with serving(load_config(None, {}), tmp_path) as server:
         line = match[1].replace("http://127.0.0.1:8000", server.url)
         out = await _run("bash", "-c", line, folder=tmp_path)
     assert out.endswith("data: [DONE]\n\n")

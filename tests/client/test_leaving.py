@@ -122,8 +122,11 @@ async def test_leaving_a_queue_leaves_no_run_behind(provider: ScriptedProvider, 
         assert reasons(server) == ["cancelled", "cancelled"]
 
 
-async def test_leaving_does_not_wait_for_ever(provider: ScriptedProvider, tmp_path: Path) -> None:
+async def test_leaving_does_not_wait_for_ever(
+    provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A question that still waits is taken back."""
+    monkeypatch.setattr("aiostream_server.client.stream._LEAVING_S", 0.5)
     limits = LimitsConfig(max_runs=1, queue_size=1, queue_timeout_s=50)
     config = config_for(provider.base_url, sample_team("solo"), limits=limits)
     async with serving(config, tmp_path) as server, StreamClient(server.url) as client:
@@ -133,7 +136,7 @@ async def test_leaving_does_not_wait_for_ever(provider: ScriptedProvider, tmp_pa
         async with asyncio.timeout(1):
             while not server.state.registry.queued:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
-        async with asyncio.timeout(4):
+        async with asyncio.timeout(1.5):
             await stream.aclose()
             assert await waiting is None
         async with asyncio.timeout(1):

@@ -11,11 +11,12 @@ from typing import Any
 import aiohttp
 
 from aiostream_server import errors
+from aiostream_server.config.load import load_config
 from aiostream_server.config.model import LimitsConfig, OpenAIModelConfig, ServerConfig
 from aiostream_server.config.reloading import FIXED_SERVER
 from tests.process import serving_process, start
 from tests.scripted_provider import HttpError, ScriptedProvider
-from tests.serving import ask, chat_body
+from tests.serving import ask, chat_body, serving
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -104,7 +105,9 @@ async def test_the_errors_that_users_see_are_those_of_the_tables(tmp_path: Path)
             f'base_url = "{provider.base_url}"\n[models.away]\nprovider = "openai"\nmodel = "m"\nmax_retries = 0\n'
             f'base_url = "http://127.0.0.1:9/v1"\n{teams}'
         )
-        async with serving_process(config, tmp_path) as server:
+        path = tmp_path / "server.toml"
+        path.write_text(config, "utf-8")
+        async with serving(load_config(path, {}), tmp_path) as server:
             told = [(await ask(server.url, "hi", model=model)) for model in ("solo", "solo", "pair", "failing")]
             async with aiohttp.ClientSession() as session:
                 expired = await status_and_code(session, "GET", f"{server.url}/v1/runs/{told[0].run_id}/events")

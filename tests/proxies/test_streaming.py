@@ -20,11 +20,8 @@ from tests.serving import Server, chat_body, config_for, sample_team, serving, u
 from tests.tls import Files, make_files
 from tests.web.test_keys import make_key
 
-pytestmark = [
-    pytest.mark.alone,
-    pytest.mark.parametrize("program", PROGRAMS),
-    pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"]),
-]
+pytestmark = pytest.mark.parametrize("program", PROGRAMS)
+on_both_versions = pytest.mark.parametrize("http2", [False, True], ids=["HTTP/1.1", "HTTP/2"])
 SNI = {"sni_hostname": NAME}
 CHAT = "/v1/chat/completions"
 
@@ -60,6 +57,8 @@ async def scene(
                     yield Scene(provider, server, front, client)
 
 
+@pytest.mark.alone
+@on_both_versions
 async def test_tokens_come_one_by_one_as_soon_as_they_are_said_and_not_compressed(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
@@ -89,7 +88,9 @@ async def test_tokens_come_one_by_one_as_soon_as_they_are_said_and_not_compresse
     assert "".join(piece for _, piece in pieces).endswith("data: [DONE]\n\n")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("said", [0, 1], ids=["before the first token", "between tokens"])
+@on_both_versions
 async def test_stop_reaches_the_provider(
     tmp_path: Path, files: Files, program: Program, http2: bool, said: int
 ) -> None:
@@ -118,6 +119,7 @@ async def _reset(response: httpx.Response) -> None:
     await response.extensions["network_stream"].write(frame)
 
 
+@on_both_versions
 async def test_a_body_of_30_mib_passes_and_its_error_is_the_servers_own(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
@@ -131,6 +133,7 @@ async def test_a_body_of_30_mib_passes_and_its_error_is_the_servers_own(
     assert "nobody" in answer.json()["error"]["message"]
 
 
+@on_both_versions
 async def test_a_body_that_is_too_large_is_a_413_in_the_usual_shape(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
@@ -143,6 +146,7 @@ async def test_a_body_that_is_too_large_is_a_413_in_the_usual_shape(
     assert answer.json()["error"]["code"] == "request_too_large"
 
 
+@on_both_versions
 async def test_whoever_comes_back_sees_exactly_the_rest(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
@@ -166,6 +170,7 @@ async def test_whoever_comes_back_sees_exactly_the_rest(
     assert "event: run_finished" in rest
 
 
+@on_both_versions
 async def test_the_servers_errors_pass_as_they_are(tmp_path: Path, files: Files, program: Program, http2: bool) -> None:
     async with scene(program, http2, tmp_path, files) as at:
         wrong = {"Authorization": "Bearer wrong"}
@@ -182,6 +187,7 @@ async def test_the_servers_errors_pass_as_they_are(tmp_path: Path, files: Files,
         assert answer.headers["Content-Type"] == "application/json"
 
 
+@on_both_versions
 async def test_a_server_without_keys_answers_nobody_behind_a_proxy(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
@@ -204,21 +210,33 @@ def _by_local_name(program: Program) -> dict[str, str]:
     return {"lb_try_duration 2s": "lb_try_duration 2s\n\t\theader_up Host 127.0.0.1:8000\n\t\t"}
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("heartbeat_s", "survives"), [(0.3, True), (60.0, False)], ids=["with", "without"])
 async def test_heartbeats_keep_a_silent_stream_alive(
-    tmp_path: Path, files: Files, program: Program, http2: bool, heartbeat_s: float, survives: bool
+    tmp_path: Path, files: Files, program: Program, heartbeat_s: float, survives: bool
 ) -> None:
-    """Past what nginx waits for an answer; Caddy waits for ever."""
+    """Past what nginx waits for an answer, in both versions of HTTP at once; Caddy waits for ever."""
     if program == "caddy":
         pytest.skip("Caddy does not time streams that are silent")
     times = {"proxy_read_timeout 660s;": "proxy_read_timeout 1s;"}
-    async with scene(program, http2, tmp_path, files, times, server={"heartbeat_s": heartbeat_s}) as at:
-        at.provider.script(Answer("a", Pause(2.2), "b"))
-        received = ""
-        try:
-            async with at.asking() as response:
-                async for piece in response.aiter_text():
-                    received += piece
-        except httpx.TransportError:
-            assert not survives
-    assert received.endswith("data: [DONE]\n\n") is survives
+    async with (
+        scene(program, False, tmp_path, files, times, server={"heartbeat_s": heartbeat_s}) as at,
+        at.front.client(http2=True) as other,
+    ):
+        other.headers["Authorization"] = at.client.headers["Authorization"]
+        at.provider.script(*[Answer("a", Pause(1.6), "b")] * 2)
+        heard = await asyncio.gather(_hear(at.client, survives), _hear(other, survives))
+    assert [version for version, _ in heard] == ["HTTP/1.1", "HTTP/2"]
+    assert [received.endswith("data: [DONE]\n\n") for _, received in heard] == [survives] * 2
+
+
+async def _hear(client: httpx.AsyncClient, survives: bool) -> tuple[str, str]:
+    """The version of HTTP, and what came."""
+    received = ""
+    try:
+        async with client.stream("POST", CHAT, json=chat_body("hi", model="solo"), extensions=SNI) as response:
+            async for piece in response.aiter_text():
+                received += piece
+    except httpx.TransportError:
+        assert not survives
+    return response.http_version, received

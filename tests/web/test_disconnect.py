@@ -19,7 +19,7 @@ from aiohttp import web
 from aiostream_server.config.model import Config
 from aiostream_server.service.sockets import listen
 from tests import sample_teams
-from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider, Stall
+from tests.scripted_provider import Answer, Call, ScriptedProvider, Stall
 from tests.serving import Server, ask, asking, config_for, sample_team, serving, until_idle
 from tests.web.bare_client import WAYS, Leaving, connected, leave, question, until, until_held
 
@@ -84,8 +84,8 @@ def one_slot(provider: ScriptedProvider, *teams: str, **sections: Any) -> Config
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize(
     ("script", "sent"),
-    [(Answer("late", before_s=30), 0), (Answer("a", Stall()), 1), (Answer("a", Pause(30), "b"), 1)],
-    ids=["before the first byte", "stalled", "between tokens"],
+    [(Answer("late", before_s=30), 0), (Answer("a", Stall()), 1)],
+    ids=["before the first byte", "between tokens"],
 )
 @on_both_loops
 async def test_noticed_while_the_model_is_silent(

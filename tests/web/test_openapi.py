@@ -18,7 +18,7 @@ from aiostream_server.wire.fields import FIELDS
 from aiostream_server.wire.request import ChatRequest
 from tests.serving import Server, get_json, serving
 
-EXAMPLES = 24
+EXAMPLES = 12
 INTEGERS = ("n", "seed", "max_tokens", "max_completion_tokens")
 
 

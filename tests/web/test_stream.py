@@ -13,9 +13,8 @@ from aiostream_server.wire.request import ChatRequest
 from tests.scripted_provider import Answer, ScriptedProvider, Stall, Think
 from tests.serving import ask, asking, chat_body, config_for, sample_team, serving
 
-pytestmark = pytest.mark.alone
 
-
+@pytest.mark.alone
 async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_path: Path) -> None:
     """The promise of this server: nothing waits, whoever speaks."""
     tokens = ["one ", "two ", "three ", "four"]
@@ -109,6 +108,7 @@ async def test_presentation_by_header(tmp_path: Path) -> None:
     assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "💬 **Writer**\n\na draft"
 
 
+@pytest.mark.alone
 async def test_first_frame_comes_with_the_headers_before_the_model_says_anything(tmp_path: Path) -> None:
     """So that Stop works from the first moment on."""
     async with ScriptedProvider() as provider:
@@ -122,6 +122,7 @@ async def test_first_frame_comes_with_the_headers_before_the_model_says_anything
                 await answer.read_all()
 
 
+@pytest.mark.alone
 async def test_a_silent_team_is_kept_alive_by_comments(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(Answer("late", before_s=0.7))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aiostream_server.config.load import load_config
+from aiostream_server.config.model import Config, OpenAIModelConfig
 from tests.scripted_provider import Answer, Call, HttpError, ScriptedProvider
 from tests.serving import ask, config_for, sample_team, serving
 
@@ -120,7 +121,9 @@ async def test_a_failing_provider_is_one_readable_line(tmp_path: Path, reply: Ht
 
 
 async def test_an_unreachable_provider_is_one_readable_line(tmp_path: Path) -> None:
-    async with serving(config_for("http://127.0.0.1:9/v1", sample_team("solo")), tmp_path) as server:
+    model = OpenAIModelConfig(provider="openai", model="scripted", base_url="http://127.0.0.1:9/v1", max_retries=0)
+    config = Config(models={"default": model}, teams=(sample_team("solo"),))
+    async with serving(config, tmp_path) as server:
         answer = await ask(server.url, "hi", model="solo")
     (error,) = answer.errors
     assert "127.0.0.1:9" in error["message"]

@@ -7,7 +7,6 @@ import re
 import socket
 import ssl
 import struct
-import tempfile
 import time
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -27,8 +26,6 @@ from tests.web.bare_client import question, until, until_held
 from tests.web.connections import kept_for, the_run, transports
 from tests.web.test_backpressure import FLOOD, MAX_COST_BYTES
 from tests.web.test_disconnect import on_both_loops
-
-pytestmark = pytest.mark.alone
 
 Leaving: TypeAlias = Literal["FIN", "RST", "half-close", "goodbye"]
 WAYS: Final[tuple[Leaving, ...]] = ("FIN", "RST", "half-close", "goodbye")
@@ -57,6 +54,7 @@ async def leave(client: ssl.SSLSocket, way: Leaving) -> float:
     return time.monotonic()
 
 
+@pytest.mark.alone
 @on_both_loops
 async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_path: Path, files: Files) -> None:
     async with ScriptedProvider() as provider:
@@ -75,6 +73,7 @@ async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_p
     assert answer.done
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("stream", "way"), [*((True, way) for way in WAYS), (False, "FIN")], ids=str)
 @on_both_loops
 async def test_whoever_leaves_is_noticed_while_the_model_is_silent(
@@ -94,6 +93,7 @@ async def test_whoever_leaves_is_noticed_while_the_model_is_silent(
             await _leaves_and_is_noticed(server, exchange, client, way)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("way", WAYS)
 @on_both_loops
 async def test_whoever_leaves_is_noticed_during_a_write_that_waits(tmp_path: Path, files: Files, way: Leaving) -> None:
@@ -118,6 +118,7 @@ async def _leaves_and_is_noticed(server: Server, exchange: Exchange, client: ssl
     await until(lambda: not transports(server))
 
 
+@pytest.mark.alone
 @on_both_loops
 async def test_a_viewer_that_does_not_read_costs_little_and_is_thrown_out_in_time(tmp_path: Path, files: Files) -> None:
     write_timeout_s = 1.0
@@ -140,6 +141,7 @@ async def test_a_viewer_that_does_not_read_costs_little_and_is_thrown_out_in_tim
             the_run(server).stop("cancelled")
 
 
+@pytest.mark.alone
 @on_both_loops
 async def test_one_that_reads_slowly_but_steadily_gets_all_of_it(tmp_path: Path, files: Files) -> None:
     async with ScriptedProvider() as provider:
@@ -266,6 +268,7 @@ async def _send_plainly(port: int, sent: bytes) -> bytes:
     return received
 
 
+@pytest.mark.alone
 @on_both_loops
 async def test_who_says_nothing_is_hung_up_on(tmp_path: Path, files: Files) -> None:
     served: list[asyncio.Protocol] = []
@@ -287,6 +290,7 @@ async def test_who_says_nothing_is_hung_up_on(tmp_path: Path, files: Files) -> N
     assert not served
 
 
+@pytest.mark.alone
 async def test_a_server_that_stops_lets_in_who_is_connecting_and_waits_for_nobody_else(
     tmp_path: Path, files: Files
 ) -> None:
@@ -302,10 +306,12 @@ async def test_a_server_that_stops_lets_in_who_is_connecting_and_waits_for_nobod
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=3), st.booleans())
-def test_nothing_that_is_sent_does_more_than_end_its_own_connection(pieces: list[bytes], hello_first: bool) -> None:
+def test_nothing_that_is_sent_does_more_than_end_its_own_connection(
+    files: Files, pieces: list[bytes], hello_first: bool
+) -> None:
     """Behind the first message of a real handshake, too."""
-    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
-        runner.run(_check_ends(make_files(Path(folder)), pieces, hello_first))
+    with asyncio.Runner() as runner:
+        runner.run(_check_ends(files, pieces, hello_first))
 
 
 async def _check_ends(files: Files, pieces: list[bytes], hello_first: bool) -> None:
