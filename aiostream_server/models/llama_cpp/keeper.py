@@ -95,7 +95,7 @@ class Keeper:
         if (pause_s := self._not_before - now()) > 0:
             if self._failure:
                 raise StartFailed(f"{self._failure}; the next try is in {pause_s:.0f} s")
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(pause_s)  # it ended just now, by itself: not to be started in a tight loop
         begun_at = now()
         try:
             process = await LlamaProcess.start(self._config)

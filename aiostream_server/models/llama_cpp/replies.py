@@ -15,6 +15,7 @@ from aiostream_server.models.openai.schema import response_schema
 from aiostream_server.models.provider import ModelRequest, ToolChoice
 
 _Schema: TypeAlias = dict[str, Any]
+_Json: TypeAlias = Any  # whatever JSON holds: a schema is not checked before it is walked
 
 _CALL: Final = '{"tool": "NAME", "arguments": {...}}'
 _KEPT: Final = (  # patterns, formats and lengths may make a grammar too large: AutoGen checks the arguments anyway
@@ -76,7 +77,7 @@ def _object(properties: _Schema) -> _Schema:
     }
 
 
-def _inlined(node: Any, root: Mapping[str, Any], within: tuple[str, ...] = ()) -> Any:
+def _inlined(node: _Json, root: Mapping[str, Any], within: tuple[str, ...] = ()) -> _Json:
     """With what each `$ref` points at in its place: the schema becomes a part of another one. A type that holds itself
     becomes anything at all."""
     if isinstance(node, list):
@@ -89,20 +90,20 @@ def _inlined(node: Any, root: Mapping[str, Any], within: tuple[str, ...] = ()) -
     return {key: _member(key, value, root, within) for key, value in node.items() if key in _KEPT}
 
 
-def _member(key: str, value: Any, root: Mapping[str, Any], within: tuple[str, ...]) -> Any:
+def _member(key: str, value: _Json, root: Mapping[str, Any], within: tuple[str, ...]) -> _Json:
     if key == "properties":  # names, not keywords
         return {name: _inlined(schema, root, within) for name, schema in value.items()}
     return value if key in ("enum", "const", "required") else _inlined(value, root, within)
 
 
-def _found(target: str, root: Mapping[str, Any]) -> Any:
-    node: Any = root
+def _found(target: str, root: Mapping[str, Any]) -> _Json:
+    node: _Json = root
     for part in target.removeprefix("#").split("/")[1:]:
         node = node.get(part, {}) if isinstance(node, Mapping) else {}
     return node
 
 
-def _without_titles(node: Any) -> Any:
+def _without_titles(node: _Json) -> _Json:
     """As a model reads it: pydantic's titles only repeat the names."""
     if isinstance(node, list):
         return [_without_titles(item) for item in node]
