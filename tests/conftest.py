@@ -4,7 +4,7 @@ import gc
 
 import structlog
 
-from tests.postgres import postgres_url
+from tests.kit.postgres import postgres_url
 
 __all__ = ["postgres_url"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from aiostream_server.config.load import load_config
-from tests.serving import ask, chat_body, serving
+from tests.kit.serving import ask, chat_body, serving
 
 DOC = (Path(__file__).parents[1] / "docs" / "openai-api.md").read_text("utf-8")
 QUESTION = "What is 15% of 850?"

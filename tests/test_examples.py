@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aiostream_server.config.load import load_config
-from tests.scripted_provider import Answer, HttpError, ScriptedProvider
-from tests.serving import config_for, sample_team, serving
+from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import config_for, sample_team, serving
 
 STREAM_CLIENT = Path(__file__).parents[1] / "examples" / "stream_client.py"
 
@@ -46,7 +46,7 @@ async def test_the_stream_client_prints_the_answer(tmp_path: Path, question: str
 
 async def test_the_stream_client_prints_each_piece_as_it_comes(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", "two ", "three ", pause_s=0.3))
+        provider.script(ScriptedAnswer("one ", "two ", "three ", pause_s=0.3))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             process = await start(server.url, "hi", "solo")
             assert process.stdout is not None

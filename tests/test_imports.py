@@ -39,6 +39,7 @@ ROOMS: Final = {
     "sse": Room(2, AIOHTTP),
     "models": Room(2, AUTOGEN | AIOHTTP | {"msgspec", "xllamacpp"}),
     "tools": Room(2, frozenset({"sqlglot", "sqlalchemy", "aiosqlite", "asyncpg", "matplotlib", "numpy"})),
+    "log": Room(2),
     "store": Room(2, frozenset({"sqlalchemy", "alembic", "asyncpg"})),
     "client": Room(2, AIOHTTP, only=frozenset({"events", "wire"})),
     "teams": Room(3, AUTOGEN | {"mcp", "anyio", "httpx", "langchain_core"}),

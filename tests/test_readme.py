@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from aiostream_server.config.load import load_config
-from tests.process import environment, serving_process, start
-from tests.serving import serving
+from tests.kit.process import environment, serving_process, start
+from tests.kit.serving import serving
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")

@@ -6,7 +6,7 @@ Of such a message the server sends the beginning; all of it stood in the tokens 
 from collections import defaultdict
 from dataclasses import replace
 
-from aiostream_server.events import Analysis, Event, Final, Message, Thinking, Token, Validation
+from aiostream_server.events import Analysis, Answer, Event, Message, Thinking, Token, Validation
 
 
 class Wholes:
@@ -21,7 +21,7 @@ class Wholes:
         match event:
             case Token():
                 self._tokens[event.agent].append(event.content)
-            case Thinking() | Validation() | Analysis() | Message() | Final():
+            case Thinking() | Validation() | Analysis() | Message() | Answer():
                 told = "".join(self._tokens.pop(event.agent, ()))
                 if truncated:
                     heard = (told, self._last.get(event.agent, ""))  # an answer may repeat a message

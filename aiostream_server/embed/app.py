@@ -21,7 +21,7 @@ from aiostream_server.service.logging import follow_the_programs_logging
 from aiostream_server.service.metrics import Counting
 from aiostream_server.service.tracing import Traces
 from aiostream_server.service.vitals import LagMeter, watch_vitals
-from aiostream_server.teams.served import Brought, ServedTeam
+from aiostream_server.teams.served import EmbeddedTeams, ServedTeam
 from aiostream_server.web.app import create_app
 from aiostream_server.web.health import LOOP_LAG
 from aiostream_server.web.peers import refuse_other_machines
@@ -72,7 +72,7 @@ def wire(
 
 def _brought(
     teams: Sequence[Callable[..., object]], models: Mapping[str, ChatCompletionClient]
-) -> tuple[Brought, Sequence[str]]:
+) -> tuple[EmbeddedTeams, Sequence[str]]:
     """And whatever is wrong with any of them."""
     problems = [
         f"models[{name!r}]: expected an AutoGen ChatCompletionClient, got {type(client).__name__}"
@@ -80,14 +80,14 @@ def _brought(
         if not isinstance(client, ChatCompletionClient)
     ]
     if callable(teams) or isinstance(teams, str):
-        return Brought(), [*problems, "teams: expected a list of functions"]
+        return EmbeddedTeams(), [*problems, "teams: expected a list of functions"]
     found: list[ServedTeam] = []
     for number, factory in enumerate(teams):
         try:
             found.append(registered(factory, f"teams[{number}]"))
         except ConfigError as exc:
             problems += exc.problems
-    return Brought(found, models), problems
+    return EmbeddedTeams(found, models), problems
 
 
 def _whole(config: Configuration, beside: Beside) -> Config:

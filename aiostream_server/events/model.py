@@ -1,18 +1,49 @@
-"""What a run can say, in the order it can say it.
+"""What a run can say: a closed union, with every fact that is true of a kind of event beside it.
 
 `RunStarted`, then any number of the others, then exactly one `RunFinished`: nothing follows it. The run's log numbers
 events 1, 2, 3 ... and stamps them: an `Entry`.
 
-A message that was streamed is any number of `Token`s of one agent, closed by that agent's whole message (`Thinking`,
-`Validation`, `Analysis`, `Message` or `Final`) with `streamed=True`, whose `content` repeats the text of those tokens.
-Whoever shows tokens shows nothing for it; whoever wants whole messages ignores tokens.
+A message that was streamed is any number of `Token`s of one agent, closed by that agent's whole message, a `Speech`
+with `streamed=True`, whose `content` repeats the text of those tokens. `present.parts` is the place that knows this.
+
+To add a kind: write its class, and add it to `Said` (if agents say it) or to `Event`. Consumers test a base class or
+close their `match` with `assert_never`, so mypy names each place that must handle the new kind.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
 FinishReason: TypeAlias = Literal["stop", "length", "cancelled", "error", "interrupted"]
+
+
+class BaseEvent:
+    """Base class of every kind. `type` is its name in JSON."""
+
+    __slots__ = ()
+    type: ClassVar[str]
+
+
+class FromAgent(BaseEvent):
+    """Base class of the kinds that come from one agent."""
+
+    __slots__ = ()
+    agent: str
+
+
+class Speech(FromAgent):
+    """Base class of the whole messages of an agent; their tokens carry the same `kind`.
+
+    `sign` stands before the agent's name wherever a person reads a run; `doing` says in a status line what the agent
+    does while it says this.
+    """
+
+    __slots__ = ()
+    sign: ClassVar[str]
+    doing: ClassVar[str]
+    content: str
+    streamed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +61,7 @@ class TokenCount:
 
 
 @dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(BaseEvent):
     """The run was admitted. `model` is what the client asked for; which team answers is said by `Routing`."""
 
     type: ClassVar[Literal["run_started"]] = "run_started"
@@ -38,7 +69,7 @@ class RunStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Routing:
+class Routing(FromAgent):
     """Where the question goes. `team` and `confidence` (0 to 1) are None while that is still being decided."""
 
     type: ClassVar[Literal["routing"]] = "routing"
@@ -51,17 +82,19 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
-class Thinking:
+class Thinking(Speech):
     """An agent's reasoning, or what it said before it used a tool."""
 
     type: ClassVar[Literal["thinking"]] = "thinking"
+    sign: ClassVar[str] = "🤔"
+    doing: ClassVar[str] = "is thinking…"
     agent: str
     content: str
     streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Action:
+class Action(FromAgent):
     """A tool is called. `arguments` is the JSON text that the model wrote, as it wrote it; its beginning where it is
     `truncated`."""
 
@@ -74,7 +107,7 @@ class Action:
 
 
 @dataclass(frozen=True, slots=True)
-class ToolResult:
+class ToolResult(FromAgent):
     """What the tool answered; `summary` says it in a few words ("4 rows"), or is empty."""
 
     type: ClassVar[Literal["tool_result"]] = "tool_result"
@@ -88,10 +121,12 @@ class ToolResult:
 
 
 @dataclass(frozen=True, slots=True)
-class Validation:
+class Validation(Speech):
     """A verdict. `approved` is None where the agent gave an opinion in words only."""
 
     type: ClassVar[Literal["validation"]] = "validation"
+    sign: ClassVar[str] = "🛡"
+    doing: ClassVar[str] = "is checking…"
     agent: str
     content: str
     approved: bool | None = None
@@ -99,27 +134,31 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Speech):
     """An agent's reading of results."""
 
     type: ClassVar[Literal["analysis"]] = "analysis"
+    sign: ClassVar[str] = "📊"
+    doing: ClassVar[str] = "is analysing…"
     agent: str
     content: str
     streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
+class Message(Speech):
     """Anything else an agent says."""
 
     type: ClassVar[Literal["message"]] = "message"
+    sign: ClassVar[str] = "💬"
+    doing: ClassVar[str] = "is writing…"
     agent: str
     content: str
     streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Token:
+class Token(FromAgent):
     """Text to append to the message of `kind` that `agent` is saying; never empty."""
 
     type: ClassVar[Literal["token"]] = "token"
@@ -129,7 +168,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(FromAgent):
     """What one model call cost."""
 
     type: ClassVar[Literal["usage"]] = "usage"
@@ -139,18 +178,20 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Final:
+class Answer(Speech):
     """The run's answer. Comes once, before `InputRequested` and `RunFinished`, or not at all (an error, a cancelled
     run)."""
 
     type: ClassVar[Literal["final"]] = "final"
+    sign: ClassVar[str] = "✅"
+    doing: ClassVar[str] = "is answering…"
     agent: str
     content: str
     streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class InputRequested:
+class InputRequested(FromAgent):
     """The team waits for a person: `agent` asks `content`, which was said before. The next question of the same
     conversation is the answer, and the team goes on where it stood."""
 
@@ -160,7 +201,7 @@ class InputRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class Error:
+class Error(BaseEvent):
     """The run failed. `message` is one readable line: no traceback, no path."""
 
     type: ClassVar[Literal["error"]] = "error"
@@ -169,7 +210,7 @@ class Error:
 
 
 @dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(BaseEvent):
     """Last event of every run."""
 
     type: ClassVar[Literal["run_finished"]] = "run_finished"
@@ -179,14 +220,14 @@ class RunFinished:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class Dropped(BaseEvent):
     """Stands for the events from number `first` to this one's own, which are kept no longer."""
 
     type: ClassVar[Literal["dropped"]] = "dropped"
     first: int
 
 
-Said: TypeAlias = Thinking | Validation | Analysis | Message | Final
+Said: TypeAlias = Thinking | Validation | Analysis | Message | Answer
 Event: TypeAlias = (
     RunStarted
     | Routing
@@ -198,12 +239,20 @@ Event: TypeAlias = (
     | Message
     | Token
     | Usage
-    | Final
+    | Answer
     | InputRequested
     | Error
     | RunFinished
     | Dropped
 )
+
+EVENTS: Final[Mapping[str, type[Event]]] = {cls.type: cls for cls in get_args(Event)}
+"""Every kind, by its name in JSON."""
+SPEECHES: Final[Mapping[SpeechKind, type[Said]]] = {cls.type: cls for cls in get_args(Said)}
+"""Every kind of whole message, by the kind that its tokens carry."""
+
+if {*SPEECHES} != {*get_args(SpeechKind)}:
+    raise TypeError(f"SpeechKind and Said disagree: {sorted({*SPEECHES} ^ {*get_args(SpeechKind)})}")
 
 
 @dataclass(frozen=True, slots=True)

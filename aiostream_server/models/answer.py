@@ -23,7 +23,7 @@ class _Call:
     arguments: list[str] = field(default_factory=list)
 
 
-class Answer:
+class ModelAnswer:
     """Give it every batch by `take`, then call `rest`; the other members are for the end."""
 
     __slots__ = ("_calls", "_end", "_splitter", "_texts", "_thoughts", "delta_count")

@@ -31,7 +31,7 @@ from pydantic import BaseModel
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.events import TokenCount
-from aiostream_server.models.answer import Answer
+from aiostream_server.models.answer import ModelAnswer
 from aiostream_server.models.estimate import estimate_tokens
 from aiostream_server.models.handoff import Handoff
 from aiostream_server.models.hearing import Hearing, Listener, SinkListener
@@ -167,7 +167,7 @@ class StreamingClient(ChatCompletionClient):
         *,
         is_heard: bool = False,
     ) -> CreateResult:
-        answer = Answer()
+        answer = ModelAnswer()
         with self._label.call(speaker) as call:
             try:
                 await self._read(request, Hearing(answer, listener, call.first_token), call)
@@ -194,14 +194,14 @@ class StreamingClient(ChatCompletionClient):
         hearing.end()
 
     async def _spend(
-        self, request: ModelRequest, answer: Answer, sink: Sink | None, speaker: str | None
+        self, request: ModelRequest, answer: ModelAnswer, sink: Sink | None, speaker: str | None
     ) -> RequestUsage:
         usage = self._count(request, answer)
         if sink is not None:
             await sink.spent(speaker, usage)
         return usage
 
-    def _count(self, request: ModelRequest, answer: Answer) -> RequestUsage:
+    def _count(self, request: ModelRequest, answer: ModelAnswer) -> RequestUsage:
         """What the call cost so far; to be called once, at its end."""
         usage = answer.usage
         if usage is None:
@@ -211,7 +211,7 @@ class StreamingClient(ChatCompletionClient):
         return usage
 
 
-async def _say(sink: Sink, speaker: str | None, answer: Answer, calls: Sequence[FunctionCall]) -> None:
+async def _say(sink: Sink, speaker: str | None, answer: ModelAnswer, calls: Sequence[FunctionCall]) -> None:
     await sink.said(speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason)
 
 
@@ -219,7 +219,7 @@ def _token_count(usage: RequestUsage) -> TokenCount:
     return TokenCount(usage.prompt_tokens, usage.completion_tokens)
 
 
-def _has_cost(answer: Answer, error: BaseException) -> bool:
+def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:
     """Whether the provider did anything for a call that ended with `error`; a cancelled one had its prompt read."""
     if answer.delta_count or answer.usage is not None:
         return True

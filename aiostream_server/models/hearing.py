@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from aiostream_server.models.answer import Answer
+from aiostream_server.models.answer import ModelAnswer
 from aiostream_server.models.provider import Delta
 from aiostream_server.models.tap import Sink
 from aiostream_server.models.think import Spoken
@@ -59,7 +59,9 @@ class Hearing:
 
     __slots__ = ("_answer", "_has_room", "_listener", "_on_first")
 
-    def __init__(self, answer: Answer, listener: Listener | None, on_first: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, answer: ModelAnswer, listener: Listener | None, on_first: Callable[[], None] | None = None
+    ) -> None:
         self._answer = answer
         self._listener = listener
         self._on_first = on_first

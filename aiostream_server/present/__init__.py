@@ -5,7 +5,7 @@ from functools import partial
 from typing import assert_never
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.present.answer import Answer
+from aiostream_server.present.answer import AnswerOnly
 from aiostream_server.present.guard import ANSWERED, SPOKEN, Guarded
 from aiostream_server.present.lanes import InTurn
 from aiostream_server.present.page import Page
@@ -37,6 +37,6 @@ def _plain(presentation: Presentation, page: Page | None) -> Presenter:
         case "reasoning":
             return Reasoning(page)
         case "answer":
-            return Answer()
+            return AnswerOnly()
         case _:
             assert_never(presentation)

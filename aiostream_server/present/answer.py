@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from aiostream_server.events import Event, Final, RunStarted, Token, Usage
+from aiostream_server.events import Answer, Event, RunStarted, Token, Usage
 from aiostream_server.present.shown import Channel, Shown
 
 
-class Answer:
+class AnswerOnly:
     """One viewer's view of a run's answer. Wants one message at a time: see `lanes.InTurn`."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Answer:
             case Token(kind="final"):
                 yield Shown(event.content) if self.is_open else self.paragraph(event.content)
                 self.is_open = True
-            case Final(streamed=False) if event.content:
+            case Answer(streamed=False) if event.content:
                 yield self.paragraph(event.content)
             case RunStarted() | Usage():
                 pass

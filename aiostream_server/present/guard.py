@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from aiostream_server.events import Dropped, Event, InputRequested, Routing, RunStarted, Said, SpeechKind, Token, Usage
-from aiostream_server.events.model import Analysis, Message, Thinking, Validation
-from aiostream_server.events.model import Final as Answer
+from aiostream_server.events.model import Analysis, Answer, Message, Thinking, Validation
 from aiostream_server.present.marking import Marking, Swallower, marked
 from aiostream_server.present.page import Page
 from aiostream_server.present.shown import Channel, Presenter, Shown

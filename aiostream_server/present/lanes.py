@@ -6,7 +6,7 @@ agents' tokens would be shuffled into one another. Nothing waits where agents ta
 
 from collections.abc import Iterator
 
-from aiostream_server.events import Error, Event, Final, RunFinished, Token
+from aiostream_server.events import Answer, Error, Event, RunFinished, Token
 from aiostream_server.events.model import Analysis, Message, Thinking, Validation
 from aiostream_server.present.shown import Channel, Presenter, Shown
 
@@ -44,7 +44,7 @@ class Lanes:
     def _note(self, event: Event) -> None:
         if isinstance(event, Token):
             self._speaking = event.agent
-        elif isinstance(event, Thinking | Validation | Analysis | Message | Final):
+        elif isinstance(event, Thinking | Validation | Analysis | Message | Answer):
             self._speaking = None
 
     def _release(self) -> Iterator[Event]:

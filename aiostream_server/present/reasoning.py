@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Final
 
 from aiostream_server.events import Error, Event, InputRequested, RunFinished, Token
-from aiostream_server.events.model import Final as FinalAnswer
-from aiostream_server.present.answer import Answer
+from aiostream_server.events.model import Answer
+from aiostream_server.present.answer import AnswerOnly
 from aiostream_server.present.folded import folded
 from aiostream_server.present.page import Page
 from aiostream_server.present.shown import Channel, Shown
@@ -30,7 +30,7 @@ class Reasoning:
     def __init__(self, page: Page | None = None) -> None:
         self._page = page
         self._work = Transcript(page, flat=True)
-        self._answer = Answer()
+        self._answer = AnswerOnly()
         self._answers = False  # has begun to
         self._late: list[str] = []
         self._late_chars = 0
@@ -45,7 +45,7 @@ class Reasoning:
                 yield self._answer.paragraph(error_line(event))
             case Error() | RunFinished():
                 yield from self._tell_late_work()
-            case Token(kind="final") | FinalAnswer() | InputRequested():
+            case Token(kind="final") | Answer() | InputRequested():
                 pass  # the answer, which has been shown
             case _:
                 for shown in self._work.show(event):

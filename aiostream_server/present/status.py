@@ -21,8 +21,7 @@ from aiostream_server.events import (
     ToolResult,
     Validation,
 )
-from aiostream_server.events.model import Analysis, Message, Thinking
-from aiostream_server.events.model import Final as Answer
+from aiostream_server.events.model import Analysis, Answer, Message, Thinking
 from aiostream_server.present.lanes import Lanes
 
 _MOST_CHARS: Final = 120

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from aiostream_server.events import (
     Action,
+    Answer,
     Dropped,
     Error,
     Event,
-    Final,
     InputRequested,
     Routing,
     Said,
@@ -46,7 +46,7 @@ class Transcript:
         match event:
             case Token():
                 yield from self._token(event)
-            case Thinking() | Validation() | Analysis() | Message() | Final():
+            case Thinking() | Validation() | Analysis() | Message() | Answer():
                 yield from self._said(event)
             case Routing():
                 yield self._paragraph(f"{ROUTING_SIGN} **{event.agent}** {routing_line(event)}")
@@ -85,7 +85,7 @@ class Transcript:
 
     def _is_repeated(self, event: Said) -> bool:
         """The answer may have been shown as a message; if reasoning interrupted it, as several."""
-        if not isinstance(event, Final):
+        if not isinstance(event, Answer):
             return False
         text = without_breaks(event.content).strip()
         return text in self._texts or self._words[event.agent].strip().endswith(text)

@@ -16,7 +16,7 @@ from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffM
 from autogen_core import CancellationToken
 
 from aiostream_server.errors import TeamFailed
-from aiostream_server.runs.recollection import Handover, Stateful
+from aiostream_server.runs.conversation_memory import Handover, Stateful
 from aiostream_server.runs.translate import Translator
 from aiostream_server.teams.context import Streams, Team
 from aiostream_server.teams.inside import agent_names

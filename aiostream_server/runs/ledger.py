@@ -15,8 +15,8 @@ from aiostream_server.events import (
     Usage,
     Validation,
 )
+from aiostream_server.log.memory import RunLog
 from aiostream_server.runs.budget import WorkLimit
-from aiostream_server.store.log import RunLog
 
 MAX_PIECE_UNITS: Final = 8_000
 """In UTF-16 units. A piece of text stands in one SSE line, where each unit takes up to 6 bytes of ASCII; no such line

@@ -6,7 +6,7 @@ what comes at the end of the run is longer by it.
 
 from dataclasses import replace
 
-from aiostream_server.events import Final
+from aiostream_server.events import Answer
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.store.run_files import RunFiles
@@ -31,7 +31,7 @@ def add_missing(recorder: Recorder, files: RunFiles) -> None:
             recorder.answer = whole
 
 
-def _tell(recorder: Recorder, answer: Final, pictures: str) -> None:
+def _tell(recorder: Recorder, answer: Answer, pictures: str) -> None:
     if answer.streamed:
         recorder.chunk(answer.agent, TextDelta(pictures))
         recorder.close_all()

@@ -6,7 +6,7 @@ from autogen_agentchat.messages import BaseChatMessage
 
 from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.conversation import read_task, remember
-from aiostream_server.runs.recollection import Recollection
+from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import Team
 from aiostream_server.teams.inside import wait_for_people
@@ -16,7 +16,7 @@ from aiostream_server.teams.tools.scope import RunScope
 
 
 async def prepare(
-    spec: TeamSpec, recollection: Recollection, scope: RunScope
+    spec: TeamSpec, recollection: ConversationMemory, scope: RunScope
 ) -> tuple[Team, Sequence[BaseChatMessage]]:
     """With its own memory where there is one, else with the messages. What it opens is open in `scope`.
 

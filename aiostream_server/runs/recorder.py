@@ -72,8 +72,8 @@ class Recorder:
         answer_from: Collection[str],
         options: Mapping[str, Any],
     ) -> None:
-        self.answer: events.Final | None = None
-        self.last: events.Final | None = None
+        self.answer: events.Answer | None = None
+        self.last: events.Answer | None = None
         self.was_cut_short = False
         self.beside: dict[str, str] = {}
         """What each agent said beside the calls that it made last, its reasoning apart: of our own model clients'."""
@@ -161,7 +161,7 @@ class Recorder:
         repeated = (f"{thought}\n\n{text}",) if calls else (thought, text)
         speech.heard += [part for part in repeated if part.strip()]
         if text.strip() and not calls:
-            self.last = events.Final(agent, text, streamed=False)
+            self.last = events.Answer(agent, text, streamed=False)
             self._remember_answer(agent, text, streamed=True)
         if calls:
             self.beside[agent] = text.strip()
@@ -198,7 +198,7 @@ class Recorder:
         """A message of AutoGen's; nothing happens if these words were heard before."""
         if not text.strip():
             return
-        self.last = events.Final(agent, text, streamed=False)
+        self.last = events.Answer(agent, text, streamed=False)
         if any(speech.hear_again(text) for speech in self._voices(agent)):
             return
         self._close(agent)
@@ -209,7 +209,7 @@ class Recorder:
     def tool_summary(self, agent: str, text: str) -> None:
         """The results of tools, given as an agent's answer: they stand in the log already, unless they were cut."""
         if text.strip():
-            self.last = events.Final(agent, text, streamed=False)
+            self.last = events.Answer(agent, text, streamed=False)
             is_long = len(capped(text)) < len(text)
             self._remember_answer(agent, text, streamed=is_long and self._tell_whole(agent, text))
         self._ledger.work_limit.ended_turn()
@@ -279,7 +279,7 @@ class Recorder:
     def tell_answer(self) -> None:
         """The team is done: what the answering agents said last, else what anybody did; or that nobody said anything,
         which every client shows where an answer would stand."""
-        nothing = events.Final(self._agent(None), _NOTHING_SAID, streamed=False)
+        nothing = events.Answer(self._agent(None), _NOTHING_SAID, streamed=False)
         self._ledger.tell(self.answer or self.last or nothing)
 
     # Inside
@@ -350,7 +350,7 @@ class Recorder:
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:
-            self.answer = events.Final(agent, text, streamed)
+            self.answer = events.Answer(agent, text, streamed)
 
     def _kind_of_stream(self, agent: str) -> SpeechKind:
         if agent in self._answer_from:

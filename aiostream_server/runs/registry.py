@@ -12,10 +12,10 @@ from aiostream_server.errors import NotFound, RunExpired
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.admission import Admission
-from aiostream_server.runs.holders import Holders
+from aiostream_server.runs.finished_runs import FinishedRuns
 from aiostream_server.runs.idempotency import Idempotency, KnownStarts
+from aiostream_server.runs.reference_count import ReferenceCount
 from aiostream_server.runs.run import Run, RunParts, RunRequest
-from aiostream_server.runs.shelf import Shelf
 from aiostream_server.runs.turns import Turns
 
 __all__ = ["Idempotency", "Registry"]
@@ -30,7 +30,7 @@ class Registry:
         self._admission: Final = Admission(parts.limits)
         self._turns: Final = Turns(parts.concurrent_turns)
         self._known_starts: Final = KnownStarts()
-        self._shelf: Final = Shelf(parts.limits, on_drop=self._known_starts.forget)
+        self._shelf: Final = FinishedRuns(parts.limits, on_drop=self._known_starts.forget)
         self._live: dict[str, Run] = {}
 
     def __len__(self) -> int:
@@ -124,7 +124,7 @@ class Registry:
         run.start(after=self._turns.enter(run), on_end=lambda: self._ended(run, parts.holders))
         return run
 
-    def _ended(self, run: Run, holders: Holders) -> None:
+    def _ended(self, run: Run, holders: ReferenceCount) -> None:
         del self._live[run.id]
         holders.leave()
         self.ended += 1

@@ -21,24 +21,24 @@ from aiostream_server.events import Error, FinishReason, Routing, RunFinished, R
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.intake.question import Question, Turn
+from aiostream_server.log.memory import Reader, RunLog
 from aiostream_server.models.tap import current_sink
 from aiostream_server.observe.observer import NOBODY as NO_OBSERVER
 from aiostream_server.observe.observer import Observer, RunWatch, current_observer
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.budget import Budget, WorkLimit
+from aiostream_server.runs.cancellation import RunCancellation
+from aiostream_server.runs.conversation_memory import Archive, ConversationMemory
 from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure, exception_name
-from aiostream_server.runs.holders import Holders
 from aiostream_server.runs.ledger import Ledger
 from aiostream_server.runs.pictures import add_missing
 from aiostream_server.runs.prepare import prepare
-from aiostream_server.runs.recollection import Archive, Recollection
 from aiostream_server.runs.recorder import Recorder
+from aiostream_server.runs.reference_count import ReferenceCount
 from aiostream_server.runs.supervise import end_work, watch
-from aiostream_server.runs.token import RunToken
 from aiostream_server.runs.translate import Translator
 from aiostream_server.store.files import Files
-from aiostream_server.store.log import Reader, RunLog
 from aiostream_server.store.run_files import RunFiles, current_files
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
 from aiostream_server.teams.inside import agent_names, answerers, code_runners, tools_in_threads
@@ -62,7 +62,7 @@ class RunParts:
     observer: Observer = NO_OBSERVER
     files: Files | None = None
     painter: Painter | None = None
-    holders: Holders = field(default_factory=Holders)
+    holders: ReferenceCount = field(default_factory=ReferenceCount)
     """The runs, and whoever is about to start one: what these parts use stays open for them."""
 
 
@@ -179,7 +179,7 @@ class Run:
 
     async def _supervise(self, observed: RunWatch) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""
-        token = RunToken()  # holds on to every message that was read under it: lives as long as the work
+        token = RunCancellation()  # holds on to every message that was read under it: lives as long as the work
         work = asyncio.create_task(self._work(token, observed), name=f"{self.id}-work")
         try:
             ending = await watch(work, self._stop, self.log, self._parts.limits)
@@ -193,7 +193,7 @@ class Run:
     async def _work(self, token: CancellationToken, observed: RunWatch) -> None:
         """The run itself: recall, choose, build, remember, drive, answer, keep."""
         request = self.request
-        recollection = Recollection(
+        recollection = ConversationMemory(
             self._parts.archive, request.owner, request.conversation, request.question, asked_at=self.created_at
         )
         await recollection.recall()
@@ -219,7 +219,7 @@ class Run:
             recorder.ask_user(handover.asker, can_reply=recollection.is_kept)
         await recollection.keep(team, spec.id, self.log, handover)
 
-    async def _route(self, recollection: Recollection) -> TeamSpec:
+    async def _route(self, recollection: ConversationMemory) -> TeamSpec:
         async def announce(event: Routing) -> None:
             self.log.append(event)
 

@@ -15,7 +15,7 @@ from autogen_core import CancellationToken
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import Error, FinishReason
-from aiostream_server.store.log import RunLog
+from aiostream_server.log.memory import RunLog
 from aiostream_server.teams.inside import background_tasks
 
 _TOKEN_GRACE_S: Final = 0.05

@@ -126,7 +126,7 @@ class Translator:
             self._recorder.whole(source, text)
         else:
             self._recorder.thought(source, text)
-            self._recorder.last = events.Final(source, text, streamed=False)
+            self._recorder.last = events.Answer(source, text, streamed=False)
 
     def _tool_calls(self, event: ToolCallRequestEvent) -> None:
         for call in event.content:

@@ -17,9 +17,9 @@ import structlog
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, select, true
 
 from aiostream_server.config.model import ConversationsConfig
+from aiostream_server.store.conversation_rows import Address, Memory, Summary
 from aiostream_server.store.database import Database
 from aiostream_server.store.errors import ConversationsUnavailable
-from aiostream_server.store.memory import Address, Memory, Summary
 from aiostream_server.store.opening import open_database
 from aiostream_server.store.packing import Unreadable, pack, pack_answers, unpack, unpack_answers
 from aiostream_server.store.schema import digest, memories

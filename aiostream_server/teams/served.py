@@ -57,7 +57,7 @@ class ServedTeam:
 
 
 @dataclass(frozen=True, slots=True)
-class Brought:
+class EmbeddedTeams:
     """What a program that embeds the server has beside the configuration: teams, and model clients, which stay its own
     to close. A client takes the place of the `[models.NAME]` of its name."""
 
@@ -65,7 +65,7 @@ class Brought:
     models: Mapping[str, ChatCompletionClient] = field(default_factory=dict)
 
 
-NOTHING: Final = Brought()
+NOTHING: Final = EmbeddedTeams()
 
 
 class Served(NamedTuple):

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import NOBODY, Observer
-from aiostream_server.teams.served import NOTHING, Brought
+from aiostream_server.teams.served import NOTHING, EmbeddedTeams
 from aiostream_server.web.chat import complete_chat
 from aiostream_server.web.cors import allow_origins
 from aiostream_server.web.files import get_file
@@ -25,7 +25,7 @@ from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, 
 
 
 def create_app(
-    config: Config, *, state_directory: Path, observer: Observer = NOBODY, brought: Brought = NOTHING
+    config: Config, *, state_directory: Path, observer: Observer = NOBODY, brought: EmbeddedTeams = NOTHING
 ) -> web.Application:
     """Wire one server, watched by `observer`. Opens nothing until startup; what it opens it closes at cleanup.
 

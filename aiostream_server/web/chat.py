@@ -8,9 +8,9 @@ from aiohttp import web
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.errors import InvalidRequest
+from aiostream_server.log.memory import Reader
 from aiostream_server.present import Page, Presenter, new_presenter, routed_presenter
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
-from aiostream_server.store.log import Reader
 from aiostream_server.web.asking import Asked, Started, read_asked, start_run
 from aiostream_server.web.auxiliary import answer_auxiliary
 from aiostream_server.web.collect import collect_run
@@ -26,7 +26,7 @@ _PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _AnswerOptions:
     """How an answer is to be given: all that is needed of a question once its run has begun."""
 
     model: str
@@ -56,9 +56,9 @@ def _auxiliary(request: web.Request, chat: ChatRequest) -> Auxiliary | None:
     return state.auxiliary.recognise(chat, request.headers.get(state.config.open_webui.task_header))
 
 
-def _wish(request: web.Request, asked: Asked[ChatRequest]) -> _Wish:
+def _wish(request: web.Request, asked: Asked[ChatRequest]) -> _AnswerOptions:
     chat = asked.body
-    return _Wish(
+    return _AnswerOptions(
         chat.model,
         _presenter(request, asked),
         is_streamed=chat.stream,
@@ -67,7 +67,7 @@ def _wish(request: web.Request, asked: Asked[ChatRequest]) -> _Wish:
     )
 
 
-async def _answer(request: web.Request, started: Started, reader: Reader, wish: _Wish) -> web.StreamResponse:
+async def _answer(request: web.Request, started: Started, reader: Reader, wish: _AnswerOptions) -> web.StreamResponse:
     config = state_of(request).config
     completion_id, created = new_completion_id(), int(time.time())
     if not wish.is_streamed:

@@ -20,14 +20,14 @@ from aiostream_server.observe.observer import NOBODY, Observer
 from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
-from aiostream_server.runs.recollection import Archive
+from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import RunParts
 from aiostream_server.store.conversations import Conversations, open_conversations
 from aiostream_server.store.files import Files, open_files
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from aiostream_server.teams.databases import open_databases
-from aiostream_server.teams.served import NOTHING, Brought
+from aiostream_server.teams.served import NOTHING, EmbeddedTeams
 from aiostream_server.teams.tools.toolbox import open_tools
 from aiostream_server.tools.chart.painter import Painter, open_painter
 from aiostream_server.tools.sql.database import Database
@@ -66,7 +66,7 @@ class Generations:
         stack: AsyncExitStack,
         shared: Shared,
         observer: Observer,
-        brought: Brought = NOTHING,
+        brought: EmbeddedTeams = NOTHING,
     ) -> None:
         self.current: Final = current
         self._stack = stack
@@ -131,7 +131,7 @@ async def _close_unused(state: ServerState, stack: AsyncExitStack) -> None:
 
 @asynccontextmanager
 async def open_generations(
-    config: Config, state_directory: Path, observer: Observer = NOBODY, brought: Brought = NOTHING
+    config: Config, state_directory: Path, observer: Observer = NOBODY, brought: EmbeddedTeams = NOTHING
 ) -> AsyncIterator[Generations]:
     """The first generation, what all of them share, and at the end all that is open. Raises `ConfigError`.
 
@@ -164,7 +164,7 @@ async def _open_parts(
     state_directory: Path,
     observer: Observer,
     aside: Aside = here,
-    brought: Brought = NOTHING,
+    brought: EmbeddedTeams = NOTHING,
 ) -> AsyncIterator[tuple[RunParts, AuxiliaryDesk]]:
     """In the order in which they need each other."""
     async with (

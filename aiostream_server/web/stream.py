@@ -10,10 +10,10 @@ from aiohttp import web
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind
+from aiostream_server.log.memory import Reader
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
-from aiostream_server.store.log import Reader
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.observed import OBSERVER, tell_gone
 from aiostream_server.web.pace import Pace

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from aiostream_server.config.load import load_config
 from tests.client.chaos import Fate, chaos
-from tests.process import serving_process, start
-from tests.scripted_provider import Answer, HttpError, ScriptedProvider, Stall
-from tests.serving import config_for, sample_team, serving
+from tests.kit.process import serving_process, start
+from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import config_for, sample_team, serving
 
 SOLO = """
 [server]
@@ -23,7 +23,7 @@ model = "m"
 base_url = "{}"
 [[teams]]
 id = "solo"
-factory = "tests.sample_teams:solo"
+factory = "tests.kit.sample_teams:solo"
 """
 
 
@@ -75,7 +75,7 @@ async def test_a_terminal_adds_nothing_but_colours(tmp_path: Path) -> None:
 
 async def test_words_are_shown_as_they_come(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", "two ", "three", pause_s=0.3))
+        provider.script(ScriptedAnswer("one ", "two ", "three", pause_s=0.3))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
             assert process.stdout is not None
@@ -90,7 +90,7 @@ async def test_words_are_shown_as_they_come(tmp_path: Path) -> None:
 
 async def test_ctrl_c_cancels_the_run(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", Stall()))
+        provider.script(ScriptedAnswer("one ", Stall()))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
             assert process.stdout is not None
@@ -146,7 +146,7 @@ async def test_a_lost_connection_is_a_word_and_no_loss(tmp_path: Path) -> None:
 
 async def test_a_run_that_the_server_ends_is_no_answer(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", Stall()))
+        provider.script(ScriptedAnswer("one ", Stall()))
         config = SOLO.format(provider.base_url).replace("port = 0", "port = 0\ndrain_s = 0.1")
         async with serving_process(config, tmp_path) as server:
             process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)

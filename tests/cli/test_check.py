@@ -16,7 +16,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
-from tests.process import start
+from tests.kit.process import start
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -181,7 +181,7 @@ async def test_what_only_shows_when_used_is_reported_at_once(tmp_path: Path) -> 
         factory = "tests.nowhere:build"
         [[teams]]
         id = "b"
-        factory = "tests.sample_teams:nope"
+        factory = "tests.kit.sample_teams:nope"
         [[teams]]
         id = "c"
         factory = "json:__doc__"

@@ -99,7 +99,7 @@ url = "https://example.org/"
 header_env = { Authorization = "NO_SUCH_KEY" }
 [[teams]]
 id = "a"
-factory = "tests.sample_teams:solo"
+factory = "tests.kit.sample_teams:solo"
 tools = ["search"]
 [[teams]]
 id = "b"

@@ -25,7 +25,7 @@ from tests.components.making import (
     workbench,
     written,
 )
-from tests.serving import ask, serving
+from tests.kit.serving import ask, serving
 
 CONFIG: Final = """# My server, which I keep tidy.
 [server]

@@ -13,7 +13,7 @@ import pytest
 from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.trial import see
-from tests.process import environment
+from tests.kit.process import environment
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ("--config", str(ROOT / "examples" / "server.toml"))
@@ -74,7 +74,7 @@ url = "https://example.org/"
 header_env = { Authorization = "NO_SUCH_KEY" }
 [[teams]]
 id = "a"
-factory = "tests.sample_teams:solo"
+factory = "tests.kit.sample_teams:solo"
 tools = ["search"]
 """
     path.write_text(text, "utf-8")

@@ -14,8 +14,8 @@ import pytest
 from click.testing import CliRunner
 
 from aiostream_server.cli.commands import cli
-from tests.process import environment
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
+from tests.kit.process import environment
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 
 SOLO = """
 [models.default]
@@ -28,7 +28,7 @@ PIPE = asyncio.subprocess.PIPE
 
 def config(folder: Path, base_url: str, *teams: str, more: str = "") -> Sequence[str]:
     path = folder / "server.toml"
-    entries = (f'[[teams]]\nid = "{team}"\nfactory = "tests.sample_teams:{team}"\n' for team in teams)
+    entries = (f'[[teams]]\nid = "{team}"\nfactory = "tests.kit.sample_teams:{team}"\n' for team in teams)
     path.write_text(SOLO.format(base_url) + "".join(entries) + more, "utf-8")
     return "--config", str(path)
 
@@ -66,7 +66,7 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
 
 
 async def test_a_team_answers_word_by_word_as_it_would_in_a_chat(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(Answer("one ", "two ", "three", pause_s=0.25))
+    provider.script(ScriptedAnswer("one ", "two ", "three", pause_s=0.25))
     async with trying(tmp_path, "solo", "hi", *config(tmp_path, provider.base_url, "solo")) as process:
         assert process.stdout is not None
         times = []
@@ -99,7 +99,7 @@ def test_without_a_question_nothing_is_started() -> None:
 
 
 async def test_ctrl_c_cancels_the_run_and_the_provider_hears_of_it(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(Answer("one ", Stall()))
+    provider.script(ScriptedAnswer("one ", Stall()))
     async with trying(tmp_path, "solo", "hi", *config(tmp_path, provider.base_url, "solo")) as process:
         assert process.stdout is not None
         await process.stdout.readuntil(b"one ")
@@ -125,7 +125,7 @@ async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
 async def test_a_team_that_asks_is_answered_until_there_are_no_more_replies(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
-    provider.script(Answer("first draft"), Answer("second draft"))
+    provider.script(ScriptedAnswer("first draft"), ScriptedAnswer("second draft"))
     found = config(tmp_path, provider.base_url, "until_approved")
     async with trying(tmp_path, "until_approved", "write", "--presentation", "answer", *found) as process:
         assert process.stdin is not None
@@ -153,11 +153,11 @@ async def test_what_goes_wrong_is_one_line_and_other_teams_may_be_broken(tmp_pat
     assert "Traceback" in errors, "only where that is asked for"
     status, out, errors = nosuch
     assert (status, out, len(errors.splitlines())) == (1, "", 1)
-    assert '"tests.sample_teams:nosuch" cannot be imported' in errors
+    assert '"tests.kit.sample_teams:nosuch" cannot be imported' in errors
 
 
 async def test_a_question_to_the_person_is_told_once(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(Answer("first draft"))
+    provider.script(ScriptedAnswer("first draft"))
     found = config(tmp_path, provider.base_url, "until_approved")
     async with trying(tmp_path, "until_approved", "write", *found) as process:
         out, errors = await process.communicate(b"")

@@ -12,11 +12,11 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.events import Event, RunFinished
 from aiostream_server.intake.principal import Owner
 from tests.client.chaos import Fate, How, chaos
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
-from tests.serving import Server, config_for, sample_team, serving
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, config_for, sample_team, serving
 
 HOWS: tuple[How, ...] = ("close", "reset", "stall")
-ANSWER = Answer("one ", "two ", "three")
+ANSWER = ScriptedAnswer("one ", "two ", "three")
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_who_comes_back_too_often_in_vain_is_told_where_it_was(
     server: Server, provider: ScriptedProvider
 ) -> None:
     """The run goes on for whoever attaches later."""
-    provider.script(Answer("one ", Stall()))
+    provider.script(ScriptedAnswer("one ", Stall()))
     told: list[ClientError] = []
     async with chaos(server.url) as proxy:
         client = StreamClient(
@@ -112,7 +112,7 @@ async def test_who_comes_back_too_often_in_vain_is_told_where_it_was(
 
 async def test_progress_makes_the_patience_whole_again(server: Server, provider: ScriptedProvider) -> None:
     """More breaks than `max_reconnects`, with something new between any two."""
-    provider.script(Answer(*(f"{number} " for number in range(40))))
+    provider.script(ScriptedAnswer(*(f"{number} " for number in range(40))))
     async with impatient(server.url) as direct:
         run_id = await direct.start("hi", model="solo")
         whole = await all_of(direct.attach(run_id))
@@ -125,7 +125,7 @@ async def test_progress_makes_the_patience_whole_again(server: Server, provider:
 async def test_silence_is_a_broken_connection_but_a_heartbeat_is_none(
     provider: ScriptedProvider, tmp_path: Path, heartbeat_s: float, is_lost: bool
 ) -> None:
-    provider.script(Answer("one ", "two", pause_s=1.0))
+    provider.script(ScriptedAnswer("one ", "two", pause_s=1.0))
     config = config_for(provider.base_url, sample_team("solo"), server=ServerConfig(heartbeat_s=heartbeat_s))
     told: list[ClientError] = []
     async with serving(config, tmp_path) as server:
@@ -137,7 +137,7 @@ async def test_silence_is_a_broken_connection_but_a_heartbeat_is_none(
 
 
 async def test_a_server_that_is_gone_for_good(server: Server, provider: ScriptedProvider) -> None:
-    provider.script(Answer("one ", Stall()))
+    provider.script(ScriptedAnswer("one ", Stall()))
     async with chaos(server.url, Fate(900, "reset")) as proxy:
         lost = proxy.url
         async with impatient(lost, max_reconnects=2) as client:

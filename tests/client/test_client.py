@@ -18,12 +18,12 @@ from aiostream_server.client import (
 )
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, LimitsConfig
-from aiostream_server.events import Error, Event, Final, Message, RunFinished, Token, TokenCount
+from aiostream_server.events import Answer, Error, Event, Message, RunFinished, Token, TokenCount
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.client.raw_server import FINISHED, raw_server, refusal_of, stream_of, token
-from tests.scripted_provider import Answer, BreakOff, ScriptedProvider, Stall
-from tests.serving import Server, config_for, sample_team, serving
+from tests.kit.scripted_provider import BreakOff, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, config_for, sample_team, serving
 
 PERCENT = "What is 15% of 850?"
 END = RunFinished("stop", TokenCount(), 0.5)
@@ -41,7 +41,7 @@ async def read(url: str, question: str = "hi", *, key: str | None = None, model:
 
 
 def answer_of(events: list[Event]) -> str:
-    return "".join(event.content for event in events if isinstance(event, Final))
+    return "".join(event.content for event in events if isinstance(event, Answer))
 
 
 @pytest.mark.parametrize("path", ["", "/", "/v1", "/v1/", "/api", "/api/", "/api/v1", "/api/v1/"])
@@ -51,7 +51,7 @@ async def test_every_form_of_the_url_works(server: Server, path: str) -> None:
 
 async def test_a_conversation_needs_only_the_new_question(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("First."), Answer("Second."))
+        provider.script(ScriptedAnswer("First."), ScriptedAnswer("Second."))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             StreamClient(server.url) as client,
@@ -67,7 +67,7 @@ async def test_a_conversation_needs_only_the_new_question(tmp_path: Path) -> Non
 
 async def test_events_come_one_by_one_as_they_are_said(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", "two ", "three", pause_s=0.15))
+        provider.script(ScriptedAnswer("one ", "two ", "three", pause_s=0.15))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             StreamClient(server.url) as client,
@@ -81,7 +81,7 @@ async def test_events_come_one_by_one_as_they_are_said(tmp_path: Path) -> None:
 
 async def test_runs_in_the_background_are_started_told_of_watched_and_cancelled(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("done"), Answer("one ", Stall()))
+        provider.script(ScriptedAnswer("done"), ScriptedAnswer("one ", Stall()))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             StreamClient(server.url) as client,
@@ -108,7 +108,7 @@ async def test_a_conversation_is_passed_on(tmp_path: Path) -> None:
         {"role": "user", "content": "Who am I?"},
     ]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Ann"))
+        provider.script(ScriptedAnswer("Ann"))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             StreamClient(server.url) as client,
@@ -147,7 +147,7 @@ async def test_a_run_whose_events_were_dropped_has_expired(tmp_path: Path) -> No
 
 async def test_a_run_that_fails_says_so_in_its_events(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("so far ", BreakOff()))
+        provider.script(ScriptedAnswer("so far ", BreakOff()))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             events = await read(server.url, model="solo")
     assert any(isinstance(event, Token) and event.content == "so far " for event in events)
@@ -300,7 +300,7 @@ async def test_a_long_message_is_whole_although_no_line_holds_it() -> None:
     cut = b'data: {"seq":%d,"type":"%s","agent":"A","content":"on","streamed":true,"truncated":true}'
     events = (token(1, "one "), token(2, "two"), cut % (3, b"message"), cut % (4, b"final"), FINISHED % 5)
     async with raw_server(stream_of(*events)) as url:
-        assert (await read(url))[2:4] == [Message("A", "one two", streamed=True), Final("A", "one two", streamed=True)]
+        assert (await read(url))[2:4] == [Message("A", "one two", streamed=True), Answer("A", "one two", streamed=True)]
         async with StreamClient(url) as client:  # who comes late has not heard them
             late = [event async for event in client.attach("run-1", after=2)]
     assert late[0] == Message("A", "on", streamed=True)

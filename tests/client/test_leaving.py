@@ -10,14 +10,14 @@ from aiostream_server.client import StreamClient
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import Event, RunFinished, RunStarted, Token
 from aiostream_server.intake.principal import Owner
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
-from tests.serving import Server, config_for, sample_team, serving, until_idle
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, config_for, sample_team, serving, until_idle
 
 
 @pytest.fixture
 async def provider() -> AsyncIterator[ScriptedProvider]:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", Stall()), Answer("one ", Stall()))
+        provider.script(ScriptedAnswer("one ", Stall()), ScriptedAnswer("one ", Stall()))
         yield provider
 
 

@@ -17,8 +17,8 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.components import load, read_component
 from tests.components.making import Json, written
-from tests.scripted_provider import Answer, Call, ScriptedProvider
-from tests.serving import ask, serving
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, serving
 
 _CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
 GALLERY: Final = _CACHE / "aiostream-server" / "studio" / "gallery.json"
@@ -87,7 +87,9 @@ async def test_its_round_robin_team(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             added, monkeypatch, config, pointed_at(provider.base_url, tmp_path), "RoundRobin Team"
         )
         assert "agent   assistant_agent: AssistantAgent, model gpt-4o-mini, tools calculator" in told
-        provider.script(Answer(Call("calculator", {"a": 6, "b": 7, "operator": "*"})), Answer("It is 42. TERMINATE"))
+        provider.script(
+            ScriptedAnswer(Call("calculator", {"a": 6, "b": 7, "operator": "*"})), ScriptedAnswer("It is 42. TERMINATE")
+        )
         async with serving(load_config(config, {"KEY": "sk-table"}), tmp_path) as server:
             answer = await ask(server.url, "6 * 7?", model="roundrobin-team")
         assert "calculator" in answer.text
@@ -103,9 +105,9 @@ async def test_its_selector_team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         config = configured(tmp_path, provider.base_url)
         await asyncio.to_thread(added, monkeypatch, config, pointed_at(provider.base_url, tmp_path), "Selector Team")
         provider.script(
-            Answer("assistant_agent"),
-            Answer(Call("calculator", {"a": 2, "b": 3, "operator": "+"})),
-            Answer("Right, ", "it is 5. TERMINATE"),
+            ScriptedAnswer("assistant_agent"),
+            ScriptedAnswer(Call("calculator", {"a": 2, "b": 3, "operator": "+"})),
+            ScriptedAnswer("Right, ", "it is 5. TERMINATE"),
         )
         async with serving(load_config(config, {"KEY": "sk-table"}), tmp_path) as server:
             answer = await ask(server.url, "2 + 3?", model="selector-team")

@@ -43,8 +43,8 @@ from tests.components.making import (
     workbench,
     written,
 )
-from tests.scripted_provider import Answer, Call, ScriptedProvider
-from tests.serving import ask, serving
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, serving
 
 
 def model(base_url: str, name: str = "gpt-4o-mini") -> OpenAIModelConfig:
@@ -134,7 +134,7 @@ async def test_it_answers_with_the_servers_client(tmp_path: Path) -> None:
         config = load_config(tmp_path / "server.toml", {"KEY": "sk-table"})
         async with serving(config, tmp_path) as server:
             for _ in range(2):
-                provider.script(Answer(Call("add", {"a": 2, "b": 3})))
+                provider.script(ScriptedAnswer(Call("add", {"a": 2, "b": 3})))
                 answer = await ask(server.url, "2 + 3?", model="sums")
                 assert "**Calculator**" in answer.text
                 assert "add" in answer.text

@@ -18,7 +18,7 @@ from aiostream_server.teams.components import load
 from aiostream_server.teams.components.clients import with_shared_clients
 from tests.components.making import INFO, Json, assistant, component, openai, replay, round_robin, selector, written
 from tests.components.other_clients import Counting
-from tests.scripted_provider import Answer, ScriptedProvider
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 
 HELLO = [UserMessage(content="hello", source="user")]
 MASKED = "**********"
@@ -31,7 +31,7 @@ def table(model: str, base_url: str, key: str | None = "sk-table", **settings: A
 
 async def sent(client: StreamingClient, provider: ScriptedProvider) -> tuple[Json, str]:
     """What a client sends, and as whom."""
-    provider.script(Answer("hi"))
+    provider.script(ScriptedAnswer("hi"))
     await client.create(HELLO)
     exchange = provider.exchanges[-1]
     return exchange.body, exchange.headers.get("Authorization", "none")

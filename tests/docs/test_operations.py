@@ -14,9 +14,9 @@ from aiostream_server import errors
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import LimitsConfig, OpenAIModelConfig, ServerConfig
 from aiostream_server.config.reloading import FIXED_SERVER
-from tests.process import serving_process, start
-from tests.scripted_provider import HttpError, ScriptedProvider
-from tests.serving import ask, chat_body, serving
+from tests.kit.process import serving_process, start
+from tests.kit.scripted_provider import HttpError, ScriptedProvider
+from tests.kit.serving import ask, chat_body, serving
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -97,7 +97,7 @@ async def test_the_errors_that_users_see_are_those_of_the_tables(tmp_path: Path)
             *[HttpError(429, {"error": {"message": "quota"}}, {"Retry-After": "0"})] * 3,
         )
         teams = "".join(
-            f'[[teams]]\nid = "{name}"\nfactory = "tests.sample_teams:{name}"\nmodel = "{model}"\n'
+            f'[[teams]]\nid = "{name}"\nfactory = "tests.kit.sample_teams:{name}"\nmodel = "{model}"\n'
             for name, model in {"solo": "default", "pair": "away", "failing": "default"}.items()
         )
         config = (

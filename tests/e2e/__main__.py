@@ -16,7 +16,7 @@ from tests.e2e.programs import Programs
 from tests.e2e.provider import reply
 from tests.e2e.stage import Stage
 from tests.e2e.steps import STEPS, Step
-from tests.scripted_provider import ScriptedProvider
+from tests.kit.scripted_provider import ScriptedProvider
 
 _STEP_S: Final = 60.0
 _ALL_S: Final = 900.0

@@ -157,7 +157,7 @@ def _server_toml(provider_url: str) -> str:
         "id": "scripted",
         "name": "Scripted provider",
         "description": "Says what the test told it to.",
-        "factory": "tests.sample_teams:solo",
+        "factory": "tests.kit.sample_teams:solo",
         "model": "scripted",
     }
     built_in = [team.model_dump(mode="json", exclude_defaults=True) for team in BUILT_IN]

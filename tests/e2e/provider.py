@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tests.scripted_provider import Answer, Raw, Reply, Stall
+from tests.kit.scripted_provider import Raw, Reply, ScriptedAnswer, Stall
 
 LONG: Final = "Count to a thousand"
 SILENT: Final = "Think without a word"
@@ -34,14 +34,14 @@ HOSTILE_PARTS: Final = (
 def reply(body: Mapping[str, Any]) -> Reply:
     question = user_texts(body)[-1]
     if LONG in question:
-        return Answer(*(f"{number} " for number in range(1, 1_001)), pause_s=0.05)
+        return ScriptedAnswer(*(f"{number} " for number in range(1, 1_001)), pause_s=0.05)
     if SILENT in question:
-        return Answer(Stall())
+        return ScriptedAnswer(Stall())
     if FAILING in question:
         return Raw([*map(_token, FAILING_TEXT.split(" ")), _event({"error": {"message": FAILURE}})], pause_s=0.1)
     if HOSTILE in question:
-        return Answer(*_tokens("".join(HOSTILE_PARTS)), pause_s=0.01)
-    return Answer(*_tokens(f"You have told me: {'; '.join(user_texts(body))}."), pause_s=0.03)
+        return ScriptedAnswer(*_tokens("".join(HOSTILE_PARTS)), pause_s=0.01)
+    return ScriptedAnswer(*_tokens(f"You have told me: {'; '.join(user_texts(body))}."), pause_s=0.03)
 
 
 def user_texts(body: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.e2e.page import ChatPage, Look
 from tests.e2e.programs import Server
-from tests.scripted_provider import ScriptedProvider
+from tests.kit.scripted_provider import ScriptedProvider
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from tests.e2e.page import Look
 from tests.e2e.programs import logged_at
 from tests.e2e.stage import Stage
 from tests.e2e.waiting import until
-from tests.scripted_provider import Exchange
+from tests.kit.scripted_provider import Exchange
 
 GENERAL: Final = "What is 15% of 850?"
 DATA: Final = "Which region had the highest total sales?"

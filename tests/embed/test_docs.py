@@ -9,8 +9,8 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.process import environment
-from tests.serving import ask
+from tests.kit.process import environment
+from tests.kit.serving import ask
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = re.findall(

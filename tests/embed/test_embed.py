@@ -27,10 +27,10 @@ from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.web.state import STATE
-from tests.observing import Remembering
-from tests.process import environment
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
-from tests.serving import ask, asking, chat_body, get_json
+from tests.kit.observing import Remembering
+from tests.kit.process import environment
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, chat_body, get_json
 
 PROGRAM = """
 from aiohttp import web
@@ -108,7 +108,8 @@ class TestAnApp:
     async def test_it_serves_teams_of_the_program_and_of_the_configuration(self, tmp_path: Path) -> None:
         (tmp_path / "teams").mkdir()
         (tmp_path / "teams" / "late.py").write_text("def build(context): ...", "utf-8")
-        text = 'team_folders = [{ path = "teams" }]\nteams = [{ id = "listed", factory = "tests.sample_teams:solo" }]\n'
+        text = 'team_folders = [{ path = "teams" }]\n'
+        text += 'teams = [{ id = "listed", factory = "tests.kit.sample_teams:solo" }]\n'
         text += 'routing.fallback = "greeter"\nmodels.default = { provider = "demo" }'
         (tmp_path / "server.toml").write_text(text, "utf-8")
         client = ReplayChatCompletionClient(["one two three"], model_info=INFO)
@@ -143,7 +144,7 @@ class TestAnApp:
             return web.Response(text="the program's")
 
         async with ScriptedProvider() as provider:
-            provider.script(Answer("Hello"), Answer("one", Stall()))
+            provider.script(ScriptedAnswer("Hello"), ScriptedAnswer("one", Stall()))
             model = {"provider": "openai", "model": "m", "base_url": provider.base_url}
             main = web.Application()
             main.router.add_get("/", page)
@@ -170,7 +171,7 @@ class TestAnApp:
 
     async def test_streams_get_their_last_words_when_it_is_cleaned_up(self, tmp_path: Path) -> None:
         async with ScriptedProvider() as provider:
-            provider.script(Answer("one", Stall()))
+            provider.script(ScriptedAnswer("one", Stall()))
             model = {"provider": "openai", "model": "m", "base_url": provider.base_url}
             app = create_app([greeter], config={"models": {"default": model}}, state_directory=tmp_path)
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
@@ -186,7 +187,7 @@ class TestAnApp:
         self, tmp_path: Path
     ) -> None:
         async with ScriptedProvider() as provider:
-            provider.script(Answer("one", Stall()))
+            provider.script(ScriptedAnswer("one", Stall()))
             model = {"provider": "openai", "model": "m", "base_url": provider.base_url}
             config = {"models": {"default": model}, "server": {"heartbeat_s": 0.2}}
             async with running(create_app([greeter], config=config, state_directory=tmp_path)) as url:
@@ -288,7 +289,7 @@ class TestWhatIsWrong:
         ("config", "line"),
         [
             (
-                {"teams": [{"id": "greeter", "factory": "tests.sample_teams:solo"}]},
+                {"teams": [{"id": "greeter", "factory": "tests.kit.sample_teams:solo"}]},
                 "[[teams]] #1 (greeter) id: teams[0]",
             ),
             ({"teams": [{"id": "a", "factory": "tests.nowhere:build"}]}, "[[teams]] #1 (a) factory: "),

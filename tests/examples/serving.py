@@ -7,8 +7,8 @@ from typing import Final
 
 from aiostream_server.config.load import load_config
 from tests.examples.telling import STORIES, Story
-from tests.scripted_provider import ScriptedProvider
-from tests.serving import Server, ask, serving, until_idle
+from tests.kit.scripted_provider import ScriptedProvider
+from tests.kit.serving import Server, ask, serving, until_idle
 
 ROOT: Final = Path(__file__).parents[2]
 CONFIG: Final = ROOT / "examples" / "server.toml"

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tests.scripted_provider import Answer, Call, Reply
+from tests.kit.scripted_provider import Call, Reply, ScriptedAnswer
 
 OTHERS: Final = ""
 """Whoever has no instructions that begin with its name: selectors, orchestrators, societies."""
@@ -19,7 +19,7 @@ class Story:
     """`questions` are asked one after the other, in one conversation."""
 
     questions: Sequence[str]
-    said: Mapping[str, Sequence[Answer]]
+    said: Mapping[str, Sequence[ScriptedAnswer]]
 
     def told(self) -> Callable[[Mapping[str, Any]], Reply]:
         """For one provider: each model call gets the next answer of the agent that makes it."""
@@ -32,12 +32,12 @@ class Story:
         return reply
 
 
-def words(text: str, *, before_s: float = 0.0) -> Answer:
+def words(text: str, *, before_s: float = 0.0) -> ScriptedAnswer:
     """One token a word."""
-    return Answer(*re.findall(r"\S+\s*", text), before_s=before_s)
+    return ScriptedAnswer(*re.findall(r"\S+\s*", text), before_s=before_s)
 
 
-def _ledger(speaker: str, instruction: str, *, done: bool = False) -> Answer:
+def _ledger(speaker: str, instruction: str, *, done: bool = False) -> ScriptedAnswer:
     entries: Mapping[str, object] = {
         "is_request_satisfied": done,
         "is_in_loop": False,
@@ -45,7 +45,7 @@ def _ledger(speaker: str, instruction: str, *, done: bool = False) -> Answer:
         "next_speaker": speaker,
         "instruction_or_question": instruction,
     }
-    return Answer(json.dumps({name: {"reason": "it is", "answer": answer} for name, answer in entries.items()}))
+    return ScriptedAnswer(json.dumps({name: {"reason": "it is", "answer": answer} for name, answer in entries.items()}))
 
 
 _EXPENSES: Final = [
@@ -66,25 +66,25 @@ STORIES: Final[Mapping[str, Story]] = {
         ["Two seats for Hamlet, and a train home to Bath"],
         {
             "BoxOffice": [
-                Answer(Call("seat_map", {"show": "Hamlet"})),
+                ScriptedAnswer(Call("seat_map", {"show": "Hamlet"})),
                 words("Take row 4, seats 11 and 12: they are in the middle."),
             ],
             "Railway": [
-                Answer(Call("train_times", {"station": "Bath"})),
+                ScriptedAnswer(Call("train_times", {"station": "Bath"})),
                 words("The play ends at 18:20, so take the train at 18:32."),
             ],
             "Planner": [words("- Hamlet, row 4, seats 11 and 12\n- the train to Bath at 18:32")],
-            OTHERS: [Answer("BoxOffice"), Answer("Railway"), Answer("Planner")],
+            OTHERS: [ScriptedAnswer("BoxOffice"), ScriptedAnswer("Railway"), ScriptedAnswer("Planner")],
         },
     ),
     "swarm": Story(
         ["My teapot is broken, I want my money back", "A-17"],
         {
-            "Reception": [Answer(Call("transfer_to_refunds"))],
+            "Reception": [ScriptedAnswer(Call("transfer_to_refunds"))],
             "Refunds": [
-                Answer("I am ", "sorry. ", "What is ", "the order's ", "number?", Call("transfer_to_user")),
-                Answer(Call("find_order", {"number": "A-17"})),
-                Answer(Call("refund", {"number": "A-17"})),
+                ScriptedAnswer("I am ", "sorry. ", "What is ", "the order's ", "number?", Call("transfer_to_user")),
+                ScriptedAnswer(Call("find_order", {"number": "A-17"})),
+                ScriptedAnswer(Call("refund", {"number": "A-17"})),
                 words("Your 24.90 EUR for the blue teapot are on their way."),
             ],
         },
@@ -119,7 +119,7 @@ STORIES: Final[Mapping[str, Story]] = {
                 words("The Danube is 1,617 km longer than the Rhine."),
             ],
             "Librarian": [
-                Answer(
+                ScriptedAnswer(
                     Call("look_up", {"word": "Danube"}, call_id="call_1", index=0),
                     Call("look_up", {"word": "Rhine"}, call_id="call_2", index=1),
                 ),
@@ -150,8 +150,8 @@ STORIES: Final[Mapping[str, Story]] = {
         ["A three-course dinner for four, with a toast"],
         {
             "Host": [
-                Answer("I ask the cook. ", Call("Cook", {"task": "three courses for four"}, call_id="call_1")),
-                Answer(Call("toast", {"task": "a toast for four friends"}, call_id="call_2")),
+                ScriptedAnswer("I ask the cook. ", Call("Cook", {"task": "three courses for four"}, call_id="call_1")),
+                ScriptedAnswer(Call("toast", {"task": "a toast for four friends"}, call_id="call_2")),
                 words("Soup, trout and pears; and with the wine: to those who came, and stay!"),
             ],
             "Cook": [words("1. leek soup\n2. trout with almonds\n3. pears in red wine")],
@@ -161,6 +161,6 @@ STORIES: Final[Mapping[str, Story]] = {
     ),
     "structured": Story(
         ["Train on Monday 48.50, the hotel 120, and lunch for 17 on Tuesday"],
-        {"Bookkeeper": [Answer(json.dumps({"expenses": _EXPENSES}))]},
+        {"Bookkeeper": [ScriptedAnswer(json.dumps({"expenses": _EXPENSES}))]},
     ),
 }

@@ -9,8 +9,8 @@ import pytest
 from aiostream_server.config.load import load_config
 from scripts.installer.probe import Address, ask_a_question, wait_until_ready
 from scripts.installer.steps import Problem
-from tests.scripted_provider import HttpError, ScriptedProvider
-from tests.serving import config_for, sample_team, serving
+from tests.kit.scripted_provider import HttpError, ScriptedProvider
+from tests.kit.serving import config_for, sample_team, serving
 
 
 def address(url: str) -> Address:

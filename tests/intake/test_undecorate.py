@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import (
     Action,
+    Answer,
     Error,
     Event,
-    Final,
     InputRequested,
     Message,
     Routing,
@@ -76,7 +76,7 @@ def test_without_an_answer_everything_that_was_said_is_left() -> None:
 
 
 def test_a_whole_unstreamed_answer() -> None:
-    assert undecorate(shown(*WORK, Final("AnalysisAgent", "East"))) == "East"
+    assert undecorate(shown(*WORK, Answer("AnalysisAgent", "East"))) == "East"
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_whole_runs_do_too(told: Told) -> None:
 
 def test_late_work_goes() -> None:
     work = (Thinking("SQLAgent", "I look."), *WORK)
-    events: list[Event] = [Token("A", "First", "final"), Message("A", "First", True), *work, Final("A", "then")]
+    events: list[Event] = [Token("A", "First", "final"), Message("A", "First", True), *work, Answer("A", "then")]
     assert undecorate(shown(*events, END, page=Page(), by="reasoning")) == "First\n\n\nthen"
 
 
@@ -137,7 +137,7 @@ def test_why_a_run_failed_goes() -> None:
 
 
 def test_who_waited_for_an_answer_goes() -> None:
-    events = (Final("A", "Which year?"), InputRequested("A", "Which year?"))
+    events = (Answer("A", "Which year?"), InputRequested("A", "Which year?"))
     assert undecorate(shown(*events)) == "Which year?"
     assert undecorate("🙋 *<\u200bA> waits for your answer*") == ""
 

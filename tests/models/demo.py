@@ -48,7 +48,7 @@ def returned(name: str, content: str, *, is_error: bool = False) -> FunctionExec
 
 
 @dataclass(frozen=True)
-class Answer:
+class DemoAnswer:
     """A whole stream, put together."""
 
     deltas: Sequence[Delta]
@@ -72,11 +72,11 @@ class Answer:
         return end
 
 
-async def ask(request: ModelRequest, provider: DemoProvider | None = None) -> Answer:
+async def ask(request: ModelRequest, provider: DemoProvider | None = None) -> DemoAnswer:
     batches = [batch async for batch in (provider or DemoProvider()).stream(request)]
-    return Answer([delta for batch in batches for delta in batch])
+    return DemoAnswer([delta for batch in batches for delta in batch])
 
 
-async def answer(*messages: LLMMessage, tools: Sequence[ToolSchema] = (), system: str = "") -> Answer:
+async def answer(*messages: LLMMessage, tools: Sequence[ToolSchema] = (), system: str = "") -> DemoAnswer:
     start: list[LLMMessage] = [SystemMessage(content=system)] if system else []
     return await ask(ModelRequest([*start, *messages], tools=tools))

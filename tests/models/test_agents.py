@@ -13,8 +13,8 @@ from autogen_agentchat.teams import RoundRobinGroupChat, SelectorGroupChat
 from autogen_core import CancellationToken
 
 from aiostream_server.models.client import StreamingClient
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider, Stall
 from tests.models.recording import RecordingSink, scripted_client, sink_in_context
-from tests.scripted_provider import Answer, Call, ScriptedProvider, Stall
 
 Scripted = tuple[ScriptedProvider, StreamingClient]
 
@@ -52,7 +52,7 @@ async def run(team: RoundRobinGroupChat, sink: RecordingSink, task: str) -> list
 async def test_agent_with_a_tool(scripted: Scripted, stream: bool) -> None:
     """Words, call, result, answer: all through the sink, in order, and never as a chunk through AutoGen."""
     provider, client = scripted
-    provider.script(Answer("Let me ", "add.", Call("add", {"a": 2, "b": 3})), Answer("It ", "is 5."))
+    provider.script(ScriptedAnswer("Let me ", "add.", Call("add", {"a": 2, "b": 3})), ScriptedAnswer("It ", "is 5."))
     sink = RecordingSink()
     items = await run(team_of(client, stream=stream), sink, "2 + 3?")
     assert not any(isinstance(item, ModelClientStreamingChunkEvent) for item in items)
@@ -72,7 +72,7 @@ async def test_agent_with_a_tool(scripted: Scripted, stream: bool) -> None:
 async def test_two_teams_at_once(scripted: Scripted) -> None:
     """One client, two teams: each sink hears its own team's agent."""
     provider, client = scripted
-    provider.script(lambda body: Answer(*body["messages"][-1]["content"], pause_s=0.01))
+    provider.script(lambda body: ScriptedAnswer(*body["messages"][-1]["content"], pause_s=0.01))
     one, two = RecordingSink(), RecordingSink()
     await asyncio.gather(
         run(team_of(client, stream=True, name="One"), one, "first"),
@@ -84,7 +84,7 @@ async def test_two_teams_at_once(scripted: Scripted) -> None:
 
 async def test_nested_team_speaks_under_its_agents_names(scripted: Scripted) -> None:
     provider, client = scripted
-    provider.script(Answer("inner"), Answer("outer"))
+    provider.script(ScriptedAnswer("inner"), ScriptedAnswer("outer"))
     inner = RoundRobinGroupChat([AssistantAgent("Inner", client)], max_turns=1)
     society = SocietyOfMindAgent("Society", team=inner, model_client=client)
     sink = RecordingSink()
@@ -95,7 +95,7 @@ async def test_nested_team_speaks_under_its_agents_names(scripted: Scripted) -> 
 async def test_selector_is_another_speaker_than_its_agents(scripted: Scripted) -> None:
     """The group-chat manager's own question is not an agent's word."""
     provider, client = scripted
-    provider.script(Answer("B"), Answer("hello"))
+    provider.script(ScriptedAnswer("B"), ScriptedAnswer("hello"))
     agents: list[ChatAgent | Team] = [AssistantAgent(name, client, description=name) for name in "AB"]
     team = SelectorGroupChat(agents, client, termination_condition=MaxMessageTermination(2))
     sink = RecordingSink()
@@ -109,7 +109,7 @@ async def test_selector_is_another_speaker_than_its_agents(scripted: Scripted) -
 async def test_cancelled_team_leaves_no_connection(scripted: Scripted) -> None:
     """AutoGen's token reaches the provider."""
     provider, client = scripted
-    provider.script(Answer("a", Stall()))
+    provider.script(ScriptedAnswer("a", Stall()))
     token, sink = CancellationToken(), RecordingSink()
     with sink_in_context(sink):
         running = asyncio.create_task(team_of(client, stream=False).run(task="hi", cancellation_token=token))

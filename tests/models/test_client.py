@@ -25,8 +25,18 @@ from pydantic import BaseModel
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
+from tests.kit.scripted_provider import (
+    BreakOff,
+    Call,
+    HttpError,
+    Raw,
+    Reply,
+    ScriptedAnswer,
+    ScriptedProvider,
+    Stall,
+    Think,
+)
 from tests.models.recording import RecordingSink, scripted_client, sink_in_context
-from tests.scripted_provider import Answer, BreakOff, Call, HttpError, Raw, Reply, ScriptedProvider, Stall, Think
 
 HELLO: list[LLMMessage] = [UserMessage(content="hello", source="user")]
 
@@ -45,7 +55,7 @@ ADD = FunctionTool(add, description="Adds")
 async def test_outside_a_run_chunks_and_then_the_result() -> None:
     """Reasoning is no chunk; it is the result's thought."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer("<th", "ink>hm</think>\n\nHel", Think(["!"]), "lo"))
+        provider.script(ScriptedAnswer("<th", "ink>hm</think>\n\nHel", Think(["!"]), "lo"))
         items = [item async for item in client.create_stream(HELLO)]
     assert items[:-1] == ["Hel", "lo"]
     result = items[-1]
@@ -77,7 +87,7 @@ class _NarrowSink(RecordingSink):
 async def test_no_task_wakes_for_a_token_on_its_way_to_the_sink() -> None:
     """But for the first, which may come with the headers, and for those that come while the sink is full."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer(*"abcdef", pause_s=0.02))
+        provider.script(ScriptedAnswer(*"abcdef", pause_s=0.02))
         with sink_in_context(_NarrowSink()) as sink:
             await client.create(HELLO)
     assert sink.texts(None) == "abcdef"
@@ -97,7 +107,7 @@ async def test_in_a_run_the_sink_hears_and_autogen_gets_the_result_alone() -> No
         ("spent", None, 11, 7),
     ]
     async with scripted_client() as (provider, client):
-        provider.script(*[Answer("<think>hm</think>", "Hello", " <", pause_s=0.02)] * 2)
+        provider.script(*[ScriptedAnswer("<think>hm</think>", "Hello", " <", pause_s=0.02)] * 2)
         with sink_in_context(RecordingSink()) as sink:
             items = [item async for item in client.create_stream(HELLO)]
             result = await client.create(HELLO)
@@ -107,7 +117,7 @@ async def test_in_a_run_the_sink_hears_and_autogen_gets_the_result_alone() -> No
 
 async def test_tool_calls_become_the_content_and_words_the_thought() -> None:
     async with scripted_client() as (provider, client):
-        provider.script(Answer(Think(["Sum?"]), "Let me add.", Call("add", {"a": 1}), finish="stop"))
+        provider.script(ScriptedAnswer(Think(["Sum?"]), "Let me add.", Call("add", {"a": 1}), finish="stop"))
         with sink_in_context(RecordingSink()) as sink:
             result = await client.create(HELLO, tools=[ADD], tool_choice=ADD)
     assert result.content == [FunctionCall("call_1", '{"a": 1}', "add")]
@@ -126,7 +136,7 @@ async def test_calls_get_ids_and_arguments() -> None:
         Call("add", call_id="x", index=2),
     ]
     async with scripted_client() as (provider, client):
-        provider.script(Answer(*calls))
+        provider.script(ScriptedAnswer(*calls))
         content = (await client.create(HELLO)).content
     made = [call for call in content if isinstance(call, FunctionCall)]
     assert [call.arguments for call in made] == ["{}", "{}", "{}"]
@@ -136,7 +146,7 @@ async def test_calls_get_ids_and_arguments() -> None:
 
 async def test_nameless_call() -> None:
     async with scripted_client() as (provider, client):
-        provider.script(Answer(Call("")))
+        provider.script(ScriptedAnswer(Call("")))
         with pytest.raises(ModelFailed, match="called a tool without saying which one"):
             await client.create(HELLO)
 
@@ -145,14 +155,14 @@ async def test_nameless_call() -> None:
 async def test_finish_reasons(finish: str) -> None:
     """One that announces calls and makes none has stopped."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer("hi", finish=finish))
+        provider.script(ScriptedAnswer("hi", finish=finish))
         assert (await client.create(HELLO)).finish_reason == {"tool_calls": "stop"}.get(finish, finish)
 
 
 async def test_structured_output_is_not_said() -> None:
     """A JSON verdict is for a program; its cost counts."""
     async with scripted_client(model_info={"structured_output": True}) as (provider, client):
-        provider.script(*[Answer('{"ok":', "true}")] * 2)
+        provider.script(*[ScriptedAnswer('{"ok":', "true}")] * 2)
         with sink_in_context(RecordingSink(options={"max_tokens": 3})) as sink:
             await client.create(HELLO, json_output=Verdict)
             result = await client.create(HELLO, json_output=True)
@@ -164,7 +174,7 @@ async def test_structured_output_is_not_said() -> None:
 async def test_speaker_that_is_not_heard() -> None:
     """A selector's words are its own: no options of the client's reach it, either."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer("Helper"), Answer("Helper"))
+        provider.script(ScriptedAnswer("Helper"), ScriptedAnswer("Helper"))
         with sink_in_context(RecordingSink(deaf_to=frozenset({None}), options={"seed": 1})) as sink:
             await client.create(HELLO)
             assert [said[0] for said in sink.heard] == ["spent"]
@@ -176,7 +186,7 @@ async def test_speaker_that_is_not_heard() -> None:
 async def test_options_of_the_run_and_of_the_call() -> None:
     """What the agent's own code asks for goes before what the client of the run wants."""
     async with scripted_client(options={"seed": 1, "top_p": 1}) as (provider, client):
-        provider.script(Answer("hi"))
+        provider.script(ScriptedAnswer("hi"))
         with sink_in_context(RecordingSink(options={"seed": 2, "temperature": 0})):
             await client.create(HELLO, extra_create_args={"temperature": 1})
     body = provider.exchanges[0].body
@@ -194,7 +204,7 @@ async def test_tool_results_are_told_first() -> None:
     calls = AssistantMessage(content=[FunctionCall("2", "{}", "add")], source="A")
     messages = [*HELLO, calls, results("old"), calls, results("2", "3"), results("4")]
     async with scripted_client() as (provider, client):
-        provider.script(Answer("done"), Answer("again"))
+        provider.script(ScriptedAnswer("done"), ScriptedAnswer("again"))
         with sink_in_context(RecordingSink()) as sink:
             await client.create(messages)
             assert sink.heard[0] == ("returned", None, ["2", "3", "4"])
@@ -211,7 +221,7 @@ async def test_usage_is_estimated_where_it_was_not_said() -> None:
         FunctionExecutionResultMessage(content=[FunctionExecutionResult(content="z" * 40, name="add", call_id="1")]),
     ]
     async with scripted_client() as (provider, client):
-        provider.script(Answer("a", "b", "c", usage=None))
+        provider.script(ScriptedAnswer("a", "b", "c", usage=None))
         usage = (await client.create(messages)).usage
         assert usage.completion_tokens == 3
         assert usage.prompt_tokens == client.count_tokens(messages) == 898
@@ -248,7 +258,7 @@ async def test_failure_reaches_the_caller_both_ways() -> None:
 async def test_tokens_reach_the_sink_as_they_leave() -> None:
     """Each token is heard before the next one leaves the provider."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer("a", "b", "c", pause_s=0.1))
+        provider.script(ScriptedAnswer("a", "b", "c", pause_s=0.1))
         with sink_in_context(RecordingSink()) as sink:
             await client.create(HELLO)
     left = provider.exchanges[0].left
@@ -275,8 +285,8 @@ async def test_two_runs_hear_only_their_own() -> None:
             await client.create([UserMessage(content=question, source="user")])
         return sink
 
-    def echo(body: Any) -> Answer:
-        return Answer(*[body["messages"][0]["content"]] * 5, pause_s=0.02)
+    def echo(body: Any) -> ScriptedAnswer:
+        return ScriptedAnswer(*[body["messages"][0]["content"]] * 5, pause_s=0.02)
 
     async with scripted_client() as (provider, client):
         provider.script(echo)
@@ -287,7 +297,10 @@ async def test_two_runs_hear_only_their_own() -> None:
 async def test_signs_of_life_come_of_what_nobody_hears() -> None:
     """A long tool call, a JSON verdict, a selector's answer: none of them is silence."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer(Call("add", '{"a": 1}', pieces=4), pause_s=0.03), *[Answer(*"abcd", pause_s=0.03)] * 2)
+        provider.script(
+            ScriptedAnswer(Call("add", '{"a": 1}', pieces=4), pause_s=0.03),
+            *[ScriptedAnswer(*"abcd", pause_s=0.03)] * 2,
+        )
         lives = []
         for deaf_to, json_output in ((frozenset(), None), (frozenset(), True), (frozenset({None}), None)):
             with sink_in_context(RecordingSink(deaf_to=deaf_to)) as sink:
@@ -324,14 +337,18 @@ PROMPT_TOKENS = 5  # of HELLO, by our estimate
 @pytest.mark.parametrize(
     ("answer", "tokens", "cost"),
     [
-        pytest.param(Answer("a", before_s=30), 0, (PROMPT_TOKENS, 0), id="cancelled before the first token"),
-        pytest.param(Answer("a", "b", Stall()), 2, (PROMPT_TOKENS, 2), id="cancelled between tokens"),
-        pytest.param(Answer(Think(["hm"]), Call("f", pieces=2), Stall()), 4, (PROMPT_TOKENS, 4), id="in a tool call"),
-        pytest.param(Answer("a", BreakOff()), 1, (PROMPT_TOKENS, 1), id="the provider breaks off"),
-        pytest.param(Answer(Call("", "{}", pieces=1)), 1, (11, 7), id="an answer that is of no use"),
+        pytest.param(ScriptedAnswer("a", before_s=30), 0, (PROMPT_TOKENS, 0), id="cancelled before the first token"),
+        pytest.param(ScriptedAnswer("a", "b", Stall()), 2, (PROMPT_TOKENS, 2), id="cancelled between tokens"),
+        pytest.param(
+            ScriptedAnswer(Think(["hm"]), Call("f", pieces=2), Stall()), 4, (PROMPT_TOKENS, 4), id="in a tool call"
+        ),
+        pytest.param(ScriptedAnswer("a", BreakOff()), 1, (PROMPT_TOKENS, 1), id="the provider breaks off"),
+        pytest.param(ScriptedAnswer(Call("", "{}", pieces=1)), 1, (11, 7), id="an answer that is of no use"),
     ],
 )
-async def test_what_was_cut_off_has_its_cost(answer: Answer, tokens: int, cost: tuple[int, int], deaf: bool) -> None:
+async def test_what_was_cut_off_has_its_cost(
+    answer: ScriptedAnswer, tokens: int, cost: tuple[int, int], deaf: bool
+) -> None:
     """Told once, also while the call is being cancelled; by the provider's own count, where there is one."""
     assert spent(await end_early(answer, tokens, deaf=deaf)) == [cost]
 
@@ -351,7 +368,7 @@ async def test_what_the_provider_did_nothing_for_costs_nothing(answer: Reply) ->
 async def test_cost_of_a_call_whose_run_wants_no_more() -> None:
     """Cancelled while it waits for the viewers: what had arrived counts."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         with sink_in_context(RecordingSink(gate=asyncio.Event())) as sink:
             caller = asyncio.create_task(client.create(HELLO))
         await sink.spoken.wait()
@@ -362,9 +379,9 @@ async def test_cost_of_a_call_whose_run_wants_no_more() -> None:
 
 
 PHASES = [
-    pytest.param(Answer("a", before_s=30), 0, id="before the headers"),
-    pytest.param(Answer(*"abcdefgh" * 100, pause_s=0.05), 2, id="between tokens"),
-    pytest.param(Answer("a", Stall()), 1, id="in a stall"),
+    pytest.param(ScriptedAnswer("a", before_s=30), 0, id="before the headers"),
+    pytest.param(ScriptedAnswer(*"abcdefgh" * 100, pause_s=0.05), 2, id="between tokens"),
+    pytest.param(ScriptedAnswer("a", Stall()), 1, id="in a stall"),
 ]
 
 
@@ -391,7 +408,7 @@ async def consume(client: StreamingClient, token: CancellationToken | None, stre
 @pytest.mark.parametrize("by_token", [False, True])
 @pytest.mark.parametrize(("answer", "tokens"), PHASES)
 async def test_cancelling_closes_the_connection(
-    answer: Answer, tokens: int, by_token: bool, in_run: bool, stream: bool
+    answer: ScriptedAnswer, tokens: int, by_token: bool, in_run: bool, stream: bool
 ) -> None:
     """By AutoGen's token or by cancelling the task, in a run or not, in each phase of an answer."""
     async with scripted_client() as (provider, client):
@@ -414,7 +431,7 @@ async def test_cancelling_closes_the_connection(
 async def test_cancelled_while_the_run_is_behind() -> None:
     """A sink that makes the call wait does not keep it alive."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         with sink_in_context(RecordingSink(gate=asyncio.Event())) as sink:
             caller = asyncio.create_task(client.create(HELLO))
         await sink.spoken.wait()
@@ -436,7 +453,7 @@ async def test_token_that_is_cancelled_already() -> None:
 async def test_closed_generator_closes_the_connection() -> None:
     """Whoever stops reading an ordinary stream stops the provider."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         async with aclosing(client.create_stream(HELLO)) as items:
             assert await anext(items) == "a"
         await assert_gone(provider, time.monotonic())

@@ -28,7 +28,7 @@ from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.component import ComponentProvider, load_component
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
-from tests.scripted_provider import Answer, Call, ScriptedProvider, Stall, Think
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider, Stall, Think
 
 REQUEST = ModelRequest([UserMessage(content="hello", source="user")])
 REPLAY: dict[str, Any] = {
@@ -214,7 +214,7 @@ async def test_autogens_own_openai_client() -> None:
     `load_component` would put ours in its place.
     """
     async with ScriptedProvider() as scripted:
-        scripted.script(Answer(Think(["let me ", "think"]), "Hi", Call("f")), Answer("a", Stall()))
+        scripted.script(ScriptedAnswer(Think(["let me ", "think"]), "Hi", Call("f")), ScriptedAnswer("a", Stall()))
         config = {"model": "m", "base_url": scripted.base_url, "api_key": "k", "model_info": dict(INFO)}
         theirs = ChatCompletionClient.load_component({"provider": OPENAI, "config": config})
         client = StreamingClient(ComponentProvider(theirs))
@@ -236,7 +236,7 @@ async def test_autogens_own_openai_client() -> None:
 async def test_ours_takes_the_place_of_autogens_openai_client() -> None:
     """With the key that is configured beside the component, where it has none."""
     async with ScriptedProvider() as scripted:
-        scripted.script(Answer("hi"))
+        scripted.script(ScriptedAnswer("hi"))
         config = {"model": "m", "base_url": scripted.base_url, "api_key": "**********"}
         provider = load_component({"provider": OPENAI, "config": config}, SecretStr("k"))
         assert isinstance(provider, OpenAIProvider)

@@ -6,7 +6,7 @@ import pytest
 from autogen_core.models import LLMMessage
 
 from aiostream_server.models.provider import ModelRequest
-from tests.models.demo import DATABASE, TEXT, Answer, answer, ask, called, returned, told, tool, user
+from tests.models.demo import DATABASE, TEXT, DemoAnswer, answer, ask, called, returned, told, tool, user
 
 SCHEMA = """\
 -- SQLite
@@ -19,7 +19,7 @@ TRIED = called("query", '{"sql": "SELECT 1"}')
 BLOCKED = returned("query", "Blocked, not run: only SELECT may run", is_error=True)
 
 
-async def agent(question: str, *later: LLMMessage) -> Answer:
+async def agent(question: str, *later: LLMMessage) -> DemoAnswer:
     return await answer(user(question), *later, tools=DATABASE)
 
 

@@ -25,6 +25,8 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.llama_cpp.process import LlamaProcess, process_settings
 from aiostream_server.models.registry import open_models
+from tests.kit.process import serving_process
+from tests.kit.serving import Server, ask, asking, sample_team, serving
 from tests.models.smollm2 import (
     NEEDS_MODEL,
     WEIGHTS,
@@ -36,8 +38,6 @@ from tests.models.smollm2 import (
     until_gone,
     until_started,
 )
-from tests.process import serving_process
-from tests.serving import Server, ask, asking, sample_team, serving
 
 pytestmark = NEEDS_MODEL
 SOLO = sample_team("solo", presentation="answer")
@@ -257,7 +257,7 @@ async def test_process_ends_with_the_server_however_that_ends(
 ) -> None:
     text = f'[models.default]\nprovider = "llama.cpp"\npath = "{WEIGHTS}"\noptions = {{ max_tokens = 2000 }}\n'
     text += '[server]\nport = 0\ndrain_s = 0.0\nlog_format = "json"\n'
-    text += '[[teams]]\nid = "solo"\nfactory = "tests.sample_teams:solo"\n'
+    text += '[[teams]]\nid = "solo"\nfactory = "tests.kit.sample_teams:solo"\n'
     async with serving_process(text, tmp_path) as server:
         async with asking(server.url, "Tell me a long story.", model="solo") as answer:
             await anext(answer.stream())

@@ -13,8 +13,8 @@ from aiostream_server.config.model import LlamaCppModelConfig, ModelInfoConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
 from tests.config.writing import loaded, problems
+from tests.kit.process import start
 from tests.models.smollm2 import llama_processes
-from tests.process import start
 
 GGUF = b"GGUF\x03\x00\x00\x00"
 PICTURE = Image(Pixels.new("RGB", (2, 2)))

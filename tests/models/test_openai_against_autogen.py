@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.openai.component import OpenAIChatClient
-from tests.scripted_provider import Raw, ScriptedProvider
+from tests.kit.scripted_provider import Raw, ScriptedProvider
 
 HELLO: Final[list[LLMMessage]] = [UserMessage(content="hello", source="user")]
 INFO: Final = ModelInfo(vision=True, function_calling=True, json_output=True, family="unknown", structured_output=True)

@@ -37,7 +37,7 @@ from aiostream_server.models.openai.component import (
 )
 from aiostream_server.models.openai.provider import OpenAIProvider, open_session
 from aiostream_server.models.openai.replacing import replace_model_components
-from tests.scripted_provider import Answer, Exchange, ScriptedProvider
+from tests.kit.scripted_provider import Exchange, ScriptedAnswer, ScriptedProvider
 
 THEIRS: Final = "autogen_ext.models.openai.OpenAIChatCompletionClient"
 OURS: Final = "aiostream_server.models.openai.component.OpenAIChatClient"
@@ -53,7 +53,7 @@ async def scripted() -> AsyncIterator[ScriptedProvider]:
 
 async def ask(scripted: ScriptedProvider, client: ChatCompletionClient, **request: Any) -> Exchange:
     """What the client sends. It is closed."""
-    scripted.script(Answer(Verdict(approved=True, notes=[]).model_dump_json()))
+    scripted.script(ScriptedAnswer(Verdict(approved=True, notes=[]).model_dump_json()))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _ = [item async for item in client.create_stream(**{"messages": HELLO, **request})]

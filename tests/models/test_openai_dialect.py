@@ -13,8 +13,8 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.openai.dialect import Dialect
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import ModelRequest
+from tests.kit.scripted_provider import HttpError, Reply, ScriptedAnswer, ScriptedProvider
 from tests.models.recording import config_of
-from tests.scripted_provider import Answer, HttpError, Reply, ScriptedProvider
 
 HELLO = [UserMessage(content="hello", source="user")]
 USAGE = {"stream_options": {"include_usage": True}}
@@ -59,7 +59,7 @@ async def ask(
 )
 async def test_name_of_the_bound_follows_the_model(model: str, bound: str) -> None:
     """The client of a run says `max_tokens`, whatever the model."""
-    assert await ask({"max_tokens": 5}, Answer("hi"), model=model) == ([{bound: 5}], [])
+    assert await ask({"max_tokens": 5}, ScriptedAnswer("hi"), model=model) == ([{bound: 5}], [])
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_one_bound_and_the_request_first(
 )
 async def test_bound_by_the_other_name(model: str, first: str, second: str, status: int) -> None:
     """A model whose name says nothing, and a proxy that knows the old name only; remembered."""
-    replies = (refuses(first, status=status), Answer("a"), Answer("b"))
+    replies = (refuses(first, status=status), ScriptedAnswer("a"), ScriptedAnswer("b"))
     assert await ask({"max_tokens": 5}, *replies, times=2, model=model) == ([{first: 5}, {second: 5}, {second: 5}], [])
 
 
 async def test_bound_that_is_refused_under_both_names_is_left_to_the_run() -> None:
-    replies = (refuses("max_tokens"), refuses("max_completion_tokens"), Answer("a"))
+    replies = (refuses("max_tokens"), refuses("max_completion_tokens"), ScriptedAnswer("a"))
     sent, failures = await ask({"max_tokens": 5}, *replies)
     assert (sent, failures) == ([{"max_tokens": 5}, {"max_completion_tokens": 5}, {}], [])
 
@@ -103,13 +103,19 @@ async def test_option_that_the_model_does_not_take(name: str) -> None:
     options = {"temperature": 0.5, "top_p": 0.5, "presence_penalty": 0.5, "frequency_penalty": 0.5}
     rest = {key: value for key, value in options.items() if key != name}
     message = f"Unsupported value: '{name}' does not support 0.5 with this model. Only the default (1) is supported."
-    replies = (HttpError(400, {"error": {"message": message, "param": name}}), Answer("a"), Answer("b"))
+    replies = (HttpError(400, {"error": {"message": message, "param": name}}), ScriptedAnswer("a"), ScriptedAnswer("b"))
     assert await ask(options, *replies, times=2) == ([options, rest, rest], [])
 
 
 async def test_one_refusal_after_another() -> None:
     """Each answer tells of one option only: all of them are learned within one call."""
-    replies = (refuses("stream_options"), refuses("max_tokens"), refuses("temperature"), refuses("top_p"), Answer("a"))
+    replies = (
+        refuses("stream_options"),
+        refuses("max_tokens"),
+        refuses("temperature"),
+        refuses("top_p"),
+        ScriptedAnswer("a"),
+    )
     sent, failures = await ask({"max_tokens": 5, "temperature": 1, "top_p": 1}, *replies)
     assert (sent[-1], failures) == ({"max_completion_tokens": 5}, [])
 
@@ -117,7 +123,7 @@ async def test_one_refusal_after_another() -> None:
 async def test_runs_that_were_refused_together_are_both_put_right() -> None:
     """What one of them taught is news for the other, too."""
     async with ScriptedProvider() as scripted:
-        scripted.script(lambda body: refuses("max_tokens") if "max_tokens" in body else Answer("a"))
+        scripted.script(lambda body: refuses("max_tokens") if "max_tokens" in body else ScriptedAnswer("a"))
         provider = OpenAIProvider(config_of(scripted))
 
         async def one() -> int:
@@ -141,7 +147,7 @@ async def test_runs_that_were_refused_together_are_both_put_right() -> None:
 async def test_errors_that_are_for_the_user(error: HttpError) -> None:
     """A wrong value, an option that was not sent, another status: nothing is learned, and one's value is no other's."""
     options = {"temperature": 5, "max_tokens": 5}
-    sent, failures = await ask(options, error, Answer("a"), times=2)
+    sent, failures = await ask(options, error, ScriptedAnswer("a"), times=2)
     assert (sent, len(failures)) == ([options, options], 1)
 
 

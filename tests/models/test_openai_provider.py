@@ -23,8 +23,19 @@ from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.provider import OpenAIProvider, open_session
 from aiostream_server.models.openai.retry import RetryPolicy
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
+from tests.kit.scripted_provider import (
+    BreakOff,
+    Call,
+    HttpError,
+    Pause,
+    Raw,
+    Reply,
+    ScriptedAnswer,
+    ScriptedProvider,
+    Stall,
+    Think,
+)
 from tests.models.recording import config_of
-from tests.scripted_provider import Answer, BreakOff, Call, HttpError, Pause, Raw, Reply, ScriptedProvider, Stall, Think
 
 REQUEST = ModelRequest([UserMessage(content="hello", source="user")])
 
@@ -55,7 +66,7 @@ async def failure(config: OpenAIModelConfig) -> str:
 
 async def test_answer(scripted: ScriptedProvider) -> None:
     """Reasoning, text, a call and the usage, in order."""
-    scripted.script(Answer(Think(["hm"]), "Hel", "lo", Call("add", {"a": 1}, pieces=1)))
+    scripted.script(ScriptedAnswer(Think(["hm"]), "Hel", "lo", Call("add", {"a": 1}, pieces=1)))
     assert await read(config_of(scripted)) == [
         ThoughtDelta("hm"),
         TextDelta("Hel"),
@@ -69,7 +80,7 @@ async def test_answer(scripted: ScriptedProvider) -> None:
 
 async def test_request(scripted: ScriptedProvider) -> None:
     """The key is a bearer token, the configured options are in the body, nothing is compressed."""
-    scripted.script(Answer("hi"))
+    scripted.script(ScriptedAnswer("hi"))
     config = config_of(scripted, options={"temperature": 0.5})
     config._api_key = SecretStr("sk-1")
     await read(config)
@@ -81,7 +92,7 @@ async def test_request(scripted: ScriptedProvider) -> None:
 
 
 async def test_images_are_sent(scripted: ScriptedProvider) -> None:
-    scripted.script(Answer("red"))
+    scripted.script(ScriptedAnswer("red"))
     picture = Image(PillowImage.new("RGB", (2, 2), "red"))
     await read(config_of(scripted), ModelRequest([UserMessage(content=["what?", picture], source="user")]))
     assert scripted.exchanges[0].body["messages"][0]["content"][1]["type"] == "image_url"
@@ -89,7 +100,7 @@ async def test_images_are_sent(scripted: ScriptedProvider) -> None:
 
 async def test_tokens_come_as_they_leave(scripted: ScriptedProvider) -> None:
     """Each token is here before the next one leaves the provider."""
-    scripted.script(Answer("a", "b", "c", pause_s=0.1))
+    scripted.script(ScriptedAnswer("a", "b", "c", pause_s=0.1))
     provider, arrived = OpenAIProvider(config_of(scripted)), []
     async for batch in provider.stream(REQUEST):
         arrived += [time.monotonic() for delta in batch if isinstance(delta, TextDelta)]
@@ -101,7 +112,7 @@ async def test_tokens_come_as_they_leave(scripted: ScriptedProvider) -> None:
 
 async def test_connection_is_used_again(scripted: ScriptedProvider) -> None:
     """An answer that was read to its end leaves its connection to the next one."""
-    scripted.script(*[Answer("hi")] * 3)
+    scripted.script(*[ScriptedAnswer("hi")] * 3)
     ports = set()
     async with open_session() as session:
         provider = OpenAIProvider(config_of(scripted), session)
@@ -128,7 +139,9 @@ async def test_lingering_connection_does_not_hold_up_the_answer(scripted: Script
 async def test_provider_that_does_not_know_stream_options(scripted: ScriptedProvider, status: int) -> None:
     """Asked once more without them; later requests leave them out at once."""
     scripted.script(
-        HttpError(status, {"error": {"message": "unknown field: stream_options"}}), Answer("a"), Answer("b")
+        HttpError(status, {"error": {"message": "unknown field: stream_options"}}),
+        ScriptedAnswer("a"),
+        ScriptedAnswer("b"),
     )
     provider = OpenAIProvider(config_of(scripted))
     for _ in range(2):
@@ -164,7 +177,7 @@ async def test_answer_that_is_not_streamed(scripted: ScriptedProvider) -> None:
         (Raw([b"{"], content_type="application/json"), "sent something that is not JSON"),
         (Raw([b"{"], content_type="application/json", complete=False), "broke off in the middle of its answer"),
         (Raw([b"data: {\n\n"]), "sent something that is not JSON"),
-        (Answer("a", BreakOff()), "broke off in the middle of its answer"),
+        (ScriptedAnswer("a", BreakOff()), "broke off in the middle of its answer"),
         (Raw([b'data: {"choices":[{"delta":{"content":"a"}}]}\n\n']), "broke off in the middle of its answer"),
     ],
 )
@@ -270,8 +283,8 @@ async def test_connection_that_is_not_accepted() -> None:
                 peer.close()
 
 
-@pytest.mark.parametrize("answer", [Answer("a", Stall()), Answer("a", before_s=30)])
-async def test_silence(scripted: ScriptedProvider, answer: Answer) -> None:
+@pytest.mark.parametrize("answer", [ScriptedAnswer("a", Stall()), ScriptedAnswer("a", before_s=30)])
+async def test_silence(scripted: ScriptedProvider, answer: ScriptedAnswer) -> None:
     """Between tokens and before the headers; the connection is closed."""
     scripted.script(answer)
     with pytest.raises(ModelTimeout, match="has been silent for too long"):
@@ -280,7 +293,12 @@ async def test_silence(scripted: ScriptedProvider, answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(*"abcdefgh", pause_s=0.1), Answer("a", before_s=30), HttpError(503, headers={"Retry-After": "1"})]
+    "answer",
+    [
+        ScriptedAnswer(*"abcdefgh", pause_s=0.1),
+        ScriptedAnswer("a", before_s=30),
+        HttpError(503, headers={"Retry-After": "1"}),
+    ],
 )
 async def test_whole_call_has_a_deadline(scripted: ScriptedProvider, answer: Reply) -> None:
     """However busy the provider is; nor is one waited for that would come too late."""
@@ -296,7 +314,7 @@ async def test_whole_call_has_a_deadline(scripted: ScriptedProvider, answer: Rep
 
 async def test_call_may_have_a_deadline_of_its_own(scripted: ScriptedProvider) -> None:
     """As the `openai` package's option `timeout`, which is not sent."""
-    scripted.script(Answer("a", Stall()))
+    scripted.script(ScriptedAnswer("a", Stall()))
     with pytest.raises(ModelTimeout, match="did not end its answer"):
         await read(config_of(scripted), replace(REQUEST, options={"timeout": 0.2}))
     assert "timeout" not in scripted.exchanges[0].body
@@ -304,7 +322,7 @@ async def test_call_may_have_a_deadline_of_its_own(scripted: ScriptedProvider) -
 
 async def test_where_the_key_goes(scripted: ScriptedProvider) -> None:
     """Azure's way: its own header, and a query in the address."""
-    scripted.script(Answer("hi"))
+    scripted.script(ScriptedAnswer("hi"))
     base_url = f"{scripted.base_url}/?api-version=1"
     config = config_of(scripted, base_url=base_url, api_key_header="api-key", headers={"X-Title": "t"})
     await read(config.with_api_key(SecretStr("k")))
@@ -335,7 +353,7 @@ async def test_what_the_model_does_not_take_is_not_sent(
 
 async def test_slow_reader_is_not_silence(scripted: ScriptedProvider) -> None:
     """The idle timeout measures the provider, not whoever reads it."""
-    scripted.script(Answer("a", Pause(0.1), "b"))
+    scripted.script(ScriptedAnswer("a", Pause(0.1), "b"))
     provider, texts = OpenAIProvider(config_of(scripted, idle_timeout_s=0.3)), []
     async for batch in provider.stream(REQUEST):
         texts += [delta.text for delta in batch if isinstance(delta, TextDelta)]
@@ -345,7 +363,7 @@ async def test_slow_reader_is_not_silence(scripted: ScriptedProvider) -> None:
 
 
 async def test_closing_the_stream_closes_the_connection(scripted: ScriptedProvider) -> None:
-    scripted.script(Answer("a", Stall()))
+    scripted.script(ScriptedAnswer("a", Stall()))
     provider = OpenAIProvider(config_of(scripted))
     stream = provider.stream(REQUEST)
     assert await anext(stream) == [TextDelta("a")]
@@ -356,7 +374,7 @@ async def test_closing_the_stream_closes_the_connection(scripted: ScriptedProvid
 
 async def test_many_streams_at_once(scripted: ScriptedProvider) -> None:
     """The pool has no limit of its own (aiohttp's is 100)."""
-    scripted.script(*[Answer("a", Pause(0.5))] * 120)
+    scripted.script(*[ScriptedAnswer("a", Pause(0.5))] * 120)
     async with open_session() as session:
         provider = OpenAIProvider(config_of(scripted), session)
 
@@ -383,7 +401,7 @@ async def test_session_is_not_opened_without_need() -> None:
 
 
 async def test_a_large_request_arrives_whole(scripted: ScriptedProvider) -> None:
-    scripted.script(Answer("ok"))
+    scripted.script(ScriptedAnswer("ok"))
     text = "word " * 400_000
     await read(config_of(scripted), ModelRequest([UserMessage(content=text, source="user")]))
     assert scripted.exchanges[0].body["messages"][0]["content"] == text

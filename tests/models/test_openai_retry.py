@@ -18,8 +18,8 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.openai.retry import Refusal, RetryPolicy, seconds_of
 from aiostream_server.models.provider import Delta, End, ModelRequest, TextDelta
+from tests.kit.scripted_provider import BreakOff, HttpError, Raw, Reply, ScriptedAnswer, ScriptedProvider
 from tests.models.recording import config_of
-from tests.scripted_provider import Answer, BreakOff, HttpError, Raw, Reply, ScriptedProvider
 
 REQUEST = ModelRequest([UserMessage(content="hello", source="user")])
 SOON = RetryPolicy(first_delay_s=0.01)
@@ -47,7 +47,7 @@ async def ask(*replies: Reply, retry: RetryPolicy = SOON) -> tuple[str, int]:
 
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 529])
 async def test_no_room_passes(status: int) -> None:
-    assert await ask(HttpError(status), HttpError(status), Answer("hi")) == ("hi", 3)
+    assert await ask(HttpError(status), HttpError(status), ScriptedAnswer("hi")) == ("hi", 3)
 
 
 async def test_no_room_at_all() -> None:
@@ -57,18 +57,18 @@ async def test_no_room_at_all() -> None:
 
 @pytest.mark.parametrize("status", [400, 401, 404, 409, 501, 505])
 async def test_other_refusals_are_final(status: int) -> None:
-    assert (await ask(HttpError(status), Answer("hi")))[1] == 1
+    assert (await ask(HttpError(status), ScriptedAnswer("hi")))[1] == 1
 
 
-@pytest.mark.parametrize("begun", [Answer("a", BreakOff()), Raw([b": yes?\n\n"], complete=False)])
+@pytest.mark.parametrize("begun", [ScriptedAnswer("a", BreakOff()), Raw([b": yes?\n\n"], complete=False)])
 async def test_answer_that_has_begun_is_not_asked_for_again(begun: Reply) -> None:
-    assert (await ask(begun, Answer("hi")))[1] == 1
+    assert (await ask(begun, ScriptedAnswer("hi")))[1] == 1
 
 
 async def test_account_that_must_be_paid_first_is_not_asked_again() -> None:
     """OpenAI says 429 for that, too."""
     unpaid = HttpError(429, {"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}})
-    assert await ask(unpaid, Answer("hi")) == ("429 Too Many Requests: You exceeded your quota", 1)
+    assert await ask(unpaid, ScriptedAnswer("hi")) == ("429 Too Many Requests: You exceeded your quota", 1)
 
 
 @pytest.mark.parametrize(("max_retries", "requests"), [(0, 1), (1, 2)])
@@ -84,20 +84,20 @@ async def test_retry_after_in_milliseconds() -> None:
     """Azure says both; the finer one counts."""
     started = time.monotonic()
     headers = {"Retry-After": "5", "Retry-After-Ms": "300"}
-    assert await ask(HttpError(429, headers=headers), Answer("hi")) == ("hi", 2)
+    assert await ask(HttpError(429, headers=headers), ScriptedAnswer("hi")) == ("hi", 2)
     assert 0.3 <= time.monotonic() - started < 2
 
 
 async def test_retry_after_is_waited_for() -> None:
     started = time.monotonic()
-    assert await ask(HttpError(429, headers={"Retry-After": "1"}), Answer("hi")) == ("hi", 2)
+    assert await ask(HttpError(429, headers={"Retry-After": "1"}), ScriptedAnswer("hi")) == ("hi", 2)
     assert 1 <= time.monotonic() - started < 5
 
 
 async def test_retry_after_that_is_too_far_off() -> None:
     """Said at once: nobody is kept waiting for what takes minutes."""
     started = time.monotonic()
-    assert (await ask(HttpError(429, "later", {"Retry-After": "60"}), Answer("hi")))[1] == 1
+    assert (await ask(HttpError(429, "later", {"Retry-After": "60"}), ScriptedAnswer("hi")))[1] == 1
     assert time.monotonic() - started < 2
 
 
@@ -148,7 +148,7 @@ async def test_server_that_comes_up_meanwhile() -> None:
 async def test_waiting_is_cancelled_at_once() -> None:
     """And the cause tells that nothing was spent."""
     async with ScriptedProvider() as scripted:
-        scripted.script(HttpError(429, "later", {"Retry-After": "9"}), Answer("hi"))
+        scripted.script(HttpError(429, "later", {"Retry-After": "9"}), ScriptedAnswer("hi"))
         asking = asyncio.create_task(read(config_of(scripted)))
         await scripted.request()
         await asyncio.sleep(0.1)

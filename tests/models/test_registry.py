@@ -11,7 +11,7 @@ from aiostream_server.config.model import ModelConfig, ModelInfoConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.families import model_info_of
 from aiostream_server.models.registry import open_models
-from tests.scripted_provider import Answer, ScriptedProvider
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 
 CONFIG: TypeAdapter[dict[str, ModelConfig]] = TypeAdapter(dict[str, ModelConfig])
 REPLAY = {
@@ -27,7 +27,7 @@ def config(**models: dict[str, Any]) -> dict[str, ModelConfig]:
 async def test_all_three_kinds() -> None:
     """OpenAI-compatible, component and demo: each answers by its name."""
     async with ScriptedProvider() as scripted:
-        scripted.script(Answer("scripted"))
+        scripted.script(ScriptedAnswer("scripted"))
         models = config(
             remote={"provider": "openai", "model": "m", "base_url": scripted.base_url},
             other={"provider": "component", "component": REPLAY},

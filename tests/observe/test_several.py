@@ -7,7 +7,7 @@ import pytest
 from aiostream_server.events import RunStarted, TokenCount
 from aiostream_server.observe.observer import NOBODY, Observer
 from aiostream_server.observe.several import together
-from tests.observing import Remembering
+from tests.kit.observing import Remembering
 
 
 def _tell_everything(observer: Observer) -> None:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from aiostream_server.events import (
     Action,
     Analysis,
+    Answer,
     Error,
     Event,
-    Final,
     Message,
     RunFinished,
     RunStarted,
@@ -37,7 +37,7 @@ class Told:
 
     events: Sequence[Event]
     marks: dict[str, list[str]]
-    final: Final | None
+    final: Answer | None
 
 
 @st.composite
@@ -103,11 +103,11 @@ def _interleaved(draw: st.DrawFn, turns: dict[str, list[Event]]) -> list[Event]:
     return events
 
 
-def _final(events: Sequence[Event]) -> Final | None:
+def _final(events: Sequence[Event]) -> Answer | None:
     """As a run tells it: the last words of the answering agent, else of anybody."""
     said = [event for event in events if isinstance(event, Validation | Analysis | Message)]
     by_answerer = [event for event in said if event.agent == ANSWERER]
     if not said:
         return None
     last = (by_answerer or said)[-1]
-    return Final(last.agent, last.content, last.streamed and last.agent == ANSWERER)
+    return Answer(last.agent, last.content, last.streamed and last.agent == ANSWERER)

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import (
     Action,
+    Answer,
     Dropped,
     Error,
     Event,
-    Final,
     InputRequested,
     Message,
     Routing,
@@ -169,7 +169,7 @@ def test_no_block_stands_in_reasoning() -> None:
 
 
 def test_who_waits_for_an_answer_is_one_line_of_a_transcript_and_of_nothing_else() -> None:
-    events: list[Event] = [Final("A", "Which year?"), InputRequested("A", "Which year?"), END]
+    events: list[Event] = [Answer("A", "Which year?"), InputRequested("A", "Which year?"), END]
     for page in (None, Page()):
         assert text_of(shown_by("transcript", events, page)).endswith("Which year?\n\n🙋 *A waits for your answer*")
         for presentation in ("reasoning", "answer"):
@@ -178,13 +178,13 @@ def test_who_waits_for_an_answer_is_one_line_of_a_transcript_and_of_nothing_else
 
 
 def test_pictures_may_be_wanted() -> None:
-    (shown,) = shown_by("answer", [Final("A", "![x](y)")], Page(remote_images=True))
+    (shown,) = shown_by("answer", [Answer("A", "![x](y)")], Page(remote_images=True))
     assert shown.text == "![x](y)"
 
 
 def test_a_routed_question_is_guarded_too() -> None:
     presenter = routed_presenter({"a": "answer", "b": "transcript"}, Page())
-    events: list[Event] = [Routing("S", "asks", "a", "A", 0.9, "rules"), Final("A", "<b>")]
+    events: list[Event] = [Routing("S", "asks", "a", "A", 0.9, "rules"), Answer("A", "<b>")]
     assert [shown.text for event in events for shown in presenter.show(event)] == [f"<{BREAK}b>"]
 
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from aiostream_server.events import Event, Final, Token
+from aiostream_server.events import Answer, Event, Token
 from aiostream_server.events.breaks import without_breaks
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.present.marking import Marking, Swallower
@@ -110,7 +110,7 @@ def test_every_presentation_shows_it(presentation: str) -> None:
     told: list[Event] = [
         Token("Analyst", f"{OWN}\n\n", "final"),
         Token("Analyst", "Words.", "final"),
-        Final("Analyst", "x", True),
+        Answer("Analyst", "x", True),
     ]
     text = "".join(shown.text for event in told for shown in presenter.show(event) if shown.channel == "content")
     assert pictures(text) == [URL]

@@ -1,13 +1,13 @@
 """A routed question is shown as its team is."""
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.events import Event, Final, Message, Routing, Token
+from aiostream_server.events import Answer, Event, Message, Routing, Token
 from aiostream_server.present import routed_presenter
 
 UNDECIDED = Routing("Supervisor", "Analysing…")
 TO_WRITERS = Routing("Supervisor", "asks for a text", "writers", "Writers", 0.9, "rules")
 SAID = (Message("Writer", "a draft"), Token("Editor", "done", "final"), Message("Editor", "done", streamed=True))
-END = Final("Editor", "done", streamed=True)
+END = Answer("Editor", "done", streamed=True)
 
 
 def shown(by_team: dict[str, Presentation], *events: Event) -> str:

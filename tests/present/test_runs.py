@@ -6,7 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.events import Error, Event, Final, Message, RunFinished, Token, TokenCount
+from aiostream_server.events import Answer, Error, Event, Message, RunFinished, Token, TokenCount
 from aiostream_server.present import Page, Shown, new_presenter
 from tests.present.telling import AGENTS, ANSWERER, Told, runs
 
@@ -102,14 +102,14 @@ def test_what_was_never_closed_is_still_told_speaker_by_speaker() -> None:
 
 
 def test_an_answer_that_was_shown_before_somebody_elses_words_is_not_shown_again() -> None:
-    said: list[Event] = [Message("Ann", "a draft"), Message("Bob", "fine"), Final("Ann", "a draft")]
+    said: list[Event] = [Message("Ann", "a draft"), Message("Bob", "fine"), Answer("Ann", "a draft")]
     assert text_of(shown_by("transcript", said)) == "💬 **Ann**\n\na draft\n\n💬 **Bob**\n\nfine"
 
 
 def test_an_answer_that_reasoning_cut_in_two_is_not_shown_again() -> None:
     parts: list[Event] = [Token("Bob", "So ", "message"), Message("Bob", "So ", streamed=True),
              Token("Bob", "it is.", "message"), Message("Bob", "it is.", streamed=True)]  # fmt: skip
-    assert text_of(shown_by("transcript", [*parts, Final("Bob", "So it is.")])).count("it is.") == 1
+    assert text_of(shown_by("transcript", [*parts, Answer("Bob", "So it is.")])).count("it is.") == 1
 
 
 def test_an_error_stands_apart_from_half_an_answer() -> None:

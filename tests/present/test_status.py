@@ -7,9 +7,9 @@ from hypothesis import given
 
 from aiostream_server.events import (
     Action,
+    Answer,
     Error,
     Event,
-    Final,
     FinishReason,
     InputRequested,
     Message,
@@ -81,7 +81,7 @@ def test_every_end_is_told(reason: FinishReason, description: str) -> None:
 
 
 def test_a_person_is_waited_for_at_last() -> None:
-    events: list[Event] = [Final("A", "Which year?"), InputRequested("A", "Which year?"), END]
+    events: list[Event] = [Answer("A", "Which year?"), InputRequested("A", "Which year?"), END]
     assert told(*events) == [("A is answering…", False), ("Waiting for your answer", True)]
 
 

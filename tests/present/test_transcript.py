@@ -2,8 +2,8 @@
 
 from aiostream_server.events import (
     Action,
+    Answer,
     Event,
-    Final,
     Message,
     Routing,
     RunFinished,
@@ -31,7 +31,7 @@ DATA_RUN: list[Event] = [
     Token("AnalysisAgent", "North, ", "final"),
     Token("AnalysisAgent", "by far.", "final"),
     Message("AnalysisAgent", "North, by far.", streamed=True),
-    Final("AnalysisAgent", "North, by far.", streamed=True),
+    Answer("AnalysisAgent", "North, by far.", streamed=True),
     RunFinished("stop", TokenCount(), 1.0),
 ]
 
@@ -73,4 +73,4 @@ def test_a_decision_without_numbers_or_reason() -> None:
 
 def test_messages_of_nothing_are_not_shown() -> None:
     presenter = new_presenter("transcript")
-    assert not [*presenter.show(Message("A", "")), *presenter.show(Final("A", " \n"))]
+    assert not [*presenter.show(Message("A", "")), *presenter.show(Answer("A", " \n"))]

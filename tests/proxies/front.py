@@ -19,8 +19,8 @@ from typing import Final, Literal, TypeAlias
 import httpx
 import pytest
 
-from tests.postgres import free_port
-from tests.tls import Files
+from tests.kit.postgres import free_port
+from tests.kit.tls import Files
 
 Program: TypeAlias = Literal["nginx", "caddy"]
 PROGRAMS: Final[tuple[Program, ...]] = ("nginx", "caddy")

@@ -10,12 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.postgres import free_port
+from tests.kit.postgres import free_port
+from tests.kit.scripted_provider import ScriptedAnswer
+from tests.kit.serving import chat_body
+from tests.kit.tls import Files
 from tests.proxies.front import NAME, PROGRAMS, Program, proxying
 from tests.proxies.test_streaming import CHAT, SNI, files, scene
-from tests.scripted_provider import Answer
-from tests.serving import chat_body
-from tests.tls import Files
 
 __all__ = ["files"]
 
@@ -67,7 +67,7 @@ async def test_an_answer_that_does_not_come_is_a_504(tmp_path: Path, files: File
     waits = {"nginx": "proxy_read_timeout 660s;", "caddy": "response_header_timeout 660s"}
     times = {waits[program]: waits[program].replace("660", "1")}
     async with scene(program, False, tmp_path, files, times) as at:
-        at.provider.script(Answer("late", before_s=5))
+        at.provider.script(ScriptedAnswer("late", before_s=5))
         body = chat_body("hi", model="solo") | {"stream": False}
         answer = await at.client.post(CHAT, json=body, extensions=SNI)
     check_shape(answer, 504, "gateway_timeout")
@@ -127,7 +127,7 @@ async def test_plain_http_is_sent_to_https_with_its_method(tmp_path: Path, files
 
 async def test_a_hundred_streams_are_whole(tmp_path: Path, files: Files, program: Program) -> None:
     async with scene(program, True, tmp_path, files) as at:
-        at.provider.script(lambda _: Answer(*["x "] * 5, pause_s=0.01))
+        at.provider.script(lambda _: ScriptedAnswer(*["x "] * 5, pause_s=0.01))
 
         async def ask() -> str:
             async with at.asking() as response:

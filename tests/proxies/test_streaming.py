@@ -14,10 +14,10 @@ import httpx
 import pytest
 
 from aiostream_server.config.model import AuthConfig
+from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, chat_body, config_for, sample_team, serving, until_idle
+from tests.kit.tls import Files, make_files
 from tests.proxies.front import NAME, PROGRAMS, Front, Program, proxying
-from tests.scripted_provider import Answer, Pause, ScriptedProvider, Stall
-from tests.serving import Server, chat_body, config_for, sample_team, serving, until_idle
-from tests.tls import Files, make_files
 from tests.web.test_keys import make_key
 
 pytestmark = pytest.mark.parametrize("program", PROGRAMS)
@@ -64,7 +64,7 @@ async def test_tokens_come_one_by_one_as_soon_as_they_are_said_and_not_compresse
 ) -> None:
     """Though the client asks for compression, and though nginx's `http` block wants it for everything."""
     async with scene(program, http2, tmp_path, files) as at:
-        at.provider.script(Answer(*[f"<{number}>" for number in range(8)], pause_s=0.12, before_s=0.12))
+        at.provider.script(ScriptedAnswer(*[f"<{number}>" for number in range(8)], pause_s=0.12, before_s=0.12))
         started_at = time.monotonic()
         async with at.asking() as response:
             headers_at = time.monotonic()
@@ -95,7 +95,7 @@ async def test_stop_reaches_the_provider(
     tmp_path: Path, files: Files, program: Program, http2: bool, said: int
 ) -> None:
     async with scene(program, http2, tmp_path, files) as at:
-        at.provider.script(Answer("a", Stall()) if said else Answer(Stall()))
+        at.provider.script(ScriptedAnswer("a", Stall()) if said else ScriptedAnswer(Stall()))
         async with at.asking() as response:
             exchange = await at.provider.request()
             await exchange.sent(said)
@@ -151,7 +151,7 @@ async def test_whoever_comes_back_sees_exactly_the_rest(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
     async with scene(program, http2, tmp_path, files) as at:
-        at.provider.script(Answer(*[f"<{number}>" for number in range(8)], pause_s=0.05))
+        at.provider.script(ScriptedAnswer(*[f"<{number}>" for number in range(8)], pause_s=0.05))
         first = ""
         body = chat_body("hi", model="solo")
         async with at.client.stream("POST", "/v1/runs", json=body, extensions=SNI) as response:
@@ -224,7 +224,7 @@ async def test_heartbeats_keep_a_silent_stream_alive(
         at.front.client(http2=True) as other,
     ):
         other.headers["Authorization"] = at.client.headers["Authorization"]
-        at.provider.script(*[Answer("a", Pause(1.6), "b")] * 2)
+        at.provider.script(*[ScriptedAnswer("a", Pause(1.6), "b")] * 2)
         heard = await asyncio.gather(_hear(at.client, survives), _hear(other, survives))
     assert [version for version, _ in heard] == ["HTTP/1.1", "HTTP/2"]
     assert [received.endswith("data: [DONE]\n\n") for _, received in heard] == [survives] * 2

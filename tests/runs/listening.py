@@ -8,12 +8,12 @@ from autogen_core.models import FinishReasons, RequestUsage
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import Event
+from aiostream_server.log.memory import RunLog
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.ledger import Ledger
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.translate import Translator
-from aiostream_server.store.log import RunLog
 
 
 @dataclass(slots=True)

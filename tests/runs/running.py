@@ -10,7 +10,7 @@ from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
-from aiostream_server.runs.recollection import Archive
+from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import Run, RunParts, RunRequest
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec

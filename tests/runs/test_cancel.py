@@ -23,10 +23,10 @@ from aiostream_server.events import Message, RunFinished, RunStarted
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.run import Run, RunParts, RunRequest
+from tests.kit.scripted_provider import ScriptedAnswer, Stall
 from tests.models.recording import scripted_client
 from tests.runs.running import events_of, runs_of
 from tests.runs.test_run import Ignoring, Saying, Stuck, calling, nothing_left, quiet_thread
-from tests.scripted_provider import Answer, Stall
 
 Reached = asyncio.Event
 
@@ -117,7 +117,7 @@ async def test_cancelled_before_the_first_event() -> None:
 async def test_cancelled_while_a_model_routes() -> None:
     """And the provider's connection is closed."""
     async with scripted_client() as (provider, client):
-        provider.script(Answer(Stall()))
+        provider.script(ScriptedAnswer(Stall()))
         runs = runs_of(lambda: Saying("x"))
         candidates = [Candidate(name, name, "", ()) for name in ("team", "other")]
         parts = runs.registry._parts
@@ -171,7 +171,7 @@ class Silent(AssistantAgent):
 
 async def test_what_a_cancelled_run_has_written_is_counted() -> None:
     async with scripted_client() as (provider, client):
-        provider.script(Answer("one ", "two ", "three ", Stall()))
+        provider.script(ScriptedAnswer("one ", "two ", "three ", Stall()))
         run = await runs_of(lambda: RoundRobinGroupChat([AssistantAgent("A", client)], max_turns=1)).start()
         with run.log.reader() as reader:
             async with asyncio.timeout(2):

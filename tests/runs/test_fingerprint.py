@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.events import Event, Final, Message, RunFinished, RunStarted, Thinking, Token, TokenCount
+from aiostream_server.events import Answer, Event, Message, RunFinished, RunStarted, Thinking, Token, TokenCount
 from aiostream_server.intake.question import ImagePart, Role, Turn
 from aiostream_server.intake.undecorate import undecorate
+from aiostream_server.log.memory import RunLog
 from aiostream_server.present import new_presenter
 from aiostream_server.present.page import Page
 from aiostream_server.runs.fingerprint import answer_prints, fingerprint, standing_of
-from aiostream_server.store.log import RunLog
 
 ASKED = Turn("user", "Which region?")
 SYSTEM = Turn("system", "Be brief.")
@@ -27,7 +27,7 @@ TEAM_SAYS: Sequence[Event] = (
     Token("Analyst", "West ", "final"),
     Token("Analyst", "(1,204).", "final"),
     Message("Analyst", "West (1,204).", streamed=True),
-    Final("Analyst", "West (1,204).", streamed=True),
+    Answer("Analyst", "West (1,204).", streamed=True),
     RunFinished("stop", TokenCount(), 0.1),
 )
 

@@ -11,7 +11,7 @@ from autogen_core.models import FunctionExecutionResult
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiostream_server.events import Action, Entry, Error, Event, Final, Message, Token, ToolResult
+from aiostream_server.events import Action, Answer, Entry, Error, Event, Message, Token, ToolResult
 from aiostream_server.events.encoding import encode_entry
 from aiostream_server.runs.ledger import capped, pieces
 from tests.runs.listening import Listening, listening
@@ -63,7 +63,7 @@ def test_a_long_whole_message_arrives_complete_as_tokens(how: str, char: str) ->
     assert getattr(run.told[-1], "streamed", None) is True
     run.recorder.tell_answer()
     if how in ("whole", "tool_summary"):
-        assert run.told[-1] == Final("A", long, streamed=True)
+        assert run.told[-1] == Answer("A", long, streamed=True)
         assert {event.kind for event in run.told if isinstance(event, Token)} == {"final"}
 
 

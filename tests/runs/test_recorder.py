@@ -17,7 +17,7 @@ from autogen_core.models import FunctionExecutionResult, RequestUsage
 from aiostream_server.events import (
     Action,
     Analysis,
-    Final,
+    Answer,
     Message,
     Thinking,
     Token,
@@ -58,7 +58,7 @@ async def test_tapped_words_are_not_repeated() -> None:
         Message("A", "Hello you", streamed=True),
         Usage("A", 1, 3),
     ]
-    assert run.recorder.last == Final("A", "Hello you")
+    assert run.recorder.last == Answer("A", "Hello you")
     assert run.recorder.answer is None
     assert tuple(run.ledger.agents) == ("A",)
 
@@ -91,7 +91,7 @@ async def test_autogen_may_lag_any_number_of_turns_behind() -> None:
     tell(run, text("third"))
     messages = [event.content for event in run.told if isinstance(event, Message | Thinking)]
     assert messages == ["t1", "first", "t2", "second", "third"]
-    assert run.recorder.answer == Final("A", "third", streamed=True)
+    assert run.recorder.answer == Answer("A", "third", streamed=True)
 
 
 def _deltas(*texts: str) -> list[TextDelta]:
@@ -103,7 +103,7 @@ async def test_reasoning_in_the_middle_does_not_cut_the_answer() -> None:
     await run.tapped("A", "So ", ThoughtDelta("hm"), "it is.")
     tell(run, ThoughtEvent(content="hm", source="A"), text("So it is."))
     assert [event.content for event in run.told if isinstance(event, Message)] == ["So ", "it is."]
-    assert run.recorder.answer == Final("A", "So it is.", streamed=True)
+    assert run.recorder.answer == Answer("A", "So it is.", streamed=True)
 
 
 async def test_words_before_a_tool_call_are_thinking_and_no_answer() -> None:
@@ -125,7 +125,7 @@ async def test_words_before_a_tool_call_are_thinking_and_no_answer() -> None:
         Usage("A", 1, 2),
         ToolResult("A", "tool", "four", "c1"),
     ]
-    assert run.recorder.answer == Final("A", "four"), "a raw tool result is the answer"
+    assert run.recorder.answer == Answer("A", "four"), "a raw tool result is the answer"
 
 
 async def test_a_model_that_numbers_each_answers_calls_afresh_is_heard_every_time() -> None:
@@ -311,8 +311,8 @@ async def test_roles_decide_before_words() -> None:
 async def test_an_answering_agents_whole_message_is_the_answer_that_nobody_streamed() -> None:
     run = listening("A", "B", answer_from=("A",))
     tell(run, text("so"), text("fine", "B"))
-    assert run.recorder.answer == Final("A", "so")
-    assert run.recorder.last == Final("B", "fine")
+    assert run.recorder.answer == Answer("A", "so")
+    assert run.recorder.last == Answer("B", "fine")
 
 
 async def test_never_more_than_the_budget_is_said() -> None:

@@ -77,7 +77,7 @@ async def test_no_more_is_kept_than_there_is_room_for() -> None:
 
 
 async def test_dropped_runs_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiostream_server.runs.shelf._REMEMBERED", 2)
+    monkeypatch.setattr("aiostream_server.runs.finished_runs._REMEMBERED", 2)
     runs = runs_of(lambda: Saying("x"), retention_s=0)
     gone = [await runs.start() for _ in range(3)]
     await _done(*gone)

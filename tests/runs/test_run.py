@@ -20,12 +20,12 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.errors import ShuttingDown, TooManyRuns
-from aiostream_server.events import Error, Final, Message, Routing, RunFinished, RunStarted
+from aiostream_server.events import Answer, Error, Message, Routing, RunFinished, RunStarted
 from aiostream_server.present import new_presenter
 from aiostream_server.runs.run import Run
+from tests.kit.scripted_provider import ScriptedAnswer
 from tests.models.recording import scripted_client
 from tests.runs.running import events_of, runs_of
-from tests.scripted_provider import Answer
 
 _INFO = ModelInfo(vision=False, function_calling=True, json_output=False, family="unknown", structured_output=False)
 _NO_TEAM = "the factory returned int: expected an AutoGen team, an agent, or anything with run_stream or run"
@@ -103,7 +103,7 @@ async def test_a_run_that_ends_well() -> None:
         RunStarted("auto"),
         Message("A", "one"),
         Message("A", "two"),
-        Final("A", "two"),
+        Answer("A", "two"),
     ]
     assert run.id.startswith("run-")
 
@@ -112,7 +112,7 @@ async def test_a_run_that_says_nothing() -> None:
     """Says that, where every client shows the answer."""
     run = await runs_of(Saying).start()
     assert (await _ended(run)).reason == "stop"
-    said = Final("Agent", "The team ended without saying anything.", streamed=False)
+    said = Answer("Agent", "The team ended without saying anything.", streamed=False)
     assert list(events_of(run))[1:-1] == [said]
     for presentation in get_args(Presentation):
         presenter = new_presenter(presentation)
@@ -288,10 +288,10 @@ async def test_an_answer_that_the_budget_cut() -> None:
 
 async def test_an_answer_that_the_provider_cut() -> None:
     async with scripted_client() as (provider, client):
-        provider.script(Answer("half an", finish="length"))
+        provider.script(ScriptedAnswer("half an", finish="length"))
         run = await runs_of(lambda: AssistantAgent("A", client)).start()
         assert (await _ended(run)).reason == "length"
-    assert Final("A", "half an", streamed=True) in events_of(run)
+    assert Answer("A", "half an", streamed=True) in events_of(run)
 
 
 async def test_one_line_in_the_log_for_each_run_and_no_words() -> None:

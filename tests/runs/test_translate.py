@@ -29,7 +29,7 @@ from autogen_core.models import FunctionExecutionResult, UserMessage
 from PIL import Image as Pillow
 from pydantic import BaseModel
 
-from aiostream_server.events import Action, Event, Final, Message, Thinking, Token, ToolResult, Validation
+from aiostream_server.events import Action, Answer, Event, Message, Thinking, Token, ToolResult, Validation
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.orchestrator import ORCHESTRATOR
 from tests.runs.listening import listening
@@ -133,7 +133,7 @@ def test_structured_words() -> None:
     run = listening("A", "B")
     run.translator.translate(StructuredMessage[Weather](content=Weather(city="X"), source="A"))
     assert run.told == [Message("A", '```json\n{\n  "city": "X"\n}\n```')]
-    assert run.recorder.last == Final("A", '```json\n{\n  "city": "X"\n}\n```'), "shown as the answer only once"
+    assert run.recorder.last == Answer("A", '```json\n{\n  "city": "X"\n}\n```'), "shown as the answer only once"
     run.translator.translate(
         StructuredMessage[Weather](content=Weather(city="X"), source="A", format_string="Rain in {city}")
     )
@@ -203,7 +203,7 @@ def test_a_tools_picture_is_shown_beside_its_result_and_in_the_answer() -> None:
         run.translator.translate(message)
     note = "*[picture by draw: 1 × 1, PNG, 1 KiB]*"
     assert run.told[1:] == [ToolResult("A", "draw", "a square\n[picture: 1 × 1]", "c1"), Message("A", note)]
-    assert run.recorder.last == Final("A", f"a square\n{note}")
+    assert run.recorder.last == Answer("A", f"a square\n{note}")
 
 
 def test_a_call_that_is_no_json_is_a_call() -> None:
@@ -228,10 +228,10 @@ def test_the_answer_of_a_tools_only_agent_is_its_words() -> None:
     )
     for message in messages:
         run.translator.translate(message)
-    assert run.recorder.last == Final("A", "four")
+    assert run.recorder.last == Answer("A", "four")
 
 
-def _handed_over(text: str, *before: BaseAgentEvent) -> tuple[list[Event], Final | None]:
+def _handed_over(text: str, *before: BaseAgentEvent) -> tuple[list[Event], Answer | None]:
     run = listening("A", "B")
     message = autogen.HandoffMessage(content=text, target="user", source="A")
     called, answered = _call("A", "transfer_to_user"), _result("A", "transfer_to_user", text)
@@ -247,13 +247,13 @@ def test_who_hands_over_asks_what_it_said_before() -> None:
     assert [type(event) for event in told] == [Thinking, Action, ToolResult], "the handoff's own words are not repeated"
     assert isinstance(told[-1], ToolResult)
     assert told[-1].summary == "over to user"
-    assert last == Final("A", "Which order?")
+    assert last == Answer("A", "Which order?")
 
 
 def test_who_hands_over_without_a_word_asks_what_the_handoff_says() -> None:
     told, last = _handed_over("The user must choose.")
     assert [type(event) for event in told] == [Action, ToolResult]
-    assert last == Final("A", "The user must choose.")
+    assert last == Answer("A", "The user must choose.")
 
 
 def test_what_code_printed_is_shown_as_it_stands() -> None:
@@ -284,7 +284,7 @@ def test_an_orchestrators_plan_is_a_thought_and_the_last_one_its_answer() -> Non
     for text in ("\n\nThe plan\n", "It is 42."):
         run.translator.translate(TextMessage(content=text, source=ORCHESTRATOR))
     assert run.told == [Thinking(ORCHESTRATOR, "The plan"), Thinking(ORCHESTRATOR, "It is 42.")]
-    assert run.recorder.last == Final(ORCHESTRATOR, "It is 42.")
+    assert run.recorder.last == Answer(ORCHESTRATOR, "It is 42.")
 
 
 async def test_an_orchestrators_answer_that_was_heard_is_told_once() -> None:
@@ -295,7 +295,7 @@ async def test_an_orchestrators_answer_that_was_heard_is_told_once() -> None:
     assert [event for event in run.told if isinstance(event, Message | Thinking)] == [
         Message(ORCHESTRATOR, "It is 42.", streamed=True)
     ]
-    assert run.told[-1] == Final(ORCHESTRATOR, "It is 42.", streamed=True)
+    assert run.told[-1] == Answer(ORCHESTRATOR, "It is 42.", streamed=True)
 
 
 def test_a_selectors_chunks_are_nobodys_words() -> None:

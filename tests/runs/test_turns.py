@@ -10,7 +10,7 @@ from autogen_agentchat.messages import TextMessage
 
 from aiostream_server.config.model import ConcurrentTurns
 from aiostream_server.errors import Conflict
-from aiostream_server.events import Final
+from aiostream_server.events import Answer
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
@@ -64,7 +64,7 @@ async def test_a_second_question_waits_for_the_first() -> None:
     assert [await _reason(run) for run in (first, second, third)] == ["stop", "stop", "stop"]
     assert Slow.most_at_once == 1
     assert time.monotonic() - started >= 0.45
-    assert [event.content for run in (third, second) for event in events_of(run) if isinstance(event, Final)] == [
+    assert [event.content for run in (third, second) for event in events_of(run) if isinstance(event, Answer)] == [
         "re: three",
         "re: two",
     ]

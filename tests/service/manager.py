@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.process import ServerProcess, environment
+from tests.kit.process import ServerProcess, environment
 
 Message = Mapping[str, str]
 _LAUNCH = """

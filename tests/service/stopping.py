@@ -10,12 +10,12 @@ from typing import Any
 
 import aiohttp
 
-from tests.process import ServerProcess, serving_process
-from tests.scripted_provider import ScriptedProvider
+from tests.kit.process import ServerProcess, serving_process
+from tests.kit.scripted_provider import ScriptedProvider
 
 TEAMS = {
-    "solo": "tests.sample_teams:solo",
-    "deaf": "tests.sample_teams:deaf",
+    "solo": "tests.kit.sample_teams:solo",
+    "deaf": "tests.kit.sample_teams:deaf",
     "sync-tool": "tests.service.teams:with_sync_tool",
     "blocking": "tests.service.teams:blocks_the_loop",
     "stumbling": "tests.service.teams:stumbles",

@@ -17,11 +17,11 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.activation import adopt
 from aiostream_server.service.sockets import Listening, listen
-from tests.process import ServerProcess, environment
-from tests.scripted_provider import Answer, Pause, ScriptedProvider
+from tests.kit.process import ServerProcess, environment
+from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, asking
 from tests.service.manager import activated, launch
 from tests.service.stopping import connected
-from tests.serving import ask, asking
 from tests.web.raw import parse, post
 
 OPTIONS = (
@@ -36,7 +36,7 @@ NEEDS_SYSTEMD = pytest.mark.skipif(
 
 
 @asynccontextmanager
-async def scripted(*answers: Answer) -> AsyncIterator[ScriptedProvider]:
+async def scripted(*answers: ScriptedAnswer) -> AsyncIterator[ScriptedProvider]:
     async with ScriptedProvider() as provider:
         provider.script(*answers)
         yield provider
@@ -45,7 +45,7 @@ async def scripted(*answers: Answer) -> AsyncIterator[ScriptedProvider]:
 @pytest.fixture
 async def provider() -> AsyncIterator[ScriptedProvider]:
     async with ScriptedProvider() as provider:
-        provider.script(lambda _: Answer("hello"))
+        provider.script(lambda _: ScriptedAnswer("hello"))
         yield provider
 
 
@@ -75,7 +75,7 @@ def url_of(listening: socket.socket) -> str:
 def config_toml(provider: ScriptedProvider, server: str = "") -> str:
     """Its own address is another one, where nobody listens."""
     model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
-    team = '[[teams]]\nid = "solo"\nfactory = "tests.sample_teams:solo"'
+    team = '[[teams]]\nid = "solo"\nfactory = "tests.kit.sample_teams:solo"'
     return f'[server]\nhost = "192.0.2.1"\nport = 1\nlog_format = "json"\n{server}\n{model}\n{team}'
 
 
@@ -231,7 +231,7 @@ async def test_a_server_that_hands_over_answers_what_still_comes_and_keeps_no_co
     """A question on a connection that was kept open is answered as ever, and the last one on it; so is one whose body
     was on its way. Connections that bring nothing are closed while streams go on; new ones wait for the next server."""
     async with (
-        scripted(Answer("a ", Pause(2.5), "b"), Answer("hello"), Answer("hello")) as provider,
+        scripted(ScriptedAnswer("a ", Pause(2.5), "b"), ScriptedAnswer("hello"), ScriptedAnswer("hello")) as provider,
         activated(config_toml(provider), tmp_path, [tcp]) as server,
         asking(server.url, "hi", model="solo") as answer,
         connected(server) as asker,

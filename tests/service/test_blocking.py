@@ -14,8 +14,8 @@ from typing import Final
 import aiohttp
 import pytest
 
-from tests.process import ServerProcess, environment
-from tests.serving import ask, chat_body
+from tests.kit.process import ServerProcess, environment
+from tests.kit.serving import ask, chat_body
 
 LIMIT_MS = 10
 CONFIG = '[server]\nport = 0\nloop = "asyncio"\nlog_format = "json"\n'

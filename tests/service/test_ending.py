@@ -9,16 +9,18 @@ import pytest
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.service.ending import drain, end
 from aiostream_server.web.traffic import TRAFFIC
-from tests.scripted_provider import Answer, Pause, ScriptedProvider, Stall
-from tests.serving import asking, config_for, sample_team, serving
+from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import asking, config_for, sample_team, serving
 from tests.web.raw import parse, post
 
 
 @pytest.mark.parametrize(
-    ("script", "finishes"), [(Answer("a ", Pause(0.3), "b"), True), (Answer("a ", Stall()), False)], ids=["done", "cut"]
+    ("script", "finishes"),
+    [(ScriptedAnswer("a ", Pause(0.3), "b"), True), (ScriptedAnswer("a ", Stall()), False)],
+    ids=["done", "cut"],
 )
 async def test_draining_waits_for_what_ends_in_time_and_ending_for_the_rest(
-    tmp_path: Path, script: Answer, finishes: bool
+    tmp_path: Path, script: ScriptedAnswer, finishes: bool
 ) -> None:
     async with ScriptedProvider() as provider:
         provider.script(script)

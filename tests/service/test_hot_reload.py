@@ -12,9 +12,9 @@ from typing import Any
 
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
-from tests.process import ServerProcess, serving_process
+from tests.kit.process import ServerProcess, serving_process
+from tests.kit.serving import ask, asking
 from tests.service.test_reload import models_of, status_of
-from tests.serving import ask, asking
 
 HEAD = '[server]\nport = 0\nlog_format = "json"\nwatch = {watch}\nworkers = {workers}\n'
 MINE = '[[teams]]\nid = "mine"\nfactory = "my_team:build"\n'

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from aiostream_server.cli.handed import Handed
 from aiostream_server.service.figures import Figures
 from aiostream_server.service.notify import ServiceManager
-from tests.process import serving_process
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
+from tests.kit.process import serving_process
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import asking
 from tests.service.manager import Manager, manager
 from tests.service.stopping import TEAMS, until_refused
-from tests.serving import asking
 
 BUSY = Figures(runs=12, viewers=15, queued=0, lag_s=0.0012)
 STATUS = "12 runs, 15 viewers, 0 queued, loop lag 1 ms"
@@ -33,7 +33,7 @@ def heard(tmp_path: Path) -> Iterator[Manager]:
 @pytest.fixture
 async def provider() -> AsyncIterator[ScriptedProvider]:
     async with ScriptedProvider() as provider:
-        provider.script(lambda _: Answer("a ", Stall()))
+        provider.script(lambda _: ScriptedAnswer("a ", Stall()))
         yield provider
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.process import serving_process, start
-from tests.scripted_provider import Answer, HttpError, ScriptedProvider, Stall
-from tests.serving import ask, asking
+from tests.kit.process import serving_process, start
+from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking
 
 CANARY = "canary-d41d8cd98f"
 
@@ -28,10 +28,10 @@ def config_toml(base_url: str, loop: str = "uvloop") -> str:
         base_url = "{base_url}"
         [[teams]]
         id = "solo"
-        factory = "tests.sample_teams:solo"
+        factory = "tests.kit.sample_teams:solo"
         [[teams]]
         id = "failing"
-        factory = "tests.sample_teams:failing"
+        factory = "tests.kit.sample_teams:failing"
     """
 
 
@@ -41,7 +41,7 @@ async def test_a_signal_ends_every_stream_properly_and_the_status_is_0(
     tmp_path: Path, loop: str, number: signal.Signals
 ) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(lambda _: Answer("a ", Stall()))
+        provider.script(lambda _: ScriptedAnswer("a ", Stall()))
         async with serving_process(config_toml(provider.base_url, loop), tmp_path) as server:
             streams = [asking(server.url, "hi", model="solo") for _ in range(10)]
             answers = [await stream.__aenter__() for stream in streams]
@@ -61,7 +61,9 @@ async def test_a_signal_ends_every_stream_properly_and_the_status_is_0(
 async def test_each_run_is_one_log_line_and_no_line_tells_what_was_said(tmp_path: Path) -> None:
     """Every line of a run carries the request's id and the run's."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer(f"answer {CANARY}", usage=(11, 7)), HttpError(400, {"error": {"message": CANARY}}))
+        provider.script(
+            ScriptedAnswer(f"answer {CANARY}", usage=(11, 7)), HttpError(400, {"error": {"message": CANARY}})
+        )
         async with serving_process(
             config_toml(provider.base_url) + '\n[models.keyed]\nprovider="openai"\nmodel="m"\napi_key_env="K"',
             tmp_path,
@@ -107,7 +109,7 @@ async def test_malformed_requests_do_not_fill_the_log(tmp_path: Path) -> None:
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
     """Whatever the first one still waits for."""
-    config = '[server]\nport = 0\n[[teams]]\nid = "deaf"\nfactory = "tests.sample_teams:deaf"\n'
+    config = '[server]\nport = 0\n[[teams]]\nid = "deaf"\nfactory = "tests.kit.sample_teams:deaf"\n'
     async with serving_process(config, tmp_path) as server, asking(server.url, "hi", model="deaf") as answer:
         await anext(answer.pieces())
         server.process.terminate()

@@ -20,15 +20,15 @@ from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.service.reload import Reloading
 from aiostream_server.web.generations import GENERATIONS
-from tests.process import ServerProcess, environment, serving_process
-from tests.scripted_provider import Answer, Gate, ScriptedProvider
-from tests.serving import ask, asking, chat_body, serving
+from tests.kit.process import ServerProcess, environment, serving_process
+from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, asking, chat_body, serving
 
 HUSH = "sk-hush-hush"
 
 
 def toml(provider: ScriptedProvider, *teams: str, head: str = "", limits: str = "") -> str:
-    shown = "\n".join(f'[[teams]]\nid = "{team}"\nfactory = "tests.sample_teams:solo"' for team in teams)
+    shown = "\n".join(f'[[teams]]\nid = "{team}"\nfactory = "tests.kit.sample_teams:solo"' for team in teams)
     model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
     return f'{head}\n[server]\nport = 0\nlog_format = "json"\n[limits]\n{limits}\n{model}\n{shown}\n'
 
@@ -72,7 +72,7 @@ async def test_a_stream_goes_on_with_its_team_which_is_no_longer_there_for_other
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     gate = Gate()
-    provider.script(Answer("before ", gate, "after"), Answer("new"))
+    provider.script(ScriptedAnswer("before ", gate, "after"), ScriptedAnswer("new"))
     async with serving_process(toml(provider, "old", "both"), tmp_path) as server:
         async with asking(server.url, "hi", model="old") as answer:
             await anext(answer.pieces())
@@ -94,7 +94,7 @@ async def test_a_new_key_counts_and_a_revoked_one_does_not_but_for_what_it_has_b
     (first, text), (second, other) = new_key("first"), new_key("second")
     add_key(keys, first)
     gate = Gate()
-    provider.script(Answer("before ", gate, "after"), Answer("new"))
+    provider.script(ScriptedAnswer("before ", gate, "after"), ScriptedAnswer("new"))
     config = toml(provider, "solo", head='auth.keys_file = "keys.json"')
     old, new = ({"Authorization": f"Bearer {key.get_secret_value()}"} for key in (text, other))
     async with serving_process(config, tmp_path) as server:
@@ -115,7 +115,7 @@ async def test_a_new_key_counts_and_a_revoked_one_does_not_but_for_what_it_has_b
 
 async def test_limits_count_from_then_on(tmp_path: Path, provider: ScriptedProvider) -> None:
     gate = Gate()
-    provider.script(lambda _: Answer("before ", gate, "after"))
+    provider.script(lambda _: ScriptedAnswer("before ", gate, "after"))
     async with (
         serving_process(toml(provider, "solo", limits="max_runs = 1"), tmp_path) as server,
         asking(server.url, "hi", model="solo") as first,
@@ -138,7 +138,7 @@ async def test_a_broken_file_changes_nothing_and_each_mistake_is_a_line(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     good = toml(provider, "solo")
-    provider.script(lambda _: Answer("fine"))
+    provider.script(lambda _: ScriptedAnswer("fine"))
     wrong = '[[teams]]\nid = "a"\nfactory = "os:nothing"\n[[teams]]\nid = "b"\nfactory = "os:listdir"\n'
     lost = 'auth.keys_file = "gone.json"\ndatabase.gone.url = "sqlite:////nowhere/x.db"\n'
     keyed = good.replace("[models.default]", '[models.default]\napi_key_env = "KEY"')
@@ -180,7 +180,7 @@ async def test_what_takes_a_restart_is_one_line_that_names_it(tmp_path: Path, pr
 async def test_20_reloads_under_load_break_nothing_and_leave_nothing_behind(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
-    provider.script(lambda _: Answer(*("word " for _ in range(40)), pause_s=0.002))
+    provider.script(lambda _: ScriptedAnswer(*("word " for _ in range(40)), pause_s=0.002))
     path = tmp_path / "server.toml"
     path.write_text(toml(provider, "solo", "other"), "utf-8")
     async with serving(load_config(path, {}), tmp_path) as server:
@@ -286,7 +286,7 @@ async def test_a_bug_in_a_reload_leaves_the_server_as_it_was(tmp_path: Path, pro
 
 async def test_every_worker_reloads(tmp_path: Path, provider: ScriptedProvider) -> None:
     gate = Gate()
-    provider.script(lambda _: Answer("before ", gate, "after"))
+    provider.script(lambda _: ScriptedAnswer("before ", gate, "after"))
     config = toml(provider, "old").replace("port = 0", "port = 0\nworkers = 2")
     async with (
         serving_process(config, tmp_path) as server,

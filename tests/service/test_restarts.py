@@ -15,10 +15,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.process import ServerProcess
-from tests.scripted_provider import Answer, ScriptedProvider
+from tests.kit.process import ServerProcess
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import chat_body
 from tests.service.manager import activated, manager
-from tests.serving import chat_body
 
 pytestmark = pytest.mark.alone
 
@@ -87,13 +87,13 @@ async def keeps_connections(clients: Clients, url: str) -> None:
             await asyncio.sleep(PAUSE_S)
 
 
-def answer_to(asked: Mapping[str, Any]) -> Answer:
-    return Answer(*WORDS, pause_s=0.1) if asked["messages"][-1]["content"] == LONG else Answer("short")
+def answer_to(asked: Mapping[str, Any]) -> ScriptedAnswer:
+    return ScriptedAnswer(*WORDS, pause_s=0.1) if asked["messages"][-1]["content"] == LONG else ScriptedAnswer("short")
 
 
 def config_toml(provider: ScriptedProvider) -> str:
     model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
-    team = '[[teams]]\nid = "solo"\nfactory = "tests.sample_teams:solo"\npresentation = "answer"'
+    team = '[[teams]]\nid = "solo"\nfactory = "tests.kit.sample_teams:solo"\npresentation = "answer"'
     return f'[server]\nlog_format = "json"\n{model}\n{team}'
 
 

@@ -10,15 +10,15 @@ import pytest
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.server import serve
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
-from tests.serving import asking, config_for, sample_team
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import asking, config_for, sample_team
 
 
 async def test_a_cancelled_server_ends_its_streams_and_leaves_the_process_as_it_was(tmp_path: Path) -> None:
     """At once, whatever `drain_s` says."""
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a ", Stall()))
+        provider.script(ScriptedAnswer("a ", Stall()))
         config = config_for(provider.base_url, sample_team("solo"), server=ServerConfig(port=0, drain_s=30))
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         server = asyncio.create_task(serve(config, state_directory=tmp_path, on_ready=ready.set_result))

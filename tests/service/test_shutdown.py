@@ -10,10 +10,10 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.process import ServerProcess
-from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider, Stall
+from tests.kit.process import ServerProcess
+from tests.kit.scripted_provider import Call, Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, chat_body
 from tests.service.stopping import connected, read_events, seconds_to_end, stoppable, until_refused
-from tests.serving import ask, asking, chat_body
 from tests.web.raw import HELLO, parse, post
 
 NOISE_S = 2.0  # a busy machine's share; what must not be waited for takes 20 s and more
@@ -32,7 +32,7 @@ def stop(server: ServerProcess) -> float:
 
 
 async def test_runs_may_finish_and_heartbeats_go_on(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(Answer("a ", Pause(1.0), "b"))
+    provider.script(ScriptedAnswer("a ", Pause(1.0), "b"))
     async with (
         stoppable(tmp_path, provider, drain_s=20, heartbeat_s=0.2) as server,
         asking(server.url, "hi", model="solo") as answer,
@@ -48,7 +48,7 @@ async def test_runs_may_finish_and_heartbeats_go_on(tmp_path: Path, provider: Sc
 
 
 async def test_runs_without_a_viewer_may_finish_too(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(Answer("a ", Pause(0.6), "b"))
+    provider.script(ScriptedAnswer("a ", Pause(0.6), "b"))
     async with stoppable(tmp_path, provider, drain_s=20) as server, aiohttp.ClientSession() as session:
         body = chat_body("hi", model="solo", background=True)
         async with session.post(f"{server.url}/v1/runs", json=body) as response:
@@ -64,7 +64,7 @@ async def test_after_the_deadline_every_stream_gets_its_last_words(
     tmp_path: Path, provider: ScriptedProvider, loop: str
 ) -> None:
     """100 streams, of both kinds."""
-    provider.script(lambda _: Answer("a ", Stall()))
+    provider.script(lambda _: ScriptedAnswer("a ", Stall()))
     async with stoppable(tmp_path, provider, loop=loop, drain_s=0.3) as server, AsyncExitStack() as stack:
         chats = [await stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(50)]
         session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
@@ -94,7 +94,7 @@ async def test_an_idle_server_ends_at_once_and_kept_alive_connections_do_not_del
 
 async def test_a_lame_duck_answers_everything(tmp_path: Path, provider: ScriptedProvider) -> None:
     """But load balancers are told to go elsewhere."""
-    provider.script(Answer("hello"))
+    provider.script(ScriptedAnswer("hello"))
     async with stoppable(tmp_path, provider, lame_duck_s=1.0) as server, aiohttp.ClientSession() as session:
         stopped_at = stop(server)
         said = "ready"
@@ -111,7 +111,7 @@ async def test_a_lame_duck_answers_everything(tmp_path: Path, provider: Scripted
 async def test_a_draining_server_refuses_new_runs_on_old_connections_and_closes_them(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
-    provider.script(Answer("a ", Stall()))
+    provider.script(ScriptedAnswer("a ", Stall()))
     async with (
         stoppable(tmp_path, provider, drain_s=20) as server,
         asking(server.url, "hi", model="solo") as answer,
@@ -137,7 +137,7 @@ async def test_a_draining_server_refuses_new_runs_on_old_connections_and_closes_
 
 
 async def test_a_body_that_is_on_its_way_is_read_and_answered(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(Answer("served"))
+    provider.script(ScriptedAnswer("served"))
     request = post(HELLO.replace(b"general", b"solo"))
     async with stoppable(tmp_path, provider, drain_s=20) as server, connected(server) as (reader, writer):
         writer.write(request[:-10])
@@ -168,7 +168,7 @@ async def test_a_body_that_does_not_end_is_waited_for_two_seconds_and_never_past
 
 
 async def test_who_waits_in_the_queue_is_served(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(lambda _: Answer("a ", Pause(0.5), "b"))
+    provider.script(lambda _: ScriptedAnswer("a ", Pause(0.5), "b"))
     limits = "max_runs = 1\nqueue_size = 5"
     async with stoppable(tmp_path, provider, drain_s=20, limits=limits) as server:
         asked = [asyncio.create_task(ask(server.url, "hi", model="solo")) for _ in range(2)]
@@ -182,7 +182,7 @@ async def test_who_waits_in_the_queue_is_served(tmp_path: Path, provider: Script
 
 async def test_a_client_that_reads_slowly_gets_all_of_it(tmp_path: Path, provider: ScriptedProvider) -> None:
     """Its run is over long before the last bytes of it have left the process."""
-    provider.script(Answer(*["x" * 1000] * 3000))
+    provider.script(ScriptedAnswer(*["x" * 1000] * 3000))
     async with stoppable(tmp_path, provider, drain_s=20) as server, connected(server) as (reader, writer):
         body = HELLO.replace(b'"general"', b'"solo","stream":true')
         writer.write(post(body))
@@ -205,7 +205,7 @@ async def test_no_run_can_hold_the_process_for_longer_than_a_second_after_the_de
     tmp_path: Path, provider: ScriptedProvider, loop: str, teams: Sequence[str]
 ) -> None:
     """And its stream ends well."""
-    provider.script(Answer(Call("slow")))
+    provider.script(ScriptedAnswer(Call("slow")))
     async with stoppable(tmp_path, provider, loop=loop, drain_s=0.5) as server, AsyncExitStack() as stack:
         answers = [await stack.enter_async_context(asking(server.url, "hi", model=team)) for team in teams]
         await asyncio.sleep(0.3)
@@ -245,7 +245,7 @@ async def test_a_thread_that_a_cancelled_run_left_behind_does_not_delay(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     """Asyncio and the interpreter would wait for it."""
-    provider.script(Answer(Call("slow")))
+    provider.script(ScriptedAnswer(Call("slow")))
     async with stoppable(tmp_path, provider, drain_s=20) as server:
         async with asking(server.url, "hi", model="sync-tool"):
             await (await provider.request()).sent(1)
@@ -255,7 +255,7 @@ async def test_a_thread_that_a_cancelled_run_left_behind_does_not_delay(
 
 
 async def test_a_drain_of_0_interrupts_at_once(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(Answer("a ", Stall()))
+    provider.script(ScriptedAnswer("a ", Stall()))
     async with stoppable(tmp_path, provider, drain_s=0) as server, asking(server.url, "hi", model="solo") as answer:
         await anext(answer.pieces())
         stopped_at = stop(server)

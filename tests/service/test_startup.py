@@ -14,7 +14,7 @@ import pytest
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.conversations import open_conversations
-from tests.process import ServerProcess, environment, serving_process
+from tests.kit.process import ServerProcess, environment, serving_process
 
 DEMO = (Path(__file__).parents[2] / "configs" / "demo.toml").read_text("utf-8")
 SERVE_S = 1.5

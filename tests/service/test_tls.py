@@ -20,11 +20,11 @@ from cryptography.hazmat.primitives.serialization import (
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.tls.certificate import Certificate
-from tests.process import ServerProcess, serving_process, start
-from tests.scripted_provider import Answer, Pause, ScriptedProvider
+from tests.kit.process import ServerProcess, serving_process, start
+from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import asking, config_for, sample_team
+from tests.kit.tls import Files, make_files, serving_tls
 from tests.service.stopping import stoppable
-from tests.serving import asking, config_for, sample_team
-from tests.tls import Files, make_files, serving_tls
 
 
 def _now() -> datetime.datetime:
@@ -131,7 +131,7 @@ async def test_a_renewed_certificate_is_used_from_the_next_connection_on_and_no_
 ) -> None:
     files = make_files(tmp_path)
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a", Pause(0.3), "b"))
+        provider.script(ScriptedAnswer("a", Pause(0.3), "b"))
         config = config_for(provider.base_url, sample_team("solo"))
         async with (
             serving_tls(config, tmp_path, files) as server,
@@ -157,7 +157,7 @@ async def _check_is_trusted(url: str, trusting: ssl.SSLContext) -> None:
 async def test_serve_says_https_and_a_signal_ends_its_streams_properly(tmp_path: Path, workers: int) -> None:
     files = make_files(tmp_path)
     async with ScriptedProvider() as provider:
-        provider.script(lambda _: Answer("a ", Pause(0.5), "b"))
+        provider.script(lambda _: ScriptedAnswer("a ", Pause(0.5), "b"))
         paths = {"tls_certificate": f'"{files.certificate}"', "tls_key": f'"{files.key}"'}
         async with stoppable(tmp_path, provider, workers=workers, drain_s=5, **paths) as server:
             assert server.url.startswith("https://127.0.0.1:")

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.service.vitals import Alarm, LagMeter
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, get_json
 from tests.service.stopping import stoppable
-from tests.serving import ask, asking, get_json
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ async def test_a_team_that_blocks_the_loop_is_seen_and_told_once(tmp_path: Path,
 
 
 async def test_a_queue_that_fills_is_seen_and_told_once(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(lambda _: Answer("a ", Stall()))
+    provider.script(lambda _: ScriptedAnswer("a ", Stall()))
     limits = "max_runs = 1\nqueue_size = 4"
     async with stoppable(tmp_path, provider, limits=limits) as server, asking(server.url, "hi", model="solo") as first:
         await anext(first.pieces())

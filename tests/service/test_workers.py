@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 
 from aiostream_server.service.workers.loads import Loads
 from aiostream_server.service.workers.pace import RestartPace
-from tests.process import ServerProcess, start
-from tests.scripted_provider import Answer, Pause, ScriptedProvider, Stall
+from tests.kit.process import ServerProcess, start
+from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, chat_body
 from tests.service.stopping import stoppable
-from tests.serving import ask, asking, chat_body
 
 NOISE_S = 2.0
 
@@ -62,7 +62,7 @@ async def until_gone(numbers: Sequence[int]) -> None:
 async def test_each_worker_gets_its_share_of_100_streams_and_a_signal_ends_all_of_them_well(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
-    provider.script(lambda _: Answer("a ", Stall()))
+    provider.script(lambda _: ScriptedAnswer("a ", Stall()))
     async with stoppable(tmp_path, provider, workers=2, drain_s=0.3) as server, AsyncExitStack() as stack:
         streams = (stack.enter_async_context(asking(server.url, "hi", model="solo")) for _ in range(100))
         answers = await asyncio.gather(*streams)
@@ -86,7 +86,7 @@ async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_kil
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     """Then workers finish what they were asked, and none stays behind."""
-    provider.script(lambda _: Answer("a ", Pause(0.5), "b"))
+    provider.script(lambda _: ScriptedAnswer("a ", Pause(0.5), "b"))
     async with stoppable(tmp_path, provider, loop="asyncio", workers=2, drain_s=20) as server:
         _check_is_small(server.process.pid)
         await _check_a_run_is_known_to_one(server.url)

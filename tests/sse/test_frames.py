@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.events import Action, ToolResult
+from aiostream_server.log.memory import RunLog
 from aiostream_server.present.blocks import action_block, result_block
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.ledger import MAX_PIECE_UNITS, Ledger
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame, event_frame, retry_frame
-from aiostream_server.store.log import RunLog
 from aiostream_server.wire.completion import ChunkEncoder
 
 _ENCODER = ChunkEncoder("chatcmpl-" + "0" * 32, 1_700_000_000, "m" * 64)

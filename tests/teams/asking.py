@@ -12,9 +12,9 @@ from aiostream_server.intake.question import Question, Turn
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import RunRequest
 from aiostream_server.web.generations import open_generations
+from tests.kit.scripted_provider import ScriptedProvider
+from tests.kit.serving import config_for
 from tests.runs.running import events_of
-from tests.scripted_provider import ScriptedProvider
-from tests.serving import config_for
 
 
 @dataclass(slots=True)

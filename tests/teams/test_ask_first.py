@@ -24,7 +24,7 @@ from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdi
 from aiostream_server.teams.data.names import APPROVER
 from aiostream_server.teams.data.runner import QueryRunner
 from aiostream_server.teams.data.team import build, choose_speaker
-from tests.scripted_provider import Answer, ScriptedProvider
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 from tests.teams.conversing import Said, Talk, data_team
 from tests.teams.test_data_memory import calls_are_answered, query
 
@@ -45,7 +45,7 @@ def ran(said: Sequence[Said]) -> int:
 async def test_the_query_is_shown_and_runs_after_a_yes(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(query(SELECT)), Answer("East."))
+        provider.script(ScriptedAnswer(query(SELECT)), ScriptedAnswer("East."))
         said = await talk.ask("Which region comes first?")
         assert not ran(said)
         assert (talk.asker, talk.reason) == (APPROVER, ASKED)
@@ -60,7 +60,7 @@ async def test_the_query_is_shown_and_runs_after_a_yes(tmp_path: Path) -> None:
         ]  # fmt: skip
         assert again[-1].to_text() == "East."
         assert "| East |" in str(provider.exchanges[-1].body["messages"])
-        provider.script(Answer("Which?"), Answer("I do not know."))
+        provider.script(ScriptedAnswer("Which?"), ScriptedAnswer("I do not know."))
         assert not ran(await talk.ask("yes"))  # one yes, one query
         remembered = provider.exchanges[2].body["messages"]
         assert calls_are_answered(remembered)
@@ -70,7 +70,7 @@ async def test_the_query_is_shown_and_runs_after_a_yes(tmp_path: Path) -> None:
 async def test_after_a_no_nothing_was_run(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(query(SELECT)), Answer(query(OTHER)), Answer("West."))
+        provider.script(ScriptedAnswer(query(SELECT)), ScriptedAnswer(query(OTHER)), ScriptedAnswer("West."))
         await talk.ask("Which region comes first?")
         (said,) = await talk.ask("No, thanks.")
         assert (said.source, said.to_text()) == (
@@ -89,7 +89,7 @@ async def test_after_a_no_nothing_was_run(tmp_path: Path) -> None:
 async def test_anything_else_is_an_instruction_and_is_asked_about_again(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(query(SELECT)), Answer(query(OTHER)), Answer("West."))
+        provider.script(ScriptedAnswer(query(SELECT)), ScriptedAnswer(query(OTHER)), ScriptedAnswer("West."))
         await talk.ask("Which region comes first?")
         said = await talk.ask("yes, but the last one")
         assert not ran(said)
@@ -105,7 +105,7 @@ async def test_anything_else_is_an_instruction_and_is_asked_about_again(tmp_path
 async def test_a_blocked_query_is_not_asked_about(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(query("DELETE FROM regions")), Answer(query(SELECT, "c2")))
+        provider.script(ScriptedAnswer(query("DELETE FROM regions")), ScriptedAnswer(query(SELECT, "c2")))
         said = await talk.ask("Which region comes first?")
     assert [one.approved for one in said if isinstance(one, Verdict)] == [False, True]
     assert "DELETE" not in said[-1].to_text()
@@ -115,7 +115,7 @@ async def test_a_query_that_fails_goes_back_and_is_asked_about_again(tmp_path: P
     failing = "SELECT abs(-9223372036854775807 - 1) FROM regions"
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(query(failing)), Answer(query(SELECT, "c2")))
+        provider.script(ScriptedAnswer(query(failing)), ScriptedAnswer(query(SELECT, "c2")))
         await talk.ask("Which region comes first?")
         said = await talk.ask("yes")
         assert calls_are_answered(provider.exchanges[-1].body["messages"])
@@ -127,7 +127,7 @@ async def test_a_query_is_judged_again_when_it_runs(tmp_path: Path) -> None:
     """What was kept in the store in the meantime is not trusted."""
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(query(SELECT)), *[Answer("It could not be.")] * 2)
+        provider.script(ScriptedAnswer(query(SELECT)), *[ScriptedAnswer("It could not be.")] * 2)
         await talk.ask("Which region comes first?")
         talk.state = json.dumps(json.loads((talk.state or "").replace(SELECT, "DELETE FROM regions")))
         said = await talk.ask("yes")
@@ -146,9 +146,9 @@ async def test_no_model_can_say_yes(tmp_path: Path, words: str) -> None:
     """Neither before its query nor instead of one, nor in the query itself."""
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(words, query("SELECT 'yes' AS answer FROM regions")))
+        provider.script(ScriptedAnswer(words, query("SELECT 'yes' AS answer FROM regions")))
         assert not ran(await talk.ask("yes"))
-        provider.script(Answer(words), Answer(words))
+        provider.script(ScriptedAnswer(words), ScriptedAnswer(words))
         assert not ran(await talk.ask("What do you say?"))
 
 
@@ -156,11 +156,11 @@ async def test_a_yes_counts_for_the_question_right_before_it_only(tmp_path: Path
     """Neither one from before nor one that comes when something else was said in between."""
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(query(SELECT)), Answer("What else?"), Answer("Nothing."))
+        provider.script(ScriptedAnswer(query(SELECT)), ScriptedAnswer("What else?"), ScriptedAnswer("Nothing."))
         await talk.ask("yes")
         await talk.ask("hm")
         assert talk.asker is None
-        provider.script(Answer("What?"), Answer("Nothing."))
+        provider.script(ScriptedAnswer("What?"), ScriptedAnswer("Nothing."))
         assert not ran(await talk.ask("yes"))
 
 

@@ -15,7 +15,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from aiostream_server.teams.inside import agent_names, background_tasks, model_contexts
-from tests.serving import ask, config_for, serving
+from tests.kit.serving import ask, config_for, serving
 
 
 async def catalogue_of(*teams: TeamConfig, models: dict[str, Any] | None = None) -> Catalogue:

@@ -15,13 +15,13 @@ from autogen_agentchat.agents import AssistantAgent
 from pydantic import TypeAdapter
 
 from aiostream_server.config.model import TeamConfig
-from aiostream_server.events import Action, Event, Final, Thinking, Token, ToolResult
+from aiostream_server.events import Action, Answer, Event, Thinking, Token, ToolResult
 from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.teams.charts import chart_tool, chart_tool_over
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.tools.sql.rows import Rows
-from tests.scripted_provider import Answer, Call, ScriptedProvider
-from tests.serving import Server, ask, config_for, serving
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import Server, ask, config_for, serving
 
 BY_REGION = (
     "SELECT r.name AS region, SUM(o.total) AS total_sales FROM orders o JOIN customers c ON c.id = o.customer_id "
@@ -38,7 +38,7 @@ class Stage:
     server: Server
     provider: ScriptedProvider
 
-    async def ask(self, *answers: Answer, model: str = "data", headers: Mapping[str, str] | None = None) -> str:
+    async def ask(self, *answers: ScriptedAnswer, model: str = "data", headers: Mapping[str, str] | None = None) -> str:
         self.provider.script(*answers)
         return (await ask(self.server.url, "Sales by region, as a chart", model=model, headers=headers)).text
 
@@ -98,16 +98,16 @@ async def picture_at(url: str) -> bytes:
         return await response.read()
 
 
-def drafted(sql: str = BY_REGION) -> Answer:
-    return Answer(Call("query", {"sql": sql}, "call_1"))
+def drafted(sql: str = BY_REGION) -> ScriptedAnswer:
+    return ScriptedAnswer(Call("query", {"sql": sql}, "call_1"))
 
 
-def charted(call_id: str = "call_2", **changed: Any) -> Answer:
-    return Answer(Call("chart", CHART | changed, call_id))
+def charted(call_id: str = "call_2", **changed: Any) -> ScriptedAnswer:
+    return ScriptedAnswer(Call("chart", CHART | changed, call_id))
 
 
 async def test_a_picture_stands_above_the_words_and_the_model_never_sees_its_link(stage: Stage) -> None:
-    text = await stage.ask(drafted(), charted(), Answer("East ", "sold most."), headers=WEB_UI)
+    text = await stage.ask(drafted(), charted(), ScriptedAnswer("East ", "sold most."), headers=WEB_UI)
     ((title, url),) = PICTURE.findall(text)
     assert title == "Sales by region"
     assert text.endswith(f"✅ **AnalysisAgent**\n\n![{title}]({url})\n\nEast sold most.")
@@ -119,17 +119,17 @@ async def test_a_picture_stands_above_the_words_and_the_model_never_sees_its_lin
     assert (result.summary, result.is_error) == ("bar chart: 4 bars", False)
     shown = next(event for event in told if isinstance(event, Token) and url in event.content)
     assert (shown.kind, told.index(result) < told.index(shown)) == ("final", True)
-    assert next(event for event in told if isinstance(event, Final)).content == f"![{title}]({url})\n\nEast sold most."
+    assert next(event for event in told if isinstance(event, Answer)).content == f"![{title}]({url})\n\nEast sold most."
     assert all("/v1/files" not in str(sent.body) for sent in stage.provider.exchanges)
 
 
 async def test_only_the_answer_has_the_picture_too(stage: Stage) -> None:
-    text = await stage.ask(drafted(), charted(), Answer("East."), headers={"X-Presentation": "answer"})
+    text = await stage.ask(drafted(), charted(), ScriptedAnswer("East."), headers={"X-Presentation": "answer"})
     assert PICTURE.sub("PICTURE", text) == "PICTURE\n\nEast."
 
 
 async def test_a_chart_that_cannot_be_is_told_to_the_model_which_may_try_again(stage: Stage) -> None:
-    text = await stage.ask(drafted(), charted(x="regoin"), charted("call_3"), Answer("East."))
+    text = await stage.ask(drafted(), charted(x="regoin"), charted("call_3"), ScriptedAnswer("East."))
     results = [event for event in stage.told() if isinstance(event, ToolResult) and event.tool == "chart"]
     assert [result.is_error for result in results] == [True, False]
     assert results[0].content == "Not drawn: there is no column 'regoin'; there are region, total_sales"
@@ -138,14 +138,16 @@ async def test_a_chart_that_cannot_be_is_told_to_the_model_which_may_try_again(s
 
 @pytest.mark.parametrize("arguments", ["{", "[]", '{"kind": "bar", "rows": [[1]], "x": "region", "y": "total_sales"}'])
 async def test_no_arguments_bring_other_rows_or_break_the_answer(stage: Stage, arguments: str) -> None:
-    text = await stage.ask(drafted(), Answer(Call("chart", arguments, "call_2")), Answer("In words, then."))
+    text = await stage.ask(
+        drafted(), ScriptedAnswer(Call("chart", arguments, "call_2")), ScriptedAnswer("In words, then.")
+    )
     assert not PICTURE.search(text)
     assert text.endswith("In words, then.")
 
 
 async def test_there_is_an_end_to_charts(stage: Stage) -> None:
-    many = Answer(*(Call("chart", CHART, f"chart_{n}") for n in range(4)))
-    text = await stage.ask(drafted(), many, Answer("East."))
+    many = ScriptedAnswer(*(Call("chart", CHART, f"chart_{n}") for n in range(4)))
+    text = await stage.ask(drafted(), many, ScriptedAnswer("East."))
     assert len(PICTURE.findall(text)) == 3
     assert stage.tools_offered()[-1] == [], "nobody who has drawn enough is offered more"
     results = [event for event in stage.told() if isinstance(event, ToolResult) and event.tool == "chart"]
@@ -154,28 +156,28 @@ async def test_there_is_an_end_to_charts(stage: Stage) -> None:
 
 async def test_where_there_is_nothing_to_draw_no_tool_is_offered(state: Path) -> None:
     async with staged(state) as stage:
-        await stage.ask(drafted("SELECT count(*) AS n FROM orders"), Answer("Many."))
+        await stage.ask(drafted("SELECT count(*) AS n FROM orders"), ScriptedAnswer("Many."))
         assert stage.tools_offered() == [["schema", "query"], []]
     async with staged(state, charts=False) as stage:
-        await stage.ask(drafted(), Answer("East."))
+        await stage.ask(drafted(), ScriptedAnswer("East."))
         assert stage.tools_offered() == [["schema", "query"], []]
 
 
 async def test_without_matplotlib_no_tool_is_offered(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiostream_server.teams.data.team.can_draw", lambda: False)
-    await stage.ask(drafted(), Answer("East."))
+    await stage.ask(drafted(), ScriptedAnswer("East."))
     assert stage.tools_offered()[-1] == []
 
 
 async def test_a_conversation_goes_on_from_an_answer_with_a_picture(stage: Stage) -> None:
     """Open WebUI sends the answer back as it was shown, link and all: it is recognised, and the state taken up."""
-    text = await stage.ask(drafted(), charted(), Answer("East."), headers=WEB_UI)
+    text = await stage.ask(drafted(), charted(), ScriptedAnswer("East."), headers=WEB_UI)
     history = [
         {"role": "user", "content": "Sales by region, as a chart"},
         {"role": "assistant", "content": text},
         {"role": "user", "content": "And the smallest?"},
     ]
-    stage.provider.script(drafted(), Answer("South."))
+    stage.provider.script(drafted(), ScriptedAnswer("South."))
     answer = await ask(stage.server.url, history, model="data", headers=WEB_UI)
     assert "South." in answer.text
     sent = stage.provider.exchanges[3].body["messages"]
@@ -185,15 +187,19 @@ async def test_a_conversation_goes_on_from_an_answer_with_a_picture(stage: Stage
 
 async def test_a_picture_that_a_model_does_not_repeat_is_added(stage: Stage) -> None:
     rows = {**CHART, "columns": ["region", "total_sales"], "rows": [["East", 5], ["West", 3.5], ["North", None]]}
-    text = await stage.ask(Answer(Call("chart", rows, "c1")), Answer("Done."), model="plotter", headers=WEB_UI)
+    text = await stage.ask(
+        ScriptedAnswer(Call("chart", rows, "c1")), ScriptedAnswer("Done."), model="plotter", headers=WEB_UI
+    )
     ((_, url),) = PICTURE.findall(text.rpartition("Done.")[2])
     assert (await picture_at(url)).startswith(b"\x89PNG")
-    assert next(event for event in stage.told() if isinstance(event, Final)).content.endswith(f"({url})")
+    assert next(event for event in stage.told() if isinstance(event, Answer)).content.endswith(f"({url})")
     assert any(url in str(sent.body) for sent in stage.provider.exchanges), "the model was given its link"
 
 
 async def test_a_tools_own_answer_holds_its_picture_once(stage: Stage) -> None:
-    text = await stage.ask(Answer(Call("chart", CHART, "c1")), model="over", headers={"X-Presentation": "answer"})
+    text = await stage.ask(
+        ScriptedAnswer(Call("chart", CHART, "c1")), model="over", headers={"X-Presentation": "answer"}
+    )
     ((_, url),) = PICTURE.findall(text)
     assert (await picture_at(url)).startswith(b"<?xml")
     assert not [event for event in stage.told() if isinstance(event, Thinking)]
@@ -208,7 +214,9 @@ def test_the_tool_tells_a_model_what_it_takes() -> None:
 
 async def test_of_many_rows_the_first_are_shown_and_the_rest_is_counted(stage: Stage) -> None:
     """The models get all of them, and so does a chart."""
-    text = await stage.ask(drafted("SELECT id, name FROM customers ORDER BY id"), Answer("Many."), headers=WEB_UI)
+    text = await stage.ask(
+        drafted("SELECT id, name FROM customers ORDER BY id"), ScriptedAnswer("Many."), headers=WEB_UI
+    )
     told = [event for event in stage.told() if isinstance(event, ToolResult) and event.tool == "query"]
     (result,) = told
     count = len(result.content.splitlines()) - 2

@@ -15,7 +15,7 @@ from aiostream_server.teams.data.hearing import hear, open_query
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.data.team import build
 from aiostream_server.teams.general import build as build_general
-from tests.scripted_provider import Answer, Call, ScriptedProvider
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.teams.conversing import Said, Talk, data_team
 
 SELECT = "SELECT name FROM regions ORDER BY name LIMIT 1"
@@ -49,8 +49,10 @@ async def test_the_next_question_finds_the_last_one_its_calls_and_its_rows(tmp_p
     """Also where the model numbers every answer's calls afresh."""
     async with ScriptedProvider() as provider, data_team(tmp_path, base_url=provider.base_url) as context:
         talk = Talk(lambda: build(context))
-        provider.script(Answer(Call("schema", {}, "call_1")), Answer(query(SELECT)), Answer("East."))
-        provider.script(Answer(query(SELECT.replace("LIMIT 1", "LIMIT 2"))), Answer("East and North."))
+        provider.script(
+            ScriptedAnswer(Call("schema", {}, "call_1")), ScriptedAnswer(query(SELECT)), ScriptedAnswer("East.")
+        )
+        provider.script(ScriptedAnswer(query(SELECT.replace("LIMIT 1", "LIMIT 2"))), ScriptedAnswer("East and North."))
         await talk.ask("Which region comes first?")
         await talk.ask("And the second?")
         drafting, answering = (exchange.body["messages"] for exchange in provider.exchanges[3:])
@@ -71,7 +73,9 @@ async def test_attempts_are_counted_from_each_question(tmp_path: Path) -> None:
         async with data_team(tmp_path, base_url=provider.base_url, settings={"max_attempts": 2}) as context:
             talk = Talk(lambda: build(context))
             for _ in range(3):
-                provider.script(Answer(query(BAD, "a")), Answer(query(BAD, "b")), Answer("It could not be."))
+                provider.script(
+                    ScriptedAnswer(query(BAD, "a")), ScriptedAnswer(query(BAD, "b")), ScriptedAnswer("It could not be.")
+                )
                 said = await talk.ask("Delete the regions")
                 assert [one.attempt for one in said if isinstance(one, QueryDraft)] == [1, 2]
         assert all(calls_are_answered(exchange.body["messages"]) for exchange in provider.exchanges)

@@ -12,7 +12,7 @@ from autogen_core import CancellationToken
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.config.model import DatabaseConfig, TeamConfig
-from aiostream_server.events import Action, Error, Final, Message, ToolResult, Validation
+from aiostream_server.events import Action, Answer, Error, Message, ToolResult, Validation
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.data.drafter import SqlDrafter
@@ -23,7 +23,7 @@ from aiostream_server.teams.data.team import build, choose_speaker
 from aiostream_server.teams.data.validator import SqlValidator
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.shop import build_shop
-from tests.scripted_provider import Answer, Call, ScriptedProvider
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.teams.asking import ask_data_team
 
 SELECT = "SELECT name FROM regions ORDER BY name LIMIT 1"
@@ -49,7 +49,9 @@ async def test_from_question_to_answer(tmp_path: Path) -> None:
     """Approval stands in the log before the rows; the analyst sees the rows."""
     async with ScriptedProvider() as provider:
         provider.script(
-            Answer("I read the tables.", Call("schema", {}, "call_0")), Answer(query(SELECT)), Answer("East ", "it is.")
+            ScriptedAnswer("I read the tables.", Call("schema", {}, "call_0")),
+            ScriptedAnswer(query(SELECT)),
+            ScriptedAnswer("East ", "it is."),
         )
         asked = await ask_data_team(provider, tmp_path)
     assert asked.types() == [
@@ -60,7 +62,7 @@ async def test_from_question_to_answer(tmp_path: Path) -> None:
     assert "regions" in results[0].content
     assert (results[1].agent, results[1].summary, results[1].call_id) == ("Database", "1 row", "call_1")
     assert next(event for event in asked.told if isinstance(event, Validation)).approved
-    assert next(event for event in asked.told if isinstance(event, Final)) == Final(
+    assert next(event for event in asked.told if isinstance(event, Answer)) == Answer(
         "AnalysisAgent", "East it is.", True
     )
     assert results[1].content.splitlines()[-1] in str(asked.sent[-1]["messages"][-1]["content"])
@@ -69,7 +71,9 @@ async def test_from_question_to_answer(tmp_path: Path) -> None:
 async def test_a_blocked_query_is_told_to_the_model_as_the_result_of_its_call(tmp_path: Path) -> None:
     """Also by a model that numbers every answer's calls afresh; and the database is as it was."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer(query("DELETE FROM regions")), Answer(query(SELECT)), Answer("East."))
+        provider.script(
+            ScriptedAnswer(query("DELETE FROM regions")), ScriptedAnswer(query(SELECT)), ScriptedAnswer("East.")
+        )
         asked = await ask_data_team(provider, tmp_path)
     assert asked.types() == [
         "run_started", "action", "validation", "action", "validation", "tool_result", "message", "final", "run_finished"
@@ -83,7 +87,10 @@ async def test_a_blocked_query_is_told_to_the_model_as_the_result_of_its_call(tm
 
 async def test_it_gives_up_after_as_many_attempts_as_it_is_allowed(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(*[Answer(query("DROP TABLE regions", f"c{n}")) for n in range(2)], Answer("It could not be."))
+        provider.script(
+            *[ScriptedAnswer(query("DROP TABLE regions", f"c{n}")) for n in range(2)],
+            ScriptedAnswer("It could not be."),
+        )
         asked = await ask_data_team(provider, tmp_path, settings={"max_attempts": 2})
     assert asked.types().count("validation") == 2
     assert "tool_result" not in asked.types()
@@ -103,7 +110,7 @@ async def test_it_gives_up_after_as_many_attempts_as_it_is_allowed(tmp_path: Pat
 )
 async def test_a_wrong_call_is_answered_with_what_is_wrong(tmp_path: Path, wrong: Call, words: str) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(wrong), Answer(query(SELECT)), Answer("East."))
+        provider.script(ScriptedAnswer(wrong), ScriptedAnswer(query(SELECT)), ScriptedAnswer("East."))
         asked = await ask_data_team(provider, tmp_path)
     result = next(event for event in asked.told if isinstance(event, ToolResult))
     assert result.is_error
@@ -114,7 +121,7 @@ async def test_a_wrong_call_is_answered_with_what_is_wrong(tmp_path: Path, wrong
 async def test_two_queries_at_once_are_one_and_a_word_about_the_other(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         second = Call("query", {"sql": SELECT}, "c2", index=1)
-        provider.script(Answer(query(SELECT, "c1"), second), Answer("East."))
+        provider.script(ScriptedAnswer(query(SELECT, "c1"), second), ScriptedAnswer("East."))
         asked = await ask_data_team(provider, tmp_path)
     results = {event.call_id: event for event in asked.told if isinstance(event, ToolResult)}
     assert results["c2"].content.startswith("One query at a time")
@@ -124,7 +131,7 @@ async def test_two_queries_at_once_are_one_and_a_word_about_the_other(tmp_path: 
 
 async def test_a_model_that_never_stops_reading_the_schema_is_stopped(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(*[Answer(Call("schema", {}, f"c{n}")) for n in range(8)], Answer("No."))
+        provider.script(*[ScriptedAnswer(Call("schema", {}, f"c{n}")) for n in range(8)], ScriptedAnswer("No."))
         asked = await ask_data_team(provider, tmp_path)
     assert len(asked.sent) == 9
     assert any(event.type == "thinking" and "I stopped after 8" in event.content for event in asked.told)
@@ -133,7 +140,7 @@ async def test_a_model_that_never_stops_reading_the_schema_is_stopped(tmp_path: 
 
 async def test_a_question_that_no_table_answers(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("There is nothing about cats."), Answer("I cannot say."))
+        provider.script(ScriptedAnswer("There is nothing about cats."), ScriptedAnswer("I cannot say."))
         asked = await ask_data_team(provider, tmp_path)
     assert asked.types() == ["run_started", "thinking", "message", "final", "run_finished"]
 
@@ -143,9 +150,9 @@ async def test_two_databases(tmp_path: Path) -> None:
     both = {"shop": shop_at(tmp_path), "other": shop_at(tmp_path, "other.sqlite3")}
     async with ScriptedProvider() as provider:
         provider.script(
-            Answer(query(SELECT, "c0", database="third")),
-            Answer(query(SELECT, "c1", database="other")),
-            Answer("East."),
+            ScriptedAnswer(query(SELECT, "c0", database="third")),
+            ScriptedAnswer(query(SELECT, "c1", database="other")),
+            ScriptedAnswer("East."),
         )
         asked = await ask_data_team(provider, tmp_path, databases=both)
     parameters = asked.sent[0]["tools"][1]["function"]["parameters"]
@@ -158,7 +165,9 @@ async def test_two_databases(tmp_path: Path) -> None:
 
 async def test_a_model_may_add_its_opinion_but_has_no_say(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(query(SELECT)), Answer("I would ", "block this."), Answer("East."))
+        provider.script(
+            ScriptedAnswer(query(SELECT)), ScriptedAnswer("I would ", "block this."), ScriptedAnswer("East.")
+        )
         asked = await ask_data_team(provider, tmp_path, settings={"opinion_model": "default"})
     verdicts = [event for event in asked.told if isinstance(event, Validation)]
     assert {(event.content, event.approved) for event in verdicts} >= {("I would block this.", None)}
@@ -168,7 +177,7 @@ async def test_a_model_may_add_its_opinion_but_has_no_say(tmp_path: Path) -> Non
 
 async def test_nobody_comments_on_what_was_blocked(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(query("DELETE FROM regions")), Answer("No."))
+        provider.script(ScriptedAnswer(query("DELETE FROM regions")), ScriptedAnswer("No."))
         asked = await ask_data_team(provider, tmp_path, settings={"opinion_model": "default", "max_attempts": 1})
     assert len(asked.sent) == 2
 
@@ -247,7 +256,7 @@ async def test_a_query_that_fails_goes_back_to_the_drafter(tmp_path: Path) -> No
     """Approved, and yet the database says no."""
     sql = "SELECT abs(-9223372036854775807 - 1) FROM regions"
     async with ScriptedProvider() as provider:
-        provider.script(Answer(query(sql, "c1")), Answer(query(SELECT, "c2")), Answer("East."))
+        provider.script(ScriptedAnswer(query(sql, "c1")), ScriptedAnswer(query(SELECT, "c2")), ScriptedAnswer("East."))
         asked = await ask_data_team(provider, tmp_path)
     results = [event for event in asked.told if isinstance(event, ToolResult)]
     assert [(event.call_id, event.is_error) for event in results] == [("c1", True), ("c2", False)]

@@ -10,7 +10,7 @@ import pytest
 from aiostream_server.config.load import load_config
 from aiostream_server.service.check import find_problems
 from aiostream_server.web.state import STATE
-from tests.serving import ask, serving
+from tests.kit.serving import ask, serving
 
 DOC = (Path(__file__).parents[2] / "docs/teams.md").read_text("utf-8")
 SECTION = DOC.partition("\n## A team from Python")[2].partition("\n## ")[0]

@@ -293,7 +293,7 @@ class TestTogether:
             roles = { Assistent = "thinking" }
             [[teams]]
             id = "unknown"
-            factory = "tests.sample_teams:only_runs"
+            factory = "tests.kit.sample_teams:only_runs"
             answer_from = ["Whoever"]
         """
         notes: list[str] = []

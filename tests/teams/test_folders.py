@@ -25,8 +25,8 @@ from aiostream_server.teams.folders import FolderTeam, load_folder
 from aiostream_server.teams.inside import agent_names
 from aiostream_server.teams.served import served_teams
 from aiostream_server.web.generations import GENERATIONS
-from tests.process import start
-from tests.serving import ask, asking, serving, until_idle
+from tests.kit.process import start
+from tests.kit.serving import ask, asking, serving, until_idle
 
 AGENT = """
 from autogen_agentchat.agents import AssistantAgent

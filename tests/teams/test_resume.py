@@ -22,8 +22,8 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.inside import group_thread, participant_names, people_in, wait_for_people
 from aiostream_server.teams.resume import reply_to
-from tests import sample_teams
-from tests.scripted_provider import Answer, Call, ScriptedProvider
+from tests.kit import sample_teams
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.teams.conversing import Talk, data_team
 
 Make = Callable[[TeamContext], Any]
@@ -55,7 +55,7 @@ async def test_a_reply_stands_where_the_person_would_have_spoken(
     make: Make, context: TeamContext, provider: ScriptedProvider
 ) -> None:
     conversation = talk(make, context)
-    provider.script(Answer("A draft."), Answer("Final."))
+    provider.script(ScriptedAnswer("A draft."), ScriptedAnswer("Final."))
     said = await conversation.ask("Write.")
     assert isinstance(said[-1], UserInputRequestedEvent)
     assert conversation.asker == "Person"
@@ -68,7 +68,7 @@ async def test_a_reply_stands_where_the_person_would_have_spoken(
 async def test_a_person_may_be_asked_many_times(context: TeamContext, provider: ScriptedProvider) -> None:
     """And what ends the team when that person says it ends it."""
     conversation = talk(sample_teams.until_approved, context)
-    provider.script(Answer("One."), Answer("Two."), Answer("Three."))
+    provider.script(ScriptedAnswer("One."), ScriptedAnswer("Two."), ScriptedAnswer("Three."))
     for reply in ("Write.", "Shorter.", "Longer."):
         said = await conversation.ask(reply)
         assert isinstance(said[-1], UserInputRequestedEvent)
@@ -94,7 +94,7 @@ async def test_a_handoff_is_answered(
     make: Make, tool: str, asker: str, replies_as: type, context: TeamContext, provider: ScriptedProvider
 ) -> None:
     conversation = talk(make, context)
-    provider.script(Answer("Which colour?", Call(tool, {})), Answer("Blue it is."))
+    provider.script(ScriptedAnswer("Which colour?", Call(tool, {})), ScriptedAnswer("Blue it is."))
     await conversation.ask("Paint.")
     assert conversation.asker == asker
     again = await conversation.ask("Blue.")
@@ -113,7 +113,7 @@ async def test_a_swarm_that_asked_goes_on_even_where_nobody_knows_who_asked(
     context: TeamContext, provider: ScriptedProvider
 ) -> None:
     conversation = talk(sample_teams.swarm_hands_off, context)
-    provider.script(Answer(Call("transfer_to_user", {})), Answer("Yes."), Answer("Again."))
+    provider.script(ScriptedAnswer(Call("transfer_to_user", {})), ScriptedAnswer("Yes."), ScriptedAnswer("Again."))
     await conversation.ask("Paint.")
     conversation.asker = None
     assert (await conversation.ask("Blue."))[-1].to_text() == "Yes."
@@ -124,7 +124,7 @@ async def test_a_swarm_that_asked_goes_on_even_where_nobody_knows_who_asked(
 async def test_pictures_in_a_reply_are_kept(context: TeamContext, provider: ScriptedProvider) -> None:
     picture = Image(PIL.Image.new("RGB", (2, 2)))
     conversation = talk(sample_teams.swarm_hands_off, context)
-    provider.script(Answer(Call("transfer_to_user", {})))
+    provider.script(ScriptedAnswer(Call("transfer_to_user", {})))
     await conversation.ask("Paint.")
     team = conversation.make()
     await team.load_state(json.loads(conversation.state or ""))
@@ -151,7 +151,11 @@ def test_a_question_that_answers_nothing_is_left_alone() -> None:
 async def test_a_team_that_waits_for_a_person_ends_at_once_and_leaves_nothing(
     make: Make, context: TeamContext, provider: ScriptedProvider
 ) -> None:
-    provider.script(Answer(Call("transfer_to_person", {})) if make is sample_teams.swarm_with_person else Answer("A."))
+    provider.script(
+        ScriptedAnswer(Call("transfer_to_person", {}))
+        if make is sample_teams.swarm_with_person
+        else ScriptedAnswer("A.")
+    )
     before = asyncio.all_tasks()
     team, token = make(context), CancellationToken()
     wait_for_people(team)

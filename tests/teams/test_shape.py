@@ -39,7 +39,7 @@ from aiostream_server.teams.tools.mcp.connection import Terms
 from aiostream_server.teams.tools.mcp.server import McpServer
 from aiostream_server.teams.tools.mcp.transport import Program
 from aiostream_server.teams.tools.mcp.workbench import McpTools
-from tests.sample_teams import OnlyRuns
+from tests.kit.sample_teams import OnlyRuns
 from tests.teams.kinds import KINDS, agent, saying
 
 EDGES: Mapping[str, set[str]] = {

@@ -14,14 +14,14 @@ from autogen_agentchat.tools import AgentTool
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.teams.inside import agent_names, answerers, name_speakers
 from tests.examples.telling import OTHERS, Story
-from tests.scripted_provider import Answer, Call, ScriptedProvider
-from tests.serving import ask, config_for, serving
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, config_for, serving
 from tests.teams.kinds import saying
 
 CODE = "I count.\n```python\nprint(1+1)\n```\n"
 
 
-async def _said(tmp_path: Path, team: str, said: Mapping[str, Sequence[Answer]]) -> Mapping[str, str]:
+async def _said(tmp_path: Path, team: str, said: Mapping[str, Sequence[ScriptedAnswer]]) -> Mapping[str, str]:
     """By presentation."""
     texts: dict[str, str] = {}
     async with ScriptedProvider() as provider:
@@ -50,7 +50,7 @@ def _ran(exit_code: int, output: str) -> str:
     return f"<details>\n<summary>📦 python: exit code {exit_code}</summary>\n\n```\n{output}\n```\n\n</details>"
 
 
-def _ledger(*, done: bool) -> Answer:
+def _ledger(*, done: bool) -> ScriptedAnswer:
     entries = {
         "is_request_satisfied": done,
         "is_in_loop": False,
@@ -58,11 +58,14 @@ def _ledger(*, done: bool) -> Answer:
         "next_speaker": "Worker",
         "instruction_or_question": "Work!",
     }
-    return Answer(json.dumps({name: {"reason": "so", "answer": answer} for name, answer in entries.items()}))
+    return ScriptedAnswer(json.dumps({name: {"reason": "so", "answer": answer} for name, answer in entries.items()}))
 
 
-_HELPER = {"Boss": [Answer(Call("Helper", {"task": "add"})), Answer("It is ", "4.")], "Helper": [Answer("fo", "ur")]}
-_CITIES = Answer(
+_HELPER = {
+    "Boss": [ScriptedAnswer(Call("Helper", {"task": "add"})), ScriptedAnswer("It is ", "4.")],
+    "Helper": [ScriptedAnswer("fo", "ur")],
+}
+_CITIES = ScriptedAnswer(
     Call("Paris", {"task": "weather"}, call_id="a", index=0), Call("Rome", {"task": "weather"}, call_id="b", index=1)
 )
 
@@ -88,9 +91,9 @@ _CITIES = Answer(
         (
             "two_helpers",
             {
-                "Boss": [_CITIES, Answer("Both fine.")],
-                "Paris": [Answer("rain ", "all ", "day", pause_s=0.01)],
-                "Rome": [Answer("sun ", "all ", "day", pause_s=0.01, before_s=0.05)],
+                "Boss": [_CITIES, ScriptedAnswer("Both fine.")],
+                "Paris": [ScriptedAnswer("rain ", "all ", "day", pause_s=0.01)],
+                "Rome": [ScriptedAnswer("sun ", "all ", "day", pause_s=0.01, before_s=0.05)],
             },
             _tool_call("Paris", "weather")
             + _tool_call("Rome", "weather")
@@ -101,10 +104,10 @@ _CITIES = Answer(
         (
             "team_of_helpers",
             {
-                "nobody": [Answer("Writer")],
-                "Boss": [Answer(Call("write", {"task": "poem"})), Answer("Here ", "it is.")],
-                "Writer": [Answer("a ", "poem")],
-                "Other": [Answer("Th", "anks.")],
+                "nobody": [ScriptedAnswer("Writer")],
+                "Boss": [ScriptedAnswer(Call("write", {"task": "poem"})), ScriptedAnswer("Here ", "it is.")],
+                "Writer": [ScriptedAnswer("a ", "poem")],
+                "Other": [ScriptedAnswer("Th", "anks.")],
             },
             _tool_call("write", "poem")
             + f"💬 **Writer**\n\na poem\n\n{_answered('write')}\n\n"
@@ -114,10 +117,10 @@ _CITIES = Answer(
         (
             "helper_of_a_helper",
             {
-                "Boss": [Answer(Call("Helper", {"task": "ask"}, call_id="a")), Answer("Do", "ne.")],
-                "Helper": [Answer(Call("Society", {"task": "think"}, call_id="b"))],
-                "Inner": [Answer("in", "ner")],
-                "Society": [Answer("to", "gether")],
+                "Boss": [ScriptedAnswer(Call("Helper", {"task": "ask"}, call_id="a")), ScriptedAnswer("Do", "ne.")],
+                "Helper": [ScriptedAnswer(Call("Society", {"task": "think"}, call_id="b"))],
+                "Inner": [ScriptedAnswer("in", "ner")],
+                "Society": [ScriptedAnswer("to", "gether")],
             },
             _tool_call("Helper", "ask")
             + _tool_call("Society", "think")
@@ -127,27 +130,27 @@ _CITIES = Answer(
         ),
         (
             "filtered",
-            {"Inner": [Answer("in", "ner")], "Next": [Answer("ne", "xt")]},
+            {"Inner": [ScriptedAnswer("in", "ner")], "Next": [ScriptedAnswer("ne", "xt")]},
             "💬 **Inner**\n\ninner\n\n💬 **Next**\n\nnext",
             "next",
         ),
         (
             "lone_society",
-            {"Inner": [Answer("in", "ner")], "Society": [Answer("to", "gether")]},
+            {"Inner": [ScriptedAnswer("in", "ner")], "Society": [ScriptedAnswer("to", "gether")]},
             "💬 **Inner**\n\ninner\n\n✅ **Society**\n\ntogether",
             "together",
         ),
     ],
 )
 async def test_agents_are_heard_once_under_their_own_names(
-    tmp_path: Path, team: str, said: Mapping[str, Sequence[Answer]], transcript: str, answer: str
+    tmp_path: Path, team: str, said: Mapping[str, Sequence[ScriptedAnswer]], transcript: str, answer: str
 ) -> None:
     assert await _said(tmp_path, team, said) == {"transcript": transcript, "answer": answer}
 
 
 async def test_an_orchestrator_says_its_answer_as_it_comes(tmp_path: Path) -> None:
-    plan = [Answer("the facts"), Answer("the plan"), _ledger(done=False), _ledger(done=True)]
-    said = {OTHERS: [*plan, Answer("It ", "is ", "42.")], "Worker": [Answer("found ", "42")]}
+    plan = [ScriptedAnswer("the facts"), ScriptedAnswer("the plan"), _ledger(done=False), _ledger(done=True)]
+    said = {OTHERS: [*plan, ScriptedAnswer("It ", "is ", "42.")], "Worker": [ScriptedAnswer("found ", "42")]}
     texts = await _said(tmp_path, "magentic", said)
     assert texts["transcript"].startswith("🤔 **MagenticOneOrchestrator**\n\nWe are working")
     heading = "**MagenticOneOrchestrator**"
@@ -159,14 +162,16 @@ async def test_an_orchestrator_says_its_answer_as_it_comes(tmp_path: Path) -> No
 
 @pytest.mark.filterwarnings("ignore:Using LocalCommandLineCodeExecutor:UserWarning")
 async def test_code_is_shown_once_and_what_it_printed_with_its_exit_code(tmp_path: Path) -> None:
-    texts = await _said(tmp_path, "coder", {"Coder": [Answer(*CODE.splitlines(keepends=True)), Answer("It ", "is 2.")]})
+    texts = await _said(
+        tmp_path, "coder", {"Coder": [ScriptedAnswer(*CODE.splitlines(keepends=True)), ScriptedAnswer("It ", "is 2.")]}
+    )
     assert texts["transcript"] == f"✅ **Coder**\n\n{CODE}\n\n{_ran(0, '2')}\n\n✅ **Coder**\n\nIt is 2."
     assert texts["answer"].endswith("It is 2.")
 
 
 @pytest.mark.filterwarnings("ignore:Using LocalCommandLineCodeExecutor:UserWarning")
 async def test_what_a_runners_code_printed_is_a_code_block(tmp_path: Path) -> None:
-    texts = await _said(tmp_path, "writer_and_runner", {"Writer": [Answer(CODE)]})
+    texts = await _said(tmp_path, "writer_and_runner", {"Writer": [ScriptedAnswer(CODE)]})
     assert texts["transcript"] == f"💬 **Writer**\n\n{CODE}\n\n💬 **Runner**\n\n```\n2\n```"
     assert texts["answer"] == "```\n2\n```"
 

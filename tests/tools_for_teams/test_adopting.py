@@ -21,12 +21,12 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.errors import ToolFailed
-from aiostream_server.runs.token import RunToken
+from aiostream_server.runs.cancellation import RunCancellation
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.tools.adopting import adopt
 from aiostream_server.teams.tools.scope import RunScope
-from tests.scripted_provider import Call, ScriptedProvider
-from tests.serving import ask, asking, config_for, serving, until_idle
+from tests.kit.scripted_provider import Call, ScriptedProvider
+from tests.kit.serving import ask, asking, config_for, serving, until_idle
 from tests.tools_for_teams.servers import HERE, is_alive, pids, serving_mcp, until, until_gone
 from tests.tools_for_teams.test_runs import calls_once
 
@@ -169,7 +169,7 @@ async def test_a_code_executor_is_started_and_stopped() -> None:
 
 
 async def test_the_token_of_a_run_bears_what_cannot_be_cancelled() -> None:
-    token, linked = RunToken(), asyncio.get_running_loop().create_future()
+    token, linked = RunCancellation(), asyncio.get_running_loop().create_future()
 
     async def coroutine() -> None:
         """What AutoGen's `McpWorkbench` links."""

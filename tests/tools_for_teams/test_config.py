@@ -9,7 +9,7 @@ import pytest
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ConfigError
-from tests.process import start
+from tests.kit.process import start
 from tests.tools_for_teams.servers import HERE, pids, until_gone
 
 

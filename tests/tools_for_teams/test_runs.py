@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from aiostream_server.config.model import Config, McpToolConfig, TeamConfig
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.web.generations import GENERATIONS
-from tests.scripted_provider import Answer, Call, HttpError, Reply, ScriptedProvider, Stall
-from tests.serving import Server, ask, asking, config_for, serving, until_idle
+from tests.kit.scripted_provider import Call, HttpError, Reply, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, ask, asking, config_for, serving, until_idle
 from tests.tools_for_teams import teams
 from tests.tools_for_teams.plain_program import PICTURE
 from tests.tools_for_teams.servers import is_alive, pids, plain, program, serving_mcp, until, until_gone
@@ -41,7 +41,7 @@ def config(provider: ScriptedProvider, tool: McpToolConfig, *others: TeamConfig,
 def calls_once(call: Call, answer: str = "done") -> Any:  # what a script may be
     def reply(body: Mapping[str, Any]) -> Reply:
         has_called = any(message["role"] == "tool" for message in body["messages"])
-        return Answer(answer) if has_called else Answer(call)
+        return ScriptedAnswer(answer) if has_called else ScriptedAnswer(call)
 
     return reply
 
@@ -79,7 +79,7 @@ async def test_a_picture_is_kept_as_a_file_and_shown_and_no_model_sees_its_bytes
 
 
 async def test_the_process_of_a_run_that_fails_ends_with_it(provider: ScriptedProvider, tmp_path: Path) -> None:
-    provider.script(Answer(ECHO), HttpError(400))
+    provider.script(ScriptedAnswer(ECHO), HttpError(400))
     tool = plain("works", tmp_path / "pids", scope="run")
     async with serving(config(provider, tool), tmp_path) as server:
         assert (await ask(server.url, "say hello", model="helper")).errors
@@ -124,7 +124,11 @@ async def _ask_until_the_call(server: Server) -> None:
 async def test_twenty_runs_share_one_process_and_one_service(provider: ScriptedProvider, tmp_path: Path) -> None:
     def reply(body: Mapping[str, Any]) -> Reply:
         said = [message["content"] for message in body["messages"] if message["role"] == "tool"]
-        return Answer(said[0]) if said else Answer(Call("add", {"a": int(body["messages"][-1]["content"]), "b": 1}))
+        return (
+            ScriptedAnswer(said[0])
+            if said
+            else ScriptedAnswer(Call("add", {"a": int(body["messages"][-1]["content"]), "b": 1}))
+        )
 
     provider.script(reply)
     async with serving_mcp("http") as service:
@@ -150,7 +154,7 @@ async def test_twenty_runs_share_one_process_and_one_service(provider: ScriptedP
 async def test_a_broken_server_is_one_clear_error_for_its_team_and_none_for_the_others(
     provider: ScriptedProvider, tmp_path: Path
 ) -> None:
-    provider.script(Answer("I need no tools"))
+    provider.script(ScriptedAnswer("I need no tools"))
     tool = plain("dies", tmp_path / "pids")
     with capture_logs() as logs:
         async with serving(config(provider, tool, team("opener", tools=())), tmp_path) as server:
@@ -181,7 +185,7 @@ async def test_a_server_that_ends_in_the_middle_of_a_call_is_a_result_that_the_m
 async def test_an_old_configuration_keeps_its_servers_until_its_last_run_has_ended(
     provider: ScriptedProvider, tmp_path: Path
 ) -> None:
-    provider.script(Answer("one", Stall()), Answer("two"))
+    provider.script(ScriptedAnswer("one", Stall()), ScriptedAnswer("two"))
     old = config(provider, plain("works", tmp_path / "pids"))
     async with serving(old, tmp_path) as server:
         await until(lambda: len(pids(tmp_path / "pids")) == 1)
@@ -202,7 +206,7 @@ async def test_an_old_configuration_keeps_its_servers_until_its_last_run_has_end
 async def test_what_a_factory_opens_is_left_in_the_task_that_entered_it_when_the_run_has_ended(
     provider: ScriptedProvider, tmp_path: Path
 ) -> None:
-    provider.script(Answer("hello", Stall()))
+    provider.script(ScriptedAnswer("hello", Stall()))
     async with serving(config_for(provider.base_url, team("opener", tools=())), tmp_path) as server:
         async with asking(server.url, "hello", model="opener") as answer:
             async for _ in answer.pieces():
@@ -213,7 +217,7 @@ async def test_what_a_factory_opens_is_left_in_the_task_that_entered_it_when_the
 
 
 async def test_a_factory_chooses_by_name_and_adds_its_own_functions(provider: ScriptedProvider, tmp_path: Path) -> None:
-    provider.script(Answer(Call("double", {"number": 21})))
+    provider.script(ScriptedAnswer(Call("double", {"number": 21})))
     chosen = team("chooser", settings={"tool": "files"})
     unknown = chosen.model_copy(update={"id": "unknown", "settings": {"tool": "file"}})
     async with serving(config(provider, plain("works", tmp_path / "pids"), chosen, unknown), tmp_path) as server:

@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeAlias
 
-from tests.scripted_provider import ScriptedProvider
-from tests.serving import chat_body
+from tests.kit.scripted_provider import ScriptedProvider
+from tests.kit.serving import chat_body
 
 Leaving: TypeAlias = Literal["FIN", "RST", "half-close"]
 WAYS: Final[tuple[Leaving, ...]] = ("FIN", "RST", "half-close")

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run
-from tests.serving import Server
+from tests.kit.serving import Server
 
 
 def the_run(server: Server) -> Run:

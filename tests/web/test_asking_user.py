@@ -10,10 +10,10 @@ import pytest
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import TeamConfig
-from aiostream_server.events import Event, Final, InputRequested, ToolResult
+from aiostream_server.events import Answer, Event, InputRequested, ToolResult
 from aiostream_server.intake.principal import Owner
-from tests.scripted_provider import Answer, Call, ScriptedProvider
-from tests.serving import Server, ask, config_for, sample_team, serving, until_idle
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import Server, ask, config_for, sample_team, serving, until_idle
 
 TALK = {"X-Conversation-Id": "talk"}
 QUESTION = "Which region had the highest total sales?"
@@ -111,16 +111,16 @@ async def test_a_yes_goes_to_the_team_that_asked_whatever_auto_makes_of_it(tmp_p
 @pytest.mark.parametrize(
     ("team", "script", "replied"),
     [
-        ("until_approved", [Answer("Draft.")], Answer("Better.")),
-        ("asked_in_between", [Answer("Draft.")], Answer("Better.")),
-        ("selected_person", [Answer("Draft.")], Answer("Better.")),
-        ("hands_off", [Answer(Call("transfer_to_user", {}))], Answer("Better.")),
-        ("swarm_hands_off", [Answer(Call("transfer_to_user", {}))], Answer("Better.")),
-        ("swarm_with_person", [Answer(Call("transfer_to_person", {}))], Answer("Better.")),
+        ("until_approved", [ScriptedAnswer("Draft.")], ScriptedAnswer("Better.")),
+        ("asked_in_between", [ScriptedAnswer("Draft.")], ScriptedAnswer("Better.")),
+        ("selected_person", [ScriptedAnswer("Draft.")], ScriptedAnswer("Better.")),
+        ("hands_off", [ScriptedAnswer(Call("transfer_to_user", {}))], ScriptedAnswer("Better.")),
+        ("swarm_hands_off", [ScriptedAnswer(Call("transfer_to_user", {}))], ScriptedAnswer("Better.")),
+        ("swarm_with_person", [ScriptedAnswer(Call("transfer_to_person", {}))], ScriptedAnswer("Better.")),
     ],
 )
 async def test_each_kind_of_team_goes_on_with_the_reply(
-    tmp_path: Path, team: str, script: list[Answer], replied: Answer
+    tmp_path: Path, team: str, script: list[ScriptedAnswer], replied: ScriptedAnswer
 ) -> None:
     async with ScriptedProvider() as provider:
         provider.script(*script)
@@ -144,4 +144,4 @@ async def test_runs_tell_that_they_wait(careful: Server) -> None:
         text = await response.text()
     assert text.count("event: input_requested\n") == 1
     events = _events(careful)
-    assert [type(event) for event in events[-3:-1]] == [Final, InputRequested]
+    assert [type(event) for event in events[-3:-1]] == [Answer, InputRequested]

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from aiostream_server.config.load import load_config
+from tests.kit.serving import ServedAnswer, Server, serving
 from tests.routing.auxiliary.cases import rendered
-from tests.serving import Answer, Server, serving
 
 _TITLE = rendered("0_12_4 generate_title short").body
 _MERGE = rendered("0_12_4 generate_moa_response True long").body
@@ -37,10 +37,10 @@ async def _post(url: str, body: dict[str, Any]) -> dict[str, Any]:
         return completion
 
 
-async def _stream(url: str, body: dict[str, Any]) -> Answer:
+async def _stream(url: str, body: dict[str, Any]) -> ServedAnswer:
     async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
         assert response.content_type == "text/event-stream"
-        return await Answer(response).read_all()
+        return await ServedAnswer(response).read_all()
 
 
 async def test_a_whole_answer_is_a_completion_of_the_model_that_was_asked(url: str) -> None:

@@ -21,8 +21,8 @@ from autogen_core.tools import FunctionTool
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.teams.context import TeamContext
-from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider
-from tests.serving import asking, chat_body, config_for, sample_team, serving, until_idle
+from tests.kit.scripted_provider import Call, Pause, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.web.bare_client import connected, leave, question, until, until_held
 from tests.web.connections import kept_for, the_run, transports
 
@@ -32,17 +32,17 @@ MIB: Final = 1024**2
 CHAT: Final = "/v1/chat/completions"
 RUNS: Final = "/v1/runs"
 PRESENTATIONS: Final = ("transcript", "reasoning", "answer")
-FLOOD: Final = Answer(*["x" * 4_000] * 5_000)  # 20 MB
+FLOOD: Final = ScriptedAnswer(*["x" * 4_000] * 5_000)  # 20 MB
 
 
 def huge_result(context: TeamContext) -> AssistantAgent:
     """A tool that answers with the text in `settings`."""
 
     async def fill() -> str:
-        """Answer at length."""
+        """ScriptedAnswer at length."""
         return str(context.settings["text"])
 
-    tool = FunctionTool(fill, name="fill", description="Answer at length.")
+    tool = FunctionTool(fill, name="fill", description="ScriptedAnswer at length.")
     return AssistantAgent("Solo", context.model(), tools=[tool])
 
 
@@ -86,7 +86,7 @@ async def test_a_viewer_that_does_not_read_costs_half_a_mebibyte_at_most(tmp_pat
 async def test_viewers_of_what_was_said_long_ago_do_not_hold_it_all(tmp_path: Path) -> None:
     """A late viewer is given a long log piece by piece: the process does not make a copy of it for each."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["x" * 4_000] * 1_000))  # 4 MB
+        provider.script(ScriptedAnswer(*["x" * 4_000] * 1_000))  # 4 MB
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             async with asking(server.url, "hi", model="solo") as answer:
                 await answer.read_all()
@@ -119,7 +119,7 @@ async def test_one_that_reads_slowly_but_steadily_is_kept(tmp_path: Path) -> Non
     """It needs four times as long as a viewer that does not read at all is given."""
     text = ["x" * 4_000] * 200
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*text))
+        provider.script(ScriptedAnswer(*text))
         config = config_for(provider.base_url, sample_team("solo"), server={"write_timeout_s": 0.25})
         async with serving(config, tmp_path) as server, connected(server.url, question("solo")) as client:
             received = bytearray()
@@ -135,7 +135,7 @@ async def test_one_that_reads_slowly_but_steadily_is_kept(tmp_path: Path) -> Non
 async def test_when_all_viewers_are_slow_the_provider_is_slowed_and_goes_on_when_they_do(tmp_path: Path) -> None:
     tokens = [f"<{number:06}>" + "x" * 4_000 for number in range(5_000)]
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*tokens))
+        provider.script(ScriptedAnswer(*tokens))
         limits = {"max_log_bytes": 128 * MIB}
         config = config_for(provider.base_url, sample_team("solo"), limits=limits)
         async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as answer:
@@ -153,7 +153,7 @@ async def test_when_all_viewers_are_slow_the_provider_is_slowed_and_goes_on_when
 async def test_a_slow_viewer_slows_neither_the_run_nor_those_who_keep_up(tmp_path: Path) -> None:
     tokens = 200
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["x" * 4_000] * tokens, pause_s=0.005))
+        provider.script(ScriptedAnswer(*["x" * 4_000] * tokens, pause_s=0.005))
         config = config_for(provider.base_url, sample_team("solo"))
         async with serving(config, tmp_path) as server, connected(server.url, question("solo", path=RUNS)) as slow:
             exchange = await provider.request()
@@ -180,7 +180,7 @@ async def test_silence_is_broken_by_a_comment_in_every_interval(tmp_path: Path) 
     heartbeat_s = 0.2
     ways = [(path, name) for path in (CHAT, RUNS) for name in (*PRESENTATIONS, None)]
     async with ScriptedProvider() as provider:
-        provider.script(*[Answer("a", Pause(0.9), "b", before_s=0.9)] * len(ways))
+        provider.script(*[ScriptedAnswer("a", Pause(0.9), "b", before_s=0.9)] * len(ways))
         config = config_for(provider.base_url, sample_team("solo"), server={"heartbeat_s": heartbeat_s})
         async with serving(config, tmp_path) as server:
             body = chat_body("hi", model="solo")
@@ -197,7 +197,7 @@ async def test_silence_is_broken_by_a_comment_in_every_interval(tmp_path: Path) 
 async def test_work_that_is_not_shown_is_silence(tmp_path: Path) -> None:
     """`answer` shows nothing of an agent that does not answer, however much that says."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["x "] * 20, pause_s=0.05), Answer("the answer"))
+        provider.script(ScriptedAnswer(*["x "] * 20, pause_s=0.05), ScriptedAnswer("the answer"))
         team = sample_team("pair", answer_from=["Reviewer"])
         config = config_for(provider.base_url, team, server={"heartbeat_s": 0.2})
         async with serving(config, tmp_path) as server:
@@ -219,7 +219,11 @@ async def test_no_line_reaches_64_kib(tmp_path: Path, what: str, worst: str) -> 
     """A MiB of it: as one token of the provider's, as a tool's result, and from a team that does not stream."""
     text = f".{worst * (MIB // len(worst))}."
     async with ScriptedProvider() as provider:
-        answers = {"token": Answer(text), "huge-result": Answer(Call("fill")), "speaker": Answer()}
+        answers = {
+            "token": ScriptedAnswer(text),
+            "huge-result": ScriptedAnswer(Call("fill")),
+            "speaker": ScriptedAnswer(),
+        }
         provider.script(*[answers[what]] * (len(PRESENTATIONS) + 1))
         teams = [sample_team("solo"), _team("huge_result", text), _team("speaker", text)]
         model = "solo" if what == "token" else what

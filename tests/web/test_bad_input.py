@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from aiostream_server.config.load import load_config
-from tests.serving import Server, serving
+from tests.kit.serving import Server, serving
 from tests.web.raw import HELLO, head, post, send
 
 MAX_BODY_BYTES: Final = 2_000_000

@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests import sample_teams
-from tests.scripted_provider import Answer, Call, Pause, ScriptedProvider, Stall
-from tests.serving import Server, asking, chat_body, config_for, sample_team, serving
+from tests.kit import sample_teams
+from tests.kit.scripted_provider import Call, Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, asking, chat_body, config_for, sample_team, serving
 
 
 async def _until_no_run_is_left(server: Server) -> None:
@@ -28,15 +28,15 @@ async def _read(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) 
 @pytest.mark.parametrize(
     "script",
     [
-        Answer("late", before_s=30),
-        Answer("a", Stall()),
-        Answer("a", Pause(30), "b"),
-        Answer(*["x "] * 500, pause_s=0.05),
+        ScriptedAnswer("late", before_s=30),
+        ScriptedAnswer("a", Stall()),
+        ScriptedAnswer("a", Pause(30), "b"),
+        ScriptedAnswer(*["x "] * 500, pause_s=0.05),
     ],
     ids=["before headers", "stalled", "between tokens", "while tokens come"],
 )
 async def test_leaving_closes_the_providers_connection_within_a_second(
-    tmp_path: Path, script: Answer, stream: bool
+    tmp_path: Path, script: ScriptedAnswer, stream: bool
 ) -> None:
     async with ScriptedProvider() as provider:
         provider.script(script)
@@ -62,7 +62,7 @@ async def test_leaving_in_the_middle_of_a_tool_call_ends_the_run(tmp_path: Path)
     sample_teams.SLOW_TOOL_STARTED.clear()
     before = len(asyncio.all_tasks())
     async with ScriptedProvider() as provider:
-        provider.script(Answer(Call("slow")))
+        provider.script(ScriptedAnswer(Call("slow")))
         async with serving(config_for(provider.base_url, sample_team("with_slow_tool")), tmp_path) as server:
             async with asking(server.url, "hi", model="with-slow-tool") as answer:
                 await anext(answer.stream())
@@ -88,7 +88,7 @@ async def test_leaving_ends_teams_that_are_not_autogens(tmp_path: Path, team: st
 async def test_continue_lets_the_run_go_on_without_a_viewer(tmp_path: Path) -> None:
     team = sample_team("solo", on_disconnect="continue")
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["x "] * 10, pause_s=0.05))
+        provider.script(ScriptedAnswer(*["x "] * 10, pause_s=0.05))
         async with serving(config_for(provider.base_url, team), tmp_path) as server:
             async with asking(server.url, "hi", model="solo") as answer:
                 await anext(answer.pieces())
@@ -98,7 +98,11 @@ async def test_continue_lets_the_run_go_on_without_a_viewer(tmp_path: Path) -> N
 
 async def test_shutdown_gives_every_stream_its_last_words(tmp_path: Path) -> None:
     """A finish reason and `[DONE]` for each of twenty, whatever it was doing."""
-    scripts = [Answer("a ", Stall()), Answer("b ", Pause(30), "c"), Answer(*["x "] * 1000, pause_s=0.05)]
+    scripts = [
+        ScriptedAnswer("a ", Stall()),
+        ScriptedAnswer("b ", Pause(30), "c"),
+        ScriptedAnswer(*["x "] * 1000, pause_s=0.05),
+    ]
     async with ScriptedProvider() as provider:
         provider.script(lambda _: scripts[len(provider.exchanges) % 3])
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
@@ -134,7 +138,7 @@ async def test_a_run_that_takes_too_long_ends_with_a_reason(
 async def test_a_client_that_stops_reading_is_thrown_out_and_its_run_ended(tmp_path: Path) -> None:
     """It costs a bounded amount: the provider is made to wait meanwhile."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["x" * 20_000] * 2000))
+        provider.script(ScriptedAnswer(*["x" * 20_000] * 2000))
         config = config_for(provider.base_url, sample_team("solo"), server={"write_timeout_s": 0.5})
         async with serving(config, tmp_path) as server:
             reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]), limit=1024)

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from aiostream_server.config.model import ConversationsConfig
-from tests.scripted_provider import Answer, Exchange, ScriptedProvider
-from tests.serving import Server, ask, asking, config_for, sample_team, serving
+from tests.kit.scripted_provider import Exchange, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import Server, ask, asking, config_for, sample_team, serving
 
 CHAT = {"X-OpenWebUI-Chat-Id": "chat-1"}
 TALK = {"X-Conversation-Id": "talk-1"}
@@ -44,7 +44,7 @@ async def _turn(server: Server, messages: list[dict[str, Any]], text: str, heade
 async def test_each_turn_is_heard_once_with_or_without_memory(
     server: Server, provider: ScriptedProvider, headers: Mapping[str, str]
 ) -> None:
-    provider.script(Answer("First."), Answer("Second."), Answer("Third."))
+    provider.script(ScriptedAnswer("First."), ScriptedAnswer("Second."), ScriptedAnswer("Third."))
     messages: list[dict[str, Any]] = []
     for text in ("one", "two", "three"):
         await _turn(server, messages, text, headers)
@@ -54,14 +54,14 @@ async def test_each_turn_is_heard_once_with_or_without_memory(
 async def test_a_client_that_sends_only_the_new_question_is_remembered(
     server: Server, provider: ScriptedProvider
 ) -> None:
-    provider.script(Answer("First."), Answer("Second."))
+    provider.script(ScriptedAnswer("First."), ScriptedAnswer("Second."))
     for text in ("one", "two"):
         await ask(server.url, text, model="solo", headers=TALK)
     assert _heard(provider.exchanges[1]) == ["one", "First.", "two"]
 
 
 async def test_runs_name_their_conversation_in_the_body(server: Server, provider: ScriptedProvider) -> None:
-    provider.script(Answer("First."), Answer("Second."))
+    provider.script(ScriptedAnswer("First."), ScriptedAnswer("Second."))
     async with aiohttp.ClientSession() as session:
         for text in ("one", "two"):
             body = {"model": "solo", "messages": [{"role": "user", "content": text}], "conversation": "talk-1"}
@@ -73,14 +73,14 @@ async def test_runs_name_their_conversation_in_the_body(server: Server, provider
 
 
 async def test_another_user_of_the_same_name_for_it_is_a_stranger(server: Server, provider: ScriptedProvider) -> None:
-    provider.script(Answer("First."), Answer("Second."))
+    provider.script(ScriptedAnswer("First."), ScriptedAnswer("Second."))
     for user in ("ann", "bob"):
         await ask(server.url, "my secret", model="solo", headers={**TALK, "X-User-ID": user})
     assert _heard(provider.exchanges[1]) == ["my secret"]
 
 
 async def test_a_server_that_was_restarted_remembers(provider: ScriptedProvider, tmp_path: Path) -> None:
-    provider.script(Answer("First."), Answer("Second."))
+    provider.script(ScriptedAnswer("First."), ScriptedAnswer("Second."))
     for text in ("one", "two"):
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             await ask(server.url, text, model="solo", headers=TALK)
@@ -88,7 +88,7 @@ async def test_a_server_that_was_restarted_remembers(provider: ScriptedProvider,
 
 
 async def test_a_stopped_turn_is_forgotten_and_the_history_counts(server: Server, provider: ScriptedProvider) -> None:
-    provider.script(Answer("First."), Answer("Sec", "ond.", pause_s=0.2), Answer("Third."))
+    provider.script(ScriptedAnswer("First."), ScriptedAnswer("Sec", "ond.", pause_s=0.2), ScriptedAnswer("Third."))
     messages: list[dict[str, Any]] = []
     await _turn(server, messages, "one", CHAT)
     messages.append({"role": "user", "content": "two"})
@@ -102,7 +102,7 @@ async def test_a_stopped_turn_is_forgotten_and_the_history_counts(server: Server
 
 
 async def test_a_second_question_to_a_busy_conversation_is_409(provider: ScriptedProvider, tmp_path: Path) -> None:
-    provider.script(Answer("a", "b", pause_s=0.3))
+    provider.script(ScriptedAnswer("a", "b", pause_s=0.3))
     policy = ConversationsConfig(concurrent_turns="reject")
     config = config_for(provider.base_url, sample_team("solo"), conversations=policy)
     async with (

@@ -9,7 +9,7 @@ import pytest
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig
-from tests.serving import Server, config_for, sample_team, serving
+from tests.kit.serving import Server, config_for, sample_team, serving
 from tests.web.raw import HELLO, RawAnswer, head, post, send
 from tests.web.test_keys import make_key
 from tests.web.watching import start_in_background

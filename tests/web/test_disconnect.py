@@ -18,13 +18,13 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.service.sockets import listen
-from tests import sample_teams
-from tests.scripted_provider import Answer, Call, ScriptedProvider, Stall
-from tests.serving import Server, ask, asking, config_for, sample_team, serving, until_idle
+from tests.kit import sample_teams
+from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, ask, asking, config_for, sample_team, serving, until_idle
 from tests.web.bare_client import WAYS, Leaving, connected, leave, question, until, until_held
 
 _NOTICED_S: Final = 0.25
-_FLOOD: Final = Answer(*["x" * 4_000] * 5_000)
+_FLOOD: Final = ScriptedAnswer(*["x" * 4_000] * 5_000)
 
 
 def on_both_loops(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -71,7 +71,7 @@ async def _leaves_and_is_noticed(
         assert exchange.closed_at - left_at < 1.0
     await until_idle(server)
     await until(lambda: _tasks() <= tasks_before and not _connections(server), timeout_s=1.0)
-    provider.script(Answer("again"))
+    provider.script(ScriptedAnswer("again"))
     assert "again" in (await ask(server.url, "hi", model="solo")).text  # max_runs = 1
 
 
@@ -84,12 +84,12 @@ def one_slot(provider: ScriptedProvider, *teams: str, **sections: Any) -> Config
 @pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
 @pytest.mark.parametrize(
     ("script", "sent"),
-    [(Answer("late", before_s=30), 0), (Answer("a", Stall()), 1)],
+    [(ScriptedAnswer("late", before_s=30), 0), (ScriptedAnswer("a", Stall()), 1)],
     ids=["before the first byte", "between tokens"],
 )
 @on_both_loops
 async def test_noticed_while_the_model_is_silent(
-    tmp_path: Path, script: Answer, sent: int, stream: bool, way: Leaving
+    tmp_path: Path, script: ScriptedAnswer, sent: int, stream: bool, way: Leaving
 ) -> None:
     async with ScriptedProvider() as provider, serving(one_slot(provider), tmp_path) as server:
         provider.script(script)
@@ -106,7 +106,7 @@ async def test_noticed_while_the_model_is_silent(
 async def test_noticed_during_a_tool_call(tmp_path: Path, stream: bool, way: Leaving) -> None:
     sample_teams.SLOW_TOOL_STARTED.clear()
     async with ScriptedProvider() as provider, serving(one_slot(provider, "with_slow_tool"), tmp_path) as server:
-        provider.script(Answer(Call("slow")))
+        provider.script(ScriptedAnswer(Call("slow")))
         tasks_before = _tasks()
         async with connected(server.url, question("with-slow-tool", stream=stream)) as client:
             await until(sample_teams.SLOW_TOOL_STARTED.is_set)
@@ -131,7 +131,7 @@ async def test_noticed_during_a_write_that_waits(tmp_path: Path, way: Leaving) -
 async def test_noticed_when_it_stops_reading_just_before_it_would_be_waited_for(tmp_path: Path, way: Leaving) -> None:
     """The kernel has room for what was written, so nobody waits for the client; then the provider falls silent."""
     async with ScriptedProvider() as provider, serving(one_slot(provider), tmp_path) as server:
-        provider.script(Answer(*["x" * 4_000] * 20, Stall()))
+        provider.script(ScriptedAnswer(*["x" * 4_000] * 20, Stall()))
         tasks_before = _tasks()
         async with connected(server.url, question("solo", stream=True)) as client:
             exchange = await provider.request()
@@ -147,7 +147,7 @@ async def test_noticed_in_the_queue(tmp_path: Path, stream: bool, way: Leaving) 
     """Its place is free at once, and its question never reaches the provider."""
     limits = {"max_runs": 1, "queue_size": 1, "queue_timeout_s": 30.0}
     async with ScriptedProvider() as provider, serving(one_slot(provider, limits=limits), tmp_path) as server:
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         async with asking(server.url, "hi", model="solo") as first:
             await anext(first.pieces())
             async with connected(server.url, question("solo", stream=stream)) as client:
@@ -168,7 +168,7 @@ async def test_a_client_that_pipelines_and_leaves_is_bounded_by_heartbeats(tmp_p
     async with ScriptedProvider() as provider:
         config = one_slot(provider, server={"heartbeat_s": heartbeat_s})
         async with serving(config, tmp_path) as server:
-            provider.script(Answer("a", Stall()))
+            provider.script(ScriptedAnswer("a", Stall()))
             async with connected(server.url, question("solo", stream=True) + more) as client:
                 exchange = await provider.request()
                 await exchange.sent(1)

@@ -8,14 +8,13 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from aiostream_server.events import Entry, Error, Event, RunFinished, Token, TokenCount
-from aiostream_server.events import Final as FinalAnswer
+from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, Token, TokenCount
 from aiostream_server.present.shown import Channel, Shown
 from aiostream_server.web import chat
 from aiostream_server.web.frames import ChatFrames
 from aiostream_server.wire.completion import ChunkEncoder
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
-from tests.serving import asking, chat_body, config_for, sample_team, serving, until_idle
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import asking, chat_body, config_for, sample_team, serving, until_idle
 
 CANARY = "canary-45c48cce2e"
 
@@ -41,7 +40,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("failing")
 async def test_a_presenter_that_fails_in_mid_stream_hangs_up_and_ends_the_run(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("before ", CANARY, Stall(), pause_s=0.05))
+        provider.script(ScriptedAnswer("before ", CANARY, Stall(), pause_s=0.05))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             with capture_logs() as logs:
                 async with asking(server.url, "hi", model="solo") as answer:
@@ -61,7 +60,7 @@ async def test_a_presenter_that_fails_in_mid_stream_hangs_up_and_ends_the_run(tm
 @pytest.mark.usefixtures("failing")
 async def test_a_presenter_that_fails_before_the_headers_is_500_and_tells_nothing(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(CANARY))
+        provider.script(ScriptedAnswer(CANARY))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             body = chat_body("hi", model="solo") | {"stream": False}
             with capture_logs() as logs:
@@ -86,7 +85,7 @@ class Showing:
         self._shown = shown
 
     def show(self, event: Event) -> Iterator[Shown]:
-        if isinstance(event, FinalAnswer):
+        if isinstance(event, Answer):
             yield self._shown
 
     def continued(self, token: Token) -> Channel | None:
@@ -95,7 +94,7 @@ class Showing:
 
 def encoded(shown: Shown) -> list[bytes]:
     frames = ChatFrames(Showing(shown), ChunkEncoder("id", 1, "m"), include_usage=False)
-    return frames.encode([Entry(1, 0.0, FinalAnswer("A", "x"))]).split(b"\n\n")[:-1]
+    return frames.encode([Entry(1, 0.0, Answer("A", "x"))]).split(b"\n\n")[:-1]
 
 
 def test_long_text_is_several_frames_and_a_block_is_one() -> None:

@@ -22,7 +22,7 @@ from aiostream_server.intake.keys import new_key
 from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.store.run_files import LinkedFile, RunFiles, current_files
 from aiostream_server.teams.context import TeamContext
-from tests.serving import Server, ask, serving
+from tests.kit.serving import Server, ask, serving
 from tests.web.bare_client import connected, until
 from tests.web.connections import kept_for, transports
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.events import Entry, Error, Event, Final, InputRequested, RunFinished, Token, TokenCount, Usage
+from aiostream_server.events import Answer, Entry, Error, Event, InputRequested, RunFinished, Token, TokenCount, Usage
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.web.frames import ChatFrames
 from aiostream_server.web.page_frames import PageFrames
@@ -82,7 +82,7 @@ def test_an_error_and_what_was_held_back_before_it() -> None:
 
 
 def test_a_run_that_waits_for_a_person() -> None:
-    events: list[Event] = [Final("A", "Which?"), InputRequested("A", "Which?"), RunFinished("stop", TokenCount(), 1.0)]
+    events: list[Event] = [Answer("A", "Which?"), InputRequested("A", "Which?"), RunFinished("stop", TokenCount(), 1.0)]
     assert kinds(encode(frames_for(), *events)) == [
         "A is answering…", "Which?", "Waiting for your answer", "finish", "usage", "done"
     ]  # fmt: skip
@@ -130,5 +130,5 @@ def test_tokens_that_go_on_are_taken_as_they_are_until_something_else_is_shown()
     assert frames.encode_tokens("B", "final", ["x"]) is None
     assert frames.encode_tokens("A", "thinking", ["x"]) is None
     assert frames.encode_tokens("A", "final", ["x", "y" * 5_000]) is None
-    encode(frames, Final("A", "ab", streamed=True))
+    encode(frames, Answer("A", "ab", streamed=True))
     assert frames.encode_tokens("A", "final", ["x"]) is None

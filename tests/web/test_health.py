@@ -9,8 +9,8 @@ import pytest
 
 from aiostream_server.config.load import load_config
 from aiostream_server.web.traffic import TRAFFIC
-from tests.scripted_provider import Answer, ScriptedProvider, Stall
-from tests.serving import Server, asking, config_for, get_json, sample_team, serving
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, asking, config_for, get_json, sample_team, serving
 from tests.web.raw import RawAnswer, head, post, send
 
 
@@ -35,7 +35,7 @@ async def test_a_server_that_serves_is_alive_and_ready(server: Server, prefix: s
 
 async def test_readiness_tells_runs_and_viewers(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(lambda _: Answer("a ", Stall()))
+        provider.script(lambda _: ScriptedAnswer("a ", Stall()))
         config = config_for(provider.base_url, sample_team("solo"))
         async with (
             serving(config, tmp_path) as server,

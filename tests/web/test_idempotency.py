@@ -7,8 +7,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.scripted_provider import Answer, HttpError, Pause, Stall
-from tests.serving import asking, chat_body
+from tests.kit.scripted_provider import HttpError, Pause, ScriptedAnswer, Stall
+from tests.kit.serving import asking, chat_body
 from tests.web.raw import post, send
 from tests.web.test_keys import keyed
 from tests.web.watching import WORDS, cancel, solo, start_in_background, starting, until_queued
@@ -18,7 +18,7 @@ KEY = {"Idempotency-Key": "order-4711"}
 
 async def test_the_same_key_and_body_attach_to_the_run_from_its_beginning(tmp_path: Path) -> None:
     """While it goes on, and when it is over; the second answer says so."""
-    async with solo(tmp_path, Answer(*WORDS, pause_s=0.02)) as server:
+    async with solo(tmp_path, ScriptedAnswer(*WORDS, pause_s=0.02)) as server:
         async with starting(server.url, "hi", model="solo", headers=KEY) as first:
             await first.until(4)
             async with starting(server.url, "hi", model="solo", headers=KEY) as second:
@@ -35,7 +35,7 @@ async def test_the_same_key_and_body_attach_to_the_run_from_its_beginning(tmp_pa
 
 async def test_a_chat_completion_asked_twice_is_the_same_text(tmp_path: Path) -> None:
     async with (
-        solo(tmp_path, Answer(*WORDS, pause_s=0.02)) as server,
+        solo(tmp_path, ScriptedAnswer(*WORDS, pause_s=0.02)) as server,
         asking(server.url, "hi", model="solo", headers=KEY) as first,
     ):
         await anext(first.pieces())
@@ -51,7 +51,7 @@ async def test_a_chat_completion_asked_twice_is_the_same_text(tmp_path: Path) ->
 
 async def test_a_completion_that_is_not_streamed_says_that_it_was_replayed(tmp_path: Path) -> None:
     body = chat_body("hi", model="solo") | {"stream": False}
-    async with solo(tmp_path, Answer("hi")) as server, aiohttp.ClientSession() as session:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server, aiohttp.ClientSession() as session:
         answers = []
         for replayed in (None, "true"):
             async with session.post(f"{server.url}/v1/chat/completions", json=body, headers=KEY) as response:
@@ -61,7 +61,7 @@ async def test_a_completion_that_is_not_streamed_says_that_it_was_replayed(tmp_p
 
 
 async def test_in_the_background_too(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         runs = [await start_in_background(server.url, "hi", model="solo", headers=KEY) for _ in range(3)]
         assert len({run["id"] for run in runs}) == 1
 
@@ -72,7 +72,7 @@ async def test_only_what_a_body_says_counts(tmp_path: Path) -> None:
         b'{"model":"solo","messages":[{"role":"user","content":"hi"}]}',
         b' {"messages": [{"content": "h\\u0069", "role": "user"}], "model": "solo"}',
     ]
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         answers = [
             await send(server.url, post(body, "Idempotency-Key: k", path=path))
             for body in bodies
@@ -84,7 +84,7 @@ async def test_only_what_a_body_says_counts(tmp_path: Path) -> None:
 
 async def test_another_question_under_the_same_key_is_a_409(tmp_path: Path) -> None:
     """Another body; and the same one on another kind of path."""
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         async with starting(server.url, "hi", model="solo", headers=KEY) as first:
             await first.read_all()
         async with starting(server.url, "ho", model="solo", headers=KEY) as other:
@@ -106,14 +106,14 @@ async def test_a_key_is_its_callers_own(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("wrong", ["", "k" * 256, "schl\u00fcssel", "a\tb"])
 async def test_a_wrong_key_is_a_400(tmp_path: Path, wrong: str) -> None:
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         for path in ("/v1/runs", "/v1/chat/completions"):
             answer = await send(server.url, post(chat(), f"Idempotency-Key: {wrong}", path=path))
             assert (answer.status, answer.error["param"]) == (400, "Idempotency-Key")
 
 
 async def test_two_keys_are_a_400_and_the_longest_is_taken(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         two = await send(server.url, post(chat(), "Idempotency-Key: a", "Idempotency-Key: a", path="/v1/runs"))
         longest = await send(server.url, post(chat(), f"Idempotency-Key: {'~ ' * 127}~", path="/v1/runs"))
     assert (two.status, longest.status) == (400, 200)
@@ -124,7 +124,7 @@ def chat() -> bytes:
 
 
 async def test_json_as_deep_as_can_be_read_is_an_answer_or_a_400(tmp_path: Path) -> None:
-    async with solo(tmp_path, *[Answer("hi")] * 40) as server:
+    async with solo(tmp_path, *[ScriptedAnswer("hi")] * 40) as server:
         for depth in range(100, 1100, 50):
             deep = chat()[:-1] + b',"x":' + b"[" * depth + b"]" * depth + b"}"
             answer = await send(server.url, post(deep, f"Idempotency-Key: {depth}", path="/v1/runs"))
@@ -132,7 +132,7 @@ async def test_json_as_deep_as_can_be_read_is_an_answer_or_a_400(tmp_path: Path)
 
 
 async def test_a_refused_asking_is_not_remembered(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("a", Stall()), Answer("hi"), max_runs=1) as server:
+    async with solo(tmp_path, ScriptedAnswer("a", Stall()), ScriptedAnswer("hi"), max_runs=1) as server:
         run = await start_in_background(server.url, "other", model="solo")
         async with starting(server.url, "hi", model="solo", headers=KEY) as refused:
             assert refused.response.status == 429
@@ -144,7 +144,7 @@ async def test_a_refused_asking_is_not_remembered(tmp_path: Path) -> None:
 
 
 async def test_a_failed_run_is_what_the_key_stands_for(tmp_path: Path) -> None:
-    async with solo(tmp_path, HttpError(400), Answer("hi")) as server:
+    async with solo(tmp_path, HttpError(400), ScriptedAnswer("hi")) as server:
         for _ in range(2):
             async with asking(server.url, "hi", model="solo", headers=KEY) as answer:
                 await answer.read_all()
@@ -153,7 +153,7 @@ async def test_a_failed_run_is_what_the_key_stands_for(tmp_path: Path) -> None:
 
 async def test_who_waits_for_a_starter_that_leaves_the_queue_starts_it_itself(tmp_path: Path) -> None:
     limits: dict[str, Any] = {"max_runs": 1, "queue_size": 5, "queue_timeout_s": 20}
-    async with solo(tmp_path, Answer("a", Pause(0.5)), Answer("mine"), **limits) as server:
+    async with solo(tmp_path, ScriptedAnswer("a", Pause(0.5)), ScriptedAnswer("mine"), **limits) as server:
         await start_in_background(server.url, "other", model="solo")
 
         async def leave_early() -> None:

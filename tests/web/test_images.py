@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
-from tests.scripted_provider import Answer, ScriptedProvider
-from tests.serving import ask, asking, sample_team, serving
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, asking, sample_team, serving
 
 
 def png() -> str:
@@ -46,7 +46,7 @@ def with_image(url: str, text: str = "What is this?") -> list[dict[str, Any]]:
 
 async def test_a_seeing_model_gets_the_image(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("A red pixel."))
+        provider.script(ScriptedAnswer("A red pixel."))
         async with serving(config(provider.base_url, vision=True), tmp_path) as server:
             answer = await ask(server.url, with_image(png()), model="solo")
         sent = provider.exchanges[0].body["messages"][-1]
@@ -73,12 +73,12 @@ async def test_a_question_with_an_image_for_a_blind_model_is_refused(tmp_path: P
 async def test_auto_sends_a_question_with_an_image_to_a_team_that_sees(tmp_path: Path) -> None:
     seeing = config("http://127.0.0.1:9/v1", vision=True).models["default"]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("A red pixel."))
+        provider.script(ScriptedAnswer("A red pixel."))
         blind = config(provider.base_url, vision=False).models["default"]
         models = {"default": blind, "seeing": seeing.model_copy(update={"base_url": provider.base_url})}
         teams = (
             sample_team("solo", description="Sales, revenue and orders by region"),
-            TeamConfig(id="eyes", factory="tests.sample_teams:solo", model="seeing"),
+            TeamConfig(id="eyes", factory="tests.kit.sample_teams:solo", model="seeing"),
         )
         async with serving(Config(models=models, teams=teams), tmp_path) as server:
             answer = await ask(server.url, with_image(png(), "total sales by region?"))
@@ -90,7 +90,7 @@ async def test_of_an_earlier_image_a_blind_model_is_told(tmp_path: Path) -> None
     """It was another model's to see; the conversation may go on without."""
     history = [*with_image(png()), {"role": "assistant", "content": "Red."}, {"role": "user", "content": "And now?"}]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("I cannot see it."))
+        provider.script(ScriptedAnswer("I cannot see it."))
         async with serving(config(provider.base_url, vision=False), tmp_path) as server:
             answer = await ask(server.url, history, model="solo")
         sent = provider.exchanges[0].body
@@ -102,7 +102,7 @@ async def test_of_an_earlier_image_a_blind_model_is_told(tmp_path: Path) -> None
 async def test_a_question_may_be_an_image_alone(tmp_path: Path) -> None:
     question = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": png()}}]}]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("ok"))
+        provider.script(ScriptedAnswer("ok"))
         async with serving(config(provider.base_url, vision=True), tmp_path) as server:
             assert "ok" in (await ask(server.url, question, model="solo")).text
         seen = provider.exchanges[0].body["messages"][-1]["content"]
@@ -137,7 +137,7 @@ async def test_what_is_no_image_behind_its_first_bytes_is_the_models_to_refuse(t
     """Nothing here decodes pictures: a hostile one meets no parser of ours."""
     url = "data:image/png;base64," + base64.b64encode(b"no picture at all").decode()
     async with ScriptedProvider() as provider:
-        provider.script(lambda _: Answer("fine"))
+        provider.script(lambda _: ScriptedAnswer("fine"))
         async with serving(config(provider.base_url, vision=True), tmp_path) as server:
             answer = await ask(server.url, with_image(url), model="solo")
     assert answer.done

@@ -12,8 +12,8 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
-from tests.process import serving_process
-from tests.serving import Server, asking, serving
+from tests.kit.process import serving_process
+from tests.kit.serving import Server, asking, serving
 from tests.web.raw import HELLO, head, post, send
 
 DATA_QUESTION = "Which region had the highest total sales?"

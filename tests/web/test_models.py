@@ -7,7 +7,7 @@ import pytest
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, ModelConfig, OpenAIModelConfig
-from tests.serving import ask, config_for, get_json, sample_team, serving
+from tests.kit.serving import ask, config_for, get_json, sample_team, serving
 
 
 @pytest.mark.parametrize("path", ["/v1/models", "/v1//models", "/api/v1/models"])

@@ -11,16 +11,16 @@ from aiostream_server.config.model import Config, OpenAIModelConfig
 from aiostream_server.events import TokenCount
 from aiostream_server.models.openai.component import OpenAIChatClient
 from aiostream_server.observe.observer import current_observer
-from tests.observing import Remembering
+from tests.kit.observing import Remembering
+from tests.kit.scripted_provider import BreakOff, Call, HttpError, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.routing.auxiliary.cases import rendered
-from tests.scripted_provider import Answer, BreakOff, Call, HttpError, ScriptedProvider, Stall
-from tests.serving import ask, asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.web.bare_client import connected, question, until
 
 NONE = TokenCount()
 
 
-async def _told_of(path: Path, *script: Answer | HttpError, model: str = "solo") -> Remembering:
+async def _told_of(path: Path, *script: ScriptedAnswer | HttpError, model: str = "solo") -> Remembering:
     observer = Remembering()
     async with ScriptedProvider() as provider:
         provider.script(*script)
@@ -32,7 +32,7 @@ async def _told_of(path: Path, *script: Answer | HttpError, model: str = "solo")
 
 async def test_a_run_is_told_from_the_request_to_its_end(tmp_path: Path) -> None:
     """In order, each inside of the one before, and nothing of it per token."""
-    observer = await _told_of(tmp_path, Answer("a", "b", "c", pause_s=0.01, usage=(5, 3)))
+    observer = await _told_of(tmp_path, ScriptedAnswer("a", "b", "c", pause_s=0.01, usage=(5, 3)))
     assert observer.of("request") == [
         ("begun", "POST", "/v1/chat/completions"),
         ("answered", 200),
@@ -57,7 +57,7 @@ async def test_the_run_is_inside_of_its_request(tmp_path: Path) -> None:
     """Context variables that an observer sets reach the run, and those of the run its model calls."""
     observer = Remembering()
     async with ScriptedProvider() as provider:
-        provider.script(Answer("hi"))
+        provider.script(ScriptedAnswer("hi"))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path, observer) as server,
             aiohttp.ClientSession(headers={"traceparent": "00-1-2-01"}) as session,
@@ -69,7 +69,7 @@ async def test_the_run_is_inside_of_its_request(tmp_path: Path) -> None:
 
 
 async def test_a_routed_run_is_told_its_team_behind_the_routing(tmp_path: Path) -> None:
-    observer = await _told_of(tmp_path, Answer("hi"), model="auto")
+    observer = await _told_of(tmp_path, ScriptedAnswer("hi"), model="auto")
     told = observer.of("run")
     assert told[0] == ("begun", "auto", told[0][2])
     assert told.index(("routing",)) < told.index(("chose", "solo"))
@@ -93,7 +93,7 @@ async def test_a_connection_that_is_lost_before_the_answer_is_told_as_such(tmp_p
 
 
 async def test_a_call_that_breaks_off_has_cost_what_it_wrote(tmp_path: Path) -> None:
-    observer = await _told_of(tmp_path, Answer("a", "b", BreakOff(), pause_s=0.01))
+    observer = await _told_of(tmp_path, ScriptedAnswer("a", "b", BreakOff(), pause_s=0.01))
     (failed,) = (facts for facts in observer.of("model_call") if facts[0] == "failed")
     assert failed[1] == "model_failed"
     assert failed[2].completion_tokens == 2
@@ -103,7 +103,7 @@ async def test_a_call_that_breaks_off_has_cost_what_it_wrote(tmp_path: Path) -> 
 async def test_a_client_that_leaves_is_told_as_a_cancelled_call(tmp_path: Path) -> None:
     observer = Remembering()
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path, observer) as server:
             async with asking(server.url, "hi", model="solo"):
                 await (await provider.request()).sent(1)
@@ -116,7 +116,7 @@ async def test_a_client_that_leaves_is_told_as_a_cancelled_call(tmp_path: Path) 
 async def test_one_that_does_not_read_is_told_as_evicted(tmp_path: Path) -> None:
     observer = Remembering()
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["x" * 4_000] * 3_000))
+        provider.script(ScriptedAnswer(*["x" * 4_000] * 3_000))
         config = config_for(provider.base_url, sample_team("solo"), server={"write_timeout_s": 0.3})
         async with serving(config, tmp_path, observer) as server:
             async with connected(server.url, question("solo", path="/v1/chat/completions")):
@@ -129,7 +129,7 @@ async def test_delays_are_those_of_what_the_viewer_was_there_for(tmp_path: Path)
     """One in sixteen writes tells of some milliseconds; who watches a run again later is told of no delay at all."""
     observer = Remembering()
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["word "] * 80, pause_s=0.002))
+        provider.script(ScriptedAnswer(*["word "] * 80, pause_s=0.002))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path, observer) as server:
             async with asking(server.url, "hi", model="solo") as answer:
                 await answer.read_all()
@@ -187,7 +187,7 @@ async def test_a_teams_own_client_tells_the_observer_of_the_run() -> None:
     """Of a client that stands in a component, no configuration knows: it is called what its model is."""
     observer = Remembering()
     async with ScriptedProvider() as provider:
-        provider.script(Answer("hi", usage=(1, 1)))
+        provider.script(ScriptedAnswer("hi", usage=(1, 1)))
         client = OpenAIChatClient(model="gpt-4o", api_key="k", base_url=provider.base_url)
         token = current_observer.set(observer)
         await client.create([UserMessage(content="hi", source="user")])
@@ -200,7 +200,7 @@ async def test_a_teams_own_client_tells_the_observer_of_the_run() -> None:
 async def test_the_tools_that_a_run_uses_are_told(tmp_path: Path) -> None:
     observer = Remembering()
     async with ScriptedProvider() as provider:
-        provider.script(Answer(Call("calculate", {"expression": "2+2"})), Answer("4"))
+        provider.script(ScriptedAnswer(Call("calculate", {"expression": "2+2"})), ScriptedAnswer("4"))
         async with serving(config_for(provider.base_url), tmp_path, observer) as server:
             await ask(server.url, "What is 2+2?", model="general")
             await asyncio.sleep(0)

@@ -11,8 +11,8 @@ from openai import AsyncOpenAI, OpenAI
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessage
 
 from aiostream_server.config.load import load_config
-from tests.scripted_provider import Answer, BreakOff, HttpError, ScriptedProvider, Stall
-from tests.serving import Server, config_for, sample_team, serving, until_idle
+from tests.kit.scripted_provider import BreakOff, HttpError, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, config_for, sample_team, serving, until_idle
 
 PERCENT = "What is 15% of 850?"
 REGION = "Which region had the highest total sales?"
@@ -144,7 +144,7 @@ async def test_a_wrong_request_is_a_bad_request_that_names_the_field(tmp_path: P
 
 async def test_a_failure_in_mid_stream_is_an_api_error_after_the_text(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("so far ", BreakOff()))
+        provider.script(ScriptedAnswer("so far ", BreakOff()))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             client_of(server) as client,
@@ -184,7 +184,7 @@ async def test_a_run_that_takes_too_long_keeps_its_reason(tmp_path: Path, limit:
 
 async def test_half_an_answer_of_a_server_that_shuts_down_does_not_look_whole(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("half", Stall()))
+        provider.script(ScriptedAnswer("half", Stall()))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             client_of(server) as client,
@@ -201,7 +201,7 @@ async def test_half_an_answer_of_a_server_that_shuts_down_does_not_look_whole(tm
 
 async def test_closing_the_stream_cancels_the_run(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", Stall()))
+        provider.script(ScriptedAnswer("one ", Stall()))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             client_of(server) as client,

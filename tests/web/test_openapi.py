@@ -16,7 +16,7 @@ from aiostream_server.errors import ServerError
 from aiostream_server.web.openapi import document
 from aiostream_server.wire.fields import FIELDS
 from aiostream_server.wire.request import ChatRequest
-from tests.serving import Server, get_json, serving
+from tests.kit.serving import Server, get_json, serving
 
 EXAMPLES = 12
 INTEGERS = ("n", "seed", "max_tokens", "max_completion_tokens")

@@ -14,10 +14,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from aiostream_server.config.model import ServerConfig
-from aiostream_server.events import Event, Final, Message, RunFinished, RunStarted, Token, TokenCount
+from aiostream_server.events import Answer, Event, Message, RunFinished, RunStarted, Token, TokenCount
+from aiostream_server.log.memory import RunLog
 from aiostream_server.observe.observer import NOBODY
 from aiostream_server.present import Page, new_presenter
-from aiostream_server.store.log import RunLog
 from aiostream_server.web.frames import ChatFrames
 from aiostream_server.web.observed import OBSERVER
 from aiostream_server.web.page_frames import PageFrames
@@ -125,7 +125,7 @@ async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:
     async def say(log: RunLog) -> None:
         await asyncio.sleep(0.1)
         events: list[Event] = [Token("A", "a ", "final"), Token("A", "b ", "final")]
-        for event in (*events, Message("A", "a b ", streamed=True), Final("A", "c")):
+        for event in (*events, Message("A", "a b ", streamed=True), Answer("A", "c")):
             log.append(event)
             await asyncio.sleep(0.01)
         left.append(time.monotonic())

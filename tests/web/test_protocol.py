@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from aiostream_server.config.load import load_config
-from tests.process import serving_process
-from tests.serving import Server, serving
+from tests.kit.process import serving_process
+from tests.kit.serving import Server, serving
 from tests.web.raw import HELLO, head, parse, post, send
 from tests.web.test_keys import keyed
 

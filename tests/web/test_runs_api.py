@@ -14,8 +14,8 @@ from openai import AsyncOpenAI
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, ServerConfig
 from aiostream_server.wire.event_schemas import EVENT_KINDS
-from tests.scripted_provider import Answer, HttpError, Pause, ScriptedProvider, Stall
-from tests.serving import ask, asking, chat_body, config_for, sample_team, serving, until_idle
+from tests.kit.scripted_provider import HttpError, Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.web.raw import head, send
 from tests.web.test_keys import keyed, make_key
 from tests.web.watching import (
@@ -35,7 +35,7 @@ UNKNOWN = f"run-{'x' * 24}"
 
 
 async def test_a_run_is_its_events_numbered_typed_and_ended(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer(*WORDS)) as server, starting(server.url, "hi", model="solo") as view:
+    async with solo(tmp_path, ScriptedAnswer(*WORDS)) as server, starting(server.url, "hi", model="solo") as view:
         await view.read_all()
     headers = view.response.headers
     assert view.response.status == 200
@@ -55,7 +55,7 @@ async def test_a_run_is_its_events_numbered_typed_and_ended(tmp_path: Path) -> N
 @pytest.mark.parametrize("prefix", ["/v1", "/v1/", "/api/v1", "/api/v1/"])
 async def test_in_the_background_it_is_told_at_once_where_the_run_is(tmp_path: Path, prefix: str) -> None:
     async with (
-        solo(tmp_path, Answer(Pause(0.3), "hi")) as server,
+        solo(tmp_path, ScriptedAnswer(Pause(0.3), "hi")) as server,
         aiohttp.ClientSession(server.url) as session,
     ):
         body = chat_body("hi", model="solo", background=True, conversation="c-7", on_disconnect="cancel")
@@ -83,7 +83,7 @@ async def test_in_the_background_it_is_told_at_once_where_the_run_is(tmp_path: P
 
 async def test_whoever_resumes_at_any_number_sees_exactly_the_rest(tmp_path: Path) -> None:
     """By either way of saying it; at the end and past it, nothing."""
-    async with solo(tmp_path, Answer(*WORDS)) as server:
+    async with solo(tmp_path, ScriptedAnswer(*WORDS)) as server:
         async with starting(server.url, "hi", model="solo") as first:
             await first.read_all()
         last = first.numbers[-1]
@@ -105,7 +105,7 @@ async def test_resuming_while_tokens_flow_leaves_no_gap_and_repeats_nothing(tmp_
     """A viewer that breaks off after every few events, beside one that stays: the same bytes."""
     words = [f"t{number} " for number in range(40)]
     async with (
-        solo(tmp_path, Answer(*words, pause_s=0.02)) as server,
+        solo(tmp_path, ScriptedAnswer(*words, pause_s=0.02)) as server,
         starting(server.url, "hi", model="solo") as steady,
     ):
         pieced, after = b"", 0
@@ -121,7 +121,7 @@ async def test_resuming_while_tokens_flow_leaves_no_gap_and_repeats_nothing(tmp_
 
 
 async def test_past_the_end_of_a_live_run_nothing_comes_before_those_numbers_are_reached(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer(*WORDS, pause_s=0.02)) as server:
+    async with solo(tmp_path, ScriptedAnswer(*WORDS, pause_s=0.02)) as server:
         run = await start_in_background(server.url, "hi", model="solo")
         late, whole = await asyncio.gather(watch_all(server.url, run["id"], 9), watch_all(server.url, run["id"]))
         assert late.numbers[0] == 10
@@ -129,7 +129,7 @@ async def test_past_the_end_of_a_live_run_nothing_comes_before_those_numbers_are
 
 
 async def test_past_the_end_that_a_live_run_will_have_it_just_ends(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("a", Pause(0.2), "b")) as server:
+    async with solo(tmp_path, ScriptedAnswer("a", Pause(0.2), "b")) as server:
         run = await start_in_background(server.url, "hi", model="solo")
         view = await watch_all(server.url, run["id"], 10_000)
     assert (view.seen, len(view.retry)) == ([], 1)
@@ -139,7 +139,7 @@ async def test_past_the_end_that_a_live_run_will_have_it_just_ends(tmp_path: Pat
     "wrong", ["-1", "", "1.0", "+1", "0x1", "1_0", "one", str(2**53 + 1), "9" * 5000, "\N{FULLWIDTH DIGIT ONE}", "1,2"]
 )
 async def test_a_bad_number_is_a_400_that_names_it(tmp_path: Path, wrong: str) -> None:
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         run = await start_in_background(server.url, "hi", model="solo")
         url = f"{server.url}/v1/runs"
         answers = [
@@ -157,7 +157,7 @@ async def test_a_bad_number_is_a_400_that_names_it(tmp_path: Path, wrong: str) -
 
 
 async def test_cursors_that_disagree_or_come_twice_are_a_400(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         run = await start_in_background(server.url, "hi", model="solo")
         events = f"{server.url}{run['events_url']}"
         for url, headers in (
@@ -175,7 +175,7 @@ async def test_a_run_goes_on_without_viewers_and_by_its_own_wish_does_not(tmp_pa
         ({"on_disconnect": "cancel"}, "cancelled"),
         ({}, "cancelled"),
     ]
-    async with solo(tmp_path, *[Answer("a", Pause(0.3), "b")] * 3, team={"on_disconnect": "cancel"}) as server:
+    async with solo(tmp_path, *[ScriptedAnswer("a", Pause(0.3), "b")] * 3, team={"on_disconnect": "cancel"}) as server:
         for asked, reason in wishes:
             async with starting(server.url, "hi", model="solo", **asked) as view:
                 await view.until(2)
@@ -185,7 +185,7 @@ async def test_a_run_goes_on_without_viewers_and_by_its_own_wish_does_not(tmp_pa
 
 
 async def test_a_run_that_is_to_be_cancelled_lives_as_long_as_anybody_watches(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("a", Pause(0.4), "b")) as server:
+    async with solo(tmp_path, ScriptedAnswer("a", Pause(0.4), "b")) as server:
         async with starting(server.url, "hi", model="solo", on_disconnect="cancel") as first:
             await first.until(2)
             second = asyncio.create_task(watch_all(server.url, first.run_id))
@@ -197,7 +197,7 @@ async def test_a_run_that_is_to_be_cancelled_lives_as_long_as_anybody_watches(tm
 
 async def test_watching_a_chat_completions_run(tmp_path: Path) -> None:
     """The same run under both roofs; it is listed, too."""
-    async with solo(tmp_path, Answer(*WORDS)) as server:
+    async with solo(tmp_path, ScriptedAnswer(*WORDS)) as server:
         answer = await ask(server.url, "hi", model="solo")
         view = await watch_all(server.url, answer.run_id)
         _, listed = await call("GET", f"{server.url}/v1/runs")
@@ -207,7 +207,7 @@ async def test_watching_a_chat_completions_run(tmp_path: Path) -> None:
 
 async def test_runs_are_listed_newest_first_and_no_more_than_asked_for(tmp_path: Path) -> None:
     """Whether they have ended or not."""
-    async with solo(tmp_path, Answer(Stall()), *[Answer("hi")] * 24) as server:
+    async with solo(tmp_path, ScriptedAnswer(Stall()), *[ScriptedAnswer("hi")] * 24) as server:
         ids = [(await start_in_background(server.url, "hi", model="solo"))["id"]]
         for _ in range(24):
             async with starting(server.url, "hi", model="solo") as view:
@@ -224,7 +224,7 @@ async def test_runs_are_listed_newest_first_and_no_more_than_asked_for(tmp_path:
 
 
 async def test_cancelling_ends_the_run_and_twice_is_no_error(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("a", Stall())) as server, starting(server.url, "hi", model="solo") as view:
+    async with solo(tmp_path, ScriptedAnswer("a", Stall())) as server, starting(server.url, "hi", model="solo") as view:
         await view.until(2)
         first = await cancel(server.url, view.run_id)
         assert (first["status"], first["reason"], first["error"]) == ("finished", "cancelled", None)
@@ -235,7 +235,7 @@ async def test_cancelling_ends_the_run_and_twice_is_no_error(tmp_path: Path) -> 
 
 
 async def test_cancelling_what_is_over_changes_nothing(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("hi")) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi")) as server:
         async with starting(server.url, "hi", model="solo") as view:
             await view.read_all()
         assert (await cancel(server.url, view.run_id))["reason"] == "stop"
@@ -265,7 +265,7 @@ async def test_what_a_cancel_must_be_called(tmp_path: Path) -> None:
         ((page, form), b"", 415),
         ((page, json), b"", 404),
     ]
-    async with solo(tmp_path, Answer("a", Stall())) as server:
+    async with solo(tmp_path, ScriptedAnswer("a", Stall())) as server:
         run = await start_in_background(server.url, "hi", model="solo")
         for headers, body, status in cases:
             length = f"Content-Length: {len(body)}"
@@ -303,7 +303,7 @@ async def test_unknown_and_foreign_runs_are_404s_that_look_alike(tmp_path: Path)
 
 
 async def test_a_dropped_run_is_a_410(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("hi"), retention_s=0.05) as server:
+    async with solo(tmp_path, ScriptedAnswer("hi"), retention_s=0.05) as server:
         async with starting(server.url, "hi", model="solo") as view:
             await view.read_all()
         await asyncio.sleep(0.1)
@@ -313,7 +313,7 @@ async def test_a_dropped_run_is_a_410(tmp_path: Path) -> None:
 
 
 async def test_what_a_long_run_dropped_is_said_never_skipped(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer(*["word " * 20] * 200), max_log_bytes=20_000) as server:
+    async with solo(tmp_path, ScriptedAnswer(*["word " * 20] * 200), max_log_bytes=20_000) as server:
         run = await start_in_background(server.url, "hi", model="solo")
         await until_idle(server)
         view = await watch_all(server.url, run["id"], 3)
@@ -335,7 +335,7 @@ async def test_a_failed_run_says_why(tmp_path: Path) -> None:
 
 async def test_silence_is_filled_with_comments(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(Pause(0.5), "hi"))
+        provider.script(ScriptedAnswer(Pause(0.5), "hi"))
         config = config_for(provider.base_url, sample_team("solo"), server=ServerConfig(heartbeat_s=0.1))
         async with serving(config, tmp_path) as server, starting(server.url, "hi", model="solo") as view:
             await view.read_all()
@@ -343,7 +343,7 @@ async def test_silence_is_filled_with_comments(tmp_path: Path) -> None:
 
 
 async def test_the_openai_package_comes_back_after_a_429_and_is_answered(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("a", Pause(0.5), "b"), Answer("second"), max_runs=1) as server:
+    async with solo(tmp_path, ScriptedAnswer("a", Pause(0.5), "b"), ScriptedAnswer("second"), max_runs=1) as server:
         run = await start_in_background(server.url, "hi", model="solo")
         async with asking(server.url, "hi", model="solo") as refused:
             body = await refused.response.json()
@@ -359,7 +359,7 @@ async def test_the_openai_package_comes_back_after_a_429_and_is_answered(tmp_pat
 
 async def test_under_threefold_overload_every_refusal_is_quick_and_nothing_hangs(tmp_path: Path) -> None:
     """Those that run are left alone: 40 of 60 come when 20 are going on, and each is refused by itself within 50 ms."""
-    async with solo(tmp_path, *[Answer("a", Stall())] * 20, max_runs=20) as server:
+    async with solo(tmp_path, *[ScriptedAnswer("a", Stall())] * 20, max_runs=20) as server:
         runs = [await start_in_background(server.url, "hi", model="solo") for _ in range(20)]
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
@@ -382,7 +382,7 @@ async def test_under_threefold_overload_every_refusal_is_quick_and_nothing_hangs
 
 async def test_whoever_leaves_the_queue_leaves_no_slot_behind(tmp_path: Path) -> None:
     limits: dict[str, Any] = {"max_runs": 1, "queue_size": 5, "queue_timeout_s": 20}
-    async with solo(tmp_path, Answer("a", Stall()), Answer("next"), **limits) as server:
+    async with solo(tmp_path, ScriptedAnswer("a", Stall()), ScriptedAnswer("next"), **limits) as server:
         run = await start_in_background(server.url, "hi", model="solo")
 
         async def wait_in_vain() -> None:
@@ -404,7 +404,7 @@ async def test_whoever_leaves_the_queue_leaves_no_slot_behind(tmp_path: Path) ->
 
 
 async def test_who_waits_is_served_when_a_run_ends(tmp_path: Path) -> None:
-    script = [Answer("a", Pause(0.2), "b"), Answer("next")]
+    script = [ScriptedAnswer("a", Pause(0.2), "b"), ScriptedAnswer("next")]
     async with solo(tmp_path, *script, max_runs=1, queue_size=1) as server:
         await start_in_background(server.url, "hi", model="solo")
         async with starting(server.url, "hi", model="solo") as view:
@@ -413,7 +413,7 @@ async def test_who_waits_is_served_when_a_run_ends(tmp_path: Path) -> None:
 
 
 async def test_head_of_the_events_is_not_a_way_to_wait(tmp_path: Path) -> None:
-    async with solo(tmp_path, Answer("a", Stall())) as server, aiohttp.ClientSession() as session:
+    async with solo(tmp_path, ScriptedAnswer("a", Stall())) as server, aiohttp.ClientSession() as session:
         run = await start_in_background(server.url, "hi", model="solo")
         async with asyncio.timeout(2), session.head(f"{server.url}{run['events_url']}") as response:
             assert response.status == 405

@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 
 from aiostream_server.wire.request import ChatRequest
-from tests.scripted_provider import Answer, ScriptedProvider, Stall, Think
-from tests.serving import ask, asking, chat_body, config_for, sample_team, serving
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall, Think
+from tests.kit.serving import ask, asking, chat_body, config_for, sample_team, serving
 
 
 @pytest.mark.alone
@@ -19,7 +19,7 @@ async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_p
     """The promise of this server: nothing waits, whoever speaks."""
     tokens = ["one ", "two ", "three ", "four"]
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*tokens, pause_s=0.2), Answer("fine ", "by ", "me", pause_s=0.2))
+        provider.script(ScriptedAnswer(*tokens, pause_s=0.2), ScriptedAnswer("fine ", "by ", "me", pause_s=0.2))
         async with serving(config_for(provider.base_url, sample_team("pair")), tmp_path) as server:
             answer = await ask(server.url, "hello", model="pair")
         left = [moment for exchange in provider.exchanges for moment in exchange.left]
@@ -36,7 +36,7 @@ async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_p
 async def test_shape_of_a_stream(tmp_path: Path) -> None:
     """One id, one `created`, the role once and first, one finish reason, usage with no choices, `[DONE]`, the end."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Hello ", "you", usage=(5, 2)))
+        provider.script(ScriptedAnswer("Hello ", "you", usage=(5, 2)))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             asking(server.url, "hi", model="solo", stream_options={"include_usage": True}) as answer,
@@ -64,7 +64,7 @@ async def test_shape_of_a_stream(tmp_path: Path) -> None:
 async def test_body_ends_exactly_behind_done(tmp_path: Path) -> None:
     """Open WebUI's turn ends with the body, not with `[DONE]`."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Hi"))
+        provider.script(ScriptedAnswer("Hi"))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             aiohttp.ClientSession() as session,
@@ -77,7 +77,7 @@ async def test_body_ends_exactly_behind_done(tmp_path: Path) -> None:
 
 async def test_not_streamed_is_the_same_text_in_one_completion(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Hello ", "you", usage=(5, 2)))
+        provider.script(ScriptedAnswer("Hello ", "you", usage=(5, 2)))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             aiohttp.ClientSession() as session,
@@ -96,7 +96,7 @@ async def test_presentation_by_header(tmp_path: Path) -> None:
     """`answer` is the answer alone; `reasoning` puts the work beside it."""
     team = sample_team("pair", answer_from=("Reviewer",))
     async with ScriptedProvider() as provider:
-        provider.script(*[Answer("a draft"), Answer("the ", "verdict")] * 2)
+        provider.script(*[ScriptedAnswer("a draft"), ScriptedAnswer("the ", "verdict")] * 2)
         async with serving(config_for(provider.base_url, team), tmp_path) as server:
             only = await ask(server.url, "hi", model="pair", headers={"X-Presentation": "answer"})
             both = await ask(server.url, "hi", model="pair", headers={"X-Presentation": "reasoning"})
@@ -112,7 +112,7 @@ async def test_presentation_by_header(tmp_path: Path) -> None:
 async def test_first_frame_comes_with_the_headers_before_the_model_says_anything(tmp_path: Path) -> None:
     """So that Stop works from the first moment on."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer("late", before_s=1.0))
+        provider.script(ScriptedAnswer("late", before_s=1.0))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             started = time.monotonic()
             async with asking(server.url, "hi", model="solo") as answer:
@@ -125,7 +125,7 @@ async def test_first_frame_comes_with_the_headers_before_the_model_says_anything
 @pytest.mark.alone
 async def test_a_silent_team_is_kept_alive_by_comments(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("late", before_s=0.7))
+        provider.script(ScriptedAnswer("late", before_s=0.7))
         config = config_for(provider.base_url, sample_team("solo"), server={"heartbeat_s": 0.2})
         async with serving(config, tmp_path) as server:
             answer = await ask(server.url, "hi", model="solo")
@@ -137,7 +137,8 @@ async def test_reasoning_is_shown_once_as_thinking(tmp_path: Path) -> None:
     """`<think>` inside chunks, and reasoning sent apart."""
     async with ScriptedProvider() as provider:
         provider.script(
-            Answer("<thi", "nk>let me ", "think</th", "ink>\n\nSo: ", "42"), Answer(Think(["hm ", "yes"]), "43")
+            ScriptedAnswer("<thi", "nk>let me ", "think</th", "ink>\n\nSo: ", "42"),
+            ScriptedAnswer(Think(["hm ", "yes"]), "43"),
         )
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             inside = await ask(server.url, "hi", model="solo")
@@ -150,7 +151,9 @@ async def test_reasoning_is_shown_once_as_thinking(tmp_path: Path) -> None:
 async def test_max_tokens_bounds_the_whole_run(tmp_path: Path, field: str) -> None:
     """The provider is told what is left; a provider that does not listen is cut."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a ", "b ", "c ", usage=(1, 3)), Answer("d ", "e ", "f ", "g ", usage=None))
+        provider.script(
+            ScriptedAnswer("a ", "b ", "c ", usage=(1, 3)), ScriptedAnswer("d ", "e ", "f ", "g ", usage=None)
+        )
         async with serving(config_for(provider.base_url, sample_team("pair")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="pair", **{field: 5})
         assert [exchange.body["max_tokens"] for exchange in provider.exchanges] == [5, 2]
@@ -162,7 +165,7 @@ async def test_max_tokens_bounds_the_whole_run(tmp_path: Path, field: str) -> No
 async def test_options_reach_the_model_and_tools_do_not(tmp_path: Path) -> None:
     tools = [{"type": "function", "function": {"name": f"tool_{n}", "parameters": {}}} for n in range(36)]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("ok"))
+        provider.script(ScriptedAnswer("ok"))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             await ask(server.url, "hi", model="solo", temperature=0.3, seed=7, tools=tools, tool_choice="auto")
         body = provider.exchanges[0].body
@@ -179,7 +182,7 @@ async def test_earlier_turns_reach_the_agents_in_their_own_roles_once(tmp_path: 
         {"role": "user", "content": "And 2+2?"},
     ]
     async with ScriptedProvider() as provider:
-        provider.script(Answer("4"), Answer("agreed"))
+        provider.script(ScriptedAnswer("4"), ScriptedAnswer("agreed"))
         async with serving(config_for(provider.base_url, sample_team("pair")), tmp_path) as server:
             await ask(server.url, history, model="pair")
         sent = [exchange.body["messages"] for exchange in provider.exchanges]
@@ -194,10 +197,10 @@ async def test_earlier_turns_reach_the_agents_in_their_own_roles_once(tmp_path: 
 async def test_concurrent_runs_do_not_mix(tmp_path: Path) -> None:
     """Twenty at once over one shared model client: each client sees its own words."""
 
-    def echo(body: object) -> Answer:
+    def echo(body: object) -> ScriptedAnswer:
         assert isinstance(body, dict)
         word = body["messages"][-1]["content"]
-        return Answer(*[f"{word} "] * 10, pause_s=0.01)
+        return ScriptedAnswer(*[f"{word} "] * 10, pause_s=0.01)
 
     async with ScriptedProvider() as provider:
         provider.script(echo)
@@ -211,7 +214,7 @@ async def test_concurrent_runs_do_not_mix(tmp_path: Path) -> None:
 
 async def test_more_runs_than_allowed_are_refused_before_the_stream(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         config = config_for(provider.base_url, sample_team("solo"), limits={"max_runs": 1})
         async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as first:
             await anext(first.pieces())
@@ -224,7 +227,7 @@ async def test_more_runs_than_allowed_are_refused_before_the_stream(tmp_path: Pa
 async def test_a_stream_does_not_hold_the_request_that_it_answers(tmp_path: Path) -> None:
     """A long conversation is hundreds of objects; what a run needs of it is in the run's question."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Hello", Stall()))
+        provider.script(ScriptedAnswer("Hello", Stall()))
         async with (
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             asking(server.url, "hi", model="solo") as answer,

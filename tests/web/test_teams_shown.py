@@ -9,13 +9,13 @@ import pytest
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, OpenAIModelConfig
-from tests.scripted_provider import Answer, Call, HttpError, ScriptedProvider
-from tests.serving import ask, config_for, sample_team, serving
+from tests.kit.scripted_provider import Call, HttpError, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, config_for, sample_team, serving
 
 
 async def test_autogens_own_streaming_shows_nothing_twice(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a ", "draft"), Answer("a ", "verdict"))
+        provider.script(ScriptedAnswer("a ", "draft"), ScriptedAnswer("a ", "verdict"))
         async with serving(config_for(provider.base_url, sample_team("pair_of_streamers")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="pair-of-streamers")
     assert answer.text == "💬 **Writer**\n\na draft\n\n🛡 **Reviewer**\n\na verdict"
@@ -23,7 +23,9 @@ async def test_autogens_own_streaming_shows_nothing_twice(tmp_path: Path) -> Non
 
 async def test_tool_call_and_result_are_one_block_each_in_order(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Let me look. ", Call("weather", {"city": "Kraków"})), Answer("It ", "rains."))
+        provider.script(
+            ScriptedAnswer("Let me look. ", Call("weather", {"city": "Kraków"})), ScriptedAnswer("It ", "rains.")
+        )
         async with serving(config_for(provider.base_url, sample_team("with_tool")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="with-tool")
     assert answer.text == (
@@ -38,7 +40,7 @@ async def test_tool_call_and_result_are_one_block_each_in_order(tmp_path: Path) 
 
 async def test_a_tools_raw_result_as_the_answer(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(Call("dice")))
+        provider.script(ScriptedAnswer(Call("dice")))
         async with serving(config_for(provider.base_url, sample_team("blind_result")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="blind-result")
     assert answer.text.endswith("✅ **Worker**\n\nfour")
@@ -47,7 +49,7 @@ async def test_a_tools_raw_result_as_the_answer(tmp_path: Path) -> None:
 
 async def test_nested_team_speaks_under_its_own_names(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("in", "ner"), Answer("the ", "society"), Answer("out", "er"))
+        provider.script(ScriptedAnswer("in", "ner"), ScriptedAnswer("the ", "society"), ScriptedAnswer("out", "er"))
         async with serving(config_for(provider.base_url, sample_team("nested")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="nested")
     assert answer.text == "💬 **Inner**\n\ninner\n\n💬 **Society**\n\nthe society\n\n💬 **Outer**\n\nouter"
@@ -55,7 +57,7 @@ async def test_nested_team_speaks_under_its_own_names(tmp_path: Path) -> None:
 
 async def test_a_selectors_words_are_nobodys(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Beta"), Answer("hello ", "from Beta"))
+        provider.script(ScriptedAnswer("Beta"), ScriptedAnswer("hello ", "from Beta"))
         async with serving(config_for(provider.base_url, sample_team("selected")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="selected", stream_options={"include_usage": True})
     assert answer.text == "💬 **Beta**\n\nhello from Beta"
@@ -78,7 +80,7 @@ async def test_agents_that_nobody_described_are_known_by_their_words(tmp_path: P
 async def test_configured_roles_decide(tmp_path: Path) -> None:
     team = sample_team("pair", roles={"Writer": "thinking", "Reviewer": "analysis"})
     async with ScriptedProvider() as provider:
-        provider.script(Answer("hm"), Answer("so"))
+        provider.script(ScriptedAnswer("hm"), ScriptedAnswer("so"))
         async with serving(config_for(provider.base_url, team), tmp_path) as server:
             answer = await ask(server.url, "hi", model="pair")
     assert answer.text == "🤔 **Writer**\n\nhm\n\n📊 **Reviewer**\n\nso"
@@ -87,10 +89,10 @@ async def test_configured_roles_decide(tmp_path: Path) -> None:
 async def test_unpaced_answers_keep_their_order(tmp_path: Path) -> None:
     """What one agent said stands before what the next one says, also when nobody ever waits."""
 
-    def weather_man(body: Mapping[str, Any]) -> Answer:
+    def weather_man(body: Mapping[str, Any]) -> ScriptedAnswer:
         if body["messages"][-1]["role"] == "tool":
-            return Answer("It ", "rains.")
-        return Answer("Let me look. ", Call("weather", {"city": "X"}))
+            return ScriptedAnswer("It ", "rains.")
+        return ScriptedAnswer("Let me look. ", Call("weather", {"city": "X"}))
 
     async with ScriptedProvider() as provider:
         provider.script(weather_man)
@@ -144,7 +146,7 @@ async def test_a_routed_question_is_shown_as_its_team_is(tmp_path: Path) -> None
         sample_team("pair", presentation="answer", answer_from=("Reviewer",), description="Translates texts."),
     )
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a draft"), Answer("le ", "texte"))
+        provider.script(ScriptedAnswer("a draft"), ScriptedAnswer("le ", "texte"))
         async with serving(config_for(provider.base_url, *teams), tmp_path) as server:
             answer = await ask(server.url, "translates texts", model="auto")
     assert answer.text == "le texte"

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tls.handshakes import Handshakes
-from tests.scripted_provider import Answer, Exchange, ScriptedProvider, Stall
-from tests.serving import Server, asking, chat_body, config_for, sample_team, until_idle
-from tests.tls import Files, make_files, serving_tls, tls_connected
+from tests.kit.scripted_provider import Exchange, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, asking, chat_body, config_for, sample_team, until_idle
+from tests.kit.tls import Files, make_files, serving_tls, tls_connected
 from tests.web.bare_client import question, until, until_held
 from tests.web.connections import kept_for, the_run, transports
 from tests.web.test_backpressure import FLOOD, MAX_COST_BYTES
@@ -58,7 +58,7 @@ async def leave(client: ssl.SSLSocket, way: Leaving) -> float:
 @on_both_loops
 async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_path: Path, files: Files) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("one ", "two ", "three ", "four", pause_s=0.1))
+        provider.script(ScriptedAnswer("one ", "two ", "three ", "four", pause_s=0.1))
         async with (
             serving_tls(config_for(provider.base_url, sample_team("solo")), tmp_path, files) as server,
             asking(server.url, "hi", model="solo", trusting=files.trusting) as answer,
@@ -80,7 +80,7 @@ async def test_whoever_leaves_is_noticed_while_the_model_is_silent(
     tmp_path: Path, files: Files, stream: bool, way: Leaving
 ) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         config = config_for(provider.base_url, sample_team("solo"))
         async with (
             serving_tls(config, tmp_path, files) as server,
@@ -145,7 +145,7 @@ async def test_a_viewer_that_does_not_read_costs_little_and_is_thrown_out_in_tim
 @on_both_loops
 async def test_one_that_reads_slowly_but_steadily_gets_all_of_it(tmp_path: Path, files: Files) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(*["x" * 4_000] * 120))
+        provider.script(ScriptedAnswer(*["x" * 4_000] * 120))
         config = config_for(provider.base_url, sample_team("solo"), server={"write_timeout_s": 0.3})
         async with (
             serving_tls(config, tmp_path, files) as server,
@@ -163,7 +163,7 @@ async def test_one_that_reads_slowly_but_steadily_gets_all_of_it(tmp_path: Path,
 async def test_a_large_body_arrives_whole_and_a_large_answer_too(tmp_path: Path, files: Files) -> None:
     text = "".join(f"{number:07} " for number in range(1_000_000))  # 8 MB
     async with ScriptedProvider() as provider:
-        provider.script(Answer("y" * 3_000_000))
+        provider.script(ScriptedAnswer("y" * 3_000_000))
         config = config_for(provider.base_url, sample_team("solo"))
         async with serving_tls(config, tmp_path, files) as server, aiohttp.ClientSession() as session:
             body = io.BytesIO(json.dumps(chat_body(text, model="solo") | {"stream": False}).encode())

@@ -19,7 +19,7 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
-from tests.serving import chat_body, config_for, sample_team, serving
+from tests.kit.serving import chat_body, config_for, sample_team, serving
 from tests.web.raw import HELLO, head, post, send
 
 SECRET: Final = "a secret of more than thirty-two bytes"

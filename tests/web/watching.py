@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 
 from aiostream_server.config.model import LimitsConfig
-from tests.scripted_provider import Answer, HttpError, ScriptedProvider
-from tests.serving import Server, chat_body, config_for, sample_team, serving
+from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import Server, chat_body, config_for, sample_team, serving
 
 WORDS = [f"w{number} " for number in range(12)]
 
@@ -150,7 +150,7 @@ async def cancel(url: str, run_id: str) -> dict[str, Any]:
 
 @asynccontextmanager
 async def solo(
-    tmp_path: Path, *answers: Answer | HttpError, team: dict[str, Any] | None = None, **limits: Any
+    tmp_path: Path, *answers: ScriptedAnswer | HttpError, team: dict[str, Any] | None = None, **limits: Any
 ) -> AsyncIterator[Server]:
     """One agent, and what its model says."""
     async with ScriptedProvider() as provider:

@@ -8,11 +8,11 @@ from pydantic import ValidationError
 
 from aiostream_server.events import (
     Action,
+    Answer,
     Dropped,
     Entry,
     Error,
     Event,
-    Final,
     Message,
     Routing,
     RunFinished,
@@ -121,7 +121,7 @@ def test_every_event_has_a_schema() -> None:
         ToolResult("A", "query", "4", "c1", truncated=True),
         Validation("V", "ok", approved=True),
         Message("A", "x" * 100_000, streamed=True),
-        Final("A", "done"),
+        Answer("A", "done"),
         Error("model_failed", "no"),
         Dropped(3),
         RunFinished("stop", TokenCount(1, 2), 0.5),

@@ -5,8 +5,7 @@ from typing import Final, get_args
 
 from opentelemetry.trace import Span, SpanContext, StatusCode, Tracer
 
-from aiostream_server.events import Error, Event, Routing, RunFinished
-from aiostream_server.events import Final as Answer
+from aiostream_server.events import Answer, Error, Event, Routing, RunFinished
 from aiostream_server.service.tracing.content import as_messages
 from aiostream_server.service.tracing.turns import Doing, Turns
 

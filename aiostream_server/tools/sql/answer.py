@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 
-class Answer(Protocol):
+class DriverAnswer(Protocol):
     """Rows in the statement's own order, read in steps. `columns` are as many as a row has values."""
 
     @property

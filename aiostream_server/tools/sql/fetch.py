@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aiostream_server.tools.sql.answer import Answer
+from aiostream_server.tools.sql.answer import DriverAnswer
 from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, show_cell, to_cell, unclip
 from aiostream_server.tools.sql.rows import Row, Rows
 
@@ -22,7 +22,7 @@ class Caps:
     byte_limit: int
 
 
-async def fetch(answer: Answer, caps: Caps) -> Rows:
+async def fetch(answer: DriverAnswer, caps: Caps) -> Rows:
     """Read within `caps`, and count what is left out where that is cheap."""
     reader = _Reader(caps, answer.columns)
     step = max(1, min(_MAX_STEP, _MAX_STEP_CHARS // (MAX_CELL_CHARS * len(answer.columns))))

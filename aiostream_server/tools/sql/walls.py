@@ -9,7 +9,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from aiostream_server.tools.sql.answer import Answer
+from aiostream_server.tools.sql.answer import DriverAnswer
 
 
 class Watch:
@@ -42,7 +42,7 @@ class Walls(Protocol):
         """A connection for one approved statement."""
         ...
 
-    def ask(self, connection: AsyncConnection, sql: str) -> AbstractAsyncContextManager[Answer]:
+    def ask(self, connection: AsyncConnection, sql: str) -> AbstractAsyncContextManager[DriverAnswer]:
         """Run the statement on a connection of `connect`. Raise `QueryFailed` where it is none that has rows."""
         ...
 

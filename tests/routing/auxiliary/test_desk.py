@@ -17,8 +17,8 @@ from aiostream_server.models.provider import Delta, End, ModelRequest, TextDelta
 from aiostream_server.routing.auxiliary.desk import AuxiliaryAnswer, AuxiliaryDesk
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
+from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider
 from tests.routing.auxiliary.cases import recognised, rendered
-from tests.scripted_provider import Answer, HttpError, ScriptedProvider
 
 _TITLE = recognised("0_12_4 generate_title short")
 _INFO = ModelInfo(vision=False, function_calling=False, json_output=True, family="unknown", structured_output=False)
@@ -76,7 +76,7 @@ async def test_nonsense_is_answered_by_rules(nonsense: str) -> None:
 
 async def test_half_a_text_is_answered_by_rules() -> None:
     async with ScriptedProvider() as scripted:
-        scripted.script(Answer("Europe le", finish="length"))
+        scripted.script(ScriptedAnswer("Europe le", finish="length"))
         client = StreamingClient(
             OpenAIProvider(OpenAIModelConfig(provider="openai", model="m", base_url=scripted.base_url))
         )

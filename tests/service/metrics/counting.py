@@ -16,7 +16,7 @@ from aiostream_server.service.vitals import LagMeter
 from aiostream_server.web.app import create_app
 from aiostream_server.web.health import LOOP_LAG
 from aiostream_server.web.state import STATE
-from tests.serving import Server
+from tests.kit.serving import Server
 
 
 @asynccontextmanager

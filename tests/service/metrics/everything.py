@@ -6,10 +6,10 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.kit.scripted_provider import Call, HttpError, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, config_for, until_idle
 from tests.routing.auxiliary.cases import rendered
-from tests.scripted_provider import Answer, Call, HttpError, ScriptedProvider
 from tests.service.metrics.counting import Figures, counting, figures_of
-from tests.serving import ask, config_for, until_idle
 
 TITLE = rendered("0_12_4 generate_title short").body
 
@@ -19,8 +19,8 @@ async def everything_happened(path: Path) -> AsyncIterator[Figures]:
     """A tool was used, a call was tried again, a run failed, a title was given."""
     async with ScriptedProvider() as provider:
         provider.script(
-            Answer(Call("calculate", {"expression": "2+2"}), usage=(20, 5)),
-            Answer("4", usage=(30, 1)),
+            ScriptedAnswer(Call("calculate", {"expression": "2+2"}), usage=(20, 5)),
+            ScriptedAnswer("4", usage=(30, 1)),
             HttpError(429, "busy"),
             HttpError(400, "wrong"),
         )

@@ -11,8 +11,8 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, Config
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import Scope, new_key
+from tests.kit.serving import Server
 from tests.service.metrics.counting import counting, read
-from tests.serving import Server
 
 PATHS: Final = ("/metrics", "/api/metrics")
 QUESTION: Final = {"model": "auto", "messages": [{"role": "user", "content": "hi"}]}

@@ -11,9 +11,9 @@ from aiostream_server.config.model import MetricsConfig
 from aiostream_server.events import Action, RunFinished, TokenCount, ToolResult
 from aiostream_server.service.metrics.families import Bounded, Families
 from aiostream_server.service.metrics.observer import MetricsObserver
-from tests.scripted_provider import Answer, BreakOff, ScriptedProvider, Stall
+from tests.kit.scripted_provider import BreakOff, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, config_for, sample_team, until_idle
 from tests.service.metrics.counting import Figures, counting, figures_of, read
-from tests.serving import ask, asking, config_for, sample_team, until_idle
 
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
@@ -51,7 +51,7 @@ def test_tools_titles_and_requests_are_counted(happened: Figures) -> None:
 
 async def test_gauges_tell_how_it_is_now(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a", Stall()))
+        provider.script(ScriptedAnswer("a", Stall()))
         config = config_for(provider.base_url, sample_team("solo"), limits={"max_runs": 7, "queue_size": 3})
         async with counting(config, tmp_path) as server:
             async with asking(server.url, "hi", model="solo"):
@@ -70,7 +70,7 @@ async def test_gauges_tell_how_it_is_now(tmp_path: Path) -> None:
 
 async def test_a_model_that_breaks_off_is_an_error_with_its_tokens(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a", "b", BreakOff(), pause_s=0.01))
+        provider.script(ScriptedAnswer("a", "b", BreakOff(), pause_s=0.01))
         async with counting(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             await ask(server.url, "hi", model="solo")
             figures = await figures_of(server)

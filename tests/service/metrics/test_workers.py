@@ -6,9 +6,9 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.process import serving_process
+from tests.kit.process import serving_process
+from tests.kit.serving import ask
 from tests.service.metrics.counting import Figures, read
-from tests.serving import ask
 
 
 async def test_each_worker_tells_its_own_figures_and_no_shared_address_does(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from aiostream_server.config.observing import TracingConfig
 from aiostream_server.service.tracing import content
+from tests.kit.serving import ask
 from tests.service.tracing.collector import tree
 from tests.service.tracing.test_spans import DEMO, TOTALS
 from tests.service.tracing.traced import traced
-from tests.serving import ask
 
 ROOT = Path(__file__).parents[3]
 DOC = (ROOT / "docs" / "tracing.md").read_text("utf-8")

@@ -22,10 +22,10 @@ from aiostream_server.service.check import find_problems
 from aiostream_server.service.server import serve
 from aiostream_server.service.tracing import Traces
 from aiostream_server.service.tracing.sending import _endpoint, _resource
-from tests.process import environment, serving_process
+from tests.kit.process import environment, serving_process
+from tests.kit.serving import ask, asking, serving
 from tests.service.tracing.collector import Collector
 from tests.service.tracing.traced import CALLER, TRACE_ID
-from tests.serving import ask, asking, serving
 
 _SERVER = """
 [server]

@@ -10,10 +10,10 @@ import pytest
 
 from aiostream_server.config.model import Config, DemoModelConfig, TeamConfig
 from aiostream_server.service.tracing.content import MAX_CHARS
-from tests.scripted_provider import Answer, Call, HttpError, Pause, Reply, ScriptedProvider, Stall
+from tests.kit.scripted_provider import Call, HttpError, Pause, Reply, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import ask, asking, chat_body, config_for, get_json, sample_team, until_idle
 from tests.service.tracing.collector import check_nesting, tree
 from tests.service.tracing.traced import CALLER, TRACE_ID, Traced, traced
-from tests.serving import ask, asking, chat_body, config_for, get_json, sample_team, until_idle
 
 DEMO = Config(models={"default": DemoModelConfig(provider="demo", tokens_per_s=0)})
 TOTALS = "What are the total sales by region?"
@@ -89,7 +89,7 @@ async def test_spans_say_what_the_conventions_name(tmp_path: Path) -> None:
 async def test_a_lone_agents_calls_are_in_its_turn(tmp_path: Path) -> None:
     """Though AutoGen does not tell whose they are."""
     async with ScriptedProvider() as provider:
-        provider.script(Answer("hi"))
+        provider.script(ScriptedAnswer("hi"))
         async with traced(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             await ask(server.url, "hello", model="solo")
     assert [line.strip() for line in tree(server.spans)][1:] == [
@@ -107,8 +107,8 @@ async def test_agents_side_by_side_keep_their_calls_and_tools(tmp_path: Path) ->
         agent = body["messages"][0]["content"].removeprefix("You are ").removesuffix(".")
         has_looked = any(message["role"] == "tool" for message in body["messages"])
         if agent in ("Left", "Right") and not has_looked:
-            return Answer(Pause(0.05 if agent == "Left" else 0.08), Call("look", {"where": agent}))
-        return Answer(Pause(0.05), "done ", pause_s=0.01)
+            return ScriptedAnswer(Pause(0.05 if agent == "Left" else 0.08), Call("look", {"where": agent}))
+        return ScriptedAnswer(Pause(0.05), "done ", pause_s=0.01)
 
     team = TeamConfig(id="fan", factory="tests.service.tracing.teams:fanned_out")
     async with ScriptedProvider() as provider:
@@ -148,7 +148,7 @@ async def test_a_failed_model_call_fails_the_run(tmp_path: Path) -> None:
 
 async def test_a_cancelled_run_ends_every_span_and_fails_none(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("a ", Stall()))
+        provider.script(ScriptedAnswer("a ", Stall()))
         async with traced(config_for(provider.base_url, sample_team("pair")), tmp_path) as server:
             async with asking(server.url, "hello", model="pair") as answer:
                 await anext(answer.pieces())
@@ -163,7 +163,7 @@ async def test_a_cancelled_run_ends_every_span_and_fails_none(tmp_path: Path) ->
 
 async def test_a_tool_that_is_cut_off_ends_with_the_run(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(Call("slow")))
+        provider.script(ScriptedAnswer(Call("slow")))
         async with traced(config_for(provider.base_url, sample_team("with_slow_tool")), tmp_path) as server:
             async with asking(server.url, "hello", model="with-slow-tool") as answer:
                 async for piece in answer.pieces():
@@ -177,7 +177,7 @@ async def test_a_tool_that_is_cut_off_ends_with_the_run(tmp_path: Path) -> None:
 
 async def test_a_run_outlives_its_request_and_others_are_linked_to_it(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer(Pause(0.2), "hi"))
+        provider.script(ScriptedAnswer(Pause(0.2), "hi"))
         async with (
             traced(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             aiohttp.ClientSession(server.url) as session,
@@ -199,12 +199,12 @@ async def test_a_run_outlives_its_request_and_others_are_linked_to_it(tmp_path: 
 
 async def test_the_provider_is_told_the_span_of_its_call(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(Answer("hi"))
+        provider.script(ScriptedAnswer("hi"))
         async with (
             traced(config_for(provider.base_url, sample_team("pair")), tmp_path) as server,
             asking(server.url, "hello", model="pair", headers={**CALLER, "tracestate": "x=canary"}) as answer,
         ):
-            provider.script(Answer("hi"))
+            provider.script(ScriptedAnswer("hi"))
             await answer.read_all()
     sent = [exchange.headers["traceparent"] for exchange in provider.exchanges]
     calls = [span for span in server.spans if span.kind == "client"]
@@ -223,7 +223,7 @@ async def test_the_caller_decides_and_else_the_ratio(
     """Whether or not its spans are sent, the provider is told of the trace."""
     headers = {} if caller_flags is None else {"traceparent": f"00-{TRACE_ID}-{'cd' * 8}-{caller_flags}"}
     async with ScriptedProvider() as provider:
-        provider.script(Answer("hi"))
+        provider.script(ScriptedAnswer("hi"))
         async with (
             traced(config_for(provider.base_url, sample_team("solo")), tmp_path, sample_ratio=ratio) as server,
             asking(server.url, "hello", model="solo", headers=headers) as answer,
@@ -258,7 +258,9 @@ async def _spoken(path: Path, word: str, **settings: Any) -> Traced:
     body, headers = _secretive(word)
     async with ScriptedProvider() as provider:
         provider.script(
-            Answer(f"{word} first", Call("weather", {"city": word})), Answer(f"{word} last"), HttpError(400, word)
+            ScriptedAnswer(f"{word} first", Call("weather", {"city": word})),
+            ScriptedAnswer(f"{word} last"),
+            HttpError(400, word),
         )
         config = config_for(provider.base_url, sample_team("with_tool"))
         async with traced(config, path, **settings) as server, aiohttp.ClientSession(server.url) as session:

@@ -10,8 +10,8 @@ from aiostream_server.config.model import Config
 from aiostream_server.config.observing import TracingConfig
 from aiostream_server.observe.several import together
 from aiostream_server.service.tracing import Traces
+from tests.kit.serving import Server, serving
 from tests.service.tracing.collector import Collector, Span
-from tests.serving import Server, serving
 
 TRACE_ID = "ab" * 16
 CALLER = {"traceparent": f"00-{TRACE_ID}-{'cd' * 8}-01"}

@@ -15,11 +15,11 @@ from autogen_core.model_context import UnboundedChatCompletionContext
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.events import Event, Final, InputRequested, Message, RunFinished
+from aiostream_server.events import Answer, Event, InputRequested, Message, RunFinished
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import ImagePart, Question, Turn
-from aiostream_server.runs.recollection import Archive
+from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.run import Run, RunRequest
 from aiostream_server.store.conversations import Address, Conversations, open_conversations
 from aiostream_server.store.schema import memories
@@ -80,7 +80,7 @@ async def _run(
 
 
 def _answer(run: Run) -> str:
-    (answer,) = (event.content for event in events_of(run) if isinstance(event, Final))
+    (answer,) = (event.content for event in events_of(run) if isinstance(event, Answer))
     return answer
 
 
@@ -265,8 +265,8 @@ async def test_an_answer_is_kept_before_the_client_hears_that_it_is_over(
 
 async def test_a_question_to_the_user_is_the_answer_of_its_turn_and_the_next_question_its_reply(runs: Runs) -> None:
     asking = await _run(runs, "ask me")
-    last: list[Event] = [event for event in events_of(asking) if isinstance(event, Final | InputRequested)]
-    assert last == [Final("E", "Shall I?"), InputRequested("E", "Shall I?")]
+    last: list[Event] = [event for event in events_of(asking) if isinstance(event, Answer | InputRequested)]
+    assert last == [Answer("E", "Shall I?"), InputRequested("E", "Shall I?")]
     assert await _ask(runs, "yes", _talk("ask me", "Shall I?")) == "2 of memory, 0 read: ask me / yes"
 
 

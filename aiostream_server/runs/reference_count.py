@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Holders:
+class ReferenceCount:
     """Counts them. Used from one event loop only."""
 
     def __init__(self) -> None:

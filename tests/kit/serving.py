@@ -68,12 +68,12 @@ def config_for(base_url: str, *teams: TeamConfig, **sections: Any) -> Config:
 
 
 def sample_team(name: str, /, **settings: Any) -> TeamConfig:
-    """A team of `tests.sample_teams`; its id is the function's name with dashes."""
-    return TeamConfig(id=name.replace("_", "-"), factory=f"tests.sample_teams:{name}", **settings)
+    """A team of `tests.kit.sample_teams`; its id is the function's name with dashes."""
+    return TeamConfig(id=name.replace("_", "-"), factory=f"tests.kit.sample_teams:{name}", **settings)
 
 
 @dataclass(slots=True)
-class Answer:
+class ServedAnswer:
     """One response; `frames` are its JSON frames so far, `times` when each arrived (`time.monotonic`)."""
 
     response: aiohttp.ClientResponse
@@ -119,7 +119,7 @@ class Answer:
                 yield self.frames[-1]
         self.ended_at = time.monotonic()
 
-    async def read_all(self) -> "Answer":
+    async def read_all(self) -> "ServedAnswer":
         async for _ in self.stream():
             pass
         return self
@@ -144,17 +144,17 @@ async def asking(
     headers: Mapping[str, str] | None = None,
     trusting: ssl.SSLContext | bool = True,
     **fields: Any,
-) -> AsyncIterator[Answer]:
+) -> AsyncIterator[ServedAnswer]:
     """Ask, streamed; leaving the block closes the connection. `trusting` is for https."""
     body = chat_body(question, model=model, **fields)
     async with (
         aiohttp.ClientSession() as session,
         session.post(f"{url}/v1/chat/completions", json=body, headers=headers, ssl=trusting) as response,
     ):
-        yield Answer(response)
+        yield ServedAnswer(response)
 
 
-async def ask(url: str, question: str | list[dict[str, Any]], **fields: Any) -> Answer:
+async def ask(url: str, question: str | list[dict[str, Any]], **fields: Any) -> ServedAnswer:
     """Ask and read the whole stream."""
     async with asking(url, question, **fields) as answer:
         assert answer.response.status == 200, await answer.response.text()

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
 from aiostream_server.events import Action, Dropped, Entry, Event, Message, RunFinished, SpeechKind, Token, TokenCount
-from aiostream_server.store.entries import Entries
-from aiostream_server.store.log import Reader, RunLog
+from aiostream_server.log.entries import Entries
+from aiostream_server.log.memory import Reader, RunLog
 
 END = RunFinished("stop", TokenCount(), 0.0)
 

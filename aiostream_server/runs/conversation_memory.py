@@ -15,14 +15,14 @@ from typing import Any, Final, Protocol, TypeVar, runtime_checkable
 
 import structlog
 
-from aiostream_server.events import Final as FinalAnswer
+from aiostream_server.events import Answer
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
+from aiostream_server.log.memory import RunLog
 from aiostream_server.runs.conversation import replace_systems
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
 from aiostream_server.store.conversations import Address, Conversations, Memory
-from aiostream_server.store.log import RunLog
 from aiostream_server.teams.inside import shape_of
 from aiostream_server.wire.json_text import dump, load
 
@@ -60,7 +60,7 @@ class Archive:
     max_state_bytes: int
 
 
-class Recollection:
+class ConversationMemory:
     """Of one run. Without a conversation, or without an archive, it recalls nothing and keeps nothing.
 
     `question` is what the run is asked: where the client left the earlier messages to the server, with them.
@@ -199,7 +199,7 @@ class Recollection:
     def _memory_of(self, team_id: str, log: RunLog, state: bytes, waits_for: str | None) -> Memory:
         entries = log.since(0)
         asked = [*self.question.history, self.question.task]
-        answer = next((entry.event for entry in reversed(entries) if isinstance(entry.event, FinalAnswer)), None)
+        answer = next((entry.event for entry in reversed(entries) if isinstance(entry.event, Answer)), None)
         turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
         turns.append(("assistant", answer.content if answer is not None else ""))
         return Memory(

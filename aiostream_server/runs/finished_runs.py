@@ -22,7 +22,7 @@ class _Kept(NamedTuple):
     size_bytes: int
 
 
-class Shelf:
+class FinishedRuns:
     """In the order in which the runs ended. `on_drop` is told the id of each run that is kept no longer."""
 
     def __init__(self, limits: LimitsConfig, *, on_drop: Callable[[str], object]) -> None:

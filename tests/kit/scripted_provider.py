@@ -1,7 +1,7 @@
 """A model provider that speaks OpenAI's API over real HTTP and says what a test told it to, when it was told to.
 
     async with ScriptedProvider() as provider:
-        provider.script(Answer("Hel", "lo", pause_s=0.2), Answer(Call("query", {"sql": "SELECT 1"})))
+        provider.script(ScriptedAnswer("Hel", "lo", pause_s=0.2), ScriptedAnswer(Call("query", {"sql": "SELECT 1"})))
         ...                                    # point a model at `provider.base_url`
         assert provider.exchanges[0].body["model"] == "m"
 
@@ -70,7 +70,7 @@ Step: TypeAlias = str | Think | Call | Pause | Gate | Stall | BreakOff
 
 
 @dataclass(frozen=True, slots=True, init=False)
-class Answer:
+class ScriptedAnswer:
     """A stream: each `str` is one text token. `usage` is (prompt, completion) tokens; None is not said at all."""
 
     steps: tuple[Step, ...]
@@ -119,7 +119,7 @@ class Raw:
     complete: bool = True
 
 
-Reply: TypeAlias = Answer | HttpError | Raw
+Reply: TypeAlias = ScriptedAnswer | HttpError | Raw
 Script: TypeAlias = Reply | Callable[[Mapping[str, Any]], Reply]
 
 
@@ -205,7 +205,7 @@ class ScriptedProvider:
         if not self._scripts:
             return HttpError(500, {"error": {"message": "the test scripted no answer for this request"}})
         script = self._scripts[0]
-        if not isinstance(script, Answer | HttpError | Raw):
+        if not isinstance(script, ScriptedAnswer | HttpError | Raw):
             return script(body)
         self._scripts.popleft()
         return script
@@ -217,11 +217,11 @@ async def _reply(request: web.Request, reply: Reply, exchange: Exchange) -> web.
         if isinstance(reply.body, str):
             return web.Response(status=reply.status, text=reply.body, headers=reply.headers)
         return web.json_response(reply.body, status=reply.status, headers=reply.headers)
-    await asyncio.sleep(reply.before_s if isinstance(reply, Answer) else 0)
-    kind = "text/event-stream" if isinstance(reply, Answer) else reply.content_type
+    await asyncio.sleep(reply.before_s if isinstance(reply, ScriptedAnswer) else 0)
+    kind = "text/event-stream" if isinstance(reply, ScriptedAnswer) else reply.content_type
     response = web.StreamResponse(headers={"Content-Type": kind})
     await response.prepare(request)
-    if isinstance(reply, Answer):
+    if isinstance(reply, ScriptedAnswer):
         await _stream(reply, request, response, exchange)
     else:
         await _send_raw(reply, request, response, exchange)
@@ -238,7 +238,9 @@ async def _send_raw(reply: Raw, request: web.Request, response: web.StreamRespon
         await _break_off(request, exchange)
 
 
-async def _stream(answer: Answer, request: web.Request, response: web.StreamResponse, exchange: Exchange) -> None:
+async def _stream(
+    answer: ScriptedAnswer, request: web.Request, response: web.StreamResponse, exchange: Exchange
+) -> None:
     for step in answer.steps:
         match step:
             case Pause():
@@ -263,7 +265,7 @@ async def _send(token: bytes, response: web.StreamResponse, exchange: Exchange) 
     await response.write(token)
 
 
-def _end(answer: Answer) -> bytes:
+def _end(answer: ScriptedAnswer) -> bytes:
     done = b"data: [DONE]\n\n"
     if answer.usage is None:
         return done

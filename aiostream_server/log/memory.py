@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from aiostream_server.events import Entry, Event, RunFinished, SpeechKind, Token
-from aiostream_server.store.entries import Entries
+from aiostream_server.log.entries import Entries
 
 _MAX_READ_BYTES: Final = 16 * 1024  # what a viewer holds, encoded up to ten times as large, while it writes
 
