@@ -11,7 +11,7 @@ from typing import Final
 from rich.console import Console
 from rich.text import Text
 
-from aiostream_server.events.signs import INPUT_SIGN
+from aiostream_server.events import EVENTS, InputRequested
 
 _HEADING: Final = re.compile(r"(?P<gap>\n*)(?P<sign>\S+) \*\*(?P<name>[^*\n]+)\*\*(?P<rest>.*)", re.DOTALL)
 _BLOCK: Final = re.compile(
@@ -19,17 +19,9 @@ _BLOCK: Final = re.compile(
 )
 _FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)\Z", re.DOTALL)
 _REMARK: Final = re.compile(r"\*(?P<text>[^*\n]+)\*")
-_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{INPUT_SIGN}) \*(?P<text>[^\n]+)\*")
+_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{InputRequested.sign}) \*(?P<text>[^\n]+)\*")
 _RULE: Final = re.compile(r"\|[\s:|-]+\|")
-_SIGN_STYLES: Final = {
-    "🎯": "bold magenta",
-    "🤔": "bold yellow",
-    "🛡": "bold blue",
-    "📊": "bold cyan",
-    "💬": "bold white",
-    "✅": "bold green",
-    "❌": "bold red",
-}
+_SIGN_STYLES: Final = {event.sign: f"bold {event.colour}" for event in EVENTS.values() if event.colour}
 # Everything that a terminal would obey instead of show: C0 and C1 controls but line ends and tabs, and what turns the
 # direction of text around. Models and databases write whatever they like, "approved" in green included.
 _OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")

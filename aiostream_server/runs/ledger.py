@@ -5,16 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from aiostream_server.events import (
-    Action,
-    Analysis,
-    Event,
-    Message,
-    SpeechKind,
-    Thinking,
-    Usage,
-    Validation,
-)
+from aiostream_server.events import Action, Answer, Event, FromAgent, Said, Speech, SpeechKind, Thinking, Usage
 from aiostream_server.log.memory import RunLog
 from aiostream_server.runs.budget import WorkLimit
 
@@ -51,15 +42,15 @@ class Ledger:
 
     def tell(self, event: Event) -> None:
         """Any other event. A whole message that is too long for one is told as if it had been streamed."""
-        agent = getattr(event, "agent", "")
-        if isinstance(event, Thinking | Validation | Analysis | Message) and not event.streamed:
-            event = replace(event, streamed=self.say_if_long(agent, event.content, event.type))
-        match event:
-            case Action():
-                self.work_limit.tool_call()
-            case Validation() | Analysis() | Message():
+        agent = event.agent if isinstance(event, FromAgent) else ""
+        if isinstance(event, Action):
+            self.work_limit.tool_call()
+        elif isinstance(event, Speech) and not isinstance(event, Answer):  # an answer repeats what was said
+            if not event.streamed:
+                event = replace(event, streamed=self.say_if_long(agent, event.content, event.type))
+            if not isinstance(event, Thinking):
                 self.work_limit.ended_turn()
-        if getattr(event, "streamed", False):
+        if isinstance(event, Speech) and event.streamed:
             event = _without_repetition(event)
         if not isinstance(event, Usage):  # that is told also of those who are not heard
             self.agents.setdefault(agent)
@@ -114,13 +105,11 @@ def shortened(name: str) -> str:
     return name if len(name) <= _MAX_NAME_CHARS else f"{name[: _MAX_NAME_CHARS - 1]}…"
 
 
-def _without_repetition(event: Any) -> Event:
+def _without_repetition(event: Said) -> Said:
     """What stood in tokens is repeated up to a bound: a huge message's repetition would push them out of the log."""
     if len(event.content) <= _MAX_REPEATED_CHARS:
-        unchanged: Event = event
-        return unchanged
-    cut: Event = replace(event, content=event.content[:_MAX_REPEATED_CHARS])
-    return cut
+        return event
+    return replace(event, content=event.content[:_MAX_REPEATED_CHARS])
 
 
 def _renamed(event: Any) -> Event:

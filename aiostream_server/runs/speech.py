@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import StringIO
-from typing import assert_never
 
-from aiostream_server.events import Analysis, Message, Said, SpeechKind, Thinking, Validation
+from aiostream_server.events import SPEECHES, Message, Said, SpeechKind
 
 
 @dataclass(slots=True)
@@ -64,14 +63,5 @@ class Speech:
 
 def whole_message(kind: SpeechKind, agent: str, text: str, *, streamed: bool) -> Said:
     """The whole-message event of a kind. `final` is for tokens: the answer is told once, when the run is over."""
-    match kind:
-        case "thinking":
-            return Thinking(agent, text, streamed)
-        case "validation":
-            return Validation(agent, text, None, streamed)
-        case "analysis":
-            return Analysis(agent, text, streamed)
-        case "message" | "final":
-            return Message(agent, text, streamed)
-        case _:
-            assert_never(kind)
+    speech = Message if kind == "final" else SPEECHES[kind]
+    return speech(agent=agent, content=text, streamed=streamed)

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.events import Entry, Event, Message, RunFinished, TokenCount
-from aiostream_server.events.decoding import decode_event
-from aiostream_server.events.encoding import encode_entry
+from aiostream_server.events.codec import decode_event, encode_entry
 
 _VALUES: dict[Any, st.SearchStrategy[Any]] = {
     float: st.floats(allow_nan=False, allow_infinity=False),  # as JSON is

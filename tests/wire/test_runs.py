@@ -21,7 +21,7 @@ from aiostream_server.events import (
     ToolResult,
     Validation,
 )
-from aiostream_server.events.encoding import encode_entry
+from aiostream_server.events.codec import encode_entry
 from aiostream_server.wire.event_schemas import EVENT_KINDS, event_names, event_schemas
 from aiostream_server.wire.json_text import canonical, decode
 from aiostream_server.wire.problems import first_problem

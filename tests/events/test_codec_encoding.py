@@ -27,7 +27,7 @@ from aiostream_server.events import (
     Usage,
     Validation,
 )
-from aiostream_server.events.encoding import encode_entry
+from aiostream_server.events.codec import encode_entry
 
 EVERY: list[Event] = [
     RunStarted("auto"),
