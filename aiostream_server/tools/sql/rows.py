@@ -49,7 +49,7 @@ class Rows:
         return "\n".join(lines)
 
     def first(self, most_rows: int, most_units: int) -> "Rows":
-        """The first rows, at least one, of a table that takes at most `most_units` UTF-16 units; the rest is left out."""
+        """The first rows, at least one, of a table of at most `most_units` UTF-16 units. The rest is left out."""
         header, rule, *lines = self.to_markdown().split("\n")
         left, kept = most_units - _units(header) - _units(rule), 0
         for line in lines[:most_rows]:
