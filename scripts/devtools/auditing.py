@@ -1,12 +1,13 @@
-"""Whether the locked packages have known vulnerabilities: what `scripts/audit` makes of pip-audit's answer."""
+"""Whether the locked packages have known vulnerabilities: what `scripts/dev/audit` makes of pip-audit's answer."""
 
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
-_ROOT: Final = Path(__file__).resolve().parents[1]
+_ROOT: Final = Path(__file__).resolve().parents[2]
 _LOCK: Final = _ROOT / "requirements" / "service.txt"
 _ACCEPTED: Final = _ROOT / "requirements" / "accepted-vulnerabilities.txt"
 _ENTRY: Final = re.compile(r"(?P<id>\S+)\s+#\s*\S.*")
@@ -52,7 +53,10 @@ def judge(answer: str, said: str) -> tuple[int, list[str]]:
         for found in package.get("vulns", [])
     ]
     if lines:
-        return 1, [*lines, f"`scripts/lock --upgrade`, or accept it with a reason in {_ACCEPTED.relative_to(_ROOT)}"]
+        return 1, [
+            *lines,
+            f"scripts/dev/lock --upgrade, or a reason in {_ACCEPTED.relative_to(_ROOT)}",
+        ]
     if unknown:
         lines.append(f"not in the database: {', '.join(unknown)}")
     return 0, [*lines, f"{len(packages) - len(unknown)} locked packages have no known vulnerability"]
@@ -63,7 +67,7 @@ def _not_audited(why: str) -> list[str]:
 
 
 def _ask(accepted: list[str]) -> tuple[str, str]:
-    tools = subprocess.run([_ROOT / "scripts" / "build-tools"], stdout=subprocess.PIPE, text=True, check=True)
+    tools = subprocess.run([_ROOT / "scripts" / "dev" / "build-tools"], stdout=subprocess.PIPE, text=True, check=True)
     program = Path(tools.stdout.strip()) / "pip-audit"
     options = ["--requirement", str(_LOCK), "--disable-pip", "--require-hashes"]
     options += ["--progress-spinner=off", "--timeout=15", "--format=json"]
@@ -72,3 +76,7 @@ def _ask(accepted: list[str]) -> tuple[str, str]:
         [program, *options, *ignored], capture_output=True, text=True, check=False, timeout=_TIMEOUT_S
     )
     return done.stdout, done.stderr
+
+
+if __name__ == "__main__":
+    sys.exit(main())
