@@ -1,4 +1,4 @@
-"""The words that problem lines share: names and values as TOML writes them, and what was probably meant."""
+"""Parts of the lines that name problems: keys and values as TOML writes them, suggestions, install commands."""
 
 import json
 import re
@@ -11,12 +11,12 @@ _LONGEST_SHOWN: Final = 60
 
 
 def toml_key(name: str) -> str:
-    """`default` as it is, `"gpt-4.1"` in quotes."""
+    """Quote a name where TOML needs it: `default`, `"gpt-4.1"`."""
     return name if _BARE_KEY.fullmatch(name) else _quoted(name)
 
 
-def shown(value: object) -> str:
-    """A value of the file, on one line and not long."""
+def toml_value(value: object) -> str:
+    """A value of the file on one line, shortened. Tables and lists are not repeated."""
     match value:
         case dict():
             return "a table"
@@ -43,8 +43,13 @@ def either(names: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, known: Collection[str]) -> str:
-    """The end of a problem line: the nearest names, or all of them where none is near."""
+    """The end of a problem line: the most similar names, or all names if none is similar."""
     known = list(dict.fromkeys(known))
     if near := get_close_matches(name.lower(), known, n=2):
         return f"; did you mean {either(map(toml_key, near))}?"
     return f"; known: {', '.join(map(toml_key, known))}" if known else "; there is none"
+
+
+def install_hint(extra: str) -> str:
+    """The command that installs an optional dependency. `pip install aiostream-server` fails: it is on no index."""
+    return f"pip install '.[{extra}]' in a clone of aiostream-server (or the wheel's path instead of the dot)"
