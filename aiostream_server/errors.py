@@ -1,4 +1,4 @@
-"""Every error the server raises on purpose.
+"""Every error that the server raises on purpose, with its HTTP status and its code.
 
 * ServerError            500 internal_error
   - InvalidRequest       400 invalid_request
@@ -16,21 +16,25 @@
   - ShuttingDown         503 shutting_down
   - TeamFailed           502 team_failed
     - ModelFailed        502 model_failed
-    - ModelTimeout       504 model_timeout
+      - ModelTimeout     504 model_timeout
     - ToolFailed         502 tool_failed
+    - TooManyTurns       502 too_many_turns
+    - TooManyToolCalls   502 too_many_tool_calls
     - RunTimeout         504 run_timeout
     - IdleTimeout        504 idle_timeout
 * ConfigError            the configuration is wrong; names every mistake; the process ends with status 1
-* ClientGone             nobody is left to answer; never rendered
-  - ClientStalled        it was thrown out
+* ClientGone             the client has disconnected; never rendered
+  - ClientStalled        the server closed the connection of a client that did not read
+
+`ERRORS` maps each code to its class. An event `Error` carries only the code: `error_for` turns it into the exception.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import ClassVar, Final
 
 
 class ServerError(Exception):
-    """An error the client is told about; `str(error)` is one line and safe to show."""
+    """An error that the client is told about; `str(error)` is one line and safe to show."""
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
@@ -76,7 +80,7 @@ class Conflict(ServerError):
 
 
 class RunExpired(ServerError):
-    """The run is over, and what it said was dropped."""
+    """The run has ended, and its events have been dropped."""
 
     status, code, type = 410, "run_expired", "invalid_request_error"
 
@@ -98,13 +102,13 @@ class ShuttingDown(ServerError):
 
 
 class TeamFailed(ServerError):
-    """A team or one of its agents raised; the message is the first line of what it said."""
+    """A team or one of its agents raised an exception; the message is the first line of its text."""
 
     status, code = 502, "team_failed"
 
 
 class ModelFailed(TeamFailed):
-    """The model provider refused, could not be reached, or broke off."""
+    """The model provider refused the request, could not be reached, or broke off its answer."""
 
     code = "model_failed"
 
@@ -114,25 +118,37 @@ class ModelTimeout(ModelFailed):
 
 
 class ToolFailed(TeamFailed):
-    """A tool that the team needs is not there."""
+    """A tool that the team needs is not available."""
 
     code = "tool_failed"
 
 
+class TooManyTurns(TeamFailed):
+    """The run reached its limit of agents' turns. Asking again may succeed, as for every failure of a team."""
+
+    code = "too_many_turns"
+
+
+class TooManyToolCalls(TeamFailed):
+    """The run reached its limit of tool calls."""
+
+    code = "too_many_tool_calls"
+
+
 class RunTimeout(TeamFailed):
-    """The run took longer than one may."""
+    """The run took longer than `run_timeout_s`."""
 
     status, code = 504, "run_timeout"
 
 
 class IdleTimeout(TeamFailed):
-    """The team said nothing for too long."""
+    """The team produced no event for `idle_timeout_s`."""
 
     status, code = 504, "idle_timeout"
 
 
 class ConfigError(Exception):
-    """Every mistake in a configuration, one line each; `to_add` are lines of TOML that would mend some of them."""
+    """Every mistake in a configuration, one line each; `to_add` holds lines of TOML that would mend some of them."""
 
     def __init__(self, problems: Sequence[str], to_add: Sequence[str] = ()) -> None:
         super().__init__("\n".join(problems))
@@ -145,4 +161,21 @@ class ClientGone(Exception):
 
 
 class ClientStalled(ClientGone):
-    """The peer did not read for too long, and its connection was ended for it."""
+    """The peer did not read within the write timeout, so the server closed its connection."""
+
+
+def error_for(code: str, message: str) -> ServerError:
+    """The exception of an `Error` event. A code that the tree does not have means that a team failed."""
+    return ERRORS.get(code, TeamFailed)(message)
+
+
+def _tree(error: type[ServerError]) -> Iterator[type[ServerError]]:
+    yield error
+    for leaf in error.__subclasses__():
+        yield from _tree(leaf)
+
+
+ERRORS: Final[Mapping[str, type[ServerError]]] = {error.code: error for error in _tree(ServerError)}
+
+if len(ERRORS) != len([*_tree(ServerError)]):
+    raise TypeError("two errors have the same code")

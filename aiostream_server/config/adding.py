@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from aiostream_server.config.load import load_config
-from aiostream_server.config.wording import toml_key
+from aiostream_server.config.problem_text import toml_key
 from aiostream_server.errors import ConfigError
 
 Value: TypeAlias = str | bool | Sequence[str] | Mapping[str, str]

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from aiostream_server.config.model import Config
-from aiostream_server.config.wording import did_you_mean, either, shown, toml_key
+from aiostream_server.config.problem_text import did_you_mean, either, toml_key, toml_value
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 Schema: TypeAlias = Mapping[str, Any]
@@ -112,7 +112,7 @@ def _what(detail: ErrorDetails, place: Place) -> str:
             return f"needed, but missing; expected {_expected(place.wants)}"
         case "union_tag_invalid":
             value = value[key]
-    return f"expected {_expected(place.wants)}{'' if key in _NOT_REPEATED else f', got {shown(value)}'}"
+    return f"expected {_expected(place.wants)}{'' if key in _NOT_REPEATED else f', got {toml_value(value)}'}"
 
 
 def _unknown_at_top(key: str, value: object) -> str:
@@ -126,7 +126,7 @@ def _unknown_at_top(key: str, value: object) -> str:
 def _expected(wants: Schema) -> str:
     match wants:
         case {"enum": list(choices)}:
-            return either(map(shown, choices))
+            return either(map(toml_value, choices))
         case {"pattern": _, "description": str(words)}:
             return words
         case {"type": "string"}:

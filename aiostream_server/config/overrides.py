@@ -13,7 +13,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from aiostream_server.config.wording import toml_key
+from aiostream_server.config.problem_text import toml_key
 
 Document: TypeAlias = Mapping[str, object]
 _PREFIX: Final = "AIOSTREAM_"

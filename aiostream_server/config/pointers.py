@@ -20,7 +20,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, SecretStr, Strict, ValidationInfo
 
-from aiostream_server.config.wording import did_you_mean, toml_key
+from aiostream_server.config.problem_text import did_you_mean, toml_key
 
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _UNREAD: Final = "a secret that was not read since nobody is asked"

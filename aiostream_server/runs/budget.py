@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
+from aiostream_server.errors import TooManyToolCalls, TooManyTurns
 from aiostream_server.events import Error
 
 
@@ -73,7 +74,7 @@ class WorkLimit:
         """An agent begins to say something. Whether it may; else the run is ended."""
         if not self._max_turns or self._turns < self._max_turns:
             return True
-        self._stop(Error("too_many_turns", f"the run was ended after its limit of {self._max_turns} turns"))
+        self._stop(Error(TooManyTurns.code, f"the run was ended after its limit of {self._max_turns} turns"))
         return False
 
     def ended_turn(self) -> None:
@@ -84,4 +85,4 @@ class WorkLimit:
         self._tool_calls += 1
         limit = self._max_tool_calls
         if limit and self._tool_calls > limit:
-            self._stop(Error("too_many_tool_calls", f"the run was ended after its limit of {limit} tool calls"))
+            self._stop(Error(TooManyToolCalls.code, f"the run was ended after its limit of {limit} tool calls"))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aiostream_server.config.model import Config
-from aiostream_server.config.wording import toml_key
+from aiostream_server.config.problem_text import toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.tracing import Traces

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aiostream_server.config.model import Config, TeamConfig
-from aiostream_server.config.wording import did_you_mean, toml_key
+from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes

@@ -1,24 +1,10 @@
 """A run as one completion: the same presentation's text, once it is all there."""
 
-from typing import Final, NoReturn
-
-from aiostream_server.errors import (
-    IdleTimeout,
-    ModelFailed,
-    ModelTimeout,
-    RunTimeout,
-    ServerError,
-    ShuttingDown,
-    TeamFailed,
-)
+from aiostream_server.errors import ShuttingDown, error_for
 from aiostream_server.events import Error, RunFinished, TokenCount
 from aiostream_server.log.memory import Reader
 from aiostream_server.present.shown import Channel, Presenter
 from aiostream_server.wire.completion import completion_body, wire_finish_reason
-
-_RAISED: Final[dict[str, type[ServerError]]] = {
-    error.code: error for error in (ModelFailed, ModelTimeout, RunTimeout, IdleTimeout)
-}
 
 
 async def collect_run(
@@ -31,7 +17,7 @@ async def collect_run(
     while not reader.at_end:
         for entry in await reader.read():
             if isinstance(entry.event, Error):
-                _fail(entry.event)
+                raise error_for(entry.event.code, entry.event.message)
             if isinstance(entry.event, RunFinished):
                 finished = entry.event
             for shown in presenter.show(entry.event):
@@ -47,7 +33,3 @@ async def collect_run(
         finish_reason=wire_finish_reason(finished.reason),
         usage=finished.usage,
     )
-
-
-def _fail(event: Error) -> NoReturn:
-    raise _RAISED.get(event.code, TeamFailed)(event.message)

@@ -1,10 +1,10 @@
-"""What scripts/audit makes of pip-audit's answers."""
+"""What scripts/dev/audit makes of pip-audit's answers."""
 
 import json
 
 import pytest
 
-from scripts.auditing import judge, read_accepted
+from scripts.devtools.auditing import judge, read_accepted
 
 CLEAN = {"name": "aiohttp", "version": "3.14.5", "vulns": []}
 HURT = {"name": "mako", "version": "1.0", "vulns": [{"id": "GHSA-1", "fix_versions": ["1.1"], "aliases": []}]}
@@ -19,7 +19,7 @@ def test_a_known_vulnerability_fails_and_says_what_repairs_it() -> None:
     status, lines = judge(answer(CLEAN, HURT), "Found 1 known vulnerability")
     assert status == 1
     assert lines[0] == "mako 1.0: GHSA-1, repaired in 1.1"
-    assert "scripts/lock --upgrade" in lines[1]
+    assert "scripts/dev/lock --upgrade" in lines[1]
 
 
 def test_no_known_vulnerability_passes() -> None:

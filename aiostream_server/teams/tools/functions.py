@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, Workbench
 
 from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig
+from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.autogen_private.workbenches import await_in_loop
 
@@ -56,7 +57,7 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
         from autogen_ext.tools.langchain import LangChainToolAdapter
         from langchain_core.tools import BaseTool as LangChainTool
     except ImportError:
-        raise ConfigError(['kind = "langchain" needs: pip install "aiostream-server[langchain]"']) from None
+        raise ConfigError([f'kind = "langchain" needs: {install_hint("langchain")}']) from None
     made = _imported(config.factory)
     try:
         tool = made if isinstance(made, LangChainTool) or not callable(made) else made()

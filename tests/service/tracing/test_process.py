@@ -129,7 +129,7 @@ async def test_without_the_extra_it_is_said_what_to_install(tmp_path: Path, monk
     with pytest.raises(ConfigError) as caught:
         await serve(config, state_directory=tmp_path, on_ready=print)
     (problem,) = caught.value.problems
-    assert problem.endswith("pip install 'aiostream-server[tracing]'")
+    assert "OpenTelemetry is not installed: pip install '.[tracing]'" in problem
     assert await find_problems(config, state_directory=tmp_path) == [problem]
 
 
