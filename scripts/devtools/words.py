@@ -69,10 +69,10 @@ def _python_prose(text: str) -> Iterator[str]:
             yield token.string.lstrip("# ")
     seen: set[str] = set()
     for node in ast.walk(ast.parse(text)):
-        is_prose = isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value
-        if is_prose and node.value not in seen:
-            seen.add(node.value)
-            yield node.value
+        value = node.value if isinstance(node, ast.Constant) else None
+        if isinstance(value, str) and " " in value and value not in seen:
+            seen.add(value)
+            yield value
 
 
 def measure(paths: Sequence[Path]) -> Measure:
