@@ -23,7 +23,7 @@ from aiostream_server.log.protocol import Log
 from aiostream_server.runs.conversation import replace_systems
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
 from aiostream_server.store.conversations import Address, Conversations, Memory
-from aiostream_server.teams.inside import shape_of
+from aiostream_server.teams.autogen_private.structure import state_signature
 from aiostream_server.wire.json_text import dump, load
 
 _STORE_TIMEOUT_S: Final = 5.0
@@ -122,7 +122,7 @@ class ConversationMemory:
             return False
         try:
             kept = await _aside(len(self._memory.state), load, self._memory.state)
-            if kept["shape"] != shape_of(team):
+            if kept["shape"] != state_signature(team):
                 raise ValueError("the team is another one now")
             await team.load_state(kept["state"])
             systems = [turn for turn in self.question.history if turn.role == "system"]
@@ -185,7 +185,7 @@ class ConversationMemory:
         try:
             state = handover.state if handover is not None and handover.state else await team.save_state()
             systems = [turn.text for turn in self.question.history if turn.role == "system"]
-            kept = {"shape": shape_of(team), "systems": systems, "state": state}
+            kept = {"shape": state_signature(team), "systems": systems, "state": state}
             last = len(self._memory.state) if self._memory is not None else 0  # about as much as it will be now
             encoded = await _aside(last, dump, kept)
         except Exception as exc:  # a team's own

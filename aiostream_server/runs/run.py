@@ -37,8 +37,8 @@ from aiostream_server.runs.resources import RunResources
 from aiostream_server.runs.supervise import end_work, watch
 from aiostream_server.runs.translate import Translator
 from aiostream_server.store.run_files import RunFiles, current_files
+from aiostream_server.teams.autogen_private.structure import agent_names, answerers, code_runners, tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.teams.inside import agent_names, answerers, code_runners, tools_in_threads
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.tools.chart.painter import current_painter
 

@@ -14,10 +14,10 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.composition import Offload, inline
 from aiostream_server.service.tracing import Traces
+from aiostream_server.teams.autogen_private.structure import agent_names, names_are_complete
 from aiostream_server.teams.catalogue import check_source, for_each_team, load_team
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import at, blamed_in, cannot_answer, cannot_be_asked, place_of
-from aiostream_server.teams.inside import agent_names, tells_names
 from aiostream_server.teams.served import ServedTeam
 from aiostream_server.teams.shape import names_in, shape_of
 from aiostream_server.teams.tools.toolbox import Toolbox, open_tools
@@ -125,7 +125,7 @@ async def _build(
 
 def _names_of_nobody(team: ServedTeam, built: object) -> Iterator[str]:
     """A line for each agent that the configuration names and the team does not have, where it shows which it has."""
-    if not tells_names(built):
+    if not names_are_complete(built):
         return
     agents, everybody = agent_names(built), {*names_in(shape_of(built))}
     for key, named in (("answer_from", team.config.answer_from), ("roles", tuple(team.config.roles))):
