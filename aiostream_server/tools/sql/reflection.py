@@ -1,13 +1,14 @@
-"""Reading a `Schema` from a live database, without counting rows and without reading much of any table.
+"""Reads a `Schema` from a live database, without counting rows and with at most a few hundred rows of each table.
 
-What the connected role may not read is not in it: a model would only waste its attempts there.
+The schema leaves out what the connected role may not read: a model's query of that could only fail. PostgreSQL:
+https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-ACCESS
 """
 
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any, Final, TypeAlias
 
-from sqlalchemy import Connection, column, func, inspect, select
+from sqlalchemy import Connection, column, func, inspect, select, text
 from sqlalchemy import table as table_clause
 from sqlalchemy.engine.interfaces import ReflectedColumn, TableKey
 from sqlalchemy.engine.reflection import ObjectKind
@@ -15,19 +16,30 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import NullType, String
 
 from aiostream_server.tools.sql.dialects import DialectName
-from aiostream_server.tools.sql.privileges import readable_columns
 from aiostream_server.tools.sql.schema import Column, Schema, Table
 
 _SAMPLED_TABLES: Final = 50
 _SAMPLED_ROWS: Final = 500
 _MAX_SAMPLES: Final = 12
 _MAX_SAMPLE_CHARS: Final = 40
+_READABLE: Final = text(
+    """
+    SELECT c.relname, a.attname
+    FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE n.nspname = :schema
+      AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+      AND has_schema_privilege(n.oid, 'USAGE')
+      AND has_column_privilege(c.oid, a.attnum, 'SELECT')
+    """
+)
 
 _Reflected: TypeAlias = Mapping[TableKey, Sequence[ReflectedColumn]]
 
 
 def reflect(connection: Connection, dialect: DialectName) -> tuple[str | None, Schema]:
-    """The schema that unqualified names are looked up in, and what is in it. For `AsyncConnection.run_sync`."""
+    """The database schema that unqualified names refer to, and its content. For `AsyncConnection.run_sync`."""
     inspector = inspect(connection)
     columns: _Reflected = inspector.get_multi_columns(kind=ObjectKind.ANY)
     keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY)
@@ -35,7 +47,7 @@ def reflect(connection: Connection, dialect: DialectName) -> tuple[str | None, S
     views = {*inspector.get_view_names()}
     if dialect == "postgres":
         views.update(inspector.get_materialized_view_names())
-        columns = _readable(columns, readable_columns(connection, inspector.default_schema_name))
+        columns = _only_readable(columns, _readable_columns(connection, inspector.default_schema_name))
     tables = []
     for key, reflected in sorted(columns.items(), key=lambda item: item[0][1]):
         name = key[1]
@@ -49,11 +61,19 @@ def reflect(connection: Connection, dialect: DialectName) -> tuple[str | None, S
             )
         )
     known = {(table.name, found.name) for table in tables for found in table.columns}
-    tables = [_without_strangers(table, known) for table in tables]
+    tables = [_without_hidden_keys(table, known) for table in tables]
     return inspector.default_schema_name, Schema(dialect, tuple(_sampled(connection, tables, columns)))
 
 
-def _readable(columns: _Reflected, readable: Mapping[str, frozenset[str]]) -> _Reflected:
+def _readable_columns(connection: Connection, schema: str | None) -> Mapping[str, frozenset[str]]:
+    """The columns by table that PostgreSQL lets the connected role read. A table without any is left out."""
+    found: dict[str, set[str]] = {}
+    for table, name in connection.execute(_READABLE, {"schema": schema}):
+        found.setdefault(table, set()).add(name)
+    return {table: frozenset(columns) for table, columns in found.items()}
+
+
+def _only_readable(columns: _Reflected, readable: Mapping[str, frozenset[str]]) -> _Reflected:
     kept = {
         key: [found for found in reflected if found["name"] in readable.get(key[1], ())]
         for key, reflected in columns.items()
@@ -61,8 +81,8 @@ def _readable(columns: _Reflected, readable: Mapping[str, frozenset[str]]) -> _R
     return {key: reflected for key, reflected in kept.items() if reflected}
 
 
-def _without_strangers(table: Table, known: Set[tuple[str, str]]) -> Table:
-    """The table without keys that name what is not shown."""
+def _without_hidden_keys(table: Table, known: Set[tuple[str, str]]) -> Table:
+    """The table without the keys that refer to columns outside of the schema."""
     columns = (found if found.references in known else replace(found, references=None) for found in table.columns)
     key = table.primary_key if all((table.name, name) in known for name in table.primary_key) else ()
     return replace(table, columns=tuple(columns), primary_key=key)
@@ -88,7 +108,7 @@ def _sampled(connection: Connection, tables: Sequence[Table], reflected: _Reflec
     }
     for number, table in enumerate(tables):
         names = text_columns[table.name]
-        # A view may be costly to read even a little of.
+        # Even a few rows of a view can be expensive.
         if number < _SAMPLED_TABLES and names and not table.is_view:
             yield _with_samples(table, _samples(connection, table.name, names))
         else:
@@ -101,12 +121,12 @@ def _with_samples(table: Table, samples: Mapping[str, tuple[str, ...]]) -> Table
 
 
 def _samples(connection: Connection, table: str, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """The values of each column that has few and short ones among the table's first rows."""
+    """The values of each column that has few, short values in the table's first rows."""
     cut = [func.substr(column(name), 1, _MAX_SAMPLE_CHARS + 1) for name in names]
     statement = select(*cut).select_from(table_clause(table)).limit(_SAMPLED_ROWS)
     try:
         rows = connection.execute(statement).all()
-    except DBAPIError:  # not ours to read, or not text after all: a schema without samples is a schema
+    except DBAPIError:  # no right to read, or a column that is not text: leave the samples out
         connection.rollback()
         return {}
     found = {name: {row[index] for row in rows} - {None} for index, name in enumerate(names)}
