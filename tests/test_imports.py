@@ -44,7 +44,7 @@ ROOMS: Final = {
     "client": Room(2, AIOHTTP, only=frozenset({"events", "wire"})),
     "teams": Room(3, AUTOGEN | {"mcp", "anyio", "httpx", "langchain_core"}),
     "routing": Room(4, AUTOGEN),
-    "runs": Room(5, AUTOGEN),
+    "runs": Room(5, AUTOGEN | {"msgspec"}),
     "web": Room(6, AIOHTTP),
     "service": Room(7, AIOHTTP | {"uvloop", "prometheus_client", "opentelemetry"}),
     "cli": Room(8, frozenset({"click", "rich", "uvloop"})),

@@ -1,6 +1,7 @@
-"""Magentic-One's orchestrator has one model client for everything. Of all that it says only the answer is for the user.
+"""Streams the answer of a Magentic-One orchestrator, and nothing else of what its model writes.
 
-Its plans and its instructions come as messages of AutoGen's. Its ledgers are nobody's words.
+The orchestrator uses one model client for its ledgers, plans, instructions and answer. Plans and instructions reach the
+viewers as messages of AutoGen; ledgers are internal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +18,14 @@ from aiostream_server.models.client import StreamingClient
 ORCHESTRATOR: Final = "MagenticOneOrchestrator"
 """AutoGen gives every orchestrator this name."""
 
-_PLANNING: Final = f"{ORCHESTRATOR} (planning)"  # the name of no agent: what it says is not heard
+_PLANNING: Final = f"{ORCHESTRATOR} (planning)"  # no agent has this name, so a run does not show its tokens
 
 
 class OrchestratorClient(StreamingClient):
-    """Says the answer as the orchestrator, word by word, and is silent otherwise."""
+    """Speaks as the orchestrator when it is asked for the final answer, and is silent otherwise."""
 
     def __init__(self, client: StreamingClient, answer_prompt: str) -> None:
-        vars(self).update(vars(client))  # the same model, its label and its total usage
+        vars(self).update(vars(client))  # the same model, label and total usage
         self._answering = client.speaking_as(ORCHESTRATOR)
         self._planning = client.speaking_as(_PLANNING)
         before, asks_with_task, after = answer_prompt.partition("{task}")
@@ -59,8 +60,8 @@ def has_orchestrator(team: object) -> bool:
     return isinstance(team, MagenticOneGroupChat)
 
 
-def let_answer(team: object) -> None:
-    """Have the orchestrator of a Magentic-One team, and of no other one, say its answer as it comes."""
+def stream_orchestrator_answer(team: object) -> None:
+    """Give a Magentic-One team an `OrchestratorClient`; change no other team."""
     client = getattr(team, "_model_client", None)
     if isinstance(team, MagenticOneGroupChat) and isinstance(client, StreamingClient):
-        vars(team)["_model_client"] = OrchestratorClient(client, team._final_answer_prompt)  # noqa: SLF001
+        vars(team)["_model_client"] = OrchestratorClient(client, team._final_answer_prompt)
