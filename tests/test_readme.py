@@ -2,14 +2,12 @@
 
 import asyncio
 import re
-import shutil
 import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
 from aiostream_server.config.load import load_config
+from tests.kit.needs import needs
 from tests.kit.process import environment, serving_process, start
 from tests.kit.serving import serving
 
@@ -48,7 +46,7 @@ async def test_the_client_example_prints_the_answer(tmp_path: Path) -> None:
     assert "The answer: The **East** region had the highest total sales: 169,168.25." in out
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="NO CURL HERE: the README's curl line was not run")
+@needs("curl")
 async def test_the_curl_line_streams(tmp_path: Path) -> None:
     match = re.search(r"^    (curl .*?\n.*)$", README, re.MULTILINE)
     assert match

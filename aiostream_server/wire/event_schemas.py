@@ -26,12 +26,17 @@ def event_schemas() -> dict[str, dict[str, Any]]:
     for kind in get_args(Event):
         schema = TypeAdapter(kind).json_schema(ref_template=_REF)
         schemas |= schema.pop("$defs", {})
-        schemas[f"{kind.__name__}Event"] = _event_schema(kind.type, schema)
+        schemas[_component(kind.type)] = _event_schema(kind.type, schema)
     return schemas
 
 
 def event_names() -> tuple[str, ...]:
-    return tuple(f"{kind.__name__}Event" for kind in get_args(Event))
+    return tuple(map(_component, EVENT_KINDS))
+
+
+def _component(kind: str) -> str:
+    """`tool_result` is `ToolResultEvent`."""
+    return "".join(map(str.title, kind.split("_"))) + "Event"
 
 
 def _event_schema(kind: str, schema: dict[str, Any]) -> dict[str, Any]:

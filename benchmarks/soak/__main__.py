@@ -1,4 +1,4 @@
-"""`scripts/soak`: measure everything, print it next to its targets, end with status 1 where one was missed."""
+"""`scripts/dev/soak`: measure everything, print it next to its targets, end with status 1 where one was missed."""
 
 import os
 import resource
