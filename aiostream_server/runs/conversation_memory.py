@@ -19,7 +19,7 @@ from aiostream_server.events import Answer
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.protocol import Log
 from aiostream_server.runs.conversation import replace_systems
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
 from aiostream_server.store.conversations import Address, Conversations, Memory
@@ -134,7 +134,7 @@ class ConversationMemory:
             return False
         return True
 
-    async def keep(self, team: object, team_id: str, log: RunLog, handover: Handover | None = None) -> None:
+    async def keep(self, team: object, team_id: str, log: Log, handover: Handover | None = None) -> None:
         """Leave the conversation as it stands now: the team's state, or, where there is none to be had, its words."""
         if self._archive is None or self._address is None or self._is_lost:
             return
@@ -196,7 +196,7 @@ class ConversationMemory:
             return b""
         return encoded
 
-    def _memory_of(self, team_id: str, log: RunLog, state: bytes, waits_for: str | None) -> Memory:
+    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None) -> Memory:
         entries = log.since(0)
         asked = [*self.question.history, self.question.task]
         answer = next((entry.event for entry in reversed(entries) if isinstance(entry.event, Answer)), None)

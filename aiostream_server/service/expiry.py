@@ -1,5 +1,4 @@
-"""Conversations that nobody goes on with, and files whose time is over, are deleted once an hour while a server runs,
-and when it starts."""
+"""Deletes expired conversations and files: when a server starts, and once an hour while it runs."""
 
 import asyncio
 from collections.abc import AsyncIterator
