@@ -11,8 +11,8 @@ import click
 
 from aiostream_server.cli.options import config_option
 from aiostream_server.cli.printing import aligned_rows, one_line, without_controls
+from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_conversations
-from aiostream_server.config.state import state_directory
 from aiostream_server.store.conversations import Conversations, ConversationsUnavailable, Summary, open_conversations
 
 _T = TypeVar("_T")

@@ -17,7 +17,7 @@ import click
 
 from aiostream_server.cli.options import FILE, find_modules_beside
 from aiostream_server.cli.printing import one_line
-from aiostream_server.config.adding import Value, add_tables, replace_file, table_text
+from aiostream_server.config.editing import Value, add_tables, replace_file, table_text
 from aiostream_server.config.load import Beside, load_config
 from aiostream_server.config.model import RESERVED_IDS, Config, TeamConfig
 from aiostream_server.errors import ConfigError

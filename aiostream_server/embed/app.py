@@ -10,9 +10,9 @@ from typing import Any, TypeAlias
 from aiohttp import web
 from autogen_core.models import ChatCompletionClient
 
+from aiostream_server.config.environment import state_directory as usual_state_directory
 from aiostream_server.config.load import Beside, config_of, load_config
 from aiostream_server.config.model import Config
-from aiostream_server.config.state import state_directory as usual_state_directory
 from aiostream_server.embed.teams import registered
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.observer import Observer

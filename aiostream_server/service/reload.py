@@ -19,8 +19,7 @@ from typing import Final, Protocol
 import structlog
 
 from aiostream_server.config.model import Config, TeamConfig
-from aiostream_server.config.named_files import files_of
-from aiostream_server.config.reloading import changed_tables, for_running
+from aiostream_server.config.reloading import changed_tables, files_of, for_running
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import Key, KeyRing
 from aiostream_server.intake.loopback import bind_problem

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiostream_server.teams.data.analyst import _TOOL
+from aiostream_server.teams.data.analyst import CHART_TOOL
 from tests.models.demo import answer, called, returned, told, user
 
 MONTHS = "| month | total_sales |\n| --- | ---: |\n" + "".join(f"| 2024-{n:02d} | {n} |\n" for n in range(1, 8))
@@ -14,7 +14,7 @@ BOTH = "| region | month | total_sales |\n| --- | --- | ---: |\n| West | 2024-01
 
 
 async def asked(question: str, table: str) -> dict[str, Any] | None:
-    said = await answer(user(question), told(f"Result of the query:\n\n{table}"), tools=[_TOOL])
+    said = await answer(user(question), told(f"Result of the query:\n\n{table}"), tools=[CHART_TOOL])
     arguments: dict[str, Any] | None = json.loads(said.arguments) if said.tool == "chart" else None
     return arguments
 
@@ -66,6 +66,6 @@ async def test_others_are_answered_in_words(question: str, table: str) -> None:
 async def test_it_is_drawn_once_and_then_put_into_words() -> None:
     result = returned("chart", "Drawn: line chart: 7 points.")
     rows = told(f"Result:\n\n{MONTHS}")
-    said = await answer(user("Plot sales by month"), rows, called("chart"), result, tools=[_TOOL])
+    said = await answer(user("Plot sales by month"), rows, called("chart"), result, tools=[CHART_TOOL])
     assert said.tool == ""
     assert "went from **2024-01**" in said.text

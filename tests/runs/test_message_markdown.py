@@ -22,7 +22,7 @@ from autogen_core.tools import ImageResultContent, TextResultContent, ToolResult
 from PIL import Image as Pillow
 from pydantic import BaseModel, RootModel
 
-from aiostream_server.config.files import FilesConfig
+from aiostream_server.config.server import FilesConfig
 from aiostream_server.events import Message
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, data, encoded_picture, markdown_of
 from aiostream_server.store.files import open_files

@@ -15,7 +15,7 @@ import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
-from aiostream_server.config.adding import table_text
+from aiostream_server.config.editing import table_text
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.config.problem_text import toml_key, toml_value
 from aiostream_server.errors import ConfigError

@@ -15,7 +15,7 @@ from opentelemetry.trace import get_tracer_provider
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import Config, DemoModelConfig
-from aiostream_server.config.observing import TracingConfig
+from aiostream_server.config.server import TracingConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.several import together
 from aiostream_server.service.check import find_problems

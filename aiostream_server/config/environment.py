@@ -1,35 +1,39 @@
-"""Environment variables that override keys of the file: `AIOSTREAM_SERVER__PORT=9000` is `[server] port`.
+"""What environment variables say: overrides of the file's keys, and where the server keeps its own files.
 
-* Two underscores separate tables and keys; case does not matter. In the name of a `[models.*]` or `[database.*]` table
-  an underscore stands for any character that a variable's name cannot have: `AIOSTREAM_MODELS__GPT_4_1__BASE_URL`.
-* The value is TOML where TOML can be read (`9000`, `true`, `["a", "b"]`) and the key does not want a string; otherwise
-  it is the text as it is, so that `AIOSTREAM_SERVER__HOST=127.0.0.1` needs no quotes.
-* `[[teams]]` are a list, which no variable can name an item of; `AIOSTREAM_X` without two underscores is no override.
+`AIOSTREAM_SERVER__PORT=9000` is `[server] port`:
+
+* Two underscores separate tables and keys. Case does not matter. In the name of a `[models.*]` or `[database.*]` table
+  an underscore stands for any character that the name of a variable cannot have: `AIOSTREAM_MODELS__GPT_4_1__BASE_URL`.
+* The value is read as TOML if that is possible (`9000`, `true`, `["a", "b"]`) and the key does not want a string.
+  Otherwise it is the text itself, so that `AIOSTREAM_SERVER__HOST=127.0.0.1` needs no quotes.
+* No variable can set an item of a list, such as `[[teams]]`. `AIOSTREAM_X` without two underscores is no override.
 """
 
 import re
 import tomllib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, TypeAlias
 
 from aiostream_server.config.problem_text import toml_key
 
 Document: TypeAlias = Mapping[str, object]
 _PREFIX: Final = "AIOSTREAM_"
-_NOT_UTF_8: Final = re.compile("[\ud800-\udfff]")  # what `os.environ` makes of other bytes
+_STATE_FOLDER: Final = "aiostream-server"
+_NOT_UTF_8: Final = re.compile("[\ud800-\udfff]")  # `os.environ` decodes bytes that are not UTF-8 to these
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One variable; `text` may be a secret that was put in the wrong place."""
+    """One variable and the path of its key. `text` may be a secret that was put in the wrong place."""
 
     variable: str
     path: tuple[str, ...]
     text: str = field(repr=False)
 
     def value(self) -> object:
-        """What the text means as TOML, or the text itself."""
+        """The text read as TOML, or the text itself."""
         try:
             table = tomllib.loads(f"value = {self.text}")
         except ValueError:
@@ -38,7 +42,7 @@ class Override:
 
 
 def find_overrides(document: Document, environ: Mapping[str, str]) -> list[Override]:
-    """In the order of their names, so that the same environment always means the same."""
+    """Sorted by name, so that the same environment always gives the same configuration."""
     return [
         Override(variable, _key_path(document, variable[len(_PREFIX) :].split("__")), environ[variable])
         for variable in sorted(environ)
@@ -47,7 +51,7 @@ def find_overrides(document: Document, environ: Mapping[str, str]) -> list[Overr
 
 
 def split(overrides: Iterable[Override]) -> tuple[list[Override], list[str]]:
-    """Those that can be, and a problem line for each other."""
+    """The overrides that can be applied, and a problem line for each of the others."""
     possible, problems = [], []
     for override in overrides:
         if not override.variable.isascii():
@@ -62,7 +66,7 @@ def split(overrides: Iterable[Override]) -> tuple[list[Override], list[str]]:
 
 
 def overridden(document: Document, overrides: Iterable[Override], as_text: Container[tuple[str, ...]]) -> Document:
-    """A document with the values of the variables in it; those whose path is in `as_text` are no TOML."""
+    """The document with the overrides applied. Values with a path in `as_text` are not read as TOML."""
     for override in overrides:
         value = override.text if override.path in as_text else override.value()
         document = _with_value(document, override.path, value)
@@ -70,12 +74,24 @@ def overridden(document: Document, overrides: Iterable[Override], as_text: Conta
 
 
 def source_of(path: tuple[str | int, ...], document: Document, overrides: Iterable[Override]) -> str | None:
-    """The variable that set the key at `path`, or that made the table there, which the file does not have."""
+    """The variable that set the key at `path`, or that made a table there that the file does not have."""
     in_file = isinstance(_lookup(document, path), dict)
     for override in overrides:
         if override.path == path or (not in_file and override.path[: len(path)] == path):
             return override.variable
     return None
+
+
+def state_directory(environ: Mapping[str, str]) -> Path:
+    """The folder for the server's own files, which may not exist yet: `$STATE_DIRECTORY` under systemd, which may name
+    several of them (the first counts), else the XDG state directory:
+    https://specifications.freedesktop.org/basedir-spec/latest/.
+    """
+    if given := environ.get("STATE_DIRECTORY"):
+        return Path(given.partition(":")[0])
+    home = environ.get("XDG_STATE_HOME", "")
+    base = Path(home) if home.startswith("/") else Path(environ.get("HOME", "/tmp")) / ".local" / "state"  # noqa: S108
+    return base / _STATE_FOLDER
 
 
 def _key_path(document: Document, parts: Sequence[str]) -> tuple[str, ...]:

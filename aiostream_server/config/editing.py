@@ -1,7 +1,7 @@
-"""Adding tables to the end of a configuration file that people write: comments, order and line ends stay as they are.
+"""Add tables to the end of a configuration file. Comments, order and line ends stay as they are.
 
-The file is replaced by a complete one that was loaded before, with the same owner and mode. What fails leaves
-everything as it was, the files beside it included.
+The new file is loaded as a check, and then atomically replaces the old one, with the same owner and mode. A failure
+changes nothing, files beside the configuration included.
 """
 
 import json
@@ -19,12 +19,12 @@ from aiostream_server.errors import ConfigError
 
 Value: TypeAlias = str | bool | Sequence[str] | Mapping[str, str]
 
-_ANYBODY: Final = 0o007
-_OWN: Final = 0o600
+_OTHERS: Final = 0o007
+_OWNER_ONLY: Final = 0o600
 
 
 def table_text(name: str, keys: Mapping[str, Value], *, of_many: bool = True) -> str:
-    """`[[name]]`, or `[name]`, and its keys; those that are empty or false are left out."""
+    """The TOML of `[[name]]`, or of `[name]`, without the keys that are empty or false."""
     lines = [f"{toml_key(key)} = {_toml(value)}" for key, value in keys.items() if value]
     return "\n".join([f"[[{name}]]" if of_many else f"[{name}]", *lines, ""])
 
@@ -37,11 +37,11 @@ def add_tables(
     *,
     private: bool = False,
 ) -> None:
-    """Write the tables to the end of `path`, and files `beside` it, whose folder is made where there is none.
+    """Write the tables to the end of `path`, and the files `beside` it. Missing folders are made.
 
-    `private`: the files beside it are for its owner and group only. Raises `ConfigError`, and then nothing has changed.
+    `private`: only owner and group of `path` may read the files beside it. Raises `ConfigError`, and changes nothing.
     """
-    target = Path(os.path.realpath(path))  # a link stays a link
+    target = Path(os.path.realpath(path))  # a symbolic link stays
     try:
         before = target.read_bytes()
         text = _with(before, tables)
@@ -51,7 +51,7 @@ def add_tables(
             with _replacement(target, text) as new:
                 _check(new, path, environ)
                 if target.read_bytes() != before:
-                    raise ConfigError([f"{path}: somebody else is changing it: try again"])
+                    raise ConfigError([f"{path}: another program changed it meanwhile: try again"])
                 new.replace(target)
             undoing.pop_all()
     except OSError as exc:
@@ -59,10 +59,7 @@ def add_tables(
 
 
 def replace_file(path: Path, content: bytes, *, private: bool = False) -> None:
-    """Write the file anew, as a whole or not at all, for those whom it was for; `private` as above.
-
-    Raises `ConfigError`.
-    """
+    """Replace the file atomically, with the same owner and mode; `private` as in `add_tables`. Raises `ConfigError`."""
     target = Path(os.path.realpath(path))
     try:
         with _replacement(target, content, private=private) as new:
@@ -75,7 +72,7 @@ def _toml(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        # JSON's escapes are TOML's, but for the one character that only TOML wants escaped.
+        # TOML has JSON's escapes, and escapes one more character: DEL.
         return json.dumps(value, ensure_ascii=not value.isprintable()).replace("\x7f", "\\u007f")
     if isinstance(value, Mapping):
         return f"{{ {', '.join(f'{toml_key(key)} = {_toml(item)}' for key, item in value.items())} }}"
@@ -101,7 +98,7 @@ def _check(new: Path, path: Path, environ: Mapping[str, str]) -> None:
 
 @contextmanager
 def _replacement(target: Path, content: bytes, *, private: bool = False) -> Iterator[Path]:
-    """A file beside the target; gone afterwards, if it has not taken its place."""
+    """A temporary file beside the target. It is deleted at the end, unless it was renamed to the target."""
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     made = Path(name)
     try:
@@ -109,7 +106,7 @@ def _replacement(target: Path, content: bytes, *, private: bool = False) -> Iter
             file.write(content)
             file.flush()
             mode = stat.S_IMODE(target.stat().st_mode)
-            _give_access(descriptor, target, mode & ~_ANYBODY if private else mode)
+            _give_access(descriptor, target, mode & ~_OTHERS if private else mode)
             os.fsync(descriptor)
         yield made
     finally:
@@ -117,7 +114,7 @@ def _replacement(target: Path, content: bytes, *, private: bool = False) -> Iter
 
 
 def _add(path: Path, content: bytes, like: Path, undoing: ExitStack, *, private: bool) -> None:
-    """A new file, for whom `like` is. Raises `FileExistsError`."""
+    """Write a new file with the owner and mode of `like`. Raises `FileExistsError`."""
     mode = stat.S_IMODE(like.stat().st_mode)
     if not path.parent.exists():
         path.parent.mkdir()
@@ -127,12 +124,14 @@ def _add(path: Path, content: bytes, like: Path, undoing: ExitStack, *, private:
             _give_access(descriptor, like, mode | (mode & 0o444) >> 2)
         finally:
             os.close(descriptor)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWN)  # until it is given to others
+    descriptor = os.open(
+        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY
+    )  # others get access last
     with os.fdopen(descriptor, "wb") as file:
         undoing.callback(path.unlink)
         file.write(content)
         file.flush()
-        _give_access(file.fileno(), like, mode & ~_ANYBODY if private else mode)
+        _give_access(file.fileno(), like, mode & ~_OTHERS if private else mode)
         os.fsync(file.fileno())
 
 

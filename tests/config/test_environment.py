@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiostream_server.config.environment import find_overrides, overridden, state_directory
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, DemoModelConfig, ModelInfoConfig, OpenAIModelConfig
-from aiostream_server.config.overrides import find_overrides, overridden
 from aiostream_server.errors import ConfigError
 from tests.config.writing import complaints, loaded, problems
 
@@ -135,3 +135,16 @@ def test_value_is_what_toml_makes_of_it_or_the_text(value: int | bool | str) -> 
     except tomllib.TOMLDecodeError:
         expected = text
     assert document == {"a": {"b": expected}}
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"STATE_DIRECTORY": "/var/lib/ours:/var/lib/other", "HOME": "/home/me"}, "/var/lib/ours"),
+        ({"XDG_STATE_HOME": "/home/me/state", "HOME": "/home/me"}, "/home/me/state/aiostream-server"),
+        ({"XDG_STATE_HOME": "relative", "HOME": "/home/me"}, "/home/me/.local/state/aiostream-server"),
+        ({"HOME": "/home/me"}, "/home/me/.local/state/aiostream-server"),
+    ],
+)
+def test_the_state_directory_is_systemds_or_else_the_users(environ: dict[str, str], folder: str) -> None:
+    assert state_directory(environ) == Path(folder)
