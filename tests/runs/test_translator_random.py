@@ -25,7 +25,7 @@ from aiostream_server.config.model import Presentation
 from aiostream_server.events import Event
 from aiostream_server.present import Page, new_presenter
 from tests.runs.listening import Listening, listening
-from tests.runs.test_translate import Own, OwnEvent, Weather
+from tests.runs.test_translator import Own, OwnEvent, Weather
 
 TAPPED: Final = ("Ann", "Ben")
 OTHERS: Final = ("Cyd", "Dan")  # their model clients are not ours
