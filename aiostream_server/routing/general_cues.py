@@ -1,11 +1,11 @@
-"""What questions to a general assistant are made of: tasks with text, knowledge, advice, arithmetic, small talk.
+"""Cues for questions to a general assistant: tasks with text, knowledge, advice, arithmetic, small talk.
 
-Each sign speaks against the company's data; the heaviest one that was found gives the reason.
+Each cue speaks against the company's data. The heaviest cue that was found gives the reason.
 """
 
 from typing import Final
 
-from aiostream_server.routing.signs import sign
+from aiostream_server.routing.cues import cue
 
 _POLITELY: Final = (
     r"^(?:(?:please|pls|(?:can|could|would|will) you|help me(?: to)?|i (?:need|want) you to|hey|hi|ok|bitte|kannst du"
@@ -15,7 +15,7 @@ _REPORT: Final = (
     r"(?!write (?:me )?(?:up )?(?:an? |the )?(?:\w+ )?(?:report|query) (?:of|on|for|with|about) (?:our|all|the)\b)"
 )
 
-WRITING: Final = sign(
+WRITING: Final = cue(
     5.0,
     "is a writing task",
     after=_POLITELY + _REPORT,
@@ -31,7 +31,7 @@ WRITING: Final = sign(
     napisz|przetlumacz
     """,
 )
-MAKING: Final = sign(
+MAKING: Final = cue(
     2.5,
     "asks for something to be made up",
     after=_POLITELY
@@ -44,7 +44,7 @@ MAKING: Final = sign(
     think of
     """,
 )
-TEXT: Final = sign(
+TEXT: Final = cue(
     2.5,
     "asks for a text",
     words="""
@@ -58,7 +58,7 @@ TEXT: Final = sign(
     summari[sz]e (?:this|the following)
     """,
 )
-EXPLANATION: Final = sign(
+EXPLANATION: Final = cue(
     3.0,
     "asks for an explanation",
     words="define definition explain meaning erklare expliquer explique explica explicar wyjasnij",
@@ -79,7 +79,7 @@ EXPLANATION: Final = sign(
     # "What is gross margin?", but not "what is the gross margin of ..."
     pattern=r"^what(?:'s|s| is| are) (?!(?:our|the|my|total|average|this|that)\b)(?:[a-z-]+ ){0,2}[a-z-]+\W*$",
 )
-DIFFERENCE: Final = sign(
+DIFFERENCE: Final = cue(
     1.8,
     "asks for the difference of two notions",
     phrases="""
@@ -91,7 +91,7 @@ DIFFERENCE: Final = sign(
     """,
     pattern=r"\bthe same thing\W*$",
 )
-HOW_TO: Final = sign(
+HOW_TO: Final = cue(
     2.5,
     "asks how something is done",
     phrases=r"""
@@ -102,11 +102,11 @@ HOW_TO: Final = sign(
     steps to
     wie (?:kann|mache?|schreibe?|berechne|geht|funktioniert|koche?)
     """,
-    # In these languages "how" opens questions for instructions, unless it asks how something went.
+    # In these languages "how" asks for instructions, unless it asks how something developed.
     pattern=r"^comment (?!(?:se )?(?:evolue|ont|a\b|vont|va\b))|^como (?!(?:van|va|han|fue|fueron)\b)"
     r"|^jak (?!(?:sie )?(?:zmieni|wygla|rozwi))",
 )
-IN_GENERAL: Final = sign(
+IN_GENERAL: Final = cue(
     2.4,
     "asks how the world works",
     phrases=r"""
@@ -122,7 +122,7 @@ IN_GENERAL: Final = sign(
     typical(?:ly)?
     """,
 )
-ADVICE: Final = sign(
+ADVICE: Final = cue(
     2.6,
     "asks for advice",
     words="tip advice feedback idea recommend suggest suggestion learn study hint",
@@ -139,7 +139,7 @@ ADVICE: Final = sign(
     my (?:wife|husband|son|daughter|kids?|mother|father|friend|girlfriend|boyfriend)
     """,
 )
-CODE: Final = sign(
+CODE: Final = cue(
     2.5,
     "is about programming",
     words="""
@@ -159,7 +159,7 @@ CODE: Final = sign(
     """,
     pattern=r"\bc\+\+",
 )
-ARITHMETIC: Final = sign(
+ARITHMETIC: Final = cue(
     3.0,
     "is arithmetic",
     words="sqrt factorial logarithm cosine sine integral derivative equation fahrenheit celsius pythagoras hypotenuse",
@@ -180,14 +180,14 @@ ARITHMETIC: Final = sign(
     r"|\d\s*(?:%|percent|prozent|por ciento|pour cent|procent) (?:of|von|z|de|off) [$€£]?\d",
 )
 _NUMBER: Final = r"(?<![\w.,-])(?!(?:19|20)\d\d\b)\d"
-# "I buy 3 boxes at 4.99", "if a shirt costs 40 and ...": what has to be known is in the question.
-WORD_PROBLEM: Final = sign(
+# "I buy 3 boxes at 4.99", "if a shirt costs 40 and ...": the question holds all numbers it needs.
+WORD_PROBLEM: Final = cue(
     3.0,
     "is a sum with its numbers given",
     pattern=r"^(?!.*\b(?:we|our|us|between)\b)(?=.*\b(?:if|i|i've|i'm|my|each|costs)\b)(?=.*(?:\?|\bhow\b|\bwhats?\b|%))"
     rf".*{_NUMBER}.*{_NUMBER}",
 )
-SMALL_TALK: Final = sign(
+SMALL_TALK: Final = cue(
     3.0,
     "is small talk",
     phrases="""
@@ -202,7 +202,7 @@ SMALL_TALK: Final = sign(
     r"|hallo|guten (?:tag|morgen|abend)|danke|bonjour|salut|merci|hola|buenos dias|gracias|czesc|dzien dobry|dziekuje)"
     r"(?:\W+\w+){0,3}\W*$",
 )
-KNOWLEDGE: Final = sign(
+KNOWLEDGE: Final = cue(
     1.8,
     "is general knowledge",
     words="""
@@ -223,7 +223,7 @@ KNOWLEDGE: Final = sign(
     main exports
     """,
 )
-NOTION: Final = sign(
+NOTION: Final = cue(
     1.8,
     "is about a notion, not about records",
     phrases=r"""
@@ -249,7 +249,7 @@ NOTION: Final = sign(
     return on investment
     """,
 )
-INDEFINITE: Final = sign(
+INDEFINITE: Final = cue(
     1.2,
     "asks about a thing in general",
     after=r"\ban? (?:\w+ ){0,2}?",
@@ -258,7 +258,7 @@ INDEFINITE: Final = sign(
     refund|purchase|employee|manager|person|man|woman
     """,
 )
-ASKING: Final = sign(
+ASKING: Final = cue(
     0.2,
     "has no sign of company data",
     phrases="""
@@ -270,21 +270,7 @@ ASKING: Final = sign(
     ^(?:kto|co|gdzie|kiedy|dlaczego|jak|jaka|jaki|jakie)
     """,
 )
-SIGNS: Final = (
-    WRITING,
-    MAKING,
-    TEXT,
-    EXPLANATION,
-    DIFFERENCE,
-    HOW_TO,
-    IN_GENERAL,
-    ADVICE,
-    CODE,
-    ARITHMETIC,
-    WORD_PROBLEM,
-    SMALL_TALK,
-    KNOWLEDGE,
-    NOTION,
-    INDEFINITE,
-    ASKING,
+CUES: Final = (
+    *(WRITING, MAKING, TEXT, EXPLANATION, DIFFERENCE, HOW_TO, IN_GENERAL, ADVICE, CODE, ARITHMETIC, WORD_PROBLEM),
+    *(SMALL_TALK, KNOWLEDGE, NOTION, INDEFINITE, ASKING),
 )

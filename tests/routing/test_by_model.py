@@ -1,4 +1,4 @@
-"""A model can only ever choose one of the listed teams; whatever else it does is no decision."""
+"""A model can only choose one of the listed teams; any other answer is no decision."""
 
 import asyncio
 import json
@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.provider import Delta, ModelRequest
+from aiostream_server.routing.by_model import classify_with_model
 from aiostream_server.routing.candidates import Decision
-from aiostream_server.routing.model import classify_with_model
 from tests.routing.teams import BUILT_IN, LEAVE
 
 _TEAMS = (*BUILT_IN, LEAVE)
@@ -45,7 +45,7 @@ async def _classify(client: ChatCompletionClient, question: str = "Total sales?"
         f"```json\n{_GOOD}\n```",
         f"Sure! Here it is: {_GOOD} I hope that helps.",
         f'<think>Perhaps {{"team": "general", "confidence": 0.5, "reason": "?"}}? No.</think>{_GOOD}',
-        f'{{"team": "nobody"}} {_GOOD}',
+        f'{{"team": "unknown"}} {_GOOD}',
     ],
 )
 async def test_usable_answer_decides(answer: str) -> None:
@@ -119,7 +119,7 @@ class _Stalled:
             self.closed.set()
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 async def test_slow_model_is_no_decision_and_its_call_ends() -> None:
@@ -127,18 +127,18 @@ async def test_slow_model_is_no_decision_and_its_call_ends() -> None:
     with capture_logs() as logs:
         assert await classify_with_model("?", _TEAMS, StreamingClient(provider), timeout_s=0.05) is None
     assert logs == [{"event": "routing_model_timed_out", "timeout_s": 0.05, "log_level": "warning"}]
-    await asyncio.wait_for(provider.closed.wait(), 1)
+    await asyncio.wait_for(provider.closed.wait(), 30)
 
 
 async def test_cancelling_is_not_swallowed() -> None:
     """A client that goes away while its question is being routed."""
     provider = _Stalled()
     task = asyncio.create_task(classify_with_model("?", _TEAMS, StreamingClient(provider), timeout_s=30))
-    await asyncio.wait_for(provider.started.wait(), 1)
+    await asyncio.wait_for(provider.started.wait(), 30)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await asyncio.wait_for(provider.closed.wait(), 1)
+    await asyncio.wait_for(provider.closed.wait(), 30)
 
 
 async def test_model_sees_the_teams_and_the_question_as_data() -> None:

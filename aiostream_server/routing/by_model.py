@@ -1,7 +1,7 @@
-"""Which team a question is for, decided by a model in one call whose answer is constrained to the listed ids.
+"""Chooses a team by asking a model once, with an answer that is limited to the listed ids.
 
-The question goes in as a JSON string, as data: whatever it says, the answer can only be one of the candidates, or
-nothing. Nothing (None) is also what nonsense, a timeout and a provider's failure come to; the log says which.
+The question is passed as data, in a JSON string, so instructions in it cannot lead to another answer than one of the
+candidates or None. An unusable answer, a timeout and a provider's failure give None as well, and the log says which.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ async def classify_with_model(
     except TimeoutError:
         _log.warning("routing_model_timed_out", timeout_s=timeout_s)
         return None
-    except Exception as exc:  # a configured component may raise anything; routing has a fallback, whatever it was
+    except Exception as exc:  # a configured component may raise any error, and routing has a fallback
         _log.warning("routing_model_failed", error=type(exc).__name__)
         return None
     choice = _read_choice(result.content, choice_type) if isinstance(result.content, str) else None
@@ -68,12 +68,12 @@ async def classify_with_model(
 
 def _choice_among(candidates: Sequence[Candidate]) -> type[_Choice]:
     ids = tuple(candidate.id for candidate in candidates)
-    # A Literal of what is known only now is more than mypy can follow.
+    # mypy cannot type a Literal of values that are known only at run time.
     return create_model("TeamChoice", __base__=_Choice, team=(Literal[ids], ...))  # type: ignore[arg-type]
 
 
 def _json_output(client: ChatCompletionClient, choice_type: type[_Choice]) -> bool | type[BaseModel]:
-    """The tightest constraint that the model knows."""
+    """The strictest output format that the model supports."""
     if client.model_info.get("structured_output"):
         return choice_type
     return client.model_info["json_output"]
@@ -93,14 +93,14 @@ def _as_data(question: str) -> UserMessage:
 
 
 def _read_choice(answer: str, choice_type: type[_Choice]) -> _Choice | None:
-    """The last usable object of the answer: models think aloud first, and fence their JSON."""
+    """The last usable object of the answer, because models may think aloud first, and put JSON into code fences."""
     usable = [choice for text in _objects(answer[-_ANSWER_CHARS:]) if (choice := _parse(text, choice_type))]
     return usable[-1] if usable else None
 
 
 def _objects(answer: str) -> Iterator[str]:
     yield from _FLAT_OBJECT.findall(answer)
-    yield answer  # the whole of it, for a reason that has braces in it
+    yield answer  # the whole answer, for a reason that contains braces
 
 
 def _parse(text: str, choice_type: type[_Choice]) -> _Choice | None:

@@ -1,16 +1,15 @@
-"""What questions to a company's databases are made of, in English, German, French, Spanish and Polish.
+"""Cues for questions about a company's data, in English, German, French, Spanish and Polish.
 
-A question is about the company's data when it has a *subject* (something that a business keeps records of, a word of
-the real schema, "our"); what it wants of it (a total, a ranking, a list) counts only then: "the highest mountain" is
-a ranking, too.
+Such a question has a *subject*: something that a business keeps records of, a word of the database schema, or "our".
+What it asks for (a total, a ranking, a list) counts fully only with a subject: "the highest mountain" is a ranking too.
 """
 
 from typing import Final
 
-from aiostream_server.routing.signs import sign
+from aiostream_server.routing.cues import cue
 
-# Subjects. RECORDS are seldom talked about outside a business; THINGS often are.
-RECORDS: Final = sign(
+# Subjects. RECORDS are mostly words of businesses; THINGS are also common outside of them.
+RECORDS: Final = cue(
     1.2,
     "is about business records",
     words="""
@@ -45,7 +44,7 @@ RECORDS: Final = sign(
     chiffre d'affaires
     """,
 )
-THINGS: Final = sign(
+THINGS: Final = cue(
     0.7,
     "is about business matters",
     words="""
@@ -63,7 +62,7 @@ THINGS: Final = sign(
     (?:which|what|each|every) (?:branch|category|segment|channel|territory|quarter)
     """,
 )
-DATABASE: Final = sign(
+DATABASE: Final = cue(
     1.3,
     "asks for the database",
     words="database dataset schema column row record datenbank tabelle tabela",
@@ -76,7 +75,7 @@ DATABASE: Final = sign(
     baz[ay] danych
     """,
 )
-OURS: Final = sign(
+OURS: Final = cue(
     1.0,
     "is about our own company",
     words="""
@@ -84,12 +83,12 @@ OURS: Final = sign(
     """,
     phrases="(?:with|in|at|of|for|to) (?:the|this) (?:company|firm|shop|store|organi[sz]ation)",
 )
-WE: Final = sign(
+WE: Final = cue(
     0.8,
     "is about us",
     words="we us wir uns nous tenemos hemos vendimos mamy mielismy sprzedalismy nam nas",
 )
-PERIODS_COMPARED: Final = sign(
+PERIODS_COMPARED: Final = cue(
     0.9,
     "compares periods",
     phrases=r"""
@@ -102,8 +101,8 @@ PERIODS_COMPARED: Final = sign(
 )
 SUBJECTS: Final = (RECORDS, THINGS, DATABASE, OURS, WE, PERIODS_COMPARED)
 
-# A record that has a name: "customer 1042", "invoice 2023-0417", "article AB-200".
-IDENTIFIER: Final = sign(
+# A record with an identifier: "customer 1042", "invoice 2023-0417", "article AB-200".
+IDENTIFIER: Final = cue(
     1.3,
     "names one record",
     after=r"\b(?:customer|client|order|invoice|article|product|item|sku|ticket|account"
@@ -111,7 +110,7 @@ IDENTIFIER: Final = sign(
     r"(?:no\.? |number |nr\.? |id |#)?",
     phrases=r"(?:[a-z]{1,4}-)?\d[\d-]*",
 )
-DIMENSIONS: Final = sign(
+DIMENSIONS: Final = cue(
     0.5,
     "is about business matters",
     words="""
@@ -123,8 +122,8 @@ DIMENSIONS: Final = sign(
     stems="miesia kategori wojewodztw",
 )
 
-# What is wanted, in the order in which a reason names it.
-TOTALS: Final = sign(
+# What is asked for. A reason names the first of these that was found.
+TOTALS: Final = cue(
     1.2,
     "totals",
     words="""
@@ -137,7 +136,7 @@ TOTALS: Final = sign(
     broken down
     """,
 )
-RANKING: Final = sign(
+RANKING: Final = cue(
     1.3,
     "a ranking",
     words="""
@@ -147,7 +146,7 @@ RANKING: Final = sign(
     """,
     stems="hochst meist grosst niedrigst beste wenigst teuerst najwiek najlep najwyz najmniej najniz najczesc",
 )
-COUNT: Final = sign(
+COUNT: Final = cue(
     1.1,
     "a count",
     words="count combien cuanto cuanta cuantos cuantas ile ilu wieviel",
@@ -157,7 +156,7 @@ COUNT: Final = sign(
     wie viele?
     """,
 )
-TREND: Final = sign(
+TREND: Final = cue(
     1.0,
     "a trend",
     words="""
@@ -172,7 +171,7 @@ TREND: Final = sign(
     how did
     """,
 )
-RETRIEVAL: Final = sign(
+RETRIEVAL: Final = cue(
     0.9,
     "records",
     after=r"^(?:(?:please|pls|now|ok|hi|hello|hey|(?:can|could|would) you|i (?:need|want)(?: to see)?)[\s,]+){0,3}",
@@ -188,8 +187,8 @@ RETRIEVAL: Final = sign(
 )
 WANTS: Final = (TOTALS, RANKING, COUNT, TREND, RETRIEVAL)
 
-# How it is narrowed down.
-PERIOD: Final = sign(
+# What narrows the question down.
+PERIOD: Final = cue(
     0.9,
     "a period",
     words="""
@@ -213,7 +212,7 @@ PERIOD: Final = sign(
     (?:ultim|pasad)[oa]s?
     """,
 )
-FILTER: Final = sign(
+FILTER: Final = cue(
     0.6,
     "a condition",
     words="""
@@ -222,7 +221,7 @@ FILTER: Final = sign(
     """,
     pattern=r"\b(?:over|under|above|below|exceed\w*|between|(?:more|less|fewer) than|at least)\s[$€£]?\d|[<>]=?\s?\d",
 )
-HAPPENED: Final = sign(
+HAPPENED: Final = cue(
     0.5,
     "what happened",
     after=r"^(?:and |so )?",

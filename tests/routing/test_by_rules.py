@@ -1,13 +1,14 @@
-"""Rules: fast, explainable, never raising, and good for teams that nobody wrote rules for."""
+"""The rules are fast and explainable, never raise, and also choose configured teams."""
 
+import time
 import timeit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiostream_server.routing.by_rules import classify
 from aiostream_server.routing.candidates import Candidate
-from aiostream_server.routing.rules import classify
 from tests.routing.teams import BUILT_IN, DATA, GENERAL, LEAVE
 
 
@@ -31,7 +32,7 @@ def test_reason_says_what_was_found(question: str, team: str, reason: str) -> No
 
 
 def test_words_of_the_real_schema_are_a_subject() -> None:
-    """Nobody writes rules for every business: the database itself says what it is about."""
+    """The words of the database schema extend the built-in rules to any business."""
     question = "average wingspan per aircraft"
     assert classify(question, BUILT_IN).team == "general"
     decision = classify(question, BUILT_IN, vocabulary=["aircraft", "aircraft.wingspan_m"])
@@ -55,7 +56,7 @@ def test_no_question_is_a_fallback_without_confidence(question: str) -> None:
     assert (decision.team, decision.confidence, decision.strategy) == ("general", 0.0, "fallback")
 
 
-def test_words_that_say_nothing_are_an_unsure_fallback() -> None:
+def test_unknown_words_give_an_unsure_fallback() -> None:
     decision = classify("blorp fizzle", BUILT_IN)
     assert decision.strategy == "fallback"
     assert decision.confidence < 0.6
@@ -68,13 +69,13 @@ def test_configured_team_is_found_by_its_own_words() -> None:
     assert decision.reason == "mentions days, parental, leave"
 
 
-def test_configured_team_does_not_take_what_others_are_for() -> None:
+def test_configured_team_does_not_take_the_questions_of_others() -> None:
     teams = (*BUILT_IN, LEAVE)
     assert classify("Total sales by region", teams).team == "data"
     assert classify("Write a poem about the sea", teams).team == "general"
 
 
-def test_word_that_two_teams_share_tells_less() -> None:
+def test_a_word_that_two_teams_share_counts_less() -> None:
     garden = Candidate("garden", "", "Plants, leave moulding and compost.")
     shared = classify("leave", (GENERAL, LEAVE, garden)).confidence
     assert shared < classify("leave", (GENERAL, LEAVE)).confidence
@@ -115,6 +116,8 @@ def test_any_text_gets_one_of_the_teams(question: str, teams: list[Candidate], v
     ],
     ids=["typical", "wordy", "repeating", "quotes", "one word", "ligatures"],
 )
-def test_time_is_bounded_whatever_is_pasted(question: str, limit_s: float) -> None:
-    """The best of several, because the machine may be busy."""
-    assert min(timeit.repeat(lambda: classify(question, BUILT_IN), number=1, repeat=15)) < limit_s
+def test_time_is_bounded_for_any_pasted_text(question: str, limit_s: float) -> None:
+    """CPU time of this thread, and the best of several, because the machine may be busy."""
+    assert (
+        min(timeit.repeat(lambda: classify(question, BUILT_IN), timer=time.thread_time, number=1, repeat=15)) < limit_s
+    )
