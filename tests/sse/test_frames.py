@@ -12,7 +12,7 @@ from aiostream_server.events import Action, ToolResult
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present.blocks import action_block, result_block
 from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.ledger import MAX_PIECE_UNITS, Ledger
+from aiostream_server.runs.log_writer import MAX_PIECE_UNITS, LogWriter
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame, event_frame, retry_frame
 from aiostream_server.wire.completion import ChunkEncoder
@@ -50,8 +50,8 @@ def test_fixed_frames() -> None:
 def _recorded(text: str) -> tuple[Action, ToolResult]:
     """What the recorder makes of a tool call and a result of this text."""
     log = MemoryLog("r")
-    ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
-    recorder = Recorder(ledger, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
+    writer = LogWriter(log, WorkLimit(0, 0, lambda _: None))
+    recorder = Recorder(writer, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
     recorder.tool_called("A", FunctionCall("c", text, text))
     recorder.tool_answered("A", FunctionExecutionResult(content=text, name=text, call_id="c"), summary=text)
     action, result = (entry.event for entry in log.since(0))

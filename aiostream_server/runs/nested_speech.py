@@ -1,7 +1,7 @@
-"""Agents that speak inside a tool (`AgentTool`, `TeamTool`). AutoGen tells everything there twice.
+"""Drops what AutoGen repeats of agents that speak inside a tool (`AgentTool`, `TeamTool`).
 
-What the tool is asked stands in the call's arguments and comes again as a message of the user's. What the agents say
-comes as they say it, and again, put together, as the tool's result.
+The tool's task stands in the call's arguments and comes again as a message of the user. What the agents say comes as
+they say it, and again, joined, as the tool's result.
 """
 
 import json
@@ -15,19 +15,19 @@ from autogen_core.models import FunctionExecutionResult
 _GAP: Final = "\n\n"
 
 
-class ToolTalk:
+class NestedSpeech:
     """One run's."""
 
     def __init__(self) -> None:
-        self._open: dict[tuple[str, str], str | None] = {}  # (agent, call id) -> the task that was given with the call
-        self._said: list[tuple[str, str]] = []  # (agent, words) while any call is open
-        self._alone: dict[str, str] = {}  # a result -> the words of the one message that it repeats
+        self._open: dict[tuple[str, str], str | None] = {}  # (agent, call id) -> the task in its arguments
+        self._said: list[tuple[str, str]] = []  # (agent, text) while any call is open
+        self._alone: dict[str, str] = {}  # a result -> the text of the one message that it repeats
 
     def called(self, agent: str, call: FunctionCall) -> None:
         self._open[agent, call.id] = _task_of(call.arguments)
 
     def is_task(self, message: BaseChatMessage) -> bool:
-        """Whether this is what an open call asks for, said again."""
+        """Whether the message repeats the task of an open call."""
         return (
             isinstance(message, TextMessage)
             and message.source == "user"
@@ -36,11 +36,11 @@ class ToolTalk:
 
     def said(self, message: BaseChatMessage) -> None:
         if self._open:
-            with suppress(Exception):  # of a class of somebody's own; AutoGen cannot repeat it either
+            with suppress(Exception):  # a user's own class failed; AutoGen cannot repeat its text either
                 self._said.append((message.source, message.to_model_text()))
 
     def answered(self, agent: str, result: FunctionExecutionResult) -> bool:
-        """Whether the result is nothing but what was said meanwhile."""
+        """Whether the result only repeats what was said since the call."""
         is_task = self._open.get((agent, result.call_id)) is not None
         return is_task and bool(result.content) and self._is_repeated(agent, result.content)
 
@@ -51,7 +51,7 @@ class ToolTalk:
             self._said.clear()
 
     def without_speaker(self, result: str) -> str:
-        """Results that are given as an answer: where they are one agent's words, those alone."""
+        """The result without the speaker's name, if it repeats a single message."""
         return self._alone.get(result, result)
 
     def _is_repeated(self, agent: str, content: str) -> bool:

@@ -26,7 +26,7 @@ from aiostream_server.events import Event
 from aiostream_server.present import new_presenter
 from aiostream_server.present.page import Page
 from tests.runs.listening import Listening, listening
-from tests.runs.test_translate import Own, OwnEvent, Weather
+from tests.runs.test_translator import Own, OwnEvent, Weather
 
 TAPPED: Final = ("Ann", "Ben")
 OTHERS: Final = ("Cyd", "Dan")  # their model clients are not ours

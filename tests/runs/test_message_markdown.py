@@ -24,8 +24,7 @@ from pydantic import BaseModel, RootModel
 
 from aiostream_server.config.server import FilesConfig
 from aiostream_server.events import Message
-from aiostream_server.runs.images import ToolPictures, encoded_picture
-from aiostream_server.runs.words import code_block, data, words_of
+from aiostream_server.runs.message_markdown import ToolPictures, code_block, data, encoded_picture, markdown_of
 from aiostream_server.store.files import open_files
 from aiostream_server.store.run_files import RunFiles, current_files
 from tests.runs.listening import listening
@@ -75,13 +74,17 @@ def test_a_list_of_flat_objects_is_a_table() -> None:
     rows = [City(name="Rome", people=3), City(name="Pa|ris <b>")]
     table = "| name | people |\n| --- | ---: |\n| Rome | 3 |\n| Pa\\|ris &lt;b&gt; |  |"
     alone = RootModel[list[City]](rows)
-    assert words_of(StructuredMessage[Cities](content=Cities(cities=rows), source="A")).startswith("| name | people |")
-    assert words_of(StructuredMessage[RootModel[list[City]]](content=alone, source="A")) == table.replace("---:", "---")
+    assert markdown_of(StructuredMessage[Cities](content=Cities(cities=rows), source="A")).startswith(
+        "| name | people |"
+    )
+    assert markdown_of(StructuredMessage[RootModel[list[City]]](content=alone, source="A")) == table.replace(
+        "---:", "---"
+    )
 
 
 def test_other_data_is_json() -> None:
     report = Report(title="Towns", cities=[City(name="Rome")])
-    shown = words_of(StructuredMessage[Report](content=report, source="A"))
+    shown = markdown_of(StructuredMessage[Report](content=report, source="A"))
     assert shown.startswith('```json\n{\n  "title": "Towns",')
     assert shown.endswith("\n```")
     assert data({"of": [{"a": [1]}]}).startswith("```json")
@@ -97,18 +100,18 @@ def test_a_table_is_capped_and_says_so() -> None:
 
 def test_a_format_string_decides() -> None:
     content = City(name="Rome", people=3)
-    assert words_of(StructuredMessage[City](content=content, source="A", format_string="in {name}")) == "in Rome"
-    wrong = words_of(StructuredMessage[City](content=content, source="A", format_string="in {country}"))
+    assert markdown_of(StructuredMessage[City](content=content, source="A", format_string="in {name}")) == "in Rome"
+    wrong = markdown_of(StructuredMessage[City](content=content, source="A", format_string="in {country}"))
     assert '"name": "Rome"' in wrong, "its fields, where the text cannot be had"
 
 
 def test_classes_of_somebodys_own() -> None:
-    assert words_of(Own(content="hi [x] {y}", source="A")) == "hi [x] {y}"
-    assert words_of(Own(content='{"a": {"b": 1}}', source="A")).startswith("```json")
-    assert words_of(Own(content="{never closed", source="A")) == "{never closed"
-    assert '"city": "Rome"' in words_of(Broken(city="Rome", source="A"))
+    assert markdown_of(Own(content="hi [x] {y}", source="A")) == "hi [x] {y}"
+    assert markdown_of(Own(content='{"a": {"b": 1}}', source="A")).startswith("```json")
+    assert markdown_of(Own(content="{never closed", source="A")) == "{never closed"
+    assert '"city": "Rome"' in markdown_of(Broken(city="Rome", source="A"))
     hopeless = Hopeless(city="Rome", what=object(), source="A")
-    assert words_of(hopeless) == "Hopeless"
+    assert markdown_of(hopeless) == "Hopeless"
     run = listening("A", "B")
     asked = ToolCallRequestEvent(content=[FunctionCall("c", '{"task": "go"}', "A")], source="B")
     messages: Sequence[BaseAgentEvent | BaseChatMessage] = (asked, hopeless)
@@ -118,7 +121,7 @@ def test_classes_of_somebodys_own() -> None:
 
 
 def test_a_picture_that_cannot_be_kept_is_a_note() -> None:
-    shown = words_of(MultiModalMessage(content=["look", _RED, " "], source="Painter"))
+    shown = markdown_of(MultiModalMessage(content=["look", _RED, " "], source="Painter"))
     assert shown == "look\n\n*[picture by Painter: 8 × 6, PNG, 1 KiB]*"
 
 
@@ -133,7 +136,7 @@ async def files(tmp_path: Path) -> AsyncIterator[RunFiles]:
 
 async def test_a_picture_is_kept_and_linked(files: RunFiles) -> None:
     token = current_files.set(files)
-    shown = words_of(MultiModalMessage(content=["look", _RED], source="Painter"))
+    shown = markdown_of(MultiModalMessage(content=["look", _RED], source="Painter"))
     current_files.reset(token)
     assert shown.startswith("look\n\n![Painter](http://box/v1/files/file-")
 
@@ -141,7 +144,7 @@ async def test_a_picture_is_kept_and_linked(files: RunFiles) -> None:
 async def test_a_picture_that_is_too_large_to_keep_is_a_note(tmp_path: Path) -> None:
     async with open_files(FilesConfig(max_file_bytes=10), tmp_path) as files:
         token = current_files.set(RunFiles(files, (None, None), "http://box"))
-        shown = words_of(MultiModalMessage(content=[_RED], source="A"))
+        shown = markdown_of(MultiModalMessage(content=[_RED], source="A"))
         current_files.reset(token)
     assert shown == "*[picture by A: 8 × 6, PNG, 1 KiB]*"
 
@@ -167,7 +170,7 @@ def test_what_only_looks_like_a_picture_stays_as_it_is() -> None:
 
 def test_a_huge_picture_is_told_of_as_a_jpeg() -> None:
     large = Image(Pillow.new("RGB", (1000, 1000)))
-    assert "JPEG" in words_of(MultiModalMessage(content=[large], source="A"))
+    assert "JPEG" in markdown_of(MultiModalMessage(content=[large], source="A"))
 
 
 def test_the_openai_agents_picture() -> None:
@@ -177,8 +180,8 @@ def test_the_openai_agents_picture() -> None:
     Pillow.new("RGB", (2, 2)).save(written, "PNG")
     encoded = base64.b64encode(written.getvalue()).decode()
     for content in (encoded, f"data:image/png;base64,{encoded}"):
-        assert words_of(ImageMessage(content=content, source="A")) == "*[picture by A: 2 × 2, PNG, 1 KiB]*"
-    assert words_of(ImageMessage(content="https://x.org/a.png", source="A")) == "https://x.org/a.png"
+        assert markdown_of(ImageMessage(content=content, source="A")) == "*[picture by A: 2 × 2, PNG, 1 KiB]*"
+    assert markdown_of(ImageMessage(content="https://x.org/a.png", source="A")) == "https://x.org/a.png"
     assert encoded_picture("A" * 20_000_004, "A") == "*[picture by A that cannot be read]*"
     assert encoded_picture("no picture", "A") == "*[picture by A that cannot be read]*"
 

@@ -1,7 +1,7 @@
-"""Drives one team through one task, and tells the translator everything that it says.
+"""Runs one team on one task and translates everything that it says.
 
-A team may turn to the user in two ways: it ends with a handoff to somebody who is none of its agents, or one of them is
-a `UserProxyAgent`, which asks in the middle of the run. Then the team is put away as it stands, and ended.
+A team may ask the user in two ways: it ends with a handoff to a name that is none of its agents, or one of its agents
+is a `UserProxyAgent`, which asks in the middle of the run. Then the team's state is saved, and the team is ended.
 """
 
 import asyncio
@@ -17,11 +17,11 @@ from autogen_core import CancellationToken
 
 from aiostream_server.errors import TeamFailed
 from aiostream_server.runs.conversation_memory import Handover, Stateful
-from aiostream_server.runs.translate import Translator
+from aiostream_server.runs.translator import Translator
 from aiostream_server.teams.autogen_private.structure import agent_names
 from aiostream_server.teams.context import Streams, Team
 
-# What a group chat says when its runtime went idle before its manager ended it.
+# The stop reason of a group chat whose runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
 _KINDS: Final = (BaseAgentEvent, BaseChatMessage, TaskResult)
 _STREAMED: Final = "AutoGen's messages, then a TaskResult"
@@ -31,7 +31,7 @@ _RETURNED: Final = "a TaskResult (autogen_agentchat.base)"
 async def drive(
     team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken
 ) -> Handover | None:
-    """Run the team until it is done, or waits for the user. Raises what the team raises."""
+    """Run the team until it is done or waits for the user. Raises what the team raises."""
     echoes = list(task)
     last: BaseAgentEvent | BaseChatMessage | None = None
     items = _items(team, task, token)
@@ -59,7 +59,7 @@ def _handed_over(team: Team, last: BaseAgentEvent | BaseChatMessage | None) -> H
 
 
 async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult], token: CancellationToken) -> None:
-    """End a team that waits for ever. AutoGen says that it was cancelled by raising what a cancelled task raises."""
+    """End a team that waits for ever. AutoGen then raises `CancelledError`, as if this task were cancelled."""
     token.cancel()
     try:
         async for _ in items:
@@ -71,14 +71,14 @@ async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResul
 
 
 def _is_echo(item: BaseAgentEvent | BaseChatMessage, task: BaseChatMessage) -> bool:
-    """Teams tell their task, once: AutoGen's the message itself, somebody's own perhaps one with the same words."""
+    """Teams repeat their task once: AutoGen's the message itself, a user's own team perhaps a copy of it."""
     return item.id == task.id or (item.source == task.source and item.to_text() == task.to_text())
 
 
 async def _items(
     team: Team, task: Sequence[BaseChatMessage], token: CancellationToken
 ) -> AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult]:
-    """What the team says, as it says it; of a team that can only `run()`, all of it at the end."""
+    """The team's messages as they come; of a team that can only `run()`, all of them at the end."""
     if isinstance(team, Streams):
         stream = _iterated(team, team.run_stream(**_arguments(team.run_stream, task, token)))
         try:
@@ -100,7 +100,7 @@ async def _items(
 
 
 def _iterated(team: Team, stream: object) -> AsyncIterator[object]:
-    """Raises `TeamFailed` for what is no stream."""
+    """Raises `TeamFailed` for anything but an async iterable."""
     if isinstance(stream, AsyncIterable):
         return aiter(stream)
     if inspect.iscoroutine(stream):
@@ -114,18 +114,18 @@ def _unexpected(team: Team, what: str, got: object, expected: str) -> TeamFailed
 
 
 def _arguments(method: Any, task: Sequence[BaseChatMessage], token: CancellationToken) -> Mapping[str, Any]:
-    """Somebody's own team may take less than AutoGen's do."""
+    """A user's own team may take fewer arguments than AutoGen's do."""
     wanted = {"task": list(task), "cancellation_token": token, "output_task_messages": False}
     taken = _keywords_of_function(method.__func__) if isinstance(method, MethodType) else _keywords(method)
     return wanted if taken is None else {name: value for name, value in wanted.items() if name in taken}
 
 
 def _keywords(function: Callable[..., object]) -> Collection[str] | None:
-    """What it may be given by name; None: anything."""
+    """The keyword arguments that it takes; None: any."""
     parameters = inspect.signature(function).parameters
     if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         return None
     return frozenset(parameters)
 
 
-_keywords_of_function = lru_cache(maxsize=64)(_keywords)  # reading a signature takes a hundredth of a short run
+_keywords_of_function = lru_cache(maxsize=64)(_keywords)  # reading a signature takes 1 % of a short run

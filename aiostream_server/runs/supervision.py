@@ -1,8 +1,8 @@
-"""How a run's work is watched, and how it is ended before it ends by itself.
+"""Deadlines of a run's work, and how to end the work before it ends by itself.
 
-AutoGen ends by its `CancellationToken`, except in the middle of a tool call, where it waits for ever; then the tasks of
-its runtime must be cancelled (without the token before it, that hangs, too). Breaking out of `run_stream` would run
-the team to its end. https://github.com/microsoft/autogen/issues/7956
+AutoGen ends by its `CancellationToken`, except in the middle of a tool call, where it waits for ever. Then the tasks of
+its runtime must be cancelled; without the token before it, that hangs, too. Breaking out of `run_stream` would run the
+team to its end. https://github.com/microsoft/autogen/issues/7956
 """
 
 import asyncio
@@ -25,37 +25,48 @@ _LAST_GRACE_S: Final = 0.2
 _log = structlog.get_logger()
 
 
+class RunCancellation(CancellationToken):
+    """Accepts the coroutine that AutoGen's `McpWorkbench` links to it, which has no `cancel`.
+
+    AutoGen's own token raises when it is cancelled then, and whatever else is linked to it goes on (autogen-ext 0.7.5,
+    tools/mcp/_workbench.py).
+    """
+
+    def link_future(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        return super().link_future(future) if hasattr(future, "cancel") else future
+
+
 async def watch(
     work: asyncio.Task[None], stop: asyncio.Future[FinishReason | Error], log: Log, limits: LimitsConfig
 ) -> FinishReason | Error | None:
-    """Wait until the work is done (None), somebody stops it (why), or a deadline passes (the error to tell)."""
+    """Wait until the work is done (None), `stop` says why it is to end, or a deadline passes (its error)."""
     if stop.done():  # before anything was begun
         return stop.result()
-    watching = _Watching(log, limits)
-    work.add_done_callback(watching.end)
-    stop.add_done_callback(watching.end)
+    deadlines = _Deadlines(log, limits)
+    work.add_done_callback(deadlines.end)
+    stop.add_done_callback(deadlines.end)
     try:
-        deadline = await watching.over
+        passed = await deadlines.over
     finally:
-        watching.close()
-        work.remove_done_callback(watching.end)
-        stop.remove_done_callback(watching.end)
-    return stop.result() if stop.done() else None if work.done() else deadline
+        deadlines.close()
+        work.remove_done_callback(deadlines.end)
+        stop.remove_done_callback(deadlines.end)
+    return stop.result() if stop.done() else None if work.done() else passed
 
 
-class _Watching:
-    """One timer and one future, where `asyncio.wait` takes a kilobyte of a run that is waited for."""
+class _Deadlines:
+    """The run's and the idle timeout, with one timer and one future: `asyncio.wait` would take a kilobyte per run."""
 
     __slots__ = ("_ends_at", "_limits", "_log", "_timer", "over")
 
     def __init__(self, log: Log, limits: LimitsConfig) -> None:
         self.over: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
-        """The deadline that has passed, or None where something else ended it."""
+        """The error of the deadline that passed; None if something else ended the work."""
         self._log = log
         self._limits = limits
         self._ends_at = time.monotonic() + limits.run_timeout_s
         self._timer: asyncio.TimerHandle | None = None
-        self._look()
+        self._check()
 
     def end(self, _: asyncio.Future[Any]) -> None:
         if not self.over.done():
@@ -65,32 +76,32 @@ class _Watching:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = time.monotonic()
-        # A team that waits for its viewers is not idle: they are evicted, or read on.
+        # A team that waits for its viewers is not idle: slow viewers are evicted, or read on.
         idle_since = now if self._log.has_blocked_producer else self._log.last_active_at
         idle_ends_at = idle_since + self._limits.idle_timeout_s
         left_s = min(self._ends_at, idle_ends_at) - now
         if left_s > 0:
-            self._timer = self.over.get_loop().call_later(left_s, self._look)
+            self._timer = self.over.get_loop().call_later(left_s, self._check)
         elif not self.over.done():
-            self.over.set_result(_too_late(self._limits, is_idle=idle_ends_at < self._ends_at))
+            self.over.set_result(_timed_out(self._limits, is_idle=idle_ends_at < self._ends_at))
 
 
-def _too_late(limits: LimitsConfig, *, is_idle: bool) -> Error:
+def _timed_out(limits: LimitsConfig, *, is_idle: bool) -> Error:
     if is_idle:
         return Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended")
     return Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s")
 
 
 async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team: Callable[[], object | None]) -> None:
-    """Make `work`, which runs a team, end: within 0.9 s, or say in the log that it did not."""
+    """Make `work`, which runs a team, end: within 0.9 s, else log that it did not."""
     token.cancel()
     if find_team() is None:
-        work.cancel()  # not inside AutoGen yet: nothing but our own code is interrupted
+        work.cancel()  # not inside AutoGen yet: this interrupts only our own code
     await _wait(work, _TOKEN_GRACE_S)
     layers = () if work.done() else tuple(background_tasks(find_team()))
-    # An outer runtime ends by itself once its inner one has; ended together with it, it leaves tasks behind.
+    # Innermost runtime first: an outer one ends by itself then. Ended together, the outer one leaves tasks behind.
     for tasks in layers:
         for task in tasks:
             task.cancel()
@@ -101,11 +112,11 @@ async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team
             await _wait(work, _LAST_GRACE_S)
     if not work.done():
         _log.warning("run_work_left_behind")
-    work.add_done_callback(_see)
+    work.add_done_callback(_retrieve)
 
 
-def _see(work: asyncio.Task[None]) -> None:
-    """asyncio need not report its exception as forgotten, however late it comes."""
+def _retrieve(work: asyncio.Task[None]) -> None:
+    """Mark its exception as retrieved, however late it comes: asyncio would log it otherwise."""
     if not work.cancelled():
         work.exception()
 

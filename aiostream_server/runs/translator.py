@@ -1,7 +1,7 @@
-"""AutoGen's messages and events -> the recorder. Every class that AutoGen 0.7.5 has is named here.
+"""Translates AutoGen's messages and events into calls of the recorder. Every class of AutoGen 0.7.5 has its case.
 
-The class decides what an event is. What was streamed before is dropped by the recorder, not here; here is dropped what
-AutoGen itself says twice: see `tool_talk`, and `_handed_off`.
+The class decides what an event is. The recorder drops what was streamed before; the translator drops what AutoGen
+itself says twice (`nested_speech`, and `_handed_off`).
 """
 
 import re
@@ -32,13 +32,12 @@ from autogen_agentchat.messages import (
 from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
 
-from aiostream_server import events
+from aiostream_server.events import Answer
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.models.think import ThinkSplitter
-from aiostream_server.runs.images import ToolPictures
+from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
+from aiostream_server.runs.nested_speech import NestedSpeech
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.runs.tool_talk import ToolTalk
-from aiostream_server.runs.words import code_block, text_of, words_of
 from aiostream_server.teams.autogen_private.orchestrator import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 
@@ -47,20 +46,20 @@ _NO_CODE: Final = CodeExecutorAgent.NO_CODE_BLOCKS_FOUND_MESSAGE
 
 
 class Translator:
-    """One run's. The messages of `code_runners` are what code has printed."""
+    """One run's. The messages of `code_runners` are the output of code."""
 
     def __init__(self, recorder: Recorder, code_runners: Collection[str] = ()) -> None:
         self._recorder = recorder
         self._code_runners = code_runners
         self._splitters: dict[str, ThinkSplitter] = {}
-        self._code: dict[str, tuple[str, str]] = {}  # agent -> (id, languages) of the code that it runs
-        self._talk = ToolTalk()
+        self._code: dict[str, tuple[str, str]] = {}  # agent -> call id and languages of the code that it runs
+        self._nested = NestedSpeech()
         self._tool_pictures = ToolPictures()
-        self._beside: dict[str, str] = {}  # agent -> what it said beside its last calls
-        self._results: dict[str, Sequence[str]] = {}  # agent -> what these gave
+        self._beside: dict[str, str] = {}  # agent -> its words beside its last calls
+        self._results: dict[str, Sequence[str]] = {}  # agent -> the results of its last calls
 
     def translate(self, message: BaseAgentEvent | BaseChatMessage) -> None:
-        """Record what the message tells."""
+        """Record one message."""
         if isinstance(message, ModelClientStreamingChunkEvent):
             self._chunk(message)
             return
@@ -69,8 +68,8 @@ class Translator:
             self._recorder.reported(message.source, message.models_usage)
         if not isinstance(message, BaseChatMessage):
             self._event(message)
-        elif not self._talk.is_task(message):
-            self._talk.said(message)
+        elif not self._nested.is_task(message):
+            self._nested.said(message)
             self._chat_message(message)
             self._beside.pop(message.source, None)
 
@@ -80,9 +79,9 @@ class Translator:
             case Verdict():
                 recorder.verdict(source, message.content, approved=message.approved, call_id=message.call_id)
             case QueryDraft() | QueryOutcome():
-                pass  # a tool call or its result, which stand in the log already
+                pass  # a tool call or its result: the log holds them already
             case ToolCallSummaryMessage():
-                recorder.tool_summary(source, self._tool_pictures.put_in(self._talk.without_speaker(message.content)))
+                recorder.tool_summary(source, self._tool_pictures.put_in(self._nested.without_speaker(message.content)))
             case HandoffMessage() if message.content in self._results.get(source, ()):
                 self._handed_off(message)
             case TextMessage() if source in self._code_runners and message.content != _NO_CODE:
@@ -92,9 +91,9 @@ class Translator:
             case TextMessage() | HandoffMessage() | StopMessage():
                 self._text(source, message.content)
             case MultiModalMessage() | StructuredMessage():
-                recorder.whole(source, words_of(message))
+                recorder.whole(source, markdown_of(message))
             case _:
-                self._text(source, words_of(message))  # a class of somebody's own
+                self._text(source, markdown_of(message))  # a user's own class
 
     def _event(self, event: BaseAgentEvent) -> None:
         recorder, source = self._recorder, event.source
@@ -113,25 +112,25 @@ class Translator:
             case MemoryQueryEvent():
                 self._remembered(event)
             case UserInputRequestedEvent():
-                pass  # told once the team has been put away: see `drive`
+                pass  # recorded once the team's state is saved: see `team_driver`
             case SelectSpeakerEvent() | SelectorEvent():
-                pass  # how a team works inside, not something that an agent says
+                pass  # internal to a group chat: no agent says it
             case _:
                 recorder.thought(source, text_of(event))
 
     def _orchestrated(self, source: str, text: str) -> None:
-        """A plan or an instruction; or the answer, which was heard if the model client is ours."""
+        """A plan or an instruction, or the answer, if our own model client has just streamed these words."""
         last = self._recorder.last
         if last is not None and (last.agent, last.content.strip()) == (source, text):
             self._recorder.whole(source, text)
         else:
             self._recorder.thought(source, text)
-            self._recorder.last = events.Answer(source, text, streamed=False)
+            self._recorder.last = Answer(source, text, streamed=False)
 
     def _tool_calls(self, event: ToolCallRequestEvent) -> None:
         for call in event.content:
             self._recorder.tool_called(event.source, call)
-            self._talk.called(event.source, call)
+            self._nested.called(event.source, call)
 
     def _tool_results(self, event: ToolCallExecutionEvent) -> None:
         recorder, source = self._recorder, event.source
@@ -139,7 +138,7 @@ class Translator:
         truncated = bool(event.metadata.get("truncated"))
         pictures: list[str] = []
         for result in event.content:
-            if self._talk.answered(source, result):
+            if self._nested.answered(source, result):
                 repeated = result.model_copy(update={"content": ""})
                 recorder.tool_answered(source, repeated, summary=f"{result.name} answered")
                 continue
@@ -149,14 +148,14 @@ class Translator:
             handed_to = _TRANSFERRED.fullmatch(content)
             said = f"over to {handed_to[1]}" if handed_to else summary
             recorder.tool_answered(source, shown, summary=said, truncated=truncated)
-        self._talk.ended(source, event.content)
+        self._nested.ended(source, event.content)
         self._results[source] = [result.content for result in event.content]
         if pictures:
             recorder.note(source, "\n\n".join(pictures))
 
     def _handed_off(self, message: HandoffMessage) -> None:
-        """The message is the result of the agent's last call, told before. AutoGen's own says nothing to anybody: what
-        the agent said beside the call is what it leaves the others, or the user, with."""
+        """The message repeats the result of the agent's last call. AutoGen's standard text has no content: the agent's
+        last words are those beside the call."""
         is_standard = _TRANSFERRED.fullmatch(message.content) is not None
         beside = self._recorder.beside.get(message.source)
         beside = self._beside.get(message.source, "") if beside is None else beside
@@ -164,8 +163,8 @@ class Translator:
         self._recorder.tool_summary(message.source, beside or message.content)
 
     def _code_written(self, event: CodeGenerationEvent) -> None:
-        """Most often the code stands in what the agent says. Where it does not, it is told as a call. Without code this
-        tells how the agent means to repair it."""
+        """Most agents repeat the code in their text; other code is recorded as a call. An event without code is a plan
+        to repair it."""
         if not event.code_blocks:
             self._recorder.thought(event.source, event.content)
             return
@@ -189,7 +188,7 @@ class Translator:
         self._recorder.tool_answered(event.source, result)
 
     def _text(self, source: str, text: str) -> None:
-        """Whole words of an agent's; reasoning that stands in them is told apart."""
+        """A whole message; reasoning in it is recorded separately."""
         text = text.strip("\r\n")
         splitter = ThinkSplitter()
         parts = [*splitter.feed(TextDelta(text)), *splitter.flush()]
@@ -198,7 +197,7 @@ class Translator:
 
     def _chunk(self, chunk: ModelClientStreamingChunkEvent) -> None:
         if not chunk.content or not self._recorder.hears(chunk.source):
-            return  # a selector's words are nobody's
+            return  # a selector is no participant
         splitter = self._splitters.setdefault(chunk.source, ThinkSplitter())
         for delta in splitter.feed(TextDelta(chunk.content)):
             self._recorder.chunk(chunk.source, delta)

@@ -20,8 +20,8 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.question import ImagePart, ToolCall, Turn
-from aiostream_server.runs import conversation
-from aiostream_server.runs.conversation import history_messages, read_task, remember, task_messages
+from aiostream_server.runs import history
+from aiostream_server.runs.history import history_messages, read_task, remember, task_messages
 
 
 def picture(data: bytes | None = None, kind: str = "PNG") -> ImagePart:
@@ -103,7 +103,7 @@ def test_a_picture_that_is_cut_off_is_refused(kept: int) -> None:
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "_MAX_PIXELS", 5)
+    monkeypatch.setattr(history, "_MAX_PIXELS", 5)
     with pytest.raises(InvalidRequest, match="more than 5 pixels"):
         task_messages(Turn("user", "Look", (picture(),)), sees_images=True)
 

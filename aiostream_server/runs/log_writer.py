@@ -1,4 +1,4 @@
-"""What goes into a run's log: in pieces that fit one SSE line, and counted."""
+"""Writes a run's events into its log, in pieces that fit one SSE line, and counts turns and tool calls."""
 
 import time
 from collections.abc import Sequence
@@ -6,29 +6,32 @@ from dataclasses import replace
 from typing import Any, Final
 
 from aiostream_server.events import (
+    SPEECHES,
     Action,
-    Analysis,
+    Answer,
     Event,
+    FromAgent,
     Message,
+    Said,
+    Speech,
     SpeechKind,
     Thinking,
     Usage,
-    Validation,
 )
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Log
 from aiostream_server.runs.budget import WorkLimit
 
 MAX_PIECE_UNITS: Final = 8_000
-"""In UTF-16 units. A piece of text stands in one SSE line, where each unit takes up to 6 bytes of ASCII; no such line
-may reach 64 KiB."""
+"""In UTF-16 units. A piece stands in one SSE line, where each unit takes up to 6 bytes of ASCII; no such line may reach
+64 KiB."""
 
 _MAX_NAME_CHARS: Final = 200
 _MAX_REPEATED_CHARS: Final = 200_000
 
 
-class Ledger:
-    """One run's. `agents` are those who did anything, in the order in which they did it first."""
+class LogWriter:
+    """One run's. `agents` are those that did anything, in the order of their first event."""
 
     __slots__ = ("_log", "agents", "first_token_at", "work_limit")
 
@@ -39,10 +42,7 @@ class Ledger:
         self._log = log
 
     def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
-        """Tokens: one for each text, or several for one that is too long. They reach the log in one go.
-
-        Whether there is room for more: else it `is_full`, perhaps.
-        """
+        """Write one token per text; a text that is too long becomes several. Returns as `Log.say` does."""
         if self.first_token_at is None:
             self.first_token_at = time.monotonic()
             self.agents.setdefault(agent)
@@ -51,39 +51,43 @@ class Ledger:
         return self._log.say(agent if len(agent) <= _MAX_NAME_CHARS else shortened(agent), kind, texts)
 
     def tell(self, event: Event) -> None:
-        """Any other event. A whole message that is too long for one is told as if it had been streamed."""
-        agent = getattr(event, "agent", "")
-        if isinstance(event, Thinking | Validation | Analysis | Message) and not event.streamed:
-            event = replace(event, streamed=self.say_if_long(agent, event.content, event.type))
-        match event:
-            case Action():
-                self.work_limit.tool_call()
-            case Validation() | Analysis() | Message():
+        """Write any other event. A whole message that is too long for one event is streamed first."""
+        agent = event.agent if isinstance(event, FromAgent) else ""
+        if isinstance(event, Action):
+            self.work_limit.tool_call()
+        elif isinstance(event, Speech) and not isinstance(event, Answer):  # an answer repeats what was said
+            if not event.streamed:
+                event = replace(event, streamed=self.say_if_long(agent, event.content, event.type))
+            if not isinstance(event, Thinking):
                 self.work_limit.ended_turn()
-        if getattr(event, "streamed", False):
+        if isinstance(event, Speech) and event.streamed:
             event = _without_repetition(event)
-        if not isinstance(event, Usage):  # that is told also of those who are not heard
+        if not isinstance(event, Usage):  # agents that are not heard have costs, too
             self.agents.setdefault(agent)
         self._log.append(event if agent == shortened(agent) else _renamed(event))
 
+    def tell_message(self, kind: SpeechKind, agent: str, text: str, *, streamed: bool) -> None:
+        """Write the whole message of a kind. Tokens of kind `final` end with a `Message`: the `Answer` comes later."""
+        speech = Message if kind == "final" else SPEECHES[kind]
+        self.tell(speech(agent=agent, content=text, streamed=streamed))
+
     def say_if_long(self, agent: str, text: str, kind: SpeechKind) -> bool:
-        """Whether the text had to be said as tokens."""
+        """Stream the text if it is too long for one event. Returns whether it was."""
         is_long = len(text) > len(capped(text))
         if is_long:
             self.say(agent, kind, (text,))
         return is_long
 
     def release(self) -> None:
-        """Let go of the log: what is told from now on is told to nobody."""
+        """Let go of the log. Later events are ignored."""
         self._log = MemoryLog("")
 
     def alive(self) -> None:
-        """Nothing to write, but a model is at work: the run is not idle."""
+        """There is nothing to write, but a model is at work: the run is not idle."""
         self._log.last_active_at = time.monotonic()
 
     @property
     def is_full(self) -> bool:
-        """Whether every viewer is too far behind: then wait for `room`."""
         return self._log.is_full
 
     async def room(self) -> None:
@@ -91,7 +95,7 @@ class Ledger:
 
 
 def pieces(text: str) -> Sequence[str]:
-    """The text, cut where it must be; never inside a character."""
+    """The text in pieces, never cut inside a character."""
     if len(text) * 2 <= MAX_PIECE_UNITS:
         return (text,) if text else ()
     cut: list[str] = []
@@ -111,17 +115,15 @@ def capped(text: str, start: int = 0) -> str:
 
 
 def shortened(name: str) -> str:
-    """A name that somebody gave to an agent, a tool or a call; cut, with a mark, where that is absurdly long."""
+    """The name of an agent, a tool or a call; an absurdly long one is cut and ends with "…"."""
     return name if len(name) <= _MAX_NAME_CHARS else f"{name[: _MAX_NAME_CHARS - 1]}…"
 
 
-def _without_repetition(event: Any) -> Event:
-    """What stood in tokens is repeated up to a bound: a huge message's repetition would push them out of the log."""
+def _without_repetition(event: Said) -> Said:
+    """With at most so much of the text that its tokens told: a huge repetition would push them out of the log."""
     if len(event.content) <= _MAX_REPEATED_CHARS:
-        unchanged: Event = event
-        return unchanged
-    cut: Event = replace(event, content=event.content[:_MAX_REPEATED_CHARS])
-    return cut
+        return event
+    return replace(event, content=event.content[:_MAX_REPEATED_CHARS])
 
 
 def _renamed(event: Any) -> Event:

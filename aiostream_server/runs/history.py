@@ -1,8 +1,7 @@
-"""A conversation -> what AutoGen's agents are given: the task as a message, the earlier turns as their memory.
+"""Gives a conversation to AutoGen's agents: the task as a message, the earlier turns as their memory.
 
-AutoGen makes a user's words of every task message, whoever said it, counts them towards its message limits, and looks
-in them for termination words. So only the new question is the task; what came before is put into each agent's model
-context, with its own roles.
+AutoGen treats every task message as the user's, counts it towards message limits and searches it for termination words.
+So only the new question is the task; earlier turns are put into each agent's model context, in their own roles.
 """
 
 import asyncio
@@ -50,12 +49,12 @@ def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]
 
 
 async def read_task(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
-    """The same, without holding up other runs."""
+    """The same, without blocking other runs."""
     return await _off_loop([task], partial(task_messages, task, sees_images=sees_images))
 
 
 async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) -> None:
-    """Put the earlier turns into the memory of every agent that has one."""
+    """Put the earlier turns into the model context of every agent that has one."""
     if not history:
         return
     messages = await _off_loop(history, partial(history_messages, history, sees_images=sees_images))
@@ -66,7 +65,7 @@ async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) 
 
 
 async def replace_systems(team: object, systems: Sequence[Turn]) -> None:
-    """Of a team that was taken up again: the system messages of this request in place of the earlier ones."""
+    """Replace the system messages of a restored team by those of this request."""
     new = [message.model_dump() for message in history_messages(systems, sees_images=False)]
     for context in {id(context): context for context in model_contexts(team)}.values():
         state = dict(await context.save_state())
@@ -96,7 +95,7 @@ def history_messages(history: Sequence[Turn], *, sees_images: bool) -> Sequence[
 
 
 async def _off_loop(turns: Sequence[Turn], make: Callable[[], _Made]) -> _Made:
-    """Decoding pictures takes long enough for others to notice. Words need no thread: all may be busy with tools."""
+    """Decode images in a thread: it takes long. Text alone needs none, and tools may occupy all threads."""
     if any(turn.images for turn in turns):
         return await asyncio.to_thread(make)
     return make()
@@ -110,7 +109,7 @@ def _assistant_message(turn: Turn) -> AssistantMessage:
 
 
 def _content(turn: Turn, sees_images: bool) -> str | list[str | Image]:
-    """Text, or text and images; for a model that is blind, a word in each image's place."""
+    """Text, or text and images; for a model without vision, a note in place of each image."""
     if not turn.images:
         return turn.text
     text = [turn.text] if turn.text.strip() else []  # providers refuse an empty part

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.events import Action, Answer, Entry, Error, Event, Message, Token, ToolResult
 from aiostream_server.events.encoding import encode_entry
-from aiostream_server.runs.ledger import capped, pieces
+from aiostream_server.runs.log_writer import capped, pieces
 from tests.runs.listening import Listening, listening
 
 _WORST = ["a", "ä", "😀", "\x00", '"', "\ud800"]
@@ -90,7 +90,7 @@ def test_pieces_of_megabytes_take_no_time() -> None:
 @pytest.mark.parametrize("kind", get_args(Event), ids=lambda kind: kind.type)
 @pytest.mark.parametrize("char", ["a", "😀", "\x00"])
 def test_an_event_of_any_size_is_a_line_below_64_kib(kind: Any, char: str) -> None:
-    """Also one that no ledger has seen; what is cut is marked."""
+    """Also one that no writer has seen; what is cut is marked."""
     texts = {each.name: char * 100_000 for each in fields(kind) if each.type in ("str", "str | None", str)}
     others = {each.name: 1 for each in fields(kind) if each.name not in texts and each.name != "usage"}
     if kind.type == "run_finished":
@@ -109,7 +109,7 @@ def test_an_error_is_cut_only_where_it_must() -> None:
 async def test_the_turn_that_is_too_much_is_not_told() -> None:
     errors: list[Error] = []
     run = listening("A", "B")
-    run.ledger.work_limit._max_turns, run.ledger.work_limit._stop = 1, errors.append
+    run.writer.work_limit._max_turns, run.writer.work_limit._stop = 1, errors.append
     await run.tapped("A", "one ", "turn")
     assert not errors
     await run.tapped("B", "another")

@@ -3,7 +3,7 @@
 import pytest
 
 from aiostream_server.config.model import SpeechRole
-from aiostream_server.runs.keywords import kind_by_name, kind_by_words
+from aiostream_server.runs.speech_kinds import kind_by_name, kind_by_words
 
 RECOGNISED: list[tuple[str, SpeechRole]] = [
     ("Validating the draft now.", "validation"),

@@ -14,7 +14,7 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Message
-from aiostream_server.runs.drive import drive
+from aiostream_server.runs.team_driver import drive
 from aiostream_server.teams.context import Team
 from tests.runs.listening import listening
 

@@ -1,15 +1,18 @@
-"""The last resort: what an agent that nobody described is probably doing, from its name and its words.
+"""Which kind of speech an agent's words are: thinking, validation, analysis, a message, or the answer.
 
-Asked only where neither the message's class nor the config's `roles` says it. Words must state the thing ("the query
-is valid", "3 rows returned", "in conclusion"), not merely mention it; in doubt a message is a message.
+The configuration's `answer_from` and `roles` say it. For other agents the name decides, then keywords, which must state
+the thing ("the query is valid", "3 rows returned", "in conclusion") and not merely mention it; in doubt it is a
+message.
 """
 
 import re
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from aiostream_server.config.model import SpeechRole
+from aiostream_server.events import SpeechKind
 
-# Asked of each word of a name, from its beginning: a Previewer reviews nothing.
+# Matched at the beginning of each word of a name: a Previewer reviews nothing.
 _NAMES: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
     ("validation", re.compile(r"valid|guard|review|critic(?!al)|check|verif|judge|moderat", re.IGNORECASE)),
     ("analysis", re.compile(r"analy|interpret|insight|summar|report", re.IGNORECASE)),
@@ -48,14 +51,35 @@ _WORDS: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
 _LOOKED_AT_CHARS: Final = 400
 
 
+class SpeechKinds:
+    """One run's. `answer_from` names the agents whose words are the answer."""
+
+    __slots__ = ("_roles", "answer_from")
+
+    def __init__(self, roles: Mapping[str, SpeechRole], answer_from: Collection[str]) -> None:
+        self.answer_from = answer_from
+        self._roles: Final = roles
+
+    def of_stream(self, agent: str) -> SpeechKind:
+        """Of words whose end is still to come."""
+        if agent in self.answer_from:
+            return "final"
+        return self._roles.get(agent) or kind_by_name(agent)
+
+    def of_whole(self, agent: str, text: str) -> SpeechKind:
+        if agent in self.answer_from:
+            return "message"
+        return self._roles.get(agent) or kind_by_words(agent, text)
+
+
 def kind_by_name(agent: str) -> SpeechRole:
-    """`ReviewerBot` validates, `DataAnalyst` analyses; a name that says nothing gives a message."""
+    """`ReviewerBot` validates, `DataAnalyst` analyses; any other name gives a message."""
     words = _NAME_WORDS.findall(agent)
     return next((kind for kind, pattern in _NAMES if any(map(pattern.match, words))), "message")
 
 
 def kind_by_words(agent: str, text: str) -> SpeechRole:
-    """The agent's name decides where it says something; else the text's beginning."""
+    """By the agent's name; if that gives a message, by the beginning of the text."""
     by_name = kind_by_name(agent)
     if by_name != "message":
         return by_name
