@@ -1,4 +1,4 @@
-"""Where in a component what stands: every object of it, with its path and the agent that it belongs to."""
+"""Walks a component: every JSON object in it, with its path and the agent that it belongs to."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _ROOT: Final = "$"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One JSON object. `path` is as in JSONPath, `agent` the name of the innermost agent around it, "" for none."""
+    """One JSON object. `path` is a JSONPath, and `agent` the name of the innermost agent around it, or ""."""
 
     found: Mapping[str, Any]
     path: str
@@ -20,7 +20,7 @@ class Place:
 
     @property
     def provider(self) -> str:
-        """The class that it names, in full; "" where it is no component."""
+        """The full name of its class; "" if it is no component."""
         provider = self.found.get("provider")
         return full_provider(provider) if isinstance(provider, str) else ""
 
@@ -35,7 +35,7 @@ class Place:
 
     @property
     def around(self) -> Iterator["Place"]:
-        """The objects that it stands in, the innermost first."""
+        """The objects around it, the innermost first."""
         place = self.parent
         while place is not None:
             yield place
@@ -43,12 +43,12 @@ class Place:
 
     @property
     def where(self) -> str:
-        """For a message."""
+        """Its place, for an error message."""
         return f'agent "{self.agent}", {self.path}' if self.agent else self.path
 
 
 def places(component: Mapping[str, Any]) -> Iterator[Place]:
-    """Every object at any depth, the outer before the inner. The nesting is bounded by whoever read the file."""
+    """Every object at any depth, the outer before the inner. `read_component` has limited the depth."""
     waiting: list[Place] = [Place(component, _ROOT, _agent_of(component))]
     while waiting:
         place = waiting.pop()
@@ -58,7 +58,7 @@ def places(component: Mapping[str, Any]) -> Iterator[Place]:
 
 
 def components(component: Mapping[str, Any]) -> Iterator[Place]:
-    """Those that name a class, the outer before the inner."""
+    """The objects that name a class, the outer before the inner."""
     return (place for place in places(component) if place.provider)
 
 
