@@ -4,10 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Final
 
-from benchmarks.soak.client import chat, fetch, open_never_reading, request
-from benchmarks.soak.figures import Figure, milliseconds, percentile
-from benchmarks.soak.plan import Plan
-from benchmarks.soak.processes import Server, provider, server
+from benchmarks.figures import Figure, milliseconds, percentile
+from benchmarks.processes import Server, server
+from benchmarks.soak.client import chat, fetch, inspect, open_never_reading, provider, request
+from benchmarks.soak.provider import Plan
 from benchmarks.soak.streams import open_all
 
 _GOOD: Final = 50
@@ -59,7 +59,7 @@ async def _cost(served: Server) -> float:
     run = await fetch(served.port, request("/v1/runs", body))
     await asyncio.sleep(_SAID_BEFORE_S)
     watch = f"GET {run['events_url']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    await served.inspect()  # what was garbage is no part of the cost
+    await inspect(served)  # what was garbage is no part of the cost
     memory_before = most = served.memory_bytes
     viewers = [await open_never_reading(served.port, watch) for _ in range(_BAD)]
     for _ in range(_LOOKS):

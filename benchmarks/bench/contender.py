@@ -1,25 +1,22 @@
-"""The processes that take part. Each ends with its block, by its own id."""
+"""The contenders: this server, the relays and the usual pattern, each in a process that ends with its block."""
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
-from benchmarks.bench.accounting import with_children
+from benchmarks.accounting import with_children
 from benchmarks.bench.load import Load, Seen
-from benchmarks.bench.script import Script
-from benchmarks.bench.talk import NO_TALK, Talk
-from benchmarks.soak.processes import ROOT, server
+from benchmarks.bench.script import NO_TALK, Script, Talk
+from benchmarks.processes import ROOT, kill, python_module, server
 
 LoopName = Literal["asyncio", "uvloop"]
 Kind = Literal["bytes", "json", "msgspec", "server", "usual"]
 
-_READY_S: Final = 30.0
 _GRACE_S: Final = 10.0
 
 
@@ -54,7 +51,7 @@ class Contender:
             async with asyncio.timeout(deadline_s + _GRACE_S):
                 told, _ = await process.communicate()
         finally:
-            await _kill(process)
+            await kill(process)
         if process.returncode:
             raise RuntimeError(f"{self.kind} on {self.loop} failed under {script} x {answers}")
         return Seen.read(told.decode())
@@ -62,8 +59,8 @@ class Contender:
 
 @asynccontextmanager
 async def provider() -> AsyncIterator[int]:
-    """Its port."""
-    async with _python("benchmarks.bench.provider") as (_, port):
+    """The provider's port."""
+    async with python_module("benchmarks.bench.provider") as (_, port):
         yield port
 
 
@@ -78,9 +75,9 @@ async def contender(
         if kind == "server":
             pid, port = await stack.enter_async_context(_as_users_run_it(loop, provider_port, folder, workers))
         elif kind == "usual":
-            pid, port = await stack.enter_async_context(_python("benchmarks.bench.usual", loop, url))
+            pid, port = await stack.enter_async_context(python_module("benchmarks.bench.usual", loop, url))
         else:
-            pid, port = await stack.enter_async_context(_python("benchmarks.bench.relay", kind, loop, url))
+            pid, port = await stack.enter_async_context(python_module("benchmarks.bench.relay", kind, loop, url))
         yield Contender(kind, loop, port, pid, asyncio.get_running_loop().time() - started)
 
 
@@ -98,34 +95,9 @@ async def _as_users_run_it(
             await _end(served.process)
 
 
-@asynccontextmanager
-async def _python(module: str, *arguments: str) -> AsyncIterator[tuple[int, int]]:
-    """A module of ours that prints its port; its process id, and that port."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        async with asyncio.timeout(_READY_S):
-            line = await cast("asyncio.StreamReader", process.stdout).readline()
-        if not line:
-            raise RuntimeError(f"{module} ended at once")
-        yield process.pid, int(line)
-    finally:
-        await _kill(process)
-
-
 async def _end(process: asyncio.subprocess.Process) -> None:
     """So that its workers end before it does."""
     with suppress(ProcessLookupError, TimeoutError):
         process.terminate()
         async with asyncio.timeout(_GRACE_S):
             await process.wait()
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-    await process.wait()

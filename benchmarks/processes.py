@@ -1,8 +1,12 @@
-"""The processes: the server as users run it, and the provider. Each ends with its block."""
+"""Processes that are measured or that help: the server as users run it, and modules that print their port.
+
+Each process ends with its block, by its own id.
+"""
 
 import asyncio
 import json
 import os
+import resource
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,12 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, cast
 
-from benchmarks.soak.client import chat, fetch
-from benchmarks.soak.plan import Plan
+from benchmarks.accounting import cpu_s, memory_bytes
 
-ROOT: Final = Path(__file__).parents[2]
-_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
-_TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
+ROOT: Final = Path(__file__).parents[1]
 _READY_S: Final = 30.0
 
 
@@ -28,42 +29,39 @@ class Server:
 
     @property
     def memory_bytes(self) -> int:
-        return int(self._proc("statm").split()[1]) * _PAGE_BYTES
+        return memory_bytes((self.process.pid,))
 
     @property
     def cpu_s(self) -> float:
-        user, system = self._proc("stat").rpartition(")")[2].split()[11:13]
-        return (int(user) + int(system)) / _TICKS_PER_S
+        return cpu_s((self.process.pid,))
 
     @property
     def open_files(self) -> int:
         return len(list(Path(f"/proc/{self.process.pid}/fd").iterdir()))
 
-    async def inspect(self) -> dict[str, Any]:
-        """Its tasks and objects (`teams.Inspector`)."""
-        answer = await fetch(self.port, chat(Plan(tokens=0), model="inspector", stream=False))
-        told: dict[str, Any] = json.loads(answer["choices"][0]["message"]["content"])
-        return told
-
-    def _proc(self, name: str) -> str:
-        return Path(f"/proc/{self.process.pid}/{name}").read_text("ascii")
-
 
 @asynccontextmanager
-async def provider() -> AsyncIterator[int]:
-    """Its port."""
+async def python_module(module: str, *arguments: str) -> AsyncIterator[tuple[int, int]]:
+    """A module of ours that prints its port: its process id, and that port."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.soak.provider", stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        *(sys.executable, "-m", module, *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     try:
-        yield int(await cast("asyncio.StreamReader", process.stdout).readline())
+        async with asyncio.timeout(_READY_S):
+            line = await cast("asyncio.StreamReader", process.stdout).readline()
+        if not line:
+            raise RuntimeError(f"{module} ended at once")
+        yield process.pid, int(line)
     finally:
-        await _kill(process)
+        await kill(process)
 
 
 @asynccontextmanager
 async def server(provider_port: int, folder: Path, **sections: dict[str, object]) -> AsyncIterator[Server]:
-    """With these settings beside those that every measurement needs; its log is `server.log` in the folder."""
+    """A server with these settings beside those that every measurement needs. Its log is `server.log` in `folder`."""
     config, log = folder / "server.toml", folder / "server.log"
     config.write_text(_toml(provider_port, sections), "utf-8")
     with log.open("wb") as stderr:
@@ -76,7 +74,7 @@ async def server(provider_port: int, folder: Path, **sections: dict[str, object]
     try:
         yield Server(process, await _port(process, log))
     finally:
-        await _kill(process)
+        await kill(process)
 
 
 async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
@@ -85,10 +83,10 @@ async def _port(process: asyncio.subprocess.Process, log: Path) -> int:
             if (port := _announced(log)) is not None:
                 return port
             await asyncio.sleep(0.05)
-    raise RuntimeError(f"the server ended at once: {_last_words(log)}")
+    raise RuntimeError(f"the server ended at once: {_end_of(log)}")
 
 
-def _last_words(log: Path) -> str:
+def _end_of(log: Path) -> str:
     return log.read_text("utf-8")[-2_000:]
 
 
@@ -99,7 +97,7 @@ def _announced(log: Path) -> int | None:
     return None
 
 
-async def _kill(process: asyncio.subprocess.Process) -> None:
+async def kill(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.kill()
     await process.wait()
@@ -114,7 +112,7 @@ def _toml(provider_port: int, sections: dict[str, dict[str, object]]) -> str:
     }
     for name, settings in sections.items():
         tables[name] = {**tables.get(name, {}), **settings}
-    teams = [{"id": name, "factory": f"benchmarks.soak.teams:{name}"} for name in ("solo", "inspector")]
+    teams = [{"id": name, "factory": f"benchmarks.served_teams:{name}"} for name in ("solo", "inspector")]
     lines = [line for name, settings in tables.items() for line in (f"[{name}]", *_pairs(settings))]
     return "\n".join([*lines, *(line for team in teams for line in ("[[teams]]", *_pairs(team))), ""])
 
@@ -122,3 +120,9 @@ def _toml(provider_port: int, sections: dict[str, dict[str, object]]) -> str:
 def _pairs(settings: dict[str, Any]) -> list[str]:
     """TOML's scalars are written as JSON's are."""
     return [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+
+
+def raise_file_limit() -> None:
+    """Each stream takes two files in the server."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -14,10 +14,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, cast
 
-from benchmarks.soak.client import chat, fetch
-from benchmarks.soak.figures import Figure
-from benchmarks.soak.plan import Plan
-from benchmarks.soak.processes import ROOT, provider, server
+from benchmarks.figures import Figure
+from benchmarks.processes import ROOT, server
+from benchmarks.soak.client import chat, fetch, provider
+from benchmarks.soak.provider import Plan
 
 _NAMESPACE: Final = "aiostream-soak"
 _HERE: Final = "10.213.77.1"

@@ -12,7 +12,7 @@ from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat
 
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext
 
 
 def solo(context: TeamContext) -> RoundRobinGroupChat:
