@@ -1,14 +1,16 @@
-"""What tests of several rooms share: one PostgreSQL for the whole session."""
+"""What all tests share: one PostgreSQL for the session, and the rule for what is missing on this machine."""
 
 import gc
 
+import pytest
 import structlog
 
+from tests.kit.needs import missing_lines, require_marked
 from tests.kit.postgres import postgres_url
 
 __all__ = ["postgres_url"]
 
-# Where `rich` is installed, structlog's own choice draws each exception with every local variable, for a second or two.
+# Where `rich` is installed, structlog's default renderer formats all local variables of an exception: seconds each.
 structlog.configure(
     processors=[
         *structlog.get_config()["processors"][:-1],
@@ -18,6 +20,15 @@ structlog.configure(
 
 
 def pytest_collection_finish() -> None:
-    """Modules and tests stay to the end: those that collect garbage need not look through all of them each time."""
+    """Freezes the collected modules and tests, so that tests which collect garbage do not traverse them each time."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    require_marked(item)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for line in missing_lines(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.write_line(line, yellow=True, bold=True)

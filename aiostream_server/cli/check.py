@@ -1,4 +1,4 @@
-"""`aiostream-server check`: everything that `serve` would load, and every mistake in it at once."""
+"""`aiostream-server check`: load everything that `serve` would load, and report every mistake at once."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from typing import TypeAlias
 import click
 
 from aiostream_server.cli.options import config_option, find_modules_beside
+from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_config, load_sound_tables
 from aiostream_server.config.model import (
     CodeToolConfig,
@@ -24,7 +25,7 @@ from aiostream_server.config.model import (
     PythonToolConfig,
     ToolConfig,
 )
-from aiostream_server.config.state import state_directory
+from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
@@ -55,10 +56,10 @@ def report(
     find_in_sound: Callable[[Config], Sequence[str]] | None = None,
     noted: Sequence[str] = (),
 ) -> list[str]:
-    """One line for each thing that was loaded. Raises `ConfigError`.
+    """Return one line for each thing that was loaded. Raises `ConfigError` with every mistake.
 
-    `find_problems` looks at what is not in the file: it builds teams and opens databases, and adds to what is `noted`.
-    Where the file itself has mistakes, `find_in_sound` looks at those of its tables that have none."""
+    `find_problems` builds the teams, opens the databases, and adds to `noted`. If the file itself has mistakes,
+    `find_in_sound` is given the tables that have none, so that their mistakes are reported at the same time."""
     try:
         config = load_config(path, environ)
     except ConfigError as exc:
@@ -79,7 +80,7 @@ def _notes(config: Config, certificate: Certificate | None) -> Iterator[str]:
     if certificate is not None and (note := certificate.expiry_note(datetime.now(UTC))):
         yield note
     if not can_draw():
-        yield "no team can draw charts: pip install aiostream-server[charts]"
+        yield f"no team can draw charts: {install_hint('charts')}"
     if config.server.workers > 1:
         yield f"{config.server.workers} workers do not share runs: {NOT_SHARED}"
 

@@ -1,54 +1,53 @@
-"""The command line: one module for each command, imported when that command is asked for.
+"""The command line. Each command has a module of its own, which is imported when the command is asked for."""
 
-The help of the whole is written here, since importing the commands only to list them would load the agents' libraries.
-"""
-
-from importlib import import_module
-from typing import Final, NamedTuple
+import platform
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import Final
 
 import click
 
 from aiostream_server import __version__
+from aiostream_server.cli.options import LazyCommand, LazyGroup
 from aiostream_server.errors import ConfigError
 
-
-class _Entry(NamedTuple):
-    """Where a command is, and what it does."""
-
-    module: str
-    name: str
-    help: str
-
-
 _COMMANDS: Final = {
-    "serve": _Entry("aiostream_server.cli.serve", "serve", "Start the server."),
-    "ask": _Entry("aiostream_server.cli.ask", "ask", "Ask a running server a question and watch the answer come."),
-    "check": _Entry("aiostream_server.cli.check", "check", "Load everything and report every mistake at once."),
-    "keys": _Entry("aiostream_server.cli.keys", "keys", "Create, list and revoke API keys."),
-    "teams": _Entry("aiostream_server.cli.teams", "teams", "List, show, try and add teams."),
-    "conversations": _Entry(
+    "serve": LazyCommand("aiostream_server.cli.serve", "serve", "Start the server."),
+    "ask": LazyCommand("aiostream_server.cli.ask", "ask", "Ask a running server a question and watch the answer come."),
+    "check": LazyCommand("aiostream_server.cli.check", "check", "Load everything and report every mistake at once."),
+    "keys": LazyCommand("aiostream_server.cli.keys", "keys", "Create, list and revoke API keys."),
+    "teams": LazyCommand("aiostream_server.cli.teams", "teams", "List, show, try and add teams."),
+    "conversations": LazyCommand(
         "aiostream_server.cli.conversations", "conversations", "List and delete what teams remember of conversations."
     ),
-    "version": _Entry("aiostream_server.cli.version", "version", "Print the version."),
 }
+_LIBRARIES: Final = (
+    "aiohttp",
+    "uvloop",
+    "autogen-agentchat",
+    "autogen-core",
+    "autogen-ext",
+    "pydantic",
+    "msgspec",
+    "SQLAlchemy",
+    "aiosqlite",
+    "asyncpg",
+    "sqlglot",
+    "openai",
+    "mcp",
+    "prometheus-client",
+    "opentelemetry-sdk",
+)
 
 
-class _Commands(click.Group):
-    """The commands of the table above. A broken configuration ends any of them with its problems and status 1."""
+class _Commands(LazyGroup):
+    """A broken configuration ends any command with its problems on stderr and status 1."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        entry = _COMMANDS.get(cmd_name)
-        if entry is None:
-            return None
-        command: click.Command = getattr(import_module(entry.module), entry.name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, entry.help) for name, entry in _COMMANDS.items()])
+        return [*_COMMANDS, "version"]
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -61,7 +60,28 @@ class _Commands(click.Group):
             ctx.exit(1)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="%(version)s")
 def cli() -> None:
     """AutoGen agent teams, served as streaming OpenAI models."""
+
+
+@cli.command()
+@click.option("--verbose", is_flag=True, help="Also Python's and the libraries': what a report of a problem needs.")
+def version(verbose: bool) -> None:
+    """Print the version."""
+    click.echo(__version__)
+    if verbose:
+        for name, what in _details():
+            click.echo(f"{name:<20}{what}")
+
+
+def _details() -> Iterator[tuple[str, str]]:
+    yield "installed in", str(Path(__file__).parents[1])
+    yield "Python", f"{platform.python_implementation()} {platform.python_version()}, {sys.executable}"
+    yield "system", platform.platform()
+    for library in _LIBRARIES:
+        try:
+            yield library, version_of(library)
+        except PackageNotFoundError:
+            yield library, "not installed"

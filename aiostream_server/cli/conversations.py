@@ -1,4 +1,4 @@
-"""`aiostream-server conversations`: list and delete what teams remember. A running server needs no restart."""
+"""`aiostream-server conversations`: list and delete stored conversations. A running server needs no restart."""
 
 import asyncio
 import os
@@ -10,10 +10,9 @@ from typing import Final, TypeVar
 import click
 
 from aiostream_server.cli.options import config_option
-from aiostream_server.cli.table import shown, table
-from aiostream_server.cli.terminal import harmless
+from aiostream_server.cli.printing import aligned_rows, one_line, without_controls
+from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_conversations
-from aiostream_server.config.state import state_directory
 from aiostream_server.store.conversations import Conversations, ConversationsUnavailable, Summary, open_conversations
 
 _T = TypeVar("_T")
@@ -26,7 +25,7 @@ user_option = click.option("--user", "user_id", metavar="ID", help="Only those o
 
 @click.group()
 def conversations() -> None:
-    """List and delete what teams remember of conversations. The server may go on running."""
+    """List and delete what teams remember of conversations. A running server needs no restart."""
 
 
 @conversations.command("list")
@@ -34,9 +33,9 @@ def conversations() -> None:
 @key_option
 @user_option
 def list_conversations(config_path: Path | None, key_id: str | None, user_id: str | None) -> None:
-    """List the conversations, the one used last first. SIZE is what their states take in the database."""
+    """List the conversations, the most recently used first. SIZE is the size of their states in the database."""
     found = _ask(config_path, lambda store: store.summaries(key_id=key_id, user_id=user_id))
-    for line in table([_HEAD, *map(_row, found)]):
+    for line in aligned_rows([_HEAD, *map(_row, found)]):
         click.echo(line)
 
 
@@ -49,7 +48,7 @@ def list_conversations(config_path: Path | None, key_id: str | None, user_id: st
 def delete(
     config_path: Path | None, key_id: str | None, user_id: str | None, conversation: str | None, yes: bool
 ) -> None:
-    """Delete conversations: all that --key, --user and --conversation together name. It cannot be undone."""
+    """Delete the conversations that match --key, --user and --conversation. It cannot be undone."""
     if key_id is None and user_id is None and conversation is None:
         raise click.UsageError("which conversations? give --key, --user or --conversation")
     if not yes:
@@ -66,7 +65,7 @@ def delete(
 @conversations.command()
 @config_option
 def expire(config_path: Path | None) -> None:
-    """Delete what has expired by now, as the server does once an hour."""
+    """Delete expired conversations now. The server does so once an hour."""
     deleted = _ask(config_path, lambda store: store.delete_expired())
     click.echo(f"{_counted(deleted)} deleted.", err=True)
 
@@ -80,12 +79,12 @@ def _ask(config_path: Path | None, question: Callable[[Conversations], Awaitable
     try:
         return asyncio.run(ask())
     except ConversationsUnavailable as exc:
-        raise click.ClickException(harmless(str(exc))) from exc
+        raise click.ClickException(without_controls(str(exc))) from exc
 
 
 def _row(summary: Summary) -> Sequence[str]:
     address, used = summary.address, datetime.fromtimestamp(summary.updated_at, UTC)
-    names = (shown(name) for name in (*address, summary.team))
+    names = (one_line(name) for name in (*address, summary.team))
     return (*names, str(summary.states), _size(summary.size_bytes), f"{used:%Y-%m-%d %H:%M} UTC")
 
 

@@ -1,6 +1,6 @@
-"""`aiostream-server keys`: create, list and revoke.
+"""`aiostream-server keys`: create, list and revoke API keys.
 
-A new key is all that stands on stdout, so that `KEY=$(aiostream-server keys create ...)` works; it is shown once.
+Only the new key is printed on stdout, so that `KEY=$(aiostream-server keys create ...)` works. It is shown once.
 """
 
 import os
@@ -16,15 +16,15 @@ from aiostream_server.intake.keys import Key, KeyRing, new_key
 
 _ROW = "{:<10}{:<20}{:<22}{:<24}{:<14}{}"
 
-_RELOAD = "A running server {} it once it has reloaded: `systemctl reload aiostream-server`, or SIGHUP."
+_RELOAD = "A running server {} it after a reload: `systemctl reload aiostream-server`, or SIGHUP."
 
-config_option = click.option("--config", "config_path", type=FILE, help="TOML file whose [auth] names the keys file.")
+config_option = click.option("--config", "config_path", type=FILE, help="TOML file; its [auth] names the keys file.")
 keys_file_option = click.option("--keys-file", type=FILE, help="The keys file itself.")
 
 
 @click.group()
 def keys() -> None:
-    """Create, list and revoke API keys. A running server learns of a change by SIGHUP (`systemctl reload`)."""
+    """Create, list and revoke API keys. A running server reads them again at SIGHUP (`systemctl reload`)."""
 
 
 @keys.command()
@@ -32,9 +32,9 @@ def keys() -> None:
 @config_option
 @keys_file_option
 @click.option("--model", "models", multiple=True, metavar="ID", help="Allow only this model; may be repeated.")
-@click.option("--trust-user-headers", is_flag=True, help="Believe what this key's holder says about its users.")
+@click.option("--trust-user-headers", is_flag=True, help="Trust the user headers that come with this key.")
 @click.option("--open-webui", is_flag=True, help="For Open WebUI: show answers its way, even without its headers.")
-@click.option("--metrics", is_flag=True, help="A key that reads /metrics, and nothing else.")
+@click.option("--metrics", is_flag=True, help="A key that can read /metrics only.")
 def create(
     name: str,
     config_path: Path | None,
@@ -46,7 +46,7 @@ def create(
 ) -> None:
     """Create a key for NAME and print it, once."""
     if metrics and (models or trust_user_headers or open_webui):
-        raise click.UsageError("a key that is made with --metrics asks nothing: it takes none of the other options")
+        raise click.UsageError("a key made with --metrics cannot ask questions: --metrics excludes the other options")
     path = _keys_file(config_path, keys_file)
     key, text = new_key(
         _printable(name),
@@ -65,7 +65,7 @@ def create(
 @config_option
 @keys_file_option
 def list_keys(config_path: Path | None, keys_file: Path | None) -> None:
-    """List the keys, without what makes them keys."""
+    """List the keys, without their secret parts."""
     ring = KeyRing.load(_keys_file(config_path, keys_file))
     click.echo(_ROW.format("ID", "NAME", "CREATED", "MODELS", "USER HEADERS", "CLIENT"))
     for key in ring:
@@ -81,7 +81,7 @@ def revoke(key_id: str, config_path: Path | None, keys_file: Path | None) -> Non
     key, left = remove_key(_keys_file(config_path, keys_file), key_id)
     click.echo(f"Key {key.id} of {key.name} is revoked. {_RELOAD.format('refuses')}", err=True)
     if not left:
-        click.echo("No key is left: the server would then bind only a loopback address and ask for none.", err=True)
+        click.echo("No key is left: the server then binds a loopback address only, and asks for no key.", err=True)
 
 
 def _row(key: Key) -> str:

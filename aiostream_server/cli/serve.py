@@ -17,9 +17,9 @@ import structlog
 
 from aiostream_server.cli.handed import Handed
 from aiostream_server.cli.options import config_option, find_modules_beside
+from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config
-from aiostream_server.config.state import state_directory
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem

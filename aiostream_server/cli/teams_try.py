@@ -1,4 +1,4 @@
-"""`aiostream-server teams try`: a team at work in the terminal, without a server that has to be started."""
+"""`aiostream-server teams try`: run a team in the terminal, on a server that the command starts and stops itself."""
 
 import asyncio
 import os
@@ -10,11 +10,10 @@ from typing import Final, get_args
 import click
 from rich.console import Console
 
-from aiostream_server.cli.answering import remark, show_run
-from aiostream_server.cli.interrupts import EXIT_INTERRUPTED, until_interrupted
+from aiostream_server.cli.interactive import EXIT_INTERRUPTED, Replies, until_interrupted
 from aiostream_server.cli.options import config_option, find_modules_beside
-from aiostream_server.cli.replies import Replies
-from aiostream_server.cli.terminal import TerminalTranscript, harmless
+from aiostream_server.cli.printing import without_controls
+from aiostream_server.cli.terminal import TerminalTranscript, remark, show_run
 from aiostream_server.client import ClientError, StreamClient
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import RESERVED_IDS, Config, Presentation
@@ -24,7 +23,7 @@ from aiostream_server.present import new_presenter
 from aiostream_server.service.logging import configure_logging
 
 _CONVERSATION: Final = "trial"
-# What an answer tells to look for in the server's log.
+# Log events that an answer refers to: without --verbose they are shown, and no others.
 _REASONS: Final = ("mcp_server_unreachable", "mcp_server_lost", "mcp_tools_not_listed", "file_not_kept")
 
 
@@ -38,10 +37,10 @@ _REASONS: Final = ("mcp_server_unreachable", "mcp_server_lost", "mcp_tools_not_l
 def try_team(
     team: str, question: str, config_path: Path | None, presentation: Presentation, full: bool, verbose: bool
 ) -> None:
-    """Ask the team ID a QUESTION, or `auto`, here and now; - reads the question from stdin.
+    """Ask the team ID, or `auto`, a QUESTION; - reads the question from stdin.
 
-    No server is needed, and nothing is kept but pictures, in a folder that is named at the end. A team that asks back
-    is answered line by line. Ctrl-C cancels the run, a second one does not wait for that.
+    No running server is needed. Only pictures are kept, in a folder that is named at the end. A team that asks back
+    is answered line by line. Ctrl-C cancels the run, and a second Ctrl-C ends the command at once.
     """
     asked = sys.stdin.read().strip() if question == "-" else question
     if not asked:
@@ -58,10 +57,10 @@ def try_team(
         trying = _try(config, team, asked, presentation, transcript, replies, has_file=config_path is not None)
         finished = asyncio.run(until_interrupted(trying))
     except ClientError as exc:
-        raise click.ClickException(harmless(str(exc))) from exc
+        raise click.ClickException(without_controls(str(exc))) from exc
     finally:
         transcript.end()
-    if finished is None:  # not even its last event
+    if finished is None:  # interrupted before the run's last event
         click.echo("\ncancelled", err=True)
         raise SystemExit(EXIT_INTERRUPTED)
     if finished.reason not in ("stop", "length"):
@@ -106,12 +105,12 @@ async def _try(
 
 
 async def _reply(agent: str, transcript: TerminalTranscript, replies: Replies | None, *, was_told: bool) -> str | None:
-    """None where nobody replies. `was_told`: the transcript has said who waits."""
+    """None if there is no reply. `was_told`: the transcript already says which agent waits."""
     transcript.end()
     if replies is None:
-        remark(f"{agent} waits for a reply; the question came from stdin, so nobody is asked")
+        remark(f"{agent} waits for a reply, but stdin was used for the question")
         return None
-    click.echo("> " if was_told else f"\n{harmless(agent)} waits for your reply\n> ", nl=False, err=True)
+    click.echo("> " if was_told else f"\n{without_controls(agent)} waits for your reply\n> ", nl=False, err=True)
     said = await replies.next()
     if said is None:
         remark("no reply")

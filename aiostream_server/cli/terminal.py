@@ -1,17 +1,22 @@
-"""A transcript in a terminal: the same signs and names as in a chat page, without the Markdown around them.
+"""A run shown in the terminal while it goes on.
 
-Signs and names are the same with and without a terminal; colours are for a terminal only. Of a picture, its title and
-where it is.
+The transcript has the same signs and names as in a chat page, without Markdown. Colours need a terminal. A picture is
+shown as its title and its URL.
 """
 
 import html
 import re
 from typing import Final
 
+import click
 from rich.console import Console
 from rich.text import Text
 
-from aiostream_server.events.signs import INPUT_SIGN
+from aiostream_server.cli.printing import without_controls
+from aiostream_server.client import RunStream
+from aiostream_server.events import EVENTS, Dropped, InputRequested
+from aiostream_server.present import Presenter
+from aiostream_server.present.shown import Channel
 
 _HEADING: Final = re.compile(r"(?P<gap>\n*)(?P<sign>\S+) \*\*(?P<name>[^*\n]+)\*\*(?P<rest>.*)", re.DOTALL)
 _BLOCK: Final = re.compile(
@@ -19,27 +24,16 @@ _BLOCK: Final = re.compile(
 )
 _FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)\Z", re.DOTALL)
 _REMARK: Final = re.compile(r"\*(?P<text>[^*\n]+)\*")
-_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{INPUT_SIGN}) \*(?P<text>[^\n]+)\*")
+_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{InputRequested.sign}) \*(?P<text>[^\n]+)\*")
 _RULE: Final = re.compile(r"\|[\s:|-]+\|")
-_SIGN_STYLES: Final = {
-    "🎯": "bold magenta",
-    "🤔": "bold yellow",
-    "🛡": "bold blue",
-    "📊": "bold cyan",
-    "💬": "bold white",
-    "✅": "bold green",
-    "❌": "bold red",
-}
-# Everything that a terminal would obey instead of show: C0 and C1 controls but line ends and tabs, and what turns the
-# direction of text around. Models and databases write whatever they like, "approved" in green included.
-_OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_SIGN_STYLES: Final = {event.sign: f"bold {event.colour}" for event in EVENTS.values() if event.colour}
 _INDENT: Final = "   "
 _PICTURE: Final = re.compile(r"!\[(?P<title>[^\]\n]{0,200})\]\((?P<url>https?://[^\s()<>]{1,1000})\)")
 _MAX_BLOCK_LINES: Final = 12
 
 
 class TerminalTranscript:
-    """Prints the pieces of one answer as they come; of a long tool call or result its beginning, unless `full`."""
+    """Prints the pieces of one answer as they come. Shortens long tool calls and results, unless `full`."""
 
     def __init__(self, console: Console, *, full: bool = False) -> None:
         self._console = console
@@ -47,8 +41,7 @@ class TerminalTranscript:
         self._max_lines = None if full else _MAX_BLOCK_LINES
 
     def show(self, piece: str, *, is_aside: bool = False) -> None:
-        """Headings and blocks come in one piece each; everything else is text as it is. `is_aside`: not the answer
-        itself."""
+        """Print one piece: a whole heading, a whole block, or text. An aside, which is not the answer, is dimmed."""
         if match := _BLOCK.fullmatch(piece):
             self._print(f"{match['gap']}{html.unescape(match['title'])}", "bold")
             self._print("".join(f"\n{_INDENT}{line}" for line in self._block_lines(match["body"])), "dim")
@@ -62,7 +55,7 @@ class TerminalTranscript:
             self._print(piece, "dim" if is_aside else "")
 
     def end(self) -> None:
-        """The line that is open ends; there is none where nothing was shown. More may follow."""
+        """End the open line, if there is one. More pieces may follow."""
         if not self._is_empty:
             self._print("\n")
             self._is_empty = True
@@ -76,16 +69,11 @@ class TerminalTranscript:
     def _print(self, text: str, style: str = "") -> None:
         self._is_empty = False
         shown = _PICTURE.sub(r"🖼 \g<title>: \g<url>", text)
-        self._console.print(Text(harmless(shown), style), end="", soft_wrap=True)
-
-
-def harmless(text: str) -> str:
-    """The text with a visible sign in the place of each character that would steer the terminal."""
-    return _OBEYED.sub("\ufffd", text)
+        self._console.print(Text(without_controls(shown), style), end="", soft_wrap=True)
 
 
 def _plain(body: str) -> str:
-    """A fenced block without its fence, a remark without its asterisks, a Markdown table with its columns aligned."""
+    """Remove the fence of a code block and the asterisks of a remark; align the columns of a Markdown table."""
     if match := _FENCE.fullmatch(body) or _REMARK.fullmatch(body):
         return match["text"]
     return _aligned(body) if body.startswith("|") else body
@@ -103,3 +91,25 @@ def _aligned(table: str) -> str:
 def _cells(line: str) -> list[str]:
     cells = re.split(r"(?<!\\)\|", line.strip().strip("|"))
     return [html.unescape(cell.strip().replace("\\|", "|")) for cell in cells]
+
+
+async def show_run(stream: RunStream, presenter: Presenter, transcript: TerminalTranscript) -> InputRequested | None:
+    """Show a run to its end. Returns what the team asks for, if it waits for a reply. Raises `ClientError`."""
+    asked: InputRequested | None = None
+    channel: Channel | None = None
+    async for event in stream:
+        for shown in presenter.show(event):
+            if channel not in (None, shown.channel):
+                transcript.show("\n\n")  # a chat page shows the reasoning and the answer in separate places
+            channel = shown.channel
+            transcript.show(shown.text, is_aside=channel == "reasoning")
+        if isinstance(event, Dropped):
+            remark("a part of the run is missing: the server keeps it no longer")
+        elif isinstance(event, InputRequested):
+            asked = event
+    return asked
+
+
+def remark(text: str) -> None:
+    """Print a remark on stderr, on a line of its own: the answer may be in the middle of a line."""
+    click.echo(f"\n[{without_controls(text)}]", err=True)

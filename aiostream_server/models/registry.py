@@ -16,7 +16,7 @@ from aiostream_server.config.model import (
     ModelConfig,
     OpenAIModelConfig,
 )
-from aiostream_server.config.wording import shown, toml_key
+from aiostream_server.config.problem_text import toml_key, toml_value
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.label import ModelLabel
@@ -111,9 +111,9 @@ def _stands_for(table: ComponentModelConfig, provider: str, model: str) -> bool:
 
 
 def _missing_key(provider: str, model: str) -> str:
-    component = f'{{ provider = "{provider}", config = {{ model = {shown(model)}, ... }} }}'
+    component = f'{{ provider = "{provider}", config = {{ model = {toml_value(model)}, ... }} }}'
     return (
-        f"the key of the model {shown(model)} is only asterisks; add to the configuration a [models.*] with "
+        f"the key of the model {toml_value(model)} is only asterisks; add to the configuration a [models.*] with "
         f'provider = "component", component = {component}, or write the key into the file'
     )
 

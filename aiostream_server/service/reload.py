@@ -19,18 +19,17 @@ from typing import Final, Protocol
 import structlog
 
 from aiostream_server.config.model import Config, TeamConfig
-from aiostream_server.config.named_files import files_of
-from aiostream_server.config.reloading import changed_tables, for_running
+from aiostream_server.config.reloading import changed_tables, files_of, for_running
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import Key, KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.check import find_problems
+from aiostream_server.service.composition import Generations
 from aiostream_server.service.own_modules import Dropped, OwnModules
 from aiostream_server.service.signals import hangups
 from aiostream_server.service.stamps import Seen
 from aiostream_server.service.watching import look, watch
 from aiostream_server.web.bugs import log_bug
-from aiostream_server.web.generations import Generations
 from aiostream_server.web.state import ServerState
 
 _log = structlog.get_logger()

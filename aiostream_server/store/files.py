@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeAlias, TypeVar
 
-from aiostream_server.config.files import FilesConfig
+from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.store.links import Links, is_file_id, read_secret
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, NamedTuple
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.store.run_files import FileRefused, LinkedFile, current_files
-from aiostream_server.tools.chart.arguments import PARAMETERS, Format, Kind, Order
-from aiostream_server.tools.chart.painter import ChartNotDrawn, ChartProblem, current_painter
+from aiostream_server.tools.chart.arguments import PARAMETERS, ChartNotDrawn, ChartProblem, Format, Kind, Order
+from aiostream_server.tools.chart.painter import current_painter
 from aiostream_server.tools.chart.plot import Plot
 from aiostream_server.tools.sql.rows import Rows
 

@@ -14,10 +14,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Final, TypeVar, overload
+
+from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
 
 _F = TypeVar("_F", bound=Callable[..., object])
-Role: TypeAlias = Literal["thinking", "validation", "analysis", "message"]
 
 _NOTE: Final = "__aiostream_team__"
 _BETWEEN_WORDS: Final = re.compile(r"[^\w.]+|_+")
@@ -31,10 +32,10 @@ class Registration:
     name: str | None = None
     description: str | None = None
     examples: Sequence[str] = ()
-    roles: Mapping[str, Role] = field(default_factory=dict)
+    roles: Mapping[str, SpeechRole] = field(default_factory=dict)
     answer_from: Sequence[str] = ()
-    presentation: Literal["transcript", "reasoning", "answer"] = "transcript"
-    on_disconnect: Literal["cancel", "continue"] | None = None
+    presentation: Presentation = "transcript"
+    on_disconnect: OnDisconnect | None = None
     model: str | None = None
     databases: Sequence[str] | None = None
     tools: Sequence[str] | None = None
@@ -52,10 +53,10 @@ def team(
     name: str | None = None,
     description: str | None = None,
     examples: Sequence[str] = (),
-    roles: Mapping[str, Role] | None = None,
+    roles: Mapping[str, SpeechRole] | None = None,
     answer_from: Sequence[str] = (),
-    presentation: Literal["transcript", "reasoning", "answer"] = "transcript",
-    on_disconnect: Literal["cancel", "continue"] | None = None,
+    presentation: Presentation = "transcript",
+    on_disconnect: OnDisconnect | None = None,
     model: str | None = None,
     databases: Sequence[str] | None = None,
     tools: Sequence[str] | None = None,
@@ -66,7 +67,7 @@ def team(
 def team(
     id: str | _F | None = None,  # noqa: A002 - the key's name
     *,
-    roles: Mapping[str, Role] | None = None,
+    roles: Mapping[str, SpeechRole] | None = None,
     settings: Mapping[str, Any] | None = None,
     **keys: Any,  # as the overloads have them
 ) -> _F | Callable[[_F], _F]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from aiostream_server.config.explain import explain
 from aiostream_server.config.model import Config, TeamConfig, TeamFolderConfig
-from aiostream_server.config.wording import did_you_mean, toml_key
+from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.factories import Factory, at, place_of
 from aiostream_server.teams.folders import FolderTeam, load_folder

@@ -1,17 +1,14 @@
 """The app factory: which path leads where, and what is open while the app runs."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import NOBODY, Observer
-from aiostream_server.teams.served import NOTHING, EmbeddedTeams
 from aiostream_server.web.chat import complete_chat
 from aiostream_server.web.cors import allow_origins
 from aiostream_server.web.files import get_file
-from aiostream_server.web.generations import GENERATIONS, open_generations
 from aiostream_server.web.health import healthz, readyz
 from aiostream_server.web.metrics import PATHS as METRICS_PATHS
 from aiostream_server.web.metrics import read_metrics
@@ -20,21 +17,15 @@ from aiostream_server.web.models import get_model, list_models
 from aiostream_server.web.observed import OBSERVER, observe_requests, tell_answered
 from aiostream_server.web.openapi import openapi
 from aiostream_server.web.runs import cancel_run, create_run, get_events, get_run, list_runs
-from aiostream_server.web.state import STATE, hold_state
+from aiostream_server.web.state import STATE, OpenState, hold_state
 from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
 
-def create_app(
-    config: Config, *, state_directory: Path, observer: Observer = NOBODY, brought: EmbeddedTeams = NOTHING
-) -> web.Application:
-    """Wire one server, watched by `observer`. Opens nothing until startup; what it opens it closes at cleanup.
-
-    Raises `ConfigError` at startup for teams that cannot be served.
-    """
+def create_app(config: Config, open_state: OpenState, *, observer: Observer = NOBODY) -> web.Application:
+    """Wire one server, watched by `observer`. `open_state` is entered at startup and left at cleanup."""
 
     async def state_ctx(app: web.Application) -> AsyncIterator[None]:
-        async with open_generations(config, state_directory, observer, brought) as generations:
-            app[STATE], app[GENERATIONS] = generations.current, generations
+        async with open_state(app) as app[STATE]:
             yield
 
     app = web.Application(

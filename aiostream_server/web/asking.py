@@ -16,8 +16,9 @@ from aiostream_server.intake.client_kind import is_open_webui
 from aiostream_server.intake.conversation import Conversation, read_conversation
 from aiostream_server.intake.principal import Principal
 from aiostream_server.intake.question import Question, read_question
-from aiostream_server.runs.idempotency import Idempotency
-from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.starts import Idempotency
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.web.body import read_body
 from aiostream_server.web.caller import caller_of
@@ -51,7 +52,7 @@ class Asked(Generic[_Body]):
 class Started:
     """A run, and what every answer says of it."""
 
-    run: Run
+    run: RunView
     headers: Mapping[str, str]
 
 
@@ -112,8 +113,8 @@ async def start_run(
         link_base=link_base(request),
     )
     state = state_of(request)
-    run = await state.registry.start(wanted, asked.idempotency, state.parts)
-    replayed = {} if run.request is wanted else {"Idempotent-Replayed": "true"}
+    run, is_replay = await state.registry.find_or_start(wanted, asked.idempotency, state.resources)
+    replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
     return Started(run, {"X-Run-Id": run.id, **replayed})
 
 

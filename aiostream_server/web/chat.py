@@ -8,7 +8,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.errors import InvalidRequest
-from aiostream_server.log.memory import Reader
+from aiostream_server.log.protocol import Reader
 from aiostream_server.present import Page, Presenter, new_presenter, routed_presenter
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.web.asking import Asked, Started, read_asked, start_run

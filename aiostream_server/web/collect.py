@@ -2,7 +2,7 @@
 
 from aiostream_server.errors import ShuttingDown, error_for
 from aiostream_server.events import Error, RunFinished, TokenCount
-from aiostream_server.log.memory import Reader
+from aiostream_server.log.protocol import Reader
 from aiostream_server.present.shown import Channel, Presenter
 from aiostream_server.wire.completion import completion_body, wire_finish_reason
 

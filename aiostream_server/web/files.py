@@ -30,13 +30,13 @@ async def get_file(request: web.Request) -> web.StreamResponse:
     """The file; its head alone for HEAD, 304 for who has it."""
     state, file_id = state_of(request), request.match_info["file_id"]
     owner = None if _has_signature(request, state, file_id) else caller_of(request).owner
-    file = await state.parts.files.find(file_id) if state.parts.files is not None else None
-    if file is None or state.parts.files is None or (owner is not None and owner != file.owner):
+    file = await state.resources.files.find(file_id) if state.resources.files is not None else None
+    if file is None or state.resources.files is None or (owner is not None and owner != file.owner):
         raise _missing(file_id)
     headers = _headers(file)
     if headers["ETag"] in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
-    return await _send(request, state.parts.files, file, headers)
+    return await _send(request, state.resources.files, file, headers)
 
 
 def _has_signature(request: web.Request, state: ServerState, file_id: str) -> bool:
@@ -45,7 +45,7 @@ def _has_signature(request: web.Request, state: ServerState, file_id: str) -> bo
     if not expires and not signatures:
         return False
     check_local_host(request.headers, state.keys, request.version)
-    files = state.parts.files
+    files = state.resources.files
     if len(expires) != 1 or len(signatures) != 1 or files is None:
         raise _missing(file_id)
     if not files.links.is_signed(file_id, expires[0], signatures[0]):

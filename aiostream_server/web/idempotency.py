@@ -11,7 +11,7 @@ from aiohttp import web
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import decode_json
-from aiostream_server.runs.idempotency import Idempotency
+from aiostream_server.runs.starts import Idempotency
 from aiostream_server.wire.json_text import canonical
 
 HEADER: Final = "Idempotency-Key"

@@ -30,7 +30,7 @@ def link_base(request: web.Request) -> str:
 
 def own_links(request: web.Request) -> Callable[[str], bool]:
     """Tells whether a URL is a valid link to a file of this server, as whoever asked reaches it."""
-    files = state_of(request).parts.files
+    files = state_of(request).resources.files
     return _none if files is None else partial(files.links.is_own, base=link_base(request))
 
 

@@ -4,16 +4,14 @@ A run belongs to the key, and to the user behind it, that started it: for every 
 """
 
 import asyncio
-import heapq
 from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
 
 from aiostream_server.errors import NotFound
-from aiostream_server.events import Error
 from aiostream_server.intake.body import check_headers
-from aiostream_server.runs.run import Run
+from aiostream_server.runs.card import RunView
 from aiostream_server.web.asking import Started, read_asked, read_whole_body, start_run
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.cors import is_allowed_page
@@ -42,26 +40,26 @@ async def create_run(request: web.Request) -> web.StreamResponse:
 async def list_runs(request: web.Request) -> web.Response:
     """The caller's own, newest first."""
     owner, limit = caller_of(request).owner, limit_of(request)
-    latest = heapq.nlargest(limit, state_of(request).registry.runs_of(owner), key=lambda run: run.created_at)
+    latest = await state_of(request).registry.list(owner, limit)
     return web.json_response(runs_body(_card(request, run) for run in latest))
 
 
 async def get_run(request: web.Request) -> web.Response:
     """One of them."""
-    return _told(request, _find(request))
+    return _told(request, await _find(request))
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
     """Its events behind the client's cursor: those that were, then those that come, until it is over."""
-    run, after = _find(request), cursor_of(request)
+    run, after = await _find(request), cursor_of(request)
     return await _show_events(request, Started(run, {"X-Run-Id": run.id}), after)
 
 
 async def cancel_run(request: web.Request) -> web.Response:
     """End it, whatever its `on_disconnect`; wait a while until it is over. What is over stays as it is."""
-    run = _find(request)
+    run = await _find(request)
     await _check_cancel_body(request)
-    run.stop("cancelled")
+    await run.stop("cancelled")
     with suppress(TimeoutError):  # the answer says, then, that it is still running
         async with asyncio.timeout(_CANCEL_WAIT_S):
             await run.wait()
@@ -84,39 +82,33 @@ async def _check_cancel_body(request: web.Request) -> None:
         await read_whole_body(request)
 
 
-def _find(request: web.Request) -> Run:
+async def _find(request: web.Request) -> RunView:
     owner, state = caller_of(request).owner, state_of(request)
     try:
-        return state.registry.find(request.match_info["run_id"], owner)
+        return await state.registry.find(request.match_info["run_id"], owner)
     except NotFound as exc:
         if state.config.server.workers == 1:
             raise
         raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 
 
-def _told(request: web.Request, run: Run) -> web.Response:
+def _told(request: web.Request, run: RunView) -> web.Response:
     return web.json_response(run_body(_card(request, run)), headers={"X-Run-Id": run.id})
 
 
-def _card(request: web.Request, run: Run) -> RunCard:
+def _card(request: web.Request, run: RunView) -> RunCard:
     """As seen from this request: who came by `/api` goes on by it."""
     prefix = "/api" if request.path.startswith("/api/") else ""
+    card = run.card()
     return RunCard(
-        id=run.id,
-        path=f"{prefix}/v1/runs/{run.id}",
-        model=run.request.model,
-        team=run.spec.id if run.spec is not None else None,
-        conversation=run.request.conversation.name if run.request.conversation is not None else None,
-        on_disconnect=run.on_disconnect,
-        created_at=int(run.created_at),
-        last_seq=len(run.log),
-        finished=run.finished,
-        error=_error_of(run),
+        id=card.id,
+        path=f"{prefix}/v1/runs/{card.id}",
+        model=card.model,
+        team=card.team,
+        conversation=card.conversation,
+        on_disconnect=card.on_disconnect,
+        created_at=int(card.created_at),
+        last_seq=card.last_seq,
+        finished=card.finished,
+        error=card.error,
     )
-
-
-def _error_of(run: Run) -> Error | None:
-    """A failed run's log ends with its error and `run_finished`."""
-    if run.finished is None:
-        return None
-    return next((entry.event for entry in run.log.since(len(run.log) - 2) if isinstance(entry.event, Error)), None)

@@ -10,7 +10,7 @@ from aiohttp import web
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind
-from aiostream_server.log.memory import Reader
+from aiostream_server.log.protocol import Reader
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter

@@ -1,1 +1,1 @@
-"""The server under load, and for long: `scripts/soak` measures it from outside and compares it with its targets."""
+"""The server under load, and for long: `scripts/dev/soak` measures it from outside and compares it with its targets."""

@@ -29,7 +29,7 @@ def find_bundle(wheels: Path | None, steps: Steps) -> Iterator[Bundle]:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     with tempfile.TemporaryDirectory(prefix="aiostream-server-wheels.") as folder:
         steps.say("building the wheel and fetching what it needs; with --wheels DIR no network is used")
-        run(str(SOURCE / "scripts" / "wheels"), folder, "--python", python)
+        run(str(SOURCE / "scripts" / "dev" / "wheels"), folder, "--python", python)
         yield Bundle(find_wheel(Path(folder)), offline=False)
 
 
@@ -42,5 +42,5 @@ def find_wheel(wheels: Path) -> Path:
             if found
             else "there is no wheel aiostream_server-*.whl"
         )
-        raise Problem(f"{what} in {wheels}", f"scripts/wheels {wheels}, on a machine with a network, fills the folder")
+        raise Problem(f"{what} in {wheels}", f"scripts/dev/wheels {wheels} fills it, where there is a network")
     return found[0]

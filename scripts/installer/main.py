@@ -17,7 +17,7 @@ from scripts.installer.upgrade import rollback, upgrade
 
 _EXAMPLES = """examples:
   scripts/install                              builds the wheel here and fetches what it needs
-  scripts/install --wheels /root/wheels        without a network: `scripts/wheels DIR` has filled the folder
+  scripts/install --wheels /root/wheels        without a network: `scripts/dev/wheels DIR` has filled the folder
   scripts/install --upgrade --wheels DIR       to this version, and back by itself where it does not serve
   scripts/install --uninstall --purge          with configuration, keys and state"""
 

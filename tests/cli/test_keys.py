@@ -53,7 +53,7 @@ def test_key_may_be_made_for_metrics_alone(keys_file: Path) -> None:
 def test_key_for_metrics_asks_nothing(keys_file: Path, option: tuple[str, ...]) -> None:
     result = run("create", "prometheus", "--keys-file", keys_file, "--metrics", *option)
     assert result.exit_code == 2
-    assert "takes none of the other options" in result.stderr
+    assert "--metrics excludes the other options" in result.stderr
     assert not keys_file.exists()
 
 

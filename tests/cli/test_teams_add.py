@@ -115,7 +115,7 @@ def test_the_same_again_is_another_team(tmp_path: Path) -> None:
     for number in range(3):
         result = add(file, config)
         assert result.exit_code == 0
-        assert ("There is a team my-team beside it, as before: `--replace`" in result.stdout) is (number > 0)
+        assert ("The team my-team stays as it was: `--replace`" in result.stdout) is (number > 0)
     assert [team.id for team in load_config(config, {}).teams] == ["first", "my-team", "my-team-2", "my-team-3"]
     assert len(list((tmp_path / "teams").iterdir())) == 3
 
@@ -162,7 +162,7 @@ def test_the_built_in_teams_stay(tmp_path: Path, text: str) -> None:
     config = tmp_path / "server.toml"
     config.write_bytes(text.encode())
     result = add(team_in(tmp_path / "from"), config)
-    assert "The built-in teams general and data were served because no other was" in result.stdout
+    assert "The built-in teams general and data were served because the file had no teams" in result.stdout
     loaded = load_config(config, {})
     assert [team.id for team in loaded.teams] == ["general", "data", "my-team"]
     assert loaded.teams[1].roles == {"SQLAgent": "thinking", "ValidationAgent": "validation"}
@@ -218,7 +218,7 @@ def test_a_file_with_a_key_is_for_those_who_may_read_it(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     config.chmod(0o644)
     result = add(written(tmp_path / "t.json", round_robin(assistant("A", openai(api_key="sk-canary")))), config)
-    assert "holds an API key" in result.stdout
+    assert "may hold an API key" in result.stdout
     assert "sk-canary" not in result.output
     assert stat.S_IMODE((tmp_path / "teams" / "t.json").stat().st_mode) == 0o640
     add(team_in(tmp_path / "from"), config)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from aiostream_server.cli.terminal import TerminalTranscript, harmless
+from aiostream_server.cli.printing import without_controls
+from aiostream_server.cli.terminal import TerminalTranscript
 
 
 def shown(*pieces: str, colours: bool = False) -> str:
@@ -33,8 +34,8 @@ def test_a_model_cannot_steer_the_terminal() -> None:
 
 @given(st.text())
 def test_only_line_ends_and_tabs_are_obeyed(text: str) -> None:
-    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", harmless(text))
-    assert len(harmless(text)) == len(text)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", without_controls(text))
+    assert len(without_controls(text)) == len(text)
 
 
 def test_of_a_picture_its_title_and_its_link_are_told() -> None:

@@ -1,8 +1,7 @@
-"""AutoGen Studio's own default gallery, built by AutoGen Studio itself: see `scripts/studio`."""
+"""AutoGen Studio's own default gallery, built by AutoGen Studio itself: see `scripts/dev/fetch gallery`."""
 
 import asyncio
 import json
-import os
 import re
 import shlex
 from pathlib import Path
@@ -17,11 +16,10 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.components import load, read_component
 from tests.components.making import Json, written
+from tests.kit.needs import GALLERY, needs
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, serving
 
-_CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-GALLERY: Final = _CACHE / "aiostream-server" / "studio" / "gallery.json"
 TEAMS: Final = ("RoundRobin Team", "Selector Team", "Web Agent Team (Operator)", "Deep Research Team")
 AGENTS: Final = ("assistant_agent", "Web Surfer Agent", "Verification Assistant", "user_proxy")
 MISSING: Final = re.compile(
@@ -31,7 +29,7 @@ MISSING: Final = re.compile(
     r'.*agent "\w+", \$[^ ]*: autogen_ext\.\S+ cannot be imported: the Python package "\w+" is not installed(: pip .*)?'
 )
 
-pytestmark = pytest.mark.skipif(not GALLERY.exists(), reason="scripts/studio has not made the gallery")
+pytestmark = needs("gallery")
 
 
 def configured(folder: Path, base_url: str) -> Path:

@@ -1,1 +1,1 @@
-"""The real Open WebUI in a real browser against the real server: `scripts/e2e-openwebui`, no part of `scripts/test`."""
+"""The real Open WebUI in a real browser against the real server: `scripts/dev/e2e-openwebui`, not `scripts/test`."""

@@ -1,4 +1,4 @@
-"""`scripts/e2e-openwebui`: every step by itself, one line each; status 1 where one failed."""
+"""`scripts/dev/e2e-openwebui`: every step by itself, one line each; status 1 where one failed."""
 
 import asyncio
 import signal

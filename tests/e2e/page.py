@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from playwright.async_api import Locator, Page, Route, async_playwright
 
-from tests.e2e.waiting import until
+from tests.kit.waiting import wait_for
 
 WIDTH: Final = 1280
 _HEIGHT: Final = 860
@@ -134,7 +134,7 @@ class ChatPage:
         async def find() -> bool | None:
             return (await self.look()).running is is_so or None
 
-        await until(find, f"the Stop button {'there' if is_so else 'away'}", within_s=_WAIT_S, every_s=0.01)
+        await wait_for(find, f"the Stop button {'there' if is_so else 'away'}", within_s=_WAIT_S, every_s=0.01)
 
     async def title(self) -> str:
         """The newest conversation's, in the sidebar."""
@@ -170,7 +170,7 @@ class ChatPage:
         async def has_begun() -> bool | None:
             return await self.answers.count() >= number or None
 
-        await until(has_begun, "the answer's beginning", within_s=_WAIT_S)
+        await wait_for(has_begun, "the answer's beginning", within_s=_WAIT_S)
         idle = 0
         while idle < 3:  # the Stop button is away for a moment when a turn begins
             look = await self.look()

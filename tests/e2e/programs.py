@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -16,7 +15,8 @@ from typing import Any, Final
 import aiohttp
 
 from aiostream_server.teams.served import BUILT_IN
-from tests.e2e.waiting import until
+from tests.kit.process import free_port
+from tests.kit.waiting import wait_for
 
 ROOT: Final = Path(__file__).parents[2]
 _SERVER_READY_S: Final = 30.0
@@ -73,12 +73,12 @@ class Programs:
                 _check_alive(process, log)
                 return _announced(log)
 
-            yield Server(await until(find, "the server", within_s=_SERVER_READY_S), log)
+            yield Server(await wait_for(find, "the server", within_s=_SERVER_READY_S), log)
 
     @asynccontextmanager
     async def open_webui(self, server_url: str) -> AsyncIterator[str]:
         """Its address."""
-        log, port = self.output / "open-webui.log", _free_port()
+        log, port = self.output / "open-webui.log", free_port()
         url, data = f"http://127.0.0.1:{port}", self.folder / "open-webui"
         data.mkdir()
         extra = {**_OPEN_WEBUI, "DATA_DIR": str(data), "OPENAI_API_BASE_URLS": f"{server_url}/v1"}
@@ -89,7 +89,7 @@ class Programs:
                 _check_alive(process, log)
                 return await _is_healthy(url) or None
 
-            await until(find, "Open WebUI", within_s=_OPEN_WEBUI_READY_S, every_s=0.5)
+            await wait_for(find, "Open WebUI", within_s=_OPEN_WEBUI_READY_S, every_s=0.5)
             yield url
 
 
@@ -138,13 +138,6 @@ def _announced(log: Path) -> str | None:
 
 def _is_json(line: str) -> bool:
     return line.startswith("{")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _server_toml(provider_url: str) -> str:

@@ -14,8 +14,8 @@ from tests.e2e import provider
 from tests.e2e.page import Look
 from tests.e2e.programs import logged_at
 from tests.e2e.stage import Stage
-from tests.e2e.waiting import until
 from tests.kit.scripted_provider import Exchange
+from tests.kit.waiting import wait_for
 
 GENERAL: Final = "What is 15% of 850?"
 DATA: Final = "Which region had the highest total sales?"
@@ -70,7 +70,7 @@ async def _folding(stage: Stage) -> None:
     for title in ("rows", "query"):  # from below, so that nothing moves away from the pointer
         await stage.chat.unfold(title)
     assert await tables.locator("tr").count() == 5, "a heading and four regions"
-    await until(partial(_has_text, stage, "SELECT"), "the query's text", within_s=5)
+    await wait_for(partial(_has_text, stage, "SELECT"), "the query's text", within_s=5)
     await stage.picture("data-unfolded")
 
 
@@ -202,7 +202,7 @@ async def _title(stage: Stage) -> None:
     question = f"{GENERAL} And please, in your own words, tell me whether that is a little or a lot of money"
     asked_before = len(stage.server.lines("auxiliary_answered"))
     await stage.ask(question)
-    title = await until(partial(_given_title, stage), "a title", within_s=10)
+    title = await wait_for(partial(_given_title, stage), "a title", within_s=10)
     kinds = {line["kind"] for line in stage.server.lines("auxiliary_answered")[asked_before:]}
     assert any("title" in kind for kind in kinds), f"no title was asked for: {kinds}"
     assert question.startswith(title.rstrip("…. ")), title
@@ -265,10 +265,10 @@ async def _stop_when(stage: Stage, question: str, is_time: Callable[[Look], bool
         async for look in looks:
             if is_time(look):
                 break
-    exchange = await until(partial(_exchange, stage, question), "the model's request", within_s=5)
+    exchange = await wait_for(partial(_exchange, stage, question), "the model's request", within_s=5)
     pressed_at = datetime.now(UTC)
     await stage.chat.stop()
-    line = await until(partial(_cancelled, stage, before), "a cancelled run in the log", within_s=5)
+    line = await wait_for(partial(_cancelled, stage, before), "a cancelled run in the log", within_s=5)
     took_s = (logged_at(line) - pressed_at).total_seconds()
     assert took_s < _END_WITHIN_S, f"the run ended after {took_s:.2f} s"
     assert exchange.closed.is_set(), "the provider still answers"

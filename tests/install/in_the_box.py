@@ -1,4 +1,4 @@
-"""`scripts/install`, as an administrator uses it without a network: run by scripts/test-install in a booted box.
+"""`scripts/install`, as an administrator uses it without a network: run by scripts/dev/test-install in a booted box.
 
 Plain Python, since the box has nothing else. Its argument is a folder with the source trees `first`, `second` and those
 that are broken, and the wheels of each in `TREE-wheels`. One promise after the other, each on what the one before left.

@@ -1,4 +1,4 @@
-"""requirements/service.txt is what setup.cfg asks for. What is told here is repaired by `scripts/lock`."""
+"""requirements/service.txt is what setup.cfg asks for. What is told here is repaired by `scripts/dev/lock`."""
 
 import configparser
 import re
@@ -42,7 +42,7 @@ def test_the_lock_satisfies_what_the_package_requires() -> None:
         entry = lock.get(canonicalize_name(requirement.name))
         if entry is None or not requirement.specifier.contains(version_of(entry)):
             missing.append(f"{requirement}, locked: {entry and entry.requirement}")
-    assert not missing, "scripts/lock"
+    assert not missing, "scripts/dev/lock"
 
 
 def test_every_package_is_locked_to_one_version_with_hashes() -> None:

@@ -74,7 +74,7 @@ def test_everything_that_is_not_kept_is_surplus(layout: Layout) -> None:
 
 def test_a_folder_without_the_one_wheel_says_how_to_fill_it(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "missing"):
-        with pytest.raises(Problem, match=r"there is no wheel[^\n]*\n  scripts/wheels "):
+        with pytest.raises(Problem, match=r"there is no wheel[^\n]*\n  scripts/dev/wheels "):
             find_wheel(folder)
     assert find_wheel(wheel(tmp_path).parent).name == "aiostream_server-0.2.0-py3-none-any.whl"
     wheel(tmp_path, "0.3.0")

@@ -7,7 +7,6 @@ touched: own folder, own loopback port, no socket elsewhere, stopped at the end.
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,6 +16,8 @@ from pathlib import Path
 import pytest
 
 from aiostream_server.tools.sql.shop import SCHEMA, TableRows, shop_tables
+from tests.kit.needs import find_postgres, require
+from tests.kit.process import free_port
 
 _COMMAND_TIMEOUT_S = 60
 _SETTINGS = (
@@ -27,15 +28,6 @@ _SETTINGS = (
     "max_connections=40",
     "listen_addresses=127.0.0.1",
 )
-
-
-def find_postgres() -> Path | None:
-    """The folder of `initdb` and `pg_ctl`, the newest version first; None where PostgreSQL is not installed."""
-    installed = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]), reverse=True
-    )
-    found = installed[0] if installed else shutil.which("pg_ctl")
-    return Path(found).parent if found else None
 
 
 @contextmanager
@@ -112,13 +104,6 @@ def _as_postgres() -> Sequence[str]:
     return ("runuser", "--user", "postgres", "--") if os.getuid() == 0 else ()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def _shop_as_sql() -> str:
     return SCHEMA + "\n".join(_insert(table, rows) for table, rows in shop_tables().items())
 
@@ -135,9 +120,8 @@ def _literal(value: int | float | str) -> str:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """A PostgreSQL with the demo shop, for the whole test session."""
+    require("postgres")
     binaries = find_postgres()
-    if binaries is None:
-        reason = "PostgreSQL IS NOT INSTALLED: its tests did not run (Debian: apt-get install postgresql)"
-        pytest.skip(reason)
+    assert binaries is not None
     with running_postgres(binaries) as url:
         yield url

@@ -3,12 +3,23 @@
 import asyncio
 import json
 import os
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tests.kit.waiting import DEADLINE_S
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 @dataclass(slots=True)
@@ -28,8 +39,8 @@ class ServerProcess:
         return [line for line in self.events if line["event"] == event]
 
     async def end(self) -> int:
-        """Wait until it has ended and everything it wrote was read."""
-        async with asyncio.timeout(10):
+        """Wait until the process has ended, and read the rest of its output."""
+        async with asyncio.timeout(DEADLINE_S):
             assert self.process.stderr is not None
             async for line in self.process.stderr:
                 self.lines.append(line.decode().rstrip("\n"))
@@ -37,7 +48,7 @@ class ServerProcess:
 
     async def until_ready(self) -> None:
         assert self.process.stderr is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             async for line in self.process.stderr:
                 self.lines.append(line.decode().rstrip("\n"))
                 if self.lines[-1].startswith("serving "):
@@ -75,7 +86,7 @@ async def serving_process(config: str, folder: Path, *options: str, **extra: str
     """A server with this TOML and these options; killed at the end of the block if it still runs."""
     path = folder / "server.toml"
     path.write_text(config, "utf-8")
-    # Nobody reads its output: a pipe that is closed by nobody would be complained about in some later test.
+    # Not a pipe: no test reads stdout, and an open pipe would raise a ResourceWarning in a later test.
     nowhere = asyncio.subprocess.DEVNULL
     process = await start("serve", *options, "--config", str(path), state_directory=folder, stdout=nowhere, extra=extra)
     server = ServerProcess(process)

@@ -5,7 +5,6 @@ async with serving(config, tmp_path) as url, asking(url, "hello", model="echo") 
         ...
 """
 
-import asyncio
 import json
 import ssl
 import time
@@ -20,9 +19,10 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
 from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.service.composition import compose
 from aiostream_server.service.sockets import listen
-from aiostream_server.web.app import create_app
-from aiostream_server.web.state import STATE, Current
+from aiostream_server.web.state import STATE, CurrentState
+from tests.kit.waiting import wait_for
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +30,13 @@ class Server:
     """A running server."""
 
     url: str
-    state: Current
+    state: CurrentState
     runner: web.AppRunner
 
 
 @asynccontextmanager
 async def serving(config: Config, state_directory: Path, observer: Observer = NOBODY) -> AsyncIterator[Server]:
-    app = create_app(config, state_directory=state_directory, observer=observer)
+    app = compose(config, state_directory=state_directory, observer=observer)
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
@@ -47,10 +47,8 @@ async def serving(config: Config, state_directory: Path, observer: Observer = NO
 
 
 async def until_idle(server: Server) -> None:
-    """Until no run is left: at once, or it is too late."""
-    async with asyncio.timeout(1):
-        while len(server.state.registry):  # noqa: ASYNC110 - a run's end is told to its own server only
-            await asyncio.sleep(0.01)
+    """Wait until the server has no live run."""
+    await wait_for(lambda: not len(server.state.registry), "the server is idle")
 
 
 async def get_json(url: str) -> Any:

@@ -1,21 +1,15 @@
-"""A real model of 135 million parameters, where `scripts/smollm2` could have it; and what its processes do."""
+"""A real model of 135 million parameters, where `scripts/dev/fetch smollm2` has put it; and what its processes do."""
 
 import asyncio
 import os
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
-
 from aiostream_server.config.model import Config, LlamaCppModelConfig, TeamConfig
+from tests.kit.needs import SMOLLM2, needs
 
-_CACHE: Final = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-WEIGHTS: Final = _CACHE / "aiostream-server" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-NEEDS_MODEL: Final = pytest.mark.skipif(
-    not WEIGHTS.exists() or find_spec("xllamacpp") is None,
-    reason="SmolLM2 IS NOT HERE: the tests of llama.cpp did not run (pip install xllamacpp; scripts/smollm2)",
-)
+WEIGHTS: Final = SMOLLM2
+NEEDS_MODEL: Final = needs("smollm2")
 
 
 def smollm2(**settings: Any) -> LlamaCppModelConfig:

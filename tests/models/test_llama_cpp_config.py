@@ -10,6 +10,7 @@ from autogen_core.models import UserMessage
 from PIL import Image as Pixels
 
 from aiostream_server.config.model import LlamaCppModelConfig, ModelInfoConfig
+from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
 from tests.config.writing import loaded, problems
@@ -76,7 +77,7 @@ async def test_missing_llama_cpp_is_said_with_how_to_install_it(
     monkeypatch.setattr("sys.path", [entry for entry in sys.path if "site-packages" not in entry])
     monkeypatch.delitem(sys.modules, "xllamacpp", raising=False)
     assert await complaints(tmp_path / "model.gguf") == (
-        "[models.default] llama.cpp is not installed: pip install 'aiostream-server[local]'",
+        f"[models.default] llama.cpp is not installed: {install_hint('local')}",
     )
 
 

@@ -205,7 +205,7 @@ async def test_a_run_is_cancelled(tmp_path: Path) -> None:
             started = await recording.ask("started", run("hi", "hanging", background=True))
             run_id = started.headers["X-Run-Id"]
             (live,) = server.state.registry._live.values()
-            while len(live.log) < 3:  # noqa: ASYNC110 - nothing tells
+            while live.log.committed < 3:  # noqa: ASYNC110 - nothing tells
                 await asyncio.sleep(0.01)
             await recording.ask("running", get(f"/v1/runs/{run_id}"))
             await recording.ask("cancelled", head(f"POST /v1/runs/{run_id}/cancel HTTP/1.1"))

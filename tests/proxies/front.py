@@ -6,7 +6,6 @@ hostile to streams as it can be: it compresses everything.
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -17,16 +16,16 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 import httpx
-import pytest
 
-from tests.kit.postgres import free_port
+from tests.kit.needs import find_program, require
+from tests.kit.process import free_port
 from tests.kit.tls import Files
 
 Program: TypeAlias = Literal["nginx", "caddy"]
 PROGRAMS: Final[tuple[Program, ...]] = ("nginx", "caddy")
 NAME: Final = "chat.example.com"
 _CONFIGS: Final = Path(__file__).parents[2] / "configs"
-_START_S: Final = 10.0
+_START_S: Final = 60.0
 _AROUND_NGINX: Final = """
 daemon off;
 pid {folder}/nginx.pid;
@@ -81,9 +80,8 @@ def proxying(
     program: Program, upstreams: Sequence[str], folder: Path, files: Files, replaced: Mapping[str, str] | None = None
 ) -> Iterator[Front]:
     """`upstreams` are base URLs of servers; every key of `replaced` stands in the example."""
-    binary = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
-    if binary is None:
-        pytest.skip(f"{program.upper()} IS NOT INSTALLED: its tests did not run (scripts/proxies)")
+    require(program)
+    binary = str(find_program(program))
     port, plain_port = free_port(), free_port()
     addresses = [url.removeprefix("http://") for url in upstreams]
     if program == "nginx":

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.kit.postgres import free_port
+from tests.kit.process import free_port
 from tests.kit.scripted_provider import ScriptedAnswer
 from tests.kit.serving import chat_body
 from tests.kit.tls import Files

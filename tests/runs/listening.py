@@ -8,20 +8,20 @@ from autogen_core.models import FinishReasons, RequestUsage
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import Event
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.ledger import Ledger
+from aiostream_server.runs.log_writer import LogWriter
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.runs.translate import Translator
+from aiostream_server.runs.translator import Translator
 
 
 @dataclass(slots=True)
 class Listening:
     """What a run would be: `told` is its events."""
 
-    log: RunLog
-    ledger: Ledger
+    log: MemoryLog
+    writer: LogWriter
     recorder: Recorder
     translator: Translator
     overruns: list[None] = field(default_factory=list)
@@ -54,14 +54,14 @@ def listening(
     answer_from: Collection[str] = (),
     code_runners: Collection[str] = (),
 ) -> Listening:
-    log, overruns = RunLog("r"), list[None]()
-    ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
+    log, overruns = MemoryLog("r"), list[None]()
+    writer = LogWriter(log, WorkLimit(0, 0, lambda _: None))
     recorder = Recorder(
-        ledger,
+        writer,
         budget=Budget(limit, lambda: overruns.append(None)),
         roles=roles or {},
         answer_from=answer_from,
         options={"seed": 7},
     )
     recorder.listen_to(frozenset(names))
-    return Listening(log, ledger, recorder, Translator(recorder, code_runners), overruns)
+    return Listening(log, writer, recorder, Translator(recorder, code_runners), overruns)

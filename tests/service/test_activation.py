@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.activation import adopt
 from aiostream_server.service.sockets import Listening, listen
+from tests.kit.needs import needs
 from tests.kit.process import ServerProcess, environment
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, asking
@@ -30,9 +30,7 @@ OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
 )
-NEEDS_SYSTEMD = pytest.mark.skipif(
-    shutil.which("systemd-socket-activate") is None, reason="needs systemd-socket-activate (Debian: systemd)"
-)
+NEEDS_SYSTEMD = needs("systemd")
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.config.files import FilesConfig
+from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.store.files import FileRefused, Files, StoredFile, open_files
 from aiostream_server.store.links import Links, is_file_id, read_secret

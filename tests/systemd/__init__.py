@@ -1,2 +1,1 @@
-"""The units of `systemd/` under a real systemd. `scripts/test-systemd` boots one and runs these tests in its network;
-without it they are skipped."""
+"""The units of `systemd/` under a real systemd, booted by `scripts/dev/test-systemd`. `scripts/test` skips these."""

@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.skip(reason="needs a booted systemd: scripts/test-systemd"))
+            item.add_marker(pytest.mark.skip(reason="needs a booted systemd: scripts/dev/test-systemd"))
 
 
 @pytest.fixture(scope="session")

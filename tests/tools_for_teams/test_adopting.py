@@ -21,7 +21,7 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.errors import ToolFailed
-from aiostream_server.runs.cancellation import RunCancellation
+from aiostream_server.runs.supervision import RunCancellation
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.tools.adopting import adopt
 from aiostream_server.teams.tools.scope import RunScope

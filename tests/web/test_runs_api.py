@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from openai import AsyncOpenAI
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, ServerConfig
 from aiostream_server.wire.event_schemas import EVENT_KINDS
+from tests.kit.needs import needs
 from tests.kit.scripted_provider import HttpError, Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.web.raw import head, send
@@ -419,7 +419,7 @@ async def test_head_of_the_events_is_not_a_way_to_wait(tmp_path: Path) -> None:
             assert response.status == 405
 
 
-@pytest.mark.skipif(not shutil.which("curl"), reason="NO CURL HERE: the manual's commands were not run")
+@needs("curl")
 async def test_the_manuals_commands_do_what_it_says(tmp_path: Path) -> None:
     commands = re.findall(r"^```sh\n(.*?)^```", DOCS, re.DOTALL | re.MULTILINE)
     expected = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from aiostream_server.config.model import LlamaCppModelConfig
+from aiostream_server.config.problem_text import install_hint
 
 _MAGIC: Final = b"GGUF"
 _OLDEST_VERSION: Final = 2
@@ -16,7 +17,7 @@ _OLDEST_VERSION: Final = 2
 def check_startable(config: LlamaCppModelConfig) -> None:
     """Raise `ValueError`, which says what is missing and what to do. Reads a few bytes."""
     if find_spec("xllamacpp") is None:
-        raise ValueError("llama.cpp is not installed: pip install 'aiostream-server[local]'")
+        raise ValueError(f"llama.cpp is not installed: {install_hint('local')}")
     _check_gguf(config.path)
     if config.chat_template is not None:
         read_template(config.chat_template)

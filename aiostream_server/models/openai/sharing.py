@@ -15,9 +15,9 @@ import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
-from aiostream_server.config.adding import table_text
+from aiostream_server.config.editing import table_text
 from aiostream_server.config.model import OpenAIModelConfig
-from aiostream_server.config.wording import shown, toml_key
+from aiostream_server.config.problem_text import toml_key, toml_value
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.openai.component import (
     AzureOpenAIChatClient,
@@ -145,8 +145,9 @@ def _missing_key(wanted: OpenAIModelConfig, taken: Collection[str]) -> MissingKe
     }
     table = f"models.{toml_key(name)}"
     problem = (
-        f"the model {shown(wanted.model)} has no key, and no [models.*] is at its base URL, {shown(str(url))}: add "
-        f"[{table}] to the configuration, with the key's variable as api_key_env, or without it where no key is needed"
+        f"the model {toml_value(wanted.model)} has no key, and no [models.*] is at its base URL, "
+        f"{toml_value(str(url))}: add [{table}] to the configuration, with the key's variable as api_key_env, or "
+        "without it where no key is needed"
     )
     return MissingKey([problem], [table_text(table, keys, of_many=False)])
 

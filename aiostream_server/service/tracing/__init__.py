@@ -10,11 +10,12 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
-from aiostream_server.config.observing import TracingConfig
+from aiostream_server.config.problem_text import install_hint
+from aiostream_server.config.server import TracingConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.observer import Observer
 
-_MISSING: Final = "tracing is enabled, but OpenTelemetry is not installed: pip install 'aiostream-server[tracing]'"
+_MISSING: Final = f"tracing is enabled, but OpenTelemetry is not installed: {install_hint('tracing')}"
 
 
 @dataclass(frozen=True, slots=True)

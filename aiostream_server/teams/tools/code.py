@@ -19,6 +19,7 @@ from autogen_core.tools import StaticWorkbench, ToolOverride, Workbench
 from autogen_ext.tools.code_execution import PythonCodeExecutionTool
 
 from aiostream_server.config.model import CodeToolConfig
+from aiostream_server.config.problem_text import install_hint
 from aiostream_server.teams.tools.local_code import TIMED_OUT, FromFile, LocalPython
 from aiostream_server.teams.tools.results import clipped
 
@@ -146,7 +147,7 @@ def _ping_docker() -> None:
 
 def _no_docker(exc: Exception) -> str:
     if isinstance(exc, ImportError):
-        return 'executor = "docker" needs: pip install "aiostream-server[docker]"'
+        return f'executor = "docker" needs: {install_hint("docker")}'
     return f"Docker cannot be used: {' '.join(str(exc).split())[:200]}"
 
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, Workbench
 
 from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig
+from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
+from aiostream_server.teams.autogen_private.workbenches import await_in_loop
 
 if TYPE_CHECKING:
     from aiostream_server.teams.tools.scope import RunScope
@@ -55,7 +57,7 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
         from autogen_ext.tools.langchain import LangChainToolAdapter
         from langchain_core.tools import BaseTool as LangChainTool
     except ImportError:
-        raise ConfigError(['kind = "langchain" needs: pip install "aiostream-server[langchain]"']) from None
+        raise ConfigError([f'kind = "langchain" needs: {install_hint("langchain")}']) from None
     made = _imported(config.factory)
     try:
         tool = made if isinstance(made, LangChainTool) or not callable(made) else made()
@@ -68,7 +70,7 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
     except Exception as exc:  # a schema that is no pydantic model, say
         raise ConfigError([f'factory: "{config.factory}" cannot be adapted: {_reason(exc)}']) from exc
     if (coroutine := getattr(tool, "coroutine", None)) is not None:
-        adapter._callable = coroutine  # noqa: SLF001 - else it would run in a thread, or, having nothing else, not at all
+        await_in_loop(adapter, coroutine)
     return FixedTool(adapter, name=name)
 
 

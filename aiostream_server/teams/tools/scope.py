@@ -8,7 +8,7 @@ from typing import Final, Protocol, TypeVar
 import structlog
 from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, Workbench
 
-from aiostream_server.config.wording import did_you_mean
+from aiostream_server.config.problem_text import did_you_mean
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.tools.kept import Kept
 from aiostream_server.teams.tools.wanted import Wanted

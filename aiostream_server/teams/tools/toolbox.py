@@ -21,7 +21,7 @@ from aiostream_server.config.model import (
     SqlToolConfig,
     ToolConfig,
 )
-from aiostream_server.config.wording import did_you_mean, toml_key
+from aiostream_server.config.problem_text import did_you_mean, install_hint, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.tools.scope import RunScope, Tool
 from aiostream_server.tools.sql.database import Database
@@ -111,13 +111,13 @@ def _made(name: str, config: ToolConfig, databases: Mapping[str, Database], stat
             try:
                 from aiostream_server.teams.tools.mcp.tool import McpTool
             except ImportError:
-                raise ConfigError(['kind = "mcp" needs: pip install "aiostream-server[mcp]"']) from None
+                raise ConfigError([f'kind = "mcp" needs: {install_hint("mcp")}']) from None
             return McpTool(name, config)
         case HttpToolConfig():
             try:
                 from aiostream_server.teams.tools.http import http_tool
             except ImportError:
-                raise ConfigError(['kind = "http" needs: pip install "aiostream-server[http]"']) from None
+                raise ConfigError([f'kind = "http" needs: {install_hint("http")}']) from None
             return http_tool(name, config)
         case CodeToolConfig():
             from aiostream_server.teams.tools.code import CodeTool

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from tests.kit.needs import find_program, needs
 from tests.service.metrics.counting import Figures
 
 ROOT: Final = Path(__file__).parents[3]
@@ -91,10 +91,10 @@ def test_the_documentation_has_every_metric_with_its_type_and_labels(happened: F
     assert documented == real
 
 
-PROMTOOL: Final = shutil.which("promtool", path=f"{ROOT}/.venv/bin:/usr/local/bin:/usr/bin")
+PROMTOOL: Final = find_program("promtool")
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="no promtool here: scripts/promtool gets it")
+@needs("promtool")
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -110,7 +110,7 @@ def test_promtool_accepts(arguments: tuple[str, ...]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="no promtool here: scripts/promtool gets it")
+@needs("promtool")
 def test_promtool_finds_nothing_wrong_with_the_names(happened: Figures) -> None:
     assert PROMTOOL is not None
     done = subprocess.run(

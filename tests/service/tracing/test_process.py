@@ -15,7 +15,7 @@ from opentelemetry.trace import get_tracer_provider
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import Config, DemoModelConfig
-from aiostream_server.config.observing import TracingConfig
+from aiostream_server.config.server import TracingConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.several import together
 from aiostream_server.service.check import find_problems
@@ -129,7 +129,7 @@ async def test_without_the_extra_it_is_said_what_to_install(tmp_path: Path, monk
     with pytest.raises(ConfigError) as caught:
         await serve(config, state_directory=tmp_path, on_ready=print)
     (problem,) = caught.value.problems
-    assert problem.endswith("pip install 'aiostream-server[tracing]'")
+    assert "OpenTelemetry is not installed: pip install '.[tracing]'" in problem
     assert await find_problems(config, state_directory=tmp_path) == [problem]
 
 
