@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
@@ -62,3 +63,11 @@ def ask(*command: str, environ: dict[str, str] | None = None) -> "subprocess.Com
 
 def _shown(command: Sequence[str]) -> str:
     return " ".join(command)
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write the file as a whole or not at all, so that no reader sees half of it."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.chmod(mode)
+    unfinished.replace(path)

@@ -4,10 +4,9 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from scripts.installer.files import write
 from scripts.installer.layout import RESTART, SERVICE, SOCKET, STANDBY, Layout
 from scripts.installer.probe import Address
-from scripts.installer.steps import Problem, Steps, ask, run
+from scripts.installer.steps import Problem, Steps, ask, run, write_file
 
 _SAID_LINES: Final = 12
 _LOOPBACK: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}
@@ -31,7 +30,7 @@ def place(layout: Layout, folder: Path, before: Path | None, steps: Steps) -> bo
         if installed.exists() and (before is None or not _same(installed, before / unit.name)):
             steps.warn(f"{installed} was edited, and is kept as {unit.name}.old: changes belong into drop-ins")
             steps.take(f"keeping {unit.name}.old", _keep, installed)
-        steps.take(f"installing {installed}", write, installed, unit.read_bytes())
+        steps.take(f"installing {installed}", write_file, installed, unit.read_bytes())
         changed = True
     gone = {unit.name for unit in shipped(before)} - {unit.name for unit in shipped(folder)} if before else set()
     for name in sorted(gone):
