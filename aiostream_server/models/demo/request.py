@@ -1,4 +1,4 @@
-"""A model request, read the way the skills need it: the question, what came after it, and which tools there are."""
+"""A model request as the demo model's skills read it: the question, what was said after it, and the tools."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,21 +14,18 @@ from autogen_core.models import (
     SystemMessage,
     UserMessage,
 )
-from autogen_core.tools import ToolSchema
 
 from aiostream_server.models.provider import ModelRequest
 
-_LONGEST_QUESTION: Final = 2000  # characters that the rules look at: their time is bounded, whatever is pasted
-_MOST_EARLIER: Final = 60  # messages
+_MAX_QUESTION_CHARACTERS: Final = 2000  # bounds the time of every rule
+_MAX_EARLIER_MESSAGES: Final = 60
 _ASKED_FOR_YES: Final = "**yes**"
 _YES: Final = re.compile(r"\W*[^\W\d]{1,8}(?:\W+[^\W\d]{1,8}){0,2}\W*")
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
-    """`later` is all that was said after the question: the tools' results and other agents' words; `earlier` is what
-    is remembered of the time before it.
-    """
+class DemoRequest:
+    """`earlier` are messages before the question; `later` are tool results and other agents' words after it."""
 
     system: str
     question: str
@@ -39,48 +36,47 @@ class Conversation:
     earlier: tuple[LLMMessage, ...] = ()
 
     def calls(self, tool: str) -> list[FunctionCall]:
-        """The calls of this tool that were made for the question."""
+        """The calls of this tool since the question."""
         made = (m.content for m in self.later if isinstance(m, AssistantMessage) and not isinstance(m.content, str))
         return [one for calls in made for one in calls if one.name == tool]
 
     def result(self, tool: str) -> FunctionExecutionResult | None:
-        """What the tool answered last."""
+        """The tool's last result since the question."""
         return next((one for one in reversed(list(_results(self.later))) if one.name == tool), None)
 
     def remembered(self, tool: str) -> FunctionExecutionResult | None:
-        """What the tool answered last, for this question or an earlier one, errors aside."""
+        """The tool's last successful result, for this question or an earlier one."""
         results = reversed([*_results(self.earlier), *_results(self.later)])
         return next((one for one in results if one.name == tool and not one.is_error), None)
 
-    def asked_before(self) -> list[str]:
-        """The user's earlier questions."""
-        return [text_of(message)[:_LONGEST_QUESTION] for message in self.earlier if _is_users(message)]
+    def earlier_questions(self) -> list[str]:
+        return [text_of(message)[:_MAX_QUESTION_CHARACTERS] for message in self.earlier if _is_users(message)]
 
-    def texts(self) -> list[str]:
-        """Everything said after the question, the latest first, and then the question itself."""
-        return [text_of(message) for message in reversed(self.later)] + [self.question]
+    def later_texts(self) -> list[str]:
+        """Everything said after the question, the latest first."""
+        return [text_of(message) for message in reversed(self.later)]
 
 
-def read(request: ModelRequest) -> Conversation:
-    """The question is the last that the source "user" said, or else the last message to the model.
+def read_request(request: ModelRequest) -> DemoRequest:
+    """The question is the last message of the source "user", or else the last user message.
 
-    A word that only agrees to what an agent asked ("Reply **yes** ...") is not the question.
+    A short reply to an agent that asks for **yes** is not a question.
     """
     messages = list(request.messages)
     asked_at = _question_index(messages)
-    return Conversation(
+    return DemoRequest(
         system="\n".join(m.content for m in messages if isinstance(m, SystemMessage)),
-        question=text_of(messages[asked_at])[:_LONGEST_QUESTION] if asked_at >= 0 else "",
+        question=text_of(messages[asked_at])[:_MAX_QUESTION_CHARACTERS] if asked_at >= 0 else "",
         last=next((t for m in reversed(messages) if not isinstance(m, SystemMessage) and (t := text_of(m))), ""),
         later=tuple(messages[asked_at + 1 :]),
-        earlier=tuple(messages[max(0, asked_at - _MOST_EARLIER) : max(0, asked_at)]),
-        tools=_offered(request),
-        databases=tuple(dict.fromkeys(name for tool in request.tools for name in _choices(tool, "database"))),
+        earlier=tuple(messages[max(0, asked_at - _MAX_EARLIER_MESSAGES) : max(0, asked_at)]),
+        tools=_offered_tools(request),
+        databases=_offered_databases(request),
     )
 
 
 def text_of(message: LLMMessage) -> str:
-    """The words of a message: without images, and without the calls of tools."""
+    """The words of a message, without images and tool calls."""
     if isinstance(message, FunctionExecutionResultMessage):
         return "\n".join(one.content for one in message.content)
     if isinstance(message.content, str):
@@ -88,14 +84,9 @@ def text_of(message: LLMMessage) -> str:
     return "\n".join(part for part in message.content if isinstance(part, str))
 
 
-def count_words(messages: Sequence[LLMMessage]) -> int:
-    """What stands in for the prompt's tokens."""
-    return sum(len(text_of(message).split()) for message in messages)
-
-
 def _question_index(messages: Sequence[LLMMessage]) -> int:
     asked = [i for i, m in enumerate(messages) if isinstance(m, UserMessage)]
-    by_user = [i for i in asked if _is_users(messages[i]) and not _agrees(messages, i)]
+    by_user = [i for i in asked if _is_users(messages[i]) and not _is_consent(messages, i)]
     return max(by_user or asked, default=-1)
 
 
@@ -103,8 +94,8 @@ def _is_users(message: LLMMessage) -> bool:
     return isinstance(message, UserMessage) and message.source == "user"
 
 
-def _agrees(messages: Sequence[LLMMessage], i: int) -> bool:
-    """Rows behind it show that it was a yes."""
+def _is_consent(messages: Sequence[LLMMessage], i: int) -> bool:
+    """Whether a short reply follows a request for **yes** and precedes the rows that it released."""
     asked = messages[i - 1] if i else None
     was_asked = isinstance(asked, UserMessage) and not _is_users(asked) and _ASKED_FOR_YES in text_of(asked)
     return was_asked and i + 1 < len(messages) and _YES.fullmatch(text_of(messages[i])) is not None
@@ -116,7 +107,7 @@ def _results(messages: Sequence[LLMMessage]) -> Iterator[FunctionExecutionResult
             yield from message.content
 
 
-def _offered(request: ModelRequest) -> frozenset[str]:
+def _offered_tools(request: ModelRequest) -> frozenset[str]:
     names = frozenset(tool["name"] for tool in request.tools)
     match request.tool_choice:
         case "auto" | "required":
@@ -127,7 +118,8 @@ def _offered(request: ModelRequest) -> frozenset[str]:
             return names & {chosen}
 
 
-def _choices(tool: ToolSchema, parameter: str) -> list[str]:
-    """The values that a tool's parameter may have, where they are listed."""
-    properties = tool["parameters"]["properties"] if "parameters" in tool else {}
-    return [str(value) for value in properties.get(parameter, {}).get("enum", ())]
+def _offered_databases(request: ModelRequest) -> tuple[str, ...]:
+    """The listed values of the tools' parameter `database`."""
+    properties = [tool["parameters"]["properties"] for tool in request.tools if "parameters" in tool]
+    names = (str(name) for one in properties for name in one.get("database", {}).get("enum", ()))
+    return tuple(dict.fromkeys(names))

@@ -1,10 +1,10 @@
-"""The demo model chooses a team by words, as JSON; and in anybody else's team it says honestly what it is."""
+"""The demo model chooses a team by words, as JSON; in a team of any other kind it says what it is."""
 
 import json
 
 import pytest
 
-from aiostream_server.models.demo.speech import LABEL
+from aiostream_server.models.demo.reply import LABEL
 from aiostream_server.models.provider import ModelRequest
 from tests.models.demo import answer, ask, user
 
@@ -44,7 +44,7 @@ async def test_other_json_is_an_honest_object() -> None:
     assert "Title for this chat" in json.loads(said.text)["answer"]
 
 
-async def test_role_in_a_stranger_team() -> None:
+async def test_the_role_of_any_other_team_is_told() -> None:
     said = await answer(user("Plan my week"), system="You are a careful planner, who plans.")
     assert said.text.startswith("Standing in for the careful planner, I ")
     assert "“Plan my week”" in said.text
@@ -52,12 +52,12 @@ async def test_role_in_a_stranger_team() -> None:
     assert named.text.startswith("Standing in for Bob, I ")
 
 
-async def test_gist_of_a_long_message_ends_in_an_ellipsis() -> None:
+async def test_a_long_message_ends_in_an_ellipsis() -> None:
     assert "word …”" in (await answer(user("word " * 200))).text
 
 
 async def test_a_team_that_waits_for_a_word_gets_it() -> None:
-    """Else a team whose only way to end is that word would never end."""
+    """Without the word such a team never ends."""
     said = await answer(user("Check this"), system="You are a critic. When all is well, respond with 'APPROVE'.")
     assert said.text.endswith("\n\nAPPROVE")
     assert not (await answer(user("Check this"), system="You are a critic.")).text.endswith("APPROVE")
