@@ -52,7 +52,7 @@ def run(*command: str, environ: dict[str, str] | None = None) -> str:
 
 
 def ask(*command: str, environ: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """As `run`, of a command whose failure is an answer."""
+    """Run a command that may fail: its status is a part of the result."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, env=environ)
     except FileNotFoundError:

@@ -13,7 +13,7 @@ _LOOPBACK: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}
 
 
 def shipped(folder: Path) -> list[Path]:
-    """The units of a version; its drop-ins are examples, which nobody gets unasked."""
+    """The units of a version. Its drop-ins are examples and are not installed."""
     return sorted([*folder.glob("*.service"), *folder.glob("*.socket")])
 
 
@@ -55,20 +55,20 @@ def main_pid() -> str:
 
 
 def start(unit: str) -> None:
-    """Raise `Problem` with the unit's own last words where it does not get ready."""
+    """Raise `Problem` with the end of the unit's log where it does not become ready."""
     if ask("systemctl", "start", unit).returncode:
         raise _not_started(unit)
 
 
 def restart() -> None:
-    """Nobody notices: a stand-by serves meanwhile. One that does not start leaves the server as it is: `Problem`."""
+    """Restart while a stand-by serves. Raise `Problem` where that does not start: the server runs on as it was."""
     ask("systemctl", "reset-failed", RESTART, STANDBY)
     if ask("systemctl", "start", RESTART).returncode:
         raise _not_started(SERVICE if is_active(STANDBY) else STANDBY)
 
 
 def stop_standby() -> None:
-    """One that does not start is tried again for ever otherwise."""
+    """systemd would try to start it for ever."""
     ask("systemctl", "stop", STANDBY)
     ask("systemctl", "reset-failed", STANDBY, RESTART)
 
