@@ -12,8 +12,7 @@ from typing import Final
 
 from benchmarks.bench.parts import Subject
 from benchmarks.bench.results import Turns, Way
-from benchmarks.bench.script import Script
-from benchmarks.bench.talk import Talk
+from benchmarks.bench.script import Script, Talk
 
 _EARLIER: Final = (1, 10, 100)
 _ANSWER: Final = Script(tokens=40)  # 640 characters
