@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.models.llama_cpp.reader import ReplyReader
+from aiostream_server.models.llama_cpp.reply_reader import ReplyReader
 from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta, ThoughtDelta
 
 TEXTS = st.text(st.characters(codec="utf-8") | st.sampled_from('"\\/{}[]:,\n\té😀𝄞'), max_size=30)

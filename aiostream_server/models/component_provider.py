@@ -19,8 +19,7 @@ from autogen_core.tools import ToolSchema
 from pydantic import SecretStr, ValidationError
 
 from aiostream_server.errors import ModelFailed, ServerError
-from aiostream_server.models.openai.component import ComponentClient
-from aiostream_server.models.openai.replacing import replace_model_components
+from aiostream_server.models.openai.component import ComponentClient, replace_model_components
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, Provider, TextDelta, ThoughtDelta
 
 _MAX_MESSAGE: Final = 300

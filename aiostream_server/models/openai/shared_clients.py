@@ -23,9 +23,10 @@ from aiostream_server.models.openai.component import (
     AzureOpenAIChatClient,
     OpenAIChatClient,
     connecting_through,
+    own_class,
+    without_masks,
 )
 from aiostream_server.models.openai.provider import OpenAIProvider
-from aiostream_server.models.openai.replacing import own_class, without_masks
 from aiostream_server.models.provider import Provider
 
 _KEYS_OF: Final = {

@@ -25,7 +25,7 @@ from pydantic import BaseModel, SecretStr
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.models.component import ComponentProvider, load_component
+from aiostream_server.models.component_provider import ComponentProvider, load_component
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider, Stall, Think

@@ -10,8 +10,8 @@ from typing import Any, Final
 import msgspec
 
 from aiostream_server.errors import ModelFailed
-from aiostream_server.models.openai.calls import CallReader
 from aiostream_server.models.openai.chunks import (
+    CallReader,
     Choice,
     Chunk,
     TokenLogprob,

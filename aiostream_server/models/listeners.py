@@ -1,12 +1,13 @@
 """Who hears an answer while it is being made."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol, Self
 
 from aiostream_server.models.answer import ModelAnswer
 from aiostream_server.models.provider import Delta
-from aiostream_server.models.tap import Sink
 from aiostream_server.models.think import Spoken
+from aiostream_server.models.token_sink import TokenSink
 
 
 class Listener(Protocol):
@@ -32,7 +33,7 @@ class SinkListener:
 
     __slots__ = ("_is_shown", "_sink", "_speaker")
 
-    def __init__(self, sink: Sink, speaker: str | None, *, is_shown: bool) -> None:
+    def __init__(self, sink: TokenSink, speaker: str | None, *, is_shown: bool) -> None:
         self._sink = sink
         self._speaker = speaker
         self._is_shown = is_shown
@@ -51,7 +52,7 @@ class SinkListener:
         await self._sink.room()
 
 
-class Hearing:
+class AnswerFeed:
     """Takes the deltas of one answer: into the `answer`, and to the listener, if there is one.
 
     `on_first` is called when the first word, thought or piece of a call has come.
@@ -92,3 +93,42 @@ class Hearing:
             self._on_first = None
         if self._listener is not None:
             self._has_room = self._listener.hear(spoken)
+
+
+_SIZE: Final = 16
+
+
+class QueueListener:
+    """A `Listener` whose consumer iterates over what was said, until it is closed and empty."""
+
+    def __init__(self) -> None:
+        self._items: asyncio.Queue[Sequence[Spoken] | None] = asyncio.Queue()
+        self._has_room = asyncio.Event()
+
+    def hear(self, spoken: Sequence[Spoken]) -> bool:
+        if spoken:
+            self._items.put_nowait(spoken)
+        return not self.is_full
+
+    @property
+    def is_full(self) -> bool:
+        return self._items.qsize() >= _SIZE
+
+    async def room(self) -> None:
+        while self.is_full:
+            self._has_room.clear()
+            await self._has_room.wait()
+
+    def close(self) -> None:
+        """Nothing comes after what was said."""
+        self._items.put_nowait(None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Sequence[Spoken]:
+        spoken = await self._items.get()
+        if spoken is None:
+            raise StopAsyncIteration
+        self._has_room.set()
+        return spoken

@@ -13,7 +13,7 @@ import pytest
 import trustme
 import uvloop
 
-from aiostream_server.models.openai.arrivals import Arrivals
+from aiostream_server.models.openai.push_reader import PushReader
 
 Say: TypeAlias = Callable[[asyncio.StreamWriter], Awaitable[None]]
 Run: TypeAlias = Callable[[Any], None]
@@ -93,7 +93,7 @@ def test_no_task_wakes_for_what_arrives(run: Run) -> None:
     async def main() -> None:
         async with served(Service(saying(b"a", b"b", b"c"))) as url, aiohttp.ClientSession() as session:
             response, taken = await session.post(url), Taken()
-            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals:
                 await arrivals.give(taken)
         assert taken.pieces == [b"a", b"b", b"c", b""]
         assert taken.in_a_task == [False, False, False, True]
@@ -109,7 +109,7 @@ def test_nothing_is_lost_where_it_stops_and_goes_on(run: Run, head: bytes) -> No
         service = Service(saying(*letters, head=head, pause_s=0.001))
         async with served(service) as url, aiohttp.ClientSession() as session:
             response, received = await session.post(url), b""
-            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals:
                 pause_s = 0.0
                 while not received.endswith(b"39 "):
                     taken = Taken(after=2)
@@ -129,7 +129,7 @@ def test_the_connection_is_used_again(run: Run) -> None:
         service = Service(saying(b"one"), saying(b"two", b"three"))
         async with served(service) as url, aiohttp.ClientSession() as session:
             response, taken = await session.post(url), Taken()
-            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals:
                 await arrivals.give(taken)
             again = await session.post(url)
             assert await again.read() == b"twothree"
@@ -151,7 +151,7 @@ def test_over_tls(run: Run) -> None:
         async with served(service, at_server) as url, aiohttp.ClientSession(connector=connector) as session:
             for expected in ([b"one", b"two", b""], [b"three", b""]):
                 response, taken = await session.post(url), Taken()
-                with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+                with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals:
                     await arrivals.give(taken)
                 assert taken.pieces == expected
                 assert not any(taken.in_a_task[:-1])
@@ -170,7 +170,7 @@ def test_silence_is_bounded(run: Run) -> None:
             response, taken = await session.post(url), Taken()
             started = time.monotonic()
             with (
-                Arrivals(response, idle_s=0.2, ends_at=float("inf")) as arrivals,
+                PushReader(response, idle_s=0.2, ends_at=float("inf")) as arrivals,
                 pytest.raises(aiohttp.SocketTimeoutError),
             ):
                 await arrivals.give(taken)
@@ -185,7 +185,7 @@ def test_a_silence_that_nobody_waits_in_is_not_the_providers(run: Run) -> None:
     async def main() -> None:
         async with served(Service(saying(b"a", b"b", pause_s=0.05))) as url, aiohttp.ClientSession() as session:
             response, first, then = await session.post(url), Taken(after=1), Taken()
-            with Arrivals(response, idle_s=0.15, ends_at=float("inf")) as arrivals:
+            with PushReader(response, idle_s=0.15, ends_at=float("inf")) as arrivals:
                 await arrivals.give(first)
                 await asyncio.sleep(0.4)
                 await arrivals.give(then)
@@ -202,7 +202,7 @@ def test_the_whole_answer_is_bounded(run: Run) -> None:
         async with served(service) as url, aiohttp.ClientSession() as session:
             response, started = await session.post(url), time.monotonic()
             ends_at = asyncio.get_running_loop().time() + 0.3
-            with Arrivals(response, idle_s=5, ends_at=ends_at) as arrivals, pytest.raises(TimeoutError):
+            with PushReader(response, idle_s=5, ends_at=ends_at) as arrivals, pytest.raises(TimeoutError):
                 await arrivals.give(Taken())
             assert 0.29 < time.monotonic() - started < 0.6
             response.close()
@@ -226,7 +226,7 @@ def test_a_connection_that_fails_is_told(run: Run, end: str) -> None:
         async with served(Service(fail)) as url, aiohttp.ClientSession() as session:
             response, taken = await session.post(url), Taken()
             with (
-                Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals,
+                PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals,
                 pytest.raises(aiohttp.ClientError),
             ):
                 await asyncio.wait_for(arrivals.give(taken), 1)
@@ -244,7 +244,7 @@ def test_what_take_raises_is_raised_to_who_waits(run: Run) -> None:
         service = Service(saying(b"a", b"b"))
         async with served(service) as url, aiohttp.ClientSession() as session:
             response = await session.post(url)
-            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals, pytest.raises(ZeroDivisionError):
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals, pytest.raises(ZeroDivisionError):
                 await arrivals.give(fail)
             response.close()
 
@@ -258,7 +258,7 @@ def test_a_cancelled_wait_takes_nothing_more(run: Run) -> None:
         service = Service(saying(*[b"x"] * 50, pause_s=0.01))
         async with served(service) as url, aiohttp.ClientSession() as session:
             response, taken = await session.post(url), Taken()
-            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals:
                 waiting = asyncio.create_task(arrivals.give(taken))
                 await asyncio.sleep(0.1)
                 waiting.cancel()
@@ -287,7 +287,7 @@ def test_who_takes_nothing_holds_the_provider_up(run: Run) -> None:
     async def main() -> None:
         async with served(Service(flood)) as url, aiohttp.ClientSession() as session:
             response = await session.post(url)
-            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals:
                 await arrivals.give(Taken(after=3))
                 await asyncio.sleep(0.3)
                 held = sent
@@ -312,7 +312,7 @@ def test_a_read_of_more_chunks_than_aiohttp_takes_at_once_is_given_whole(run: Ru
     async def main() -> None:
         async with served(Service(begin)) as url, aiohttp.ClientSession() as session:
             response, received = await session.post(url), 0
-            with Arrivals(response, idle_s=5, ends_at=float("inf")) as arrivals:
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as arrivals:
                 taken = Taken(after=1)
                 waiting = asyncio.create_task(arrivals.give(taken))
                 await asyncio.sleep(0.05)

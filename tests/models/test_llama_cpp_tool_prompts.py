@@ -15,8 +15,13 @@ from autogen_core.models import (
 from autogen_core.tools import FunctionTool, ParametersSchema, ToolSchema
 from pydantic import BaseModel
 
-from aiostream_server.models.llama_cpp.messages import as_replies, in_turn, without_calls
-from aiostream_server.models.llama_cpp.replies import instructions, reply_format
+from aiostream_server.models.llama_cpp.tool_prompts import (
+    as_replies,
+    in_turn,
+    instructions,
+    reply_format,
+    without_calls,
+)
 from aiostream_server.models.provider import ModelRequest
 from aiostream_server.tools.calculator import calculate
 

@@ -15,7 +15,7 @@ from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestU
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 
 
-class Sink(Protocol):
+class TokenSink(Protocol):
     """The run's side of the tap. `speaker` is the agent that the call is made for."""
 
     @property
@@ -67,7 +67,7 @@ class Sink(Protocol):
         ...
 
 
-current_sink: Final[ContextVar[Sink | None]] = ContextVar("current_sink", default=None)
+current_sink: Final[ContextVar[TokenSink | None]] = ContextVar("current_sink", default=None)
 
 
 def current_speaker() -> str | None:

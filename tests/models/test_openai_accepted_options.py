@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.errors import ModelFailed
-from aiostream_server.models.openai.dialect import Dialect
 from aiostream_server.models.openai.provider import OpenAIProvider
+from aiostream_server.models.openai.request import AcceptedOptions
 from aiostream_server.models.provider import ModelRequest
 from tests.kit.scripted_provider import HttpError, Reply, ScriptedAnswer, ScriptedProvider
 from tests.models.recording import config_of
@@ -77,7 +77,7 @@ async def test_name_of_the_bound_follows_the_model(model: str, bound: str) -> No
 def test_one_bound_and_the_request_first(
     configured: dict[str, float], requested: dict[str, float], sent: dict[str, float]
 ) -> None:
-    assert Dialect("unknown", configured).options(requested) == {**USAGE, **sent}
+    assert AcceptedOptions("unknown", configured).options(requested) == {**USAGE, **sent}
 
 
 @pytest.mark.parametrize("status", [400, 422])
@@ -154,7 +154,7 @@ async def test_errors_that_are_for_the_user(error: HttpError) -> None:
 @given(st.lists(st.sets(st.sampled_from(["max_tokens", "max_completion_tokens", "temperature", "top_p", "seed"]))))
 def test_learning_ends(refusals: list[set[str]]) -> None:
     """Whatever is refused, in whatever order: what is to be sent again differs from what was sent."""
-    dialect = Dialect("gpt-5", {"max_tokens": 1, "temperature": 1, "top_p": 1, "seed": 1})
+    dialect = AcceptedOptions("gpt-5", {"max_tokens": 1, "temperature": 1, "top_p": 1, "seed": 1})
     for refused in refusals:
         sent = dialect.options({})
         is_news = dialect.learn(sent, 400, f"unsupported: {sorted(refused)}".encode())

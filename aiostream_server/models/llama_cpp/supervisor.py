@@ -9,13 +9,15 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import Context
+from dataclasses import dataclass
 from typing import Final, TypeVar
+from weakref import WeakKeyDictionary
 
 import structlog
 
 from aiostream_server.config.model import LlamaCppModelConfig
 from aiostream_server.errors import ModelFailed
-from aiostream_server.models.llama_cpp.process import LlamaProcess, StartFailed
+from aiostream_server.models.llama_cpp.process import LlamaProcess, StartFailed, read_template
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
@@ -26,7 +28,7 @@ _Result = TypeVar("_Result")
 _log = structlog.get_logger()
 
 
-class Keeper:
+class LlamaSupervisor:
     """Of one `[models.*]` table. For one event loop."""
 
     def __init__(self, config: LlamaCppModelConfig) -> None:
@@ -161,3 +163,46 @@ def _in_background(work: Coroutine[None, None, _Result], name: str) -> asyncio.T
 def _pause_s(troubles: int) -> float:
     """Before the next start, after so many troubles in a row."""
     return min(_FIRST_PAUSE_S * 2 ** (min(troubles, 10) - 1), _LONGEST_PAUSE_S) if troubles else 0.0
+
+
+_OF_REQUESTS: Final = frozenset({"options", "tools", "model_info"})  # the process need not know
+
+
+@dataclass(slots=True)
+class _Shared:
+    supervisor: LlamaSupervisor
+    users: int = 0
+
+
+_shared: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]]] = WeakKeyDictionary()
+
+
+class SharedSupervisor:
+    """One user's hold on a supervisor. To be made in the event loop, and closed once."""
+
+    def __init__(self, config: LlamaCppModelConfig) -> None:
+        """Raises `ValueError` where a file is not there any more."""
+        self._all = _shared.setdefault(asyncio.get_running_loop(), {})
+        self._key = _key(config)
+        shared = self._all.setdefault(self._key, _Shared(LlamaSupervisor(config)))
+        shared.users += 1
+        self.supervisor: Final = shared.supervisor
+
+    async def close(self) -> None:
+        """The last one ends the process."""
+        shared = self._all[self._key]
+        shared.users -= 1
+        if not shared.users:
+            del self._all[self._key]
+            await shared.supervisor.close()
+
+
+def _key(config: LlamaCppModelConfig) -> str:
+    """Another file under the same name is another model."""
+    said = config.model_dump_json(exclude=set(_OF_REQUESTS))
+    template = read_template(config.chat_template) if config.chat_template is not None else ""
+    try:
+        stat = config.path.stat()
+    except OSError as exc:
+        raise ValueError(f"path: {config.path} cannot be read: {(exc.strerror or 'unreadable').lower()}") from None
+    return f"{said} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns} {template}"

@@ -15,8 +15,8 @@ from aiohttp.client_proto import ResponseHandler
 _REFILLED_BYTES: Final = 1_024  # aiohttp may hold back what it has not parsed, but only behind more than this
 
 
-class Arrivals(asyncio.Protocol):
-    """Of one answer whose headers have come. `with Arrivals(...) as arrivals:` takes its place on the connection and
+class PushReader(asyncio.Protocol):
+    """Of one answer whose headers have come. `with PushReader(...) as arrivals:` takes its place on the connection and
     leaves it; a connection that is used again is aiohttp's again by then.
 
     `idle_s`: how long nothing may come while somebody waits for it. `ends_at`: when the answer must be at its end, in
