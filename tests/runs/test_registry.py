@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from aiostream_server.errors import Conflict, NotFound, RunExpired, ShuttingDown, TooManyRuns
+from aiostream_server.errors import Conflict, NotFound, RunGone, ShuttingDown, TooManyRuns
 from aiostream_server.events import RunFinished
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
@@ -44,7 +44,7 @@ async def test_a_run_is_its_owners_only() -> None:
         for stranger in (Owner("k", "bob"), Owner("k"), Owner(), Owner(None, "ann"), Owner("j", "ann")):
             with pytest.raises(NotFound) as error:
                 await runs.registry.find(run.id, stranger)
-            assert not isinstance(error.value, RunExpired)
+            assert not isinstance(error.value, RunGone)
             assert list(await runs.registry.list(stranger, 99_999)) == []
         assert list(await runs.registry.list(Owner("k", "ann"), 99_999)) == [run]
         await _done(run)
@@ -54,7 +54,7 @@ async def test_a_run_that_was_dropped_is_gone_for_its_owner_and_never_was_for_ot
     runs = runs_of(lambda: Saying("x"), retention_s=0)
     run = await runs.registry.start(_owned(runs, Owner("k", "ann")))
     await _done(run)
-    with pytest.raises(RunExpired, match="kept no longer"):
+    with pytest.raises(RunGone, match="kept no longer"):
         await runs.registry.find(run.id, Owner("k", "ann"))
     with pytest.raises(NotFound, match="there is no run"):
         await runs.registry.find(run.id, Owner("k", "bob"))
@@ -91,7 +91,7 @@ async def test_dropped_runs_are_not_remembered_for_ever(monkeypatch: pytest.Monk
     await _done(*gone)
     with pytest.raises(NotFound):
         await runs.registry.find(gone[0].id, Owner())
-    with pytest.raises(RunExpired):
+    with pytest.raises(RunGone):
         await runs.registry.find(gone[1].id, Owner())
 
 
