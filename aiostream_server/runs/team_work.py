@@ -10,7 +10,7 @@ from autogen_core import CancellationToken
 from aiostream_server.events import Answer, Error, FinishReason, Routing
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.provider import TextDelta
-from aiostream_server.models.tap import current_sink
+from aiostream_server.models.token_sink import current_sink
 from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.conversation_memory import ConversationMemory

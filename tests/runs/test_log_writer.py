@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiostream_server.events import Action, Answer, Entry, Error, Event, Message, Token, ToolResult
-from aiostream_server.events.encoding import encode_entry
+from aiostream_server.events.codec import encode_entry
 from aiostream_server.runs.log_writer import capped, pieces
 from tests.runs.listening import Listening, listening
 

@@ -23,8 +23,7 @@ from PIL import Image as Pillow
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Event
-from aiostream_server.present import new_presenter
-from aiostream_server.present.page import Page
+from aiostream_server.present import Page, new_presenter
 from tests.runs.listening import Listening, listening
 from tests.runs.test_translator import Own, OwnEvent, Weather
 

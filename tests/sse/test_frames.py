@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.log.memory import MemoryLog
-from aiostream_server.present.blocks import action_block, result_block
+from aiostream_server.present.blocks import tool_block
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.log_writer import MAX_PIECE_UNITS, LogWriter
 from aiostream_server.runs.recorder import Recorder
@@ -64,7 +64,7 @@ def _recorded(text: str) -> tuple[Action, ToolResult]:
 @pytest.mark.parametrize("prefix", ["", "| a |\n| --- |\n"])
 def test_the_largest_block_fits_a_line(worst: str, prefix: str) -> None:
     action, result = _recorded(prefix + worst * 20_000)
-    for block in (action_block(action), result_block(result)):
+    for block in (tool_block(action), tool_block(result)):
         assert len(data_frame(_ENCODER.content(block))) < _LINE_LIMIT
 
 
@@ -81,7 +81,7 @@ def test_the_largest_block_fits_a_line(worst: str, prefix: str) -> None:
 )
 def test_indenting_arguments_does_not_blow_them_up(arguments: str) -> None:
     action, _ = _recorded(arguments)
-    assert len(data_frame(_ENCODER.content(action_block(action)))) < _LINE_LIMIT
+    assert len(data_frame(_ENCODER.content(tool_block(action)))) < _LINE_LIMIT
 
 
 def test_what_is_cut_is_cut_between_characters() -> None:

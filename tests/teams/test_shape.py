@@ -30,7 +30,7 @@ from autogen_ext.tools.mcp import McpWorkbench, StdioServerParams, StreamableHtt
 from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.demo.provider import DemoProvider
-from aiostream_server.models.label import ModelLabel
+from aiostream_server.models.provider import ModelLabel
 from aiostream_server.service.trial import see
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers
 from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer

@@ -45,7 +45,7 @@ class CodeAgent(BaseChatAgent):
 
 
 class ModelAgent(CodeAgent):
-    """An agent with a model, whose conversation `model_context` holds."""
+    """An agent with a model. `model_context` holds the model's conversation."""
 
     def __init__(self, name: str, description: str, model_client: ChatCompletionClient) -> None:
         super().__init__(name, description=description)
