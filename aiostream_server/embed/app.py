@@ -18,10 +18,10 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.observe.observer import Observer
 from aiostream_server.observe.several import together
 from aiostream_server.service.composition import compose
+from aiostream_server.service.event_loop import LagMeter, watch_load
 from aiostream_server.service.logging import follow_the_programs_logging
-from aiostream_server.service.metrics import Counting
+from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.tracing import Traces
-from aiostream_server.service.vitals import LagMeter, watch_vitals
 from aiostream_server.teams.served import EmbeddedTeams, ServedTeam
 from aiostream_server.web.health import LOOP_LAG
 from aiostream_server.web.peers import refuse_other_machines
@@ -46,7 +46,7 @@ def wire(
         raise ConfigError([*problems, *exc.problems]) from exc
     if problems:
         raise ConfigError(problems)
-    traces, counting = Traces.of(whole.tracing), Counting.of(whole, None)
+    traces, counting = Traces.of(whole.tracing), MetricsExport.of(whole, None)
     told = () if observer is None else (observer,)
     app = compose(
         whole,
@@ -54,7 +54,7 @@ def wire(
         observer=together(*told, *counting.observers, *traces.observers),
         embedded=brought,
     )
-    counting.show_in(app)
+    counting.mount(app)
     app.middlewares.append(refuse_other_machines)
 
     async def sending(_: web.Application) -> AsyncIterator[None]:
@@ -62,7 +62,7 @@ def wire(
             yield
 
     async def watched(app: web.Application) -> AsyncIterator[None]:
-        async with _vitals(app), counting.going_on(app):
+        async with _vitals(app), counting.running(app):
             yield
 
     app.cleanup_ctx.insert(0, sending)
@@ -102,7 +102,7 @@ def _whole(config: Configuration, beside: Beside) -> Config:
 async def _vitals(app: web.Application) -> AsyncIterator[None]:
     """How late the program's event loop is: for `/readyz`, the metrics and the log."""
     lag = app[LOOP_LAG] = LagMeter()
-    watching = asyncio.create_task(watch_vitals(lag, app[STATE].registry), name="vitals")
+    watching = asyncio.create_task(watch_load(lag, app[STATE].registry), name="vitals")
     try:
         yield
     finally:
