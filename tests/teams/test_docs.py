@@ -46,7 +46,7 @@ async def test_the_teams_are_served(folder: Path) -> None:
     assert shown == {
         "writers": ("writers", ""),
         "letters": ("Letters", "Writes letters."),
-        "thank-you-notes": ("thank-you-notes", "Thanks whoever it is."),
+        "thank-you-notes": ("thank-you-notes", "Writes a note of thanks."),
         "sales-report": ("Sales report", "Writes reports on what was sold."),
     }
     assert "✅ **Editor**" in answers["writers"]

@@ -18,7 +18,7 @@ from aiostream_server.teams.catalogue import load_team
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import blamed_in, cannot_answer, complaint, import_factory, place_of
-from aiostream_server.teams.registration import id_of, registration_of, team, told_by
+from aiostream_server.teams.registration import name_and_description, registration_of, team, team_id_of
 from aiostream_server.teams.served import ServedTeam
 from tests.config.writing import loaded
 
@@ -191,7 +191,7 @@ class TestMarking:
         ],
     )
     def test_ids(self, name: str, team_id: str) -> None:
-        assert id_of(name) == team_id
+        assert team_id_of(name) == team_id
 
     @pytest.mark.parametrize(
         ("docstring", "told"),
@@ -204,7 +204,7 @@ class TestMarking:
         ],
     )
     def test_docstrings(self, docstring: str | None, told: tuple[str, str]) -> None:
-        assert told_by(docstring) == told
+        assert name_and_description(docstring) == told
 
 
 class Plain:

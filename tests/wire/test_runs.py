@@ -21,7 +21,7 @@ from aiostream_server.events import (
     ToolResult,
     Validation,
 )
-from aiostream_server.events.encoding import encode_entry
+from aiostream_server.events.codec import encode_entry
 from aiostream_server.wire.event_schemas import EVENT_KINDS, event_names, event_schemas
 from aiostream_server.wire.json_text import canonical, decode
 from aiostream_server.wire.problems import first_problem
@@ -135,7 +135,7 @@ def test_an_event_is_what_its_schema_says_and_no_others(event: Event) -> None:
         for name in event_names()
         if validator_for({"$ref": f"#/components/schemas/{name}", **components}).is_valid(told)
     ]
-    assert matching == [f"{type(event).__name__}Event"]
+    assert matching == ["".join(map(str.title, event.type.split("_"))) + "Event"]
 
 
 def test_equal_values_have_the_same_canonical_bytes() -> None:
