@@ -17,10 +17,10 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.observe.observer import Observer
 from aiostream_server.observe.several import together
 from aiostream_server.service.composition import compose
+from aiostream_server.service.event_loop import LagMeter, watch_load
 from aiostream_server.service.logging import follow_the_programs_logging
-from aiostream_server.service.metrics import Counting
+from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.tracing import Traces
-from aiostream_server.service.vitals import LagMeter, watch_vitals
 from aiostream_server.teams.factories import complaint
 from aiostream_server.teams.registration import Registration, registration_of, team_id_of
 from aiostream_server.teams.served import EmbeddedTeams, ServedTeam, registered_team
@@ -47,7 +47,7 @@ def create(
         raise ConfigError([*problems, *exc.problems]) from exc
     if problems:
         raise ConfigError(problems)
-    traces, counting = Traces.of(settings.tracing), Counting.of(settings, None)
+    traces, counting = Traces.of(settings.tracing), MetricsExport.of(settings, None)
     told = () if observer is None else (observer,)
     app = compose(
         settings,
@@ -55,7 +55,7 @@ def create(
         observer=together(*told, *counting.observers, *traces.observers),
         embedded=embedded,
     )
-    counting.show_in(app)
+    counting.mount(app)
     app.middlewares.append(refuse_other_machines)
 
     async def sending(_: web.Application) -> AsyncIterator[None]:
@@ -63,7 +63,7 @@ def create(
             yield
 
     async def watched(app: web.Application) -> AsyncIterator[None]:
-        async with _vitals(app), counting.going_on(app):
+        async with _vitals(app), counting.running(app):
             yield
 
     app.cleanup_ctx.insert(0, sending)
@@ -123,7 +123,7 @@ def _read_config(config: Configuration, beside: Beside) -> Config:
 async def _vitals(app: web.Application) -> AsyncIterator[None]:
     """Measure the lag of the program's event loop, for `/readyz`, the metrics and the log."""
     lag = app[LOOP_LAG] = LagMeter()
-    watching = asyncio.create_task(watch_vitals(lag, app[STATE].registry), name="vitals")
+    watching = asyncio.create_task(watch_load(lag, app[STATE].registry), name="vitals")
     try:
         yield
     finally:
