@@ -131,7 +131,7 @@ class TestEveryModule:
         ("runs", "aiostream_server.teams.catalogue.Catalogue", True),
         ("runs", "aiostream_server.web.app", False),
         ("models", "aiostream_server.tools.sql", False),
-        ("models", "aiostream_server.models.tap", True),
+        ("models", "aiostream_server.models.token_sink", True),
         ("models", "autogen_core.models", True),
         ("present", "aiohttp.web", False),
         ("present", "structlog.get_logger", True),

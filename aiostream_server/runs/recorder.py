@@ -1,8 +1,8 @@
 """The recorder: everything that a run's team does, written once, in order, into the run's log.
 
-It hears from two sides. Model clients hand it tokens the moment they arrive (`models.tap.Sink`). AutoGen's message
-stream, read by the translator, brings the rest later and repeats what was heard before. So the recorder remembers what
-each agent said, which tools were called and which have answered, and drops the repetitions.
+It hears from two sides. Model clients hand it tokens the moment they arrive (`models.token_sink.TokenSink`). AutoGen's
+message stream, read by the translator, brings the rest later and repeats what was heard before. So the recorder
+remembers what each agent said, which tools were called and which have answered, and drops the repetitions.
 """
 
 import asyncio
@@ -102,7 +102,7 @@ class Recorder:
     def unanswered_tools(self) -> frozenset[str]:
         return self._calls.unanswered
 
-    # Called by model clients: models.tap.Sink
+    # Called by model clients: models.token_sink.TokenSink
 
     @property
     def options(self) -> Mapping[str, Any]:

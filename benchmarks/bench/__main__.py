@@ -119,7 +119,7 @@ async def _growth(subjects: list[Subject], times: int, progress: Console) -> lis
 
 
 async def _turns(subjects: list[Subject], plan: Plan, progress: Console) -> list[Turns]:
-    """Likewise. A relay keeps nothing."""
+    """On the server's default loop only. A relay keeps no conversations."""
     ways: dict[Kind, tuple[Way, ...]] = {"json": ("resent",), "server": ("resent", "kept")}
     found = [(each, turns.begin(each, way)) for each in subjects for way in ways[each.contender.kind]]
     for time in range(plan.turn_rounds):
@@ -130,7 +130,7 @@ async def _turns(subjects: list[Subject], plan: Plan, progress: Console) -> list
 
 
 async def _workers(subjects: list[Subject], plan: Plan, port: int, progress: Console) -> list[Workers]:
-    """Likewise; the processes of several workers are there only for this."""
+    """On the server's default loop only. The server with several workers runs only for this part."""
     one = next((each for each in subjects if each.contender.kind == "server" and _is_default(each)), None)
     if one is None:
         return []

@@ -89,7 +89,7 @@ async def open_stream(port: int, plan: Plan) -> Stream:
 
 
 async def open_never_reading(port: int, asked: bytes) -> socket.socket:
-    """A client whose own kernel takes next to nothing for it."""
+    """A client that does not read, with a receive buffer of almost nothing."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     client.setblocking(False)
@@ -100,7 +100,7 @@ async def open_never_reading(port: int, asked: bytes) -> socket.socket:
 
 
 async def fetch(port: int, asked: bytes, *, host: str = "127.0.0.1") -> Any:
-    """The JSON of an answer whose connection ends with it."""
+    """The JSON of an answer that ends its connection."""
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(asked)
     try:

@@ -16,7 +16,7 @@ _AT_ONCE: Final = 40
 _DEADLINE_S: Final = 1_800.0
 _MAX_GROWTH_BYTES: Final = 1024  # per 100 runs
 _MAX_NEW_OBJECTS: Final = 500  # of some 300,000: caches fill up
-_SETTLE_S: Final = 2.5  # connections to the provider that nobody uses are closed by then
+_SETTLE_S: Final = 2.5  # idle connections to the provider are closed by then
 
 
 async def measure(folder: Path, *, runs: int, warm_up: int, looks: int) -> list[Figure]:

@@ -1,4 +1,4 @@
-"""A client whose cable is pulled: nothing tells of it, and it is noticed within half a minute nevertheless.
+"""A client vanishes without closing its connection: the server notices within half a minute.
 
 Two network namespaces with a cable between them; needs root and iproute2. The server listens on this side, the clients
 are on the other, and then the cable is gone.

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiostream_server.models.openai.replacing import own_class
+from aiostream_server.models.openai.component import own_class
 
 AUTOGEN: Final = ("autogen_core", "autogen_agentchat", "autogen_ext")
 OUR_CLIENTS: Final = frozenset(

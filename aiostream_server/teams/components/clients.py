@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.models.openai.sharing import is_ours
+from aiostream_server.models.openai.shared_clients import is_ours
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.components.places import Place, components
 from aiostream_server.teams.components.policy import class_of

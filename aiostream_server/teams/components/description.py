@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiostream_server.models.openai.replacing import is_masked
+from aiostream_server.models.openai.component import is_masked
 from aiostream_server.teams.components.classes import effect_of
 from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.policy import class_of

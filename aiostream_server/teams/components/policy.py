@@ -20,7 +20,7 @@ from itertools import islice
 from string import Formatter
 from typing import Any, Final
 
-from aiostream_server.models.openai.replacing import own_class
+from aiostream_server.models.openai.component import own_class
 from aiostream_server.teams.components.classes import (
     AUTOGEN,
     KNOWN,

@@ -13,7 +13,7 @@ from autogen_core.models import ChatCompletionClient, CreateResult, FunctionExec
 from autogen_core.tools import ParametersSchema, ToolSchema
 
 from aiostream_server.models.provider import TextDelta
-from aiostream_server.models.tap import current_sink
+from aiostream_server.models.token_sink import current_sink
 from aiostream_server.store.run_files import current_files
 from aiostream_server.teams.charts import CHART, DESCRIPTION, ChartNotDrawn, ChartProblem, DrawnChart, draw_chart
 from aiostream_server.teams.data.agent_bases import ModelAgent, Said, parse_arguments, result_of
