@@ -20,7 +20,7 @@ from aiostream_server.events import (
     ToolResult,
 )
 from aiostream_server.present.marking import Marking, Page, Swallower, marked
-from aiostream_server.present.parts import Closed, Opened, Part
+from aiostream_server.present.parts import Closed, EventPart, Opened, Part
 from aiostream_server.present.shown import Shown, View
 from aiostream_server.present.transcript import is_beside_heading
 
@@ -41,16 +41,20 @@ class Guarded:
         self._is_whole = False
 
     def show(self, part: Part) -> Iterator[Shown]:
-        for guarded in self._guarded(part):
-            yield from self._view.show(guarded)
+        if isinstance(part, Token):
+            token = self._token(part)
+            return iter(()) if token is None else self._view.show(token)
+        return self._show_guarded(part)
 
     def channel(self, kind: SpeechKind) -> None:
         """No token is shown without a look at it."""
 
-    def _guarded(self, part: Part) -> Iterator[Part]:
+    def _show_guarded(self, part: Opened | Closed | EventPart) -> Iterator[Shown]:
+        for guarded in self._guarded(part):
+            yield from self._view.show(guarded)
+
+    def _guarded(self, part: Opened | Closed | EventPart) -> Iterator[Part]:
         match part:
-            case Token():
-                yield from self._token(part)
             case Opened():
                 swallower = self._swallower if part.kind in self._code_in else Swallower(was_seen=True)
                 self._marking = Marking(self._page, swallower, mid_line=is_beside_heading(part))
@@ -75,16 +79,16 @@ class Guarded:
             case _:
                 assert_never(part)
 
-    def _token(self, token: Token) -> Iterator[Token]:
+    def _token(self, token: Token) -> Token | None:
+        """None if the marking holds back all of it."""
         if self._marking is None:
-            return
+            return None
         text, name = self._marking.feed(token.content), self._name(token.agent)
         if self._is_whole:
             text += self._rest()
         if text is token.content and name == token.agent:
-            yield token
-        elif text:
-            yield Token(name, text, token.kind)
+            return token
+        return Token(name, text, token.kind) if text else None
 
     def _rest(self) -> str:
         """What the marking holds back of a message that ends now."""

@@ -59,22 +59,26 @@ class Closed:
     said: Said | None
 
 
-Part: TypeAlias = (
-    Opened | Token | Closed | Action | ToolResult | Routing | InputRequested | Dropped | Error | RunFinished
-)
+EventPart: TypeAlias = Action | ToolResult | Routing | InputRequested | Dropped | Error | RunFinished
+Part: TypeAlias = Opened | Token | Closed | EventPart
 
 
 class Parts:
     """One reader's view of one run."""
 
-    __slots__ = ("_held", "_speaking", "_texts", "_words", "open")
+    __slots__ = ("_held", "_open", "_speaking", "_texts", "_words")
 
     def __init__(self) -> None:
-        self.open: Opened | None = None
+        self._open: Opened | None = None
         self._speaking: str | None = None  # other agents wait for this one
         self._held: list[Event] = []
         self._texts: set[str] = set()
         self._words: defaultdict[str, list[str]] = defaultdict(list)
+
+    def is_open(self, token: Token) -> bool:
+        """Whether the token continues the open message: its only part is the token itself."""
+        opened = self._open
+        return opened is not None and opened.kind == token.kind and opened.agent == token.agent
 
     def of(self, event: Event) -> Iterator[Part]:
         """The parts to show now. Feed every event of the run, in order."""
@@ -102,10 +106,10 @@ class Parts:
     def _in_turn(self, event: Event) -> Iterator[Part]:
         match event:
             case Token():
-                if self.open is None or self.open.kind != event.kind or self.open.agent != event.agent:
+                if not self.is_open(event):
                     yield from self._close()
-                    self.open, self._speaking = Opened(event.agent, event.kind), event.agent
-                    yield self.open
+                    self._open, self._speaking = Opened(event.agent, event.kind), event.agent
+                    yield self._open
                 yield event
             case Speech():
                 yield from self._message(event)
@@ -132,8 +136,8 @@ class Parts:
             self._words[event.agent].append(event.content)
 
     def _close(self, said: Said | None = None) -> Iterator[Part]:
-        if self.open is not None:
-            opened, self.open = self.open, None
+        if self._open is not None:
+            opened, self._open = self._open, None
             yield Closed(opened.agent, opened.kind, said if said and said.agent == opened.agent else None)
 
     def _repeats(self, answer: Answer) -> bool:

@@ -50,14 +50,16 @@ class PartsPresenter:
         self._view = view
 
     def show(self, event: Event) -> Iterator[Shown]:
+        if isinstance(event, Token) and self._parts.is_open(event):
+            return self._view.show(event)
+        return self._show_parts(event)
+
+    def _show_parts(self, event: Event) -> Iterator[Shown]:
         for part in self._parts.of(event):
             yield from self._view.show(part)
 
     def continued(self, token: Token) -> Channel | None:
-        opened = self._parts.open
-        if opened is None or opened.kind != token.kind or opened.agent != token.agent:
-            return None
-        return self._view.channel(token.kind)
+        return self._view.channel(token.kind) if self._parts.is_open(token) else None
 
 
 class Paragraphs:

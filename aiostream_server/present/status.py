@@ -46,9 +46,10 @@ class StatusLine:
         self._agents: set[str] = set()
 
     def show(self, event: Event) -> Iterator[Status]:
+        if isinstance(event, Token) and self._parts.is_open(event):
+            return
         for part in self._parts.of(event):
-            if not isinstance(part, Token):
-                yield from self._change(part)
+            yield from self._change(part)
 
     def _change(self, part: Part) -> Iterator[Status]:
         if isinstance(part, Opened | Action):

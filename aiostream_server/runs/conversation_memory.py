@@ -22,7 +22,7 @@ from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
-from aiostream_server.store.conversations import Address, Conversations, Memory
+from aiostream_server.store.conversations import Address, Conversations, TeamMemory
 from aiostream_server.teams.autogen_private.structure import state_signature
 from aiostream_server.wire.json_text import dump, load
 
@@ -82,7 +82,7 @@ class ConversationMemory:
         self._archive: Final = archive
         self._asked_at = asked_at
         self._resends = conversation is None or conversation.resends
-        self._memory: Memory | None = None
+        self._memory: TeamMemory | None = None
         self._standing: Standing | None = None
         self._is_lost = False
         self._address = None
@@ -148,7 +148,7 @@ class ConversationMemory:
         except Exception as exc:  # a database driver
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__)
 
-    async def _find(self, conversations: Conversations, address: Address) -> Memory | None:
+    async def _find(self, conversations: Conversations, address: Address) -> TeamMemory | None:
         history = self.question.history
         if not self._resends and all(turn.role == "system" for turn in history):
             return await self._add_earlier_turns(conversations, address)
@@ -160,7 +160,7 @@ class ConversationMemory:
             self.previous_team = (found or memories[0]).team
         return found
 
-    async def _add_earlier_turns(self, conversations: Conversations, address: Address) -> Memory | None:
+    async def _add_earlier_turns(self, conversations: Conversations, address: Address) -> TeamMemory | None:
         """Add the turns that the client leaves out, up to the last answer, to the question."""
         memory = await conversations.latest(address)
         if memory is None:
@@ -171,7 +171,7 @@ class ConversationMemory:
         self._standing = Standing(memory.fingerprint, answer="", last=earlier[-1])  # the answer is not compared
         return memory
 
-    async def _spend(self, conversations: Conversations, address: Address, memory: Memory) -> Memory:
+    async def _spend(self, conversations: Conversations, address: Address, memory: TeamMemory) -> TeamMemory:
         """Give the state of a question to the user to the first reply that was sent after it."""
         is_first = await conversations.spend(address, memory)
         if is_first and memory.updated_at <= self._asked_at:
@@ -196,13 +196,13 @@ class ConversationMemory:
             return b""
         return encoded
 
-    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None) -> Memory:
+    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None) -> TeamMemory:
         entries = log.since(0)
         asked = [*self.question.history, self.question.task]
         answer = next((entry.event for entry in reversed(entries) if isinstance(entry.event, Answer)), None)
         turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
         turns.append(("assistant", answer.content if answer is not None else ""))
-        return Memory(
+        return TeamMemory(
             team=team_id,
             fingerprint=self._fingerprint(),
             answers=answer_prints(entries),
@@ -224,7 +224,7 @@ class ConversationMemory:
         return words
 
 
-def _is_of(memory: Memory, standing: Standing | None) -> bool:
+def _is_of(memory: TeamMemory, standing: Standing | None) -> bool:
     return standing is not None and memory.fingerprint == standing.fingerprint and standing.answer in memory.answers
 
 

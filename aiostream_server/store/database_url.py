@@ -1,7 +1,4 @@
-"""Where conversations are kept: the configured URL as people write it, made into the one that is opened.
-
-`sqlite:///file.db`, `postgres://...` and `postgresql://...` are known everywhere; the drivers are ours to choose.
-"""
+"""The URL of the conversation database: the configured one, with the driver that this server uses."""
 
 from pathlib import Path
 from typing import Final
@@ -21,7 +18,7 @@ _DRIVERS: Final = {
 
 
 def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
-    """The configured database, or a file in the state directory. Raise `ConfigError`, which never shows the URL."""
+    """The configured database, or a file in the state directory. Raises `ConfigError`, which never shows the URL."""
     if config.resolved_url is None:
         return URL.create(_DRIVERS["sqlite"], database=str(state_directory.absolute() / FILE_NAME))
     try:
@@ -34,7 +31,7 @@ def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
     url = url.set(drivername=_DRIVERS[scheme])
     if scheme == "sqlite":
         return _checked_file(url)
-    mode = url.query.get("sslmode")  # libpq's word; asyncpg's is `ssl`
+    mode = url.query.get("sslmode")  # libpq's name of the parameter; asyncpg's is `ssl`
     return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode}) if mode else url
 
 
@@ -46,7 +43,7 @@ def describe(url: URL) -> str:
 
 
 def secrets_of(url: URL) -> frozenset[str]:
-    """What no message may hold."""
+    """Strings that no message may contain."""
     given = [url.password, *(value for name, value in url.query.items() if name == "password")]
     return frozenset(str(secret) for secret in given if secret)
 

@@ -1,7 +1,8 @@
-"""Runs a program, in a small process of its own, and ends all that it has started, in whatever session that is.
+"""Runs a program below a small process that kills all its descendants when it ends, in any session.
 
-On Linux: what loses its parent becomes a child of this process, so nothing leaves the tree below it. Elsewhere only the
-process group is ended, by whoever started this. Nothing is imported here that is not in Python, so that it starts soon.
+On Linux this process is a child subreaper (prctl(2)): orphaned descendants become its children, so it finds them all.
+Elsewhere only the program's process group is killed, by the caller. This module imports only the standard library, and
+runs without the package, so that it starts fast.
 """
 
 import ctypes
@@ -17,17 +18,22 @@ from pathlib import Path
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _CHILDREN = Path("/proc/thread-self/children")
-_LOOK_S = 0.001
+_REAP_INTERVAL_S = 0.001
 
 
-def warded(command: Sequence[str]) -> Sequence[str]:
-    """The command that runs this one. It leaves with its status; at SIGTERM, and when its parent ends, it ends it."""
-    start = f"import sys; sys.path.append({str(Path(__file__).parent)!r}); from warden import run; run({[*command]!r})"
+def under_subreaper(command: Sequence[str]) -> Sequence[str]:
+    """The command that runs `command` below a subreaper, and exits with its status.
+
+    At SIGTERM, and when its parent ends, it kills the program.
+    """
+    start = (
+        f"import sys; sys.path.append({str(Path(__file__).parent)!r}); from subreaper import run; run({[*command]!r})"
+    )
     return [sys.executable, "-I", "-S", "-c", start]
 
 
 def run(command: Sequence[str]) -> None:
-    """Does not return."""
+    """Never returns."""
     watched = {signal.SIGTERM, signal.SIGCHLD}
     signal.pthread_sigmask(signal.SIG_BLOCK, watched)
     if sys.platform == "linux":
@@ -45,17 +51,17 @@ def run(command: Sequence[str]) -> None:
 
 
 def _become(command: Sequence[str]) -> None:
-    """As Python's own `subprocess` starts a program."""
+    """Reset the signals as `subprocess` does, and execute the program."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     try:
-        os.execv(command[0], list(command))  # noqa: S606 - there is to be no shell
+        os.execv(command[0], list(command))  # noqa: S606 - no shell is wanted
     finally:
         os._exit(127)
 
 
 def _reaped() -> dict[int, int]:
-    """Statuses, of those that have ended."""
+    """The statuses of the children that have ended, by process id."""
     statuses: dict[int, int] = {}
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -64,25 +70,25 @@ def _reaped() -> dict[int, int]:
 
 
 def _end_all() -> None:
-    """The children of one that was killed become ours: it is over when there are none."""
+    """Kill all children. Their own children become ours, so repeat until there are none."""
     while _CHILDREN.exists():
         for pid in _CHILDREN.read_text().split():
-            with suppress(ProcessLookupError, PermissionError):  # a program with rights of its own
+            with suppress(ProcessLookupError, PermissionError):  # a setuid program
                 os.kill(int(pid), signal.SIGKILL)
         try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
         except ChildProcessError:
             return
-        time.sleep(_LOOK_S)  # until the kernel is done with them
+        time.sleep(_REAP_INTERVAL_S)  # until the kernel has ended them
 
 
 def _leave(status: int | None) -> None:
-    """As the program did."""
+    """Exit with the program's status, or by the signal that ended it."""
     code = -signal.SIGTERM if status is None else os.waitstatus_to_exitcode(status)
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        with suppress(OSError, ValueError):  # SIGKILL cannot be handled, and need not be
+        with suppress(OSError, ValueError):  # SIGKILL has no handler to reset
             signal.signal(-code, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         os.kill(os.getpid(), -code)

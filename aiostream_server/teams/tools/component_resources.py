@@ -1,6 +1,6 @@
-"""Opens and closes with the run what a team brings along: MCP workbenches and code executors of component JSON.
+"""Ties the MCP workbenches and code executors of a team from component JSON to the run: both open and close together.
 
-AutoGen opens such a workbench when it is first used, and closes it when the last reference to it is dropped.
+AutoGen itself opens such a workbench when it is first used, and closes it when the last reference to it is dropped.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,19 +21,20 @@ from aiostream_server.teams.autogen_private.workbenches import (
     mcp_tool_overrides,
     replace_workbenches,
 )
+from aiostream_server.teams.tools.results import one_line
 from aiostream_server.teams.tools.scope import RunScope
 
 if TYPE_CHECKING:
     from autogen_ext.tools.mcp import McpWorkbench
 
-_LEAST_SECRET_CHARS = 6
+_MIN_SECRET_CHARS = 6
 
 
-async def adopt(team: object, scope: RunScope) -> None:
-    """Have all of it closed with the run. Raises `ToolFailed` for a code executor that cannot be started.
+async def tie_to_run(team: object, scope: RunScope) -> None:
+    """Raises `ToolFailed` for a code executor that cannot be started.
 
-    An `McpWorkbench` that was not started is replaced by one of ours. One that was started is left alone: its owner may
-    use it for other runs, too.
+    Replaces an `McpWorkbench` that has not been started by an `McpToolset`. One that has been started stays, because
+    its owner may use it for other runs too.
     """
     ours: dict[int, Workbench] = {}
     for thing in everything_in(team):
@@ -50,10 +51,10 @@ async def adopt(team: object, scope: RunScope) -> None:
 
 
 def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
-    from aiostream_server.teams.tools.mcp.connection import Terms
+    from aiostream_server.teams.tools.mcp.connection import McpSettings
     from aiostream_server.teams.tools.mcp.server import McpServer
     from aiostream_server.teams.tools.mcp.transport import Program, Service
-    from aiostream_server.teams.tools.mcp.workbench import McpTools
+    from aiostream_server.teams.tools.mcp.workbench import McpToolset
 
     params: Any = workbench.server_params
     place: Program | Service
@@ -67,28 +68,27 @@ def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
         place = Service(params.url, params.type == "SseServerParams", secret, call_timeout_s)
         name = urlsplit(params.url).hostname or "mcp"
     server = McpServer(
-        Terms(
+        McpSettings(
             name=name,
             place=place,
             call_timeout_s=call_timeout_s,
-            settings="the team's own McpWorkbench",
+            source="the team's own McpWorkbench",
             secrets=tuple(_secrets_of(secret.values())),
             sampling=mcp_sampling(workbench),
         )
     )
     scope.on_close(server.close)
-    return McpTools(server, overrides=mcp_tool_overrides(workbench))
+    return McpToolset(server, overrides=mcp_tool_overrides(workbench))
 
 
 def _secrets_of(values: Iterable[str]) -> Iterator[str]:
-    """Any value may be secret, but hiding a short one would garble texts. Of `Bearer TOKEN` the token counts, too."""
+    """Any value may be secret. Hiding short ones would garble messages. `Bearer TOKEN` also gives TOKEN."""
     for value in values:
-        yield from {each for each in (value, value.rpartition(" ")[2]) if len(each) >= _LEAST_SECRET_CHARS}
+        yield from {each for each in (value, value.rpartition(" ")[2]) if len(each) >= _MIN_SECRET_CHARS}
 
 
 async def _start(executor: CodeExecutor) -> None:
     try:
         await executor.start()
-    except Exception as exc:  # any class that the docker library raises
-        reason = " ".join(str(exc).split())[:200]
-        raise ToolFailed(f"the code executor {type(executor).__name__} cannot be started: {reason}") from exc
+    except Exception as exc:  # the docker package raises many kinds of errors
+        raise ToolFailed(f"the code executor {type(executor).__name__} cannot be started: {one_line(exc)}") from exc

@@ -1,26 +1,29 @@
-"""Tools that Python makes: typed functions, and LangChain's. Imported when the configuration is loaded, not before."""
+"""Tools without state of their own: Python functions, LangChain tools, and queries of a configured database."""
 
 import functools
 import importlib
 import inspect
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, Workbench
 
-from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig
+from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig, SqlToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.autogen_private.workbenches import await_in_loop
+from aiostream_server.teams.tools.results import one_line
+from aiostream_server.tools.sql.database import Database
 
 if TYPE_CHECKING:
     from aiostream_server.teams.tools.scope import RunScope
 
 
 class FixedTool:
-    """Tools that keep nothing: the same for all runs."""
+    """A `[tools.NAME]` without state: all runs share one workbench."""
 
     def __init__(self, *tools: BaseTool[Any, Any], name: str | None = None) -> None:
-        """`name` is what a single tool is called, where its own name is another."""
+        """`name` renames a single tool."""
         overrides = {tools[0].name: ToolOverride(name=name)} if name is not None else None
         self._workbench: Final = StaticWorkbench(list(tools), overrides)
 
@@ -28,17 +31,17 @@ class FixedTool:
         return self._workbench
 
     def begin(self) -> None:
-        """Nothing is to be opened."""
+        """Nothing to open."""
 
     async def problem(self) -> str | None:
         return None
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def python_tool(name: str, config: PythonToolConfig) -> FixedTool:
-    """Raises `ConfigError` for what cannot be imported, or is no function with type hints."""
+    """Raises `ConfigError` for a factory that cannot be imported, or is not a function with type hints."""
     function = _imported(config.factory)
     if not callable(function) or isinstance(function, type):
         raise ConfigError([f'factory: "{config.factory}" is {_kind(function)}: expected a function'])
@@ -47,12 +50,12 @@ def python_tool(name: str, config: PythonToolConfig) -> FixedTool:
         raise ConfigError([f'factory: "{config.factory}" has no docstring: models would not know what it does'])
     try:
         return FixedTool(FunctionTool(function, name=name, description=description))
-    except Exception as exc:  # pydantic's, for a hint that it cannot use; AutoGen's own for a missing one
+    except Exception as exc:  # pydantic raises for an unusable type hint, AutoGen for a missing one
         raise ConfigError([f'factory: "{config.factory}" makes no tool: {_reason(exc)}']) from exc
 
 
 def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
-    """Raises `ConfigError` for what cannot be imported, or is no LangChain tool and makes none."""
+    """Raises `ConfigError` for a factory that cannot be imported, or neither is nor makes a LangChain tool."""
     try:
         from autogen_ext.tools.langchain import LangChainToolAdapter
         from langchain_core.tools import BaseTool as LangChainTool
@@ -61,24 +64,52 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
     made = _imported(config.factory)
     try:
         tool = made if isinstance(made, LangChainTool) or not callable(made) else made()
-    except Exception as exc:  # whatever somebody's code raises
+    except Exception as exc:  # a user's code raises any error
         raise ConfigError([f'factory: "{config.factory}" raised {_reason(exc)}']) from exc
     if not isinstance(tool, LangChainTool):
         raise ConfigError([f'factory: "{config.factory}" gives {_kind(tool)}: expected a LangChain tool'])
     try:
         adapter = LangChainToolAdapter(tool)
-    except Exception as exc:  # a schema that is no pydantic model, say
+    except Exception as exc:  # for example, a schema that is not a pydantic model
         raise ConfigError([f'factory: "{config.factory}" cannot be adapted: {_reason(exc)}']) from exc
     if (coroutine := getattr(tool, "coroutine", None)) is not None:
         await_in_loop(adapter, coroutine)
     return FixedTool(adapter, name=name)
 
 
-def _imported(path: str) -> Any:  # whatever stands there
+def sql_tool(name: str, config: SqlToolConfig, databases: Mapping[str, Database]) -> FixedTool:
+    """The tools `NAME_schema` and `NAME_query`. Raises `ConfigError` where it must name a database and does not."""
+    chosen = config.database or (next(iter(databases)) if len(databases) == 1 else None)
+    if chosen is None or chosen not in databases:
+        raise ConfigError([f"database: it must be one of {', '.join(databases)}"])
+    database = databases[chosen]
+
+    async def schema() -> str:
+        return (await database.schema()).describe()
+
+    async def query(sql: Annotated[str, "One SELECT statement."]) -> str:
+        rows = await database.ask(sql)
+        table = rows.to_markdown()
+        return f"{table}\n\n{rows.summary}" if rows.truncated else table
+
+    about = f": {database.description}" if database.description else ""
+    return FixedTool(
+        FunctionTool(
+            schema, name=f"{name}_schema", description=f"Read the tables, columns and keys of the database{about}"
+        ),
+        FunctionTool(
+            query,
+            name=f"{name}_query",
+            description=f"Run one read-only SELECT, written for its schema, on the database{about}",
+        ),
+    )
+
+
+def _imported(path: str) -> Any:  # any object of a user's module
     module_name, _, attribute = path.partition(":")
     try:
         return functools.reduce(getattr, attribute.split("."), importlib.import_module(module_name))
-    except Exception as exc:  # importing runs whatever stands in the module
+    except Exception as exc:  # importing runs a user's code
         raise ConfigError([f'factory: "{path}" cannot be imported: {_reason(exc)}']) from exc
 
 
@@ -87,5 +118,4 @@ def _kind(thing: object) -> str:
 
 
 def _reason(exc: Exception) -> str:
-    """One line."""
-    return f"{type(exc).__name__}: {' '.join(str(exc).split())[:300]}"
+    return f"{type(exc).__name__}: {one_line(exc)}"
