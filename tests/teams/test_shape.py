@@ -31,7 +31,7 @@ from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.demo.provider import DemoProvider
 from aiostream_server.models.provider import ModelLabel
-from aiostream_server.service.trial import see
+from aiostream_server.service.trial import inspect_team
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers
 from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer
 from aiostream_server.teams.shape import AgentShape, Edge, TeamShape, names_in, shape_of
@@ -173,7 +173,7 @@ def test_a_selector_that_always_chooses_by_a_function_has_no_model() -> None:
 
 
 async def test_the_data_team_names_nobody_who_is_not_in_it(tmp_path: Path) -> None:
-    seen = await see(Config(models={"default": DemoModelConfig(provider="demo")}), tmp_path, "data")
+    seen = await inspect_team(Config(models={"default": DemoModelConfig(provider="demo")}), tmp_path, "data")
     assert isinstance(seen.shape, TeamShape)
     assert seen.shape.manager is not None
     assert seen.shape.manager.model is None

@@ -1,13 +1,12 @@
-"""The user's own Python modules: which they are, and how they are imported anew when they have changed.
+"""Finds the user's own Python modules, and imports them again when they have changed.
 
-Own is what was imported after the server itself and lies where no packages are installed: modules beside the
-configuration, on PYTHONPATH, of a project that is installed as editable. The files of a `[[team_folders]]` are watched
-like these, but load themselves.
+The user's own are modules that were imported after the server and are no installed packages: beside the configuration,
+on PYTHONPATH, or of an editable project. Files of a `[[team_folders]]` are watched in the same way, but have their own
+loader.
 
-When one of them has changed, all of them are taken out of `sys.modules` and imported anew: which of them uses which is
-not asked, so there are never two versions of a class in one generation of teams. What was made before goes on with the
-objects that it has; only an `import` that its code comes to later gets the new module. Where the new version does not
-check out, the old modules are put back.
+If one of them has changed, all of them are removed from `sys.modules` and imported again, so that one generation of
+teams never mixes two versions of a class. Running teams keep the objects that they have; an `import` statement that
+they reach later gets the new module. If the new version has a mistake, the old modules are put back.
 """
 
 import importlib
@@ -27,77 +26,77 @@ from types import ModuleType
 from typing import Final
 
 from aiostream_server.errors import ConfigError
-from aiostream_server.service.stamps import Seen, Stamp, stamp_of
+from aiostream_server.service.file_watch import Snapshots, Stamp, stamp_of
 
-_CLOCK_NS: Final = 20_000_000  # a file system's clock is behind by up to so much
+_CLOCK_NS: Final = 20_000_000  # file systems' clocks are behind by up to this
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
-    """What was taken out of `sys.modules`, since `changed` files are among them."""
+class RemovedModules:
+    """What was removed from `sys.modules`, because the `changed` files are among the modules."""
 
     changed: Sequence[Path]
     modules: Mapping[str, ModuleType]
     since_ns: int
 
 
-class OwnModules:
-    """To be made when the server's own modules are loaded, and before any of the user's."""
+class UserModules:
+    """To be made after the server's own modules are loaded, and before any of the user's."""
 
     def __init__(self) -> None:
         self._before: Final = frozenset(sys.modules)
         self._stamps: dict[Path, Stamp | None] = {}
-        self.missed: Mapping[Path, Seen] = {}
-        """Where the last attempt, if it failed, looked for modules, and how it was there."""
-        self._asked: Final = _Asked()
+        self.missed: Snapshots = {}
+        """The files that the last attempt looked for, if it failed, as they were then."""
+        self._recorder: Final = _ImportRecorder()
         self._began_ns = time.time_ns()
         self._known: tuple[int, frozenset[Path]] = (0, frozenset())
 
     def files(self) -> frozenset[Path]:
-        """Those that are loaded, and those that the last attempt looked for or failed at."""
+        """The files that are loaded, and those that the last failed attempt looked for."""
         if self._known[0] != len(sys.modules):
             self._known = len(sys.modules), frozenset(file for _, file, _ in self._loaded())
         return self._known[1] | self.missed.keys()
 
     def note(self) -> None:
-        """What is loaded now is what is served. Reads files' stamps."""
+        """Note the state of the loaded files, which are served now. Reads the file system."""
         self.missed, self._known = {}, (0, frozenset())
         self._stamps = {file: _if_older(stamp_of(file), self._began_ns) for _, file, _ in self._loaded()}
 
-    def drop_changed(self) -> Dropped:
-        """Take all of them out, if one has changed since it was loaded, so that whoever imports them gets the new.
+    def remove_changed(self) -> RemovedModules:
+        """Remove all modules if the file of one has changed, so that the next import loads the new version.
 
-        `note` or `put_back` is to follow. Raises `ConfigError`, and nothing is taken out, for files that do not even
-        compile. Reads files.
+        `keep` or `put_back` must follow. Raises `ConfigError`, and removes nothing, if a file does not compile. Reads
+        files.
         """
         began_ns = time.time_ns()
         loaded = [(name, file, module) for name, file, module in self._loaded() if _loads_again(module)]
         changed = sorted({file for _, file, _ in loaded if self._has_changed(file)})
-        self._asked.begin()
+        self._recorder.begin()
         if not changed:
-            return Dropped((), {}, began_ns)
+            return RemovedModules((), {}, began_ns)
         if problems := [problem for file in changed if (problem := _compiling_problem(file))]:
             raise ConfigError(problems)
         for file in changed:
             _forget_bytecode(file)
         modules = {name: module for name, _, module in loaded}
-        _take_out(modules)
+        _remove(modules)
         importlib.invalidate_caches()
-        return Dropped(changed, modules, began_ns)
+        return RemovedModules(changed, modules, began_ns)
 
-    def keep(self, dropped: Dropped) -> None:
-        """The new ones are good. Reads files' stamps."""
-        self._asked.end()
-        self._began_ns = dropped.since_ns
+    def keep(self, removed: RemovedModules) -> None:
+        """Keep the new modules. Reads the file system."""
+        self._recorder.end()
+        self._began_ns = removed.since_ns
         self.note()
 
-    def put_back(self, dropped: Dropped) -> None:
-        """The new ones are not."""
-        asked = self._asked.end()
-        self.missed = {file: stamp_of(file) for each in asked for file in each.files()}
-        if dropped.modules:
-            _take_out({name: module for name, _, module in self._loaded() if _loads_again(module)})
-            for name, module in dropped.modules.items():
+    def put_back(self, removed: RemovedModules) -> None:
+        """Put the old modules back, since the new ones have a mistake."""
+        searched = self._recorder.end()
+        self.missed = {file: stamp_of(file) for each in searched for file in each.files()}
+        if removed.modules:
+            _remove({name: module for name, _, module in self._loaded() if _loads_again(module)})
+            for name, module in removed.modules.items():
                 sys.modules[name] = module
                 parent, _, child = name.rpartition(".")
                 if parent in sys.modules:
@@ -115,13 +114,13 @@ class OwnModules:
 
 @dataclass(frozen=True, slots=True)
 class _Search:
-    """An import that was not answered from `sys.modules`."""
+    """An import of a module that was not in `sys.modules`."""
 
     name: str
     folders: tuple[str, ...] | None
 
     def files(self) -> Iterator[Path]:
-        """Where it is, or where it would be."""
+        """The file of the module, or the files that it could be in."""
         folders = sys.path if self.folders is None else self.folders
         with suppress(ImportError, ValueError):
             spec = PathFinder.find_spec(self.name, None if self.folders is None else list(self.folders))
@@ -135,8 +134,8 @@ class _Search:
                 yield from (at.with_name(f"{at.name}.py"), at / "__init__.py")
 
 
-class _Asked(MetaPathFinder):
-    """Finds nothing: it only hears what is looked for between `begin` and `end`."""
+class _ImportRecorder(MetaPathFinder):
+    """Finds nothing: it records which modules are looked for between `begin` and `end`."""
 
     def __init__(self) -> None:
         self._searches: dict[_Search, None] = {}
@@ -156,7 +155,7 @@ class _Asked(MetaPathFinder):
 
 
 def is_own(file: str) -> bool:
-    """Whether that is none of Python's folders, of installed packages, or of this one."""
+    """Whether the file belongs neither to Python, nor to an installed package, nor to this server."""
     return not file.startswith(_installed()) and "site-packages" not in file and "dist-packages" not in file
 
 
@@ -174,20 +173,20 @@ def _own_file(module: object) -> Path | None:
 
 
 def _loads_again(module: ModuleType) -> bool:
-    """Not what a loader of its own kind has loaded, such as that of a `[[team_folders]]`."""
+    """Whether an import loads it again: modules of a `[[team_folders]]` have a loader of their own."""
     return type(getattr(module.__spec__, "loader", None)) is SourceFileLoader
 
 
-def _take_out(modules: Mapping[str, ModuleType]) -> None:
+def _remove(modules: Mapping[str, ModuleType]) -> None:
     for name, module in modules.items():
         sys.modules.pop(name, None)
         parent, _, child = name.rpartition(".")
         if parent in sys.modules and getattr(sys.modules[parent], child, None) is module:
-            delattr(sys.modules[parent], child)  # else `from parent import child` would go on finding it
+            delattr(sys.modules[parent], child)  # `from parent import child` would still find the old module
 
 
 def _if_older(stamp: Stamp | None, than_ns: int) -> Stamp | None:
-    """None, which counts as changed, for a file that may have been written after it was read."""
+    """None, which counts as changed, for a file that may have been written after it was loaded."""
     return stamp if stamp is not None and stamp.changed_ns < than_ns - _CLOCK_NS else None
 
 
@@ -195,7 +194,7 @@ def _compiling_problem(file: Path) -> str | None:
     try:
         compile(file.read_bytes(), file, "exec", dont_inherit=True)
     except FileNotFoundError:
-        return None  # whoever still imports it will say so
+        return None  # an import of it will fail, and name it
     except OSError as exc:
         return f"{file}: cannot be read: {(exc.strerror or 'unreadable').lower()}"
     except (SyntaxError, ValueError) as exc:
@@ -206,6 +205,6 @@ def _compiling_problem(file: Path) -> str | None:
 
 
 def _forget_bytecode(file: Path) -> None:
-    """Python takes it for the file's if that has the same length and was saved in the same second."""
+    """Python would use the old bytecode for a file of the same length, saved in the same second."""
     with suppress(OSError, NotImplementedError):
         Path(importlib.util.cache_from_source(str(file))).unlink()

@@ -1,6 +1,6 @@
-"""What only shows when a configuration is used: factories that fail, databases that are not there.
+"""Finds mistakes that show only when a configuration is used: factories that fail, databases that are missing.
 
-Teams are built in the event loop, as they are for every run; what takes long is done where `aside` does it.
+Teams are built in the event loop, as they are for every run. Slow work is done by the given `Offload`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,7 +27,7 @@ _T = TypeVar("_T")
 
 
 def find_wrong_sources(config: Config) -> list[str]:
-    """Import every factory, and look at every component; nothing is opened or built. One line per mistake."""
+    """Import every factory and read every component, but open and build nothing. One line per mistake."""
     try:
         for_each_team(config, check_source)
     except ConfigError as exc:
@@ -39,15 +39,15 @@ async def find_problems(
     config: Config,
     *,
     state_directory: Path,
-    aside: Offload = inline,
+    offload: Offload = inline,
     uses_tools: bool = False,
     notes: list[str] | None = None,
 ) -> list[str]:
     """Open every model and database, import every factory, build every team once. One line per mistake.
 
-    `uses_tools`: those that are out of reach are mistakes, too. A server goes on without them.
-    Teams are not built where a model or a database is missing, or one of their tools: what they then raise would be no
-    mistake of theirs. To `notes` is added what may be meant so.
+    `uses_tools`: tools that cannot be reached are mistakes, too; a server starts without them. A team is not built if a
+    model, a database or one of its tools is missing: its factory would fail for that. `notes` gets a line for what may
+    be intended.
     """
     problems: list[str] = []
     try:
@@ -55,34 +55,34 @@ async def find_problems(
     except ConfigError as exc:
         problems += exc.problems
     async with AsyncExitStack() as stack:
-        models = await _open(stack, _models_of(config, aside), problems)
+        models = await _open(stack, _models_of(config, offload), problems)
         databases = await _open(stack, open_databases(config, state_directory), problems)
         sound: list[ServedTeam] = []
 
-        def look_at(team: ServedTeam) -> None:
+        def collect(team: ServedTeam) -> None:
             check_source(team)
             sound.append(team)
 
         try:
-            await aside(for_each_team, config, look_at)
+            await offload(for_each_team, config, collect)
         except ConfigError as exc:
             problems += exc.problems
         if models is not None and databases is not None:
-            in_threads = aside is not inline
+            in_threads = offload is not inline
             wrong: list[str] = []
             opening = open_tools(config, databases, state_directory, in_threads=in_threads, problems=wrong)
             toolbox = await stack.enter_async_context(opening)
             missing = config.tools.keys() - {*toolbox.names}
             for team in sound:
                 if missing.isdisjoint(team.config.tools):
-                    problems += await _build(team, models, databases, toolbox, aside, [] if notes is None else notes)
+                    problems += await _build(team, models, databases, toolbox, offload, [] if notes is None else notes)
             problems += [*wrong, *(await toolbox.problems() if uses_tools else ())]
     return problems
 
 
-def _models_of(config: Config, aside: Offload) -> AbstractAsyncContextManager[Models]:
-    brought = any(team.component for team in config.teams)
-    return open_models(config.models, in_threads=aside is not inline, for_components=brought)
+def _models_of(config: Config, offload: Offload) -> AbstractAsyncContextManager[Models]:
+    has_components = any(team.component for team in config.teams)
+    return open_models(config.models, in_threads=offload is not inline, for_components=has_components)
 
 
 async def _open(stack: AsyncExitStack, opening: AbstractAsyncContextManager[_T], problems: list[str]) -> _T | None:
@@ -98,20 +98,20 @@ async def _build(
     models: Models,
     databases: Mapping[str, Database],
     toolbox: Toolbox,
-    aside: Offload,
+    offload: Offload,
     notes: list[str],
 ) -> list[str]:
     try:
-        spec = await aside(load_team, team, models, databases, toolbox)
+        spec = await offload(load_team, team, models, databases, toolbox)
     except ConfigError as exc:
         return [f"{team.where} {problem}" for problem in exc.problems]
     names_agents = team.config.answer_from or team.config.roles
-    if team.config.component is not None and not names_agents:  # one was built when it was loaded
+    if team.config.component is not None and not names_agents:  # `load_team` has built one
         return []
     scope = spec.toolbox.scope()
     try:
         built = await spec.build(scope)
-    except Exception as exc:  # whatever somebody's factory raises is what is looked for
+    except Exception as exc:  # a factory may raise anything
         return [f"{team.where} the team cannot be built: {blamed_in(spec.factory, exc)}"]
     finally:
         await scope.close()
@@ -119,17 +119,17 @@ async def _build(
         return [f"{team.where} {problem}{at(place_of(spec.factory))}"]
     if problem := cannot_answer(built):
         return [f"{team.where} {problem}"]
-    notes += _names_of_nobody(team, built)
+    notes += _unknown_agents(team, built)
     return []
 
 
-def _names_of_nobody(team: ServedTeam, built: object) -> Iterator[str]:
-    """A line for each agent that the configuration names and the team does not have, where it shows which it has."""
+def _unknown_agents(team: ServedTeam, built: object) -> Iterator[str]:
+    """A line for each agent that the configuration names and the team does not have, if the team shows its agents."""
     if not names_are_complete(built):
         return
-    agents, everybody = agent_names(built), {*names_in(shape_of(built))}
+    agents, speakers = agent_names(built), {*names_in(shape_of(built))}
     for key, named in (("answer_from", team.config.answer_from), ("roles", tuple(team.config.roles))):
         for name in named:
-            if name not in agents and name not in everybody:
-                there_are = ", ".join(sorted(agents))
-                yield f"{team.where} {key}: no agent is called {toml_key(name)}; there are: {there_are}"
+            if name not in agents and name not in speakers:
+                known = ", ".join(sorted(agents))
+                yield f"{team.where} {key}: no agent is called {toml_key(name)}; there are: {known}"

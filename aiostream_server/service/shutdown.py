@@ -1,9 +1,9 @@
-"""How a server stops: nobody who was let in is cut off, and nobody can hold it up.
+"""How a server stops, in three phases with time limits. No accepted request is cut off in the first two.
 
-lame duck   `/readyz` says 503, everything is answered: load balancers have `lame_duck_s` to notice
-            (where others accept from the same sockets, nothing is accepted any more, and connections are not kept)
-draining    nothing new is taken; bodies on their way are read, runs may finish within `drain_s`
-ending      runs that are still live are interrupted; their streams get their last words
+lame duck   `/readyz` answers 503, everything else is answered: load balancers have `lame_duck_s` to notice.
+            With adopted sockets nothing new is accepted already, and connections are not kept alive.
+draining    nothing new is taken; bodies on their way are read, and runs may finish within `drain_s`
+ending      runs that are still live are interrupted, and their streams are written to their ends
 """
 
 import asyncio
@@ -28,9 +28,9 @@ _log = structlog.get_logger()
 
 
 async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool = False) -> None:
-    """Let everything finish that was begun. Returns when all is done, or when `drain_s` is over.
+    """Let everything finish that has begun. Returns when all is done, or when `drain_s` is over.
 
-    `is_adopted`: the listening sockets stay open, and whoever comes now is another process's client.
+    `is_adopted`: the listening sockets stay open, and the next process accepts new connections.
     """
     traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
     traffic.phase = "lame_duck"
@@ -38,12 +38,12 @@ async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool
     if is_adopted:
         await _hand_over(runner, lame_duck_s(server, is_adopted=True))
     else:
-        await asyncio.sleep(server.lame_duck_s)  # load balancers are to notice
+        await asyncio.sleep(server.lame_duck_s)  # load balancers need the time to notice
         await _stop_accepting(runner)
     traffic.drain(bodies_within_s=_BODIES_S)
     try:
         async with asyncio.timeout(server.drain_s):
-            await traffic.until_quiet()  # before the registry closes: who waits for a slot was let in, too
+            await traffic.until_quiet()  # first: requests that wait for a slot start runs
             await registry.drain()
             await _until_written(runner)
     except TimeoutError:
@@ -51,7 +51,7 @@ async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool
 
 
 async def end(runner: web.AppRunner) -> None:
-    """Interrupt the runs that are left, and let their streams be written to their ends."""
+    """Interrupt the runs that are left, and write their streams to the end."""
     started_at = time.monotonic()
     traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
     live_runs = len(registry)
@@ -61,7 +61,7 @@ async def end(runner: web.AppRunner) -> None:
             await registry.close()
             await _until_written(runner)
     except TimeoutError:
-        _log.warning("clients_cut_off")  # they read slowly, or their runs do not listen
+        _log.warning("clients_cut_off")  # clients read slowly, or runs ignore their cancellation
     _log.info("server_ended", interrupted_runs=live_runs, ending_s=round(time.monotonic() - started_at, 3))
 
 
@@ -71,27 +71,27 @@ async def _stop_accepting(runner: web.AppRunner) -> None:
 
 
 async def _hand_over(runner: web.AppRunner, within_s: float) -> None:
-    """Answer whatever still comes on the connections that are there, and let none of them bring more."""
+    """Accept nothing more, and answer the requests on accepted connections; each is closed after its answer."""
     await _stop_accepting(runner)
     runner.app[TRAFFIC].keeps_connections = False
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
-            while _connections(runner):  # noqa: ASYNC110 - aiohttp tells nobody that a connection is gone
+            while _connections(runner):  # noqa: ASYNC110 - aiohttp has no event for it
                 await asyncio.sleep(_POLL_S)
     _close_idle_connections(runner)
 
 
 def _close_idle_connections(runner: web.AppRunner) -> None:
-    """So that clients see it now, not when they ask on one again: that would be refused."""
+    """A client would otherwise send its next request on one, and get no answer."""
     for connection in _connections(runner):
         if not runner.app[TRAFFIC].is_busy(connection):
             connection.force_close()
 
 
 async def _until_written(runner: web.AppRunner) -> None:
-    """Until every answer has left the process: to a client that reads slowly, later than it was written."""
+    """Wait until every answer has left the process: for a slow client that is later than the last write."""
     await runner.app[TRAFFIC].until_quiet()
-    while any(map(_has_unsent_bytes, _connections(runner))):  # noqa: ASYNC110 - a transport tells nobody that it is empty
+    while any(map(_has_unsent_bytes, _connections(runner))):  # noqa: ASYNC110 - no event for it
         await asyncio.sleep(_POLL_S)
 
 
