@@ -1,47 +1,37 @@
 """The messages of a chat completion request, typed by role: https://platform.openai.com/docs/api-reference/chat/create
 
-`content` may be a string or a list of parts; here it is parts, but for messages that are nothing but text: nearly all
-of a long conversation are, and those are read without pydantic, in a tenth of the time. Null is the same as absent,
-everywhere.
+`content` may be a string or a list of parts, and is a list of parts here. A message that is nothing but text becomes a
+`PlainMessage` without pydantic, in a tenth of the time: nearly all messages of a long conversation are plain.
+
+What JSON schemas cannot know of the validators stands beside them, for `openapi.json`.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, Self, TypeAlias, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeAlias, TypeVar
 
 import msgspec
 from pydantic import (
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
     FailFast,
     Field,
+    GetJsonSchemaHandler,
     InstanceOf,
     Tag,
     ValidationError,
     ValidatorFunctionWrapHandler,
+    WithJsonSchema,
     WrapValidator,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from aiostream_server.wire.data_url import DataUrl, parse_data_url
+from aiostream_server.intake.body import Shape
+from aiostream_server.intake.data_url import DATA_URL_PATTERN, DataUrl, parse_data_url
+from aiostream_server.intake.question import Detail
 
-Detail: TypeAlias = Literal["auto", "low", "high"]
 _T = TypeVar("_T")
-
-
-class Shape(BaseModel):
-    """A JSON object. Types are never converted; unknown keys are ignored: clients send more every year."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_absent(cls, value: object) -> object:
-        if not isinstance(value, dict) or None not in value.values():
-            return value
-        return {key: item for key, item in value.items() if item is not None}
 
 
 class PlainMessage(msgspec.Struct, frozen=True):
@@ -52,11 +42,11 @@ class PlainMessage(msgspec.Struct, frozen=True):
 
 
 def _tagged_by(key: str, expected: str) -> Discriminator:
-    """A union's members are told apart by `key`; tags begin with `#`, so that an error's path tells them from keys."""
+    """Tells a union's members apart by `key`. Tags begin with `#`, so that an error's path tells them from keys."""
 
     def tag(value: object) -> str | None:
         if isinstance(value, PlainMessage):
-            return "plain"  # no role that a client may send: those begin with `#`
+            return "plain"  # a client cannot send this tag: the tags of roles begin with `#`
         found = value.get(key) if isinstance(value, Mapping) else getattr(value, key, None)
         return f"#{found}" if isinstance(found, str) else None
 
@@ -73,8 +63,11 @@ class RefusalPart(Shape):
     refusal: str
 
 
+_DATA_URL: Final = {"type": "string", "pattern": DATA_URL_PATTERN, "description": "A data URL; nothing is fetched."}
+
+
 class ImageUrl(Shape):
-    url: Annotated[InstanceOf[DataUrl], BeforeValidator(parse_data_url)]
+    url: Annotated[InstanceOf[DataUrl], BeforeValidator(parse_data_url), WithJsonSchema(_DATA_URL)]
     detail: Detail = "auto"
 
 
@@ -101,9 +94,16 @@ def _as_parts(content: object) -> object:
     raise PydanticCustomError("content_type", "expected a string or a list of content parts")
 
 
-# A hostile list of millions of wrong items must not become millions of errors: the first one ends it.
+class _OrText:
+    """In a JSON schema: a text, or what is annotated."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
+
+
+# FailFast: otherwise a list of a million wrong items becomes a million errors.
 NonEmpty: TypeAlias = Annotated[tuple[_T, ...], Field(min_length=1, strict=False), FailFast()]
-_Content: TypeAlias = Annotated[NonEmpty[_T], BeforeValidator(_as_parts)]
+_Content: TypeAlias = Annotated[NonEmpty[_T], BeforeValidator(_as_parts), _OrText()]
 
 
 class CalledFunction(Shape):
@@ -111,7 +111,7 @@ class CalledFunction(Shape):
     arguments: str
 
 
-class ToolCall(Shape):
+class AssistantToolCall(Shape):
     """A call that an earlier assistant message made."""
 
     id: str
@@ -136,10 +136,20 @@ class UserMessage(Shape):
 class AssistantMessage(Shape):
     """Has content, a refusal, tool calls, or several of these."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": ["content"], "properties": {"content": {"type": ["string", "array"]}}},
+                {"required": ["refusal"], "properties": {"refusal": {"type": "string"}}},
+                {"required": ["tool_calls"], "properties": {"tool_calls": {"type": "array", "minItems": 1}}},
+            ]
+        }
+    )
+
     role: Literal["assistant"]
     content: _Content[_AssistantPart] = ()
     refusal: str | None = None
-    tool_calls: Annotated[tuple[ToolCall, ...], Field(strict=False), FailFast()] = ()
+    tool_calls: Annotated[tuple[AssistantToolCall, ...], Field(strict=False), FailFast()] = ()
     name: str | None = None
 
     @model_validator(mode="after")
@@ -156,17 +166,16 @@ class ToolMessage(Shape):
 
 
 Part: TypeAlias = TextPart | ImageUrlPart | RefusalPart
-ROLES: Final = ("system", "developer", "user", "assistant", "tool")
 _PLAIN_ROLES: Final = ("system", "user", "assistant")
 
-Message: TypeAlias = Annotated[
+ChatMessage: TypeAlias = Annotated[
     Annotated[SystemMessage, Tag("#system")]
     | Annotated[SystemMessage, Tag("#developer")]
     | Annotated[UserMessage, Tag("#user")]
     | Annotated[AssistantMessage, Tag("#assistant")]
     | Annotated[ToolMessage, Tag("#tool")]
     | Annotated[InstanceOf[PlainMessage], Tag("plain")],
-    _tagged_by("role", f"expected one of {', '.join(ROLES)}"),
+    _tagged_by("role", "expected one of system, developer, user, assistant, tool"),
 ]
 
 
@@ -177,7 +186,7 @@ def _plain(message: object) -> PlainMessage | None:
     return PlainMessage(role, text) if type(text) is str and role in _PLAIN_ROLES else None
 
 
-def _read(messages: object, validate: ValidatorFunctionWrapHandler) -> tuple[Message, ...]:
+def _read(messages: object, validate: ValidatorFunctionWrapHandler) -> tuple[ChatMessage, ...]:
     """Validate those that are not plain."""
     if not isinstance(messages, list) or not messages:
         return tuple(validate(messages))
@@ -190,4 +199,29 @@ def _read(messages: object, validate: ValidatorFunctionWrapHandler) -> tuple[Mes
     return tuple(plain or next(rest) for plain in read)
 
 
-Messages: TypeAlias = Annotated[NonEmpty[Message], WrapValidator(_read)]
+MESSAGE_SHAPES: Final = {
+    "system": SystemMessage,
+    "developer": SystemMessage,
+    "user": UserMessage,
+    "assistant": AssistantMessage,
+    "tool": ToolMessage,
+}
+_JSON_SCHEMA: Final = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "oneOf": [{"$ref": f"#/components/schemas/{shape.__name__}"} for shape in dict.fromkeys(MESSAGE_SHAPES.values())],
+        "discriminator": {
+            "propertyName": "role",
+            "mapping": {role: f"#/components/schemas/{shape.__name__}" for role, shape in MESSAGE_SHAPES.items()},
+        },
+    },
+    "contains": {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}},
+    "description": (
+        "At least one is the user's. Where the last one is (system messages aside), it must not be blank. "
+        "A tool's message answers a call of the assistant's message before it."
+    ),
+    "examples": [[{"role": "user", "content": "What is 15% of 850?"}]],
+}
+
+Messages: TypeAlias = Annotated[NonEmpty[ChatMessage], WrapValidator(_read), WithJsonSchema(_JSON_SCHEMA)]

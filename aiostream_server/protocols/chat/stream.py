@@ -1,23 +1,65 @@
-"""One run's events -> the bytes of an OpenAI chat stream, for one viewer."""
+"""A run as the chunks of a chat stream: https://platform.openai.com/docs/api-reference/chat-streaming
+
+Optional keys are left out, never null (except `finish_reason`): Open WebUI drops a chunk that has `"type": null` or
+`"delta": null`. For the same reason only the usage chunk has `usage`, though OpenAI puts a null into the others.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
-from aiostream_server.events import Entry, Error, Event, RunFinished, SpeechKind, Token
+from aiostream_server.events import Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
+from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.protocols.chat.errors import error_frame
+from aiostream_server.protocols.chat.open_webui import PageFrames
+from aiostream_server.protocols.chat.whole import WireFinishReason, usage_body, wire_finish_reason
 from aiostream_server.sse.frames import DONE, data_frame
-from aiostream_server.web.page_frames import PageFrames
-from aiostream_server.wire.completion import ChunkEncoder, error_frame, wire_finish_reason
-from aiostream_server.wire.json_text import quote
 
 _MAX_DELTA_CHARS: Final = 4_000
 _MAX_BLOCK_FRAME_BYTES: Final = 60_000  # Open WebUI 0.6 ends a turn over a line of 128 KiB
 
 
+class ChunkEncoder:
+    """The chunks of one answer, each one line of ASCII JSON without its SSE frame.
+
+    The envelope is encoded once, so that a token costs only the quoting of its text and a concatenation.
+    """
+
+    __slots__ = ("_delta", "_head")
+
+    def __init__(self, completion_id: str, created: int, model: str) -> None:
+        head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
+        self._head = encode(head).removesuffix("}") + ',"choices":['
+        self._delta = self._head + '{"index":0,"delta":{'
+
+    def role(self) -> str:
+        """The first chunk of a stream, and the only one with a role."""
+        return self._delta + '"role":"assistant","content":""},"finish_reason":null}]}'
+
+    def content(self, text: str) -> str:
+        return quote(text).join(self.around("content"))
+
+    def reasoning(self, text: str) -> str:
+        """Not OpenAI's: Open WebUI, vLLM and DeepSeek agree on it. Comes before the first `content`."""
+        return quote(text).join(self.around("reasoning"))
+
+    def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, str]:
+        """The parts of a chunk before and behind its quoted text, which many chunks share."""
+        key = "content" if channel == "content" else "reasoning_content"
+        return f'{self._delta}"{key}":', '},"finish_reason":null}]}'
+
+    def finish(self, reason: WireFinishReason) -> str:
+        return f'{self._delta}}},"finish_reason":"{reason}"}}]}}'
+
+    def usage(self, count: TokenCount) -> str:
+        """The chunk without choices that `stream_options.include_usage` asks for; comes after `finish`."""
+        return f'{self._head}],"usage":{encode(usage_body(count))}}}'
+
+
 @dataclass(slots=True)
-class _Voice:
-    """Whose tokens are shown as they are, and what stands around the text of each."""
+class _OpenMessage:
+    """The message whose tokens are appended as they are, and the bytes around the text of each."""
 
     agent: str
     kind: SpeechKind
@@ -26,13 +68,13 @@ class _Voice:
 
 
 class ChatFrames:
-    """Feed it every entry of the log, in order; `opening` comes before the first.
+    """`protocols.dialect.Frames` of one viewer.
 
-    For Open WebUI, with `page`: what its page shows beside the text rides along, text that is sent at once is one
-    delta (it renders everything anew for each), and usage is always told.
+    With `page` (Open WebUI): status and source events are added, text that is sent at once is merged into one delta
+    (Open WebUI renders the whole text anew for each), and usage is always sent.
     """
 
-    __slots__ = ("_encoder", "_going_on", "_include_usage", "_page", "_presenter")
+    __slots__ = ("_encoder", "_open", "_include_usage", "_page", "_presenter")
 
     def __init__(
         self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None
@@ -41,13 +83,13 @@ class ChatFrames:
         self._encoder = encoder
         self._include_usage = include_usage or page is not None
         self._page = page
-        self._going_on: _Voice | None = None  # whose tokens may be taken as they are
+        self._open: _OpenMessage | None = None
 
-    def opening(self) -> bytes:
+    def opening(self, *, at_end: bool) -> bytes:
         return data_frame(self._encoder.role())
 
     def encode(self, entries: Sequence[Entry]) -> bytes:
-        """All frames that these entries make; empty where they show nothing."""
+        """Empty where these entries show nothing."""
         if self._page is not None:
             return b"".join(self._merged(each for entry in entries for each in self._made(entry.event)))
         frames: list[bytes] = []
@@ -55,29 +97,29 @@ class ChatFrames:
             if (token := self._token(entry.event)) is not None:
                 frames.append(token)
             else:
-                self._going_on = None
+                self._open = None
                 frames += map(self._frames, self._made(entry.event))
         return b"".join(frames)
 
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
-        if (voice := self._going_on) is None or voice.agent != agent or voice.kind != kind:
+        if (message := self._open) is None or message.agent != agent or message.kind != kind:
             return None
         frames: list[str] = []
         for text in texts:
             if len(text) > _MAX_DELTA_CHARS:
                 return None
-            frames += voice.before, quote(text), voice.behind
+            frames += message.before, quote(text), message.behind
         return "".join(frames).encode("ascii")
 
     def _token(self, event: Event) -> bytes | None:
-        """The short way of most tokens; None for whatever has to take the long one."""
+        """The short way, which most tokens take; None for an event that needs the presenter."""
         if not isinstance(event, Token) or len(event.content) > _MAX_DELTA_CHARS:
             return None
         channel = self._presenter.continued(event)
         if channel is None:
             return None
         before, behind = self._encoder.around(channel)
-        self._going_on = _Voice(event.agent, event.kind, f"data: {before}", f"{behind}\n\n")
+        self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n")
         encode = self._encoder.content if channel == "content" else self._encoder.reasoning
         return data_frame(encode(event.content))
 
@@ -100,7 +142,7 @@ class ChatFrames:
             yield DONE
 
     def _merged(self, made: Iterator[Shown | bytes]) -> Iterator[bytes]:
-        """Pieces of text that follow one another go as one."""
+        """Join adjacent pieces of text of one channel."""
         texts: list[str] = []
         first: Shown | None = None
         for each in made:
@@ -121,7 +163,7 @@ class ChatFrames:
         return made if isinstance(made, bytes) else b"".join(self._deltas(made))
 
     def _deltas(self, shown: Shown) -> Iterator[bytes]:
-        """Long text in several chunks; a block in one, unless that would be more than clients take."""
+        """Long text as several chunks; a block as one, unless its line would be too long for clients."""
         encode = self._encoder.content if shown.channel == "content" else self._encoder.reasoning
         whole = data_frame(encode(shown.text))
         if len(shown.text) <= _MAX_DELTA_CHARS or (shown.is_block and len(whole) <= _MAX_BLOCK_FRAME_BYTES):

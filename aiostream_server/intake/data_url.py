@@ -9,20 +9,23 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_GROUPS: Final = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)"
+DATA_URL_PATTERN: Final = f"^data:image/({'|'.join(kind.removeprefix('image/') for kind in _IMAGE_TYPES)});base64,{_GROUPS}$"
+"""For JSON schemas; what is accepted is a little wider (parameters, upper case)."""
 
 
 @dataclass(frozen=True, slots=True)
 class DataUrl:
-    """An image. `base64` is known to be well formed, and stays encoded: models want it so."""
+    """An image. `base64` is well formed, and stays encoded because models take it so."""
 
     media_type: str
     base64: str = field(repr=False)
 
 
 def parse_data_url(url: object) -> DataUrl:
-    """Raise `PydanticCustomError`; to be used as a validator."""
+    """A validator for pydantic. Raises `PydanticCustomError`."""
     if isinstance(url, DataUrl):
         return url
     if not isinstance(url, str):
@@ -34,7 +37,7 @@ def parse_data_url(url: object) -> DataUrl:
     media_type, *parameters = media_type.lower().split(";")
     if scheme.lower() != "data" or not comma or "base64" not in parameters:
         raise PydanticCustomError("url_form", "expected a data URL: data:image/png;base64,...")
-    if media_type not in IMAGE_TYPES:
+    if media_type not in _IMAGE_TYPES:
         raise PydanticCustomError("url_media", "the image must be a PNG, JPEG, GIF or WebP")
     if len(payload) % 4 or not _BASE64.fullmatch(payload):
         raise PydanticCustomError("url_base64", "the image is not valid base64")
