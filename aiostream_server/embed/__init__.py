@@ -30,9 +30,25 @@ if TYPE_CHECKING:
     from autogen_core.models import ChatCompletionClient
 
     from aiostream_server.config.model import Config
-    from aiostream_server.observe.observer import Observer
+    from aiostream_server.embed.parts import (
+        Observer,
+        TeamContext,
+        chart_tool,
+        chart_tool_over,
+        current_files,
+        draw_chart,
+    )
 
-__all__ = ["create_app", "team"]
+__all__ = [
+    "Observer",
+    "TeamContext",
+    "chart_tool",
+    "chart_tool_over",
+    "create_app",
+    "current_files",
+    "draw_chart",
+    "team",
+]
 
 
 def create_app(
@@ -58,3 +74,12 @@ def create_app(
     from aiostream_server.embed.app import wire  # loads the agents' libraries
 
     return wire(teams, config, models or {}, state_directory, observer)
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name of `parts` when it is first used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from aiostream_server.embed import parts  # loads the agents' libraries
+
+    return getattr(parts, name)

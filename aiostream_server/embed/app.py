@@ -17,14 +17,14 @@ from aiostream_server.embed.teams import registered
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.observer import Observer
 from aiostream_server.observe.several import together
+from aiostream_server.service.composition import compose
 from aiostream_server.service.logging import follow_the_programs_logging
 from aiostream_server.service.metrics import Counting
 from aiostream_server.service.tracing import Traces
 from aiostream_server.service.vitals import LagMeter, watch_vitals
 from aiostream_server.teams.served import EmbeddedTeams, ServedTeam
-from aiostream_server.web.app import create_app
 from aiostream_server.web.health import LOOP_LAG
-from aiostream_server.web.peers import refuse_other_machines
+from aiostream_server.web.middlewares import refuse_other_machines
 from aiostream_server.web.state import STATE
 
 Configuration: TypeAlias = Config | Mapping[str, Any] | Path | str | None
@@ -48,11 +48,11 @@ def wire(
         raise ConfigError(problems)
     traces, counting = Traces.of(whole.tracing), Counting.of(whole, None)
     told = () if observer is None else (observer,)
-    app = create_app(
+    app = compose(
         whole,
         state_directory=usual_state_directory(os.environ) if state_directory is None else Path(state_directory),
         observer=together(*told, *counting.observers, *traces.observers),
-        brought=brought,
+        embedded=brought,
     )
     counting.show_in(app)
     app.middlewares.append(refuse_other_machines)

@@ -110,7 +110,7 @@ def first_problem(error: ValidationError) -> InvalidRequest:
 
 
 def path(location: tuple[int | str, ...]) -> str:
-    """`("messages", 1, "#user", "content")` is `messages[1].content`: tags of unions begin with `#` and are left out."""
+    """`("messages", 1, "#user", "content")` is `messages[1].content`: tags of unions begin with `#`."""
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in location if not str(step).startswith("#"))
     return "".join(steps).removeprefix(".")
 

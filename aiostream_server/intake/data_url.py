@@ -12,7 +12,9 @@ from pydantic_core import PydanticCustomError
 _IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _GROUPS: Final = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)"
-DATA_URL_PATTERN: Final = f"^data:image/({'|'.join(kind.removeprefix('image/') for kind in _IMAGE_TYPES)});base64,{_GROUPS}$"
+DATA_URL_PATTERN: Final = (
+    f"^data:image/({'|'.join(kind.removeprefix('image/') for kind in _IMAGE_TYPES)});base64,{_GROUPS}$"
+)
 """For JSON schemas; what is accepted is a little wider (parameters, upper case)."""
 
 

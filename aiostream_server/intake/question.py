@@ -64,7 +64,7 @@ class Question:
     def asked(self) -> list[str]:
         """The user's questions so far, oldest first, without the sentences that stand for a task."""
         texts = [turn.text for turn in (*self.history, self.task) if turn.role == "user"]
-        return texts[:-1] if texts[-1] in _OUR_TASKS else texts
+        return texts[:-1] if len(texts) > 1 and texts[-1] in _OUR_TASKS else texts
 
 
 def question_of(

@@ -1,1 +1,4 @@
-"""A run's numbered events: the log that one run writes and any number of viewers read."""
+"""A run's numbered events: one run writes them, any number of viewers read them.
+
+`protocol` says what a log is, `memory` keeps one in this process, `entries` is how it stores them.
+"""

@@ -122,6 +122,10 @@ class StreamingClient(ChatCompletionClient):
         return int(context_tokens) - self.count_tokens(messages, tools=tools)
 
     @property
+    def label(self) -> ModelLabel:
+        return self._label
+
+    @property
     def capabilities(self) -> ModelCapabilities:
         return self.model_info
 

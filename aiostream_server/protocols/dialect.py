@@ -10,28 +10,16 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from aiostream_server.config.model import OnDisconnect, Presentation
 from aiostream_server.errors import ServerError
-from aiostream_server.events import Entry, Error, RunFinished, SpeechKind
+from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.intake.question import Question
 from aiostream_server.present import Page, Presenter, new_presenter, routed_presenter
+from aiostream_server.runs.card import RunCard
 
 Options = TypeVar("Options")
 """What a protocol itself needs of the body when it answers. Small: it lives as long as the stream."""
 
 Delivery: TypeAlias = Literal["stream", "whole", "background"]
 """`background`: the answer is `whole` at once, before anything has happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunCard:
-    id: str
-    model: str
-    team: str | None
-    conversation: str | None
-    on_disconnect: OnDisconnect
-    created_at: float
-    last_seq: int
-    finished: RunFinished | None
-    error: Error | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +88,9 @@ class Collector(Protocol):
 class Dialect(Generic[Options]):
     """One protocol.
 
-    `name` keeps idempotency keys of protocols apart. `on_disconnect` applies where neither the client nor the team says
-    what happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles and other
-    auxiliary questions are answered without a team.
+    `name` keeps the idempotency keys of protocols apart. `on_disconnect` applies where neither the client nor the team
+    says what happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles
+    and other auxiliary questions are answered without a team.
     """
 
     name: str

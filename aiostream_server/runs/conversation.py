@@ -27,7 +27,7 @@ from autogen_core.models import (
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.question import ImagePart, Turn
-from aiostream_server.teams.inside import model_contexts
+from aiostream_server.teams.autogen_private.structure import model_contexts
 
 USER = "user"
 ASSISTANT = "assistant"

@@ -17,14 +17,14 @@ import structlog
 
 from aiostream_server.events import Answer
 from aiostream_server.intake.conversation import Conversation
+from aiostream_server.intake.json_text import dump, load
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.protocol import Log
 from aiostream_server.runs.conversation import replace_systems
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
 from aiostream_server.store.conversations import Address, Conversations, Memory
-from aiostream_server.teams.inside import shape_of
-from aiostream_server.wire.json_text import dump, load
+from aiostream_server.teams.autogen_private.structure import state_signature
 
 _STORE_TIMEOUT_S: Final = 5.0
 _SMALL: Final = 512 * 1024  # characters, or bytes: what is done with so much takes a millisecond, a thread 0.1
@@ -122,7 +122,7 @@ class ConversationMemory:
             return False
         try:
             kept = await _aside(len(self._memory.state), load, self._memory.state)
-            if kept["shape"] != shape_of(team):
+            if kept["shape"] != state_signature(team):
                 raise ValueError("the team is another one now")
             await team.load_state(kept["state"])
             systems = [turn for turn in self.question.history if turn.role == "system"]
@@ -134,7 +134,7 @@ class ConversationMemory:
             return False
         return True
 
-    async def keep(self, team: object, team_id: str, log: RunLog, handover: Handover | None = None) -> None:
+    async def keep(self, team: object, team_id: str, log: Log, handover: Handover | None = None) -> None:
         """Leave the conversation as it stands now: the team's state, or, where there is none to be had, its words."""
         if self._archive is None or self._address is None or self._is_lost:
             return
@@ -185,7 +185,7 @@ class ConversationMemory:
         try:
             state = handover.state if handover is not None and handover.state else await team.save_state()
             systems = [turn.text for turn in self.question.history if turn.role == "system"]
-            kept = {"shape": shape_of(team), "systems": systems, "state": state}
+            kept = {"shape": state_signature(team), "systems": systems, "state": state}
             last = len(self._memory.state) if self._memory is not None else 0  # about as much as it will be now
             encoded = await _aside(last, dump, kept)
         except Exception as exc:  # a team's own
@@ -196,7 +196,7 @@ class ConversationMemory:
             return b""
         return encoded
 
-    def _memory_of(self, team_id: str, log: RunLog, state: bytes, waits_for: str | None) -> Memory:
+    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None) -> Memory:
         entries = log.since(0)
         asked = [*self.question.history, self.question.task]
         answer = next((entry.event for entry in reversed(entries) if isinstance(entry.event, Answer)), None)

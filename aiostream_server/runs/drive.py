@@ -18,8 +18,8 @@ from autogen_core import CancellationToken
 from aiostream_server.errors import TeamFailed
 from aiostream_server.runs.conversation_memory import Handover, Stateful
 from aiostream_server.runs.translate import Translator
+from aiostream_server.teams.autogen_private.structure import agent_names
 from aiostream_server.teams.context import Streams, Team
-from aiostream_server.teams.inside import agent_names
 
 # What a group chat says when its runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."

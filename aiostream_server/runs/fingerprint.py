@@ -15,11 +15,11 @@ from typing import Final, NamedTuple, get_args
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Entry, Event, Said, SpeechKind, Token
+from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.intake.question import Turn
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present import new_presenter
 from aiostream_server.routing.question import routing_question
-from aiostream_server.wire.json_text import encode, quote
 
 _PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 _ASCII_SPACE: Final = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "

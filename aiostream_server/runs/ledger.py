@@ -15,7 +15,8 @@ from aiostream_server.events import (
     Usage,
     Validation,
 )
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.memory import MemoryLog
+from aiostream_server.log.protocol import Log
 from aiostream_server.runs.budget import WorkLimit
 
 MAX_PIECE_UNITS: Final = 8_000
@@ -31,7 +32,7 @@ class Ledger:
 
     __slots__ = ("_log", "agents", "first_token_at", "work_limit")
 
-    def __init__(self, log: RunLog, work_limit: WorkLimit) -> None:
+    def __init__(self, log: Log, work_limit: WorkLimit) -> None:
         self.agents: dict[str, None] = {}
         self.first_token_at: float | None = None
         self.work_limit: Final = work_limit
@@ -74,7 +75,7 @@ class Ledger:
 
     def release(self) -> None:
         """Let go of the log: what is told from now on is told to nobody."""
-        self._log = RunLog("")
+        self._log = MemoryLog("")
 
     def alive(self) -> None:
         """Nothing to write, but a model is at work: the run is not idle."""

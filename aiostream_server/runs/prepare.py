@@ -7,9 +7,9 @@ from autogen_agentchat.messages import BaseChatMessage
 from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.conversation import read_task, remember
 from aiostream_server.runs.conversation_memory import ConversationMemory
+from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import Team
-from aiostream_server.teams.inside import wait_for_people
 from aiostream_server.teams.resume import reply_to
 from aiostream_server.teams.tools.adopting import adopt
 from aiostream_server.teams.tools.scope import RunScope

@@ -1,39 +1,51 @@
-"""The runs of this process: those that are going on, and those that ended a while ago.
-
-A run belongs to the owner (an API key, or one user of it) that started it; for everybody else it does not exist.
-"""
+"""Starts, finds and ends runs."""
 
 import asyncio
-from collections.abc import Iterator
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import NotFound, RunExpired
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.principal import Owner
+from aiostream_server.log.protocol import LogFactory
 from aiostream_server.runs.admission import Admission
-from aiostream_server.runs.finished_runs import FinishedRuns
-from aiostream_server.runs.idempotency import Idempotency, KnownStarts
-from aiostream_server.runs.reference_count import ReferenceCount
-from aiostream_server.runs.run import Run, RunParts, RunRequest
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.directory import Directory
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.run import Run
+from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
-__all__ = ["Idempotency", "Registry"]
+
+@dataclass(frozen=True, slots=True)
+class RunBackend:
+    """What several processes may share: given to the registry by `service.composition`."""
+
+    directory: Directory
+    admission: Admission
+    turns: Turns
+    starts: Starts
+    new_log: LogFactory
 
 
 class Registry:
-    """Starts, finds and ends runs. Used from one event loop only."""
+    """The runs of this process, and through its backend those that others share. For one event loop."""
 
-    def __init__(self, parts: RunParts) -> None:
+    def __init__(self, resources: RunResources, backend: RunBackend) -> None:
         self.ended = 0
-        self._parts = parts
-        self._admission: Final = Admission(parts.limits)
-        self._turns: Final = Turns(parts.concurrent_turns)
-        self._known_starts: Final = KnownStarts()
-        self._shelf: Final = FinishedRuns(parts.limits, on_drop=self._known_starts.forget)
+        self._resources = resources
+        self._directory: Final = backend.directory
+        self._admission: Final = backend.admission
+        self._turns: Final = backend.turns
+        self._starts: Final = backend.starts
+        self._new_log: Final = backend.new_log
         self._live: dict[str, Run] = {}
 
     def __len__(self) -> int:
+        """How many runs are live in this process."""
         return len(self._live)
 
     @property
@@ -51,83 +63,92 @@ class Registry:
 
     @property
     def limits(self) -> LimitsConfig:
-        """Those that new runs get."""
-        return self._parts.limits
+        """The limits of new runs."""
+        return self._resources.limits
 
-    def renew(self, parts: RunParts) -> None:
-        """What runs are made of from now on. Those that are live, or wait for their slot, go on with what they have;
-        how many there may be is judged by the new limits."""
-        self._parts = parts
-        self._turns.policy = parts.concurrent_turns
-        self._shelf.limit(parts.limits)
-        self._admission.limit(parts.limits)
+    def renew(self, resources: RunResources) -> None:
+        """Make later runs of `resources`. Runs that are live or queued keep theirs; the new limits count them."""
+        self._resources = resources
+        self._turns.set_policy(resources.concurrent_turns)
+        self._directory.limit(resources.limits)
+        self._admission.limit(resources.limits)
 
-    async def start(
-        self, request: RunRequest, idempotency: Idempotency | None = None, parts: RunParts | None = None
-    ) -> Run:
-        """Admit and start a run, or find the one that the same idempotency key has started.
+    async def find_or_start(
+        self, request: RunRequest, idempotency: Idempotency | None, resources: RunResources
+    ) -> StartedRun:
+        """Find the run that the same idempotency key has started, or `start` one of the `resources`.
 
-        `parts` are those that the request was understood by; without any, the latest.
-
-        Raises `TooManyRuns`, `ShuttingDown`, and `Conflict` for a key that was used for something else, or for a
-        conversation that is busy.
+        Raises what `start` raises, and `Conflict` for a key that was used for something else.
         """
-        self._shelf.drop_old()
-        made_of = parts or self._parts
         if idempotency is None:
-            return await self._start(request, made_of)
-        return await self._known_starts.find_or_start(request.owner, idempotency, lambda: self._start(request, made_of))
+            return StartedRun(await self.start(request, resources), is_replay=False)
+        self._directory.drop()  # frees the keys of runs past their retention
+        return await self._starts.find_or_start(request.owner, idempotency, lambda: self.start(request, resources))
 
-    def find(self, run_id: str, owner: Owner) -> Run:
-        """Raises `NotFound` for a run that is not this owner's, `RunExpired` for one whose events were dropped."""
-        run = self._live.get(run_id) or self._shelf.get(run_id)
-        if run is not None and run.owner == owner:
-            return run
-        if self._shelf.was_dropped(run_id, owner):
-            raise RunExpired(f"the run {run_id} has ended, and its events are kept no longer")
-        raise NotFound(f"there is no run {run_id[:80]!r}")
+    async def start(self, request: RunRequest, resources: RunResources | None = None) -> Run:
+        """Admit a run and start it, by default with the latest resources.
 
-    def runs_of(self, owner: Owner) -> Iterator[Run]:
-        """The owner's runs, those that are going on first, then the latest."""
-        live = reversed(self._live.values())
-        return (run for run in (*live, *reversed(list(self._shelf))) if run.owner == owner)
+        Raises `TooManyRuns`, `ShuttingDown`, and `Conflict` if the conversation is busy.
+        """
+        self._directory.drop()
+        used = resources or self._resources
+        with used.references.holding():
+            return await self._admit(request, used)
+
+    async def find(self, run_id: str, owner: Owner) -> RunView:
+        """Raises `NotFound` for a run that is not this owner's, `RunExpired` for one that was dropped."""
+        return await self._directory.find(run_id, owner)
+
+    async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
+        """The owner's latest runs, newest first."""
+        return await self._directory.list(owner, limit)
 
     async def drain(self) -> None:
-        """Take no more runs; wait until those that are live have ended."""
+        """Admit no more runs; wait until the live ones have ended."""
         self._admission.close()
         while self._live:
             await asyncio.gather(*(run.wait() for run in tuple(self._live.values())))
 
     async def close(self, reason: FinishReason = "interrupted") -> None:
-        """Take no more runs; end those that are live, and wait until they have ended."""
+        """Admit no more runs; end the live ones and wait for them."""
         self._admission.close()
         for run in tuple(self._live.values()):
-            run.stop(reason)
+            run.end(reason)
         await self.drain()
 
-    async def _start(self, request: RunRequest, parts: RunParts) -> Run:
-        with parts.holders.holding():
-            return await self._admitted(request, parts)
-
-    async def _admitted(self, request: RunRequest, parts: RunParts) -> Run:
-        self._turns.check(request)
-        await self._turns.interrupt(request)
-        await self._admission.enter(request.owner)
+    async def _admit(self, request: RunRequest, resources: RunResources) -> Run:
+        key, run_id = request.turn_key, f"run-{secrets.token_urlsafe(18)}"
+        if key is not None:
+            await self._turns.prepare(key)
+        await self._admission.enter(request.owner, run_id)
         try:
-            self._turns.check(request)  # again: it may have waited for its slot
-            run = Run(request, parts)
+            log = self._new_log(run_id, max_bytes=resources.limits.max_log_bytes)
+            run = Run(run_id, request, resources, log)
+            earlier = () if key is None else await self._turns.enter(key, run)
         except BaseException:
-            self._admission.leave(request.owner)
+            self._admission.leave(run_id)
             raise
-        self._live[run.id] = run
-        parts.holders.enter()
-        run.start(after=self._turns.enter(run), on_end=lambda: self._ended(run, parts.holders))
+        await self._begin(run, earlier)
         return run
 
-    def _ended(self, run: Run, holders: ReferenceCount) -> None:
+    async def _begin(self, run: Run, earlier: Sequence[RunView]) -> None:
+        try:
+            await self._directory.put(run)
+        except BaseException:
+            self._give_back(run)
+            raise
+        self._live[run.id] = run
+        run.resources.references.acquire()
+        run.start(after=earlier, on_end=lambda: self._ended(run))
+
+    def _ended(self, run: Run) -> None:
         del self._live[run.id]
-        holders.leave()
+        run.resources.references.release()
         self.ended += 1
-        self._turns.leave(run)
-        self._admission.leave(run.owner)
-        self._shelf.put(run)
+        self._give_back(run)
+        self._directory.finish(run)
+
+    def _give_back(self, run: Run) -> None:
+        if (key := run.request.turn_key) is not None:
+            self._turns.leave(key, run)
+        self._admission.leave(run.id)

@@ -5,101 +5,62 @@ ends with `RunFinished`, what was said until then stands before it, and no task 
 """
 
 import asyncio
-import secrets
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
 from autogen_core import CancellationToken
 
-from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, OnDisconnect
+from aiostream_server.config.model import OnDisconnect
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
-from aiostream_server.intake.conversation import Conversation
-from aiostream_server.intake.principal import NOBODY, Owner
+from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
-from aiostream_server.log.memory import Reader, RunLog
+from aiostream_server.log.protocol import Log, Reader
 from aiostream_server.models.tap import current_sink
-from aiostream_server.observe.observer import NOBODY as NO_OBSERVER
-from aiostream_server.observe.observer import Observer, RunWatch, current_observer
-from aiostream_server.routing.router import Router
+from aiostream_server.observe.observer import RunWatch, current_observer
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.cancellation import RunCancellation
-from aiostream_server.runs.conversation_memory import Archive, ConversationMemory
+from aiostream_server.runs.card import RunCard, RunView
+from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure, exception_name
 from aiostream_server.runs.ledger import Ledger
 from aiostream_server.runs.pictures import add_missing
 from aiostream_server.runs.prepare import prepare
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.runs.reference_count import ReferenceCount
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.resources import RunResources
 from aiostream_server.runs.supervise import end_work, watch
 from aiostream_server.runs.translate import Translator
-from aiostream_server.store.files import Files
 from aiostream_server.store.run_files import RunFiles, current_files
-from aiostream_server.teams.catalogue import Catalogue, TeamSpec
-from aiostream_server.teams.inside import agent_names, answerers, code_runners, tools_in_threads
+from aiostream_server.teams.autogen_private.structure import agent_names, answerers, code_runners, tools_in_threads
+from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.tools.scope import RunScope
-from aiostream_server.tools.chart.painter import Painter, current_painter
+from aiostream_server.tools.chart.painter import current_painter
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
 _log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class RunParts:
-    """What every run of a server is made of."""
-
-    catalogue: Catalogue
-    router: Router
-    limits: LimitsConfig
-    archive: Archive | None = None
-    concurrent_turns: ConcurrentTurns = "queue"
-    observer: Observer = NO_OBSERVER
-    files: Files | None = None
-    painter: Painter | None = None
-    holders: ReferenceCount = field(default_factory=ReferenceCount)
-    """The runs, and whoever is about to start one: what these parts use stays open for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What is asked of a run, and for whom.
-
-    `spec` is the team that the client named; None where the router is to choose, among those that are `allowed` (None:
-    all). `on_disconnect` is the client's own wish; else the team's, else `by_default` hold. `conversation` is what
-    the run is a part of. `link_base` is what links to the server begin with; without one no files are kept.
-    """
-
-    question: Question
-    model: str
-    spec: TeamSpec | None = None
-    allowed: Collection[str] | None = None
-    owner: Owner = NOBODY
-    on_disconnect: OnDisconnect | None = None
-    by_default: OnDisconnect = "cancel"
-    conversation: Conversation | None = None
-    link_base: str = ""
-
-
 class Run:
-    """`created_at` is Unix time in seconds; `finished` is the last event, once it is over.
+    """A `RunView` of a run that this process drives. `created_at` is Unix time; `finished` is the last event.
 
-    A run that is over keeps its log, and of its `request` all but the question, which may hold megabytes of pictures.
+    A finished run keeps its log and its `request`, without the question: that may hold megabytes of images.
     """
 
-    def __init__(self, request: RunRequest, parts: RunParts) -> None:
-        self.id: Final = f"run-{secrets.token_urlsafe(18)}"
-        self.log: Final = RunLog(self.id, max_bytes=parts.limits.max_log_bytes)
+    def __init__(self, run_id: str, request: RunRequest, resources: RunResources, log: Log) -> None:
+        self.id: Final = run_id
+        self.log: Final = log
+        self.resources: Final = resources
         self.request = request
         self.created_at: Final = time.time()
         self.spec = request.spec
         self.finished: RunFinished | None = None
-        self._parts = parts
         self._team: object | None = None
         self._scope: RunScope | None = None
         self._ledger: Ledger | None = None
@@ -114,40 +75,63 @@ class Run:
 
     @property
     def on_disconnect(self) -> OnDisconnect:
-        """What becomes of the run when its last viewer leaves."""
+        """What happens when the last viewer leaves."""
         of_team = self.spec.config.on_disconnect if self.spec is not None else None
         return self.request.on_disconnect or of_team or self.request.by_default
 
-    def start(self, *, after: Sequence["Run"] = (), on_end: Callable[[], object]) -> None:
-        """Begin, once the runs `after` which it comes are over. `on_end` is called when it has ended, however."""
+    def card(self) -> RunCard:
+        conversation = self.request.conversation
+        return RunCard(
+            id=self.id,
+            model=self.request.model,
+            team=None if self.spec is None else self.spec.id,
+            conversation=None if conversation is None else conversation.name,
+            on_disconnect=self.on_disconnect,
+            created_at=self.created_at,
+            last_seq=self.log.committed,
+            finished=self.finished,
+            error=self._error,
+        )
+
+    @property
+    def _error(self) -> Error | None:
+        """The last event but one of a failed run."""
+        if self.finished is None:
+            return None
+        last_two = self.log.since(self.log.committed - 2)
+        return next((entry.event for entry in last_two if isinstance(entry.event, Error)), None)
+
+    def start(self, *, after: Sequence[RunView] = (), on_end: Callable[[], object]) -> None:
+        """Begin once the runs in `after` have ended. Calls `on_end` when this one has ended, however it does."""
         self._task = asyncio.create_task(self._execute(after), name=self.id)
         self._task.add_done_callback(lambda _: on_end())
 
     @contextmanager
     def watch(self, after: int = 0) -> Iterator[Reader]:
-        """View the run's events behind number `after`. When the last viewer leaves, `on_disconnect` is done."""
         with self.log.reader(after) as reader:
             try:
                 yield reader
             finally:
                 if self.log.viewers == 1 and self.on_disconnect == "cancel":
-                    self.stop("cancelled")
+                    self.end("cancelled")
 
-    def stop(self, reason: FinishReason | Error) -> None:
-        """End the run. Returns at once; `wait` tells when it is over. A second call changes nothing."""
+    def end(self, reason: FinishReason | Error) -> None:
+        """As `stop`, for this process's own code; an `Error` is written into the log."""
         if not self._stop.done():
             self._stop.set_result(reason)
 
+    async def stop(self, reason: FinishReason) -> None:
+        self.end(reason)
+
     async def wait(self) -> None:
-        """Until the run is over. Cancelling the wait does not touch the run."""
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    async def _execute(self, after: Sequence["Run"]) -> None:
+    async def _execute(self, after: Sequence[RunView]) -> None:
         structlog.contextvars.bind_contextvars(run_id=self.id)
-        current_observer.set(self._parts.observer)
+        current_observer.set(self.resources.observer)
         with self._observe() as observed:
-            self.log.told = observed.event
+            self.log.on_event = observed.event
             self.log.append(RunStarted(self.request.model))
             ending: FinishReason | Error = "interrupted"
             try:
@@ -155,18 +139,18 @@ class Run:
                 ending = await self._supervise(observed)
             finally:
                 self._finish(ending)
-                self.log.told = None
+                self.log.on_event = None
 
     def _observe(self) -> AbstractContextManager[RunWatch]:
         request = self.request
-        return self._parts.observer.run(
+        return self.resources.observer.run(
             self.id,
             model=request.model,
             question=request.question.task.text,
             conversation=None if request.conversation is None else request.conversation.name,
         )
 
-    async def _wait_for_turn(self, after: Sequence["Run"]) -> None:
+    async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
         """Until those are over, or this one is stopped. Nothing has begun yet that could time out."""
         if not after:
             return
@@ -182,7 +166,7 @@ class Run:
         token = RunCancellation()  # holds on to every message that was read under it: lives as long as the work
         work = asyncio.create_task(self._work(token, observed), name=f"{self.id}-work")
         try:
-            ending = await watch(work, self._stop, self.log, self._parts.limits)
+            ending = await watch(work, self._stop, self.log, self.resources.limits)
         finally:
             await end_work(work, token, lambda: self._team)
         if ending is None:
@@ -194,14 +178,14 @@ class Run:
         """The run itself: recall, choose, build, remember, drive, answer, keep."""
         request = self.request
         recollection = ConversationMemory(
-            self._parts.archive, request.owner, request.conversation, request.question, asked_at=self.created_at
+            self.resources.archive, request.owner, request.conversation, request.question, asked_at=self.created_at
         )
         await recollection.recall()
         spec = self.spec = self.spec or await self._route(recollection)
         observed.chose(spec.id)
         files = self._new_files()
         current_files.set(files)
-        current_painter.set(self._parts.painter)
+        current_painter.set(self.resources.painter)
         scope = self._scope = spec.toolbox.scope()
         team, task = await prepare(spec, recollection, scope)
         recorder = self._recorder = self._new_recorder(spec, answerers(team))
@@ -224,7 +208,7 @@ class Run:
             self.log.append(event)
 
         *earlier, latest = recollection.question.asked
-        decision = await self._parts.router.route(
+        decision = await self.resources.router.route(
             latest,
             earlier=earlier,
             previous=recollection.previous_team,
@@ -232,20 +216,20 @@ class Run:
             announce=announce,
             allowed=self.request.allowed,
         )
-        return self._parts.catalogue[decision.team]
+        return self.resources.catalogue[decision.team]
 
     def _new_files(self) -> RunFiles | None:
-        files, base = self._parts.files, self.request.link_base
+        files, base = self.resources.files, self.request.link_base
         return RunFiles(files, self.request.owner, base) if files is not None and base else None
 
     def _new_recorder(self, spec: TeamSpec, answerers_by_default: Collection[str]) -> Recorder:
-        limits = self._parts.limits
+        limits = self.resources.limits
         bounds = [bound for bound in (self.request.question.max_tokens, limits.max_tokens_per_run) if bound]
-        work_limit = WorkLimit(limits.max_turns_per_run, limits.max_tool_calls_per_run, self.stop)
+        work_limit = WorkLimit(limits.max_turns_per_run, limits.max_tool_calls_per_run, self.end)
         self._ledger = Ledger(self.log, work_limit)
         return Recorder(
             self._ledger,
-            budget=Budget(min(bounds, default=None), lambda: self.stop("length")),
+            budget=Budget(min(bounds, default=None), lambda: self.end("length")),
             roles=spec.config.roles,
             answer_from=spec.config.answer_from or answerers_by_default,
             options=self.request.question.options,

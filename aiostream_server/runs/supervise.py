@@ -15,8 +15,8 @@ from autogen_core import CancellationToken
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import Error, FinishReason
-from aiostream_server.log.memory import RunLog
-from aiostream_server.teams.inside import background_tasks
+from aiostream_server.log.protocol import Log
+from aiostream_server.teams.autogen_private.structure import background_tasks
 
 _TOKEN_GRACE_S: Final = 0.05
 _RUNTIME_GRACE_S: Final = 0.4
@@ -26,7 +26,7 @@ _log = structlog.get_logger()
 
 
 async def watch(
-    work: asyncio.Task[None], stop: asyncio.Future[FinishReason | Error], log: RunLog, limits: LimitsConfig
+    work: asyncio.Task[None], stop: asyncio.Future[FinishReason | Error], log: Log, limits: LimitsConfig
 ) -> FinishReason | Error | None:
     """Wait until the work is done (None), somebody stops it (why), or a deadline passes (the error to tell)."""
     if stop.done():  # before anything was begun
@@ -48,7 +48,7 @@ class _Watching:
 
     __slots__ = ("_ends_at", "_limits", "_log", "_timer", "over")
 
-    def __init__(self, log: RunLog, limits: LimitsConfig) -> None:
+    def __init__(self, log: Log, limits: LimitsConfig) -> None:
         self.over: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
         """The deadline that has passed, or None where something else ended it."""
         self._log = log
@@ -68,7 +68,7 @@ class _Watching:
     def _look(self) -> None:
         now = time.monotonic()
         # A team that waits for its viewers is not idle: they are evicted, or read on.
-        idle_since = now if self._log.holds_back else self._log.last_active_at
+        idle_since = now if self._log.has_blocked_producer else self._log.last_active_at
         idle_ends_at = idle_since + self._limits.idle_timeout_s
         left_s = min(self._ends_at, idle_ends_at) - now
         if left_s > 0:

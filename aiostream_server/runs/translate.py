@@ -39,8 +39,8 @@ from aiostream_server.runs.images import ToolPictures
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.tool_talk import ToolTalk
 from aiostream_server.runs.words import code_block, text_of, words_of
+from aiostream_server.teams.autogen_private.orchestrator import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
-from aiostream_server.teams.orchestrator import ORCHESTRATOR
 
 _TRANSFERRED: Final = re.compile(r"Transferred to (.{1,200}), adopting the role of \1 immediately\.")
 _NO_CODE: Final = CodeExecutorAgent.NO_CODE_BLOCKS_FOUND_MESSAGE

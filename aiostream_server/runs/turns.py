@@ -1,72 +1,79 @@
-"""One question at a time in each conversation: what becomes of a second one that comes while the first is answered."""
+"""One question at a time in each conversation: what happens to a second one while the first is answered.
+
+`[conversations] concurrent_turns` decides: `queue` it, `reject` it, or `interrupt` the first.
+"""
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final, Protocol
 
 from aiostream_server.config.model import ConcurrentTurns
 from aiostream_server.errors import Conflict
-from aiostream_server.intake.principal import Owner
-from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.request import TurnKey
 
-_MOST_WAITING: Final = 3
-
-
-class _Talk(NamedTuple):
-    """`model`: a chat page may ask several side by side. Where the server knows the history, there is one line."""
-
-    owner: Owner
-    conversation: str
-    model: str
+_MAX_QUEUED: Final = 3
 
 
-class Turns:
-    """The live runs of each conversation. Runs without a conversation are no concern of it."""
+class Turns(Protocol):
+    """The live runs of each conversation."""
+
+    def set_policy(self, policy: ConcurrentTurns) -> None:
+        """For runs that start from now on."""
+        ...
+
+    async def prepare(self, key: TurnKey) -> None:
+        """Called before the run takes its slot: refuse it with `Conflict`, or end the runs that it interrupts."""
+        ...
+
+    async def enter(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
+        """Add a run that is about to start. Returns the runs that it has to wait for.
+
+        Checks the policy and adds in one step: of two runs that enter at once, `reject` lets one in. Raises `Conflict`.
+        """
+        ...
+
+    def leave(self, key: TurnKey, run: RunView) -> None:
+        """The run has ended, or never started."""
+        ...
+
+
+class MemoryTurns:
+    """The `Turns` of one process."""
 
     def __init__(self, policy: ConcurrentTurns) -> None:
-        self.policy = policy
-        self._live: dict[_Talk, list[Run]] = {}
+        self._policy = policy
+        self._live: dict[TurnKey, list[RunView]] = {}
 
     def __len__(self) -> int:
         return len(self._live)
 
-    def check(self, request: RunRequest) -> None:
-        """Raise `Conflict` where the conversation is busy and the question may not wait."""
-        before = self._before(request)
-        if self.policy == "reject" and before:
-            raise Conflict("the conversation's last question is still being answered; wait for it, or cancel it")
-        if self.policy == "queue" and len(before) > _MOST_WAITING:
-            raise Conflict(f"{_MOST_WAITING} questions of the conversation are waiting already")
+    def set_policy(self, policy: ConcurrentTurns) -> None:
+        self._policy = policy
 
-    async def interrupt(self, request: RunRequest) -> None:
-        """Where that is the policy, end the runs before this one: their slots are free then."""
-        if self.policy == "interrupt":
-            for run in self._before(request):
-                run.stop("cancelled")
+    async def prepare(self, key: TurnKey) -> None:
+        self._check(key)
+        if self._policy == "interrupt":
+            for run in tuple(self._live.get(key, ())):  # their slots are free then
+                await run.stop("cancelled")
                 await run.wait()
 
-    def enter(self, run: Run) -> Sequence[Run]:
-        """The run is about to start: those whose end it has to wait for."""
-        before, talk = self._before(run.request), _talk(run.request)
-        if talk is not None:
-            self._live.setdefault(talk, []).append(run)
-        if self.policy == "interrupt":
-            for earlier in before:  # that came while this one waited for its slot
-                earlier.stop("cancelled")
-        return before
+    async def enter(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
+        self._check(key)  # again: the run may have waited for its slot
+        earlier = tuple(self._live.get(key, ()))
+        self._live.setdefault(key, []).append(run)
+        if self._policy == "interrupt":
+            for each in earlier:  # they entered while this one waited for its slot
+                await each.stop("cancelled")
+        return earlier
 
-    def leave(self, run: Run) -> None:
-        talk = _talk(run.request)
-        if talk is None:
-            return
-        self._live[talk].remove(run)
-        if not self._live[talk]:
-            del self._live[talk]
+    def leave(self, key: TurnKey, run: RunView) -> None:
+        self._live[key].remove(run)
+        if not self._live[key]:
+            del self._live[key]
 
-    def _before(self, request: RunRequest) -> Sequence[Run]:
-        talk = _talk(request)
-        return () if talk is None else tuple(self._live.get(talk, ()))
-
-
-def _talk(request: RunRequest) -> _Talk | None:
-    talk = request.conversation
-    return None if talk is None else _Talk(request.owner, talk.name, request.model if talk.resends else "")
+    def _check(self, key: TurnKey) -> None:
+        live = self._live.get(key, ())
+        if self._policy == "reject" and live:
+            raise Conflict("the conversation's last question is still being answered; wait for it, or cancel it")
+        if self._policy == "queue" and len(live) > _MAX_QUEUED:
+            raise Conflict(f"{_MAX_QUEUED} questions of the conversation are waiting already")

@@ -13,6 +13,7 @@ from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, MultiMod
 from pydantic import BaseModel
 
 from aiostream_server.runs.images import encoded_picture, picture
+from aiostream_server.teams.autogen_private.private_modules import is_openai_image
 from aiostream_server.tools.sql.cells import Cell
 from aiostream_server.tools.sql.rows import Rows
 
@@ -21,7 +22,6 @@ _MOST_COLUMNS: Final = 20
 _MOST_CELL_CHARS: Final = 300
 _BACKTICKS: Final = re.compile(r"`+")
 _AUTOGEN: Final = "autogen_agentchat."
-_OPENAI_PICTURE: Final = "autogen_ext.agents.openai._openai_agent", "ImageMessage"  # its module imports `openai`
 
 
 def words_of(message: BaseChatMessage) -> str:
@@ -31,11 +31,10 @@ def words_of(message: BaseChatMessage) -> str:
             return "\n\n".join(part for part in parts if part.strip())
         case StructuredMessage(content=BaseModel() as content, format_string=None):
             return data(content.model_dump(mode="json"))
-    kind = type(message)
-    if (kind.__module__, kind.__name__) == _OPENAI_PICTURE:
+    if is_openai_image(message):
         return encoded_picture(getattr(message, "content", ""), message.source)
     text = text_of(message)
-    if kind.__module__.startswith(_AUTOGEN):
+    if type(message).__module__.startswith(_AUTOGEN):
         return text
     value = _json_in(text)
     return text if value is None else data(value)

@@ -12,16 +12,16 @@ from aiostream_server.config.model import Config
 from aiostream_server.config.problem_text import toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
+from aiostream_server.service.composition import Offload, inline
 from aiostream_server.service.tracing import Traces
+from aiostream_server.teams.autogen_private.structure import agent_names, names_are_complete
 from aiostream_server.teams.catalogue import check_source, for_each_team, load_team
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import at, blamed_in, cannot_answer, cannot_be_asked, place_of
-from aiostream_server.teams.inside import agent_names, tells_names
 from aiostream_server.teams.served import ServedTeam
 from aiostream_server.teams.shape import names_in, shape_of
 from aiostream_server.teams.tools.toolbox import Toolbox, open_tools
 from aiostream_server.tools.sql.database import Database
-from aiostream_server.web.generations import Aside, here
 
 _T = TypeVar("_T")
 
@@ -39,7 +39,7 @@ async def find_problems(
     config: Config,
     *,
     state_directory: Path,
-    aside: Aside = here,
+    aside: Offload = inline,
     uses_tools: bool = False,
     notes: list[str] | None = None,
 ) -> list[str]:
@@ -68,7 +68,7 @@ async def find_problems(
         except ConfigError as exc:
             problems += exc.problems
         if models is not None and databases is not None:
-            in_threads = aside is not here
+            in_threads = aside is not inline
             wrong: list[str] = []
             opening = open_tools(config, databases, state_directory, in_threads=in_threads, problems=wrong)
             toolbox = await stack.enter_async_context(opening)
@@ -80,9 +80,9 @@ async def find_problems(
     return problems
 
 
-def _models_of(config: Config, aside: Aside) -> AbstractAsyncContextManager[Models]:
+def _models_of(config: Config, aside: Offload) -> AbstractAsyncContextManager[Models]:
     brought = any(team.component for team in config.teams)
-    return open_models(config.models, in_threads=aside is not here, for_components=brought)
+    return open_models(config.models, in_threads=aside is not inline, for_components=brought)
 
 
 async def _open(stack: AsyncExitStack, opening: AbstractAsyncContextManager[_T], problems: list[str]) -> _T | None:
@@ -98,7 +98,7 @@ async def _build(
     models: Models,
     databases: Mapping[str, Database],
     toolbox: Toolbox,
-    aside: Aside,
+    aside: Offload,
     notes: list[str],
 ) -> list[str]:
     try:
@@ -125,7 +125,7 @@ async def _build(
 
 def _names_of_nobody(team: ServedTeam, built: object) -> Iterator[str]:
     """A line for each agent that the configuration names and the team does not have, where it shows which it has."""
-    if not tells_names(built):
+    if not names_are_complete(built):
         return
     agents, everybody = agent_names(built), {*names_in(shape_of(built))}
     for key, named in (("answer_from", team.config.answer_from), ("roles", tuple(team.config.roles))):

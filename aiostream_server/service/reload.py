@@ -25,12 +25,12 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import Key, KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.check import find_problems
+from aiostream_server.service.composition import Generations
 from aiostream_server.service.own_modules import Dropped, OwnModules
 from aiostream_server.service.signals import hangups
 from aiostream_server.service.stamps import Seen
 from aiostream_server.service.watching import look, watch
 from aiostream_server.web.bugs import log_bug
-from aiostream_server.web.generations import Generations
 from aiostream_server.web.state import ServerState
 
 _log = structlog.get_logger()

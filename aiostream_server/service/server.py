@@ -11,6 +11,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.several import together
+from aiostream_server.service.composition import GENERATIONS, compose
 from aiostream_server.service.ending import drain, end
 from aiostream_server.service.figures import Figures
 from aiostream_server.service.garbage import collect_garbage
@@ -27,8 +28,6 @@ from aiostream_server.service.tracing import Traces
 from aiostream_server.service.vitals import LagMeter, watch_vitals
 from aiostream_server.service.workers.seat import Seat
 from aiostream_server.service.workers.site import SharedSite
-from aiostream_server.web.app import create_app
-from aiostream_server.web.generations import GENERATIONS
 from aiostream_server.web.health import LOOP_LAG
 from aiostream_server.web.state import STATE
 
@@ -61,7 +60,7 @@ async def serve(
     certificate = Certificate.of(server)
     traces, counting = Traces.of(config.tracing), Counting.of(config, seat.number if seat and seat.has_parent else None)
     observer = together(*counting.observers, *traces.observers)
-    app = create_app(config, state_directory=state_directory, observer=observer)
+    app = compose(config, state_directory=state_directory, observer=observer)
     counting.show_in(app)
     runner = web.AppRunner(
         app,

@@ -29,11 +29,10 @@ from aiostream_server.config.pointers import UNREAD_DATABASE
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
+from aiostream_server.service.composition import GENERATIONS, compose, open_generations
 from aiostream_server.store.files import stored_in
 from aiostream_server.teams.factories import blamed_in
 from aiostream_server.teams.shape import Shape, shape_of
-from aiostream_server.web.app import create_app
-from aiostream_server.web.generations import GENERATIONS, open_generations
 
 _HOST: Final = "127.0.0.1"
 _NO_FILE_NAME: Final = re.compile(r"[/\\]|\A\.+")
@@ -59,7 +58,7 @@ async def trial_server(config: Config, folder: Path) -> AsyncIterator[Trial]:
         "auth": AuthConfig(keys_file=keys_file),
         "conversations": ConversationsConfig(max_state_bytes=config.conversations.max_state_bytes),
     }
-    app = create_app(config.model_copy(update=alone), state_directory=folder)
+    app = compose(config.model_copy(update=alone), state_directory=folder)
     runner = web.AppRunner(app, handler_cancellation=True, access_log=None, shutdown_timeout=0.0)
     with socket.create_server((_HOST, 0)) as listening:
         try:

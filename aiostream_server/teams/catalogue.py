@@ -10,9 +10,10 @@ from aiostream_server.config.model import Config, TeamConfig
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models
+from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
+from aiostream_server.teams.autogen_private.structure import sees_images
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
 from aiostream_server.teams.factories import Factory, import_factory
-from aiostream_server.teams.inside import name_speakers, sees_images, use_team_runtimes
 from aiostream_server.teams.served import ServedTeam, served_teams
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.teams.tools.toolbox import Toolbox

@@ -14,7 +14,7 @@ from autogen_agentchat.teams import Swarm
 from autogen_core import Image
 from autogen_core.models import LLMMessage, UserMessage
 
-from aiostream_server.teams.inside import group_thread, participant_names, people_in
+from aiostream_server.teams.autogen_private.structure import group_thread, participant_names, people_in
 
 USER: Final = "user"
 """Who the task comes from, and the target of a handoff that asks the user."""

@@ -18,8 +18,9 @@ from autogen_agentchat.teams import (
     Swarm,
 )
 
-from aiostream_server.models.label import UNNAMED, ModelLabel
-from aiostream_server.teams.inside import Parts, parts_of, run_by_tool
+from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.label import UNNAMED
+from aiostream_server.teams.autogen_private.structure import Parts, parts_of, run_by_tool
 
 Order: TypeAlias = Literal["ring", "chosen", "handoffs", "graph", "unknown"]
 
@@ -88,7 +89,7 @@ def _agent(agent: object, parts: Parts) -> AgentShape:
         name=_name_of(agent, kind),
         kind=kind,
         model=_model(parts.client),
-        tools=(*plain, *map(_workbench, parts.workbenches)),
+        tools=(*plain, *map(_workbench, parts.closed_workbenches)),
         is_person=isinstance(agent, UserProxyAgent),
         inside=tuple(inside),
     )
@@ -272,9 +273,8 @@ def _model(client: object | None) -> str | None:
     """A name for people: the provider's, else the configuration's, else the client's class."""
     if client is None:
         return None
-    label = getattr(client, "_label", None)
-    if isinstance(label, ModelLabel) and label is not UNNAMED:
-        return label.model or label.name
+    if isinstance(client, StreamingClient) and client.label is not UNNAMED:
+        return client.label.model or client.label.name
     return type(client).__name__.removesuffix("ChatCompletionClient") or type(client).__name__
 
 

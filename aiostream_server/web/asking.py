@@ -17,16 +17,17 @@ from aiostream_server.config.model import Presentation
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.events import Answer, RunFinished
 from aiostream_server.intake.body import check_headers
-from aiostream_server.intake.conversation import Conversation, read_conversation
-from aiostream_server.intake.headers import is_open_webui
+from aiostream_server.intake.conversation import Conversation, is_open_webui, read_conversation
 from aiostream_server.intake.principal import Principal
-from aiostream_server.log.memory import Reader, RunLog
+from aiostream_server.log.memory import MemoryLog
+from aiostream_server.log.protocol import Reader
 from aiostream_server.present import Page
-from aiostream_server.protocols.dialect import Asked, Collector, Delivery, Dialect, Options, RunCard, View
+from aiostream_server.protocols.dialect import Asked, Collector, Delivery, Dialect, Options, View
 from aiostream_server.protocols.runs.whole import run_path
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
-from aiostream_server.runs.idempotency import Idempotency
-from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.runs.card import RunCard, RunView
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.starts import Idempotency
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.web.caller import caller_of, idempotency_of, link_base, own_links, path_prefix
 from aiostream_server.web.middlewares import OBSERVER
@@ -133,7 +134,7 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
 
 async def _start(
     request: web.Request, dialect: Dialect[Options], read: _Request[Options]
-) -> tuple[Run, Mapping[str, str]]:
+) -> tuple[RunView, Mapping[str, str]]:
     """Start a run, or find the one that its idempotency key started; and the headers of every answer about it.
 
     Raises `TooManyRuns` and `ShuttingDown`, `Conflict` where the conversation is busy, and `InvalidRequest` for images
@@ -152,8 +153,8 @@ async def _start(
         conversation=read.conversation if named is None else Conversation(named, resends=False),
         link_base=link_base(request),
     )
-    run = await state.registry.start(wanted, read.idempotency, state.parts)
-    replayed = {} if run.request is wanted else {"Idempotent-Replayed": "true"}
+    run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)
+    replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
     return run, {"X-Run-Id": run.id, **replayed}
 
 
@@ -194,9 +195,9 @@ async def _answer_auxiliary(
     seconds = round(time.monotonic() - started, 4)
     _log.info("auxiliary_answered", kind=auxiliary.kind, seconds=seconds, by=answer.by)
     request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)
-    log = RunLog(secrets.token_hex(16))
+    log = MemoryLog(secrets.token_hex(16))
     log.append(Answer("", answer.text), RunFinished("stop", answer.usage, seconds))
-    card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), len(log), None, None)
+    card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), log.committed, None, None)
     answering = _Answering(dialect, read.asked.options, read.asked.delivery, View("answer"))
     with log.reader() as reader:
         return await _answer(request, answering, card, reader, {})

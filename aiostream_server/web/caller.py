@@ -16,7 +16,7 @@ from aiostream_server.intake.json_text import canonical
 from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.intake.principal import Principal, authenticate
 from aiostream_server.intake.user import read_user
-from aiostream_server.runs.idempotency import Idempotency
+from aiostream_server.runs.starts import Idempotency
 from aiostream_server.web.state import state_of
 
 _IDEMPOTENCY_KEY: Final = "Idempotency-Key"
@@ -91,7 +91,7 @@ def link_base(request: web.Request) -> str:
 
 def own_links(request: web.Request) -> Callable[[str], bool]:
     """A test for URLs: whether one is a validly signed link to a file of this server, as this client reaches it."""
-    files = state_of(request).parts.files
+    files = state_of(request).resources.files
     return _none if files is None else partial(files.links.is_own, base=link_base(request))
 
 

@@ -16,7 +16,7 @@ from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.sse.writer import SseWriter
 from aiostream_server.store.files import Files, StoredFile
 from aiostream_server.web.caller import caller_of
-from aiostream_server.web.observed import tell_gone
+from aiostream_server.web.middlewares import report_gone
 from aiostream_server.web.state import ServerState, state_of
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -30,13 +30,13 @@ async def get_file(request: web.Request) -> web.StreamResponse:
     """The file; its head alone for HEAD, 304 for who has it."""
     state, file_id = state_of(request), request.match_info["file_id"]
     owner = None if _has_signature(request, state, file_id) else caller_of(request).owner
-    file = await state.parts.files.find(file_id) if state.parts.files is not None else None
-    if file is None or state.parts.files is None or (owner is not None and owner != file.owner):
+    file = await state.resources.files.find(file_id) if state.resources.files is not None else None
+    if file is None or state.resources.files is None or (owner is not None and owner != file.owner):
         raise _missing(file_id)
     headers = _headers(file)
     if headers["ETag"] in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers={name: headers[name] for name in ("ETag", "Cache-Control")})
-    return await _send(request, state.parts.files, file, headers)
+    return await _send(request, state.resources.files, file, headers)
 
 
 def _has_signature(request: web.Request, state: ServerState, file_id: str) -> bool:
@@ -45,7 +45,7 @@ def _has_signature(request: web.Request, state: ServerState, file_id: str) -> bo
     if not expires and not signatures:
         return False
     check_local_host(request.headers, state.keys, request.version)
-    files = state.parts.files
+    files = state.resources.files
     if len(expires) != 1 or len(signatures) != 1 or files is None:
         raise _missing(file_id)
     if not files.links.is_signed(file_id, expires[0], signatures[0]):
@@ -86,7 +86,7 @@ async def _send(request: web.Request, files: Files, file: StoredFile, headers: M
         async with asyncio.timeout(write_timeout_s):
             await response.write_eof()
     except ClientGone as gone:
-        tell_gone(request, gone)
+        report_gone(request, gone)
         _hang_up(request)
     except (ConnectionError, TimeoutError):
         _hang_up(request)

@@ -4,7 +4,6 @@ A run belongs to the key, and to the user behind it, that started it. For every 
 """
 
 import asyncio
-import heapq
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,10 +14,10 @@ from aiohttp import web
 from aiostream_server.errors import InvalidRequest, NotFound
 from aiostream_server.intake.body import check_headers
 from aiostream_server.protocols.dialect import View
-from aiostream_server.protocols.openapi import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED
 from aiostream_server.protocols.runs import RUNS
+from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED
 from aiostream_server.protocols.runs.whole import runs_body
-from aiostream_server.runs.run import Run
+from aiostream_server.runs.card import RunView
 from aiostream_server.web.asking import json_bytes, read_whole_body
 from aiostream_server.web.caller import caller_of, path_prefix
 from aiostream_server.web.cors import is_allowed_page
@@ -32,18 +31,18 @@ _INTEGER: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
 async def list_runs(request: web.Request) -> web.Response:
     """The caller's own, newest first."""
     owner, limit = caller_of(request).owner, limit_of(request)
-    latest = heapq.nlargest(limit, state_of(request).registry.runs_of(owner), key=lambda run: run.created_at)
+    latest = await state_of(request).registry.list(owner, limit)
     return json_bytes(runs_body((run.card() for run in latest), path_prefix(request)))
 
 
 async def get_run(request: web.Request) -> web.Response:
     """One of them."""
-    return _described(request, _find(request))
+    return _described(request, await _find(request))
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
     """The run's events behind the client's cursor: first a replay, then live, until the run is over."""
-    run, after = _find(request), cursor_of(request)
+    run, after = await _find(request), cursor_of(request)
     with run.watch(after) as reader:
         frames = RUNS.stream(run.card(), None, View())
         return await stream_run(request, {"X-Run-Id": run.id}, reader, frames, state_of(request).config.server)
@@ -51,9 +50,9 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 
 async def cancel_run(request: web.Request) -> web.Response:
     """End the run, whatever its `on_disconnect`, and wait a moment for its end. A finished run stays as it is."""
-    run = _find(request)
+    run = await _find(request)
     await _check_cancel_body(request)
-    run.stop("cancelled")
+    await run.stop("cancelled")
     with suppress(TimeoutError):  # the answer then says that the run is still going on
         async with asyncio.timeout(_CANCEL_WAIT_S):
             await run.wait()
@@ -69,17 +68,17 @@ async def _check_cancel_body(request: web.Request) -> None:
         await read_whole_body(request)
 
 
-def _find(request: web.Request) -> Run:
+async def _find(request: web.Request) -> RunView:
     owner, state = caller_of(request).owner, state_of(request)
     try:
-        return state.registry.find(request.match_info["run_id"], owner)
+        return await state.registry.find(request.match_info["run_id"], owner)
     except NotFound as exc:
         if state.config.server.workers == 1:
             raise
         raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 
 
-def _described(request: web.Request, run: Run) -> web.Response:
+def _described(request: web.Request, run: RunView) -> web.Response:
     body = RUNS.whole(run.card(), None, View(path_prefix=path_prefix(request))).body()
     return json_bytes(body, headers={"X-Run-Id": run.id})
 

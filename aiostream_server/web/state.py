@@ -1,12 +1,14 @@
-"""What handlers share: one state for each configuration, and the one that new requests are answered by.
+"""What handlers are given: one state for each configuration, and the one that new requests are answered with.
 
-A request keeps the state that it began with, whatever is reloaded in its middle: handlers ask `state_of`.
+`service.composition` makes them. A request keeps the state that it began with, even if a reload replaces it meanwhile:
+handlers ask `state_of`.
 """
 
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
@@ -14,7 +16,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.runs.registry import Registry
-from aiostream_server.runs.run import RunParts
+from aiostream_server.runs.resources import RunResources
 from aiostream_server.teams.catalogue import Catalogue
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -22,21 +24,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What belongs to one configuration; the registry is the same in all. Whoever uses what `parts` hold is among
-    their holders."""
+    """What belongs to one configuration; the registry is the same in all. `resources.references` keep it open."""
 
     config: Config
     keys: KeyRing
     catalogue: Catalogue
     registry: Registry
     auxiliary: AuxiliaryDesk
-    parts: RunParts
+    resources: RunResources
     started_at: int = field(default_factory=lambda: int(time.time()))
 
 
 @dataclass(slots=True)
-class Current:
-    """The state of the moment."""
+class CurrentState:
+    """The state that new requests begin with. A reload replaces it."""
 
     state: ServerState
 
@@ -45,7 +46,10 @@ class Current:
         return self.state.registry
 
 
-STATE: Final[web.AppKey[Current]] = web.AppKey("state", Current)
+OpenState: TypeAlias = Callable[[web.Application], AbstractAsyncContextManager[CurrentState]]
+"""Opens everything that an app needs, and closes it at the end."""
+
+STATE: Final[web.AppKey[CurrentState]] = web.AppKey("state", CurrentState)
 REQUEST_ID: Final[web.RequestKey[str]] = web.RequestKey("request_id", str)
 _HELD: Final[web.RequestKey[ServerState]] = web.RequestKey("state", ServerState)
 
@@ -57,7 +61,7 @@ def state_of(request: web.Request) -> ServerState:
 
 @web.middleware
 async def hold_state(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Around every handler that asks for the state: what it uses stays open until it is done."""
+    """Keep the state open until the handler is done."""
     state = request[_HELD] = request.app[STATE].state
-    with state.parts.holders.holding():
+    with state.resources.references.holding():
         return await handler(request)

@@ -3,8 +3,7 @@
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.teams import MagenticOneGroupChat
 
-from aiostream_server.embed import team
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext, team
 
 SHELVES = {
     "danube": "The Danube is 2,850 km long and flows through ten countries.",

@@ -7,8 +7,7 @@ from autogen_agentchat.conditions import TextMessageTermination
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
 from autogen_agentchat.teams import SelectorGroupChat
 
-from aiostream_server.embed import team
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext, team
 
 
 def _next(messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:

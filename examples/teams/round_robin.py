@@ -4,8 +4,7 @@ from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.conditions import MaxMessageTermination, TextMentionTermination
 from autogen_agentchat.teams import RoundRobinGroupChat
 
-from aiostream_server.embed import team
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext, team
 
 
 @team(examples=["A slogan for a bakery"], answer_from=["Writer"], roles={"Editor": "validation"})

@@ -4,8 +4,7 @@ from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.conditions import MaxMessageTermination, TextMessageTermination
 from autogen_agentchat.teams import SelectorGroupChat
 
-from aiostream_server.embed import team
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext, team
 
 
 async def seat_map(show: str) -> str:

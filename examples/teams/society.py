@@ -3,8 +3,7 @@
 from autogen_agentchat.agents import AssistantAgent, SocietyOfMindAgent
 from autogen_agentchat.teams import RoundRobinGroupChat
 
-from aiostream_server.embed import team
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext, team
 
 
 @team(examples=["Should we move the office to the countryside?"], answer_from=["Adviser"])

@@ -5,8 +5,7 @@ from typing import Literal
 from autogen_agentchat.agents import AssistantAgent
 from pydantic import BaseModel
 
-from aiostream_server.embed import team
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext, team
 
 
 class Expense(BaseModel):

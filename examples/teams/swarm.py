@@ -4,8 +4,7 @@ from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.conditions import HandoffTermination, MaxMessageTermination, TextMessageTermination
 from autogen_agentchat.teams import Swarm
 
-from aiostream_server.embed import team
-from aiostream_server.teams.context import TeamContext
+from aiostream_server.embed import TeamContext, team
 
 ORDERS = {"A-17": "a blue teapot, delivered on 3 May, 24.90 EUR"}
 

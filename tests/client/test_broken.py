@@ -12,6 +12,7 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.events import Event, RunFinished
 from aiostream_server.intake.principal import Owner
 from tests.client.chaos import Fate, How, chaos
+from tests.kit.runs import run_in, runs_in
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, config_for, sample_team, serving
 
@@ -38,7 +39,7 @@ def impatient(url: str, *, max_reconnects: int = 5) -> StreamClient:
 def said_by(server: Server, run_id: str | None) -> list[Event]:
     """What stands in the run's log."""
     assert run_id is not None
-    return [entry.event for entry in server.state.registry.find(run_id, Owner()).log.since(0)]
+    return [entry.event for entry in run_in(server.state.registry, run_id, Owner()).log.since(0)]
 
 
 async def all_of(stream: RunStream) -> list[Event]:
@@ -74,7 +75,7 @@ async def test_a_cut_at_every_place(server: Server, provider: ScriptedProvider, 
 @given(fates=st.lists(st.builds(Fate, st.integers(0, 1500), st.sampled_from(HOWS)), max_size=3))
 async def test_many_cuts_of_a_run_that_goes_on(server: Server, provider: ScriptedProvider, fates: list[Fate]) -> None:
     """The question itself may be lost, too: still there is one run."""
-    runs_before = len(list(server.state.registry.runs_of(Owner())))
+    runs_before = len(list(runs_in(server.state.registry, Owner())))
     provider.script(ANSWER)
     async with chaos(server.url, *fates) as proxy, impatient(proxy.url) as client:
         stream = client.stream("hi", model="solo")
@@ -82,7 +83,7 @@ async def test_many_cuts_of_a_run_that_goes_on(server: Server, provider: Scripte
     assert events == said_by(server, stream.run_id)
     assert events[-1] is stream.finished
     assert stream.last_seq == len(events)
-    assert len(list(server.state.registry.runs_of(Owner()))) == runs_before + 1
+    assert len(list(runs_in(server.state.registry, Owner()))) == runs_before + 1
 
 
 async def test_who_comes_back_too_often_in_vain_is_told_where_it_was(

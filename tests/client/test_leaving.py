@@ -10,6 +10,7 @@ from aiostream_server.client import StreamClient
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import Event, RunFinished, RunStarted, Token
 from aiostream_server.intake.principal import Owner
+from tests.kit.runs import runs_in
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, config_for, sample_team, serving, until_idle
 
@@ -28,7 +29,7 @@ async def server(provider: ScriptedProvider, tmp_path: Path) -> AsyncIterator[Se
 
 
 def reasons(server: Server) -> list[str | None]:
-    return [run.finished.reason if run.finished else None for run in server.state.registry.runs_of(Owner())]
+    return [run.finished.reason if run.finished else None for run in runs_in(server.state.registry, Owner())]
 
 
 @pytest.mark.parametrize("until", [RunStarted, Token])

@@ -19,9 +19,9 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
 from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.service.composition import compose
 from aiostream_server.service.sockets import listen
-from aiostream_server.web.app import create_app
-from aiostream_server.web.state import STATE, Current
+from aiostream_server.web.state import STATE, CurrentState
 from tests.kit.waiting import wait_for
 
 
@@ -30,13 +30,13 @@ class Server:
     """A running server."""
 
     url: str
-    state: Current
+    state: CurrentState
     runner: web.AppRunner
 
 
 @asynccontextmanager
 async def serving(config: Config, state_directory: Path, observer: Observer = NOBODY) -> AsyncIterator[Server]:
-    app = create_app(config, state_directory=state_directory, observer=observer)
+    app = compose(config, state_directory=state_directory, observer=observer)
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:

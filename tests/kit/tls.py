@@ -12,10 +12,10 @@ import trustme
 from aiohttp import web
 
 from aiostream_server.config.model import Config
+from aiostream_server.service.composition import compose
 from aiostream_server.service.sockets import BACKLOG, listen
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tls.site import TlsSite
-from aiostream_server.web.app import create_app
 from aiostream_server.web.state import STATE
 from tests.kit.serving import Server
 
@@ -54,7 +54,7 @@ def make_files(folder: Path, name: str = "server", *names: str) -> Files:
 @asynccontextmanager
 async def serving_tls(config: Config, state_directory: Path, files: Files) -> AsyncIterator[TlsServer]:
     """As `tests.kit.serving.serving`, with https."""
-    app = create_app(config, state_directory=state_directory)
+    app = compose(config, state_directory=state_directory)
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:

@@ -13,7 +13,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from aiostream_server.events import Action, Dropped, Entry, Event, Message, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.log.entries import Entries
-from aiostream_server.log.memory import Reader, RunLog
+from aiostream_server.log.memory import MemoryLog, MemoryReader
+from aiostream_server.log.protocol import Reader
 
 END = RunFinished("stop", TokenCount(), 0.0)
 
@@ -23,21 +24,21 @@ def said(text: str = "x") -> Message:
 
 
 async def test_numbers_start_at_one_and_have_no_gap() -> None:
-    log = RunLog("r")
+    log = MemoryLog("r")
     log.append(said(), said())
     log.append(said())
     with log.reader() as reader:
         assert [entry.seq for entry in await reader.read()] == [1, 2, 3]
-    assert len(log) == 3
+    assert log.committed == 3
 
 
 async def test_nothing_is_taken_after_the_end() -> None:
     """Not even in the same call."""
-    log = RunLog("r")
+    log = MemoryLog("r")
     log.append(said(), END, said())
     log.append(said())
     log.append(END)
-    assert len(log) == 2
+    assert log.committed == 2
     with log.reader() as reader:
         assert not reader.at_end
         await reader.read()
@@ -46,7 +47,7 @@ async def test_nothing_is_taken_after_the_end() -> None:
 
 
 async def test_a_reader_waits_for_news_and_wakes_for_nothing_when_it_is_woken() -> None:
-    log = RunLog("r")
+    log = MemoryLog("r")
     with log.reader() as reader:
         reader.wake()  # nobody waits: nothing happens
         read = asyncio.create_task(reader.read())
@@ -62,7 +63,7 @@ async def test_a_reader_waits_for_news_and_wakes_for_nothing_when_it_is_woken() 
 
 
 async def test_a_cancelled_read_can_be_tried_again() -> None:
-    log = RunLog("r")
+    log = MemoryLog("r")
     with log.reader() as reader:
         read = asyncio.create_task(reader.read())
         await asyncio.sleep(0)
@@ -74,7 +75,7 @@ async def test_a_cancelled_read_can_be_tried_again() -> None:
 
 @pytest.mark.parametrize("after", range(6))
 async def test_a_late_reader_reads_the_same(after: int) -> None:
-    log = RunLog("r")
+    log = MemoryLog("r")
     log.append(*[said(str(number)) for number in range(3)])
     log.append(said("3"), END)
     with log.reader() as first, log.reader(after) as late:
@@ -83,7 +84,7 @@ async def test_a_late_reader_reads_the_same(after: int) -> None:
 
 
 async def test_a_reader_from_the_future_waits_until_then() -> None:
-    log = RunLog("r")
+    log = MemoryLog("r")
     with log.reader(2) as reader:
         log.append(said())
         read = asyncio.create_task(_all(reader))
@@ -102,11 +103,11 @@ async def _all(reader: Reader) -> Sequence[Entry]:
 
 async def test_there_is_no_event_before_the_first() -> None:
     with pytest.raises(ValueError, match="numbered from 1"):
-        RunLog("r").reader(-1)
+        MemoryLog("r").reader(-1)
 
 
 async def test_a_run_without_viewers_does_not_wait() -> None:
-    log = RunLog("r", max_ahead_bytes=10)
+    log = MemoryLog("r", max_ahead_bytes=10)
     log.append(said("x" * 100))
     await asyncio.wait_for(log.room(), 0.5)
 
@@ -118,7 +119,7 @@ async def _is_waiting(task: asyncio.Task[None]) -> bool:
 
 
 async def test_a_producer_waits_while_every_viewer_is_behind() -> None:
-    log = RunLog("r", max_ahead_bytes=1_000)
+    log = MemoryLog("r", max_ahead_bytes=1_000)
     with log.reader() as fast, log.reader() as slow:
         log.append(said("x" * 2_000))
         room = asyncio.create_task(log.room())
@@ -129,7 +130,7 @@ async def test_a_producer_waits_while_every_viewer_is_behind() -> None:
 
 
 async def test_arguments_count_as_well() -> None:
-    log = RunLog("r", max_ahead_bytes=1_000)
+    log = MemoryLog("r", max_ahead_bytes=1_000)
     with log.reader():
         log.append(Action("A", "t", "x" * 2_000, "c"))
         room = asyncio.create_task(log.room())
@@ -139,7 +140,7 @@ async def test_arguments_count_as_well() -> None:
 
 async def test_all_who_wait_for_room_are_let_go_when_a_viewer_moves() -> None:
     """Two agents may speak at once."""
-    log = RunLog("r", max_ahead_bytes=1_000)
+    log = MemoryLog("r", max_ahead_bytes=1_000)
     with log.reader() as reader:
         log.append(said("x" * 2_000))
         rooms = [asyncio.create_task(log.room()) for _ in range(3)]
@@ -151,7 +152,7 @@ async def test_all_who_wait_for_room_are_let_go_when_a_viewer_moves() -> None:
 
 
 async def test_a_viewer_that_leaves_does_not_hold_the_run() -> None:
-    log = RunLog("r", max_ahead_bytes=1_000)
+    log = MemoryLog("r", max_ahead_bytes=1_000)
     with log.reader():
         log.append(said("x" * 2_000))
         room = asyncio.create_task(log.room())
@@ -163,14 +164,14 @@ async def test_a_viewer_that_leaves_does_not_hold_the_run() -> None:
 
 async def test_a_viewer_that_begins_at_the_end_is_not_behind() -> None:
     """It waits for the producer: would that wait for it, too, nothing would ever move."""
-    log = RunLog("r", max_ahead_bytes=1_000)
+    log = MemoryLog("r", max_ahead_bytes=1_000)
     log.append(said("x" * 5_000))
     with log.reader(1):
         await asyncio.wait_for(log.room(), 0.5)
 
 
 async def test_viewers_may_leave_all_at_once() -> None:
-    log = RunLog("r", max_ahead_bytes=1_000)
+    log = MemoryLog("r", max_ahead_bytes=1_000)
     with log.reader(), log.reader():
         log.append(said("x" * 2_000))
         room = asyncio.create_task(log.room())
@@ -179,7 +180,7 @@ async def test_viewers_may_leave_all_at_once() -> None:
 
 
 async def test_what_was_dropped_is_said() -> None:
-    log = RunLog("r", max_bytes=2_000)
+    log = MemoryLog("r", max_bytes=2_000)
     log.append(*[said("x" * 100) for _ in range(20)])
     assert log.size_bytes <= 2_000
     with log.reader() as first, log.reader(3) as third, log.reader(19) as last:
@@ -191,7 +192,7 @@ async def test_what_was_dropped_is_said() -> None:
 
 
 async def test_the_last_event_is_kept_whatever_its_size() -> None:
-    log = RunLog("r", max_bytes=1_000)
+    log = MemoryLog("r", max_bytes=1_000)
     for _ in range(3):
         log.append(said("x" * 5_000))
         assert len(log.since(0)) in (1, 2)
@@ -200,7 +201,7 @@ async def test_the_last_event_is_kept_whatever_its_size() -> None:
 
 
 async def test_a_viewer_is_given_a_bounded_part_at_a_time() -> None:
-    log = RunLog("r")
+    log = MemoryLog("r")
     log.append(*[said("x" * 1_000) for _ in range(100)], END)
     with log.reader() as reader:
         parts = []
@@ -213,7 +214,7 @@ async def test_a_viewer_is_given_a_bounded_part_at_a_time() -> None:
 
 async def test_a_producer_goes_on_once_the_slowest_has_read_what_is_left() -> None:
     """Behind by what was dropped meanwhile, too."""
-    log = RunLog("r", max_ahead_bytes=1_000, max_bytes=3_000)
+    log = MemoryLog("r", max_ahead_bytes=1_000, max_bytes=3_000)
     with log.reader() as slow:
         with log.reader() as fast:
             for _ in range(100):
@@ -221,15 +222,15 @@ async def test_a_producer_goes_on_once_the_slowest_has_read_what_is_left() -> No
                 await fast.read()
         room = asyncio.create_task(log.room())
         assert await _is_waiting(room)
-        assert log.holds_back
+        assert log.has_blocked_producer
         while not room.done():
             assert await slow.read()
             await asyncio.sleep(0)
-        assert not log.holds_back
+        assert not log.has_blocked_producer
 
 
 async def test_a_million_tokens_take_no_more_than_the_bound() -> None:
-    log = RunLog("r", max_bytes=2 * 1024**2)
+    log = MemoryLog("r", max_bytes=2 * 1024**2)
     token = Token("A", "a word ", "message")
     for _ in range(100):
         log.append(*[token] * 10_000)
@@ -240,7 +241,7 @@ async def test_a_million_tokens_take_no_more_than_the_bound() -> None:
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert size < 2.5 * 1024**2
-    assert len(log) == 1_015_000
+    assert log.committed == 1_015_000
 
 
 def _size(event: Event) -> int:
@@ -262,9 +263,9 @@ class Logs(RuleBasedStateMachine):
     @initialize(max_bytes=st.sampled_from([1, 1_000, 5_000, 1_000_000]))
     def begin(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
-        self.log = RunLog("r", max_ahead_bytes=1_000, max_bytes=max_bytes)
+        self.log = MemoryLog("r", max_ahead_bytes=1_000, max_bytes=max_bytes)
         self.said: list[object] = []
-        self.open: dict[int, tuple[Reader, int, list[Entry]]] = {}
+        self.open: dict[int, tuple[MemoryReader, int, list[Entry]]] = {}
         self.number = 0
         self.ended = False
 
@@ -361,7 +362,7 @@ class _Taking:
 
 
 async def _waiting_reader(
-    log: RunLog, taken: list[int], shortcut: _Taking | None = None
+    log: MemoryLog, taken: list[int], shortcut: _Taking | None = None
 ) -> asyncio.Task[Sequence[Entry]]:
     """Whoever takes what is new by the shortcut, while a task waits in `read`."""
     reader = log.reader()
@@ -372,7 +373,7 @@ async def _waiting_reader(
 
 
 async def test_tokens_take_the_shortcut_in_the_call_that_appends_them() -> None:
-    log, taken = RunLog("r"), list[int]()
+    log, taken = MemoryLog("r"), list[int]()
     read = await _waiting_reader(log, taken)
     log.append(Token("A", "x", "final"), Token("A", "y", "final"))
     assert taken == [1, 2]
@@ -384,7 +385,7 @@ async def test_tokens_take_the_shortcut_in_the_call_that_appends_them() -> None:
 
 
 async def test_tokens_that_are_said_are_given_as_they_are_to_who_has_kept_up() -> None:
-    log, taken = RunLog("r"), list[int]()
+    log, taken = MemoryLog("r"), list[int]()
     shortcut = _Taking(taken)
     read = await _waiting_reader(log, taken, shortcut)
     assert log.say("A", "final", ["x", "y"])
@@ -407,7 +408,7 @@ async def test_tokens_that_are_said_are_given_as_they_are_to_who_has_kept_up() -
 
 
 async def test_who_waits_for_numbers_still_to_come_is_given_nothing_before() -> None:
-    log, shortcut = RunLog("r"), _Taking([])
+    log, shortcut = MemoryLog("r"), _Taking([])
     reader = log.reader(2)
     reader.shortcut = shortcut
     read = asyncio.create_task(reader.read())
@@ -426,7 +427,7 @@ async def test_what_a_viewer_raises_over_tokens_ends_that_viewer_and_nobody_else
         def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
             raise RuntimeError("broken")
 
-    log, taken = RunLog("r"), list[int]()
+    log, taken = MemoryLog("r"), list[int]()
     breaking = await _waiting_reader(log, [], Breaking([]))
     read = await _waiting_reader(log, taken)
     log.say("A", "final", ["x"])
@@ -439,7 +440,7 @@ async def test_what_a_viewer_raises_over_tokens_ends_that_viewer_and_nobody_else
 
 
 async def test_saying_tells_whether_there_is_room_for_more() -> None:
-    log = RunLog("r", max_ahead_bytes=300)
+    log = MemoryLog("r", max_ahead_bytes=300)
     assert log.say("A", "final", ["x" * 300])  # nobody watches
     with log.reader() as reader:
         assert not log.say("A", "final", ["x" * 10])
@@ -450,7 +451,7 @@ async def test_saying_tells_whether_there_is_room_for_more() -> None:
 
 
 async def test_other_events_take_it_together_in_the_next_turn_or_with_the_token_behind_them() -> None:
-    log, taken = RunLog("r"), list[int]()
+    log, taken = MemoryLog("r"), list[int]()
     read = await _waiting_reader(log, taken)
     log.append(said())
     log.append(said())

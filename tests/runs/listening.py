@@ -8,7 +8,7 @@ from autogen_core.models import FinishReasons, RequestUsage
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import Event
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.ledger import Ledger
@@ -20,7 +20,7 @@ from aiostream_server.runs.translate import Translator
 class Listening:
     """What a run would be: `told` is its events."""
 
-    log: RunLog
+    log: MemoryLog
     ledger: Ledger
     recorder: Recorder
     translator: Translator
@@ -54,7 +54,7 @@ def listening(
     answer_from: Collection[str] = (),
     code_runners: Collection[str] = (),
 ) -> Listening:
-    log, overruns = RunLog("r"), list[None]()
+    log, overruns = MemoryLog("r"), list[None]()
     ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
     recorder = Recorder(
         ledger,

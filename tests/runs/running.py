@@ -10,9 +10,14 @@ from aiostream_server.intake.question import Question, Turn
 from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
+from aiostream_server.runs.card import RunView
 from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.registry import Registry
-from aiostream_server.runs.run import Run, RunParts, RunRequest
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.run import Run
+from aiostream_server.runs.starts import Idempotency
+from aiostream_server.service.composition import memory_backend
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
 from aiostream_server.teams.context import TeamContext
 
@@ -20,6 +25,7 @@ from aiostream_server.teams.context import TeamContext
 @dataclass(frozen=True, slots=True)
 class Runs:
     registry: Registry
+    resources: RunResources
     spec: TeamSpec
 
     def request(self, text: str = "hi", **asked: Any) -> RunRequest:
@@ -27,6 +33,11 @@ class Runs:
 
     async def start(self, text: str = "hi", **asked: Any) -> Run:
         return await self.registry.start(self.request(text, **asked))
+
+    async def start_with_key(self, key: Idempotency, request: RunRequest | None = None) -> RunView:
+        """Find the run that the key has started, or start one."""
+        asked = request or self.request()
+        return (await self.registry.find_or_start(asked, key, self.resources)).run
 
     async def start_routed(self, text: str) -> Run:
         return await self.registry.start(RunRequest(Question(Turn("user", text)), model="auto"))
@@ -44,8 +55,9 @@ def runs_of(
     team = TeamConfig(**({"id": "team", "factory": "m:f"} | (config or {})))
     spec = TeamSpec(team, TeamContext(team, Models({}), {}), lambda _: make(), sees_images=False)
     router = Router([Candidate("team", "Team", "", ())], RoutingConfig(), None, ())
-    parts = RunParts(Catalogue([spec]), router, LimitsConfig(**limits), archive, concurrent_turns)
-    return Runs(Registry(parts), spec)
+    resources = RunResources(Catalogue([spec]), router, LimitsConfig(**limits), archive, concurrent_turns)
+    backend = memory_backend(resources.limits, resources.concurrent_turns)
+    return Runs(Registry(resources, backend), resources, spec)
 
 
 def events_of(run: Run) -> Sequence[Event]:

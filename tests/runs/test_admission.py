@@ -1,8 +1,9 @@
 """Never more runs than the limits allow; whoever could run does not wait; who gives up leaves nothing behind."""
 
 import asyncio
+import itertools
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import Any
 
 import pytest
@@ -13,13 +14,41 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ShuttingDown, TooManyRuns
 from aiostream_server.intake.principal import Owner
-from aiostream_server.runs.admission import Admission
+from aiostream_server.runs.admission import MemoryAdmission
 
 A, B = Owner("a"), Owner("b")
 
 
-def admission(**limits: Any) -> Admission:
-    return Admission(LimitsConfig(**limits))
+class SlotsByOwner:
+    """An admission whose runs need no names: `leave` gives back any slot of the owner."""
+
+    def __init__(self, limits: LimitsConfig) -> None:
+        self.admission = MemoryAdmission(limits)
+        self._numbers = itertools.count()
+        self._held: defaultdict[Owner, list[str]] = defaultdict(list)
+
+    @property
+    def queued(self) -> int:
+        return self.admission.queued
+
+    @property
+    def taken(self) -> int:
+        return len(self.admission._holders)
+
+    async def enter(self, owner: Owner) -> None:
+        run_id = f"run-{next(self._numbers)}"
+        await self.admission.enter(owner, run_id)
+        self._held[owner].append(run_id)
+
+    def leave(self, owner: Owner) -> None:
+        self.admission.leave(self._held[owner].pop())
+
+    def close(self) -> None:
+        self.admission.close()
+
+
+def admission(**limits: Any) -> SlotsByOwner:
+    return SlotsByOwner(LimitsConfig(**limits))
 
 
 async def _turns(count: int = 5) -> None:
@@ -109,7 +138,7 @@ async def test_a_slot_that_comes_in_the_last_moment_is_in_time() -> None:
     await asyncio.sleep(0)
     time.sleep(0.1)  # noqa: ASYNC251 - both timers are due when the loop goes on
     await asyncio.wait_for(waiting, 1)
-    assert slots._taken == 1
+    assert slots.taken == 1
 
 
 async def test_who_waits_is_sent_away_when_the_server_closes() -> None:
@@ -125,7 +154,7 @@ async def test_who_waits_is_sent_away_when_the_server_closes() -> None:
         await admitted
     with pytest.raises(ShuttingDown):
         await slots.enter(A)
-    assert slots.is_closed
+    assert slots.admission.is_closed
     assert slots.queued == 0
 
 
@@ -138,7 +167,7 @@ async def test_a_slot_that_was_given_in_the_moment_of_closing_is_given_back() ->
     slots.close()
     with pytest.raises(ShuttingDown):
         await waiting
-    assert slots._taken == 0
+    assert slots.taken == 0
 
 
 async def test_a_thousand_may_wait() -> None:
@@ -178,7 +207,7 @@ class Slots(RuleBasedStateMachine):
         self.limits = LimitsConfig(
             max_runs=max_runs, max_runs_per_key=per_key, max_runs_per_user=per_user, queue_size=queue_size
         )
-        self.slots = Admission(self.limits)
+        self.slots = SlotsByOwner(self.limits)
 
     @rule(owner=_OWNERS, settles=st.booleans())
     def enter(self, owner: Owner, settles: bool) -> None:
@@ -212,7 +241,7 @@ class Slots(RuleBasedStateMachine):
         if not hasattr(self, "slots"):
             return
         per_key = self.limits.max_runs_per_key
-        assert len(self.inside) <= self.slots._taken <= self.limits.max_runs
+        assert len(self.inside) <= self.slots.taken <= self.limits.max_runs
         assert self.slots.queued <= self.limits.queue_size
         assert not per_key or max(Counter(owner.key_id for owner in self.inside).values(), default=0) <= per_key
         per_user, users = self.limits.max_runs_per_user, Counter(owner for owner in self.inside if owner.user_id)
@@ -223,10 +252,10 @@ class Slots(RuleBasedStateMachine):
         if not hasattr(self, "slots"):
             return
         self._run(settles=True)
-        assert self.slots._taken == len(self.inside), "no slot is lost"
-        assert self.slots._taken_by_user == Counter(self.inside)
-        assert self.slots._taken_by_key == Counter(owner.key_id for owner in self.inside)
-        assert not any(self.slots._is_free(owner) for owner, _ in self.callers)
+        assert self.slots.taken == len(self.inside), "no slot is lost"
+        assert self.slots.admission._taken_by_user == Counter(self.inside)
+        assert self.slots.admission._taken_by_key == Counter(owner.key_id for owner in self.inside)
+        assert not any(self.slots.admission._is_free(owner) for owner, _ in self.callers)
         assert self.slots.queued == len(self.callers)
 
     def teardown(self) -> None:

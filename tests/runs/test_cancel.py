@@ -6,6 +6,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,9 +21,12 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.config.model import OnDisconnect, RoutingConfig
 from aiostream_server.events import Message, RunFinished, RunStarted
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
-from aiostream_server.runs.run import Run, RunParts, RunRequest
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.run import Run
+from tests.kit.runs import directory_of
 from tests.kit.scripted_provider import ScriptedAnswer, Stall
 from tests.models.recording import scripted_client
 from tests.runs.running import events_of, runs_of
@@ -33,7 +37,7 @@ Reached = asyncio.Event
 
 async def _cancelled(run: Run) -> RunFinished:
     started = time.monotonic()
-    run.stop("cancelled")
+    run.end("cancelled")
     await asyncio.wait_for(run.wait(), 2)
     assert time.monotonic() - started < 1.0
     last = events_of(run)[-1]
@@ -109,7 +113,7 @@ async def test_cancelled_in_the_middle_of(phase: str) -> None:
 async def test_cancelled_before_the_first_event() -> None:
     async with nothing_left():
         run = await runs_of(Stuck).start()
-        assert not len(run.log)
+        assert run.log.committed == 0
         await _cancelled(run)
     assert [type(event) for event in events_of(run)] == [RunStarted, RunFinished]
 
@@ -120,9 +124,8 @@ async def test_cancelled_while_a_model_routes() -> None:
         provider.script(ScriptedAnswer(Stall()))
         runs = runs_of(lambda: Saying("x"))
         candidates = [Candidate(name, name, "", ()) for name in ("team", "other")]
-        parts = runs.registry._parts
-        router = Router(candidates, RoutingConfig(strategy="model"), client, ())
-        run = Run(RunRequest(runs.request().question, "auto"), RunParts(parts.catalogue, router, parts.limits))
+        resources = replace(runs.resources, router=Router(candidates, RoutingConfig(strategy="model"), client, ()))
+        run = Run("run-1", RunRequest(runs.request().question, "auto"), resources, MemoryLog("run-1"))
         assert run.on_disconnect == "cancel", "no team's wish is known yet"
         run.start(on_end=lambda: None)
         exchange = await asyncio.wait_for(provider.request(), 2)
@@ -204,6 +207,7 @@ async def test_a_team_that_waits_for_its_viewers_is_not_idle() -> None:
     class Slow:
         async def run_stream(self, *, task: object) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage, None]:
             yield TextMessage(content="x", source="A")
+            assert isinstance(run.log, MemoryLog)
             run.log._max_ahead_bytes = 0
             await run.log.room()
 
@@ -277,7 +281,7 @@ async def _finish(run: Run) -> None:
 
 async def _cancel(run: Run) -> None:
     await asyncio.sleep(0)
-    run.stop("cancelled")
+    run.end("cancelled")
     await run.wait()
 
 
@@ -312,7 +316,7 @@ async def test_hundreds_of_runs_leave_nothing() -> None:
         for _ in range(count):
             started = [await runs.start() for _ in many]  # teams are built in the order in which runs were started
             await asyncio.gather(*(end(run) for run, (_, end) in zip(started, many, strict=True)))
-        runs.registry._shelf._dropped.clear()  # ten thousand ids are remembered on purpose
+        directory_of(runs.registry)._dropped.clear()  # ten thousand ids are remembered on purpose
         logs.clear()  # debug lines hold exceptions, and those their frames
         for _ in range(3):  # generators are finalised by the loop, which lets go of more
             await asyncio.sleep(0.01)

@@ -20,7 +20,8 @@ from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import ImagePart, Question, Turn
 from aiostream_server.runs.conversation_memory import Archive
-from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.run import Run
 from aiostream_server.store.conversations import Address, Conversations, open_conversations
 from aiostream_server.store.schema import memories
 from tests.runs.running import Runs, events_of, runs_of
@@ -293,7 +294,7 @@ async def test_a_reply_is_to_the_question_right_before_it(runs: Runs, conversati
     async with asyncio.timeout(2):
         while (await conversations.recall(Address("key", "ann", "talk")))[0].waits_for:
             pass  # until the run has begun
-    stopped.stop("cancelled")
+    stopped.end("cancelled")
     await stopped.wait()
     assert stopped.finished is not None
     assert stopped.finished.reason == "cancelled"

@@ -12,7 +12,7 @@ from aiostream_server.config.model import Presentation
 from aiostream_server.events import Answer, Event, Message, RunFinished, RunStarted, Thinking, Token, TokenCount
 from aiostream_server.intake.question import ImagePart, Role, Turn
 from aiostream_server.intake.undecorate import undecorate
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present import new_presenter
 from aiostream_server.present.page import Page
 from aiostream_server.runs.fingerprint import answer_prints, fingerprint, standing_of
@@ -32,8 +32,8 @@ TEAM_SAYS: Sequence[Event] = (
 )
 
 
-def _log_of(events: Sequence[Event]) -> RunLog:
-    log = RunLog("run-1")
+def _log_of(events: Sequence[Event]) -> MemoryLog:
+    log = MemoryLog("run-1")
     for event in events:
         log.append(event)
     return log

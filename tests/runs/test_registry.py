@@ -9,18 +9,26 @@ import pytest
 from aiostream_server.errors import Conflict, NotFound, RunExpired, ShuttingDown, TooManyRuns
 from aiostream_server.events import RunFinished
 from aiostream_server.intake.principal import Owner
-from aiostream_server.runs.registry import Idempotency
-from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.starts import Idempotency, MemoryStarts
+from tests.kit.runs import directory_of
 from tests.runs.running import Runs, events_of, runs_of
 from tests.runs.test_run import Saying, Stuck
 
 KEY = Idempotency("k", "body")
 
 
-async def _done(*runs: Run) -> None:
+async def _done(*runs: RunView) -> None:
     for run in runs:
         await asyncio.wait_for(run.wait(), 2)
     await asyncio.sleep(0)
+
+
+def _starts(runs: Runs) -> MemoryStarts:
+    starts = runs.registry._starts
+    assert isinstance(starts, MemoryStarts)
+    return starts
 
 
 def _owned(runs: Runs, owner: Owner) -> RunRequest:
@@ -32,13 +40,13 @@ async def test_a_run_is_its_owners_only() -> None:
     runs = runs_of(lambda: Saying("x"))
     run = await runs.registry.start(_owned(runs, Owner("k", "ann")))
     for _ in range(2):
-        assert runs.registry.find(run.id, Owner("k", "ann")) is run
+        assert await runs.registry.find(run.id, Owner("k", "ann")) is run
         for stranger in (Owner("k", "bob"), Owner("k"), Owner(), Owner(None, "ann"), Owner("j", "ann")):
             with pytest.raises(NotFound) as error:
-                runs.registry.find(run.id, stranger)
+                await runs.registry.find(run.id, stranger)
             assert not isinstance(error.value, RunExpired)
-            assert list(runs.registry.runs_of(stranger)) == []
-        assert list(runs.registry.runs_of(Owner("k", "ann"))) == [run]
+            assert list(await runs.registry.list(stranger, 99_999)) == []
+        assert list(await runs.registry.list(Owner("k", "ann"), 99_999)) == [run]
         await _done(run)
 
 
@@ -47,11 +55,11 @@ async def test_a_run_that_was_dropped_is_gone_for_its_owner_and_never_was_for_ot
     run = await runs.registry.start(_owned(runs, Owner("k", "ann")))
     await _done(run)
     with pytest.raises(RunExpired, match="kept no longer"):
-        runs.registry.find(run.id, Owner("k", "ann"))
+        await runs.registry.find(run.id, Owner("k", "ann"))
     with pytest.raises(NotFound, match="there is no run"):
-        runs.registry.find(run.id, Owner("k", "bob"))
+        await runs.registry.find(run.id, Owner("k", "bob"))
     with pytest.raises(NotFound, match="there is no run"):
-        runs.registry.find("run-x", Owner("k", "ann"))
+        await runs.registry.find("run-x", Owner("k", "ann"))
 
 
 async def test_runs_are_kept_for_a_while_and_then_dropped_from_the_oldest() -> None:
@@ -61,30 +69,30 @@ async def test_runs_are_kept_for_a_while_and_then_dropped_from_the_oldest() -> N
     await asyncio.sleep(0.12)
     second = await runs.start()
     await _done(second)
-    assert list(runs.registry.runs_of(Owner())) == [second, first]
+    assert list(await runs.registry.list(Owner(), 99_999)) == [second, first]
     await asyncio.sleep(0.12)
-    assert list(runs.registry.runs_of(Owner())) == [second]
+    assert list(await runs.registry.list(Owner(), 99_999)) == [second]
 
 
 async def test_no_more_is_kept_than_there_is_room_for() -> None:
     runs = runs_of(lambda: Saying("x" * 10_000), retained_bytes=100_000)
     kept = [await runs.start() for _ in range(20)]
     await _done(*kept)
-    left = list(runs.registry.runs_of(Owner()))
+    left = list(await runs.registry.list(Owner(), 99_999))
     assert 2 <= len(left) <= 8
     assert left == list(reversed(kept[-len(left) :]))
-    assert runs.registry._shelf._bytes <= 100_000
+    assert directory_of(runs.registry)._finished_bytes <= 100_000
 
 
 async def test_dropped_runs_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiostream_server.runs.finished_runs._REMEMBERED", 2)
+    monkeypatch.setattr("aiostream_server.runs.directory._REMEMBERED", 2)
     runs = runs_of(lambda: Saying("x"), retention_s=0)
     gone = [await runs.start() for _ in range(3)]
     await _done(*gone)
     with pytest.raises(NotFound):
-        runs.registry.find(gone[0].id, Owner())
+        await runs.registry.find(gone[0].id, Owner())
     with pytest.raises(RunExpired):
-        runs.registry.find(gone[1].id, Owner())
+        await runs.registry.find(gone[1].id, Owner())
 
 
 async def test_a_run_that_is_over_forgets_what_was_asked() -> None:
@@ -99,13 +107,13 @@ async def test_a_run_that_is_over_forgets_what_was_asked() -> None:
 
 async def test_one_key_starts_one_run() -> None:
     runs = runs_of(lambda: Saying("x"))
-    found = await asyncio.gather(*(runs.registry.start(runs.request(), KEY) for _ in range(20)))
+    found = await asyncio.gather(*(runs.start_with_key(KEY) for _ in range(20)))
     assert len(set(found)) == 1
     await _done(found[0])
-    assert await runs.registry.start(runs.request(), KEY) is found[0]
+    assert await runs.start_with_key(KEY) is found[0]
     with pytest.raises(Conflict):
-        await runs.registry.start(runs.request(), Idempotency("k", "other body"))
-    other = await runs.registry.start(_owned(runs, Owner("k", "ann")), Idempotency("k", "other body"))
+        await runs.start_with_key(Idempotency("k", "other body"))
+    other = await runs.start_with_key(Idempotency("k", "other body"), _owned(runs, Owner("k", "ann")))
     assert other is not found[0]
     await _done(other)
 
@@ -113,27 +121,27 @@ async def test_one_key_starts_one_run() -> None:
 async def test_a_start_that_failed_frees_the_key_and_fails_for_all() -> None:
     runs = runs_of(Stuck, max_runs=1, queue_size=1, queue_timeout_s=0.05)
     run = await runs.start()
-    starts = (runs.registry.start(runs.request(), KEY) for _ in range(3))
+    starts = (runs.start_with_key(KEY) for _ in range(3))
     refused: Sequence[object] = await asyncio.gather(*starts, return_exceptions=True)
     assert [type(error) for error in refused] == [TooManyRuns] * 3
-    assert len(runs.registry._known_starts) == 0
-    run.stop("cancelled")
+    assert len(_starts(runs)) == 0
+    run.end("cancelled")
     await _done(run)
-    assert await runs.registry.start(runs.request(), KEY)
+    assert await runs.start_with_key(KEY)
     await runs.registry.close()
 
 
 async def test_a_starter_that_leaves_the_queue_does_not_take_the_others_along() -> None:
     runs = runs_of(Stuck, max_runs=1, queue_size=5)
     run = await runs.start()
-    starts = [asyncio.create_task(runs.registry.start(runs.request(), KEY)) for _ in range(4)]
+    starts = [asyncio.create_task(runs.start_with_key(KEY)) for _ in range(4)]
     await asyncio.sleep(0.01)
     assert runs.registry.queued == 1
     starts[0].cancel()
     starts[2].cancel()
     await asyncio.sleep(0.01)
     assert runs.registry.queued == 1
-    run.stop("cancelled")
+    run.end("cancelled")
     first, second = await asyncio.wait_for(asyncio.gather(starts[1], starts[3]), 2)
     assert first is second
     await runs.registry.close()
@@ -144,13 +152,13 @@ async def test_keys_are_forgotten_with_their_runs() -> None:
     runs = runs_of(lambda: Saying("x"), retained_bytes=200_000, max_runs=10_000)
     started = time.monotonic()
     for number in range(2_000):
-        run = await runs.registry.start(runs.request(), Idempotency(str(number), "f"))
+        run = await runs.start_with_key(Idempotency(str(number), "f"))
         if number % 50 == 49:
             await _done(run)
     await runs.registry.drain()
     assert time.monotonic() - started < 20
-    kept = len(list(runs.registry.runs_of(Owner())))
-    assert kept == len(runs.registry._known_starts) == len(runs.registry._known_starts._known_as)
+    kept = len(list(await runs.registry.list(Owner(), 99_999)))
+    assert kept == len(_starts(runs)) == len(_starts(runs)._key_of)
     assert kept < 100
 
 
@@ -164,7 +172,7 @@ async def test_who_waits_in_the_queue_is_told_at_once_that_the_server_closes() -
         await asyncio.wait_for(waiting, 0.2)
     assert not draining.done()
     assert runs.registry.is_closing
-    run.stop("cancelled")
+    run.end("cancelled")
     await asyncio.wait_for(draining, 2)
     assert len(runs.registry) == 0
 

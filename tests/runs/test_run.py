@@ -21,6 +21,7 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 from aiostream_server.config.model import Presentation
 from aiostream_server.errors import ShuttingDown, TooManyRuns
 from aiostream_server.events import Answer, Error, Message, Routing, RunFinished, RunStarted
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present import new_presenter
 from aiostream_server.runs.run import Run
 from tests.kit.scripted_provider import ScriptedAnswer
@@ -148,10 +149,10 @@ async def test_a_stopped_run_tells_what_was_said_until_then() -> None:
     async with nothing_left():
         run = await runs_of(Stuck).start()
         await _has_said(run, 2)
-        run.stop("cancelled")
-        run.stop("length")
+        run.end("cancelled")
+        run.end("length")
         assert (await _ended(run)).reason == "cancelled"
-        run.stop("length")
+        run.end("length")
     assert Message("A", "hm") in events_of(run)
 
 
@@ -163,7 +164,7 @@ async def test_a_run_that_is_stopped_at_once_never_builds_its_team() -> None:
         return Saying("x")
 
     run = await runs_of(make).start()
-    run.stop("cancelled")
+    run.end("cancelled")
     assert (await _ended(run)).reason == "cancelled"
     assert not built
 
@@ -175,7 +176,7 @@ async def test_a_team_that_swallows_cancellation(deaf: int) -> None:
         run = await runs_of(lambda: Stuck(deaf)).start()
         await _has_said(run, 2)
         started = time.monotonic()
-        run.stop("cancelled")
+        run.end("cancelled")
         await _ended(run)
     assert time.monotonic() - started < 1.2
     assert ("run_work_left_behind" in [line["event"] for line in logs]) == (deaf >= 2)
@@ -229,7 +230,7 @@ async def test_a_run_in_the_middle_of_a_tool_call_ends(is_async: bool, nested: s
             run = await runs_of(make).start()
             await asyncio.wait_for(started.wait(), 2)
             before = time.monotonic()
-            run.stop("cancelled")
+            run.end("cancelled")
             assert (await _ended(run)).reason == "cancelled"
             assert time.monotonic() - before < 1.0
 
@@ -247,7 +248,7 @@ async def test_a_model_client_that_ignores_the_token() -> None:
         run = await runs_of(lambda: RoundRobinGroupChat([AssistantAgent("A", Ignoring(["x"]))], max_turns=1)).start()
         await asyncio.sleep(0.05)
         started = time.monotonic()
-        run.stop("cancelled")
+        run.end("cancelled")
         assert (await _ended(run)).reason == "cancelled"
         assert time.monotonic() - started < 1.0
 
@@ -307,11 +308,11 @@ async def test_no_more_runs_than_allowed_and_a_place_is_free_again_after() -> No
     run = await runs.start()
     with pytest.raises(TooManyRuns, match="1 runs"):
         await runs.start()
-    run.stop("cancelled")
+    run.end("cancelled")
     await _ended(run)
     await asyncio.sleep(0)
     assert len(runs.registry) == 0
-    (await runs.start()).stop("cancelled")
+    (await runs.start()).end("cancelled")
     await runs.registry.close()
 
 
@@ -329,6 +330,6 @@ async def test_the_end_of_the_server_ends_every_run_and_admits_none() -> None:
 async def test_a_run_that_was_never_started_is_not_waited_for() -> None:
     runs = runs_of(Stuck)
     run = await runs.start()
-    never = Run(run.request, runs.registry._parts)
+    never = Run("run-2", run.request, runs.resources, MemoryLog("run-2"))
     await asyncio.wait_for(never.wait(), 0.5)
     await runs.registry.close()

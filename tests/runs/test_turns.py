@@ -14,7 +14,9 @@ from aiostream_server.events import Answer
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
-from aiostream_server.runs.run import Run, RunRequest
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.run import Run
+from aiostream_server.runs.turns import MemoryTurns
 from tests.runs.running import Runs, events_of, runs_of
 
 TALK = Conversation("talk", resends=True)
@@ -73,7 +75,7 @@ async def test_a_second_question_waits_for_the_first() -> None:
 async def test_one_that_waits_can_be_stopped_and_holds_up_nobody() -> None:
     runs = _runs("queue")
     first, second, third = [await _start(runs, text) for text in ("one", "two", "three")]
-    second.stop("cancelled")
+    second.end("cancelled")
     assert await _reason(second) == "cancelled"
     assert first.finished is None, "at once, not when its turn has come"
     assert [await _reason(first), await _reason(third)] == ["stop", "stop"]
@@ -153,7 +155,9 @@ async def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
     for run in [await _start(runs, "x") for _ in range(3)]:
         await _reason(run)
     await asyncio.sleep(0)
-    assert len(runs.registry._turns) == 0
+    turns = runs.registry._turns
+    assert isinstance(turns, MemoryTurns)
+    assert len(turns) == 0
 
 
 async def test_a_server_that_ends_does_not_wait_for_those_that_wait() -> None:

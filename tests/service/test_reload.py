@@ -18,8 +18,8 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import new_key
+from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.service.reload import Reloading
-from aiostream_server.web.generations import GENERATIONS
 from tests.kit.process import ServerProcess, environment, serving_process
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, asking, chat_body, serving
@@ -215,7 +215,7 @@ async def test_20_reloads_under_load_break_nothing_and_leave_nothing_behind(
         async with asyncio.timeout(2):
             while generations.retired:  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.005)
-        assert generations.current.state.parts is not first.parts
+        assert generations.current.state.resources is not first.resources
         assert len(asyncio.all_tasks()) <= tasks - len(clients)
         assert descriptors_open() <= descriptors
 

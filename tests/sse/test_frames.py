@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.events import Action, ToolResult
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present.blocks import action_block, result_block
+from aiostream_server.protocols.chat.stream import ChunkEncoder
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.ledger import MAX_PIECE_UNITS, Ledger
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame, event_frame, retry_frame
-from aiostream_server.wire.completion import ChunkEncoder
 
 _ENCODER = ChunkEncoder("chatcmpl-" + "0" * 32, 1_700_000_000, "m" * 64)
 _LINE_LIMIT = 64 * 1024
@@ -49,7 +49,7 @@ def test_fixed_frames() -> None:
 
 def _recorded(text: str) -> tuple[Action, ToolResult]:
     """What the recorder makes of a tool call and a result of this text."""
-    log = RunLog("r")
+    log = MemoryLog("r")
     ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
     recorder = Recorder(ledger, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
     recorder.tool_called("A", FunctionCall("c", text, text))

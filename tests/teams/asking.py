@@ -10,8 +10,8 @@ from aiostream_server.config.model import DatabaseConfig, TeamConfig
 from aiostream_server.events import Event
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.runs.registry import Registry
-from aiostream_server.runs.run import RunRequest
-from aiostream_server.web.generations import open_generations
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.service.composition import open_generations
 from tests.kit.scripted_provider import ScriptedProvider
 from tests.kit.serving import config_for
 from tests.runs.running import events_of

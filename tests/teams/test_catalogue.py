@@ -13,8 +13,8 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 from aiostream_server.config.model import Config, DemoModelConfig, OpenAIModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
+from aiostream_server.teams.autogen_private.structure import agent_names, background_tasks, model_contexts
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
-from aiostream_server.teams.inside import agent_names, background_tasks, model_contexts
 from tests.kit.serving import ask, config_for, serving
 
 

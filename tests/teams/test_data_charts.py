@@ -20,6 +20,7 @@ from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.teams.charts import chart_tool, chart_tool_over
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.tools.sql.rows import Rows
+from tests.kit.runs import runs_in
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import Server, ask, config_for, serving
 
@@ -45,7 +46,7 @@ class Stage:
     def told(self) -> list[Event]:
         """By the last run."""
         registry = self.server.state.registry
-        run = max((*registry.runs_of(NOBODY), *registry.runs_of(USER)), key=lambda run: run.created_at)
+        run = max((*runs_in(registry, NOBODY), *runs_in(registry, USER)), key=lambda run: run.created_at)
         return [entry.event for entry in run.log.since(0)]
 
     def tools_offered(self) -> list[list[str]]:

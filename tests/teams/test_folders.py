@@ -20,11 +20,11 @@ from aiostream_server.config.model import Config, DemoModelConfig, TeamConfig, T
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.models.registry import open_models
+from aiostream_server.service.composition import GENERATIONS
+from aiostream_server.teams.autogen_private.structure import agent_names
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from aiostream_server.teams.folders import FolderTeam, load_folder
-from aiostream_server.teams.inside import agent_names
 from aiostream_server.teams.served import served_teams
-from aiostream_server.web.generations import GENERATIONS
 from tests.kit.process import start
 from tests.kit.serving import ask, asking, serving, until_idle
 

@@ -19,8 +19,9 @@ from autogen_core import CancellationToken, Image
 from autogen_core.models import ModelInfo
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
+from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
+from aiostream_server.teams.autogen_private.structure import group_thread, participant_names, people_in
 from aiostream_server.teams.context import TeamContext
-from aiostream_server.teams.inside import group_thread, participant_names, people_in, wait_for_people
 from aiostream_server.teams.resume import reply_to
 from tests.kit import sample_teams
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider

@@ -30,10 +30,10 @@ from autogen_core import (
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.models.registry import Models
 from aiostream_server.models.tap import current_speaker
+from aiostream_server.teams.autogen_private.fresh_team import use_team_runtimes
+from aiostream_server.teams.autogen_private.runtime import TeamRuntime
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import TeamContext
-from aiostream_server.teams.inside import use_team_runtimes
-from aiostream_server.teams.runtime.runtime import TeamRuntime
 from tests.teams.kinds import agent
 
 TOPIC = TopicId("news", "key")
@@ -306,7 +306,7 @@ async def test_who_is_no_longer_subscribed_hears_nothing(runtime_class: type[Sin
 
 async def test_what_it_cannot_do_it_says() -> None:
     runtime = TeamRuntime()
-    with pytest.raises(NotImplementedError, match="polls nothing"):
+    with pytest.raises(NotImplementedError, match="does not poll"):
         await runtime.stop_when(lambda: True)
     with pytest.raises(NotImplementedError, match="when it is published"):
         await runtime.process_next()

@@ -15,8 +15,9 @@ from autogen_agentchat.teams import BaseGroupChat, DiGraphBuilder, GraphFlow, Ro
 from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from autogen_core.tools import FunctionTool
 
-from aiostream_server.teams.inside import background_tasks, use_team_runtimes
-from aiostream_server.teams.runtime.runtime import TeamRuntime
+from aiostream_server.teams.autogen_private.fresh_team import use_team_runtimes
+from aiostream_server.teams.autogen_private.runtime import TeamRuntime
+from aiostream_server.teams.autogen_private.structure import background_tasks
 from tests.teams.kinds import KINDS, agent, calls, saying
 
 Make = Callable[[], BaseGroupChat]

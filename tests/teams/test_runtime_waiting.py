@@ -9,8 +9,8 @@ from autogen_core import MessageContext, RoutedAgent, event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.teams.runtime.agents import remember_handlers
-from aiostream_server.teams.runtime.waiting import OutputQueue, TurnLock
+from aiostream_server.teams.autogen_private.queues import OutputQueue, TurnLock
+from aiostream_server.teams.autogen_private.runtime_agents import search_handlers_once
 
 
 @dataclass
@@ -116,11 +116,11 @@ async def test_a_class_looks_for_its_handlers_once_and_its_subclasses_for_their_
             """See."""
 
     for _ in range(2):
-        remember_handlers(Base)
+        search_handlers_once(Base)
     assert [set(Base("")._handlers) for _ in range(3)] == [{Heard}] * 3
     assert looked == [Base]
     assert [set(More("")._handlers) for _ in range(2)] == [{Heard, Seen}] * 2
     assert looked == [Base, More, More]
     assert [kind for kind, _ in Base._handles_types()] == [Heard]
-    remember_handlers(object)
+    search_handlers_once(object)
     assert not hasattr(object, "_discover_handlers")

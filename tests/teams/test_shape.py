@@ -32,8 +32,8 @@ from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.demo.provider import DemoProvider
 from aiostream_server.models.label import ModelLabel
 from aiostream_server.service.trial import see
-from aiostream_server.teams.inside import name_speakers
-from aiostream_server.teams.orchestrator import let_answer
+from aiostream_server.teams.autogen_private.fresh_team import name_speakers
+from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer
 from aiostream_server.teams.shape import AgentShape, Edge, TeamShape, names_in, shape_of
 from aiostream_server.teams.tools.mcp.connection import Terms
 from aiostream_server.teams.tools.mcp.server import McpServer
@@ -149,7 +149,7 @@ def test_a_model_keeps_its_name_in_the_hands_of_an_orchestrator() -> None:
 
 async def test_what_an_orchestrator_used_is_counted_where_everything_is() -> None:
     client = StreamingClient(DemoProvider())
-    let_answer(team := MagenticOneGroupChat([agent("A")], model_client=client))
+    stream_orchestrator_answer(team := MagenticOneGroupChat([agent("A")], model_client=client))
     inner = vars(team)["_model_client"]
     await inner.create([UserMessage(content="hi", source="user")])
     assert inner.total_usage() == client.total_usage()

@@ -1,4 +1,4 @@
-"""The statements that the guard is measured on: what must never run, and what people really ask.
+"""The statements that the guard is tested with: hostile ones, and ordinary questions.
 
 Sources of the hostile ones: bypasses reported against other SQL agents (writes in a CTE, `U&"..."` names, functions
 that read files, comments that hide a second statement), and the documentation of both databases.

@@ -1,4 +1,4 @@
-"""The calculator: right to the last digit where that is possible, and never more work than it is worth."""
+"""The calculator: exact where the result is rational, and bounded in size and time."""
 
 import time
 from contextlib import suppress
@@ -82,7 +82,7 @@ from aiostream_server.tools.calculator import CalculationError, calculate
         ("-1/8", "-0.125"),
     ],
 )
-def test_the_answer_is_what_a_person_would_write(expression: str, answer: str) -> None:
+def test_the_answer_is_written_as_people_write_numbers(expression: str, answer: str) -> None:
     if answer == "ERR":
         with pytest.raises(CalculationError):
             calculate(expression)
@@ -136,10 +136,10 @@ def test_the_answer_is_what_a_person_would_write(expression: str, answer: str) -
     ],
 )
 def test_a_complaint_says_what_is_wrong_and_where_at_once(expression: str, complaint: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     with pytest.raises(CalculationError, match=complaint):
         calculate(expression)
-    assert time.monotonic() - started < 0.2
+    assert time.thread_time() - started < 0.2
 
 
 @given(st.text(alphabet="0123456789.,%+-*/^() eo\x00fpisqrtmaxπ=", max_size=60) | st.text(max_size=60))

@@ -12,11 +12,11 @@ import pytest
 from sqlalchemy import make_url
 
 from aiostream_server.config.model import DatabaseConfig
-from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.database import Database, normalise_url
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, one_line
 from aiostream_server.tools.sql.guard import Guard
 from aiostream_server.tools.sql.schema import Column, Schema, Table
-from aiostream_server.tools.sql.urls import normalise_url, read_only_uri
+from aiostream_server.tools.sql.sqlite import read_only_uri
 from aiostream_server.tools.sql.verdict import Approved, Blocked, Seal
 
 SALES = """
@@ -26,7 +26,7 @@ SALES = """
 
 
 async def execute(url: str, *statements: str) -> None:
-    """As the owner of the whole PostgreSQL."""
+    """Run statements as PostgreSQL's superuser."""
     admin = await asyncpg.connect(url)
     try:
         for sql in statements:
@@ -41,7 +41,7 @@ def approve(database: Database, sql: str) -> Approved:
     return verdict
 
 
-async def test_a_question_is_answered_alike_by_both(shop: Database) -> None:
+async def test_both_databases_answer_a_question_alike(shop: Database) -> None:
     approved = approve(shop, SALES)
     assert approved.reason == "one read-only SELECT on customers, orders, regions"
     assert approved.tables == ("customers", "orders", "regions")
@@ -51,7 +51,7 @@ async def test_a_question_is_answered_alike_by_both(shop: Database) -> None:
     assert rows.summary == "4 rows"
 
 
-async def test_only_what_its_own_guard_approved_can_run(shop: Database) -> None:
+async def test_only_a_statement_that_its_own_guard_approved_can_run(shop: Database) -> None:
     foreign = Guard(shop.dialect, ["orders"]).check("SELECT * FROM orders")
     altered = approve(shop, "SELECT * FROM orders")
     object.__setattr__(altered, "sql", "DELETE FROM orders")
@@ -120,7 +120,7 @@ async def test_the_schema_is_read_again_when_it_is_old(tmp_path: Path, shop_path
 
 
 async def test_the_guards_verdict_is_never_older_than_the_schema_may_be(tmp_path: Path, shop_path: Path) -> None:
-    """A table made later can be asked; and where the schema cannot be read, the last one counts."""
+    """A table created later can be queried. Where the schema cannot be read, the last one is used."""
     path = tmp_path / "growing.db"
     path.write_bytes(shop_path.read_bytes())  # noqa: ASYNC240
     database = await Database.open("fresh", DatabaseConfig(url=f"sqlite:///{path}"), schema_lifetime_s=0)
@@ -136,8 +136,8 @@ async def test_the_guards_verdict_is_never_older_than_the_schema_may_be(tmp_path
     await database.close()
 
 
-async def test_what_the_role_may_not_read_is_not_there(postgres_url: str) -> None:
-    """Neither a table nor a column, nor a key that names one, in the schema or in what the guard says."""
+async def test_the_schema_leaves_out_what_the_role_may_not_read(postgres_url: str) -> None:
+    """The schema and the guard's messages name no such table, no such column, and no key that refers to one."""
     await execute(
         postgres_url,
         "CREATE TABLE secrets (id INT PRIMARY KEY, word TEXT)",
@@ -223,7 +223,7 @@ def test_urls_as_people_write_them(text: str, url: str) -> None:
         ("sqlite:///file:x?mode=rwc", "must name a file"),
     ],
 )
-async def test_a_wrong_url_is_one_line_that_keeps_the_password(text: str, complaint: str) -> None:
+async def test_an_invalid_url_gives_one_line_without_the_password(text: str, complaint: str) -> None:
     with pytest.raises(DatabaseUnreachable, match=complaint) as caught:
         await Database.open("x", DatabaseConfig(url=text))
     assert "secret" not in str(caught.value)
@@ -261,7 +261,7 @@ async def test_a_server_that_never_answers_is_unreachable() -> None:
             await Database.open("mute", config)
 
 
-async def test_a_locked_file_is_unreachable_in_good_time(tmp_path: Path, shop_path: Path) -> None:
+async def test_a_locked_file_is_unreachable_after_the_statement_timeout(tmp_path: Path, shop_path: Path) -> None:
     path = tmp_path / "locked.db"
     path.write_bytes(shop_path.read_bytes())  # noqa: ASYNC240
     with closing(sqlite3.connect(path)) as connection:

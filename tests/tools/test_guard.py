@@ -1,4 +1,4 @@
-"""The guard: what is hostile never runs, what is fair runs with just the meaning that it was written with."""
+"""The guard: a hostile statement never runs, an ordinary one runs with exactly its own meaning."""
 
 import hashlib
 import sqlite3
@@ -39,15 +39,15 @@ def approved(dialect: DialectName, sql: str) -> str:
 
 @pytest.mark.parametrize(("dialect", "sql"), HOSTILE_CASES, ids=lambda value: value[:60])
 def test_hostile_statements_are_blocked_with_one_readable_line(dialect: DialectName, sql: str) -> None:
-    started = time.monotonic()
+    started = time.thread_time()
     reason = blocked(dialect, sql)
-    assert time.monotonic() - started < 2
+    assert time.thread_time() - started < 2
     assert 5 < len(reason) < 300
     assert reason.isprintable()
 
 
 async def test_fair_questions_mean_the_same_after_the_guard(shop: Database) -> None:
-    """Each is approved, and gives the very rows that the raw text gives."""
+    """Each is approved, and gives the same rows as the raw text."""
     for sql in FAIR[shop.dialect]:
         verdict = shop.guard.check(sql)
         assert isinstance(verdict, Approved), (sql, verdict)
@@ -61,7 +61,7 @@ def test_the_corpora_are_as_large_as_promised() -> None:
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_what_is_approved_is_approved_again_unchanged(dialect: DialectName) -> None:
+def test_an_approved_statement_is_approved_again_unchanged(dialect: DialectName) -> None:
     for sql in FAIR[dialect]:
         once = approved(dialect, sql)
         assert approved(dialect, once) == once
@@ -120,7 +120,7 @@ def test_a_cte_is_seen_where_it_is_in_scope_only() -> None:
     assert "the schema other" in blocked("postgres", "WITH a AS (SELECT 1) SELECT * FROM other.a")
 
 
-def test_a_word_that_asks_who_is_connected_is_a_column_only_in_quotes() -> None:
+def test_current_user_words_are_columns_only_in_quotes() -> None:
     assert "asks who is connected" in blocked("postgres", "SELECT user FROM orders")
     assert approved("postgres", 'SELECT "user" FROM orders') == 'SELECT "user" FROM orders'
     assert approved("sqlite", "SELECT user FROM orders")
@@ -134,8 +134,8 @@ def test_nothing_of_the_models_own_text_survives() -> None:
     )
 
 
-def test_a_parser_that_trips_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever sqlglot raises on odd input, the statement does not run."""
+def test_a_statement_that_crashes_the_parser_is_blocked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where sqlglot raises an unexpected error, the statement does not run."""
     for error in (IndexError("x"), AttributeError("x"), RecursionError()):
 
         def trip(*_args: object, _error: Exception = error, **_kwargs: object) -> None:
@@ -146,7 +146,7 @@ def test_a_parser_that_trips_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_the_statement_never_reaches_a_log(caplog: pytest.LogCaptureFixture) -> None:
-    """sqlglot itself would warn, with the text, about commands that it does not know."""
+    """sqlglot itself logs a warning, with the text, about unknown commands."""
     for dialect in DIALECTS:
         for sql in HOSTILE[dialect]:
             blocked(dialect, sql)
@@ -157,14 +157,14 @@ def test_an_approval_of_one_guard_means_nothing_to_another() -> None:
     one, other = Guard("sqlite", TABLES), Guard("sqlite", TABLES)
     verdict = one.check("SELECT 1")
     assert isinstance(verdict, Approved)
-    assert one.vouches_for(verdict)
-    assert one.for_tables(["other"]).vouches_for(verdict)
-    assert not other.vouches_for(verdict)
-    assert not one.vouches_for("SELECT 1")  # type: ignore[arg-type]
-    assert not one.vouches_for(Approved("SELECT 1", reason="", tables=(), seal=Seal()))
+    assert one.has_approved(verdict)
+    assert one.for_tables(["other"]).has_approved(verdict)
+    assert not other.has_approved(verdict)
+    assert not one.has_approved("SELECT 1")  # type: ignore[arg-type]
+    assert not one.has_approved(Approved("SELECT 1", reason="", tables=(), seal=Seal()))
 
 
-# Whatever the text, the guard answers; and whatever it approves changes nothing, even where it could.
+# For any text, the guard gives a verdict, and what it approves changes nothing, even on a writable database.
 
 _PIECES = [
     *("SELECT", "FROM", "WHERE", "DELETE FROM", "UPDATE", "INSERT INTO", "WITH", "AS", "UNION", "DROP TABLE", "PRAGMA"),
@@ -186,29 +186,15 @@ _PIECES = [
         "`",
         "\\",
     ),
-    *(
-        "REPLACE",
-        "BEGIN",
-        "COMMIT",
-        "CAST(",
-        "CASE WHEN",
-        "THEN",
-        "END",
-        "OVER (",
-        "JOIN",
-        "ON",
-        "NOT",
-        "NULL",
-        "$$",
-        "U&",
-    ),
+    *("REPLACE", "BEGIN", "COMMIT", "CAST(", "CASE WHEN", "THEN", "END", "OVER (", "JOIN", "ON", "NOT", "NULL", "$$"),
+    *("U&", "\\"),
 ]
 _SALAD = st.lists(st.sampled_from(_PIECES), max_size=25).map(" ".join)
 
 
 @st.composite
 def _mutated(draw: st.DrawFn) -> str:
-    """A statement of the corpora with pieces cut out, doubled, and put in."""
+    """A statement of the corpora with pieces cut out, repeated and inserted."""
     sql: str = draw(st.sampled_from([*FAIR["sqlite"], *HOSTILE["sqlite"]]))[:500]
     for _ in range(draw(st.integers(1, 3))):
         start, end = sorted((draw(st.integers(0, len(sql))), draw(st.integers(0, len(sql)))))
@@ -223,7 +209,7 @@ def _fingerprint(connection: sqlite3.Connection) -> str:
 
 @pytest.fixture(scope="module")
 def writable(shop_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sqlite3.Connection]:
-    """A copy of the shop without any wall: autocommit, read and write."""
+    """A writable copy of the shop without any protection: autocommit, read and write."""
     path = tmp_path_factory.mktemp("writable") / "shop.db"
     path.write_bytes(shop_path.read_bytes())
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -246,7 +232,7 @@ def test_nothing_that_is_approved_changes_a_database(writable: sqlite3.Connectio
 
 
 def test_the_writable_copy_is_what_it_was(writable: sqlite3.Connection, shop_path: Path) -> None:
-    """Comes after the test above: the content of the copy, byte for byte of its dump."""
+    """Runs after the test above, and compares the dumps of the copy and the original."""
     with closing(sqlite3.connect(shop_path)) as original:
         assert _fingerprint(writable) == _fingerprint(original)
 
@@ -261,6 +247,6 @@ def _run_for_a_moment(connection: sqlite3.Connection, sql: str) -> None:
     try:
         connection.execute(sql).fetchmany(50)
     except sqlite3.Error:
-        pass  # not a valid question after all; what counts is that nothing changed
+        pass  # an invalid statement; the test is that nothing changed
     finally:
         connection.set_progress_handler(None, 0)

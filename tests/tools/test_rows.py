@@ -1,4 +1,4 @@
-"""What comes back from a database: JSON's own values, and a table in which no cell is markup."""
+"""Results of queries: cells are JSON values, and no cell becomes markup in a table."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The demo shop: always the same answers, and never anybody else's file."""
+"""The demo shop gives the same answers everywhere, and never overwrites another file."""
 
 import sqlite3
 from concurrent.futures import ProcessPoolExecutor
@@ -71,8 +71,8 @@ def test_a_shop_of_another_version_is_built_again(tmp_path: Path) -> None:
     assert ask(path, "PRAGMA user_version") == [(SHOP_VERSION,)]
 
 
-@pytest.mark.parametrize("content", [b"", b"not a database at all, but somebody's text" * 100])
-def test_somebody_elses_file_is_never_overwritten(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"not a database at all, but some text" * 100])
+def test_another_file_is_never_overwritten(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.db"
     path.write_bytes(content)
     with pytest.raises(FileExistsError, match="not a demo shop"):

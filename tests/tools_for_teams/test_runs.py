@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import Config, McpToolConfig, TeamConfig
 from aiostream_server.intake.keys import KeyRing
-from aiostream_server.web.generations import GENERATIONS
+from aiostream_server.service.composition import GENERATIONS
 from tests.kit.scripted_provider import Call, HttpError, Reply, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, ask, asking, config_for, serving, until_idle
 from tests.tools_for_teams import teams

@@ -10,11 +10,12 @@ from aiohttp import web
 
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run
+from tests.kit.runs import runs_in
 from tests.kit.serving import Server
 
 
 def the_run(server: Server) -> Run:
-    (run,) = server.state.registry.runs_of(Owner())
+    (run,) = runs_in(server.state.registry, Owner())
     return run
 
 

@@ -12,6 +12,7 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.events import Answer, Event, InputRequested, ToolResult
 from aiostream_server.intake.principal import Owner
+from tests.kit.runs import runs_in
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import Server, ask, config_for, sample_team, serving, until_idle
 
@@ -35,7 +36,7 @@ async def careful(tmp_path: Path) -> AsyncIterator[Server]:
 
 def _events(server: Server) -> list[Event]:
     """Of the latest run."""
-    runs = sorted(server.state.registry.runs_of(Owner()), key=lambda run: run.created_at)
+    runs = sorted(runs_in(server.state.registry, Owner()), key=lambda run: run.created_at)
     return [entry.event for entry in runs[-1].log.since(0)]
 
 

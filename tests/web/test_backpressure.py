@@ -79,7 +79,7 @@ async def test_a_viewer_that_does_not_read_costs_half_a_mebibyte_at_most(tmp_pat
                 assert kept_for(transport) < 160 * 1024
                 assert transport.get_write_buffer_size() <= 32 * 1024
                 leave(client, "RST")
-            the_run(server).stop("cancelled")
+            the_run(server).end("cancelled")
             await until_idle(server)
 
 
@@ -111,7 +111,7 @@ async def test_a_viewer_that_does_not_read_is_thrown_out_in_time(tmp_path: Path,
                 await until(lambda: server.state.registry.viewers == 0)
                 assert 0.5 <= time.monotonic() - started < 2.0
                 await until(lambda: not transports(server))
-            the_run(server).stop("cancelled")  # `/v1/runs` goes on without a viewer
+            the_run(server).end("cancelled")  # `/v1/runs` goes on without a viewer
 
 
 @pytest.mark.alone

@@ -58,7 +58,7 @@ async def leave(
     server: Server, owner: Owner = NOBODY, content: bytes = CONTENT, media_type: str = "image/png", base: str = ""
 ) -> LinkedFile:
     """As a run of this owner's would."""
-    files = server.state.state.parts.files
+    files = server.state.state.resources.files
     assert files is not None
     return await RunFiles(files, owner, base or server.url).add(content, media_type, "Ümsatz by month")
 

@@ -15,14 +15,13 @@ from aiohttp.test_utils import TestServer
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.events import Answer, Event, Message, RunFinished, RunStarted, Token, TokenCount
-from aiostream_server.log.memory import RunLog
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.observe.observer import NOBODY
 from aiostream_server.present import Page, new_presenter
-from aiostream_server.web.frames import ChatFrames
-from aiostream_server.web.observed import OBSERVER
-from aiostream_server.web.page_frames import PageFrames
+from aiostream_server.protocols.chat.open_webui import PageFrames
+from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.web.middlewares import OBSERVER
 from aiostream_server.web.stream import stream_run
-from aiostream_server.wire.completion import ChunkEncoder
 
 pytestmark = pytest.mark.alone
 
@@ -40,10 +39,10 @@ class Arrived:
 
 @asynccontextmanager
 async def viewed(
-    say: Callable[[RunLog], Awaitable[None]], *, coalesce_s: float = COALESCE_S, heartbeat_s: float = 10.0
+    say: Callable[[MemoryLog], Awaitable[None]], *, coalesce_s: float = COALESCE_S, heartbeat_s: float = 10.0
 ) -> AsyncIterator[list[Arrived]]:
     """What a viewer of a run that says that is sent."""
-    log = RunLog("run")
+    log = MemoryLog("run")
 
     async def handle(request: web.Request) -> web.StreamResponse:
         frames = ChatFrames(
@@ -86,7 +85,7 @@ def tokens(arrived: list[Arrived]) -> list[Arrived]:
 async def test_tokens_of_5_ms_come_ten_at_a_time_and_none_late() -> None:
     left: list[float] = []
 
-    async def say(log: RunLog) -> None:
+    async def say(log: MemoryLog) -> None:
         for number in range(100):
             left.append(time.monotonic())
             log.append(Token("A", f"w{number} ", "final"))
@@ -106,7 +105,7 @@ async def test_tokens_of_5_ms_come_ten_at_a_time_and_none_late() -> None:
 async def test_a_lone_token_is_not_held() -> None:
     left: list[float] = []
 
-    async def say(log: RunLog) -> None:
+    async def say(log: MemoryLog) -> None:
         for _ in range(4):
             await asyncio.sleep(0.15)
             left.append(time.monotonic())
@@ -122,7 +121,7 @@ async def test_a_lone_token_is_not_held() -> None:
 async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:
     left: list[float] = []
 
-    async def say(log: RunLog) -> None:
+    async def say(log: MemoryLog) -> None:
         await asyncio.sleep(0.1)
         events: list[Event] = [Token("A", "a ", "final"), Token("A", "b ", "final")]
         for event in (*events, Message("A", "a b ", streamed=True), Answer("A", "c")):
@@ -138,7 +137,7 @@ async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:
 
 
 async def test_much_does_not_wait() -> None:
-    async def say(log: RunLog) -> None:
+    async def say(log: MemoryLog) -> None:
         for _ in range(3):
             log.append(Token("A", "x" * 4_000, "final"))
             await asyncio.sleep(0.05)
@@ -150,7 +149,7 @@ async def test_much_does_not_wait() -> None:
 
 
 async def test_without_an_interval_each_goes_when_it_comes() -> None:
-    async def say(log: RunLog) -> None:
+    async def say(log: MemoryLog) -> None:
         for _ in range(10):
             log.append(Token("A", "x", "final"))
             await asyncio.sleep(0.01)
@@ -161,7 +160,7 @@ async def test_without_an_interval_each_goes_when_it_comes() -> None:
 
 
 async def test_silence_is_still_broken_by_comments() -> None:
-    async def say(log: RunLog) -> None:
+    async def say(log: MemoryLog) -> None:
         log.append(Token("A", "x", "final"))
         await asyncio.sleep(0.5)
         log.append(END)

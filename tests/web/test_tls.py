@@ -138,7 +138,7 @@ async def test_a_viewer_that_does_not_read_costs_little_and_is_thrown_out_in_tim
                 await until(lambda: server.state.registry.viewers == 0)
                 assert write_timeout_s <= time.monotonic() - started_at < write_timeout_s + 1.5
                 await until(lambda: not transports(server))
-            the_run(server).stop("cancelled")
+            the_run(server).end("cancelled")
 
 
 @pytest.mark.alone

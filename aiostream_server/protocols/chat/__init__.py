@@ -11,8 +11,9 @@ from aiostream_server.protocols.chat.errors import refusal
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
-from aiostream_server.protocols.chat.whole import Completion, completion_id
-from aiostream_server.protocols.dialect import Asked, Dialect, RunCard, View
+from aiostream_server.protocols.chat.whole import CompletionCollector, completion_id
+from aiostream_server.protocols.dialect import Asked, Dialect, View
+from aiostream_server.runs.card import RunCard
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ def _stream(card: RunCard, options: ChatOptions, view: View) -> ChatFrames:
     return ChatFrames(view.presenter(), encoder, include_usage=options.include_usage, page=page)
 
 
-def _whole(card: RunCard, _: ChatOptions, view: View) -> Completion:
-    return Completion(card, view.presenter())
+def _whole(card: RunCard, _: ChatOptions, view: View) -> CompletionCollector:
+    return CompletionCollector(card, view.presenter())
 
 
 CHAT: Final = Dialect("chat", _question, _stream, _whole, refusal, on_disconnect="cancel", serves_chat_pages=True)

@@ -1,9 +1,23 @@
 """Errors in OpenAI's shape: https://platform.openai.com/docs/guides/error-codes"""
 
 import json
+from typing import TypedDict
 
 from aiostream_server.errors import ServerError
 from aiostream_server.intake.json_text import encode
+
+
+class ErrorDetail(TypedDict):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(TypedDict):
+    """The body of every answer that is an error."""
+
+    error: ErrorDetail
 
 
 def refusal(error: ServerError) -> tuple[int, bytes]:
@@ -17,5 +31,5 @@ def error_frame(message: str, *, code: str) -> str:
     return encode(_error(message, kind=ServerError.type, param=None, code=code))
 
 
-def _error(message: str, *, kind: str, param: str | None, code: str) -> dict[str, object]:
+def _error(message: str, *, kind: str, param: str | None, code: str) -> ErrorBody:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

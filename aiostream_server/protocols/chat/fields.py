@@ -27,7 +27,9 @@ FIELDS: Final = (
     RequestField("stream", "applied", "server-sent events as the team works, or one completion when it is done"),
     RequestField("stream_options", "applied", "`include_usage` adds the usage chunk; other options are ignored"),
     RequestField("n", "applied", "only 1 is accepted"),
-    RequestField("max_tokens", "applied", "bounds the output of the whole run; at least 1; the smaller of the two counts"),
+    RequestField(
+        "max_tokens", "applied", "bounds the output of the whole run; at least 1; the smaller of the two counts"
+    ),
     RequestField("max_completion_tokens", "applied", "the same as `max_tokens`"),
     RequestField("temperature", "passed on", "0 to 2"),
     RequestField("top_p", "passed on", "0 to 1"),

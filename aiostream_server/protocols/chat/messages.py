@@ -199,21 +199,22 @@ def _read(messages: object, validate: ValidatorFunctionWrapHandler) -> tuple[Cha
     return tuple(plain or next(rest) for plain in read)
 
 
-MESSAGE_SHAPES: Final = {
-    "system": SystemMessage,
-    "developer": SystemMessage,
-    "user": UserMessage,
-    "assistant": AssistantMessage,
-    "tool": ToolMessage,
+MESSAGE_SHAPES: Final[tuple[type[Shape], ...]] = (SystemMessage, UserMessage, AssistantMessage, ToolMessage)
+_SHAPE_OF_ROLE: Final = {
+    "system": "SystemMessage",
+    "developer": "SystemMessage",
+    "user": "UserMessage",
+    "assistant": "AssistantMessage",
+    "tool": "ToolMessage",
 }
 _JSON_SCHEMA: Final = {
     "type": "array",
     "minItems": 1,
     "items": {
-        "oneOf": [{"$ref": f"#/components/schemas/{shape.__name__}"} for shape in dict.fromkeys(MESSAGE_SHAPES.values())],
+        "oneOf": [{"$ref": f"#/components/schemas/{shape.__name__}"} for shape in MESSAGE_SHAPES],
         "discriminator": {
             "propertyName": "role",
-            "mapping": {role: f"#/components/schemas/{shape.__name__}" for role, shape in MESSAGE_SHAPES.items()},
+            "mapping": {role: f"#/components/schemas/{name}" for role, name in _SHAPE_OF_ROLE.items()},
         },
     },
     "contains": {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}},

@@ -5,7 +5,11 @@ https://platform.openai.com/docs/api-reference/models/object
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final, Literal, TypedDict
+
+from msgspec import Meta
+
+from aiostream_server.protocols.json_schema import Natural
 
 _OWNER: Final = "aiostream-server"
 _TITLE_WORDS: Final = 4
@@ -13,7 +17,7 @@ _TITLE_WORDS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class ModelCard:
-    """One model that clients see. `created` is Unix time in seconds; `vision` is whether images reach its agents."""
+    """One model that clients see. `created` is Unix time in seconds; `vision`: its agents see images."""
 
     id: str
     name: str
@@ -23,7 +27,46 @@ class ModelCard:
     vision: bool = False
 
 
-def model_body(card: ModelCard) -> dict[str, object]:
+class Suggestion(TypedDict):
+    """A card on Open WebUI's empty page: a title in two lines, and what a click asks."""
+
+    content: str
+    title: Annotated[list[str], Meta(min_length=2, max_length=2)]
+
+
+class ModelMeta(TypedDict):
+    description: str
+    capabilities: dict[str, bool]
+    suggestion_prompts: list[Suggestion]
+
+
+class ModelDetails(TypedDict):
+    meta: ModelMeta
+
+
+class ModelObject(TypedDict):
+    """`name` and `info` are Open WebUI's."""
+
+    id: str
+    object: Literal["model"]
+    created: Natural
+    owned_by: str
+    name: str
+    description: str
+    info: ModelDetails
+
+
+class ModelList(TypedDict):
+    object: Literal["list"]
+    data: list[ModelObject]
+
+
+def model_body(card: ModelCard) -> ModelObject:
+    meta: ModelMeta = {
+        "description": card.description,
+        "capabilities": _capabilities(card),
+        "suggestion_prompts": [_suggestion(example) for example in card.examples],
+    }
     return {
         "id": card.id,
         "object": "model",
@@ -31,17 +74,11 @@ def model_body(card: ModelCard) -> dict[str, object]:
         "owned_by": _OWNER,
         "name": card.name,
         "description": card.description,
-        "info": {
-            "meta": {
-                "description": card.description,
-                "capabilities": _capabilities(card),
-                "suggestion_prompts": [_suggestion(example) for example in card.examples],
-            }
-        },
+        "info": {"meta": meta},
     }
 
 
-def models_body(cards: Iterable[ModelCard]) -> dict[str, object]:
+def models_body(cards: Iterable[ModelCard]) -> ModelList:
     return {"object": "list", "data": [model_body(card) for card in cards]}
 
 
@@ -55,8 +92,6 @@ def _capabilities(card: ModelCard) -> dict[str, bool]:
     }
 
 
-def _suggestion(example: str) -> dict[str, object]:
-    """A card on Open WebUI's empty page: a title in two lines, and what a click asks."""
+def _suggestion(example: str) -> Suggestion:
     words = example.split()
-    title = [" ".join(words[:_TITLE_WORDS]), " ".join(words[_TITLE_WORDS:])]
-    return {"content": example, "title": title}
+    return {"content": example, "title": [" ".join(words[:_TITLE_WORDS]), " ".join(words[_TITLE_WORDS:])]}

@@ -5,9 +5,9 @@ https://platform.openai.com/docs/api-reference/chat/create
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Literal, TypeAlias, assert_never
+from typing import Annotated, Final, Literal, TypeAlias, assert_never
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from aiostream_server.errors import InvalidRequest
@@ -19,6 +19,7 @@ from aiostream_server.protocols.chat.fields import PASSED_ON
 
 _Tokens: TypeAlias = Annotated[int, Field(ge=1)]
 _Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
+_TEXTS: Final = {"type": "array", "items": {"const": "text"}}
 _ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -49,17 +50,23 @@ class StreamOptions(Shape):
 
 
 class ResponseFormat(Shape):
-    type: Annotated[str, AfterValidator(_text)]
+    type: Annotated[str, AfterValidator(_text), WithJsonSchema({"const": "text"})]
 
 
 class ChatRequest(Shape):
     """A request that can be answered. Types are strict: no string is a number, no number a boolean."""
 
-    model: Annotated[str, Field(min_length=1)]
+    model_config = ConfigDict(
+        json_schema_extra={
+            "description": "Fields that are not listed are ignored. Integers have no fraction: `1`, not `1.0`."
+        }
+    )
+
+    model: Annotated[str, Field(min_length=1, description="A team's id, or `auto`.", examples=["auto"])]
     messages: chat.Messages
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    n: Annotated[int, AfterValidator(_one)] = 1
+    n: Annotated[int, AfterValidator(_one), WithJsonSchema({"type": "integer", "const": 1})] = 1
     max_tokens: _Tokens | None = None
     max_completion_tokens: _Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -70,8 +77,10 @@ class ChatRequest(Shape):
     reasoning_effort: _ReasoningEffort | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     response_format: ResponseFormat | None = None
-    modalities: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_texts)] = ("text",)
-    audio: Annotated[object, AfterValidator(_none)] = None
+    modalities: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_texts), WithJsonSchema(_TEXTS)] = (
+        "text",
+    )
+    audio: Annotated[object, AfterValidator(_none), WithJsonSchema({"type": "null"})] = None
 
     @property
     def output_bound(self) -> int | None:

@@ -6,18 +6,49 @@ Optional keys are left out, never null (except `finish_reason`): Open WebUI drop
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Annotated, Final, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
 
 from aiostream_server.events import Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.protocols.chat.errors import error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames
-from aiostream_server.protocols.chat.whole import WireFinishReason, usage_body, wire_finish_reason
+from aiostream_server.protocols.chat.whole import (
+    UsageBody,
+    WireFinishReason,
+    usage_body,
+    wire_finish_reason,
+)
+from aiostream_server.protocols.json_schema import Natural
 from aiostream_server.sse.frames import DONE, data_frame
 
 _MAX_DELTA_CHARS: Final = 4_000
 _MAX_BLOCK_FRAME_BYTES: Final = 60_000  # Open WebUI 0.6 ends a turn over a line of 128 KiB
+
+
+class Delta(TypedDict, total=False):
+    role: Literal["assistant"]
+    content: str
+    reasoning_content: str
+
+
+class ChunkChoice(TypedDict):
+    index: Literal[0]
+    delta: Delta
+    finish_reason: WireFinishReason | None
+
+
+class Chunk(TypedDict):
+    """What `ChunkEncoder` writes, for `openapi.json`."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: Natural
+    model: str
+    choices: Annotated[list[ChunkChoice], Meta(max_length=1)]
+    usage: NotRequired[UsageBody]
 
 
 class ChunkEncoder:
@@ -74,7 +105,7 @@ class ChatFrames:
     (Open WebUI renders the whole text anew for each), and usage is always sent.
     """
 
-    __slots__ = ("_encoder", "_open", "_include_usage", "_page", "_presenter")
+    __slots__ = ("_encoder", "_include_usage", "_open", "_page", "_presenter")
 
     def __init__(
         self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None

@@ -3,13 +3,45 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Literal, TypedDict
 
-from aiostream_server.events import Entry, Error, Routing, RunFinished
-from aiostream_server.protocols.chat.whole import usage_body
-from aiostream_server.protocols.dialect import RunCard
+from aiostream_server.config.model import OnDisconnect
+from aiostream_server.events import Entry, Error, FinishReason, Routing, RunFinished
+from aiostream_server.protocols.chat.whole import UsageBody, usage_body
+from aiostream_server.protocols.json_schema import Natural, Seconds
+from aiostream_server.runs.card import RunCard
 
 
-class RunObject:
+class RunError(TypedDict):
+    code: str
+    message: str
+
+
+class RunObject(TypedDict):
+    """Every key is always there; a value that is not known (yet) is null."""
+
+    id: str
+    object: Literal["run"]
+    status: Literal["running", "finished"]
+    reason: FinishReason | None
+    model: str
+    team: str | None
+    conversation: str | None
+    on_disconnect: OnDisconnect
+    created_at: Natural
+    duration_s: Seconds | None
+    usage: UsageBody | None
+    last_seq: Natural
+    error: RunError | None
+    events_url: str
+
+
+class RunList(TypedDict):
+    object: Literal["list"]
+    data: list[RunObject]
+
+
+class RunCollector:
     """`protocols.dialect.Collector`: the run as it stands after the entries that it was given."""
 
     def __init__(self, card: RunCard, path_prefix: str = "") -> None:
@@ -32,7 +64,8 @@ class RunObject:
 
 
 def runs_body(cards: Iterable[RunCard], path_prefix: str = "") -> bytes:
-    return json.dumps({"object": "list", "data": [_run(card, path_prefix) for card in cards]}).encode()
+    body: RunList = {"object": "list", "data": [_run(card, path_prefix) for card in cards]}
+    return json.dumps(body).encode()
 
 
 def run_path(run_id: str, path_prefix: str = "") -> str:
@@ -40,8 +73,7 @@ def run_path(run_id: str, path_prefix: str = "") -> str:
     return f"{path_prefix}/v1/runs/{run_id}"
 
 
-def _run(card: RunCard, path_prefix: str) -> dict[str, object]:
-    """Every key is always there; what is not known (yet) is null."""
+def _run(card: RunCard, path_prefix: str) -> RunObject:
     finished, error = card.finished, card.error
     return {
         "id": card.id,

@@ -16,7 +16,8 @@ class TlsSite(web.BaseSite):
     def __init__(
         self, runner: web.AppRunner, listening: socket.socket, certificate: Certificate, *, backlog: int
     ) -> None:
-        super().__init__(runner, backlog=backlog)
+        super().__init__(runner)
+        self._most_waiting: Final = backlog
         assert runner.server is not None  # noqa: S101 - the base class has seen to it
         self._listening: Final = listening
         self._address: Final = listening.getsockname()
@@ -30,7 +31,7 @@ class TlsSite(web.BaseSite):
     async def start(self) -> None:
         await super().start()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._handshakes, sock=self._listening, backlog=self._backlog)
+        self._server = await loop.create_server(self._handshakes, sock=self._listening, backlog=self._most_waiting)
 
     async def stop(self) -> None:
         """Take nothing more. Whoever was let in is served."""

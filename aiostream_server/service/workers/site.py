@@ -35,11 +35,12 @@ class SharedSite(web.BaseSite):
         certificate: Certificate | None = None,
     ) -> None:
         super().__init__(runner)
+        assert runner.server is not None  # noqa: S101 - `super().__init__` raises otherwise
+        self._serving: Final = runner.server
         self._certificate: Final = certificate
         self._listening: Final = listening
         self._loads: Final = loads
         self._worker: Final = worker
-        self._serving: web.Server
         self._handshakes: Handshakes | None = None
         self._opening: Final[set[asyncio.Task[object]]] = set()
         self._later: asyncio.TimerHandle | None = None
@@ -51,8 +52,6 @@ class SharedSite(web.BaseSite):
 
     async def start(self) -> None:
         await super().start()
-        assert self._runner.server is not None  # noqa: S101 - `super().start` has seen to it
-        self._serving = self._runner.server
         if self._certificate is not None:
             self._handshakes = Handshakes(self._certificate, self._serving)
         self._is_open = True

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from autogen_core._component_config import WELL_KNOWN_PROVIDERS  # short names that `load_component` knows
+from aiostream_server.teams.autogen_private.private_modules import full_provider
 
 _ROOT: Final = "$"
 
@@ -22,7 +22,7 @@ class Place:
     def provider(self) -> str:
         """The class that it names, in full; "" where it is no component."""
         provider = self.found.get("provider")
-        return WELL_KNOWN_PROVIDERS.get(provider, provider) if isinstance(provider, str) else ""
+        return full_provider(provider) if isinstance(provider, str) else ""
 
     @property
     def class_name(self) -> str:

@@ -1,11 +1,9 @@
-"""What a team brings along that must be opened and closed: MCP workbenches and code executors, as component JSON has
-them. AutoGen opens such a workbench when it is first asked, and closes it when nobody holds it any more.
+"""Opens and closes with the run what a team brings along: MCP workbenches and code executors of component JSON.
 
-Reads AutoGen's private attributes (autogen-ext 0.7.5).
+AutoGen opens such a workbench when it is first used, and closes it when the last reference to it is dropped.
 """
 
-import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -14,42 +12,41 @@ from autogen_core.code_executor import CodeExecutor
 from autogen_core.tools import Workbench
 
 from aiostream_server.errors import ToolFailed
-from aiostream_server.teams.inside import everything_in
+from aiostream_server.teams.autogen_private.structure import everything_in, workbenches_of
+from aiostream_server.teams.autogen_private.workbenches import (
+    code_executors_in,
+    is_unstarted_executor,
+    is_unstarted_mcp,
+    mcp_sampling,
+    mcp_tool_overrides,
+    replace_workbenches,
+)
 from aiostream_server.teams.tools.scope import RunScope
 
 if TYPE_CHECKING:
     from autogen_ext.tools.mcp import McpWorkbench
 
-_MCP = "autogen_ext.tools.mcp"
 _LEAST_SECRET_CHARS = 6
 
 
 async def adopt(team: object, scope: RunScope) -> None:
     """Have all of it closed with the run. Raises `ToolFailed` for a code executor that cannot be started.
 
-    An `McpWorkbench` that nobody has started is replaced by one of ours; one that was is left to whoever did so, who
-    may use it for other runs, too.
+    An `McpWorkbench` that was not started is replaced by one of ours. One that was started is left alone: its owner may
+    use it for other runs, too.
     """
     ours: dict[int, Workbench] = {}
     for thing in everything_in(team):
-        workbenches = getattr(thing, "_workbench", None)
-        if not isinstance(workbenches, Sequence):
-            continue
-        if any(map(_is_ours_to_open, workbenches)):
-            for workbench in filter(_is_ours_to_open, workbenches):
-                if id(workbench) not in ours:
-                    ours[id(workbench)] = _replacement(workbench, scope)
-            vars(thing)["_workbench"] = [ours.get(id(workbench), workbench) for workbench in workbenches]
-    for executor in _executors_in(team):
-        if _is_not_started(executor):
+        workbenches = workbenches_of(thing)
+        for workbench in filter(is_unstarted_mcp, workbenches):
+            if id(workbench) not in ours:
+                ours[id(workbench)] = _replacement(workbench, scope)
+        if any(map(is_unstarted_mcp, workbenches)):
+            replace_workbenches(thing, [ours.get(id(workbench), workbench) for workbench in workbenches])
+    for executor in code_executors_in(team):
+        if is_unstarted_executor(executor):
             scope.on_close(executor.stop)
             await _start(executor)
-
-
-def _is_ours_to_open(workbench: object) -> bool:
-    loaded = sys.modules.get(_MCP)  # where it is not, there are none
-    is_autogens = loaded is not None and type(workbench) is loaded.McpWorkbench
-    return is_autogens and getattr(workbench, "_actor", None) is None
 
 
 def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
@@ -69,7 +66,6 @@ def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
         secret = {key: str(value) for key, value in (params.headers or {}).items()}
         place = Service(params.url, params.type == "SseServerParams", secret, call_timeout_s)
         name = urlsplit(params.url).hostname or "mcp"
-    model_client: Any = workbench._model_client  # noqa: SLF001 - nothing public tells it
     server = McpServer(
         Terms(
             name=name,
@@ -77,50 +73,22 @@ def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
             call_timeout_s=call_timeout_s,
             settings="the team's own McpWorkbench",
             secrets=tuple(_secrets_of(secret.values())),
-            sampling=None if model_client is None else _Sampling(model_client).answer,
+            sampling=mcp_sampling(workbench),
         )
     )
     scope.on_close(server.close)
-    return McpTools(server, overrides=workbench._tool_overrides)  # noqa: SLF001 - likewise
+    return McpTools(server, overrides=mcp_tool_overrides(workbench))
 
 
 def _secrets_of(values: Iterable[str]) -> Iterator[str]:
-    """Nobody says which of them are secret; but a short one stands in any text. Of `Bearer TOKEN` the token as well."""
+    """Any value may be secret, but hiding a short one would garble texts. Of `Bearer TOKEN` the token counts, too."""
     for value in values:
         yield from {each for each in (value, value.rpartition(" ")[2]) if len(each) >= _LEAST_SECRET_CHARS}
-
-
-class _Sampling:
-    """AutoGen's own answer to a server that asks for a model's words, without the rest of its client."""
-
-    def __init__(self, model_client: object) -> None:
-        self._model_client = model_client
-
-    async def answer(self, context: Any, params: Any) -> Any:  # as MCP calls it
-        from autogen_ext.tools.mcp import McpSessionActor
-
-        return await McpSessionActor._sampling_callback(self, context, params)  # type: ignore[arg-type]  # noqa: SLF001
-
-
-def _executors_in(team: object) -> Iterator[CodeExecutor]:
-    found: dict[int, CodeExecutor] = {}
-    for thing in everything_in(team):
-        candidates = [getattr(thing, "_code_executor", None)]
-        workbenches = getattr(thing, "_workbench", None)
-        for workbench in workbenches if isinstance(workbenches, Sequence) else ():
-            candidates += [getattr(tool, "_executor", None) for tool in getattr(workbench, "_tools", ())]
-        found |= {id(candidate): candidate for candidate in candidates if isinstance(candidate, CodeExecutor)}
-    return iter(found.values())
-
-
-def _is_not_started(executor: CodeExecutor) -> bool:
-    state = vars(executor)
-    return state.get("_running", state.get("_started")) is False
 
 
 async def _start(executor: CodeExecutor) -> None:
     try:
         await executor.start()
-    except Exception as exc:  # whatever the docker library raises
+    except Exception as exc:  # any class that the docker library raises
         reason = " ".join(str(exc).split())[:200]
         raise ToolFailed(f"the code executor {type(executor).__name__} cannot be started: {reason}") from exc

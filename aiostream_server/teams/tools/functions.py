@@ -10,6 +10,7 @@ from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOver
 from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
+from aiostream_server.teams.autogen_private.workbenches import await_in_loop
 
 if TYPE_CHECKING:
     from aiostream_server.teams.tools.scope import RunScope
@@ -69,7 +70,7 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
     except Exception as exc:  # a schema that is no pydantic model, say
         raise ConfigError([f'factory: "{config.factory}" cannot be adapted: {_reason(exc)}']) from exc
     if (coroutine := getattr(tool, "coroutine", None)) is not None:
-        adapter._callable = coroutine  # noqa: SLF001 - else it would run in a thread, or, having nothing else, not at all
+        await_in_loop(adapter, coroutine)
     return FixedTool(adapter, name=name)
 
 

@@ -1,5 +1,5 @@
-"""Questions to a database: guarded, read-only, bounded.
+"""Guarded, read-only, bounded queries on SQLite and PostgreSQL databases.
 
-`guard` decides what may run, `database` runs what it approved behind walls of its own, `schema` says what there is to
-ask, `rows` shows what came back, and `shop` builds the demo database.
+`guard` approves a statement or says why not, `database` runs approved statements through the backends `sqlite` and
+`postgres`, `schema` describes what can be queried, `rows` holds results, and `shop` builds the demo database.
 """

@@ -1,4 +1,4 @@
-"""One value of a result: what the driver gave becomes something that JSON has, and something a person reads."""
+"""One value of a result: from the driver's type to a JSON value, and to text for people."""
 
 import math
 from datetime import date, datetime, time
@@ -11,7 +11,7 @@ MAX_CELL_CHARS: Final = 2_000
 
 
 def to_cell(value: object) -> Cell:
-    """Numbers stay numbers where nothing is lost; everything that JSON has no word for is text."""
+    """Numbers stay numbers where they are exact; values of types that JSON does not have become text."""
     match value:
         case None | bool() | int() | str():
             return value
@@ -39,15 +39,16 @@ def _from_decimal(value: Decimal) -> int | float | str:
 
 
 def clip(text: str) -> str:
-    """The text, or where it is too long to show, its length, a colon, and its beginning.
+    """The text; where it is longer than `MAX_CELL_CHARS`, its length, a colon, and its beginning.
 
-    Only what was clipped is longer than `MAX_CELL_CHARS`. The databases do this where the value is made.
+    Only clipped text is longer than `MAX_CELL_CHARS`, which is how `unclip` recognises it. The databases clip values
+    in the same form themselves.
     """
     return text if len(text) <= MAX_CELL_CHARS else f"{len(text)}:{text[:MAX_CELL_CHARS]}"
 
 
 def unclip(cell: Cell) -> tuple[Cell, bool]:
-    """The cell as a person reads it, and whether anything of it was cut."""
+    """The cell for people to read, and whether it was cut."""
     if not isinstance(cell, str) or len(cell) <= MAX_CELL_CHARS:
         return cell, False
     length, _, beginning = cell.partition(":")
@@ -55,7 +56,7 @@ def unclip(cell: Cell) -> tuple[Cell, bool]:
 
 
 def show_cell(cell: Cell) -> str:
-    """Plain digits: no exponent, no trailing `.0`, no binary noise (0.30000000000000004 is 0.3)."""
+    """The cell as text. Floats have plain digits: no exponent, no trailing `.0`; 0.30000000000000004 is 0.3."""
     match cell:
         case None:
             return "NULL"

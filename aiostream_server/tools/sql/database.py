@@ -1,7 +1,7 @@
-"""One database that questions are asked of: its schema, its guard, and the rows of what the guard approved.
+"""One configured database: its schema, its guard, and the rows of approved statements.
 
-Nothing runs that this database's own guard has not approved, and what runs is bounded: read-only, in time, rows and
-bytes. Cancelling the task that waits for rows stops the statement itself, in the server or in SQLite's thread.
+A statement runs only after this database's own guard has approved it. It runs read-only, within limits of time, rows
+and bytes. Cancelling the task that waits for the rows stops the statement too, in the server or in SQLite's thread.
 """
 
 import asyncio
@@ -12,32 +12,33 @@ from contextlib import AbstractAsyncContextManager, suppress
 from typing import Any, Final, Self, TypeVar
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiostream_server.config.model import DatabaseConfig
+from aiostream_server.tools.sql.backend import Backend, StatementDeadline
 from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, one_line
-from aiostream_server.tools.sql.fetch import Caps, fetch
 from aiostream_server.tools.sql.guard import Guard
-from aiostream_server.tools.sql.postgres import PostgresWalls
-from aiostream_server.tools.sql.reflect import reflect
-from aiostream_server.tools.sql.rows import Rows
+from aiostream_server.tools.sql.postgres import PostgresBackend
+from aiostream_server.tools.sql.reflection import reflect
+from aiostream_server.tools.sql.rows import ResultLimits, Rows, fetch
 from aiostream_server.tools.sql.schema import Schema
-from aiostream_server.tools.sql.sqlite import SQLiteWalls
-from aiostream_server.tools.sql.urls import dialect_of, normalise_url
+from aiostream_server.tools.sql.sqlite import SQLiteBackend
 from aiostream_server.tools.sql.verdict import Approved, Verdict
-from aiostream_server.tools.sql.walls import Walls, Watch
 
 T = TypeVar("T")
 
 SCHEMA_LIFETIME_S: Final = 60.0
-_GRACE_S: Final = 1.0  # the database ends a late statement itself; past this we do
+_GRACE_S: Final = 1.0  # the database ends a late statement itself; after this the server cancels it
 _STOP_TIMEOUT_S: Final = 5.0
-_LONG_CHARS: Final = 500  # to judge a thousand takes 10 ms, in which nobody else would be served
+_LONG_CHARS: Final = 500  # checking 1,000 characters takes 10 ms, which would block the event loop
+_SCHEMES: Final[dict[str, DialectName]] = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres"}
+_DRIVERS: Final[dict[DialectName, str]] = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg"}
 _LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
-# SQLAlchemy lets asyncpg's own errors through while it connects and while it reads from a cursor; and asyncpg raises a
-# TypeError for a parameter in the URL that it does not know, a ValueError for a date that Python has not (44 BC).
+# SQLAlchemy does not wrap asyncpg's errors while it connects and while it reads from a cursor. asyncpg raises a
+# TypeError for an unknown parameter in the URL, and a ValueError for a date that Python cannot hold (44 BC).
 _ASKING_ERRORS: Final = (
     *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError),
     *(OSError, TypeError, ValueError),
@@ -45,16 +46,16 @@ _ASKING_ERRORS: Final = (
 
 
 class Database:
-    """Opened by `Database.open`, shared by every run, closed once. Bears concurrent queries."""
+    """Opened by `Database.open`, shared by all runs, closed once. Supports concurrent queries."""
 
     def __init__(
-        self, name: str, config: DatabaseConfig, dialect: DialectName, walls: Walls, *, schema_lifetime_s: float
+        self, name: str, config: DatabaseConfig, dialect: DialectName, backend: Backend, *, schema_lifetime_s: float
     ) -> None:
         self.name: Final = name
         self.description: Final = config.description
         self.dialect: Final = dialect
-        self._walls: Final = walls
-        self._caps: Final = Caps(config.row_limit, config.byte_limit)
+        self._backend: Final = backend
+        self._limits: Final = ResultLimits(config.row_limit, config.byte_limit)
         self._timeout_s: Final = config.statement_timeout_s
         self._schema_lifetime_s: Final = schema_lifetime_s
         self._schema_lock: Final = asyncio.Lock()
@@ -64,16 +65,16 @@ class Database:
 
     @classmethod
     async def open(cls, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> Self:
-        """Connect and read the schema. Raise `DatabaseUnreachable` where the URL is not one, or nothing answers."""
+        """Connect and read the schema. Raises `DatabaseUnreachable` where the URL is invalid or nothing answers."""
         url = normalise_url(config.resolved_url.get_secret_value())
-        dialect = dialect_of(url)
-        open_walls = SQLiteWalls if dialect == "sqlite" else PostgresWalls
-        walls: Walls = open_walls(url, timeout_s=config.statement_timeout_s)
-        database = cls(name, config, dialect, walls, schema_lifetime_s=schema_lifetime_s)
+        dialect = _dialect_of(url)
+        open_backend = SQLiteBackend if dialect == "sqlite" else PostgresBackend
+        backend: Backend = open_backend(url, timeout_s=config.statement_timeout_s)
+        database = cls(name, config, dialect, backend, schema_lifetime_s=schema_lifetime_s)
         try:
             await database.schema()
         except BaseException as exc:
-            await walls.close()
+            await backend.close()
             if isinstance(exc, QueryFailed):
                 raise database._unreachable(exc) from exc
             raise
@@ -81,13 +82,13 @@ class Database:
 
     @property
     def guard(self) -> Guard:
-        """Judges statements by the schema that was read last, however long ago: `check` is the way to ask it."""
+        """The guard for the schema that was read last, which may be old. `check` refreshes the schema first."""
         return self._guard
 
     async def check(self, sql: str) -> Verdict:
-        """The guard's verdict by a schema that is at most `schema_lifetime_s` old.
+        """The guard's verdict, with a schema that is at most `schema_lifetime_s` old.
 
-        Never raises: where the schema cannot be read now, the last one counts, and `query` will say what is wrong.
+        Never raises: where the schema cannot be read now, the last one is used, and `query` raises the error.
         """
         with suppress(QueryFailed, DatabaseUnreachable):
             await self.schema()
@@ -96,7 +97,7 @@ class Database:
         return await asyncio.to_thread(self._guard.check, sql)
 
     async def schema(self) -> Schema:
-        """What there is to ask, at most `schema_lifetime_s` old."""
+        """The database's schema, at most `schema_lifetime_s` old."""
         async with self._schema_lock:
             if time.monotonic() - self._schema_read_at >= self._schema_lifetime_s:
                 home, self._schema = await self._reflect()
@@ -105,18 +106,18 @@ class Database:
             return self._schema
 
     async def query(self, approved: Approved) -> Rows:
-        """Run what this database's guard approved.
+        """Run a statement that this database's guard approved.
 
-        Raise `QueryFailed` or `DatabaseUnreachable`; `TypeError` for anything that the guard did not approve.
+        Raises `QueryFailed`, `DatabaseUnreachable`, or `TypeError` for a statement that the guard did not approve.
         """
-        if not self._guard.vouches_for(approved):
+        if not self._guard.has_approved(approved):
             raise TypeError("only a statement that this database's own guard approved can run")
         return await self._run(approved.sql)
 
     async def ask(self, sql: str) -> Rows:
-        """Judge a statement that anybody may have written, and run what was approved.
+        """Check an untrusted statement, and run it where the guard approves it.
 
-        Raise `QueryFailed`, for what was not approved, too, or `DatabaseUnreachable`.
+        Raises `QueryFailed`, also for a blocked statement, or `DatabaseUnreachable`.
         """
         verdict = await self.check(sql)
         if not isinstance(verdict, Approved):
@@ -124,31 +125,31 @@ class Database:
         return await self.query(verdict)
 
     async def close(self) -> None:
-        await self._walls.close()
+        await self._backend.close()
 
     # Below the guard
 
     async def _run(self, sql: str) -> Rows:
-        async def run(watch: Watch) -> Rows:
-            return await self._ask(self._walls.connect(watch), watch, lambda on: self._answer(on, sql))
+        async def read(connection: AsyncConnection) -> Rows:
+            async with self._backend.execute(connection, sql) as cursor:
+                return await fetch(cursor, self._limits)
+
+        async def run(deadline: StatementDeadline) -> Rows:
+            return await self._with_connection(self._backend.connect(deadline), deadline, read)
 
         return await self._supervised(run)
-
-    async def _answer(self, connection: AsyncConnection, sql: str) -> Rows:
-        async with self._walls.ask(connection, sql) as answer:
-            return await fetch(answer, self._caps)
 
     async def _reflect(self) -> tuple[str | None, Schema]:
-        async def run(watch: Watch) -> tuple[str | None, Schema]:
-            opened = self._walls.connect_for_schema(watch)
-            return await self._ask(opened, watch, lambda on: on.run_sync(reflect, self.dialect))
+        async def run(deadline: StatementDeadline) -> tuple[str | None, Schema]:
+            opened = self._backend.connect_for_schema(deadline)
+            return await self._with_connection(opened, deadline, lambda on: on.run_sync(reflect, self.dialect))
 
         return await self._supervised(run)
 
-    async def _ask(
+    async def _with_connection(
         self,
         opened: AbstractAsyncContextManager[AsyncConnection],
-        watch: Watch,
+        deadline: StatementDeadline,
         read: Callable[[AsyncConnection], Awaitable[T]],
     ) -> T:
         reached = False
@@ -159,12 +160,12 @@ class Database:
         except _ASKING_ERRORS as exc:
             if not reached or _is_lost(exc):
                 raise self._unreachable(exc) from exc
-            raise self._late() if watch.is_late else QueryFailed(one_line(exc)) from exc
+            raise self._late() if deadline.is_late else QueryFailed(one_line(exc)) from exc
 
-    async def _supervised(self, work: Callable[[Watch], Coroutine[Any, Any, T]]) -> T:
-        """The result of `work`, whose statement is stopped, and waited for, when it is late or nobody waits for it."""
-        watch = Watch(self._timeout_s)
-        task = asyncio.create_task(work(watch))
+    async def _supervised(self, work: Callable[[StatementDeadline], Coroutine[Any, Any, T]]) -> T:
+        """The result of `work`. Stops its statement, and waits for its end, on a timeout and on cancellation."""
+        deadline = StatementDeadline(self._timeout_s)
+        task = asyncio.create_task(work(deadline))
         try:
             async with asyncio.timeout(self._timeout_s + _GRACE_S):
                 return await asyncio.shield(task)
@@ -172,7 +173,7 @@ class Database:
             raise self._late() from exc
         finally:
             if not task.done():
-                watch.stop()
+                deadline.stop()
                 task.cancel()
                 await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
 
@@ -184,8 +185,31 @@ class Database:
 
 
 def _is_lost(error: BaseException) -> bool:
-    """Whether the connection is gone, and not just the statement refused."""
-    cause: BaseException | None = error  # asyncpg's own error stands behind two others
+    """Whether the error means that the connection is gone, and not only that the statement failed."""
+    cause: BaseException | None = error  # SQLAlchemy wraps asyncpg's error twice
     while cause is not None and not isinstance(cause, _LOST):
         cause = cause.__cause__
     return cause is not None or (isinstance(error, DBAPIError) and error.connection_invalidated)
+
+
+def normalise_url(text: str) -> URL:
+    """A URL as users write it, with the asyncio driver: `sqlite:///shop.db`, `postgres://...`, `postgresql://...`.
+
+    Raises `DatabaseUnreachable`. The message never contains the URL, which may hold a password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as exc:
+        raise DatabaseUnreachable("not a database URL; write sqlite:///file or postgresql://user@host/name") from exc
+    url = url.set(drivername=_DRIVERS[_dialect_of(url)])
+    if "sslmode" not in url.query:
+        return url
+    ssl = {"ssl": url.query["sslmode"]}  # asyncpg's name for libpq's parameter
+    return url.difference_update_query(["sslmode"]).update_query_dict(ssl)
+
+
+def _dialect_of(url: URL) -> DialectName:
+    scheme = url.drivername.partition("+")[0]
+    if scheme not in _SCHEMES:
+        raise DatabaseUnreachable(f"{scheme}:// databases cannot be asked; sqlite:// and postgresql:// can")
+    return _SCHEMES[scheme]

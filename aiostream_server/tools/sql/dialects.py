@@ -1,10 +1,12 @@
-"""The two dialects, as the guard reads and writes them.
+"""SQLite's and PostgreSQL's dialects as the guard parses and writes them, and the scopes of a parsed statement.
 
-sqlglot's own dialects translate functions into neutral nodes and back, so what is written is not always what was read
-(`to_char` formats, `date_part`, `CAST(x AS NUMERIC)`). The guard must not change a statement's meaning: here every
-function keeps the name it was written with, and only functions with a grammar of their own are understood.
+sqlglot's own dialects translate functions into neutral nodes and back, so the output can differ from the input
+(`to_char` formats, `date_part`, `CAST(x AS NUMERIC)`). The guard must not change a statement's meaning. Here every
+function keeps its name, and only functions with a grammar of their own are parsed into nodes.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal, TypeAlias
 
 from sqlglot import TokenType, exp
@@ -22,12 +24,12 @@ _POSTGRES_GRAMMAR: Final = ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING
 
 class _QuietParser(Parser):
     def _warn_unsupported(self) -> None:
-        """The guard answers for what it blocks; sqlglot would write the statement into the log."""
+        """Without this, sqlglot writes unsupported statements into the log."""
 
 
 class PlainPostgres(Postgres):
     def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
-        """The key as it is written; sqlglot would read `'a.b'` as a path of two."""
+        """The key as it is written. sqlglot itself reads `'a.b'` as a path of two keys."""
         return path
 
     class Parser(_QuietParser, PostgresParser):
@@ -35,7 +37,7 @@ class PlainPostgres(Postgres):
         FUNCTION_PARSERS: ClassVar = {name: PostgresParser.FUNCTION_PARSERS[name] for name in _POSTGRES_GRAMMAR}
         JSON_OPERATORS: ClassVar = {
             **PostgresParser.JSON_OPERATORS,
-            TokenType.ARROW: build_json_extract,  # these two ask `to_json_path`, Postgres' own do not
+            TokenType.ARROW: build_json_extract,  # unlike Postgres' own, these two call `to_json_path`
             TokenType.DARROW: build_json_extract_scalar,
         }
 
@@ -49,7 +51,7 @@ class PlainSQLite(SQLite):
         FUNCTION_PARSERS: ClassVar = {"CAST": SQLiteParser.FUNCTION_PARSERS["CAST"]}
 
     class Generator(SQLiteGenerator):
-        # CAST(x AS NUMERIC) keeps 5 an integer; sqlglot would write REAL.
+        # CAST(x AS NUMERIC) keeps 5 an integer. sqlglot writes REAL, which makes it 5.0.
         TYPE_MAPPING: ClassVar = {
             kind: name
             for kind, name in SQLiteGenerator.TYPE_MAPPING.items()
@@ -62,3 +64,48 @@ DIALECTS: Final[dict[DialectName, type[PlainPostgres | PlainSQLite]]] = {
     "sqlite": PlainSQLite,
 }
 TITLES: Final[dict[DialectName, str]] = {"postgres": "PostgreSQL", "sqlite": "SQLite"}
+_ASCII_LOWER: Final = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
+
+
+def fold_identifier(identifier: exp.Identifier, dialect: DialectName) -> str:
+    """The name in the form in which the database compares it.
+
+    SQLite always ignores ASCII case. PostgreSQL ignores it unless the name is quoted.
+    """
+    is_exact = dialect == "postgres" and identifier.args.get("quoted")
+    return identifier.name if is_exact else identifier.name.translate(_ASCII_LOWER)
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One node of the tree. `visible` holds the folded names of the CTEs that a table name here can refer to."""
+
+    node: exp.Expr
+    depth: int
+    visible: frozenset[str]
+
+
+def walk(root: exp.Expr, dialect: DialectName) -> Iterator[Visit]:
+    """Every node, parents first, without recursion. A CTE sees only the CTEs before it."""
+    stack = [Visit(root, 1, frozenset())]
+    while stack:
+        visit = stack.pop()
+        yield visit
+        stack.extend(_children(visit, dialect))
+
+
+def _children(visit: Visit, dialect: DialectName) -> Iterator[Visit]:
+    node, depth, visible = visit.node, visit.depth + 1, visit.visible
+    if isinstance(node, exp.With):
+        for cte in node.expressions:
+            yield Visit(cte, depth, visible)
+            visible |= {cte_name(cte, dialect)}
+        return
+    with_ = node.args.get("with_")
+    inside = visible.union(cte_name(cte, dialect) for cte in with_.expressions) if with_ else visible
+    for child in node.iter_expressions():
+        yield Visit(child, depth, visible if child is with_ else inside)
+
+
+def cte_name(cte: exp.Expr, dialect: DialectName) -> str:
+    return fold_identifier(cte.args["alias"].this, dialect)

@@ -1,10 +1,11 @@
-"""The guard: what a model wrote becomes a statement that may run, or a reason why not.
+"""The guard approves a model's statement, in a safe form, or says why it is blocked.
 
-The text is parsed, and the tree is held against the allow-lists of `allowed`; one read-only query over known tables
-passes. What runs is the tree written out again, never the model's text, and only if reading that gives the same tree
-once more: a statement whose meaning would change on the way is blocked. Whatever cannot be understood is blocked.
+It parses the text and checks the tree against the allow-lists of `allow_list`. One read-only query over known tables
+passes. The guard writes the tree out again and parses that once more: where the two trees differ, the meaning has
+changed, and the statement is blocked. The model's own text never runs. A statement that sqlglot cannot parse is
+blocked.
 
-The guard is the first wall. The database's connection is read-only, bounded and timed on its own account.
+The guard is the first protection. The backends' connections are read-only and limited independently of it.
 """
 
 import re
@@ -15,9 +16,8 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError, UnsupportedError
 
-from aiostream_server.tools.sql.allowed import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, SYNTAX, TYPES
-from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
-from aiostream_server.tools.sql.scope import cte_name, fold_identifier, walk
+from aiostream_server.tools.sql.allow_list import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, SYNTAX, TYPES
+from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName, cte_name, fold_identifier, walk
 from aiostream_server.tools.sql.verdict import Approved, Blocked, Seal, Verdict
 
 MAX_CHARS: Final = 8_000
@@ -26,18 +26,18 @@ MAX_DEPTH: Final = 100
 MAX_PADDING: Final = 1_000
 _HOME_SCHEMA: Final[dict[DialectName, str]] = {"sqlite": "main", "postgres": "public"}
 _SYSTEM_NAME: Final = re.compile(r"(sqlite|pg|pragma)_|information_schema$")
-_BARE_NAME: Final = re.compile(r"[^\W\d]\w*( [^\W\d]\w*)?")  # `$1` is one to sqlglot, and a parameter to SQLite
+_BARE_NAME: Final = re.compile(r"[^\W\d]\w*( [^\W\d]\w*)?")  # sqlglot takes `$1` for a name, SQLite for a parameter
 _WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
 
 
 class _Refused(Exception):
-    """A rule of the guard is broken; the message says which."""
+    """The statement breaks a rule of the guard; the message says which."""
 
 
 class Guard:
-    """Judges statements for one database: its dialect, and the names of the tables and views that may be read.
+    """Checks statements for one database: its dialect, and the names of the tables and views that may be read.
 
-    `schema` is where they live; a statement may write `schema.table` for it, and for no other.
+    `schema` is the schema of the tables. A statement may name it (`schema.table`), and no other schema.
     """
 
     def __init__(
@@ -45,32 +45,32 @@ class Guard:
     ) -> None:
         self.dialect: Final = dialect
         self.schema: Final = schema or _HOME_SCHEMA[dialect]
-        # A known name is the real one, so it is compared as PostgreSQL compares a quoted one.
+        # A known name has its exact case, so it is folded like a quoted one.
         self._tables: Final = {_fold_known(name, dialect): name for name in tables}
         self._seal: Final = seal or Seal()
 
     def for_tables(self, tables: Iterable[str], *, schema: str | None = None) -> "Guard":
-        """The same guard for a changed database: what either approved, both vouch for."""
+        """A guard for a changed schema with the same key: it also accepts what this one has approved."""
         return Guard(self.dialect, tables, schema=schema or self.schema, seal=self._seal)
 
     def check(self, sql: str) -> Verdict:
-        """Approve one read-only query, or say in one line why not. Never raises."""
+        """Approve one read-only query, or say in one line why it is blocked. Never raises."""
         try:
             root = self._parse(sql)
             tables = self._inspect(root)
-            return Approved(self._rewrite(root), reason=_praise(tables), tables=tables, seal=self._seal)
+            return Approved(self._rewrite(root), reason=_reason(tables), tables=tables, seal=self._seal)
         except _Refused as refusal:
             return Blocked(str(refusal))
         except RecursionError:
             return Blocked("the statement is nested too deeply")
-        except Exception:  # whatever sqlglot trips over, it has not understood the statement
+        except Exception:  # sqlglot fails in many ways on statements that it cannot parse
             return Blocked(f"not understood as {TITLES[self.dialect]}")
 
-    def vouches_for(self, approved: Approved) -> bool:
-        """Whether this guard, and nobody else, approved exactly this."""
-        return type(approved) is Approved and approved.carries(self._seal)
+    def has_approved(self, approved: Approved) -> bool:
+        """Whether this guard, or one made by `for_tables`, approved exactly this statement."""
+        return type(approved) is Approved and approved.is_signed_with(self._seal)
 
-    # Reading and writing
+    # Parsing and writing
 
     def _parse(self, sql: str) -> exp.Expr:
         if len(sql) > MAX_CHARS:
@@ -89,13 +89,13 @@ class Guard:
             raise _Refused(f"not understood as {TITLES[self.dialect]}: {_explain(exc)}") from exc
 
     def _pin(self, root: exp.Expr) -> exp.Expr:
-        """Say in the tree what two spellings of the same thing leave open, so that it reads back the same."""
+        """Make implicit defaults explicit in the tree, so that two spellings of one query give the same tree."""
         for spec in root.find_all(exp.WindowSpec):
             if not spec.args.get("end"):
-                spec.set("end", "CURRENT ROW")  # what both databases mean by ROWS n PRECEDING
+                spec.set("end", "CURRENT ROW")  # the default of both databases after ROWS n PRECEDING
         if self.dialect == "sqlite":
             for join in root.find_all(exp.Join):
-                if join.kind == "CROSS":  # SQLite joins in just this order then, and a comma is read as CROSS
+                if join.kind == "CROSS":  # for SQLite only a hint on the join order; sqlglot reads a comma as CROSS
                     join.set("kind", None)
                     join.set("on", exp.true())
         return root
@@ -112,10 +112,10 @@ class Guard:
         except UnsupportedError as exc:
             raise _Refused(f"not {TITLES[self.dialect]}: {exc}") from exc
 
-    # Judging
+    # Checking
 
     def _inspect(self, root: exp.Expr) -> tuple[str, ...]:
-        """The known tables that are read, sorted."""
+        """Check every node and return the known tables that the statement reads, sorted."""
         if not isinstance(root, exp.Select | exp.SetOperation | exp.Subquery):
             raise _Refused(f"only SELECT may run, this is {_title(root)}")
         tables: set[str] = set()
@@ -191,23 +191,23 @@ def _fold_known(name: str, dialect: DialectName) -> str:
 
 
 def _is_plain(word: exp.Var | exp.Identifier) -> bool:
-    """Whether the database, too, reads this as one name (or as keywords: CURRENT ROW)."""
+    """Whether the database, like sqlglot, parses this as one name, or as keywords (CURRENT ROW)."""
     return bool(word.args.get("quoted")) or _BARE_NAME.fullmatch(word.name) is not None
 
 
-def _praise(tables: tuple[str, ...]) -> str:
+def _reason(tables: tuple[str, ...]) -> str:
     return f"one read-only SELECT on {', '.join(tables)}" if tables else "one read-only SELECT without tables"
 
 
 def _title(node: exp.Expr) -> str:
-    """What a person calls it: the command's own word, a function's name, or the node's."""
+    """The node's name for people: the command's keyword, the function's name, or the node type."""
     if isinstance(node, exp.Command):
         return str(node.this).upper()
     return node.name if isinstance(node, exp.Anonymous) else node.key.upper()
 
 
 def _explain(error: ParseError) -> str:
-    """sqlglot's own words without the coloured excerpt that it adds."""
+    """sqlglot's message without the coloured excerpt that it adds."""
     first = error.errors[0]
     return f"{first['description']} at line {first['line']}, column {first['col']}".replace("\n", " ")
 

@@ -1,29 +1,37 @@
-"""PostgreSQL's walls: every session is read-only and timed by the server, every transaction READ ONLY.
+"""PostgreSQL: sessions and transactions are read-only, the server itself times statements and clips long values.
 
-https://www.postgresql.org/docs/current/runtime-config-client.html; the role should have no right to write besides.
+In addition, the role in the URL should have no right to write.
+https://www.postgresql.org/docs/current/runtime-config-client.html
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import asyncpg
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_CELL_CHARS
-from aiostream_server.tools.sql.clipped import ResultColumn, clip_in_server
-from aiostream_server.tools.sql.errors import QueryFailed
-from aiostream_server.tools.sql.walls import Watch
+from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _SKIP_TIMEOUT_S: Final = 0.5
 _POOL_SIZE: Final = 5
 _LOCK_TIMEOUT_S: Final = 2.0
+_FIXED_SIZE: Final = frozenset(
+    (
+        *("bool", "int2", "int4", "int8", "oid", "float4", "float8", "uuid", "inet", "cidr"),
+        *("date", "time", "timetz", "timestamp", "timestamptz", "interval"),
+    )
+)
 
 
-class PostgresWalls:
+class PostgresBackend:
+    """A `Backend` with a connection pool."""
+
     def __init__(self, url: URL, *, timeout_s: float) -> None:
         settings = {
             "application_name": "aiostream-server",
@@ -31,7 +39,7 @@ class PostgresWalls:
             "statement_timeout": _milliseconds(timeout_s),
             "lock_timeout": _milliseconds(min(timeout_s, _LOCK_TIMEOUT_S)),
             "idle_in_transaction_session_timeout": _milliseconds(2 * timeout_s),
-            "standard_conforming_strings": "on",  # the guard reads a backslash as a backslash
+            "standard_conforming_strings": "on",  # the guard parses string literals without backslash escapes
         }
         self._engine: Final = create_async_engine(
             url,
@@ -44,29 +52,36 @@ class PostgresWalls:
         )
 
     @asynccontextmanager
-    async def connect(self, watch: Watch) -> AsyncIterator[AsyncConnection]:
+    async def connect(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
             yield connection
 
     connect_for_schema = connect
 
     @asynccontextmanager
-    async def ask(self, connection: AsyncConnection, sql: str) -> AsyncIterator["_PostgresAnswer"]:
+    async def execute(self, connection: AsyncConnection, sql: str) -> AsyncIterator["_PostgresCursor"]:
         driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - the pool's type says only "something"
-        # The driver's own cursor: SQLAlchemy's reads fifty rows whatever it is asked for.
+        assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - the pool types it as object
+        # The driver's own cursor, because SQLAlchemy's reads at least fifty rows.
         async with driver.transaction(readonly=True):
             columns = _result_columns(await driver.prepare(sql))
             if not columns:
-                raise QueryFailed.no_question()
-            yield _PostgresAnswer(await driver.cursor(clip_in_server(sql, columns)), columns)
+                raise QueryFailed(NO_ROWS)
+            yield _PostgresCursor(await driver.cursor(_clip_in_server(sql, columns)), columns)
 
     async def close(self) -> None:
         await self._engine.dispose()
 
 
-class _PostgresAnswer:
-    def __init__(self, cursor: asyncpg.cursor.Cursor, columns: Sequence[ResultColumn]) -> None:
+class _ResultColumn(NamedTuple):
+    """`type` is the name of a type in `pg_catalog`, empty for a user-defined type."""
+
+    name: str
+    type: str
+
+
+class _PostgresCursor:
+    def __init__(self, cursor: asyncpg.cursor.Cursor, columns: Sequence[_ResultColumn]) -> None:
         self._cursor = cursor
         self._are_numeric = [column.type == "numeric" for column in columns]
         self.columns = tuple(column.name for column in columns)
@@ -87,12 +102,42 @@ class _PostgresAnswer:
             yield Decimal(str(value)) if is_numeric and came_whole else value
 
 
-def _result_columns(statement: asyncpg.prepared_stmt.PreparedStatement) -> list[ResultColumn]:
-    """What the statement would give, without running it."""
+def _result_columns(statement: asyncpg.prepared_stmt.PreparedStatement) -> list[_ResultColumn]:
+    """The columns of a prepared statement, which has not run yet."""
     return [
-        ResultColumn(found.name, found.type.name if found.type.schema == "pg_catalog" else "")
+        _ResultColumn(found.name, found.type.name if found.type.schema == "pg_catalog" else "")
         for found in statement.get_attributes()
     ]
+
+
+def _clip_in_server(sql: str, columns: Sequence[_ResultColumn]) -> str:
+    """Wrap `sql`, a prepared SELECT with these columns, in a SELECT that clips long values as `cells.clip` does.
+
+    Without it, one `array_agg` over a cross join sends hundreds of megabytes, which the driver decodes in the event
+    loop. Values of fixed size stay as they are, `bytea` becomes its length, all other types become text. PostgreSQL
+    keeps the row order: it does not reorder what a projection reads from an ordered subquery.
+    """
+    names = [f"c{number}" for number in range(1, len(columns) + 1)]
+    written = [_as_text(name, column.type) for name, column in zip(names, columns, strict=True)]
+    shown = [_clipped(name, column.type) for name, column in zip(names, columns, strict=True)]
+    # OFFSET 0 keeps the planner from merging the subqueries, so that each value is computed and cast to text once.
+    inside = f"SELECT {', '.join(written)} FROM (\n{sql}\n) AS approved ({', '.join(names)}) OFFSET 0"  # noqa: S608
+    return f"SELECT {', '.join(shown)} FROM ({inside}) AS written"  # noqa: S608
+
+
+def _as_text(name: str, kind: str) -> str:
+    if kind in _FIXED_SIZE:
+        return name
+    if kind == "bytea":
+        return f"'(' || octet_length({name}) || ' bytes)' AS {name}"
+    return f"CAST({name} AS text) AS {name}"
+
+
+def _clipped(name: str, kind: str) -> str:
+    if kind in _FIXED_SIZE:
+        return name
+    clip = f"length({name}) || ':' || left({name}, {MAX_CELL_CHARS})"
+    return f"CASE WHEN length({name}) > {MAX_CELL_CHARS} THEN {clip} ELSE {name} END"
 
 
 def _milliseconds(seconds: float) -> str:

@@ -1,7 +1,7 @@
-"""What a query gave: plain values, a Markdown table, and an honest word on what was left out.
+"""The rows of a query: read within limits of rows and bytes, shown as a Markdown table.
 
-The table is GitHub's (https://github.github.com/gfm/#tables-extension-). Cells come from a database that strangers may
-have written to, so nothing in them becomes markup: no HTML, link, image, formula or extra column.
+The table is GitHub's (https://github.github.com/gfm/#tables-extension-). Cells come from a database that untrusted
+people may have written to, so they are escaped: a cell becomes no HTML, link, image, formula or extra column.
 """
 
 import re
@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
-from aiostream_server.tools.sql.cells import Cell, show_cell
+from aiostream_server.tools.sql.backend import ResultCursor
+from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, Cell, show_cell, to_cell, unclip
 
 Row: TypeAlias = tuple[Cell, ...]
 
+_MAX_STEP: Final = 32  # rows
+_MAX_STEP_CHARS: Final = 512 * 1024  # of a step with values of maximum length only
+_MAX_COUNTED: Final = 10_000
+_CELL_OVERHEAD: Final = 3  # " | "
 _MARKUP: Final = re.compile(r"[\\`*~|\[\]$]|(?<!\w)_|_(?!\w)")
 _ENTITY: Final = re.compile(r"&(?=#?\w+;)")
 _SPACES: Final = re.compile(r"\s+")
@@ -20,7 +25,7 @@ _SPACES: Final = re.compile(r"\s+")
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """`left_out` is how many rows are missing, None where they were too many to count."""
+    """`left_out` is how many rows are missing, None where they are too many to count."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -37,15 +42,14 @@ class Rows:
         return f"{text} (more left out)" if self.left_out is None else f"{text} ({self.left_out} more left out)"
 
     def to_markdown(self) -> str:
-        """Header, rule, rows; columns of numbers are aligned to the right."""
+        """Header, rule and rows. Columns of numbers are aligned to the right."""
         rule = ("---:" if self._is_numeric(index) else "---" for index in range(len(self.columns)))
         lines = [_line([_escape(name) or " " for name in self.columns]), _line(list(rule))]
         lines += [_line([_escape(show_cell(cell)) for cell in row]) for row in self.rows]
         return "\n".join(lines)
 
     def first(self, most_rows: int, most_units: int) -> "Rows":
-        """The rows whose table is no longer than so many UTF-16 units; at least one, where there are any. What is cut
-        counts as left out."""
+        """The first rows, at least one, of a table of at most `most_units` UTF-16 units. The rest is left out."""
         header, rule, *lines = self.to_markdown().split("\n")
         left, kept = most_units - _units(header) - _units(rule), 0
         for line in lines[:most_rows]:
@@ -63,7 +67,7 @@ class Rows:
 
 
 def _units(line: str) -> int:
-    """With its line end."""
+    """Length in UTF-16 units, line end included."""
     return len(line.encode("utf-16-le", "replace")) // 2 + 1
 
 
@@ -74,4 +78,52 @@ def _line(cells: Sequence[str]) -> str:
 def _escape(text: str) -> str:
     text = _ENTITY.sub("&amp;", _SPACES.sub(" ", text).strip())
     text = _MARKUP.sub(r"\\\g<0>", text).replace("<", "&lt;").replace(">", "&gt;")
-    return text.replace("://", "&#58;//").replace("www.", "www&#46;")  # bare addresses would become links
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;")  # Markdown links bare addresses
+
+
+@dataclass(frozen=True, slots=True)
+class ResultLimits:
+    """How much one result may hold. `byte_limit` counts the bytes of the values as they are shown."""
+
+    row_limit: int
+    byte_limit: int
+
+
+async def fetch(cursor: ResultCursor, limits: ResultLimits) -> Rows:
+    """Read rows within `limits`, and count the remaining rows where that is cheap."""
+    reader = _Reader(limits, cursor.columns)
+    step = max(1, min(_MAX_STEP, _MAX_STEP_CHARS // (MAX_CELL_CHARS * len(cursor.columns))))
+    while wanted := min(step, reader.rows_left):
+        rows = await cursor.read(wanted)
+        if not rows:
+            return reader.rows(left_out=0)
+        if not all(reader.take(row) for row in rows):
+            return reader.rows(left_out=None)
+    left_out = await cursor.skip(_MAX_COUNTED + 1)
+    return reader.rows(left_out=None if left_out is None or left_out > _MAX_COUNTED else left_out)
+
+
+class _Reader:
+    def __init__(self, limits: ResultLimits, columns: tuple[str, ...]) -> None:
+        self._limits = limits
+        self._columns = columns
+        self._rows: list[Row] = []
+        self._bytes = 0
+        self._shortened = False
+
+    @property
+    def rows_left(self) -> int:
+        return self._limits.row_limit - len(self._rows)
+
+    def take(self, values: Sequence[object]) -> bool:
+        """Keep the row and return True, or return False where it exceeds the byte limit."""
+        cells = [unclip(to_cell(value)) for value in values]
+        self._bytes += sum(len(show_cell(cell).encode(errors="replace")) + _CELL_OVERHEAD for cell, _ in cells)
+        if self._bytes > self._limits.byte_limit:
+            return False
+        self._shortened |= any(cut for _, cut in cells)
+        self._rows.append(tuple(cell for cell, _ in cells))
+        return True
+
+    def rows(self, *, left_out: int | None) -> Rows:
+        return Rows(self._columns, tuple(self._rows), self._shortened or left_out != 0, left_out)

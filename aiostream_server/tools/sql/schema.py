@@ -1,6 +1,6 @@
-"""What a database has to be asked about: tables, columns, keys, and a few values of columns that repeat themselves.
+"""What can be queried: tables, columns, keys, and sample values of columns that have few different ones.
 
-`Schema.describe` writes it as the CREATE statements that language models and rules alike can read.
+`Schema.describe` writes it as CREATE statements, for language models and for rules.
 """
 
 from collections.abc import Collection, Iterator
@@ -19,7 +19,7 @@ _QUOTES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`references` is `table.column` where this is a foreign key; `samples` are some of its values, or none."""
+    """`references` is the table and column that a foreign key refers to; `samples` are some of its values, or empty."""
 
     name: str
     type: str
@@ -30,7 +30,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table, or a view. `primary_key` names its columns in their order."""
+    """A table or view. `primary_key` holds the names of its columns, in order."""
 
     name: str
     columns: tuple[Column, ...]
@@ -40,20 +40,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Everything that may be asked, tables in the order of their names."""
+    """All tables that can be queried, sorted by name."""
 
     dialect: DialectName
     tables: tuple[Table, ...]
 
     def table(self, name: str) -> Table:
-        """Raise `LookupError`, which says what tables there are."""
+        """The table of that name. Raises `LookupError`, which lists the tables."""
         for table in self.tables:
             if table.name.lower() == name.lower():
                 return table
         raise LookupError(f"there is no table {name}; there are: {', '.join(table.name for table in self.tables)}")
 
     def describe(self, tables: Collection[str] | None = None) -> str:
-        """The dialect as a comment, then one CREATE statement per table (all, or those named), a column a line."""
+        """The dialect as a comment, then one CREATE statement for each table (of `tables`, or all), a column a line."""
         chosen = self.tables if tables is None else [self.table(name) for name in tables]
         return "\n".join([f"-- {TITLES[self.dialect]}", *(self._describe_table(table) for table in chosen)])
 
@@ -78,10 +78,10 @@ class Schema:
         if column.references:
             there, key = column.references
             words.append(f"REFERENCES {self._quote(there)} ({self._quote(key)})")
-        return " ".join(filter(None, words))  # SQLite has columns without a type
+        return " ".join(filter(None, words))  # in SQLite a column can have no type
 
     def _quote(self, name: str) -> str:
-        """As it must be written in a statement: in quotes where it is a reserved word or has odd letters."""
+        """The name as a statement must write it: in quotes where it is a reserved word or not a plain identifier."""
         return str(_QUOTES[self.dialect].quote(name))
 
 

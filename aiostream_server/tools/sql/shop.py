@@ -1,4 +1,4 @@
-"""The demo shop: a small SQLite database whose every value comes from arithmetic, so that its answers never change.
+"""The demo shop: a small SQLite database with computed values, so that its answers never change.
 
 Two years of orders (2024 and 2025) of 60 customers in four regions. `orders.total` is the sum of its items' `amount`,
 and `amount` is `quantity * unit_price`; prices are multiples of 0.25, so sums are exact. Tables hold the dates as text,
@@ -77,17 +77,17 @@ _LAST_NAMES: Final = ("Adler", "Berg", "Costa", "Dahl", "Evans", "Fischer")
 _FIRST_DAY: Final = date(2024, 1, 1)
 _DAYS: Final = 731  # 2024 is a leap year
 _CUSTOMERS: Final = len(_FIRST_NAMES) * len(_LAST_NAMES)
-_REGION_OF_TEN: Final = (3, 1, 3, 2, 3, 4, 1, 3, 2, 4)  # of ten customers four live in the East
+_REGION_OF_TEN: Final = (3, 1, 3, 2, 3, 4, 1, 3, 2, 4)  # four of ten customers live in the East
 
 
 def _pick(what: str, number: int, choices: int) -> int:
-    """A number below `choices` that looks random and is the same on every machine."""
+    """A pseudo-random number below `choices`, the same on every machine."""
     return crc32(f"{what} {number}".encode()) % choices
 
 
 @cache
 def shop_tables() -> Mapping[str, TableRows]:
-    """The rows of every table, in an order in which references exist before they are used."""
+    """The rows of every table. Tables come after the tables that they refer to."""
     products = _products()
     orders, items = _sales({int(row[0]): float(row[3]) for row in products})
     return {
@@ -143,10 +143,10 @@ def _items(order: int, *, first_id: int, prices: Mapping[int, float]) -> list[tu
 
 
 def build_shop(path: Path) -> None:
-    """Make sure that the shop of this version is at `path`; a current one is left alone.
+    """Create the shop at `path`, unless the file there is already the shop of this version.
 
-    The file appears whole or not at all, also when several processes build it at once. Raise `FileExistsError` where
-    another database is in its place: that is never overwritten.
+    The file is replaced atomically, so several processes may build it at once. Raises `FileExistsError` where `path`
+    is another database, and never overwrites that.
     """
     if path.exists() and _version_of(path) == SHOP_VERSION:
         return

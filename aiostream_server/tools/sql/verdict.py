@@ -1,7 +1,7 @@
-"""What the guard says of a statement, and the seal that makes "approved" impossible to claim.
+"""The guard's verdict on a statement: approved, with a signature, or blocked, with a reason.
 
-An `Approved` is stamped with a secret that lives in one guard. A database runs nothing that does not carry its own
-guard's stamp over exactly this text, so a forged, altered or foreign approval is worth nothing.
+A guard signs what it approves with a secret key of its own. A database runs only statements that carry its own guard's
+signature of exactly this text, so a forged, altered or foreign approval does not run.
 """
 
 import hmac
@@ -11,14 +11,14 @@ from typing import Final, TypeAlias, final
 
 
 class Seal:
-    """One guard's secret. Whoever holds it can stamp a statement; everyone else can only have it checked."""
+    """One guard's secret key, which signs statements."""
 
     __slots__ = ("_key",)
 
     def __init__(self) -> None:
         self._key: Final = secrets.token_bytes(32)
 
-    def stamp(self, sql: str) -> bytes:
+    def sign(self, sql: str) -> bytes:
         return hmac.digest(self._key, sql.encode(), "sha256")
 
     def __repr__(self) -> str:
@@ -27,16 +27,16 @@ class Seal:
 
 @final
 class Approved:
-    """A statement that may run: `sql` is the guard's own wording of it, never the text that was sent in."""
+    """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text."""
 
-    __slots__ = ("_stamp", "reason", "sql", "tables")
+    __slots__ = ("_signature", "reason", "sql", "tables")
     sql: str
     reason: str
     tables: tuple[str, ...]
-    _stamp: bytes
+    _signature: bytes
 
     def __init__(self, sql: str, *, reason: str, tables: tuple[str, ...], seal: Seal) -> None:
-        for name, value in (("sql", sql), ("reason", reason), ("tables", tables), ("_stamp", seal.stamp(sql))):
+        for name, value in (("sql", sql), ("reason", reason), ("tables", tables), ("_signature", seal.sign(sql))):
             object.__setattr__(self, name, value)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -48,14 +48,14 @@ class Approved:
     def __repr__(self) -> str:
         return f"Approved(sql={self.sql!r}, reason={self.reason!r})"
 
-    def carries(self, seal: Seal) -> bool:
-        """Whether the holder of `seal` stamped this very text."""
-        return hmac.compare_digest(self._stamp, seal.stamp(self.sql))
+    def is_signed_with(self, seal: Seal) -> bool:
+        """Whether `seal` signed exactly this text."""
+        return hmac.compare_digest(self._signature, seal.sign(self.sql))
 
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A statement that may not run; `reason` is one line that a model can act on."""
+    """A statement that may not run. `reason` is one line from which a model can correct it."""
 
     reason: str
 

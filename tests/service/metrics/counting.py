@@ -10,10 +10,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.several import together
+from aiostream_server.service.composition import compose
 from aiostream_server.service.metrics import Counting
 from aiostream_server.service.sockets import listen
 from aiostream_server.service.vitals import LagMeter
-from aiostream_server.web.app import create_app
 from aiostream_server.web.health import LOOP_LAG
 from aiostream_server.web.state import STATE
 from tests.kit.serving import Server
@@ -22,7 +22,7 @@ from tests.kit.serving import Server
 @asynccontextmanager
 async def counting(config: Config, state_directory: Path, worker: int | None = None) -> AsyncIterator[Server]:
     counted = Counting.of(config, worker)
-    app = create_app(config, state_directory=state_directory, observer=together(*counted.observers))
+    app = compose(config, state_directory=state_directory, observer=together(*counted.observers))
     counted.show_in(app)
     app[LOOP_LAG] = LagMeter()
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)

@@ -1,0 +1,69 @@
+"""What the rest of the server sees of a run: a `RunView`, and the `RunCard` that describes it.
+
+A view may stand for a run of this process (`runs.run.Run`) or for one that another process drives. The card is plain
+data: any process can show it.
+"""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import msgspec
+
+from aiostream_server.config.model import OnDisconnect
+from aiostream_server.events import Error, FinishReason, RunFinished
+from aiostream_server.intake.principal import Owner
+from aiostream_server.log.protocol import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class RunCard:
+    """A run as its owner may see it, at one moment.
+
+    `model` is what the client asked for; `team` is None until it is chosen. `created_at` is Unix time in seconds.
+    `last_seq` is the number of the last event. `finished`, and the `error` of a failed run, are None while it is live.
+    """
+
+    id: str
+    model: str
+    team: str | None
+    conversation: str | None
+    on_disconnect: OnDisconnect
+    created_at: float
+    last_seq: int
+    finished: RunFinished | None
+    error: Error | None
+
+    def to_json(self) -> bytes:
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def from_json(cls, encoded: bytes) -> "RunCard":
+        """Raises `msgspec.ValidationError` for anything but a card."""
+        return msgspec.json.decode(encoded, type=cls)
+
+
+class RunView(Protocol):
+    """A live or finished run."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def owner(self) -> Owner: ...
+
+    def card(self) -> RunCard:
+        """The run as this process knows it now."""
+        ...
+
+    def watch(self, after: int = 0) -> AbstractContextManager[Reader]:
+        """A reader of the events behind number `after`. When the last viewer leaves, `on_disconnect` applies."""
+        ...
+
+    async def stop(self, reason: FinishReason) -> None:
+        """Ask the run to end. Returns once it was told; `wait` returns once it has ended. Later calls do nothing."""
+        ...
+
+    async def wait(self) -> None:
+        """Wait until the run has ended. Cancelling the wait does not touch the run."""
+        ...

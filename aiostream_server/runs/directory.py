@@ -1,0 +1,115 @@
+"""Where runs are found: live ones, and finished ones for a while.
+
+A run belongs to the owner that started it, an API key or one of its users; for any other owner it does not exist.
+"""
+
+import heapq
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+from aiostream_server.config.model import LimitsConfig
+from aiostream_server.errors import NotFound, RunExpired
+from aiostream_server.intake.principal import Owner
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.run import Run
+
+_RUN_OVERHEAD_BYTES: Final = 2_500  # measured: a finished run without its log's events
+_REMEMBERED: Final = 10_000  # ids of dropped runs
+
+
+class Directory(Protocol):
+    """The runs of every process that shares it. This process puts its own runs in."""
+
+    def limit(self, limits: LimitsConfig) -> None:
+        """Apply other limits of retention, to finished runs as well."""
+        ...
+
+    async def put(self, run: Run) -> None:
+        """Add a run of this process that is about to start. When this returns, every process finds it."""
+        ...
+
+    def finish(self, run: Run) -> None:
+        """The run has ended: keep it for `retention_s`, and within `retained_bytes`."""
+        ...
+
+    def drop(self) -> None:
+        """Drop finished runs that are past their retention."""
+        ...
+
+    async def find(self, run_id: str, owner: Owner) -> RunView:
+        """Raises `NotFound` for a run that is not this owner's, `RunExpired` for one that was dropped."""
+        ...
+
+    async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
+        """The owner's latest runs, newest first."""
+        ...
+
+
+class _Finished(NamedTuple):
+    run: Run
+    ended_at: float
+    size_bytes: int
+
+
+class MemoryDirectory:
+    """The `Directory` of one process. Calls `on_drop` with the id of each run that it drops.
+
+    It remembers the ids of dropped runs, to tell their owners that the events are gone.
+    """
+
+    def __init__(self, limits: LimitsConfig, *, on_drop: Callable[[str], object]) -> None:
+        self._limits = limits
+        self._on_drop: Final = on_drop
+        self._live: dict[str, Run] = {}
+        self._finished: OrderedDict[str, _Finished] = OrderedDict()  # the one that ended first comes first
+        self._finished_bytes = 0
+        self._dropped: OrderedDict[str, Owner] = OrderedDict()
+
+    def limit(self, limits: LimitsConfig) -> None:
+        self._limits = limits
+        self.drop()
+
+    async def put(self, run: Run) -> None:
+        self._live[run.id] = run
+
+    def finish(self, run: Run) -> None:
+        del self._live[run.id]
+        finished = _Finished(run, time.monotonic(), _RUN_OVERHEAD_BYTES + run.log.size_bytes)
+        self._finished[run.id] = finished
+        self._finished_bytes += finished.size_bytes
+        self.drop()
+
+    def drop(self) -> None:
+        now, limits = time.monotonic(), self._limits
+        while self._finished:
+            oldest = next(iter(self._finished.values()))
+            if now - oldest.ended_at < limits.retention_s and self._finished_bytes <= limits.retained_bytes:
+                break
+            self._drop(oldest)
+
+    async def find(self, run_id: str, owner: Owner) -> RunView:
+        self.drop()
+        run = self._live.get(run_id)
+        if run is None and (finished := self._finished.get(run_id)) is not None:
+            run = finished.run
+        if run is not None and run.owner == owner:
+            return run
+        if self._dropped.get(run_id) == owner:
+            raise RunExpired(f"the run {run_id} has ended, and its events are kept no longer")
+        raise NotFound(f"there is no run {run_id[:80]!r}")
+
+    async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
+        self.drop()
+        runs = (*self._live.values(), *(finished.run for finished in self._finished.values()))
+        return heapq.nlargest(limit, (run for run in runs if run.owner == owner), key=lambda run: run.created_at)
+
+    def _drop(self, finished: _Finished) -> None:
+        run = finished.run
+        del self._finished[run.id]
+        self._finished_bytes -= finished.size_bytes
+        self._dropped[run.id] = run.owner
+        if len(self._dropped) > _REMEMBERED:
+            self._dropped.popitem(last=False)
+        self._on_drop(run.id)

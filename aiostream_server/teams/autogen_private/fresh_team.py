@@ -1,0 +1,85 @@
+"""Prepares a team that has never run: the names of its speakers, its runtime, and how its user proxies wait."""
+
+import asyncio
+from typing import Final
+
+from autogen_core import CancellationToken, SingleThreadedAgentRuntime
+
+from aiostream_server.models.client import StreamingClient
+from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer
+from aiostream_server.teams.autogen_private.queues import OutputQueue
+from aiostream_server.teams.autogen_private.runtime import TeamRuntime, replaces
+from aiostream_server.teams.autogen_private.structure import (
+    all_agents,
+    everything_in,
+    model_client_of,
+    user_proxies,
+)
+
+USE_TEAM_RUNTIME: Final = True
+"""False runs every team on AutoGen's own runtime. The measured difference is in the docstring of `runtime`."""
+
+
+def name_speakers(team: object) -> None:
+    """Give every agent a model client that knows the agent's name.
+
+    AutoGen names no speaker for an agent that runs outside a group chat, and the wrong one for an agent that runs
+    inside another: in a tool, or in a `MessageFilterAgent`.
+    """
+    for group in everything_in(team):
+        stream_orchestrator_answer(group)
+    for agent in all_agents(team):
+        client, name = model_client_of(agent), getattr(agent, "name", None)
+        if isinstance(client, StreamingClient) and isinstance(name, str):
+            vars(agent)["_model_client"] = client.speaking_as(name)
+
+
+def use_team_runtimes(team: object, *, enabled: bool = USE_TEAM_RUNTIME) -> None:
+    """Give a team that has never run, and every team inside it, a `TeamRuntime`.
+
+    A team keeps AutoGen's runtime if it was given one, has used the one it made, or is traced by OpenTelemetry (the
+    spans of messages are AutoGen's). So does every team if AutoGen's runtime has methods that `TeamRuntime` lacks.
+    """
+    for group in everything_in(team) if enabled else ():
+        if _runtime_may_change(group):
+            vars(group)["_runtime"] = TeamRuntime()
+            queue = vars(group).get("_output_message_queue")
+            if type(queue) is asyncio.Queue and queue.empty() and not queue.maxsize:
+                vars(group)["_output_message_queue"] = OutputQueue[object]()
+
+
+def _runtime_may_change(group: object) -> bool:
+    """Whether AutoGen made the runtime for this team, and it is neither used nor prepared yet."""
+    runtime = getattr(group, "_runtime", None)
+    return (
+        type(runtime) is SingleThreadedAgentRuntime
+        and getattr(group, "_embedded_runtime", None) is True
+        and getattr(group, "_initialized", None) is False
+        and getattr(group, "_is_running", None) is False
+        and getattr(runtime, "_agent_factories", None) == {}
+        and getattr(runtime, "_intervention_handlers", True) is None
+        and not _is_traced(runtime)
+        and replaces(SingleThreadedAgentRuntime)
+    )
+
+
+def _is_traced(runtime: object) -> bool:
+    tracer = getattr(getattr(runtime, "_tracer_helper", None), "tracer", None)
+    return type(getattr(tracer, "_tracer", tracer)).__name__ != "NoOpTracer"  # a proxy holds the real one
+
+
+def wait_for_people(team: object) -> None:
+    """Keep every `UserProxyAgent`, also in tools, from reading the server's standard input.
+
+    The agent sends its `UserInputRequestedEvent` and then waits until the run's token is cancelled.
+    """
+    for agent in user_proxies(team):
+        agent.input_func = _wait_until_cancelled
+        agent._is_async = True  # computed once, from the function that is replaced here
+
+
+async def _wait_until_cancelled(_: str, cancellation_token: CancellationToken | None) -> str:
+    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    if cancellation_token is not None:
+        cancellation_token.link_future(answer)
+    return await answer

@@ -1,0 +1,206 @@
+"""Reads what an AutoGen team is made of: its agents, nested teams, tools, model clients and messages.
+
+Agents that are used as tools (`AgentTool`, `TeamTool`) speak, but are no participants: the team's messages do not
+reach them, and their memory is not saved with the team.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autogen_agentchat.agents import BaseChatAgent, CodeExecutorAgent, UserProxyAgent
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
+from autogen_agentchat.teams import BaseGroupChat
+from autogen_core.model_context import ChatCompletionContext
+from autogen_core.models import ChatCompletionClient
+from autogen_core.tools import FunctionTool
+
+from aiostream_server.teams.autogen_private.orchestrator import ORCHESTRATOR, has_orchestrator
+
+
+def participants_of(thing: object) -> Sequence[object] | None:
+    """The members of a group chat; None for anything else."""
+    participants = getattr(thing, "_participants", None)
+    return participants if isinstance(participants, Sequence) else None
+
+
+def inner_of(agent: object) -> Iterator[object]:
+    """What an agent speaks through: the team of a `SocietyOfMindAgent`, the agent of a `MessageFilterAgent`."""
+    for attribute in ("_team", "_wrapped_agent"):
+        if (inner := getattr(agent, attribute, None)) is not None:
+            yield inner
+
+
+def model_client_of(thing: object) -> object | None:
+    return getattr(thing, "_model_client", None)
+
+
+def workbenches_of(agent: object) -> Sequence[object]:
+    workbenches = getattr(agent, "_workbench", None)
+    return workbenches if isinstance(workbenches, Sequence) else ()
+
+
+def tools_of(agent: object) -> Iterator[object]:
+    """The tools that are known before a workbench is opened."""
+    for workbench in workbenches_of(agent):
+        yield from getattr(workbench, "_tools", ())
+
+
+def run_by_tool(tool: object) -> object | None:
+    """The agent or team that an `AgentTool` or a `TeamTool` runs; None for any other tool."""
+    return getattr(tool, "_task_runner", None)
+
+
+def everything_in(team: object) -> Iterator[object]:
+    """The team and each agent and team below it, as participant, inner team or tool: each of them once."""
+    found: dict[int, object] = {}
+    waiting = [team]
+    while waiting:
+        if id(thing := waiting.pop()) not in found:
+            found[id(thing)] = thing
+            waiting += _directly_in(thing)
+    return iter(found.values())
+
+
+def _directly_in(team: object) -> Iterator[object]:
+    yield from participants_of(team) or ()
+    yield from inner_of(team)
+    yield from (runner for tool in tools_of(team) if (runner := run_by_tool(tool)) is not None)
+
+
+def agents_in(team: object) -> Iterator[object]:
+    """The team's agents and those of nested teams, without agents in tools; a lone agent yields itself."""
+    participants = participants_of(team)
+    if participants is None:
+        yield team
+    for inner in inner_of(team) if participants is None else participants:
+        yield from agents_in(inner)
+
+
+def all_agents(team: object) -> Iterator[object]:
+    """The same, with agents in tools."""
+    return (thing for thing in everything_in(team) if participants_of(thing) is None)
+
+
+def user_proxies(team: object) -> Iterator[UserProxyAgent]:
+    return (agent for agent in everything_in(team) if isinstance(agent, UserProxyAgent))
+
+
+def people_in(team: object) -> frozenset[str]:
+    """The names of the agents that stand for a person."""
+    return frozenset(agent.name for agent in user_proxies(team))
+
+
+def participant_names(team: object) -> frozenset[str]:
+    """The participants of a group chat itself: a nested team counts by its own name, without its agents."""
+    return frozenset(participant.name for participant in getattr(team, "_participants", ()))
+
+
+def agent_names(team: object) -> frozenset[str]:
+    """Every agent that can speak, those in tools included. Of the managers only Magentic-One's orchestrator can."""
+    names = {getattr(agent, "name", None) for agent in all_agents(team)}
+    if any(map(has_orchestrator, everything_in(team))):
+        names.add(ORCHESTRATOR)
+    return frozenset(name for name in names if isinstance(name, str))
+
+
+def names_are_complete(team: object) -> bool:
+    """Whether `agent_names` is the full list: true if the team holds only AutoGen's kinds of agents and teams."""
+    return all(isinstance(thing, BaseChatAgent | BaseGroupChat) for thing in everything_in(team))
+
+
+def answerers(team: object) -> frozenset[str]:
+    """The agents that answer where `answer_from` is not set: a lone agent (not its inner ones), or an orchestrator."""
+    if has_orchestrator(team):
+        return frozenset({ORCHESTRATOR})
+    if (participants := participants_of(team)) is not None:
+        return answerers(participants[0]) if len(participants) == 1 else frozenset()
+    if (wrapped := getattr(team, "_wrapped_agent", None)) is not None:
+        return answerers(wrapped)
+    name = getattr(team, "name", None)
+    return frozenset({name} if isinstance(name, str) else ())
+
+
+def code_runners(team: object) -> frozenset[str]:
+    """The agents without a model that execute the code blocks of others: their messages are program output."""
+    runners = (agent for agent in all_agents(team) if isinstance(agent, CodeExecutorAgent))
+    return frozenset(agent.name for agent in runners if model_client_of(agent) is None)
+
+
+def tools_in_threads(team: object) -> frozenset[str]:
+    """The tools that AutoGen runs in a thread, which cannot be cancelled: plain (not async) functions."""
+    tools = (tool for agent in all_agents(team) for tool in tools_of(agent) if isinstance(tool, FunctionTool))
+    return frozenset(tool.name for tool in tools if not asyncio.iscoroutinefunction(tool._func))
+
+
+def model_contexts(team: object) -> Iterator[ChatCompletionContext]:
+    """The message histories that agents send to their models."""
+    for agent in agents_in(team):
+        context = getattr(agent, "model_context", None)
+        if isinstance(context, ChatCompletionContext):
+            yield context
+
+
+def sees_images(team: object) -> bool:
+    """Whether the models of all its agents take images. Agents without a model do not count."""
+    clients = map(model_client_of, agents_in(team))
+    return all(client.model_info["vision"] for client in clients if isinstance(client, ChatCompletionClient))
+
+
+def state_signature(team: object) -> list[str]:
+    """Classes and names of the agents: a saved state is loaded only into a team with the same signature."""
+    agents = (f"{getattr(agent, 'name', '')}: {type(agent).__qualname__}" for agent in agents_in(team))
+    return [type(team).__qualname__, *agents]
+
+
+def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
+    """The messages of a group chat that has run or has loaded a saved state; empty for anything else."""
+    runtime, manager = getattr(team, "_runtime", None), getattr(team, "_group_chat_manager_topic_type", None)
+    agents = getattr(runtime, "_instantiated_agents", {})
+    managers = (agent for agent_id, agent in agents.items() if agent_id.type == manager)
+    return tuple(getattr(next(managers, None), "_message_thread", ()))
+
+
+def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:
+    """The tasks of the runtimes of the team and of the teams inside it, the innermost runtimes first."""
+    for inner in _directly_in(team):
+        yield from background_tasks(inner)
+    runtime = getattr(team, "_runtime", None)
+    if tasks := tuple(getattr(runtime, "_background_tasks", ())):
+        yield tasks
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of an agent or a team; a part that it does not have is empty.
+
+    `participants` is None unless it is a group chat. `closed_workbenches` show their tools only once they are opened.
+    `handoffs` are agent names. `selects` is a function that chooses the next speaker.
+    """
+
+    participants: Sequence[object] | None
+    inner: Sequence[object]
+    client: object | None
+    tools: Sequence[object]
+    closed_workbenches: Sequence[object]
+    handoffs: Sequence[str]
+    termination: object | None
+    max_turns: int | None
+    graph: object | None
+    selects: object | None
+
+
+def parts_of(thing: object) -> Parts:
+    handoffs = getattr(thing, "_handoffs", None)
+    return Parts(
+        participants=participants_of(thing),
+        inner=tuple(inner_of(thing)),
+        client=model_client_of(thing),
+        tools=tuple(tools_of(thing)),
+        closed_workbenches=[bench for bench in workbenches_of(thing) if bench and not hasattr(bench, "_tools")],
+        handoffs=[str(each.target) for each in handoffs.values()] if isinstance(handoffs, dict) else [],
+        termination=getattr(thing, "_termination_condition", None),
+        max_turns=getattr(thing, "_max_turns", None),
+        graph=getattr(thing, "_graph", None),
+        selects=getattr(thing, "_selector_func", None),
+    )

@@ -1,0 +1,71 @@
+"""What a kind of database provides: limited, read-only connections, and cursors over results.
+
+The limits hold on the connection itself, so a statement is harmless even where the guard approved it by mistake.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class StatementDeadline:
+    """When one statement must end: at its timeout, or when its caller stops it.
+
+    The event loop writes it while SQLite's thread reads it, so it holds plain values only.
+    """
+
+    __slots__ = ("_deadline", "_stopped")
+
+    def __init__(self, timeout_s: float) -> None:
+        self._deadline = time.monotonic() + timeout_s
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    @property
+    def is_late(self) -> bool:
+        return time.monotonic() > self._deadline
+
+    def is_over(self) -> bool:
+        return self._stopped or self.is_late
+
+
+class ResultCursor(Protocol):
+    """The rows of a running statement, in the statement's order, read in steps.
+
+    The database cuts long values itself, in the form of `cells.clip`, before they cross a socket or become Python
+    objects. Each row has as many values as there are `columns`.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+
+    async def read(self, count: int) -> Sequence[Sequence[object]]:
+        """The next rows, at most `count`; empty at the end."""
+        ...
+
+    async def skip(self, count: int) -> int | None:
+        """Skip at most `count` rows and return how many were skipped; None where counting takes too long."""
+        ...
+
+
+class Backend(Protocol):
+    """Opens connections to one database and runs statements on them."""
+
+    def connect(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A limited connection for one approved statement."""
+        ...
+
+    def execute(self, connection: AsyncConnection, sql: str) -> AbstractAsyncContextManager[ResultCursor]:
+        """Run the statement on a connection of `connect`. Raises `QueryFailed` where the statement has no rows."""
+        ...
+
+    def connect_for_schema(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A read-only connection that may also read the catalogs. It runs only the server's own statements."""
+        ...
+
+    async def close(self) -> None: ...
