@@ -13,16 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.bench.accounting import cpu_s, system_s
+from benchmarks.accounting import cpu_s, system_s
+from benchmarks.bench.contender import Kind, LoopName
 from benchmarks.bench.load import Connection, Load
 from benchmarks.bench.plan import QUICK
 from benchmarks.bench.plot import draw
-from benchmarks.bench.processes import Kind, LoopName
-from benchmarks.bench.provider import last_words
 from benchmarks.bench.results import Growth, Result, Results, Turns, Workers
-from benchmarks.bench.script import Script, stamp
-from benchmarks.bench.talk import Talk
+from benchmarks.bench.script import Script, Talk, stamp
 from benchmarks.bench.targets import judge
+from benchmarks.provider import last_message
 
 MACHINE = dict.fromkeys(
     ("date", "processor", "system", "python", "aiohttp", "uvloop", "autogen-agentchat", "openai", "fastapi", "uvicorn"),
@@ -87,7 +86,7 @@ def test_a_question_is_asked_after_its_talk(turns: int, tokens: int, name: str, 
     assert f"Content-Length: {len(body)}".encode() in head
     assert (f"X-Conversation-Id: {name}-{place}".encode() in head) == bool(name)
     assert [message["role"] for message in told["messages"]] == ["user", "assistant"] * turns + ["user"]
-    assert Script.read(last_words(told)) == Script(tokens)
+    assert Script.read(last_message(told)) == Script(tokens)
 
 
 def test_earlier_turns_are_as_long_as_people_s_and_differ() -> None:

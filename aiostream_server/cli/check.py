@@ -11,6 +11,7 @@ from typing import TypeAlias
 import click
 
 from aiostream_server.cli.options import config_option, find_modules_beside
+from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_config, load_sound_tables
 from aiostream_server.config.model import (
     CodeToolConfig,
@@ -25,7 +26,6 @@ from aiostream_server.config.model import (
     ToolConfig,
 )
 from aiostream_server.config.problem_text import install_hint
-from aiostream_server.config.state import state_directory
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
@@ -40,7 +40,7 @@ FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
 @config_option
 def check(config_path: Path | None) -> None:
     """Load everything and report every mistake at once; status 1 where there is one."""
-    from aiostream_server.service.check import find_problems, find_wrong_sources  # loads the agents' libraries
+    from aiostream_server.service.config_check import find_problems, find_wrong_sources  # loads the agents' libraries
 
     find_modules_beside(config_path)
     noted: list[str] = []

@@ -11,9 +11,14 @@ import click
 
 from aiostream_server.cli.options import config_option
 from aiostream_server.cli.printing import aligned_rows, one_line, without_controls
+from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_conversations
-from aiostream_server.config.state import state_directory
-from aiostream_server.store.conversations import Conversations, ConversationsUnavailable, Summary, open_conversations
+from aiostream_server.store.conversations import (
+    Conversations,
+    ConversationSummary,
+    ConversationsUnavailable,
+    open_conversations,
+)
 
 _T = TypeVar("_T")
 
@@ -82,7 +87,7 @@ def _ask(config_path: Path | None, question: Callable[[Conversations], Awaitable
         raise click.ClickException(without_controls(str(exc))) from exc
 
 
-def _row(summary: Summary) -> Sequence[str]:
+def _row(summary: ConversationSummary) -> Sequence[str]:
     address, used = summary.address, datetime.fromtimestamp(summary.updated_at, UTC)
     names = (one_line(name) for name in (*address, summary.team))
     return (*names, str(summary.states), _size(summary.size_bytes), f"{used:%Y-%m-%d %H:%M} UTC")

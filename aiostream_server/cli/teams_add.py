@@ -17,14 +17,13 @@ import click
 
 from aiostream_server.cli.options import FILE, find_modules_beside
 from aiostream_server.cli.printing import one_line
-from aiostream_server.config.adding import Value, add_tables, replace_file, table_text
+from aiostream_server.config.editing import Value, add_tables, replace_file, table_text
 from aiostream_server.config.load import Beside, load_config
 from aiostream_server.config.model import RESERVED_IDS, Config, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
 from aiostream_server.teams.components import Component, find_problems, prepare, read_component, try_out
-from aiostream_server.teams.components.description import Description, describe, own_description
-from aiostream_server.teams.components.secrets import may_hold_secrets
+from aiostream_server.teams.components.description import Description, describe, may_hold_secrets, own_description
 from aiostream_server.teams.served import BUILT_IN, served_teams
 
 _FOLDER: Final = "teams"

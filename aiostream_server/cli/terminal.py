@@ -14,8 +14,7 @@ from rich.text import Text
 
 from aiostream_server.cli.printing import without_controls
 from aiostream_server.client import RunStream
-from aiostream_server.events import Dropped, InputRequested
-from aiostream_server.events.signs import INPUT_SIGN
+from aiostream_server.events import EVENTS, Dropped, InputRequested
 from aiostream_server.present import Presenter
 from aiostream_server.present.shown import Channel
 
@@ -25,17 +24,9 @@ _BLOCK: Final = re.compile(
 )
 _FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)\Z", re.DOTALL)
 _REMARK: Final = re.compile(r"\*(?P<text>[^*\n]+)\*")
-_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{INPUT_SIGN}) \*(?P<text>[^\n]+)\*")
+_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{InputRequested.sign}) \*(?P<text>[^\n]+)\*")
 _RULE: Final = re.compile(r"\|[\s:|-]+\|")
-_SIGN_STYLES: Final = {
-    "🎯": "bold magenta",
-    "🤔": "bold yellow",
-    "🛡": "bold blue",
-    "📊": "bold cyan",
-    "💬": "bold white",
-    "✅": "bold green",
-    "❌": "bold red",
-}
+_SIGN_STYLES: Final = {event.sign: f"bold {event.colour}" for event in EVENTS.values() if event.colour}
 _INDENT: Final = "   "
 _PICTURE: Final = re.compile(r"!\[(?P<title>[^\]\n]{0,200})\]\((?P<url>https?://[^\s()<>]{1,1000})\)")
 _MAX_BLOCK_LINES: Final = 12

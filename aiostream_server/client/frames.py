@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiostream_server.client.errors import BadAnswer
 from aiostream_server.events import Event
-from aiostream_server.events.decoding import decode_event
+from aiostream_server.events.codec import decode_event
 
 
 @dataclass(frozen=True, slots=True)

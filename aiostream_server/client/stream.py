@@ -20,8 +20,8 @@ from aiostream_server.client.frames import Frame, read_frame
 from aiostream_server.client.info import read_info
 from aiostream_server.client.pace import Pace
 from aiostream_server.client.sse import SseParser
-from aiostream_server.client.whole import Wholes
 from aiostream_server.events import Dropped, Event, RunFinished
+from aiostream_server.events.codec import WholeMessages
 
 OnLeaving: TypeAlias = Literal["cancel", "continue"]
 
@@ -60,7 +60,7 @@ class RunStream:
         self._cancels_when_left = on_disconnect == "cancel"
         self._arrived: deque[tuple[int, Event | None]] = deque()
         self._heard_seq = after
-        self._wholes: Final = Wholes()
+        self._wholes: Final = WholeMessages()
         self._is_over = False
         self._connection: _Connection | None = None
         self._posting: asyncio.Task[aiohttp.ClientResponse] | None = None

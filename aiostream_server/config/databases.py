@@ -1,7 +1,6 @@
-"""`[database.NAME]` and `[conversations]`: where a database is. Its URL stands in the file, or is named where it holds
-a password."""
+"""`[database.NAME]` and `[conversations]`: SQLAlchemy URLs of databases, and what is read from them."""
 
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import (
     Field,
@@ -20,66 +19,62 @@ from aiostream_server.config.table import Table
 ConcurrentTurns = Literal["queue", "reject", "interrupt"]
 
 
-class ConversationsConfig(Table):
-    """`[conversations]`: what is remembered between the questions of one conversation, and where."""
+class _WithDatabaseUrl(Table):
+    """A table with a SQLAlchemy URL. A URL that holds a password is named by a variable or a file instead."""
 
+    needs_url: ClassVar[bool]
     url_env: VariableName | None = None
     url_file: SecretFile | None = None
     url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
-    expiry_s: PositiveFloat = 30 * 24 * 3600.0
-    max_state_bytes: PositiveInt = 4 * 1024**2
-    concurrent_turns: ConcurrentTurns = "queue"
     _resolved_url: SecretStr | None = PrivateAttr(default=None)
 
     @field_validator("url")
     @classmethod
     def _one_url(cls, url: str | None, info: ValidationInfo) -> str | None:
-        others = [info.data.get(name, "wrong") for name in ("url_env", "url_file")]
-        if "wrong" not in others and [url, *others].count(None) < 2:
+        if not {"url_env", "url_file"} <= info.data.keys():
+            return url  # one of them is wrong itself
+        given = sum(value is not None for value in (url, info.data["url_env"], info.data["url_file"]))
+        if cls.needs_url and given != 1:
+            raise ValueError("exactly one of url, url_env and url_file is needed")
+        if given > 1:
             raise ValueError("only one of url, url_env and url_file can be given")
         return url
 
     @model_validator(mode="after")
-    def _read(self, info: ValidationInfo) -> Self:
+    def _read_url(self, info: ValidationInfo) -> Self:
         self._resolved_url = read_database_url(self.url_env, self.url_file, info)
         return self
 
-    @property
-    def resolved_url(self) -> SecretStr | None:
-        """The URL itself, password and all; None for a SQLite file in the state directory."""
+    def _resolved(self) -> SecretStr | None:
         if self._resolved_url is not None:
             return self._resolved_url
         return None if self.url is None else SecretStr(self.url)
 
 
-class DatabaseConfig(Table):
-    """`[database.NAME]`: a SQLAlchemy URL, in the file, or named where it holds a password."""
+class ConversationsConfig(_WithDatabaseUrl):
+    """`[conversations]`: what is remembered between the questions of one conversation, and where."""
 
-    url_env: VariableName | None = None
-    url_file: SecretFile | None = None
-    url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
+    needs_url = False
+    expiry_s: PositiveFloat = 30 * 24 * 3600.0
+    max_state_bytes: PositiveInt = 4 * 1024**2
+    concurrent_turns: ConcurrentTurns = "queue"
+
+    @property
+    def resolved_url(self) -> SecretStr | None:
+        """The URL with its password; None for a SQLite file in the state directory."""
+        return self._resolved()
+
+
+class DatabaseConfig(_WithDatabaseUrl):
+    """`[database.NAME]`: a database that teams may read."""
+
+    needs_url = True
     description: str = ""
     row_limit: PositiveInt = 200
     byte_limit: PositiveInt = 64 * 1024
     statement_timeout_s: PositiveFloat = 10.0
-    _resolved_url: SecretStr | None = PrivateAttr(default=None)
-
-    @field_validator("url")
-    @classmethod
-    def _one_url(cls, url: str | None, info: ValidationInfo) -> str | None:
-        others = [info.data.get(name, "wrong") for name in ("url_env", "url_file")]
-        if "wrong" not in others and [url, *others].count(None) != 2:
-            raise ValueError("exactly one of url, url_env and url_file is needed")
-        return url
-
-    @model_validator(mode="after")
-    def _read(self, info: ValidationInfo) -> Self:
-        self._resolved_url = read_database_url(self.url_env, self.url_file, info)
-        return self
 
     @property
     def resolved_url(self) -> SecretStr:
-        """The URL itself, password and all."""
-        if self._resolved_url is not None:
-            return self._resolved_url
-        return SecretStr(self.url or "")
+        """The URL with its password."""
+        return self._resolved() or SecretStr("")

@@ -1,8 +1,7 @@
-"""What pydantic found wrong, as lines that the writer of the file can act on.
+"""Turn pydantic's errors into lines such as `[server] port: expected a whole number from 0 to 65535, got 70000`.
 
-A line reads `[server] port: expected a whole number from 0 to 65535, got 70000`. Where the key is and what it wants is
-looked up in the model's JSON schema, which also tells the parts of pydantic's path that are no keys of the file.
-The values of keys that may hold a secret in the wrong place are never repeated.
+The model's JSON schema says what a key expects, and which parts of pydantic's path are keys of the file. Values of keys
+that may hold a secret by mistake are not repeated.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +23,7 @@ _NOT_REPEATED: Final = frozenset({"api_key_env", "api_key_file", "url", "url_env
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A key of the file: its path, what the schema says of it, and of the table that it is in."""
+    """A key of the file: its path, its schema, and the schema of its table."""
 
     path: KeyPath
     wants: Schema
@@ -32,7 +31,7 @@ class Place:
 
 
 def explain(error: ValidationError, document: Schema, source: Callable[[KeyPath], str | None]) -> list[str]:
-    """One line for each mistake. `source` names the environment variable that set a key, if one did."""
+    """One line per mistake. `source` returns the environment variable that set a key, if one did."""
     lines = []
     for detail in error.errors(include_url=False):
         place = locate(detail)
@@ -44,12 +43,12 @@ def explain(error: ValidationError, document: Schema, source: Callable[[KeyPath]
 
 
 def locate(detail: ErrorDetails) -> Place:
-    """Which key a mistake is about."""
+    """The key that a mistake is about."""
     path: KeyPath = ()
     table: Schema = {}
     node = _schema()
     for part in detail["loc"]:
-        if "discriminator" in node:  # pydantic names the branch of a union here; the file does not
+        if "discriminator" in node:  # this part of the path names the branch of a union, not a key
             node = _followed({"$ref": node["discriminator"]["mapping"][part]})
             continue
         path, table, node = (*path, part), node, _child(node, part)
@@ -71,7 +70,7 @@ def _child(node: Schema, part: str | int) -> Schema:
 
 
 def _followed(node: Schema) -> Schema:
-    """`node` itself, past references and the null that stands for an absent key (TOML has none)."""
+    """Resolve references, and skip the null that stands for an absent key (TOML has no null)."""
     match node:
         case {"$ref": str(name)}:
             return _followed(_schema()["$defs"][name.rpartition("/")[2]])

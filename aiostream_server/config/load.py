@@ -1,7 +1,6 @@
-"""One TOML file and the environment's overrides -> `Config`, or every mistake at once.
+"""Load one TOML file and the environment's overrides into a `Config`, or report every mistake at once.
 
-A file that holds a value in a wrong place, a wrong type or a name that nothing has is reported line by line:
-`[table] key: what was expected (got ...)`. Secrets are read here and nowhere else; no line ever repeats one.
+Each mistake is a line: `[table] key: what was expected, got ...`. Secrets are read here only, and no line repeats one.
 """
 
 import re
@@ -13,9 +12,9 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from aiostream_server.config.environment import Document, Override, find_overrides, overridden, source_of, split
 from aiostream_server.config.explain import KeyPath, explain, locate
 from aiostream_server.config.model import AuthConfig, Config, ConversationsConfig, RoutingConfig
-from aiostream_server.config.overrides import Document, Override, find_overrides, overridden, source_of, split
 from aiostream_server.config.pointers import Surroundings
 from aiostream_server.errors import ConfigError
 
@@ -23,12 +22,12 @@ _LINE_AND_COLUMN: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of 
 _WANTS_TEXT: Final = frozenset({"string_type", "path_type", "literal_error"})
 _DEMO_MODEL: Final = {"default": {"provider": "demo"}}
 _STAND_IN: Final = {"factory": "aiostream_server.teams.general:build"}
-_ATTEMPTS: Final = 3  # what is left of a configuration may have mistakes that only show then
+_ATTEMPTS: Final = 3  # dropping a broken table may reveal a mistake in another
 
 
 @dataclass(frozen=True, slots=True)
 class Beside:
-    """What a program that embeds the server has beside the configuration, which may name it."""
+    """What a program that embeds the server provides itself. The configuration may name its models."""
 
     models: frozenset[str] = frozenset()
     has_teams: bool = False
@@ -40,34 +39,33 @@ _NOTHING: Final = Beside()
 def load_config(
     path: Path | None, environ: Mapping[str, str], beside: Beside = _NOTHING, *, needs_secrets: bool = True
 ) -> Config:
-    """The whole configuration; without a file, the defaults. Raises `ConfigError`.
+    """Load the whole configuration; without a file, the defaults. Raises `ConfigError`.
 
-    Without any `[models.*]` table the demo model is the `default` one, and `Config.notes` says so. Unless it
-    `needs_secrets`, one that is missing is no mistake: `Config.unread` names it.
+    Without any `[models.*]` table the demo model is the `default` one, and `Config.notes` says so. With
+    `needs_secrets=False` a missing secret is no mistake: `Config.unread` names it.
     """
     return _load(path, environ, beside=beside, needs_secrets=needs_secrets)
 
 
 def config_of(document: Document, environ: Mapping[str, str], beside: Beside = _NOTHING) -> Config:
-    """The same of what stands in no file; relative paths start at the current folder."""
+    """As `load_config`, of tables instead of a file. Relative paths start at the current folder."""
     return _validated(document, find_overrides(document, environ), Path.cwd(), environ, beside)
 
 
 def load_auth(path: Path, environ: Mapping[str, str]) -> AuthConfig:
-    """`[auth]` alone: managing keys needs none of the secrets and databases that the rest of the file names."""
+    """Load `[auth]` only: managing keys must not need the secrets and databases that the rest of the file names."""
     return _load(path, environ, section="auth").auth
 
 
 def load_conversations(path: Path | None, environ: Mapping[str, str]) -> ConversationsConfig:
-    """`[conversations]` alone, for the same reason."""
+    """Load `[conversations]` only, for the same reason as `load_auth`."""
     return _load(path, environ, section="conversations").conversations
 
 
 def load_sound_tables(path: Path | None, environ: Mapping[str, str]) -> Config | None:
-    """Of a configuration with mistakes, what has none: to look at what its teams name, and not to be served.
+    """Load the tables of a broken configuration that have no mistake, to check what they name. Never served.
 
-    A team with a mistake is replaced by a built-in one, so that the others keep their numbers. None where no table can
-    be told from another.
+    A broken team is replaced by a built-in one, so that the others keep their numbers. None if the file is no TOML.
     """
     try:
         document = _read(path) if path else {}
@@ -80,14 +78,14 @@ def load_sound_tables(path: Path | None, environ: Mapping[str, str]) -> Config |
             except ValidationError as exc:
                 whole = _without(whole, {locate(detail).path for detail in exc.errors()}, around.models or frozenset())
             else:
-                return config.model_copy(update={"routing": RoutingConfig()})  # it may name a team that was replaced
+                return config.model_copy(update={"routing": RoutingConfig()})  # routing may name a replaced team
     except (ConfigError, RecursionError):
         pass
     return None
 
 
 def _without(document: Document, broken: Iterable[KeyPath], models: Collection[str]) -> Document:
-    left: dict[str, Any] = dict(document)  # what a file may hold
+    left: dict[str, Any] = dict(document)  # any TOML value
     for path in broken:
         match path:
             case ("teams", int(index), *_) if "teams" in left:
@@ -189,7 +187,7 @@ def _read(path: Path) -> Document:
     except OSError as exc:
         raise ConfigError([f"{path}: cannot be read: {(exc.strerror or 'unreadable').lower()}"]) from None
     try:
-        text = content.decode("utf-8-sig")  # editors on Windows put a mark at the beginning
+        text = content.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except UnicodeDecodeError as exc:
         raise ConfigError([_at(path, content[: exc.start].decode(), "this byte is not UTF-8")]) from None
     try:
@@ -200,7 +198,7 @@ def _read(path: Path) -> Document:
 
 def _syntax_problem(path: Path, text: str, message: str) -> str:
     found = _LINE_AND_COLUMN.search(message)
-    if found is None:  # not TOML's grammar, but what Python makes of it: a number of 5,000 digits
+    if found is None:  # no syntax error, but a value that Python refuses: a number of 5,000 digits
         return f"{path}: {message}"
     what = message[: found.start()].lower()
     if found[1] is None:

@@ -1,8 +1,8 @@
-"""Keys that point outside their own table: at a file, an environment variable, another table.
+"""Types of keys that point outside their own table: at a file, an environment variable, another table.
 
-Pydantic checks them together with everything else, so that one pass names every mistake. What they may point at are
-the `Surroundings`, which `config.load` passes as the validation context; a model that is made in code, without any, is
-taken at its word.
+Pydantic checks them together with everything else, so that one pass names every mistake. `config.load` passes the
+`Surroundings`, which say what exists, as the validation context. A model that is made in code has none, and is not
+checked for these mistakes.
 
 * Relative paths, and the relative path in a `sqlite:///` URL, start at the folder of the configuration file.
 * A path that begins with `$CREDENTIALS_DIRECTORY/` starts at that folder, where systemd puts what a unit's
@@ -23,16 +23,16 @@ from pydantic import AfterValidator, SecretStr, Strict, ValidationInfo
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
-_UNREAD: Final = "a secret that was not read since nobody is asked"
+_UNREAD: Final = "a placeholder for a secret that was not read"
 UNREAD_DATABASE: Final = "sqlite:///"
-"""The URL of one whose own was not read."""
+"""Stands for a database URL that could not be read and is not needed."""
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
 _SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)(.*)", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a configuration may point at. None: that table is itself too broken to say what it holds."""
+    """What a configuration may point at. None: the table is too broken to say what it holds."""
 
     folder: Path
     environ: Mapping[str, str] = field(repr=False)
@@ -40,12 +40,12 @@ class Surroundings:
     databases: frozenset[str] | None
     teams: tuple[str, ...] | None
     has_other_teams: bool = False
-    """Whether there are teams beside `[[teams]]`, whose ids nobody knows before they are loaded."""
+    """Whether other teams are served beside `[[teams]]`. Their ids are not known before they are loaded."""
     tools: frozenset[str] | None = None
     notes: list[str] = field(default_factory=list)
-    """Filled by the checks: what is no mistake, but worth a line in the log."""
+    """The checks add what is no mistake, but worth a line in the log."""
     needs_secrets: bool = True
-    """Else one that cannot be read is no mistake: it is noted in `unread`, and another text stands for it."""
+    """If False, a secret that cannot be read is added to `unread`, and a placeholder stands for it."""
     unread: list[str] = field(default_factory=list)
 
 
@@ -107,7 +107,7 @@ DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
 def read_secret(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
-    """The secret that a table names; None where it names none, or where nothing says what surrounds it."""
+    """Read the secret that a table names. None if it names none, and for a model that is made in code."""
     around = surroundings(info)
     if around is None:
         return None
@@ -122,7 +122,7 @@ def read_secret(variable: str | None, file: Path | None, info: ValidationInfo) -
 
 
 def read_database_url(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
-    """As `read_secret`, of a table whose secret is a URL."""
+    """As `read_secret`, for a secret that is a database URL."""
     secret = read_secret(variable, file, info)
     if secret and secret.get_secret_value() == _UNREAD:
         return SecretStr(UNREAD_DATABASE)
@@ -130,9 +130,16 @@ def read_database_url(variable: str | None, file: Path | None, info: ValidationI
 
 
 def check_name(table: str, name: str, names: Collection[str] | None) -> None:
-    """Raise where there is no `[table.name]`."""
+    """Raise if there is no `[table.name]`."""
     if names is not None and name not in names:
         raise ValueError(f"there is no [{table}.{toml_key(name)}]{did_you_mean(name, sorted(names))}")
+
+
+def check_model(name: str, info: ValidationInfo) -> str:
+    """Raise if there is no `[models.name]`."""
+    if around := surroundings(info):
+        check_name("models", name, around.models)
+    return name
 
 
 def check_team(team: str, teams: Collection[str]) -> None:
@@ -148,7 +155,7 @@ def check_unique_team(team: str, info: ValidationInfo) -> None:
 
 @contextmanager
 def _noted(around: Surroundings, key: str | None) -> Iterator[None]:
-    """What is raised inside of it is a note where secrets are not needed."""
+    """Turn a ValueError into a line of `unread` if secrets are not needed."""
     try:
         yield
     except ValueError as exc:
@@ -158,7 +165,7 @@ def _noted(around: Surroundings, key: str | None) -> Iterator[None]:
 
 
 def _from_variable(name: str, environ: Mapping[str, str]) -> str:
-    # What does not look like a variable's name may be the secret itself, put in the wrong place: it is not repeated.
+    # A text that is no name of a variable may be the secret itself, in the wrong place: do not repeat it.
     label = f"the environment variable {name}" if _VARIABLE.fullmatch(name) else "the environment variable it names"
     if name not in environ:
         raise ValueError(f"{label} is not set")
@@ -166,7 +173,7 @@ def _from_variable(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _from_file(path: Path, folder: Path) -> str:
-    # The path is not repeated, for the same reason.
+    # The path may be the secret itself, too: do not repeat it.
     try:
         text = path.read_text("utf-8")
     except UnicodeDecodeError:

@@ -25,11 +25,11 @@ _OF_ANY_PROCESS: Final = frozenset({"PATH", "HOME", "LANG", "LD_LIBRARY_PATH"})
 _OF_GPUS: Final = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "GGML_")
 
 MessageNames = Literal["none", "field", "prefix"]
-"""How a model is told who says a user message: not at all, by `name`, or by "Writer said:" before the text."""
+"""How a model learns the speaker of a user message: not at all, by `name`, or by "Writer said:" before the text."""
 
 
 class ModelInfoConfig(Table):
-    """What a model can do; what is not said is taken from its name, or is what most models can."""
+    """What a model can do. Keys that are not given are derived from its name, or have the usual values."""
 
     vision: bool = False
     function_calling: bool = True
@@ -38,8 +38,8 @@ class ModelInfoConfig(Table):
     family: str = "unknown"
 
 
-class Secret(Table):
-    """A table that names one secret; the loader reads it into `api_key`."""
+class _WithApiKey(Table):
+    """A table that names an API key. The loader reads it into `api_key`."""
 
     api_key_env: VariableName | None = None
     api_key_file: SecretFile | None = None
@@ -62,19 +62,19 @@ class Secret(Table):
         return self._api_key
 
     def with_api_key(self, api_key: SecretStr | None) -> Self:
-        """The same table, with a key that was read elsewhere."""
+        """A copy with a key that was read elsewhere."""
         table = self.model_copy()
         table._api_key = api_key  # noqa: SLF001 - it is of this very class
         return table
 
 
-class OpenAIModelConfig(Secret):
-    """`provider = "openai"`: OpenAI, Azure, vLLM, Ollama, llama.cpp and whatever else speaks its API."""
+class OpenAIModelConfig(_WithApiKey):
+    """`provider = "openai"`: OpenAI, Azure, vLLM, Ollama, llama.cpp's server and others with the same API."""
 
     provider: Literal["openai"]
     model: str
-    base_url: HttpUrl = "https://api.openai.com/v1"  # a query in it goes with every request
-    api_key_header: HeaderName = "Authorization"  # any other one has the bare key
+    base_url: HttpUrl = "https://api.openai.com/v1"  # its query is sent with every request
+    api_key_header: HeaderName = "Authorization"  # another header has the bare key
     headers: dict[HeaderName, str] = Field(default_factory=dict, description="sent with every request; no secrets")
     model_info: ModelInfoConfig | None = None
     message_names: MessageNames = "none"
@@ -82,7 +82,7 @@ class OpenAIModelConfig(Secret):
     connect_timeout_s: PositiveFloat = 10.0
     idle_timeout_s: PositiveFloat = Field(default=120.0, description="longest silence of the provider")
     total_timeout_s: NonNegativeFloat = Field(default=0.0, description="of one call, retries included; 0 is no limit")
-    max_retries: NonNegativeInt = Field(default=2, description="of a request whose answer has not begun")
+    max_retries: NonNegativeInt = Field(default=2, description="of a request, until its answer has begun")
 
 
 class LlamaCppModelConfig(Table):
@@ -119,12 +119,12 @@ class LlamaCppModelConfig(Table):
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What its process gets of the server's: where programs and libraries are, and what there is for GPUs."""
+        """The server's variables that its process inherits: paths of programs and libraries, and settings of GPUs."""
         return self._environment
 
 
 class DemoModelConfig(Table):
-    """`provider = "demo"`: rules, not a language model. 0 tokens a second is unpaced."""
+    """`provider = "demo"`: rules instead of a language model. 0 `tokens_per_s` is as fast as possible."""
 
     provider: Literal["demo"]
     tokens_per_s: NonNegativeFloat = 0.0
@@ -136,10 +136,10 @@ def _table_or_path(value: object) -> object:
     return value
 
 
-class ComponentModelConfig(Secret):
+class ComponentModelConfig(_WithApiKey):
     """`provider = "component"`: any AutoGen model component, inline or in a JSON file.
 
-    The key is for an OpenAI component that has none: AutoGen writes its own out as asterisks.
+    The key is for an OpenAI component without one: AutoGen replaces keys by asterisks when it writes a component.
     """
 
     provider: Literal["component"]

@@ -1,7 +1,13 @@
-"""What of a new configuration a running server takes, and what takes a restart: sockets, processes, logs, the store of
-conversations, and whatever is set up once around all requests."""
+"""Reloads: which keys a running server takes from a new configuration, and which files a configuration names.
 
+Sockets, processes, logs, the store of conversations, metrics and traces are set up once: changing them takes a restart.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
+
+from pydantic import BaseModel
 
 from aiostream_server.config.model import Config
 
@@ -24,7 +30,7 @@ FIXED_TABLES: Final = ("metrics", "tracing")
 
 
 def for_running(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...]]:
-    """`wanted`, with what cannot change left as it is; and the keys whose change takes a restart."""
+    """The new configuration with the fixed keys as they are now, and the fixed keys that it would have changed."""
     server, conversations = wanted.server, wanted.conversations
     changed = [f"[server] {key}" for key in FIXED_SERVER if getattr(server, key) != getattr(running.server, key)]
     changed += [
@@ -33,7 +39,7 @@ def for_running(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...
         if getattr(conversations, key) != getattr(running.conversations, key)
     ]
     if not changed and conversations.resolved_url != running.conversations.resolved_url:
-        changed.append("[conversations] url")  # what its variable or its file says
+        changed.append("[conversations] url")  # the variable or the file that the key names holds another URL
     changed += [f"[{table}]" for table in FIXED_TABLES if getattr(wanted, table) != getattr(running, table)]
     kept_server = {key: getattr(running.server, key) for key in FIXED_SERVER}
     taken = {key: getattr(conversations, key) for key in type(conversations).model_fields}
@@ -50,7 +56,7 @@ def for_running(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...
 
 
 def changed_tables(before: Config, after: Config) -> tuple[str, ...]:
-    """The tables that say something else now, `[[teams]]` aside: `limits`, `models.large`."""
+    """The names of the tables that differ, except `[[teams]]`: `limits`, `models.large`."""
     plain = ("server", "auth", "limits", "routing", "open_webui", "auxiliary", "conversations", "files")
     named = [
         f"{kind}.{name}"
@@ -63,3 +69,22 @@ def changed_tables(before: Config, after: Config) -> tuple[str, ...]:
         if olds.get(name) != news.get(name)
     ]
     return (*(table for table in plain if getattr(before, table) != getattr(after, table)), *named)
+
+
+def files_of(config: Config) -> frozenset[Path]:
+    """Every file and folder that a key names: keys, components, teams, secrets, certificates. Not those in URLs."""
+    return frozenset(_paths_in(config))
+
+
+def _paths_in(value: object) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from _paths_in(getattr(value, name))
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _paths_in(each)
+    elif isinstance(value, tuple | list):
+        for each in value:
+            yield from _paths_in(each)

@@ -1,4 +1,4 @@
-"""What every table of the configuration has in common, and the types that many keys have."""
+"""The base class of the tables of the configuration, and types that several tables use."""
 
 import re
 from typing import Annotated
@@ -38,6 +38,6 @@ Strings = Annotated[tuple[str, ...], Strict(False)]
 
 
 class Table(BaseModel):
-    """One table: frozen, without unknown keys, and strict about types ("8000" is no port, true is no number)."""
+    """One table: frozen, rejects unknown keys, and is strict about types ("8000" is no port, true is no number)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

@@ -1,20 +1,17 @@
 """`[[teams]]`, `[[team_folders]]` and `[components]`: which teams are served, and what they are made of."""
 
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator
 
-from aiostream_server.config.pointers import FilePath, check_name, check_unique_team, surroundings
+from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
+from aiostream_server.config.pointers import FilePath, check_model, check_name, check_unique_team, surroundings
 from aiostream_server.config.table import Factory, Strings, Table, TeamId
-
-Presentation = Literal["transcript", "reasoning", "answer"]
-OnDisconnect = Literal["cancel", "continue"]
-SpeechRole = Literal["thinking", "validation", "analysis", "message"]
 
 RESERVED_IDS: Final = ("auto", "autogen-agents")
 BUILT_IN_TEAM_IDS: Final = ("general", "data")
-"""The teams that are served where there is no `[[teams]]`."""
+"""The teams that are served if the file has no `[[teams]]`."""
 
 
 def _known_database(name: str, info: ValidationInfo) -> str:
@@ -84,20 +81,15 @@ class TeamConfig(Table):
 
 
 class TeamFolderConfig(Table):
-    """`[[team_folders]]`: every Python file in it is a team, or several. The keys are for all of them."""
+    """`[[team_folders]]`: every Python file in it makes one team or several. The keys apply to all of them."""
 
     path: FilePath
-    model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
+    model: Annotated[str, AfterValidator(check_model)] = Field(
+        default="default", validate_default=True, description="the [models.*] table that its agents use"
+    )
     databases: KnownDatabases = ()
     tools: KnownTools = Field(default=(), description="the [tools.*] tables that their agents use")
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to each factory as it is")
-
-    @field_validator("model")
-    @classmethod
-    def _known_model(cls, model: str, info: ValidationInfo) -> str:
-        if around := surroundings(info):
-            check_name("models", model, around.models)
-        return model
 
 
 class ComponentsConfig(Table):

@@ -1,4 +1,4 @@
-"""`[tools.NAME]`: what agents may do beside talking. A team gets those that its `tools` name, and no others."""
+"""`[tools.NAME]`: tools for agents. A team gets those that its `tools` key names, and no others."""
 
 import re
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ _FOR_URL: Final = ("transport", "headers", "header_env", "header_files")
 
 
 def check_tool_name(name: str) -> None:
-    """Models call tools by names that begin with it. Raises ValueError."""
+    """Raise ValueError for a name that models cannot call: tool names begin with it."""
     if not _NAME.fullmatch(name):
         raise ValueError(f'"{name[:60]}" is no name for a tool: at most 40 letters, digits, "_" and "-"')
 
@@ -51,7 +51,7 @@ def _read_all(
 
 
 class _WithHeaders(Table):
-    """What is asked over HTTP. A secret header is named, and read by the loader."""
+    """A table with HTTP headers. Secret ones are named, and read by the loader."""
 
     headers: dict[HeaderName, str] = Field(default_factory=dict, repr=False, description="sent as they are; no secrets")
     header_env: dict[HeaderName, VariableName] = Field(default_factory=dict)
@@ -69,7 +69,7 @@ class _WithHeaders(Table):
 
     @property
     def all_headers(self) -> dict[str, str]:
-        """Those of the file and the secret ones; an Authorization that is one word is a bearer token."""
+        """The headers of the file and the secret ones. An Authorization of one word is sent as a bearer token."""
         secret = {name: value.get_secret_value() for name, value in self._secret_headers.items()}
         return {**self.headers, **{name: _bearer(name, value) for name, value in secret.items()}}
 
@@ -137,7 +137,7 @@ class HttpToolConfig(_WithHeaders):
     @field_validator("url")
     @classmethod
     def _arguments_in_the_path(cls, url: str) -> str:
-        """So that no argument chooses the host."""
+        """Arguments may stand in the path only, so that none chooses the host."""
         scheme, _, rest = url.partition("://")
         host, slash, path_and_query = rest.partition("/")
         if "{" in scheme + host or "{" in path_and_query.partition("?")[2] or "#" in url:
@@ -160,13 +160,13 @@ class HttpToolConfig(_WithHeaders):
 
 
 def placeholders(url: str) -> tuple[str, ...]:
-    """The names of the arguments that stand in a URL."""
+    """The names of the arguments in a URL."""
     return tuple(_PLACEHOLDER.findall(url))
 
 
 class CodeToolConfig(Table):
     """`kind = "code"`: runs Python that a model writes. `local` runs it as the server's own user: for tests, and for
-    machines that hold nothing else."""
+    machines with nothing else on them."""
 
     kind: Literal["code"]
     executor: Literal["docker", "local"]
@@ -187,7 +187,7 @@ class CodeToolConfig(Table):
 
 
 class LangChainToolConfig(Table):
-    """`kind = "langchain"`: a LangChain tool, or what makes one when it is called without arguments."""
+    """`kind = "langchain"`: a LangChain tool, or a function without arguments that makes one."""
 
     kind: Literal["langchain"]
     factory: Factory
@@ -218,7 +218,7 @@ class SqlToolConfig(Table):
 
 
 class ChartToolConfig(Table):
-    """`kind = "chart"`: draws rows that the model hands over."""
+    """`kind = "chart"`: draws rows that the model passes."""
 
     kind: Literal["chart"]
     format: Literal["png", "svg"] = "png"

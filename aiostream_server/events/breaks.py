@@ -1,16 +1,17 @@
-"""Text without the breaks that were set into it for a web page: see `present.marking`, which sets them.
+"""Invisible breaks in text that a web page renders: `present.marking` sets them, `without_breaks` takes them out again.
 
-A zero-width space that stands in one of those places is taken for ours; any other one stays.
+`without_breaks` takes out each zero-width space at a place where `present.marking` may set one, and leaves the others.
 """
 
 import re
 from typing import Final
 
-from aiostream_server.events.signs import BREAK
+BREAK: Final = "\u200b"
+"""A zero-width space. Set into text that a page would take for markup, it makes the page show the text."""
 
 _AROUND_FENCES: Final = re.compile(
-    rf"\n {{0,3}}(?:`{{3,}}|~{{3,}})\n{BREAK}(?=[\r\n]|\Z)"  # closed what was not
-    rf"|{BREAK}(?P<line_end>\r\n|\r|\n)(?P=line_end)(?=```|~~~)"  # a blank line before one
+    rf"\n {{0,3}}(?:`{{3,}}|~{{3,}})\n{BREAK}(?=[\r\n]|\Z)"  # the fence that closed an open code block
+    rf"|{BREAK}(?P<line_end>\r\n|\r|\n)(?P=line_end)(?=```|~~~)"  # the blank line that was set before a fence
 )
 _IN_MARKUP: Final = re.compile(
     rf"(?<=<){BREAK}(?=[A-Za-z/!?|])|(?<=!){BREAK}(?=\[)|(?<=◁){BREAK}(?=/?think▷)"
@@ -20,7 +21,7 @@ _IN_MARKUP: Final = re.compile(
 
 
 def without_breaks(text: str) -> str:
-    """The same for a text and for what a page is shown of it."""
+    """The text that an agent said, from the text that a page was sent."""
     if BREAK not in text:
         return text
     text = _AROUND_FENCES.sub(lambda match: match["line_end"] or "", text)

@@ -6,8 +6,9 @@ events 1, 2, 3 ... and stamps them: an `Entry`.
 A message that was streamed is any number of `Token`s of one agent, closed by that agent's whole message, a `Speech`
 with `streamed=True`, whose `content` repeats the text of those tokens. `present.parts` is the place that knows this.
 
-To add a kind: write its class, and add it to `Said` (if agents say it) or to `Event`. Consumers test a base class or
-close their `match` with `assert_never`, so mypy names each place that must handle the new kind.
+To add a kind: write its class and add it to `Event`; if agents say it, derive it from `Speech`, add it to `Said` too,
+and its name to `SpeechKind`. Consumers test a base class or close their `match` with `assert_never`, so mypy names each
+place that must handle the new kind.
 """
 
 from collections.abc import Mapping
@@ -19,10 +20,16 @@ FinishReason: TypeAlias = Literal["stop", "length", "cancelled", "error", "inter
 
 
 class BaseEvent:
-    """Base class of every kind. `type` is its name in JSON."""
+    """Base class of every kind. `type` is its name in JSON.
+
+    `sign` begins the line or the heading that shows it; `colour` is that of the heading in a terminal. Both are empty
+    for a kind that is shown without.
+    """
 
     __slots__ = ()
     type: ClassVar[str]
+    sign: ClassVar[str] = ""
+    colour: ClassVar[str] = ""
 
 
 class FromAgent(BaseEvent):
@@ -33,14 +40,12 @@ class FromAgent(BaseEvent):
 
 
 class Speech(FromAgent):
-    """Base class of the whole messages of an agent; their tokens carry the same `kind`.
+    """Base class of the whole messages of an agent. `streamed`: `Token`s have told all of `content` before.
 
-    `sign` stands before the agent's name wherever a person reads a run; `doing` says in a status line what the agent
-    does while it says this.
+    `doing` says in a status line what the agent does while it says this.
     """
 
     __slots__ = ()
-    sign: ClassVar[str]
     doing: ClassVar[str]
     content: str
     streamed: bool
@@ -62,7 +67,7 @@ class TokenCount:
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(BaseEvent):
-    """The run was admitted. `model` is what the client asked for; which team answers is said by `Routing`."""
+    """The run was admitted. `model` is the model id in the request; `Routing` says which team answers."""
 
     type: ClassVar[Literal["run_started"]] = "run_started"
     model: str
@@ -70,9 +75,11 @@ class RunStarted(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class Routing(FromAgent):
-    """Where the question goes. `team` and `confidence` (0 to 1) are None while that is still being decided."""
+    """The team that the question goes to. `team` and `confidence` (0 to 1) are None until it is chosen."""
 
     type: ClassVar[Literal["routing"]] = "routing"
+    sign: ClassVar[str] = "🎯"
+    colour: ClassVar[str] = "magenta"
     agent: str
     content: str
     team: str | None = None
@@ -83,10 +90,11 @@ class Routing(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Thinking(Speech):
-    """An agent's reasoning, or what it said before it used a tool."""
+    """An agent's reasoning, or its words before a tool call."""
 
     type: ClassVar[Literal["thinking"]] = "thinking"
     sign: ClassVar[str] = "🤔"
+    colour: ClassVar[str] = "yellow"
     doing: ClassVar[str] = "is thinking…"
     agent: str
     content: str
@@ -95,10 +103,10 @@ class Thinking(Speech):
 
 @dataclass(frozen=True, slots=True)
 class Action(FromAgent):
-    """A tool is called. `arguments` is the JSON text that the model wrote, as it wrote it; its beginning where it is
-    `truncated`."""
+    """A tool is called. `arguments` is the JSON text as the model wrote it; if `truncated`, its beginning."""
 
     type: ClassVar[Literal["action"]] = "action"
+    sign: ClassVar[str] = "⚡"
     agent: str
     tool: str
     arguments: str
@@ -108,9 +116,10 @@ class Action(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class ToolResult(FromAgent):
-    """What the tool answered; `summary` says it in a few words ("4 rows"), or is empty."""
+    """The result of a tool call. `summary` is the result in a few words ("4 rows"), or empty."""
 
     type: ClassVar[Literal["tool_result"]] = "tool_result"
+    sign: ClassVar[str] = "📦"
     agent: str
     tool: str
     content: str
@@ -122,10 +131,11 @@ class ToolResult(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Validation(Speech):
-    """A verdict. `approved` is None where the agent gave an opinion in words only."""
+    """A verdict. `approved` is None where it stands in the words only."""
 
     type: ClassVar[Literal["validation"]] = "validation"
     sign: ClassVar[str] = "🛡"
+    colour: ClassVar[str] = "blue"
     doing: ClassVar[str] = "is checking…"
     agent: str
     content: str
@@ -139,6 +149,7 @@ class Analysis(Speech):
 
     type: ClassVar[Literal["analysis"]] = "analysis"
     sign: ClassVar[str] = "📊"
+    colour: ClassVar[str] = "cyan"
     doing: ClassVar[str] = "is analysing…"
     agent: str
     content: str
@@ -151,6 +162,7 @@ class Message(Speech):
 
     type: ClassVar[Literal["message"]] = "message"
     sign: ClassVar[str] = "💬"
+    colour: ClassVar[str] = "white"
     doing: ClassVar[str] = "is writing…"
     agent: str
     content: str
@@ -169,7 +181,7 @@ class Token(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Usage(FromAgent):
-    """What one model call cost."""
+    """The tokens of one model call."""
 
     type: ClassVar[Literal["usage"]] = "usage"
     agent: str
@@ -179,11 +191,11 @@ class Usage(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Speech):
-    """The run's answer. Comes once, before `InputRequested` and `RunFinished`, or not at all (an error, a cancelled
-    run)."""
+    """The run's answer, once, before `InputRequested` and `RunFinished`. A failed or cancelled run may have none."""
 
     type: ClassVar[Literal["final"]] = "final"
     sign: ClassVar[str] = "✅"
+    colour: ClassVar[str] = "green"
     doing: ClassVar[str] = "is answering…"
     agent: str
     content: str
@@ -192,10 +204,11 @@ class Answer(Speech):
 
 @dataclass(frozen=True, slots=True)
 class InputRequested(FromAgent):
-    """The team waits for a person: `agent` asks `content`, which was said before. The next question of the same
-    conversation is the answer, and the team goes on where it stood."""
+    """The team waits for the user. `agent` asks `content`, which an earlier message has shown. The next question of
+    the same conversation is the reply, and the team resumes."""
 
     type: ClassVar[Literal["input_requested"]] = "input_requested"
+    sign: ClassVar[str] = "🙋"
     agent: str
     content: str
 
@@ -205,6 +218,8 @@ class Error(BaseEvent):
     """The run failed. `message` is one readable line: no traceback, no path."""
 
     type: ClassVar[Literal["error"]] = "error"
+    sign: ClassVar[str] = "❌"
+    colour: ClassVar[str] = "red"
     code: str
     message: str
 
@@ -221,7 +236,7 @@ class RunFinished(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class Dropped(BaseEvent):
-    """Stands for the events from number `first` to this one's own, which are kept no longer."""
+    """Replaces the events from number `first` to its own number, which the log has dropped."""
 
     type: ClassVar[Literal["dropped"]] = "dropped"
     first: int
@@ -247,12 +262,12 @@ Event: TypeAlias = (
 )
 
 EVENTS: Final[Mapping[str, type[Event]]] = {cls.type: cls for cls in get_args(Event)}
-"""Every kind, by its name in JSON."""
+"""Every kind by its name in JSON."""
 SPEECHES: Final[Mapping[SpeechKind, type[Said]]] = {cls.type: cls for cls in get_args(Said)}
-"""Every kind of whole message, by the kind that its tokens carry."""
+"""Every kind of whole message by the `kind` of its tokens."""
 
-if {*SPEECHES} != {*get_args(SpeechKind)}:
-    raise TypeError(f"SpeechKind and Said disagree: {sorted({*SPEECHES} ^ {*get_args(SpeechKind)})}")
+if {*SPEECHES} != {*get_args(SpeechKind)} or not all(speech.sign and speech.doing for speech in SPEECHES.values()):
+    raise TypeError("each word of SpeechKind needs one class in Said, with a sign and a `doing`")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,27 +9,37 @@ Everything else stays as it is: models write signs and bold words, too.
 import re
 from typing import Final
 
+from aiostream_server.events import (
+    SPEECHES,
+    Action,
+    Answer,
+    Error,
+    InputRequested,
+    Routing,
+    Thinking,
+    ToolResult,
+    Validation,
+)
 from aiostream_server.events.breaks import without_breaks
-from aiostream_server.events.signs import ERROR_SIGN, INPUT_SIGN, ROUTING_SIGN, SPEECH_SIGNS
 from aiostream_server.intake.details import without_details
 
-_BLOCK: Final = re.compile(r"^<details>\n<summary>(?:⚡|📦|🤔).*</summary>$", re.MULTILINE)
+_BLOCK_SIGNS: Final = f"{Action.sign}|{ToolResult.sign}|{Thinking.sign}"
+_BLOCK: Final = re.compile(rf"^<details>\n<summary>(?:{_BLOCK_SIGNS}).*</summary>$", re.MULTILINE)
 _BLOCK_END: Final = re.compile(r"^</details>[ \t]*\n?", re.MULTILINE)
-_SPEECH: Final = "|".join(SPEECH_SIGNS.values())
-_VERDICT: Final = SPEECH_SIGNS["validation"]
+_SIGNS: Final = frozenset(speech.sign for speech in SPEECHES.values())
+_SPEECH: Final = "|".join(sorted(_SIGNS))
 # A speaker stands alone on the line; only a verdict and where a question goes are told on it.
 _HEADING: Final = re.compile(
     rf"(?:\A|(?<=\n\n))(?:(?P<sign>{_SPEECH}) \*\*[^*\n]+\*\*(?=\n\n|\Z)"
-    rf"|(?P<verdict>{_VERDICT}) \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z)"
-    rf"|{ROUTING_SIGN} \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z))"
+    rf"|(?P<verdict>{Validation.sign}) \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z)"
+    rf"|{Routing.sign} \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z))"
 )
 _OURS: Final = re.compile(
-    rf"\s*(?:(?:{_SPEECH}|{ROUTING_SIGN}) \*\*[^*\r\n]+\*\*|<details>\r?\n<summary>(?:⚡|📦|🤔)|{INPUT_SIGN} \*)"
+    rf"\s*(?:(?:{_SPEECH}|{Routing.sign}) \*\*[^*\r\n]+\*\*|<details>\r?\n<summary>(?:{_BLOCK_SIGNS})"
+    rf"|{InputRequested.sign} \*)"
 )
-_ERROR: Final = re.compile(rf"(?:\A|\n\n){ERROR_SIGN} [^\n]*\Z")
-_INPUT: Final = re.compile(rf"^{INPUT_SIGN} \*[^\n]+ waits for your answer\*$", re.MULTILINE)
-_SPOKEN: Final = frozenset(SPEECH_SIGNS.values())
-_ANSWER: Final = SPEECH_SIGNS["final"]
+_ERROR: Final = re.compile(rf"(?:\A|\n\n){Error.sign} [^\n]*\Z")
+_INPUT: Final = re.compile(rf"^{InputRequested.sign} \*[^\n]+ waits for your answer\*$", re.MULTILINE)
 
 
 def undecorate(text: str) -> str:
@@ -49,9 +59,9 @@ def _said(transcript: str) -> str:
     said: list[tuple[str, str]] = [("", text[: headings[0].start()])]
     ends = [heading.start() for heading in headings[1:]] + [len(text)]
     for heading, end in zip(headings, ends, strict=True):
-        said.append((heading["sign"] or heading["verdict"] or ROUTING_SIGN, text[heading.end() : end]))
-    answers = [words for sign, words in said if sign == _ANSWER]
-    others = [words for sign, words in said if sign in _SPOKEN or not sign]
+        said.append((heading["sign"] or heading["verdict"] or Routing.sign, text[heading.end() : end]))
+    answers = [words for sign, words in said if sign == Answer.sign]
+    others = [words for sign, words in said if sign in _SIGNS or not sign]
     return "\n\n".join(words for words in map(str.strip, answers or others) if words)
 
 

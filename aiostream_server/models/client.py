@@ -31,13 +31,20 @@ from pydantic import BaseModel
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.events import TokenCount
-from aiostream_server.models.answer import ModelAnswer
-from aiostream_server.models.estimate import estimate_tokens
-from aiostream_server.models.handoff import Handoff
-from aiostream_server.models.hearing import Hearing, Listener, SinkListener
-from aiostream_server.models.label import UNNAMED, ModelLabel, code_of
-from aiostream_server.models.provider import Delta, ModelRequest, Provider, TextDelta, ToolChoice, unsupported
-from aiostream_server.models.tap import Sink, current_sink, current_speaker
+from aiostream_server.models.answer import ModelAnswer, estimate_tokens
+from aiostream_server.models.listeners import AnswerFeed, Listener, QueueListener, SinkListener
+from aiostream_server.models.provider import (
+    UNNAMED,
+    Delta,
+    ModelLabel,
+    ModelRequest,
+    Provider,
+    TextDelta,
+    ToolChoice,
+    code_of,
+    unsupported,
+)
+from aiostream_server.models.token_sink import TokenSink, current_sink, current_speaker
 from aiostream_server.observe.observer import CallWatch
 
 _AnyTool = Tool | ToolSchema
@@ -91,7 +98,7 @@ class StreamingClient(ChatCompletionClient):
         if (sink := current_sink.get()) is not None:
             yield await _start(self._answer(request, sink), cancellation_token)
             return
-        batches = Handoff()
+        batches = QueueListener()
         task = _start(self._answer(request, None, batches), cancellation_token)
         task.add_done_callback(lambda _: batches.close())
         try:
@@ -149,7 +156,9 @@ class StreamingClient(ChatCompletionClient):
         choice = _chosen(tool_choice, schemas)
         return ModelRequest(messages, schemas, choice, json_output or False, options or {})
 
-    async def _answer(self, request: ModelRequest, sink: Sink | None, listener: Listener | None = None) -> CreateResult:
+    async def _answer(
+        self, request: ModelRequest, sink: TokenSink | None, listener: Listener | None = None
+    ) -> CreateResult:
         speaker = self._speaker or current_speaker()
         if sink is None:
             return await self._call(request, speaker, listener)
@@ -167,14 +176,14 @@ class StreamingClient(ChatCompletionClient):
         request: ModelRequest,
         speaker: str | None,
         listener: Listener | None,
-        sink: Sink | None = None,
+        sink: TokenSink | None = None,
         *,
         is_heard: bool = False,
     ) -> CreateResult:
         answer = ModelAnswer()
         with self._label.call(speaker) as call:
             try:
-                await self._read(request, Hearing(answer, listener, call.first_token), call)
+                await self._read(request, AnswerFeed(answer, listener, call.first_token), call)
                 calls = answer.calls()
                 if sink is not None and is_heard:
                     await _say(sink, speaker, answer, calls)
@@ -188,7 +197,7 @@ class StreamingClient(ChatCompletionClient):
             call.ended(_token_count(usage), answer.finish_reason)
         return answer.result(calls, usage)
 
-    async def _read(self, request: ModelRequest, hearing: Hearing, call: CallWatch) -> None:
+    async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch) -> None:
         # Providers' streams are async generators; `aclosing` is what closes the connection, wherever this is cancelled.
         request = replace(request, shortcut=hearing.take_now, retried=call.retried, headers=call.headers)
         stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
@@ -198,7 +207,7 @@ class StreamingClient(ChatCompletionClient):
         hearing.end()
 
     async def _spend(
-        self, request: ModelRequest, answer: ModelAnswer, sink: Sink | None, speaker: str | None
+        self, request: ModelRequest, answer: ModelAnswer, sink: TokenSink | None, speaker: str | None
     ) -> RequestUsage:
         usage = self._count(request, answer)
         if sink is not None:
@@ -215,7 +224,7 @@ class StreamingClient(ChatCompletionClient):
         return usage
 
 
-async def _say(sink: Sink, speaker: str | None, answer: ModelAnswer, calls: Sequence[FunctionCall]) -> None:
+async def _say(sink: TokenSink, speaker: str | None, answer: ModelAnswer, calls: Sequence[FunctionCall]) -> None:
     await sink.said(speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason)
 
 

@@ -4,14 +4,19 @@ A provider knows one service's protocol and nothing else: no runs, no agents, no
 `models.client.StreamingClient` makes an AutoGen model client of any provider.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
+
+from aiostream_server.errors import ServerError
+from aiostream_server.observe.observer import CallWatch, Observer, current_observer
 
 
 class TextDelta(msgspec.Struct, frozen=True, gc=False):
@@ -91,3 +96,29 @@ class Provider(Protocol):
 def unsupported(what: str, key: str) -> ValueError:
     """What a call asks for, and the key of `model_info` that says whether the model can do it."""
     return ValueError(f"the model does not support {what}; if it does, say model_info = {{ {key} = true }} of it")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLabel:
+    """`name` is the configuration's, `model` the provider's, `provider` the kind. Without an `observer`, that of the
+    run in which the call is made is told."""
+
+    name: str
+    model: str
+    provider: str
+    observer: Observer | None = None
+
+    def call(self, agent: str | None) -> AbstractContextManager[CallWatch]:
+        """Around one call. To be entered in the task that makes it."""
+        observer = self.observer or current_observer.get()
+        return observer.model_call(self.name, model=self.model, provider=self.provider, agent=agent)
+
+
+UNNAMED: Final = ModelLabel("unnamed", "unnamed", "unnamed")
+
+
+def code_of(error: BaseException) -> str:
+    """How a failed call is told of."""
+    if isinstance(error, asyncio.CancelledError):
+        return "cancelled"
+    return error.code if isinstance(error, ServerError) else ServerError.code

@@ -19,8 +19,7 @@ from aiostream_server.config.model import (
 from aiostream_server.config.problem_text import toml_key, toml_value
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.models.label import ModelLabel
-from aiostream_server.models.provider import Provider
+from aiostream_server.models.provider import ModelLabel, Provider
 from aiostream_server.observe.observer import NOBODY, Observer
 
 
@@ -56,10 +55,10 @@ class Models:
     def client_for(self, component: Mapping[str, Any]) -> StreamingClient:
         """The shared client that stands for a component's own: for equal components, the same one.
 
-        Of OpenAI and Azure it is a table's or one like it (`models.openai.sharing`). Any other class is imported and
-        opened once; who calls has decided that it may be. Raises `ConfigError`.
+        For OpenAI and Azure it is a table's client or one like it (`models.openai.shared_clients`). Any other class is
+        imported and opened once; the caller decides whether it may be imported. Raises `ConfigError`.
         """
-        from aiostream_server.models.openai.sharing import answering, is_ours
+        from aiostream_server.models.openai.shared_clients import answering, is_ours
 
         if not is_ours(component):
             return self._other(component)
@@ -75,8 +74,8 @@ class Models:
             await provider.close()
 
     def _other(self, component: Mapping[str, Any]) -> StreamingClient:
-        from aiostream_server.models.component import load_component
-        from aiostream_server.models.openai.replacing import is_masked
+        from aiostream_server.models.component_provider import load_component
+        from aiostream_server.models.openai.component import is_masked
 
         provider, config = str(component.get("provider")), component.get("config", {})
         model = str(config.get("model", "unnamed"))
@@ -162,7 +161,7 @@ async def open_models(
 
 
 def _brought_client(name: str, client: ChatCompletionClient, observer: Observer) -> StreamingClient:
-    from aiostream_server.models.component import ComponentProvider
+    from aiostream_server.models.component_provider import ComponentProvider
     from aiostream_server.models.openai.component import ComponentClient
 
     provider = client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
@@ -200,6 +199,6 @@ def _open(config: ModelConfig, session: aiohttp.ClientSession | None) -> Provide
 
             return DemoProvider(config.tokens_per_s)
         case ComponentModelConfig():
-            from aiostream_server.models.component import load_component
+            from aiostream_server.models.component_provider import load_component
 
             return load_component(config.component, config.api_key)

@@ -1,17 +1,19 @@
-"""Events -> what a chat client shows."""
+"""Events -> parts -> what a chat client shows. Pure: no I/O, no clock.
 
-from collections.abc import Mapping
-from functools import partial
+`parts` is the state machine that every reader of a run uses; a view (`transcript`, `answer`) turns parts into text, and
+a presenter is a view that is fed events.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import assert_never
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.present.answer import AnswerOnly
+from aiostream_server.events import Event, Routing, Token
+from aiostream_server.present.answer import AnswerOnly, Reasoning
 from aiostream_server.present.guard import ANSWERED, SPOKEN, Guarded
-from aiostream_server.present.lanes import InTurn
-from aiostream_server.present.page import Page
-from aiostream_server.present.reasoning import Reasoning
-from aiostream_server.present.routed import Routed
-from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.present.marking import Page
+from aiostream_server.present.shown import Channel, PartsPresenter, Presenter, Shown, View
 from aiostream_server.present.transcript import Transcript
 
 __all__ = ["Page", "Presenter", "Shown", "new_presenter", "routed_presenter"]
@@ -19,18 +21,18 @@ __all__ = ["Page", "Presenter", "Shown", "new_presenter", "routed_presenter"]
 
 def new_presenter(presentation: Presentation, page: Page | None = None) -> Presenter:
     """A presenter for one viewer of one run: it remembers what it has shown."""
-    if page is None:
-        return InTurn(_plain(presentation, page))
-    code_in = ANSWERED if presentation == "reasoning" else SPOKEN
-    return InTurn(Guarded(_plain(presentation, page), page, code_in))
+    view = _view(presentation, page)
+    if page is not None:
+        view = Guarded(view, page, ANSWERED if presentation == "reasoning" else SPOKEN)
+    return PartsPresenter(view)
 
 
 def routed_presenter(by_team: Mapping[str, Presentation], page: Page | None = None) -> Presenter:
-    """A presenter for a question whose team the run itself chooses; `by_team` says how each team is shown."""
-    return Routed[Presentation](by_team, "transcript", partial(new_presenter, page=page))
+    """A presenter for a question whose team the run chooses; `by_team` has the presentation of each team."""
+    return _Routed(by_team, page)
 
 
-def _plain(presentation: Presentation, page: Page | None) -> Presenter:
+def _view(presentation: Presentation, page: Page | None) -> View:
     match presentation:
         case "transcript":
             return Transcript(page)
@@ -40,3 +42,35 @@ def _plain(presentation: Presentation, page: Page | None) -> Presenter:
             return AnswerOnly()
         case _:
             assert_never(presentation)
+
+
+class _Routed:
+    """Switches to the presentation of the team that `Routing` names.
+
+    Before that, it shows the run in the presentation that all teams have in common, or else as a transcript.
+    """
+
+    def __init__(self, by_team: Mapping[str, Presentation], page: Page | None) -> None:
+        presentations = {*by_team.values()}
+        self._by_team = by_team
+        self._page = page
+        self._presentation: Presentation = presentations.pop() if len(presentations) == 1 else "transcript"
+        self._presenter = new_presenter(self._presentation, page)
+        self._has_shown = False
+        self._gap = ""  # before the first text of the next presenter, which does not know of the text above it
+
+    def show(self, event: Event) -> Iterator[Shown]:
+        if isinstance(event, Routing) and event.team is not None:
+            self._switch(self._by_team.get(event.team, self._presentation))
+        for shown in self._presenter.show(event):
+            yield replace(shown, text=self._gap + shown.text) if self._gap else shown
+            self._gap, self._has_shown = "", True
+
+    def continued(self, token: Token) -> Channel | None:
+        return self._presenter.continued(token) if self._has_shown and not self._gap else None
+
+    def _switch(self, presentation: Presentation) -> None:
+        if presentation != self._presentation:
+            self._presentation = presentation
+            self._presenter = new_presenter(presentation, self._page)
+            self._gap = "\n\n" if self._has_shown else ""

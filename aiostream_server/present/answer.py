@@ -1,35 +1,95 @@
-"""`answer`: only what the answering agents say, token by token where it is streamed."""
+"""`answer` and `reasoning`: the text of the answering agents, alone or with the team's work as reasoning."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
 
-from aiostream_server.events import Answer, Event, RunStarted, Token, Usage
-from aiostream_server.present.shown import Channel, Shown
+from aiostream_server.events import Error, InputRequested, RunFinished, SpeechKind, Token
+from aiostream_server.present.blocks import folded
+from aiostream_server.present.marking import Page
+from aiostream_server.present.parts import Closed, Opened, Part
+from aiostream_server.present.shown import Channel, Paragraphs, Shown
+from aiostream_server.present.transcript import Transcript, error_line
+
+_MAX_CHARS: Final = 20_000
+_MAX_BYTES: Final = 50_000  # of JSON, because the block is sent in one delta
+_TITLE: Final = "🤔 What the team did next"
+_LEFT_OUT: Final = "\n\n*… more was left out*"
 
 
 class AnswerOnly:
-    """One viewer's view of a run's answer. Wants one message at a time: see `lanes.InTurn`."""
+    """A view of the answer: every message whose tokens are of the kind `final`."""
 
     def __init__(self) -> None:
-        self._empty = True
-        self.is_open = False
+        self.paragraphs: Final = Paragraphs()
+        self._begins = False
 
-    def show(self, event: Event) -> Iterator[Shown]:
-        match event:
-            case Token(kind="final"):
-                yield Shown(event.content) if self.is_open else self.paragraph(event.content)
-                self.is_open = True
-            case Answer(streamed=False) if event.content:
-                yield self.paragraph(event.content)
-            case RunStarted() | Usage():
-                pass
+    def show(self, part: Part) -> Iterator[Shown]:
+        if isinstance(part, Opened):
+            self._begins = True
+        elif isinstance(part, Token) and part.kind == "final":
+            yield self.paragraphs.begin(part.content) if self._begins else Shown(part.content)
+            self._begins = False
+
+    def channel(self, kind: SpeechKind) -> Channel | None:
+        return "content" if kind == "final" else None
+
+
+class Reasoning:
+    """A view of the answer, with a transcript of the rest as reasoning.
+
+    Open WebUI 0.12 shows all reasoning in one block above the first words of the answer, even reasoning that comes
+    later. So for a page later work goes into the answer's text: gathered in one block, before the answer continues.
+    """
+
+    def __init__(self, page: Page | None = None) -> None:
+        self._page = page
+        self._work = Transcript(page, flat=True)
+        self._answer = AnswerOnly()
+        self._has_answered = False
+        self._late: list[str] = []
+        self._late_chars = 0
+
+    def show(self, part: Part) -> Iterator[Shown]:
+        match part:
+            case Opened(kind="final") | Token(kind="final") | Closed(kind="final"):
+                yield from self._show_answer(part)
+            case Error() if self._page is None:
+                yield self._answer.paragraphs.begin(error_line(part))
+            case Error() | RunFinished():
+                yield from self._show_late_work()
+            case InputRequested():
+                pass  # its question is the answer, which was shown
             case _:
-                self.is_open = False
+                for shown in self._work.show(part):
+                    yield from self._show_work(shown)
 
-    def continued(self, token: Token) -> Channel | None:
-        return "content" if self.is_open and token.kind == "final" else None
+    def channel(self, kind: SpeechKind) -> Channel:
+        return "content" if kind == "final" else "reasoning"
 
-    def paragraph(self, text: str) -> Shown:
-        """Text apart from what stands before it."""
-        gap = "" if self._empty else "\n\n"
-        self._empty = self.is_open = False
-        return Shown(gap + text)
+    def _show_answer(self, part: Part) -> Iterator[Shown]:
+        for shown in self._answer.show(part):
+            yield from self._show_late_work()
+            self._has_answered = True
+            yield shown
+
+    def _show_work(self, shown: Shown) -> Iterator[Shown]:
+        if self._page is None or not self._has_answered:
+            yield replace(shown, channel="reasoning")
+        elif self._late_chars <= _MAX_CHARS:
+            self._late.append(shown.text)
+            self._late_chars += len(shown.text)
+
+    def _show_late_work(self) -> Iterator[Shown]:
+        if self._late:
+            work = "".join(self._late).strip("\n")
+            self._late, self._late_chars = [], 0
+            yield self._answer.paragraphs.begin(_in_one_delta(work, self._page), is_block=True)
+
+
+def _in_one_delta(work: str, page: Page | None) -> str:
+    kept, left_out = work[:_MAX_CHARS], "" if len(work) <= _MAX_CHARS else _LEFT_OUT
+    while len(json.dumps(block := folded(_TITLE, kept + left_out, page))) > _MAX_BYTES:
+        kept, left_out = kept[: len(kept) * 3 // 4], _LEFT_OUT
+    return block

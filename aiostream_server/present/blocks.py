@@ -1,24 +1,23 @@
 """Tool calls and their results as Markdown: one complete `<details>` block each; or, `flat`, a line and the rest below.
 
-Whatever stands inside comes from a model or a tool and must not break out: it is fenced by more backticks than it
-holds, or, where it is a table, escaped. A page that looks for `</details` in the raw text would find it in a fence,
-too, so no such tag stands in a block but its own. See `folded` for what else a page needs.
+The text inside comes from a model or a tool and must not break out of the block. So a fence has more backticks than the
+text, a table's markup is escaped, and a `<details>` or `</details>` tag in the text is broken: a page looks for it in
+the raw text, in fences too.
 
-A block grows by little over what it is made of, so that who bounds that bounds the block.
+A block is little longer than the text in it, so a bound on the text bounds the block.
 """
 
+import html
 import json
 import re
 from typing import Final
 
 from aiostream_server.events import Action, ToolResult
-from aiostream_server.events.signs import BREAK
-from aiostream_server.present.folded import folded
-from aiostream_server.present.marking import marked
-from aiostream_server.present.page import Page
+from aiostream_server.events.breaks import BREAK
+from aiostream_server.present.marking import Page, marked
 
-_NOTHING_GIVEN: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
-_NOTHING_MORE: Final = "*nothing more*"
+_NO_ARGUMENTS: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
+_NO_CONTENT: Final = "*nothing more*"
 _BACKTICKS: Final = re.compile(r"`+")
 _OWN_TAG: Final = re.compile(r"<(?=/?(?:details|summary))", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"<|!(?=\\?\[)")
@@ -29,23 +28,34 @@ _TABLE: Final = re.compile(rf"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*(?:{_ROWS_LE
 _SQL_ARGUMENTS: Final = frozenset({"sql", "query"})
 _RESULT_CHARS: Final = 60
 _TITLE_CHARS: Final = 200
-_MOST_INDENTED_CHARS: Final = 4_000
+_MAX_INDENTED_CHARS: Final = 4_000
+_TAG: Final = re.compile("[<◁]")
+_SPECIAL: Final = re.compile(r"[&<>$\\◁]|:(?=::)|!(?=\[)|`{3,}|~{3,}")
 
 
-def action_block(event: Action, page: Page | None = None, *, flat: bool = False) -> str:
-    language, text = readable_arguments(event.arguments)
-    body = fenced(text, language) if text else ""
-    if flat:
-        return _flat(f"⚡ **{_line(event.tool, page)}**", body, page)
-    return folded(f"⚡ {event.tool}", body or _NOTHING_GIVEN, page)
+def tool_block(event: Action | ToolResult, page: Page | None = None, *, flat: bool = False) -> str:
+    if isinstance(event, Action):
+        language, text = readable_arguments(event.arguments)
+        body, if_empty = fenced(text, language) if text else "", _NO_ARGUMENTS
+        title, line = f"{event.sign} {event.tool}", f"{event.sign} **{_line(event.tool, page)}**"
+    else:
+        body, if_empty = _result_body(event), _NO_CONTENT
+        title = f"{event.sign} {_result_title(event)}"
+        line = _line(title, page)
+    return _flat(line, body, page) if flat else folded(title, body or if_empty, page)
 
 
-def result_block(event: ToolResult, page: Page | None = None, *, flat: bool = False) -> str:
-    body = table_or_fence(event.content) if event.content.strip() else ""
-    if event.truncated and not event.summary:
-        body += "\n\n*… more was left out*"
-    title = f"📦 {_result_title(event)}"
-    return _flat(_line(title, page), body, page) if flat else folded(title, body or _NOTHING_MORE, page)
+def folded(title: str, body: str, page: Page | None) -> str:
+    """A complete `<details>` block around the Markdown `body`.
+
+    It must reach Open WebUI in one delta: half of one shows as raw HTML. The page looks for `</details` in the raw
+    text, decodes the entities inside, and then reads the result as Markdown. So for a page each character that has a
+    meaning before that step is written as an entity. The page shows the title as plain text, other readers as HTML.
+    """
+    line = " ".join(title.split())[:_TITLE_CHARS]  # a blank line would end the HTML
+    summary = html.escape(line) if page is None else _TAG.sub(rf"\g<0>{BREAK}", line)
+    inside = body if page is None else _SPECIAL.sub(_as_entities, body)
+    return f"<details>\n<summary>{summary}</summary>\n\n{inside}\n\n</details>"
 
 
 def fenced(text: str, language: str = "") -> str:
@@ -56,7 +66,7 @@ def fenced(text: str, language: str = "") -> str:
 
 
 def table_or_fence(content: str) -> str:
-    """A table's markup is escaped by entities: a backslash might itself stand behind one."""
+    """A table, escaped, or else a fenced block. Entities escape, because a backslash might follow another one."""
     table = content.strip()
     if _TABLE.fullmatch(table):
         return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", table)
@@ -64,7 +74,7 @@ def table_or_fence(content: str) -> str:
 
 
 def readable_arguments(arguments: str) -> tuple[str, str]:
-    """(language of the fence, text): a lone text argument stands for itself, others as indented JSON."""
+    """(language of the fence, text): a single text argument as it is, others as indented JSON."""
     try:
         parsed = json.loads(arguments)
         indented = json.dumps(parsed, indent=2, ensure_ascii=False)
@@ -76,11 +86,15 @@ def readable_arguments(arguments: str) -> tuple[str, str]:
         ((name, value),) = parsed.items()
         if isinstance(value, str):
             return ("sql" if name in _SQL_ARGUMENTS else ""), value
-    return "json", indented if len(indented) <= _MOST_INDENTED_CHARS else arguments
+    return "json", indented if len(indented) <= _MAX_INDENTED_CHARS else arguments
+
+
+def _as_entities(match: re.Match[str]) -> str:
+    return "".join(f"&#{ord(char)};" for char in match[0])
 
 
 def _flat(line: str, body: str, page: Page | None) -> str:
-    """Open WebUI quotes reasoning line by line, and 0.12 only at `\\n`: another line end would end the quote."""
+    """Open WebUI 0.12 quotes reasoning line by line and cuts at `\\n` only: another line end would end the quote."""
     if page is not None:
         body = _HTML.sub(rf"\g<0>{BREAK}", _LINE_END.sub("\n", body))
     return f"{line}\n\n{body}" if body else line
@@ -89,6 +103,11 @@ def _flat(line: str, body: str, page: Page | None) -> str:
 def _line(title: str, page: Page | None) -> str:
     line = " ".join(title.split())[:_TITLE_CHARS]
     return _OWN_TAG.sub(f"<{BREAK}", line) if page is None else marked(line, page)
+
+
+def _result_body(event: ToolResult) -> str:
+    body = table_or_fence(event.content) if event.content.strip() else ""
+    return f"{body}\n\n*… more was left out*" if event.truncated and not event.summary else body
 
 
 def _result_title(event: ToolResult) -> str:

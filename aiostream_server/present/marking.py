@@ -19,11 +19,12 @@ Two versions of Open WebUI were read for this, 0.6.36 and 0.12.4; both parse wit
 """
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
-from aiostream_server.events.signs import BREAK
+from aiostream_server.events.breaks import BREAK
 from aiostream_server.present.fence import Fence
-from aiostream_server.present.page import Page
 
 _TAGS: Final = "thinking|think|reasoning|reason|thought|Thought|code_interpreter"
 _NOT_PLAIN: Final = re.compile(r"[<!◁\r\n$\\:]")
@@ -49,6 +50,18 @@ _MAY_SWALLOW: Final = re.compile(r"[$\\:]")
 _TAIL_CHARS: Final = 5  # of `\begin`, in an earlier token
 _MOST_FENCE_CHARS: Final = 200
 _WAIT: Final = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A web page that renders Markdown and HTML: Open WebUI.
+
+    `remote_images`: whether the reader's browser may load pictures that agents name by URL. `is_own`: whether this
+    server has signed a URL as a link to a file of its own; those pictures are always loaded.
+    """
+
+    remote_images: bool = False
+    is_own: Callable[[str], bool] = lambda url: False
 
 
 class Swallower:

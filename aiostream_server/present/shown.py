@@ -1,20 +1,18 @@
-"""What a presenter makes of events."""
+"""What a chat client is shown: text, in the answer or in the reasoning that a reader folds out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from aiostream_server.events import Event, Token
+from aiostream_server.events import Event, SpeechKind, Token
+from aiostream_server.present.parts import Part, Parts
 
 Channel: TypeAlias = Literal["content", "reasoning"]
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Text to append to what the client shows: in the answer itself, or in its fold-away reasoning.
-
-    A block must reach the client in one piece.
-    """
+    """Text to append to a channel. A block must reach the client in one piece."""
 
     text: str
     channel: Channel = "content"
@@ -22,11 +20,56 @@ class Shown:
 
 
 class Presenter(Protocol):
-    """One viewer's view. Feed it every event of a run, in order, and send what it yields at once."""
+    """One viewer's view of a run. Feed it every event, in order, and send at once what it yields."""
 
     def show(self, event: Event) -> Iterator[Shown]: ...
 
     def continued(self, token: Token) -> Channel | None:
-        """Where `show` would append the token's text as it is and change nothing else, so that it need not be asked.
-        None where it has to be: always right, and never wrong."""
+        """The channel to which `show` would append the token's text unchanged, and change no state: the caller may
+        skip `show` then. Else None."""
         ...
+
+
+class View(Protocol):
+    """How parts look in one presentation."""
+
+    def show(self, part: Part) -> Iterator[Shown]: ...
+
+    def channel(self, kind: SpeechKind) -> Channel | None:
+        """The channel that shows the tokens of an open message of this kind unchanged, if there is one."""
+        ...
+
+
+class PartsPresenter:
+    """A presenter that shows a view of the run's parts."""
+
+    __slots__ = ("_parts", "_view")
+
+    def __init__(self, view: View) -> None:
+        self._parts = Parts()
+        self._view = view
+
+    def show(self, event: Event) -> Iterator[Shown]:
+        if isinstance(event, Token) and self._parts.is_open(event):
+            return self._view.show(event)
+        return self._show_parts(event)
+
+    def _show_parts(self, event: Event) -> Iterator[Shown]:
+        for part in self._parts.of(event):
+            yield from self._view.show(part)
+
+    def continued(self, token: Token) -> Channel | None:
+        return self._view.channel(token.kind) if self._parts.is_open(token) else None
+
+
+class Paragraphs:
+    """Separates text by blank lines."""
+
+    __slots__ = ("_gap",)
+
+    def __init__(self) -> None:
+        self._gap = ""
+
+    def begin(self, text: str, *, is_block: bool = False) -> Shown:
+        gap, self._gap = self._gap, "\n\n"
+        return Shown(gap + text, is_block=is_block)

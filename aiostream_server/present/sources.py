@@ -1,4 +1,4 @@
-"""What an answer rests on: the queries that the data team made, with what they found."""
+"""The sources of an answer: the queries that the data team made, with their results."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from aiostream_server.events import Action, Event, ToolResult
 from aiostream_server.present.blocks import fenced, readable_arguments, table_or_fence
 
 _QUERY: Final = "query"
-_MOST_CALLS: Final = 100
+_MAX_CALLS: Final = 100
 _SQL_CHARS: Final = 2_000
 _RESULT_CHARS: Final = 4_000
 _SUMMARY_CHARS: Final = 60
@@ -31,7 +31,7 @@ class Sources:
 
     def show(self, event: Event) -> Iterator[Source]:
         if isinstance(event, Action) and event.tool == _QUERY:
-            if len(self._asked) < _MOST_CALLS:
+            if len(self._asked) < _MAX_CALLS:
                 self._asked[event.call_id] = event.arguments
         elif isinstance(event, ToolResult) and event.tool == _QUERY:
             arguments = self._asked.pop(event.call_id, "")
@@ -58,7 +58,7 @@ def _beginning(text: str, most_chars: int) -> str:
 
 
 def _whole_lines(text: str, most_chars: int) -> str:
-    """So that a table that is cut is still one."""
+    """The beginning of a text, cut at a line's end so that a table stays one."""
     if len(text) <= most_chars:
         return text
     lines, _, _ = text[:most_chars].rpartition("\n")

@@ -1,7 +1,7 @@
-"""What is going on in a run, in a few words: the line that Open WebUI shows above an answer.
+"""The status line that Open WebUI shows above an answer: what the run does now, in a few words.
 
-Its page shows a description as plain text, in both versions that were read, but looks for `{{` in it. Descriptions are
-one line, bounded, and without characters that are not to be seen.
+The page shows a description as plain text, but replaces `{{` in it (versions 0.6.36 and 0.12.4). So a description is
+one bounded line of printable characters, without `{{`.
 """
 
 import json
@@ -10,95 +10,78 @@ from dataclasses import dataclass
 from typing import Final, assert_never
 
 from aiostream_server.events import (
+    SPEECHES,
     Action,
+    Dropped,
+    Error,
     Event,
     InputRequested,
     Routing,
     RunFinished,
-    Said,
-    SpeechKind,
     Token,
     ToolResult,
     Validation,
 )
-from aiostream_server.events.model import Analysis, Answer, Message, Thinking
-from aiostream_server.present.lanes import Lanes
+from aiostream_server.present.parts import Closed, Opened, Part, Parts
 
-_MOST_CHARS: Final = 120
+_MAX_CHARS: Final = 120
 _QUERY: Final = "query"
-_SPEAKING: Final[dict[SpeechKind, str]] = {
-    "thinking": "is thinking…",
-    "validation": "is checking…",
-    "analysis": "is analysing…",
-    "message": "is writing…",
-    "final": "is answering…",
-}
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`done`: nothing more is going on; the last one of a run, and only that."""
+    """`done` is true of the last status of a run, and only of that."""
 
     description: str
     done: bool
 
 
 class StatusLine:
-    """One viewer's line of one run. Feed it every event, in order; it says what has changed."""
+    """One viewer's status line of one run. Feed it every event, in order; it yields each change."""
 
     def __init__(self) -> None:
-        self._lanes = Lanes()
-        self._speaking: tuple[str, SpeechKind] | None = None
+        self._parts = Parts()
         self._shown = ""
         self._is_done = False
         self._agents: set[str] = set()
 
     def show(self, event: Event) -> Iterator[Status]:
-        for ordered in self._lanes.order(event):
-            if isinstance(ordered, Token) and self._speaking == (ordered.agent, ordered.kind):
-                continue
-            yield from self._change(ordered)
+        if isinstance(event, Token) and self._parts.is_open(event):
+            return
+        for part in self._parts.of(event):
+            yield from self._change(part)
 
-    def _change(self, event: Event) -> Iterator[Status]:
-        self._note(event)
-        description = _one_line(self._describe(event))
-        is_last = isinstance(event, InputRequested | RunFinished)
+    def _change(self, part: Part) -> Iterator[Status]:
+        if isinstance(part, Opened | Action):
+            self._agents.add(part.agent)
+        description = _one_line(self._describe(part))
+        is_last = isinstance(part, InputRequested | RunFinished)
         if self._is_done or not description or (description == self._shown and not is_last):
             return
         self._shown, self._is_done = description, is_last
         yield Status(description, is_last)
 
-    def _note(self, event: Event) -> None:
-        self._speaking = (event.agent, event.kind) if isinstance(event, Token) else None
-        if isinstance(event, Token | Action | Thinking | Validation | Analysis | Message | Answer):
-            self._agents.add(event.agent)
-
-    def _describe(self, event: Event) -> str:
-        """Empty where it changes nothing."""
-        match event:
+    def _describe(self, part: Part) -> str:
+        """Empty for a part that leaves the line as it is."""
+        match part:
             case Routing(team=None):
                 return "Choosing a team…"
             case Routing():
-                return ": ".join(filter(None, (event.team_name or event.team, event.content)))
-            case Token():
-                return f"{event.agent} {_SPEAKING[event.kind]}"
+                return ": ".join(filter(None, (part.team_name or part.team, part.content)))
+            case Opened() | Closed():
+                return _speaking(part)
             case Action():
-                return f"{event.agent} is {_doing(event)}…"
+                return f"{part.agent} is {_doing(part)}…"
             case ToolResult():
-                return event.summary or f"{event.tool} {'failed' if event.is_error else 'answered'}"
-            case Validation() if event.approved is not None:
-                return f"{event.agent} {'approved' if event.approved else 'blocked'} the query"
-            case Thinking() | Validation() | Analysis() | Message() | Answer():
-                return self._said(event)
+                return part.summary or f"{part.tool} {'failed' if part.is_error else 'answered'}"
             case InputRequested():
                 return "Waiting for your answer"
             case RunFinished():
-                return self._ending(event)
-            case _:
+                return self._ending(part)
+            case Token() | Dropped() | Error():
                 return ""
-
-    def _said(self, event: Said) -> str:
-        return "" if event.streamed else f"{event.agent} {_SPEAKING[event.type]}"
+            case _:
+                assert_never(part)
 
     def _ending(self, event: RunFinished) -> str:
         match event.reason:
@@ -122,14 +105,24 @@ class StatusLine:
         return " · ".join(facts)
 
 
+def _speaking(part: Opened | Closed) -> str:
+    match part:
+        case Closed(said=Validation(approved=bool() as is_approved)):
+            return f"{part.agent} {'approved' if is_approved else 'blocked'} the query"
+        case Opened(whole=Validation(approved=bool())) | Closed():
+            return ""  # a verdict follows when the message is closed
+        case _:
+            return f"{part.agent} {SPEECHES[part.kind].doing}"
+
+
 def _one_line(text: str) -> str:
-    seen = "".join(char if char.isprintable() else " " for char in text[: 4 * _MOST_CHARS])
+    seen = "".join(char if char.isprintable() else " " for char in text[: 4 * _MAX_CHARS])
     line = " ".join(seen.split()).replace("{{", "{ {")
-    return line if len(line) <= _MOST_CHARS else f"{line[: _MOST_CHARS - 1].rstrip()}…"
+    return line if len(line) <= _MAX_CHARS else f"{line[: _MAX_CHARS - 1].rstrip()}…"
 
 
 def _doing(event: Action) -> str:
-    """A query names its database, where there are several."""
+    """A query of one of several databases names it."""
     if event.tool != _QUERY:
         return f"using {event.tool}"
     try:

@@ -1,7 +1,7 @@
-"""Who may be chosen, and what was chosen.
+"""The input and the output of routing: the teams to choose from, and the decision.
 
-A router sees teams only as `Candidate`s: the caller makes them from its catalogue. Two ids have built-in rules:
-`general` (answers and calculates) and `data` (answers from SQL databases). Any other team is known by its words.
+Two ids have built-in rules: `general` (answers and calculates) and `data` (answers from SQL databases). Other teams are
+recognised by the words of their descriptions and examples.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Strategy: TypeAlias = Literal["rules", "model", "fallback"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One team: what it is for, in a sentence, and questions that it is meant for."""
+    """One team: a sentence on its purpose, and examples of questions for it."""
 
     id: str
     name: str
@@ -26,9 +26,9 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`team` is the id of one of the candidates; `reason` is a few words for a person, on one line.
+    """`team` is the id of one of the candidates; `reason` is a few words for people, on one line.
 
-    `confidence` is the decider's own estimate, 0 to 1, that it is right. A fallback never claims to be sure.
+    `confidence`, from 0 to 1, is the estimated probability that the decision is right. It is low for a fallback.
     """
 
     team: str
@@ -38,6 +38,6 @@ class Decision:
 
 
 def fallback_team(candidates: Sequence[Candidate], preferred: str | None = None) -> str:
-    """Where a question goes that nothing decides: the preferred team, else the general one, else the first."""
+    """The team for an undecided question: the preferred one, else the general one, else the first."""
     ids = [candidate.id for candidate in candidates]
     return next((wanted for wanted in (preferred, GENERAL) if wanted in ids), ids[0])

@@ -1,8 +1,8 @@
-"""The question inside a user message: what a person typed, without what their client put around it.
+"""Extracts the question that a person typed from a user message, without the text that their client added.
 
 Open WebUI prepends its retrieval template to the last user message ("### Task:\\nRespond to the user query using the
-provided context", then `<context>` with whole documents) and a list of attached files. Both would be routed by their
-own words. Only routing drops them: the team gets the whole message.
+provided context", then `<context>` with whole documents) and a list of attached files. Their words would mislead the
+rules. Only routing drops them; the team gets the whole message.
 """
 
 from typing import Final
@@ -11,7 +11,7 @@ _RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided con
 
 
 def routing_question(text: str) -> str:
-    """The typed part of `text`, or all of it where nothing is recognised as wrapping."""
+    """The typed part of `text`, or all of it where no added text is recognised."""
     text = _without_files(text.strip())
     if text.startswith(_RETRIEVAL):
         text = _without_files(_after_context(text))
@@ -19,7 +19,7 @@ def routing_question(text: str) -> str:
 
 
 def shortened(text: str, chars: int) -> str:
-    """At most about `chars` of it: an instruction stands first or last, what is between is pasted material."""
+    """About `chars` characters from the beginning and the end, where instructions stand; pasted text is between."""
     if len(text) <= chars:
         return text
     tail = chars // 4
@@ -33,7 +33,7 @@ def _without_files(text: str) -> str:
 
 
 def _after_context(text: str) -> str:
-    # The last end tag is the template's own: the documents before it may contain one as well.
+    # The last end tag is the template's: the documents before it may contain one too.
     rest = text.rpartition("</context>")[2].strip()
     quoted = rest.partition("<user_query>")[2].rpartition("</user_query>")[0].strip()
     return quoted or rest or text

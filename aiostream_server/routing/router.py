@@ -1,8 +1,8 @@
-"""The router: one decision for one question, announced as it is made.
+"""The router makes and announces one decision for each question.
 
-`rules` decides at once, `model` asks one, `rules-then-model` asks one only where the rules are no surer than the
-threshold. What nobody decided goes to the fallback. `announce` gets one `Routing` event, or two where a model has to
-be asked: the first comes before the call, so that a person sees why there is a wait.
+The strategy `rules` decides at once, `model` asks a model, and `rules-then-model` asks a model only where the rules'
+confidence does not exceed the threshold. An undecided question goes to the fallback. `announce` gets one `Routing`
+event, or two where a model is asked: the first comes before the call, to show the reason for the wait.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -13,20 +13,20 @@ from autogen_core.models import ChatCompletionClient
 from aiostream_server.config.model import RoutingConfig
 from aiostream_server.errors import ConfigError, Forbidden
 from aiostream_server.events.model import Routing
+from aiostream_server.routing.by_model import classify_with_model
+from aiostream_server.routing.by_rules import classify, is_follow_up
 from aiostream_server.routing.candidates import Candidate, Decision, fallback_team
-from aiostream_server.routing.model import classify_with_model
 from aiostream_server.routing.question import routing_question
-from aiostream_server.routing.rules import classify, is_follow_up
 
 SUPERVISOR: Final = "Supervisor"
 _UNDECIDED: Final = Routing(agent=SUPERVISOR, content="Analysing…")
 _FALLBACK_CONFIDENCE: Final = 0.0
 _STAYING_CONFIDENCE: Final = 0.8
-_LOOKED_BACK: Final = 4  # earlier questions
+_EARLIER_QUESTIONS: Final = 4
 
 
 class Router:
-    """Shared by all runs: holds no state between questions. The client stays its owner's to close."""
+    """Shared by all runs; holds no state between questions. Its owner closes the model client."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Router:
         client: ChatCompletionClient | None = None,
         vocabulary: Collection[str] = (),
     ) -> None:
-        """`vocabulary` are the table and column names of the databases. Raise `ConfigError` for what cannot work."""
+        """`vocabulary` holds the table and column names of the databases. Raises `ConfigError` for invalid settings."""
         self._candidates = tuple(candidates)
         self._config = config
         self._client = client
@@ -53,11 +53,11 @@ class Router:
         announce: Callable[[Routing], Awaitable[object]] | None = None,
         allowed: Collection[str] | None = None,
     ) -> Decision:
-        """Choose among the teams whose ids are `allowed` (None: all). Raise `Forbidden` where none is.
+        """Choose among the teams whose ids are `allowed` (None: all). Raises `Forbidden` where none is.
 
-        `earlier` are the user's questions before this one, oldest first; `previous` is the team that answered the last
-        of them, where that is known: a question that carries no sign of its own stays with it, and so does one that
-        `is_reply` to what that team asked.
+        `earlier` holds the user's previous questions, oldest first; `previous` is the team that answered the last of
+        them, where that is known. A vague question stays with that team, and so does a reply to a question of that
+        team (`is_reply`).
         """
         candidates = tuple(team for team in self._candidates if allowed is None or team.id in allowed)
         if not candidates:
@@ -98,7 +98,7 @@ class Router:
     def _decide_at_once(
         self, question: str, earlier: Sequence[str], candidates: tuple[Candidate, ...]
     ) -> Decision | None:
-        """None where a model has to be asked."""
+        """None where the strategy asks a model."""
         if len(candidates) == 1:
             return Decision(candidates[0].id, 1.0, "the only team", "rules")
         if self._config.strategy == "model":
@@ -106,7 +106,7 @@ class Router:
         decision = classify(
             routing_question(question),
             candidates,
-            earlier=[routing_question(before) for before in earlier[-_LOOKED_BACK:]],
+            earlier=[routing_question(before) for before in earlier[-_EARLIER_QUESTIONS:]],
             vocabulary=self._vocabulary,
         )
         if self._config.strategy == "rules-then-model" and decision.confidence <= self._config.threshold:

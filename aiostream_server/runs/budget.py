@@ -1,4 +1,4 @@
-"""How much a run may still do: tokens that its models write, turns that its agents take, tools that they call."""
+"""The limits of one run: completion tokens (`Budget`), turns and tool calls (`WorkLimit`)."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -8,10 +8,9 @@ from aiostream_server.events import Error
 
 
 class Budget:
-    """Counts tokens as they arrive, and as providers report them afterwards, against one bound for the whole run.
+    """Counts tokens as they arrive, and as providers report them afterwards, against one limit for the whole run.
 
-    `on_overrun` is called once, when a model wants to write more than that, or has. Without a limit nothing ever is too
-    much.
+    `on_overrun` is called once, when a model wants to write more or has written more. None is no limit.
     """
 
     __slots__ = ("_is_overrun", "_limit", "_on_overrun", "_settled", "_unsettled")
@@ -32,7 +31,7 @@ class Budget:
 
     @property
     def unsettled(self) -> int:
-        """What arrived of calls that nobody has reported: they go on, or were broken off."""
+        """Tokens of model calls without a report: those go on, or were broken off."""
         return sum(self._unsettled.values())
 
     @property
@@ -40,14 +39,14 @@ class Budget:
         return self.left == 0
 
     def take(self, agent: str, tokens: int) -> int:
-        """Count tokens that arrived; how many of them are still within the limit."""
+        """Count tokens that arrived. Returns how many of them are within the limit."""
         taken = tokens if self._limit is None else min(tokens, self.left or 0)
         self._unsettled[agent] += taken
         return taken
 
     def settle(self, agent: str, tokens: int) -> None:
-        """A call of the agent's is over. The provider's own count takes the place of ours, where it is not smaller:
-        some report nothing, which must not lift the limit."""
+        """A call of the agent is over. The provider's count replaces ours unless it is smaller: some report nothing,
+        which must not lift the limit."""
         self._settled += max(tokens, self._unsettled.pop(agent, 0))
         if self._limit is not None and self._settled > self._limit:
             self.overrun()
@@ -59,7 +58,7 @@ class Budget:
 
 
 class WorkLimit:
-    """Counts turns and tool calls. `stop` is told what was too much; 0 is no limit."""
+    """Counts turns and tool calls. `stop` is called with the limit that was exceeded; 0 is no limit."""
 
     __slots__ = ("_max_tool_calls", "_max_turns", "_stop", "_tool_calls", "_turns")
 
@@ -71,14 +70,13 @@ class WorkLimit:
         self._tool_calls = 0
 
     def may_begin(self) -> bool:
-        """An agent begins to say something. Whether it may; else the run is ended."""
+        """Whether an agent may begin a turn; if not, the run is ended."""
         if not self._max_turns or self._turns < self._max_turns:
             return True
         self._stop(Error(TooManyTurns.code, f"the run was ended after its limit of {self._max_turns} turns"))
         return False
 
     def ended_turn(self) -> None:
-        """An agent said something to its end."""
         self._turns += 1
 
     def tool_call(self) -> None:

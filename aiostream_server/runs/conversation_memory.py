@@ -1,11 +1,11 @@
-"""What a run knows of its conversation when it begins, and what it leaves behind for the next.
+"""What a run recalls of its conversation when it begins, and what it keeps for the next run.
 
-A conversation's memory is the state of the team that answered last. It is taken up where the history that the client
-sends is the one that it belongs to; of an edited, regenerated or branched conversation, and where no state can be read,
-the messages are read instead. Whatever goes wrong with the store, the question is answered.
+A memory is the state of the team that answered last. It is restored if it belongs to the history that the client sends.
+After an edit, a regeneration or a branch, and if the state cannot be read, the messages are used instead. If the store
+fails, the question is still answered.
 
-A memory that waits for the user is good for one reply: who takes it up spends it first. So an agreement counts for the
-question right before it, once, whatever becomes of the run, and not if it was sent before the question was there.
+A memory that waits for the user is spent by the first reply, before it is restored. So a user's approval counts once,
+for the question right before it, and not if it was sent before that question was asked.
 """
 
 import asyncio
@@ -21,14 +21,14 @@ from aiostream_server.intake.json_text import dump, load
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log
-from aiostream_server.runs.conversation import replace_systems
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
-from aiostream_server.store.conversations import Address, Conversations, Memory
+from aiostream_server.runs.history import replace_systems
+from aiostream_server.store.conversations import Address, Conversations, TeamMemory
 from aiostream_server.teams.autogen_private.structure import state_signature
 
 _STORE_TIMEOUT_S: Final = 5.0
-_SMALL: Final = 512 * 1024  # characters, or bytes: what is done with so much takes a millisecond, a thread 0.1
-_FEWEST_TURNS: Final = 2  # that are kept, however long they are
+_SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond; using a thread costs 0.1 ms
+_FEWEST_TURNS: Final = 2  # kept, however long they are
 
 _T = TypeVar("_T")
 
@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A team or an agent that can be put away and taken up again, as AutoGen's can."""
+    """A team or an agent with a state that can be saved and loaded, as AutoGen's have."""
 
     async def save_state(self) -> Mapping[str, Any]: ...
 
@@ -46,7 +46,7 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The agent `asker` waits for the user. `state` is the team's, where it can be had only while it runs."""
+    """The agent `asker` waits for the user. `state` is the team's, if it can only be saved while the team runs."""
 
     asker: str
     state: Mapping[str, Any] | None = None
@@ -54,18 +54,18 @@ class Handover:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """Where memories are kept. Of a state of more than `max_state_bytes` only the words are."""
+    """Where memories are kept. Of a state larger than `max_state_bytes` only the messages are kept."""
 
     conversations: Conversations
     max_state_bytes: int
 
 
 class ConversationMemory:
-    """Of one run. Without a conversation, or without an archive, it recalls nothing and keeps nothing.
+    """One run's. Without a conversation, or without an archive, it recalls nothing and keeps nothing.
 
-    `question` is what the run is asked: where the client left the earlier messages to the server, with them.
-    `previous_team` answered last; `waits_for` is its agent that asked the user something. `asked_at` is Unix time: what
-    was remembered later cannot have been known to who asked.
+    `question` is what the run is asked, with the earlier messages if the client leaves these to the server.
+    `previous_team` answered last; `waits_for` is its agent that asked the user something. `asked_at` is Unix time: a
+    memory that was kept later does not count, since the user had not seen its question.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ConversationMemory:
         self._archive: Final = archive
         self._asked_at = asked_at
         self._resends = conversation is None or conversation.resends
-        self._memory: Memory | None = None
+        self._memory: TeamMemory | None = None
         self._standing: Standing | None = None
         self._is_lost = False
         self._address = None
@@ -95,14 +95,14 @@ class ConversationMemory:
 
     @property
     def is_kept(self) -> bool:
-        """Whether the next question of this conversation can go on from this one."""
+        """Whether the next question can continue from this one."""
         return self._address is not None and not self._is_lost
 
     def has_state_of(self, team_id: str) -> bool:
         return self._memory is not None and self._memory.team == team_id and self._memory.state != b""
 
     async def recall(self) -> None:
-        """Find the memory that the question goes on from."""
+        """Find the memory that the question continues."""
         if self._archive is None or self._address is None:
             return
         try:
@@ -110,14 +110,14 @@ class ConversationMemory:
                 memory = await self._find(self._archive.conversations, self._address)
                 if memory is not None and memory.waits_for is not None:
                     memory = await self._spend(self._archive.conversations, self._address, memory)
-        except Exception as exc:  # whatever a database driver raises, or a row of another format makes of it
+        except Exception as exc:  # raised by a database driver, or by a row of another format
             _log.warning("conversation_not_recalled", error=type(exc).__name__)
-            self._is_lost = not self._resends  # what is kept next would be all that is left
+            self._is_lost = not self._resends  # keeping this turn would replace all that was kept
             return
         self._memory = memory
 
     async def restore(self, team: object) -> bool:
-        """Give a fresh team its memory. False where that cannot be: the team is of no more use then."""
+        """Load the memory into a fresh team. False if that fails: the team must not be used then."""
         if self._memory is None or not isinstance(team, Stateful):
             return False
         try:
@@ -128,14 +128,14 @@ class ConversationMemory:
             systems = [turn for turn in self.question.history if turn.role == "system"]
             if kept["systems"] != [turn.text for turn in systems]:
                 await replace_systems(team, systems)
-        except Exception as exc:  # a team that was changed since: whatever its agents make of another's state
+        except Exception as exc:  # the team was changed since: its agents may raise anything
             _log.warning("state_not_restored", team=self._memory.team, error=type(exc).__name__)
             self._memory = None
             return False
         return True
 
     async def keep(self, team: object, team_id: str, log: Log, handover: Handover | None = None) -> None:
-        """Leave the conversation as it stands now: the team's state, or, where there is none to be had, its words."""
+        """Keep the conversation as it is now: the team's state, or only the messages if there is no state."""
         if self._archive is None or self._address is None or self._is_lost:
             return
         try:
@@ -148,10 +148,10 @@ class ConversationMemory:
         except Exception as exc:  # a database driver
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__)
 
-    async def _find(self, conversations: Conversations, address: Address) -> Memory | None:
+    async def _find(self, conversations: Conversations, address: Address) -> TeamMemory | None:
         history = self.question.history
         if not self._resends and all(turn.role == "system" for turn in history):
-            return await self._tell(conversations, address)
+            return await self._add_earlier_turns(conversations, address)
         size = sum(len(turn.text) for turn in history)
         standing = self._standing = await _aside(size, standing_of, history)
         memories = await conversations.recall(address, lambda memory: _is_of(memory, standing))
@@ -160,35 +160,35 @@ class ConversationMemory:
             self.previous_team = (found or memories[0]).team
         return found
 
-    async def _tell(self, conversations: Conversations, address: Address) -> Memory | None:
-        """Add what the client leaves out to the question: the turns up to the last answer."""
+    async def _add_earlier_turns(self, conversations: Conversations, address: Address) -> TeamMemory | None:
+        """Add the turns that the client leaves out, up to the last answer, to the question."""
         memory = await conversations.latest(address)
         if memory is None:
             return None
         self.previous_team = memory.team
-        told = tuple(Turn(role, text) for role, text in load(memory.turns))
-        self.question = replace(self.question, history=(*self.question.history, *told))
-        self._standing = Standing(memory.fingerprint, answer="", last=told[-1])  # nobody compares the answer here
+        earlier = tuple(Turn(role, text) for role, text in load(memory.turns))
+        self.question = replace(self.question, history=(*self.question.history, *earlier))
+        self._standing = Standing(memory.fingerprint, answer="", last=earlier[-1])  # the answer is not compared
         return memory
 
-    async def _spend(self, conversations: Conversations, address: Address, memory: Memory) -> Memory:
-        """The memory of a question to the user, for whoever is the first to come back to it after it was asked."""
+    async def _spend(self, conversations: Conversations, address: Address, memory: TeamMemory) -> TeamMemory:
+        """Give the state of a question to the user to the first reply that was sent after it."""
         is_first = await conversations.spend(address, memory)
         if is_first and memory.updated_at <= self._asked_at:
             return memory
         return replace(memory, state=b"", waits_for=None)
 
     async def _state_of(self, team: object, team_id: str, handover: Handover | None, max_bytes: int) -> bytes:
-        """Empty where it cannot be had, or is too much."""
+        """Empty if the team has none, or if it is too large."""
         if not isinstance(team, Stateful):
             return b""
         try:
             state = handover.state if handover is not None and handover.state else await team.save_state()
             systems = [turn.text for turn in self.question.history if turn.role == "system"]
             kept = {"shape": state_signature(team), "systems": systems, "state": state}
-            last = len(self._memory.state) if self._memory is not None else 0  # about as much as it will be now
+            last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
             encoded = await _aside(last, dump, kept)
-        except Exception as exc:  # a team's own
+        except Exception as exc:  # raised by a user's own team
             _log.warning("state_not_saved", team=team_id, error=type(exc).__name__)
             return b""
         if len(encoded) > max_bytes:
@@ -196,18 +196,18 @@ class ConversationMemory:
             return b""
         return encoded
 
-    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None) -> Memory:
+    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None) -> TeamMemory:
         entries = log.since(0)
         asked = [*self.question.history, self.question.task]
         answer = next((entry.event for entry in reversed(entries) if isinstance(entry.event, Answer)), None)
         turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
         turns.append(("assistant", answer.content if answer is not None else ""))
-        return Memory(
+        return TeamMemory(
             team=team_id,
             fingerprint=self._fingerprint(),
             answers=answer_prints(entries),
             state=state,
-            turns=self._words(turns),
+            turns=self._encoded(turns),
             waits_for=waits_for,
         )
 
@@ -216,20 +216,20 @@ class ConversationMemory:
             return fingerprint([*self.question.history, self.question.task])
         return fingerprint([self._standing.last, self.question.task], after=self._standing.fingerprint)
 
-    def _words(self, turns: list[tuple[str, str]]) -> bytes:
-        """The oldest are dropped where all of them are too many."""
+    def _encoded(self, turns: list[tuple[str, str]]) -> bytes:
+        """Drops the oldest turns if all of them are too many bytes."""
         most = self._archive.max_state_bytes if self._archive is not None else 0
         while len(words := dump(turns)) > most and len(turns) > _FEWEST_TURNS:
             turns = turns[len(turns) // 2 :]
         return words
 
 
-def _is_of(memory: Memory, standing: Standing | None) -> bool:
+def _is_of(memory: TeamMemory, standing: Standing | None) -> bool:
     return standing is not None and memory.fingerprint == standing.fingerprint and standing.answer in memory.answers
 
 
 async def _aside(size: int, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes
-    """Without holding up others: in a thread, where it is much."""
+    """Do small work at once and large work in a thread, so that other runs are not blocked."""
     if size <= _SMALL:
         return work(*arguments)
     return await asyncio.to_thread(work, *arguments)

@@ -1,4 +1,4 @@
-"""What went wrong, as one line that a user may read: no traceback, no path of this machine."""
+"""Describes a failure in one line that a user may read: no traceback, no path of this machine."""
 
 import re
 from typing import Final
@@ -7,13 +7,13 @@ from aiostream_server import errors
 from aiostream_server.errors import ServerError
 from aiostream_server.events import Error
 
-# AutoGen hands an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
+# AutoGen passes an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
 _RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): ?(?P<message>.*)", re.DOTALL)
 _TEAM_ERRORS: Final = {
     kind.__name__: kind for kind in (errors.TeamFailed, errors.ModelFailed, errors.ModelTimeout, errors.ToolFailed)
 }
-# What AutoGen looks up in the JSON that Magentic-One's orchestrator asks its model for, before it looks whether it is
-# there (_magentic_one_orchestrator.py:370).
+# Keys that AutoGen reads from the JSON answer of Magentic-One's orchestrator before it checks that they are there
+# (_magentic_one_orchestrator.py:370).
 _LEDGER_KEYS: Final = frozenset({"is_request_satisfied", "next_speaker"})
 _NO_LEDGER: Final = "the model did not answer the orchestrator of Magentic-One with the JSON that it was asked for"
 _PATH: Final = re.compile(
@@ -30,7 +30,7 @@ _MAX_CHARS: Final = 500
 def describe_failure(exc: BaseException) -> Error:
     """The error event for what a team raised."""
     while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
-        exc = exc.exceptions[0]  # a task group says nothing but how many failed
+        exc = exc.exceptions[0]  # a task group says only how many failed
     if isinstance(exc, ServerError):
         return Error(exc.code, _safe_line(str(exc)))
     name, message = type(exc).__name__, _text_of(exc)
@@ -44,7 +44,7 @@ def describe_failure(exc: BaseException) -> Error:
 
 
 def exception_name(exc: BaseException) -> str:
-    """The class of what was raised; of what AutoGen tells as text, the class that it names."""
+    """The class of the exception; of one that AutoGen passed on as text, the class that the text names."""
     retold = _RETOLD.match(_text_of(exc)) if isinstance(exc, RuntimeError) else None
     return retold["type"] if retold is not None else type(exc).__name__
 
@@ -52,13 +52,13 @@ def exception_name(exc: BaseException) -> str:
 def _text_of(exc: BaseException) -> str:
     try:
         return str(exc)
-    except Exception as unreadable:  # somebody's own class, with a mistake in its `__str__`
+    except Exception as unreadable:  # a user's own class with a faulty `__str__`
         return f"its text cannot be read ({type(unreadable).__name__})"
 
 
 def _safe_line(text: str) -> str:
     readable = ("".join(char if char.isprintable() else " " for char in line).strip() for line in text.splitlines())
     lines = [line for line in readable if line] or ["no reason was given"]
-    # A traceback that somebody put into the message ends with what is wrong.
+    # A traceback in the message ends with the error itself.
     line = lines[-1] if "Traceback (most recent call last)" in lines[0] else lines[0]
     return _PATH.sub("…", line)[:_MAX_CHARS]

@@ -1,33 +1,32 @@
-"""Whether a history that a client sends is the one that a team's state belongs to.
+"""Fingerprints, which tell whether the history that a client sends is the one that a team's state belongs to.
 
-Fingerprints cover every question and answer but the last answer, as the client sent it. Each is made from the one
-before it, so that of a conversation that goes on only what is new is hashed. The last answer is told apart:
-it comes back in the form in which it was shown, and each presentation shows another. Clients change white space on the
-way; everything else in an answer counts, down to a `<` in a query that was shown. What a client adds to one request
-only (documents that it found, a list of attached files) is no part of the conversation; nor are system messages, which
-may tell the time: they are put in place of the earlier ones.
+A fingerprint covers the questions and answers of a history, except the last answer, as the client sent them. Each is
+made from the one before it, so a conversation that continues hashes only the new turns. The last answer has a
+fingerprint for each presentation, because the client sends back the text that it was shown. White space does not count,
+because clients change it; every other character of an answer does. Additions to a single request (documents that a
+client found, a list of attached files) and system messages, which may hold the time, are not part of a conversation.
 """
 
 import hashlib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple, get_args
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
-from aiostream_server.config.model import Presentation
-from aiostream_server.events import Entry, Event, Said, SpeechKind, Token
+from aiostream_server.events import Entry
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.intake.question import Turn
 from aiostream_server.intake.undecorate import undecorate
-from aiostream_server.present import new_presenter
+from aiostream_server.present.answer_texts import answer_texts
 from aiostream_server.routing.question import routing_question
 
-_PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 _ASCII_SPACE: Final = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
 
 
 class Standing(NamedTuple):
-    """Where a conversation stands: the `fingerprint` of all up to the last question, and its `answer`'s. `last` is the
-    turn with that answer: `fingerprint([last, ...], after=...)` goes on from here."""
+    """The position of a conversation: the `fingerprint` of the turns up to the last question, and that of its `answer`.
+
+    `last` is the turn with that answer: `fingerprint([last, ...], after=...)` continues from here.
+    """
 
     fingerprint: str
     answer: str
@@ -35,7 +34,7 @@ class Standing(NamedTuple):
 
 
 def standing_of(history: Sequence[Turn]) -> Standing | None:
-    """None where the last question was not answered."""
+    """None if the last question has no answer."""
     talk = [turn for turn in history if turn.role != "system"]
     if not talk or talk[-1].role != "assistant" or talk[-1].tool_calls:
         return None
@@ -44,7 +43,7 @@ def standing_of(history: Sequence[Turn]) -> Standing | None:
 
 
 def fingerprint(turns: Iterable[Turn], *, after: str = "") -> str:
-    """Of all but the system messages; `after` is that of the turns before these."""
+    """The fingerprint of all turns but system messages. `after` is the fingerprint of the turns before these."""
     for turn in turns:
         if turn.role != "system":
             after = _sha256(f"{after}\n{_essence(turn)}")
@@ -52,29 +51,12 @@ def fingerprint(turns: Iterable[Turn], *, after: str = "") -> str:
 
 
 def answer_prints(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Of a run's answer, as each presentation shows it. `entries` is the run's whole log."""
-    events = list(_without_tokens(entries))
-    texts = (undecorate(_shown(events, presentation)) for presentation in _PRESENTATIONS)
-    return tuple({_answer_print(text): None for text in texts})
+    """The fingerprints of a run's answer, one for each text in which a client may send it back.
 
-
-def _shown(events: Iterable[Event], presentation: Presentation) -> str:
-    presenter = new_presenter(presentation)
-    pieces = (shown for event in events for shown in presenter.show(event))
-    return "".join(shown.text for shown in pieces if shown.channel == "content")
-
-
-def _without_tokens(entries: Iterable[Entry]) -> Iterator[Event]:
-    """Each streamed message as one token: a presentation makes the same of it."""
-    kinds: dict[str, SpeechKind] = {}
-    for entry in entries:
-        event = entry.event
-        if isinstance(event, Token):
-            kinds[event.agent] = event.kind
-            continue
-        if isinstance(event, Said) and event.streamed and event.agent in kinds:
-            yield Token(event.agent, event.content, kinds.pop(event.agent))
-        yield event
+    `entries` is the run's whole log.
+    """
+    texts = answer_texts(entry.event for entry in entries)
+    return tuple({_answer_print(undecorate(text)): None for text in texts})
 
 
 def _essence(turn: Turn) -> str:
@@ -93,7 +75,7 @@ def _answer_print(text: str) -> str:
 
 
 def _without_space(text: str) -> str:
-    if text.isascii():  # the same, in a fifth of the time
+    if text.isascii():  # the same result in a fifth of the time
         return text.encode().translate(None, _ASCII_SPACE).decode()
     return unicodedata.normalize("NFC", "".join(text.split()))
 

@@ -1,8 +1,8 @@
-"""The recorder: everything that a run's team does, said once, in order, in the run's log.
+"""The recorder: everything that a run's team does, written once, in order, into the run's log.
 
-It hears from two sides. Model clients hand it tokens the moment they arrive (`models.tap.Sink`); AutoGen's message
-stream, read by the translator, brings the rest later and repeats what was already heard. So the recorder remembers
-what each agent said, which tools were called and which have answered, and drops the repetition.
+It hears from two sides. Model clients hand it tokens the moment they arrive (`models.token_sink.TokenSink`). AutoGen's
+message stream, read by the translator, brings the rest later and repeats what was heard before. So the recorder
+remembers what each agent said, which tools were called and which have answered, and drops the repetitions.
 """
 
 import asyncio
@@ -14,13 +14,12 @@ from typing import Any, Final
 from autogen_core import FunctionCall
 from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
 
-from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import (
     Action,
+    Answer,
     InputRequested,
     Message,
-    SpeechKind,
     Thinking,
     TokenCount,
     ToolResult,
@@ -29,10 +28,9 @@ from aiostream_server.events import (
 )
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
-from aiostream_server.runs.calls import Calls
-from aiostream_server.runs.keywords import kind_by_name, kind_by_words
-from aiostream_server.runs.ledger import Ledger, capped, shortened
-from aiostream_server.runs.speech import Speech, Utterance, whole_message
+from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
+from aiostream_server.runs.log_writer import LogWriter, capped, shortened
+from aiostream_server.runs.speech_kinds import SpeechKinds
 
 _NO_REPLY: Final = (
     "A reply will not reach me: this question belongs to no conversation. Programs name one with X-"
@@ -41,22 +39,26 @@ _NO_REPLY: Final = (
 )
 _NOTHING_SAID: Final = "The team ended without saying anything."
 _NAMELESS: Final = "Agent"
-_TURNS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
+_ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
 
 class Recorder:
-    """One run's. `roles` and `answer_from` are the config's; `options` go to every model call that is heard."""
+    """One run's. `roles` and `answer_from` are the configuration's; `options` go to every model call that is heard.
+
+    `answer` is what the answering agents said last, `last` what any agent did. `was_cut_short`: the last model call
+    stopped at its token limit. `beside` is what each agent said beside its last tool calls, without its reasoning;
+    known only of our own model clients.
+    """
 
     __slots__ = (
-        "_answer_from",
         "_budget",
         "_calls",
-        "_ledger",
+        "_kinds",
         "_names",
         "_options",
         "_reported",
-        "_roles",
         "_speech",
+        "_writer",
         "answer",
         "beside",
         "last",
@@ -65,45 +67,42 @@ class Recorder:
 
     def __init__(
         self,
-        ledger: Ledger,
+        writer: LogWriter,
         *,
         budget: Budget,
         roles: Mapping[str, SpeechRole],
         answer_from: Collection[str],
         options: Mapping[str, Any],
     ) -> None:
-        self.answer: events.Answer | None = None
-        self.last: events.Answer | None = None
+        self.answer: Answer | None = None
+        self.last: Answer | None = None
         self.was_cut_short = False
         self.beside: dict[str, str] = {}
-        """What each agent said beside the calls that it made last, its reasoning apart: of our own model clients'."""
-        self._ledger = ledger
+        self._writer = writer
         self._budget = budget
-        self._roles = roles
-        self._answer_from = answer_from
+        self._kinds: Final = SpeechKinds(roles, answer_from)
         self._options = options
         self._names: frozenset[str] = frozenset()
-        self._speech: defaultdict[str, Speech] = defaultdict(Speech)
+        self._speech: defaultdict[str, HeardSpeech] = defaultdict(HeardSpeech)
         self._reported = TokenCount()
-        self._calls: Final = Calls()
+        self._calls: Final = HeardCalls()
 
     def listen_to(self, names: frozenset[str]) -> None:
-        """The team is built: these are its agents. Empty where it does not tell: then everybody is heard."""
+        """The agents of the team; empty for a team that does not tell: then every speaker is heard."""
         self._names = names
-        if len(names) == 1 and not self._answer_from:
-            self._answer_from = names  # a lone agent's words are the answer
+        if len(names) == 1 and not self._kinds.answer_from:
+            self._kinds.answer_from = names  # a lone agent's words are the answer
 
     @property
     def usage(self) -> TokenCount:
-        """What every model call cost; of those that go on or were broken off, what they wrote so far."""
+        """The tokens of all model calls; of unfinished and broken ones, what they have written so far."""
         return self._reported + TokenCount(0, self._budget.unsettled)
 
     @property
     def unanswered_tools(self) -> frozenset[str]:
-        """Those that were called, and have not answered."""
         return self._calls.unanswered
 
-    # The model clients' side: models.tap.Sink
+    # Called by model clients: models.token_sink.TokenSink
 
     @property
     def options(self) -> Mapping[str, Any]:
@@ -114,12 +113,12 @@ class Recorder:
         return speaker is None or not self._names or speaker in self._names
 
     def alive(self) -> None:
-        self._ledger.alive()
+        self._writer.alive()
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         agent = self._agent(speaker)
         expected = {call for result in results if (call := (agent, result.call_id)) in self._calls}
-        for _ in range(_TURNS_FOR_AUTOGEN):
+        for _ in range(_ITERATIONS_FOR_AUTOGEN):
             if self._calls.are_answered(expected):
                 return
             await asyncio.sleep(0)  # AutoGen's own event, which may tell more, is on its way through its queues
@@ -139,10 +138,10 @@ class Recorder:
 
     @property
     def is_full(self) -> bool:
-        return self._ledger.is_full
+        return self._writer.is_full
 
     async def room(self) -> None:
-        await self._ledger.room()
+        await self._writer.room()
 
     async def said(
         self,
@@ -157,11 +156,11 @@ class Recorder:
         self._close(agent, before_tool=bool(calls))
         speech = self._speech[agent]
         speech.end_turn()
-        # As models.answer gives it to AutoGen: beside calls, all is thought.
+        # As models.answer gives it to AutoGen: beside calls, all text is thought.
         repeated = (f"{thought}\n\n{text}",) if calls else (thought, text)
         speech.heard += [part for part in repeated if part.strip()]
         if text.strip() and not calls:
-            self.last = events.Answer(agent, text, streamed=False)
+            self.last = Answer(agent, text, streamed=False)
             self._remember_answer(agent, text, streamed=True)
         if calls:
             self.beside[agent] = text.strip()
@@ -177,60 +176,60 @@ class Recorder:
         self._speech[agent].is_tapped = True
         self._spend(agent, usage)
 
-    # The translator's side
+    # Called by the translator
 
     def chunk(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
-        """A streamed piece from a model client that is not ours."""
+        """A streamed piece of a model client that is not ours."""
         if self._budget.take(agent, 1):
             self._say(agent, (delta,))
         else:
             self._budget.overrun()
 
     def thought(self, agent: str, text: str) -> None:
-        """Reasoning; nothing happens if it was heard before. AutoGen's repetition is not even true to the letter."""
-        if not text.strip() or any(speech.has_thought(text) for speech in self._voices(agent)):
+        """Reasoning, unless it was heard before. AutoGen's repetition differs in a few characters."""
+        if not text.strip() or any(speech.has_thought(text) for speech in self._heard_of(agent)):
             return
         self._close(agent, before_tool=True)
         if not self._speech[agent].has_thought(text):
-            self._ledger.tell(Thinking(agent, text))
+            self._writer.tell(Thinking(agent, text))
 
     def whole(self, agent: str, text: str) -> None:
-        """A message of AutoGen's; nothing happens if these words were heard before."""
+        """A whole message, unless its words were heard before."""
         if not text.strip():
             return
-        self.last = events.Answer(agent, text, streamed=False)
-        if any(speech.hear_again(text) for speech in self._voices(agent)):
+        self.last = Answer(agent, text, streamed=False)
+        if any(speech.hear_again(text) for speech in self._heard_of(agent)):
             return
         self._close(agent)
         is_repeated = self._speech[agent].end_turn().strip() == text.strip()
-        if is_repeated or self._ledger.work_limit.may_begin():
+        if is_repeated or self._writer.work_limit.may_begin():
             self._remember_answer(agent, text, streamed=is_repeated or self._tell_whole(agent, text))
 
     def tool_summary(self, agent: str, text: str) -> None:
-        """The results of tools, given as an agent's answer: they stand in the log already, unless they were cut."""
+        """Tool results that are an agent's answer. The log holds them already, unless they were cut."""
         if text.strip():
-            self.last = events.Answer(agent, text, streamed=False)
+            self.last = Answer(agent, text, streamed=False)
             is_long = len(capped(text)) < len(text)
             self._remember_answer(agent, text, streamed=is_long and self._tell_whole(agent, text))
-        self._ledger.work_limit.ended_turn()
+        self._writer.work_limit.ended_turn()
 
     def note(self, agent: str, text: str) -> None:
-        """Something that is worth telling, and nobody's words."""
-        self._ledger.tell(Message(agent, text))
+        """A message of the server's about an agent."""
+        self._writer.tell(Message(agent, text))
 
     def reported(self, agent: str, usage: RequestUsage) -> None:
-        """What a model call cost, told by AutoGen: news only where the model client is not ours."""
-        if not any(speech.is_tapped for speech in self._voices(agent)):
+        """The cost of a model call as AutoGen tells it. Our own model clients have reported theirs already."""
+        if not any(speech.is_tapped for speech in self._heard_of(agent)):
             self._spend(agent, usage)
 
     def verdict(self, agent: str, text: str, *, approved: bool, call_id: str) -> None:
-        """A tool call was judged. A blocked one has got its answer by this."""
+        """A tool call was judged. The verdict is the answer to a blocked call."""
         if not approved:
             self._calls.answer(agent, call_id)
-        self._ledger.tell(Validation(agent, text, approved))
+        self._writer.tell(Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
-        """A call that AutoGen tells of."""
+        """A call as AutoGen tells it, unless it was heard before."""
         if self._calls.is_repeated(agent, call.id) or self._calls.is_repeated(_NAMELESS, call.id):
             return
         self._close(agent, before_tool=True)
@@ -243,7 +242,7 @@ class Recorder:
         if not self._calls.answer(agent, result.call_id):
             return
         content = capped(result.content)
-        self._ledger.tell(
+        self._writer.tell(
             ToolResult(
                 agent,
                 shortened(result.name),
@@ -255,43 +254,44 @@ class Recorder:
             )
         )
 
+    # Called by the run
+
     def release(self) -> None:
-        """Let go of everything. Pooled connections keep the context in which they were opened, and so this object."""
-        self._ledger.release()
+        """Let go of everything: pooled connections keep the context in which they were opened, and so this object."""
+        self._writer.release()
         self._speech.clear()
         self._options = {}
 
     def close_all(self) -> None:
-        """The run ends: what is still being said is said so far."""
+        """End the messages that are still open."""
         for agent in tuple(self._speech):
             self._close(agent)
 
     def ask_user(self, asker: str, *, can_reply: bool) -> None:
-        """The team waits for the user: what was said last is the question, and the answer of this turn."""
+        """The team waits for the user: the last message is the question, and the answer of this turn."""
         if not can_reply:
             self.note(asker, _NO_REPLY)
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
         if self.answer is not None:
-            self._ledger.tell(self.answer)
-        self._ledger.tell(InputRequested(asker, "" if self.last is None else capped(self.last.content)))
+            self._writer.tell(self.answer)
+        self._writer.tell(InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
     def tell_answer(self) -> None:
-        """The team is done: what the answering agents said last, else what anybody did; or that nobody said anything,
-        which every client shows where an answer would stand."""
-        nothing = events.Answer(self._agent(None), _NOTHING_SAID, streamed=False)
-        self._ledger.tell(self.answer or self.last or nothing)
+        """The team is done: tell the answer, else the last message, else that no agent said anything."""
+        nothing = Answer(self._agent(None), _NOTHING_SAID, streamed=False)
+        self._writer.tell(self.answer or self.last or nothing)
 
     # Inside
 
     def _agent(self, speaker: str | None) -> str:
-        """Outside a group chat nobody says who speaks: then it is the one agent there is."""
+        """Outside a group chat the speaker is unknown: then it is the only agent, if there is only one."""
         if speaker is not None:
             return speaker
         return next(iter(self._names)) if len(self._names) == 1 else _NAMELESS
 
-    def _voices(self, agent: str) -> Iterator[Speech]:
-        """What the agent said, and what was said by one whose name nobody knew."""
+    def _heard_of(self, agent: str) -> Iterator[HeardSpeech]:
+        """What was heard of the agent, and of speakers without a name."""
         yield self._speech[agent]
         if _NAMELESS in self._speech:
             yield self._speech[_NAMELESS]
@@ -300,15 +300,15 @@ class Recorder:
         self._calls.called(agent, call.id, call.name)
         arguments = capped(call.arguments)
         truncated = len(arguments) < len(call.arguments)
-        self._ledger.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))
+        self._writer.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))
 
     def _spend(self, agent: str, usage: RequestUsage) -> None:
         self._reported += TokenCount(usage.prompt_tokens, usage.completion_tokens)
         self._budget.settle(agent, usage.completion_tokens)
-        self._ledger.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
+        self._writer.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
     def _say(self, agent: str, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
-        """Whether there is room for more."""
+        """Returns whether there is room for more."""
         has_room = True
         for kind, alike in groupby(deltas, type):
             has_room = self._say_alike(agent, kind is ThoughtDelta, [delta.text for delta in alike])
@@ -321,43 +321,33 @@ class Recorder:
             self._close(agent)
             spoken = None
         if spoken is None:
-            if not self._ledger.work_limit.may_begin():
+            if not self._writer.work_limit.may_begin():
                 return True
-            spoken = Utterance("thinking" if is_thought else self._kind_of_stream(agent), is_thought)
+            spoken = Utterance("thinking" if is_thought else self._kinds.of_stream(agent), is_thought)
             speech.open = spoken
         spoken.add(texts)
-        return self._ledger.say(agent, spoken.kind, texts)
+        return self._writer.say(agent, spoken.kind, texts)
 
     def _close(self, agent: str, *, before_tool: bool = False) -> None:
-        """End the message that the agent is saying, if it is saying one. What leads up to a tool call is no answer."""
+        """End the agent's open message, if there is one. What leads up to a tool call is no answer."""
         speech = self._speech[agent]
         spoken, speech.open = speech.open, None
         if spoken is None:
             return
         speech.closed.append(spoken)
         is_thinking = spoken.is_thought or before_tool
-        kind = "thinking" if is_thinking else self._kind_of_whole(agent, spoken.text)
-        self._ledger.tell(whole_message(kind, agent, spoken.text, streamed=True))
+        kind = "thinking" if is_thinking else self._kinds.of_whole(agent, spoken.text)
+        self._writer.tell_message(kind, agent, spoken.text, streamed=True)
         if not is_thinking:
             self._remember_answer(agent, spoken.text, streamed=True)
 
     def _tell_whole(self, agent: str, text: str) -> bool:
-        """Whether it is so long that it was told as if it had been streamed."""
-        kind = self._kind_of_whole(agent, text)
-        is_long = self._ledger.say_if_long(agent, text, "final" if agent in self._answer_from else kind)
-        self._ledger.tell(whole_message(kind, agent, text, streamed=is_long))
+        """Returns whether the message was so long that it was streamed."""
+        kind = self._kinds.of_whole(agent, text)
+        is_long = self._writer.say_if_long(agent, text, "final" if agent in self._kinds.answer_from else kind)
+        self._writer.tell_message(kind, agent, text, streamed=is_long)
         return is_long
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
-        if agent in self._answer_from:
-            self.answer = events.Answer(agent, text, streamed)
-
-    def _kind_of_stream(self, agent: str) -> SpeechKind:
-        if agent in self._answer_from:
-            return "final"
-        return self._roles.get(agent) or kind_by_name(agent)
-
-    def _kind_of_whole(self, agent: str, text: str) -> SpeechKind:
-        if agent in self._answer_from:
-            return "message"
-        return self._roles.get(agent) or kind_by_words(agent, text)
+        if agent in self._kinds.answer_from:
+            self.answer = Answer(agent, text, streamed)

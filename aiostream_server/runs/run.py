@@ -1,46 +1,33 @@
 """A run: one question on its way through one team, from `run_started` to `run_finished`.
 
-A run is a task of its own. Handlers only view its log; whoever wants it to end calls `stop`. However it ends, its log
-ends with `RunFinished`, what was said until then stands before it, and no task of it is left.
+A run is a task of its own; HTTP handlers only view its log. However it ends, its log ends with `RunFinished` after all
+that was said until then, and none of its tasks is left.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
 import structlog
-from autogen_core import CancellationToken
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.errors import TeamFailed
-from aiostream_server.events import Error, FinishReason, Routing, RunFinished, RunStarted, TokenCount
+from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted, TokenCount
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log, Reader
-from aiostream_server.models.tap import current_sink
 from aiostream_server.observe.observer import RunWatch, current_observer
-from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.cancellation import RunCancellation
 from aiostream_server.runs.card import RunCard, RunView
-from aiostream_server.runs.conversation_memory import ConversationMemory
-from aiostream_server.runs.drive import drive
 from aiostream_server.runs.failure import describe_failure, exception_name
-from aiostream_server.runs.ledger import Ledger
-from aiostream_server.runs.pictures import add_missing
-from aiostream_server.runs.prepare import prepare
-from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest
 from aiostream_server.runs.resources import RunResources
-from aiostream_server.runs.supervise import end_work, watch
-from aiostream_server.runs.translate import Translator
-from aiostream_server.store.run_files import RunFiles, current_files
-from aiostream_server.teams.autogen_private.structure import agent_names, answerers, code_runners, tools_in_threads
+from aiostream_server.runs.supervision import RunCancellation, end_work, watch
+from aiostream_server.runs.team_work import TeamWork
+from aiostream_server.teams.autogen_private.structure import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.teams.tools.scope import RunScope
-from aiostream_server.tools.chart.painter import current_painter
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
@@ -61,10 +48,7 @@ class Run:
         self.created_at: Final = time.time()
         self.spec = request.spec
         self.finished: RunFinished | None = None
-        self._team: object | None = None
-        self._scope: RunScope | None = None
-        self._ledger: Ledger | None = None
-        self._recorder: Recorder | None = None
+        self._work: TeamWork | None = None
         self._stop: asyncio.Future[FinishReason | Error] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._started_at = time.monotonic()
@@ -151,92 +135,37 @@ class Run:
         )
 
     async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
-        """Until those are over, or this one is stopped. Nothing has begun yet that could time out."""
+        """Until those have ended, or this one is stopped. No deadline runs yet."""
         if not after:
             return
-        over = asyncio.gather(*(run.wait() for run in after))
-        both: set[asyncio.Future[Any]] = {over, self._stop}
+        ended = asyncio.gather(*(run.wait() for run in after))
+        both: set[asyncio.Future[Any]] = {ended, self._stop}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            over.cancel()
+            ended.cancel()
 
     async def _supervise(self, observed: RunWatch) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""
-        token = RunCancellation()  # holds on to every message that was read under it: lives as long as the work
-        work = asyncio.create_task(self._work(token, observed), name=f"{self.id}-work")
+
+        def chosen(spec: TeamSpec) -> None:
+            self.spec = spec
+            observed.chose(spec.id)
+
+        work = self._work = TeamWork(self.request, self.resources, self.log, on_chosen=chosen, end=self.end)
+        token = RunCancellation()  # it references every message that was read under it: it lives as long as the task
+        task = asyncio.create_task(work.perform(token, asked_at=self.created_at), name=f"{self.id}-work")
         try:
-            ending = await watch(work, self._stop, self.log, self.resources.limits)
+            ending = await watch(task, self._stop, self.log, self.resources.limits)
         finally:
-            await end_work(work, token, lambda: self._team)
+            await end_work(task, token, lambda: work.team)
         if ending is None:
-            return _failure(work)
-        self._report_threads()
+            return _failure(task)
+        _report_threads(work)
         return ending
 
-    async def _work(self, token: CancellationToken, observed: RunWatch) -> None:
-        """The run itself: recall, choose, build, remember, drive, answer, keep."""
-        request = self.request
-        recollection = ConversationMemory(
-            self.resources.archive, request.owner, request.conversation, request.question, asked_at=self.created_at
-        )
-        await recollection.recall()
-        spec = self.spec = self.spec or await self._route(recollection)
-        observed.chose(spec.id)
-        files = self._new_files()
-        current_files.set(files)
-        current_painter.set(self.resources.painter)
-        scope = self._scope = spec.toolbox.scope()
-        team, task = await prepare(spec, recollection, scope)
-        recorder = self._recorder = self._new_recorder(spec, answerers(team))
-        recorder.listen_to(agent_names(team))
-        current_sink.set(recorder)
-        self._team = team
-        handover = await drive(team, task, Translator(recorder, code_runners(team)), token)
-        if files is not None:
-            add_missing(recorder, files)
-            await files.settle()
-        recorder.close_all()
-        if handover is None:
-            recorder.tell_answer()
-        else:
-            recorder.ask_user(handover.asker, can_reply=recollection.is_kept)
-        await recollection.keep(team, spec.id, self.log, handover)
-
-    async def _route(self, recollection: ConversationMemory) -> TeamSpec:
-        async def announce(event: Routing) -> None:
-            self.log.append(event)
-
-        *earlier, latest = recollection.question.asked
-        decision = await self.resources.router.route(
-            latest,
-            earlier=earlier,
-            previous=recollection.previous_team,
-            is_reply=recollection.waits_for is not None,
-            announce=announce,
-            allowed=self.request.allowed,
-        )
-        return self.resources.catalogue[decision.team]
-
-    def _new_files(self) -> RunFiles | None:
-        files, base = self.resources.files, self.request.link_base
-        return RunFiles(files, self.request.owner, base) if files is not None and base else None
-
-    def _new_recorder(self, spec: TeamSpec, answerers_by_default: Collection[str]) -> Recorder:
-        limits = self.resources.limits
-        bounds = [bound for bound in (self.request.question.max_tokens, limits.max_tokens_per_run) if bound]
-        work_limit = WorkLimit(limits.max_turns_per_run, limits.max_tool_calls_per_run, self.end)
-        self._ledger = Ledger(self.log, work_limit)
-        return Recorder(
-            self._ledger,
-            budget=Budget(min(bounds, default=None), lambda: self.end("length")),
-            roles=spec.config.roles,
-            answer_from=spec.config.answer_from or answerers_by_default,
-            options=self.request.question.options,
-        )
-
     def _finish(self, ending: FinishReason | Error) -> None:
-        """Whatever else goes wrong, the viewers are told that it is over."""
+        """Write `RunFinished`, whatever else goes wrong."""
         finished = self._finished("error")
         try:
             finished = self._last_words(ending)
@@ -245,43 +174,35 @@ class Run:
             self.finished = finished
             self.log.append(finished)
             self.request = replace(self.request, question=_FORGOTTEN)
-            if self._recorder is not None:
-                self._recorder.release()
-            if self._scope is not None and self.spec is not None:
-                self.spec.toolbox.release(self._scope)
-            # Teams are reference cycles: let go of what can be.
-            self._team = self._recorder = self._ledger = self._scope = None
+            if self._work is not None and self.spec is not None:
+                self._work.release(self.spec)
+            self._work = None
 
     def _last_words(self, ending: FinishReason | Error) -> RunFinished:
-        """What was being said is said so far; then, of a failed run, why."""
-        if self._recorder is not None:
-            self._recorder.close_all()
+        """Close the messages that are still open; then, of a failed run, say why."""
+        recorder = self._work.recorder if self._work is not None else None
+        if recorder is not None:
+            recorder.close_all()
         if isinstance(ending, Error):
             self.log.append(ending)
             return self._finished("error")
-        if ending == "stop" and self._recorder is not None and self._recorder.was_cut_short:
+        if ending == "stop" and recorder is not None and recorder.was_cut_short:
             return self._finished("length")
         return self._finished(ending)
 
     def _finished(self, reason: FinishReason) -> RunFinished:
-        usage = self._recorder.usage if self._recorder is not None else TokenCount()
+        recorder = self._work.recorder if self._work is not None else None
+        usage = recorder.usage if recorder is not None else TokenCount()
         return RunFinished(reason, usage, round(time.monotonic() - self._started_at, 6))
 
-    def _report_threads(self) -> None:
-        """A run that was ended in the middle of a tool call: where that runs in a thread, it goes on."""
-        if self._recorder is not None and self._team is not None:
-            tools = self._recorder.unanswered_tools & tools_in_threads(self._team)
-            if tools:
-                _log.warning("tool_thread_left_behind", tools=sorted(tools))
-
     def _log_line(self, ending: FinishReason | Error, finished: RunFinished) -> None:
-        """The one line of this run. Nothing that a user or a model wrote stands in it."""
-        ledger = self._ledger
-        first = ledger.first_token_at if ledger is not None else None
+        """The one line of this run. It holds nothing that a user or a model wrote."""
+        writer = self._work.writer if self._work is not None else None
+        first = writer.first_token_at if writer is not None else None
         _log.info(
             "run_finished",
             team=self.spec.id if self.spec is not None else None,
-            agents=tuple(ledger.agents) if ledger is not None else (),
+            agents=tuple(writer.agents) if writer is not None else (),
             outcome=finished.reason,
             error=ending.code if isinstance(ending, Error) else None,
             prompt_tokens=finished.usage.prompt_tokens,
@@ -291,15 +212,23 @@ class Run:
         )
 
 
-def _failure(work: asyncio.Task[None]) -> FinishReason | Error:
+def _report_threads(work: TeamWork) -> None:
+    """Warn of tools in threads: ending a run cannot interrupt them."""
+    if work.recorder is not None and work.team is not None:
+        tools = work.recorder.unanswered_tools & tools_in_threads(work.team)
+        if tools:
+            _log.warning("tool_thread_left_behind", tools=sorted(tools))
+
+
+def _failure(task: asyncio.Task[None]) -> FinishReason | Error:
     """How work that ended by itself ended."""
-    if work.cancelled():
+    if task.cancelled():
         return Error(TeamFailed.code, "the team cancelled itself before it was done")
-    exc = work.exception()
+    exc = task.exception()
     if exc is None:
         return "stop"
     error = describe_failure(exc)
-    # What it says may repeat what a user wrote: that is for the client, and for whoever asks for debug logs.
+    # The message may repeat what a user wrote: clients and debug logs get it, the warning does not.
     _log.warning("team_failed", code=error.code, exception=exception_name(exc))
     _log.debug("team_failure", exc_info=exc)
     return error

@@ -1,7 +1,7 @@
 """What teams remember of their conversations: rows in SQLite or PostgreSQL, committed before a call returns.
 
-What a row says is not for the store to know. A row expires `expiry_s` after it was kept and is then no longer found;
-it stays in the database until somebody calls `delete_expired`.
+The store does not interpret a row. A row expires `expiry_s` after it was kept and is no longer found then;
+`delete_expired` deletes it.
 """
 
 import asyncio
@@ -17,25 +17,37 @@ import structlog
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, select, true
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.store.conversation_rows import Address, Memory, Summary
-from aiostream_server.store.database import Database
-from aiostream_server.store.errors import ConversationsUnavailable
+from aiostream_server.store.conversation_rows import (
+    Address,
+    ConversationSummary,
+    TeamMemory,
+    UnreadableColumn,
+    pack,
+    pack_answers,
+    unpack,
+    unpack_answers,
+)
+from aiostream_server.store.database import ConversationDatabase, ConversationsUnavailable
 from aiostream_server.store.opening import open_database
-from aiostream_server.store.packing import Unreadable, pack, pack_answers, unpack, unpack_answers
-from aiostream_server.store.schema import digest, memories
-from aiostream_server.store.statements import FIND, INSERT, MAKE_ROOM, SPEND
+from aiostream_server.store.schema import FIND, INSERT, MAKE_ROOM, SPEND, digest, memories
 
-__all__ = ["Address", "Conversations", "ConversationsUnavailable", "Memory", "Summary", "open_conversations"]
+__all__ = [
+    "Address",
+    "ConversationSummary",
+    "Conversations",
+    "ConversationsUnavailable",
+    "TeamMemory",
+    "open_conversations",
+]
 
 MAX_MEMORIES: Final = 3
-"""Of one conversation: the last answer, and what an edited or repeated question goes back to."""
+"""Per conversation: the last answer, and those that an edited or repeated question goes back to."""
 
 _BATCH: Final = 200  # rows that one transaction deletes: other writers wait for its end
 
 _SMALL_BYTES: Final = 256 * 1024
 _SMALL_PACKED_BYTES: Final = 64 * 1024
-"""So much is packed within two milliseconds, and unpacked within one; for more there is a thread, where tools leave
-one."""
+"""Packing so much takes two milliseconds, unpacking one. More is done in a thread, if tools leave one free."""
 
 _T = TypeVar("_T")
 
@@ -45,39 +57,41 @@ _log = structlog.get_logger()
 class Conversations:
     """Opened by `open_conversations`; shared by every run. Every method may raise `ConversationsUnavailable`.
 
-    What was begun is done, also where its caller is cancelled: a driver that is interrupted loses its connection.
+    An operation is completed even if its caller is cancelled: an interrupted driver loses its connection.
     """
 
-    def __init__(self, database: Database, *, expiry_s: float, clock: Callable[[], float]) -> None:
+    def __init__(self, database: ConversationDatabase, *, expiry_s: float, clock: Callable[[], float]) -> None:
         self._database = database
         self._expiry_s = expiry_s
         self._clock = clock
         self._going_on: set[asyncio.Task[Any]] = set()
 
     async def settle(self) -> None:
-        """Until all that was begun is done."""
+        """Wait until all operations are completed."""
         while self._going_on:
             await asyncio.wait(self._going_on)
 
-    async def recall(self, address: Address, wanted: Callable[[Memory], bool] | None = None) -> Sequence[Memory]:
-        """What was kept, the newest first, at most `MAX_MEMORIES`: neither what has expired nor what is damaged.
+    async def recall(
+        self, address: Address, wanted: Callable[[TeamMemory], bool] | None = None
+    ) -> Sequence[TeamMemory]:
+        """The memories of a conversation, newest first, at most `MAX_MEMORIES`, without expired and damaged ones.
 
-        With `wanted`, which is asked of each without its state and turns, only of those that it says are these read.
+        `wanted` is called with each memory without its state and turns; these are read only if it returns True.
         """
         rows = await self._rows(address)
         return await _unpacked(rows, lambda: tuple(_memories(rows, wanted)))
 
-    async def latest(self, address: Address) -> Memory | None:
-        """The first of what `recall` finds."""
-        for most in (1, MAX_MEMORIES):  # more than one only where that is damaged
+    async def latest(self, address: Address) -> TeamMemory | None:
+        """The newest memory that `recall` finds."""
+        for most in (1, MAX_MEMORIES):  # more than one only if the newest is damaged
             rows = await self._rows(address, most)
             if (memory := await _unpacked(rows, partial(_first, rows))) is not None or not rows:
                 return memory
         return None
 
-    async def keep(self, address: Address, memory: Memory) -> None:
-        """Durable when it returns. Takes the place of a memory of the same team, fingerprint and answers; of older
-        ones only the newest stay."""
+    async def keep(self, address: Address, memory: TeamMemory) -> None:
+        """Durable when it returns. Replaces a memory of the same team, fingerprint and answers; of the others only the
+        newest stay."""
         is_small = len(memory.state) + len(memory.turns) <= _SMALL_BYTES
         made = address, memory, self._clock()
         row = _row(*made) if is_small else await asyncio.to_thread(_row, *made)
@@ -89,18 +103,20 @@ class Conversations:
             await connection.execute(MAKE_ROOM, room)
             await connection.execute(INSERT, row)
 
-    async def spend(self, address: Address, memory: Memory) -> bool:
-        """Leave only the turns of a memory that waits for the user. Durable; of several who try, one succeeds."""
+    async def spend(self, address: Address, memory: TeamMemory) -> bool:
+        """Clear the state of a memory that waits for the user. Durable; of several callers, one gets True."""
         return await self._whole(self._spend(address, memory))
 
-    async def _spend(self, address: Address, memory: Memory) -> bool:
+    async def _spend(self, address: Address, memory: TeamMemory) -> bool:
         name = digest(*address)
         spent = {"of_address": name, "of_identity": _identity(address, memory), "nothing": pack(b"")}
         async with self._database.writing(name) as connection:
             return len((await connection.execute(SPEND, spent)).all()) > 0
 
-    async def summaries(self, *, key_id: str | None = None, user_id: str | None = None) -> Sequence[Summary]:
-        """Every conversation of this key and this user, the one used last first; None is any."""
+    async def summaries(
+        self, *, key_id: str | None = None, user_id: str | None = None
+    ) -> Sequence[ConversationSummary]:
+        """The conversations of this key and this user (None: any), the one used last first."""
         newest = (
             select(
                 func.max(memories.c.id).label("id"),
@@ -123,13 +139,13 @@ class Conversations:
     async def delete(
         self, *, key_id: str | None = None, user_id: str | None = None, conversation: str | None = None
     ) -> int:
-        """How many conversations were deleted. Raise `ValueError` where nothing says which."""
+        """Returns how many conversations were deleted. Raises `ValueError` without any argument."""
         if key_id is None and user_id is None and conversation is None:
             raise ValueError("which conversations? give key_id, user_id or conversation")
         return await self._whole(self._delete(_matching(key_id, user_id, conversation)))
 
     async def delete_expired(self) -> int:
-        """How many conversations are gone; of others their older states may be."""
+        """Returns how many conversations were deleted; others may lose their older states."""
         return await self._whole(self._delete(memories.c.updated_at <= self._expired_until()))
 
     async def _whole(self, operation: Coroutine[Any, Any, _T]) -> _T:
@@ -141,7 +157,7 @@ class Conversations:
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._going_on.discard(task)
         if not task.cancelled():
-            task.exception()  # seen, also where nobody waits for it any more
+            task.exception()  # mark it as retrieved, even if its caller was cancelled
 
     async def _rows(self, address: Address, most: int = MAX_MEMORIES) -> Sequence[Row[Any]]:
         found = {"of_address": digest(*address), "expired_until": self._expired_until(), "most": most}
@@ -153,7 +169,7 @@ class Conversations:
             return rows
 
     async def _delete(self, condition: ColumnElement[bool]) -> int:
-        """In short transactions: one conversation goes as a whole, many one after the other."""
+        """In short transactions: other writers wait for each."""
         gone, last = 0, 0
         while True:
             batch = select(memories.c.id).where(condition, memories.c.id > last).order_by(memories.c.id).limit(_BATCH)
@@ -179,10 +195,10 @@ async def open_conversations(
     must_exist: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> AsyncIterator[Conversations]:
-    """The configured database, or `conversations.db` in the state directory, made where there is none and migrated.
+    """The configured database, or `conversations.db` in the state directory, created if need be and migrated.
 
-    Raise `ConfigError` for what cannot be opened, and, with `must_exist`, for a SQLite file that is not there. `clock`
-    gives Unix time.
+    Raises `ConfigError` if it cannot be opened and, with `must_exist`, if the SQLite file does not exist. `clock` gives
+    Unix time.
     """
     async with open_database(config, state_directory, must_exist=must_exist) as database:
         conversations = Conversations(database, expiry_s=config.expiry_s, clock=clock)
@@ -197,7 +213,7 @@ def _matching(key_id: str | None, user_id: str | None, conversation: str | None)
     return and_(true(), *(column == name for column, name in wanted.items() if name is not None))
 
 
-def _row(address: Address, memory: Memory, now: float) -> dict[str, Any]:
+def _row(address: Address, memory: TeamMemory, now: float) -> dict[str, Any]:
     return {
         "address": digest(*address),
         "identity": _identity(address, memory),
@@ -212,7 +228,7 @@ def _row(address: Address, memory: Memory, now: float) -> dict[str, Any]:
     }
 
 
-def _identity(address: Address, memory: Memory) -> str:
+def _identity(address: Address, memory: TeamMemory) -> str:
     return digest(*address, memory.team, memory.fingerprint, *memory.answers)
 
 
@@ -221,28 +237,28 @@ async def _unpacked(rows: Sequence[Row[Any]], unpack_them: Callable[[], _T]) -> 
     return unpack_them() if is_small else await asyncio.to_thread(unpack_them)
 
 
-def _memories(rows: Sequence[Row[Any]], wanted: Callable[[Memory], bool] | None = None) -> Iterator[Memory]:
+def _memories(rows: Sequence[Row[Any]], wanted: Callable[[TeamMemory], bool] | None = None) -> Iterator[TeamMemory]:
     for row in rows:
         try:
             memory = _heading(row)
             if wanted is None or wanted(memory):
                 memory = replace(memory, state=unpack(row.state), turns=unpack(row.turns))
-        except Unreadable as exc:
+        except UnreadableColumn as exc:
             _log.warning("memory_unreadable", row=row.id, reason=str(exc))
         else:
             yield memory
 
 
-def _first(rows: Sequence[Row[Any]]) -> Memory | None:
+def _first(rows: Sequence[Row[Any]]) -> TeamMemory | None:
     return next(_memories(rows), None)
 
 
-def _heading(row: Row[Any]) -> Memory:
+def _heading(row: Row[Any]) -> TeamMemory:
     """Without its state and turns."""
     answers = unpack_answers(row.answers)
-    return Memory(row.team, row.fingerprint, answers, b"", b"", row.waits_for, row.updated_at)
+    return TeamMemory(row.team, row.fingerprint, answers, b"", b"", row.waits_for, row.updated_at)
 
 
-def _summary(row: Row[Any]) -> Summary:
+def _summary(row: Row[Any]) -> ConversationSummary:
     address = Address(row.key_id, row.user_id, row.conversation)
-    return Summary(address, row.team, row.states, int(row.size_bytes), row.updated_at)
+    return ConversationSummary(address, row.team, row.states, int(row.size_bytes), row.updated_at)

@@ -1,28 +1,46 @@
-"""The database behind the conversation store: connections, and transactions of one writer at a time where that counts.
+"""The database of the conversation store: connections, transactions with one writer at a time, and its errors.
 
-SQLite: a commit is on the disk when it returns (WAL, synchronous = FULL). PostgreSQL: as its `synchronous_commit` says,
-which is "on" unless somebody changed it.
+SQLite: a commit is on the disk when it returns (WAL, synchronous = FULL). PostgreSQL: `synchronous_commit` decides; its
+default is "on".
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
+import asyncpg
 from sqlalchemy import event, func, select
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from aiostream_server.store.errors import DATABASE_ERRORS, ConversationsUnavailable, reason
-from aiostream_server.store.urls import secrets_of
+from aiostream_server.store.database_url import secrets_of
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _POOL_SIZE: Final = 4
 
+DATABASE_ERRORS: Final = (
+    # SQLAlchemy lets asyncpg's own errors through while it connects; a deadline that passed is an OSError.
+    *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
+)
+OPENING_ERRORS: Final = (*DATABASE_ERRORS, TypeError, ValueError)
+"""asyncpg raises the last two for a URL that it does not understand."""
 
-class Database:
-    """Opens nothing before it is used. Everything that fails is a `ConversationsUnavailable`."""
+_MAX_CHARS: Final = 300
+
+
+class ConversationsUnavailable(Exception):
+    """The database could not be reached, is full, locked for too long, or damaged.
+
+    The text is one line for a log: no SQL, no values, no password.
+    """
+
+
+class ConversationDatabase:
+    """Opens a connection when it is used first. Every failure is a `ConversationsUnavailable`."""
 
     def __init__(self, url: URL, *, timeout_s: float) -> None:
         self._is_sqlite = url.get_backend_name() == "sqlite"
@@ -41,8 +59,11 @@ class Database:
 
     @asynccontextmanager
     async def writing(self, name: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end of the block. No two of the same `name` run at once, in any
-        process; on SQLite no two at all, from their first statement that writes."""
+        """A transaction that is committed at the end of the block.
+
+        Two transactions of the same `name` never run at once, in any process; on SQLite no two at all, from the first
+        statement that writes.
+        """
         try:
             async with self._turn(), self._engine.begin() as connection:
                 if name is not None and not self._is_sqlite:
@@ -56,7 +77,7 @@ class Database:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """On SQLite, writers of this process wait here in order; those of others ask every few milliseconds."""
+        """On SQLite, writers of this process queue here; SQLite itself only polls every few milliseconds."""
         if not self._is_sqlite:
             yield
             return
@@ -65,7 +86,7 @@ class Database:
 
 
 def make_engine(url: URL, *, timeout_s: float, pooled: bool = True) -> AsyncEngine:
-    """`timeout_s`: for one statement on PostgreSQL, for other processes' writes on SQLite."""
+    """`timeout_s` bounds one statement on PostgreSQL, and the wait for other processes' writes on SQLite."""
     pool: dict[str, Any] = {"poolclass": NullPool}
     if pooled:
         limits = {"pool_size": _POOL_SIZE, "max_overflow": 0, "pool_timeout": _CONNECT_TIMEOUT_S}
@@ -74,7 +95,7 @@ def make_engine(url: URL, *, timeout_s: float, pooled: bool = True) -> AsyncEngi
         waits = {"timeout": _CONNECT_TIMEOUT_S, "command_timeout": timeout_s}
         named = {"server_settings": {"application_name": "aiostream-server"}}
         return create_async_engine(url, connect_args=waits | named, pool_pre_ping=True, **pool)
-    # IMMEDIATE: a transaction that began as a reader may not wait for its turn to write.
+    # IMMEDIATE: SQLite refuses to wait with a transaction that has read before it writes.
     engine = create_async_engine(url, connect_args={"timeout": timeout_s, "isolation_level": "IMMEDIATE"}, **pool)
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     return engine
@@ -90,3 +111,13 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _lock_number(name: str) -> int:
     """PostgreSQL's advisory locks have numbers of 64 bits; `name` is a hash."""
     return int.from_bytes(bytes.fromhex(name)[:8], signed=True)
+
+
+def reason(error: BaseException, secrets: Collection[str] = ()) -> str:
+    """The driver's message in one line; only the class of the error if the message repeats a secret."""
+    said = getattr(error, "orig", None) or error
+    text = str(said).rpartition(">: ")[2]  # asyncpg's errors as SQLAlchemy passes them on: <class '...'>: text
+    line = " ".join(text.split()) or type(said).__name__
+    if any(secret in line for secret in secrets):
+        return type(said).__name__
+    return line if len(line) <= _MAX_CHARS else f"{line[: _MAX_CHARS - 1]}…"

@@ -1,15 +1,8 @@
-"""Files that runs leave for their readers, pictures above all: on disk, for a while, for their owner and signed links.
+"""Files that runs make for their readers, mostly pictures: on disk until they expire, for their owner and signed links.
 
-A file is two files in the folder `files` of the state directory: its content as it is, and `ID.json` with what is known
-of it, which is written last: a file is there when that is. Both are for the server's user only. All workers, and all
-generations of a reload, share the folder; nothing but its names is kept in memory.
-
-Who makes files in a run needs none of this: see `store.run_files`, whose `current_files` knows the run's owner and
-gives links. Short of it, for a picture that is there as bytes:
-
-    files = current_files.get()                              # None outside of a served run
-    picture = await files.add(content, "image/png", "A title")     # or files.add_soon(...), where nothing can wait
-    picture.markdown                                         # ![A title](https://.../v1/files/...)
+A file consists of two in the folder `files` of the state directory: its content, and `ID.json` with its description.
+The description is written last: a file without it does not exist. Both are readable by the server's user only. All
+workers and all generations of a reload share the folder. Code in a run uses `store.run_files` instead.
 """
 
 import asyncio
@@ -26,9 +19,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final, ParamSpec, TypeAlias, TypeVar
 
-from aiostream_server.config.files import FilesConfig
+from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.store.links import Links, is_file_id, read_secret
+from aiostream_server.store.links import SignedLinks, is_file_id, read_secret
 
 FileOwner: TypeAlias = tuple[str | None, str | None]
 """Key id and user id: `intake.principal.Owner` is one."""
@@ -41,13 +34,13 @@ EXTENSIONS: Final = {
     "image/svg+xml": ".svg",
     "text/csv": ".csv",
     "text/plain": ".txt",
-    "application/json": ".txt",  # `.json` is what is known of a file
+    "application/json": ".txt",  # `.json` is the description of a file
     "application/pdf": ".pdf",
 }
 OTHER: Final = "application/octet-stream"
 _FOLDER: Final = "files"
 _SECRET: Final = "files.secret"  # noqa: S105 - the file's name
-_ABANDONED_S: Final = 3600.0  # a file without its other half may be one that is being written
+_ABANDONED_S: Final = 3600.0  # a file without a description may be one that is being written
 _THREADS: Final = 2
 _NAME_CHARS: Final = 120
 
@@ -78,16 +71,15 @@ class StoredFile:
 
     @property
     def file_name(self) -> str:
-        """With its extension. A name is whatever an agent gave: it may hold slashes."""
+        """With its extension. The name is an agent's choice: it may contain slashes."""
         name, extension = self.name or self.id, EXTENSIONS.get(self.media_type, "")
         return name if name.endswith(extension) else f"{name}{extension}"
 
 
 class Files:
-    """Opened by `open_files`. Nothing here holds up the event loop: the disk is asked in threads of its own, so that
-    tools which fill the others hold up no reader."""
+    """Opened by `open_files`. Uses threads of its own: tools that occupy asyncio's must not delay readers."""
 
-    def __init__(self, folder: Path, links: Links, config: FilesConfig, clock: Callable[[], float]) -> None:
+    def __init__(self, folder: Path, links: SignedLinks, config: FilesConfig, clock: Callable[[], float]) -> None:
         self.links: Final = links
         self._folder: Final = folder
         self._config = config
@@ -95,11 +87,11 @@ class Files:
         self._threads: Final = ThreadPoolExecutor(_THREADS, thread_name_prefix="files")
 
     def limit(self, config: FilesConfig) -> None:
-        """What is kept from now on is kept by these limits."""
+        """Apply other limits to files that are kept from now on."""
         self._config = config
 
     def describe(self, content: bytes, media_type: str, name: str, owner: FileOwner) -> StoredFile:
-        """What `keep` will keep it as. Raises `FileRefused` for one that is too large, or empty."""
+        """The description of a new file. Raises `FileRefused` for one that is too large, or empty."""
         if not content:
             raise FileRefused("an empty file is not kept")
         if len(content) > (most := min(self._config.max_file_bytes, self._config.max_bytes)):
@@ -117,32 +109,32 @@ class Files:
         )
 
     async def keep(self, file: StoredFile, content: bytes) -> None:
-        """Write it; where that is too much for all of them, the oldest go. Raises `FileRefused`."""
+        """Write a file, and delete the oldest if all are too large together. Raises `FileRefused`."""
         try:
-            await self._aside(self._write, file, content)
+            await self._in_thread(self._write, file, content)
         except OSError as exc:
             raise FileRefused(f"the file cannot be written: {(exc.strerror or 'the disk failed').lower()}") from exc
 
     async def find(self, file_id: str) -> StoredFile | None:
-        """None for one that never was, is over, or is damaged."""
-        return await self._aside(self._known, file_id) if is_file_id(file_id) else None
+        """None for a file that does not exist, has expired, or is damaged."""
+        return await self._in_thread(self._known, file_id) if is_file_id(file_id) else None
 
     async def read(self, file: StoredFile, start: int = 0, size: int | None = None) -> bytes | None:
-        """Its content, or `size` bytes of it; None where it has gone since it was found."""
-        return await self._aside(self._content, file, start, size)
+        """The content, or `size` bytes of it; None if it was deleted since it was found."""
+        return await self._in_thread(self._content, file, start, size)
 
     async def delete_expired(self) -> int:
-        """How many files are gone. Raises `OSError`."""
-        return await self._aside(self._make_room, 0)
+        """Returns how many files were deleted. Raises `OSError`."""
+        return await self._in_thread(self._make_room, 0)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
 
     def path_of(self, file: StoredFile) -> Path:
-        """Where its content lies."""
+        """The path of the content."""
         return _content_of(file, self._folder)
 
-    async def _aside(
+    async def _in_thread(
         self, work: Callable[_Parameters, _Result], *arguments: _Parameters.args, **named: _Parameters.kwargs
     ) -> _Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*arguments, **named))
@@ -152,10 +144,10 @@ class Files:
     def _write(self, file: StoredFile, content: bytes) -> None:
         self._make_room(len(content))
         self._put(self.path_of(file), content, file.expires_at)
-        self._put(self._about(file.id), json.dumps(asdict(file)).encode(), file.expires_at)
+        self._put(self._description(file.id), json.dumps(asdict(file)).encode(), file.expires_at)
 
     def _put(self, path: Path, content: bytes, expires_at: int) -> None:
-        """In one step, for the server's user only. Its time of change is when it expires: no need to read it then."""
+        """Write atomically, readable by the server's user only. The modification time is when the file expires."""
         descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -168,7 +160,7 @@ class Files:
 
     def _known(self, file_id: str) -> StoredFile | None:
         try:
-            found = StoredFile(**json.loads(self._about(file_id).read_bytes()))
+            found = StoredFile(**json.loads(self._description(file_id).read_bytes()))
         except (OSError, ValueError, TypeError):
             return None
         return found if found.id == file_id and self._clock() < found.expires_at else None
@@ -183,17 +175,17 @@ class Files:
         except OSError:
             return None
 
-    def _about(self, file_id: str) -> Path:
+    def _description(self, file_id: str) -> Path:
         return self._folder / f"{file_id}.json"
 
     def _make_room(self, size: int) -> int:
-        """Delete what has expired, what was never finished, and the oldest until `size` bytes more are not too many."""
+        """Delete expired and abandoned files, then the oldest until there is room for `size` more bytes."""
         now, most = self._clock(), self._config.max_bytes - size
         sizes, gone = dict[str, tuple[float, int]](), 0
         for entry, about in self._entries():
             file_id = entry.name.partition(".")[0]
             if not is_file_id(file_id):
-                if about.st_mtime < time.time() - _ABANDONED_S:  # the time of whoever began it, not of any clock
+                if about.st_mtime < time.time() - _ABANDONED_S:  # its time is the system's, not `clock`'s
                     Path(entry).unlink(missing_ok=True)
                 continue
             expires_at, so_far = sizes.get(file_id, (about.st_mtime, 0))
@@ -210,18 +202,18 @@ class Files:
     def _entries(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                with suppress(FileNotFoundError):  # another worker was quicker
+                with suppress(FileNotFoundError):  # another worker has deleted it
                     yield entry, entry.stat(follow_symlinks=False)
 
     def _delete(self, file_id: str) -> None:
-        """First what says that it is there."""
-        self._about(file_id).unlink(missing_ok=True)
+        """The description first: without it the file does not exist."""
+        self._description(file_id).unlink(missing_ok=True)
         for extension in (*EXTENSIONS.values(), ".bin"):
             (self._folder / f"{file_id}{extension}").unlink(missing_ok=True)
 
 
 def stored_in(state_directory: Path) -> Iterator[tuple[StoredFile, Path]]:
-    """What lies in a state directory that no server uses, and where; the oldest first."""
+    """The files of a state directory that no server uses, and the paths of their contents; oldest first."""
     folder = state_directory / _FOLDER
     for about in sorted(folder.glob("file-*.json"), key=lambda path: path.stat().st_ctime_ns):
         file = StoredFile(**json.loads(about.read_bytes()))
@@ -236,13 +228,13 @@ def _content_of(file: StoredFile, folder: Path) -> Path:
 async def open_files(
     config: FilesConfig, state_directory: Path, *, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[Files]:
-    """The folder and the secret, made where they are missing. Raises `ConfigError`. `clock` gives Unix time."""
+    """Creates the folder and the secret if need be. Raises `ConfigError`. `clock` gives Unix time."""
     try:
         secret = await asyncio.to_thread(_prepare, state_directory)
     except (OSError, ValueError) as exc:
         reason = exc.strerror or "failed" if isinstance(exc, OSError) else str(exc)
         raise ConfigError([f"[files] {state_directory / _FOLDER} cannot be opened: {reason.lower()}"]) from exc
-    files = Files(state_directory / _FOLDER, Links(secret, clock), config, clock)
+    files = Files(state_directory / _FOLDER, SignedLinks(secret, clock), config, clock)
     try:
         yield files
     finally:

@@ -1,7 +1,7 @@
-"""Signed links: whoever has one may read one file until it expires. A browser that shows a chat has no API key.
+"""Signed links: each lets its holder read one file until it expires. A browser that shows a chat has no API key.
 
 `BASE/v1/files/ID?expires=UNIX_TIME&signature=...`: HMAC-SHA-256 over the id and the time, cut to 128 bits, by a secret
-that is made once and kept in the state directory. https://www.rfc-editor.org/rfc/rfc2104#section-5
+that is generated once and kept in the state directory. https://www.rfc-editor.org/rfc/rfc2104#section-5
 """
 
 import base64
@@ -29,30 +29,30 @@ _LINK: Final = re.compile(
 
 
 def is_file_id(text: str) -> bool:
-    """Whether it can be the id of a file: nothing else is ever made part of a path."""
+    """Whether the text has the form of a file id. Only such text becomes part of a path."""
     return _FILE_ID.fullmatch(text) is not None
 
 
-class Links:
-    """Signs and checks. `clock` gives Unix time."""
+class SignedLinks:
+    """Signs and verifies links. `clock` gives Unix time."""
 
     def __init__(self, secret: bytes, clock: Callable[[], float] = time.time) -> None:
         self._secret: Final = secret
         self._clock: Final = clock
 
     def link(self, base: str, file_id: str, expires_at: int) -> str:
-        """`base` is scheme and host, perhaps a path; without a slash at its end."""
+        """`base` is scheme and host, perhaps with a path, without a slash at the end."""
         return f"{base}{PATH}{file_id}?expires={expires_at}&signature={self._signature(file_id, expires_at)}"
 
     def is_signed(self, file_id: str, expires: str, signature: str) -> bool:
-        """Whether the link is ours, unchanged, and not over."""
+        """Whether the link was signed by us, is unchanged and has not expired."""
         if not _EXPIRES.fullmatch(expires) or not is_file_id(file_id):
             return False
         right = self._signature(file_id, int(expires))
         return hmac.compare_digest(right.encode(), signature.encode()) and self._clock() < int(expires)
 
     def is_own(self, url: str, base: str) -> bool:
-        """Whether that is a valid link to a file of this server, as `base` names it."""
+        """Whether the URL is a valid link that begins with `base`."""
         found = _LINK.fullmatch(url.removeprefix(base)) if base and url.startswith(base) else None
         return found is not None and self.is_signed(found["file"], found["expires"], found["signature"])
 
@@ -62,8 +62,10 @@ class Links:
 
 
 def read_secret(path: Path) -> bytes:
-    """Blocks. The secret in that file, which is made for its owner only where there is none; of several processes that
-    make it at once, one does. Raises `OSError`, and `ValueError` for a file that holds something else."""
+    """Read the secret in a file; generate it, readable by its owner only, if there is none. Blocks.
+
+    Processes that generate it at once return the same. Raises `OSError`, and `ValueError` for a damaged file.
+    """
     with suppress(FileNotFoundError):
         return _checked(path.read_bytes(), path)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # its mode is 0600
@@ -73,7 +75,7 @@ def read_secret(path: Path) -> bytes:
             file.flush()
             os.fsync(file.fileno())
         with suppress(FileExistsError):
-            os.link(name, path)  # unlike a rename, this never takes the place of another's
+            os.link(name, path)  # unlike a rename, this never replaces a file
     finally:
         Path(name).unlink()
     return _checked(path.read_bytes(), path)

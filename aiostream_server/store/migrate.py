@@ -1,7 +1,7 @@
-"""The schema, brought to what this version reads and writes when the store is opened.
+"""Migrates the schema to that of this version when the store is opened.
 
-One process at a time migrates, in one transaction: it happens as a whole or not at all. alembic, which takes 0.1 s to
-import, is only imported where something is to be done.
+One process at a time migrates, in one transaction: all or nothing. alembic takes 0.1 s to import, so it is imported
+only if there is something to do.
 """
 
 from pathlib import Path
@@ -15,8 +15,8 @@ from aiostream_server.store.database import make_engine
 from aiostream_server.store.schema import HEAD, VERSION_TABLE
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
-_TIMEOUT_S: Final = 600.0  # for all that is due, and for another process that is at it
-_LOCK: Final = 0x61696F73  # PostgreSQL's advisory lock of whoever migrates
+_TIMEOUT_S: Final = 600.0  # for all migrations, and for those of another process
+_LOCK: Final = 0x61696F73  # the number of PostgreSQL's advisory lock
 
 
 class NewerSchema(Exception):
@@ -28,7 +28,7 @@ class NewerSchema(Exception):
 
 
 async def migrate(url: URL) -> None:
-    """Raise `NewerSchema`, or what the driver raises."""
+    """Raises `NewerSchema`, and what the driver raises."""
     engine = make_engine(url, timeout_s=_TIMEOUT_S, pooled=False)
     try:
         async with engine.connect() as connection:
@@ -43,14 +43,14 @@ async def migrate(url: URL) -> None:
 
 
 def read_version(connection: Connection) -> str | None:
-    """The migration that the database is at; None for one without any."""
+    """The migration that was applied last; None for none."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
 
 
 async def _lock(connection: AsyncConnection) -> None:
-    """Until the transaction's end."""
+    """Held until the end of the transaction."""
     if connection.dialect.name == "sqlite":
         await connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
@@ -66,7 +66,7 @@ def _upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    version = read_version(connection)  # another process may have been here while we waited
+    version = read_version(connection)  # another process may have migrated while we waited
     if version is not None and version not in known:
         raise NewerSchema(version)
     command.upgrade(config, "head")

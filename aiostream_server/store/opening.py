@@ -1,8 +1,15 @@
-"""The conversation store's database: found, made where there is none, and migrated."""
+"""Opens the conversation database: creates it if there is none, and migrates it.
+
+SQLite keeps its journal as WAL: readers and a writer do not wait for each other, in any number of processes of one
+machine; the file must not lie on a network drive. https://www.sqlite.org/wal.html
+"""
 
 import asyncio
+import os
+import sqlite3
+import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -10,20 +17,19 @@ from sqlalchemy.engine import URL
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.store.database import Database
-from aiostream_server.store.errors import OPENING_ERRORS, reason
+from aiostream_server.store.database import OPENING_ERRORS, ConversationDatabase, reason
+from aiostream_server.store.database_url import describe, find_url, secrets_of
 from aiostream_server.store.migrate import NewerSchema, migrate
-from aiostream_server.store.sqlite_file import prepare_file
-from aiostream_server.store.urls import describe, find_url, secrets_of
 
 _TIMEOUT_S: Final = 10.0
+_RETRY_S: Final = 0.02
 
 
 @asynccontextmanager
 async def open_database(
     config: ConversationsConfig, state_directory: Path, *, must_exist: bool
-) -> AsyncIterator[Database]:
-    """Raise `ConfigError`, with one line that holds no password."""
+) -> AsyncIterator[ConversationDatabase]:
+    """Raises `ConfigError`, with one line without a password."""
     url = find_url(config, state_directory)
     try:
         if url.get_backend_name() == "sqlite":
@@ -34,7 +40,7 @@ async def open_database(
         raise _cannot(url, problem) from None
     except OPENING_ERRORS as exc:
         raise _cannot(url, reason(exc, secrets_of(url))) from exc
-    database = Database(url, timeout_s=_TIMEOUT_S)
+    database = ConversationDatabase(url, timeout_s=_TIMEOUT_S)
     try:
         yield database
     finally:
@@ -52,3 +58,28 @@ def _prepare(url: URL, config: ConversationsConfig, state_directory: Path, must_
 
 def _cannot(url: URL, problem: str) -> ConfigError:
     return ConfigError([f"[conversations] {describe(url)} cannot be opened: {problem}"])
+
+
+def prepare_file(path: Path, *, timeout_s: float) -> None:
+    """Create the file, for its owner only, unless it exists, and set its journal to WAL. Blocks.
+
+    Raises `OSError`, and `sqlite3.Error`, also for a file that is not SQLite's. The journal files get the file's mode.
+    """
+    # Exclusively: closing a file gives up all locks that the process has on it, so it must not be open already.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    deadline = time.monotonic() + timeout_s
+    with closing(sqlite3.connect(path, timeout=timeout_s)) as connection:
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as exc:  # SQLite does not wait if two processes make the change at once
+                if not _is_busy(exc) or time.monotonic() > deadline:
+                    raise
+                time.sleep(_RETRY_S)
+            else:
+                return
+
+
+def _is_busy(error: sqlite3.OperationalError) -> bool:
+    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)

@@ -1,12 +1,12 @@
-"""A run's way to leave files for its readers: `current_files`, found by agents and tools wherever they are.
+"""`current_files`: how agents and tools of a run make files for its readers.
 
     files = current_files.get()
     if files is not None:
         picture = await files.add(content, "image/png", "Revenue by month")
         ...                                   # picture.markdown in the answer, or picture.url
 
-The driver of a run sets it in its task before it builds the team; AutoGen's runtime tasks inherit the context. It is
-None where nobody could read a file: outside of a run, and where a run is not served.
+The run sets it in its task before it builds the team; AutoGen's runtime tasks inherit the context. It is None outside
+of a run, and in a run that is not served.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class LinkedFile:
-    """A file that was kept, and the signed link that anybody may read it by until it expires."""
+    """A kept file and its signed link, which anyone may read it by until it expires."""
 
     id: str
     media_type: str
@@ -39,13 +39,13 @@ class LinkedFile:
 
     @property
     def markdown(self) -> str:
-        """A picture, shown in its place; anything else, a link."""
+        """An image for pictures, a link for anything else."""
         mark = "!" if self.media_type.startswith("image/") else ""
         return f"{mark}[{self.title}]({self.url})"
 
 
 class RunFiles:
-    """One run's. `base` is how its readers reach the server: `https://agents.example.com`."""
+    """One run's. `base` is the beginning of links: `https://agents.example.com`."""
 
     def __init__(self, files: Files, owner: FileOwner, base: str) -> None:
         self._files: Final = files
@@ -54,12 +54,12 @@ class RunFiles:
         self._writing: Final[set[asyncio.Task[None]]] = set()
         self._promised: Final[dict[str, LinkedFile]] = {}
         self.shown: Final[list[LinkedFile]] = []
-        """What was put into the answer by code, as the beginning of an agent's words."""
+        """Files that code has put into the answer, before an agent's words."""
 
     async def add(self, content: bytes, media_type: str, title: str, *, in_answer: bool = False) -> LinkedFile:
-        """Keep it, then give its link. Raises `FileRefused` for what is too large, and where the disk is full.
+        """Keep a file and return its link. Raises `FileRefused` for one that is too large, and if the disk is full.
 
-        `in_answer`: the answer will show it; where no agent puts it there, the run does, at its end.
+        `in_answer`: if no agent puts it into the answer, the run does so at its end.
         """
         file = self._files.describe(content, media_type, title, self._owner)
         await self._files.keep(file, content)
@@ -69,8 +69,10 @@ class RunFiles:
         return linked
 
     def add_soon(self, content: bytes, media_type: str, title: str) -> LinkedFile:
-        """The link at once; the file is there a moment later, and before the run is over. Raises `FileRefused` for what
-        is too large."""
+        """Return the link at once and keep the file in the background, before the run ends.
+
+        Raises `FileRefused` for a file that is too large.
+        """
         file = self._files.describe(content, media_type, title, self._owner)
         task = asyncio.create_task(self._keep(file, content), name="file")
         self._writing.add(task)
@@ -78,17 +80,17 @@ class RunFiles:
         return self._linked(file, title)
 
     async def settle(self) -> None:
-        """Until all that was begun is written."""
+        """Wait until all files are written."""
         if self._writing:
             await asyncio.wait(self._writing)
 
     def was_shown(self, file: LinkedFile) -> None:
-        """It stands in the answer by now."""
+        """The file was put into the answer."""
         self._promised.pop(file.id, None)
         self.shown.append(file)
 
     def missing_in(self, answer: str) -> list[LinkedFile]:
-        """What was promised and does not stand in the answer."""
+        """The promised files that the answer does not contain."""
         return [file for file in self._promised.values() if file.id not in answer]
 
     async def _keep(self, file: StoredFile, content: bytes) -> None:
@@ -103,7 +105,7 @@ class RunFiles:
 
 
 def plain_title(title: str) -> str:
-    """On one line, and with nothing that Markdown or a page could take for more than text."""
+    """On one line, without anything that Markdown or HTML would interpret."""
     printable = "".join(sign if sign.isprintable() else " " for sign in title)
     words = " ".join(_MARKUP.sub(" ", printable).split())
     return (words if len(words) <= _TITLE_CHARS else f"{words[: _TITLE_CHARS - 1]}…") or _NO_TITLE

@@ -1,7 +1,7 @@
-"""The tables of the conversation store, as the newest migration leaves them.
+"""The table of the conversation store, as the newest migration leaves it, and the statements of every turn.
 
-Names come from clients and may be as long as a header and hold any character, but PostgreSQL's indexes take 2.7 kB and
-its texts no NUL: rows are found by a hash of the names, and the names are stored escaped.
+Names come from clients: they may be as long as a header and hold any character, but PostgreSQL's indexes take 2.7 kB
+and its texts no NUL. So rows are found by a hash of the names, and the names are stored escaped.
 """
 
 import hashlib
@@ -9,21 +9,38 @@ import json
 import re
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
 HEAD: Final = "0001"
-"""The newest migration: what this version reads and writes."""
+"""The newest migration: the schema that this version reads and writes."""
 
 VERSION_TABLE: Final = "aiostream_schema"
-"""Not alembic's own name for it: the database may be shared with a program that uses alembic, too."""
+"""Not alembic's default: another program that uses alembic may share the database."""
 
 _ESCAPE: Final = re.compile(r"\\(?:(\\)|u([0-9a-f]{4}))")
 
 
 def escape(text: str) -> str:
-    """Without NUL and lone surrogates, which no database keeps: `\\uXXXX` in their place, and backslashes doubled."""
+    """Write NUL and lone surrogates, which no database stores, as `\\uXXXX`, and double backslashes."""
     visible = text.replace("\\", "\\\\").replace("\0", "\\u0000")
     return visible.encode("utf-8", "backslashreplace").decode()
 
@@ -33,7 +50,7 @@ def unescape(text: str) -> str:
 
 
 class AnyText(TypeDecorator[str]):
-    """Every Python string, whatever it holds."""
+    """Any Python string."""
 
     impl = Text
     cache_ok = True
@@ -46,7 +63,7 @@ class AnyText(TypeDecorator[str]):
 
 
 def digest(*parts: str) -> str:
-    """SHA-256 of the parts, each by itself: ("a", "b") is not ("ab", "")."""
+    """SHA-256 of the parts; ("a", "b") and ("ab", "") differ."""
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -54,10 +71,10 @@ metadata: Final = MetaData()
 memories: Final = Table(
     "aiostream_memories",
     metadata,
-    # The order of keeping: a clock that is set back must not make the newest row the oldest.
+    # Ascending with each row: a clock that is set back must not make the newest row the oldest.
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     Column("address", Text, nullable=False),  # digest(key_id, user_id, conversation)
-    Column("identity", Text, nullable=False, unique=True),  # digest of what makes two memories the same one
+    Column("identity", Text, nullable=False, unique=True),  # digest: a row replaces the one with the same identity
     Column("key_id", AnyText, nullable=False),
     Column("user_id", AnyText, nullable=False),
     Column("conversation", AnyText, nullable=False),
@@ -66,8 +83,41 @@ memories: Final = Table(
     Column("answers", Text, nullable=False),  # a JSON list
     Column("waits_for", AnyText),
     Column("updated_at", Double, nullable=False),  # Unix time
-    Column("state", LargeBinary, nullable=False),  # zlib; the large ones last: SQLite reads a row from its beginning
+    Column("state", LargeBinary, nullable=False),  # zlib; large columns last: SQLite reads rows from the left
     Column("turns", LargeBinary, nullable=False),
     Index("aiostream_memories_address", "address", "id"),
     Index("aiostream_memories_updated_at", "updated_at"),
 )
+
+# Built once: SQLAlchemy takes longer to build a statement, and to find its compiled form, than SQLite to execute it.
+
+_OF_ADDRESS: Final = memories.c.address == bindparam("of_address")
+_OF_IDENTITY: Final[BindParameter[str]] = bindparam("of_identity")
+
+FIND: Final = (
+    select(memories)
+    .where(_OF_ADDRESS, memories.c.updated_at > bindparam("expired_until"))
+    .order_by(memories.c.id.desc())
+    .limit(bindparam("most"))
+)
+"""The memories that have not expired, newest first."""
+
+_STAYING: Final = (
+    select(memories.c.id)
+    .where(_OF_ADDRESS, memories.c.identity != _OF_IDENTITY)
+    .order_by(memories.c.id.desc())
+    .limit(bindparam("most"))
+)
+
+MAKE_ROOM: Final = delete(memories).where(_OF_ADDRESS, memories.c.id.not_in(_STAYING))
+"""Before a memory with this identity is inserted: delete that identity, and all others but the newest."""
+
+INSERT: Final = insert(memories)
+
+SPEND: Final = (
+    update(memories)
+    .where(and_(_OF_ADDRESS, memories.c.identity == _OF_IDENTITY, memories.c.waits_for.is_not(None)))
+    .values(waits_for=None, state=bindparam("nothing"))
+    .returning(memories.c.id)
+)
+"""Clear the state of a memory that waits for the user; returns its row if there was one."""

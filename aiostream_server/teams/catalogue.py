@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class TeamSpec:
-    """One team as it is served. `sees_images`: whether the model of its `model` key does, or a component's own."""
+    """One team as it is served. `sees_images` tells about the model of its `model` key, or a component's models."""
 
     config: TeamConfig
     context: TeamContext
@@ -41,9 +41,9 @@ class TeamSpec:
         return self.config.name or self.config.id
 
     async def build(self, scope: RunScope | None = None) -> Team:
-        """A team that has never run. Raises whatever the factory raises, and TypeError for what is no team.
+        """Build a team that has never run. Raises any exception of the factory, and TypeError if it returns no team.
 
-        `scope` is what it opens things in; whoever runs the team takes one of the `toolbox`, and closes it.
+        The team opens its resources in `scope`. The caller takes that from the `toolbox`, and closes it after the run.
         """
         built = self.factory(replace(self.context, scope=scope or self.toolbox.scope()))
         team = _as_team(await built if inspect.isawaitable(built) else built)
@@ -53,7 +53,7 @@ class TeamSpec:
 
 
 class Catalogue:
-    """Every team that is served, in the order of the config."""
+    """All served teams, in the order of the config."""
 
     def __init__(self, specs: Sequence[TeamSpec]) -> None:
         self._specs: Mapping[str, TeamSpec] = {spec.id: spec for spec in specs}
@@ -72,17 +72,17 @@ def load_catalogue(
     config: Config,
     models: Models,
     databases: Mapping[str, Database],
-    brought: Sequence[ServedTeam] = (),
+    embedded: Sequence[ServedTeam] = (),
     toolbox: Toolbox | None = None,
 ) -> Catalogue:
     """Import every factory. Raises `ConfigError` with every team that cannot be served, and why."""
-    return Catalogue(for_each_team(config, lambda team: load_team(team, models, databases, toolbox), brought))
+    return Catalogue(for_each_team(config, lambda team: load_team(team, models, databases, toolbox), embedded))
 
 
-def for_each_team(config: Config, load: Callable[[ServedTeam], _T], brought: Sequence[ServedTeam] = ()) -> list[_T]:
-    """Load every team that is served. Raises `ConfigError` with what is wrong with any of them."""
+def for_each_team(config: Config, load: Callable[[ServedTeam], _T], embedded: Sequence[ServedTeam] = ()) -> list[_T]:
+    """Load every served team. Raises `ConfigError` with the problems of all of them."""
     loaded: list[_T] = []
-    teams, wrong = served_teams(config, brought)
+    teams, wrong = served_teams(config, embedded)
     problems, to_add = list(wrong), dict[str, None]()
     for team in teams:
         try:
@@ -113,7 +113,7 @@ def load_team(
 def check_source(team: ServedTeam) -> None:
     """Raise `ConfigError` for a factory that cannot be imported, and for a component that must not be loaded.
 
-    A component that may be is loaded with the models only.
+    It does not load components, as that needs the models.
     """
     if team.config.component is None:
         find_factory(team)
@@ -124,12 +124,12 @@ def check_source(team: ServedTeam) -> None:
 
 
 def find_factory(team: ServedTeam) -> Factory:
-    """What builds a team that is no component. Raises `ConfigError`."""
+    """The factory of a team that is no component. Raises `ConfigError`."""
     return team.factory or import_factory(team.config.factory or "")
 
 
 def _chosen(names: Sequence[str], databases: Mapping[str, Database]) -> Mapping[str, Database]:
-    """Those that a team names; all of them where it names none."""
+    """The databases that a team names, or all of them."""
     if unknown := [name for name in names if name not in databases]:
         raise ConfigError(
             [f"databases: there is no [database.{toml_key(unknown[0])}]{did_you_mean(unknown[0], [*databases])}"]
@@ -150,7 +150,7 @@ def _as_team(built: object) -> Team:
 
 
 def _component_factory(path: Path, team: ServedTeam, models: Models) -> tuple[Factory, Team]:
-    """And a team that was made by it to see that it can be."""
+    """Also returns the team of a trial build."""
     from aiostream_server.teams.components import load  # as above
 
     model = team.config.model if "model" in team.config.model_fields_set else None

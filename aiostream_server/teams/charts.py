@@ -1,7 +1,7 @@
-"""Charts for teams: drawn, kept for the readers of the run, and named by a link. No agent ever sees a picture's bytes.
+"""Charts for teams: draws them, stores them for the run's readers, and links to them. No agent sees a picture's bytes.
 
-`draw_chart` is for agents in code. `chart_tool` is a tool for any agent, which is given the rows by its model;
-`chart_tool_over` is one over rows that are there already, such as those of the last query, which no model can change.
+`draw_chart` is for agents in code. `chart_tool` is a tool for any agent: the model passes the rows. `chart_tool_over`
+draws existing rows, such as those of the last query, which the model cannot change.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +10,8 @@ from typing import Annotated, Any, Final, NamedTuple
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.store.run_files import FileRefused, LinkedFile, current_files
-from aiostream_server.tools.chart.arguments import PARAMETERS, Format, Kind, Order
-from aiostream_server.tools.chart.painter import ChartNotDrawn, ChartProblem, current_painter
+from aiostream_server.tools.chart.arguments import PARAMETERS, ChartNotDrawn, ChartProblem, Format, Kind, Order
+from aiostream_server.tools.chart.painter import current_painter
 from aiostream_server.tools.chart.plot import Plot
 from aiostream_server.tools.sql.rows import Rows
 
@@ -31,14 +31,14 @@ _Order = Annotated[Order, PARAMETERS["order"]["description"]]
 
 
 class DrawnChart(NamedTuple):
-    """`file.markdown` shows it; `plot.summary` says what it is, `plot.notes` what it leaves out."""
+    """`file.markdown` shows it, `plot.summary` describes it, and `plot.notes` says what it leaves out."""
 
     file: LinkedFile
     plot: Plot
 
     @property
     def remark(self) -> str:
-        """A sentence for the model that asked for it."""
+        """A sentence for the model that asked for the chart."""
         left_out = f" ({'; '.join(self.plot.notes)})" if self.plot.notes else ""
         return f"Drawn: {self.plot.summary}{left_out}."
 
@@ -46,7 +46,7 @@ class DrawnChart(NamedTuple):
 async def draw_chart(
     columns: Sequence[str], rows: Sequence[Sequence[Any]], arguments: Mapping[str, Any], form: Format = "png"
 ) -> DrawnChart:
-    """Raises `ChartProblem` for what cannot be drawn, `ChartNotDrawn` for what could not be, or could not be kept."""
+    """Raises `ChartProblem` for wrong arguments, and `ChartNotDrawn` if drawing or storing fails."""
     painter, files = current_painter.get(), current_files.get()
     if painter is None or files is None:
         raise ChartNotDrawn(_NOT_HERE)
@@ -59,8 +59,10 @@ async def draw_chart(
 
 
 def chart_tool(form: Format = "png") -> FunctionTool:
-    """A tool whose model hands over the rows. Its answer holds the picture's Markdown, for the model to repeat; where
-    it does not, the run adds the picture to the answer."""
+    """A tool to which the model passes the rows. Its result holds the picture's Markdown for the model to repeat.
+
+    If the model does not repeat it, the run adds the picture to the answer.
+    """
 
     async def chart(
         kind: _Kind,
@@ -80,7 +82,7 @@ def chart_tool(form: Format = "png") -> FunctionTool:
 
 
 def chart_tool_over(latest: Callable[[], Rows | None], form: Format = "png") -> FunctionTool:
-    """A tool that draws what `latest` gives at that moment: the rows of the last query."""
+    """A tool that draws the rows that `latest` returns at the time of the call."""
 
     async def chart(
         kind: _Kind, x: _X, y: _Y, split_by: _SplitBy = "", title: _Title = "", order: _Order = "as given"

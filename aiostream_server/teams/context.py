@@ -1,4 +1,4 @@
-"""What a team factory is given, and what it may return.
+"""The argument of a team factory, and what a factory may return.
 
 A factory is a function of one argument, named in the config as `factory = "package.module:function"`:
 
@@ -6,8 +6,8 @@ A factory is a function of one argument, named in the config as `factory = "pack
         helper = AssistantAgent("Helper", context.model())
         return RoundRobinGroupChat([helper], max_turns=1)
 
-It is called once for every run, since an AutoGen team that was cancelled or failed cannot be used again; what is
-expensive (model clients, database pools) is in the context and shared.
+It is called once for every run, since an AutoGen team that was cancelled or failed cannot be used again. The context
+holds what is expensive and shared: model clients and database pools.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -23,8 +23,7 @@ from aiostream_server.config.model import TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.registry import Models
-from aiostream_server.teams.tools.scope import RunScope
-from aiostream_server.teams.tools.wanted import Wanted
+from aiostream_server.teams.tools.scope import RequestedTool, RunScope
 from aiostream_server.tools.sql.database import Database
 
 _T = TypeVar("_T")
@@ -32,14 +31,14 @@ _T = TypeVar("_T")
 
 @runtime_checkable
 class Streams(Protocol):
-    """An AutoGen team, an agent, or anything else that tells what it does while it does it."""
+    """An AutoGen team, an agent, or anything else that streams its messages."""
 
     def run_stream(self, *, task: Any) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]: ...
 
 
 @runtime_checkable
 class Runs(Protocol):
-    """Something that only answers when it is done."""
+    """Anything that returns its messages only at the end."""
 
     async def run(self, *, task: Any) -> TaskResult: ...
 
@@ -49,33 +48,33 @@ Team: TypeAlias = Streams | Runs
 
 @dataclass(frozen=True, slots=True)
 class TeamContext:
-    """The parts that a team is built from. All but what is opened for one run is shared with other runs and teams."""
+    """The parts that a team is built from. All of them but `scope` are shared with other runs and teams."""
 
     config: TeamConfig
-    """The team's whole table: `id`, `name`, `roles` and the others."""
+    """The team's table: `id`, `name`, `roles` and the others."""
     models: Models
-    """Every `[models.NAME]`; `model` takes one out."""
+    """Every `[models.NAME]`; `model` returns one."""
     databases: Mapping[str, Database]
-    """The team's `databases` by their names, all of the configuration where it names none; `database` takes one out."""
+    """The team's `databases` by name, or all of the configuration if it names none; `database` returns one."""
     scope: RunScope = field(default_factory=RunScope, repr=False)
-    """What is open for this run."""
+    """Resources that are open for this run."""
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """The team's own `settings` table from the config, as it is; empty where there is none."""
+        """The team's `settings` table from the config; empty if it has none."""
         return self.config.settings
 
     def model(self, name: str | None = None) -> StreamingClient:
         """The shared client of `[models.NAME]`; without a name, of the team's own `model`.
 
-        An AutoGen `ChatCompletionClient`, not to be closed. Raises `ConfigError`, which names the models there are.
+        An AutoGen `ChatCompletionClient`. Do not close it. Raises `ConfigError`, which lists the models.
         """
         return self.models.client(name or self.config.model)
 
     def database(self, name: str | None = None) -> Database:
-        """`[database.NAME]`, if it is one of the team's; without a name, the only one that it has.
+        """`[database.NAME]`, if it is one of the team's; without a name, its only one.
 
-        Raises `ConfigError`, which names those that it has.
+        Raises `ConfigError`, which lists the team's databases.
         """
         if name is None and len(self.databases) == 1:
             return next(iter(self.databases.values()))
@@ -85,15 +84,15 @@ class TeamContext:
         what = "name the database" if name is None else f"there is no database {name!r}"
         raise ConfigError([f"{what}: the team has {has}"])
 
-    def tools(self, *wanted: Wanted) -> list[Workbench]:
-        """Of the `[tools.*]` that the team's `tools` name, those that are wanted; without a name, all of them.
+    def tools(self, *requested: RequestedTool) -> list[Workbench]:
+        """The `[tools.*]` of the team's `tools` with these names; without names, all of them.
 
             AssistantAgent("Helper", context.model(), workbench=context.tools("files", my_function))
 
-        Functions and AutoGen's own tools may stand among the names. Raises `ConfigError`, which says what there is.
+        Functions and AutoGen's own tools may stand among the names. Raises `ConfigError`, which lists the tools.
         """
-        return self.scope.workbenches(self.config.tools, wanted)
+        return self.scope.workbenches(self.config.tools, requested)
 
     async def open(self, resource: AbstractAsyncContextManager[_T]) -> _T:
-        """Enter it for this run; it is left when the run has ended, however it did. Raises what entering it raises."""
+        """Enter a context manager, and exit it when the run has ended. Raises what entering it raises."""
         return await self.scope.open(resource)

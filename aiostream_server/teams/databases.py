@@ -1,4 +1,4 @@
-"""The databases that teams may ask: those of the config, or the demo shop."""
+"""Opens the databases of teams: those of the config, or the demo shop."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -16,7 +16,7 @@ SHOP: Final = "shop"
 
 @asynccontextmanager
 async def open_databases(config: Config, state_directory: Path) -> AsyncIterator[Mapping[str, Database]]:
-    """Open every `[database.NAME]`; without any, build the demo shop into the state directory and open that.
+    """Open every `[database.NAME]`; if there is none, build the demo shop in the state directory and open it.
 
     Raises `ConfigError` with every database that cannot be reached.
     """

@@ -1,7 +1,7 @@
-"""Somebody's factory: found by its name, looked at before it is called, and blamed with the file and the line.
+"""A user's factory: imports it by name, checks it before it is called, and reports its errors with file and line.
 
-A line in which something went wrong is that of the innermost frame in the user's own code: not in this package, not in
-a library, unless the factory's package itself is installed as one.
+The reported line is that of the innermost frame in the user's own code: outside this package and outside libraries,
+unless the factory's own package is installed as a library.
 """
 
 import importlib
@@ -21,12 +21,12 @@ from aiostream_server.teams.context import Runs, Streams, TeamContext
 Factory: TypeAlias = Callable[[TeamContext], object | Awaitable[object]]
 
 FOLDER_PREFIX: Final = "aiostream_team_folder_"
-"""What the packages are called that team folders become, before a number: a name that says nothing to anybody."""
+"""Packages of team folders are named so, with a number. Messages leave the name out, as it means nothing to users."""
 
 _OF_FOLDER: Final = re.compile(rf"\b{FOLDER_PREFIX}\d+\b\.?")
 
 WRONG_IMPORTS = (Exception, SystemExit)
-"""What importing somebody's module may end with; `SystemExit`, where it is a script."""
+"""The errors of importing a user's module; `SystemExit` if it is a script."""
 
 
 def import_factory(path: str) -> Factory:
@@ -36,16 +36,16 @@ def import_factory(path: str) -> Factory:
         found: object = importlib.import_module(module_name)
         for part in attribute.split("."):
             found = getattr(found, part)
-    except WRONG_IMPORTS as exc:  # importing runs whatever stands in the module
+    except WRONG_IMPORTS as exc:  # importing runs the module's code
         why = blamed(exc, home_of(module_name))
         raise ConfigError([f'factory: "{path}" cannot be imported: {why}']) from exc
     if problem := complaint(found):
         raise ConfigError([f'factory: "{path}" {problem}'])
-    return found  # type: ignore[return-value]  # what is not right was complained about
+    return found  # type: ignore[return-value]  # `complaint` has checked it
 
 
 def complaint(factory: object) -> str | None:
-    """What is wrong with how it is to be called, for which it need not be called. One line."""
+    """What is wrong with its type or its signature, in one line; None if it can be called. Does not call it."""
     if not callable(factory):
         kind = type(factory).__name__
         if isinstance(factory, Streams | Runs):
@@ -53,7 +53,7 @@ def complaint(factory: object) -> str | None:
         return f"is a {kind}: expected a function of one argument"
     try:
         signature = inspect.signature(factory)
-    except (TypeError, ValueError):  # of what is not written in Python
+    except (TypeError, ValueError):  # not written in Python
         return None
     try:
         signature.bind(object())
@@ -74,11 +74,11 @@ def _counted(signature: inspect.Signature) -> str:
 
 
 def cannot_be_asked(team: Streams | Runs) -> str | None:
-    """What is wrong with what a factory returned, that only a question would show. One line."""
+    """What is wrong with the signature of `run_stream` or `run`, in one line; None if it can be called."""
     name = "run_stream" if isinstance(team, Streams) else "run"
     try:
         inspect.signature(getattr(team, name)).bind(task="")
-    except ValueError:  # of what is not written in Python
+    except ValueError:  # not written in Python
         return None
     except TypeError:
         return f"the factory returned {type(team).__name__}, whose {name} cannot be called as {name}(task=...)"
@@ -86,12 +86,11 @@ def cannot_be_asked(team: Streams | Runs) -> str | None:
 
 
 def cannot_answer(team: Streams | Runs) -> str | None:
-    """Whether its `run_stream` or `run` is a function that cannot give what is expected, as far as its `def` shows;
-    with the line of that."""
+    """What kind of function its `run_stream` or `run` wrongly is, with its line; None if its `def` looks right."""
     name = "run_stream" if isinstance(team, Streams) else "run"
     method = getattr(team, name)
     function = getattr(method, "__func__", method)
-    if not inspect.isfunction(function) or hasattr(function, "__wrapped__"):  # decorated: what it gives does not show
+    if not inspect.isfunction(function) or hasattr(function, "__wrapped__"):  # a decorator hides what it returns
         return None
     if name == "run_stream":
         is_right = not (inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function))
@@ -104,7 +103,7 @@ def cannot_answer(team: Streams | Runs) -> str | None:
 
 
 def _says_awaitable(function: Callable[..., object]) -> bool:
-    """It hands on what another one gives."""
+    """Whether it returns the awaitable of another function."""
     says = str(function.__annotations__.get("return", ""))
     return any(name in says for name in ("Awaitable", "Coroutine", "Future", "Task["))
 
@@ -118,21 +117,21 @@ def _kind_of(function: Callable[..., object]) -> str:
 
 
 def blamed(error: BaseException, home: Path | None = None) -> str:
-    """`NameError: name 'x' is not defined (/srv/teams.py:3)`: one line. `home` is where the factory is at home."""
+    """`NameError: name 'x' is not defined (/srv/teams.py:3)`. `home` is the folder of the factory's package."""
     return f"{reason(error)}{at(place_of_error(error, home))}"
 
 
 def blamed_in(factory: object, error: BaseException) -> str:
-    """The same of what a factory raised; where none of its own code has a line in that, with the line of its `def`."""
+    """The same for an error that a factory raised; with the line of its `def` if the traceback has none of its code."""
     place = place_of_error(error, home_of(getattr(_unwrapped(factory), "__module__", None) or ""))
     return f"{reason(error)}{at(place or place_of(factory))}"
 
 
 def home_of(module_name: str) -> Path | None:
-    """The folder of a module's outermost package, or its file where it is in none; None where it is not found."""
+    """The folder of a module's outermost package, or its file if it has none; None if it is not found."""
     try:
         spec = importlib.util.find_spec(module_name.partition(".")[0])
-    except (ImportError, ValueError):  # ValueError: a module that was not imported, such as `__main__`
+    except (ImportError, ValueError):  # ValueError: a module without a spec, such as `__main__`
         return None
     if spec is None:
         return None
@@ -142,7 +141,7 @@ def home_of(module_name: str) -> Path | None:
 
 
 def reason(error: BaseException) -> str:
-    """One line: what and why, without the place."""
+    """One line, without the place."""
     if isinstance(error, SystemExit):
         return "SystemExit: it ends the process when it is imported"
     if isinstance(error, ConfigError):
@@ -157,7 +156,7 @@ def at(place: str | None) -> str:
 
 
 def place_of(factory: object) -> str | None:
-    """`/srv/teams.py:12`: where a function or class begins; None for what is not written in Python."""
+    """`/srv/teams.py:12`: where a function or class begins; None if it is not written in Python."""
     unwrapped = _unwrapped(factory)
     try:
         file = inspect.getsourcefile(unwrapped)  # type: ignore[arg-type]  # of others: TypeError
@@ -168,7 +167,7 @@ def place_of(factory: object) -> str | None:
 
 
 def place_of_error(error: BaseException, home: Path | None = None) -> str | None:
-    """`/srv/teams.py:12`; None where none of the user's code had a part in it."""
+    """`/srv/teams.py:12`; None if no frame is the user's code."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{error.filename}:{error.lineno}"
     places = [f"{file}:{line}" for file, line in _frames(error.__traceback__) if _is_users(file, home)]
@@ -177,8 +176,8 @@ def place_of_error(error: BaseException, home: Path | None = None) -> str | None
 
 def _unwrapped(factory: object) -> object:
     try:
-        return inspect.unwrap(factory)  # type: ignore[arg-type]  # anything will do
-    except ValueError:  # it goes round in a circle
+        return inspect.unwrap(factory)  # type: ignore[arg-type]  # accepts any object
+    except ValueError:  # a cycle of `__wrapped__`
         return factory
 
 
@@ -189,7 +188,7 @@ def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
 
 
 def _is_users(file: str, home: Path | None) -> bool:
-    if file.startswith("<"):  # importlib's own frames, and what `exec` runs
+    if file.startswith("<"):  # importlib's frames, and code of `exec`
         return False
     path = Path(file)
     if home is not None and path.is_relative_to(home):

@@ -1,17 +1,15 @@
-"""`[[team_folders]]`: every Python file of a folder as teams, imported anew each time that it is asked for.
+"""`[[team_folders]]`: imports every Python file of a folder as teams, anew each time that the folder is loaded.
 
-A folder becomes a package of its own, under a name that is never used twice: two folders, or a folder and an installed
-module, do not get into each other's way, relative imports between its files work (`from .prompts import GREETING`), and
-what was loaded before a file was changed goes on with the classes that it has. Nothing is read from `__pycache__`,
-where a change within the same second would not be noticed, nor written there.
+Each load makes a package with a unique name. So two folders, or a folder and an installed module, do not clash;
+relative imports between files work (`from .prompts import GREETING`); and teams that were loaded before a file changed
+keep their classes. The loader does not use `__pycache__`, which misses a change within the same second.
 
-The package's modules stand in `sys.modules`, where pydantic, dataclasses, pickle and `inspect` look for them, for as
-long as one of its teams is held by somebody; then they are taken out. Another process cannot import them by their name.
+The package's modules are in `sys.modules`, where pydantic, dataclasses, pickle and `inspect` look for them, until the
+last reference to one of its teams is dropped. Another process cannot import them by their name.
 """
 
 import importlib
 import inspect
-import re
 import sys
 import weakref
 from collections.abc import Iterator, Sequence
@@ -27,7 +25,7 @@ from typing import Final
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.factories import FOLDER_PREFIX, WRONG_IMPORTS, Factory, blamed, complaint
-from aiostream_server.teams.registration import Registration, id_of, registration_of, told_by
+from aiostream_server.teams.registration import Registration, registration_of, team_id_of
 
 _BUILD: Final = "build"
 _numbers: Final = count(1)
@@ -35,23 +33,18 @@ _numbers: Final = count(1)
 
 @dataclass(frozen=True, slots=True)
 class FolderTeam:
-    """A factory that stands in `file`; `id`, `name` and `description` are what it is to be called."""
+    """The factory `function` of `file`."""
 
     id: str
-    name: str
-    description: str
+    file: Path
+    function: str
+    docstring: str | None
     registration: Registration
     factory: Factory
-    file: Path
-
-    @property
-    def label(self) -> str:
-        """`sales_report.py:build`, in the letters that the configuration's `factory` has."""
-        return ":".join(re.sub(r"[^\w.]", "_", name) for name in (self.file.name, _name_of(self.factory)))
 
 
 def load_folder(folder: Path) -> tuple[Sequence[FolderTeam], Sequence[str]]:
-    """The teams in the order of the files' names, and what is wrong: one line for each file that is."""
+    """The teams in the order of file names, and one line for each mistake."""
     try:
         files = team_files(folder)
         package = _Package(folder)
@@ -68,7 +61,7 @@ def load_folder(folder: Path) -> tuple[Sequence[FolderTeam], Sequence[str]]:
 
 
 def team_files(folder: Path) -> Sequence[Path]:
-    """The files that are to hold teams. Raises `ConfigError` where there is none."""
+    """The files that should define teams. Raises `ConfigError` if there are none."""
     try:
         files = sorted(entry for entry in folder.iterdir() if entry.suffix == ".py" and entry.name[0] not in "._")
     except OSError as exc:
@@ -79,13 +72,13 @@ def team_files(folder: Path) -> Sequence[Path]:
 
 
 def _teams_of(file: Path, package: "_Package") -> Sequence[FolderTeam]:
-    """Raises `ConfigError` with a line for each factory that is wrong."""
+    """Raises `ConfigError` with a line for each wrong factory."""
     module = package.load(file.stem)
     factories = list(_marked(module))
     if not factories and hasattr(module, _BUILD):
         factories = [getattr(module, _BUILD)]
     if not factories:
-        hint = 'a file that is only there for others to import has a name that begins with "_"'
+        hint = 'name a file that only other files import with a "_" at the beginning'
         raise ConfigError([f"no team in it: mark a function with @team, or call it build; {hint}"])
     if wrong := [f"{_name_of(factory)} {problem}" for factory in factories if (problem := complaint(factory))]:
         raise ConfigError(wrong)
@@ -93,7 +86,7 @@ def _teams_of(file: Path, package: "_Package") -> Sequence[FolderTeam]:
 
 
 def _marked(module: ModuleType) -> Iterator[object]:
-    """Not those that were marked in another file and are imported here; each once, whatever names it has."""
+    """Without those that the file imports from another one; each once, also if it has several names."""
     found = {id(thing): thing for thing in vars(module).values() if registration_of(thing) is not None}
     return (thing for thing in found.values() if getattr(thing, "__module__", None) == module.__name__)
 
@@ -101,14 +94,13 @@ def _marked(module: ModuleType) -> Iterator[object]:
 def _team_of(factory: object, module: ModuleType, file: Path, package: "_Package") -> FolderTeam:
     registration = registration_of(factory) or Registration()
     stands_for_file = _name_of(factory) == _BUILD
-    name, description = told_by(factory.__doc__ or (module.__doc__ if stands_for_file else None))
     return FolderTeam(
-        registration.id or id_of(file.stem if stands_for_file else _name_of(factory)),
-        name if registration.name is None else registration.name,
-        description if registration.description is None else registration.description,
-        registration,
-        _KeptFactory(factory, package),  # type: ignore[arg-type]  # what is no factory was complained about
+        registration.id or team_id_of(file.stem if stands_for_file else _name_of(factory)),
         file,
+        _name_of(factory),
+        factory.__doc__ or (module.__doc__ if stands_for_file else None),
+        registration,
+        _FolderFactory(factory, package),  # type: ignore[arg-type]  # `complaint` has checked it
     )
 
 
@@ -117,8 +109,8 @@ def _name_of(factory: object) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class _KeptFactory:
-    """Calls somebody's factory, and keeps the package that it is in for as long."""
+class _FolderFactory:
+    """Calls a factory, and holds a reference to its package."""
 
     __wrapped__: Factory
     package: "_Package"
@@ -128,7 +120,7 @@ class _KeptFactory:
 
 
 class _Package:
-    """A folder as a package; when nobody holds this any more, its modules leave `sys.modules`.
+    """A folder as a package. Dropping the last reference to it removes its modules from `sys.modules`.
 
     Raises `ConfigError` for an `__init__.py` that cannot be imported.
     """
@@ -156,7 +148,7 @@ class _Package:
         """Raises `ConfigError` with one line."""
         try:
             return importlib.import_module(f"{self._name}.{stem}")
-        except WRONG_IMPORTS as exc:  # whatever stands in the file
+        except WRONG_IMPORTS as exc:  # importing runs the file's code
             raise ConfigError([f"cannot be imported: {blamed(exc, self._folder)}{self._hint(exc)}"]) from exc
 
     def _hint(self, error: BaseException) -> str:
@@ -173,7 +165,7 @@ def _forget(package: str) -> None:
 
 
 class _FreshLoader(SourceFileLoader):
-    """What the file says now."""
+    """Compiles the file as it is now."""
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
@@ -182,7 +174,7 @@ class _FreshLoader(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds what stands in the folders, and in the folders in them."""
+    """Finds the modules of the folders, and of packages inside them."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -1,4 +1,4 @@
-"""The general assistant: answers, and calculates with a tool instead of in its head."""
+"""The general assistant: one agent with a calculator, so that a model does no arithmetic by itself."""
 
 from typing import Final
 

@@ -1,9 +1,9 @@
-"""A person's reply -> the task that makes a team go on where it asked.
+"""A person's reply -> the task that makes a team resume where it asked.
 
-A team asks in one of two ways. It hands off to somebody who is not in it, and ends by `HandoffTermination`; then the
-reply is an ordinary task, except in a Swarm, whose last handoff must have a participant as its target. Or it has a
-`UserProxyAgent`, which is waiting when the state is saved; its turn counts as taken, so the reply must be what that
-agent would have said.
+A team asks in one of two ways. It hands off to a target that is no participant, and ends by `HandoffTermination`; then
+the reply is an ordinary task, except in a Swarm, where the last handoff must have a participant as its target. Or it
+has a `UserProxyAgent`, which is waiting when the state is saved. AutoGen counts that turn as taken, so the reply must
+be the message that the agent would have sent.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from autogen_core.models import LLMMessage, UserMessage
 from aiostream_server.teams.autogen_private.structure import group_thread, participant_names, people_in
 
 USER: Final = "user"
-"""Who the task comes from, and the target of a handoff that asks the user."""
+"""The source of a task, and the target of a handoff that asks the user."""
 
 
 def reply_to(team: object, asker: str | None, task: Sequence[BaseChatMessage]) -> Sequence[BaseChatMessage]:
-    """The task messages for a fresh team into which the saved state was loaded.
+    """Returns the task messages for a new team into which the saved state was loaded.
 
-    `asker` is the agent that asked: the source of the `UserInputRequestedEvent` or of the `HandoffMessage`; None for a
-    question that answers nothing. `task` is what the user said, from the source "user".
+    `asker` is the agent that asked: the source of the `UserInputRequestedEvent` or of the `HandoffMessage`; None if the
+    message replies to no question. `task` holds the user's messages, from the source "user".
     """
     thread = group_thread(team)
     handoff = next((message for message in reversed(thread) if isinstance(message, HandoffMessage)), None)
@@ -39,7 +39,7 @@ def reply_to(team: object, asker: str | None, task: Sequence[BaseChatMessage]) -
 
 
 def _handed_back(message: BaseChatMessage, *, source: str, target: str) -> HandoffMessage:
-    """A handoff holds text; the images of the message go before it, as its context."""
+    """A handoff holds only text, so the images of the message become its context."""
     images: list[str | Image] = []
     text = message.to_text()
     if isinstance(message, MultiModalMessage):

@@ -1,11 +1,12 @@
 """Which teams a configuration serves: those of `[[teams]]` and of `[[team_folders]]`, or the built-in ones.
 
-A program that embeds the server brings others along; those come first.
+A program that embeds the server adds its own teams; those come first.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from autogen_core.models import ChatCompletionClient
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.factories import Factory, at, place_of
 from aiostream_server.teams.folders import FolderTeam, load_folder
-from aiostream_server.teams.registration import Registration
+from aiostream_server.teams.registration import Registration, name_and_description
 
 BUILT_IN: Final = (
     TeamConfig(
@@ -41,8 +42,11 @@ BUILT_IN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class ServedTeam:
-    """`where` begins a line that says what is wrong with it. Its `factory`, if it is there already: then that of its
-    `config` only says what it is called. `providers` are the packages that its component may name."""
+    """One team before it is loaded.
+
+    `where` begins each line about a mistake in it. `factory` is set if it is imported already; then `config.factory`
+    is only its label. `providers` are the packages that its component may name.
+    """
 
     config: TeamConfig
     where: str
@@ -51,15 +55,17 @@ class ServedTeam:
 
     @property
     def source(self) -> str:
-        """Where it comes from, in a few words: `mycompany.teams:sales`, `/srv/team.json`, `/srv/teams/sales.py:12`."""
+        """Where it is defined: `mycompany.teams:sales`, `/srv/team.json`, `/srv/teams/sales.py:12`."""
         place = None if self.factory is None else place_of(self.factory)
         return place or self.config.factory or str(self.config.component)
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddedTeams:
-    """What a program that embeds the server has beside the configuration: teams, and model clients, which stay its own
-    to close. A client takes the place of the `[models.NAME]` of its name."""
+    """The teams and model clients of a program that embeds the server, in addition to the configuration.
+
+    A client replaces the `[models.NAME]` table of its name. The program closes its clients.
+    """
 
     teams: Sequence[ServedTeam] = ()
     models: Mapping[str, ChatCompletionClient] = field(default_factory=dict)
@@ -69,23 +75,23 @@ NOTHING: Final = EmbeddedTeams()
 
 
 class Served(NamedTuple):
-    """The teams that are to be had, and a line for each mistake."""
+    """The teams, and one line for each mistake."""
 
     teams: Sequence[ServedTeam]
     problems: Sequence[str]
 
 
-def served_teams(config: Config, brought: Sequence[ServedTeam] = ()) -> Served:
-    """In their order. The files of folders are imported, anew each time; of `[[teams]]` nothing is yet."""
-    found = [*brought, *_listed(config.teams, "[[teams]]", config.components.providers)]
+def served_teams(config: Config, embedded: Sequence[ServedTeam] = ()) -> Served:
+    """In the order of the configuration. Imports the files of folders anew each time, but no factory of `[[teams]]`."""
+    found = [*embedded, *_listed(config.teams, config.components.providers)]
     problems: list[str] = []
     for number, folder in enumerate(config.team_folders, start=1):
         in_folder = _in_folder(folder, f"[[team_folders]] #{number}")
         found += in_folder.teams
         problems += in_folder.problems
     if not (found or config.team_folders):
-        found = _listed(BUILT_IN, "[[teams]]")
-    teams, twice = _once_each(found)
+        found = _listed(BUILT_IN)
+    teams, twice = _without_duplicates(found)
     problems += twice
     fallback = config.routing.fallback
     if fallback is not None and not problems and fallback not in (ids := [team.config.id for team in teams]):
@@ -93,33 +99,42 @@ def served_teams(config: Config, brought: Sequence[ServedTeam] = ()) -> Served:
     return Served(teams, problems)
 
 
-def registered_team(registration: Registration, made_by: Factory, where: str, **keys: object) -> ServedTeam:
-    """`keys` are those that do not stand in the registration as they are served; None is the default.
+def registered_team(
+    factory: Factory,
+    registration: Registration,
+    where: str,
+    *,
+    team_id: str,
+    label: tuple[str, str],
+    docstring: str | None,
+    folder: TeamFolderConfig | None = None,
+) -> ServedTeam:
+    """A team of a factory that is imported already. The registration takes precedence over the folder's table.
 
-    Raises `ConfigError` with a line for each key that is wrong.
+    `label` (module or file, function) becomes the `factory` of its config. Raises `ConfigError`, a line for each wrong
+    key.
     """
-    table = {
-        "examples": registration.examples,
-        "roles": registration.roles,
-        "answer_from": registration.answer_from,
-        "presentation": registration.presentation,
-        "on_disconnect": registration.on_disconnect,
-        **keys,
-    }
-    document = {"teams": [{name: value for name, value in table.items() if value is not None}]}
+    name, description = name_and_description(docstring)
+    table: dict[str, Any] = {"id": team_id, "name": name, "description": description}
+    table |= {"factory": ":".join(re.sub(r"[^\w.]", "_", part) for part in label)}
+    if folder is not None:
+        table |= {key: getattr(folder, key) for key in ("model", "databases", "tools")}
+    table |= registration.keys
+    table["settings"] = {**(folder.settings if folder is not None else {}), **registration.settings}
+    document = {"teams": [table]}
     try:
         config = Config.model_validate(document).teams[0]
     except ValidationError as exc:
-        named = f" ({toml_key(team_id)})" if isinstance(team_id := table["id"], str) else ""
+        named = f" ({toml_key(team_id)})" if isinstance(table["id"], str) else ""  # `@team` does not check its type
         lines = explain(exc, document, lambda _: None)
         problems = [" ".join(line.removeprefix(f"[[teams]] #1{named}").split()) for line in lines]
-        raise ConfigError([f"{where} {problem}{at(place_of(made_by))}" for problem in problems]) from exc
-    return ServedTeam(config, where, made_by)
+        raise ConfigError([f"{where} {problem}{at(place_of(factory))}" for problem in problems]) from exc
+    return ServedTeam(config, where, factory)
 
 
-def _listed(teams: Iterable[TeamConfig], kind: str, providers: tuple[str, ...] = ()) -> list[ServedTeam]:
+def _listed(teams: Iterable[TeamConfig], providers: tuple[str, ...] = ()) -> list[ServedTeam]:
     numbered = enumerate(teams, start=1)
-    return [ServedTeam(team, f"{kind} #{number} ({team.id})", providers=providers) for number, team in numbered]
+    return [ServedTeam(team, f"[[teams]] #{number} ({team.id})", providers=providers) for number, team in numbered]
 
 
 def _in_folder(folder: TeamFolderConfig, where: str) -> Served:
@@ -135,25 +150,19 @@ def _in_folder(folder: TeamFolderConfig, where: str) -> Served:
 
 
 def _of_folder(team: FolderTeam, folder: TeamFolderConfig, where: str) -> ServedTeam:
-    """What the factory itself is marked with goes before what the folder says of all of them."""
-    own = team.registration
     return registered_team(
-        own,
         team.factory,
+        team.registration,
         where,
-        id=team.id,
-        name=team.name,
-        description=team.description,
-        factory=team.label,
-        model=folder.model if own.model is None else own.model,
-        databases=folder.databases if own.databases is None else own.databases,
-        tools=folder.tools if own.tools is None else own.tools,
-        settings={**folder.settings, **own.settings},
+        team_id=team.id,
+        label=(team.file.name, team.function),
+        docstring=team.docstring,
+        folder=folder,
     )
 
 
-def _once_each(found: Iterable[ServedTeam]) -> Served:
-    """The first team of each id."""
+def _without_duplicates(found: Iterable[ServedTeam]) -> Served:
+    """Keeps the first team of each id."""
     teams: dict[str, ServedTeam] = {}
     problems: list[str] = []
     for team in found:

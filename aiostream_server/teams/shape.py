@@ -19,7 +19,7 @@ from autogen_agentchat.teams import (
 )
 
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.models.label import UNNAMED
+from aiostream_server.models.provider import UNNAMED
 from aiostream_server.teams.autogen_private.structure import Parts, parts_of, run_by_tool
 
 Order: TypeAlias = Literal["ring", "chosen", "handoffs", "graph", "unknown"]

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -16,16 +15,15 @@ import click
 from rich.console import Console
 
 from benchmarks.bench import growth, parts, turns
-from benchmarks.bench.machine import describe
+from benchmarks.bench.contender import Kind, LoopName, contender, provider
 from benchmarks.bench.parts import Subject
 from benchmarks.bench.plan import FULL, PARTS, QUICK, Plan
 from benchmarks.bench.plot import draw
-from benchmarks.bench.processes import Kind, LoopName, contender, provider
 from benchmarks.bench.report import print_results
-from benchmarks.bench.results import Growth, Result, Results, Turns, Way, Workers
+from benchmarks.bench.results import Growth, Result, Results, Turns, Way, Workers, describe_machine
 from benchmarks.bench.targets import DEFAULT_LOOP, LOOPS, judge
-from benchmarks.soak.figures import print_table
-from benchmarks.soak.processes import ROOT
+from benchmarks.figures import print_table
+from benchmarks.processes import ROOT, raise_file_limit
 
 _DEADLINE_S: Final = 900.0
 _LATENCY_STREAMS: Final = 50
@@ -49,7 +47,7 @@ def main(
     streams: int | None,
 ) -> None:
     """Measure this server, bare relays and the usual pattern beside one another, on this machine."""
-    _raise_file_limit()
+    raise_file_limit()
     plan = (QUICK if quick else FULL).changed(kinds, loops, chosen, rounds, streams)
     console = Console(width=None if sys.stdout.isatty() else 180)
     results = asyncio.run(_measure(plan, Console(stderr=True)))
@@ -65,7 +63,7 @@ def main(
 
 
 async def _measure(plan: Plan, progress: Console) -> Results:
-    results = Results(describe(), None, [])
+    results = Results(describe_machine(), None, [])
     async with asyncio.timeout(_DEADLINE_S), AsyncExitStack() as stack:
         port = await stack.enter_async_context(provider())
         subjects = []
@@ -121,7 +119,7 @@ async def _growth(subjects: list[Subject], times: int, progress: Console) -> lis
 
 
 async def _turns(subjects: list[Subject], plan: Plan, progress: Console) -> list[Turns]:
-    """Likewise. A relay keeps nothing."""
+    """On the server's default loop only. A relay keeps no conversations."""
     ways: dict[Kind, tuple[Way, ...]] = {"json": ("resent",), "server": ("resent", "kept")}
     found = [(each, turns.begin(each, way)) for each in subjects for way in ways[each.contender.kind]]
     for time in range(plan.turn_rounds):
@@ -132,7 +130,7 @@ async def _turns(subjects: list[Subject], plan: Plan, progress: Console) -> list
 
 
 async def _workers(subjects: list[Subject], plan: Plan, port: int, progress: Console) -> list[Workers]:
-    """Likewise; the processes of several workers are there only for this."""
+    """On the server's default loop only. The server with several workers runs only for this part."""
     one = next((each for each in subjects if each.contender.kind == "server" and _is_default(each)), None)
     if one is None:
         return []
@@ -147,12 +145,6 @@ async def _workers(subjects: list[Subject], plan: Plan, port: int, progress: Con
 
 def _is_default(subject: Subject) -> bool:
     return subject.contender.loop == DEFAULT_LOOP
-
-
-def _raise_file_limit() -> None:
-    """Each stream takes two files in the server."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

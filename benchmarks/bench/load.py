@@ -10,20 +10,19 @@ import re
 import sys
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Final, cast
 
 import uvloop
 
-from benchmarks.bench.accounting import cpu_s, memory_bytes
-from benchmarks.bench.script import STAMP, Script, microseconds
-from benchmarks.bench.steady import Steady
-from benchmarks.bench.talk import NO_TALK, Talk
+from benchmarks.accounting import cpu_s, memory_bytes, system_s
+from benchmarks.bench.script import NO_TALK, STAMP, Script, Talk, microseconds
 
 _END_OF_BODY: Final = b"\r\n0\r\n\r\n"
 _CHUNK_EDGE: Final = re.compile(rb"\r\n[1-9a-f][0-9a-f]*\r\n")  # no event has CRLF in it; a stamp may be cut by an edge
 _KEPT_BYTES: Final = 64  # of what came before: a stamp and the end may be cut
+_LOOK_S: Final = 0.05
 _GOLDEN: Final = 0.618034  # its multiples fall evenly between 0 and 1, however many there are
 
 
@@ -79,6 +78,32 @@ class Seen:
     @classmethod
     def read(cls, text: str) -> "Seen":
         return cls(**json.loads(text))
+
+
+@dataclass(slots=True)
+class Steady:
+    """What streaming alone takes: from the last stream's beginning to the first one's end.
+
+    `system_s` is the kernel's part of `cpu_s`, in hundredths of a second; `memory` is the maximum.
+    """
+
+    tokens: int = 0
+    cpu_s: float = 0.0
+    system_s: float = 0.0
+    memory: int = 0
+
+    async def watch(self, pids: tuple[int, ...], streams: "Sequence[Connection]", expected: int) -> None:
+        """Until the first stream ends; `streams` grows to as many as are `expected`."""
+        begun: tuple[int, float, float] | None = None
+        while True:
+            if len(streams) == expected and all(stream.is_live for stream in streams):
+                now = sum(stream.tokens for stream in streams), cpu_s(pids), system_s(pids)
+                begun = begun or now
+                self.tokens, self.cpu_s, self.system_s = now[0] - begun[0], now[1] - begun[1], now[2] - begun[2]
+                self.memory = max(self.memory, memory_bytes(pids))
+            elif begun:
+                return
+            await asyncio.sleep(_LOOK_S)
 
 
 class Connection(asyncio.Protocol):

@@ -5,12 +5,11 @@ import sys
 from dataclasses import dataclass
 from typing import Final
 
+from benchmarks.bench.contender import Contender, Kind
 from benchmarks.bench.load import Seen
-from benchmarks.bench.processes import Contender, Kind
 from benchmarks.bench.results import Result, Spread, Workers
-from benchmarks.bench.script import Script
-from benchmarks.bench.talk import NO_TALK, Talk
-from benchmarks.soak.processes import ROOT
+from benchmarks.bench.script import NO_TALK, Script, Talk
+from benchmarks.processes import ROOT
 
 _CONNECTIONS: Final = 20
 PAUSE_S: Final = 0.02

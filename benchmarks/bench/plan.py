@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from benchmarks.bench.processes import Kind, LoopName
+from benchmarks.bench.contender import Kind, LoopName
 
 PARTS: Final = ("growth", "turns", "burst", "paced", "latency", "prices", "workers")
 

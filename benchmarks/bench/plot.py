@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Final
 
-from benchmarks.bench.processes import Kind, LoopName
+from benchmarks.bench.contender import Kind, LoopName
 from benchmarks.bench.report import NAMES
 from benchmarks.bench.results import Result, Results, median
 from benchmarks.bench.targets import LOOPS

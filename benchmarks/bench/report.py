@@ -6,7 +6,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.bench.processes import Kind
+from benchmarks.bench.contender import Kind
 from benchmarks.bench.results import Result, Results, Spread, median
 
 NAMES: Final[dict[Kind, str]] = {

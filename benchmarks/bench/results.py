@@ -1,12 +1,19 @@
 """What was found out, as it is kept in build/bench.json. Times have their unit in their name; CPU is the server's."""
 
+import os
+import platform
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, Literal
 
-from benchmarks.bench.processes import Kind, LoopName
-from benchmarks.soak.figures import percentile
+from benchmarks.bench.contender import Kind, LoopName
+from benchmarks.figures import percentile
+
+_PACKAGES: Final = ("aiohttp", "uvloop", "msgspec", "autogen-agentchat", "openai", "fastapi", "uvicorn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +111,22 @@ class Results:
 
 def median(values: Sequence[float]) -> float | None:
     return statistics.median(values) if values else None
+
+
+def describe_machine() -> dict[str, str]:
+    """Where and with what was measured. No figure means anything without it."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+        "load at the start": f"{os.getloadavg()[0]:.1f}",
+    }
+
+
+def _processor() -> str:
+    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            return " ".join(line.partition(":")[2].split())
+    return platform.machine()

@@ -1,15 +1,25 @@
-"""What the provider is to say, told by the question itself, and the stamp in each token by which its way is timed.
+"""What is asked: a question that scripts the provider's answer, with as much of a conversation before it as is wanted.
 
-A stamp is the provider's monotonic clock in microseconds, which all processes of one machine share.
+Each token carries a stamp, by which its delay is measured: the provider's monotonic clock in microseconds, which all
+processes of one machine share.
 """
 
 import json
+import random
 import re
 import time
 from dataclasses import asdict, dataclass
 from typing import Final
 
 STAMP: Final = re.compile(rb"@(\d{14}) ")
+_TEXT: Final = (
+    "the of and to in that is was for with as on by at from this which or had not are but they were all would there "
+    "been one so an when who will more no if out what up said about other into than its time only could new them some "
+    "sales region month total order customer product price revenue quarter growth stock return average report north "
+    "south because however according between compared increased fallen almost twice percent highest lowest expected "
+    "result shows difference therefore table column `amount` **2,481** 1,093 17.4 (2024) 2025 Hamburg Lyon Osaka"
+)
+_WORDS: Final = _TEXT.split()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +43,37 @@ def microseconds() -> int:
 
 def stamp() -> bytes:
     return b"@%014d " % microseconds()
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """`turns` earlier questions (about 100 characters) and answers (about 600) are sent with each question. Where there
+    is a `name`, each of the questions belongs to a conversation of its own, which the server knows by it.
+    """
+
+    turns: int = 0
+    name: str = ""
+
+    def request(self, script: Script, place: int) -> bytes:
+        """The question in this place among those that are asked at once, from 0."""
+        asked = {"role": "user", "content": script.question().ljust(100)}
+        messages = [message for turn in range(self.turns) for message in _turn(turn)]
+        body = json.dumps({"model": "solo", "stream": True, "messages": [*messages, asked]}).encode()
+        head = (
+            "POST /v1/chat/completions HTTP/1.1",
+            "Host: localhost",
+            "Content-Type: application/json",
+            f"Content-Length: {len(body)}",
+            *([f"X-Conversation-Id: {self.name}-{place}"] if self.name else []),
+        )
+        return "\r\n".join((*head, "", "")).encode() + body
+
+
+NO_TALK: Final = Talk()
+
+
+def _turn(number: int) -> tuple[dict[str, str], dict[str, str]]:
+    """No two are the same; they pack about as well as what people write."""
+    chance = random.Random(number)  # noqa: S311 - nothing is secret
+    question, answer = (" ".join(chance.choices(_WORDS, k=words)) for words in (18, 100))
+    return {"role": "user", "content": f"{question}?"}, {"role": "assistant", "content": f"{answer}.\n"}

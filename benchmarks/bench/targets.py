@@ -5,10 +5,10 @@ import statistics
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
-from benchmarks.bench.processes import LoopName
+from benchmarks.bench.contender import LoopName
 from benchmarks.bench.report import NAMES
 from benchmarks.bench.results import Growth, Result, Results, Turns, median
-from benchmarks.soak.figures import Figure
+from benchmarks.figures import Figure
 
 LOOPS: Final[tuple[LoopName, ...]] = ("asyncio", "uvloop")
 DEFAULT_LOOP: Final[LoopName] = "uvloop"  # of the server's configuration

@@ -5,15 +5,14 @@ A conversation is known in two ways. Plain clients resend all of it with each qu
 all of it. What that takes at least is what the rewriting relay takes to pass the same messages on: it parses them,
 encodes them and sends them, and looks at none. So the relay's growth, in milliseconds, is taken off the server's cost
 of the long conversation, and what is left is judged against its cost of the short one. (To compare the two growths in
-per cent would favour the server, whose short turn costs more to begin with.)
+per cent would favour the server, because its short turn costs more to begin with.)
 """
 
 from typing import Final
 
 from benchmarks.bench.parts import Subject
 from benchmarks.bench.results import Turns, Way
-from benchmarks.bench.script import Script
-from benchmarks.bench.talk import Talk
+from benchmarks.bench.script import Script, Talk
 
 _EARLIER: Final = (1, 10, 100)
 _ANSWER: Final = Script(tokens=40)  # 640 characters

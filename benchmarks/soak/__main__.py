@@ -1,7 +1,6 @@
 """`scripts/dev/soak`: measure everything, print it next to its targets, end with status 1 where one was missed."""
 
 import os
-import resource
 import sys
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,8 +11,9 @@ import click
 import uvloop
 from rich.console import Console
 
-from benchmarks.soak import leaks, never_reading, stopping, streams, vanish
-from benchmarks.soak.figures import Figure, print_table
+from benchmarks.figures import Figure, print_table
+from benchmarks.processes import raise_file_limit
+from benchmarks.soak import leaks, pulled_cable, slow_clients, stopping, streams
 
 Measurement = Callable[[Path], Awaitable[list[Figure]]]
 
@@ -21,13 +21,13 @@ _FULL: Mapping[str, Measurement] = {
     "streams": partial(streams.measure, streams=2_000),
     "stopping": partial(stopping.measure, streams=500),
     "leaks": partial(leaks.measure, runs=10_000, warm_up=12_000, looks=10),
-    "never-reading": partial(never_reading.measure, seconds=30.0, write_timeout_s=10.0),
+    "never-reading": partial(slow_clients.measure, seconds=30.0, write_timeout_s=10.0),
 }
 _QUICK: Mapping[str, Measurement] = {
     "streams": partial(streams.measure, streams=200),
     "stopping": partial(stopping.measure, streams=100),
     "leaks": partial(leaks.measure, runs=600, warm_up=600, looks=2),
-    "never-reading": partial(never_reading.measure, seconds=5.0, write_timeout_s=2.0),
+    "never-reading": partial(slow_clients.measure, seconds=5.0, write_timeout_s=2.0),
 }
 
 
@@ -37,13 +37,13 @@ _QUICK: Mapping[str, Measurement] = {
 @click.option("--vanish", "with_vanish", is_flag=True, help="Also pull a client's cable; needs root and iproute2.")
 def main(quick: bool, only: tuple[str, ...], with_vanish: bool) -> None:
     """Measure the server from outside, on this machine, and compare it with its targets."""
-    _raise_file_limit()
+    raise_file_limit()
     console = Console(width=None if sys.stdout.isatty() else 120)
     chosen = dict(_QUICK if quick else _FULL)
     if only:
         chosen = {name: chosen[name] for name in only}
     if with_vanish:
-        chosen["vanish"] = vanish.measure
+        chosen["vanish"] = pulled_cable.measure
     missed = 0
     for name, measurement in chosen.items():
         figures = uvloop.run(_measure(measurement))
@@ -56,12 +56,6 @@ def main(quick: bool, only: tuple[str, ...], with_vanish: bool) -> None:
 async def _measure(measurement: Measurement) -> list[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         return await measurement(Path(folder))
-
-
-def _raise_file_limit() -> None:
-    """Each stream takes two files in the server."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ import json
 import re
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Any, Final, cast
 
-from benchmarks.soak.plan import Plan
+from benchmarks.processes import Server, python_module
+from benchmarks.soak.provider import Plan
 
 _TOKEN: Final = re.compile(rb"\[(\d+)@([\d.]+)\]")
 _RUN_ID: Final = re.compile(rb"X-Run-Id: (\S+)", re.IGNORECASE)
@@ -87,7 +89,7 @@ async def open_stream(port: int, plan: Plan) -> Stream:
 
 
 async def open_never_reading(port: int, asked: bytes) -> socket.socket:
-    """A client whose own kernel takes next to nothing for it."""
+    """A client that does not read, with a receive buffer of almost nothing."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     client.setblocking(False)
@@ -98,7 +100,7 @@ async def open_never_reading(port: int, asked: bytes) -> socket.socket:
 
 
 async def fetch(port: int, asked: bytes, *, host: str = "127.0.0.1") -> Any:
-    """The JSON of an answer whose connection ends with it."""
+    """The JSON of an answer that ends its connection."""
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(asked)
     try:
@@ -108,3 +110,17 @@ async def fetch(port: int, asked: bytes, *, host: str = "127.0.0.1") -> Any:
     if not head.startswith(b"HTTP/1.1 2"):
         raise RuntimeError(f"the server answered {head.decode()} {body.decode()}")
     return json.loads(body)
+
+
+async def inspect(server: Server) -> dict[str, Any]:
+    """The tasks and objects of the server's process (`served_teams.Inspector`)."""
+    answer = await fetch(server.port, chat(Plan(tokens=0), model="inspector", stream=False))
+    told: dict[str, Any] = json.loads(answer["choices"][0]["message"]["content"])
+    return told
+
+
+@asynccontextmanager
+async def provider() -> AsyncIterator[int]:
+    """The provider's port."""
+    async with python_module("benchmarks.soak.provider") as (_, port):
+        yield port

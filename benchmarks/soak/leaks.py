@@ -7,16 +7,16 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.soak.client import fetch, open_stream, request
-from benchmarks.soak.figures import Figure
-from benchmarks.soak.plan import ENDLESS, Plan
-from benchmarks.soak.processes import Server, provider, server
+from benchmarks.figures import Figure
+from benchmarks.processes import Server, server
+from benchmarks.soak.client import fetch, inspect, open_stream, provider, request
+from benchmarks.soak.provider import ENDLESS, Plan
 
 _AT_ONCE: Final = 40
 _DEADLINE_S: Final = 1_800.0
 _MAX_GROWTH_BYTES: Final = 1024  # per 100 runs
 _MAX_NEW_OBJECTS: Final = 500  # of some 300,000: caches fill up
-_SETTLE_S: Final = 2.5  # connections to the provider that nobody uses are closed by then
+_SETTLE_S: Final = 2.5  # idle connections to the provider are closed by then
 
 
 async def measure(folder: Path, *, runs: int, warm_up: int, looks: int) -> list[Figure]:
@@ -54,7 +54,7 @@ async def measure(folder: Path, *, runs: int, warm_up: int, looks: int) -> list[
 
 async def _look(served: Server) -> dict[str, Any]:
     await asyncio.sleep(_SETTLE_S)
-    return await served.inspect()
+    return await inspect(served)
 
 
 def _grown(before: dict[str, Any], after: dict[str, Any]) -> str:

@@ -5,9 +5,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.soak.figures import Figure
-from benchmarks.soak.plan import ENDLESS
-from benchmarks.soak.processes import provider, server
+from benchmarks.figures import Figure
+from benchmarks.processes import server
+from benchmarks.soak.client import provider
+from benchmarks.soak.provider import ENDLESS
 from benchmarks.soak.streams import open_all
 
 _DRAIN_S: Final = 2.0

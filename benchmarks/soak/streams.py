@@ -5,10 +5,10 @@ import time
 from pathlib import Path
 from typing import Final
 
-from benchmarks.soak.client import Stream, open_stream
-from benchmarks.soak.figures import Figure, milliseconds, percentile
-from benchmarks.soak.plan import Plan
-from benchmarks.soak.processes import provider, server
+from benchmarks.figures import Figure, milliseconds, percentile
+from benchmarks.processes import server
+from benchmarks.soak.client import Stream, open_stream, provider
+from benchmarks.soak.provider import Plan
 
 _EVENTS: Final = 10
 _STARTING: Final = 16  # at a time: what is measured is streams, not a stampede

@@ -28,7 +28,7 @@ def build(context: TeamContext) -> Swarm:
     reception = AssistantAgent(
         "Reception",
         context.model(),
-        system_message="You are Reception. Hand over to Refunds whoever wants money back; else answer in one sentence.",
+        system_message="You are Reception. Hand over to Refunds for money back; else answer in one sentence.",
         handoffs=["Refunds"],
     )
     refunds = AssistantAgent(

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scripts.installer.files import write
 from scripts.installer.layout import Layout
 from scripts.installer.releases import Release
-from scripts.installer.steps import Problem, Steps, run
+from scripts.installer.steps import Problem, Steps, run, write_file
 
 
 def lay_out(layout: Layout, steps: Steps) -> None:
@@ -24,7 +23,7 @@ def lay_out(layout: Layout, steps: Steps) -> None:
         if not folder.is_dir():
             steps.take(f"making {folder}", _make, folder, mode)
     if not layout.keys_file.exists():
-        steps.take(f"making {layout.keys_file}", write, layout.keys_file, b"[]\n")
+        steps.take(f"making {layout.keys_file}", write_file, layout.keys_file, b"[]\n")
 
 
 def place_config(layout: Layout, default: Path, before: Path | None, steps: Steps) -> None:
@@ -34,10 +33,10 @@ def place_config(layout: Layout, default: Path, before: Path | None, steps: Step
     """
     new = layout.config.with_name("server.toml.new")
     if not layout.config.exists():
-        steps.take(f"writing {layout.config}", write, layout.config, default.read_bytes())
+        steps.take(f"writing {layout.config}", write_file, layout.config, default.read_bytes())
     elif before is not None and before.is_file() and before.read_bytes() != default.read_bytes():
         line = f"writing {new}: the defaults have changed; {layout.config.name} stays as it is"
-        steps.take(line, write, new, default.read_bytes())
+        steps.take(line, write_file, new, default.read_bytes())
 
 
 def has_keys(layout: Layout) -> bool:

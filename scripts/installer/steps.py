@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 _P = ParamSpec("_P")
@@ -51,7 +52,7 @@ def run(*command: str, environ: dict[str, str] | None = None) -> str:
 
 
 def ask(*command: str, environ: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
-    """As `run`, of a command whose failure is an answer."""
+    """Run a command that may fail: its status is a part of the result."""
     try:
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT_S, env=environ)
     except FileNotFoundError:
@@ -62,3 +63,11 @@ def ask(*command: str, environ: dict[str, str] | None = None) -> "subprocess.Com
 
 def _shown(command: Sequence[str]) -> str:
     return " ".join(command)
+
+
+def write_file(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write the file as a whole or not at all, so that no reader sees half of it."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.write_bytes(content)
+    unfinished.chmod(mode)
+    unfinished.replace(path)

@@ -4,17 +4,16 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from scripts.installer.files import write
 from scripts.installer.layout import RESTART, SERVICE, SOCKET, STANDBY, Layout
 from scripts.installer.probe import Address
-from scripts.installer.steps import Problem, Steps, ask, run
+from scripts.installer.steps import Problem, Steps, ask, run, write_file
 
 _SAID_LINES: Final = 12
 _LOOPBACK: Final = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "[::]": "::1"}
 
 
 def shipped(folder: Path) -> list[Path]:
-    """The units of a version; its drop-ins are examples, which nobody gets unasked."""
+    """The units of a version. Its drop-ins are examples and are not installed."""
     return sorted([*folder.glob("*.service"), *folder.glob("*.socket")])
 
 
@@ -31,7 +30,7 @@ def place(layout: Layout, folder: Path, before: Path | None, steps: Steps) -> bo
         if installed.exists() and (before is None or not _same(installed, before / unit.name)):
             steps.warn(f"{installed} was edited, and is kept as {unit.name}.old: changes belong into drop-ins")
             steps.take(f"keeping {unit.name}.old", _keep, installed)
-        steps.take(f"installing {installed}", write, installed, unit.read_bytes())
+        steps.take(f"installing {installed}", write_file, installed, unit.read_bytes())
         changed = True
     gone = {unit.name for unit in shipped(before)} - {unit.name for unit in shipped(folder)} if before else set()
     for name in sorted(gone):
@@ -56,20 +55,20 @@ def main_pid() -> str:
 
 
 def start(unit: str) -> None:
-    """Raise `Problem` with the unit's own last words where it does not get ready."""
+    """Raise `Problem` with the end of the unit's log where it does not become ready."""
     if ask("systemctl", "start", unit).returncode:
         raise _not_started(unit)
 
 
 def restart() -> None:
-    """Nobody notices: a stand-by serves meanwhile. One that does not start leaves the server as it is: `Problem`."""
+    """Restart while a stand-by serves. Raise `Problem` where that does not start: the server runs on as it was."""
     ask("systemctl", "reset-failed", RESTART, STANDBY)
     if ask("systemctl", "start", RESTART).returncode:
         raise _not_started(SERVICE if is_active(STANDBY) else STANDBY)
 
 
 def stop_standby() -> None:
-    """One that does not start is tried again for ever otherwise."""
+    """systemd would try to start it for ever."""
     ask("systemctl", "stop", STANDBY)
     ask("systemctl", "reset-failed", STANDBY, RESTART)
 

@@ -70,7 +70,7 @@ def _move(layout: Layout, old: Release, new: Release, steps: Steps) -> None:
 
 
 def _switch(layout: Layout, old: Release, new: Release, steps: Steps) -> None:
-    """Units, link, a restart that nobody notices, and a question that the new release must answer."""
+    """Units, link, a restart behind a stand-by, and a question that the new release must answer."""
     with settings.passing_key(layout, new) as key:
         units.place(layout, new.units, old.units, steps)
         steps.take(f"switching {layout.current} to {new.name}", releases.switch, layout, new)

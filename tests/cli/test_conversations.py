@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from aiostream_server.cli.commands import cli
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.store.conversations import Address, Conversations, Memory, open_conversations
+from aiostream_server.store.conversations import Address, Conversations, TeamMemory, open_conversations
 
 ALICE, BOB, LOCAL = Address("key1", "alice", "chat1"), Address("key1", "bob", "chat1"), Address("", "", "chat2")
 
@@ -40,7 +40,7 @@ def kept(state: Path) -> Iterator[Path]:
 
 async def keep(store: Conversations, *addresses: Address) -> None:
     for number, address in enumerate(addresses):
-        await store.keep(address, Memory("data", f"f{number}", (), b"{}" * 1000, b"[]"))
+        await store.keep(address, TeamMemory("data", f"f{number}", (), b"{}" * 1000, b"[]"))
 
 
 def listed(*arguments: str) -> list[list[str]]:

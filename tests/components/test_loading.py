@@ -29,9 +29,9 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.teams.components import load
-from aiostream_server.teams.components.packages import missing
+from aiostream_server.teams.components.packages import missing_package
 from tests.components.making import (
     Json,
     assistant,
@@ -227,7 +227,7 @@ async def test_a_package_that_is_missing_is_named_with_the_agent(tmp_path: Path)
 )
 def test_a_command_is_told_where_an_extra_of_autogens_brings_it(missed: str, words: str) -> None:
     """And none is made up for a name that a file says: it could wait to be installed."""
-    assert missing(ModuleNotFoundError(f"No module named {missed!r}", name=missed)) == words
+    assert missing_package(ModuleNotFoundError(f"No module named {missed!r}", name=missed)) == words
 
 
 def test_nothing_is_imported_that_is_not_needed(tmp_path: Path) -> None:

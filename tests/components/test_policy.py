@@ -19,8 +19,8 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.teams.components import check, find_problems, load
 from aiostream_server.teams.components.classes import EFFECTS, HARMLESS, RUNS_CODE, effect_of, is_autogens
+from aiostream_server.teams.components.places import components
 from aiostream_server.teams.components.policy import import_classes
-from aiostream_server.teams.components.tree import components
 from tests.components.making import (
     SAY_PWNED,
     Json,

@@ -11,7 +11,7 @@ from tests.kit.scripted_provider import ScriptedProvider
 
 @dataclass(slots=True)
 class Stage:
-    """`turns` counts the questions that a team was to answer: whoever asks asks here."""
+    """`turns` counts the questions for a team, so every step asks through this class."""
 
     server: Server
     provider: ScriptedProvider

@@ -9,7 +9,7 @@ from typing import Any, Final
 from tests.kit.scripted_provider import Call, Reply, ScriptedAnswer
 
 OTHERS: Final = ""
-"""Whoever has no instructions that begin with its name: selectors, orchestrators, societies."""
+"""Callers without instructions that begin with a name: selectors, orchestrators, societies."""
 
 _NAME: Final = re.compile(r"You are (\w+)\. ")
 

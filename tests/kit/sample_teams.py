@@ -50,7 +50,7 @@ def nested(context: TeamContext) -> RoundRobinGroupChat:
 
 
 def selected(context: TeamContext) -> SelectorGroupChat:
-    """A model selects who speaks; what it says to that end is nobody's words."""
+    """A model selects the next speaker. Its selecting answers are not shown."""
     return SelectorGroupChat(
         [_agent(context, "Alpha"), _agent(context, "Beta")],
         model_client=context.model(),
@@ -75,7 +75,7 @@ def with_slow_tool(context: TeamContext) -> RoundRobinGroupChat:
 
 
 def with_tool(context: TeamContext) -> RoundRobinGroupChat:
-    """A tool whose result the model puts into words."""
+    """A tool, and a model that rephrases its result."""
 
     async def weather(city: str) -> str:
         """The weather."""
@@ -87,7 +87,7 @@ def with_tool(context: TeamContext) -> RoundRobinGroupChat:
 
 
 def blind_result(context: TeamContext) -> RoundRobinGroupChat:
-    """A tool whose raw result is the answer."""
+    """A tool, and its raw result as the answer."""
 
     async def dice() -> str:
         """Roll."""
@@ -150,7 +150,7 @@ class Speaker(BaseChatAgent):
 
 
 def undescribed(_: TeamContext) -> RoundRobinGroupChat:
-    """Nobody says what these agents do."""
+    """Agents without descriptions."""
     return RoundRobinGroupChat(
         [Speaker("One", "Validating the draft now."), Speaker("Two", "In conclusion, it is fine.")], max_turns=2
     )
@@ -189,7 +189,7 @@ def deaf(_: TeamContext) -> Deaf:
 
 
 def until_approved(context: TeamContext) -> RoundRobinGroupChat:
-    """Writer, and Person, who is asked after every draft, until Person says APPROVE."""
+    """Writer, and Person: asked after every draft until the reply is APPROVE."""
     approved = TextMentionTermination("APPROVE", sources=["Person"])
     return RoundRobinGroupChat([_agent(context, "Writer"), UserProxyAgent("Person")], termination_condition=approved)
 
@@ -215,7 +215,7 @@ def selected_person(context: TeamContext) -> SelectorGroupChat:
 
 
 def hands_off(context: TeamContext) -> RoundRobinGroupChat:
-    """Helper, who may hand off to the user (the tool `transfer_to_user`)."""
+    """Helper can hand off to the user (the tool `transfer_to_user`)."""
     ends = HandoffTermination("user") | TextMessageTermination("Helper")
     return RoundRobinGroupChat([_agent(context, "Helper", handoffs=["user"])], termination_condition=ends)
 
@@ -227,7 +227,7 @@ def swarm_hands_off(context: TeamContext) -> Swarm:
 
 
 def swarm_with_person(context: TeamContext) -> Swarm:
-    """Helper, who may hand off to Person (the tool `transfer_to_person`), who is in the swarm."""
+    """Helper can hand off to Person, a member of the swarm (the tool `transfer_to_person`)."""
     helper = _agent(context, "Helper", handoffs=["Person"])
     return Swarm([helper, UserProxyAgent("Person")], termination_condition=TextMessageTermination("Helper"))
 

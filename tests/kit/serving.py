@@ -60,7 +60,7 @@ async def get_json(url: str) -> Any:
 
 
 def config_for(base_url: str, *teams: TeamConfig, **sections: Any) -> Config:
-    """A server whose default model is the scripted provider's; without teams, the built-in ones."""
+    """A configuration with the scripted provider as its default model; without teams, the built-in ones."""
     model = OpenAIModelConfig(provider="openai", model="scripted", base_url=base_url)
     return Config(models={"default": model}, teams=teams, **sections)
 

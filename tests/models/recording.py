@@ -14,7 +14,7 @@ from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
-from aiostream_server.models.tap import current_sink
+from aiostream_server.models.token_sink import current_sink
 from tests.kit.scripted_provider import ScriptedProvider
 
 _Sink = TypeVar("_Sink", bound="RecordingSink | None")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.models.demo.provider import DemoProvider
-from aiostream_server.models.demo.reply import decide
-from aiostream_server.models.demo.speech import LABEL, gist
+from aiostream_server.models.demo.reply import LABEL, shorten
+from aiostream_server.models.demo.skills import decide
 from aiostream_server.models.provider import CallDelta, ModelRequest, TextDelta
 from tests.models.demo import CALCULATOR, DATABASE, answer, ask, called, returned, user
 
@@ -150,7 +150,7 @@ TABLE = "| region | total |\n| --- | ---: |\n| West | 12 |\n| East | 9 |"
         ModelRequest([user("x")], json_output=True),
     ],
 )
-async def test_it_never_passes_for_a_language_model(request_: ModelRequest) -> None:
+async def test_every_answer_in_words_carries_the_label_once(request_: ModelRequest) -> None:
     """Every answer in words carries the label, exactly once."""
     assert (await ask(request_)).text.count(LABEL) == 1
 
@@ -162,6 +162,6 @@ def test_any_question_gets_a_reply(question: str, tools: list[Any], json_output:
 
 
 @given(st.text(max_size=400))
-def test_a_gist_is_one_short_line(text: str) -> None:
-    assert "\n" not in gist(text)
-    assert len(gist(text)) <= 165
+def test_a_shortened_text_is_one_short_line(text: str) -> None:
+    assert "\n" not in shorten(text)
+    assert len(shorten(text)) <= 165

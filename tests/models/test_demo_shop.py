@@ -1,158 +1,237 @@
-"""The demo model and the real tools together: its SQL for the demo shop passes the guard and gives the right rows."""
+"""The demo model's answers about its shop are right; a question with a word that no rule consumes gets no figure."""
 
 import json
+import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from autogen_core.models import LLMMessage
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from aiostream_server.config.model import DatabaseConfig
-from aiostream_server.models.demo.sql.draft import draft, draft_simpler
-from aiostream_server.models.demo.sql.schema_text import parse_schema
-from aiostream_server.models.demo.sql.writes import draft_write
+from aiostream_server.models.demo.shop_question import ShopQuestion, Unclear, read_question
+from aiostream_server.models.demo.shop_sql import plan_query
 from aiostream_server.tools.sql.database import Database
-from aiostream_server.tools.sql.rows import Rows
 from aiostream_server.tools.sql.shop import build_shop, shop_tables
 from aiostream_server.tools.sql.verdict import Approved
 from tests.models.demo import DATABASE, answer, called, returned, told, user
 
-
-@pytest.fixture(params=["sqlite", "postgres"])
-async def shop(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
-    """The same shop in both kinds of database."""
-    if request.param == "sqlite":
-        build_shop(tmp_path / "shop.sqlite3")
-        url = f"sqlite:///{tmp_path / 'shop.sqlite3'}"
-    else:
-        url = request.getfixturevalue("postgres_url")
-    database = await Database.open("shop", DatabaseConfig(url=url))
-    yield database
-    await database.close()
-
-
-async def rows_for(question: str, shop: Database) -> Rows:
-    made = draft(question, parse_schema((await shop.schema()).describe()))
-    assert made is not None
-    verdict = shop.guard.check(made.sql)
-    assert isinstance(verdict, Approved), (made.sql, verdict)
-    return await shop.query(verdict)
-
+REGIONS: Final = "What were the total sales by region?"
+BEST: Final = "Which region had the highest total sales?"
 
 # The right answers, from the shop's rows and not from SQL.
 SHOP: Final[Mapping[str, Any]] = shop_tables()
 NAMES: Final = {
-    table: {row[0]: row[1] for row in SHOP[table]} for table in ("regions", "customers", "categories", "products")
+    name: {row[0]: row[1] for row in SHOP[name]} for name in ("regions", "customers", "categories", "products")
 }
 REGION_OF: Final = {row[0]: NAMES["regions"][row[3]] for row in SHOP["customers"]}
 CATEGORY_OF: Final = {row[0]: NAMES["categories"][row[2]] for row in SHOP["products"]}
 ORDERS: Final = {row[0]: row for row in SHOP["orders"]}
 
 
-def ranked(pairs: Any, *, lowest: bool = False) -> list[tuple[Any, Any]]:
+def ranked(pairs: Iterable[tuple[Any, Any]], *, lowest: bool = False) -> list[tuple[Any, Any]]:
     sums: dict[Any, float] = defaultdict(float)
     for key, value in pairs:
         sums[key] += value
     return sorted(sums.items(), key=lambda item: item[1], reverse=not lowest)
 
 
-def by_order(key: Callable[[Any], Any], *, where: Callable[[Any], bool] = lambda order: True) -> Any:
-    return ((key(order), order[4]) for order in SHOP["orders"] if where(order))
+def sales(key: Callable[[Any], Any], *, where: Callable[[Any], bool] = lambda order: True) -> list[tuple[Any, Any]]:
+    return ranked((key(order), order[4]) for order in SHOP["orders"] if where(order))
+
+
+def total(where: Callable[[Any], bool]) -> float:
+    return float(sum(order[4] for order in SHOP["orders"] if where(order)))
 
 
 def region(order: Any) -> Any:
     return REGION_OF[order[1]]
 
 
+def month(order: Any) -> Any:
+    return order[2][:7]
+
+
 RANKINGS: Final = {
-    "Which region had the highest total sales?": ranked(by_order(region)),
-    "Which region had the lowest total sales?": ranked(by_order(region), lowest=True),
-    "Total revenue by region in 2024": ranked(by_order(region, where=lambda order: order[2] < "2025")),
+    BEST: sales(region),
+    "Which region had the lowest total sales?": sales(region)[::-1],
+    "Total revenue by region in 2024": sales(region, where=lambda order: order[2] < "2025"),
+    "Total amount by month in 2025": sorted(sales(month, where=lambda order: order[2] >= "2025")),
+    "How did revenue develop month by month?": sorted(sales(month)),
+    "Plot revenue by month as a line chart": sorted(sales(month)),
+    "monthly revenue in 2024": sorted(sales(month, where=lambda order: order[2] < "2025")),
+    "Which month had the highest sales?": sales(month),
+    "Show a pie chart of sales by category": ranked((CATEGORY_OF[item[2]], item[5]) for item in SHOP["order_items"]),
     "top 5 products by revenue": ranked((NAMES["products"][item[2]], item[5]) for item in SHOP["order_items"])[:5],
-    "What are our best-selling products?": ranked((NAMES["products"][i[2]], i[3]) for i in SHOP["order_items"])[:10],
+    "What are our best-selling products?": ranked((NAMES["products"][i[2]], i[3]) for i in SHOP["order_items"]),
     "How many units were sold per category?": ranked((CATEGORY_OF[i[2]], i[3]) for i in SHOP["order_items"]),
-    "Which customer spent the most?": ranked(by_order(lambda order: NAMES["customers"][order[1]]))[:10],
-    "Sales by channel": ranked(by_order(lambda order: order[3])),
+    "Which customer spent the most?": sales(lambda order: NAMES["customers"][order[1]]),
+    "Who placed the most orders?": ranked((NAMES["customers"][order[1]], 1) for order in SHOP["orders"]),
+    "Sales by channel": sales(lambda order: order[3]),
     "Orders by channel": Counter(order[3] for order in SHOP["orders"]).most_common(),
-    "Who placed the most orders?": ranked((NAMES["customers"][order[1]], 1) for order in SHOP["orders"])[:10],
-    "compare sales of East and West": [pair for pair in ranked(by_order(region)) if pair[0] in ("East", "West")],
-    "monthly revenue in 2024": sorted(ranked(by_order(lambda o: o[2][:7], where=lambda order: order[2] < "2025"))),
-    "Which month had the highest sales?": ranked(by_order(lambda order: order[2][:7]))[:10],
+    "compare sales of East and West": [pair for pair in sales(region) if pair[0] in ("East", "West")],
+    "the 3 largest regions": sales(region)[:3],
     "Number of customers in each region": ranked((REGION_OF[customer[0]], 1) for customer in SHOP["customers"]),
+    "which region has the most customers": ranked((REGION_OF[customer[0]], 1) for customer in SHOP["customers"]),
 }
 NUMBERS: Final = {
     "How many customers are there?": len(SHOP["customers"]),
-    "What is our total revenue?": sum(order[4] for order in SHOP["orders"]),
-    "How many orders were placed in March 2024?": sum(order[2][:7] == "2024-03" for order in SHOP["orders"]),
-    "What was the total revenue in the West region?": dict(ranked(by_order(region)))["West"],
-    "What is the average order value?": round(sum(o[4] for o in SHOP["orders"]) / len(SHOP["orders"]), 2),
-    "How many orders over 500?": sum(order[4] > 500 for order in SHOP["orders"]),
+    "How many customers are there in the East?": sum(name == "East" for name in REGION_OF.values()),
+    "What is our total revenue?": total(lambda order: True),
+    "How many orders were placed in March 2024?": sum(month(order) == "2024-03" for order in SHOP["orders"]),
+    "sales in 2024-03": total(lambda order: month(order) == "2024-03"),
+    "How much did we sell in Q2 2025?": total(lambda order: "2025-04" <= month(order) <= "2025-06"),
+    "What was the total revenue in the West region?": total(lambda order: region(order) == "West"),
+    "What is the average order value?": round(total(lambda order: True) / len(SHOP["orders"]), 2),
     "How many products are in the Tea category?": sum(one == "Tea" for one in CATEGORY_OF.values()),
-    "How many orders did Ada Adler place?": sum(
-        NAMES["customers"][order[1]] == "Ada Adler" for order in SHOP["orders"]
+    "sales of tea products in the West": sum(
+        item[5] for item in SHOP["order_items"] if CATEGORY_OF[item[2]] == "Tea" and region(ORDERS[item[1]]) == "West"
     ),
-    "What is the total of all web orders in 2025?": sum(
-        order[4] for order in SHOP["orders"] if order[3] == "Web" and order[2] >= "2025"
-    ),
+    "How many web orders were there in 2025?": sum(o[3] == "Web" and o[2] >= "2025" for o in SHOP["orders"]),
     "How many customers ordered in 2024?": len({order[1] for order in SHOP["orders"] if order[2] < "2025"}),
-    "What is the highest price?": max(product[3] for product in SHOP["products"]),
+    "How many business customers are there?": sum(customer[2] == "Business" for customer in SHOP["customers"]),
 }
+LISTS: Final = {
+    "List customers in the North region": {NAMES["customers"][i] for i, name in REGION_OF.items() if name == "North"},
+    "Which products are in the Tea category?": {
+        NAMES["products"][i] for i, name in CATEGORY_OF.items() if name == "Tea"
+    },
+    "Which regions are there?": set(NAMES["regions"].values()),
+}
+UNCLEAR: Final = {
+    "How many orders over 500?": ("over", "500"),
+    "sales by region excluding West": ("excluding",),
+    "sales before 2024": ("before",),
+    "sales last year": ("last", "year"),
+    "What is the total of all web orders in 2025?": ("total",),
+    "average sales by region": ("average",),
+    "profit by region": ("profit",),
+    "How is our business doing?": ("business", "doing"),
+    "sales in Berlin by region": ("Berlin",),
+    "Did the West sell more than the East?": ("more", "than"),
+    "How many orders did Ada Adler place?": ("Ada", "Adler"),
+    "average order value by category": (),
+    "sales in March 2024 and 2025": (),
+    "How many products were sold?": (),
+    "top 5 products by category": (),
+    "largest region by customers": (),
+}
+KNOWN: Final = {"and", "or", "vs", "by", "per", "each", "every", "across", "count", "total", "which", "all", "the"}
+
+
+@pytest.fixture(scope="module")
+def rows_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[ShopQuestion | Unclear], list[Any]]]:
+    path = tmp_path_factory.mktemp("shop") / "shop.sqlite3"
+    build_shop(path)
+    connection = sqlite3.connect(path)
+
+    def rows(read: ShopQuestion | Unclear) -> list[Any]:
+        assert isinstance(read, ShopQuestion), read
+        return connection.execute(plan_query(read).sql).fetchall()
+
+    yield rows
+    connection.close()
+
+
+RowsOf = Callable[[ShopQuestion | Unclear], list[Any]]
 
 
 @pytest.mark.parametrize("question", RANKINGS)
-async def test_rankings_are_right(question: str, shop: Database) -> None:
-    rows = await rows_for(question, shop)
-    assert [float(str(row[-1])) for row in rows.rows] == [value for _, value in RANKINGS[question]]
-    # Where two are equal, either may come first.
-    assert {row[-2] for row in rows.rows[:1]} <= {name for name, _ in RANKINGS[question]}
+def test_rankings_are_right(question: str, rows_of: RowsOf) -> None:
+    rows = rows_of(read_question(question))
+    assert [row[-1] for row in rows] == [value for _, value in RANKINGS[question]]
+    assert {row[0] for row in rows} == {name for name, _ in RANKINGS[question]} or len(rows) == 5
 
 
 @pytest.mark.parametrize("question", NUMBERS)
-async def test_numbers_are_right(question: str, shop: Database) -> None:
-    rows = await rows_for(question, shop)
-    assert [[float(str(cell)) for cell in row] for row in rows.rows] == [[NUMBERS[question]]]
+def test_numbers_are_right(question: str, rows_of: RowsOf) -> None:
+    assert rows_of(read_question(question)) == [(NUMBERS[question],)]
 
 
-async def test_lists_show_the_rows_that_were_asked_for(shop: Database) -> None:
-    cheapest = await rows_for("What are the 3 cheapest products?", shop)
-    assert [row[-1] for row in cheapest.rows] == sorted(product[3] for product in SHOP["products"])[:3]
-    over = await rows_for("Show the products over 100", shop)
-    assert {row[1] for row in over.rows} == {product[1] for product in SHOP["products"] if product[3] > 100}
-    north = await rows_for("List customers in the North region", shop)
-    assert {row[1] for row in north.rows} == {NAMES["customers"][i] for i, name in REGION_OF.items() if name == "North"}
-    latest = await rows_for("the latest 5 orders", shop)
-    assert {row[-1] for row in latest.rows} == {max(order[2] for order in SHOP["orders"])} | {
-        order[2] for order in SHOP["orders"][-5:]
-    }
+@pytest.mark.parametrize("question", LISTS)
+def test_lists_are_right(question: str, rows_of: RowsOf) -> None:
+    assert {row[0] for row in rows_of(read_question(question))} == LISTS[question]
+
+
+@pytest.mark.parametrize("question", UNCLEAR)
+def test_unclear_questions_name_the_words_that_no_rule_consumes(question: str) -> None:
+    assert read_question(question) == Unclear(UNCLEAR[question])
+
+
+@given(
+    question=st.sampled_from([*RANKINGS, *NUMBERS, *LISTS]),
+    word=st.text(st.characters(categories=["L", "N"]), min_size=2, max_size=12),
+    at=st.integers(0, 12),
+)
+def test_an_unknown_word_anywhere_gets_the_honest_answer(question: str, word: str, at: int) -> None:
+    unknown = read_question(word)
+    assume(isinstance(unknown, Unclear) and unknown.words == (word,) and word.casefold() not in KNOWN)
+    words = question.split()
+    read = read_question(" ".join([*words[:at], word, *words[at:]]))
+    assert isinstance(read, Unclear)
+    assert word in read.words
+
+
+@pytest.mark.parametrize("question", ["not", "without", "except", "minus", ">", "<", "%", "5000", "other", "double"])
+def test_words_that_change_a_figure_are_no_fillers(question: str) -> None:
+    assert isinstance(read_question(f"Total sales by region {question} 2024"), Unclear)
 
 
 @pytest.mark.parametrize(
-    "question", ["delete all orders", "drop table orders", "Please set the price of all products to 0"]
+    ("earlier", "question", "same_as"),
+    [
+        ([REGIONS], "And by month?", "total sales by month"),
+        ([REGIONS], "What about customers?", "total sales by customer"),
+        ([REGIONS], "Break it down by month and region", "total sales by month and region"),
+        ([REGIONS], "as a pie chart", "total sales by region"),
+        ([REGIONS, "And by month?"], "Only 2024", "total sales by month in 2024"),
+        ([REGIONS, "Only 2024"], "And 2025?", "total sales by region in 2025"),
+        ([REGIONS, "Only 2024"], "And how many orders?", "how many orders by region in 2024"),
+        ([REGIONS, "Only 2024"], "And how many customers are there?", "how many customers are there"),
+        ([REGIONS, "thanks", "yes"], "and by month?", "total sales by month"),
+        ([BEST], "And the lowest?", "which region had the lowest total sales"),
+        ([BEST], "And by month?", "total sales by month"),
+        ([BEST], "What about products?", "Which product had the highest total sales"),
+        (["Total revenue in the West region"], "And in East?", "total revenue in the East region"),
+        (["How many customers are there in the East?"], "And in the West?", "how many customers in the West"),
+        (["top 5 products by revenue"], "top 3", "top 3 products by revenue"),
+        (["top 5 products by revenue"], "and customers?", "top 5 customers by revenue"),
+        (["List the products"], "only tea", "list the products in the tea category"),
+        ([REGIONS], "How many customers are there?", "How many customers are there?"),
+    ],
 )
-async def test_the_guard_blocks_what_a_naive_model_drafts(question: str, shop: Database) -> None:
-    made = draft_write(question, parse_schema((await shop.schema()).describe()))
-    assert made is not None
-    assert not isinstance(shop.guard.check(made.sql), Approved)
+def test_a_fragment_continues_the_question_before_it(earlier: Sequence[str], question: str, same_as: str) -> None:
+    assert read_question(question, earlier) == read_question(same_as)
 
 
-async def test_two_turns_end_in_the_right_sentence(shop: Database) -> None:
-    """The whole way of the first question in the README: schema, query, rows, words."""
-    question = user("Which region had the highest total sales?")
-    assert (await answer(question, tools=DATABASE)).tool == "schema"
-    schema: list[LLMMessage] = [called("schema"), returned("schema", (await shop.schema()).describe())]
-    drafted = await answer(question, *schema, tools=DATABASE)
-    verdict = shop.guard.check(json.loads(drafted.arguments)["sql"])
+@pytest.mark.parametrize(
+    ("earlier", "question"),
+    [([], "And by month?"), ([REGIONS, "And the profit by region?"], "Only 2024"), ([REGIONS], "hi")],
+)
+def test_a_fragment_without_a_question_before_it_is_unclear(earlier: Sequence[str], question: str) -> None:
+    assert isinstance(read_question(question, earlier), Unclear)
+
+
+@given(st.lists(st.text(max_size=40), max_size=4), st.text(alphabet=" andby2024monthregeoßİ?,'’|", max_size=60))
+def test_no_text_breaks_the_grammar(earlier: list[str], question: str) -> None:
+    read_question(question, [REGIONS, *earlier, question])
+
+
+async def test_every_query_passes_the_guard_and_the_agent_says_the_right_sentence(tmp_path: Path) -> None:
+    """The whole way of the README's first question: schema, query, verdict, rows, words."""
+    build_shop(tmp_path / "shop.sqlite3")
+    database = await Database.open("shop", DatabaseConfig(url=f"sqlite:///{tmp_path / 'shop.sqlite3'}"))
+    schema = returned("schema", (await database.schema()).describe())
+    for question in (*RANKINGS, *NUMBERS, *LISTS):
+        drafted = await answer(user(question), called("schema"), schema, tools=DATABASE)
+        assert isinstance(database.guard.check(json.loads(drafted.arguments)["sql"]), Approved), question
+    verdict = database.guard.check(json.loads((await answer(user(BEST), schema, tools=DATABASE)).arguments)["sql"])
     assert isinstance(verdict, Approved)
-    rows = await shop.query(verdict)
-    said = await answer(question, told(f"Result of the query ({rows.summary}):\n\n{rows.to_markdown()}"))
-    name, total = RANKINGS["Which region had the highest total sales?"][0]
-    assert said.text.startswith(f"The **{name}** region had the highest total sales: {total:,.2f}.")
-
-
-@pytest.mark.parametrize("question", [*RANKINGS, *NUMBERS])
-async def test_second_drafts_pass_the_guard(question: str, shop: Database) -> None:
-    made = draft_simpler(question, parse_schema((await shop.schema()).describe()))
-    assert made is not None
-    assert isinstance(shop.guard.check(made.sql), Approved)
+    rows = await database.query(verdict)
+    await database.close()
+    said = await answer(user(BEST), told(f"Result of the query ({rows.summary}):\n\n{rows.to_markdown()}"))
+    name, amount = RANKINGS[BEST][0]
+    assert said.text.startswith(f"The **{name}** region had the highest total sales: {amount:,.2f}.")

@@ -1,4 +1,4 @@
-"""As the SQL agent the demo model reads the schema, drafts, tries once more, and knows when to stop."""
+"""As the SQL agent the demo model reads the schema, sends one query and is honest about every other database."""
 
 import json
 
@@ -8,86 +8,182 @@ from autogen_core.models import LLMMessage
 from aiostream_server.models.provider import ModelRequest
 from tests.models.demo import DATABASE, TEXT, DemoAnswer, answer, ask, called, returned, told, tool, user
 
-SCHEMA = """\
+SHOP = """\
 -- SQLite
-CREATE TABLE regions (id INTEGER PRIMARY KEY, name TEXT);
-CREATE TABLE sales (id INTEGER PRIMARY KEY, region_id INTEGER REFERENCES regions (id), amount INTEGER);
+CREATE TABLE categories (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL -- e.g. 'Coffee', 'Tea'
+);
+CREATE TABLE customers (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  segment TEXT NOT NULL,
+  region_id INTEGER NOT NULL REFERENCES regions (id),
+  joined_on DATE NOT NULL
+);
+CREATE TABLE order_items (
+  id INTEGER PRIMARY KEY,
+  order_id INTEGER NOT NULL REFERENCES orders (id),
+  product_id INTEGER NOT NULL REFERENCES products (id),
+  quantity INTEGER NOT NULL,
+  unit_price NUMERIC(10, 2) NOT NULL,
+  amount NUMERIC(10, 2) NOT NULL
+);
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY,
+  customer_id INTEGER NOT NULL REFERENCES customers (id),
+  ordered_on DATE NOT NULL,
+  channel TEXT NOT NULL,
+  total NUMERIC(10, 2) NOT NULL
+);
+CREATE TABLE products (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL,
+  category_id INTEGER NOT NULL REFERENCES categories (id),
+  price NUMERIC(10, 2) NOT NULL
+);
+CREATE TABLE regions (
+  id INTEGER PRIMARY KEY,
+  name TEXT NOT NULL
+);
 """
-READ: list[LLMMessage] = [called("schema"), returned("schema", SCHEMA)]
+FOREIGN = """\
+-- PostgreSQL
+CREATE TABLE invoices (
+  id INTEGER PRIMARY KEY,
+  customer_id INTEGER,
+  issued_on DATE,
+  total NUMERIC
+);
+CREATE TABLE "Order Items" (
+  id INTEGER,
+  amount NUMERIC,
+  PRIMARY KEY (id, amount)
+);
+CREATE VIEW regions (
+  name TEXT
+);
+"""
 BEST = "Which region had the highest total sales?"
 TRIED = called("query", '{"sql": "SELECT 1"}')
 BLOCKED = returned("query", "Blocked, not run: only SELECT may run", is_error=True)
 
 
-async def agent(question: str, *later: LLMMessage) -> DemoAnswer:
-    return await answer(user(question), *later, tools=DATABASE)
+async def agent(question: str, *later: LLMMessage, schema: str = SHOP) -> DemoAnswer:
+    return await answer(user(question), called("schema"), returned("schema", schema), *later, tools=DATABASE)
 
 
 async def test_the_schema_comes_first() -> None:
-    said = await agent(BEST)
+    said = await answer(user(BEST), tools=DATABASE)
     assert (said.tool, said.arguments, said.text) == ("schema", "{}", "")
 
 
 async def test_then_a_sentence_and_the_query() -> None:
-    said = await agent(BEST, *READ)
-    assert said.text.startswith("I will add up sales.amount by regions.name, highest first.")
+    said = await agent(BEST)
+    assert said.text.startswith("I will look up sales by region, highest first.")
     assert said.tool == "query"
     assert json.loads(said.arguments)["sql"].startswith(
-        "SELECT regions.name AS region, SUM(sales.amount) AS total_sales\n"
+        "SELECT regions.name AS region, ROUND(SUM(orders.total), 2) AS total_sales\n"
     )
 
 
-async def test_a_refused_query_is_tried_once_more() -> None:
-    again = await agent(BEST, *READ, TRIED, BLOCKED)
-    assert again.tool == "query"
-    assert "simpler" in again.text
-    over = await agent(BEST, *READ, TRIED, BLOCKED, TRIED, BLOCKED)
+async def test_the_schema_is_remembered_and_the_plan_says_what_a_fragment_continues() -> None:
+    remembered: list[LLMMessage] = [user("Total sales by region"), called("schema"), returned("schema", SHOP)]
+    said = await answer(*remembered, user("And by month?"), tools=DATABASE)
+    assert said.tool == "query"
+    assert said.text.startswith("I will look up sales by month.")
+    failed: list[LLMMessage] = [user("x"), called("schema"), returned("schema", "x", is_error=True), user("Hm")]
+    assert (await answer(*failed, tools=DATABASE)).tool == "schema"
+
+
+@pytest.mark.parametrize("question", ["What is the weather?", "Total sales by region over 500", "hello"])
+async def test_an_unclear_question_gets_the_honest_answer(question: str) -> None:
+    said = await agent(question)
+    assert not said.tool
+    assert said.text.startswith("I did not understand “")
+    assert "[models.default]" in said.text
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        *(BEST, "Total amount by month in 2025", "What is the average total?", "highest total", "Sum of amount"),
+        *("How many invoices in 2025?", "How many regions had sales?", "How many rows?", "profit by region", "hello"),
+    ],
+)
+async def test_another_database_gets_no_figure_but_row_counts(question: str) -> None:
+    said = await agent(question, schema=FOREIGN)
+    assert not said.tool
+    assert said.text.startswith("This is not the demo shop.")
+    assert 'The tables are: invoices, "Order Items", regions.' in said.text
+    assert "[models.default]" in said.text
+
+
+@pytest.mark.parametrize(
+    ("question", "table"),
+    [
+        ("How many invoices are there?", "invoices"),
+        ("How many rows are in invoices?", "invoices"),
+        ("How many rows does the table order items have?", '"Order Items"'),
+        ("Count the regions", "regions"),
+    ],
+)
+async def test_rows_of_any_database_are_counted(question: str, table: str) -> None:
+    said = await agent(question, schema=FOREIGN)
+    assert json.loads(said.arguments)["sql"] == f"SELECT COUNT(*) AS row_count FROM {table}"  # noqa: S608
+    counted = await agent(question, TRIED, returned("query", "| row_count |\n| ---: |\n| 1280 |"), schema=FOREIGN)
+    assert counted.text.startswith("The row count is **1,280**.")
+
+
+@pytest.mark.parametrize("question", ["Which tables are there?", "list the tables", "Show me all tables"])
+async def test_tables_of_any_database_are_listed(question: str) -> None:
+    assert (await agent(question, schema=FOREIGN)).text.startswith('The tables are: invoices, "Order Items", regions.')
+
+
+async def test_a_lookalike_of_the_shop_is_another_database() -> None:
+    """A column more could mean anything, such as a currency."""
+    said = await agent(BEST, schema=SHOP.replace("total NUMERIC", "currency TEXT,\n  total NUMERIC"))
+    assert said.text.startswith("This is not the demo shop.")
+
+
+@pytest.mark.parametrize(
+    ("question", "sql"),
+    [
+        ("delete all orders", "DELETE FROM orders"),
+        ("Delete all orders of 2024", "DELETE FROM orders WHERE ordered_on LIKE '2024%'"),
+        ("Delete the regions", "DELETE FROM regions"),
+        ("Please drop the table orders", "DROP TABLE orders"),
+        ("Run: SELECT name FROM regions; DROP TABLE regions", "SELECT name FROM regions; DROP TABLE regions"),
+    ],
+)
+async def test_a_write_is_drafted_so_that_the_guard_blocks_it(question: str, sql: str) -> None:
+    assert json.loads((await agent(question)).arguments) == {"sql": sql}
+    over = await agent(question, TRIED, BLOCKED)
     assert not over.tool
-    assert "give up" in over.text
     assert "only SELECT may run" in over.text
+
+
+async def test_a_write_that_is_not_understood_is_not_drafted() -> None:
+    for question in ("delete all orders over 500", "set the price of all products to 0", "delete regions of 2024"):
+        assert (await agent(question)).text.startswith("I did not understand")
 
 
 async def test_a_refusal_may_come_from_another_agent() -> None:
     verdict = told("The query was not approved.", by="ValidationAgent")
-    assert "simpler" in (await agent(BEST, *READ, TRIED, verdict)).text
+    assert "was not approved" in (await agent(BEST, TRIED, verdict)).text
 
 
-async def test_a_write_is_drafted_and_given_up_when_blocked() -> None:
-    drafted = await agent("delete all sales", *READ)
-    assert json.loads(drafted.arguments) == {"sql": "DELETE FROM sales"}
-    over = await agent("delete all sales", *READ, called("query"), BLOCKED)
-    assert not over.tool
-    assert over.text.startswith("I cannot do that")
-
-
-async def test_a_given_statement_is_sent_as_it_is() -> None:
-    said = await agent("Run: SELECT name FROM regions; DROP TABLE regions", *READ)
-    assert json.loads(said.arguments) == {"sql": "SELECT name FROM regions; DROP TABLE regions"}
-    over = await agent("Run: SELECT x FROM regions", *READ, TRIED, BLOCKED)
-    assert "could not run that statement" in over.text
-    assert not over.tool
-
-
-async def test_rows_are_answered_from() -> None:
+async def test_rows_are_put_into_words() -> None:
     rows = "| region | total_sales |\n| --- | ---: |\n| West | 12 |\n| East | 9 |"
-    said = await agent(BEST, *READ, TRIED, returned("query", rows))
+    said = await agent(BEST, TRIED, returned("query", rows))
     assert said.text.startswith("The **West** region had the highest total sales: 12.")
-    assert not said.tool
-
-
-@pytest.mark.parametrize(("result", "part"), [([returned("query", "12")], "The query gave: 12"), ([], "no result yet")])
-async def test_other_results_are_repeated(result: list[LLMMessage], part: str) -> None:
-    assert part in (await agent(BEST, *READ, TRIED, *result)).text
-
-
-async def test_a_question_that_matches_nothing_is_told() -> None:
-    said = await agent("What is the weather?", *READ)
-    assert not said.tool
-    assert "There are: regions, sales." in said.text
+    assert "The query gave: 12" in (await agent(BEST, TRIED, returned("query", "12"))).text
 
 
 async def test_an_unreadable_schema_is_told() -> None:
-    said = await agent(BEST, called("schema"), returned("schema", "permission denied", is_error=True))
+    said = await answer(
+        user(BEST), called("schema"), returned("schema", "permission denied", is_error=True), tools=DATABASE
+    )
     assert "permission denied" in said.text
 
 
@@ -96,5 +192,12 @@ async def test_one_of_several_databases_is_chosen() -> None:
     tools = [tool("schema", database=names), tool("query", sql=TEXT, database=names)]
     named = await ask(ModelRequest([user("How many are there in people?")], tools=tools))
     assert json.loads(named.arguments) == {"database": "people"}
-    first = await ask(ModelRequest([user(BEST), *READ], tools=tools))
+    first = await ask(ModelRequest([user(BEST), called("schema"), returned("schema", SHOP)], tools=tools))
     assert json.loads(first.arguments)["database"] == "shop"
+
+
+async def test_a_yes_is_not_the_question() -> None:
+    asked = told("Run it?\n\nReply **yes** to run it.", by="ApprovalAgent")
+    rows = told("| region | total_sales |\n| --- | ---: |\n| West | 12 |\n| East | 9 |")
+    said = await answer(user("Which region had the lowest total sales?"), asked, user("yes"), rows)
+    assert said.text.startswith("The **East** region had the lowest total sales: 9.")

@@ -34,9 +34,9 @@ from aiostream_server.models.openai.component import (
     OpenAIChatClient,
     OpenAIClientConfig,
     connecting_through,
+    replace_model_components,
 )
 from aiostream_server.models.openai.provider import OpenAIProvider, open_session
-from aiostream_server.models.openai.replacing import replace_model_components
 from tests.kit.scripted_provider import Exchange, ScriptedAnswer, ScriptedProvider
 
 THEIRS: Final = "autogen_ext.models.openai.OpenAIChatCompletionClient"

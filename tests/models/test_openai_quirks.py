@@ -9,8 +9,8 @@ from autogen_core.models import ChatCompletionTokenLogprob, RequestUsage, TopLog
 from pydantic import SecretStr
 
 from aiostream_server.errors import ModelFailed
+from aiostream_server.models.openai.answer_reader import AnswerReader
 from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.openai.stream import AnswerReader
 from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta, ThoughtDelta
 
 FAILURES: Final = Failures("http://host:1", SecretStr("sk-secret"))

@@ -9,7 +9,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from aiostream_server.events import Action, ToolResult
-from aiostream_server.present.blocks import action_block, result_block
+from aiostream_server.present.blocks import tool_block
 
 _BEFORE, _AFTER = "before", "after"
 _TAGS = ["</details>", "<details>", "</summary>", "<b>", "<!--", "&lt;"]
@@ -57,7 +57,7 @@ def as_read(text: str) -> str:
 @example("x", "```\n</details>\n")
 @example("x", "|\r```\r")
 def test_a_result_stays_in_its_block(tool: str, content: str) -> None:
-    tokens = read(result_block(ToolResult("A", tool, content, "c")))
+    tokens = read(tool_block(ToolResult("A", tool, content, "c")))
     if [token.type for token in tokens] == ["fence"]:
         assert tokens[0].content.replace("\u200b", "") == as_read(content)
 
@@ -67,7 +67,7 @@ def test_a_result_stays_in_its_block(tool: str, content: str) -> None:
 @example("x", "[" * 2000 + "]" * 2000)
 @example("x", '{"sql": "```"}')
 def test_arguments_stay_in_their_block(tool: str, arguments: str) -> None:
-    tokens = read(action_block(Action("A", tool, arguments, "c")))
+    tokens = read(tool_block(Action("A", tool, arguments, "c")))
     is_remark = [child.content for token in tokens for child in token.children or ()] == ["", "without arguments", ""]
     assert is_remark or [token.type for token in tokens] == ["fence"]
 
@@ -76,41 +76,41 @@ def test_arguments_stay_in_their_block(tool: str, arguments: str) -> None:
 def test_a_table_stays_a_table_or_is_fenced(head: list[str], cells: list[str]) -> None:
     """No picture is loaded from what a cell says, no tag of a cell's is HTML."""
     content = f"| {' | '.join(head)} |\n| {' | '.join('---' for _ in head)} |\n| {' | '.join(cells)} |"
-    tokens = read(result_block(ToolResult("A", "t", content, "c", summary="rows")))
+    tokens = read(tool_block(ToolResult("A", "t", content, "c", summary="rows")))
     inside = [child.type for token in tokens for child in token.children or ()]
     assert not {"image", "html_inline"} & set(inside)
     assert "html_block" not in [token.type for token in tokens]
 
 
 def test_a_backslash_does_not_bring_a_picture_back() -> None:
-    tokens = read(result_block(ToolResult("A", "t", "| a |\n| --- |\n| \\![x](http://evil/x.png) |", "c", summary="s")))
+    tokens = read(tool_block(ToolResult("A", "t", "| a |\n| --- |\n| \\![x](http://evil/x.png) |", "c", summary="s")))
     assert "image" not in [child.type for token in tokens for child in token.children or ()]
 
 
 @given(st.text())
 def test_a_lone_text_argument_stands_for_itself(text: str) -> None:
-    tokens = read(action_block(Action("A", "t", json.dumps({"sql": text}), "c")))
+    tokens = read(tool_block(Action("A", "t", json.dumps({"sql": text}), "c")))
     if text:
         assert tokens[0].content.replace("\u200b", "") == as_read(text)
         assert tokens[0].info == "sql"
 
 
 def test_other_arguments_are_indented_json() -> None:
-    (fence,) = read(action_block(Action("A", "t", '{"a":1,"b":["ä"]}', "c")))
+    (fence,) = read(tool_block(Action("A", "t", '{"a":1,"b":["ä"]}', "c")))
     assert (fence.info, fence.content) == ("json", '{\n  "a": 1,\n  "b": [\n    "ä"\n  ]\n}\n')
-    assert read(action_block(Action("A", "t", '{"n": 1}', "c")))[0].info == "json"
+    assert read(tool_block(Action("A", "t", '{"n": 1}', "c")))[0].info == "json"
 
 
 def test_no_arguments_are_a_remark_but_zero_is_one() -> None:
     """Open WebUI shows no title over an empty block."""
     for arguments in ("{}", "null", ""):
-        assert "\n\n*without arguments*\n\n" in action_block(Action("A", "t", arguments, "c"))
-    assert read(action_block(Action("A", "t", "0", "c")))[0].content == "0\n"
+        assert "\n\n*without arguments*\n\n" in tool_block(Action("A", "t", arguments, "c"))
+    assert read(tool_block(Action("A", "t", "0", "c")))[0].content == "0\n"
 
 
 def test_titles() -> None:
     def title(**fields: object) -> str:
-        block = result_block(ToolResult(**({"agent": "A", "tool": "t", "content": "", "call_id": "c"} | fields)))  # type: ignore[arg-type]
+        block = tool_block(ToolResult(**({"agent": "A", "tool": "t", "content": "", "call_id": "c"} | fields)))  # type: ignore[arg-type]
         return html.unescape(block.split("<summary>")[1].split("</summary>")[0])
 
     assert title(summary="4 rows") == "📦 4 rows"
@@ -123,5 +123,5 @@ def test_titles() -> None:
 
 
 def test_what_was_left_out_is_said() -> None:
-    assert "left out" in result_block(ToolResult("A", "t", "x", "c", truncated=True))
-    assert "left out" not in result_block(ToolResult("A", "t", "x", "c", truncated=True, summary="4 rows (more)"))
+    assert "left out" in tool_block(ToolResult("A", "t", "x", "c", truncated=True))
+    assert "left out" not in tool_block(ToolResult("A", "t", "x", "c", truncated=True, summary="4 rows (more)"))

@@ -9,10 +9,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from aiostream_server.events.breaks import without_breaks
-from aiostream_server.events.signs import BREAK
+from aiostream_server.events.breaks import BREAK, without_breaks
+from aiostream_server.present import Page
 from aiostream_server.present.marking import Marking, Swallower, marked
-from aiostream_server.present.page import Page
 
 TAGS = [
     "<think>",

@@ -25,8 +25,7 @@ from aiostream_server.events import (
     ToolResult,
     Validation,
 )
-from aiostream_server.events.breaks import without_breaks
-from aiostream_server.events.signs import BREAK
+from aiostream_server.events.breaks import BREAK, without_breaks
 from aiostream_server.present import Page, Shown, new_presenter, routed_presenter
 from tests.present.telling import Told, runs
 from tests.present.test_marking import OTHERS_TEXT, REASONING

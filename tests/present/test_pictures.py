@@ -11,10 +11,10 @@ from aiostream_server.events import Answer, Event, Token
 from aiostream_server.events.breaks import without_breaks
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.present.marking import Marking, Swallower
-from aiostream_server.store.links import Links
+from aiostream_server.store.links import SignedLinks
 
 BASE = "https://agents.example.com:8443/llm"
-LINKS = Links(b"s" * 32, lambda: 1_000.0)
+LINKS = SignedLinks(b"s" * 32, lambda: 1_000.0)
 URL = LINKS.link(BASE, f"file-{'A' * 24}", 2_000)
 OWN = f"![Revenue by month]({URL})"
 PAGE = Page(is_own=lambda url: LINKS.is_own(url, BASE))

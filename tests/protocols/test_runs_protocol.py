@@ -23,7 +23,7 @@ from aiostream_server.events import (
     ToolResult,
     Validation,
 )
-from aiostream_server.events.encoding import encode_entry
+from aiostream_server.events.codec import encode_entry
 from aiostream_server.intake.body import first_problem
 from aiostream_server.intake.json_text import decode
 from aiostream_server.protocols.runs.request import RunBody

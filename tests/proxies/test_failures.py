@@ -76,7 +76,7 @@ async def test_an_answer_that_does_not_come_is_a_504(tmp_path: Path, files: File
 async def test_another_server_is_asked_where_the_first_is_not_there(
     tmp_path: Path, files: Files, program: Program
 ) -> None:
-    """So restarting them one after the other is noticed by nobody."""
+    """So a rolling restart loses no request."""
     nowhere = f"http://127.0.0.1:{free_port()}"
     async with hearing(SAID) as (url, heard):
         with proxying(program, [nowhere, url], tmp_path, files) as front:
@@ -86,7 +86,7 @@ async def test_another_server_is_asked_where_the_first_is_not_there(
     assert len(heard) == 4
 
 
-async def test_whoever_presents_the_same_key_reaches_the_same_of_several_servers(
+async def test_requests_with_the_same_key_reach_the_same_of_several_servers(
     tmp_path: Path, files: Files, program: Program
 ) -> None:
     """With the example's own lines for several."""
@@ -105,7 +105,7 @@ async def test_whoever_presents_the_same_key_reaches_the_same_of_several_servers
 
 
 async def test_a_question_that_has_begun_is_never_asked_again(tmp_path: Path, files: Files, program: Program) -> None:
-    """Whoever hung up on it may have begun to work."""
+    """The server that hung up may have begun to work."""
     async with hearing() as (first, heard_first), hearing() as (second, heard_second):
         with proxying(program, [first, second], tmp_path, files) as front:
             async with front.client(http2=True) as client:

@@ -147,7 +147,7 @@ async def test_a_body_that_is_too_large_is_a_413_in_the_usual_shape(
 
 
 @on_both_versions
-async def test_whoever_comes_back_sees_exactly_the_rest(
+async def test_a_client_that_comes_back_sees_exactly_the_rest(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
     async with scene(program, http2, tmp_path, files) as at:
@@ -188,7 +188,7 @@ async def test_the_servers_errors_pass_as_they_are(tmp_path: Path, files: Files,
 
 
 @on_both_versions
-async def test_a_server_without_keys_answers_nobody_behind_a_proxy(
+async def test_a_server_without_keys_refuses_everything_behind_a_proxy(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
     """Not even by a local name, which a proxy may be made to ask by."""

@@ -1,7 +1,7 @@
 """How often the rules are right, measured on labelled questions.
 
-Both halves have the same format, `label<TAB>question`. The rules were tuned on the one half; the other is read by
-nothing but this test, which says how many it got right and never which.
+Both halves have the same format, `label<TAB>question`. The rules were tuned on the first half. Only this test reads the
+other half, and it prints how many answers are right, never which.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from aiostream_server.routing.by_rules import classify
 from aiostream_server.routing.candidates import Decision
-from aiostream_server.routing.rules import classify
 from tests.routing.teams import BUILT_IN
 
 _BOUNDS = (0.0, 0.6, 0.8, 0.9, 1.0)
@@ -48,12 +48,12 @@ def test_rules_are_right_nine_times_in_ten(half: str, capsys: pytest.CaptureFixt
     with capsys.disabled():
         print(_report(half, judged))
     assert len(judged) >= 50
-    if _accuracy(judged) <= 0.90:  # an assert would print the questions
+    if _accuracy(judged) <= 0.90:  # an assert prints the questions
         pytest.fail(f"only {_accuracy(judged):.1%} right on the {half} half", pytrace=False)
 
 
 def test_being_unsure_means_being_wrong_more_often() -> None:
-    """What makes the threshold of `rules-then-model` worth having."""
+    """The threshold of `rules-then-model` depends on this."""
     judged = _judged("tuning") + _judged("held_out")
     sure, unsure = _accuracy(_between(judged, 0.9, 1.1)), _accuracy(_between(judged, 0.0, 0.6))
     if not (sure > 0.95 and unsure < sure - 0.1):

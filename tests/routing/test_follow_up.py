@@ -1,4 +1,4 @@
-"""A question that says little of its own goes where the conversation was."""
+"""A vague question goes to the team that the conversation is with."""
 
 import pytest
 from autogen_ext.models.replay import ReplayChatCompletionClient
@@ -33,16 +33,16 @@ async def test_a_question_of_its_own_goes_its_own_way(question: str) -> None:
 
 
 @pytest.mark.parametrize("strategy", ["rules", "rules-then-model", "model"])
-async def test_a_follow_up_stays_with_the_team_that_answered_last_whoever_else_would_decide(strategy: str) -> None:
+async def test_a_follow_up_stays_with_the_last_team_under_every_strategy(strategy: str) -> None:
     teams = [*TEAMS, Candidate("law", "Law", "Contracts and courts")]
-    model = ReplayChatCompletionClient([])  # it has no answer: nobody asks it
+    model = ReplayChatCompletionClient([])  # it has no answer, so asking it fails
     router = Router(teams, RoutingConfig.model_validate({"strategy": strategy}), model)
     decision = await router.route("and by month?", earlier=["hello"], previous="law")
     assert (decision.team, decision.strategy) == ("law", "rules")
 
 
 @pytest.mark.parametrize("previous", ["law", None])
-async def test_a_team_that_may_not_be_chosen_any_more_is_not_stayed_with(previous: str | None) -> None:
+async def test_a_follow_up_leaves_a_team_that_is_not_allowed_any_more(previous: str | None) -> None:
     decision = await Router(TEAMS, RoutingConfig()).route("and by month?", earlier=[ABOUT_DATA], previous=previous)
     assert decision.team == "data"
 

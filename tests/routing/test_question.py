@@ -1,4 +1,4 @@
-"""Routing reads what the person typed, not what the client put around it."""
+"""Routing reads what the person typed, without the text that the client added."""
 
 import pytest
 
@@ -30,13 +30,13 @@ _FILES = '<attached_files>\n<file type="file" name="sales.csv"/>\n</attached_fil
         ("", ""),
     ],
 )
-def test_wrapping_is_dropped(message: str, question: str) -> None:
+def test_text_that_the_client_added_is_dropped(message: str, question: str) -> None:
     assert routing_question(message) == question
 
 
 @pytest.mark.parametrize("message", [_RETRIEVAL.strip(), _FILES.strip(), "<attached_files>never closed"])
-def test_wrapping_without_a_question_stays(message: str) -> None:
-    """Better to route by the wrapping than by nothing."""
+def test_added_text_without_a_question_stays(message: str) -> None:
+    """Routing by the added text is better than routing by nothing."""
     assert routing_question(message) == message
 
 

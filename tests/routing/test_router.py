@@ -1,4 +1,4 @@
-"""The router: one decision for one question, announced as it is made."""
+"""The router makes and announces one decision for each question."""
 
 import pytest
 from autogen_ext.models.replay import ReplayChatCompletionClient
@@ -114,11 +114,11 @@ async def test_unnamed_team_is_announced_by_its_id() -> None:
     assert announced[0].team_name == "bare"
 
 
-def test_what_cannot_work_is_named_at_once() -> None:
+def test_invalid_settings_are_all_named_at_once() -> None:
     with pytest.raises(ConfigError) as caught:
-        Router(BUILT_IN, RoutingConfig(strategy="model", model="small", fallback="nobody"))
+        Router(BUILT_IN, RoutingConfig(strategy="model", model="small", fallback="missing"))
     assert caught.value.problems == (
-        "[routing] fallback: no team 'nobody'; there are: general, data",
+        "[routing] fallback: no team 'missing'; there are: general, data",
         "[routing] strategy 'model': needs [models.small]",
     )
 

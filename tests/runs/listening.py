@@ -11,9 +11,9 @@ from aiostream_server.events import Event
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.ledger import Ledger
+from aiostream_server.runs.log_writer import LogWriter
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.runs.translate import Translator
+from aiostream_server.runs.translator import Translator
 
 
 @dataclass(slots=True)
@@ -21,7 +21,7 @@ class Listening:
     """What a run would be: `told` is its events."""
 
     log: MemoryLog
-    ledger: Ledger
+    writer: LogWriter
     recorder: Recorder
     translator: Translator
     overruns: list[None] = field(default_factory=list)
@@ -55,13 +55,13 @@ def listening(
     code_runners: Collection[str] = (),
 ) -> Listening:
     log, overruns = MemoryLog("r"), list[None]()
-    ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
+    writer = LogWriter(log, WorkLimit(0, 0, lambda _: None))
     recorder = Recorder(
-        ledger,
+        writer,
         budget=Budget(limit, lambda: overruns.append(None)),
         roles=roles or {},
         answer_from=answer_from,
         options={"seed": 7},
     )
     recorder.listen_to(frozenset(names))
-    return Listening(log, ledger, recorder, Translator(recorder, code_runners), overruns)
+    return Listening(log, writer, recorder, Translator(recorder, code_runners), overruns)

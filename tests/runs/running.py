@@ -6,7 +6,9 @@ from typing import Any
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, RoutingConfig, TeamConfig
 from aiostream_server.events import Event
+from aiostream_server.intake.principal import NOBODY, Owner
 from aiostream_server.intake.question import Question, Turn
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
@@ -62,3 +64,10 @@ def runs_of(
 
 def events_of(run: Run) -> Sequence[Event]:
     return [entry.event for entry in run.log.since(0)]
+
+
+def new_run(run_id: str, owner: Owner = NOBODY) -> Run:
+    """A run that was not started."""
+    runs = runs_of(lambda: None)
+    asked = runs.request()
+    return Run(run_id, RunRequest(asked.question, asked.model, owner=owner), runs.resources, MemoryLog(run_id))

@@ -13,8 +13,7 @@ from aiostream_server.events import Answer, Event, Message, RunFinished, RunStar
 from aiostream_server.intake.question import ImagePart, Role, Turn
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.log.memory import MemoryLog
-from aiostream_server.present import new_presenter
-from aiostream_server.present.page import Page
+from aiostream_server.present import Page, new_presenter
 from aiostream_server.runs.fingerprint import answer_prints, fingerprint, standing_of
 
 ASKED = Turn("user", "Which region?")

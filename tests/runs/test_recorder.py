@@ -60,7 +60,7 @@ async def test_tapped_words_are_not_repeated() -> None:
     ]
     assert run.recorder.last == Answer("A", "Hello you")
     assert run.recorder.answer is None
-    assert tuple(run.ledger.agents) == ("A",)
+    assert tuple(run.writer.agents) == ("A",)
 
 
 async def test_words_that_come_twice_are_told_twice() -> None:
@@ -352,4 +352,4 @@ async def test_the_end_closes_what_is_open() -> None:
     run.recorder.close_all()
     run.recorder.close_all()
     assert run.told[1:] == [Message("A", "half", streamed=True)]
-    assert run.ledger.first_token_at is not None
+    assert run.writer.first_token_at is not None

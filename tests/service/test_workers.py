@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.service.workers.loads import Loads
-from aiostream_server.service.workers.pace import RestartPace
+from aiostream_server.service.workers.share import ConnectionCounts
+from aiostream_server.service.workers.supervisor import RestartBackoff
 from tests.kit.process import ServerProcess, start
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body
@@ -236,7 +236,7 @@ async def test_a_number_of_workers_is_positive(tmp_path: Path) -> None:
 @given(st.lists(st.floats(0, 200), max_size=30))
 def test_a_worker_is_never_restarted_in_a_loop(lives: list[float]) -> None:
     """The wait grows while workers are short-lived, and never past half a minute."""
-    pace = RestartPace()
+    pace = RestartBackoff()
     delays = [pace.delay_after(lived_s) for lived_s in lives]
     assert all(0.5 <= delay <= 30 for delay in delays)
     for before, delay, lived_s in zip(delays, delays[1:], lives[1:], strict=False):
@@ -244,11 +244,11 @@ def test_a_worker_is_never_restarted_in_a_loop(lives: list[float]) -> None:
 
 
 def test_who_is_away_is_busier_than_any() -> None:
-    loads = Loads.create(3)
-    seen_by_another = Loads(loads.descriptor)
+    loads = ConnectionCounts.create(3)
+    seen_by_another = ConnectionCounts(loads.descriptor)
     assert [loads.excess(worker) for worker in (1, 2, 3)] == [0, 0, 0]
-    loads.tell(2, 5)
-    seen_by_another.tell(1, 4)
+    loads.set(2, 5)
+    seen_by_another.set(1, 4)
     assert [loads.excess(worker) for worker in (1, 2)] == [0, 1]
     assert loads.excess(3) > 2**60
     loads.leave(1)

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.log.memory import MemoryLog
-from aiostream_server.present.blocks import action_block, result_block
+from aiostream_server.present.blocks import tool_block
 from aiostream_server.protocols.chat.stream import ChunkEncoder
 from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.ledger import MAX_PIECE_UNITS, Ledger
+from aiostream_server.runs.log_writer import MAX_PIECE_UNITS, LogWriter
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame, event_frame, retry_frame
 
@@ -50,8 +50,8 @@ def test_fixed_frames() -> None:
 def _recorded(text: str) -> tuple[Action, ToolResult]:
     """What the recorder makes of a tool call and a result of this text."""
     log = MemoryLog("r")
-    ledger = Ledger(log, WorkLimit(0, 0, lambda _: None))
-    recorder = Recorder(ledger, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
+    writer = LogWriter(log, WorkLimit(0, 0, lambda _: None))
+    recorder = Recorder(writer, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
     recorder.tool_called("A", FunctionCall("c", text, text))
     recorder.tool_answered("A", FunctionExecutionResult(content=text, name=text, call_id="c"), summary=text)
     action, result = (entry.event for entry in log.since(0))
@@ -64,7 +64,7 @@ def _recorded(text: str) -> tuple[Action, ToolResult]:
 @pytest.mark.parametrize("prefix", ["", "| a |\n| --- |\n"])
 def test_the_largest_block_fits_a_line(worst: str, prefix: str) -> None:
     action, result = _recorded(prefix + worst * 20_000)
-    for block in (action_block(action), result_block(result)):
+    for block in (tool_block(action), tool_block(result)):
         assert len(data_frame(_ENCODER.content(block))) < _LINE_LIMIT
 
 
@@ -81,7 +81,7 @@ def test_the_largest_block_fits_a_line(worst: str, prefix: str) -> None:
 )
 def test_indenting_arguments_does_not_blow_them_up(arguments: str) -> None:
     action, _ = _recorded(arguments)
-    assert len(data_frame(_ENCODER.content(action_block(action)))) < _LINE_LIMIT
+    assert len(data_frame(_ENCODER.content(tool_block(action)))) < _LINE_LIMIT
 
 
 def test_what_is_cut_is_cut_between_characters() -> None:

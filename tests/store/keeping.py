@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.store.conversations import Address, Memory, open_conversations
+from aiostream_server.store.conversations import Address, TeamMemory, open_conversations
 
 
 def address(name: str, number: int) -> Address:
@@ -17,10 +17,10 @@ def address(name: str, number: int) -> Address:
     return Address(name, "", f"chat {number // 3}")
 
 
-def memory(number: int) -> Memory:
+def memory(number: int) -> TeamMemory:
     """Some kilobytes that say which one it is, in a row of several pages."""
     text = " ".join(str(number * factor) for factor in range(4000)).encode()
-    return Memory("general", f"question {number}", (f"answer {number}",), text, b"[]")
+    return TeamMemory("general", f"question {number}", (f"answer {number}",), text, b"[]")
 
 
 async def keep_on(url: str, name: str, first: int) -> None:

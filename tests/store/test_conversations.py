@@ -17,7 +17,7 @@ from aiostream_server.store.conversations import (
     Address,
     Conversations,
     ConversationsUnavailable,
-    Memory,
+    TeamMemory,
     open_conversations,
 )
 from aiostream_server.store.schema import escape, memories, unescape
@@ -38,8 +38,8 @@ ODD_NAMES = (
 )
 
 
-def memory(fingerprint: str = "f1", *, team: str = "general", answers: Sequence[str] = ("a1", "a2")) -> Memory:
-    return Memory(team, fingerprint, tuple(answers), b'{"state": "\xc3\xa4"}', b"[]")
+def memory(fingerprint: str = "f1", *, team: str = "general", answers: Sequence[str] = ("a1", "a2")) -> TeamMemory:
+    return TeamMemory(team, fingerprint, tuple(answers), b'{"state": "\xc3\xa4"}', b"[]")
 
 
 def chat(name: str) -> Address:
@@ -172,7 +172,7 @@ async def test_every_name_is_kept_as_it_is(store: Conversations) -> None:
     """Of any length, and with what PostgreSQL has no place for: NUL, and halves of surrogate pairs."""
     for name in ODD_NAMES:
         address = Address(name, name, name)
-        kept = Memory(name, name, (name, name), b"", b"", waits_for=name)
+        kept = TeamMemory(name, name, (name, name), b"", b"", waits_for=name)
         await store.keep(address, kept)
         assert [replace(found, updated_at=0.0) for found in await store.recall(address)] == [kept]
         (summary,) = await store.summaries(key_id=name, user_id=name)

@@ -16,19 +16,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.store.conversations import Address, Conversations, Memory, open_conversations
+from aiostream_server.store.conversations import Address, Conversations, TeamMemory, open_conversations
 from aiostream_server.store.database import make_engine
+from aiostream_server.store.database_url import find_url
 from aiostream_server.store.migrate import read_version
+from aiostream_server.store.opening import prepare_file
 from aiostream_server.store.schema import HEAD, metadata
-from aiostream_server.store.sqlite_file import prepare_file
-from aiostream_server.store.urls import find_url
 
 MIGRATIONS = Path(__file__).parents[2] / "aiostream_server" / "store" / "migrations"
 CHAT = Address("key1", "", "chat1")
 
 
-def memory(fingerprint: str = "f1") -> Memory:
-    return Memory("general", fingerprint, (), b"{}", b"[]")
+def memory(fingerprint: str = "f1") -> TeamMemory:
+    return TeamMemory("general", fingerprint, (), b"{}", b"[]")
 
 
 def config(url: str) -> ConversationsConfig:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.config.files import FilesConfig
+from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.store.files import FileRefused, Files, StoredFile, open_files
-from aiostream_server.store.links import Links, is_file_id, read_secret
+from aiostream_server.store.links import SignedLinks, is_file_id, read_secret
 from aiostream_server.store.run_files import LinkedFile, RunFiles, plain_title
 
 OWNER = ("key", "alice")
@@ -161,7 +161,7 @@ def test_processes_that_start_at_once_have_one_secret(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["secret"]
 
 
-LINKS = Links(b"s" * 32, lambda: NOW)
+LINKS = SignedLinks(b"s" * 32, lambda: NOW)
 FILE_ID = f"file-{'a' * 24}"
 LINK = LINKS.link(BASE, FILE_ID, int(NOW) + 60)
 
@@ -180,7 +180,7 @@ LINK = LINKS.link(BASE, FILE_ID, int(NOW) + 60)
         LINK + "&x=1",
         LINK + "#x",
         LINK + ")![x](https://evil.com/",
-        Links(b"t" * 32, lambda: NOW).link(BASE, FILE_ID, int(NOW) + 60),
+        SignedLinks(b"t" * 32, lambda: NOW).link(BASE, FILE_ID, int(NOW) + 60),
         LINKS.link(BASE, FILE_ID, int(NOW)),
         LINK.partition("?")[0],
         "",

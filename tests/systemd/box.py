@@ -88,7 +88,7 @@ def drop_in(text: str, unit: str = SERVICE) -> Iterator[None]:
 
 async def until(unit_property: str, value: str, within_s: float, unit: str = SERVICE) -> None:
     async with asyncio.timeout(within_s):
-        while await asyncio.to_thread(shown, unit_property, unit) != value:  # noqa: ASYNC110 - systemd tells nobody
+        while await asyncio.to_thread(shown, unit_property, unit) != value:  # noqa: ASYNC110 - systemd announces no changes
             await asyncio.sleep(0.05)
 
 

@@ -107,7 +107,7 @@ def gain_privileges() -> str:
     """By a program that belongs to root and has the set-user-id bit."""
     user = _NOBODY if os.geteuid() == 0 else None
     ran = subprocess.run(["/usr/bin/id-of-root", "-u"], check=True, capture_output=True, text=True, user=user)
-    return "root" if ran.stdout.strip() == "0" else "nobody special"
+    return "root" if ran.stdout.strip() == "0" else "an ordinary user"
 
 
 def capabilities() -> str:

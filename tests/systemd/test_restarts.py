@@ -1,4 +1,4 @@
-"""However often it restarts, and whatever for: nobody is refused, and no answer is broken off."""
+"""Restarts, for any reason and however often, refuse no request and break off no answer."""
 
 import asyncio
 import os
@@ -57,7 +57,7 @@ async def test_restart_refuses_resets_and_breaks_nothing(session: aiohttp.Client
 
 
 @pytest.mark.timeout(120)  # six starts and six drains
-async def test_restart_with_a_stand_by_keeps_nobody_waiting(session: aiohttp.ClientSession, key: str) -> None:
+async def test_restart_with_a_stand_by_delays_no_request(session: aiohttp.ClientSession, key: str) -> None:
     async with under_load(key, clients=12) as load:
         for _ in range(3):
             pid = box.shown("MainPID")

@@ -28,7 +28,7 @@ EXPECTED: Final = {
     "run_from_tmp": ("done", "EACCES"),
     "run_from_var_tmp": ("done", "EACCES"),
     "run_from_shm": ("done", "EACCES"),
-    "gain_privileges": ("root", "nobody special"),
+    "gain_privileges": ("root", "an ordinary user"),
     "capabilities": ("CapPrm: CapEff: CapBnd:", "none"),
     "users": ("all", "few"),
     "memory_writable_and_executable": ("done", "EPERM"),

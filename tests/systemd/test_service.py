@@ -31,7 +31,7 @@ async def test_start_returns_when_the_server_is_ready_and_status_tells_its_figur
         assert response.status == 200
     assert time.monotonic() - asked_at < 0.5
     async with asyncio.timeout(5):
-        while "0 runs" not in box.shown("StatusText"):  # noqa: ASYNC110 - systemd tells nobody
+        while "0 runs" not in box.shown("StatusText"):  # noqa: ASYNC110 - systemd announces no changes
             await asyncio.sleep(0.1)
 
 
@@ -63,7 +63,7 @@ async def test_loop_that_is_blocked_is_killed_told_where_and_started_again(sessi
         with pytest.raises(aiohttp.ClientError):
             await box.ask(session, "hello", model="blocks")
         assert time.monotonic() - started_at < 6
-        assert "15" in await box.ask(session, "What is 3 * 5?")  # whoever comes meanwhile waits, and is answered
+        assert "15" in await box.ask(session, "What is 3 * 5?")  # a request meanwhile waits and is answered
         said = box.journal(since)
     assert "Watchdog timeout" in said
     assert 'box_teams.py", line' in said  # where every thread was
@@ -71,7 +71,7 @@ async def test_loop_that_is_blocked_is_killed_told_where_and_started_again(sessi
     await box.systemctl("restart", box.SERVICE)
 
 
-async def test_killed_server_is_back_and_nobody_is_refused(session: aiohttp.ClientSession) -> None:
+async def test_killed_server_is_back_and_no_request_is_refused(session: aiohttp.ClientSession) -> None:
     os.kill(box.main_pid(), signal.SIGKILL)
     answer = await box.ask(session, "What is 3 * 5?")
     assert "15" in answer

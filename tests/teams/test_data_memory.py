@@ -11,7 +11,7 @@ from autogen_core import FunctionCall, Image
 from autogen_core.model_context import UnboundedChatCompletionContext
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, UserMessage
 
-from aiostream_server.teams.data.hearing import hear, open_query
+from aiostream_server.teams.data.drafter_memory import add_to_memory, open_query
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.data.team import build
 from aiostream_server.teams.general import build as build_general
@@ -143,7 +143,7 @@ async def test_a_call_that_was_left_open_is_answered_before_anything_else_is_sai
     call = FunctionCall("c", "{}", "query")
     await context.add_message(AssistantMessage(content=[call], source="SQLAgent"))
     assert open_query(await context.get_messages()) == "c"
-    await hear(context, [TextMessage(content="And?", source="user")])
+    await add_to_memory(context, [TextMessage(content="And?", source="user")])
     _, result, question = await context.get_messages()
     assert isinstance(result, FunctionExecutionResultMessage)
     assert (result.content[0].call_id, result.content[0].content) == ("c", "Not run: the work was ended before.")
@@ -156,7 +156,7 @@ async def test_a_result_that_answers_no_call_is_left_out() -> None:
     context = UnboundedChatCompletionContext()
     stray = QueryOutcome(content="rows", source="Database", call_id="gone", attempt=1, failed=False)
     draft = {"content": "s", "source": "x", "database": "d", "attempt": 1, "call_id": "c"}
-    await hear(context, [stray, Verdict(**draft, approved=True, reason="r")])
+    await add_to_memory(context, [stray, Verdict(**draft, approved=True, reason="r")])
     assert not await context.get_messages()
     assert open_query([UserMessage(content="?", source="user")]) is None
     assert open_query([AssistantMessage(content="Hm.", source="SQLAgent")]) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiostream_server.config.load import load_config
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.web.state import STATE
 from tests.kit.serving import ask, serving
 
@@ -46,7 +46,7 @@ async def test_the_teams_are_served(folder: Path) -> None:
     assert shown == {
         "writers": ("writers", ""),
         "letters": ("Letters", "Writes letters."),
-        "thank-you-notes": ("thank-you-notes", "Thanks whoever it is."),
+        "thank-you-notes": ("thank-you-notes", "Writes a note of thanks."),
         "sales-report": ("Sales report", "Writes reports on what was sold."),
     }
     assert "✅ **Editor**" in answers["writers"]

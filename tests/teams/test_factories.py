@@ -13,12 +13,12 @@ from autogen_agentchat.base import TaskResult
 from aiostream_server.config.model import DemoModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.teams.catalogue import load_team
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import blamed_in, cannot_answer, complaint, import_factory, place_of
-from aiostream_server.teams.registration import id_of, registration_of, team, told_by
+from aiostream_server.teams.registration import name_and_description, registration_of, team, team_id_of
 from aiostream_server.teams.served import ServedTeam
 from tests.config.writing import loaded
 
@@ -191,7 +191,7 @@ class TestMarking:
         ],
     )
     def test_ids(self, name: str, team_id: str) -> None:
-        assert id_of(name) == team_id
+        assert team_id_of(name) == team_id
 
     @pytest.mark.parametrize(
         ("docstring", "told"),
@@ -204,7 +204,7 @@ class TestMarking:
         ],
     )
     def test_docstrings(self, docstring: str | None, told: tuple[str, str]) -> None:
-        assert told_by(docstring) == told
+        assert name_and_description(docstring) == told
 
 
 class Plain:
@@ -239,7 +239,10 @@ class TestWhatATeamCanGive:
         ("team", "said"),
         [
             (Plain, "Plain.run is a function without async: expected async def, with return: a TaskResult"),
-            (Counting, "Counting.run is a generator, with async def and yield: expected async def, with return"),
+            (
+                Counting,
+                "Counting.run is a generator, with async def and yield: expected async def, with return",
+            ),
             (Waiting, "Waiting.run_stream is a coroutine function, without yield: expected async def, with yield"),
             (Generating, "Generating.run_stream is a generator, without async: expected async def, with yield"),
         ],

@@ -29,7 +29,7 @@ from autogen_core import (
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.models.registry import Models
-from aiostream_server.models.tap import current_speaker
+from aiostream_server.models.token_sink import current_speaker
 from aiostream_server.teams.autogen_private.fresh_team import use_team_runtimes
 from aiostream_server.teams.autogen_private.runtime import TeamRuntime
 from aiostream_server.teams.catalogue import TeamSpec

@@ -1,21 +1,27 @@
-"""What may be asked of a chart, and what becomes of the rows: every mistake is a line, nothing is left out unsaid."""
+"""Arguments and rows of a chart: every mistake gives one line, and what is left out is counted."""
 
 import json
 import math
 import tracemalloc
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiostream_server.tools.chart.arguments import KINDS, PARAMETERS, REQUIRED, ChartArguments, read_arguments
-from aiostream_server.tools.chart.errors import ChartProblem
-from aiostream_server.tools.chart.figures import figure, months, tick, width, wrapped
-from aiostream_server.tools.chart.labels import LABEL_CHARS, shown, spoken
-from aiostream_server.tools.chart.planning import MOST_BARS, MOST_PARTS, MOST_ROWS, MOST_SERIES, make_plot
-from aiostream_server.tools.chart.plot import Plot, read_plot
-from aiostream_server.tools.chart.values import Cell
+from aiostream_server.tools.chart.arguments import (
+    KINDS,
+    PARAMETERS,
+    REQUIRED,
+    ChartArguments,
+    ChartProblem,
+    read_arguments,
+)
+from aiostream_server.tools.chart.labels import LABEL_CHARS, figure, months, shown, spoken, tick, width, wrapped
+from aiostream_server.tools.chart.plot import MOST_BARS, MOST_PARTS, MOST_ROWS, MOST_SERIES, Plot, make_plot
+from aiostream_server.tools.chart.worker import DrawRequest
+from aiostream_server.tools.sql.cells import Cell
 
 COLUMNS = ("month", "region", "total_sales", "n")
 ROWS: tuple[tuple[Cell, ...], ...] = (
@@ -32,7 +38,7 @@ def plot_of(rows: Any = ROWS, columns: Any = COLUMNS, **asked: Any) -> Plot:
     return make_plot(columns, rows, read_arguments(wanted))
 
 
-def test_the_schema_and_the_arguments_are_the_same() -> None:
+def test_the_json_schema_has_the_fields_of_the_arguments() -> None:
     assert tuple(PARAMETERS) == tuple(ChartArguments.__dataclass_fields__)
     assert PARAMETERS["kind"]["enum"] == list(KINDS)
     assert set(REQUIRED) < set(PARAMETERS)
@@ -114,7 +120,7 @@ def test_a_line_goes_by_time_and_keeps_its_gaps() -> None:
     [
         (("2024-01-31", "2024-02-29"), "dates"),
         (("2024-01-31 10:30:00.5+00", "2024-02-01T00:00"), "dates"),
-        (("2024-02-30", "2024-02-01"), "names"),  # no such day
+        (("2024-02-30", "2024-02-01"), "names"),  # not a day of the calendar
         (("2024-13", "2024-01"), "names"),
         ((2023, 2024), "numbers"),
         ((2.5, None), "numbers"),
@@ -122,7 +128,7 @@ def test_a_line_goes_by_time_and_keeps_its_gaps() -> None:
         (("Q1", "Q2"), "names"),
     ],
 )
-def test_what_x_is_is_seen_in_its_values(cells: tuple[Cell, Cell], axis: str) -> None:
+def test_the_kind_of_axis_follows_from_the_values_of_x(cells: tuple[Cell, Cell], axis: str) -> None:
     plot = plot_of([(cell, "", 1, 1) for cell in cells], kind="line", x="month")
     assert plot.axis == axis
 
@@ -144,7 +150,7 @@ def test_more_than_a_picture_can_show_is_left_out_and_counted() -> None:
     assert split.notes == ("the 8 largest of 10 series are shown",)
 
 
-def test_small_parts_of_a_pie_are_put_together() -> None:
+def test_small_parts_of_a_pie_are_combined() -> None:
     plot = plot_of([("m", f"r{n}", n, 0) for n in range(12)], kind="pie")
     assert len(plot.x) == MOST_PARTS
     assert plot.x[0] == "r11"
@@ -153,7 +159,7 @@ def test_small_parts_of_a_pie_are_put_together() -> None:
     assert plot.notes == ("1 part without a value left out", "4 small parts are put together")
 
 
-def test_two_rows_for_one_place_are_no_series() -> None:
+def test_two_rows_for_one_place_of_a_series_are_refused() -> None:
     with pytest.raises(ChartProblem, match="add them up in the query"):
         plot_of([("2024-01", "West", 1, 0)] * 2, kind="line", x="month", split_by="region")
 
@@ -166,7 +172,7 @@ def test_labels_are_one_short_line(text: str) -> None:
     assert all(len(line) <= 68 for line in wrapped(label, 68).split("\n"))
 
 
-def test_what_turns_text_around_is_taken_out() -> None:
+def test_characters_that_reverse_text_are_removed() -> None:
     assert shown("a\u202eb\x1b[31m\nc\u2066") == "a b [31m c"
     assert shown("x" * 200) == "x" * 39 + "…"
 
@@ -184,11 +190,11 @@ def test_what_turns_text_around_is_taken_out() -> None:
         (3e20, "3e+20"),
     ],
 )
-def test_figures_tell_no_more_than_there_is_to_tell(value: float, text: str) -> None:
+def test_figures_have_few_digits(value: float, text: str) -> None:
     assert figure(value) == text
 
 
-def test_ticks_are_alike() -> None:
+def test_the_ticks_of_an_axis_have_one_format() -> None:
     assert [tick(value, 2_500, 10_000) for value in (0, 2_500, -5_000)] == ["0", "2,500", "−5,000"]
     assert [tick(value, 0.25, 1) for value in (0, 0.25, 0.5)] == ["0.00", "0.25", "0.50"]
     assert [tick(value, 5e5, 2e6) for value in (5e5, 2e6)] == ["0.5M", "2.0M"]
@@ -209,13 +215,13 @@ def test_ticks_are_alike() -> None:
     ),
 )
 def test_any_rows_make_a_plot_or_one_line(rows: list[tuple[Cell, ...]], asked: dict[str, Any]) -> None:
-    """And what is made can travel: finite numbers, as many values as places."""
+    """A plot survives JSON, has finite numbers, and one value for each place."""
     try:
         plot = make_plot(COLUMNS, rows, read_arguments(asked))
     except ChartProblem as exc:
-        assert str(exc).isprintable()  # noqa: PT017 - one of two ways that are right
+        assert str(exc).isprintable()  # noqa: PT017 - a refusal is fine, too
         return
-    assert read_plot(plot.to_json()) == plot
+    assert msgspec.json.decode(DrawRequest("png", plot).to_line(), type=DrawRequest).plot == plot
     assert all(len(each.values) == len(plot.x) for each in plot.series)
     assert 0 < len(plot.series) <= MOST_SERIES
 
@@ -226,17 +232,17 @@ def test_any_rows_make_a_plot_or_one_line(rows: list[tuple[Cell, ...]], asked: d
         st.text(max_size=9) | st.sampled_from(list(PARAMETERS)), st.recursive(CELLS, st.lists, max_leaves=9)
     )
 )
-def test_whatever_a_model_writes_is_read_or_refused(given_arguments: dict[str, Any]) -> None:
+def test_any_arguments_are_read_or_refused(given_arguments: dict[str, Any]) -> None:
     try:
         asked = read_arguments(given_arguments)
     except ChartProblem as exc:
-        assert len(str(exc)) < 500  # noqa: PT017 - one of two ways that are right
+        assert len(str(exc)) < 500  # noqa: PT017 - a refusal is fine, too
     else:
         json.dumps([asked.x, *asked.y, asked.title])
 
 
-def test_of_many_series_only_those_that_are_shown_are_made() -> None:
-    """5,000 of 5,000 places each would be 200 MB."""
+def test_only_the_shown_series_are_made() -> None:
+    """5,000 series of 5,000 places each would take 200 MB."""
     rows = [(f"m{n}", f"r{n}", n, 0) for n in range(MOST_ROWS)]
     tracemalloc.start()
     try:

@@ -25,7 +25,7 @@ def program(**settings: Any) -> McpToolConfig:
 
 
 def plain(mode: str, pid_file: Path, **settings: Any) -> McpToolConfig:
-    """`plain_program.py`; its process ids are written to the file."""
+    """`plain_program.py`, which writes its process ids to the file."""
     args = ("-S", "-E", str(HERE / "plain_program.py"), mode, str(pid_file))
     return McpToolConfig(kind="mcp", command=sys.executable, args=args, folder=HERE, **settings)
 
@@ -42,7 +42,7 @@ class HttpServer:
 
 @asynccontextmanager
 async def serving_mcp(transport: Literal["http", "sse"], port: int = 0) -> AsyncIterator[HttpServer]:
-    """FastMCP over HTTP on a free port, in a thread with a loop of its own: its tasks are none of ours."""
+    """FastMCP over HTTP on a free port, in a thread with an event loop of its own, apart from the test's tasks."""
     fast = served()
     app = fast.streamable_http_app() if transport == "http" else fast.sse_app()
     server = uvicorn.Server(
@@ -60,7 +60,7 @@ async def serving_mcp(transport: Literal["http", "sse"], port: int = 0) -> Async
 
 
 def pids(file: Path) -> list[int]:
-    """Those of the processes that were started so far."""
+    """The ids of the processes that were started so far."""
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
@@ -72,8 +72,8 @@ def is_alive(pid: int) -> bool:
     return stat.rpartition(")")[2].split()[0] != "Z"
 
 
-async def until(holds: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    """Processes and sockets end when they end: asked every few milliseconds."""
+async def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    """Poll for a condition on processes and sockets, which have no event to wait for."""
     async with asyncio.timeout(timeout_s):
         while not holds():  # noqa: ASYNC110 - see above
             await asyncio.sleep(0.005)

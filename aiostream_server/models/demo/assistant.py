@@ -1,59 +1,94 @@
-"""The general assistant: calculates with the tool it is given, knows a few fixed things, is honest about the rest."""
+"""The demo model as the general assistant: calculates, recalls names and numbers, small talk."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
-from autogen_core.models import FunctionExecutionResult
+from autogen_core.models import AssistantMessage, FunctionExecutionResult, FunctionExecutionResultMessage
 
-from aiostream_server.models.demo.arithmetic import Sum, find_sum
-from aiostream_server.models.demo.conversation import Conversation
-from aiostream_server.models.demo.recall import recall, with_value
-from aiostream_server.models.demo.speech import Reply, call, gist, say
+from aiostream_server.models.demo.arithmetic import Calculation, read_calculation
+from aiostream_server.models.demo.reply import CONFIGURE, DemoReply, call, say, shorten
+from aiostream_server.models.demo.request import DemoRequest, text_of
 
-TOOL: Final = "calculate"
-_VALUE: Final = re.compile(r"[-+\d.,eE ]*\d[-+\d.,eE ]*")
+CALCULATE: Final = "calculate"
+_NUMBER: Final = re.compile(r"[-+\d.,eE ]*\d[-+\d.,eE ]*")
 _CAN: Final = "I can calculate (“What is 15% of 850?”) and look up the demo database (“Total sales by region”)."
-_KNOWN: Final = (
-    (r"^(?:hi|hello|hey|hiya|good (?:morning|afternoon|evening|day)|greetings)\b.{0,30}$", f"Hello! {_CAN}"),
-    (r"\b(?:thanks|thank you|cheers)\b", "You are welcome."),
+_SMALL_TALK: Final = (
+    (r"(?:hi|hello|hey|good (?:morning|afternoon|evening))(?: there)?", f"Hello! {_CAN}"),
+    (r"(?:many )?(?:thanks|thank you|cheers)(?: a lot| very much)?", "You are welcome."),
     (
-        r"\bwho are you\b|\bwhat are you\b|\byour name\b|\bare you (?:a|an|the|really|human|real)\b|\bwhich model\b",
-        f"I am the demo model of this server, made of a few hundred rules. {_CAN}",
+        r"(?:who|what) are you|what is your name|what's your name|are you (?:a|an) .{1,40}|which model are you",
+        f"I am the demo model of this server, a set of rules. {_CAN}",
     ),
-    (r"\bwhat (?:can|do) you do\b|\bhow can you help\b|\bcan you help\b|^help\b|\bhow do you work\b", _CAN),
-    (r"\bhow are you\b", "All rules are in order, thank you."),
-    (r"^(?:bye|goodbye|see you)\b", "Goodbye!"),
+    (r"help|what can you do|how can you help(?: me)?|can you help(?: me)?", _CAN),
+    (r"(?:bye|goodbye|see you)", "Goodbye!"),
 )
+_NAME: Final = r"([^\W\d][\w'’-]{0,40}(?: [^\W\da-z][\w'’-]{0,40})?)"
+_TELLS_NAME: Final = re.compile(rf"\b(?i:my name is|i am called|call me) {_NAME}")
+_ASKS_NAME: Final = re.compile(r"\b(?:what(?:'s|’s| is)|you (?:know|remember)) my name\b|\bwho am i\b", re.IGNORECASE)
+_ASKS_QUESTION: Final = re.compile(
+    r"\bwhat did i (?:just )?(?:ask|say)\b|\bmy (?:last|previous) question\b", re.IGNORECASE
+)
+_THAT: Final = re.compile(r"\b(?:that|it|the (?:result|answer))\b", re.IGNORECASE)
+_CONTINUES: Final = re.compile(r"^\W*(?:(?:and|now|then)\b\s*)*(?=(?:plus|minus|times|divided by)\s*\d)", re.IGNORECASE)
+_SAID_VALUE: Final = re.compile(r"\bis \**(-?\d[\d,]*(?:\.\d+)?)\**(?=\.(?:\s|$))")
 
 
-def answer(conversation: Conversation) -> Reply:
-    """Ask the calculator first; say its result when it is there."""
-    result = conversation.result(TOOL)
-    if result:
-        return _say_result(_wanted_sum(conversation), result)
-    wanted = _wanted_sum(conversation)
-    if wanted and TOOL in conversation.tools:
-        return call(TOOL, expression=wanted.expression)
-    return say(recall(conversation) or _small_talk(conversation.question))
+def answer(request: DemoRequest) -> DemoReply:
+    """The calculator's call first; its result in words when it is there."""
+    calculation = read_calculation(request.question) or read_calculation(_with_last_number(request))
+    if result := request.result(CALCULATE):
+        return _say_result(calculation, result)
+    if calculation and CALCULATE in request.tools:
+        return call(CALCULATE, expression=calculation.expression)
+    return say(_recall(request) or _small_talk(request.question))
 
 
-def _wanted_sum(conversation: Conversation) -> Sum | None:
-    """The sum of the question itself, or of what it says about the last number ("and half of that?")."""
-    return find_sum(conversation.question) or find_sum(with_value(conversation))
-
-
-def _say_result(wanted: Sum | None, result: FunctionExecutionResult) -> Reply:
+def _say_result(calculation: Calculation | None, result: FunctionExecutionResult) -> DemoReply:
     value = result.content.rpartition("=")[2].strip()
-    if result.is_error or not _VALUE.fullmatch(value):
-        return say(f"The calculator could not work that out: {gist(result.content)}")
-    spoken = wanted.spoken if wanted else "the result"
+    if result.is_error or not _NUMBER.fullmatch(value):
+        return say(f"The calculator could not work that out: {shorten(result.content)}")
+    spoken = calculation.spoken if calculation else "the result"
     return say(f"{spoken[0].upper()}{spoken[1:]} is {value}.")
 
 
 def _small_talk(question: str) -> str:
-    text = question.strip().casefold()
-    for pattern, words in _KNOWN:
-        if re.search(pattern, text):
-            return words
-    asked = f"You asked “{gist(question)}”, and that is beyond my rules. " if text else ""
-    return f"{asked}{_CAN}"
+    text = question.strip(" .!?").casefold()
+    for pattern, reply in _SMALL_TALK:
+        if re.fullmatch(pattern, text):
+            return reply
+    asked = f"You asked “{shorten(question)}”, and none of my rules understands that. " if text else ""
+    return f"{asked}{_CAN} {CONFIGURE}"
+
+
+def _recall(request: DemoRequest) -> str | None:
+    """The answer to a question about the conversation itself; None for any other question."""
+    if _ASKS_NAME.search(request.question):
+        told = (_TELLS_NAME.search(text) for text in reversed(request.earlier_questions()))
+        name = next((found[1] for found in told if found), None)
+        return f"Your name is {name}." if name else "You have not told me your name."
+    if _ASKS_QUESTION.search(request.question):
+        asked = request.earlier_questions()
+        return f"You asked “{shorten(asked[-1])}”." if asked else "This is the first thing that you asked me."
+    told_now = _TELLS_NAME.search(request.question)
+    return f"Nice to meet you, {told_now[1]}." if told_now else None
+
+
+def _with_last_number(request: DemoRequest) -> str:
+    """The question with the conversation's last number in the place of "that"."""
+    number = next(_numbers(request), "")
+    if not number:
+        return ""
+    if _CONTINUES.search(request.question):
+        return _CONTINUES.sub(f"{number} ", request.question, count=1)
+    return _THAT.sub(number, request.question, count=1)
+
+
+def _numbers(request: DemoRequest) -> Iterator[str]:
+    """The calculator's results and the numbers of answers, the latest first."""
+    for message in reversed(request.earlier):
+        if isinstance(message, FunctionExecutionResultMessage):
+            results = (one for one in message.content if one.name == CALCULATE and not one.is_error)
+            yield from (one.content.rpartition("=")[2].strip().replace(",", "") for one in results)
+        elif isinstance(message, AssistantMessage):
+            yield from (number.replace(",", "") for number in reversed(_SAID_VALUE.findall(text_of(message))))

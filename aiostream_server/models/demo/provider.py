@@ -1,4 +1,4 @@
-"""The demo model as a provider: a reply in word-sized tokens, at a set pace or as fast as they are read."""
+"""The demo model as a provider: streams a reply in word-sized tokens, at a set pace or as fast as they are read."""
 
 import asyncio
 import re
@@ -8,20 +8,17 @@ from typing import Any, Final
 
 from autogen_core.models import FinishReasons, ModelInfo, RequestUsage
 
-from aiostream_server.models.demo.conversation import count_words
-from aiostream_server.models.demo.reply import decide
-from aiostream_server.models.demo.speech import Reply
+from aiostream_server.models.demo.reply import DemoReply
+from aiostream_server.models.demo.request import text_of
+from aiostream_server.models.demo.skills import decide
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta
 
 _TOKEN: Final = re.compile(r"\S+\s*|\s+")
-_UNPACED_BATCH: Final = 16  # tokens between two looks at the event loop, where nothing else sets the pace
+_UNPACED_BATCH: Final = 16  # tokens before an unpaced stream yields to the event loop
 
 
 class DemoProvider:
-    """Rules, not a language model. Keeps nothing between calls, so any number may run at once.
-
-    `tokens_per_s` paces every answer by the loop's clock; 0 is unpaced.
-    """
+    """Keeps no state between calls, so calls may overlap. `tokens_per_s` paces every answer; 0 is unpaced."""
 
     def __init__(self, tokens_per_s: float = 0.0) -> None:
         if not tokens_per_s >= 0:
@@ -40,7 +37,7 @@ class DemoProvider:
         )
 
     async def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[Delta]]:
-        """Deltas as they fall due, then `End` with the words of the prompt and the deltas of the answer as usage."""
+        """Deltas as they fall due, then `End`; its usage counts the prompt's words and the answer's deltas."""
         reply = decide(request)
         deltas = _tokens(reply)
         limit = _token_limit(request.options)
@@ -52,7 +49,8 @@ class DemoProvider:
             sent += len(batch)
             await pace.until(min(sent, len(said) - 1))
         finish: FinishReasons = "function_calls" if reply.call else "stop"
-        usage = RequestUsage(prompt_tokens=count_words(request.messages), completion_tokens=len(said))
+        prompt_words = sum(len(text_of(message).split()) for message in request.messages)
+        usage = RequestUsage(prompt_tokens=prompt_words, completion_tokens=len(said))
         yield [End("length" if len(said) < len(deltas) else finish, usage)]
 
     async def close(self) -> None:
@@ -60,7 +58,7 @@ class DemoProvider:
 
 
 class _Pace:
-    """Token i is due at start + i / rate, however late the one before it was: no drift."""
+    """Token i is due at start + i / rate, so a late token does not delay the ones after it."""
 
     def __init__(self, tokens_per_s: float) -> None:
         self._tokens_per_s = tokens_per_s
@@ -68,18 +66,18 @@ class _Pace:
         self._start = self._clock()
 
     def due(self, sent: int) -> int:
-        """How many tokens may have been sent by now: at least one more than were."""
+        """How many tokens may have been sent by now: at least one more than `sent`."""
         if not self._tokens_per_s:
             return sent + _UNPACED_BATCH
         return max(sent + 1, int((self._clock() - self._start) * self._tokens_per_s) + 1)
 
     async def until(self, token: int) -> None:
-        """Wait for a token's time; let others run even where it has come."""
+        """Wait until a token is due; yield to the event loop at least once."""
         wait_s = self._start + token / self._tokens_per_s - self._clock() if self._tokens_per_s else 0.0
         await asyncio.sleep(max(0.0, wait_s))
 
 
-def _tokens(reply: Reply) -> list[Delta]:
+def _tokens(reply: DemoReply) -> list[Delta]:
     deltas: list[Delta] = [TextDelta(word) for word in _TOKEN.findall(reply.text)]
     if reply.call:
         deltas.append(CallDelta(0, call_id=f"call_{secrets.token_hex(8)}", name=reply.call.name))

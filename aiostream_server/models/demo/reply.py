@@ -1,25 +1,48 @@
-"""Which of the demo model's skills answers a request: decided from the request alone."""
+"""A reply of the demo model: text, one tool call, or both. Every reply in words carries `LABEL`."""
 
-from aiostream_server.models.demo import analyst, assistant, charts, classifier, role, sql_agent
-from aiostream_server.models.demo.conversation import Conversation, read
-from aiostream_server.models.demo.speech import Reply
-from aiostream_server.models.provider import ModelRequest
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
-
-def decide(request: ModelRequest) -> Reply:
-    """The whole reply of one model call."""
-    conversation = read(request)
-    if classifier.asked(conversation, json_output=bool(request.json_output)):
-        return classifier.answer(conversation)
-    if conversation.tools >= sql_agent.TOOLS:
-        return sql_agent.answer(conversation)
-    return _without_database(conversation)
+LABEL: Final = "(demo model: rules, not a language model)"
+CONFIGURE: Final = "For questions of any kind, configure a language model as `[models.default]`."
 
 
-def _without_database(conversation: Conversation) -> Reply:
-    # An agent that reflects on its tools is given their results, but not the tools again.
-    if assistant.TOOL in conversation.tools or conversation.result(assistant.TOOL):
-        return assistant.answer(conversation)
-    if charts.TOOL in conversation.tools and (drawn := charts.answer(conversation)):
-        return drawn
-    return analyst.answer(conversation) or role.answer(conversation)
+@dataclass(frozen=True, slots=True)
+class DemoCall:
+    """One tool call; `arguments` is JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReply:
+    """`text` is said first; then the tool is called, if there is one."""
+
+    text: str
+    call: DemoCall | None = None
+
+
+def say(text: str) -> DemoReply:
+    return DemoReply(f"{text} {LABEL}")
+
+
+def call(tool: str, *, thought: str = "", **arguments: str | Sequence[str]) -> DemoReply:
+    """A tool call; a `thought` is said before it, with the label."""
+    words = f"{thought} {LABEL}" if thought else ""
+    return DemoReply(words, DemoCall(tool, json.dumps(arguments, ensure_ascii=False)))
+
+
+def shorten(text: str, *, words: int = 24, characters: int = 160) -> str:
+    """The beginning of a text on one line; an ellipsis marks an omission."""
+    all_words = text[: characters * 4].split()
+    short = " ".join(all_words[:words])[:characters]
+    return short if len(short) == len(" ".join(text.split())) else f"{short.rstrip('.,;: ')} …"
+
+
+def not_understood(words: Sequence[str], example: str) -> str:
+    """The honest answer: names the words that no rule consumed, and says how to configure a model."""
+    quoted = " and ".join(f"“{word}”" for word in words) or "the combination of these words"
+    return f"I did not understand {quoted}, so I give no answer. I answer questions such as “{example}”. {CONFIGURE}"

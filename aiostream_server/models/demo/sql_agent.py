@@ -1,115 +1,158 @@
-"""The SQL agent: reads the schema, drafts one query, tries once more if it was refused, and answers from its rows."""
+"""The demo model as the data team's SQL agent: reads the schema, sends one query, answers from its rows.
+
+On any database but the demo shop it only names tables and counts rows: the grammar knows no other schema.
+"""
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from autogen_core.models import UserMessage
 
-from aiostream_server.models.demo.analyst import read_rows
-from aiostream_server.models.demo.conversation import Conversation, text_of
-from aiostream_server.models.demo.speech import Reply, call, gist, say
-from aiostream_server.models.demo.sql.draft import Draft, draft, draft_simpler
-from aiostream_server.models.demo.sql.follow_up import in_full
-from aiostream_server.models.demo.sql.schema_text import Schema, parse_schema
-from aiostream_server.models.demo.sql.writes import asks_to_write, draft_write, own_statement
-from aiostream_server.models.demo.table_text import find_table
+from aiostream_server.models.demo.reply import CONFIGURE, DemoReply, call, not_understood, say, shorten
+from aiostream_server.models.demo.request import DemoRequest, text_of
+from aiostream_server.models.demo.rows import find_table, say_rows
+from aiostream_server.models.demo.shop_question import ShopQuestion, read_question
+from aiostream_server.models.demo.shop_sql import PlannedQuery, plan_query
 
-SCHEMA: Final = "schema"
-QUERY: Final = "query"
-TOOLS: Final = frozenset({SCHEMA, QUERY})
+_SCHEMA: Final = "schema"
+_QUERY: Final = "query"
+SQL_TOOLS: Final = frozenset({_SCHEMA, _QUERY})
+_SHOP: Final = {
+    "categories": ("id", "name"),
+    "customers": ("id", "name", "segment", "region_id", "joined_on"),
+    "order_items": ("id", "order_id", "product_id", "quantity", "unit_price", "amount"),
+    "orders": ("id", "customer_id", "ordered_on", "channel", "total"),
+    "products": ("id", "name", "category_id", "price"),
+    "regions": ("id", "name"),
+}
+_TABLE: Final = re.compile(r"^CREATE (?:TABLE|VIEW) (.+) \(\n((?:  .*\n)*)", re.MULTILINE)
+_COLUMN: Final = re.compile(r'^  ("[^"]+"|\w+)(?<!PRIMARY)(?: |,|$)', re.MULTILINE)
 _REFUSED: Final = re.compile(
-    r"\b(?:blocked|refused|rejected|denied|not (?:allowed|approved|permitted))\b|"
-    r"\b(?:failed|error|timed out|could not|cannot)\b",
+    r"\b(?:blocked|refused|rejected|denied|not (?:allowed|approved|permitted)|failed|error|timed out|cannot)\b",
     re.IGNORECASE,
 )
-_MOST_TRIES: Final = 2
-_NAMED_TABLES: Final = 12
+_ASKS_TABLES: Final = re.compile(
+    r"(?:please )?(?:(?:which|what|list|show|name)(?: me)?(?: all)?(?: of)?(?: the| our)?|what are the) tables"
+    r"(?: are there| exist| do (?:you|we) have| are in (?:the|this|our) database| are available)?"
+)
+_ASKS_COUNT: Final = re.compile(
+    r"(?:please )?(?:how many|count|(?:what is )?(?:the )?number of)(?: the)?(?: rows| records| entries)?"
+    r"(?: are there| are| does)?(?: of| in)?(?: the)?(?: table)? (?P<table>.+?)"
+    r"(?: table)?(?: have| has| are there| are there in total| do (?:you|we) have)?"
+)
+_ASKS_WRITE: Final = re.compile(
+    r"(?:please )?(?P<verb>delete|remove|drop|truncate|empty)(?: all| every| the| table| rows| from| of)* "
+    r"(?P<table>\w+)(?: (?:of|from|in) (?P<year>20\d\d))?"
+)
+_KEYWORD: Final = "select|with|delete|drop|insert|update|alter|truncate|create|pragma"
+_RUN: Final = r"(?i:(?:please )?(?:run|execute)(?: this| the)?(?: query| statement)?:?\s*`*"
+_OWN_STATEMENT: Final = re.compile(  # behind "run", or with its first keyword in capitals
+    rf"(?:{_RUN}(?={_KEYWORD}))|(?={_KEYWORD.upper()}))(?P<sql>\w+\s[^`]+)`*", re.DOTALL
+)
 
 
-def answer(conversation: Conversation) -> Reply:
-    """The next step, seen from what has been tried for this question."""
-    # Of one database the schema is remembered; of several, it is read for the one that is meant.
-    remembered = None if conversation.databases else conversation.remembered(SCHEMA)
-    schema_result = conversation.result(SCHEMA) or remembered
-    if schema_result is None:
-        return call(SCHEMA, **_database(conversation))
-    schema = parse_schema(schema_result.content)
-    if schema_result.is_error or not schema.tables:
-        return say(f"The schema could not be read: {gist(schema_result.content)}")
-    tries = len(conversation.calls(QUERY))
-    if tries == 0:
-        return _first_try(conversation, schema)
-    problem = _refusal(conversation)
-    if problem is None:
-        return say(_read_result(conversation))
-    return _after_refusal(conversation, schema, problem, tries)
+def answer(request: DemoRequest) -> DemoReply:
+    """The next step for the question: schema, query, or words."""
+    # One database's schema is remembered; with several, the schema of the named one is read for each question.
+    schema = request.result(_SCHEMA) or (None if request.databases else request.remembered(_SCHEMA))
+    if schema is None:
+        return call(_SCHEMA, **_database(request))
+    tables = _read_tables(schema.content)
+    if schema.is_error or not tables:
+        return say(f"The schema could not be read: {shorten(schema.content)}")
+    if not request.calls(_QUERY):
+        return _first_step(request, schema.content, tables)
+    result = request.result(_QUERY)
+    if problem := _problem(request):
+        return say(f"I could not get an answer from the database. {shorten(problem, words=40, characters=300)}")
+    text = result.content if result else ""
+    return say(say_rows(request.question, text) or f"The query gave: {shorten(text)}")
 
 
-def _refusal(conversation: Conversation) -> str | None:
-    """Why the last query gave no rows: what its result, or else another agent, says; None where it worked."""
-    result = conversation.result(QUERY)
+def _first_step(request: DemoRequest, schema: str, tables: Mapping[str, tuple[str, ...]]) -> DemoReply:
+    question = " ".join(request.question.split()).strip(" ?!.")
+    if found := _OWN_STATEMENT.fullmatch(request.question.strip()):
+        return _send(
+            request,
+            PlannedQuery(found["sql"].strip(), "I will send the statement as it was given to me."),
+        )
+    if _ASKS_TABLES.fullmatch(question.casefold()):
+        return say(f"The tables are: {', '.join(tables)}.")
+    if write := _write(question, tables):
+        return _send(request, write)
+    read = read_question(request.question, request.earlier_questions()) if _is_shop(schema, tables) else None
+    if isinstance(read, ShopQuestion):
+        return _send(request, plan_query(read))
+    if count := _row_count(question, tables):
+        return _send(request, count)
+    if read is not None:
+        return say(not_understood(read.words, "Total sales by region in 2024"))
+    return say(
+        f"This is not the demo shop. Of another database I only name the tables and count their rows (“How many rows "
+        f"are in {next(iter(tables))}?”). The tables are: {', '.join(tables)}. {CONFIGURE}"
+    )
+
+
+def _send(request: DemoRequest, query: PlannedQuery) -> DemoReply:
+    return call(_QUERY, thought=query.plan, sql=query.sql, **_database(request))
+
+
+def _row_count(question: str, tables: Mapping[str, tuple[str, ...]]) -> PlannedQuery | None:
+    found = _ASKS_COUNT.fullmatch(question.casefold())
+    table = _named_table(found["table"], tables) if found else None
+    if table is None:
+        return None
+    return PlannedQuery(f"SELECT COUNT(*) AS row_count FROM {table}", f"I will count the rows of {table}.")  # noqa: S608
+
+
+def _write(question: str, tables: Mapping[str, tuple[str, ...]]) -> PlannedQuery | None:
+    """What a naive model drafts, so that a user can watch the guard block it."""
+    found = _ASKS_WRITE.fullmatch(question.casefold())
+    table = _named_table(found["table"], tables) if found else None
+    if found is None or table is None or (found["year"] and "ordered_on" not in tables[table]):
+        return None
+    if found["verb"] in ("drop", "truncate"):
+        sql = f"{found['verb'].upper()} TABLE {table}"
+    else:
+        where = f" WHERE ordered_on LIKE '{found['year']}%'" if found["year"] else ""
+        sql = f"DELETE FROM {table}{where}"  # noqa: S608
+    return PlannedQuery(sql, f"I was asked to change {table}, so I draft that statement.")
+
+
+def _named_table(words: str, tables: Mapping[str, tuple[str, ...]]) -> str | None:
+    """The one table that these words name, in the singular or plural."""
+    named = [table for table in tables if _stems(table) == _stems(words)]
+    return named[0] if len(named) == 1 else None
+
+
+def _stems(name: str) -> list[str]:
+    return [word.removesuffix("s") for word in re.split(r"[\W_]+", name.casefold()) if word]
+
+
+def _read_tables(schema: str) -> dict[str, tuple[str, ...]]:
+    """Names as the schema writes them, quoted where SQL needs it."""
+    return {found[1]: tuple(_COLUMN.findall(found[2])) for found in _TABLE.finditer(schema)}
+
+
+def _is_shop(schema: str, tables: Mapping[str, tuple[str, ...]]) -> bool:
+    return schema.startswith("-- SQLite") and tables == _SHOP
+
+
+def _database(request: DemoRequest) -> dict[str, str]:
+    """The database that the question names, or the first; nothing where there is only one."""
+    named = (name for name in request.databases if name.casefold() in request.question.casefold())
+    return {"database": next(named, request.databases[0])} if request.databases else {}
+
+
+def _problem(request: DemoRequest) -> str | None:
+    """Why the query gave no rows: its result says so, or another agent; None where there are rows."""
+    result = request.result(_QUERY)
     if result is None:
-        heard = [text_of(message) for message in conversation.later if isinstance(message, UserMessage)]
-        return next((text for text in reversed(heard) if _sounds_refused(text)), None)
-    return result.content if result.is_error or _sounds_refused(result.content) else None
+        said = [text_of(message) for message in request.later if isinstance(message, UserMessage)]
+        return next((text for text in reversed(said) if _is_refusal(text)), None)
+    return result.content if result.is_error or _is_refusal(result.content) else None
 
 
-def _sounds_refused(text: str) -> bool:
+def _is_refusal(text: str) -> bool:
     return find_table(text) is None and bool(_REFUSED.search(text))
-
-
-def _database(conversation: Conversation) -> dict[str, str]:
-    """Where there are several: the one that the question names, or the first."""
-    names = conversation.databases
-    if not names:
-        return {}
-    named = (name for name in names if name.casefold() in conversation.question.casefold())
-    return {"database": next(named, names[0])}
-
-
-def _first_try(conversation: Conversation, schema: Schema) -> Reply:
-    question = conversation.question
-    statement = own_statement(question)
-    if statement:
-        return _query(conversation, Draft(statement, "I will send the statement as it was given to me."))
-    made = draft_write(question, schema) or _drafted(conversation, schema)
-    if made is None:
-        tables = ", ".join(table.name for table in schema.tables[:_NAMED_TABLES])
-        return say(f"I could not match “{gist(question)}” to tables and columns. There are: {tables}.")
-    return _query(conversation, made)
-
-
-def _drafted(conversation: Conversation, schema: Schema) -> Draft | None:
-    question = in_full(conversation.question, conversation.asked_before(), schema)
-    made = draft(question, schema)
-    if made is None or question == conversation.question:
-        return made
-    return Draft(made.sql, f"I go on from what you asked before. {made.plan}")
-
-
-def _after_refusal(conversation: Conversation, schema: Schema, problem: str, tries: int) -> Reply:
-    question = conversation.question
-    if asks_to_write(question):
-        return say(f"I cannot do that: I may only read this database. {_sentence(problem)}")
-    if own_statement(question):
-        return say(f"I could not run that statement as it was given to me. {_sentence(problem)}")
-    full = in_full(question, conversation.asked_before(), schema)
-    simpler = draft_simpler(full, schema) if tries < _MOST_TRIES else None
-    if simpler is None:
-        return say(f"I could not get an answer from the database, and I give up. {_sentence(problem)}")
-    return _query(conversation, simpler)
-
-
-def _query(conversation: Conversation, made: Draft) -> Reply:
-    return call(QUERY, thought=made.plan, sql=made.sql, **_database(conversation))
-
-
-def _read_result(conversation: Conversation) -> str:
-    read = read_rows(conversation.question, conversation.texts())
-    result = conversation.result(QUERY)
-    return read or (f"The query gave: {gist(result.content)}" if result else "The query has no result yet.")
-
-
-def _sentence(text: str) -> str:
-    short = gist(text, words=40, characters=300)
-    return short if short.endswith((".", "!", "?", "…")) else f"{short}."

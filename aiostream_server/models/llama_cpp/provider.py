@@ -1,4 +1,4 @@
-"""A model on this machine as a provider: `models.openai` asks the process that `Keeper` keeps."""
+"""A model on this machine as a provider: `models.openai` asks the process that `LlamaSupervisor` keeps."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -12,12 +12,16 @@ from autogen_core.models import ModelInfo
 from aiostream_server.config.model import LlamaCppModelConfig, ModelInfoConfig, OpenAIModelConfig
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import model_info_of
-from aiostream_server.models.llama_cpp.messages import as_replies, in_turn, without_calls
-from aiostream_server.models.llama_cpp.process import LlamaProcess
-from aiostream_server.models.llama_cpp.reader import ReplyReader
-from aiostream_server.models.llama_cpp.replies import instructions, reply_format
-from aiostream_server.models.llama_cpp.sharing import SharedKeeper
-from aiostream_server.models.llama_cpp.weights import check_startable
+from aiostream_server.models.llama_cpp.process import LlamaProcess, check_startable
+from aiostream_server.models.llama_cpp.reply_reader import ReplyReader
+from aiostream_server.models.llama_cpp.supervisor import SharedSupervisor
+from aiostream_server.models.llama_cpp.tool_prompts import (
+    as_replies,
+    in_turn,
+    instructions,
+    reply_format,
+    without_calls,
+)
 from aiostream_server.models.openai.messages import has_images
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import Delta, ModelRequest, unsupported
@@ -38,7 +42,7 @@ class LlamaCppProvider:
         self._name = config.path.stem
         self._info = _info(config)
         self._model_info = model_info_of(self._name, self._info)
-        self._shared = SharedKeeper(config)
+        self._shared = SharedSupervisor(config)
         self._asked: tuple[LlamaProcess, OpenAIProvider] | None = None
 
     @property
@@ -56,7 +60,7 @@ class LlamaCppProvider:
             request = replace(request, shortcut=alive.shortcut)
             is_second = False
             while True:
-                async with self._shared.keeper.running() as process:
+                async with self._shared.supervisor.running() as process:
                     try:
                         async with aclosing(self._answer(process, request)) as batches:
                             async for batch in batches:

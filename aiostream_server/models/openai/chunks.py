@@ -4,10 +4,13 @@ https://platform.openai.com/docs/api-reference/chat-streaming. Every field may b
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
 from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, RequestUsage, TopLogprob
+
+from aiostream_server.models.provider import CallDelta
 
 
 class Function(msgspec.Struct, gc=False):
@@ -109,3 +112,68 @@ def request_usage(usage: Usage | None) -> RequestUsage | None:
     if usage is None or not (usage.prompt_tokens or usage.completion_tokens):
         return None
     return RequestUsage(prompt_tokens=usage.prompt_tokens or 0, completion_tokens=usage.completion_tokens or 0)
+
+
+_EMPTY = Function()
+
+
+@dataclass(slots=True)
+class _Begun:
+    number: int
+    call_id: str = ""
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+    def is_whole(self) -> bool:
+        """Whether its arguments are complete: a JSON object."""
+        try:
+            msgspec.json.decode("".join(self.arguments), type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
+            return False
+        return True
+
+
+class CallReader:
+    """Numbers the calls of one answer 0, 1, 2 ... in the order in which they begin."""
+
+    __slots__ = ("_by_index", "_count", "_last")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._last: _Begun | None = None
+        self._by_index: dict[int, _Begun] = {}
+
+    def read(self, piece: ToolCall) -> CallDelta:
+        function = piece.function or _EMPTY
+        call_id, name, arguments = piece.id or "", function.name or "", _json(function.arguments)
+        begun = self._last if piece.index is None else self._by_index.get(piece.index)
+        if begun is None or _begins_another(begun, piece.index, call_id, name, arguments):
+            begun = self._begin(piece.index)
+        self._last = begun
+        new_id = call_id if not begun.call_id else ""
+        new_name = name if name != begun.name else ""
+        begun.call_id += new_id
+        begun.name += new_name
+        begun.arguments.append(arguments)
+        return CallDelta(begun.number, new_id, new_name, arguments)
+
+    def _begin(self, index: int | None) -> _Begun:
+        begun = _Begun(self._count)
+        self._count += 1
+        if index is not None:
+            self._by_index[index] = begun
+        return begun
+
+
+def _begins_another(begun: _Begun, index: int | None, call_id: str, name: str, arguments: str) -> bool:
+    if not (name and begun.name):
+        return False
+    if call_id and begun.call_id:
+        return call_id != begun.call_id
+    return index is None or (bool(arguments) and begun.is_whole())
+
+
+def _json(arguments: str | dict[str, object] | None) -> str:
+    if isinstance(arguments, dict):
+        return msgspec.json.encode(arguments).decode()
+    return arguments or ""

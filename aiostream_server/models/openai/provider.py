@@ -21,13 +21,12 @@ from yarl import URL
 from aiostream_server import __version__
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.models.families import context_tokens_of, model_info_of
-from aiostream_server.models.openai.arrivals import Arrivals
-from aiostream_server.models.openai.dialect import Dialect
+from aiostream_server.models.openai.answer_reader import AnswerReader
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.messages import Wire, has_images
-from aiostream_server.models.openai.request import request_body
+from aiostream_server.models.openai.push_reader import PushReader
+from aiostream_server.models.openai.request import AcceptedOptions, request_body
 from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
-from aiostream_server.models.openai.stream import AnswerReader
 from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
@@ -72,7 +71,7 @@ class OpenAIProvider:
         self._failures = Failures(str(self._url.origin()), config.api_key)
         self._headers = _headers(config)
         self._model_info = model_info_of(config.model, config.model_info)
-        self._dialect = Dialect(self._model_info["family"], config.options)
+        self._accepted = AcceptedOptions(self._model_info["family"], config.options)
         self._retry = replace(retry, max_retries=config.max_retries)
 
     @property
@@ -100,7 +99,7 @@ class OpenAIProvider:
                 return
             if response.content_type == "text/html":
                 raise self._failures.said("answered with a web page: is its base_url right?")
-            with Arrivals(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as arrivals:
+            with PushReader(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as arrivals:
                 while not reader.done:
                     batch = await self._read(arrivals, reader, request.shortcut)
                     if batch:
@@ -127,11 +126,11 @@ class OpenAIProvider:
         """An answer that begins well. What goes wrong before that is put right, waited out, or raised."""
         retries, now = 0, asyncio.get_running_loop().time
         while True:
-            options = self._dialect.options(request.options)
+            options = self._accepted.options(request.options)
             answer = await self._ask(await self._body(request, options), request.headers, deadline - now())
             if not isinstance(answer, Refusal):
                 return answer
-            if self._dialect.learn(options, answer.status, answer.body):
+            if self._accepted.learn(options, answer.status, answer.body):
                 continue
             delay_s = self._retry.delay_s(answer, retries)
             if delay_s is None or now() + delay_s >= deadline:
@@ -170,7 +169,7 @@ class OpenAIProvider:
         return request_body(self._config.model, options, request, names)
 
     async def _read(
-        self, arrivals: Arrivals, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
+        self, arrivals: PushReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
     ) -> Sequence[Delta]:
         """The next deltas that are not taken by `shortcut`; perhaps none, where the answer is at its end, or fails."""
         batch: Sequence[Delta] = ()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from aiostream_server.events import Entry, SpeechKind
-from aiostream_server.events.encoding import encode_entry
+from aiostream_server.events.codec import encode_entry
 from aiostream_server.sse.frames import event_frame, retry_frame
 
 _RECONNECT_AFTER_MS: Final = 1_000

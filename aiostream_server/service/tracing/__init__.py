@@ -10,8 +10,8 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
-from aiostream_server.config.observing import TracingConfig
 from aiostream_server.config.problem_text import install_hint
+from aiostream_server.config.server import TracingConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.observer import Observer
 

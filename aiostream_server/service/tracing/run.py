@@ -1,15 +1,27 @@
 """One run as spans: itself, and below it what `turns` finds."""
 
 from hashlib import sha256
-from typing import Final, get_args
+from typing import Final, assert_never
 
 from opentelemetry.trace import Span, SpanContext, StatusCode, Tracer
 
-from aiostream_server.events import Answer, Error, Event, Routing, RunFinished
+from aiostream_server.events import (
+    Action,
+    Answer,
+    Dropped,
+    Error,
+    Event,
+    InputRequested,
+    Routing,
+    RunFinished,
+    RunStarted,
+    Speech,
+    Token,
+    ToolResult,
+    Usage,
+)
 from aiostream_server.service.tracing.content import as_messages
-from aiostream_server.service.tracing.turns import Doing, Turns
-
-_DOING: Final = get_args(Doing)
+from aiostream_server.service.tracing.turns import Turns
 
 
 class RunSpans:
@@ -29,10 +41,16 @@ class RunSpans:
             self._span.set_attribute("gen_ai.workflow.name", team)
 
     def event(self, event: Event) -> None:
-        if isinstance(event, _DOING):
-            self.turns.does(event)
-        elif self._span is not None:
-            self._note(event, self._span)
+        match event:
+            case Answer() | Routing() | Error() | RunFinished():
+                if self._span is not None:
+                    self._note(event, self._span)
+            case Action() | ToolResult() | Token() | Speech():
+                self.turns.does(event)
+            case RunStarted() | Usage() | InputRequested() | Dropped():
+                pass
+            case _:
+                assert_never(event)
 
     def end(self) -> None:
         """The run's task ends."""
@@ -41,14 +59,18 @@ class RunSpans:
         if span is not None:
             span.end()
 
-    def _note(self, event: Event, span: Span) -> None:
+    def _note(self, event: Answer | Routing | Error | RunFinished, span: Span) -> None:
         match event:
-            case Routing(confidence=float() as confidence, strategy=str() as strategy):
-                span.set_attributes(
-                    {"aiostream.routing.strategy": strategy, "aiostream.routing.confidence": confidence}
-                )
-            case Answer() if self._content:
-                span.set_attribute("gen_ai.output.messages", as_messages("assistant", event.content))
+            case Routing():
+                if event.confidence is not None and event.strategy is not None:
+                    attributes = {
+                        "aiostream.routing.strategy": event.strategy,
+                        "aiostream.routing.confidence": event.confidence,
+                    }
+                    span.set_attributes(attributes)
+            case Answer():
+                if self._content:
+                    span.set_attribute("gen_ai.output.messages", as_messages("assistant", event.content))
             case Error():
                 span.set_attribute("error.type", event.code)
             case RunFinished():
@@ -56,6 +78,8 @@ class RunSpans:
                 span.set_attribute("aiostream.outcome", event.reason)
                 if event.reason == "error":
                     span.set_status(StatusCode.ERROR)
+            case _:
+                assert_never(event)
 
 
 def begin_run(

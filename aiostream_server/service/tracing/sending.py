@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import ParentBasedTraceIdRatio
 from opentelemetry.trace import Tracer
 
 from aiostream_server import __version__
-from aiostream_server.config.observing import TracingConfig
+from aiostream_server.config.server import TracingConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.tracing.losses import TellingExporter
 

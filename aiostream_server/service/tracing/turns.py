@@ -8,19 +8,19 @@ that follow each other are one, and an agent without a model is taken to begin w
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 from opentelemetry.trace import Span, SpanContext, StatusCode, Tracer
 
-from aiostream_server.events import Action, Analysis, Message, Thinking, Token, ToolResult, Validation
+from aiostream_server.events import Action, Said, Speech, Token, ToolResult, Validation
 from aiostream_server.service.tracing.content import as_messages, cut
 from aiostream_server.service.tracing.context import below
 
 _MAX_SAID: Final = 32  # messages of one turn
 _UNNAMED: Final = ""
 
-Doing = Action | Analysis | Message | Thinking | Token | ToolResult | Validation
-"""What an agent does."""
+
+AgentEvent: TypeAlias = Action | ToolResult | Token | Said
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +78,7 @@ class Turns:
         turn.calls -= 1
         self._touch(turn, at)
 
-    def does(self, event: Doing) -> None:
+    def does(self, event: AgentEvent) -> None:
         """An agent did something."""
         if not self._is_open:
             return
@@ -91,7 +91,7 @@ class Turns:
         turn = self._turn(event.agent, now, active_at)
         if isinstance(event, Action):
             self._begin_tool(turn, event, now)
-        elif self._content and not isinstance(event, Token | ToolResult) and len(turn.said) < _MAX_SAID:
+        elif self._content and isinstance(event, Speech) and len(turn.said) < _MAX_SAID:
             turn.said.append(cut(event.content))
         self._touch(turn, now)
 

@@ -39,7 +39,7 @@ def mcp_sampling(workbench: "McpWorkbench") -> "SamplingFnT | None":
 
 
 class _Sampling:
-    """Stands in for the `McpSessionActor` whose callback it runs: the callback only reads `_model_client`."""
+    """Passed to a callback of `McpSessionActor` as its `self`, of which the callback only reads `_model_client`."""
 
     def __init__(self, model_client: object) -> None:
         self._model_client = model_client

@@ -1,9 +1,9 @@
-"""Teams that come as JSON: of AutoGen's `dump_component()`, of AutoGen Studio, out of its galleries.
+"""Teams from JSON files: of AutoGen's `dump_component()`, AutoGen Studio, or its galleries.
 
     reading -> policy -> clients -> loading
                       -> description
 
-A file is read, judged before anything that it names is imported, given the server's own model clients, and loaded.
+A file is read, checked before any class that it names is imported, given shared model clients, and loaded.
 """
 
 from aiostream_server.teams.components.loading import ComponentTeam, check, load, prepare, try_out

@@ -1,14 +1,14 @@
-"""Which of AutoGen's components are data, and what the others would do with a JSON file that nobody looked at.
+"""Which of AutoGen's components are harmless, and what the others can do to this machine.
 
-The list is of autogen 0.7.5, and of the classes that do nothing but what their team asks a model for. Whatever is not
-on it needs `trusted = true`, what later versions add included: not by its module, since one class has many paths.
+`HARMLESS` is an allow-list of autogen 0.7.5's classes that only act on what a model answers. All other classes need
+`trusted = true`, also those that later versions add. It lists class names, since one class has several module paths.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiostream_server.models.openai.replacing import own_class
+from aiostream_server.models.openai.component import own_class
 
 AUTOGEN: Final = ("autogen_core", "autogen_agentchat", "autogen_ext")
 OUR_CLIENTS: Final = frozenset(
@@ -20,7 +20,7 @@ _AGENTS: Final = {"AssistantAgent", "MessageFilterAgent", "SocietyOfMindAgent", 
 _TOOLS: Final = {
     "AgentTool",
     "HttpTool",
-    "McpWorkbench",  # but for servers that it starts: see `_effect_of_settings`
+    "McpWorkbench",  # except with servers that it starts: see `_effect_of_settings`
     "SseMcpToolAdapter",
     "StaticStreamWorkbench",
     "StaticWorkbench",
@@ -88,7 +88,7 @@ EFFECTS: Final[Mapping[str, str]] = {
     "RedisMemory": "reads and writes the database that it names",
     "Mem0Memory": "reads and writes this machine's files",
 }
-"""What the best known of the others do, for the refusal."""
+"""What other well-known classes do, for the text of the refusal."""
 
 RUNS_CODE: Final = frozenset(
     {
@@ -106,7 +106,7 @@ RUNS_CODE: Final = frozenset(
         "StdioMcpToolAdapter",
     }
 )
-"""They need trust in other packages, too, and so do their subclasses."""
+"""These, and their subclasses, also need trust where another package has them."""
 KNOWN: Final = HARMLESS | EFFECTS.keys()
 _OF_OPENAI: Final = ("OpenAIChatCompletionClient", "AzureOpenAIChatCompletionClient")
 _HTTP_SERVERS: Final = ("SseServerParams", "StreamableHttpServerParams")
@@ -120,9 +120,9 @@ def is_autogens(provider: str) -> bool:
 
 
 def effect_of(provider: str, config: Mapping[str, Any]) -> str | None:
-    """What a component would do that takes trust; None where it does nothing of the kind.
+    """Why a component needs `trusted = true`; None if it does not.
 
-    Of packages that the configuration allows, only what is known by its name to run code.
+    Classes of packages that the configuration allows need it only if their name is known to run code.
     """
     name = provider.rpartition(".")[2]
     if provider in OUR_CLIENTS:
@@ -130,12 +130,12 @@ def effect_of(provider: str, config: Mapping[str, Any]) -> str | None:
     if not is_autogens(provider):
         return EFFECTS.get(name, "runs code") if name in RUNS_CODE else None
     if name in _OF_OPENAI and own_class({"provider": provider, "config": config}) is not None:
-        return None  # ours takes its place, and reads no environment
+        return None  # our client replaces it, and reads no environment variables
     return _effect_of_class(name, config)
 
 
 def effect_of_base(base: type, config: Mapping[str, Any]) -> str | None:
-    """The same of a class that is AutoGen's, whatever name another package has for it, or for a class made of it."""
+    """The same for a class of AutoGen that another package imports or subclasses under another name."""
     if not is_autogens(base.__module__) or base.__name__ not in KNOWN:
         return None
     return _effect_of_class(base.__name__, config)
@@ -162,5 +162,5 @@ def _effect_of_settings(name: str, config: Mapping[str, Any]) -> str | None:
 
 
 def _is_this_machine(host: object) -> bool:
-    """Or none at all: then Ollama's client takes the environment's."""
+    """Also true without a host: Ollama's client then takes the one of the environment."""
     return not host or (isinstance(host, str) and bool(_THIS_MACHINE.fullmatch(host)))

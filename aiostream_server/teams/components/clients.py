@@ -1,7 +1,7 @@
-"""Model clients of a component's, replaced by shared ones: opened once, handed over again whenever a team is built.
+"""Replaces the model clients of a component by shared ones, which are opened once and given to every build.
 
-AutoGen makes every part of a team from JSON. What stands in the place of a model client there is a number, and this
-module's class gives the client of that number to the team that is being built.
+AutoGen makes every part of a team from JSON. Here the JSON has a number in place of each model client, and loading
+that number returns the shared client.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,15 +16,15 @@ from pydantic import BaseModel
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.models.openai.sharing import is_ours
+from aiostream_server.models.openai.shared_clients import is_ours
 from aiostream_server.models.registry import Models
+from aiostream_server.teams.components.places import Place, components
 from aiostream_server.teams.components.policy import class_of
 from aiostream_server.teams.components.reading import Component
-from aiostream_server.teams.components.tree import Place, components
 
 _clients: ContextVar[Sequence[StreamingClient]] = ContextVar("clients", default=())
 _EACH_RUNS_OWN: Final = ("ReplayChatCompletionClient", "ChatCompletionCache")
-"""A recorded conversation begins anew with each run; a cache keeps what it was built with."""
+"""These are built for each run: a recorded conversation starts again with each, and a cache wraps its own client."""
 
 
 class HandedConfig(BaseModel):
@@ -32,20 +32,20 @@ class HandedConfig(BaseModel):
 
 
 class HandedClient(ComponentBase[HandedConfig], AutoGenComponent[HandedConfig]):
-    """Stands for a client in a component that `with_shared_clients` made; loads as that client itself."""
+    """Takes the place of a client in the copy that `with_shared_clients` makes; loads as the client itself."""
 
     component_type: ClassVar[str] = "model"
     component_config_schema = HandedConfig
     component_provider_override = "aiostream_server.teams.components.clients.HandedClient"
 
     @classmethod
-    def _from_config(cls, config: HandedConfig) -> Any:  # a client, which is what AutoGen asks for here
+    def _from_config(cls, config: HandedConfig) -> Any:  # a client, not an instance of this class
         return _clients.get()[config.number]
 
 
 @contextmanager
 def handing(clients: Sequence[StreamingClient]) -> Iterator[None]:
-    """Components that are loaded in here get these."""
+    """Components that are loaded inside the block get these clients."""
     token = _clients.set(clients)
     try:
         yield
@@ -56,10 +56,10 @@ def handing(clients: Sequence[StreamingClient]) -> Iterator[None]:
 def with_shared_clients(
     component: Component, models: Models, model: str | None = None
 ) -> tuple[Component, Sequence[StreamingClient]]:
-    """A copy in which numbers stand for model clients, and the clients.
+    """Returns a copy with numbers in place of model clients, and the clients in the order of their numbers.
 
-    `model` is the `[models.*]` table that all of them become; without it each stays what it is. Its classes have been
-    imported. Raises `ConfigError` with a line for every client that there cannot be.
+    `model` is the `[models.*]` table that replaces all of them; without it each client is built as the file says. The
+    classes must be imported already. Raises `ConfigError` with a line for every client that cannot be built.
     """
     numbers: dict[int, int] = {}
     clients: list[StreamingClient] = []
@@ -92,7 +92,7 @@ def _all_of(at: Sequence[Place]) -> str:
 def _is_model(place: Place) -> bool:
     if is_ours(_in_full(place)):
         return True
-    if not isinstance(place.found.get("config"), Mapping):  # AutoGen will say what is wrong with it
+    if not isinstance(place.found.get("config"), Mapping):  # AutoGen reports what is wrong with it
         return False
     found = class_of(place)
     return isinstance(found, type) and issubclass(found, ChatCompletionClient)

@@ -1,24 +1,31 @@
-"""What is in a component: who is in the team, with which model and tools, and when it ends. Imports nothing of it."""
+"""Describes a component without importing it: agents, models, tools, when the team ends, and whether it has secrets."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiostream_server.models.openai.replacing import is_masked
+from aiostream_server.models.openai.component import is_masked
 from aiostream_server.teams.components.classes import effect_of
+from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.policy import class_of
 from aiostream_server.teams.components.reading import Component, name_of, title_of
-from aiostream_server.teams.components.tree import Place, components
 
 _SAID: Final = ("text", "max_messages", "target", "sources", "timeout_seconds", "max_total_token", "function_name")
 _ENDLESS: Final = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
 _LONGEST_DESCRIPTION: Final = 500
 _KEYS: Final = ("api_key", "azure_ad_token")
+_SECRET_NAMES: Final = re.compile(r"key$|token$|secret|passw|authorization|credential|connection_string", re.IGNORECASE)
+_OFTEN_SECRET: Final = ("headers", "default_headers", "env")
+_SECRET_IN_TEXT: Final = re.compile(
+    r"\b(sk|pk|ghp|gho|xoxb|xoxp)[-_][\w-]{16,}|://[^/\s@]+:[^/\s@]+@|[?&][^=&\s]*(key|token|secret|passw)[^=&\s]*=",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class FoundAgent:
-    """`team` is the name of the nested team or agent that it works in, "" for the outermost."""
+    """`team` is the nested team or agent that it belongs to; "" in the outermost team."""
 
     name: str
     kind: str
@@ -30,7 +37,7 @@ class FoundAgent:
 
 @dataclass(frozen=True, slots=True)
 class FoundModel:
-    """`key`: "own" where it stands in the file, "masked" where asterisks do, "none". `base_url` "" is its default."""
+    """`key` is "own" if it is in the file, "masked" if the file has asterisks, else "none". `base_url` may be ""."""
 
     model: str
     kind: str
@@ -40,7 +47,7 @@ class FoundModel:
 
 @dataclass(frozen=True, slots=True)
 class FoundTool:
-    """`effect` says what it does that takes trust, "" for nothing."""
+    """`effect` says why it needs `trusted = true`; "" if it does not."""
 
     name: str
     kind: str
@@ -50,7 +57,7 @@ class FoundTool:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`teams` are the names of the nested ones, `ends` when the team does, in words; `code` what takes trust."""
+    """`teams` are nested teams, `ends` says when the team ends, and `code` lists what needs `trusted = true`."""
 
     kind: str
     title: str
@@ -62,7 +69,7 @@ class Description:
     code: tuple[str, ...]
 
     def lines(self) -> Iterator[str]:
-        """For a terminal, a line each."""
+        """The description as lines for a terminal."""
         yield f"kind    {self.kind}"
         for agent in self.agents:
             yield f"agent   {_agent_line(agent)}"
@@ -78,7 +85,7 @@ _KEY_WORDS: Final = {"own": ", with its own key", "masked": ", its key is masked
 
 
 def describe(component: Component) -> Description:
-    """Of any component: what is not said in it is left out."""
+    """Works for any component, also for one that cannot be loaded."""
     found = list(components(component))
     agents = tuple(_agent(place) for place in found if _is(place, "agent"))
     models = dict.fromkeys(_model(place) for place in found if _is(place, "model"))
@@ -96,7 +103,7 @@ def _effect(place: Place) -> str:
 
 
 def _is(place: Place, kind: str) -> bool:
-    """By what it says, or by what its class is called."""
+    """By its `component_type`, else by the name of its class."""
     said = place.found.get("component_type")
     if place.class_name == "McpWorkbench":
         return kind == "tool"
@@ -125,7 +132,7 @@ def _agent(place: Place) -> FoundAgent:
 
 
 def _tools_of(agent: Place) -> Iterator[Place]:
-    """Its own, and not those of agents inside it."""
+    """Its own tools, without those of agents inside it."""
     for place in components(agent.found):
         owner = next((outer for outer in place.around if _is(outer, "agent")), None)
         if _is(place, "tool") and owner is not None and owner.found is agent.found:
@@ -214,9 +221,9 @@ def _plain(value: object) -> str:
 
 
 def own_description(component: Component) -> str:
-    """What somebody wrote about it; "" where it only has what its class says of itself.
+    """The component's own description; "" if it only repeats the docstring of its class.
 
-    Imports the class, so only after it was judged.
+    Imports the class, so call `find_problems` first.
     """
     said = component.get("description")
     if not isinstance(said, str) or not said.strip():
@@ -224,3 +231,20 @@ def own_description(component: Component) -> str:
     text = _plain(said)
     of_class = _plain(class_of(next(components(component))).__doc__ or "")
     return "" if of_class.startswith(text) else text[:_LONGEST_DESCRIPTION]
+
+
+def may_hold_secrets(component: Mapping[str, Any]) -> bool:
+    """Whether it may hold keys or passwords. Errs on the side of yes: in code and prompts only the shape tells."""
+    return any(_may_be_secret(key, value) for place in places(component) for key, value in place.found.items())
+
+
+def _may_be_secret(key: str, value: object) -> bool:
+    if isinstance(value, Mapping):
+        return key in _OFTEN_SECRET and any(
+            isinstance(item, str) and item and not is_masked(item) for item in value.values()
+        )
+    if isinstance(value, list):
+        return any(isinstance(item, str) and _SECRET_IN_TEXT.search(item) for item in value)
+    if not isinstance(value, str) or not value or is_masked(value):
+        return False
+    return bool(_SECRET_NAMES.search(key) or _SECRET_IN_TEXT.search(value))

@@ -1,13 +1,16 @@
 """A component file -> what builds its team for every run.
 
-Read, judged and imported once; a build only makes the parts of the team, with clients that all runs share.
+The file is read, checked and imported once. Each build only makes the parts of the team; all runs share its clients.
 """
 
+import subprocess
+import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Final
 
 from autogen_core import ComponentLoader
 from pydantic import ValidationError
@@ -15,26 +18,28 @@ from pydantic import ValidationError
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.registry import Models
-from aiostream_server.teams.components.browser import missing_browser
 from aiostream_server.teams.components.clients import handing, with_shared_clients
-from aiostream_server.teams.components.older import upgraded
-from aiostream_server.teams.components.packages import missing
+from aiostream_server.teams.components.packages import missing_package
+from aiostream_server.teams.components.places import Place, components
 from aiostream_server.teams.components.policy import find_code, find_problems, import_classes, one_line
 from aiostream_server.teams.components.reading import Component, read_component
-from aiostream_server.teams.components.tree import Place, components
 from aiostream_server.teams.context import Runs, Streams, Team
+
+_ASK_FOR_BROWSER: Final = (sys.executable, "-m", "playwright", "install", "--dry-run", "chromium")
+_BROWSER_AT: Final = "Install location:"
+_ASK_TIMEOUT_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentTeam:
-    """Builds a team from a component that was judged, and whose classes are imported."""
+    """Builds a team from a component that was checked, and of which all classes are imported."""
 
     component: Component = field(repr=False)
     clients: Sequence[StreamingClient] = field(repr=False)
     has_code: bool = False
 
     def __call__(self, _: object = None) -> Team:
-        """As a factory is called. Raises whatever AutoGen raises."""
+        """Called as a factory is. Raises any exception that AutoGen raises."""
         with handing(self.clients), _without_warnings() if self.has_code else nullcontext():
             built = ComponentLoader.load_component(dict(self.component), object)
         if not isinstance(built, Streams | Runs):
@@ -43,7 +48,7 @@ class ComponentTeam:
 
 
 def check(path: Path, *, providers: Sequence[str] = (), trusted: bool = False) -> Component:
-    """The component of a file, if it may be loaded. Imports nothing. Raises `ConfigError` with every reason."""
+    """Read the component of a file that may be loaded. Imports nothing. Raises `ConfigError` with every reason."""
     component = read_component(path)
     if problems := find_problems(component, providers=providers, trusted=trusted):
         raise _refusal(path, problems)
@@ -58,10 +63,10 @@ def load(
     trusted: bool = False,
     model: str | None = None,
 ) -> tuple[Callable[[object], Team], Team]:
-    """What builds the team of a file, and one that was built to see that it can be.
+    """Returns what builds the team of a file, and one team that was built as a trial.
 
-    `providers` are packages that it may name beside AutoGen's, `trusted` says that code in it may run, and `model` is
-    the `[models.*]` table that all of its model clients become. Raises `ConfigError` with every reason why not.
+    `providers` are packages that it may name beside AutoGen's, `trusted` allows code in it to run, and `model` is
+    the `[models.*]` table that replaces all of its model clients. Raises `ConfigError` with every problem.
     """
     component = check(path, providers=providers, trusted=trusted)
     try:
@@ -72,38 +77,78 @@ def load(
 
 
 def _refusal(path: Path, problems: Sequence[str], to_add: Sequence[str] = ()) -> ConfigError:
-    """The problems repeat names that stand in the file: nothing of those ends a line, or steers a terminal."""
+    """The problems repeat names from the file, so characters that end a line or control a terminal are replaced."""
     lines = (f"{path}: {problem}" for problem in problems)
     return ConfigError(["".join(sign if sign.isprintable() else "\ufffd" for sign in line) for line in lines], to_add)
 
 
 def prepare(component: Component, models: Models, *, trusted: bool = False, model: str | None = None) -> ComponentTeam:
-    """Imports what it names, which `check` has allowed. Raises `ConfigError`."""
+    """Import its classes, which `check` has allowed. Raises `ConfigError`."""
     if problems := import_classes(component, trusted=trusted) or _missing_browsers(component):
         raise ConfigError(problems)
-    handed = with_shared_clients(upgraded(component), models, model)
+    handed = with_shared_clients(_upgraded(component), models, model)
     return ComponentTeam(*handed, has_code=bool(find_code(component)))
 
 
+def _upgraded(value: Any) -> Any:  # any JSON
+    """A copy in which components of AutoGen 0.5, such as AutoGen Studio 0.4 writes, are as 0.7.5 reads them.
+
+    Only `AssistantAgent` has changed: its second version has a list of workbenches where the first had one.
+    """
+    if isinstance(value, list | tuple):
+        return [_upgraded(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    copied = {key: _upgraded(item) for key, item in value.items()}
+    if _is_first_assistant(copied):
+        copied["component_version"] = 2
+        if isinstance(workbench := copied["config"].get("workbench"), dict):
+            copied["config"]["workbench"] = [workbench]
+    return copied
+
+
+def _is_first_assistant(component: Mapping[str, Any]) -> bool:
+    provider, version = component.get("provider"), component.get("component_version")
+    is_assistant = isinstance(provider, str) and provider.rpartition(".")[2] == "AssistantAgent"
+    return is_assistant and version == 1 and isinstance(component.get("config"), dict)
+
+
 def _missing_browsers(component: Component) -> list[str]:
-    """AutoGen would say it in the middle of a run, as what the agent has to say."""
+    """Without this check, the web surfer would answer a question by a message about its missing browser."""
     surfers = [place for place in components(component) if place.class_name == "MultimodalWebSurfer"]
-    mine = [place for place in surfers if not place.config.get("browser_channel")]
-    return [f"{mine[0].where} ({mine[0].class_name}): {missing}"] if mine and (missing := missing_browser()) else []
+    chromium = [place for place in surfers if not place.config.get("browser_channel")]
+    if not chromium or not (missing := _missing_chromium()):
+        return []
+    return [f"{chromium[0].where} ({chromium[0].class_name}): {missing}"]
+
+
+def _missing_chromium() -> str | None:
+    """Which browser is missing, and the command that installs it; None if it is there, or Playwright cannot tell."""
+    try:
+        told = subprocess.run(
+            _ASK_FOR_BROWSER, capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = [Path(line.partition(_BROWSER_AT)[2].strip()) for line in told.splitlines() if _BROWSER_AT in line]
+    browsers = [path for path in found if path.name.startswith("chromium")]  # with and without a window
+    if not browsers or any(path.exists() for path in browsers):
+        return None
+    return f"its browser is not installed: {sys.executable} -m playwright install chromium"
 
 
 def try_out(team: ComponentTeam) -> Team:
-    """One that is built. Raises `ConfigError`, which names the part that cannot be."""
+    """Build a team. Raises `ConfigError`, which names the part that cannot be built."""
     try:
         return team()
-    except Exception as exc:  # whatever a component's own code raises
+    except Exception as exc:  # any class that a component's own code raises
         culprit, reason = _blamed(team) or (None, exc)
         where = "$" if culprit is None else f"{culprit.where} ({culprit.class_name})"
         raise ConfigError([f"{where}: {_said(reason)}"]) from exc
 
 
 def _blamed(team: ComponentTeam) -> tuple[Place, Exception] | None:
-    """The innermost part that cannot be built by itself."""
+    """The innermost part that fails when it is built alone."""
     with handing(team.clients), _without_warnings():
         for place in reversed(list(components(team.component))):
             try:
@@ -118,13 +163,13 @@ def _said(exc: BaseException) -> str:
         return "; ".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in exc.errors()[:3])
     cause = exc.__cause__ or exc
     if isinstance(cause, ModuleNotFoundError) and cause.name:
-        return missing(cause)
+        return missing_package(cause)
     return f"{type(exc).__name__}: {one_line(exc)}"
 
 
 @contextmanager
 def _without_warnings() -> Iterator[None]:
-    """AutoGen warns of code whenever it is loaded: whether it may run was decided before."""
+    """AutoGen warns of code whenever it is loaded. Here the policy has allowed it already."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -37,12 +37,12 @@ _EXTRAS: Final = {
     "websockets": "docker-jupyter-executor",
     "whisper": "video-surfer",
 }
-"""By the name that is imported: the extra of autogen-ext 0.7.5 that brings it. Of others no command is made up: a file
-could name a package that only waits to be installed."""
+"""The extra of autogen-ext 0.7.5 that installs a module. For other modules no command is suggested: a file could name a
+malicious package that only waits to be installed."""
 
 
-def missing(exc: ModuleNotFoundError) -> str:
-    """What is not there, in words."""
+def missing_package(exc: ModuleNotFoundError) -> str:
+    """Says which package is missing, and which command installs it."""
     package, _, inside = (exc.name or "").partition(".")
     extra = _EXTRAS.get(package)
     if inside and not extra:
@@ -52,9 +52,9 @@ def missing(exc: ModuleNotFoundError) -> str:
 
 
 def is_in_source(provider: str) -> bool:
-    """Whether the module that a class would be in is there, and has that name. Imports nothing."""
+    """Whether the module of a class exists and contains the name of the class. Imports nothing."""
     package, *inside, name = provider.split(".")
-    spec = find_spec(package)  # of a package that is in no other: found without importing any
+    spec = find_spec(package)  # finding a top-level package imports nothing
     for folder in (spec and spec.submodule_search_locations) or ():
         module = Path(folder, *inside)
         for file in (module.with_suffix(".py"), module / "__init__.py"):

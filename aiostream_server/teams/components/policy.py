@@ -1,25 +1,26 @@
-"""What a component file may name, decided before anything of it is imported.
+"""Decides what a component file may name, before any of it is imported.
 
-AutoGen imports the class that a `provider` names, wherever one stands, and calls it with what stands beside it. So
-every object of the file is looked at, whether AutoGen would take it for a component or not:
+AutoGen imports the class of any `provider`, at any place in the file, and calls it with the settings beside it. So the
+policy checks every object of the file, whether AutoGen would take it for a component or not:
 
-* each `provider` belongs to AutoGen's packages, to this one, or to `[components] providers`;
-* what runs code, starts programs, reads files or uses this machine's credentials needs `trusted = true`;
-* texts that AutoGen fills in are plain: they could ask for any amount of memory;
-* names in JSON schemas are plain ones: AutoGen lets pydantic evaluate them as Python expressions.
+* each `provider` belongs to AutoGen's packages, to this one, or to `[components] providers` (an allow-list);
+* classes that run code, start programs, read files or use this machine's credentials need `trusted = true`;
+* templates that AutoGen fills in have plain fields only: others could ask for any amount of memory;
+* names in JSON schemas are plain: AutoGen lets pydantic evaluate them as Python expressions.
 
-What is refused is a line each: which agent, where, why, and how to allow it.
+Each refusal is one line: which agent, where, why, and how to allow it.
 """
 
 import importlib
 import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from itertools import islice
+from string import Formatter
 from typing import Any, Final
 
-from aiostream_server.models.openai.replacing import own_class
+from aiostream_server.models.openai.component import own_class
 from aiostream_server.teams.components.classes import (
     AUTOGEN,
     KNOWN,
@@ -29,10 +30,9 @@ from aiostream_server.teams.components.classes import (
     effect_of_base,
     is_autogens,
 )
-from aiostream_server.teams.components.packages import is_in_source, missing
+from aiostream_server.teams.components.packages import is_in_source, missing_package
+from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.reading import Component
-from aiostream_server.teams.components.templates import fault_of, templates
-from aiostream_server.teams.components.tree import Place, components, places
 
 _OURS: Final = "aiostream_server"
 _DOTTED: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+", re.ASCII)
@@ -40,35 +40,40 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_-]{1,200}", re.ASCII)
 _DEFINITIONS: Final = ("$defs", "definitions")
 _MOST_SHOWN: Final = 100
 _MOST_PROBLEMS: Final = 20
+_TEMPLATE_KEYS: Final = ("selector_prompt", "final_answer_prompt", "tool_call_summary_format", "format_string")
+_MOST_FIELDS: Final = 100
+_FORMATTER: Final = Formatter()
+_HARMLESS_FORMAT: Final = re.compile(r"(?!.*\d{3})[^{}]{0,16}", re.DOTALL)
+_PLAIN_FIELDS: Final = "takes trust: plain names in braces, {result}, take none"
 _HOW_TO_TRUST: Final = (
     "if you have read the file and trust it, set trusted = true in its [[teams]] table (`teams add --trust`)"
 )
 
 
 def find_problems(component: Component, *, providers: Sequence[str] = (), trusted: bool = False) -> list[str]:
-    """Why the component must not be loaded, the first reasons of many; nothing where it may. Imports nothing."""
+    """Why the component must not be loaded: at most 20 reasons, none if it may be. Imports nothing."""
     problems = (problem for place in places(component) for problem in _problems_at(place, providers, trusted))
     return list(islice(problems, _MOST_PROBLEMS))
 
 
 def find_code(component: Component) -> list[Place]:
-    """What of it takes trust."""
+    """The parts that need `trusted = true`."""
     return [place for place in components(component) if effect_of(place.provider, place.config)]
 
 
 def import_classes(component: Component, *, trusted: bool = False) -> list[str]:
-    """Import what it names, and say what cannot be, or runs code under another name. Only after `find_problems`."""
+    """Import its classes; say which cannot be imported, or run code under another name. Call `find_problems` first."""
     found: dict[str, str] = {}
     for place in components(component):
         if place.provider in found or own_class({**place.found, "provider": place.provider}):
-            continue  # ours takes the place of OpenAI's and Azure's, whose package need not even be installed
+            continue  # our client replaces OpenAI's and Azure's, which need the package `openai`
         if problem := _import(place, trusted):
             found[place.provider] = problem
     return list(found.values())
 
 
-def class_of(place: Place) -> Any:  # whatever stands under that name
-    """Raises what importing raises."""
+def class_of(place: Place) -> Any:  # of any type
+    """Raises any exception that importing the module raises."""
     module, _, name = place.provider.rpartition(".")
     return getattr(importlib.import_module(module), name)
 
@@ -76,8 +81,8 @@ def class_of(place: Place) -> Any:  # whatever stands under that name
 def _problems_at(place: Place, providers: Sequence[str], trusted: bool) -> Iterator[str]:
     if "provider" in place.found:
         yield from _problems_of_provider(place, providers, trusted)
-    for key, template in templates(place.found):
-        if fault := fault_of(template, trusted=trusted):
+    for key, template in _templates(place.found):
+        if fault := _template_fault(template, trusted=trusted):
             yield f"{place.where}: {key} {_printable(fault)}"
     for key, value in place.found.items():
         if key.startswith("__"):
@@ -86,6 +91,41 @@ def _problems_at(place: Place, providers: Sequence[str], trusted: bool) -> Itera
             yield from (_evaluated(place, name) for name in value if not _PLAIN.fullmatch(name))
         if key == "$ref" and isinstance(value, str) and not _PLAIN.fullmatch(value.rpartition("/")[2]):
             yield _evaluated(place, value)
+
+
+def _templates(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The texts that autogen 0.7.5 fills in with `str.format`, with their keys."""
+    is_http_tool = "json_schema" in found
+    keys = (*_TEMPLATE_KEYS, "path") if is_http_tool else _TEMPLATE_KEYS
+    return ((key, found[key]) for key in keys if isinstance(found.get(key), str))
+
+
+def _template_fault(template: str, *, trusted: bool = False) -> str | None:
+    """What is wrong with a template, as the rest of a sentence that its key begins; None if it may be used.
+
+    A width makes any amount of text of a word, and a dot or an index reaches into the value that is filled in.
+    """
+    try:
+        fields = [(name, form or "", how) for _, name, form, how in _FORMATTER.parse(template) if name is not None]
+    except ValueError as exc:
+        return f'is no template: {exc}; a brace that is meant is written twice, "{{{{"'
+    for name, _, how in fields:
+        if not name or name.isdecimal():
+            return "has a field without a name: AutoGen fills in names only; a brace that is meant is written twice"
+        if how not in (None, "r", "s", "a"):
+            return f"converts a field by !{how}, which there is not"
+    return None if trusted else _template_risk(fields)
+
+
+def _template_risk(fields: list[tuple[str, str, str | None]]) -> str | None:
+    if len(fields) > _MOST_FIELDS:
+        return f"has more than {_MOST_FIELDS} fields"
+    for name, form, _ in fields:
+        if "." in name or "[" in name:
+            return f"reaches into what is filled in, {{{name[:40]}}}, which {_PLAIN_FIELDS}"
+        if not _HARMLESS_FORMAT.fullmatch(form):
+            return f"formats {{{name[:40]}}} by :{form[:40]}, which {_PLAIN_FIELDS}"
+    return None
 
 
 def _evaluated(place: Place, name: str) -> str:
@@ -97,7 +137,9 @@ def _evaluated(place: Place, name: str) -> str:
 
 def _problems_of_provider(place: Place, providers: Sequence[str], trusted: bool) -> Iterator[str]:
     provider = place.provider
-    if isinstance(place.found["provider"], dict):  # a property of a JSON schema that is called so; looked at by itself
+    if isinstance(
+        place.found["provider"], dict
+    ):  # a property `provider` of a JSON schema; checked as an object of its own
         return
     if not provider:
         yield f"{place.where}: a provider is a text: module.Class"
@@ -145,7 +187,7 @@ def _import(place: Place, trusted: bool) -> str | None:
         return f"{place.where}: {_shown(place.provider)} cannot be imported: {_missing(exc)}"
     except AttributeError:
         return f"{place.where}: there is no {_shown(place.provider)} in the version that is installed"
-    except Exception as exc:  # importing runs whatever stands in the module
+    except Exception as exc:  # importing runs the module's code
         return f"{place.where}: {_shown(place.provider)} cannot be imported: {type(exc).__name__}: {one_line(exc)}"
     if not isinstance(found, type):
         return f"{place.where}: {_shown(place.provider)} is no class"
@@ -164,7 +206,7 @@ def _is_known_to_run_code(base: type) -> bool:
 
 def _missing(exc: ImportError) -> str:
     if isinstance(exc, ModuleNotFoundError) and exc.name:
-        return missing(exc)
+        return missing_package(exc)
     return one_line(exc)
 
 
@@ -173,7 +215,7 @@ def one_line(exc: BaseException) -> str:
 
 
 def _shown(text: str) -> str:
-    """On one line, whatever stands in it, and short."""
+    """Short and on one line."""
     return _printable(text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}...")
 
 

@@ -1,11 +1,11 @@
-"""A JSON file that a team came in -> its component, or why it is none.
+"""A JSON file -> the component of a team, or why it has none. It reads:
 
-* what `dump_component()` gives: a team, or a single agent;
+* the output of `dump_component()`: a team, or a single agent;
 * AutoGen Studio's team export, which is the same, and a row of its database: `{"id": 1, ..., "component": {...}}`;
-* a gallery of Studio, `{"components": {"teams": [...], "agents": [...]}}`, as its file or as a row, from which one is
-  chosen by its label or name, or by its number; and what Studio's API answers, `{"status": true, "data": ...}`.
+* a gallery of Studio, `{"components": {"teams": [...], "agents": [...]}}`, as a file or as a row, from which one is
+  chosen by its label, name or number; and answers of Studio's API, `{"status": true, "data": ...}`.
 
-Nothing is imported. A file that says the same key twice is refused: its readers could disagree about what it says.
+Reading imports nothing. A file with a duplicate key is refused, because two readers could take different values.
 """
 
 import json
@@ -32,8 +32,7 @@ _NO_TEAMS: Final = {
 
 
 def read_component(path: Path, choose: str | None = None) -> Component:
-    """The team or agent of the file; of several the one that is called `choose`, or has that number. Raises
-    `ConfigError`, one line."""
+    """The team or agent of the file; of several, the one with the name or number `choose`. Raises `ConfigError`."""
     try:
         return _chosen(_read_json(path), choose)
     except _Unusable as exc:
@@ -41,7 +40,7 @@ def read_component(path: Path, choose: str | None = None) -> Component:
 
 
 class _Unusable(Exception):
-    """Why a file has no team."""
+    """The file has no team; the text says why."""
 
 
 def _read_json(path: Path) -> object:
@@ -53,7 +52,7 @@ def _read_json(path: Path) -> object:
     if len(content) > MAX_BYTES:
         raise _Unusable(f"is larger than {MAX_BYTES // 1024**2} MiB: no team is")
     try:
-        text = content.decode("utf-8-sig")  # editors on Windows put a mark at the beginning
+        text = content.decode("utf-8-sig")  # editors on Windows write a byte order mark
     except UnicodeDecodeError as exc:
         raise _Unusable(f"is not UTF-8 text (byte {exc.start})") from None
     try:
@@ -113,7 +112,7 @@ def _chosen(document: object, choose: str | None) -> Component:
 
 
 def _candidates(document: object) -> Sequence[Component]:
-    """Every team and agent, teams first; there is one."""
+    """Every team and agent, teams first; at least one."""
     found = [_as_component(item) for item in document] if isinstance(document, list) else _of_object(document)
     if not found:
         raise _Unusable("holds neither a team nor an agent")
@@ -146,7 +145,7 @@ def _as_component(item: object) -> Component:
 
 
 def _no_team(component: Component) -> str | None:
-    """What it says that it is instead; None for a team, an agent, and whatever says nothing."""
+    """The kind of a component that is no team; None for teams, agents and components without a kind."""
     if component["provider"].endswith("ChatCompletionClient"):
         return _NO_TEAMS["model"]
     kind = component.get("component_type")
@@ -179,13 +178,13 @@ def _label(component: Component) -> str:
 
 
 def name_of(component: Component) -> str:
-    """The name that its configuration gives; "" where there is none."""
+    """The name in its configuration, or ""."""
     name = component["config"].get("name") if isinstance(component.get("config"), Mapping) else None
     return name if isinstance(name, str) else ""
 
 
 def title_of(component: Component) -> str:
-    """What people call it: its label, or its name; "" where it has none of its own but that of its class."""
+    """Its label or its name, unless that is the name of its class; else ""."""
     class_name = str(component.get("provider")).rpartition(".")[2]
     return next((text for text in (_label(component), name_of(component)) if text and text != class_name), "")
 
@@ -195,7 +194,7 @@ def _shown_as(component: Component) -> str:
 
 
 def _listed(candidates: Sequence[Component]) -> str:
-    """By what each is chosen by: where several are called the same, by their numbers."""
+    """The names to choose from; a name that several have comes with a number."""
     titles = [_shown_as(item) for item in candidates]
     counted = Counter(title.casefold() for title in titles)
     return _few(
@@ -211,7 +210,7 @@ def _few(texts: Iterable[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """Somebody else's words, short and on one line."""
+    """A text from the file, short and on one line."""
     return json.dumps(text if len(text) <= 80 else f"{text[:80]}...", ensure_ascii=not text.isprintable())
 
 

@@ -1,43 +1,25 @@
-"""SQLAgent: a model with two tools, of which it may use one.
+"""SQLAgent: a model that drafts a query with two tools.
 
-`schema` is answered here and now. `query` is not executed: it ends the agent's turn as a `QueryDraft`, for the guard
-to judge; the verdict or the rows come back to the model, in its next turn, as the result of that very tool call.
+`schema` is answered at once. `query` is not executed: the call ends the agent's turn as a `QueryDraft`, which the guard
+judges. The verdict or the rows come back to the model in its next turn, as the result of that same tool call.
 """
 
-import json
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
-from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
-from autogen_agentchat.messages import (
-    BaseAgentEvent,
-    BaseChatMessage,
-    TextMessage,
-    ThoughtEvent,
-    ToolCallExecutionEvent,
-    ToolCallRequestEvent,
-)
-from autogen_agentchat.state import AssistantAgentState
+from autogen_agentchat.messages import BaseChatMessage, TextMessage
 from autogen_core import CancellationToken, FunctionCall
-from autogen_core.model_context import ChatCompletionContext, UnboundedChatCompletionContext
-from autogen_core.models import (
-    AssistantMessage,
-    ChatCompletionClient,
-    CreateResult,
-    FunctionExecutionResult,
-    FunctionExecutionResultMessage,
-    LLMMessage,
-    SystemMessage,
-)
-from autogen_core.tools import ToolSchema
+from autogen_core.models import ChatCompletionClient, FunctionExecutionResult
+from autogen_core.tools import ParametersSchema, ToolSchema
 
-from aiostream_server.teams.data.hearing import hear
-from aiostream_server.teams.data.messages import QueryDraft
-from aiostream_server.teams.data.tools import QUERY, SCHEMA, tool_schemas
+from aiostream_server.teams.data.agent_bases import ModelAgent, Said, parse_arguments, result_of
+from aiostream_server.teams.data.drafter_memory import add_to_memory
+from aiostream_server.teams.data.messages import QUERY, QueryDraft
 from aiostream_server.teams.resume import USER
 from aiostream_server.tools.sql.database import Database
 
+_SCHEMA: Final = "schema"
 _MAX_MODEL_CALLS: Final = 8
 _PROMPT: Final = (
     "You answer questions about data by drafting SQL. First call `schema` to read the tables, unless you have read "
@@ -48,72 +30,43 @@ _PROMPT: Final = (
     "columns clearly. If the question cannot be answered from these tables, say so in plain words without a tool call."
 )
 
-_Said = BaseAgentEvent | BaseChatMessage | Response
 
-
-class SqlDrafter(BaseChatAgent):
-    """Drafts queries; has no way to run one. Attempts are counted from each message of the user's."""
+class SqlDrafter(ModelAgent):
+    """Drafts queries, and has no way to run one. Counts its attempts from each message of the user."""
 
     def __init__(self, name: str, *, model_client: ChatCompletionClient, databases: Mapping[str, Database]) -> None:
-        super().__init__(name, description="Drafts SQL queries against the real schema.")
-        self.model_context: ChatCompletionContext = UnboundedChatCompletionContext()
-        self._model_client = model_client
+        super().__init__(name, "Drafts SQL queries against the real schema.", model_client)
         self._databases = databases
-        self._tools: Sequence[ToolSchema] = tool_schemas(databases)
+        self._tools: Sequence[ToolSchema] = _tool_schemas(databases)
         self._attempts = 0
 
     @property
     def produced_message_types(self) -> Sequence[type[BaseChatMessage]]:
         return (QueryDraft, TextMessage)
 
-    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
-        async for said in self.on_messages_stream(messages, cancellation_token):
-            if isinstance(said, Response):
-                return said
-        raise AssertionError("a turn always ends with a response")
-
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
-    ) -> AsyncGenerator[_Said, None]:
+    ) -> AsyncGenerator[Said, None]:
         if any(message.source == USER for message in messages):
             self._attempts = 0
-        await hear(self.model_context, messages)
+        await add_to_memory(self.model_context, messages)
         for _ in range(_MAX_MODEL_CALLS):
-            result = await self._ask(cancellation_token)
-            if result.thought:
-                yield ThoughtEvent(content=result.thought, source=self.name)
+            result = await self.ask(_PROMPT, self._tools, cancellation_token)
+            for said in self.as_messages(result):
+                yield said
             if isinstance(result.content, str):
-                yield Response(chat_message=TextMessage(content=result.content, source=self.name))
                 return
-            yield ToolCallRequestEvent(content=result.content, source=self.name, models_usage=result.usage)
             draft, answers = await self._answer(result.content)
             if answers:
-                await self.model_context.add_message(FunctionExecutionResultMessage(content=answers))
-                yield ToolCallExecutionEvent(content=answers, source=self.name, metadata=_about(answers))
+                yield await self.answer_calls(answers, _summary(answers))
             if draft is not None:
                 yield Response(chat_message=draft)
                 return
-        gave_up = f"I stopped after {_MAX_MODEL_CALLS} attempts without a query."
-        yield Response(chat_message=TextMessage(content=gave_up, source=self.name))
+        yield self.text_response(f"I stopped after {_MAX_MODEL_CALLS} attempts without a query.")
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        await self.model_context.clear()
+        await super().on_reset(cancellation_token)
         self._attempts = 0
-
-    async def save_state(self) -> Mapping[str, Any]:
-        """What the model remembers."""
-        return AssistantAgentState(llm_context=await self.model_context.save_state()).model_dump()
-
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        await self.model_context.load_state(AssistantAgentState.model_validate(state).llm_context)
-
-    async def _ask(self, cancellation_token: CancellationToken) -> CreateResult:
-        prompt: list[LLMMessage] = [SystemMessage(content=_PROMPT), *await self.model_context.get_messages()]
-        result = await self._model_client.create(prompt, tools=self._tools, cancellation_token=cancellation_token)
-        await self.model_context.add_message(
-            AssistantMessage(content=result.content, thought=result.thought, source=self.name)
-        )
-        return result
 
     async def _answer(self, calls: Sequence[FunctionCall]) -> tuple[QueryDraft | None, list[FunctionExecutionResult]]:
         """The first well-formed `query` call becomes the draft; every other call is answered now."""
@@ -124,11 +77,10 @@ class SqlDrafter(BaseChatAgent):
                 arguments = parse_arguments(call)
                 if call.name == QUERY and draft is None:
                     draft = self._draft(call, arguments)
-                    continue
-                content, is_error = await self._run_tool(call, arguments), False
+                else:
+                    answers.append(result_of(call, await self._run_tool(call, arguments), is_error=False))
             except ValueError as exc:
-                content, is_error = str(exc), True
-            answers.append(FunctionExecutionResult(content=content, name=call.name, call_id=call.id, is_error=is_error))
+                answers.append(result_of(call, str(exc), is_error=True))
         return draft, answers
 
     def _draft(self, call: FunctionCall, arguments: Mapping[str, Any]) -> QueryDraft:
@@ -144,8 +96,8 @@ class SqlDrafter(BaseChatAgent):
     async def _run_tool(self, call: FunctionCall, arguments: Mapping[str, Any]) -> str:
         if call.name == QUERY:
             raise ValueError("One query at a time: call query again once the first has been answered.")
-        if call.name != SCHEMA:
-            raise ValueError(f"There is no tool {call.name!r}; there are {SCHEMA} and {QUERY}.")
+        if call.name != _SCHEMA:
+            raise ValueError(f"There is no tool {call.name!r}; there are {_SCHEMA} and {QUERY}.")
         schema = await self._database_of(arguments).schema()
         return schema.describe()
 
@@ -156,20 +108,30 @@ class SqlDrafter(BaseChatAgent):
         return self._databases[name]
 
 
-def parse_arguments(call: FunctionCall) -> Mapping[str, Any]:
-    """Raises `ValueError`, with a line for the model."""
-    try:
-        arguments = json.loads(call.arguments or "{}")
-    except (ValueError, RecursionError) as exc:
-        raise ValueError(f"The arguments of {call.name} are not JSON: {exc}.") from exc
-    if not isinstance(arguments, dict):
-        raise ValueError(f"The arguments of {call.name} must be a JSON object.")
-    return arguments
+def _tool_schemas(databases: Mapping[str, Database]) -> Sequence[ToolSchema]:
+    """`schema()` and `query(sql)`; with more than one database, both take its name as well."""
+    which: dict[str, Any] = {}
+    if len(databases) > 1:
+        which = {"database": {"type": "string", "enum": list(databases), "description": "Which database."}}
+    sql = {"sql": {"type": "string", "description": "One SELECT statement."}}
+    return (
+        _tool_schema(_SCHEMA, "Read the tables, columns and keys of the database.", which),
+        _tool_schema(
+            QUERY, "Propose one read-only SELECT. It is checked, then run; its rows are returned.", sql | which
+        ),
+    )
 
 
-def _about(answers: Sequence[FunctionExecutionResult]) -> dict[str, str]:
-    """A few words for the one schema that was read, for people; see `runs.translate`."""
+def _tool_schema(name: str, description: str, properties: dict[str, Any]) -> ToolSchema:
+    parameters = ParametersSchema(
+        type="object", properties=properties, required=list(properties), additionalProperties=False
+    )
+    return ToolSchema(name=name, description=description, parameters=parameters)
+
+
+def _summary(answers: Sequence[FunctionExecutionResult]) -> str:
+    """A few words about the one schema that was read; "" in other cases."""
     if len(answers) != 1 or answers[0].is_error:
-        return {}
+        return ""
     tables = answers[0].content.count("CREATE ")
-    return {"summary": f"schema: {tables} table{'' if tables == 1 else 's'}"}
+    return f"schema: {tables} table{'' if tables == 1 else 's'}"

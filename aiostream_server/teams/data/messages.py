@@ -1,16 +1,29 @@
-"""What the agents of the data team hand to one another. Their types decide who speaks next; their words do not.
+"""The names of the data team's agents, and what they hand to one another.
 
-AutoGen finds a message's class again by its field `type`, when a state is loaded.
+The types of the messages decide who speaks next, not their texts. AutoGen finds the class of a saved message by its
+field `type`.
 """
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from autogen_agentchat.messages import BaseTextChatMessage
 from autogen_core.models import UserMessage
 
+from aiostream_server.tools.sql.rows import Rows
+
+DRAFTER: Final = "SQLAgent"
+VALIDATOR: Final = "ValidationAgent"
+APPROVER: Final = "ApprovalAgent"
+RUNNER: Final = "Database"
+ANALYST: Final = "AnalysisAgent"
+
+QUERY: Final = "query"
+"""The tool that SQLAgent's model calls with a query."""
+
 
 class QueryDraft(BaseTextChatMessage):
-    """A query that a model wants to run: the `call_id` of its tool call, the SQL as `content`."""
+    """A query that a model wants to run: the SQL as `content`, and the `call_id` of its tool call."""
 
     type: Literal["QueryDraft"] = "QueryDraft"
     call_id: str
@@ -19,7 +32,7 @@ class QueryDraft(BaseTextChatMessage):
 
 
 class Verdict(BaseTextChatMessage):
-    """The guard's word on a draft: `content` says it, `reason` says why, `sql` is what may be run if it is approved."""
+    """The guard's decision on a draft, with its `reason`. `sql` is the statement that may run, if it is approved."""
 
     type: Literal["Verdict"] = "Verdict"
     call_id: str
@@ -31,7 +44,7 @@ class Verdict(BaseTextChatMessage):
 
 
 class QueryOutcome(BaseTextChatMessage):
-    """What the database answered: a table of rows, or why there is none."""
+    """The database's answer: a table of rows, or why there is none."""
 
     type: Literal["QueryOutcome"] = "QueryOutcome"
     call_id: str
@@ -40,6 +53,13 @@ class QueryOutcome(BaseTextChatMessage):
     summary: str = ""
 
     def to_model_message(self) -> UserMessage:
-        """Rows come from outside: whoever reads them is told that they are no instructions."""
+        """As a user message: the system prompt tells the model that rows are data, not instructions."""
         text = f"Result of the query ({self.summary}):\n\n{self.content}"
         return UserMessage(content=text, source=self.source)
+
+
+@dataclass(slots=True)
+class LatestRows:
+    """The rows of the last query of one run, from which charts are drawn. None until an approved query has run."""
+
+    rows: Rows | None = None

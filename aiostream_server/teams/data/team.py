@@ -1,4 +1,4 @@
-"""Who speaks when: decided by the types of the last messages, never by a model."""
+"""Builds the data team. The types of the last messages decide who speaks next; no model does."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,19 +11,27 @@ from pydantic import BaseModel, ConfigDict, PositiveInt
 
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.data.analyst import Analyst
-from aiostream_server.teams.data.approver import QueryApprover
-from aiostream_server.teams.data.consent import find_reply
+from aiostream_server.teams.data.approval import QueryApprover, find_reply
 from aiostream_server.teams.data.drafter import SqlDrafter
-from aiostream_server.teams.data.keeping import worth_keeping
-from aiostream_server.teams.data.latest import LatestRows
-from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
-from aiostream_server.teams.data.names import ANALYST, APPROVER, DRAFTER, RUNNER, VALIDATOR
+from aiostream_server.teams.data.messages import (
+    ANALYST,
+    APPROVER,
+    DRAFTER,
+    RUNNER,
+    VALIDATOR,
+    LatestRows,
+    QueryDraft,
+    QueryOutcome,
+    Verdict,
+)
 from aiostream_server.teams.data.runner import QueryRunner
 from aiostream_server.teams.data.validator import SqlValidator
 from aiostream_server.teams.resume import USER
 from aiostream_server.tools.chart import can_draw
 
 _MESSAGES_PER_ATTEMPT: Final = 12
+_MANAGER: Final = "SelectorGroupChatManager"
+_BUFFER: Final = "message_buffer"
 
 
 class DataTeamSettings(BaseModel):
@@ -38,10 +46,27 @@ class DataTeamSettings(BaseModel):
 
 
 class DataTeam(SelectorGroupChat):
-    """A group chat whose state holds what a later question needs, and no more."""
+    """A group chat that saves only what a later question needs.
+
+    AutoGen's state holds every message, rows included, several times: in the manager's thread and in the buffer of each
+    agent that has not spoken since. Here two agents have models that must remember them. The others need no more than
+    a query that waits for the user's yes.
+    """
 
     async def save_state(self) -> Mapping[str, Any]:
-        return worth_keeping(await super().save_state())
+        state = await super().save_state()
+        return {**state, "agent_states": {name: _pruned(name, each) for name, each in state["agent_states"].items()}}
+
+
+def _pruned(name: str, agent: Mapping[str, Any]) -> Mapping[str, Any]:
+    if name in (VALIDATOR, APPROVER):
+        return {**agent, _BUFFER: []}
+    key = {RUNNER: _BUFFER, _MANAGER: "message_thread"}.get(name)
+    if key is None:
+        return agent
+    messages: Sequence[Mapping[str, Any]] = agent[key]
+    asks_user = bool(messages) and messages[-1].get("type") == "HandoffMessage"
+    return {**agent, key: messages[-2:] if asks_user else []}  # the verdict, and the question to the user
 
 
 def build(context: TeamContext) -> DataTeam:
@@ -82,7 +107,7 @@ def choose_speaker(
 ) -> str:
     """Draft -> verdict -> rows -> answer; back to the draft while there are attempts left.
 
-    `ask_first`: draft -> verdict -> question to the user; and their yes -> rows -> answer.
+    With `ask_first`: draft -> verdict -> question to the user; and the user's yes -> rows -> answer.
     """
     last = thread[-1]
     match last:
@@ -97,11 +122,11 @@ def choose_speaker(
         case _ if last.source == DRAFTER:
             return ANALYST
         case _:
-            return _answerer(thread) if ask_first else DRAFTER
+            return _after_user(thread) if ask_first else DRAFTER
 
 
-def _answerer(thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
-    """Who takes up what the user says."""
+def _after_user(thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
+    """The agent that acts upon the user's message."""
     match find_reply(thread):
         case (_, "yes"):
             return RUNNER

@@ -1,15 +1,15 @@
-"""ValidationAgent: the guard's verdict, as an agent. No model can overrule it; one may add its opinion."""
+"""ValidationAgent: the SQL guard as an agent. No model can overrule it; one may comment on the query."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from autogen_agentchat.agents import BaseChatAgent
 from autogen_agentchat.base import Response
 from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 from autogen_core.models import ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
 
-from aiostream_server.teams.data.messages import QueryDraft, Verdict
+from aiostream_server.teams.data.agent_bases import CodeAgent
+from aiostream_server.teams.data.messages import DRAFTER, QueryDraft, Verdict
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.verdict import Approved
 
@@ -19,8 +19,8 @@ _OPINION_PROMPT: Final = (
 )
 
 
-class SqlValidator(BaseChatAgent):
-    """Approves or blocks drafts. `opinion_client`: a model that comments on what was approved."""
+class SqlValidator(CodeAgent):
+    """Approves or blocks drafts. `opinion_client` is a model that comments on approved queries."""
 
     def __init__(
         self,
@@ -46,9 +46,6 @@ class SqlValidator(BaseChatAgent):
             await self._give_opinion(self._opinion_client, verdict.sql, cancellation_token)
         return Response(chat_message=verdict)
 
-    async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        """Keeps nothing between turns."""
-
     async def _judge(self, draft: QueryDraft) -> Verdict:
         judgement = await self._databases[draft.database].check(draft.content)
         approved = isinstance(judgement, Approved)
@@ -66,6 +63,6 @@ class SqlValidator(BaseChatAgent):
     async def _give_opinion(
         self, client: ChatCompletionClient, sql: str, cancellation_token: CancellationToken
     ) -> None:
-        """Its words reach the viewers as they are written; the verdict stands whatever they are."""
-        prompt: list[LLMMessage] = [SystemMessage(content=_OPINION_PROMPT), UserMessage(content=sql, source="SQLAgent")]
+        """The comment is streamed to the viewers, and does not change the verdict."""
+        prompt: list[LLMMessage] = [SystemMessage(content=_OPINION_PROMPT), UserMessage(content=sql, source=DRAFTER)]
         await client.create(prompt, cancellation_token=cancellation_token)

@@ -1,13 +1,12 @@
-"""Charts over rows: which column is x and which are y, never code. Read, planned, and drawn in another process.
+"""Charts of rows: the model names the columns for x and y, and never writes code.
 
-`arguments` says what may be asked; `planning` makes a `Plot` of that and of the rows, or says in one line what is
-wrong; `painting` draws it with matplotlib, in a process of its own that `painter` starts and ends. Without matplotlib
-(the extra `charts`) there is no chart tool.
+`arguments` reads what the model asks for, `plot` makes a `Plot` of that and the rows, or says in one line what is
+wrong, and `painter` has it drawn by `painting`, with matplotlib, in a process of its own.
 """
 
 from importlib.util import find_spec
 
 
 def can_draw() -> bool:
-    """Whether matplotlib is installed. It is not imported here."""
+    """Whether matplotlib (the extra `charts`) is installed. Without it there is no chart tool. Does not import it."""
     return find_spec("matplotlib") is not None

@@ -1,10 +1,8 @@
-"""What may be asked of a chart: typed, and read from whatever a model wrote."""
+"""The arguments of a chart: their JSON schema, their types, and reading them from what a model wrote."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias, get_args
-
-from aiostream_server.tools.chart.errors import ChartProblem
 
 Kind: TypeAlias = Literal["bar", "line", "scatter", "pie"]
 Order: TypeAlias = Literal["as given", "ascending", "descending"]
@@ -48,9 +46,17 @@ PARAMETERS: Final[Mapping[str, Any]] = {
 REQUIRED: Final = ("kind", "x", "y")
 
 
+class ChartProblem(ValueError):
+    """The chart that was asked for is impossible: one line for the model says what is wrong."""
+
+
+class ChartNotDrawn(Exception):
+    """The chart is possible, but drawing it failed: one line says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class ChartArguments:
-    """Column names as they were written; whether the rows have them is not said yet."""
+    """What was asked for. The column names are not yet compared with those of the rows."""
 
     kind: Kind
     x: str
@@ -61,7 +67,7 @@ class ChartArguments:
 
 
 def read_arguments(given: Mapping[str, Any]) -> ChartArguments:
-    """Raises `ChartProblem`. A lone column may stand for a list of one; what may be left out may be null or empty."""
+    """Raises `ChartProblem`. `y` may be one column without a list; optional arguments may be null or empty."""
     if unknown := [name for name in given if name not in _FIELDS]:
         raise ChartProblem(f"there is no argument {str(unknown[0])[:80]!r}; there are {', '.join(_FIELDS)}")
     kind = given.get("kind")

@@ -1,4 +1,4 @@
-"""What stands between two axes: bars, lines and dots, and round numbers beside them."""
+"""Draws bars, lines and dots on matplotlib axes, with round numbers and names beside them."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,34 +9,34 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from aiostream_server.tools.chart.figures import are_years, figure, months, tick, width
+from aiostream_server.tools.chart.labels import are_years, figure, months, tick, width
 from aiostream_server.tools.chart.plot import Plot
 from aiostream_server.tools.chart.style import BACKGROUND, BASELINE, GRID, INK, MUTED, colour
 
-_LETTER_IN: Final = 0.092  # at the size of tick labels
-_PLOT_IN: Final = 7.0  # what the axes leave of the width
+_LETTER_IN: Final = 0.092  # width of a letter of tick labels
+_PLOT_IN: Final = 7.0  # the figure's width without the margins
 _MOST_LABELLED: Final = 12
-_MOST_STANDING: Final = 24  # bars
+_MOST_VERTICAL: Final = 24  # bars
 _MOST_MARKED: Final = 26
 _STEPS: Final = (1, 2, 2.5, 5, 10)
 _BESIDE: Final = ("", "%Y", "%Y", "%d %b %Y", "%d %b %Y", "%d %b %Y %H:%M")
-"""What stands beside an axis of years, months, days, hours, minutes, seconds: what its ticks leave out."""
+"""For axes of years, months, days, hours, minutes, seconds: the part of the date that the ticks leave out."""
 
 
 def draw_bars(axes: Axes, plot: Plot) -> None:
-    """Standing where their names fit below them, else lying."""
-    is_standing = stands(plot)
+    """Vertical bars where their names fit below them, else horizontal ones."""
+    is_vertical = has_vertical_bars(plot)
     places = np.arange(len(plot.x))
     thick = 0.78 / len(plot.series)
     for number, series in enumerate(plot.series):
         at = places + (number - (len(plot.series) - 1) / 2) * thick
         sizes = [0.0 if value is None else value for value in series.values]
-        if is_standing:
+        if is_vertical:
             axes.bar(at, sizes, thick * 0.94, color=colour(number))
         else:
             axes.barh(at, sizes, thick * 0.94, color=colour(number))
     names = [str(name) for name in plot.x]
-    if is_standing:
+    if is_vertical:
         axes.set_xticks(places, months(names) or names)
         axes.set_xlim(-0.6, len(places) - 0.4)
         _value_axis(axes, plot, "y")
@@ -49,39 +49,39 @@ def draw_bars(axes: Axes, plot: Plot) -> None:
         _value_axis(axes, plot, "x")
         axes.axvline(0, color=BASELINE, lw=1)
         axes.spines["left"].set_visible(False)
-    if len(plot.series) == 1 and (not is_standing or len(plot.x) <= _MOST_LABELLED):
-        _label_bars(axes, plot, is_standing=is_standing)
+    if len(plot.series) == 1 and (not is_vertical or len(plot.x) <= _MOST_LABELLED):
+        _label_bars(axes, plot, is_vertical=is_vertical)
 
 
-def stands(plot: Plot) -> bool:
-    """Whether bars stand: their names fit below them."""
+def has_vertical_bars(plot: Plot) -> bool:
+    """Whether the names of the bars fit below them."""
     names = [str(name) for name in plot.x]
-    if len(names) > _MOST_STANDING:
+    if len(names) > _MOST_VERTICAL:
         return False
     widest = 0 if months(names) else max(map(width, names))
     return widest * _LETTER_IN <= 0.94 * _PLOT_IN / len(names)
 
 
-def _label_bars(axes: Axes, plot: Plot, *, is_standing: bool) -> None:
+def _label_bars(axes: Axes, plot: Plot, *, is_vertical: bool) -> None:
     for place, value in enumerate(plot.series[0].values):
         if value is None:
             continue
         beyond = 4 if value >= 0 else -4
         axes.annotate(
             figure(value),
-            (place, value) if is_standing else (value, place),
-            xytext=(0, beyond) if is_standing else (beyond, 0),
+            (place, value) if is_vertical else (value, place),
+            xytext=(0, beyond) if is_vertical else (beyond, 0),
             textcoords="offset points",
-            ha="center" if is_standing else ("left" if value >= 0 else "right"),
-            va=("bottom" if value >= 0 else "top") if is_standing else "center_baseline",
+            ha="center" if is_vertical else ("left" if value >= 0 else "right"),
+            va=("bottom" if value >= 0 else "top") if is_vertical else "center_baseline",
             size=9.5,
             color=INK,
         )
-    axes.margins(x=None if is_standing else 0.12, y=0.12 if is_standing else None)
+    axes.margins(x=None if is_vertical else 0.12, y=0.12 if is_vertical else None)
 
 
 def draw_lines(axes: Axes, plot: Plot) -> None:
-    """In the order of x, broken where a value is missing."""
+    """Lines in the order of x, with a gap where a value is missing."""
     at = _positions(axes, plot)
     for number, series in enumerate(plot.series):
         values = np.array([np.nan if value is None else value for value in series.values])
@@ -109,13 +109,13 @@ def draw_lines(axes: Axes, plot: Plot) -> None:
 
 
 def _lone(values: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> list[int]:
-    """The points between two gaps: of these a line shows nothing."""
+    """The points between two gaps. A line alone does not show them."""
     gaps = np.isnan(np.concatenate(([np.nan], values, [np.nan])))
     return [int(index) for index in np.flatnonzero(~gaps[1:-1] & gaps[:-2] & gaps[2:])]
 
 
 def draw_dots(axes: Axes, plot: Plot) -> None:
-    """One for each value."""
+    """One dot for each value."""
     at = np.array(_positions(axes, plot))
     size = 46 if len(plot.x) <= 200 else 22
     for number, series in enumerate(plot.series):
@@ -135,7 +135,7 @@ def _positions(axes: Axes, plot: Plot) -> Sequence[float]:
             return range(len(plot.x))
         case "dates":
             at = [float(day) for day in plot.x]
-            locator = AutoDateLocator(minticks=3, maxticks=13)  # type: ignore[no-untyped-call] # matplotlib's
+            locator = AutoDateLocator(minticks=3, maxticks=13)  # type: ignore[no-untyped-call]
             axes.xaxis.set_major_locator(locator)
             formatter = ConciseDateFormatter(locator, offset_formats=list(_BESIDE))  # type: ignore[no-untyped-call]
             axes.xaxis.set_major_formatter(formatter)
@@ -152,7 +152,7 @@ def _positions(axes: Axes, plot: Plot) -> Sequence[float]:
 
 
 def _name_positions(axes: Axes, names: Sequence[str]) -> None:
-    """As many names as fit."""
+    """Label as many names as fit."""
     labels = months(names) or list(names)
     widest = max(max(map(width, label.split("\n"))) for label in labels)
     fitting = max(1, int(_PLOT_IN / (widest * _LETTER_IN + 0.12)))
@@ -161,7 +161,7 @@ def _name_positions(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _value_axis(axes: Axes, plot: Plot, side: str) -> None:
-    """Round numbers, few of them, and a line for each."""
+    """A few round numbers, with a grid line for each."""
     axis = axes.yaxis if side == "y" else axes.xaxis
     low, high = _extent(plot)
     if low == high and plot.kind != "bar":
@@ -178,7 +178,7 @@ def _value_axis(axes: Axes, plot: Plot, side: str) -> None:
 
 
 class _Ticks:
-    """Formats one tick as the others of its axis are."""
+    """Formats a tick in the same way as the other ticks of its axis."""
 
     def __init__(self, axes: Axes, side: str) -> None:
         self._axes = axes

@@ -1,8 +1,8 @@
-"""Draws charts without holding up anybody: in a process of its own, started at the first chart, ended when idle.
+"""Draws charts in a process of its own, which starts with the first chart and ends when idle.
 
-matplotlib takes a tenth of a second for a chart and half a second to import, most of it with the interpreter's lock
-held; and it hands text of strangers to font libraries written in C. A process keeps both apart from the server, and one
-that takes too long can be ended. It starts with none of the server's environment, in which secrets may stand.
+matplotlib takes 0.1 s for a chart and 0.5 s to import, and mostly holds the interpreter's lock, which would stall the
+event loop. It also passes untrusted text to font libraries written in C. A separate process isolates both, and can be
+killed when it takes too long. It gets none of the server's environment variables, which may hold secrets.
 """
 
 import asyncio
@@ -18,26 +18,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from aiostream_server.tools.chart.arguments import MEDIA_TYPES, Format, read_arguments
-from aiostream_server.tools.chart.errors import ChartNotDrawn, ChartProblem
-from aiostream_server.tools.chart.planning import make_plot
-from aiostream_server.tools.chart.plot import Plot
-from aiostream_server.tools.chart.values import Cell
-
-__all__ = ["ChartNotDrawn", "ChartProblem", "Drawing", "Painter", "current_painter", "open_painter"]
+from aiostream_server.tools.chart.arguments import MEDIA_TYPES, ChartNotDrawn, Format, read_arguments
+from aiostream_server.tools.chart.plot import Plot, make_plot
+from aiostream_server.tools.chart.worker import DrawRequest
+from aiostream_server.tools.sql.cells import Cell
 
 _PACKAGES: Final = Path(__file__).parents[3]
 _WORKER: Final = "from aiostream_server.tools.chart.worker import main; main({idle_s})"
-_TIMEOUT_S: Final = 30.0  # the first chart of a machine waits until its fonts are listed
+_TIMEOUT_S: Final = 30.0  # matplotlib lists a machine's fonts before the first chart
 _IDLE_S: Final = 300.0
-_END_S: Final = 1.0
+_EXIT_TIMEOUT_S: Final = 1.0
 _MOST_WAITING: Final = 32
-_LONGEST_HEAD: Final = 4_096
+_MAX_HEAD_BYTES: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A chart as bytes. `plot` is what it shows, `plot.notes` what it leaves out."""
+    """A drawn chart. `plot` is what it shows, `plot.notes` what it leaves out."""
 
     content: bytes
     media_type: str
@@ -45,7 +42,7 @@ class Drawing:
 
 
 class Painter:
-    """Draws one chart after the other. `folder` holds matplotlib's list of fonts."""
+    """Draws one chart at a time. matplotlib keeps its list of fonts in `folder`."""
 
     def __init__(self, folder: Path, *, timeout_s: float = _TIMEOUT_S, idle_s: float = _IDLE_S) -> None:
         self._folder: Final = folder
@@ -63,7 +60,7 @@ class Painter:
         arguments: Mapping[str, Any],
         form: Format = "png",
     ) -> Drawing:
-        """Raises `ChartProblem` for a chart that cannot be, `ChartNotDrawn` for one that could not be drawn."""
+        """Raises `ChartProblem` for an impossible chart, `ChartNotDrawn` where drawing fails."""
         if self._waiting >= _MOST_WAITING:
             raise ChartNotDrawn("too many charts are being drawn; try again in a moment")
         self._waiting += 1
@@ -74,7 +71,7 @@ class Painter:
             self._waiting -= 1
 
     async def close(self) -> None:
-        """A chart that is being drawn is drawn no further."""
+        """Kill the process. Charts that are being drawn, or wait, fail."""
         self._is_closed = True
         if (process := self._process) is not None:
             process.kill()
@@ -82,16 +79,16 @@ class Painter:
         if self._process is not None:
             await asyncio.to_thread(_end, self._process)
 
-    # In its thread
+    # In the painter's thread
 
     def _draw(
         self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], arguments: Mapping[str, Any], form: Format
     ) -> Drawing:
         plot = make_plot(columns, rows, read_arguments(arguments))
-        request = json.dumps({"form": form, "plot": plot.to_json()}).encode() + b"\n"
+        request = DrawRequest(form, plot).to_line()
         had_process = self._process is not None
         head, content = self._ask(request)
-        if not head and had_process and not self._is_closed:  # it had just ended, having been idle
+        if not head and had_process and not self._is_closed:  # the process has just ended because it was idle
             head, content = self._ask(request)
         if not head:
             raise ChartNotDrawn("the chart was not drawn in time, or the process that draws ended")
@@ -100,7 +97,7 @@ class Painter:
         return Drawing(content, MEDIA_TYPES[head["form"]], plot)
 
     def _ask(self, request: bytes) -> tuple[dict[str, Any], bytes]:
-        """Nothing where the process ended instead."""
+        """The answer's head and content; both empty where the process ended."""
         process = self._process = self._started()
         stdin, stdout = _streams(process)
         if self._is_closed:
@@ -110,7 +107,7 @@ class Painter:
         try:
             stdin.write(request)
             stdin.flush()
-            head = json.loads(stdout.readline(_LONGEST_HEAD) or "{}")
+            head = json.loads(stdout.readline(_MAX_HEAD_BYTES) or "{}")
             content = stdout.read(int(head.get("size", 0)))
         except (OSError, ValueError):
             head, content = {}, b""
@@ -145,7 +142,7 @@ class Painter:
 
 @asynccontextmanager
 async def open_painter(state_directory: Path) -> AsyncIterator[Painter]:
-    """Starts nothing yet."""
+    """The process starts with the first chart."""
     painter = Painter(state_directory / "charts")
     try:
         yield painter
@@ -155,18 +152,18 @@ async def open_painter(state_directory: Path) -> AsyncIterator[Painter]:
 
 def _streams(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     if process.stdin is None or process.stdout is None:
-        raise AssertionError("it was started with pipes")
+        raise AssertionError("the process was started with pipes")
     return process.stdin, process.stdout
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     for stream in _streams(process):
-        with suppress(OSError):  # what was not sent any more
+        with suppress(OSError):  # closing flushes what was not sent
             stream.close()
     with suppress(subprocess.TimeoutExpired):
-        process.wait(_END_S)
+        process.wait(_EXIT_TIMEOUT_S)
 
 
 current_painter: Final[ContextVar[Painter | None]] = ContextVar("current_painter", default=None)
-"""Set by the driver of a run, as `store.run_files.current_files` is: whoever draws finds it there."""
+"""The painter of the current run. The run sets it, as it sets `store.run_files.current_files`."""

@@ -1,6 +1,6 @@
-"""Draws a `Plot` with matplotlib: no pyplot, no display, no text that is taken for more than text.
+"""Draws a `Plot` with matplotlib, without pyplot and without a display; text is never parsed as markup.
 
-Imports matplotlib, which takes half a second: only the process that draws does.
+Only the worker process imports this module, because importing matplotlib takes 0.5 s.
 """
 
 import io
@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from aiostream_server.tools.chart.arguments import Format
-from aiostream_server.tools.chart.axes import draw_bars, draw_dots, draw_lines, stands
-from aiostream_server.tools.chart.figures import figure, width, wrapped
+from aiostream_server.tools.chart.axes import draw_bars, draw_dots, draw_lines, has_vertical_bars
+from aiostream_server.tools.chart.labels import figure, width, wrapped
 from aiostream_server.tools.chart.plot import Plot
 from aiostream_server.tools.chart.style import BACKGROUND, DPI, HEIGHT_IN, INK, MUTED, WIDTH_IN, colour, settings
 
@@ -26,15 +26,17 @@ _BAR_ROW_IN: Final = 0.30
 
 
 class Picture(NamedTuple):
-    """What was drawn, and as what."""
+    """A picture, and its format."""
 
     content: bytes
     form: Format
 
 
 def paint(plot: Plot, form: Format = "png") -> Picture:
-    """Where no font that is installed has some of the letters, the picture is an SVG whose text is drawn by who reads
-    it: a browser has more fonts than a server."""
+    """Draw the plot. Where the installed fonts lack a character, the picture becomes an SVG with text elements.
+
+    The reader's browser, which has more fonts than a server, draws that text.
+    """
     content, has_all_letters = _painted(plot, form, text_as_paths=True)
     if has_all_letters:
         return Picture(content, form)
@@ -74,7 +76,7 @@ def _saved(drawn: Figure, form: Format) -> bytes:
 
 
 def _height(plot: Plot) -> float:
-    rows = len(plot.x) * max(1.0, 0.6 * len(plot.series)) if plot.kind == "bar" and not stands(plot) else 0.0
+    rows = len(plot.x) * max(1.0, 0.6 * len(plot.series)) if plot.kind == "bar" and not has_vertical_bars(plot) else 0.0
     return max(HEIGHT_IN, 1.5 + _BAR_ROW_IN * rows)
 
 
@@ -94,7 +96,7 @@ def _axes(axes: Axes, plot: Plot) -> None:
 
 
 def _legend(axes: Axes, plot: Plot) -> None:
-    """Above the picture, in as few lines as there can be."""
+    """Above the axes, in as few lines as possible."""
     if len(plot.series) < 2:
         return
     longest = max(width(each.name) for each in plot.series) + 6
@@ -102,7 +104,7 @@ def _legend(axes: Axes, plot: Plot) -> None:
     handles = [axes.plot([], [], lw=5, color=colour(i), solid_capstyle="round")[0] for i in range(len(plot.series))]
     legend = axes.legend(
         handles,
-        ["x" * width(each.name) for each in plot.series],  # a name that begins with "_" would be left out
+        ["x" * width(each.name) for each in plot.series],  # matplotlib leaves out names that begin with "_"
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
         ncols=columns,
@@ -115,13 +117,13 @@ def _legend(axes: Axes, plot: Plot) -> None:
 
 
 def _pie(drawn: Figure, plot: Plot) -> None:
-    """A ring; beside it the parts with their numbers, which labels around a pie would push into one another."""
+    """A ring with a table of its parts beside it. Labels around a pie would overlap."""
     ring, table = drawn.subplots(1, 2, width_ratios=(1, 1.35))
     values = [value or 0.0 for value in plot.series[0].values]
     total = sum(values)
     colours = [colour(number) for number in range(len(values))]
     ring.pie(
-        [value / total for value in values],  # huge numbers would be too much for its own arithmetic
+        [value / total for value in values],  # matplotlib's own sum of huge numbers overflows
         colors=colours,
         startangle=90,
         counterclock=False,

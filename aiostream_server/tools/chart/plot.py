@@ -1,21 +1,31 @@
-"""A chart that can be drawn: every number checked, every text short enough, everything counted that was left out.
+"""Makes a `Plot` of rows and arguments, or says in one line why there is none.
 
-Plain values only, so that it travels to the process that draws it, as JSON.
+What is too much for a picture is left out and counted, and the picture says so.
 """
 
-import json
+import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypeAlias
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias, TypeVar
 
-from aiostream_server.tools.chart.arguments import Kind
+from aiostream_server.tools.chart.arguments import ChartArguments, ChartProblem, Kind
+from aiostream_server.tools.chart.columns import are_numbers, cell_name, days, find_column, numbers
+from aiostream_server.tools.chart.labels import TITLE_CHARS, shown, spoken
+from aiostream_server.tools.sql.cells import Cell
 
 Axis: TypeAlias = Literal["names", "numbers", "dates"]
+
+MOST_ROWS: Final = 5_000
+MOST_BARS: Final = 30
+MOST_NAMES: Final = 60  # of a line over names
+MOST_SERIES: Final = 8
+MOST_PARTS: Final = 8  # of a pie; the smallest are combined
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """`values` are as many as the plot's `x`; None is a gap."""
+    """One value for each `x` of the plot; None is a gap."""
 
     name: str
     values: tuple[float | None, ...]
@@ -23,11 +33,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """`x` holds names, numbers, or (`dates`) days since 1970, as `axis` says. `notes` say what was left out."""
+    """A chart that can be drawn: `axis` says whether `x` holds names, numbers or (`dates`) days since 1970.
+
+    All numbers are finite and all texts short. `notes` say what was left out. Plain values only: a plot travels as JSON
+    to the process that draws it.
+    """
 
     kind: Kind
     axis: Axis
-    x: tuple[str, ...] | tuple[float, ...]
+    x: tuple[str | float, ...]
     series: tuple[Series, ...]
     title: str
     x_label: str
@@ -44,14 +58,168 @@ class Plot:
             text += f", {len(self.series)} series"
         return text
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=True, allow_nan=False)
+
+def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartArguments) -> Plot:
+    """`rows` have as many cells as there are `columns`. Raises `ChartProblem`."""
+    if not rows:
+        raise ChartProblem("there are no rows to draw")
+    asked = _resolved(columns, asked)
+    draft = _read(columns, rows[:MOST_ROWS], asked)
+    if len(rows) > MOST_ROWS:
+        draft.notes.append(_left_out(len(rows) - MOST_ROWS, "row"))
+    match asked.kind:
+        case "pie":
+            _make_parts(draft, asked)
+        case "bar":
+            _make_bars(draft, asked)
+        case "line" | "scatter":
+            _make_points(draft, asked)
+    if all(value is None for each in draft.series for value in each.values):
+        raise ChartProblem("there are no numbers to draw: every value is NULL")
+    x_label, y_label = spoken(asked.x), spoken(asked.y[0]) if len(asked.y) == 1 else ""
+    title = shown(asked.title, TITLE_CHARS) or shown(f"{y_label or 'Values'} by {x_label.lower()}", TITLE_CHARS)
+    return Plot(asked.kind, draft.axis, draft.x, tuple(draft.series), title, x_label, y_label, notes=tuple(draft.notes))
 
 
-def read_plot(text: str) -> Plot:
-    """What `to_json` gave."""
-    fields: dict[str, Any] = json.loads(text)
-    series = tuple(Series(each["name"], tuple(each["values"])) for each in fields.pop("series"))
-    x: Sequence[Any] = fields.pop("x")
-    notes: Sequence[str] = fields.pop("notes")
-    return Plot(x=tuple(x), series=series, notes=tuple(notes), **fields)
+def _resolved(columns: Sequence[str], asked: ChartArguments) -> ChartArguments:
+    """The arguments with the exact names of the columns."""
+    split_by = None if asked.split_by is None else columns[find_column(columns, asked.split_by)]
+    y = tuple(dict.fromkeys(columns[find_column(columns, name)] for name in asked.y))
+    return replace(asked, x=columns[find_column(columns, asked.x)], y=y, split_by=split_by)
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plot in the making. `cells` are the values of x, one for each value of a series."""
+
+    cells: list[Cell]
+    series: list[Series]
+    notes: list[str]
+    axis: Axis = "names"
+    x: tuple[str | float, ...] = ()
+
+    def keep(self, chosen: Sequence[int]) -> None:
+        """Keep only the places with these indices, in this order."""
+        self.cells = _chosen(self.cells, chosen)
+        self.series = [Series(each.name, tuple(_chosen(each.values, chosen))) for each in self.series]
+
+    def name_cells(self) -> None:
+        self.axis, self.x = "names", tuple(map(cell_name, self.cells))
+
+    def weight(self, index: int) -> float:
+        """The sum of all series at this place, by which places are ordered."""
+        return sum(each.values[index] or 0.0 for each in self.series)
+
+
+def _read(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartArguments) -> _Draft:
+    def column(name: str) -> list[Cell]:
+        index = columns.index(name)
+        return [row[index] for row in rows]
+
+    cells = column(asked.x)
+    series = [Series(spoken(name), tuple(numbers(name, column(name)))) for name in asked.y]
+    if asked.split_by is None:
+        return _Draft(cells, series, [])
+    return _split(cells, column(asked.split_by), series[0].values)
+
+
+def _split(cells: Sequence[Cell], names: Sequence[Cell], values: Sequence[float | None]) -> _Draft:
+    """One series for each different name, over the same x."""
+    found: dict[Cell, dict[Cell, float | None]] = {}
+    for cell, name, value in zip(cells, names, values, strict=True):
+        there = found.setdefault(name, {})
+        if cell in there:
+            raise ChartProblem(
+                f"more than one row has {cell_name(cell)!r} and {cell_name(name)!r}: add them up in the query"
+            )
+        there[cell] = value
+    chosen, notes = list(found), list[str]()
+    if len(found) > MOST_SERIES:  # choose before making lists: each list is as long as x
+        sizes = [sum(abs(value or 0.0) for value in there.values()) for there in found.values()]
+        largest = sorted(range(len(sizes)), key=lambda index: -sizes[index])[:MOST_SERIES]
+        notes.append(f"the {MOST_SERIES} largest of {len(sizes)} series are shown")
+        chosen = _chosen(chosen, sorted(largest))
+    places = list(dict.fromkeys(cells))
+    return _Draft(places, [Series(cell_name(name), tuple(map(found[name].get, places))) for name in chosen], notes)
+
+
+def _make_bars(draft: _Draft, asked: ChartArguments) -> None:
+    _order(draft, asked)
+    _cut(draft, MOST_BARS, "bar")
+    draft.name_cells()
+
+
+def _make_parts(draft: _Draft, asked: ChartArguments) -> None:
+    """Sort the largest part first, unless another order is asked for, and combine the smallest parts."""
+    (series,) = draft.series
+    if any(value is not None and value < 0 for value in series.values):
+        raise ChartProblem("a pie cannot show negative numbers: draw bars")
+    there = [index for index, value in enumerate(series.values) if value]
+    if not there:
+        raise ChartProblem("a pie needs numbers that are more than 0")
+    if missing := len(series.values) - len(there):
+        draft.notes.append(_left_out(missing, "part", "without a value"))
+    draft.keep(there)
+    largest = sorted(range(len(there)), key=lambda index: -draft.weight(index))
+    rest: list[int] = []
+    if len(largest) > MOST_PARTS:
+        largest, rest = largest[: MOST_PARTS - 1], largest[MOST_PARTS - 1 :]
+    others = math.fsum(draft.weight(index) for index in rest)
+    match asked.order:
+        case "ascending":
+            largest.reverse()
+        case "as given" if draft.cells and days(draft.cells) is not None:
+            largest.sort()
+    draft.keep(largest)
+    draft.name_cells()
+    if rest:
+        draft.x = (*(str(name) for name in draft.x), f"Other ({len(rest)})")
+        (series,) = draft.series
+        draft.series = [Series(series.name, (*series.values, others))]
+        draft.notes.append(f"{len(rest)} small parts are put together")
+
+
+def _make_points(draft: _Draft, asked: ChartArguments) -> None:
+    there = [index for index, cell in enumerate(draft.cells) if cell is not None]
+    if missing := len(draft.cells) - len(there):
+        draft.notes.append(_left_out(missing, "point", f"without {shown(asked.x)}"))
+        draft.keep(there)
+    if not draft.cells:
+        raise ChartProblem(f"the column {shown(asked.x)!r} is empty")
+    if (found := days(draft.cells)) is not None:
+        draft.axis = "dates"
+    elif are_numbers(draft.cells) or asked.kind == "scatter":
+        found, draft.axis = [value or 0.0 for value in numbers(asked.x, draft.cells)], "numbers"
+    else:
+        _order(draft, asked)
+        _cut(draft, MOST_NAMES, "point")
+        draft.name_cells()
+        return
+    in_order = sorted(range(len(found)), key=found.__getitem__)
+    draft.keep(in_order)
+    draft.x = tuple(_chosen(found, in_order))
+    if asked.kind == "scatter":
+        gaps = sum(1 for each in draft.series for value in each.values if value is None)
+        if gaps and asked.split_by is None:
+            draft.notes.append(_left_out(gaps, "point", "without a value"))
+
+
+def _order(draft: _Draft, asked: ChartArguments) -> None:
+    if asked.order != "as given":
+        sign = 1 if asked.order == "ascending" else -1
+        draft.keep(sorted(range(len(draft.cells)), key=lambda index: sign * draft.weight(index)))
+
+
+def _cut(draft: _Draft, most: int, what: str) -> None:
+    if (more := len(draft.cells) - most) > 0:
+        draft.keep(range(most))
+        draft.notes.append(_left_out(more, what))
+
+
+def _chosen(items: Sequence[_Item], indices: Sequence[int]) -> list[_Item]:
+    return [items[index] for index in indices]
+
+
+def _left_out(count: int, what: str, why: str = "") -> str:
+    more = "" if why else "more "
+    return f"{count} {more}{what}{'' if count == 1 else 's'}{f' {why}' if why else ''} left out"

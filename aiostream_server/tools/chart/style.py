@@ -1,4 +1,4 @@
-"""How charts look: a light card that reads on a dark page, too; few lines, quiet axes, colours most eyes tell apart."""
+"""How charts look: a light card that is also readable on a dark page, few lines, and distinguishable colours."""
 
 from typing import Any, Final
 
@@ -14,38 +14,22 @@ WIDTH_IN: Final = 8.0
 HEIGHT_IN: Final = 4.5
 DPI: Final = 160
 
-# matplotlib brings DejaVu Sans: Latin, Greek, Cyrillic, Hebrew and Arabic letters, signs. What else is installed may
-# have the others.
+# matplotlib brings DejaVu Sans: Latin, Greek, Cyrillic, Hebrew and Arabic letters. Other installed fonts may have more.
 _FONT: Final = "DejaVu Sans"
 _FURTHER_FONTS: Final = (
-    "Noto Sans CJK",
-    "Noto Sans SC",
-    "Noto Sans JP",
-    "Source Han Sans",
-    "WenQuanYi",
-    "IPAGothic",
-    "IPAexGothic",
-    "TakaoGothic",
-    "Droid Sans Fallback",
-    "Noto Sans Devanagari",
-    "Noto Sans Bengali",
-    "Noto Sans Tamil",
-    "Noto Sans Thai",
-    "Noto Sans",
-    "Lohit",
-    "Noto Emoji",
-    "Symbola",
-    "Unifont",
+    *("Noto Sans CJK", "Noto Sans SC", "Noto Sans JP", "Source Han Sans", "WenQuanYi", "IPAGothic", "IPAexGothic"),
+    *("TakaoGothic", "Droid Sans Fallback", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil"),
+    *("Noto Sans Thai", "Noto Sans", "Lohit", "Noto Emoji", "Symbola", "Unifont"),
 )
 
 
 def colour(number: int) -> str:
-    """Of the series, or the part, with that number."""
+    """The colour of the series, or part of a pie, with that number."""
     return COLOURS[number % len(COLOURS)]
 
 
 def settings(*, text_as_paths: bool) -> dict[Any, Any]:  # keys: a Literal of all that matplotlib knows
-    """For `matplotlib.rc_context`. Text is never taken for formulas; in an SVG it is drawn here, or by who reads it."""
+    """For `matplotlib.rc_context`. Text is never parsed as a formula; an SVG holds it as paths or as text elements."""
     return {
         "text.parse_math": False,
         "text.usetex": False,

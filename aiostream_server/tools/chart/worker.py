@@ -1,8 +1,8 @@
-"""The process that draws: `main`. Talks over its standard streams.
+"""The process that draws charts: `main`. It reads requests from stdin and writes pictures to stdout.
 
-In: one line of JSON, `{"form": "png", "plot": "..."}`. Out: one line of JSON, `{"form": "png", "size": 12345}` and so
-many bytes behind it, or `{"error": "..."}`. It ends when nobody has asked for `idle_s` seconds, and when its input
-ends: so it never outlives who started it.
+A request is one line of JSON, a `DrawRequest`. The answer is one line of JSON: `{"form": "png", "size": 12345}`,
+followed by that many bytes, or `{"error": "..."}`. The process ends after `idle_s` seconds without a request, and when
+its input ends, so it never outlives the server.
 """
 
 import json
@@ -10,23 +10,38 @@ import os
 import select
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from aiostream_server.tools.chart.plot import read_plot
+import msgspec
 
-_NICE: Final = 5  # whoever streams comes first
+from aiostream_server.tools.chart.arguments import Format
+from aiostream_server.tools.chart.plot import Plot
+
+_NICENESS: Final = 5  # streaming has priority over drawing
 
 
-def serve(asked: BinaryIO, answers: BinaryIO, idle_s: float) -> None:
-    """Until the input ends, or nothing comes for so long."""
+@dataclass(frozen=True, slots=True)
+class DrawRequest:
+    """One chart to draw."""
+
+    form: Format
+    plot: Plot
+
+    def to_line(self) -> bytes:
+        return msgspec.json.encode(self) + b"\n"
+
+
+def serve(requests: BinaryIO, answers: BinaryIO, idle_s: float) -> None:
+    """Answer requests until the input ends, or no request comes for `idle_s` seconds."""
     from aiostream_server.tools.chart.painting import paint  # takes half a second
 
-    while select.select([asked], [], [], idle_s)[0] and (line := asked.readline()):
+    while select.select([requests], [], [], idle_s)[0] and (line := requests.readline()):
         head: dict[str, object]
         try:
-            request = json.loads(line)
-            picture = paint(read_plot(request["plot"]), request["form"])
-        except Exception as exc:  # whatever a plotting library raises: the next chart may be fine
+            request = msgspec.json.decode(line, type=DrawRequest)
+            picture = paint(request.plot, request.form)
+        except Exception as exc:  # matplotlib raises many kinds of errors, and the next chart may be fine
             head, content = {"error": f"{type(exc).__name__}: {' '.join(str(exc).split())[:300]}"}, b""
         else:
             head, content = {"form": picture.form, "size": len(picture.content)}, picture.content
@@ -35,9 +50,9 @@ def serve(asked: BinaryIO, answers: BinaryIO, idle_s: float) -> None:
 
 
 def main(idle_s: float) -> None:
-    """The whole process."""
-    with suppress(OSError):  # a service may be forbidden to ask for it
-        os.nice(_NICE)
+    """Run the process."""
+    with suppress(OSError):  # a sandboxed service may not change its priority
+        os.nice(_NICENESS)
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # keeps what libraries print out of the answers
     serve(os.fdopen(os.dup(sys.stdin.fileno()), "rb", buffering=0), answers, idle_s)

@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
-from aiostream_server.config.observing import TracingConfig
+from aiostream_server.config.server import TracingConfig
 from aiostream_server.service.tracing import content
 from tests.kit.serving import ask
 from tests.service.tracing.collector import tree

@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from aiostream_server.events import Action, Message, Thinking, Token, ToolResult, Validation
-from aiostream_server.service.tracing.turns import Doing, Turn, Turns
+from aiostream_server.service.tracing.turns import AgentEvent, Turn, Turns
 
 
 class _Run:
@@ -23,7 +23,7 @@ class _Run:
         self.turns = Turns(provider.get_tracer("test"), self._span.get_span_context(), content=content)
         self.turns.begin()
 
-    def does(self, *events: Doing) -> "_Run":
+    def does(self, *events: AgentEvent) -> "_Run":
         for event in events:
             self.turns.does(event)
         return self

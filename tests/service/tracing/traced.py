@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aiostream_server.config.model import Config
-from aiostream_server.config.observing import TracingConfig
+from aiostream_server.config.server import TracingConfig
 from aiostream_server.observe.several import together
 from aiostream_server.service.tracing import Traces
 from tests.kit.serving import Server, serving

@@ -1,0 +1,99 @@
+"""Tables that describe how questions are taken: `[routing]`, `[open_webui]`, `[auxiliary]`."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PrivateAttr,
+    SecretStr,
+    Strict,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from aiostream_server.config.pointers import (
+    SecretFile,
+    VariableName,
+    check_model,
+    check_name,
+    check_team,
+    read_secret,
+    surroundings,
+)
+from aiostream_server.config.table import HeaderName, Pattern, Table, TeamId
+from aiostream_server.config.teams import BUILT_IN_TEAM_IDS
+
+_SHORTEST_SECRET_BYTES = 32
+
+
+class RoutingConfig(Table):
+    """`[routing]`: which team a question to `auto` goes to."""
+
+    strategy: Literal["rules", "model", "rules-then-model"] = "rules"
+    model: str = Field(default="default", validate_default=True, description="the [models.*] table that classifies")
+    fallback: TeamId | None = Field(default=None, description="team when nothing is sure; else `general`, or the first")
+    threshold: float = Field(default=0.6, ge=0, le=1, description="surer than this needs no model")
+    timeout_s: PositiveFloat = 10.0
+
+    @field_validator("model")
+    @classmethod
+    def _known_model(cls, model: str, info: ValidationInfo) -> str:
+        around = surroundings(info)
+        if around and (model != "default" or info.data.get("strategy") != "rules"):
+            check_name("models", model, around.models)
+        return model
+
+    @field_validator("fallback")
+    @classmethod
+    def _known_team(cls, team: str | None, info: ValidationInfo) -> str | None:
+        around = surroundings(info)
+        if team and around and around.teams is not None and not around.has_other_teams:
+            check_team(team, around.teams or BUILT_IN_TEAM_IDS)
+        return team
+
+
+class OpenWebUIConfig(Table):
+    """`[open_webui]`: what is done for Open WebUI only, recognised by its headers or by the key's setting."""
+
+    coalesce_ms: NonNegativeFloat = 30.0
+    remote_images: bool = False
+    chat_header: HeaderName | None = None
+    task_header: HeaderName = "X-OpenWebUI-Task"
+    user_token_secret_env: VariableName | None = None
+    user_token_secret_file: SecretFile | None = None
+    _user_token_secret: SecretStr | None = PrivateAttr(default=None)
+
+    @field_validator("user_token_secret_file")
+    @classmethod
+    def _one_secret(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("user_token_secret_env") is not None:
+            raise ValueError("user_token_secret_env and user_token_secret_file exclude each other")
+        return file
+
+    @model_validator(mode="after")
+    def _read(self, info: ValidationInfo) -> Self:
+        secret = self._user_token_secret = read_secret(self.user_token_secret_env, self.user_token_secret_file, info)
+        around = surroundings(info)
+        if around and secret and len(secret.get_secret_value().encode()) < _SHORTEST_SECRET_BYTES:
+            around.notes.append("[open_webui] the user token secret is shorter than 32 bytes: it may be guessed")
+        return self
+
+    @property
+    def user_token_secret(self) -> SecretStr | None:
+        """Open WebUI's own FORWARD_USER_INFO_HEADER_JWT_SECRET; None if none is configured."""
+        return self._user_token_secret
+
+
+class AuxiliaryConfig(Table):
+    """`[auxiliary]`: titles, tags and the like, which chat clients ask for beside the conversation."""
+
+    model: Annotated[str, AfterValidator(check_model)] | None = Field(
+        default=None, description="the [models.*] table that answers; without, no model does"
+    )
+    timeout_s: PositiveFloat = 5.0
+    patterns: Annotated[tuple[Pattern, ...], Strict(False)] = ()

@@ -1,0 +1,211 @@
+"""What a model is told, and held to, that is to call tools without a chat template for them.
+
+Its reply is one JSON object, by a schema which llama.cpp makes a grammar of: no other token can be written. Small
+models follow the shape they are shown; the words here were tried on one of 135 million parameters.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
+from typing import Any, Final, TypeAlias
+
+from autogen_core import FunctionCall
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
+from autogen_core.tools import ToolSchema
+from pydantic import BaseModel
+
+from aiostream_server.models.openai.request import response_schema
+from aiostream_server.models.provider import ModelRequest, ToolChoice
+
+_Schema: TypeAlias = dict[str, Any]
+_Json: TypeAlias = Any  # whatever JSON holds: a schema is not checked before it is walked
+
+_CALL: Final = '{"tool": "NAME", "arguments": {...}}'
+_KEPT: Final = (  # patterns, formats and lengths may make a grammar too large: AutoGen checks the arguments anyway
+    *("type", "enum", "const", "required", "minimum", "maximum"),
+    *("properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"),
+)
+
+
+def instructions(request: ModelRequest) -> str:
+    """For the end of the system message."""
+    tools = _offered(request.tools, request.tool_choice)
+    text = f"You reply in JSON. To call a tool, write {_CALL}."
+    if request.tool_choice == "auto":
+        text += ' When no tool is needed, or its result is there, write {"answer": "TEXT"}.'
+    return "\n".join((text, "", "The tools:", *map(_line, tools)))
+
+
+def reply_format(request: ModelRequest) -> _Schema:
+    """The request's `response_format`."""
+    replies = [_call(tool) for tool in _offered(request.tools, request.tool_choice)]
+    if request.tool_choice == "auto":
+        replies.append(_object({"answer": _answer(request.json_output)}))
+    return {"type": "json_schema", "json_schema": {"name": "reply", "schema": {"anyOf": replies}}}
+
+
+def _offered(tools: Sequence[ToolSchema], choice: ToolChoice) -> Sequence[ToolSchema]:
+    if choice in ("auto", "required"):
+        return tools
+    return [tool for tool in tools if tool["name"] == choice]
+
+
+def _line(tool: ToolSchema) -> str:
+    parameters = tool.get("parameters")
+    arguments = _without_titles(parameters["properties"]) if parameters else {}
+    return json.dumps(
+        {"tool": tool["name"], "description": tool.get("description", ""), "arguments": arguments}, ensure_ascii=False
+    )
+
+
+def _call(tool: ToolSchema) -> _Schema:
+    parameters: Mapping[str, Any] = tool.get("parameters") or {"type": "object", "properties": {}}
+    return _object({"tool": {"const": tool["name"]}, "arguments": _inlined(parameters, parameters)})
+
+
+def _answer(output: bool | type[BaseModel]) -> _Schema:
+    if isinstance(output, bool):
+        return {"type": "object"} if output else {"type": "string"}
+    schema = response_schema(output)["schema"]
+    answer: _Schema = _inlined(schema, schema)
+    return answer
+
+
+def _object(properties: _Schema) -> _Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _inlined(node: _Json, root: Mapping[str, Any], within: tuple[str, ...] = ()) -> _Json:
+    """With what each `$ref` points at in its place: the schema becomes a part of another one. A type that holds itself
+    becomes anything at all."""
+    if isinstance(node, list):
+        return [_inlined(item, root, within) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    if "$ref" in node:
+        target = str(node["$ref"])
+        return {} if target in within else _inlined(_found(target, root), root, (*within, target))
+    return {key: _member(key, value, root, within) for key, value in node.items() if key in _KEPT}
+
+
+def _member(key: str, value: _Json, root: Mapping[str, Any], within: tuple[str, ...]) -> _Json:
+    if key == "properties":  # names, not keywords
+        return {name: _inlined(schema, root, within) for name, schema in value.items()}
+    return value if key in ("enum", "const", "required") else _inlined(value, root, within)
+
+
+def _found(target: str, root: Mapping[str, Any]) -> _Json:
+    node: _Json = root
+    for part in target.removeprefix("#").split("/")[1:]:
+        node = node.get(part, {}) if isinstance(node, Mapping) else {}
+    return node
+
+
+def _without_titles(node: _Json) -> _Json:
+    """As a model reads it: pydantic's titles only repeat the names."""
+    if isinstance(node, list):
+        return [_without_titles(item) for item in node]
+    if not isinstance(node, Mapping):
+        return node
+    kept = {key: value for key, value in node.items() if not (key == "title" and isinstance(value, str))}
+    return {key: _without_titles(value) for key, value in kept.items()}
+
+
+_USE_RESULT: Final = "Answer with this result."
+
+
+def in_turn(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
+    """What has the same role becomes one message; a later system message is a user's."""
+    leading = len(list(takewhile(_is_system, messages)))
+    turns: list[LLMMessage] = list(messages[:leading])
+    for message in map(_without_later_system, messages[leading:]):
+        match turns[-1:], message:
+            case [UserMessage() as last], UserMessage():
+                turns[-1] = UserMessage(content=f"{_text(last)}\n\n{_text(message)}", source=message.source)
+            case [AssistantMessage(content=str() as before)], AssistantMessage(content=str() as text):
+                turns[-1] = AssistantMessage(content=f"{before}\n\n{text}", source=message.source)
+            case _:
+                turns.append(message)
+    return turns
+
+
+def as_replies(messages: Sequence[LLMMessage], instructions: str) -> list[LLMMessage]:
+    """For a model whose reply is to be JSON: what it said before is JSON, too."""
+    leading = [str(message.content) for message in takewhile(_is_system, messages)]
+    system: LLMMessage = SystemMessage(content="\n\n".join((*leading, instructions)))
+    return in_turn([system, *map(_as_reply, messages[len(leading) :])])
+
+
+def without_calls(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
+    """For a model that is to answer in words: calls and their results are what it said."""
+    said = list(_told(messages))
+    if messages and isinstance(messages[-1], FunctionExecutionResultMessage):
+        said.append(UserMessage(content=_USE_RESULT, source="user"))
+    return in_turn(said)
+
+
+def _as_reply(message: LLMMessage) -> LLMMessage:
+    match message:
+        case AssistantMessage(content=str() as text):
+            return AssistantMessage(content=json.dumps({"answer": text}, ensure_ascii=False), source=message.source)
+        case AssistantMessage(content=list() as calls):
+            return AssistantMessage(content="\n".join(map(_call_text, calls)), source=message.source)
+        case FunctionExecutionResultMessage():
+            results = (f"Result of {result.name}: {result.content}" for result in message.content)
+            return UserMessage(content="\n".join(results), source="tools")
+        case _:
+            return message
+
+
+def _told(messages: Sequence[LLMMessage]) -> Iterator[LLMMessage]:
+    calls: dict[str, FunctionCall] = {}
+    for message in messages:
+        match message:
+            case AssistantMessage(content=list() as called):
+                calls |= {call.id: call for call in called}
+                if message.thought:
+                    yield AssistantMessage(content=message.thought, source=message.source)
+            case FunctionExecutionResultMessage():
+                lines = [
+                    f"{result.name}({_arguments(calls.get(result.call_id))}) = {result.content}"
+                    for result in message.content
+                ]
+                yield AssistantMessage(content="\n".join(lines), source="tools")
+            case _:
+                yield message
+
+
+def _arguments(call: FunctionCall | None) -> str:
+    return call.arguments if call is not None else ""
+
+
+def _call_text(call: FunctionCall) -> str:
+    try:
+        arguments = json.loads(call.arguments)
+    except ValueError:
+        arguments = call.arguments
+    return json.dumps({"tool": call.name, "arguments": arguments}, ensure_ascii=False)
+
+
+def _is_system(message: LLMMessage) -> bool:
+    return isinstance(message, SystemMessage)
+
+
+def _without_later_system(message: LLMMessage) -> LLMMessage:
+    return UserMessage(content=message.content, source="system") if isinstance(message, SystemMessage) else message
+
+
+def _text(message: UserMessage) -> str:
+    content = message.content
+    return content if isinstance(content, str) else "\n".join(part for part in content if isinstance(part, str))

@@ -1,0 +1,146 @@
+"""Events -> parts: what a run shows, one message at a time, and everything once.
+
+A log repeats itself and shuffles: the tokens of a message are followed by the whole message, which repeats them; the
+answer repeats an earlier message; and agents that speak at once interleave their tokens. This is the one place that
+knows so. Everything that shows a run to a person, and every protocol, reads parts:
+
+* `Opened`, then `Token`s, then `Closed`: one message, streamed or not
+* `Action`, `ToolResult`, `Routing`, `InputRequested`, `Dropped`, `Error`, `RunFinished`: the events themselves
+
+While one agent's message is open, the events of other agents wait until it is closed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from aiostream_server.events import (
+    Action,
+    Answer,
+    Dropped,
+    Error,
+    Event,
+    FromAgent,
+    InputRequested,
+    Routing,
+    RunFinished,
+    RunStarted,
+    Said,
+    Speech,
+    SpeechKind,
+    Thinking,
+    Token,
+    ToolResult,
+    Usage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """`agent` begins a message. Its text follows in `Token`s, at least one.
+
+    `whole` is the message if it was not streamed: then one `Token` holds all of it. `is_repeated`: it is the answer,
+    and earlier messages have shown its words.
+    """
+
+    agent: str
+    kind: SpeechKind
+    whole: Said | None = None
+    is_repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The message that was opened last ends. `said` repeats all of it; None if it was broken off."""
+
+    agent: str
+    kind: SpeechKind
+    said: Said | None
+
+
+EventPart: TypeAlias = Action | ToolResult | Routing | InputRequested | Dropped | Error | RunFinished
+Part: TypeAlias = Opened | Token | Closed | EventPart
+
+
+class Parts:
+    """One reader's view of one run."""
+
+    __slots__ = ("_held", "_open", "_speaking", "_texts", "_words")
+
+    def __init__(self) -> None:
+        self._open: Opened | None = None
+        self._speaking: str | None = None  # other agents wait for this one
+        self._held: list[Event] = []
+        self._texts: set[str] = set()
+        self._words: defaultdict[str, list[str]] = defaultdict(list)
+
+    def is_open(self, token: Token) -> bool:
+        """Whether the token continues the open message: its only part is the token itself."""
+        opened = self._open
+        return opened is not None and opened.kind == token.kind and opened.agent == token.agent
+
+    def of(self, event: Event) -> Iterator[Part]:
+        """The parts to show now. Feed every event of the run, in order."""
+        if isinstance(event, Error | RunFinished):
+            yield from self._release()
+        elif self._speaking is not None and isinstance(event, FromAgent) and event.agent != self._speaking:
+            self._held.append(event)
+            return
+        yield from self._in_turn(event)
+        while self._speaking is None and self._held:
+            yield from self._held_back()
+
+    def _held_back(self) -> Iterator[Part]:
+        held, self._held = self._held, []
+        for event in held:
+            yield from self.of(event)
+
+    def _release(self) -> Iterator[Part]:
+        """The run ends: show the events that wait for a message that was never closed."""
+        self._speaking = None
+        while self._held:
+            yield from self._held_back()
+            self._speaking = None
+
+    def _in_turn(self, event: Event) -> Iterator[Part]:
+        match event:
+            case Token():
+                if not self.is_open(event):
+                    yield from self._close()
+                    self._open, self._speaking = Opened(event.agent, event.kind), event.agent
+                    yield self._open
+                yield event
+            case Speech():
+                yield from self._message(event)
+                self._speaking = None
+            case Action() | ToolResult() | Routing() | InputRequested() | Dropped() | Error() | RunFinished():
+                yield from self._close()
+                yield event
+            case RunStarted() | Usage():
+                pass
+            case _:
+                assert_never(event)
+
+    def _message(self, event: Said) -> Iterator[Part]:
+        if event.streamed:
+            yield from self._close(event)
+        else:
+            yield from self._close()
+            if event.content.strip():
+                yield Opened(event.agent, event.type, event, isinstance(event, Answer) and self._repeats(event))
+                yield Token(event.agent, event.content, event.type)
+                yield Closed(event.agent, event.type, event)
+        self._texts.add(event.content.strip())
+        if not isinstance(event, Thinking):
+            self._words[event.agent].append(event.content)
+
+    def _close(self, said: Said | None = None) -> Iterator[Part]:
+        if self._open is not None:
+            opened, self._open = self._open, None
+            yield Closed(opened.agent, opened.kind, said if said and said.agent == opened.agent else None)
+
+    def _repeats(self, answer: Answer) -> bool:
+        """Whether a message had the answer's words, or several did, between which the agent was thinking."""
+        text = answer.content.strip()
+        return text in self._texts or "".join(self._words[answer.agent]).strip().endswith(text)

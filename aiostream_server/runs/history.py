@@ -1,0 +1,131 @@
+"""Gives a conversation to AutoGen's agents: the task as a message, the earlier turns as their memory.
+
+AutoGen treats every task message as the user's, counts it towards message limits and searches it for termination words.
+So only the new question is the task; earlier turns are put into each agent's model context, in their own roles.
+"""
+
+import asyncio
+import base64
+import io
+import struct
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, TypeVar, assert_never
+
+import PIL.Image
+from autogen_agentchat.messages import BaseChatMessage, MultiModalMessage, TextMessage
+from autogen_core import FunctionCall, Image
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+    SystemMessage,
+    UserMessage,
+)
+
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.question import ImagePart, Turn
+from aiostream_server.teams.autogen_private.structure import model_contexts
+
+USER = "user"
+ASSISTANT = "assistant"
+
+_Made = TypeVar("_Made")
+
+_MAX_PIXELS: Final = 40_000_000
+"""A few kilobytes can hold thousands of megapixels; each takes three bytes of memory."""
+
+# What Pillow's decoders raise for bytes that are no image; `SyntaxError` is its own, for broken PNGs.
+_DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError, struct.error)
+
+
+def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
+    """The question, for `run_stream`."""
+    content = _content(task, sees_images)
+    if isinstance(content, str):
+        return [TextMessage(content=content, source=USER)]
+    return [MultiModalMessage(content=content, source=USER)]
+
+
+async def read_task(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
+    """The same, without blocking other runs."""
+    return await _off_loop([task], partial(task_messages, task, sees_images=sees_images))
+
+
+async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) -> None:
+    """Put the earlier turns into the model context of every agent that has one."""
+    if not history:
+        return
+    messages = await _off_loop(history, partial(history_messages, history, sees_images=sees_images))
+    contexts = {id(context): context for context in model_contexts(team)}  # agents may share one
+    for context in contexts.values():
+        for message in messages:
+            await context.add_message(message)
+
+
+async def replace_systems(team: object, systems: Sequence[Turn]) -> None:
+    """Replace the system messages of a restored team by those of this request."""
+    new = [message.model_dump() for message in history_messages(systems, sees_images=False)]
+    for context in {id(context): context for context in model_contexts(team)}.values():
+        state = dict(await context.save_state())
+        others = [message for message in state.get("messages", ()) if message.get("type") != "SystemMessage"]
+        await context.load_state({**state, "messages": [*new, *others]})
+
+
+def history_messages(history: Sequence[Turn], *, sees_images: bool) -> Sequence[LLMMessage]:
+    """The earlier turns in their own roles."""
+    names = {call.call_id: call.name for turn in history for call in turn.tool_calls}
+    messages: list[LLMMessage] = []
+    for turn in history:
+        match turn.role:
+            case "system":
+                messages.append(SystemMessage(content=turn.text))
+            case "user":
+                messages.append(UserMessage(content=_content(turn, sees_images), source=USER))
+            case "assistant":
+                messages.append(_assistant_message(turn))
+            case "tool":
+                call_id = turn.call_id or ""
+                result = FunctionExecutionResult(content=turn.text, name=names.get(call_id, ""), call_id=call_id)
+                messages.append(FunctionExecutionResultMessage(content=[result]))
+            case _:
+                assert_never(turn.role)
+    return messages
+
+
+async def _off_loop(turns: Sequence[Turn], make: Callable[[], _Made]) -> _Made:
+    """Decode images in a thread: it takes long. Text alone needs none, and tools may occupy all threads."""
+    if any(turn.images for turn in turns):
+        return await asyncio.to_thread(make)
+    return make()
+
+
+def _assistant_message(turn: Turn) -> AssistantMessage:
+    if not turn.tool_calls:
+        return AssistantMessage(content=turn.text, source=ASSISTANT)
+    calls = [FunctionCall(id=call.call_id, name=call.name, arguments=call.arguments) for call in turn.tool_calls]
+    return AssistantMessage(content=calls, thought=turn.text or None, source=ASSISTANT)
+
+
+def _content(turn: Turn, sees_images: bool) -> str | list[str | Image]:
+    """Text, or text and images; for a model without vision, a note in place of each image."""
+    if not turn.images:
+        return turn.text
+    text = [turn.text] if turn.text.strip() else []  # providers refuse an empty part
+    if sees_images:
+        return [*text, *(_decode(image) for image in turn.images)]
+    notes = "\n".join(f"[an image ({image.media_type}) that this model cannot see]" for image in turn.images)
+    return "\n\n".join([*text, notes])
+
+
+def _decode(image: ImagePart) -> Image:
+    try:
+        with PIL.Image.open(io.BytesIO(base64.b64decode(image.base64))) as picture:
+            if picture.width * picture.height > _MAX_PIXELS:
+                raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels")
+            return Image(picture)
+    except PIL.Image.DecompressionBombError as exc:
+        raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels") from exc
+    except _DAMAGED as exc:
+        raise InvalidRequest(f"the image ({image.media_type}) cannot be read: it is damaged") from exc

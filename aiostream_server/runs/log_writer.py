@@ -1,0 +1,131 @@
+"""Writes a run's events into its log, in pieces that fit one SSE line, and counts turns and tool calls."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from aiostream_server.events import (
+    SPEECHES,
+    Action,
+    Answer,
+    Event,
+    FromAgent,
+    Message,
+    Said,
+    Speech,
+    SpeechKind,
+    Thinking,
+    Usage,
+)
+from aiostream_server.log.memory import MemoryLog
+from aiostream_server.log.protocol import Log
+from aiostream_server.runs.budget import WorkLimit
+
+MAX_PIECE_UNITS: Final = 8_000
+"""In UTF-16 units. A piece stands in one SSE line, where each unit takes up to 6 bytes of ASCII; no such line may reach
+64 KiB."""
+
+_MAX_NAME_CHARS: Final = 200
+_MAX_REPEATED_CHARS: Final = 200_000
+
+
+class LogWriter:
+    """One run's. `agents` are those that did anything, in the order of their first event."""
+
+    __slots__ = ("_log", "agents", "first_token_at", "work_limit")
+
+    def __init__(self, log: Log, work_limit: WorkLimit) -> None:
+        self.agents: dict[str, None] = {}
+        self.first_token_at: float | None = None
+        self.work_limit: Final = work_limit
+        self._log = log
+
+    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
+        """Write one token per text; a text that is too long becomes several. Returns as `Log.say` does."""
+        if self.first_token_at is None:
+            self.first_token_at = time.monotonic()
+            self.agents.setdefault(agent)
+        if len(texts[0] if len(texts) == 1 else max(texts, key=len)) * 2 > MAX_PIECE_UNITS:
+            texts = [piece for text in texts for piece in pieces(text)]
+        return self._log.say(agent if len(agent) <= _MAX_NAME_CHARS else shortened(agent), kind, texts)
+
+    def tell(self, event: Event) -> None:
+        """Write any other event. A whole message that is too long for one event is streamed first."""
+        agent = event.agent if isinstance(event, FromAgent) else ""
+        if isinstance(event, Action):
+            self.work_limit.tool_call()
+        elif isinstance(event, Speech) and not isinstance(event, Answer):  # an answer repeats what was said
+            if not event.streamed:
+                event = replace(event, streamed=self.say_if_long(agent, event.content, event.type))
+            if not isinstance(event, Thinking):
+                self.work_limit.ended_turn()
+        if isinstance(event, Speech) and event.streamed:
+            event = _without_repetition(event)
+        if not isinstance(event, Usage):  # agents that are not heard have costs, too
+            self.agents.setdefault(agent)
+        self._log.append(event if agent == shortened(agent) else _renamed(event))
+
+    def tell_message(self, kind: SpeechKind, agent: str, text: str, *, streamed: bool) -> None:
+        """Write the whole message of a kind. Tokens of kind `final` end with a `Message`: the `Answer` comes later."""
+        speech = Message if kind == "final" else SPEECHES[kind]
+        self.tell(speech(agent=agent, content=text, streamed=streamed))
+
+    def say_if_long(self, agent: str, text: str, kind: SpeechKind) -> bool:
+        """Stream the text if it is too long for one event. Returns whether it was."""
+        is_long = len(text) > len(capped(text))
+        if is_long:
+            self.say(agent, kind, (text,))
+        return is_long
+
+    def release(self) -> None:
+        """Let go of the log. Later events are ignored."""
+        self._log = MemoryLog("")
+
+    def alive(self) -> None:
+        """There is nothing to write, but a model is at work: the run is not idle."""
+        self._log.last_active_at = time.monotonic()
+
+    @property
+    def is_full(self) -> bool:
+        return self._log.is_full
+
+    async def room(self) -> None:
+        await self._log.room()
+
+
+def pieces(text: str) -> Sequence[str]:
+    """The text in pieces, never cut inside a character."""
+    if len(text) * 2 <= MAX_PIECE_UNITS:
+        return (text,) if text else ()
+    cut: list[str] = []
+    start = 0
+    while piece := capped(text, start):
+        cut.append(piece)
+        start += len(piece)
+    return cut
+
+
+def capped(text: str, start: int = 0) -> str:
+    """As much of the text, from `start` on, as fits one piece."""
+    if not start and len(text) * 2 <= MAX_PIECE_UNITS:
+        return text
+    head = text[start : start + MAX_PIECE_UNITS]
+    return head.encode("utf-16-le", "replace")[: MAX_PIECE_UNITS * 2].decode("utf-16-le", "ignore")
+
+
+def shortened(name: str) -> str:
+    """The name of an agent, a tool or a call; an absurdly long one is cut and ends with "…"."""
+    return name if len(name) <= _MAX_NAME_CHARS else f"{name[: _MAX_NAME_CHARS - 1]}…"
+
+
+def _without_repetition(event: Said) -> Said:
+    """With at most so much of the text that its tokens told: a huge repetition would push them out of the log."""
+    if len(event.content) <= _MAX_REPEATED_CHARS:
+        return event
+    return replace(event, content=event.content[:_MAX_REPEATED_CHARS])
+
+
+def _renamed(event: Any) -> Event:
+    renamed: Event = replace(event, agent=shortened(event.agent))
+    return renamed

@@ -1,0 +1,126 @@
+"""Deadlines of a run's work, and how to end the work before it ends by itself.
+
+AutoGen ends by its `CancellationToken`, except in the middle of a tool call, where it waits for ever. Then the tasks of
+its runtime must be cancelled; without the token before it, that hangs, too. Breaking out of `run_stream` would run the
+team to its end. https://github.com/microsoft/autogen/issues/7956
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from autogen_core import CancellationToken
+
+from aiostream_server.config.model import LimitsConfig
+from aiostream_server.events import Error, FinishReason
+from aiostream_server.log.protocol import Log
+from aiostream_server.teams.autogen_private.structure import background_tasks
+
+_TOKEN_GRACE_S: Final = 0.05
+_RUNTIME_GRACE_S: Final = 0.4
+_LAST_GRACE_S: Final = 0.2
+
+_log = structlog.get_logger()
+
+
+class RunCancellation(CancellationToken):
+    """Accepts the coroutine that AutoGen's `McpWorkbench` links to it, which has no `cancel`.
+
+    AutoGen's own token raises when it is cancelled then, and whatever else is linked to it goes on (autogen-ext 0.7.5,
+    tools/mcp/_workbench.py).
+    """
+
+    def link_future(self, future: asyncio.Future[Any]) -> asyncio.Future[Any]:
+        return super().link_future(future) if hasattr(future, "cancel") else future
+
+
+async def watch(
+    work: asyncio.Task[None], stop: asyncio.Future[FinishReason | Error], log: Log, limits: LimitsConfig
+) -> FinishReason | Error | None:
+    """Wait until the work is done (None), `stop` says why it is to end, or a deadline passes (its error)."""
+    if stop.done():  # before anything was begun
+        return stop.result()
+    deadlines = _Deadlines(log, limits)
+    work.add_done_callback(deadlines.end)
+    stop.add_done_callback(deadlines.end)
+    try:
+        passed = await deadlines.over
+    finally:
+        deadlines.close()
+        work.remove_done_callback(deadlines.end)
+        stop.remove_done_callback(deadlines.end)
+    return stop.result() if stop.done() else None if work.done() else passed
+
+
+class _Deadlines:
+    """The run's and the idle timeout, with one timer and one future: `asyncio.wait` would take a kilobyte per run."""
+
+    __slots__ = ("_ends_at", "_limits", "_log", "_timer", "over")
+
+    def __init__(self, log: Log, limits: LimitsConfig) -> None:
+        self.over: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
+        """The error of the deadline that passed; None if something else ended the work."""
+        self._log = log
+        self._limits = limits
+        self._ends_at = time.monotonic() + limits.run_timeout_s
+        self._timer: asyncio.TimerHandle | None = None
+        self._check()
+
+    def end(self, _: asyncio.Future[Any]) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _check(self) -> None:
+        now = time.monotonic()
+        # A team that waits for its viewers is not idle: slow viewers are evicted, or read on.
+        idle_since = now if self._log.has_blocked_producer else self._log.last_active_at
+        idle_ends_at = idle_since + self._limits.idle_timeout_s
+        left_s = min(self._ends_at, idle_ends_at) - now
+        if left_s > 0:
+            self._timer = self.over.get_loop().call_later(left_s, self._check)
+        elif not self.over.done():
+            self.over.set_result(_timed_out(self._limits, is_idle=idle_ends_at < self._ends_at))
+
+
+def _timed_out(limits: LimitsConfig, *, is_idle: bool) -> Error:
+    if is_idle:
+        return Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended")
+    return Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s")
+
+
+async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team: Callable[[], object | None]) -> None:
+    """Make `work`, which runs a team, end: within 0.9 s, else log that it did not."""
+    token.cancel()
+    if find_team() is None:
+        work.cancel()  # not inside AutoGen yet: this interrupts only our own code
+    await _wait(work, _TOKEN_GRACE_S)
+    layers = () if work.done() else tuple(background_tasks(find_team()))
+    # Innermost runtime first: an outer one ends by itself then. Ended together, the outer one leaves tasks behind.
+    for tasks in layers:
+        for task in tasks:
+            task.cancel()
+        await _wait(work, _RUNTIME_GRACE_S / len(layers))
+    for _ in range(2):  # AutoGen's `finally` outlives a first cancel
+        if not work.done():
+            work.cancel()
+            await _wait(work, _LAST_GRACE_S)
+    if not work.done():
+        _log.warning("run_work_left_behind")
+    work.add_done_callback(_retrieve)
+
+
+def _retrieve(work: asyncio.Task[None]) -> None:
+    """Mark its exception as retrieved, however late it comes: asyncio would log it otherwise."""
+    if not work.cancelled():
+        work.exception()
+
+
+async def _wait(work: asyncio.Task[None], timeout_s: float) -> None:
+    if not work.done():
+        await asyncio.wait({work}, timeout=timeout_s)

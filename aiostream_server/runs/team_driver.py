@@ -1,0 +1,131 @@
+"""Runs one team on one task and translates everything that it says.
+
+A team may ask the user in two ways: it ends with a handoff to a name that is none of its agents, or one of its agents
+is a `UserProxyAgent`, which asks in the middle of the run. Then the team's state is saved, and the team is ended.
+"""
+
+import asyncio
+import inspect
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
+from functools import lru_cache
+from types import MethodType
+from typing import Any, Final
+
+from autogen_agentchat.base import TaskResult
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffMessage, UserInputRequestedEvent
+from autogen_core import CancellationToken
+
+from aiostream_server.errors import TeamFailed
+from aiostream_server.runs.conversation_memory import Handover, Stateful
+from aiostream_server.runs.translator import Translator
+from aiostream_server.teams.autogen_private.structure import agent_names
+from aiostream_server.teams.context import Streams, Team
+
+# The stop reason of a group chat whose runtime went idle before its manager ended it.
+_STOPPED_ABNORMALLY: Final = "The group chat is stopped."
+_KINDS: Final = (BaseAgentEvent, BaseChatMessage, TaskResult)
+_STREAMED: Final = "AutoGen's messages, then a TaskResult"
+_RETURNED: Final = "a TaskResult (autogen_agentchat.base)"
+
+
+async def drive(
+    team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken
+) -> Handover | None:
+    """Run the team until it is done or waits for the user. Raises what the team raises."""
+    echoes = list(task)
+    last: BaseAgentEvent | BaseChatMessage | None = None
+    items = _items(team, task, token)
+    async for item in items:
+        if isinstance(item, TaskResult):
+            if item.stop_reason == _STOPPED_ABNORMALLY:
+                raise TeamFailed("the team stopped before it was done")
+            continue
+        if (echoed := next((message for message in echoes if _is_echo(item, message)), None)) is not None:
+            echoes.remove(echoed)
+            continue
+        translator.translate(item)
+        if isinstance(item, UserInputRequestedEvent):
+            handover = Handover(item.source, await team.save_state() if isinstance(team, Stateful) else None)
+            await _end(items, token)
+            return handover
+        last = item if isinstance(item, BaseChatMessage) else last
+    return _handed_over(team, last)
+
+
+def _handed_over(team: Team, last: BaseAgentEvent | BaseChatMessage | None) -> Handover | None:
+    if isinstance(last, HandoffMessage) and last.target not in agent_names(team):
+        return Handover(last.source)
+    return None
+
+
+async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult], token: CancellationToken) -> None:
+    """End a team that waits for ever. AutoGen then raises `CancelledError`, as if this task were cancelled."""
+    token.cancel()
+    try:
+        async for _ in items:
+            pass
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+
+
+def _is_echo(item: BaseAgentEvent | BaseChatMessage, task: BaseChatMessage) -> bool:
+    """Teams repeat their task once: AutoGen's the message itself, a user's own team perhaps a copy of it."""
+    return item.id == task.id or (item.source == task.source and item.to_text() == task.to_text())
+
+
+async def _items(
+    team: Team, task: Sequence[BaseChatMessage], token: CancellationToken
+) -> AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult]:
+    """The team's messages as they come; of a team that can only `run()`, all of them at the end."""
+    if isinstance(team, Streams):
+        stream = _iterated(team, team.run_stream(**_arguments(team.run_stream, task, token)))
+        try:
+            async for item in stream:
+                if not isinstance(item, _KINDS):
+                    raise _unexpected(team, "run_stream yielded", item, _STREAMED)
+                yield item
+        finally:
+            if isinstance(stream, AsyncGenerator):
+                await stream.aclose()
+        return
+    answering: object = team.run(**_arguments(team.run, task, token))
+    result = await answering if inspect.isawaitable(answering) else answering
+    if not isinstance(result, TaskResult):
+        raise _unexpected(team, "run returned", result, _RETURNED)
+    for message in result.messages:
+        yield message
+    yield result
+
+
+def _iterated(team: Team, stream: object) -> AsyncIterator[object]:
+    """Raises `TeamFailed` for anything but an async iterable."""
+    if isinstance(stream, AsyncIterable):
+        return aiter(stream)
+    if inspect.iscoroutine(stream):
+        stream.close()
+    raise _unexpected(team, "run_stream returned", stream, f"an async iterator of {_STREAMED}")
+
+
+def _unexpected(team: Team, what: str, got: object, expected: str) -> TeamFailed:
+    kind = "None" if got is None else type(got).__name__
+    return TeamFailed(f"{type(team).__name__}.{what} {kind}: expected {expected}")
+
+
+def _arguments(method: Any, task: Sequence[BaseChatMessage], token: CancellationToken) -> Mapping[str, Any]:
+    """A user's own team may take fewer arguments than AutoGen's do."""
+    wanted = {"task": list(task), "cancellation_token": token, "output_task_messages": False}
+    taken = _keywords_of_function(method.__func__) if isinstance(method, MethodType) else _keywords(method)
+    return wanted if taken is None else {name: value for name, value in wanted.items() if name in taken}
+
+
+def _keywords(function: Callable[..., object]) -> Collection[str] | None:
+    """The keyword arguments that it takes; None: any."""
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return None
+    return frozenset(parameters)
+
+
+_keywords_of_function = lru_cache(maxsize=64)(_keywords)  # reading a signature takes 1 % of a short run

@@ -1,0 +1,187 @@
+"""What a run does with its team: recall the conversation, choose, build and drive the team, keep what it remembers."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
+from typing import Final
+
+from autogen_agentchat.messages import BaseChatMessage
+from autogen_core import CancellationToken
+
+from aiostream_server.events import Answer, Error, FinishReason, Routing
+from aiostream_server.log.protocol import Log
+from aiostream_server.models.provider import TextDelta
+from aiostream_server.models.token_sink import current_sink
+from aiostream_server.routing.question import routing_question
+from aiostream_server.runs.budget import Budget, WorkLimit
+from aiostream_server.runs.conversation_memory import ConversationMemory
+from aiostream_server.runs.history import read_task, remember
+from aiostream_server.runs.log_writer import LogWriter
+from aiostream_server.runs.recorder import Recorder
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.team_driver import drive
+from aiostream_server.runs.translator import Translator
+from aiostream_server.store.run_files import RunFiles, current_files
+from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
+from aiostream_server.teams.autogen_private.structure import agent_names, answerers, code_runners
+from aiostream_server.teams.catalogue import TeamSpec
+from aiostream_server.teams.context import Team
+from aiostream_server.teams.resume import reply_to
+from aiostream_server.teams.tools.component_resources import tie_to_run
+from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.tools.chart.painter import current_painter
+
+
+class TeamWork:
+    """One run's. `team`, `scope`, `writer` and `recorder` are None until there is one.
+
+    `on_chosen` is called with the team that answers; `end` ends the run, for a limit that was reached.
+    """
+
+    __slots__ = ("_end", "_log", "_on_chosen", "_request", "_resources", "recorder", "scope", "team", "writer")
+
+    def __init__(
+        self,
+        request: RunRequest,
+        resources: RunResources,
+        log: Log,
+        *,
+        on_chosen: Callable[[TeamSpec], object],
+        end: Callable[[FinishReason | Error], None],
+    ) -> None:
+        self.team: object | None = None
+        self.scope: RunScope | None = None
+        self.writer: LogWriter | None = None
+        self.recorder: Recorder | None = None
+        self._request: Final = request
+        self._resources: Final = resources
+        self._log: Final = log
+        self._on_chosen: Final = on_chosen
+        self._end: Final = end
+
+    async def perform(self, token: CancellationToken, *, asked_at: float) -> None:
+        """All of it. Raises what the team raises, and `ToolFailed`. `asked_at` is Unix time."""
+        request, resources = self._request, self._resources
+        memory = ConversationMemory(
+            resources.archive, request.owner, request.conversation, request.question, asked_at=asked_at
+        )
+        await memory.recall()
+        spec = request.spec or await self._route(memory)
+        self._on_chosen(spec)
+        files = self._new_files()
+        current_files.set(files)
+        current_painter.set(resources.painter)
+        self.scope = spec.toolbox.scope()
+        team, task = await _build_with_memory(spec, memory, self.scope)
+        recorder = self.recorder = self._new_recorder(spec, answerers(team))
+        recorder.listen_to(agent_names(team))
+        current_sink.set(recorder)
+        self.team = team
+        handover = await drive(team, task, Translator(recorder, code_runners(team)), token)
+        if files is not None:
+            _add_missing_pictures(recorder, files)
+            await files.settle()
+        recorder.close_all()
+        if handover is None:
+            recorder.tell_answer()
+        else:
+            recorder.ask_user(handover.asker, can_reply=memory.is_kept)
+        await memory.keep(team, spec.id, self._log, handover)
+
+    def release(self, spec: TeamSpec) -> None:
+        """Let go of everything at the end of the run: teams are reference cycles."""
+        if self.recorder is not None:
+            self.recorder.release()
+        if self.scope is not None:
+            spec.toolbox.release(self.scope)
+        self.team = self.recorder = self.writer = self.scope = None
+
+    async def _route(self, memory: ConversationMemory) -> TeamSpec:
+        async def announce(event: Routing) -> None:
+            self._log.append(event)
+
+        *earlier, latest = memory.question.asked
+        decision = await self._resources.router.route(
+            latest,
+            earlier=earlier,
+            previous=memory.previous_team,
+            is_reply=memory.waits_for is not None,
+            announce=announce,
+            allowed=self._request.allowed,
+        )
+        return self._resources.catalogue[decision.team]
+
+    def _new_files(self) -> RunFiles | None:
+        files, base = self._resources.files, self._request.link_base
+        return RunFiles(files, self._request.owner, base) if files is not None and base else None
+
+    def _new_recorder(self, spec: TeamSpec, answerers_by_default: Collection[str]) -> Recorder:
+        limits, question = self._resources.limits, self._request.question
+        bounds = [bound for bound in (question.max_tokens, limits.max_tokens_per_run) if bound]
+        work_limit = WorkLimit(limits.max_turns_per_run, limits.max_tool_calls_per_run, self._end)
+        self.writer = LogWriter(self._log, work_limit)
+        return Recorder(
+            self.writer,
+            budget=Budget(min(bounds, default=None), lambda: self._end("length")),
+            roles=spec.config.roles,
+            answer_from=spec.config.answer_from or answerers_by_default,
+            options=question.options,
+        )
+
+
+async def _build_with_memory(
+    spec: TeamSpec, memory: ConversationMemory, scope: RunScope
+) -> tuple[Team, Sequence[BaseChatMessage]]:
+    """The team and its task. The team gets its own state where there is one, else the conversation's messages.
+
+    What it opens is closed with `scope`.
+    """
+    question = memory.question
+    team = await _build(spec, scope)
+    if memory.has_state_of(spec.id):
+        asker, task = memory.waits_for, question.task
+        if asker is not None:
+            task = task._replace(text=routing_question(task.text))  # the reply is what the user typed
+        if await memory.restore(team):
+            wait_for_people(team)
+            return team, reply_to(team, asker, await read_task(task, sees_images=spec.sees_images))
+        team = await _build(spec, scope)  # the first one may hold half of a state
+    wait_for_people(team)
+    await remember(team, question.history, sees_images=spec.sees_images)
+    return team, await read_task(question.task, sees_images=spec.sees_images)
+
+
+async def _build(spec: TeamSpec, scope: RunScope) -> Team:
+    team = await spec.build(scope)
+    await tie_to_run(team, scope)
+    return team
+
+
+def _add_missing_pictures(recorder: Recorder, files: RunFiles) -> None:
+    """Append pictures that the run promised to show and no agent put into the answer: models forget to repeat links.
+
+    A streamed answer is continued by them; any other answer gets them when it is told at the end of the run.
+    """
+    recorder.close_all()
+    answer = recorder.answer or recorder.last
+    if answer is None:
+        return
+    shown = files.shown if answer.streamed else ()  # an answer that was not streamed shows them itself at the end
+    before = "".join(f"{file.markdown}\n\n" for file in shown if file.id not in answer.content)
+    after = "".join(f"\n\n{file.markdown}" for file in files.missing_in(answer.content))
+    if after:
+        _show(recorder, answer, after)
+    if before or after:
+        whole = replace(answer, content=f"{before}{answer.content}{after}")
+        if recorder.answer is None:
+            recorder.last = whole
+        else:
+            recorder.answer = whole
+
+
+def _show(recorder: Recorder, answer: Answer, pictures: str) -> None:
+    if answer.streamed:
+        recorder.chunk(answer.agent, TextDelta(pictures))
+        recorder.close_all()
+    else:
+        recorder.note(answer.agent, pictures)

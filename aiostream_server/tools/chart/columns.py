@@ -1,0 +1,85 @@
+"""The columns of a result: found by name, their cells read as numbers, days or names."""
+
+import math
+import re
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Final
+
+from aiostream_server.tools.chart.arguments import ChartProblem
+from aiostream_server.tools.chart.labels import shown
+from aiostream_server.tools.sql.cells import Cell, show_cell
+
+_LARGEST: Final = 1e100  # beyond it, matplotlib's arithmetic with floats overflows
+_NO_NAME: Final = "(none)"
+
+_NUMBER: Final = re.compile(
+    r"\s*[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII
+)
+# Years 1000 to 2999: other values rarely mean a day.
+_DAY: Final = re.compile(
+    r"([12][0-9]{3})-([0-9]{2})(?:-([0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\S*)?)?", re.ASCII
+)
+_SECONDS_OF_DAY: Final = 86_400.0
+
+
+def find_column(columns: Sequence[str], name: str) -> int:
+    """The index of the column. Case counts only where several columns differ by nothing else. Raises `ChartProblem`."""
+    if name in columns:
+        return columns.index(name)
+    found = [index for index, column in enumerate(columns) if column.strip().casefold() == name.strip().casefold()]
+    if len(found) == 1:
+        return found[0]
+    known = ", ".join(shown(column) for column in columns[:20])
+    raise ChartProblem(f"there is no column {shown(name)!r}; there are {known or 'none'}")
+
+
+def cell_name(cell: Cell) -> str:
+    """The cell as a label."""
+    return _NO_NAME if cell is None else shown(show_cell(cell)) or _NO_NAME
+
+
+def numbers(column: str, cells: Sequence[Cell]) -> list[float | None]:
+    """NULL becomes None; text that is a number counts as one. Raises `ChartProblem` for any other cell."""
+    return [None if cell is None else _number(column, cell) for cell in cells]
+
+
+def are_numbers(cells: Sequence[Cell]) -> bool:
+    """Whether all cells that are not NULL are numbers, and there is at least one."""
+    known = [cell for cell in cells if cell is not None]
+    return bool(known) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known)
+
+
+def days(cells: Sequence[Cell]) -> list[float] | None:
+    """Days since 1970, where every cell is a month, a date, or a date with a time: `2024-05`, `2024-05-31 12:00`.
+
+    None where a cell is something else.
+    """
+    found = [_day(cell) for cell in cells]
+    known = [day for day in found if day is not None]
+    return known if known and len(known) == len(cells) else None
+
+
+def _number(column: str, cell: Cell) -> float:
+    if isinstance(cell, bool) or (isinstance(cell, str) and not _NUMBER.fullmatch(cell)):
+        raise ChartProblem(f"the column {shown(column)!r} holds {shown(str(cell))!r}, which is no number")
+    try:
+        number = float(cell) if cell is not None else math.nan
+    except OverflowError:
+        number = math.inf
+    if not abs(number) <= _LARGEST:  # also true for nan
+        raise ChartProblem(f"the column {shown(column)!r} holds a number that is too large to draw")
+    return number
+
+
+def _day(cell: Cell) -> float | None:
+    match = _DAY.fullmatch(cell) if isinstance(cell, str) else None
+    if match is None:
+        return None
+    try:
+        day = date(int(match[1]), int(match[2]), int(match[3] or 1))
+        clock = datetime.strptime(match[4][:5], "%H:%M").replace(tzinfo=UTC) if match[4] else None
+    except ValueError:
+        return None
+    seconds = clock.hour * 3600 + clock.minute * 60 if clock is not None else 0
+    return (day - date(1970, 1, 1)).days + seconds / _SECONDS_OF_DAY

@@ -1,0 +1,95 @@
+"""A new kind of event, written in `events/model.py` alone: every consumer shows it, or mypy names the consumer.
+
+`Plan` is a new kind of whole message; `Paused` is an event of another sort. Both are added to a copy of the package.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PLAN = '''
+@dataclass(frozen=True, slots=True)
+class Plan(Speech):
+    """What an agent is going to do."""
+
+    type: ClassVar[Literal["plan"]] = "plan"
+    sign: ClassVar[str] = "🗺"
+    colour: ClassVar[str] = "green"
+    doing: ClassVar[str] = "is planning…"
+    agent: str
+    content: str
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Paused(BaseEvent):
+    """The run waits for a free model."""
+
+    type: ClassVar[Literal["paused"]] = "paused"
+    for_s: float
+
+
+Said: TypeAlias ='''
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the package with both kinds, and with what mypy knows of it already."""
+    copy = tmp_path_factory.mktemp("copy")
+    shutil.copytree(ROOT / "aiostream_server", copy / "aiostream_server", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy2(ROOT / "pyproject.toml", copy)
+    if (ROOT / ".mypy_cache").is_dir():
+        with suppress(shutil.Error):  # another mypy replaces files meanwhile
+            shutil.copytree(ROOT / ".mypy_cache", copy / ".mypy_cache")
+    edit(copy / "aiostream_server/events/model.py", 'Literal["thinking",', 'Literal["plan", "thinking",')
+    edit(copy / "aiostream_server/events/model.py", "\nSaid: TypeAlias =", f"{PLAN} Plan |")
+    edit(
+        copy / "aiostream_server/events/model.py",
+        "    RunStarted\n    | Routing",
+        "    RunStarted | Plan | Paused | Routing",
+    )
+    return copy
+
+
+def edit(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert text.count(old) == 1, old
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+def test_a_new_whole_message_is_shown_everywhere(package: Path) -> None:
+    """Streamed and not; nothing but `events/model.py` was changed for it."""
+    env = {**os.environ, "PYTHONPATH": str(package)}
+    script = [sys.executable, str(Path(__file__).parent / "new_kind.py")]
+    done = subprocess.run(script, env=env, cwd=package, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == [str(package / "aiostream_server" / "__init__.py")]
+
+
+def test_mypy_names_every_place_that_must_know_another_kind(package: Path) -> None:
+    """`Paused` also becomes a part: then every view of parts is named. `Plan` needs no other place."""
+    edit(package / "aiostream_server/present/parts.py", "EventPart: TypeAlias = ", "EventPart: TypeAlias = Paused | ")
+    edit(package / "aiostream_server/present/parts.py", "    Answer,\n", "    Answer,\n    Paused,\n")
+    edit(
+        package / "aiostream_server/events/__init__.py",
+        "    Answer,\n    BaseEvent",
+        "    Paused as Paused,\n    Answer,\n    BaseEvent",
+    )
+    command = [sys.executable, "-m", "mypy", "aiostream_server"]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False)
+    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
+    assert all('Argument 1 to "assert_never" has incompatible type "Paused"' in error for error in errors), done.stdout
+    assert {re.sub(r":\d+: error:.*", "", error) for error in errors} == {
+        "aiostream_server/present/parts.py",
+        "aiostream_server/present/guard.py",
+        "aiostream_server/present/status.py",
+        "aiostream_server/present/transcript.py",
+        "aiostream_server/service/tracing/run.py",
+    }

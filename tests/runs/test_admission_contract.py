@@ -1,0 +1,211 @@
+"""The contract of `Admission`: the limits hold, no caller waits that could run, cancelled ones leave no trace.
+
+A second implementation is tested by adding it to `IMPLEMENTATIONS`.
+"""
+
+import asyncio
+import itertools
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from aiostream_server.config.model import LimitsConfig
+from aiostream_server.errors import ShuttingDown, TooManyRuns
+from aiostream_server.intake.principal import Owner
+from aiostream_server.runs.admission import Admission, MemoryAdmission
+from tests.kit.waiting import DEADLINE_S
+
+IMPLEMENTATIONS: Final[dict[str, Callable[[LimitsConfig], Admission]]] = {"memory": MemoryAdmission}
+A, B = Owner("a"), Owner("b")
+
+
+class SlotsByOwner:
+    """An admission whose runs need no names: `leave` gives back any slot of the owner."""
+
+    def __init__(self, admission: Admission) -> None:
+        self.admission: Final = admission
+        self._numbers = itertools.count()
+        self._held: defaultdict[Owner, list[str]] = defaultdict(list)
+
+    @property
+    def queued(self) -> int:
+        return self.admission.queued
+
+    async def enter(self, owner: Owner) -> None:
+        run_id = f"run-{next(self._numbers)}"
+        await self.admission.enter(owner, run_id)
+        self._held[owner].append(run_id)
+
+    def leave(self, owner: Owner) -> None:
+        self.admission.leave(self._held[owner].pop())
+
+    def close(self) -> None:
+        self.admission.close()
+
+
+NewAdmission: TypeAlias = Callable[..., SlotsByOwner]
+"""Called with limits."""
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def admission(request: pytest.FixtureRequest) -> NewAdmission:
+    def make(**limits: Any) -> SlotsByOwner:
+        return SlotsByOwner(IMPLEMENTATIONS[request.param](LimitsConfig(**limits)))
+
+    return make
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def _is_free(slots: SlotsByOwner) -> bool:
+    """Whether a caller is admitted at once."""
+    entering = asyncio.create_task(slots.enter(A))
+    await turns()
+    if not entering.done():
+        entering.cancel()
+        await asyncio.wait([entering])
+        return False
+    slots.leave(A)
+    return True
+
+
+async def test_lower_limits_apply_to_later_runs(admission: NewAdmission) -> None:
+    slots = admission(max_runs=2, queue_size=1)
+    await slots.enter(A)
+    slots.admission.limit(LimitsConfig(max_runs=1, queue_size=1))
+    assert not await _is_free(slots)
+    slots.admission.limit(LimitsConfig(max_runs=2, queue_size=1))
+    assert await _is_free(slots)
+
+
+async def test_a_full_queue_refuses_at_once(admission: NewAdmission) -> None:
+    slots = admission(max_runs=1, queue_size=1, queue_timeout_s=3_600)
+    await slots.enter(A)
+    waiting = asyncio.create_task(slots.enter(A))
+    await turns()
+    assert slots.queued == 1
+    with pytest.raises(TooManyRuns, match="1 runs are going on already"):
+        await asyncio.wait_for(slots.enter(B), DEADLINE_S)
+    slots.leave(A)
+    await waiting
+
+
+async def test_a_caller_that_waits_too_long_is_refused(admission: NewAdmission) -> None:
+    slots = admission(max_runs=9, max_runs_per_key=1, queue_size=1, queue_timeout_s=0.1)
+    await slots.enter(A)
+    started = time.monotonic()
+    with pytest.raises(TooManyRuns, match="1 runs of this key"):
+        await slots.enter(A)
+    assert time.monotonic() - started >= 0.1
+    assert slots.queued == 0
+    await slots.enter(B)
+
+
+async def test_a_key_at_its_limit_does_not_hold_up_the_others(admission: NewAdmission) -> None:
+    slots = admission(max_runs=2, max_runs_per_key=1, queue_size=9)
+    await slots.enter(A)
+    await slots.enter(B)
+    first, second, other = (asyncio.create_task(slots.enter(owner)) for owner in (A, B, Owner("c")))
+    await turns()
+    slots.leave(B)
+    await turns()
+    assert (first.done(), second.done(), other.done()) == (False, True, False)
+    slots.leave(A)
+    await turns()
+    assert first.done()
+    other.cancel()
+
+
+async def test_a_user_at_their_limit_does_not_hold_up_the_other_users_of_the_key(admission: NewAdmission) -> None:
+    slots = admission(max_runs_per_user=1)
+    ann, bob, nobody = Owner("a", "ann"), Owner("a", "bob"), Owner("a")
+    for owner in (ann, bob, nobody, nobody, Owner("b", "ann")):
+        await slots.enter(owner)
+    with pytest.raises(TooManyRuns, match="1 of your runs are going on already"):
+        await slots.enter(ann)
+    slots.leave(ann)
+    await slots.enter(ann)
+
+
+async def test_a_slot_is_not_given_to_a_caller_cancelled_in_the_same_iteration(admission: NewAdmission) -> None:
+    """It is still in the queue."""
+    slots = admission(max_runs=1, queue_size=9)
+    await slots.enter(A)
+    gone, waits = (asyncio.create_task(slots.enter(A)) for _ in range(2))
+    await turns()
+    gone.cancel()
+    slots.leave(A)
+    await asyncio.wait_for(waits, DEADLINE_S)
+    assert gone.cancelled()
+
+
+async def test_a_caller_cancelled_with_its_slot_passes_it_on(admission: NewAdmission) -> None:
+    slots = admission(max_runs=1, queue_size=9)
+    await slots.enter(A)
+    gone, waits = (asyncio.create_task(slots.enter(A)) for _ in range(2))
+    await turns()
+    slots.leave(A)
+    gone.cancel()
+    await asyncio.wait_for(waits, DEADLINE_S)
+    assert gone.cancelled()
+
+
+async def test_a_slot_that_comes_with_the_timeout_is_in_time(admission: NewAdmission) -> None:
+    slots = admission(max_runs=1, queue_size=1, queue_timeout_s=0.05)
+    await slots.enter(A)
+    asyncio.get_running_loop().call_at(asyncio.get_running_loop().time() + 0.05, slots.leave, A)
+    waiting = asyncio.create_task(slots.enter(A))
+    await asyncio.sleep(0)
+    time.sleep(0.1)  # noqa: ASYNC251 - both timers are due when the loop goes on
+    await asyncio.wait_for(waiting, DEADLINE_S)
+    assert not await _is_free(slots)
+
+
+async def test_waiting_callers_are_refused_when_the_server_closes(admission: NewAdmission) -> None:
+    slots = admission(max_runs=1, queue_size=9)
+    await slots.enter(A)
+    waiting, gone, admitted = (asyncio.create_task(slots.enter(A)) for _ in range(3))
+    await turns()
+    gone.cancel()
+    slots.close()
+    with pytest.raises(ShuttingDown):
+        await waiting
+    with pytest.raises(ShuttingDown):
+        await admitted
+    with pytest.raises(ShuttingDown):
+        await slots.enter(A)
+    assert slots.admission.is_closed
+    assert slots.queued == 0
+
+
+async def test_a_slot_given_in_the_iteration_of_closing_is_given_back(admission: NewAdmission) -> None:
+    slots = admission(max_runs=1, queue_size=9)
+    await slots.enter(A)
+    waiting = asyncio.create_task(slots.enter(A))
+    await turns()
+    slots.leave(A)
+    slots.close()
+    with pytest.raises(ShuttingDown):
+        await waiting
+
+
+async def test_a_thousand_may_wait(admission: NewAdmission) -> None:
+    slots = admission(max_runs=2, max_runs_per_key=1, queue_size=1_000)
+    await slots.enter(A)
+    await slots.enter(B)
+    waiting = [asyncio.create_task(slots.enter(A if number % 10 else B)) for number in range(1_000)]
+    await turns()
+    for _ in range(100):
+        slots.leave(B)
+        await turns(2)
+    assert sum(task.done() for task in waiting) == 100
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    assert slots.queued == 0

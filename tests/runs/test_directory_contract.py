@@ -1,0 +1,99 @@
+"""The contract of `Directory`: runs are found by their owners only, live ones and finished ones for a while.
+
+A second implementation is tested by adding it to `IMPLEMENTATIONS`.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import pytest
+
+from aiostream_server.config.model import LimitsConfig
+from aiostream_server.errors import NotFound, RunExpired
+from aiostream_server.events import Message
+from aiostream_server.intake.principal import Owner
+from aiostream_server.runs.directory import Directory, MemoryDirectory
+from tests.runs.running import new_run
+
+NewDirectory: TypeAlias = Callable[..., Directory]
+"""Called with limits."""
+
+IMPLEMENTATIONS: Final[dict[str, Callable[[LimitsConfig, Callable[[str], object]], Directory]]] = {
+    "memory": lambda limits, on_drop: MemoryDirectory(limits, on_drop=on_drop)
+}
+ANN, BOB = Owner("key", "ann"), Owner("key", "bob")
+
+
+@pytest.fixture
+def dropped() -> list[str]:
+    """The ids of runs that were dropped."""
+    return []
+
+
+@pytest.fixture(params=IMPLEMENTATIONS)
+def new_directory(request: pytest.FixtureRequest, dropped: list[str]) -> NewDirectory:
+    def make(**limits: Any) -> Directory:
+        return IMPLEMENTATIONS[request.param](LimitsConfig(**limits), dropped.append)
+
+    return make
+
+
+@pytest.mark.parametrize("is_finished", [False, True])
+async def test_a_run_is_found_by_its_owner_only(new_directory: NewDirectory, is_finished: bool) -> None:
+    directory, run = new_directory(), new_run("run-1", ANN)
+    await directory.put(run)
+    if is_finished:
+        directory.finish(run)
+    assert (await directory.find("run-1", ANN)).id == "run-1"
+    assert [each.id for each in await directory.list(ANN, 9)] == ["run-1"]
+    for stranger in (BOB, Owner("key"), Owner(), Owner(None, "ann"), Owner("other", "ann")):
+        with pytest.raises(NotFound) as error:
+            await directory.find("run-1", stranger)
+        assert not isinstance(error.value, RunExpired)
+        assert list(await directory.list(stranger, 9)) == []
+
+
+async def test_the_latest_runs_come_first(new_directory: NewDirectory) -> None:
+    directory = new_directory()
+    runs = [new_run(f"run-{number}", ANN) for number in range(5)]
+    for run in runs:
+        await directory.put(run)
+    for run in (runs[3], runs[1]):
+        directory.finish(run)
+    assert [each.id for each in await directory.list(ANN, 3)] == ["run-4", "run-3", "run-2"]
+    assert [each.id for each in await directory.list(ANN, 99)] == [run.id for run in reversed(runs)]
+
+
+async def test_a_dropped_run_has_expired_for_its_owner(new_directory: NewDirectory, dropped: list[str]) -> None:
+    directory, run = new_directory(retention_s=0), new_run("run-1", ANN)
+    await directory.put(run)
+    directory.drop()
+    assert (await directory.find("run-1", ANN)).id == "run-1", "a live run is never dropped"
+    directory.finish(run)
+    with pytest.raises(RunExpired, match="kept no longer"):
+        await directory.find("run-1", ANN)
+    with pytest.raises(NotFound, match="there is no run"):
+        await directory.find("run-1", BOB)
+    assert dropped == ["run-1"]
+
+
+async def test_finished_runs_are_dropped_from_the_oldest_when_there_is_no_room(
+    new_directory: NewDirectory, dropped: list[str]
+) -> None:
+    directory = new_directory(retained_bytes=50_000)
+    for number in range(10):
+        run = new_run(f"run-{number}", ANN)
+        run.log.append(Message("A", "x" * 10_000))
+        await directory.put(run)
+        directory.finish(run)
+    kept = [each.id for each in await directory.list(ANN, 99)]
+    assert 2 <= len(kept) <= 4
+    assert [*dropped, *reversed(kept)] == [f"run-{number}" for number in range(10)]
+
+
+async def test_a_lower_limit_drops_finished_runs(new_directory: NewDirectory, dropped: list[str]) -> None:
+    directory, run = new_directory(), new_run("run-1", ANN)
+    await directory.put(run)
+    directory.finish(run)
+    directory.limit(LimitsConfig(retention_s=0))
+    assert dropped == ["run-1"]

@@ -1,0 +1,139 @@
+"""What was said before, in its own roles; pictures for models that see."""
+
+import base64
+import io
+
+import PIL.Image
+import pytest
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.messages import MultiModalMessage, TextMessage
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core import Image
+from autogen_core.model_context import UnboundedChatCompletionContext
+from autogen_core.models import (
+    AssistantMessage,
+    FunctionExecutionResultMessage,
+    SystemMessage,
+    UserMessage,
+)
+from autogen_ext.models.replay import ReplayChatCompletionClient
+
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.question import ImagePart, ToolCall, Turn
+from aiostream_server.runs import history
+from aiostream_server.runs.history import history_messages, read_task, remember, task_messages
+
+
+def picture(data: bytes | None = None, kind: str = "PNG") -> ImagePart:
+    if data is None:
+        buffer = io.BytesIO()
+        PIL.Image.new("RGB", (2, 3), "red").save(buffer, kind)
+        data = buffer.getvalue()
+    return ImagePart("image/png", base64.b64encode(data).decode())
+
+
+def test_every_role() -> None:
+    history = [
+        Turn("system", "Be terse."),
+        Turn("user", "Weather?"),
+        Turn("assistant", "Let me see.", tool_calls=(ToolCall("c1", "weather", "{}"), ToolCall("c2", "wind", "{}"))),
+        Turn("tool", "rain", call_id="c1"),
+        Turn("tool", "none", call_id="c2"),
+        Turn("assistant", "Rain."),
+    ]
+    system, user, calls, rain, none, answer = history_messages(history, sees_images=False)
+    assert isinstance(system, SystemMessage)
+    assert isinstance(user, UserMessage)
+    assert (user.content, user.source) == ("Weather?", "user")
+    assert isinstance(calls, AssistantMessage)
+    assert isinstance(calls.content, list)
+    assert [call.name for call in calls.content] == ["weather", "wind"]
+    assert calls.thought == "Let me see."
+    assert isinstance(rain, FunctionExecutionResultMessage)
+    assert (rain.content[0].name, rain.content[0].call_id, rain.content[0].content) == ("weather", "c1", "rain")
+    assert isinstance(none, FunctionExecutionResultMessage)
+    assert none.content[0].name == "wind"
+    assert isinstance(answer, AssistantMessage)
+    assert answer.content == "Rain."
+
+
+def test_a_question_of_words() -> None:
+    (message,) = task_messages(Turn("user", "Hi"), sees_images=True)
+    assert isinstance(message, TextMessage)
+    assert (message.content, message.source) == ("Hi", "user")
+
+
+@pytest.mark.parametrize(("text", "parts"), [("Look", ["Look", Image]), (" ", [Image]), ("", [Image])])
+def test_a_model_that_sees_gets_the_picture(text: str, parts: list[object]) -> None:
+    """And no empty text beside it, which some providers refuse."""
+    (message,) = task_messages(Turn("user", text, (picture(),)), sees_images=True)
+    assert isinstance(message, MultiModalMessage)
+    assert [part if isinstance(part, str) else type(part) for part in message.content] == parts
+
+
+def test_a_blind_model_is_told_what_it_cannot_see() -> None:
+    (message,) = task_messages(Turn("user", "Look", (picture(), picture())), sees_images=False)
+    note = "[an image (image/png) that this model cannot see]"
+    assert message.to_text() == f"Look\n\n{note}\n{note}"
+    (message,) = task_messages(Turn("user", "", (picture(),)), sees_images=False)
+    assert message.to_text() == note
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GIF89a",
+        b"no picture",
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b"RIFF\0\0\0\0WEBP",
+    ],
+)
+def test_a_damaged_picture_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidRequest, match=r"image \(image/png\) cannot be read"):
+        task_messages(Turn("user", "Look", (picture(data),)), sees_images=True)
+
+
+@pytest.mark.parametrize("kept", [8, 20, 40, 50])
+def test_a_picture_that_is_cut_off_is_refused(kept: int) -> None:
+    whole = base64.b64decode(picture().base64)
+    with pytest.raises(InvalidRequest):
+        task_messages(Turn("user", "Look", (picture(whole[:kept]),)), sees_images=True)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "_MAX_PIXELS", 5)
+    with pytest.raises(InvalidRequest, match="more than 5 pixels"):
+        task_messages(Turn("user", "Look", (picture(),)), sees_images=True)
+
+
+def test_a_decompression_bomb_is_refused() -> None:
+    """Pillow warns of some, and raises an error of its own for others."""
+    buffer = io.BytesIO()
+    PIL.Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
+    with pytest.raises(InvalidRequest):
+        task_messages(Turn("user", "Look", (picture(buffer.getvalue()),)), sees_images=True)
+
+
+async def test_every_agent_remembers_once() -> None:
+    """Those of a nested team, too; and where two share a memory, it is not filled twice."""
+    model = ReplayChatCompletionClient([])
+    shared = UnboundedChatCompletionContext()
+    one, two = (AssistantAgent(name, model, model_context=shared) for name in ("One", "Two"))
+    three = AssistantAgent("Three", model)
+    team = RoundRobinGroupChat([one, RoundRobinGroupChat([two, three])])
+    await remember(team, [Turn("user", "Hi"), Turn("assistant", "Hello")], sees_images=False)
+    for agent in (one, two, three):
+        assert [message.content for message in await agent.model_context.get_messages()] == ["Hi", "Hello"]
+    await remember(team, [], sees_images=False)
+    assert len(await shared.get_messages()) == 2
+
+
+async def test_pictures_of_earlier_turns_are_remembered_too() -> None:
+    agent = AssistantAgent("One", ReplayChatCompletionClient([]))
+    await remember(agent, [Turn("user", "Look", (picture(),))], sees_images=True)
+    (message,) = await agent.model_context.get_messages()
+    assert isinstance(message.content, list)
+    (task,) = await read_task(Turn("user", "Hi"), sees_images=True)
+    assert task.to_text() == "Hi"
