@@ -40,7 +40,7 @@ FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
 @config_option
 def check(config_path: Path | None) -> None:
     """Load everything and report every mistake at once; status 1 where there is one."""
-    from aiostream_server.service.check import find_problems, find_wrong_sources  # loads the agents' libraries
+    from aiostream_server.service.config_check import find_problems, find_wrong_sources  # loads the agents' libraries
 
     find_modules_beside(config_path)
     noted: list[str] = []

@@ -1,4 +1,4 @@
-"""`aiostream-server serve`: the server itself, or the parent of several."""
+"""`aiostream-server serve`: the server, or the parent of several workers."""
 
 import asyncio
 import gc
@@ -15,7 +15,6 @@ from pathlib import Path
 import click
 import structlog
 
-from aiostream_server.cli.handed import Handed
 from aiostream_server.cli.options import config_option, find_modules_beside
 from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_config
@@ -24,13 +23,14 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.logging import configure_logging
-from aiostream_server.service.overseer import Overseer
 from aiostream_server.service.signals import outlive_hangups, stop_within_s
 from aiostream_server.service.sockets import Listening, bind
+from aiostream_server.service.status import StatusReceiver
+from aiostream_server.service.systemd import SystemdEnvironment
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.workers import NOT_SHARED
-from aiostream_server.service.workers.line import WorkersEnd
-from aiostream_server.service.workers.seat import Seat
+from aiostream_server.service.workers.channel import ParentChannel
+from aiostream_server.service.workers.share import SocketShare
 from aiostream_server.service.workers.supervisor import Supervisor
 
 _log = structlog.get_logger()
@@ -41,17 +41,17 @@ _log = structlog.get_logger()
 @click.option("--watch", is_flag=True, help="Reload when the file, a team or a key has changed: [server] watch.")
 @click.option("--worker", type=int, multiple=True, hidden=True)
 def serve(config_path: Path | None, watch: bool, worker: tuple[int, ...]) -> None:
-    """Serve until SIGTERM or Ctrl-C, which end every open stream properly; a second one ends at once.
+    """Serve until SIGTERM or Ctrl-C. Runs may finish within [server] drain_s; a second signal ends at once.
 
-    SIGHUP loads the configuration again: teams, their own code, models, keys and limits, and drops nobody.
+    SIGHUP loads the configuration again: teams, their own code, models, keys and limits. No run is interrupted.
     """
     outlive_hangups()
     load = partial(_load, config_path, watch)
     if worker:
         _work(config_path, load, *worker)
         return
-    with closing(Handed.take(os.environ)) as handed:
-        _serve(config_path, load, handed)
+    with closing(SystemdEnvironment.take(os.environ)) as systemd:
+        _serve(config_path, load, systemd)
 
 
 def _load(config_path: Path | None, watch: bool) -> Config:
@@ -60,35 +60,35 @@ def _load(config_path: Path | None, watch: bool) -> Config:
     return config.model_copy(update={"server": server})
 
 
-def _serve(config_path: Path | None, load: Callable[[], Config], handed: Handed) -> None:
+def _serve(config_path: Path | None, load: Callable[[], Config], systemd: SystemdEnvironment) -> None:
     config = load()
     configure_logging(config.server.log_level, config.server.log_format, traced=config.tracing.enabled)
-    _check_keys(config, handed.listening)
+    _check_keys(config, systemd.listening)
     _check_certificate(config)
     for note in config.notes:
         _log.info("config_note", note=note)
-    if handed.listening is not None:
-        _log.info("sockets_adopted", urls=handed.listening.urls(config.server))
+    if systemd.listening is not None:
+        _log.info("sockets_adopted", urls=systemd.listening.urls(config.server))
     if config.server.workers == 1:
         find_modules_beside(config_path)
-        seat = None if handed.listening is None else Seat.alone(handed.listening)
-        _run(config, config_path, load, _say_ready, handed.manager, seat)
+        share = None if systemd.listening is None else SocketShare.adopted(systemd.listening)
+        _run(config, config_path, load, _say_ready, systemd.manager, share)
     else:
-        sys.exit(_supervise(config, handed))
+        sys.exit(_supervise(config, systemd))
 
 
-def _supervise(config: Config, handed: Handed) -> int:
-    """The process's status."""
+def _supervise(config: Config, systemd: SystemdEnvironment) -> int:
+    """Run the workers, and return the exit status."""
     _log.warning("workers_do_not_share_runs", workers=config.server.workers, note=NOT_SHARED)
-    listening = handed.listening or bind(config.server)
+    listening = systemd.listening or bind(config.server)
     url = listening.urls(config.server)[0]
     within_s = stop_within_s(config.server, is_adopted=listening.is_adopted)
-    supervisor = Supervisor(listening, config.server.workers, _command, stop_within_s=within_s, manager=handed.manager)
+    supervisor = Supervisor(listening, config.server.workers, _command, stop_within_s=within_s, manager=systemd.manager)
     return supervisor.run(lambda: _say_ready(url))
 
 
 def _command(*worker: int) -> Sequence[str]:
-    """This command again, as it was given, and as a worker."""
+    """The command line of a worker: this command's own, and descriptors."""
     return [sys.executable, *sys.orig_argv[1:], *(f"--worker={number}" for number in worker)]
 
 
@@ -96,21 +96,21 @@ def _work(
     config_path: Path | None,
     load: Callable[[], Config],
     number: int,
-    line: int,
-    loads: int,
+    channel: int,
+    counts: int,
     is_adopted: int,
     *listening: int,
 ) -> None:
-    """Its number, and descriptors that are inherited."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # from the terminal; the parent gets it, too
-    parent = WorkersEnd(socket.socket(fileno=line))
+    """Serve as a worker. The integers are its number and inherited descriptors, as in `workers.process.Command`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, too, which ends its workers
+    parent = ParentChannel(socket.socket(fileno=channel))
     try:
         config = load()
         find_modules_beside(config_path)
         traced = config.tracing.enabled
         configure_logging(config.server.log_level, config.server.log_format, worker=number, traced=traced)
-        seat = Seat.take(number, loads, bool(is_adopted), listening)
-        _run(config, config_path, load, lambda _: None, parent, seat)
+        share = SocketShare.inherited(number, counts, bool(is_adopted), listening)
+        _run(config, config_path, load, lambda _: None, parent, share)
     except ConfigError as exc:
         parent.tell_problems(exc.problems)
         sys.exit(1)
@@ -121,27 +121,27 @@ def _run(
     config_path: Path | None,
     load: Callable[[], Config],
     on_ready: Callable[[str], object],
-    overseer: Overseer,
-    seat: Seat | None,
+    receiver: StatusReceiver,
+    share: SocketShare | None,
 ) -> None:
-    from aiostream_server.service.server import serve  # loads the agents' libraries: the parent needs none of them
+    from aiostream_server.service.server import serve  # loads the agents' libraries, which a parent does not need
 
     with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
         serving = serve(
             config,
             state_directory=state_directory(os.environ),
             on_ready=on_ready,
-            seat=seat,
-            overseer=overseer,
+            share=share,
+            receiver=receiver,
             load=load,
             config_path=config_path,
         )
         runner.run(serving)
-    gc.freeze()  # the interpreter ends: it need not look through everything once more
+    gc.freeze()  # saves a last collection when the interpreter ends
 
 
 def _check_keys(config: Config, adopted: Listening | None) -> None:
-    """Without keys, for this machine only: and said so. Of adopted sockets each is looked at."""
+    """Without keys only loopback addresses may be served. Checks each adopted socket. Warns if there are no keys."""
     keys = KeyRing.load(config.auth.keys_file)
     hosts = (config.server.host,) if adopted is None else adopted.hosts
     if problems := [problem for host in hosts if (problem := bind_problem(host, keys))]:
@@ -151,7 +151,7 @@ def _check_keys(config: Config, adopted: Listening | None) -> None:
 
 
 def _check_certificate(config: Config) -> None:
-    """Before anything else is loaded, and where there are workers, once."""
+    """Check the certificate before anything is loaded. The parent does it for all workers."""
     certificate = Certificate.of(config.server)
     if certificate is not None and (note := certificate.expiry_note(datetime.now(UTC))):
         _log.warning("certificate_expires_soon", note=note)

@@ -23,7 +23,7 @@ from aiostream_server.cli.options import config_option, find_modules_beside, tel
 from aiostream_server.cli.printing import one_line
 from aiostream_server.config.load import load_config
 from aiostream_server.service.logging import configure_logging
-from aiostream_server.service.trial import Seen, only, see
+from aiostream_server.service.trial import InspectedTeam, inspect_team, with_one_team
 from aiostream_server.teams.shape import AgentShape, Shape, TeamShape
 
 _MAX_WIDTH: Final = 120
@@ -61,16 +61,17 @@ def show(
         print_team(seen, width or min(shutil.get_terminal_size().columns, _MAX_WIDTH))
 
 
-def _look(config_path: Path | None, team: str) -> Seen:
+def _look(config_path: Path | None, team: str) -> InspectedTeam:
     config = load_config(config_path, os.environ, needs_secrets=False)
     tell_unread(config.unread)
     find_modules_beside(config_path)
     configure_logging("critical", "text")
     with tempfile.TemporaryDirectory(prefix="aiostream-look-", ignore_cleanup_errors=True) as folder:
-        return asyncio.run(see(only(config, team), Path(folder), team, has_file=config_path is not None))
+        alone = with_one_team(config, team)
+        return asyncio.run(inspect_team(alone, Path(folder), team, has_file=config_path is not None))
 
 
-def print_team(seen: Seen, width: int) -> None:
+def print_team(seen: InspectedTeam, width: int) -> None:
     """The id, the name and the description, then the tree. `width` is in characters."""
     console = Console(width=width, highlight=False, markup=False, emoji=False)
     console.print(Text(seen.id, "bold cyan"), end="" if seen.name != seen.id else "\n")

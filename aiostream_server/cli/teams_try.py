@@ -77,17 +77,17 @@ async def _try(
     *,
     has_file: bool,
 ) -> RunFinished | None:
-    from aiostream_server.service.trial import keep_files, no_team, only, trial_server  # loads the agents' libraries
-    from aiostream_server.web.offer import canonical_id
+    from aiostream_server.service import trial  # loads the agents' libraries
+    from aiostream_server.web.models import canonical_id
 
     with tempfile.TemporaryDirectory(prefix="aiostream-trial-", ignore_cleanup_errors=True) as folder:
         try:
             async with (
-                trial_server(only(config, team), Path(folder)) as server,
+                trial.trial_server(trial.with_one_team(config, team), Path(folder)) as server,
                 StreamClient(server.url, server.key, max_reconnects=0) as client,
             ):
                 if canonical_id(team) not in (*server.teams, *RESERVED_IDS):
-                    raise ConfigError([no_team(team, ["auto", *server.teams], has_file=has_file)])
+                    raise ConfigError([trial.unknown_team(team, ["auto", *server.teams], has_file=has_file)])
                 said = question
                 while True:
                     stream = client.stream(said, model=team, conversation=_CONVERSATION)
@@ -98,7 +98,7 @@ async def _try(
                         return stream.finished
                     said = reply
         finally:
-            if kept := keep_files(Path(folder)):
+            if kept := trial.keep_files(Path(folder)):
                 transcript.end()
                 names = ", ".join(path.name for path in kept)
                 remark(f"links in the answer end with this command; the files are kept in {kept[0].parent}: {names}")

@@ -1,4 +1,4 @@
-"""`create_app`: the server's app, with what a program brings along, and what measures it while it runs."""
+"""Makes the app of `create_app`: the program's teams and models, the configuration, metrics and traces."""
 
 import asyncio
 import os
@@ -13,24 +13,25 @@ from autogen_core.models import ChatCompletionClient
 from aiostream_server.config.environment import state_directory as usual_state_directory
 from aiostream_server.config.load import Beside, config_of, load_config
 from aiostream_server.config.model import Config
-from aiostream_server.embed.teams import registered
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.observer import Observer
 from aiostream_server.observe.several import together
 from aiostream_server.service.composition import compose
+from aiostream_server.service.event_loop import LagMeter, watch_load
 from aiostream_server.service.logging import follow_the_programs_logging
-from aiostream_server.service.metrics import Counting
+from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.tracing import Traces
-from aiostream_server.service.vitals import LagMeter, watch_vitals
-from aiostream_server.teams.served import EmbeddedTeams, ServedTeam
+from aiostream_server.teams.factories import complaint
+from aiostream_server.teams.registration import Registration, registration_of, team_id_of
+from aiostream_server.teams.served import EmbeddedTeams, ServedTeam, registered_team
 from aiostream_server.web.health import LOOP_LAG
-from aiostream_server.web.peers import refuse_other_machines
+from aiostream_server.web.middlewares import refuse_other_machines
 from aiostream_server.web.state import STATE
 
 Configuration: TypeAlias = Config | Mapping[str, Any] | Path | str | None
 
 
-def wire(
+def create(
     teams: Sequence[Callable[..., object]],
     config: Configuration,
     models: Mapping[str, ChatCompletionClient],
@@ -39,22 +40,22 @@ def wire(
 ) -> web.Application:
     """As `aiostream_server.embed.create_app` says."""
     follow_the_programs_logging()
-    brought, problems = _brought(teams, models)
+    embedded, problems = _embedded(teams, models)
     try:
-        whole = _whole(config, Beside(frozenset(models), has_teams=bool(teams)))
+        settings = _read_config(config, Beside(frozenset(models), has_teams=bool(teams)))
     except ConfigError as exc:
         raise ConfigError([*problems, *exc.problems]) from exc
     if problems:
         raise ConfigError(problems)
-    traces, counting = Traces.of(whole.tracing), Counting.of(whole, None)
+    traces, counting = Traces.of(settings.tracing), MetricsExport.of(settings, None)
     told = () if observer is None else (observer,)
     app = compose(
-        whole,
+        settings,
         state_directory=usual_state_directory(os.environ) if state_directory is None else Path(state_directory),
         observer=together(*told, *counting.observers, *traces.observers),
-        embedded=brought,
+        embedded=embedded,
     )
-    counting.show_in(app)
+    counting.mount(app)
     app.middlewares.append(refuse_other_machines)
 
     async def sending(_: web.Application) -> AsyncIterator[None]:
@@ -62,7 +63,7 @@ def wire(
             yield
 
     async def watched(app: web.Application) -> AsyncIterator[None]:
-        async with _vitals(app), counting.going_on(app):
+        async with _vitals(app), counting.running(app):
             yield
 
     app.cleanup_ctx.insert(0, sending)
@@ -70,10 +71,10 @@ def wire(
     return app
 
 
-def _brought(
+def _embedded(
     teams: Sequence[Callable[..., object]], models: Mapping[str, ChatCompletionClient]
 ) -> tuple[EmbeddedTeams, Sequence[str]]:
-    """And whatever is wrong with any of them."""
+    """The program's teams and models, and a line for each mistake in them."""
     problems = [
         f"models[{name!r}]: expected an AutoGen ChatCompletionClient, got {type(client).__name__}"
         for name, client in models.items()
@@ -84,13 +85,33 @@ def _brought(
     found: list[ServedTeam] = []
     for number, factory in enumerate(teams):
         try:
-            found.append(registered(factory, f"teams[{number}]"))
+            found.append(_registered(factory, f"teams[{number}]"))
         except ConfigError as exc:
             problems += exc.problems
     return EmbeddedTeams(found, models), problems
 
 
-def _whole(config: Configuration, beside: Beside) -> Config:
+def _registered(factory: Callable[..., object], where: str) -> ServedTeam:
+    """A function as a team, with or without `@team`.
+
+    Raises `ConfigError` with a line for each mistake, which begins with `where`.
+    """
+    if problem := complaint(factory):
+        raise ConfigError([f"{where} {problem}"])
+    registration = registration_of(factory) or Registration()
+    name = getattr(factory, "__qualname__", type(factory).__qualname__)
+    team_id = team_id_of(name.rpartition(".")[2]) if registration.id is None else registration.id
+    return registered_team(
+        factory,
+        registration,
+        f"{where} ({team_id})",
+        team_id=team_id,
+        label=(str(factory.__module__), name),
+        docstring=factory.__doc__,
+    )
+
+
+def _read_config(config: Configuration, beside: Beside) -> Config:
     if isinstance(config, Config):
         return config
     if config is None or isinstance(config, Mapping):
@@ -100,9 +121,9 @@ def _whole(config: Configuration, beside: Beside) -> Config:
 
 @asynccontextmanager
 async def _vitals(app: web.Application) -> AsyncIterator[None]:
-    """How late the program's event loop is: for `/readyz`, the metrics and the log."""
+    """Measure the lag of the program's event loop, for `/readyz`, the metrics and the log."""
     lag = app[LOOP_LAG] = LagMeter()
-    watching = asyncio.create_task(watch_vitals(lag, app[STATE].registry), name="vitals")
+    watching = asyncio.create_task(watch_load(lag, app[STATE].registry), name="vitals")
     try:
         yield
     finally:

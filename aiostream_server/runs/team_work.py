@@ -27,7 +27,7 @@ from aiostream_server.teams.autogen_private.structure import agent_names, answer
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import Team
 from aiostream_server.teams.resume import reply_to
-from aiostream_server.teams.tools.adopting import adopt
+from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.tools.chart.painter import current_painter
 
@@ -153,7 +153,7 @@ async def _build_with_memory(
 
 async def _build(spec: TeamSpec, scope: RunScope) -> Team:
     team = await spec.build(scope)
-    await adopt(team, scope)
+    await tie_to_run(team, scope)
     return team
 
 

@@ -1,7 +1,7 @@
 """Logs: one line per event on stderr, JSON for machines, columns for a terminal.
 
-structlog writes to the standard library's handler, without a record of the standard library's for each line: measured,
-13 us instead of 28. No prompt, answer or key is written at info level, and no traceback shows a frame's locals.
+structlog writes to the standard library's handler directly, without a LogRecord per line: 13 us instead of 28. No
+prompt, answer or key is written at info level, and no traceback shows a frame's locals.
 """
 
 import logging
@@ -16,8 +16,8 @@ from structlog.stdlib import ProcessorFormatter
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import EventDict, Processor
 
-# AutoGen's write whole prompts, at every level; what fails in a team is logged by the run.
-# MCP's write what servers say, and tracebacks of connections that were lost: `teams.tools.mcp` says what is worth it.
+# AutoGen's loggers write whole prompts at every level; a run logs what fails in its team.
+# MCP's write the output of servers, and tracebacks of lost connections; `teams.tools.mcp` logs what matters of it.
 _SILENCED: Final = ("autogen_core", "autogen_core.events", "autogen_agentchat", "autogen_agentchat.events", "mcp")
 _OURS: Final = "aiostream_server"
 
@@ -30,8 +30,11 @@ def configure_logging(
     traced: bool = False,
     only: Collection[str] = (),
 ) -> None:
-    """Take over the root logger. `auto` is text on a terminal, JSON elsewhere. Every line carries `worker`, if any, and
-    where it is `traced` the ids of the trace and the span that it was written in. `only`: only these events."""
+    """Take over the root logger. `auto` is text on a terminal, JSON elsewhere.
+
+    Every line carries `worker`, if there are workers, and if `traced` the ids of its trace and span. `only`: drop all
+    other events.
+    """
     is_text = log_format == "text" or (log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,  # request_id and run_id
@@ -50,12 +53,12 @@ def configure_logging(
     structlog.configure(
         processors=[_drop_minor, *([_drop_all_but(only)] if only else []), *shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *names: _Lines(named(*names), handler),
+        logger_factory=lambda *names: _LineWriter(named(*names), handler),
         cache_logger_on_first_use=True,
     )
     without_meta = ProcessorFormatter.remove_processors_meta
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=shared, processors=[without_meta, *render]))
-    # Libraries write URLs, keys in them included, at info: from them only warnings are taken.
+    # Libraries write URLs, with keys in them, at info: only their warnings are logged.
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger(_OURS).setLevel(level.upper())
     for name in _SILENCED:
@@ -64,8 +67,8 @@ def configure_logging(
 
 
 def follow_the_programs_logging() -> None:
-    """For a program that embeds the server: lines go to `logging`'s logger `aiostream_server`, and where it sends them.
-    Where the program has configured structlog, that stays as it is."""
+    """For a program that embeds the server: log to `logging`'s logger `aiostream_server`. If the program has configured
+    structlog, nothing is changed."""
     if structlog.is_configured():
         return
     structlog.configure(
@@ -88,9 +91,9 @@ def _renderers(is_text: bool) -> list[Processor]:
     return [without_locals, JSONRenderer()]
 
 
-class _Lines:
-    """What structlog hands one logger's lines to. One that cannot be written, to a full disk or a closed pipe, is lost,
-    as the standard library's are: no run fails for it."""
+class _LineWriter:
+    """Where structlog writes the lines of one logger. A line that cannot be written, because of a full disk or a closed
+    pipe, is lost, as in the standard library: no run fails for it."""
 
     def __init__(self, logger: logging.Logger, handler: logging.StreamHandler[TextIO]) -> None:
         self.least_level: Final = logger.getEffectiveLevel()
@@ -100,7 +103,7 @@ class _Lines:
         handler = self._handler
         handler.acquire()
         try:
-            with suppress(OSError, ValueError, AttributeError):  # of None, where the process has no stderr
+            with suppress(OSError, ValueError, AttributeError):  # AttributeError: stderr is None
                 handler.stream.write(f"{line}{handler.terminator}")
                 handler.stream.flush()
         finally:
@@ -109,15 +112,15 @@ class _Lines:
     debug = info = warning = error = critical = write
 
 
-def _drop_minor(lines: _Lines, method: str, event: EventDict) -> EventDict:
-    """A team's own code may use structlog, too: it is heard from warnings on, as it is in the standard library."""
+def _drop_minor(lines: _LineWriter, method: str, event: EventDict) -> EventDict:
+    """Drop lines below the logger's level. A team's own structlog loggers are logged from warnings on."""
     if NAME_TO_LEVEL[method] < lines.least_level:
         raise structlog.DropEvent
     return event
 
 
 def _drop_all_but(events: Collection[str]) -> Processor:
-    def drop(_: _Lines, __: str, event: EventDict) -> EventDict:
+    def drop(_: _LineWriter, __: str, event: EventDict) -> EventDict:
         if event["event"] not in events:
             raise structlog.DropEvent
         return event
@@ -126,5 +129,5 @@ def _drop_all_but(events: Collection[str]) -> Processor:
 
 
 def _without_bad_requests(record: logging.LogRecord) -> bool:
-    """aiohttp writes a whole traceback for every malformed request: anybody could fill the log."""
+    """aiohttp logs a traceback for every malformed request: a client could fill the log."""
     return not (record.exc_info and record.exc_info[0] and record.exc_info[0].__module__ == "aiohttp.http_exceptions")

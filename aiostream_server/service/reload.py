@@ -1,11 +1,11 @@
-"""SIGHUP, or a file that changed: the configuration anew, without dropping anybody.
+"""Reloads the configuration at SIGHUP, or when a file has changed, without interrupting a run.
 
 The file is loaded and checked as `aiostream-server check` does. A broken one changes nothing, and every mistake is a
-line in the log. A good one is opened whole, and then takes the place of the old in one step: whatever was begun goes on
-with the old. One reload at a time: who asks during one gets another one behind it, which reads the file again.
+line in the log. A good one is opened completely, and then replaces the old one in one step: requests and runs that have
+begun go on with the old one. Reloads do not overlap: one that is requested during another follows it.
 
-The user's own Python modules are imported anew where one of them has changed (`own_modules`), and components' JSON
-files are read again. Installed packages are not: changing those takes a restart.
+The user's own Python modules are imported again if one of them has changed (`user_modules`), and components' JSON files
+are read again. A change of an installed package needs a restart.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -23,41 +23,31 @@ from aiostream_server.config.reloading import changed_tables, files_of, for_runn
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import Key, KeyRing
 from aiostream_server.intake.loopback import bind_problem
-from aiostream_server.service.check import find_problems
 from aiostream_server.service.composition import Generations
-from aiostream_server.service.own_modules import Dropped, OwnModules
+from aiostream_server.service.config_check import find_problems
+from aiostream_server.service.file_watch import Snapshots, take_snapshots, watch
 from aiostream_server.service.signals import hangups
-from aiostream_server.service.stamps import Seen
-from aiostream_server.service.watching import look, watch
+from aiostream_server.service.status import StatusReceiver
+from aiostream_server.service.user_modules import RemovedModules, UserModules
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.state import ServerState
 
 _log = structlog.get_logger()
 
 
-class Told(Protocol):
-    """Whoever wants to know that a reload is going on, such as a service manager."""
-
-    def reloading(self) -> object: ...
-
-    def reloaded(self) -> object:
-        """It is over, whatever became of it."""
-        ...
-
-
 @asynccontextmanager
 async def reloading_at_hangup(reloading: "Reloading", config_path: Path | None = None) -> AsyncIterator[None]:
-    """Reload at each SIGHUP that comes inside of the block; where the configuration says `watch`, also when a file has
-    changed that it was made of."""
+    """Reload at each SIGHUP inside of the block. With `[server] watch`, also when a file of the configuration has
+    changed."""
     reloading.note_modules()
     tasks = {asyncio.create_task(reloading.work(), name="reload")}
     if reloading.watches:
         files = partial(reloading.files, config_path)
-        looked = await asyncio.to_thread(look, files)
-        watching = watch(files, reloading.ask, looked, reloading.missed_files)
+        snapshots = await asyncio.to_thread(take_snapshots, files)
+        watching = watch(files, reloading.request, snapshots, reloading.missed_files)
         tasks.add(asyncio.create_task(watching, name="watch"))
     try:
-        with hangups(reloading.ask):
+        with hangups(reloading.request):
             yield
     finally:
         for task in tasks:
@@ -66,9 +56,11 @@ async def reloading_at_hangup(reloading: "Reloading", config_path: Path | None =
 
 
 class Reloading:
-    """`load` reads the configuration, in a thread; `hosts` are the addresses that are listened on. `also` is what else
-    is read again when that went well, in a thread, too; it may raise `ConfigError`. Without `modules`, the user's own,
-    none is imported anew."""
+    """`load` reads the configuration, in a thread. `hosts` are the addresses that the server listens on.
+
+    `also` are called in a thread after a successful reload, and may raise `ConfigError`. Without `modules` no module of
+    the user is imported again.
+    """
 
     def __init__(
         self,
@@ -77,18 +69,18 @@ class Reloading:
         state_directory: Path,
         *,
         hosts: Sequence[str],
-        told: Told | None = None,
+        receiver: StatusReceiver | None = None,
         also: Sequence[Callable[[], object]] = (),
-        modules: OwnModules | None = None,
+        modules: UserModules | None = None,
     ) -> None:
         self._generations: Final = generations
         self._load: Final = load
         self._state_directory: Final = state_directory
         self._hosts: Final = hosts
-        self._told: Final = told
+        self._receiver: Final = receiver
         self._also: Final = also
         self._modules: Final = modules
-        self._asked: Final = asyncio.Event()
+        self._requested: Final = asyncio.Event()
         self._wanted_files: frozenset[Path] = frozenset()
 
     @property
@@ -96,38 +88,38 @@ class Reloading:
         return self._generations.current.state.config.server.watch
 
     def files(self, config_path: Path | None) -> frozenset[Path]:
-        """What a change of which is worth a reload: files of what is served, and of what was tried last."""
+        """The files to watch: those of the configuration that is served, and of the one that failed to load last."""
         named = files_of(self._generations.current.state.config) | self._wanted_files
         own = frozenset[Path]() if self._modules is None else self._modules.files()
         return named | own | ({config_path.absolute()} if config_path else set())
 
-    def missed_files(self) -> Mapping[Path, Seen]:
-        """As `OwnModules.missed`."""
+    def missed_files(self) -> Snapshots:
+        """As `UserModules.missed`."""
         return {} if self._modules is None else self._modules.missed
 
     def note_modules(self) -> None:
-        """When the first teams are loaded."""
+        """To be called when the first teams are loaded."""
         if self._modules is not None:
             self._modules.note()
 
-    def ask(self) -> None:
-        """To be called in the event loop. Returns at once."""
-        self._asked.set()
+    def request(self) -> None:
+        """Request a reload. To be called in the event loop; returns at once."""
+        self._requested.set()
 
     async def work(self) -> None:
-        """Reload whenever that is asked for, until it is cancelled."""
+        """Reload when requested, until cancelled."""
         while True:
-            await self._asked.wait()
-            self._asked.clear()
-            if self._told is not None:
-                self._told.reloading()
+            await self._requested.wait()
+            self._requested.clear()
+            if self._receiver is not None:
+                self._receiver.reloading()
             try:
                 await self._reload()
-            except Exception as exc:  # a server that cannot reload still serves, and can be asked to again
+            except Exception as exc:  # the server goes on, and a later reload may succeed
                 log_bug("reload_failed", exc)
             finally:
-                if self._told is not None:
-                    self._told.reloaded()
+                if self._receiver is not None:
+                    self._receiver.reloaded()
 
     async def _reload(self) -> None:
         started_at, before = time.monotonic(), self._generations.current.state
@@ -153,19 +145,19 @@ class Reloading:
 
     @asynccontextmanager
     async def _new_modules(self) -> AsyncIterator[Sequence[str]]:
-        """Inside of the block the user's modules are imported anew, if one has changed: the files that have. Unless it
-        ends well, the old ones are there again behind it. Raises `ConfigError`."""
+        """Remove the user's modules if one has changed, and yield the changed files: the block imports them again. If
+        the block raises, the old modules are put back. Raises `ConfigError`."""
         if self._modules is None:
             yield ()
             return
-        dropped = Dropped((), {}, time.time_ns())
+        removed = RemovedModules((), {}, time.time_ns())
         is_good = False
         try:
-            dropped = await asyncio.to_thread(self._modules.drop_changed)
-            yield tuple(map(str, dropped.changed))
+            removed = await asyncio.to_thread(self._modules.remove_changed)
+            yield tuple(map(str, removed.changed))
             is_good = True
         finally:
-            await asyncio.to_thread(self._modules.keep if is_good else self._modules.put_back, dropped)
+            await asyncio.to_thread(self._modules.keep if is_good else self._modules.put_back, removed)
 
     async def _read_again(self) -> None:
         for read_again in self._also:
@@ -175,7 +167,7 @@ class Reloading:
                 _tell(exc)
 
     async def _checked(self, config: Config) -> KeyRing:
-        """The keys. Raises `ConfigError` with every mistake there is."""
+        """The keys. Raises `ConfigError` with every mistake."""
         ring, problems = KeyRing(), list[str]()
         try:
             ring = await asyncio.to_thread(KeyRing.load, config.auth.keys_file)
@@ -183,7 +175,7 @@ class Reloading:
             problems += exc.problems
         else:
             problems += [problem for host in self._hosts if (problem := bind_problem(host, ring))]
-        problems += await find_problems(config, state_directory=self._state_directory, aside=asyncio.to_thread)
+        problems += await find_problems(config, state_directory=self._state_directory, offload=asyncio.to_thread)
         if problems:
             raise ConfigError(problems)
         return ring
@@ -195,7 +187,7 @@ def _tell(error: ConfigError) -> None:
 
 
 def _changes(before: ServerState, after: ServerState) -> dict[str, object]:
-    """By ids and names; nothing where nothing changed."""
+    """The facts of the log line: ids and names, without what is unchanged."""
     teams = _compared(_teams(before), _teams(after))
     keys = _compared(_keys(before.keys), _keys(after.keys))
     found = {

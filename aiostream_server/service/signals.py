@@ -1,8 +1,8 @@
-"""SIGTERM and SIGINT: the first asks for an orderly end, a second one does not wait for it. SIGHUP asks for a reload.
+"""Signals: SIGTERM and SIGINT drain and end the server, a second one ends it at once, and SIGHUP reloads.
 
-Nothing may hold a process that was told to end: not a tool's thread, for which asyncio and the interpreter would wait
-at exit, not a task that swallows its cancellation, not code that blocks the event loop. So a thread of our own ends the
-process when its time is over, and the signals are handled by Python itself, not by the event loop.
+Nothing may keep a process alive that was told to end: neither a tool's thread, for which asyncio and the interpreter
+wait at exit, nor a task that swallows its cancellation, nor code that blocks the event loop. So a thread of our own
+ends the process when its time is over, and Python's signal handlers are used instead of the event loop's.
 """
 
 import asyncio
@@ -26,20 +26,22 @@ _HAND_OVER_S: Final = 1.0
 
 
 def lame_duck_s(server: ServerConfig, *, is_adopted: bool) -> float:
-    """How long after the first signal everything is still answered. Where others accept from the same sockets, at least
-    a moment: it takes connections that are there, with a request on its way, to be brought to their ends."""
+    """How long after the first signal everything is still answered. At least a second for adopted sockets, so that
+    requests on connections that were accepted before are answered."""
     return max(server.lame_duck_s, _HAND_OVER_S) if is_adopted else server.lame_duck_s
 
 
 def stop_within_s(server: ServerConfig, *, is_adopted: bool) -> float:
-    """How long after the first signal a server may still be there."""
+    """How long after the first signal the server may live."""
     return lame_duck_s(server, is_adopted=is_adopted) + server.drain_s + _GRACE_S
 
 
 @contextmanager
 def hangups(ask: Callable[[], object]) -> Iterator[None]:
-    """Call `ask` in the event loop at each SIGHUP. One that comes because the terminal was closed is a SIGTERM. To be
-    entered in the main thread, with its event loop running."""
+    """Call `ask` in the event loop at each SIGHUP. A SIGHUP because the terminal was closed acts as a SIGTERM.
+
+    To be entered in the main thread, with its event loop running.
+    """
     loop, terminal = asyncio.get_running_loop(), Terminal()
 
     def on_signal(_: int, __: FrameType | None) -> None:
@@ -56,30 +58,29 @@ def hangups(ask: Callable[[], object]) -> Iterator[None]:
 
 
 def outlive_hangups() -> None:
-    """From here on a SIGHUP says nothing, until somebody listens to it: without that it would end the process. A server
-    in a terminal ends with it."""
+    """Let no SIGHUP end the process before `hangups` handles it. A server in a terminal still ends with it."""
     if not Terminal().is_there:
-        signal.signal(signal.SIGHUP, lambda *_: None)  # not ignored: programs that teams start would ignore it, too
+        signal.signal(signal.SIGHUP, lambda *_: None)  # SIG_IGN would be inherited by programs that teams start
 
 
 class Terminal:
-    """The one on stderr, as it was when this was made."""
+    """The terminal on stderr, as it was when this object was made."""
 
     def __init__(self) -> None:
         self.is_there: Final = os.isatty(_STDERR)
 
     @property
     def is_gone(self) -> bool:
-        """There was one, and it was closed."""
+        """Whether there was a terminal, and it was closed."""
         return self.is_there and not os.isatty(_STDERR)
 
 
 class StopSignals:
-    """Listens while it is entered: `with StopSignals(within_s) as signals: await signals.stop.wait()`.
+    """Handles the stop signals inside of its block: `with StopSignals(within_s) as signals: await signals.stop.wait()`.
 
-    `within_s` after the first signal the process ends, with status 0, whatever else still goes on in it. To be entered
-    in the main thread, with its event loop running. `second_ends` False is for a worker, to whom the same wish may come
-    from its parent, from a terminal and from a service manager at once.
+    The process ends `within_s` after the first signal, with status 0, even if something in it still runs. To be entered
+    in the main thread, with its event loop running. `second_ends` is False for a worker, which may get the first signal
+    from its parent, from a terminal and from systemd.
     """
 
     def __init__(self, within_s: float, *, second_ends: bool = True) -> None:
@@ -97,13 +98,13 @@ class StopSignals:
 
     def __exit__(self, *_: object) -> None:
         if self._is_signalled:
-            return  # the process is about to end, and a second signal still counts
+            return  # the process is about to end: a second signal still ends it at once
         for number, handler in self._replaced.items():
             signal.signal(number, handler)
-        self._last_resort.stand_down()
+        self._last_resort.cancel()
 
     def end_within(self, delay_s: float) -> None:
-        """Everything is done: where a signal has come, what is left has so long to end by itself."""
+        """If a signal has come, give what still runs so long to end by itself."""
         if self._is_signalled:
             self._last_resort.end_within(delay_s)
 
@@ -118,7 +119,7 @@ class StopSignals:
 
 
 class _LastResort:
-    """A thread that ends the process at a set time. It waits from the start: a signal handler must not start one, but
+    """A thread that ends the process at a set time. It is started early: a signal handler must not start a thread, but
     may put something in a `SimpleQueue`."""
 
     def __init__(self) -> None:
@@ -126,10 +127,10 @@ class _LastResort:
         threading.Thread(target=self._wait, name="last-resort", daemon=True).start()
 
     def end_within(self, delay_s: float) -> None:
-        """Of several times the earliest counts."""
+        """The earliest of several times counts."""
         self._orders.put(time.monotonic() + delay_s)
 
-    def stand_down(self) -> None:
+    def cancel(self) -> None:
         self._orders.put(None)
 
     def _wait(self) -> None:

@@ -1,4 +1,4 @@
-"""The listening sockets."""
+"""Listening sockets: opened here, or adopted from systemd."""
 
 import os
 import socket
@@ -9,36 +9,35 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ConfigError
 
 BACKLOG: Final = 1024
-# A client whose cable was pulled is noticed within 30 s. Nothing under way to it: after 15 s (a probe after 10 s, and
-# the user timeout). Something under way: keepalive does not run then, and the user timeout counts from that write,
-# which comes before the first probe would: 25 s at most.
+# A client with a pulled cable is noticed within 30 s. If nothing is being sent to it, after 15 s: a probe after 10 s
+# and the user timeout. Otherwise keepalive does not run, and the user timeout counts from the last write: 25 s at most.
 _KEEPALIVE_IDLE_S: Final = 10
 _KEEPALIVE_INTERVAL_S: Final = 5
 _KEEPALIVE_PROBES: Final = 3
 _USER_TIMEOUT_MS: Final = 15_000
-# Left to itself, the kernel takes 4 MiB for a client that does not read, before a write is held up.
+# The kernel's default would buffer 4 MiB for a client that does not read, before a write has to wait.
 _SEND_BUFFER_BYTES: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """Where connections come from. Adopted sockets stay open in somebody else's process when this one stops."""
+    """Adopted sockets stay open in systemd when this process stops."""
 
     sockets: tuple[socket.socket, ...]
     is_adopted: bool = False
 
     def close(self) -> None:
-        """Here."""
+        """Close them in this process."""
         for each in self.sockets:
             each.close()
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """The addresses that others can reach over a network; a unix socket is reached on this machine only."""
+        """The addresses of the sockets that can be reached over a network; unix sockets cannot."""
         return tuple(each.getsockname()[0] for each in self.sockets if each.family != socket.AF_UNIX)
 
     def urls(self, server: ServerConfig) -> tuple[str, ...]:
-        """With the ports that were bound, and the host as the configuration names it, where that counts."""
+        """The base URLs with the bound ports. The host is the configuration's, unless sockets are adopted."""
         tls = server.tls_certificate is not None
         if not self.is_adopted:
             return tuple(url_of(each, server.host, tls=tls) for each in self.sockets)
@@ -59,7 +58,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def prepare(listening: socket.socket) -> None:
-    """Set what connections need, which inherit it; those of a unix socket need none of it."""
+    """Set the options that accepted connections inherit. Unix sockets need none of them."""
     listening.setblocking(False)
     if listening.family == socket.AF_UNIX:
         return
@@ -71,12 +70,12 @@ def prepare(listening: socket.socket) -> None:
         ("TCP_KEEPCNT", _KEEPALIVE_PROBES),
         ("TCP_USER_TIMEOUT", _USER_TIMEOUT_MS),
     ):
-        if hasattr(socket, name):  # Linux has them all
+        if hasattr(socket, name):  # macOS lacks some
             listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def bind(server: ServerConfig) -> Listening:
-    """`listen` where the configuration says. Raises `ConfigError`."""
+    """Listen at the address of the configuration. Raises `ConfigError`."""
     try:
         return Listening((listen(server.host, server.port),))
     except OSError as exc:
@@ -85,13 +84,13 @@ def bind(server: ServerConfig) -> Listening:
 
 
 def url_of(listening: socket.socket, host: str, *, tls: bool) -> str:
-    """With the port that was bound."""
+    """The base URL, with the port that was bound."""
     port: int = listening.getsockname()[1]
     return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _path_of(listening: socket.socket) -> str:
-    """An abstract one begins with `@`."""
+    """An abstract address begins with `@`, as systemd writes it."""
     name: str | bytes = listening.getsockname()
     path = name if isinstance(name, str) else os.fsdecode(name)
     return "@" + path[1:] if path.startswith("\0") else path

@@ -1,7 +1,6 @@
-"""A server for one person and one moment: on this machine, with a key that nobody else knows, and no memory behind it.
+"""A temporary server that tries a team: on a loopback port, with a key of its own and an empty state directory.
 
-It is the server itself, so that a team behaves in a trial as it will when it is served. And a look at a team that is
-not even run.
+It is the same server, so a team behaves in a trial as it does when it is served. `inspect_team` only builds a team.
 """
 
 import re
@@ -40,7 +39,7 @@ _NO_FILE_NAME: Final = re.compile(r"[/\\]|\A\.+")
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Where it is, what lets one in, and the ids of the teams that are there."""
+    """A running trial server: its URL, its key and the ids of its teams."""
 
     url: str
     key: str = field(repr=False)
@@ -49,7 +48,7 @@ class Trial:
 
 @asynccontextmanager
 async def trial_server(config: Config, folder: Path) -> AsyncIterator[Trial]:
-    """`folder` is empty, and of no use afterwards. What still runs at the end is ended. Raises `ConfigError`."""
+    """`folder` must be empty and may be deleted afterwards. Ends live runs at the end. Raises `ConfigError`."""
     key, text = new_key("trial")
     keys_file = folder / "keys.json"
     add_key(keys_file, key)
@@ -71,7 +70,7 @@ async def trial_server(config: Config, folder: Path) -> AsyncIterator[Trial]:
 
 
 def keep_files(folder: Path) -> Sequence[Path]:
-    """What the runs of a server that was here left for their reader, in a folder that stays; `folder` as above."""
+    """Copy the files that the runs of a trial in `folder` have made to a folder that stays."""
     kept: list[Path] = []
     for file, path in stored_in(folder):
         into = kept[0].parent if kept else Path(tempfile.mkdtemp(prefix="aiostream-files-"))
@@ -81,8 +80,8 @@ def keep_files(folder: Path) -> Sequence[Path]:
     return kept
 
 
-def only(config: Config, team_id: str) -> Config:
-    """The configuration with that team alone, where it is one of `[[teams]]`: the others may be broken."""
+def with_one_team(config: Config, team_id: str) -> Config:
+    """The configuration without the other `[[teams]]`, which may be broken. A team of another kind keeps all."""
     found = [team for team in config.teams if team.id == team_id]
     if not found:
         return config
@@ -94,15 +93,15 @@ def only(config: Config, team_id: str) -> Config:
     return config.model_copy(update={**alone, "routing": RoutingConfig()})
 
 
-def no_team(team_id: str, there_are: Sequence[str], *, has_file: bool) -> str:
-    """Which there are."""
+def unknown_team(team_id: str, there_are: Sequence[str], *, has_file: bool) -> str:
+    """An error message that lists the teams."""
     why = "" if has_file else " (no --config was given: these are the built-in teams)"
     return f"there is no team {team_id!r}; there are: {', '.join(there_are)}{why}"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A team as it was built once."""
+class InspectedTeam:
+    """A team that was built once."""
 
     id: str
     name: str
@@ -110,27 +109,29 @@ class Seen:
     shape: Shape
 
 
-async def see(config: Config, folder: Path, team_id: str, *, has_file: bool = True) -> Seen:
-    """Build a team, without running it. `folder` as above; no key and no conversation is looked at. Raises
-    `ConfigError`; where the configuration was read from no file, that says so."""
+async def inspect_team(config: Config, folder: Path, team_id: str, *, has_file: bool = True) -> InspectedTeam:
+    """Build a team without running it. Reads no keys and no conversations. Raises `ConfigError`.
+
+    `folder` as for `trial_server`. `has_file`: the configuration was read from a file.
+    """
     databases = {name: _readable(table, folder) for name, table in config.database.items()}
     alone = {"auth": AuthConfig(), "conversations": ConversationsConfig(), "database": databases}
     async with open_generations(config.model_copy(update=alone), folder) as generations:
         catalogue = generations.current.state.catalogue
         if (spec := catalogue.get(team_id)) is None:
-            raise ConfigError([no_team(team_id, [each.id for each in catalogue], has_file=has_file)])
+            raise ConfigError([unknown_team(team_id, [each.id for each in catalogue], has_file=has_file)])
         scope = spec.toolbox.scope()
         try:
             shape = shape_of(await spec.build(scope))
-        except Exception as exc:  # whatever somebody's factory raises
+        except Exception as exc:  # raised by a user's own factory
             raise ConfigError([f"{team_id}: the team cannot be built: {blamed_in(spec.factory, exc)}"]) from exc
         finally:
             await scope.close()
-        return Seen(spec.id, spec.name, spec.config.description, shape)
+        return InspectedTeam(spec.id, spec.name, spec.config.description, shape)
 
 
 def _readable(table: DatabaseConfig, folder: Path) -> DatabaseConfig:
-    """In place of a database whose URL was not read, an empty one."""
+    """An empty database in place of one without a URL that could be read."""
     if table.resolved_url.get_secret_value() != UNREAD_DATABASE:
         return table
     (empty := folder / "unread.sqlite3").touch()

@@ -23,8 +23,7 @@ from aiostream_server.config.model import TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.registry import Models
-from aiostream_server.teams.tools.scope import RunScope
-from aiostream_server.teams.tools.wanted import Wanted
+from aiostream_server.teams.tools.scope import RequestedTool, RunScope
 from aiostream_server.tools.sql.database import Database
 
 _T = TypeVar("_T")
@@ -85,14 +84,14 @@ class TeamContext:
         what = "name the database" if name is None else f"there is no database {name!r}"
         raise ConfigError([f"{what}: the team has {has}"])
 
-    def tools(self, *wanted: Wanted) -> list[Workbench]:
+    def tools(self, *requested: RequestedTool) -> list[Workbench]:
         """The `[tools.*]` of the team's `tools` with these names; without names, all of them.
 
             AssistantAgent("Helper", context.model(), workbench=context.tools("files", my_function))
 
         Functions and AutoGen's own tools may stand among the names. Raises `ConfigError`, which lists the tools.
         """
-        return self.scope.workbenches(self.config.tools, wanted)
+        return self.scope.workbenches(self.config.tools, requested)
 
     async def open(self, resource: AbstractAsyncContextManager[_T]) -> _T:
         """Enter a context manager, and exit it when the run has ended. Raises what entering it raises."""

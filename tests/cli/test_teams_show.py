@@ -19,7 +19,7 @@ from rich.console import Console
 from aiostream_server.cli.teams_show import mermaid, team_tree
 from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.service.trial import see
+from aiostream_server.service.trial import inspect_team
 from aiostream_server.teams.shape import AgentShape, Edge, Inside, Shape, TeamShape, names_in
 from tests.kit.process import environment
 
@@ -131,13 +131,13 @@ def test_a_flowchart_has_a_box_for_every_agent_and_each_edge_once(team: TeamShap
 
 
 async def test_what_is_seen_is_json_and_a_team_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    seen = json.loads(json.dumps(asdict(await see(DEMO, tmp_path, "general"))))
+    seen = json.loads(json.dumps(asdict(await inspect_team(DEMO, tmp_path, "general"))))
     assert (seen["id"], seen["shape"]["name"], seen["shape"]["tools"]) == ("general", "Assistant", ["calculate"])
     with pytest.raises(ConfigError, match=r"^there is no team 'nobody'; there are: general, data$"):
-        await see(DEMO, tmp_path, "nobody")
+        await inspect_team(DEMO, tmp_path, "nobody")
     built_in = r"there are: general, data \(no --config was given: these are the built-in teams\)$"
     with pytest.raises(ConfigError, match=built_in):
-        await see(DEMO, tmp_path, "nobody", has_file=False)
+        await inspect_team(DEMO, tmp_path, "nobody", has_file=False)
 
 
 async def test_no_secret_is_needed(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.teams.components import load
 from aiostream_server.teams.components.packages import missing_package
 from tests.components.making import (

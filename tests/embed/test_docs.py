@@ -11,6 +11,7 @@ import aiohttp
 
 from tests.kit.process import environment
 from tests.kit.serving import ask
+from tests.kit.waiting import DEADLINE_S
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = re.findall(
@@ -19,7 +20,7 @@ PROGRAMS = re.findall(
 
 
 async def answer_of(number: int, port: int, folder: Path, model: str, below: str = "") -> str:
-    """What the program says to "hi"; it ends with status 0 at Ctrl-C, or as a program does that handles none."""
+    """The program's answer to "hi". Ends it with SIGINT: its status is 0, or that of an unhandled signal."""
     assert ", 8000)" in PROGRAMS[number] or "port=8000" in PROGRAMS[number]
     path = folder / f"program_{number}.py"
     path.write_text(PROGRAMS[number].replace("8000", str(port)), "utf-8")
@@ -31,7 +32,7 @@ async def answer_of(number: int, port: int, folder: Path, model: str, below: str
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             assert await process.stdout.readline()
             answer = await ask(f"http://127.0.0.1:{port}{below}", "hi", model=model)
             if below:

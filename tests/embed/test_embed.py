@@ -1,4 +1,4 @@
-"""The server inside of somebody's program: in a loop of their own, beside their own app, and as a process."""
+"""The server inside another program: in its own event loop, beside its own app, and as a process."""
 
 import asyncio
 import json
@@ -31,6 +31,7 @@ from tests.kit.observing import Remembering
 from tests.kit.process import environment
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body, get_json
+from tests.kit.waiting import DEADLINE_S
 
 PROGRAM = """
 from aiohttp import web
@@ -100,7 +101,7 @@ def problems_of(make: Callable[[], object]) -> list[str]:
 
 
 class TestAnApp:
-    async def test_without_anything_it_is_the_demo(self, tmp_path: Path) -> None:
+    async def test_without_arguments_it_is_the_demo(self, tmp_path: Path) -> None:
         async with running(create_app(state_directory=tmp_path)) as url:
             assert await models_of(url) == ["auto", "general", "data"]
             assert "127.5" in (await ask(url, "What is 15% of 850?")).text
@@ -129,7 +130,7 @@ class TestAnApp:
         client.reset()
         assert (await client.create([])).content == "one two three"  # it is the program's own, and still open
 
-    async def test_two_of_them_do_not_meet(self, tmp_path: Path) -> None:
+    async def test_two_servers_in_one_program_are_separate(self, tmp_path: Path) -> None:
         config = {"models": {"default": {"provider": "demo"}}}
         first = create_app([greeter], config=config, state_directory=tmp_path / "1")
         second = create_app([], config=config, state_directory=tmp_path / "2")
@@ -161,7 +162,7 @@ class TestAnApp:
                 assert answer.response.headers["X-Request-ID"].startswith("req-")
                 async with asking(f"{url}/ai", "hi", model="greeter") as left:
                     assert "one" in await anext(left.pieces())
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(DEADLINE_S):
                     await provider.exchanges[1].closed.wait()
                 async with (
                     aiohttp.ClientSession() as session,
@@ -169,7 +170,7 @@ class TestAnApp:
                 ):
                     assert (await refused.json())["error"]["code"] == "model_not_found"
 
-    async def test_streams_get_their_last_words_when_it_is_cleaned_up(self, tmp_path: Path) -> None:
+    async def test_streams_end_properly_at_cleanup(self, tmp_path: Path) -> None:
         async with ScriptedProvider() as provider:
             provider.script(ScriptedAnswer("one", Stall()))
             model = {"provider": "openai", "model": "m", "base_url": provider.base_url}
@@ -179,11 +180,11 @@ class TestAnApp:
             await web.TCPSite(runner, "127.0.0.1", 0).start()
             async with asking(f"http://127.0.0.1:{runner.addresses[0][1]}", "hi", model="greeter") as answer:
                 await anext(answer.pieces())
-                async with asyncio.timeout(3):
+                async with asyncio.timeout(DEADLINE_S):
                     _, ended = await asyncio.gather(runner.cleanup(), answer.read_all())
             assert ended.done
 
-    async def test_without_handler_cancellation_who_left_is_noticed_with_the_next_heartbeat(
+    async def test_without_handler_cancellation_a_client_that_left_is_noticed_at_the_next_heartbeat(
         self, tmp_path: Path
     ) -> None:
         async with ScriptedProvider() as provider:
@@ -193,7 +194,7 @@ class TestAnApp:
             async with running(create_app([greeter], config=config, state_directory=tmp_path)) as url:
                 async with asking(url, "hi", model="greeter") as left:
                     await anext(left.pieces())
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(DEADLINE_S):
                     await provider.exchanges[0].closed.wait()
 
     async def test_metrics_are_counted_and_an_observer_is_told(self, tmp_path: Path) -> None:
@@ -207,9 +208,7 @@ class TestAnApp:
         assert "aiostream_runs_live 0.0" in figures
         assert any("run" in told and "greeter" in told for told in observer.told)
 
-    async def test_without_keys_only_this_machine_is_answered_wherever_the_program_listens(
-        self, tmp_path: Path
-    ) -> None:
+    async def test_without_keys_other_machines_are_refused_wherever_the_program_listens(self, tmp_path: Path) -> None:
         addresses = [address for address in await _own_addresses() if not address.startswith("127.")]
         if not addresses:
             pytest.skip("NO ADDRESS BUT LOOPBACK HERE: a remote peer was not tried")
@@ -217,7 +216,7 @@ class TestAnApp:
             assert await status_of(f"{url}/v1/models", headers={"Host": "localhost"}) == 403
             assert await status_of(f"{url}/healthz", headers={"Host": "localhost"}) == 403
 
-    async def test_with_keys_others_are_answered_who_have_one(self, tmp_path: Path) -> None:
+    async def test_with_keys_other_machines_are_answered(self, tmp_path: Path) -> None:
         addresses = [address for address in await _own_addresses() if not address.startswith("127.")]
         if not addresses:
             pytest.skip("NO ADDRESS BUT LOOPBACK HERE: a remote peer was not tried")
@@ -246,8 +245,8 @@ async def _own_addresses() -> list[str]:
     return [each for each in (await process.communicate())[0].decode().split() if ":" not in each]
 
 
-class TestWhatIsWrong:
-    def test_all_of_it_is_said_at_once(self) -> None:
+class TestMistakes:
+    def test_all_mistakes_are_told_at_once(self) -> None:
         @team(id="auto")
         def reserved(context: TeamContext) -> None: ...
 
@@ -296,7 +295,7 @@ class TestWhatIsWrong:
             ({"routing": {"fallback": "greter"}}, '[routing] fallback: no team has the id "greter"; did you mean'),
         ],
     )
-    async def test_what_only_shows_then_is_said_when_it_is_started(
+    async def test_mistakes_that_show_at_startup_are_told_then(
         self, tmp_path: Path, config: dict[str, Any], line: str
     ) -> None:
         app = create_app([greeter], config=config, state_directory=tmp_path)
@@ -306,7 +305,7 @@ class TestWhatIsWrong:
         assert len(caught.value.problems) == 1
         assert caught.value.problems[0].startswith(line)
 
-    async def test_a_model_that_there_is_not(self, tmp_path: Path) -> None:
+    async def test_an_unknown_model(self, tmp_path: Path) -> None:
         config = Config(models={"large": DemoModelConfig(provider="demo")}, teams=(TeamConfig(id="a", factory="x:y"),))
         with pytest.raises(
             ConfigError, match=r"\(greeter\) there is no model 'default': the configuration has \[models.l"
@@ -326,7 +325,7 @@ class TestAProcess:
         )
         assert process.stdout is not None
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DEADLINE_S):
                 assert b"Running on" in await process.stdout.readline()
                 url = f"http://127.0.0.1:{unused_tcp_port}"
                 assert (await ask(url, "Hello!", model="greeter")).text.startswith("✅ **Greeter**")

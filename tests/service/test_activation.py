@@ -14,8 +14,8 @@ import pytest
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.service.activation import adopt
 from aiostream_server.service.sockets import Listening, listen
+from aiostream_server.service.systemd import adopt_sockets
 from tests.kit.needs import needs
 from tests.kit.process import ServerProcess, environment
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider
@@ -160,11 +160,12 @@ async def test_a_socket_that_cannot_be_served_is_one_clear_line(tmp_path: Path, 
 @pytest.mark.parametrize("given", ["many", "-1", "1.0", "²", "0x1", "1" * 5000])
 def test_a_number_of_sockets_is_a_number(given: str) -> None:
     with pytest.raises(ConfigError, match="LISTEN_FDS: expected a number of sockets"):
-        adopt({"LISTEN_FDS": given, "LISTEN_PID": "7"}, 7)
+        adopt_sockets({"LISTEN_FDS": given, "LISTEN_PID": "7"}, 7)
 
 
 def test_descriptors_that_are_not_there_are_one_clear_line() -> None:
-    code = "from aiostream_server.service.activation import adopt; adopt(dict(LISTEN_FDS='2', LISTEN_PID='7'), 7)"
+    adopting = "adopt_sockets(dict(LISTEN_FDS='2', LISTEN_PID='7'), 7)"
+    code = f"from aiostream_server.service.systemd import adopt_sockets; {adopting}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "socket activation: descriptor 3 (unknown) is no socket: Bad file descriptor" in done.stderr
 
@@ -174,7 +175,7 @@ def test_descriptors_that_are_not_there_are_one_clear_line() -> None:
     [{}, {"LISTEN_FDS": "1"}, {"LISTEN_FDS": "1", "LISTEN_PID": "8"}, {"LISTEN_FDS": "", "LISTEN_PID": "7"}],
 )
 def test_sockets_that_are_not_for_this_process_are_left_alone(variables: dict[str, str]) -> None:
-    assert adopt(variables, 7) == ()
+    assert adopt_sockets(variables, 7) == ()
 
 
 def test_an_abstract_name_is_shown_with_an_at() -> None:

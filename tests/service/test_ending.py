@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiostream_server.config.model import ServerConfig
-from aiostream_server.service.ending import drain, end
+from aiostream_server.service.shutdown import drain, end
 from aiostream_server.web.traffic import TRAFFIC
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import asking, config_for, sample_team, serving

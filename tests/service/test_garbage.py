@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from aiostream_server.service.garbage import collect_garbage, is_due, memory_bytes
+from aiostream_server.service.event_loop import collect_garbage, is_collection_due, memory_bytes
 from tests.runs.running import runs_of
 
 
@@ -21,7 +21,7 @@ from tests.runs.running import runs_of
     ],
 )
 def test_when_it_is_due(dead: int, grown_mib: int, live: int, due: bool) -> None:
-    assert is_due(dead, grown_mib * 1024**2, live=live) is due
+    assert is_collection_due(dead, grown_mib * 1024**2, live=live) is due
 
 
 def test_memory_is_what_the_process_holds() -> None:
@@ -44,7 +44,7 @@ async def test_thresholds_hold_while_it_runs() -> None:
 
 
 async def test_dead_runs_are_collected_once_nothing_is_live(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("aiostream_server.service.garbage._INTERVAL_S", 0.01)
+    monkeypatch.setattr("aiostream_server.service.event_loop._GC_INTERVAL_S", 0.01)
     runs = runs_of(object)
     collections = gc.get_stats()[2]["collections"]
     collecting = asyncio.create_task(collect_garbage(runs.registry))

@@ -11,16 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.cli.handed import Handed
-from aiostream_server.service.figures import Figures
-from aiostream_server.service.notify import ServiceManager
+from aiostream_server.service.status import ProcessStatus
+from aiostream_server.service.systemd import ServiceManager, SystemdEnvironment
 from tests.kit.process import serving_process
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import asking
 from tests.service.manager import Manager, manager
 from tests.service.stopping import TEAMS, until_refused
 
-BUSY = Figures(runs=12, viewers=15, queued=0, lag_s=0.0012)
+BUSY = ProcessStatus(runs=12, viewers=15, queued=0, lag_s=0.0012)
 STATUS = "12 runs, 15 viewers, 0 queued, loop lag 1 ms"
 
 
@@ -75,16 +74,18 @@ def test_a_watched_process_says_that_it_lives_twice_as_often_as_it_has_to(heard:
 
 
 def test_one_is_not_many() -> None:
-    assert str(Figures(1, 1, 0, 0.0)) == "1 run, 1 viewer, 0 queued, loop lag 0 ms"
-    assert str(Figures.total([Figures(1, 2, 3, 0.5), Figures(1, 0, 0, 0.25)])).endswith("3 queued, loop lag 500 ms")
-    assert Figures.total([]) == Figures()
+    assert str(ProcessStatus(1, 1, 0, 0.0)) == "1 run, 1 viewer, 0 queued, loop lag 0 ms"
+    assert str(ProcessStatus.total([ProcessStatus(1, 2, 3, 0.5), ProcessStatus(1, 0, 0, 0.25)])).endswith(
+        "3 queued, loop lag 500 ms"
+    )
+    assert ProcessStatus.total([]) == ProcessStatus()
 
 
 def test_a_manager_that_does_not_read_holds_nobody_up_and_is_told_later(heard: Manager) -> None:
     telling = ServiceManager(heard.address, watchdog_s=2.0)
     started_at = time.monotonic()
     for _ in range(2000):
-        telling.beat(Figures())
+        telling.beat(ProcessStatus())
     telling.ready()
     assert time.monotonic() - started_at < 1.0
     queued = heard.hear_all()
@@ -125,7 +126,7 @@ def test_the_watchdog_counts_where_it_watches_this_process(variables: dict[str, 
 def test_what_was_handed_over_is_left_to_nobody_else() -> None:
     environ = {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "1", "LISTEN_FDS": "1", "PATH": "/bin"}
     environ |= {"LISTEN_PID": "1", "LISTEN_FDNAMES": "http"}
-    assert Handed.take(environ).listening is None
+    assert SystemdEnvironment.take(environ).listening is None
     assert environ == {"PATH": "/bin"}
 
 

@@ -12,14 +12,14 @@ from types import ModuleType
 import pytest
 
 from aiostream_server.errors import ConfigError
-from aiostream_server.service.own_modules import OwnModules, is_own
+from aiostream_server.service.user_modules import UserModules, is_own
 
 AN_HOUR_AGO = int(time.time() - 3600)
 _nanoseconds = count()
 
 
 @pytest.fixture(params=["package", "namespace"])
-def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnModules]:
+def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UserModules]:
     """With a package `trial_own`, whose module `team` imports its module `words`."""
     package = tmp_path / "trial_own"
     package.mkdir()
@@ -29,7 +29,7 @@ def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Monk
     save(package / "words.py", "WORD = 'one'\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", False)  # whatever the tests are run with
-    modules = OwnModules()
+    modules = UserModules()
     yield modules
     for name in [name for name in sys.modules if name.partition(".")[0] == "trial_own"]:
         del sys.modules[name]
@@ -46,56 +46,56 @@ def load() -> ModuleType:
     return importlib.import_module("trial_own.team")
 
 
-def test_one_that_changed_is_imported_anew_with_all_that_may_use_it(own: OwnModules, tmp_path: Path) -> None:
+def test_one_that_changed_is_imported_anew_with_all_that_may_use_it(own: UserModules, tmp_path: Path) -> None:
     """Also where Python itself would take the old bytecode: same length, same second."""
     before = load()
     own.note()
     words = tmp_path / "trial_own" / "words.py"
     save(words, "WORD = 'two'\n")
-    dropped = own.drop_changed()
-    assert dropped.changed == [words]
+    removed = own.remove_changed()
+    assert removed.changed == [words]
     after = load()
-    own.keep(dropped)
+    own.keep(removed)
     assert (before.said, after.said) == ("one", "two")
-    assert own.drop_changed().changed == (), "nothing has changed since"
+    assert own.remove_changed().changed == (), "nothing has changed since"
     assert words in own.files()
 
 
-def test_what_does_not_check_out_is_as_if_it_had_not_been(own: OwnModules, tmp_path: Path) -> None:
+def test_what_does_not_check_out_is_as_if_it_had_not_been(own: UserModules, tmp_path: Path) -> None:
     before = load()
     own.note()
     team = tmp_path / "trial_own" / "team.py"
     save(team, "from trial_own import words, missing\n")
-    dropped = own.drop_changed()
+    removed = own.remove_changed()
     with pytest.raises(ImportError):
         load()
-    own.put_back(dropped)
+    own.put_back(removed)
     assert load() is before
     package = sys.modules["trial_own"]
     assert package.team is before
     assert package.words is before.words
     assert tmp_path / "trial_own" / "missing.py" in own.missed
     assert {team, tmp_path / "trial_own" / "missing.py"} <= own.files()
-    assert own.drop_changed().changed == [team], "it is tried again"
-    own.put_back(dropped)
+    assert own.remove_changed().changed == [team], "it is tried again"
+    own.put_back(removed)
 
 
-def test_what_does_not_compile_is_said_with_its_line_and_nothing_is_touched(own: OwnModules, tmp_path: Path) -> None:
+def test_what_does_not_compile_is_said_with_its_line_and_nothing_is_touched(own: UserModules, tmp_path: Path) -> None:
     before = load()
     own.note()
     team = tmp_path / "trial_own" / "team.py"
     save(team, "fine = 1\nnot so fine\n")
     with pytest.raises(ConfigError, match=r"team\.py:2: SyntaxError: invalid syntax"):
-        own.drop_changed()
+        own.remove_changed()
     assert load() is before
 
 
-def test_a_file_that_was_written_while_it_was_read_counts_as_changed(own: OwnModules, tmp_path: Path) -> None:
+def test_a_file_that_was_written_while_it_was_read_counts_as_changed(own: UserModules, tmp_path: Path) -> None:
     load()
     team = tmp_path / "trial_own" / "team.py"
     os.utime(team)
     own.note()
-    assert own.drop_changed().changed == [team]
+    assert own.remove_changed().changed == [team]
 
 
 def test_installed_packages_are_not_ones_own() -> None:

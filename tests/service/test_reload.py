@@ -20,9 +20,11 @@ from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.service.reload import Reloading
+from aiostream_server.service.systemd import ServiceManager
 from tests.kit.process import ServerProcess, environment, serving_process
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, asking, chat_body, serving
+from tests.kit.waiting import wait_for
 
 HUSH = "sk-hush-hush"
 
@@ -39,20 +41,12 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
         yield provider
 
 
-async def until_logged(server: ServerProcess, event: str, times: int = 1) -> list[dict[str, Any]]:
-    assert server.process.stderr is not None
-    async with asyncio.timeout(10):
-        while len(server.named(event)) < times:
-            server.lines.append((await server.process.stderr.readline()).decode().rstrip("\n"))
-    return server.named(event)
-
-
 async def reload(server: ServerProcess, folder: Path, config: str, event: str = "config_reloaded") -> dict[str, Any]:
     """The line of the log that says what came of it."""
     (folder / "server.toml").write_text(config, "utf-8")
     before = len(server.named(event))
     server.process.send_signal(signal.SIGHUP)
-    return (await until_logged(server, event, before + 1))[-1]
+    return (await server.until_logged(event, before + 1))[-1]
 
 
 async def status_of(url: str, model: str = "auto", headers: Mapping[str, str] | None = None) -> int:
@@ -166,7 +160,7 @@ async def test_a_broken_file_changes_nothing_and_each_mistake_is_a_line(
 async def mistakes(server: ServerProcess, folder: Path, config: str, number: int) -> list[str]:
     before = len(server.named("config_not_reloaded"))
     await reload(server, folder, config, "config_not_reloaded")
-    return [line["problem"] for line in await until_logged(server, "config_not_reloaded", before + number)][before:]
+    return [line["problem"] for line in await server.until_logged("config_not_reloaded", before + number)][before:]
 
 
 async def test_what_takes_a_restart_is_one_line_that_names_it(tmp_path: Path, provider: ScriptedProvider) -> None:
@@ -205,7 +199,7 @@ async def test_20_reloads_under_load_break_nothing_and_leave_nothing_behind(
         tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
         for _ in range(20):
             before = generations.current.state
-            reloading.ask()
+            reloading.request()
             async with asyncio.timeout(5):
                 while generations.current.state is before:  # noqa: ASYNC110 - it says so in the log only
                     await asyncio.sleep(0.005)
@@ -224,17 +218,17 @@ async def test_who_asks_during_a_reload_gets_another_one_behind_it(tmp_path: Pat
     """One at a time, and the last one reads what the file says then."""
     path = tmp_path / "server.toml"
     path.write_text(toml(provider, "first"), "utf-8")
-    heard = Heard()
+    heard = RecordingManager()
     async with serving(load_config(path, {}), tmp_path) as server:
         generations = server.runner.app[GENERATIONS]
-        reloading = Reloading(generations, lambda: load_config(path, {}), tmp_path, hosts=["127.0.0.1"], told=heard)
+        reloading = Reloading(generations, lambda: load_config(path, {}), tmp_path, hosts=["127.0.0.1"], receiver=heard)
         working = asyncio.create_task(reloading.work())
-        reloading.ask()
+        reloading.request()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         path.write_text(toml(provider, "second"), "utf-8")
-        reloading.ask()
-        reloading.ask()
+        reloading.request()
+        reloading.request()
         await heard.ready_times(2)
         assert heard.told == ["reloading", "ready"] * 2
         assert [spec.id for spec in generations.current.state.catalogue] == ["second"]
@@ -250,14 +244,14 @@ async def test_a_server_that_others_can_reach_keeps_its_keys_when_the_last_one_i
     key, _ = new_key("only")
     add_key(keys, key)
     async with serving(load_config(path, {}), tmp_path) as server:
-        generations, heard = server.runner.app[GENERATIONS], Heard()
+        generations, heard = server.runner.app[GENERATIONS], RecordingManager()
         reloading = Reloading(
-            generations, lambda: load_config(path, {}), tmp_path, hosts=["127.0.0.1", "192.0.2.1"], told=heard
+            generations, lambda: load_config(path, {}), tmp_path, hosts=["127.0.0.1", "192.0.2.1"], receiver=heard
         )
         working = asyncio.create_task(reloading.work())
         remove_key(keys, key.id)
         before = generations.current.state
-        reloading.ask()
+        reloading.request()
         await heard.ready_times(1)
         assert generations.current.state is before
         working.cancel()
@@ -269,16 +263,16 @@ async def test_a_bug_in_a_reload_leaves_the_server_as_it_was(tmp_path: Path, pro
     path.write_text(toml(provider, "solo"), "utf-8")
     found = [load_config(path, {})]
     async with serving(found[0], tmp_path) as server:
-        generations, heard = server.runner.app[GENERATIONS], Heard()
+        generations, heard = server.runner.app[GENERATIONS], RecordingManager()
         empty: list[Config] = []
         lists = [empty, found]
-        reloading = Reloading(generations, lambda: lists.pop(0).pop(), tmp_path, hosts=["127.0.0.1"], told=heard)
+        reloading = Reloading(generations, lambda: lists.pop(0).pop(), tmp_path, hosts=["127.0.0.1"], receiver=heard)
         working = asyncio.create_task(reloading.work())
         before = generations.current.state
-        reloading.ask()
+        reloading.request()
         await heard.ready_times(1)
         assert generations.current.state is before
-        reloading.ask()
+        reloading.request()
         await heard.ready_times(2)
         assert generations.current.state is not before
         working.cancel()
@@ -295,7 +289,7 @@ async def test_every_worker_reloads(tmp_path: Path, provider: ScriptedProvider) 
     ):
         await asyncio.gather(anext(first.pieces()), anext(second.pieces()))
         await reload(server, tmp_path, config.replace('"old"', '"new"'))
-        reloaded = await until_logged(server, "config_reloaded", 2)
+        reloaded = await server.until_logged("config_reloaded", 2)
         assert {line["worker"] for line in reloaded} == {1, 2}
         assert [await models_of(server.url) for _ in range(6)] == [["auto", "new"]] * 6
         gate.open()
@@ -326,25 +320,21 @@ async def test_a_server_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
         assert await process.wait() == 0
 
 
-class Heard:
-    """What a service manager is told."""
+class RecordingManager(ServiceManager):
+    """Records what a service manager is told of reloads."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.told: list[str] = []
-        self._moved = asyncio.Event()
 
     def reloading(self) -> None:
         self.told.append("reloading")
 
     def reloaded(self) -> None:
         self.told.append("ready")
-        self._moved.set()
 
     async def ready_times(self, times: int) -> None:
-        async with asyncio.timeout(5):
-            while self.told.count("ready") < times:
-                self._moved.clear()
-                await self._moved.wait()
+        await wait_for(lambda: self.told.count("ready") >= times, f"{times} reloads")
 
 
 def descriptors_open() -> int:
@@ -379,14 +369,14 @@ async def test_a_bug_behind_a_reload_does_not_end_reloading(tmp_path: Path, prov
             raise left.pop()
 
     async with serving(load_config(path, {}), tmp_path) as server:
-        generations, heard = server.runner.app[GENERATIONS], Heard()
+        generations, heard = server.runner.app[GENERATIONS], RecordingManager()
         load = partial(load_config, path, {})
-        reloading = Reloading(generations, load, tmp_path, hosts=["127.0.0.1"], told=heard, also=[also])
+        reloading = Reloading(generations, load, tmp_path, hosts=["127.0.0.1"], receiver=heard, also=[also])
         working = asyncio.create_task(reloading.work())
-        reloading.ask()
+        reloading.request()
         await heard.ready_times(1)
         path.write_text(toml(provider, "second"), "utf-8")
-        reloading.ask()
+        reloading.request()
         await heard.ready_times(2)
         assert [spec.id for spec in generations.current.state.catalogue] == ["second"]
         working.cancel()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.service.vitals import Alarm, LagMeter
+from aiostream_server.service.event_loop import Alarm, LagMeter
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, get_json
 from tests.service.stopping import stoppable

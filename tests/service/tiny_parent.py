@@ -8,16 +8,16 @@ import socket
 import sys
 
 from aiostream_server.errors import ConfigError
-from aiostream_server.service.notify import ServiceManager
 from aiostream_server.service.sockets import Listening
+from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.workers.supervisor import Supervisor
 
 _WORKER = """
 import signal, socket, sys, threading, time
-from aiostream_server.service.figures import Figures
-from aiostream_server.service.workers.line import WorkersEnd
+from aiostream_server.service.status import ProcessStatus
+from aiostream_server.service.workers.channel import ParentChannel
 kind, number, line, *_ = sys.argv[1:]
-parent = WorkersEnd(socket.socket(fileno=int(line)))
+parent = ParentChannel(socket.socket(fileno=int(line)))
 if kind == "refuses":
     parent.tell_problems(["one thing is wrong", "and another"])
     sys.exit(1)
@@ -28,7 +28,7 @@ if kind == "deaf":
 parent.ready()
 if kind == "one-blocked" and number == "1":
     while True:
-        parent.beat(Figures())
+        parent.beat(ProcessStatus())
         time.sleep(parent.beat_s)
 time.sleep(0.05 if kind == "short-lived" and number == "2" else 60)
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiostream_server.config.load import load_config
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.web.state import STATE
 from tests.kit.serving import ask, serving
 

@@ -13,7 +13,7 @@ from autogen_agentchat.base import TaskResult
 from aiostream_server.config.model import DemoModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.teams.catalogue import load_team
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.databases import open_databases
@@ -239,7 +239,10 @@ class TestWhatATeamCanGive:
         ("team", "said"),
         [
             (Plain, "Plain.run is a function without async: expected async def, with return: a TaskResult"),
-            (Counting, "Counting.run is a generator, with async def and yield: expected async def, with return"),
+            (
+                Counting,
+                "Counting.run is a generator, with async def and yield: expected async def, with return",
+            ),
             (Waiting, "Waiting.run_stream is a coroutine function, without yield: expected async def, with yield"),
             (Generating, "Generating.run_stream is a generator, without async: expected async def, with yield"),
         ],

@@ -31,14 +31,14 @@ from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.demo.provider import DemoProvider
 from aiostream_server.models.provider import ModelLabel
-from aiostream_server.service.trial import see
+from aiostream_server.service.trial import inspect_team
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers
 from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer
 from aiostream_server.teams.shape import AgentShape, Edge, TeamShape, names_in, shape_of
-from aiostream_server.teams.tools.mcp.connection import Terms
+from aiostream_server.teams.tools.mcp.connection import McpSettings
 from aiostream_server.teams.tools.mcp.server import McpServer
 from aiostream_server.teams.tools.mcp.transport import Program
-from aiostream_server.teams.tools.mcp.workbench import McpTools
+from aiostream_server.teams.tools.mcp.workbench import McpToolset
 from tests.kit.sample_teams import OnlyRuns
 from tests.teams.kinds import KINDS, agent, saying
 
@@ -173,7 +173,7 @@ def test_a_selector_that_always_chooses_by_a_function_has_no_model() -> None:
 
 
 async def test_the_data_team_names_nobody_who_is_not_in_it(tmp_path: Path) -> None:
-    seen = await see(Config(models={"default": DemoModelConfig(provider="demo")}), tmp_path, "data")
+    seen = await inspect_team(Config(models={"default": DemoModelConfig(provider="demo")}), tmp_path, "data")
     assert isinstance(seen.shape, TeamShape)
     assert seen.shape.manager is not None
     assert seen.shape.manager.model is None
@@ -183,7 +183,7 @@ async def test_the_data_team_names_nobody_who_is_not_in_it(tmp_path: Path) -> No
 def test_the_tools_of_a_server_are_named_by_it() -> None:
     """That of the configuration by its name; AutoGen's by its command, or its host."""
     program, service = Program("no-such-program", (), {}, Path()), StdioServerParams(command="/usr/bin/uvx", args=["x"])
-    ours = McpTools(McpServer(Terms(name="files", place=program, call_timeout_s=1.0, settings="[tools.files]")))
+    ours = McpToolset(McpServer(McpSettings(name="files", place=program, call_timeout_s=1.0, source="[tools.files]")))
     url = StreamableHttpServerParams(url="https://mcp.example.org/x")
     benches = [ours, McpWorkbench(service), McpWorkbench(url)]
     for bench, name in zip(benches, ("files", "uvx", "mcp.example.org"), strict=True):

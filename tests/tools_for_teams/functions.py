@@ -25,7 +25,7 @@ def undocumented(amount: float) -> float:
     return amount
 
 
-def untyped(amount):  # type: ignore[no-untyped-def]  # what is to be refused
+def untyped(amount):  # type: ignore[no-untyped-def]  # to be refused
     """Has no type hints."""
     return amount
 

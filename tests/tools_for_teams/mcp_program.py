@@ -1,4 +1,4 @@
-"""A real MCP server over stdio: `python mcp_program.py`. It tells its pid, waits for ever, crashes, fails."""
+"""A real MCP server over stdio: `python mcp_program.py`. Its tools tell its pid, wait, crash, or fail."""
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ from mcp.server.fastmcp import FastMCP
 
 def served() -> FastMCP:
     server = FastMCP("tests", log_level="ERROR", port=0)
+    started: list[float] = []
     cancelled: list[float] = []
 
     @server.tool()
@@ -23,12 +24,18 @@ def served() -> FastMCP:
     @server.tool()
     async def wait(seconds: float) -> str:
         """Wait."""
+        started.append(seconds)
         try:
             await asyncio.sleep(seconds)
         except asyncio.CancelledError:
             cancelled.append(seconds)
             raise
         return "waited"
+
+    @server.tool()
+    def waiting() -> int:
+        """How many waits have started."""
+        return len(started)
 
     @server.tool()
     def given_up() -> int:

@@ -1,12 +1,12 @@
-"""MCP by hand, so that it starts at once and can misbehave: `python plain_program.py MODE PID_FILE`.
+"""An MCP server without a library, which starts fast and can misbehave: `python plain_program.py MODE PID_FILE`.
 
-* works       as it should, with lines in between that are no messages
-* silent      says nothing, ever
-* babbles     says only what is no message
-* dies        says why on stderr, and ends
+* works       correctly, and also prints lines that are not messages
+* silent      never answers
+* babbles     prints only lines that are not messages
+* dies        writes the reason to stderr and ends
 * crashes     ends in the middle of a call
 * mute        answers everything but calls
-* ignores     answers everything but calls; ignores SIGTERM and the end of its input; has a child that does so, too
+* ignores     answers everything but calls; ignores SIGTERM and the end of its input, and has a child that does too
 * once        works for one call, and ends at the second
 """
 
@@ -49,7 +49,7 @@ def result_of(message: dict[str, Any], mode: str) -> dict[str, object] | None:
             info = {"name": "plain", "version": "1"}
             return {"protocolVersion": version, "capabilities": {"tools": {}}, "serverInfo": info}
         case "tools/list":
-            print("debug: somebody left this in", flush=True)
+            print("debug: a line that is not a message", flush=True)
             return {"tools": TOOLS}
         case "tools/call" if mode not in ("mute", "ignores"):
             if mode == "crashes" or (mode == "once" and next(CALLS)):

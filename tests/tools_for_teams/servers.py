@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import uvicorn
 
 from aiostream_server.config.model import McpToolConfig
+from tests.kit.waiting import wait_for
 from tests.tools_for_teams.mcp_program import served
 
 HERE: Final = Path(__file__).parent
@@ -25,7 +26,7 @@ def program(**settings: Any) -> McpToolConfig:
 
 
 def plain(mode: str, pid_file: Path, **settings: Any) -> McpToolConfig:
-    """`plain_program.py`; its process ids are written to the file."""
+    """`plain_program.py`, which writes its process ids to the file."""
     args = ("-S", "-E", str(HERE / "plain_program.py"), mode, str(pid_file))
     return McpToolConfig(kind="mcp", command=sys.executable, args=args, folder=HERE, **settings)
 
@@ -42,7 +43,7 @@ class HttpServer:
 
 @asynccontextmanager
 async def serving_mcp(transport: Literal["http", "sse"], port: int = 0) -> AsyncIterator[HttpServer]:
-    """FastMCP over HTTP on a free port, in a thread with a loop of its own: its tasks are none of ours."""
+    """FastMCP over HTTP on a free port, in a thread with an event loop of its own, apart from the test's tasks."""
     fast = served()
     app = fast.streamable_http_app() if transport == "http" else fast.sse_app()
     server = uvicorn.Server(
@@ -60,24 +61,10 @@ async def serving_mcp(transport: Literal["http", "sse"], port: int = 0) -> Async
 
 
 def pids(file: Path) -> list[int]:
-    """Those of the processes that were started so far."""
+    """The ids of the processes that were started so far."""
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-async def until(holds: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    """Processes and sockets end when they end: asked every few milliseconds."""
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.005)
-
-
-async def until_gone(*found: int) -> None:
-    await until(lambda: not any(map(is_alive, found)))
+async def until(holds: Callable[[], bool]) -> None:
+    """Poll for a condition on processes and sockets, which have no event to wait for."""
+    await wait_for(holds, every_s=0.005)

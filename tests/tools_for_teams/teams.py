@@ -14,7 +14,7 @@ OPENED: Final[list[str]] = []
 
 
 def helper(context: TeamContext) -> RoundRobinGroupChat:
-    """One agent with all the tools of the team; what a tool says is put into words."""
+    """One agent with all tools of the team, which answers in words after a tool call."""
     agent = AssistantAgent("Helper", context.model(), workbench=context.tools(), reflect_on_tool_use=True)
     return RoundRobinGroupChat([agent], max_turns=1)
 
@@ -34,7 +34,7 @@ async def _resource(name: str) -> AsyncIterator[str]:
     task = asyncio.current_task()
     OPENED.append(name)
     yield name
-    assert asyncio.current_task() is task, "anyio's scopes are left by the task that entered them"
+    assert asyncio.current_task() is task, "anyio requires that the same task enters and leaves"
     OPENED.remove(name)
 
 

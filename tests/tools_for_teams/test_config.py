@@ -1,4 +1,4 @@
-"""`[tools.*]` in the file: what is refused, in one line each; where secrets come from; and what `check` says."""
+"""`[tools.*]` in the configuration: one line for each mistake, where secrets come from, and what `check` says."""
 
 import asyncio
 import sys
@@ -9,8 +9,8 @@ import pytest
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ConfigError
-from tests.kit.process import start
-from tests.tools_for_teams.servers import HERE, pids, until_gone
+from tests.kit.process import start, until_gone
+from tests.tools_for_teams.servers import HERE, pids
 
 
 def written(folder: Path, text: str) -> Path:
@@ -75,7 +75,7 @@ def test_one_mistake_is_one_line(tmp_path: Path, text: str, line: str) -> None:
     assert found in ([f"{where}{expected}"], [f"[tools.it]: {expected}"])
 
 
-def test_names_are_checked_wherever_they_stand(tmp_path: Path) -> None:
+def test_names_of_tools_are_checked_in_every_table(tmp_path: Path) -> None:
     text = (
         '[tools.files]\nkind = "code"\nexecutor = "docker"\n'
         '[[teams]]\nid = "a"\nfactory = "a:b"\ntools = ["fils"]\n'
@@ -94,7 +94,7 @@ def test_names_are_checked_wherever_they_stand(tmp_path: Path) -> None:
     ]
 
 
-def test_secrets_are_read_by_their_names_and_shown_nowhere(tmp_path: Path) -> None:
+def test_secrets_are_read_by_their_names_and_never_shown(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("Basic abc\n")
     (tmp_path / "key").chmod(0o600)
     text = (
@@ -112,13 +112,13 @@ def test_secrets_are_read_by_their_names_and_shown_nowhere(tmp_path: Path) -> No
     assert "abc" not in repr(config)
 
 
-def test_code_that_runs_without_walls_is_worth_a_note(tmp_path: Path) -> None:
+def test_code_without_a_sandbox_gives_a_note(tmp_path: Path) -> None:
     for executor, notes in (("docker", 0), ("local", 1)):
         config = load_config(written(tmp_path, f'[tools.it]\nkind = "code"\nexecutor = "{executor}"'), {})
         assert sum("code that a model writes" in note for note in config.notes) == notes
 
 
-async def test_check_says_what_is_wrong_with_each_tool_and_leaves_nothing(tmp_path: Path) -> None:
+async def test_check_names_the_problem_of_each_tool_and_leaves_no_process(tmp_path: Path) -> None:
     program = f'kind = "mcp"\ncommand = "{sys.executable}"\nargs = ["-S", "{HERE / "plain_program.py"}"'
     path = written(
         tmp_path,
@@ -128,9 +128,9 @@ async def test_check_says_what_is_wrong_with_each_tool_and_leaves_nothing(tmp_pa
         '[tools.lost]\nkind = "python"\nfactory = "no_such_module:f"\n',
     )
     process = await start("check", "--config", str(path), state_directory=tmp_path, extra={"MCP_TOKEN": "hunter2"})
-    stdout, stderr = await asyncio.wait_for(process.communicate(), 20)
+    stdout, stderr = await asyncio.wait_for(process.communicate(), 120)
     told = stderr.decode()
-    assert not stdout, "a problem is told once, and no log is written"
+    assert not stdout, "a problem is printed once, and nothing is logged"
     assert process.returncode == 1
     assert "[tools.dead] the MCP server cannot be used: " in told
     assert "it ended with status 1; its last words: cannot read the token ***: no such file" in told

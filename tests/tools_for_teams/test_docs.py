@@ -1,4 +1,4 @@
-"""docs/tools.md says what there is."""
+"""docs/tools.md is complete, and its examples load."""
 
 import re
 import tomllib

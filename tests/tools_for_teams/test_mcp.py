@@ -1,8 +1,7 @@
-"""What agents see of an MCP server, whatever it does; and that nothing of it is left."""
+"""What agents see of correct and broken MCP servers, and that nothing remains of them."""
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,15 +16,16 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
-from aiostream_server.teams.tools.mcp.tool import McpTool, terms
-from aiostream_server.teams.tools.mcp.transport import LastWords
+from aiostream_server.teams.tools.mcp.tool import McpTool, mcp_settings
+from aiostream_server.teams.tools.mcp.transport import Diagnostics
 from aiostream_server.teams.tools.scope import RunScope
-from tests.tools_for_teams.servers import is_alive, pids, plain, program, serving_mcp, until, until_gone
+from tests.kit.process import is_running, until_gone
+from tests.tools_for_teams.servers import pids, plain, program, serving_mcp, until
 
 
 @asynccontextmanager
 async def opened(config: McpToolConfig) -> AsyncIterator[Workbench]:
-    """One tool as one run has it; everything is closed at the end, and no task is left."""
+    """The tool as a run has it. At the end everything is closed, and no task is left."""
     before = asyncio.all_tasks()
     tool, scope = McpTool("files", config), RunScope()
     try:
@@ -49,13 +49,14 @@ async def failure(workbench: Workbench, tool: str, **arguments: Any) -> str:
     return result.to_text()
 
 
-async def test_a_program_is_asked_cancelled_crashed_and_started_again() -> None:
+async def test_a_program_answers_is_cancelled_crashes_and_starts_again() -> None:
     """One process, because it takes a third of a second to start."""
     async with opened(
-        program(prefix="my_", only=("add", "pid", "wait", "given_up", "crash", "big"), byte_limit=100)
+        program(prefix="my_", only=("add", "pid", "wait", "waiting", "given_up", "crash", "big"), byte_limit=100)
     ) as mcp:
         tools = await mcp.list_tools()
-        assert [tool["name"] for tool in tools] == ["my_add", "my_pid", "my_wait", "my_given_up", "my_crash", "my_big"]
+        names = ("add", "pid", "wait", "waiting", "given_up", "crash", "big")
+        assert [tool["name"] for tool in tools] == [f"my_{name}" for name in names]
         assert tools[0]["description"] == "Add two numbers."
         assert tools[0]["parameters"]["required"] == ["a", "b"]
         assert await said(mcp, "my_add", a=1, b=2) == "3"
@@ -65,16 +66,15 @@ async def test_a_program_is_asked_cancelled_crashed_and_started_again() -> None:
         assert await said(mcp, "my_big", size=150) == "x" * 100 + "\n… (50 more bytes left out)"
         first = int(await said(mcp, "my_pid"))
 
-        token, started_at = CancellationToken(), time.monotonic()
-        call = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 60}, token))
-        await asyncio.sleep(0.05)  # until the call is on its way: nothing tells
+        token = CancellationToken()
+        call = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 600}, token))
+        await until_one(mcp, "my_waiting")
         token.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert time.monotonic() - started_at < 0.5
-        await until_cancelled_there(mcp, "my_given_up")
+        await until_one(mcp, "my_given_up")
 
-        waiting = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 60}))
+        waiting = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 600}))
         with capture_logs() as logs:
             assert "ended" in await failure(mcp, "my_crash")
             assert "ended" in (await waiting).to_text()
@@ -83,24 +83,24 @@ async def test_a_program_is_asked_cancelled_crashed_and_started_again() -> None:
     assert [(log["event"], log["reason"]) for log in logs if log["log_level"] == "warning"] == [
         ("mcp_server_lost", "it ended with status 3")
     ]
-    assert not is_alive(second)
+    assert not is_running(second)
 
 
 @pytest.mark.parametrize("transport", ["http", "sse"])
-async def test_a_service_is_asked_and_its_connections_are_closed(transport: Literal["http", "sse"]) -> None:
+async def test_a_service_answers_and_its_connections_are_closed(transport: Literal["http", "sse"]) -> None:
     async with serving_mcp(transport) as server:
         async with opened(McpToolConfig(kind="mcp", url=server.url, transport=transport)) as mcp:
-            assert len(await mcp.list_tools()) == 7
+            assert len(await mcp.list_tools()) == 8
             assert "this never works" in await failure(mcp, "fail")
             calls = [said(mcp, "add", a=number, b=1) for number in range(5)]
             assert await asyncio.gather(*calls) == ["1", "2", "3", "4", "5"]
             token = CancellationToken()
-            call = asyncio.create_task(mcp.call_tool("wait", {"seconds": 60}, token))
-            await asyncio.sleep(0.05)  # until the call is on its way: nothing tells
+            call = asyncio.create_task(mcp.call_tool("wait", {"seconds": 600}, token))
+            await until_one(mcp, "waiting")
             token.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            await until_cancelled_there(mcp)
+            await until_one(mcp, "given_up")
             assert server.connections > 0
         await until(lambda: server.connections == 0)
 
@@ -114,7 +114,7 @@ async def test_a_service_that_comes_back_is_asked_again() -> None:
         assert await said(mcp, "add", a=1, b=1) == "2"
         names = [listed["name"] for listed in await mcp.list_tools()]
     with capture_logs():
-        # AutoGen asks for the tools before each call, and would wait for ever for what is raised here.
+        # AutoGen lists the tools before each call, and waits forever where that raises.
         await failure(mcp, "add", a=1, b=1)
         assert [listed["name"] for listed in await mcp.list_tools()] == names
         async with serving_mcp("http", port):
@@ -122,30 +122,30 @@ async def test_a_service_that_comes_back_is_asked_again() -> None:
             await tool.close()
 
 
-async def until_cancelled_there(mcp: Workbench, tool: str = "given_up") -> None:
-    """The server is told that nobody waits any more."""
-    async with asyncio.timeout(2):
-        while await said(mcp, tool) != "1":  # noqa: ASYNC110 - nothing tells
+async def until_one(mcp: Workbench, count: str) -> None:
+    """Poll a counter of the server, which has no event for it."""
+    async with asyncio.timeout(30):
+        while await said(mcp, count) != "1":  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 
 async def until_answers(mcp: Workbench) -> None:
-    async with asyncio.timeout(8):
-        while (await mcp.call_tool("add", {"a": 1, "b": 1})).is_error:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.05)  # it is started again after a second at the earliest
+    async with asyncio.timeout(30):
+        while (await mcp.call_tool("add", {"a": 1, "b": 1})).is_error:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)  # the server backs off for at least a second
 
 
 @pytest.mark.parametrize(
     ("mode", "why"),
     [
-        ("silent", "no answer within 0.3 s"),
+        ("silent", "no answer within 1.5 s"),
         ("babbles", "lines of its output are no MCP messages; its last words"),
         ("dies", "it ended with status 1; its last words: cannot read the token ***: no such file"),
         ("missing", "no-such-program-at-all: no such program"),
     ],
 )
-async def test_one_that_never_answers_is_one_clear_error(tmp_path: Path, mode: str, why: str) -> None:
-    config = plain(mode, tmp_path / "pids", start_timeout_s=0.3 if mode != "dies" else 5.0)
+async def test_a_server_that_cannot_be_used_is_one_clear_error(tmp_path: Path, mode: str, why: str) -> None:
+    config = plain(mode, tmp_path / "pids", start_timeout_s=1.5 if mode in ("silent", "babbles") else 30.0)
     if mode == "missing":
         config = config.model_copy(update={"command": "no-such-program-at-all"})
     config._secret_env["TOKEN"] = SecretStr("hunter2")
@@ -153,7 +153,7 @@ async def test_one_that_never_answers_is_one_clear_error(tmp_path: Path, mode: s
         async with opened(config) as mcp:
             with pytest.raises(ToolFailed) as caught:
                 await mcp.list_tools()
-            with pytest.raises(ToolFailed):  # at once: it is not started again for everybody who asks
+            with pytest.raises(ToolFailed):  # at once: backoff prevents another start
                 await mcp.list_tools()
             assert 'the tool "files" is not available' in await failure(mcp, "echo")
     assert str(caught.value).startswith('the tool "files" is not available: its MCP server cannot be used.')
@@ -166,27 +166,25 @@ async def test_one_that_never_answers_is_one_clear_error(tmp_path: Path, mode: s
     await until_gone(*pids(tmp_path / "pids"))
 
 
-async def test_one_that_ignores_everything_is_killed_with_its_children(tmp_path: Path) -> None:
-    config = plain("ignores", tmp_path / "pids", scope="run", call_timeout_s=0.2)
+async def test_a_program_that_ignores_everything_is_killed_with_its_children(tmp_path: Path) -> None:
+    config = plain("ignores", tmp_path / "pids", scope="run", call_timeout_s=1.0)
     async with opened(config) as mcp:
         assert len(await mcp.list_tools()) == 2
-        assert await failure(mcp, "echo") == "echo failed: no answer within 0.2 s"
+        assert await failure(mcp, "echo") == "echo failed: no answer within 1 s"
         found = pids(tmp_path / "pids")
         assert len(found) == 2
-        assert all(map(is_alive, found))
-        started_at = time.monotonic()
-    assert time.monotonic() - started_at < 2
+        assert all(map(is_running, found))
     await until_gone(*found)
 
 
-async def test_lines_that_are_no_messages_are_passed_over_and_names_are_made_callable(tmp_path: Path) -> None:
+async def test_lines_that_are_not_messages_are_skipped_and_names_are_made_valid(tmp_path: Path) -> None:
     async with opened(plain("works", tmp_path / "pids")) as mcp:
         assert [tool["name"] for tool in await mcp.list_tools()] == ["echo", "list_files"]
         assert "PATH" in await said(mcp, "list_files")
 
 
-async def test_one_that_keeps_ending_is_not_started_for_every_call(tmp_path: Path) -> None:
-    """The first time it is: whatever lived may have died by chance."""
+async def test_a_server_that_keeps_ending_is_restarted_with_backoff(tmp_path: Path) -> None:
+    """The first restart is immediate, because a server may end by chance."""
     with capture_logs():
         async with opened(plain("once", tmp_path / "pids")) as mcp:
             outcomes = [(await mcp.call_tool("echo", {})).is_error for _ in range(8)]
@@ -194,7 +192,7 @@ async def test_one_that_keeps_ending_is_not_started_for_every_call(tmp_path: Pat
     assert len(pids(tmp_path / "pids")) == 2
 
 
-async def test_it_gets_its_own_variables_and_none_of_the_servers(
+async def test_a_program_gets_its_own_variables_and_none_of_the_servers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-of-the-server")
@@ -220,7 +218,7 @@ async def test_it_gets_its_own_variables_and_none_of_the_servers(
         (None, "127.0.0.1:9: connection refused"),
     ],
 )
-async def test_a_service_that_is_none_is_one_clear_line(answer: web.Response | None, why: str) -> None:
+async def test_a_url_without_an_mcp_server_is_one_clear_line(answer: web.Response | None, why: str) -> None:
     async def handle(_: web.Request) -> web.Response:
         assert answer is not None
         return web.Response(status=answer.status, text=answer.text, content_type=answer.content_type)
@@ -231,7 +229,7 @@ async def test_a_service_that_is_none_is_one_clear_line(answer: web.Response | N
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1] if answer is not None else 9}/mcp"
-    tool = McpTool("files", McpToolConfig(kind="mcp", url=url, start_timeout_s=0.3))
+    tool = McpTool("files", McpToolConfig(kind="mcp", url=url, start_timeout_s=1.5))
     with capture_logs():
         problem = await tool.problem()
     await tool.close()
@@ -241,7 +239,7 @@ async def test_a_service_that_is_none_is_one_clear_line(answer: web.Response | N
     assert why in problem
 
 
-async def test_a_service_that_does_not_even_let_go_is_let_go() -> None:
+async def test_closing_does_not_wait_for_a_service_that_does_not_react() -> None:
     """It answers neither calls nor the end of its session."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -251,7 +249,7 @@ async def test_a_service_that_does_not_even_let_go_is_let_go() -> None:
         info = {"protocolVersion": "2025-06-18", "capabilities": {}, "serverInfo": {"name": "x", "version": "1"}}
         results = {"initialize": info, "tools/list": {"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}}
         if message["method"] not in results:
-            await asyncio.sleep(60)
+            await asyncio.sleep(600)
         answer = {"jsonrpc": "2.0", "id": message["id"], "result": results[message["method"]]}
         return web.json_response(answer, headers={"Mcp-Session-Id": "s"})
 
@@ -261,24 +259,22 @@ async def test_a_service_that_does_not_even_let_go_is_let_go() -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}/mcp"
-    async with opened(McpToolConfig(kind="mcp", url=url, call_timeout_s=0.1)) as mcp:
-        assert await failure(mcp, "t") == "t failed: no answer within 0.1 s"
-        started_at = time.monotonic()
-    assert time.monotonic() - started_at < 3
+    async with opened(McpToolConfig(kind="mcp", url=url, call_timeout_s=0.5)) as mcp:
+        assert await failure(mcp, "t") == "t failed: no answer within 0.5 s"
     await runner.cleanup()
 
 
-def test_a_secret_is_gone_before_anything_is_cut() -> None:
-    """Else the beginning of one that stands at the end would be shown."""
-    words = LastWords(("sk-abcdef", "sk-abcdef-and-more", ""))
-    words.hear(b"x" * 294 + b" sk-abcdef-and-more")
-    assert str(words).endswith("x *** ".rstrip())
-    assert "sk" not in words.shown("a\n" * 148 + "sk-abcdef-and-more")
-    assert words.shown("no secret\nat all") == "no secret at all"
+def test_secrets_are_replaced_before_text_is_cut() -> None:
+    """Otherwise the beginning of a secret at the cut would remain."""
+    diagnostics = Diagnostics(("sk-abcdef", "sk-abcdef-and-more", ""))
+    diagnostics.add_stderr(b"x" * 294 + b" sk-abcdef-and-more")
+    assert str(diagnostics).endswith("x *** ".rstrip())
+    assert "sk" not in diagnostics.redact("a\n" * 148 + "sk-abcdef-and-more")
+    assert diagnostics.redact("no secret\nat all") == "no secret at all"
 
 
 def test_secrets_are_in_no_repr() -> None:
     config = program()
     config._secret_env["TOKEN"] = SecretStr("hunter2")
-    assert "hunter2" in terms("files", config).secrets
-    assert "hunter2" not in repr(terms("files", config))
+    assert "hunter2" in mcp_settings("files", config).secrets
+    assert "hunter2" not in repr(mcp_settings("files", config))

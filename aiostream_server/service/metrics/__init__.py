@@ -1,14 +1,12 @@
-"""What Prometheus reads at `/metrics`. Where it is switched off, `prometheus_client` is not imported.
+"""Prometheus metrics at `/metrics`. `prometheus_client` is imported only if `[metrics]` is enabled.
 
-families    every metric that is counted as it happens: its name, its labels, its buckets
-delays      the one that is counted for writes to viewers
-vitals      what is read when somebody asks: live runs, viewers, the queue, the event loop
-observer    counts what the server tells
-exposition  all of them as text
-listener    for this machine only, without a key
+families    every counter and histogram: its name, labels and buckets
+observer    counts what the server reports
+exposition  all of them as text, with gauges that are read when they are asked for
+listener    serves them on a loopback port, without a key
 
-Each worker counts for itself, and whoever asks at the shared address reaches any of them: there `/metrics` is not
-served, and worker number n listens at `loopback_port` + n - 1.
+Each worker counts for itself. A request at the shared address reaches any worker, so `/metrics` is not served there,
+and worker number n listens at `loopback_port` + n - 1.
 """
 
 from collections.abc import AsyncIterator
@@ -20,8 +18,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
-from aiostream_server.web.health import LOOP_LAG
-from aiostream_server.web.metrics import METRICS
+from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
 
 if TYPE_CHECKING:
@@ -29,36 +26,36 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Counting:
-    """`observers` are to be told what happens: one, or none where `[metrics]` is not enabled. `port` is that of this
-    process's own listener; 0 is none."""
+class MetricsExport:
+    """One process's metrics, or none if they are not enabled. `port` is that of its own listener; 0 is none."""
 
     metrics: "Metrics | None"
     port: int = 0
-    is_shared: bool = False
+    is_worker: bool = False
 
     @classmethod
     def of(cls, config: Config, worker: int | None) -> Self:
-        """`worker` is the process's number, where there are several."""
+        """`worker` is the number of the process, if there are several."""
         if not config.metrics.enabled:
             return cls(None)
         from aiostream_server.service.metrics.exposition import Metrics
 
         port = config.metrics.loopback_port
-        return cls(Metrics(config), port and port + (worker or 1) - 1, is_shared=worker is not None)
+        return cls(Metrics(config), port and port + (worker or 1) - 1, is_worker=worker is not None)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
+        """The server must report to these."""
         return () if self.metrics is None else (self.metrics.observer,)
 
-    def show_in(self, app: web.Application) -> None:
-        """Before it starts: at `/metrics`, where all of it is one process's."""
-        if self.metrics is not None and not self.is_shared:
+    def mount(self, app: web.Application) -> None:
+        """Serve `/metrics` from the app, unless it is a worker's. To be called before the app starts."""
+        if self.metrics is not None and not self.is_worker:
             app[METRICS] = self.metrics
 
     @asynccontextmanager
-    async def going_on(self, app: web.Application) -> AsyncIterator[None]:
-        """While the app runs: what can only be read then, and the listener."""
+    async def running(self, app: web.Application) -> AsyncIterator[None]:
+        """Read the app's gauges, and listen on `port`, while the app runs."""
         if self.metrics is None:
             yield
             return

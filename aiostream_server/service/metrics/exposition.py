@@ -1,27 +1,31 @@
-"""One server's metrics, and all of them as text: OpenMetrics where that is asked for, else Prometheus' older format.
+"""One process's metrics as text: OpenMetrics if the client accepts it, else Prometheus' older format.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
+import platform
+from collections.abc import Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
+from aiostream_server import __version__
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
 from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
-from aiostream_server.service.metrics.vitals import Vitals
 from aiostream_server.web.health import LoopLag
 
 
 class Metrics:
-    """`observer` counts; `watch` adds what is read only when somebody asks, once it is there."""
+    """Counts from the start. The gauges of `watch` are added once the app runs."""
 
     def __init__(self, config: Config) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # theirs; a second series for each
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # would double the number of series
         self._registry: Final = CollectorRegistry()
         self._families: Final = Families(self._registry)
         self._models: Final = tuple(config.models)
@@ -29,11 +33,38 @@ class Metrics:
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
     def watch(self, runs: Registry, lag: LoopLag, teams: tuple[str, ...]) -> None:
-        """`teams` are the ids of those that are served."""
+        """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(Vitals(runs, lag))
+        self._registry.register(_Gauges(runs, lag))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
         encode, content_type = choose_encoder(accept)
         return encode(self._registry), content_type
+
+
+class _Gauges(Collector):
+    """Values that are read when they are asked for."""
+
+    def __init__(self, runs: Registry, lag: LoopLag) -> None:
+        self._runs: Final = runs
+        self._lag: Final = lag
+
+    def collect(self) -> Iterator[Metric]:
+        runs, lag, limits = self._runs, self._lag, self._runs.limits
+        yield _gauge("runs_live", "Runs that go on.", len(runs))
+        yield _gauge("runs_limit", "How many runs may go on at once.", limits.max_runs)
+        yield _gauge("runs_queued", "Callers who wait for a slot.", runs.queued)
+        yield _gauge("runs_queue_limit", "How many callers may wait.", limits.queue_size)
+        yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
+        yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
+        yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
+        built = GaugeMetricFamily(
+            "aiostream_build_info", "What runs here; always 1.", labels=("version", "python_version")
+        )
+        built.add_metric((__version__, platform.python_version()), 1.0)
+        yield built
+
+
+def _gauge(name: str, documentation: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"aiostream_{name}", documentation, value=value)

@@ -1,7 +1,7 @@
 """`[metrics] loopback_port`: a listener for this machine only, which asks for no key.
 
-A restart may begin the next process while this one still ends its streams: then the port is taken for a while, and is
-tried again each second. Metrics that cannot be read are no reason not to serve.
+During a restart the former process may still drain and hold the port: binding is retried each second. The server serves
+without the port meanwhile.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from aiostream_server.errors import Forbidden
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.service.sockets import listen
-from aiostream_server.web.metrics import Exposition, answer
+from aiostream_server.web.health import Exposition, expose
 
 _HOST: Final = "127.0.0.1"
 _AGAIN_S: Final = 1.0
@@ -37,7 +37,7 @@ async def listening(exposition: Exposition, port: int) -> AsyncIterator[None]:
             check_local_host(request.headers, _NO_KEYS)
         except Forbidden as exc:
             raise web.HTTPForbidden(text=f"{exc}\n") from None
-        return answer(request, exposition)
+        return expose(request, exposition)
 
     app = web.Application()
     app.router.add_get("/metrics", handle)
@@ -61,7 +61,7 @@ async def _start(runner: web.AppRunner, port: int) -> None:
             if not is_told:
                 _log.warning("metrics_port_taken", port=port, reason=(exc.strerror or "cannot be bound").lower())
             is_told = True
-            await asyncio.sleep(_AGAIN_S)  # the server that this one replaces may have it still
+            await asyncio.sleep(_AGAIN_S)  # the former process may still hold the port
         else:
             await web.SockSite(runner, bound).start()
             _log.info("metrics_listening", url=f"http://{_HOST}:{port}/metrics")

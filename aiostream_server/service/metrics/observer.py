@@ -1,4 +1,4 @@
-"""Counts what the server tells (`observe.observer.Observer`)."""
+"""Counts what the server reports to an `observe.observer.Observer`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from aiostream_server.events import Action, Error, Event, RunFinished, Token, TokenCount, ToolResult
-from aiostream_server.service.metrics.families import OTHER, Bounded, Families
+from aiostream_server.service.metrics.families import OTHER, BoundedNames, Families
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _NO_TEAM: Final = "none"
@@ -16,21 +16,23 @@ _NO_TEAM: Final = "none"
 class MetricsObserver:
     def __init__(self, families: Families) -> None:
         self._families: Final = families
-        self._tools: Final = Bounded()
-        self._models: Final = Bounded()
+        self._tools: Final = BoundedNames()
+        self._models: Final = BoundedNames()
         self.delay: Final[Callable[[float], None]] = families.delays.add
 
     @contextmanager
-    def request(self, request_id: str, method: str, route: str, headers: Mapping[str, str]) -> Iterator["_Request"]:
-        yield _Request(self._families, method, route)
+    def request(
+        self, request_id: str, method: str, route: str, headers: Mapping[str, str]
+    ) -> Iterator["_RequestMetrics"]:
+        yield _RequestMetrics(self._families, method, route)
 
     @contextmanager
-    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator["_Run"]:
-        yield _Run(self._families, self._tools)
+    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator["_RunMetrics"]:
+        yield _RunMetrics(self._families, self._tools)
 
     @contextmanager
-    def model_call(self, name: str, *, model: str, provider: str, agent: str | None) -> Iterator["_Call"]:
-        yield _Call(self._families, self._models(name))
+    def model_call(self, name: str, *, model: str, provider: str, agent: str | None) -> Iterator["_CallMetrics"]:
+        yield _CallMetrics(self._families, self._models(name))
 
     def auxiliary(self, kind: str, *, by: str) -> None:
         self._families.auxiliary.labels(kind, by).inc()
@@ -39,11 +41,11 @@ class MetricsObserver:
         self._families.evictions.inc()
 
 
-class _Request:
+class _RequestMetrics:
     def __init__(self, families: Families, method: str, route: str) -> None:
         self._families = families
         self._method = method if method in _METHODS else OTHER
-        self._route = route.replace("//", "/").removeprefix("/api")  # the same, by its other names
+        self._route = route.replace("//", "/").removeprefix("/api")  # count a route's other paths as the same
         self._began_at = time.monotonic()
 
     def answered(self, status: int, run_id: str | None) -> None:
@@ -51,16 +53,16 @@ class _Request:
         self._families.requests.labels(self._route, self._method, str(status)).inc()
 
 
-class _Run:
-    """The team is not known at first: what is to be told of it waits."""
+class _RunMetrics:
+    """The team is known only after `chose`."""
 
-    def __init__(self, families: Families, tools: Bounded) -> None:
+    def __init__(self, families: Families, tools: BoundedNames) -> None:
         self._families = families
         self._bounded = tools
         self._team = _NO_TEAM
         self._began_at = time.monotonic()
         self._tools: dict[str, tuple[str, float]] = {}
-        """Those that were called and have not answered, by the call's id: the name, and when."""
+        """Tool calls without an answer yet, by the call's id: the tool's name, and when it was called."""
 
     def chose(self, team: str) -> None:
         self._team = team
@@ -94,7 +96,7 @@ class _Run:
             families.tools.labels(tool, "unanswered").inc()
 
 
-class _Call:
+class _CallMetrics:
     headers: Final[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, families: Families, model: str) -> None:

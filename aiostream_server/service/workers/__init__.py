@@ -1,11 +1,12 @@
 """`[server] workers`: several processes on one listening socket.
 
-supervisor  the parent: starts them, replaces those that end, stops them; it serves nothing itself
-line        what ties a worker to its parent
-loads       how busy each of them is, seen by all
-site        takes connections from the shared socket, so that all of them get their share
+supervisor  the parent: starts, replaces and stops the workers; serves nothing itself
+process     one worker, as its parent sees it
+channel     the socket pair between a worker and its parent
+share       the shared sockets, and how many connections each worker has
+site        accepts connections from a shared socket, so that every worker gets its share
 
-Workers do not share runs. Whatever goes beyond one request knows only those of the worker that it reaches.
+Workers do not share runs: a request reaches one worker, which knows its own runs only.
 """
 
 from typing import Final
@@ -15,4 +16,4 @@ NOT_SHARED: Final = (
     "only in the worker that started it; limits count per worker; two questions of one conversation wait for each "
     "other only where they reach the same one; /metrics is at [metrics] loopback_port, a port for each, and not shared"
 )
-"""What several workers mean for whoever uses them."""
+"""What several workers mean for clients, in a sentence for logs and `check`."""

@@ -1,4 +1,4 @@
-"""One worker, as its parent sees it."""
+"""A worker, as its parent sees it."""
 
 import signal
 import subprocess
@@ -8,30 +8,30 @@ from contextlib import suppress
 from socket import socketpair
 from typing import Final, TypeAlias
 
-from aiostream_server.service.figures import Figures
 from aiostream_server.service.sockets import Listening
-from aiostream_server.service.workers.line import ParentsEnd
-from aiostream_server.service.workers.loads import Loads
+from aiostream_server.service.status import ProcessStatus
+from aiostream_server.service.workers.channel import WorkerChannel
+from aiostream_server.service.workers.share import ConnectionCounts
 
 Command: TypeAlias = Callable[..., Sequence[str]]
-"""That of a worker, with numbers only: its own, then what it inherits: the line, the loads, whether the listening
-sockets are adopted (1 or 0), and each of those."""
+"""Makes a worker's command line of numbers: the worker's own, then the descriptors that it inherits: the channel, the
+connection counts, whether the listening sockets are adopted (1 or 0), and each of these."""
 
 
 class WorkerProcess:
-    """A fresh process, not a fork. `line` is readable when there is something to `hear`."""
+    """A fresh process, not a fork. `connection` is readable when `hear` has something to read."""
 
-    def __init__(self, number: int, command: Command, listening: Listening, loads: Loads) -> None:
+    def __init__(self, number: int, command: Command, listening: Listening, counts: ConnectionCounts) -> None:
         self.number: Final = number
-        self.line, theirs = socketpair()
-        self._end: Final = ParentsEnd(self.line)
+        self.connection, theirs = socketpair()
+        self._channel: Final = WorkerChannel(self.connection)
         self._started_at: Final = time.monotonic()
         self.is_aborted = False
-        line, sockets = theirs.fileno(), [each.fileno() for each in listening.sockets]
+        channel, sockets = theirs.fileno(), [each.fileno() for each in listening.sockets]
         with theirs:
             self._process: Final = subprocess.Popen(
-                command(number, line, loads.descriptor, int(listening.is_adopted), *sockets),
-                pass_fds=(line, loads.descriptor, *sockets),
+                command(number, channel, counts.descriptor, int(listening.is_adopted), *sockets),
+                pass_fds=(channel, counts.descriptor, *sockets),
             )
 
     @property
@@ -40,22 +40,21 @@ class WorkerProcess:
 
     @property
     def is_ready(self) -> bool:
-        """It has said so."""
-        return self._end.problems == []
+        return self._channel.problems == []
 
     @property
     def problems(self) -> Sequence[str]:
-        """What it said is wrong."""
-        return self._end.problems or ()
+        """What the worker has reported."""
+        return self._channel.problems or ()
 
     @property
-    def figures(self) -> Figures:
-        """The last ones it told."""
-        return self._end.figures
+    def process_status(self) -> ProcessStatus:
+        """The last one that the worker has reported."""
+        return self._channel.status
 
     def is_silent(self, for_s: float) -> bool:
-        """It was ready, and its event loop has not turned for so long."""
-        return self.is_ready and time.monotonic() - self._end.heard_at > for_s
+        """Whether a worker that was ready has reported nothing for so long: its event loop is blocked."""
+        return self.is_ready and time.monotonic() - self._channel.heard_at > for_s
 
     @property
     def lived_s(self) -> float:
@@ -63,19 +62,19 @@ class WorkerProcess:
 
     @property
     def status(self) -> int | None:
-        """None while it lives; negative: the signal that ended it."""
+        """The exit status: None while the process lives, negative for a signal that ended it."""
         return self._process.poll()
 
     def hear(self) -> bool:
-        """False when it will never say anything more."""
-        return self._end.read()
+        """Read its reports. Returns False when it has closed the channel."""
+        return self._channel.read()
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
 
     def abort(self) -> None:
-        """It does not listen any more."""
+        """End a worker with a blocked event loop, which would not handle a SIGTERM."""
         self.is_aborted = True
         self.signal(signal.SIGABRT)
 
@@ -83,5 +82,4 @@ class WorkerProcess:
         self._process.wait()
 
     def close(self) -> None:
-        """After its end."""
-        self.line.close()
+        self.connection.close()

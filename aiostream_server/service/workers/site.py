@@ -1,8 +1,8 @@
-"""Connections from a socket that several processes listen on, so that each of them gets its share.
+"""Accepts connections from a socket that several processes listen on, so that each of them gets its share.
 
-Left to itself, whichever process wakes first takes what is there. Of 200 connections to two workers asyncio's servers
-took 134 and 66, uvloop's 166 and 34; of four workers one got a single one. Here a worker that has more connections than
-another lets that one go first, for a moment: 100 and 100, 50 each of four.
+By default the process that wakes first accepts all waiting connections: of 200 connections to two workers asyncio's
+servers took 134 and 66, uvloop's 166 and 34; of four workers one got a single connection. Here a worker with more
+connections than another waits for some milliseconds before it accepts: 100 and 100, 50 each of four.
 """
 
 import asyncio
@@ -14,23 +14,23 @@ from aiohttp import web
 
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tls.handshakes import Handshakes
-from aiostream_server.service.workers.loads import Loads
+from aiostream_server.service.workers.share import ConnectionCounts
 
-_GIVES_WAY_S: Final = 0.001  # for each connection more
-_LONGEST_S: Final = 0.01
-_OUT_OF_FILES_S: Final = 1.0
+_WAIT_S: Final = 0.001  # per connection more than the worker with the fewest
+_LONGEST_WAIT_S: Final = 0.01
+_NO_DESCRIPTOR_S: Final = 1.0
 
 _log = structlog.get_logger()
 
 
 class SharedSite(web.BaseSite):
-    """One worker's share of `listening`, which it closes only for itself."""
+    """Serves one worker's share of the connections. Closes `listening` in this process only."""
 
     def __init__(
         self,
         runner: web.AppRunner,
         listening: socket.socket,
-        loads: Loads,
+        counts: ConnectionCounts,
         worker: int,
         certificate: Certificate | None = None,
     ) -> None:
@@ -39,7 +39,7 @@ class SharedSite(web.BaseSite):
         self._serving: Final = runner.server
         self._certificate: Final = certificate
         self._listening: Final = listening
-        self._loads: Final = loads
+        self._counts: Final = counts
         self._worker: Final = worker
         self._handshakes: Handshakes | None = None
         self._opening: Final[set[asyncio.Task[object]]] = set()
@@ -55,14 +55,14 @@ class SharedSite(web.BaseSite):
         if self._certificate is not None:
             self._handshakes = Handshakes(self._certificate, self._serving)
         self._is_open = True
-        self._loads.tell(self._worker, 0)
+        self._counts.set(self._worker, 0)
         self._listen()
 
     async def stop(self) -> None:
-        """Take nothing more. What was taken is served."""
+        """Accept nothing more. Accepted connections are served."""
         if self._is_open:
             self._is_open = False
-            self._loads.leave(self._worker)
+            self._counts.leave(self._worker)
             self._pause()
             if self._opening:
                 await asyncio.wait(self._opening)
@@ -81,12 +81,12 @@ class SharedSite(web.BaseSite):
             self._later.cancel()
 
     def _on_connection(self) -> None:
-        self._loads.tell(self._worker, self._connections())
-        if (excess := self._loads.excess(self._worker)) == 0:
+        self._counts.set(self._worker, self._connections())
+        if (excess := self._counts.excess(self._worker)) == 0:
             self._accept()
         else:
             self._pause()
-            delay_s = min(excess * _GIVES_WAY_S, _LONGEST_S)
+            delay_s = min(excess * _WAIT_S, _LONGEST_WAIT_S)
             self._later = asyncio.get_running_loop().call_later(delay_s, self._accept_and_listen)
 
     def _accept_and_listen(self) -> None:
@@ -94,21 +94,21 @@ class SharedSite(web.BaseSite):
         self._accept()
 
     def _accept(self) -> None:
-        """One: the next is perhaps somebody else's."""
+        """Accept one connection only: another worker may have to accept the next."""
         try:
             connection, _ = self._listening.accept()
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was faster, or the client has left
         except OSError as exc:  # no descriptor is free
-            _log.warning("connections_not_accepted", error=exc.strerror, retry_s=_OUT_OF_FILES_S)
+            _log.warning("connections_not_accepted", error=exc.strerror, retry_s=_NO_DESCRIPTOR_S)
             self._pause()
-            self._later = asyncio.get_running_loop().call_later(_OUT_OF_FILES_S, self._listen)
+            self._later = asyncio.get_running_loop().call_later(_NO_DESCRIPTOR_S, self._listen)
             return
         connection.setblocking(False)
         opening = asyncio.ensure_future(self._open(connection))
         self._opening.add(opening)
         opening.add_done_callback(self._opening.discard)
-        self._loads.tell(self._worker, self._connections())
+        self._counts.set(self._worker, self._connections())
 
     async def _open(self, connection: socket.socket) -> None:
         try:
@@ -117,8 +117,8 @@ class SharedSite(web.BaseSite):
             connection.close()  # the client has left
 
     def _connections(self) -> int:
-        shaking_hands = 0 if self._handshakes is None else self._handshakes.under_way
-        return len(self._opening) + shaking_hands + len(self._serving.connections)
+        handshakes = 0 if self._handshakes is None else self._handshakes.under_way
+        return len(self._opening) + handshakes + len(self._serving.connections)
 
     def _new_protocol(self) -> asyncio.Protocol:
         return self._serving() if self._handshakes is None else self._handshakes()

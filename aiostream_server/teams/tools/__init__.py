@@ -1,4 +1,5 @@
-"""The tools of `[tools.NAME]`, as AutoGen workbenches: what is open for all runs, what for one, and how it is closed.
+"""The tools of `[tools.NAME]`, as AutoGen workbenches.
 
-`toolbox` holds those of one configuration, `scope` what one run has open. Every other module is one kind of tool.
+`toolbox` opens the tools of one configuration, `scope` holds what one run has open, `component_resources` closes what
+teams from component JSON bring along. Every other module is one kind of tool, or runs a program for one.
 """

@@ -1,7 +1,7 @@
-"""One request to one HTTP service. The model chooses arguments; scheme, host, port and the path's shape are fixed.
+"""A tool that sends one request to an HTTP service. The model chooses arguments, never the host or the path's shape.
 
-AutoGen's `HttpTool` checks the arguments; the request is our own, because AutoGen's puts an argument into the path as
-it is (`../admin`), reads answers of any size, takes an error page for an answer, and makes a client for each call.
+AutoGen's `HttpTool` checks the arguments. It does not send the request, because AutoGen puts arguments into the path
+unescaped (`../admin`), reads answers of any size, takes an error page for an answer, and makes a client for each call.
 """
 
 import json
@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from aiostream_server.config.model import HttpToolConfig
 from aiostream_server.config.tools import placeholders
 from aiostream_server.errors import ConfigError
-from aiostream_server.teams.tools.functions import FixedTool
+from aiostream_server.teams.tools.fixed_tools import FixedTool
+from aiostream_server.teams.tools.results import one_line
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _IN_QUERY: Final = ("GET", "DELETE")
@@ -26,7 +27,7 @@ _MAX_REASON_CHARS: Final = 500
 
 
 class RequestFailed(Exception):
-    """What the model is told."""
+    """The request failed. The message is for the model."""
 
 
 class HttpService(FixedTool):
@@ -41,7 +42,7 @@ class HttpService(FixedTool):
 
 
 class BoundHttpTool(HttpTool):
-    """Raises ValueError for parameters that are no JSON schemas."""
+    """Raises ValueError for parameters that are not JSON schemas."""
 
     def __init__(self, name: str, config: HttpToolConfig) -> None:
         parts = urlsplit(config.url)
@@ -63,7 +64,7 @@ class BoundHttpTool(HttpTool):
         self._client: httpx.AsyncClient | None = None
 
     async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> str:
-        """The body of the answer, as text, cut after `byte_limit`. Raises `RequestFailed`."""
+        """The body of the answer as text of at most `byte_limit` bytes. Raises `RequestFailed`."""
         given = args.model_dump(mode="json", exclude_unset=True)
         url = _filled(self._config.url, given)
         rest = {name: value for name, value in given.items() if name not in placeholders(self._config.url)}
@@ -106,21 +107,21 @@ class BoundHttpTool(HttpTool):
                 break
         try:
             text = bytes(content[:limit]).decode(response.encoding or "utf-8", "replace")
-        except LookupError:  # an encoding that there is not
+        except LookupError:  # an unknown encoding
             text = bytes(content[:limit]).decode("utf-8", "replace")
         return f"{text}\n… (more was left out)" if len(content) > limit else text
 
 
 def http_tool(name: str, config: HttpToolConfig) -> HttpService:
-    """Raises `ConfigError` for parameters that are no JSON schemas."""
+    """Raises `ConfigError` for parameters that are not JSON schemas."""
     try:
         return HttpService(name, config)
-    except Exception as exc:  # whatever the library that reads the schemas raises
-        raise ConfigError([f"parameters: {type(exc).__name__}: {' '.join(str(exc).split())[:200]}"]) from exc
+    except Exception as exc:  # the library that reads the schemas raises many kinds of errors
+        raise ConfigError([f"parameters: {type(exc).__name__}: {one_line(exc)}"]) from exc
 
 
 def _filled(template: str, arguments: Mapping[str, Any]) -> httpx.URL:
-    """An argument is one segment of the path, or a part of one: never a way out of it."""
+    """The URL with the arguments escaped, so that each stays within its segment of the path."""
 
     def fill(match: re.Match[str]) -> str:
         value = str(arguments.get(match[1], ""))
@@ -131,5 +132,5 @@ def _filled(template: str, arguments: Mapping[str, Any]) -> httpx.URL:
     return httpx.URL(_PLACEHOLDER.sub(fill, template))
 
 
-def _in_query(value: Any) -> Any:  # what JSON has
+def _in_query(value: Any) -> Any:  # a JSON value
     return json.dumps(value) if isinstance(value, dict) else value

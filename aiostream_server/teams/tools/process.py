@@ -1,4 +1,4 @@
-"""A program that belongs to us: in a process group of its own, so that what it starts ends with it."""
+"""Runs a program in a process group of its own, so that its child processes end with it."""
 
 import asyncio
 import os
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from aiostream_server.teams.tools.warden import warded
+from aiostream_server.teams.tools.subreaper import under_subreaper
 
 _T = TypeVar("_T")
 
-_GRACES_S: Final = (0.4, 0.4)  # to leave by itself once its input is closed; after SIGTERM
-_REAP_S: Final = 1.0
+_EXIT_TIMEOUTS_S: Final = (0.4, 0.4)  # after its input is closed; after SIGTERM
+_REAP_TIMEOUT_S: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """A process and what it says."""
+class RunningProgram:
+    """A process and its output."""
 
     process: Process
     stdout: asyncio.StreamReader
@@ -28,7 +28,7 @@ class Running:
 
     @property
     def stdin(self) -> asyncio.StreamWriter:
-        """Of one that takes input."""
+        """Only of a program with `takes_input`."""
         return _piped(self.process.stdin)
 
 
@@ -39,23 +39,23 @@ def _piped(stream: _T | None) -> _T:
 
 
 @asynccontextmanager
-async def running(
+async def run_program(
     command: Sequence[str],
     *,
     env: Mapping[str, str],
     folder: Path,
     line_limit: int = 64 * 1024,
     takes_input: bool = True,
-    is_asked_to_leave: bool = True,
-    is_warded: bool = False,
-) -> AsyncIterator[Running]:
-    """The program, with pipes; whatever is left of its group at the end of the block is killed.
+    ends_gracefully: bool = True,
+    kills_descendants: bool = False,
+) -> AsyncIterator[RunningProgram]:
+    """Start the program with pipes. At the end of the block its process group is killed.
 
-    `is_asked_to_leave`: its input is closed first, then it gets a SIGTERM. `is_warded`: what has left its group is
-    killed as well, by a process between it and us. Raises `OSError` where it cannot be started.
+    `ends_gracefully`: before that its input is closed, then it gets a SIGTERM. `kills_descendants`: processes outside
+    of its group are killed as well, by a subreaper (on Linux). Raises `OSError` where the program cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
-        *(warded(command) if is_warded else command),
+        *(under_subreaper(command) if kills_descendants else command),
         stdin=PIPE if takes_input else DEVNULL,
         stdout=PIPE,
         stderr=PIPE,
@@ -65,12 +65,12 @@ async def running(
         limit=line_limit,
     )
     try:
-        yield Running(process, _piped(process.stdout), _piped(process.stderr))
-        if is_asked_to_leave:
-            await _ask_to_leave(process)
+        yield RunningProgram(process, _piped(process.stdout), _piped(process.stderr))
+        if ends_gracefully:
+            await _end_gracefully(process)
     finally:
         try:
-            if is_warded:
+            if kills_descendants:
                 with suppress(ProcessLookupError):
                     process.terminate()
                 await _reap(process)
@@ -81,21 +81,21 @@ async def running(
 
 async def _reap(process: Process) -> None:
     with suppress(TimeoutError):
-        async with asyncio.timeout(_REAP_S):
+        async with asyncio.timeout(_REAP_TIMEOUT_S):
             await process.wait()
 
 
-async def _ask_to_leave(process: Process) -> None:
+async def _end_gracefully(process: Process) -> None:
     if process.stdin is not None:
         process.stdin.close()
-    for grace_s in _GRACES_S:
+    for timeout_s in _EXIT_TIMEOUTS_S:
         with suppress(TimeoutError):
-            async with asyncio.timeout(grace_s):
+            async with asyncio.timeout(timeout_s):
                 await process.wait()
                 return
         _signal_group(process, signal.SIGTERM)
 
 
 def _signal_group(process: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):  # nobody is left in it
+    with suppress(ProcessLookupError, PermissionError):  # the group is empty
         os.killpg(process.pid, number)

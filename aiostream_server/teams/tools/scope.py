@@ -1,85 +1,94 @@
-"""What one run has open: closed when the run has ended, however it did."""
+"""What a configured tool provides, and the resources that one run has open, which are closed when the run ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 import structlog
 from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, Workbench
+from pydantic import BaseModel
 
 from aiostream_server.config.problem_text import did_you_mean
 from aiostream_server.errors import ConfigError
-from aiostream_server.teams.tools.kept import Kept
-from aiostream_server.teams.tools.wanted import Wanted
+from aiostream_server.teams.tools.resource_task import ResourceTask
+
+RequestedTool: TypeAlias = str | BaseTool[Any, Any] | Callable[..., object]
+"""The name of a `[tools.NAME]`, an AutoGen tool, or a function with type hints and a docstring."""
 
 _T = TypeVar("_T")
 
 _log = structlog.get_logger()
 
 
-class Tool(Protocol):
+class NoConfiguration(BaseModel):
+    """AutoGen's component configuration of tools that are never written to component JSON."""
+
+
+class ConfiguredTool(Protocol):
     """One `[tools.NAME]`."""
 
     def workbench(self, scope: "RunScope") -> Workbench:
-        """For one run; what it opens for that, `scope` closes."""
+        """The workbench for one run. `scope` closes what it opens."""
         ...
 
     def begin(self) -> None:
-        """Open what is shared by all runs, without waiting."""
+        """Begin to open what all runs share, without waiting for it."""
         ...
 
     async def problem(self) -> str | None:
-        """Why it cannot be used, in one line for whoever runs the server; None where it can."""
+        """Why the tool cannot be used, in one line for the server's operator; None where it can."""
         ...
 
     async def close(self) -> None:
-        """What is shared by all runs."""
+        """Close what all runs share."""
         ...
 
 
 class RunScope:
-    """Made for a run, or for a team that is only built. Nothing is opened before it is needed."""
+    """Made for one run, or for a team that is only built. Opens a tool when it is first requested."""
 
-    def __init__(self, tools: "dict[str, Tool] | None" = None) -> None:
+    def __init__(self, tools: "dict[str, ConfiguredTool] | None" = None) -> None:
         self._tools: Final = tools or {}
         self._workbenches: Final[dict[str, Workbench]] = {}
         self._closers: Final[list[Callable[[], Awaitable[object]]]] = []
         self._is_closed = False
 
-    def workbenches(self, names: Iterable[str], wanted: Iterable[Wanted]) -> list[Workbench]:
-        """Those of `wanted`, which must be among `names`; without any, all of `names`. Functions and AutoGen tools
-        may stand among them. Raises `ConfigError`, which says what there is."""
+    def workbenches(self, names: Iterable[str], requested: Iterable[RequestedTool]) -> list[Workbench]:
+        """The workbenches of the requested tools; without a request, of all `names`, the tools of the team.
+
+        Raises `ConfigError` for a name that is not in `names`, or not configured.
+        """
         allowed = tuple(names)
-        chosen = tuple(wanted) or allowed
+        chosen = tuple(requested) or allowed
         found = [self._workbench(item, allowed) for item in chosen if isinstance(item, str)]
         own = [item if isinstance(item, BaseTool) else _function(item) for item in chosen if not isinstance(item, str)]
         return [*found, StaticWorkbench(own)] if own else found
 
     async def open(self, resource: AbstractAsyncContextManager[_T]) -> _T:
-        """Enter it, in a task of its own, until the run has ended. Raises what entering it raises."""
+        """Enter the resource, in a task of its own, until the run ends. Raises what entering it raises."""
         self._refuse_when_closed()
-        kept = Kept(resource, name=type(resource).__name__)
-        self.on_close(kept.close)
-        return await kept.opened()
+        task = ResourceTask(resource, name=type(resource).__name__)
+        self.on_close(task.close)
+        return await task.opened()
 
     def on_close(self, close: Callable[[], Awaitable[object]]) -> None:
-        """Raises RuntimeError when the run has ended."""
+        """Call `close` when the run ends. Raises RuntimeError when it has ended already."""
         self._refuse_when_closed()
         self._closers.append(close)
 
     def end_at_once(self) -> bool:
-        """Where there is nothing to close, that was all."""
+        """Close at once where nothing is open, and return whether that was so."""
         self._is_closed = self._is_closed or not self._closers
         return not self._closers
 
     async def close(self) -> None:
-        """Everything at once; what cannot be closed is told in the log."""
+        """Close everything concurrently. Failures are logged."""
         closers, self._closers[:] = tuple(self._closers), ()
         self._is_closed = True
         for failure in await asyncio.gather(*(close() for close in closers), return_exceptions=True):
             if isinstance(failure, Exception):
-                _log.warning("tool_not_closed", error=type(failure).__name__)  # its frames may hold secrets
+                _log.warning("tool_not_closed", error=type(failure).__name__)  # a traceback could show secrets
 
     def _refuse_when_closed(self) -> None:
         if self._is_closed:

@@ -1,6 +1,6 @@
-"""The tools of one configuration: opened with it, closed after the last run that began with it.
+"""The tools of one configuration: opened with it, and closed after the last run that started with it.
 
-A tool that cannot be opened stops nothing but the teams that use it, and those only while it is broken.
+A tool that cannot be opened affects only the teams that use it, and only while it is broken.
 """
 
 import asyncio
@@ -23,14 +23,14 @@ from aiostream_server.config.model import (
 )
 from aiostream_server.config.problem_text import did_you_mean, install_hint, toml_key
 from aiostream_server.errors import ConfigError
-from aiostream_server.teams.tools.scope import RunScope, Tool
+from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database
 
 
 class Toolbox:
-    """By name. An empty one serves teams that have no tools."""
+    """The configured tools by name. An empty toolbox serves teams without tools."""
 
-    def __init__(self, tools: Mapping[str, Tool] | None = None) -> None:
+    def __init__(self, tools: Mapping[str, ConfiguredTool] | None = None) -> None:
         self._tools: Final = dict(tools or {})
         self._closing: Final[set[asyncio.Task[None]]] = set()
 
@@ -39,17 +39,17 @@ class Toolbox:
         return tuple(self._tools)
 
     def check(self, names: Iterable[str]) -> None:
-        """Raises `ConfigError` for a name that no tool has."""
+        """Raises `ConfigError` for a name that is not configured."""
         for name in names:
             if name not in self._tools:
                 raise ConfigError([f"tools: there is no [tools.{toml_key(name)}]{did_you_mean(name, self.names)}"])
 
     def scope(self) -> RunScope:
-        """For one run."""
+        """A scope for one run."""
         return RunScope(self._tools)
 
     def release(self, scope: RunScope) -> None:
-        """Close what a run had open. Returns at once: who waits for the run need not wait for that."""
+        """Close what a run has open, in the background, so that the end of the run does not wait for it."""
         if scope.end_at_once():
             return
         closing = asyncio.create_task(scope.close(), name="tools-closing", context=Context())
@@ -62,7 +62,7 @@ class Toolbox:
         return [f"[tools.{name}] {problem}" for name, problem in zip(self._tools, found, strict=True) if problem]
 
     async def close(self) -> None:
-        """All of it, those that runs had open included."""
+        """Close all tools, after the resources of runs that are being closed."""
         if self._closing:
             await asyncio.wait(self._closing)
         await asyncio.gather(*(tool.close() for tool in self._tools.values()))
@@ -78,17 +78,17 @@ async def open_tools(
     in_threads: bool = False,
     problems: list[str] | None = None,
 ) -> AsyncIterator[Toolbox]:
-    """Every `[tools.NAME]`. `is_serving`: shared servers are started now. `in_threads`: imports are done aside.
+    """Open every `[tools.NAME]`. `is_serving` starts shared servers now; `in_threads` imports in threads.
 
-    Raises `ConfigError` with each that is wrong in itself. What is only out of reach, such as a server that is down, is
-    no reason: see `Toolbox.problems`. Where `problems` is given, they are added to that, and the others are opened.
+    Raises `ConfigError` with all tools whose configuration is wrong; with `problems`, appends these errors to it
+    instead, and opens the other tools. A server that is down raises nothing here: see `Toolbox.problems`.
     """
-    tools: dict[str, Tool] = {}
+    tools: dict[str, ConfiguredTool] = {}
     wrong: list[str] = []
     for name, table in config.tools.items():
         try:
             opened = (name, table, databases, state_directory)
-            tools[name] = await asyncio.to_thread(_made, *opened) if in_threads else _made(*opened)
+            tools[name] = await asyncio.to_thread(_make_tool, *opened) if in_threads else _make_tool(*opened)
         except ConfigError as exc:
             wrong += [f"[tools.{name}] {problem}" for problem in exc.problems]
     toolbox = Toolbox(tools)
@@ -104,8 +104,10 @@ async def open_tools(
         await toolbox.close()
 
 
-def _made(name: str, config: ToolConfig, databases: Mapping[str, Database], state_directory: Path) -> Tool:
-    """What a configuration does not use is not imported."""
+def _make_tool(
+    name: str, config: ToolConfig, databases: Mapping[str, Database], state_directory: Path
+) -> ConfiguredTool:
+    """Imports only the kinds of tools that are configured, because some of them need optional packages."""
     match config:
         case McpToolConfig():
             try:
@@ -124,19 +126,19 @@ def _made(name: str, config: ToolConfig, databases: Mapping[str, Database], stat
 
             return CodeTool(name, config, state_directory)
         case PythonToolConfig():
-            from aiostream_server.teams.tools.functions import python_tool
+            from aiostream_server.teams.tools.fixed_tools import python_tool
 
             return python_tool(name, config)
         case LangChainToolConfig():
-            from aiostream_server.teams.tools.functions import langchain_tool
+            from aiostream_server.teams.tools.fixed_tools import langchain_tool
 
             return langchain_tool(name, config)
         case SqlToolConfig():
-            from aiostream_server.teams.tools.sql import sql_tool
+            from aiostream_server.teams.tools.fixed_tools import sql_tool
 
             return sql_tool(name, config, databases)
         case ChartToolConfig():
             from aiostream_server.teams.charts import chart_tool
-            from aiostream_server.teams.tools.functions import FixedTool
+            from aiostream_server.teams.tools.fixed_tools import FixedTool
 
             return FixedTool(chart_tool(config.format), name=name)

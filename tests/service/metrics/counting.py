@@ -11,9 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from aiostream_server.config.model import Config
 from aiostream_server.observe.several import together
 from aiostream_server.service.composition import compose
-from aiostream_server.service.metrics import Counting
+from aiostream_server.service.event_loop import LagMeter
+from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.sockets import listen
-from aiostream_server.service.vitals import LagMeter
 from aiostream_server.web.health import LOOP_LAG
 from aiostream_server.web.state import STATE
 from tests.kit.serving import Server
@@ -21,15 +21,15 @@ from tests.kit.serving import Server
 
 @asynccontextmanager
 async def counting(config: Config, state_directory: Path, worker: int | None = None) -> AsyncIterator[Server]:
-    counted = Counting.of(config, worker)
+    counted = MetricsExport.of(config, worker)
     app = compose(config, state_directory=state_directory, observer=together(*counted.observers))
-    counted.show_in(app)
+    counted.mount(app)
     app[LOOP_LAG] = LagMeter()
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
         await web.SockSite(runner, listen("127.0.0.1", 0)).start()
-        async with counted.going_on(app):
+        async with counted.running(app):
             yield Server(f"http://127.0.0.1:{runner.addresses[0][1]}", app[STATE], runner)
     finally:
         await runner.cleanup()

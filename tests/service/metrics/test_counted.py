@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from aiostream_server.config.model import MetricsConfig
 from aiostream_server.events import Action, RunFinished, TokenCount, ToolResult
-from aiostream_server.service.metrics.families import Bounded, Families
+from aiostream_server.service.metrics.families import BoundedNames, Families
 from aiostream_server.service.metrics.observer import MetricsObserver
 from tests.kit.scripted_provider import BreakOff, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, config_for, sample_team, until_idle
@@ -122,8 +122,8 @@ def test_nothing_is_imported_where_it_is_switched_off() -> None:
         "import sys\n"
         "from aiostream_server.config.model import Config, MetricsConfig\n"
         "from aiostream_server.service import server\n"
-        "from aiostream_server.service.metrics import Counting\n"
-        "assert Counting.of(Config(metrics=MetricsConfig(enabled=False)), None).observers == ()\n"
+        "from aiostream_server.service.metrics import MetricsExport\n"
+        "assert MetricsExport.of(Config(metrics=MetricsConfig(enabled=False)), None).observers == ()\n"
         "assert not [name for name in sys.modules if name.startswith('prometheus')]\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
@@ -176,7 +176,7 @@ def test_a_tool_that_never_answers_is_told_when_the_run_ends() -> None:
 
 def test_names_keep_what_they_were_called() -> None:
     """A name that came early is never called "other" later."""
-    bounded = Bounded()
+    bounded = BoundedNames()
     names = [f"name {number}" for number in range(101)]
     assert [*map(bounded, names)] == [*names[:100], "other"]
     assert bounded("name 7") == "name 7"

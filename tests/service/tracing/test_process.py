@@ -18,7 +18,7 @@ from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.config.server import TracingConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.observe.several import together
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.service.server import serve
 from aiostream_server.service.tracing import Traces
 from aiostream_server.service.tracing.sending import _endpoint, _resource
@@ -106,7 +106,7 @@ def test_without_traces_nothing_of_it_is_imported(tmp_path: Path) -> None:
 import asyncio, json, sys
 from pathlib import Path
 from aiostream_server.config.model import Config, DemoModelConfig
-from aiostream_server.service.check import find_problems
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.service.logging import configure_logging
 import aiostream_server.cli.serve
 import aiostream_server.service.server

@@ -1,6 +1,5 @@
-"""Servers of the Model Context Protocol: `transport` reaches one, `connection` is a session with it, `server` opens
-that again when it was lost, `workbench` is what agents see. Not AutoGen's own client: that waits for ever for a server
-that does not answer, cannot be cancelled in the middle of a call, and is never forgotten by the process.
+"""Servers of the Model Context Protocol: `transport` reaches one, `connection` is a session, `server` reconnects.
 
-Importing what is in here needs the extra `mcp`.
+`workbench` is what agents see. AutoGen's own client waits forever for a server that does not answer, cannot be
+cancelled during a call, and is never released by the process. The modules in here need the extra `mcp`.
 """

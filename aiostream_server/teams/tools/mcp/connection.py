@@ -1,4 +1,4 @@
-"""One session with one MCP server: open until it is closed, or the server is gone."""
+"""One session with one MCP server, which is open until it is closed or the server is gone."""
 
 import asyncio
 import os
@@ -30,64 +30,64 @@ from mcp.types import (
 )
 
 from aiostream_server import __version__
-from aiostream_server.teams.tools.kept import Kept
-from aiostream_server.teams.tools.mcp.transport import LastWords, Program, Received, Service, reach
+from aiostream_server.teams.tools.mcp.transport import Diagnostics, Program, Received, Service, reach
+from aiostream_server.teams.tools.resource_task import ResourceTask
 
 _T = TypeVar("_T")
-# The client's own words, and codes, of which servers may use the second for something else.
+# Codes and messages of the MCP client's own errors. Servers may use the codes for other errors.
 _NO_SESSION: Final = (32600, "Session terminated")
 _CLOSED: Final = (-32000, "Connection closed")
-_PING_S: Final = 3.0
-_TELL_S: Final = 1.0
+_PING_TIMEOUT_S: Final = 3.0
+_NOTIFY_TIMEOUT_S: Final = 1.0
 _MAX_TOOL_PAGES: Final = 50
 
 
 class Unreachable(Exception):
-    """There is no server to ask, or no more. One line for whoever runs this server."""
+    """The server cannot be reached, or its session has ended. The message is one line for the operator."""
 
 
 class NoAnswer(Exception):
-    """The server was asked, and did not answer in time."""
+    """The server did not answer a request in time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
-    """Where a server is, how long it may take, and where people find that it is so: `settings`."""
+class McpSettings:
+    """Where a server is and how long it may take. `source` names where an operator can change that."""
 
     name: str
     place: Program | Service
     call_timeout_s: float
     start_timeout_s: float = 30.0
-    settings: str = ""
+    source: str = ""
     secrets: Sequence[str] = field(default=(), repr=False)
     sampling: SamplingFnT | None = None
 
 
 class Connection:
-    """Opened by `open`. Bears concurrent calls."""
+    """Opened by `open`. Supports concurrent calls."""
 
-    def __init__(self, terms: Terms) -> None:
+    def __init__(self, settings: McpSettings) -> None:
         self.opened_at: Final = time.monotonic()
-        self._terms: Final = terms
-        self._words: Final = LastWords(terms.secrets)
+        self._settings: Final = settings
+        self._diagnostics: Final = Diagnostics(settings.secrets)
         self._gone: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
         self._tools: Sequence[Tool] | None = None
-        self._aside: Final[set[asyncio.Task[None]]] = set()
-        self._kept: Final = Kept(self._session(), name=f"mcp-{terms.name}")
-        self._kept.task.add_done_callback(lambda _: self._is_gone())
+        self._background: Final[set[asyncio.Task[None]]] = set()
+        self._resource: Final = ResourceTask(self._session(), name=f"mcp-{settings.name}")
+        self._resource.task.add_done_callback(lambda _: self._mark_gone())
 
     @classmethod
-    async def open(cls, terms: Terms) -> Self:
-        """Raises `Unreachable`, and nothing of it is left."""
-        connection = cls(terms)
+    async def open(cls, settings: McpSettings) -> Self:
+        """Raises `Unreachable`, after everything is closed again."""
+        connection = cls(settings)
         try:
-            await connection._kept.opened(terms.start_timeout_s)
+            await connection._resource.opened(settings.start_timeout_s)
         except TimeoutError:
             await connection.close()
-            raise connection._unreachable(f"no answer within {terms.start_timeout_s:g} s") from None
+            raise connection._unreachable(f"no answer within {settings.start_timeout_s:g} s") from None
         except Exception as exc:
             await connection.close()
-            raise connection._unreachable(_told(exc, terms.place)) from exc
+            raise connection._unreachable(_reason(exc, settings.place)) from exc
         except BaseException:
             await connection.close()
             raise
@@ -99,11 +99,11 @@ class Connection:
 
     @property
     def ending(self) -> str:
-        """How its program ended; empty where it has not, or there is none."""
-        return self._words.ending
+        """How the server's program ended; empty where it runs, or there is none."""
+        return self._diagnostics.ending
 
     async def tools(self) -> Sequence[Tool]:
-        """What it offers; asked for again when the server says that this has changed. Raises as `call` does."""
+        """The server's tools, cached until the server reports a change. Raises what `call` raises."""
         tools = self._tools
         if tools is None:
             tools = self._tools = await self._in_time(self._list_tools())
@@ -112,38 +112,46 @@ class Connection:
     async def call(self, tool: str, arguments: Mapping[str, Any]) -> CallToolResult:
         """Raises `Unreachable`, `NoAnswer`, and `McpError` for a call that the server refuses.
 
-        Who is cancelled while waiting has the server told that nobody waits any more.
+        On a timeout and on cancellation, tells the server that the call is cancelled.
         """
-        session = await self._kept.opened()
+        session = await self._resource.opened()
         request = ClientRequest(CallToolRequest(params=CallToolRequestParams(name=tool, arguments=dict(arguments))))
-        number = getattr(session, "_request_id", None)  # that of the next request; nothing public tells it
+        number: int | None = None
+
+        async def ask() -> CallToolResult:
+            nonlocal number
+            # The id of the next request, which has no public accessor. Read it in the step that also sends: between
+            # two steps, a concurrent call would get the same one, and its cancellation would cancel this call.
+            number = getattr(session, "_request_id", None)
+            # Not `call_tool`, which discards results that do not match the server's own output schema.
+            return await session.send_request(request, CallToolResult)
+
         try:
-            # Not `call_tool`: that throws away what does not fit the schema that the server gave for its results.
-            return await self._in_time(session.send_request(request, CallToolResult))
+            return await self._in_time(ask())
         except (NoAnswer, asyncio.CancelledError) as exc:
             if number is not None and not self.is_lost:
-                self._do_aside(self._tell_cancelled(session, number))
+                self._in_background(self._notify_cancelled(session, number))
             if isinstance(exc, NoAnswer):
-                self._do_aside(self._see_whether_it_lives(session))
+                self._in_background(self._check_liveness(session))
             raise
 
     async def close(self) -> None:
-        """Takes 4 s where the server and its transport are at their worst."""
-        for task in tuple(self._aside):
+        """Takes at most 4 s, where neither the server nor its transport reacts."""
+        for task in tuple(self._background):
             task.cancel()
-        await self._kept.close()
+        await self._resource.close()
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[ClientSession]:
         info = Implementation(name="aiostream-server", version=__version__)
         async with (
-            reach(self._terms.place, self._words) as (received, sent),
+            reach(self._settings.place, self._diagnostics) as (received, sent),
             self._watched(received) as watched,
             ClientSession(
                 watched,
                 sent,
-                sampling_callback=self._terms.sampling,
-                message_handler=self._hear,
+                sampling_callback=self._settings.sampling,
+                message_handler=self._on_message,
                 client_info=info,
             ) as session,
         ):
@@ -152,7 +160,7 @@ class Connection:
 
     @asynccontextmanager
     async def _watched(self, received: Received) -> AsyncIterator[Received]:
-        """The same messages; that they end is known at once."""
+        """Passes on the messages, and notices their end at once."""
         passing, watched = anyio.create_memory_object_stream[SessionMessage | Exception](0)
 
         async def pass_on() -> None:
@@ -160,7 +168,7 @@ class Connection:
                 async with passing:
                     async for message in received:
                         await passing.send(message)
-            self._is_gone()
+            self._mark_gone()
 
         passer = asyncio.create_task(pass_on())
         try:
@@ -171,7 +179,7 @@ class Connection:
             await asyncio.wait({passer})
 
     async def _list_tools(self) -> Sequence[Tool]:
-        session = await self._kept.opened()
+        session = await self._resource.opened()
         tools: list[Tool] = []
         cursor: str | None = None
         for _ in range(_MAX_TOOL_PAGES):
@@ -183,21 +191,21 @@ class Connection:
         return tools
 
     async def _in_time(self, asked: Coroutine[Any, Any, _T]) -> _T:
-        """The answer, unless the server goes or is late."""
+        """The answer. Raises `Unreachable` where the server is gone, `NoAnswer` where it is late."""
         asking = asyncio.ensure_future(asked)
         waited: set[asyncio.Future[Any]] = {asking, self._gone}
-        limit_s = self._terms.call_timeout_s
+        limit_s = self._settings.call_timeout_s
         try:
             await asyncio.wait(waited, timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
             if asking.done() and not asking.cancelled():
                 return asking.result()
         except McpError as exc:
             if (exc.error.code, exc.error.message) in (_NO_SESSION, _CLOSED):
-                self._is_gone()
+                self._mark_gone()
                 raise Unreachable("the session is over") from exc
             raise
         except (anyio.ClosedResourceError, anyio.BrokenResourceError) as exc:
-            self._is_gone()
+            self._mark_gone()
             raise Unreachable("the connection is closed") from exc
         finally:
             asking.cancel()
@@ -206,43 +214,43 @@ class Connection:
         raise NoAnswer(f"no answer within {limit_s:g} s")
 
     def _unreachable(self, why: str) -> Unreachable:
-        why = self._words.shown(f"{self._terms.place.where}: {why}")
-        return Unreachable("; ".join(filter(None, (why, str(self._words)))))
+        why = self._diagnostics.redact(f"{self._settings.place.where}: {why}")
+        return Unreachable("; ".join(filter(None, (why, str(self._diagnostics)))))
 
-    def _is_gone(self) -> None:
+    def _mark_gone(self) -> None:
         if not self._gone.done():
             self._gone.set_result(None)
 
-    async def _hear(self, message: object) -> None:
+    async def _on_message(self, message: object) -> None:
         if isinstance(message, ServerNotification) and isinstance(message.root, ToolListChangedNotification):
             self._tools = None
-        elif isinstance(message, Exception):  # an answer that is no message
-            self._words.complaint = self._words.shown(str(message))
+        elif isinstance(message, Exception):  # an answer that is not a message
+            self._diagnostics.complaint = self._diagnostics.redact(str(message))
 
-    def _do_aside(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        self._aside.add(task)
-        task.add_done_callback(self._aside.discard)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
-    async def _tell_cancelled(self, session: ClientSession, number: int) -> None:
-        params = CancelledNotificationParams(requestId=number, reason="nobody waits for it any more")
-        with suppress(Exception):  # it is a courtesy
-            async with asyncio.timeout(_TELL_S):
+    async def _notify_cancelled(self, session: ClientSession, number: int) -> None:
+        params = CancelledNotificationParams(requestId=number, reason="the caller has stopped waiting")
+        with suppress(Exception):  # the server may be gone; the notification is optional
+            async with asyncio.timeout(_NOTIFY_TIMEOUT_S):
                 await session.send_notification(ClientNotification(CancelledNotification(params=params)))
 
-    async def _see_whether_it_lives(self, session: ClientSession) -> None:
-        """A server that was late may be slow, or dead: who needs it next must not wait to find out."""
+    async def _check_liveness(self, session: ClientSession) -> None:
+        """Ping a server that was late. It may be slow or dead, and the next call must not wait to find out."""
         try:
-            async with asyncio.timeout(_PING_S):
+            async with asyncio.timeout(_PING_TIMEOUT_S):
                 await session.send_ping()
         except McpError:
-            return  # it speaks
-        except Exception:  # whatever its transport raises
-            self._is_gone()
+            return  # an error answer shows that it is alive
+        except Exception:  # transports raise many kinds of errors
+            self._mark_gone()
 
 
-def _told(exc: BaseException, place: Program | Service) -> str:
-    """Why a session could not be opened; as long as it is, and with the secrets that it may hold."""
+def _reason(exc: BaseException, place: Program | Service) -> str:
+    """Why a session cannot be opened. Of any length, and possibly with secrets: see `Diagnostics.redact`."""
     while isinstance(exc, BaseExceptionGroup):
         exc = exc.exceptions[0]
     match exc:
@@ -267,16 +275,16 @@ def _told(exc: BaseException, place: Program | Service) -> str:
 
 
 def _refused(exc: BaseException) -> str:
-    """What the system says of a connection that cannot be made: it stands at the end of what led to what."""
+    """The operating system's message for a failed connection, which is the last cause in the chain."""
     why, cause = "it cannot be connected to", exc.__cause__ or exc.__context__
     while cause is not None:
-        if isinstance(cause, BaseExceptionGroup):  # one for each of its addresses
+        if isinstance(cause, BaseExceptionGroup):  # one error for each address
             cause = cause.exceptions[0]
             continue
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
         if isinstance(cause, OSError) and cause.errno is not None:
-            # asyncio puts its own words, with the address, where the system's stand.
+            # asyncio replaces the system's message by its own, with the address.
             told = os.strerror(cause.errno) if type(cause).__module__ == "builtins" else cause.strerror or ""
             why = told.lower() or why
         cause = cause.__cause__ or cause.__context__

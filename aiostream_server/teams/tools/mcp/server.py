@@ -1,4 +1,4 @@
-"""An MCP server as the configuration names it: opened by whoever needs it first, and again when it was lost."""
+"""An MCP server that opens on first use, and again, with backoff, after its connection was lost."""
 
 import asyncio
 import time
@@ -8,32 +8,32 @@ from typing import Final
 import structlog
 
 from aiostream_server.errors import ToolFailed
-from aiostream_server.teams.tools.mcp.connection import Connection, Terms, Unreachable
+from aiostream_server.teams.tools.mcp.connection import Connection, McpSettings, Unreachable
 
-_FIRST_WAIT_S: Final = 1.0
-_LONGEST_WAIT_S: Final = 60.0
-_SOUND_AFTER_S: Final = 30.0  # what lived so long did not die of being started
+_FIRST_BACKOFF_S: Final = 1.0
+_MAX_BACKOFF_S: Final = 60.0
+_STABLE_AFTER_S: Final = 30.0  # a connection that lived so long resets the backoff
 
 _log = structlog.get_logger()
 
 
 class McpServer:
-    """Shared by all runs, or one run's own. One opening at a time; after failures, the next one has to wait."""
+    """Shared by all runs, or owned by one. Opens one connection at a time; retries with backoff after failures."""
 
-    def __init__(self, terms: Terms) -> None:
-        self.name: Final = terms.name
-        self._terms: Final = terms
+    def __init__(self, settings: McpSettings) -> None:
+        self.name: Final = settings.name
+        self._settings: Final = settings
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
         self._closing: Final[set[asyncio.Task[None]]] = set()
         self._failures = 0
         self._retry_at = 0.0
-        self._why = ""
-        self._tells = True
+        self._last_failure = ""
+        self._logs_failures = True
         self._is_closed = False
 
     async def connection(self) -> Connection:
-        """One that is open. Raises `ToolFailed`, for people who use the team; the log tells more."""
+        """An open connection. Raises `ToolFailed`, whose message is for users; the log has the details."""
         found = self._connection
         if found is not None and not found.is_lost:
             return found
@@ -45,24 +45,24 @@ class McpServer:
             if time.monotonic() < self._retry_at:
                 raise self._failed()
             self._opening = asyncio.create_task(self._open(), name=f"mcp-{self.name}-opening", context=Context())
-            self._opening.add_done_callback(_see)
+            self._opening.add_done_callback(_mark_as_retrieved)
         return await asyncio.shield(self._opening)
 
     def begin(self) -> None:
-        """Open it without waiting; who needs it will."""
+        """Begin to open the connection, without waiting."""
         if self._opening is None and self._connection is None:
             self._opening = asyncio.create_task(self._open(), name=f"mcp-{self.name}-opening", context=Context())
-            self._opening.add_done_callback(_see)
+            self._opening.add_done_callback(_mark_as_retrieved)
 
     async def problem(self) -> str | None:
-        """Why it cannot be opened, in one line for whoever runs the server; None where it can."""
-        self._tells = False
+        """Why the server cannot be used, in one line for the operator; None where it can."""
+        self._logs_failures = False
         try:
             await self.connection()
         except ToolFailed:
-            return self._why
+            return self._last_failure
         finally:
-            self._tells = True
+            self._logs_failures = True
         return None
 
     async def close(self) -> None:
@@ -77,13 +77,13 @@ class McpServer:
 
     async def _open(self) -> Connection:
         try:
-            connection = await Connection.open(self._terms)
+            connection = await Connection.open(self._settings)
         except Unreachable as exc:
-            self._why = str(exc)
-            self._wait_longer(_FIRST_WAIT_S)
-            if self._tells:
+            self._last_failure = str(exc)
+            self._back_off(_FIRST_BACKOFF_S)
+            if self._logs_failures:
                 wait_s = round(max(0.0, self._retry_at - time.monotonic()), 1)
-                _log.warning("mcp_server_unreachable", tool=self.name, reason=self._why, next_attempt_s=wait_s)
+                _log.warning("mcp_server_unreachable", tool=self.name, reason=self._last_failure, next_attempt_s=wait_s)
             raise self._failed() from exc
         finally:
             self._opening = None
@@ -91,21 +91,21 @@ class McpServer:
         return connection
 
     def _lost(self, connection: Connection) -> None:
-        """A server that dies at once, whenever it is started, is not started again and again."""
+        """Log the loss. A connection that was short-lived counts as a failure, so that the next one waits longer."""
         self._connection = None
         lived_s = time.monotonic() - connection.opened_at
         reason = connection.ending or "the connection was lost"
         _log.warning("mcp_server_lost", tool=self.name, reason=reason, lived_s=round(lived_s, 1))
-        if lived_s >= _SOUND_AFTER_S:
+        if lived_s >= _STABLE_AFTER_S:
             self._failures = 0
         else:
-            self._why = f"it ended soon after it was started: {reason}"
-            self._wait_longer(0.0)
+            self._last_failure = f"it ended soon after it was started: {reason}"
+            self._back_off(0.0)
         self._drop(connection)
 
-    def _wait_longer(self, first_s: float) -> None:
+    def _back_off(self, first_s: float) -> None:
         self._failures += 1
-        wait_s = first_s if self._failures == 1 else min(_FIRST_WAIT_S * 2 ** (self._failures - 2), _LONGEST_WAIT_S)
+        wait_s = first_s if self._failures == 1 else min(_FIRST_BACKOFF_S * 2 ** (self._failures - 2), _MAX_BACKOFF_S)
         self._retry_at = time.monotonic() + wait_s
 
     def _drop(self, connection: Connection) -> None:
@@ -116,12 +116,12 @@ class McpServer:
 
     def _failed(self) -> ToolFailed:
         return ToolFailed(
-            f'the tool "{self.name}" is not available: its MCP server cannot be used. Whoever runs this server finds '
-            f"the reason in its log (mcp_server_unreachable), and the settings in {self._terms.settings}"
+            f'the tool "{self.name}" is not available: its MCP server cannot be used. The operator of this '
+            f"server finds the reason in its log (mcp_server_unreachable), and the settings in {self._settings.source}"
         )
 
 
-def _see(opening: asyncio.Task[Connection]) -> None:
-    """Who began it may have gone: asyncio need not report its exception as forgotten."""
+def _mark_as_retrieved(opening: asyncio.Task[Connection]) -> None:
+    """Without this, asyncio logs the exception where the task that waited for it was cancelled."""
     if not opening.cancelled():
         opening.exception()

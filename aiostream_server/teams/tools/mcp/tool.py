@@ -1,4 +1,4 @@
-"""`[tools.NAME]` of kind "mcp": one server for all runs, or one for each."""
+"""A `[tools.NAME]` of kind "mcp": one server that all runs share, or one for each run."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -6,24 +6,24 @@ from autogen_core.tools import Workbench
 
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
-from aiostream_server.teams.tools.mcp.connection import Terms
+from aiostream_server.teams.tools.mcp.connection import McpSettings
 from aiostream_server.teams.tools.mcp.server import McpServer
 from aiostream_server.teams.tools.mcp.transport import Program, Service
-from aiostream_server.teams.tools.mcp.workbench import McpTools
+from aiostream_server.teams.tools.mcp.workbench import McpToolset
 
 if TYPE_CHECKING:
     from aiostream_server.teams.tools.scope import RunScope
 
-_READS_LONGER_S: Final = 5.0  # than a call may take: that is what ends it
+_READ_MARGIN_S: Final = 5.0  # longer than a call, so that the call's own timeout ends it
 
 
 class McpTool:
-    """Opens nothing before it is asked to."""
+    """Opens the server at `begin`, or when a run first uses it."""
 
     def __init__(self, name: str, config: McpToolConfig) -> None:
         self._config: Final = config
-        self._terms: Final = terms(name, config)
-        self._shared: Final = McpServer(self._terms) if config.scope == "shared" else None
+        self._settings: Final = mcp_settings(name, config)
+        self._shared: Final = McpServer(self._settings) if config.scope == "shared" else None
 
     def begin(self) -> None:
         if self._shared is not None:
@@ -31,17 +31,17 @@ class McpTool:
 
     def workbench(self, scope: "RunScope") -> Workbench:
         if self._shared is not None:
-            return self._offered(self._shared)
-        server = McpServer(self._terms)
+            return self._toolset(self._shared)
+        server = McpServer(self._settings)
         scope.on_close(server.close)
-        return self._offered(server)
+        return self._toolset(server)
 
     async def problem(self) -> str | None:
-        server = self._shared or McpServer(self._terms)
+        server = self._shared or McpServer(self._settings)
         try:
             if (problem := await server.problem()) is not None:
                 return f"the MCP server cannot be used: {problem}"
-            missing = await (offered := self._offered(server)).missing()
+            missing = await (offered := self._toolset(server)).missing()
             if missing:
                 return f"only: the MCP server has no tool {missing[0]!r}; it has {', '.join(offered.all_names)}"
         except ToolFailed as exc:
@@ -55,25 +55,25 @@ class McpTool:
         if self._shared is not None:
             await self._shared.close()
 
-    def _offered(self, server: McpServer) -> McpTools:
+    def _toolset(self, server: McpServer) -> McpToolset:
         config = self._config
-        return McpTools(server, only=config.only, prefix=config.prefix, byte_limit=config.byte_limit)
+        return McpToolset(server, only=config.only, prefix=config.prefix, byte_limit=config.byte_limit)
 
 
-def terms(name: str, config: McpToolConfig) -> Terms:
+def mcp_settings(name: str, config: McpToolConfig) -> McpSettings:
     secret_env = {key: value.get_secret_value() for key, value in config.secret_env.items()}
     place: Program | Service
     if config.url is not None:
-        read_timeout_s = max(config.call_timeout_s, config.start_timeout_s) + _READS_LONGER_S
+        read_timeout_s = max(config.call_timeout_s, config.start_timeout_s) + _READ_MARGIN_S
         place = Service(config.url, config.transport == "sse", config.all_headers, read_timeout_s)
     else:
         place = Program(config.command or "", config.args, {**config.env, **secret_env}, config.folder)
     secrets = [value.get_secret_value() for value in config.secret_headers.values()]
-    return Terms(
+    return McpSettings(
         name=name,
         place=place,
         call_timeout_s=config.call_timeout_s,
         start_timeout_s=config.start_timeout_s,
-        settings=f"[tools.{name}]",
+        source=f"[tools.{name}]",
         secrets=(*secret_env.values(), *secrets),
     )

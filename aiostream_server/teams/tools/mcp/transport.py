@@ -1,4 +1,4 @@
-"""How a message gets to an MCP server and back: over the pipes of a program, or over HTTP.
+"""Carries messages to an MCP server and back: over the pipes of a program, or over HTTP.
 
 https://modelcontextprotocol.io/specification/2025-06-18/basic/transports
 """
@@ -23,21 +23,21 @@ from mcp.shared.message import SessionMessage
 from mcp.types import JSONRPCMessage
 from pydantic import ValidationError
 
-from aiostream_server.teams.tools.process import Running, running
+from aiostream_server.teams.tools.process import RunningProgram, run_program
 
 Received: TypeAlias = MemoryObjectReceiveStream[SessionMessage | Exception]
 Sent: TypeAlias = MemoryObjectSendStream[SessionMessage]
 Streams: TypeAlias = tuple[Received, Sent]
 
 _MAX_MESSAGE_BYTES: Final = 16 * 1024**2
-_LAST_WORDS: Final = 20  # lines of stderr
-_MAX_WORDS_CHARS: Final = 300
+_STDERR_LINES: Final = 20
+_MAX_SHOWN_CHARS: Final = 300
 _UNPRINTABLE: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\x20-\x7e\u00a0-\ud7ff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """An MCP server that is started. `env` is all that it gets beside PATH, HOME and the like; it may hold secrets."""
+    """An MCP server that is a program. `env`, which may hold secrets, adds to PATH, HOME and the like."""
 
     command: str
     args: Sequence[str]
@@ -51,7 +51,7 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An MCP server that is asked over HTTP; `headers` may hold secrets."""
+    """An MCP server at a URL. `headers` may hold secrets."""
 
     url: str
     is_sse: bool
@@ -65,47 +65,49 @@ class Service:
 
 
 @dataclass(slots=True)
-class LastWords:
-    """How a server ended, and what it, or the client, said last: for whoever runs this server, not for its users."""
+class Diagnostics:
+    """What helps an operator to see why a server failed. It may quote users, so users do not get to see it."""
 
     secrets: Sequence[str] = field(default=(), repr=False)
-    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_WORDS))
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=_STDERR_LINES))
     status: int | None = None
     garbage: int = 0
-    """Lines on stdout that are no messages."""
+    """The number of lines on stdout that are not messages."""
     complaint: str = ""
-    """What the client said of an answer that is no message; `shown`."""
+    """The client's error about an answer that is not a message, made safe by `redact`."""
 
     @property
     def ending(self) -> str:
-        """Without what it wrote, which users may have written; empty where it is not known."""
+        """How the program ended, without its output, which may quote users; empty where that is unknown."""
         return "" if self.status is None else f"it ended with status {self.status}"
 
     def __str__(self) -> str:
-        """One line; empty where there is nothing to tell."""
+        """One line; empty where nothing is known."""
         parts = [self.ending] if self.ending else []
         if self.garbage:
             parts.append(f"{self.garbage} line{'' if self.garbage == 1 else 's'} of its output are no MCP messages")
         if self.complaint:
             parts.append(f"its answer is no MCP: {self.complaint}")
         if said := next((line for line in reversed(self.lines) if line), ""):
-            parts.append(f"its last words: {self.shown(said)}")
+            parts.append(f"its last words: {self.redact(said)}")
         return "; ".join(parts)
 
-    def shown(self, text: str) -> str:
-        """One line, and not a long one. First the secrets go: of one that was cut the beginning would be left."""
+    def redact(self, text: str) -> str:
+        """One short line without secrets. They are replaced before the text is cut, so that no part of one remains."""
         for secret in sorted(filter(None, self.secrets), key=len, reverse=True):
             text = text.replace(secret, "***")
-        return " ".join(text.split())[:_MAX_WORDS_CHARS]
+        return " ".join(text.split())[:_MAX_SHOWN_CHARS]
 
-    def hear(self, line: bytes) -> None:
+    def add_stderr(self, line: bytes) -> None:
         self.lines.append(_UNPRINTABLE.sub("", line.decode("utf-8", "replace")).strip())
 
 
-def reach(place: Program | Service, words: LastWords) -> AbstractAsyncContextManager[Streams]:
-    """The streams of messages; the first ends when the server does. Raises `OSError`, `httpx.HTTPError`, or a group of
-    those."""
-    return _program(place, words) if isinstance(place, Program) else _service(place)
+def reach(place: Program | Service, diagnostics: Diagnostics) -> AbstractAsyncContextManager[Streams]:
+    """The streams of messages; the received one ends with the server.
+
+    Raises `OSError`, `httpx.HTTPError`, or a group of these.
+    """
+    return _program(place, diagnostics) if isinstance(place, Program) else _service(place)
 
 
 @asynccontextmanager
@@ -124,7 +126,7 @@ async def _service(place: Service) -> AsyncIterator[Streams]:
 
 
 @asynccontextmanager
-async def _program(place: Program, words: LastWords) -> AsyncIterator[Streams]:
+async def _program(place: Program, diagnostics: Diagnostics) -> AsyncIterator[Streams]:
     arriving, received = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     sent, leaving = anyio.create_memory_object_stream[SessionMessage](0)
     async with (
@@ -132,7 +134,7 @@ async def _program(place: Program, words: LastWords) -> AsyncIterator[Streams]:
         received,
         sent,
         leaving,
-        running(
+        run_program(
             [place.command, *place.args],
             env={**get_default_environment(), **place.env},
             folder=place.folder,
@@ -140,9 +142,9 @@ async def _program(place: Program, words: LastWords) -> AsyncIterator[Streams]:
         ) as program,
     ):
         workers = [
-            asyncio.create_task(_receive(program, arriving, words)),
+            asyncio.create_task(_receive(program, arriving, diagnostics)),
             asyncio.create_task(_send(program, leaving)),
-            asyncio.create_task(_listen(program, words)),
+            asyncio.create_task(_listen(program, diagnostics)),
         ]
         try:
             yield received, sent
@@ -153,33 +155,35 @@ async def _program(place: Program, words: LastWords) -> AsyncIterator[Streams]:
 
 
 async def _receive(
-    program: Running,
+    program: RunningProgram,
     arriving: MemoryObjectSendStream[SessionMessage | Exception],
-    words: LastWords,
+    diagnostics: Diagnostics,
 ) -> None:
-    """A message is a line. Others are none: programs print what they should not, and go on well."""
-    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError, ValueError):  # a line that never ends
+    """Each message is a line. Other lines are counted and skipped, because many programs also print log lines."""
+    with suppress(
+        anyio.BrokenResourceError, anyio.ClosedResourceError, ValueError
+    ):  # ValueError: a line exceeds the limit
         async with arriving:
             async for line in program.stdout:
                 try:
                     message = JSONRPCMessage.model_validate_json(line)
                 except (ValidationError, RecursionError):
-                    words.garbage += bool(line.strip())
+                    diagnostics.garbage += bool(line.strip())
                     continue
                 await arriving.send(SessionMessage(message))
             with suppress(TimeoutError):
-                async with asyncio.timeout(0.2):  # its pipe is closed: it is about to end
-                    words.status = await program.process.wait()
+                async with asyncio.timeout(0.2):  # it has closed its output, so it ends soon
+                    diagnostics.status = await program.process.wait()
 
 
-async def _send(program: Running, leaving: MemoryObjectReceiveStream[SessionMessage]) -> None:
+async def _send(program: RunningProgram, leaving: MemoryObjectReceiveStream[SessionMessage]) -> None:
     with suppress(ConnectionError, anyio.ClosedResourceError):
         async for message in leaving:
             program.stdin.write(message.message.model_dump_json(by_alias=True, exclude_none=True).encode() + b"\n")
             await program.stdin.drain()
 
 
-async def _listen(program: Running, words: LastWords) -> None:
+async def _listen(program: RunningProgram, diagnostics: Diagnostics) -> None:
     while not program.stderr.at_eof():
-        with suppress(ValueError):  # a line that does not end is passed over
-            words.hear(await program.stderr.readline())
+        with suppress(ValueError):  # skips a line that exceeds the limit
+            diagnostics.add_stderr(await program.stderr.readline())

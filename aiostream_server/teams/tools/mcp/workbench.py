@@ -1,6 +1,13 @@
-"""What agents see of an MCP server."""
+"""The tools of an MCP server as an AutoGen workbench; results become text.
+
+AutoGen passes only text to models, and would write an image as base64. An image is kept as a file of the run instead,
+and named by a link, where the run can keep files.
+"""
 
 import asyncio
+import base64
+import binascii
+import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, cast
@@ -9,29 +16,35 @@ import structlog
 from autogen_core import CancellationToken
 from autogen_core.tools import ParametersSchema, ToolOverride, ToolResult, ToolSchema, Workbench
 from mcp import McpError
-from mcp.types import CallToolResult, Tool
-from pydantic import BaseModel
+from mcp.types import (
+    AudioContent,
+    CallToolResult,
+    ContentBlock,
+    EmbeddedResource,
+    ImageContent,
+    ResourceLink,
+    TextContent,
+    TextResourceContents,
+    Tool,
+)
 
 from aiostream_server.errors import ToolFailed
+from aiostream_server.store.run_files import FileRefused, current_files
 from aiostream_server.teams.tools.mcp.connection import NoAnswer, Unreachable
-from aiostream_server.teams.tools.mcp.content import read
 from aiostream_server.teams.tools.mcp.server import McpServer
-from aiostream_server.teams.tools.results import told
+from aiostream_server.teams.tools.results import text_result
+from aiostream_server.teams.tools.scope import NoConfiguration
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
-_MAX_NAME_CHARS: Final = 64  # of a function that OpenAI's API takes
+_MAX_NAME_CHARS: Final = 64  # OpenAI's limit for function names
 
 _log = structlog.get_logger()
 
 
-class NoState(BaseModel):
-    """Its configuration is the server's own file."""
+class McpToolset(Workbench):
+    """The tools of one server, or those that `only` names. Supports concurrent calls."""
 
-
-class McpTools(Workbench):
-    """The tools of one server, or those of them that `only` names. Bears concurrent calls."""
-
-    component_config_schema = NoState
+    component_config_schema = NoConfiguration
 
     def __init__(
         self,
@@ -53,13 +66,13 @@ class McpTools(Workbench):
 
     @property
     def name(self) -> str:
-        """The server's, in the configuration, or else what it is started by."""
+        """The server's name in the configuration, or its program or host."""
         return self._server.name
 
     async def list_tools(self) -> list[ToolSchema]:
-        """Raises `ToolFailed` where the server never answered; once it did, what it said last always counts.
+        """Raises `ToolFailed` until the server has answered once; after that, returns its last answer where it fails.
 
-        AutoGen asks again before each call, and waits for ever where that raises.
+        AutoGen lists the tools before each call, and waits forever where this raises.
         """
         try:
             connection = await self._server.connection()
@@ -79,11 +92,11 @@ class McpTools(Workbench):
 
     @property
     def all_names(self) -> Sequence[str]:
-        """The server's own names of all its tools, once they were listed."""
+        """The server's own names of all its tools, after they were listed."""
         return self._all_names
 
     async def missing(self) -> Sequence[str]:
-        """The names in `only` that the server has no tool of. Raises as `list_tools` does."""
+        """The names in `only` that no tool of the server has. Raises what `list_tools` raises."""
         await self.list_tools()
         return sorted(self._only - {*self._names.values()})
 
@@ -94,28 +107,28 @@ class McpTools(Workbench):
         cancellation_token: CancellationToken | None = None,
         call_id: str | None = None,
     ) -> ToolResult:
-        """Whatever goes wrong is a result that the model sees. Raises CancelledError only."""
+        """Errors become results that the model sees. Raises only CancelledError."""
         calling = asyncio.ensure_future(self._call(name, arguments or {}))
         if cancellation_token is not None:
             cancellation_token.link_future(calling)
         try:
             result = await calling
         except ToolFailed as exc:
-            return told(name, str(exc), self._byte_limit, is_error=True)
+            return text_result(name, str(exc), self._byte_limit, is_error=True)
         except Unreachable:
             why = "the MCP server ended, or was cut off, in the middle of the call; it may or may not have been done"
-            return told(name, f"{name} failed: {why}", self._byte_limit, is_error=True)
+            return text_result(name, f"{name} failed: {why}", self._byte_limit, is_error=True)
         except NoAnswer as exc:
-            return told(name, f"{name} failed: {exc}", self._byte_limit, is_error=True)
+            return text_result(name, f"{name} failed: {exc}", self._byte_limit, is_error=True)
         except McpError as exc:
-            return told(name, f"{name} was refused: {exc.error.message}", self._byte_limit, is_error=True)
-        except Exception as exc:  # what the server said does not fit the protocol
+            return text_result(name, f"{name} was refused: {exc.error.message}", self._byte_limit, is_error=True)
+        except Exception as exc:  # the server's answer violates the protocol
             _log.warning("mcp_answer_not_understood", tool=self._server.name, error=type(exc).__name__)
             why = "its answer cannot be understood"
-            return told(name, f"{name} failed: {why}", self._byte_limit, is_error=True)
+            return text_result(name, f"{name} failed: {why}", self._byte_limit, is_error=True)
         finally:
             calling.cancel()
-        return told(name, await read(result), self._byte_limit, is_error=result.isError)
+        return text_result(name, await _as_text(result), self._byte_limit, is_error=result.isError)
 
     async def _call(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
         if self._listed is None:
@@ -130,22 +143,62 @@ class McpTools(Workbench):
         wanted = override.name or f"{self._prefix}{tool.name}"
         name = _NOT_IN_A_NAME.sub("_", wanted)[:_MAX_NAME_CHARS]
         self._names[name] = tool.name
-        # All of the schema: what its `$ref` point at stands in it, too.
+        # The whole schema, because it contains the definitions that its `$ref`s refer to.
         parameters = cast(ParametersSchema, {"type": "object", "properties": {}, **tool.inputSchema})
         description = override.description if override.description is not None else tool.description or ""
         return ToolSchema(name=name, description=description, parameters=parameters)
 
     async def start(self) -> None:
-        """Whoever made the server opens and closes it."""
+        """The owner of the server opens it."""
 
     async def stop(self) -> None:
-        """Likewise."""
+        """The owner of the server closes it."""
 
     async def reset(self) -> None:
-        """Keeps nothing."""
+        """Has no state."""
 
     async def save_state(self) -> Mapping[str, Any]:
         return {}
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Keeps nothing."""
+        """Has no state."""
+
+
+async def _as_text(result: CallToolResult) -> str:
+    """The parts one after the other; where there are none, the structured content as JSON."""
+    parts = [await _part(content) for content in result.content]
+    if not parts and result.structuredContent is not None:
+        parts = [json.dumps(result.structuredContent, ensure_ascii=False)]
+    return "\n".join(parts)
+
+
+async def _part(content: ContentBlock) -> str:
+    match content:
+        case TextContent():
+            return content.text
+        case EmbeddedResource(resource=TextResourceContents() as resource):
+            return resource.text
+        case EmbeddedResource():
+            return f"[{content.resource.mimeType or 'data'}: {content.resource.uri}]"
+        case ResourceLink():
+            return f"[{content.name}: {content.uri}]"
+        case ImageContent():
+            return await _picture(content)
+        case AudioContent():
+            return _note(content)
+
+
+async def _picture(image: ImageContent) -> str:
+    files = current_files.get()
+    if files is None:
+        return _note(image)
+    try:
+        content = base64.b64decode(image.data, validate=True)
+        file = await files.add(content, image.mimeType, "Picture", in_answer=True)
+    except (binascii.Error, FileRefused):
+        return _note(image)
+    return f"To show the picture, put this line into your answer as it is:\n\n{file.markdown}"
+
+
+def _note(content: ImageContent | AudioContent) -> str:
+    return f"[{content.mimeType}, {len(content.data) * 3 // 4} bytes, which cannot be shown]"

@@ -1,0 +1,135 @@
+"""Finds mistakes that show only when a configuration is used: factories that fail, databases that are missing.
+
+Teams are built in the event loop, as they are for every run. Slow work is done by the given `Offload`.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import TypeVar
+
+from aiostream_server.config.model import Config
+from aiostream_server.config.problem_text import toml_key
+from aiostream_server.errors import ConfigError
+from aiostream_server.models.registry import Models, open_models
+from aiostream_server.service.composition import Offload, inline
+from aiostream_server.service.tracing import Traces
+from aiostream_server.teams.autogen_private.structure import agent_names, names_are_complete
+from aiostream_server.teams.catalogue import check_source, for_each_team, load_team
+from aiostream_server.teams.databases import open_databases
+from aiostream_server.teams.factories import at, blamed_in, cannot_answer, cannot_be_asked, place_of
+from aiostream_server.teams.served import ServedTeam
+from aiostream_server.teams.shape import names_in, shape_of
+from aiostream_server.teams.tools.toolbox import Toolbox, open_tools
+from aiostream_server.tools.sql.database import Database
+
+_T = TypeVar("_T")
+
+
+def find_wrong_sources(config: Config) -> list[str]:
+    """Import every factory and read every component, but open and build nothing. One line per mistake."""
+    try:
+        for_each_team(config, check_source)
+    except ConfigError as exc:
+        return list(exc.problems)
+    return []
+
+
+async def find_problems(
+    config: Config,
+    *,
+    state_directory: Path,
+    offload: Offload = inline,
+    uses_tools: bool = False,
+    notes: list[str] | None = None,
+) -> list[str]:
+    """Open every model and database, import every factory, build every team once. One line per mistake.
+
+    `uses_tools`: tools that cannot be reached are mistakes, too; a server starts without them. A team is not built if a
+    model, a database or one of its tools is missing: its factory would fail for that. `notes` gets a line for what may
+    be intended.
+    """
+    problems: list[str] = []
+    try:
+        Traces.of(config.tracing)
+    except ConfigError as exc:
+        problems += exc.problems
+    async with AsyncExitStack() as stack:
+        models = await _open(stack, _models_of(config, offload), problems)
+        databases = await _open(stack, open_databases(config, state_directory), problems)
+        sound: list[ServedTeam] = []
+
+        def collect(team: ServedTeam) -> None:
+            check_source(team)
+            sound.append(team)
+
+        try:
+            await offload(for_each_team, config, collect)
+        except ConfigError as exc:
+            problems += exc.problems
+        if models is not None and databases is not None:
+            in_threads = offload is not inline
+            wrong: list[str] = []
+            opening = open_tools(config, databases, state_directory, in_threads=in_threads, problems=wrong)
+            toolbox = await stack.enter_async_context(opening)
+            missing = config.tools.keys() - {*toolbox.names}
+            for team in sound:
+                if missing.isdisjoint(team.config.tools):
+                    problems += await _build(team, models, databases, toolbox, offload, [] if notes is None else notes)
+            problems += [*wrong, *(await toolbox.problems() if uses_tools else ())]
+    return problems
+
+
+def _models_of(config: Config, offload: Offload) -> AbstractAsyncContextManager[Models]:
+    has_components = any(team.component for team in config.teams)
+    return open_models(config.models, in_threads=offload is not inline, for_components=has_components)
+
+
+async def _open(stack: AsyncExitStack, opening: AbstractAsyncContextManager[_T], problems: list[str]) -> _T | None:
+    try:
+        return await stack.enter_async_context(opening)
+    except ConfigError as exc:
+        problems += exc.problems
+        return None
+
+
+async def _build(
+    team: ServedTeam,
+    models: Models,
+    databases: Mapping[str, Database],
+    toolbox: Toolbox,
+    offload: Offload,
+    notes: list[str],
+) -> list[str]:
+    try:
+        spec = await offload(load_team, team, models, databases, toolbox)
+    except ConfigError as exc:
+        return [f"{team.where} {problem}" for problem in exc.problems]
+    names_agents = team.config.answer_from or team.config.roles
+    if team.config.component is not None and not names_agents:  # `load_team` has built one
+        return []
+    scope = spec.toolbox.scope()
+    try:
+        built = await spec.build(scope)
+    except Exception as exc:  # a factory may raise anything
+        return [f"{team.where} the team cannot be built: {blamed_in(spec.factory, exc)}"]
+    finally:
+        await scope.close()
+    if problem := cannot_be_asked(built):
+        return [f"{team.where} {problem}{at(place_of(spec.factory))}"]
+    if problem := cannot_answer(built):
+        return [f"{team.where} {problem}"]
+    notes += _unknown_agents(team, built)
+    return []
+
+
+def _unknown_agents(team: ServedTeam, built: object) -> Iterator[str]:
+    """A line for each agent that the configuration names and the team does not have, if the team shows its agents."""
+    if not names_are_complete(built):
+        return
+    agents, speakers = agent_names(built), {*names_in(shape_of(built))}
+    for key, named in (("answer_from", team.config.answer_from), ("roles", tuple(team.config.roles))):
+        for name in named:
+            if name not in agents and name not in speakers:
+                known = ", ".join(sorted(agents))
+                yield f"{team.where} {key}: no agent is called {toml_key(name)}; there are: {known}"

@@ -1,0 +1,94 @@
+"""The socket pair between a worker and its parent.
+
+The worker reports its problems, or that it is ready, and then its status as often as its event loop turns. The parent
+sends nothing. When the parent ends, for any reason, the socket closes, and the worker gets a SIGTERM.
+"""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import astuple
+from typing import Final
+
+from aiostream_server.service.status import ProcessStatus
+
+_READ_BYTES: Final = 64 * 1024
+_BEAT_S: Final = 0.5
+
+
+class ParentChannel:
+    """The worker's end, a `StatusReceiver`. Sends a SIGTERM to this process when the parent has ended."""
+
+    beat_s: Final = _BEAT_S
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection: Final = connection
+        connection.setblocking(True)
+        connection.set_inheritable(False)
+        threading.Thread(target=self._watch, name="parent", daemon=True).start()
+
+    def ready(self) -> None:
+        self.tell_problems(())
+
+    def reloading(self) -> None:
+        """The parent has asked for the reload itself."""
+
+    def reloaded(self) -> None:
+        """The parent does not wait for it."""
+
+    def beat(self, status: ProcessStatus) -> None:
+        with suppress(OSError):  # the parent has ended, or the socket's buffer is full
+            self._connection.send(json.dumps({"status": astuple(status)}).encode() + b"\n", socket.MSG_DONTWAIT)
+
+    def stopping(self, within_s: float) -> None:
+        """The parent has asked for it, or sees the end of the process."""
+
+    def tell_problems(self, problems: Sequence[str]) -> None:
+        with suppress(ConnectionError):  # the parent has ended: a SIGTERM is on its way
+            self._connection.sendall(json.dumps({"problems": problems}).encode() + b"\n")
+
+    def _watch(self) -> None:
+        with suppress(ConnectionError):
+            while self._connection.recv(1):
+                pass
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+class WorkerChannel:
+    """The parent's end. `problems` is None until the worker reports; `heard_at` is the time of its last report."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection: Final = connection
+        self.problems: list[str] | None = None
+        self.status = ProcessStatus()
+        self.heard_at = time.monotonic()
+        self._received = b""
+        connection.setblocking(False)
+
+    def read(self) -> bool:
+        """Read what has arrived, without waiting. Returns False when the worker has closed its end."""
+        try:
+            while piece := self.connection.recv(_READ_BYTES):
+                self._received += piece
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        finally:
+            *lines, self._received = self._received.split(b"\n")
+            for line in lines:
+                self._hear(line)
+        return False
+
+    def _hear(self, line: bytes) -> None:
+        said = json.loads(line)
+        self.heard_at = time.monotonic()
+        if "status" in said:
+            self.status = ProcessStatus(*said["status"])
+        else:
+            self.problems = said["problems"]

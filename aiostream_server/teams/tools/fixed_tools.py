@@ -1,0 +1,121 @@
+"""Tools without state of their own: Python functions, LangChain tools, and queries of a configured database."""
+
+import functools
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, Workbench
+
+from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig, SqlToolConfig
+from aiostream_server.config.problem_text import install_hint
+from aiostream_server.errors import ConfigError
+from aiostream_server.teams.autogen_private.workbenches import await_in_loop
+from aiostream_server.teams.tools.results import one_line
+from aiostream_server.tools.sql.database import Database
+
+if TYPE_CHECKING:
+    from aiostream_server.teams.tools.scope import RunScope
+
+
+class FixedTool:
+    """A `[tools.NAME]` without state: all runs share one workbench."""
+
+    def __init__(self, *tools: BaseTool[Any, Any], name: str | None = None) -> None:
+        """`name` renames a single tool."""
+        overrides = {tools[0].name: ToolOverride(name=name)} if name is not None else None
+        self._workbench: Final = StaticWorkbench(list(tools), overrides)
+
+    def workbench(self, scope: "RunScope") -> Workbench:
+        return self._workbench
+
+    def begin(self) -> None:
+        """Nothing to open."""
+
+    async def problem(self) -> str | None:
+        return None
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+def python_tool(name: str, config: PythonToolConfig) -> FixedTool:
+    """Raises `ConfigError` for a factory that cannot be imported, or is not a function with type hints."""
+    function = _imported(config.factory)
+    if not callable(function) or isinstance(function, type):
+        raise ConfigError([f'factory: "{config.factory}" is {_kind(function)}: expected a function'])
+    description = inspect.getdoc(function.func if isinstance(function, functools.partial) else function)
+    if not description:
+        raise ConfigError([f'factory: "{config.factory}" has no docstring: models would not know what it does'])
+    try:
+        return FixedTool(FunctionTool(function, name=name, description=description))
+    except Exception as exc:  # pydantic raises for an unusable type hint, AutoGen for a missing one
+        raise ConfigError([f'factory: "{config.factory}" makes no tool: {_reason(exc)}']) from exc
+
+
+def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
+    """Raises `ConfigError` for a factory that cannot be imported, or neither is nor makes a LangChain tool."""
+    try:
+        from autogen_ext.tools.langchain import LangChainToolAdapter
+        from langchain_core.tools import BaseTool as LangChainTool
+    except ImportError:
+        raise ConfigError([f'kind = "langchain" needs: {install_hint("langchain")}']) from None
+    made = _imported(config.factory)
+    try:
+        tool = made if isinstance(made, LangChainTool) or not callable(made) else made()
+    except Exception as exc:  # a user's code raises any error
+        raise ConfigError([f'factory: "{config.factory}" raised {_reason(exc)}']) from exc
+    if not isinstance(tool, LangChainTool):
+        raise ConfigError([f'factory: "{config.factory}" gives {_kind(tool)}: expected a LangChain tool'])
+    try:
+        adapter = LangChainToolAdapter(tool)
+    except Exception as exc:  # for example, a schema that is not a pydantic model
+        raise ConfigError([f'factory: "{config.factory}" cannot be adapted: {_reason(exc)}']) from exc
+    if (coroutine := getattr(tool, "coroutine", None)) is not None:
+        await_in_loop(adapter, coroutine)
+    return FixedTool(adapter, name=name)
+
+
+def sql_tool(name: str, config: SqlToolConfig, databases: Mapping[str, Database]) -> FixedTool:
+    """The tools `NAME_schema` and `NAME_query`. Raises `ConfigError` where it must name a database and does not."""
+    chosen = config.database or (next(iter(databases)) if len(databases) == 1 else None)
+    if chosen is None or chosen not in databases:
+        raise ConfigError([f"database: it must be one of {', '.join(databases)}"])
+    database = databases[chosen]
+
+    async def schema() -> str:
+        return (await database.schema()).describe()
+
+    async def query(sql: Annotated[str, "One SELECT statement."]) -> str:
+        rows = await database.ask(sql)
+        table = rows.to_markdown()
+        return f"{table}\n\n{rows.summary}" if rows.truncated else table
+
+    about = f": {database.description}" if database.description else ""
+    return FixedTool(
+        FunctionTool(
+            schema, name=f"{name}_schema", description=f"Read the tables, columns and keys of the database{about}"
+        ),
+        FunctionTool(
+            query,
+            name=f"{name}_query",
+            description=f"Run one read-only SELECT, written for its schema, on the database{about}",
+        ),
+    )
+
+
+def _imported(path: str) -> Any:  # any object of a user's module
+    module_name, _, attribute = path.partition(":")
+    try:
+        return functools.reduce(getattr, attribute.split("."), importlib.import_module(module_name))
+    except Exception as exc:  # importing runs a user's code
+        raise ConfigError([f'factory: "{path}" cannot be imported: {_reason(exc)}']) from exc
+
+
+def _kind(thing: object) -> str:
+    return f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
+
+
+def _reason(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {one_line(exc)}"
