@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.config.server import TracingConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.observe.several import together
+from aiostream_server.observe.observer import fan_out
 from aiostream_server.service.config_check import find_problems
 from aiostream_server.service.server import serve
 from aiostream_server.service.tracing import Traces
@@ -82,7 +82,7 @@ async def test_nor_does_one_that_is_not_there(tmp_path: Path) -> None:
     traces = Traces.of(TracingConfig(enabled=True, endpoint="http://127.0.0.1:9"))
     with capture_logs() as lines:
         async with asyncio.timeout(20), traces.sending:
-            async with serving(_DEMO, tmp_path, together(*traces.observers)) as server:
+            async with serving(_DEMO, tmp_path, fan_out(*traces.observers)) as server:
                 assert (await ask(server.url, "hello", model="general")).done
             ends_at = time.monotonic()
     assert time.monotonic() - ends_at < 5

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiostream_server.config.model import Config
 from aiostream_server.config.server import TracingConfig
-from aiostream_server.observe.several import together
+from aiostream_server.observe.observer import fan_out
 from aiostream_server.service.tracing import Traces
 from tests.kit.serving import Server, serving
 from tests.service.tracing.collector import Collector, Span
@@ -46,6 +46,6 @@ async def traced(config: Config, state_directory: Path, **settings: Any) -> Asyn
         traces = Traces.of(TracingConfig(enabled=True, endpoint=collector.endpoint, **settings))
         async with (
             traces.sending,
-            serving(config, state_directory, together(*traces.observers)) as server,
+            serving(config, state_directory, fan_out(*traces.observers)) as server,
         ):
             yield Traced(server, collector)
