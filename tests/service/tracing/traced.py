@@ -1,4 +1,4 @@
-"""A server whose spans a collector of the test takes."""
+"""A server that sends its spans to a collector of the test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ CALLER = {"traceparent": f"00-{TRACE_ID}-{'cd' * 8}-01"}
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A server with traces; after the block all its spans have arrived."""
+    """A server with traces. After the block, all its spans have arrived."""
 
     server: Server
     collector: Collector
@@ -30,7 +30,7 @@ class Traced:
 
     @property
     def spans(self) -> list[Span]:
-        """In the order in which they began."""
+        """All spans, in the order of their start."""
         return sorted(self.collector.spans, key=lambda span: span.begun_at)
 
     def only(self, name: str) -> Span:
