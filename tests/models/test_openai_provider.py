@@ -21,6 +21,7 @@ from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed, ModelTimeout
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.provider import OpenAIProvider, open_session
+from aiostream_server.models.openai.push_reader import BytesReader, PullReader, PushReader
 from aiostream_server.models.openai.retry import RetryPolicy
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta
 from tests.kit.scripted_provider import (
@@ -46,9 +47,11 @@ async def scripted() -> AsyncIterator[ScriptedProvider]:
         yield provider
 
 
-async def read(config: OpenAIModelConfig, request: ModelRequest = REQUEST) -> list[Delta]:
-    """One answer, through a provider of its own, whose patience is short."""
-    provider = OpenAIProvider(config, retry=RetryPolicy(first_delay_s=0.01))
+async def read(
+    config: OpenAIModelConfig, request: ModelRequest = REQUEST, *, reader: type[BytesReader] = PushReader
+) -> list[Delta]:
+    """One answer, through a provider of its own that waits little before a retry."""
+    provider = OpenAIProvider(config, retry=RetryPolicy(first_delay_s=0.01), reader=reader)
     try:
         async with aclosing(provider.stream(request)) as batches:
             return [delta async for batch in batches for delta in batch]
@@ -76,6 +79,24 @@ async def test_answer(scripted: ScriptedProvider) -> None:
         End("function_calls", RequestUsage(11, 7)),
     ]
     assert scripted.exchanges[0].complete
+
+
+@pytest.mark.parametrize("reader", [PushReader, PullReader])
+async def test_both_readers_give_the_same_answers_and_failures(
+    scripted: ScriptedProvider, reader: type[BytesReader]
+) -> None:
+    scripted.script(ScriptedAnswer("one ", Pause(0.05), "two"))
+    deltas = await read(config_of(scripted), reader=reader)
+    assert [delta for delta in deltas if isinstance(delta, TextDelta)] == [TextDelta("one "), TextDelta("two")]
+    scripted.script(ScriptedAnswer("one ", Stall()))
+    with pytest.raises(ModelTimeout, match="silent for too long"):
+        await read(config_of(scripted, idle_timeout_s=0.2), reader=reader)
+    scripted.script(ScriptedAnswer("one ", Stall()))
+    with pytest.raises(ModelTimeout, match="total_timeout_s"):
+        await read(config_of(scripted, total_timeout_s=0.4), reader=reader)
+    scripted.script(ScriptedAnswer("one ", BreakOff()))
+    with pytest.raises(ModelFailed, match="broke off"):
+        await read(config_of(scripted), reader=reader)
 
 
 async def test_request(scripted: ScriptedProvider) -> None:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from aiostream_server.errors import Conflict, NotFound, RunExpired, ShuttingDown, TooManyRuns
+from aiostream_server.errors import Conflict, NotFound, RunGone, ShuttingDown, TooManyRuns
 from aiostream_server.events import RunFinished
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
@@ -57,7 +57,7 @@ async def test_dropped_runs_are_not_remembered_for_ever(monkeypatch: pytest.Monk
     await _done(*gone)
     with pytest.raises(NotFound):
         await runs.registry.find(gone[0].id, Owner())
-    with pytest.raises(RunExpired):
+    with pytest.raises(RunGone):
         await runs.registry.find(gone[1].id, Owner())
 
 

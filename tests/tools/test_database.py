@@ -64,7 +64,7 @@ async def test_only_a_statement_that_its_own_guard_approved_can_run(shop: Databa
 async def test_an_approval_cannot_be_altered_copied_or_stored(shop: Database) -> None:
     approved = approve(shop, "SELECT 1")
     with pytest.raises(AttributeError):
-        approved.sql = "DELETE FROM orders"
+        approved.sql = "DELETE FROM orders"  # type: ignore[misc]
     for keep in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="one process"):
             keep(approved)

@@ -24,7 +24,7 @@ from aiostream_server.models.families import context_tokens_of, model_info_of
 from aiostream_server.models.openai.answer_reader import AnswerReader
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.messages import Wire, has_images
-from aiostream_server.models.openai.push_reader import PushReader
+from aiostream_server.models.openai.push_reader import BytesReader, PushReader
 from aiostream_server.models.openai.request import AcceptedOptions, request_body
 from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
 from aiostream_server.models.provider import Delta, ModelRequest, unsupported
@@ -58,6 +58,7 @@ class OpenAIProvider:
         session: aiohttp.ClientSession | None = None,
         *,
         retry: RetryPolicy = DEFAULT_RETRY,
+        reader: type[BytesReader] = PushReader,
     ) -> None:
         """Without a `session` it opens one at its first request. Raises `ValueError` if `base_url` is no URL.
 
@@ -65,6 +66,7 @@ class OpenAIProvider:
         """
         self._config = config
         self._session = session
+        self._reader = reader
         self._owns_session = session is None
         base = URL(config.base_url)
         self._url = (base / "chat/completions").with_query(base.query)
@@ -99,9 +101,9 @@ class OpenAIProvider:
                 return
             if response.content_type == "text/html":
                 raise self._failures.said("answered with a web page: is its base_url right?")
-            with PushReader(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as arrivals:
+            with self._reader(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
                 while not reader.done:
-                    batch = await self._read(arrivals, reader, request.shortcut)
+                    batch = await self._read(source, reader, request.shortcut)
                     if batch:
                         yield batch
                     if reader.failure is not None:
@@ -169,7 +171,7 @@ class OpenAIProvider:
         return request_body(self._config.model, options, request, names)
 
     async def _read(
-        self, arrivals: PushReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
+        self, source: BytesReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
     ) -> Sequence[Delta]:
         """The next deltas that are not taken by `shortcut`; perhaps none, where the answer is at its end, or fails."""
         batch: Sequence[Delta] = ()
@@ -184,7 +186,7 @@ class OpenAIProvider:
             return shortcut is not None and shortcut(batch)
 
         try:
-            await arrivals.give(take)
+            await source.give(take)
         except (aiohttp.ClientError, OSError) as error:
             if not reader.finished:
                 raise self._failures.lost(error, answering=True) from error

@@ -1,26 +1,61 @@
-"""The bytes of an answer, given out in the very call in which they arrive.
+"""Reads an answer's bytes and hands each read to a callback: `PushReader`, or plainly `PullReader`.
 
-aiohttp's reader wakes the task that waits for it: a future, a turn of the event loop and a chain of coroutines for each
-token, and a timer that is set anew by each. Here one object stands before aiohttp's own protocol on the connection:
-aiohttp reads HTTP as ever, and what it read is taken out at once, while the task sleeps. One timer serves all of it.
+aiohttp wakes the waiting task for each read: a future, a turn of the event loop, a chain of coroutines and a timer per
+token. `PushReader` stands before aiohttp's protocol on the connection and hands the bytes on inside the transport's
+own call; one timer serves the whole answer. With 100 streams of 50 tokens a second this reads a token in 21 us of CPU
+time instead of 31 (uvloop: 20 instead of 27). It relies on private behaviour of aiohttp (`read_timeout`, the place of
+its protocol on the transport); `OpenAIProvider(reader=PullReader)` is the switch to the plain way.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, Self, cast
+from typing import Final, Protocol, Self, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
-_REFILLED_BYTES: Final = 1_024  # aiohttp may hold back what it has not parsed, but only behind more than this
+_REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind a larger read than this
+
+
+class BytesReader(Protocol):
+    """Reads one answer whose headers have come, as a context manager around the reading."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, idle_s: float, ends_at: float) -> None: ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    async def give(self, take: Callable[[bytes], bool]) -> None:
+        """Call `take` with each read until it returns False; with no bytes at the end of the body.
+
+        Raises what `take` raises, aiohttp's errors of the connection, `SocketTimeoutError` after `idle_s` of silence,
+        and `TimeoutError` at `ends_at`.
+        """
+        ...
+
+
+class PullReader:
+    """Waits for each read, as aiohttp is meant to be used; the request's own timeouts apply."""
+
+    def __init__(self, response: aiohttp.ClientResponse, *, idle_s: float, ends_at: float) -> None:
+        self._content = response.content
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to restore."""
+
+    async def give(self, take: Callable[[bytes], bool]) -> None:
+        while take(await self._content.readany()):
+            pass
 
 
 class PushReader(asyncio.Protocol):
-    """Of one answer whose headers have come. `with PushReader(...) as arrivals:` takes its place on the connection and
-    leaves it; a connection that is used again is aiohttp's again by then.
+    """Takes aiohttp's place on the connection inside the `with` block, and restores it for the connection's next use.
 
-    `idle_s`: how long nothing may come while somebody waits for it. `ends_at`: when the answer must be at its end, in
-    the event loop's time.
+    `idle_s` counts only while a task waits for bytes. `ends_at` is in the event loop's time.
     """
 
     __slots__ = (
@@ -47,14 +82,14 @@ class PushReader(asyncio.Protocol):
         self._take: Callable[[bytes], bool] = _take_nothing
         self._waiting: asyncio.Future[bool] | None = None
         self._is_lost = False
-        connection = response.connection  # none where all of the answer is here
+        connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
         if self._transport is not None:
             self._protocol = cast("ResponseHandler", self._transport.get_protocol())
 
     def __enter__(self) -> Self:
         if self._transport is not None:
-            self._protocol.read_timeout = None  # aiohttp's own, from the next bytes on: ours is cheaper
+            self._protocol.read_timeout = None  # replaced by `_tick`: aiohttp sets a timer for each read
             self._transport.set_protocol(self)
             self._content.on_eof(self._leave)
         self._tick()
@@ -66,23 +101,18 @@ class PushReader(asyncio.Protocol):
         self._leave()
 
     async def give(self, take: Callable[[bytes], bool]) -> None:
-        """Call `take` with whatever comes, when it comes, until it says False; with nothing at the end of the body.
-
-        What `take` raises is raised here, and what aiohttp says of a connection that fails; `SocketTimeoutError` after
-        too long a silence, `TimeoutError` when the answer takes too long.
-        """
         while True:
             data = self._content.read_nowait()
             if data or self._content.at_eof():
                 if not take(data):
                     return
-            elif self._is_lost:  # aiohttp's reader does not learn of a connection that ends over nonsense
+            elif self._is_lost:  # aiohttp does not tell its reader when a connection ends after invalid bytes
                 raise aiohttp.ClientPayloadError("the connection ended in the middle of the answer")
             elif not await self._arrival(take):
                 return
 
     async def _arrival(self, take: Callable[[bytes], bool]) -> bool:
-        """Wait while `take` goes on; False when it said so, True where there may be something to read."""
+        """Wait while `take` returns True. Return False when `take` did, True where there may be bytes to read."""
         self._take, self._waiting = take, self._loop.create_future()
         self._arrived_at = self._loop.time()
         try:
@@ -90,7 +120,7 @@ class PushReader(asyncio.Protocol):
         finally:
             self._take, self._waiting = _take_nothing, None
 
-    # What the connection calls
+    # Called by the transport.
 
     def data_received(self, data: bytes) -> None:
         self._protocol.data_received(data)
@@ -98,10 +128,10 @@ class PushReader(asyncio.Protocol):
         if waiting is None or waiting.done():
             return
         self._arrived_at = self._loop.time()
-        self._waiting = None  # taking out may read on, to the end of the answer: `_wake` must not come in between
+        self._waiting = None  # `take` may read to the end of the answer, where `_wake` would set the result twice
         try:
             goes_on = self._take_all()
-        except Exception as error:  # aiohttp's, or what `take` raises: it is for who waits
+        except Exception as error:  # aiohttp's or `take`'s: raised in the waiting task
             waiting.set_exception(error)
             return
         if goes_on and not self._content.is_eof():
@@ -123,10 +153,8 @@ class PushReader(asyncio.Protocol):
     def resume_writing(self) -> None:
         self._protocol.resume_writing()
 
-    # Inside
-
     def _take_all(self) -> bool:
-        """Whether `take` goes on."""
+        """Hand on what aiohttp has parsed; whether `take` wants more."""
         while received := self._content.read_nowait():
             if not self._take(received):
                 return False
@@ -135,7 +163,7 @@ class PushReader(asyncio.Protocol):
         return True
 
     def _leave(self) -> None:
-        """The answer is at its end, or is broken off."""
+        """Restore aiohttp's protocol when the answer ends or breaks off."""
         if self._transport is not None and self._transport.get_protocol() is self:
             self._transport.set_protocol(self._protocol)
         self._wake()
@@ -147,7 +175,7 @@ class PushReader(asyncio.Protocol):
     def _tick(self) -> None:
         now = self._loop.time()
         if self._waiting is None or self._waiting.done():
-            self._arrived_at = now  # nobody listens: the silence is not the provider's
+            self._arrived_at = now  # no task waits: the silence is not the provider's
         elif now >= self._ends_at:
             self._waiting.set_exception(TimeoutError("the answer is not at its end"))
         elif now - self._arrived_at >= self._idle_s:

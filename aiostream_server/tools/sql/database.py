@@ -7,9 +7,9 @@ and bytes. Cancelling the task that waits for the rows stops the statement too, 
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import Any, Final, Self, TypeVar
+from typing import Final, Self, TypeVar
 
 import asyncpg
 from sqlalchemy.engine import URL, make_url
@@ -39,7 +39,7 @@ _DRIVERS: Final[dict[DialectName, str]] = {"sqlite": "sqlite+aiosqlite", "postgr
 _LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
 # SQLAlchemy does not wrap asyncpg's errors while it connects and while it reads from a cursor. asyncpg raises a
 # TypeError for an unknown parameter in the URL, and a ValueError for a date that Python cannot hold (44 BC).
-_ASKING_ERRORS: Final = (
+_DRIVER_ERRORS: Final = (
     *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError),
     *(OSError, TypeError, ValueError),
 )
@@ -134,17 +134,29 @@ class Database:
             async with self._backend.execute(connection, sql) as cursor:
                 return await fetch(cursor, self._limits)
 
-        async def run(deadline: StatementDeadline) -> Rows:
-            return await self._with_connection(self._backend.connect(deadline), deadline, read)
-
-        return await self._supervised(run)
+        return await self._supervised(self._backend.connect, read)
 
     async def _reflect(self) -> tuple[str | None, Schema]:
-        async def run(deadline: StatementDeadline) -> tuple[str | None, Schema]:
-            opened = self._backend.connect_for_schema(deadline)
-            return await self._with_connection(opened, deadline, lambda on: on.run_sync(reflect, self.dialect))
+        return await self._supervised(self._backend.connect_for_schema, lambda on: on.run_sync(reflect, self.dialect))
 
-        return await self._supervised(run)
+    async def _supervised(
+        self,
+        connect: Callable[[StatementDeadline], AbstractAsyncContextManager[AsyncConnection]],
+        read: Callable[[AsyncConnection], Awaitable[T]],
+    ) -> T:
+        """The result of `read`. Stops its statement, and waits for its end, on a timeout and on cancellation."""
+        deadline = StatementDeadline(self._timeout_s)
+        task = asyncio.create_task(self._with_connection(connect(deadline), deadline, read))
+        try:
+            async with asyncio.timeout(self._timeout_s + _GRACE_S):
+                return await asyncio.shield(task)
+        except TimeoutError as exc:
+            raise self._late() from exc
+        finally:
+            if not task.done():
+                deadline.stop()
+                task.cancel()
+                await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
 
     async def _with_connection(
         self,
@@ -157,25 +169,10 @@ class Database:
             async with opened as connection:
                 reached = True
                 return await read(connection)
-        except _ASKING_ERRORS as exc:
+        except _DRIVER_ERRORS as exc:
             if not reached or _is_lost(exc):
                 raise self._unreachable(exc) from exc
             raise self._late() if deadline.is_late else QueryFailed(one_line(exc)) from exc
-
-    async def _supervised(self, work: Callable[[StatementDeadline], Coroutine[Any, Any, T]]) -> T:
-        """The result of `work`. Stops its statement, and waits for its end, on a timeout and on cancellation."""
-        deadline = StatementDeadline(self._timeout_s)
-        task = asyncio.create_task(work(deadline))
-        try:
-            async with asyncio.timeout(self._timeout_s + _GRACE_S):
-                return await asyncio.shield(task)
-        except TimeoutError as exc:
-            raise self._late() from exc
-        finally:
-            if not task.done():
-                deadline.stop()
-                task.cancel()
-                await asyncio.wait({task}, timeout=_STOP_TIMEOUT_S)
 
     def _late(self) -> QueryFailed:
         return QueryFailed(f"the statement took longer than {self._timeout_s:g} s and was stopped")

@@ -6,7 +6,7 @@ signature of exactly this text, so a forged, altered or foreign approval does no
 
 import hmac
 import secrets
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import Final, TypeAlias, final
 
 
@@ -26,27 +26,21 @@ class Seal:
 
 
 @final
+@dataclass(frozen=True, slots=True)
 class Approved:
     """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text."""
 
-    __slots__ = ("_signature", "reason", "sql", "tables")
     sql: str
     reason: str
-    tables: tuple[str, ...]
-    _signature: bytes
+    tables: tuple[str, ...] = field(repr=False)
+    seal: InitVar[Seal]
+    _signature: bytes = field(init=False, repr=False)
 
-    def __init__(self, sql: str, *, reason: str, tables: tuple[str, ...], seal: Seal) -> None:
-        for name, value in (("sql", sql), ("reason", reason), ("tables", tables), ("_signature", seal.sign(sql))):
-            object.__setattr__(self, name, value)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise AttributeError(f"an approval cannot be altered ({name})")
+    def __post_init__(self, seal: Seal) -> None:
+        object.__setattr__(self, "_signature", seal.sign(self.sql))
 
     def __reduce__(self) -> str:
         raise TypeError("an approval holds for one process and cannot be copied or stored")
-
-    def __repr__(self) -> str:
-        return f"Approved(sql={self.sql!r}, reason={self.reason!r})"
 
     def is_signed_with(self, seal: Seal) -> bool:
         """Whether `seal` signed exactly this text."""
