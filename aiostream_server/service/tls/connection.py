@@ -5,14 +5,13 @@ much it still holds, that writing must pause, that the peer has gone) is therefo
 """
 
 import asyncio
-import json
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Final, TypeAlias, cast
 
 from aiostream_server.errors import InvalidRequest
-from aiostream_server.wire.completion import error_body
+from aiostream_server.protocols.chat.errors import refusal
 
 _READ_BYTES: Final = 16 * 1024  # the size of a record; OpenSSL never returns more at once
 
@@ -220,6 +219,6 @@ class TlsTransport(asyncio.Transport):
 
 def _speak_tls() -> bytes:
     """The answer to a request in plain HTTP."""
-    body = json.dumps(error_body(InvalidRequest("this port speaks HTTPS: ask for https://"))).encode()
+    _, body = refusal(InvalidRequest("this port speaks HTTPS: ask for https://"))
     head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close"
     return f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
