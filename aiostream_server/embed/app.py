@@ -25,7 +25,7 @@ from aiostream_server.teams.factories import complaint
 from aiostream_server.teams.registration import Registration, registration_of, team_id_of
 from aiostream_server.teams.served import EmbeddedTeams, ServedTeam, registered_team
 from aiostream_server.web.health import LOOP_LAG
-from aiostream_server.web.peers import refuse_other_machines
+from aiostream_server.web.middlewares import refuse_other_machines
 from aiostream_server.web.state import STATE
 
 Configuration: TypeAlias = Config | Mapping[str, Any] | Path | str | None

@@ -1,5 +1,6 @@
-"""Which conversation a question is part of, by the client's own name for it."""
+"""Which conversation a question is part of, by the client's own name for it; and whether the client is Open WebUI."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,31 +9,38 @@ from multidict import MultiMapping
 from aiostream_server.config.model import OpenWebUIConfig
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.headers import has_placeholder, identifier
+from aiostream_server.intake.principal import Principal
 
 _CONVERSATION: Final = "X-Conversation-Id"
 _CHAT: Final = "X-OpenWebUI-Chat-Id"
+_OPEN_WEBUI: Final = "x-openwebui-"
 _NOT_KEPT: Final = ("temporary:", "local:", "channel:")
-"""How Open WebUI's ids of chats begin that it does not keep: a temporary chat (`local:` in 0.6.36), which is named
-after the page's connection, and a question out of a channel, which many people share and which brings no history."""
+"""Prefixes of Open WebUI's ids for chats that it does not keep: temporary chats (`local:` in 0.6.36), named after the
+page's connection, and questions out of a channel, which many people share and which bring no history."""
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """`resends`: every request brings the whole conversation with it, as chat pages do, so that a request without
-    earlier messages begins anew. Else such a request goes on where the conversation stands."""
+    """`resends`: every request brings the whole conversation, as chat pages do, so one without earlier messages starts
+    a new conversation. Otherwise such a request continues the conversation."""
 
     name: str
     resends: bool
 
 
+def is_open_webui(headers: Iterable[str], principal: Principal) -> bool:
+    """By any `X-OpenWebUI-*` header, whatever its value; or because the key was made for Open WebUI."""
+    return principal.client == "open-webui" or any(name.lower().startswith(_OPEN_WEBUI) for name in headers)
+
+
 def read_conversation(
     headers: MultiMapping[str], config: OpenWebUIConfig, *, from_open_webui: bool = False
 ) -> Conversation | None:
-    """The first that is named by: `X-Conversation-Id`, the `chat_header` of the configuration, `X-OpenWebUI-Chat-Id`.
+    """The first of these that names one: `X-Conversation-Id`, the configured `chat_header`, `X-OpenWebUI-Chat-Id`.
 
-    None where nothing is named, where a template was not filled in, and for a chat that Open WebUI itself does not
-    keep. `from_open_webui`: the client is Open WebUI, which resends by whichever header it names the chat. The chat's
-    own background questions (its title, its tags) carry the same name: tell them apart before this matters.
+    None where none does, where a template was not filled in, and for a chat that Open WebUI itself does not keep.
+    `from_open_webui`: the client resends the conversation, whatever header names it. Auxiliary questions (a title,
+    tags) carry the name of their chat: recognise them before a run is started.
 
     Raises `InvalidRequest` for a header that is sent twice, is longer than 255 characters or is not printable ASCII.
     """

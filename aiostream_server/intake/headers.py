@@ -1,4 +1,4 @@
-"""Single headers, read strictly: what is sent twice or cannot be printed is refused, never guessed at."""
+"""Single headers, read strictly: one that is sent twice or cannot be printed is refused, never guessed at."""
 
 import re
 from typing import Final
@@ -20,8 +20,10 @@ def only_value(headers: MultiMapping[str], name: str) -> str | None:
 
 
 def identifier(headers: MultiMapping[str], name: str) -> str | None:
-    """What a client calls something, as it was sent and never decoded: two that differ stay two. None where it is not
-    sent, or empty."""
+    """A client's name for something, as it was sent: without decoding, two different names stay different.
+
+    None where it is not sent, or empty.
+    """
     value = only_value(headers, name)
     if not value:
         return None
@@ -33,6 +35,5 @@ def identifier(headers: MultiMapping[str], name: str) -> str | None:
 
 
 def has_placeholder(value: str) -> bool:
-    """Whether it is a template such as `{{CHAT_ID}}` that nobody filled in: Open WebUI 0.12.4 does, 0.6.36 sends the
-    headers of a connection's settings as they stand there."""
+    """Whether it is a template such as `{{CHAT_ID}}`: Open WebUI 0.12.4 fills it in, 0.6.36 sends it as it is."""
     return _PLACEHOLDER.search(value) is not None

@@ -128,6 +128,10 @@ class StreamingClient(ChatCompletionClient):
         context_tokens = getattr(self._provider, "context_tokens", _ASSUMED_CONTEXT_TOKENS)
         return int(context_tokens) - self.count_tokens(messages, tools=tools)
 
+    def speaker_of(self, messages: Sequence[LLMMessage]) -> str | None:
+        """The agent that a call with these messages speaks as. None: outside a team."""
+        return self._speaker or current_speaker()
+
     @property
     def label(self) -> ModelLabel:
         return self._label
@@ -159,7 +163,7 @@ class StreamingClient(ChatCompletionClient):
     async def _answer(
         self, request: ModelRequest, sink: TokenSink | None, listener: Listener | None = None
     ) -> CreateResult:
-        speaker = self._speaker or current_speaker()
+        speaker = self.speaker_of(request.messages)
         if sink is None:
             return await self._call(request, speaker, listener)
         is_heard = not request.json_output and sink.hears(speaker)

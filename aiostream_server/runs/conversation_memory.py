@@ -17,6 +17,7 @@ import structlog
 
 from aiostream_server.events import Answer
 from aiostream_server.intake.conversation import Conversation
+from aiostream_server.intake.json_text import dump, load
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log
@@ -24,7 +25,6 @@ from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerpri
 from aiostream_server.runs.history import replace_systems
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
 from aiostream_server.teams.autogen_private.structure import state_signature
-from aiostream_server.wire.json_text import dump, load
 
 _STORE_TIMEOUT_S: Final = 5.0
 _SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond; using a thread costs 0.1 ms

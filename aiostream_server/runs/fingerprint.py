@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from aiostream_server.events import Entry
+from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.intake.question import Turn
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present.answer_texts import answer_texts
 from aiostream_server.routing.question import routing_question
-from aiostream_server.wire.json_text import encode, quote
 
 _ASCII_SPACE: Final = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
 

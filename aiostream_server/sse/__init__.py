@@ -1,0 +1,1 @@
+"""Server-sent events: frames as bytes, a heartbeat, and the writer that owns one streamed response."""

@@ -1,10 +1,10 @@
-"""Who is in a team, and who can speak to whom: read from a built team, as plain values to draw, dump and compare."""
+"""The shape of a built team, as plain values: its members, and which of them can speak after which."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from autogen_agentchat.agents import UserProxyAgent
@@ -21,13 +21,14 @@ from autogen_agentchat.teams import (
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.provider import UNNAMED
 from aiostream_server.teams.autogen_private.structure import Parts, parts_of, run_by_tool
+from aiostream_server.teams.termination_text import counted, termination_texts
 
 Order: TypeAlias = Literal["ring", "chosen", "handoffs", "graph", "unknown"]
 
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """What an agent runs: `how` is "speaks through", or "tool NAME"."""
+    """A team or agent inside an agent. `how` is "speaks through", or "tool NAME"."""
 
     how: str
     shape: "Shape"
@@ -35,7 +36,7 @@ class Inside:
 
 @dataclass(frozen=True, slots=True)
 class AgentShape:
-    """One who can speak. `model` is None without one; `tools` are names, those in `inside` not among them."""
+    """A speaker. `tools` are names, without those of `inside`."""
 
     name: str
     kind: str
@@ -47,7 +48,7 @@ class AgentShape:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """`target` can speak after `source`; `when` says under which condition, and is empty where it always may."""
+    """`target` can speak after `source`, under the condition `when`; "" stands for always."""
 
     source: str
     target: str
@@ -56,8 +57,11 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class TeamShape:
-    """A group. `manager` chooses who speaks, where somebody does; it is no member. `starts` are those that may begin;
-    `joins` tells of the members that wait for others how they do. `ends` is what ends a run; any of it does."""
+    """A group chat. `manager` chooses the next speaker, and is no member; None if the order is fixed.
+
+    `starts` are the members that may speak first. `joins` says for which others a member waits. `ends` are the
+    conditions of which each ends a run.
+    """
 
     name: str
     kind: str
@@ -74,7 +78,7 @@ Shape: TypeAlias = AgentShape | TeamShape
 
 
 def shape_of(team: object) -> Shape:
-    """Of a built team or agent, or of anything that a factory may return."""
+    """The shape of a team or an agent, or of anything else that a factory may return."""
     parts = parts_of(team)
     return _agent(team, parts) if parts.participants is None else _group(team, parts, parts.participants)
 
@@ -154,7 +158,7 @@ def _manager(team: object, parts: Parts) -> AgentShape | None:
 
 
 def _always_selects(function: object) -> bool:
-    """Whether its annotation says that it never returns None, with which the model is asked."""
+    """Whether its annotation excludes None. A function that returns None leaves the choice to the model."""
     try:
         says = signature(function).return_annotation  # type: ignore[arg-type]  # of others: TypeError
     except (TypeError, ValueError):
@@ -172,7 +176,7 @@ def _condition(text: object, function: Callable[..., bool] | None) -> str:
 
 
 def _joins(graph: DiGraph) -> Mapping[str, str]:
-    """Of the nodes that are led to from several: whether they wait for all of them."""
+    """For each node with several parents: whether it waits for all of them, or for any."""
     waits: dict[str, str] = {}
     for name, parents in graph.get_parents().items():
         if len(parents) > 1:
@@ -196,60 +200,16 @@ def _ends(parts: Parts) -> Iterator[str]:
     if isinstance(parts.termination, TerminationCondition):
         yield from _conditions(parts.termination)
     if parts.max_turns is not None:
-        yield f"after {_counted(parts.max_turns, 'turn')}"
+        yield f"after {counted(parts.max_turns, 'turn')}"
 
 
 def _conditions(condition: TerminationCondition) -> Iterator[str]:
+    kind = type(condition).__name__
     try:
         dumped = condition.dump_component()
-    except Exception:  # conditions of one's own, and functions, cannot be dumped
-        yield _PLAIN_WORDS.get(type(condition).__name__, type(condition).__name__)
-        return
-    yield from _words(dumped.provider, dumped.config)
-
-
-def _words(provider: str, config: Mapping[str, Any]) -> Iterator[str]:
-    kind = provider.rpartition(".")[2]
-    if kind == "OrTerminationCondition":
-        for each in config["conditions"]:
-            yield from _words(each["provider"], each["config"])
-    elif kind == "AndTerminationCondition":
-        yield " and ".join(" or ".join(_words(each["provider"], each["config"])) for each in config["conditions"])
-    else:
-        yield _said(kind, config)
-
-
-def _said(kind: str, config: Mapping[str, Any]) -> str:
-    match kind:
-        case "MaxMessageTermination":
-            return f"after {_counted(config['max_messages'], 'message')}, the question included"
-        case "TextMentionTermination":
-            return f'when "{config["text"]}" is said'
-        case "HandoffTermination":
-            return f"at a handoff to {config['target']}"
-        case "TextMessageTermination":
-            return f"when {config.get('source') or 'anybody'} has answered"
-        case "SourceMatchTermination":
-            return f"when {' or '.join(config['sources'])} has spoken"
-        case "TimeoutTermination":
-            return f"after {config['timeout_seconds']:g} s"
-        case "TokenUsageTermination":
-            limits = {name.split("_")[1]: config.get(name) for name in config if config.get(name)}
-            return "after " + " or ".join(f"{limit} {of} tokens" for of, limit in limits.items())
-        case "FunctionCallTermination":
-            return f"when the tool {config['function_name']} has run"
-    return _PLAIN_WORDS.get(kind, kind)
-
-
-_PLAIN_WORDS: Final = {
-    "StopMessageTermination": "at a stop message",
-    "ExternalTermination": "when it is told to from outside",
-    "FunctionalTermination": "when a function says so",
-}
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    except Exception:  # conditions that hold functions, and a user's own classes, cannot be dumped
+        return termination_texts(kind, {})
+    return termination_texts(dumped.provider, dumped.config)
 
 
 def _name_of(thing: object, otherwise: str) -> str:
@@ -262,7 +222,7 @@ def _tool_name(tool: object) -> str:
 
 
 def _workbench(workbench: object) -> str:
-    """Its tools are only known once it is opened: that of `[tools.NAME]` is called so, AutoGen's by what it starts."""
+    """A name for a workbench that is not open: `NAME` of `[tools.NAME]`, or the program or host of AutoGen's."""
     params = getattr(workbench, "server_params", None)
     command, url = getattr(params, "command", None), getattr(params, "url", None)
     place = Path(command).name if isinstance(command, str) else urlsplit(url).hostname if isinstance(url, str) else None
@@ -270,7 +230,7 @@ def _workbench(workbench: object) -> str:
 
 
 def _model(client: object | None) -> str | None:
-    """A name for people: the provider's, else the configuration's, else the client's class."""
+    """The name that the provider uses, else the one of the configuration, else the client's class."""
     if client is None:
         return None
     if isinstance(client, StreamingClient) and client.label is not UNNAMED:
@@ -279,7 +239,7 @@ def _model(client: object | None) -> str | None:
 
 
 def names_in(shape: Shape) -> Iterator[str]:
-    """Of everybody in it, nested ones, managers and people included."""
+    """The names of all members, nested ones, managers and people included."""
     yield shape.name
     inner: Iterable[Shape]
     if isinstance(shape, AgentShape):

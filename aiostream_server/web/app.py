@@ -6,17 +6,24 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import NOBODY, Observer
-from aiostream_server.web.chat import complete_chat
+from aiostream_server.protocols.chat import CHAT
+from aiostream_server.protocols.runs import RUNS
+from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
 from aiostream_server.web.files import get_file
-from aiostream_server.web.health import healthz, readyz
-from aiostream_server.web.metrics import PATHS as METRICS_PATHS
-from aiostream_server.web.metrics import read_metrics
-from aiostream_server.web.middlewares import add_request_id, bind_request_id, render_errors
+from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
+from aiostream_server.web.middlewares import (
+    OBSERVER,
+    REFUSALS,
+    add_request_id,
+    bind_request_id,
+    observe_requests,
+    render_errors,
+    report_stream,
+)
 from aiostream_server.web.models import get_model, list_models
-from aiostream_server.web.observed import OBSERVER, observe_requests, tell_answered
-from aiostream_server.web.openapi import openapi
-from aiostream_server.web.runs import cancel_run, create_run, get_events, get_run, list_runs
+from aiostream_server.web.openapi import document
+from aiostream_server.web.runs import cancel_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, OpenState, hold_state
 from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
@@ -35,7 +42,7 @@ def create_app(config: Config, open_state: OpenState, *, observer: Observer = NO
     app[OBSERVER] = observer
     app[TRAFFIC] = Traffic()
     app.cleanup_ctx.append(state_ctx)
-    app.on_response_prepare.extend((add_request_id, close_when_draining, tell_answered))
+    app.on_response_prepare.extend((add_request_id, close_when_draining, report_stream))
     allow_origins(app, config.server.cors_origins)
     app.on_shutdown.append(_end_runs)
     _add_routes(app)
@@ -43,26 +50,35 @@ def create_app(config: Config, open_state: OpenState, *, observer: Observer = NO
 
 
 async def _end_runs(app: web.Application) -> None:
-    """Before connections are closed: every stream gets its last words."""
+    """Before connections are closed, so that every stream is ended properly."""
     app[TRAFFIC].drain(bodies_within_s=0.0)
     await app[STATE].registry.close()
 
 
+async def _openapi(_: web.Request) -> web.Response:
+    return web.json_response(document())
+
+
 def _add_routes(app: web.Application) -> None:
     """Each under `/v1` and `/api/v1`; a base URL saved with a slash at its end gives a double one."""
+    app[REFUSALS] = {}
+    create_completion, create_run = ask(CHAT), ask(RUNS)
     for base in ("/v1/", "/v1//", "/api/v1/", "/api/v1//"):
-        app.router.add_post(f"{base}chat/completions", complete_chat)
+        app.router.add_post(f"{base}chat/completions", create_completion)
         app.router.add_get(f"{base}models", list_models)
         app.router.add_get(f"{base}models/{{model}}", get_model)
-        app.router.add_post(f"{base}runs", create_run)
-        app.router.add_get(f"{base}runs", list_runs)
-        app.router.add_get(f"{base}runs/{{run_id}}", get_run)
-        app.router.add_get(f"{base}runs/{{run_id}}/events", get_events, allow_head=False)  # it may not end for long
-        app.router.add_post(f"{base}runs/{{run_id}}/cancel", cancel_run)
         app.router.add_get(f"{base}files/{{file_id}}", get_file)
+        for route in (
+            app.router.add_post(f"{base}runs", create_run),
+            app.router.add_get(f"{base}runs", list_runs),
+            app.router.add_get(f"{base}runs/{{run_id}}", get_run),
+            app.router.add_get(f"{base}runs/{{run_id}}/events", get_events, allow_head=False),  # may take long to end
+            app.router.add_post(f"{base}runs/{{run_id}}/cancel", cancel_run),
+        ):
+            app[REFUSALS][route] = RUNS.refusal
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)
-        app.router.add_get(f"{prefix}/openapi.json", openapi)
+        app.router.add_get(f"{prefix}/openapi.json", _openapi)
     for path in METRICS_PATHS:
         app.router.add_get(path, read_metrics, allow_head=False)

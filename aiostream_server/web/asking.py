@@ -1,45 +1,51 @@
-"""A question on its way to its run, whatever the run is shown as afterwards.
+"""One handler for every protocol that asks: read the question, start a run, answer as the body wants it.
 
-Two steps, between which a handler refuses what only it can refuse: `read_asked` takes nothing, `start_run` a slot.
+Everything that can be refused is refused before a run starts, and before the headers of a stream are sent.
 """
 
 import asyncio
-from collections.abc import Mapping
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, get_args
 
+import structlog
 from aiohttp import web
 
-from aiostream_server.config.model import OnDisconnect
-from aiostream_server.intake.body import check_headers, parse_body
-from aiostream_server.intake.client_kind import is_open_webui
-from aiostream_server.intake.conversation import Conversation, read_conversation
+from aiostream_server.config.model import Presentation
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.events import Answer, RunFinished
+from aiostream_server.intake.body import check_headers
+from aiostream_server.intake.conversation import Conversation, is_open_webui, read_conversation
 from aiostream_server.intake.principal import Principal
-from aiostream_server.intake.question import Question, read_question
-from aiostream_server.runs.card import RunView
+from aiostream_server.log.memory import MemoryLog
+from aiostream_server.log.protocol import Reader
+from aiostream_server.present import Page
+from aiostream_server.protocols.dialect import Asked, Collector, Delivery, Dialect, Options, View
+from aiostream_server.protocols.runs.whole import run_path
+from aiostream_server.routing.auxiliary.kinds import Auxiliary
+from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.request import RunRequest
 from aiostream_server.runs.starts import Idempotency
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.web.body import read_body
-from aiostream_server.web.caller import caller_of
-from aiostream_server.web.idempotency import idempotency_of
-from aiostream_server.web.links import link_base
-from aiostream_server.web.offer import Offer
+from aiostream_server.web.caller import caller_of, idempotency_of, link_base, own_links, path_prefix
+from aiostream_server.web.middlewares import OBSERVER
+from aiostream_server.web.models import Offer
 from aiostream_server.web.state import state_of
-from aiostream_server.wire.request import ChatRequest
+from aiostream_server.web.stream import stream_run
+from aiostream_server.web.traffic import read_body
 
-_SMALL_BYTES: Final = 256 * 1024
-
-_Body = TypeVar("_Body", bound=ChatRequest)
+_log: Final = structlog.get_logger()
+_SMALL_BYTES: Final = 256 * 1024  # a longer body is parsed in a thread: it would hold up the event loop
+_PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked(Generic[_Body]):
-    """A request that can be answered. `spec` is the team it names; None where the router chooses. `is_page`: the answer
-    is shown in Open WebUI."""
+class _Request(Generic[Options]):
+    """A request that can be answered. `spec` is the team it names, None where the router chooses."""
 
-    body: _Body
-    question: Question
+    asked: Asked[Options]
     spec: TeamSpec | None
     offer: Offer
     principal: Principal
@@ -49,76 +55,149 @@ class Asked(Generic[_Body]):
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A run, and what every answer says of it."""
+class _Answering(Generic[Options]):
+    """How to answer. Keeps nothing of the messages: a stream may last for minutes."""
 
-    run: RunView
-    headers: Mapping[str, str]
-
-
-async def read_asked(request: web.Request, shape: type[_Body]) -> Asked[_Body]:
-    """Who asks, what, and of whom. Raises whatever is wrong with it."""
-    principal = caller_of(request)
-    offer = Offer(state_of(request).catalogue, principal)
-    check_headers(request.headers)
-    raw = await read_whole_body(request)
-    body, question = await _understood(raw, request, shape)
-    is_page = is_open_webui(request.headers, principal)
-    return Asked(
-        body,
-        question,
-        offer.find(body.model),
-        offer,
-        principal,
-        read_conversation(request.headers, state_of(request).config.open_webui, from_open_webui=is_page),
-        is_page,
-        idempotency_of(request, raw),
-    )
+    dialect: Dialect[Options]
+    options: Options
+    delivery: Delivery
+    view: View
 
 
-async def _understood(raw: bytes, request: web.Request, shape: type[_Body]) -> tuple[_Body, Question]:
-    """A long conversation takes long enough to read for others to notice."""
+def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    """The handler of a path where questions in this protocol are asked."""
 
-    def understand() -> tuple[_Body, Question]:
-        body = parse_body(raw, request.headers, shape)
-        return body, read_question(body)
+    async def handle(request: web.Request) -> web.StreamResponse:
+        read = await _read(request, dialect)
+        if dialect.serves_chat_pages and (auxiliary := _auxiliary(request, read.asked)) is not None:
+            return await _answer_auxiliary(request, dialect, read, auxiliary)
+        answering = _Answering(dialect, read.asked.options, read.asked.delivery, _view(request, dialect, read))
+        run, headers = await _start(request, dialect, read)
+        del read  # each message is a kilobyte of objects beside its text
+        if answering.delivery == "background":
+            headers = {**headers, "Location": run_path(run.id, answering.view.path_prefix)}
+            body = dialect.whole(run.card(), answering.options, answering.view).body()
+            return json_bytes(body, status=202, headers=headers)
+        with run.watch() as reader:
+            return await _answer(request, answering, run.card(), reader, headers)
 
-    return understand() if len(raw) <= _SMALL_BYTES else await asyncio.to_thread(understand)
-
-
-async def start_run(
-    request: web.Request,
-    asked: Asked[_Body],
-    *,
-    on_disconnect: OnDisconnect | None = None,
-    by_default: OnDisconnect,
-    conversation: str | None = None,
-) -> Started:
-    """Start a run, or find the one that its idempotency key has started.
-
-    Raises `TooManyRuns` and its like, `Conflict` where the conversation is busy, and `InvalidRequest` for images that
-    nobody sees.
-
-    `conversation` is named in the body; else the headers' counts.
-    """
-    wanted = RunRequest(
-        asked.question,
-        asked.body.model,
-        asked.spec,
-        asked.offer.teams_for(asked.question, asked.spec),
-        owner=asked.principal.owner,
-        on_disconnect=on_disconnect,
-        by_default=by_default,
-        conversation=asked.conversation if conversation is None else Conversation(conversation, resends=False),
-        link_base=link_base(request),
-    )
-    state = state_of(request)
-    run, is_replay = await state.registry.find_or_start(wanted, asked.idempotency, state.resources)
-    replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
-    return Started(run, {"X-Run-Id": run.id, **replayed})
+    return handle
 
 
 async def read_whole_body(request: web.Request) -> bytes:
-    """Within the configured bounds."""
+    """Within the configured bounds of size and time."""
     server = state_of(request).config.server
     return await read_body(request, max_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s)
+
+
+def json_bytes(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
+
+
+async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Options]:
+    """Authenticate and validate. Takes no slot and starts nothing."""
+    principal = caller_of(request)
+    state = state_of(request)
+    offer = Offer(state.catalogue, principal)
+    check_headers(request.headers)
+    raw = await read_whole_body(request)
+    is_small = len(raw) <= _SMALL_BYTES
+    asked = dialect.question(raw) if is_small else await asyncio.to_thread(dialect.question, raw)
+    is_page = is_open_webui(request.headers, principal)
+    return _Request(
+        asked,
+        offer.find(asked.model),
+        offer,
+        principal,
+        read_conversation(request.headers, state.config.open_webui, from_open_webui=is_page),
+        is_page,
+        idempotency_of(request, raw, dialect.name),
+    )
+
+
+def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> View:
+    """The presentation is the one that the header names, or the team's. Raises `InvalidRequest` for an unknown one."""
+    prefix = path_prefix(request)
+    if not dialect.serves_chat_pages:
+        return View(path_prefix=prefix)
+    state, wish = state_of(request), request.headers.get("X-Presentation")
+    page = Page(state.config.open_webui.remote_images, own_links(request)) if read.is_page else None
+    for known in _PRESENTATIONS:
+        if wish == known:
+            return View(known, page=page, path_prefix=prefix)
+    if wish is not None:
+        raise InvalidRequest(f"X-Presentation must be one of: {', '.join(_PRESENTATIONS)}")
+    if read.spec is not None:
+        return View(read.spec.config.presentation, page=page, path_prefix=prefix)
+    return View(None, {team.id: team.config.presentation for team in state.catalogue}, page, prefix)
+
+
+async def _start(
+    request: web.Request, dialect: Dialect[Options], read: _Request[Options]
+) -> tuple[RunView, Mapping[str, str]]:
+    """Start a run, or find the one that its idempotency key started; and the headers of every answer about it.
+
+    Raises `TooManyRuns` and `ShuttingDown`, `Conflict` where the conversation is busy, and `InvalidRequest` for images
+    that none of the teams can see.
+    """
+    asked, state = read.asked, state_of(request)
+    named = asked.conversation  # in the body; otherwise the headers' conversation counts
+    wanted = RunRequest(
+        asked.question,
+        asked.model,
+        read.spec,
+        read.offer.teams_for(asked.question, read.spec),
+        owner=read.principal.owner,
+        on_disconnect=asked.on_disconnect,
+        by_default=dialect.on_disconnect,
+        conversation=read.conversation if named is None else Conversation(named, resends=False),
+        link_base=link_base(request),
+    )
+    run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)
+    replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
+    return run, {"X-Run-Id": run.id, **replayed}
+
+
+async def _answer(
+    request: web.Request,
+    answering: _Answering[Options],
+    card: RunCard,
+    reader: Reader,
+    headers: Mapping[str, str],
+) -> web.StreamResponse:
+    dialect, view, config = answering.dialect, answering.view, state_of(request).config
+    if answering.delivery == "stream":
+        frames = dialect.stream(card, answering.options, view)
+        coalesce_s = 0.0 if view.page is None else config.open_webui.coalesce_ms / 1_000
+        return await stream_run(request, headers, reader, frames, config.server, coalesce_s=coalesce_s)
+    return json_bytes(await _collect(reader, dialect.whole(card, answering.options, view)), headers=headers)
+
+
+async def _collect(reader: Reader, collector: Collector) -> bytes:
+    while not reader.at_end:
+        collector.add(await reader.read())
+    return collector.body()
+
+
+def _auxiliary(request: web.Request, asked: Asked[Options]) -> Auxiliary | None:
+    """A title or the like, which a client asks for beside the conversation."""
+    state = state_of(request)
+    task = request.headers.get(state.config.open_webui.task_header)
+    return state.auxiliary.recognise(asked.question, task, is_streamed=asked.delivery == "stream")
+
+
+async def _answer_auxiliary(
+    request: web.Request, dialect: Dialect[Options], read: _Request[Options], auxiliary: Auxiliary
+) -> web.StreamResponse:
+    """Answer without a team, out of a log that holds nothing but the answer. Takes at most the model's timeout."""
+    started = time.monotonic()
+    answer = await state_of(request).auxiliary.answer(auxiliary, "" if read.spec is None else read.spec.name)
+    seconds = round(time.monotonic() - started, 4)
+    _log.info("auxiliary_answered", kind=auxiliary.kind, seconds=seconds, by=answer.by)
+    request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)
+    log = MemoryLog(secrets.token_hex(16))
+    log.append(Answer("", answer.text), RunFinished("stop", answer.usage, seconds))
+    card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), log.committed, None, None)
+    answering = _Answering(dialect, read.asked.options, read.asked.delivery, View("answer"))
+    with log.reader() as reader:
+        return await _answer(request, answering, card, reader, {})

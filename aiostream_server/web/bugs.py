@@ -1,7 +1,6 @@
-"""What the log says of an exception that nobody foresaw: its type and its place.
+"""Logs an unexpected exception: its type and its places at error level, all of it at debug level.
 
-Its message may hold what a user or a model wrote, which belongs in no log at info level; whoever logs at debug level
-gets all of it.
+Its message may hold what a user or a model wrote, and that belongs in no log above debug level.
 """
 
 from traceback import extract_tb

@@ -1,18 +1,32 @@
-"""Who is calling. Asked by every handler but those that tell whether the server lives."""
+"""What a request says of its caller: the key and the user, the idempotency key, and the address it came by."""
 
+import re
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from hashlib import sha256
+from typing import Final
 
 import structlog
 from aiohttp import web
 
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.body import decode_json
+from aiostream_server.intake.json_text import canonical
 from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.intake.principal import Principal, authenticate
 from aiostream_server.intake.user import read_user
+from aiostream_server.runs.starts import Idempotency
 from aiostream_server.web.state import state_of
+
+_IDEMPOTENCY_KEY: Final = "Idempotency-Key"
+_PRINTABLE: Final = re.compile(r"[ -~]{1,255}")
+_PART_OF_THE_QUESTION: Final = ("X-Conversation-Id", "X-OpenWebUI-Chat-Id", "X-Presentation")
+_HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
 
 
 def caller_of(request: web.Request) -> Principal:
-    """The key, and the user behind it; the request's log lines carry both from here on.
+    """The key, and the user behind it. From here on the request's log lines carry both.
 
     Raises `Unauthorized`; `Forbidden` where no keys exist and a web page may be the caller; `InvalidRequest` where two
     keys or two users are named.
@@ -27,9 +41,59 @@ def caller_of(request: web.Request) -> Principal:
 
 
 def _bind_to_log(caller: Principal) -> None:
-    """aiohttp answers every request in a task, and so in a context, of its own: the next one on the connection knows
-    nothing of it. A run that is started here does."""
+    """aiohttp answers every request in a task, and so in a context, of its own: the next request on the connection does
+    not inherit this. A run that is started here does."""
     if caller.key_id is not None:
         structlog.contextvars.bind_contextvars(key=caller.key_id)
     if caller.user is not None:
         structlog.contextvars.bind_contextvars(user=caller.user.id)
+
+
+def idempotency_of(request: web.Request, raw: bytes, protocol: str) -> Idempotency | None:
+    """The `Idempotency-Key`, with a fingerprint of the question; None without the header. Raises `InvalidRequest`.
+
+    The fingerprint covers the protocol, the path (with or without `/api`), the headers that are a part of the question,
+    and what the body says, in whatever order its keys stand.
+    https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
+    """
+    keys = request.headers.getall(_IDEMPOTENCY_KEY, ())
+    if not keys:
+        return None
+    if len(keys) > 1 or not _PRINTABLE.fullmatch(keys[0]):
+        message = f"{_IDEMPOTENCY_KEY} must be 1 to 255 printable ASCII characters, sent once"
+        raise InvalidRequest(message, param=_IDEMPOTENCY_KEY)
+    path = request.path.removeprefix("/api").replace("//", "/")
+    said = (request.headers.get(name, "") for name in _PART_OF_THE_QUESTION)
+    asked = "\0".join((protocol, path, *said)).encode("utf-8", "surrogateescape")
+    return Idempotency(keys[0], sha256(asked + b"\0" + canonical(decode_json(raw))).hexdigest())
+
+
+def path_prefix(request: web.Request) -> str:
+    """What stands before `/v1` in the request's path: a client that came by `/api` gets links below `/api`."""
+    return "/api" if request.path.startswith("/api/") else ""
+
+
+def link_base(request: web.Request) -> str:
+    """What absolute links to this server begin with, without a slash at the end; empty where that is not known.
+
+    `[server] public_url`, or the request's own scheme and `Host`. A client that sends a wrong `Host` gets wrong links
+    in its own answer only. `X-Forwarded-*` is not believed, since any client can send it: behind a proxy that changes
+    the host or the scheme, links need `public_url`.
+    """
+    public_url = state_of(request).config.server.public_url
+    if public_url is not None:
+        return public_url.rstrip("/")
+    hosts = request.headers.getall("Host", ())
+    if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
+        return ""
+    return f"{request.scheme}://{hosts[0]}"
+
+
+def own_links(request: web.Request) -> Callable[[str], bool]:
+    """A test for URLs: whether one is a validly signed link to a file of this server, as this client reaches it."""
+    files = state_of(request).resources.files
+    return _none if files is None else partial(files.links.is_own, base=link_base(request))
+
+
+def _none(_: str) -> bool:
+    return False

@@ -14,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from aiostream_server.web.metrics import PATHS as METRICS_PATHS
+from aiostream_server.web.health import METRICS_PATHS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

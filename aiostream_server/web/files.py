@@ -16,7 +16,7 @@ from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.sse.writer import SseWriter
 from aiostream_server.store.files import Files, StoredFile
 from aiostream_server.web.caller import caller_of
-from aiostream_server.web.observed import tell_gone
+from aiostream_server.web.middlewares import report_gone
 from aiostream_server.web.state import ServerState, state_of
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -86,7 +86,7 @@ async def _send(request: web.Request, files: Files, file: StoredFile, headers: M
         async with asyncio.timeout(write_timeout_s):
             await response.write_eof()
     except ClientGone as gone:
-        tell_gone(request, gone)
+        report_gone(request, gone)
         _hang_up(request)
     except (ConnectionError, TimeoutError):
         _hang_up(request)

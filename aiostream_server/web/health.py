@@ -1,15 +1,23 @@
-"""`GET /healthz` and `GET /readyz`: no key needed, nothing secret told."""
+"""For operators: `GET /healthz`, `/readyz` and `/metrics`.
+
+The first two need no key and reveal no secret. `/metrics` needs a key of its own scope, or none where the server has no
+keys and serves only its own machine. Web pages may not read it: `web.cors` allows them no `/metrics`.
+"""
 
 from typing import Final, Protocol
 
 from aiohttp import web
 
-from aiostream_server.web.state import STATE
+from aiostream_server.intake.loopback import check_local_host
+from aiostream_server.intake.principal import authenticate
+from aiostream_server.web.state import STATE, state_of
 from aiostream_server.web.traffic import TRAFFIC
+
+METRICS_PATHS: Final = ("/metrics", "/api/metrics")
 
 
 class LoopLag(Protocol):
-    """How late the event loop comes to what is due. In seconds."""
+    """By how much the event loop is late for what is due. In seconds."""
 
     @property
     def last_s(self) -> float: ...
@@ -19,8 +27,16 @@ class LoopLag(Protocol):
         """Of the last minute."""
 
 
+class Exposition(Protocol):
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """All metrics in the format that this `Accept` header asks for, and its content type."""
+        ...
+
+
 LOOP_LAG: Final[web.AppKey[LoopLag]] = web.AppKey("loop_lag")
-"""Set by whoever measures it; else `/readyz` does not tell it."""
+"""Set where the lag is measured; without it `/readyz` leaves it out."""
+METRICS: Final[web.AppKey[Exposition]] = web.AppKey("metrics")
+"""Set where metrics are counted; without it `/metrics` is a 404."""
 
 
 async def healthz(_: web.Request) -> web.Response:
@@ -29,7 +45,7 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Whether new questions should come here, and how busy it is; 503 from the first signal to stop on."""
+    """Whether new questions should come here, and how busy the server is; 503 from the first stop signal on."""
     registry = request.app[STATE].registry
     phase = "draining" if registry.is_closing else request.app[TRAFFIC].phase
     vitals: dict[str, object] = {
@@ -41,3 +57,19 @@ async def readyz(request: web.Request) -> web.Response:
     if (lag := request.app.get(LOOP_LAG)) is not None:
         vitals |= {"loop_lag_s": round(lag.last_s, 4), "loop_lag_max_s": round(lag.max_s, 4)}
     return web.json_response(vitals, status=200 if phase == "ready" else 503)
+
+
+async def read_metrics(request: web.Request) -> web.Response:
+    """What Prometheus reads."""
+    if METRICS not in request.app:
+        raise web.HTTPNotFound
+    state = state_of(request)
+    check_local_host(request.headers, state.keys, request.version)
+    authenticate(request.headers, state.keys, "metrics")
+    return expose(request, request.app[METRICS])
+
+
+def expose(request: web.Request, exposition: Exposition) -> web.Response:
+    """The answer, once access was checked."""
+    body, content_type = exposition.render(request.headers.get("Accept", ""))
+    return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

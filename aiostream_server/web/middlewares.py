@@ -1,20 +1,37 @@
-"""Around every handler: a request id, and errors in OpenAI's shape."""
+"""Around every handler: a request id, the observer, errors in the words of the route's protocol."""
 
 import re
 import secrets
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from aiohttp import web
 
-from aiostream_server.errors import MethodNotAllowed, NotFound, RequestTimeout, ServerError
+from aiostream_server.errors import (
+    ClientGone,
+    ClientStalled,
+    Forbidden,
+    MethodNotAllowed,
+    NotFound,
+    RequestTimeout,
+    ServerError,
+)
+from aiostream_server.intake.loopback import is_loopback
+from aiostream_server.observe.observer import Observer, RequestWatch
+from aiostream_server.protocols.chat.errors import refusal as chat_refusal
 from aiostream_server.web.bugs import log_bug
-from aiostream_server.web.state import REQUEST_ID
-from aiostream_server.wire.completion import error_body
+from aiostream_server.web.state import REQUEST_ID, STATE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Refusal: TypeAlias = Callable[[ServerError], tuple[int, bytes]]
 
+REFUSALS: Final[web.AppKey[dict[web.AbstractRoute, Refusal]]] = web.AppKey("refusals")
+"""How each route's protocol renders errors. Other routes, and paths without one, render them as the chat protocol."""
+OBSERVER: Final[web.AppKey[Observer]] = web.AppKey("observer")
+
+_WATCH: Final[web.RequestKey[RequestWatch]] = web.RequestKey("watch")
+_UNKNOWN_ROUTE: Final = "unknown"
 _SAFE_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
 _RETRY_AFTER_S: Final = "1"
 _PATH_CHARS: Final = 200
@@ -22,40 +39,73 @@ _PATH_CHARS: Final = 200
 
 @web.middleware
 async def bind_request_id(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The caller's `X-Request-ID` where it is harmless, else one of ours; every log line of the request carries it."""
+    """Take the caller's `X-Request-ID` where it is harmless, or make one; every log line of the request carries it."""
     sent = request.headers.get("X-Request-ID", "")
     request_id = sent if _SAFE_ID.fullmatch(sent) else f"req-{secrets.token_hex(12)}"
     request[REQUEST_ID] = request_id
-    structlog.contextvars.bind_contextvars(request_id=request_id)  # in a context of its own: see `caller`
+    structlog.contextvars.bind_contextvars(request_id=request_id)  # each request has a context of its own: see `caller`
     return await handler(request)
 
 
 async def add_request_id(request: web.Request, response: web.StreamResponse) -> None:
-    """`on_response_prepare`: streams send their headers long before a middleware could add one."""
+    """`on_response_prepare`: a stream sends its headers long before a middleware could add one."""
     if REQUEST_ID in request:
         response.headers["X-Request-ID"] = request[REQUEST_ID]
 
 
 @web.middleware
+async def observe_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Between `bind_request_id` and `render_errors`, so that the observer sees the answer that the client gets."""
+    observer = request.app[OBSERVER]
+    with observer.request(request[REQUEST_ID], request.method, _route_of(request), request.headers) as watch:
+        request[_WATCH] = watch
+        response = await handler(request)
+        _report_answer(request, response)
+        return response
+
+
+async def report_stream(request: web.Request, response: web.StreamResponse) -> None:
+    """`on_response_prepare`: report a stream when it begins, for its handler may go on for long."""
+    _report_answer(request, response)
+
+
+def report_gone(request: web.Request, gone: ClientGone) -> None:
+    """Report a viewer that was evicted. One that left by itself is not reported."""
+    if isinstance(gone, ClientStalled):
+        request.app[OBSERVER].viewer_evicted()
+
+
+def _report_answer(request: web.Request, response: web.StreamResponse) -> None:
+    watch = request.pop(_WATCH, None)
+    if watch is not None:
+        watch.answered(response.status, response.headers.get("X-Run-Id"))
+
+
+def _route_of(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return _UNKNOWN_ROUTE if resource is None else resource.canonical
+
+
+@web.middleware
 async def render_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Whatever fails before the headers are sent becomes a JSON error with its own status."""
+    """Turn what is raised before the headers are sent into an error with its own status."""
     try:
         return await handler(request)
     except RequestTimeout as exc:
-        return await _answer_and_hang_up(request, _error_response(exc, exc.status))
+        return await _answer_and_hang_up(request, _error_response(request, exc))
     except ServerError as exc:
-        return _error_response(exc, exc.status)
+        return _error_response(request, exc)
     except web.HTTPNotFound:
-        return _error_response(NotFound(f"there is no {_shown_path(request)}"), 404)
+        return _error_response(request, NotFound(f"there is no {_shown_path(request)}"))
     except web.HTTPMethodNotAllowed as exc:
         allowed = ",".join(sorted(exc.allowed_methods))
         error = MethodNotAllowed(f"{request.method} is not what {_shown_path(request)} is for, but {allowed}")
-        response = _error_response(error, error.status)
+        response = _error_response(request, error)
         response.headers["Allow"] = allowed
         return response
     except Exception as exc:
         log_bug("request_failed", exc)
-        return _error_response(ServerError("the server failed; its log says why, under the request id"), 500)
+        return _error_response(request, ServerError("the server failed; its log says why, under the request id"))
 
 
 def _shown_path(request: web.Request) -> str:
@@ -63,15 +113,33 @@ def _shown_path(request: web.Request) -> str:
     return request.rel_url.raw_path[:_PATH_CHARS]
 
 
-def _error_response(error: ServerError, status: int) -> web.Response:
+def _error_response(request: web.Request, error: ServerError) -> web.Response:
+    render = request.app[REFUSALS].get(request.match_info.route, chat_refusal)
+    status, body = render(error)
     headers = {"Retry-After": _RETRY_AFTER_S} if status in (429, 503) else None
-    return web.json_response(error_body(error), status=status, headers=headers)
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 
 async def _answer_and_hang_up(request: web.Request, response: web.Response) -> web.Response:
-    """For a body that does not end: aiohttp by itself would go on reading it for ten seconds more."""
+    """For a body that does not end: aiohttp by itself would read it for ten seconds more."""
     response.force_close()
     await response.prepare(request)
     await response.write_eof()
     request.protocol.force_close()
     return response
+
+
+@web.middleware
+async def refuse_other_machines(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """For a program that embeds the server and binds any address: without keys, refuse peers on other machines.
+
+    The server itself binds only a loopback address where it has no keys. A peer on a Unix socket is on this machine.
+    """
+    peer = request.get_extra_info("peername")
+    if (
+        isinstance(peer, tuple)
+        and not request.app[STATE].state.keys
+        and not is_loopback(str(peer[0]).partition("%")[0])
+    ):
+        raise Forbidden("without API keys ([auth] keys_file) only this machine is answered")
+    return await handler(request)

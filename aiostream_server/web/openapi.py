@@ -1,57 +1,91 @@
 """`GET /openapi.json`: what is served, for clients and for fuzzers. https://spec.openapis.org/oas/v3.1.0
 
-Every path is served under `/api` as well.
+Schemas are derived from the types of the protocols. Every path is served under `/api`, too.
 """
 
 from functools import cache
-from typing import Any, get_args
-
-from aiohttp import web
+from typing import Any, Final, Literal, NotRequired, TypedDict, get_args
 
 from aiostream_server import __version__
 from aiostream_server.config.model import Presentation
-from aiostream_server.web.file_operations import file_paths
-from aiostream_server.web.operations import (
-    ASKING,
-    CONVERSATION_ID,
-    HEADERS,
-    IDEMPOTENCY_KEY,
-    READING,
-    SECURITY,
-    events_of,
-    json_of,
-    parameter,
-    refusals,
-    response,
+from aiostream_server.events import EVENTS
+from aiostream_server.protocols.chat.errors import ErrorBody
+from aiostream_server.protocols.chat.messages import MESSAGE_SHAPES
+from aiostream_server.protocols.chat.models import ModelList, ModelObject
+from aiostream_server.protocols.chat.request import ChatRequest
+from aiostream_server.protocols.chat.stream import Chunk
+from aiostream_server.protocols.chat.whole import Completion
+from aiostream_server.protocols.json_schema import Natural, Schema, Seconds, answer_schemas, ref, request_schemas
+from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED, RunBody
+from aiostream_server.protocols.runs.schemas import component, event_schemas
+from aiostream_server.protocols.runs.whole import RunList, RunObject
+from aiostream_server.web.traffic import Phase
+
+_TEXT: Final[Schema] = {"type": "string"}
+_NOT_EMPTY: Final[Schema] = {"type": "string", "minLength": 1}
+_SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}, {}]
+_HEADERS: Final[dict[str, tuple[str, Schema]]] = {
+    "X-Request-ID": ("Also on every line of the log.", _TEXT),
+    "X-Run-Id": ("Unguessable.", _TEXT),
+    "Retry-After": ("Seconds.", {"type": "integer"}),
+    "Idempotent-Replayed": (
+        "`true` where the same `Idempotency-Key` had started the run; else absent.",
+        {"const": "true"},
+    ),
+    "Location": ("Where the run is served.", _TEXT),
+}
+_REFUSALS: Final = {
+    "400": "The request is wrong; `param` says where.",
+    "401": "No API key, or a wrong one.",
+    "403": "The key may not do this; or there are no keys, and the caller is not on this machine.",
+    "404": "No such model (the message lists those there are), or no such run or file of this caller's.",
+    "408": "The body did not arrive in time.",
+    "409": "The `Idempotency-Key` was used for another request; or the conversation is busy.",
+    "410": "The run is over, and its events are kept no longer.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON, or it is compressed.",
+    "429": "Too many runs; see `Retry-After`.",
+    "500": "A bug of the server's.",
+    "502": "The team or its model failed.",
+    "503": "The server is shutting down; see `Retry-After`.",
+    "504": "The team or its model took too long.",
+}
+_READING: Final = ("400", "401", "403", "500")
+_SENDING: Final = (*_READING, "408", "413", "415", "503")
+_ASKING: Final = (*_SENDING, "404", "409", "429")
+_FILE_TYPES: Final = (
+    "image/png",
+    "image/svg+xml",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    "application/octet-stream",
 )
-from aiostream_server.web.run_operations import run_paths
-from aiostream_server.web.schemas import SCHEMAS
-from aiostream_server.web.shapes import one_of
 
 
-async def openapi(_: web.Request) -> web.Response:
-    return web.json_response(document())
+class Health(TypedDict):
+    status: Literal["ok"]
+
+
+class Readiness(TypedDict):
+    status: Phase
+    live_runs: Natural
+    viewers: Natural
+    queued: Natural
+    loop_lag_s: NotRequired[Seconds]
+    loop_lag_max_s: NotRequired[Seconds]
 
 
 @cache
 def document() -> dict[str, Any]:
-    """The same for every caller: it tells shapes, not teams."""
+    """The same for every caller: it describes shapes, not teams."""
     return {
         "openapi": "3.1.0",
         "info": {"title": "aiostream-server", "version": __version__, "description": "AutoGen teams as OpenAI models."},
-        "paths": {
-            "/v1/chat/completions": {"post": _chat()},
-            "/v1/models": {"get": _models()},
-            "/v1/models/{model}": {"get": _model()},
-            **run_paths(),
-            **file_paths(),
-            "/healthz": {"get": _open("The process lives.", "healthz", {"200": "Health"})},
-            "/readyz": {"get": _open("New questions are taken.", "readyz", {"200": "Readiness", "503": "Readiness"})},
-            "/metrics": {"get": _metrics()},
-        },
+        "paths": _paths(),
         "components": {
-            "schemas": SCHEMAS,
-            "headers": HEADERS,
+            "schemas": _schemas(),
+            "headers": {name: {"description": said, "schema": schema} for name, (said, schema) in _HEADERS.items()},
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer"},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -60,59 +94,203 @@ def document() -> dict[str, Any]:
     }
 
 
-def _chat() -> dict[str, Any]:
-    shown = one_of(*get_args(Presentation))
+def _schemas() -> dict[str, Schema]:
+    answers = (Completion, Chunk, ModelObject, ModelList, RunObject, RunList, ErrorBody, Health, Readiness)
+    frames = {"anyOf": [_json_text("Chunk", "ErrorBody"), {"const": "[DONE]"}]}
+    event: Schema = {"event": {"enum": [*EVENTS]}, "id": {"type": "string", "pattern": "^[1-9][0-9]*$"}}
     return {
-        "operationId": "createChatCompletion",
-        "summary": "Ask a team; streamed as server-sent events, or as one completion.",
-        "security": SECURITY,
-        "parameters": [
-            parameter("header", "X-Presentation", "How the run is shown.", shown),
-            CONVERSATION_ID,
-            IDEMPOTENCY_KEY,
-        ],
-        "requestBody": {"required": True, "content": json_of("ChatRequest")},
-        "responses": {
-            "200": response("The answer.", {**json_of("Completion"), **events_of("Event")}, "RunId", "Replayed"),
-            **refusals(*ASKING, "502", "504"),
+        **request_schemas(ChatRequest, RunBody, *MESSAGE_SHAPES),
+        **answer_schemas(*answers),
+        **event_schemas(),
+        "ChatEvent": {
+            "description": "A chunk each, perhaps an error behind them, and `[DONE]` last.",
+            **_object(data=frames),
+        },
+        "RunEvent": {
+            "description": "`run_finished` is the last; there is no `[DONE]`.",
+            **_object(**event, data=_json_text(*map(component, EVENTS))),
         },
     }
 
 
-def _models() -> dict[str, Any]:
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "required": [*properties], "properties": properties}
+
+
+def _json_text(*schemas: str) -> Schema:
+    """A text that holds JSON."""
+    content = {"anyOf": [ref(schema) for schema in schemas]}
+    return {"type": "string", "contentMediaType": "application/json", "contentSchema": content}
+
+
+def _paths() -> dict[str, Any]:
     return {
-        "operationId": "listModels",
-        "summary": "The models that this key may use.",
-        "security": SECURITY,
-        "responses": {"200": response("The models.", json_of("Models")), **refusals(*READING)},
+        "/v1/chat/completions": {"post": _create_completion()},
+        "/v1/models": {"get": _get("listModels", "The models that this key may use.", "ModelList")},
+        "/v1/models/{model}": {
+            "get": _get("retrieveModel", "One model.", "ModelObject", "404", parameters=[_in_path("model")])
+        },
+        "/v1/runs": {"post": _create_run(), "get": _list_runs()},
+        "/v1/runs/{run_id}": {"get": _of_run("retrieveRun", "One run.", _READING)},
+        "/v1/runs/{run_id}/cancel": {
+            "post": _of_run("cancelRun", "End a run. One that is over stays as it is.", _SENDING)
+        },
+        "/v1/runs/{run_id}/events": {"get": _stream_events()},
+        "/v1/files/{file_id}": {"get": _retrieve_file()},
+        "/healthz": {"get": _open("healthz", "The process lives.", {"200": "Health"})},
+        "/readyz": {"get": _open("readyz", "New questions are taken.", {"200": "Readiness", "503": "Readiness"})},
+        "/metrics": {"get": _metrics()},
     }
 
 
-def _model() -> dict[str, Any]:
-    name = parameter("path", "model", "The model's id.", {"type": "string", "minLength": 1})
-    return {
-        "operationId": "retrieveModel",
-        "summary": "One model.",
-        "security": SECURITY,
-        "parameters": [name],
-        "responses": {"200": response("The model.", json_of("Model")), **refusals(*READING, "404")},
-    }
+def _create_completion() -> dict[str, Any]:
+    shown = {"type": "string", "enum": [*get_args(Presentation)]}
+    content = {**_json("Completion"), **_events("ChatEvent")}
+    return _operation(
+        "createChatCompletion",
+        "Ask a team; streamed as server-sent events, or as one completion.",
+        {
+            "200": _response("The answer.", content, "X-Run-Id", "Idempotent-Replayed"),
+            **_refused(*_ASKING, "502", "504"),
+        },
+        parameters=[_parameter("header", "X-Presentation", "How the run is shown.", shown), *_asking_headers()],
+        body="ChatRequest",
+    )
+
+
+def _create_run() -> dict[str, Any]:
+    headers = ("X-Run-Id", "Idempotent-Replayed")
+    return _operation(
+        "createRun",
+        "Start a run: its events as server-sent events; or, in the background, where they are.",
+        {
+            "200": _response("Its events, to the last.", _events("RunEvent"), *headers),
+            "202": _response("It was started in the background.", _json("RunObject"), *headers, "Location"),
+            **_refused(*_ASKING),
+        },
+        parameters=_asking_headers(),
+        body="RunBody",
+    )
+
+
+def _list_runs() -> dict[str, Any]:
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LISTED, "default": DEFAULT_LISTED}
+    parameters = [_parameter("query", "limit", "How many.", limit)]
+    return _get("listRuns", "The caller's runs, newest first.", "RunList", parameters=parameters)
+
+
+def _of_run(name: str, summary: str, refusals: tuple[str, ...]) -> dict[str, Any]:
+    answers = {"200": _response("The run.", _json("RunObject"), "X-Run-Id"), **_refused(*refusals, "404", "410")}
+    return _operation(name, summary, answers, parameters=[_in_path("run_id")])
+
+
+def _stream_events() -> dict[str, Any]:
+    cursor = {"type": "integer", "minimum": 0, "maximum": MAX_CURSOR}
+    return _operation(
+        "streamRunEvents",
+        "A run's events behind a number: first a replay, then live.",
+        {
+            "200": _response("The events.", _events("RunEvent"), "X-Run-Id"),
+            **_refused(*_READING, "404", "410"),
+        },
+        parameters=[
+            _in_path("run_id"),
+            _parameter("query", "starting_after", "The last number that the client has.", cursor),
+            _parameter("header", "Last-Event-ID", "The same; where both are sent they must agree.", cursor),
+        ],
+    )
+
+
+def _retrieve_file() -> dict[str, Any]:
+    content: dict[str, Any] = {media_type: {"schema": {}} for media_type in _FILE_TYPES}
+    return _operation(
+        "retrieveFile",
+        "A picture or another file that a run left: for the run's owner, or with the link's signature.",
+        {
+            "200": _response("The file.", content),
+            "304": {"description": "It is what `If-None-Match` names."},
+            **_refused(*_READING, "404"),
+        },
+        parameters=[
+            _in_path("file_id"),
+            _parameter("query", "expires", "Unix time until which the link holds; with `signature`.", _TEXT),
+            _parameter("query", "signature", "Instead of an API key; a wrong one is a 404.", _TEXT),
+        ],
+    )
 
 
 def _metrics() -> dict[str, Any]:
-    text: dict[str, Any] = {"schema": {"type": "string"}}
+    content = {"text/plain": {"schema": _TEXT}, "application/openmetrics-text": {"schema": _TEXT}}
+    return _operation(
+        "metrics",
+        "What Prometheus reads; with keys, for one that is made for it. 404 where it is switched off.",
+        {"200": _response("All figures.", content), **_refused(*_READING, "404")},
+    )
+
+
+def _get(
+    name: str, summary: str, schema: str, *refusals: str, parameters: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    answers = {"200": _response(summary, _json(schema)), **_refused(*_READING, *refusals)}
+    return _operation(name, summary, answers, parameters=parameters)
+
+
+def _open(name: str, summary: str, bodies: dict[str, str]) -> dict[str, Any]:
+    """Needs no key."""
+    answers = {status: _response(summary, _json(schema)) for status, schema in bodies.items()}
+    return _operation(name, summary, answers) | {"security": []}
+
+
+def _operation(
+    name: str,
+    summary: str,
+    responses: dict[str, Any],
+    *,
+    parameters: list[dict[str, Any]] | None = None,
+    body: str | None = None,
+) -> dict[str, Any]:
+    asked = {} if body is None else {"requestBody": {"required": True, "content": _json(body)}}
+    given = {} if parameters is None else {"parameters": parameters}
+    return {"operationId": name, "summary": summary, "security": _SECURITY, **given, **asked, "responses": responses}
+
+
+def _asking_headers() -> list[dict[str, Any]]:
+    conversation = {"type": "string", "pattern": "^[ -~]*$", "maxLength": 255}
+    key = {"type": "string", "pattern": "^[!-~]([ -~]{0,253}[!-~])?$", "minLength": 1, "maxLength": 255}
+    goes_on = "Your name for what the question is part of: the team goes on from what it remembers of it."
+    replayed = "A request that repeats the key and the body is given the run that the first one started."
+    return [
+        _parameter("header", "X-Conversation-Id", goes_on, conversation),
+        _parameter("header", "Idempotency-Key", replayed, key),
+    ]
+
+
+def _parameter(place: str, name: str, description: str, schema: Schema) -> dict[str, Any]:
+    """`place` is path, query or header; only what is in a path is required."""
+    required = place == "path"
+    return {"name": name, "in": place, "description": description, "required": required, "schema": schema}
+
+
+def _in_path(name: str) -> dict[str, Any]:
+    return _parameter("path", name, "Its id.", _NOT_EMPTY)
+
+
+def _json(schema: str) -> dict[str, Any]:
+    return {"application/json": {"schema": ref(schema)}}
+
+
+def _events(schema: str) -> dict[str, Any]:
+    return {"text/event-stream": {"schema": ref(schema)}}
+
+
+def _response(description: str, content: dict[str, Any], *headers: str) -> dict[str, Any]:
+    shown = {name: {"$ref": f"#/components/headers/{name}"} for name in ("X-Request-ID", *headers)}
+    return {"description": description, "headers": shown, "content": content}
+
+
+def _refused(*statuses: str) -> dict[str, Any]:
+    """Errors, in OpenAI's shape."""
     return {
-        "operationId": "metrics",
-        "summary": "What Prometheus reads; with keys, for one that is made for it. 404 where it is switched off.",
-        "security": SECURITY,
-        "responses": {
-            "200": response("All figures.", {"text/plain": text, "application/openmetrics-text": text}),
-            **refusals(*READING, "404"),
-        },
+        status: _response(_REFUSALS[status], _json("ErrorBody"), *(["Retry-After"] if status in ("429", "503") else []))
+        for status in sorted(statuses)
     }
-
-
-def _open(summary: str, operation: str, bodies: dict[str, str]) -> dict[str, Any]:
-    """What needs no key."""
-    responses = {status: response(summary, json_of(schema)) for status, schema in bodies.items()}
-    return {"operationId": operation, "summary": summary, "security": [], "responses": responses}

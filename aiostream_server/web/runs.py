@@ -1,81 +1,67 @@
-"""`/v1/runs`: start, list, read, watch and cancel runs. `docs/runs-api.md` is its manual.
+"""`/v1/runs`: list, read, watch and cancel runs. `web.asking` starts them.
 
-A run belongs to the key, and to the user behind it, that started it: for every other caller it does not exist.
+A run belongs to the key, and to the user behind it, that started it. For every other caller it does not exist.
 """
 
 import asyncio
+import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 from aiohttp import web
 
-from aiostream_server.errors import NotFound
+from aiostream_server.errors import InvalidRequest, NotFound
 from aiostream_server.intake.body import check_headers
+from aiostream_server.protocols.dialect import View
+from aiostream_server.protocols.runs import RUNS
+from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED
+from aiostream_server.protocols.runs.whole import runs_body
 from aiostream_server.runs.card import RunView
-from aiostream_server.web.asking import Started, read_asked, read_whole_body, start_run
-from aiostream_server.web.caller import caller_of
+from aiostream_server.web.asking import json_bytes, read_whole_body
+from aiostream_server.web.caller import caller_of, path_prefix
 from aiostream_server.web.cors import is_allowed_page
-from aiostream_server.web.event_frames import EventFrames
-from aiostream_server.web.parameters import cursor_of, limit_of
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
-from aiostream_server.wire.runs import RunBody, RunCard, run_body, runs_body
 
 _CANCEL_WAIT_S: Final = 2.0
-
-
-async def create_run(request: web.Request) -> web.StreamResponse:
-    """Start a run and show its events; or, in the background, tell at once where they are."""
-    asked = await read_asked(request, RunBody)
-    body = asked.body
-    started = await start_run(
-        request, asked, on_disconnect=body.on_disconnect, by_default="continue", conversation=body.conversation
-    )
-    if not body.background:
-        return await _show_events(request, started, after=0)
-    card = _card(request, started.run)
-    return web.json_response(run_body(card), status=202, headers={**started.headers, "Location": card.path})
+_INTEGER: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
 
 
 async def list_runs(request: web.Request) -> web.Response:
     """The caller's own, newest first."""
     owner, limit = caller_of(request).owner, limit_of(request)
     latest = await state_of(request).registry.list(owner, limit)
-    return web.json_response(runs_body(_card(request, run) for run in latest))
+    return json_bytes(runs_body((run.card() for run in latest), path_prefix(request)))
 
 
 async def get_run(request: web.Request) -> web.Response:
     """One of them."""
-    return _told(request, await _find(request))
+    return _described(request, await _find(request))
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """Its events behind the client's cursor: those that were, then those that come, until it is over."""
+    """The run's events behind the client's cursor: first a replay, then live, until the run is over."""
     run, after = await _find(request), cursor_of(request)
-    return await _show_events(request, Started(run, {"X-Run-Id": run.id}), after)
+    with run.watch(after) as reader:
+        frames = RUNS.stream(run.card(), None, View())
+        return await stream_run(request, {"X-Run-Id": run.id}, reader, frames, state_of(request).config.server)
 
 
 async def cancel_run(request: web.Request) -> web.Response:
-    """End it, whatever its `on_disconnect`; wait a while until it is over. What is over stays as it is."""
+    """End the run, whatever its `on_disconnect`, and wait a moment for its end. A finished run stays as it is."""
     run = await _find(request)
     await _check_cancel_body(request)
     await run.stop("cancelled")
-    with suppress(TimeoutError):  # the answer says, then, that it is still running
+    with suppress(TimeoutError):  # the answer then says that the run is still going on
         async with asyncio.timeout(_CANCEL_WAIT_S):
             await run.wait()
-    return _told(request, run)
-
-
-async def _show_events(request: web.Request, started: Started, after: int) -> web.StreamResponse:
-    run = started.run
-    with run.watch(after) as reader:
-        frames = EventFrames(run.id, reader)
-        return await stream_run(request, started.headers, reader, frames, state_of(request).config.server)
+    return _described(request, run)
 
 
 async def _check_cancel_body(request: web.Request) -> None:
-    """No body is needed. A web page, which without keys must stay outside, always sends its `Origin` with a POST, and
-    JSON only after it was allowed to: only those of `[server] cors_origins` are."""
+    """No body is needed. Without keys a web page of another origin must not cancel runs. Its browser always sends
+    `Origin` with a POST, and JSON only after a preflight, which only pages of `[server] cors_origins` pass."""
     is_stranger = not state_of(request).keys and "Origin" in request.headers and not is_allowed_page(request)
     if request.can_read_body or is_stranger:
         check_headers(request.headers)
@@ -92,23 +78,31 @@ async def _find(request: web.Request) -> RunView:
         raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 
 
-def _told(request: web.Request, run: RunView) -> web.Response:
-    return web.json_response(run_body(_card(request, run)), headers={"X-Run-Id": run.id})
+def _described(request: web.Request, run: RunView) -> web.Response:
+    body = RUNS.whole(run.card(), None, View(path_prefix=path_prefix(request))).body()
+    return json_bytes(body, headers={"X-Run-Id": run.id})
 
 
-def _card(request: web.Request, run: RunView) -> RunCard:
-    """As seen from this request: who came by `/api` goes on by it."""
-    prefix = "/api" if request.path.startswith("/api/") else ""
-    card = run.card()
-    return RunCard(
-        id=card.id,
-        path=f"{prefix}/v1/runs/{card.id}",
-        model=card.model,
-        team=card.team,
-        conversation=card.conversation,
-        on_disconnect=card.on_disconnect,
-        created_at=int(card.created_at),
-        last_seq=card.last_seq,
-        finished=card.finished,
-        error=card.error,
-    )
+def cursor_of(request: web.Request) -> int:
+    """The number of the last event that the client has: `Last-Event-ID`, or `?starting_after=N`, or 0."""
+    header = _integer("Last-Event-ID", request.headers.getall("Last-Event-ID", ()), 0, MAX_CURSOR)
+    query = _integer("starting_after", request.query.getall("starting_after", ()), 0, MAX_CURSOR)
+    if header is not None and query is not None and header != query:
+        raise InvalidRequest(
+            f"starting_after={query} and Last-Event-ID: {header} disagree: send one of them", param="starting_after"
+        )
+    return header or query or 0
+
+
+def limit_of(request: web.Request) -> int:
+    """How many are to be listed: `?limit=N`."""
+    return _integer("limit", request.query.getall("limit", ()), 1, MAX_LISTED) or DEFAULT_LISTED
+
+
+def _integer(name: str, values: Sequence[str], least: int, most: int) -> int | None:
+    """None where it was not sent. Raises `InvalidRequest` for a wrong one."""
+    if not values:
+        return None
+    if len(values) == 1 and _INTEGER.fullmatch(values[0]) and least <= int(values[0]) <= most:
+        return int(values[0])
+    raise InvalidRequest(f"{name} must be one integer from {least} to {most}", param=name)

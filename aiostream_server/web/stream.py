@@ -1,9 +1,9 @@
-"""A viewer: one client's connection, fed from one run's log."""
+"""A viewer: one client's connection, which is sent one run's log."""
 
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import web
 
@@ -11,27 +11,15 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.log.protocol import Reader
+from aiostream_server.protocols.dialect import Frames
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
 from aiostream_server.web.bugs import log_bug
-from aiostream_server.web.observed import OBSERVER, tell_gone
+from aiostream_server.web.middlewares import OBSERVER, report_gone
 from aiostream_server.web.pace import Pace
 
-_TOLD_EVERY: Final = 16  # writes: telling of each would be a thirtieth of what a token costs
-
-
-class Frames(Protocol):
-    """Events -> the bytes that one client is sent."""
-
-    def opening(self) -> bytes: ...
-
-    def encode(self, entries: Sequence[Entry]) -> bytes: ...
-
-    def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
-        """The same for tokens that only go on with what was encoded last; None where there is more to it. Nothing is
-        changed by it: what was encoded may be thrown away, and the tokens given to `encode`."""
-        ...
+_REPORT_EVERY: Final = 16  # writes: reporting the delay of each would add 3 % to the cost of a token
 
 
 async def stream_run(
@@ -43,11 +31,11 @@ async def stream_run(
     *,
     coalesce_s: float = 0.0,
 ) -> web.StreamResponse:
-    """Write everything that the log holds beyond what was written, wait, and again, until the run is over.
+    """Write all of the log that was not written yet, wait for more, and repeat until the run is over.
 
-    One write per round: a client that keeps up gets token by token, one that does not gets them together. Tokens that
-    come within `coalesce_s` of the last write go together; the first one after a silence, and all that is no token, at
-    once. Returns as well when the client has gone or stopped reading.
+    One write per round: a client that keeps up gets token by token, one that does not gets several at a time. Tokens
+    that come within `coalesce_s` of the last write are sent together. The first one after a silence, and anything but a
+    token, is sent at once. Returns early when the client has gone or stopped reading.
     """
     response = web.StreamResponse(headers={**SSE_HEADERS, **headers})
     try:
@@ -58,12 +46,12 @@ async def stream_run(
             try:
                 await view.run()
             finally:
-                reader.shortcut = None  # which holds the view, which holds the reader
+                reader.shortcut = None  # a reference cycle: the view holds the reader
     except ClientGone as gone:
-        tell_gone(request, gone)
+        report_gone(request, gone)
         _hang_up(request)
     except Exception as exc:
-        log_bug("stream_failed", exc)  # the headers are out: an error cannot be answered any more
+        log_bug("stream_failed", exc)  # the headers were sent: no error can be answered
         _hang_up(request)
     return response
 
@@ -74,8 +62,11 @@ def _hang_up(request: web.Request) -> None:
 
 
 class _View:
-    """One connection's way through the log. While the client keeps up, tokens are written as they are appended, and no
-    task wakes for them; whatever else there is to do is done in `run`."""
+    """One connection's cursor through the log, and the reader's shortcut.
+
+    While the client keeps up, tokens are written in the call that appends them, and no task wakes for them. `run` does
+    the rest.
+    """
 
     __slots__ = (
         "_came_at",
@@ -85,8 +76,8 @@ class _View:
         "_pace",
         "_pending",
         "_reader",
-        "_tell_delay",
-        "_until_told",
+        "_report_delay",
+        "_until_report",
         "_writer",
     )
 
@@ -97,18 +88,18 @@ class _View:
         frames: Frames,
         heartbeat: Heartbeat,
         pace: Pace,
-        tell_delay: Callable[[float], None],
+        report_delay: Callable[[float], None],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._frames = frames
         self._heartbeat = heartbeat
         self._pace = pace
-        self._tell_delay = tell_delay
-        self._pending = frames.opening()
-        self._oldest = 0.0  # when the first event in what is pending was said; 0: there is none
+        self._report_delay = report_delay
+        self._pending = frames.opening(at_end=reader.at_end)
+        self._oldest = 0.0  # the timestamp of the first pending event; 0: none is pending
         self._came_at = time.time()
-        self._until_told = random.randint(1, _TOLD_EVERY)  # noqa: S311 - any: so that no write is told more often
+        self._until_report = random.randint(1, _REPORT_EVERY)  # noqa: S311 - spreads the reports over the writes of all viewers
 
     async def run(self) -> None:
         reader, pace = self._reader, self._pace
@@ -124,33 +115,33 @@ class _View:
             await self._write()
 
     def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
-        """The short way of most tokens: nothing waits, and nothing but their text is sent."""
+        """The shortcut of most tokens: nothing waits, and only their text is sent."""
         if self._pending:
             return False
         encoded = self._frames.encode_tokens(agent, kind, texts)
         if encoded is None or not self._writer.try_send(encoded):
             return False
         self._heartbeat.touch()
-        self._until_told -= 1
-        if not self._until_told:
-            self._tell(timestamp)
+        self._until_report -= 1
+        if not self._until_report:
+            self._report(timestamp)
         if self._writer.is_behind:
             self._reader.wake()
         return True
 
     def write_through(self, entries: Sequence[Entry]) -> bool:
-        """The reader's shortcut."""
+        """The reader's shortcut for all other events."""
         if self._writer.is_behind:
             return False
-        encoded = self._pending + self._frames.encode(entries)  # the opening may not have gone yet
+        encoded = self._pending + self._frames.encode(entries)  # which may still hold the opening
         if not encoded:
             return True
         if self._writer.try_send(encoded):
             self._pending = b""
             self._heartbeat.touch()
-            self._until_told -= 1
-            if not self._until_told:
-                self._tell(self._oldest or entries[0].timestamp)
+            self._until_report -= 1
+            if not self._until_report:
+                self._report(self._oldest or entries[0].timestamp)
             self._oldest = 0.0
         else:
             self._pending, self._oldest = encoded, self._oldest or entries[0].timestamp
@@ -163,14 +154,14 @@ class _View:
             pending, self._pending = self._pending, b""
             await self._writer.send(pending)
             self._heartbeat.touch()
-            self._until_told -= 1
-            if not self._until_told:
-                self._tell(self._oldest)
+            self._until_report -= 1
+            if not self._until_report:
+                self._report(self._oldest)
             self._oldest = 0.0
         elif self._writer.is_behind:
             await self._writer.flush()
 
-    def _tell(self, oldest: float) -> None:
-        self._until_told = _TOLD_EVERY
+    def _report(self, oldest: float) -> None:
+        self._until_report = _REPORT_EVERY
         if oldest >= self._came_at:
-            self._tell_delay(time.time() - oldest)
+            self._report_delay(time.time() - oldest)

@@ -1,6 +1,6 @@
-"""Which requests are being answered, and which are taken at all: what a server that stops must know and say.
+"""Counts the requests that are being answered, and reads their bodies: a server that drains refuses new bodies.
 
-aiohttp drops the rest of a body without a word once its shutdown has begun, so bodies are waited for before that.
+aiohttp silently drops the rest of a body once its shutdown has begun. So a drain waits for bodies before that.
 """
 
 import asyncio
@@ -8,12 +8,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 
-from aiostream_server.errors import RequestTimeout, ShuttingDown
+from aiostream_server.errors import BodyTooLarge, RequestTimeout, ShuttingDown
 
 Phase = Literal["ready", "lame_duck", "draining"]
-"""A lame duck still takes everything, but asks load balancers to go elsewhere; a draining server takes no new body."""
+"""A lame duck still accepts everything, but tells load balancers to go elsewhere; a draining server accepts no body."""
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -36,36 +36,36 @@ class Traffic:
 
     @property
     def bodies(self) -> int:
-        """How many requests are under way whose body is not all there yet."""
+        """How many requests are under way with an incomplete body."""
         return len(self._bodies)
 
     def begun(self, connection: object) -> None:
-        """Somebody asks; `ended` has to follow."""
+        """A request arrived; `ended` has to follow."""
         self._requests.append(connection)
         self._quiet.clear()
 
     def ended(self, connection: object) -> None:
-        """The whole answer to one request was given."""
+        """A request was answered completely."""
         self._requests.remove(connection)
         if not self._requests:
             self._quiet.set()
 
     def is_busy(self, connection: object) -> bool:
-        """A request that came on it is being answered."""
+        """Whether a request of this connection is being answered."""
         return connection in self._requests
 
     async def until_quiet(self) -> None:
-        """Until no request is being answered."""
+        """Wait until no request is being answered."""
         await self._quiet.wait()
 
     def check_taken(self) -> None:
-        """Raise `ShuttingDown` where no new body is taken."""
+        """Raise `ShuttingDown` where no new body is accepted."""
         if self.is_draining:
             raise _shutting_down()
 
     @asynccontextmanager
     async def receiving(self, timeout_s: float) -> AsyncIterator[None]:
-        """Around reading one body. Raises `RequestTimeout` for a slow one, `ShuttingDown` for one that is too late."""
+        """Put a deadline around reading one body. Raises `RequestTimeout`, or `ShuttingDown` while draining."""
         try:
             async with asyncio.timeout(timeout_s) as timeout:
                 self._bodies.add(timeout)
@@ -79,7 +79,7 @@ class Traffic:
             raise RequestTimeout(f"the body did not arrive within {timeout_s:g} s") from exc
 
     def drain(self, *, bodies_within_s: float) -> None:
-        """Take no new body; those that are on their way are read for that much longer. May be called again."""
+        """Accept no new body; read those under way for that much longer. May be called again."""
         self.phase = "draining"
         self.keeps_connections = False
         latest = asyncio.get_running_loop().time() + bodies_within_s
@@ -93,7 +93,7 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 
 @web.middleware
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The outermost one: whatever is answered counts."""
+    """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
     traffic.begun(request.protocol)
     try:
@@ -103,10 +103,38 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:
-    """`on_response_prepare`: whoever would ask again on this connection is told to open another."""
+    """`on_response_prepare`: while draining, tell the client to open another connection for its next request."""
     if not request.app[TRAFFIC].keeps_connections:
         response.force_close()
         response.headers["Connection"] = "close"
+
+
+async def read_body(request: web.Request, *, max_bytes: int, timeout_s: float) -> bytes:
+    """The whole body. Raises `BodyTooLarge`, `ShuttingDown`, or `RequestTimeout`: aiohttp itself has no timeout."""
+    if request.content_length is not None and request.content_length > max_bytes:
+        raise _too_large(max_bytes)
+    traffic = request.app[TRAFFIC]
+    traffic.check_taken()
+    if request.content.is_eof():  # a short one, which came together with its headers
+        return await _read_whole(request.content, max_bytes)
+    async with traffic.receiving(timeout_s):
+        return await _read_whole(request.content, max_bytes)
+
+
+async def _read_whole(content: StreamReader, max_bytes: int) -> bytes:
+    """`request.read()` would keep the body in memory for as long as the request is answered."""
+    parts: list[bytes] = []
+    size_bytes = 0
+    while part := await content.readany():
+        parts.append(part)
+        size_bytes += len(part)
+        if size_bytes > max_bytes:
+            raise _too_large(max_bytes)
+    return b"".join(parts)
+
+
+def _too_large(max_bytes: int) -> BodyTooLarge:
+    return BodyTooLarge(f"the body is larger than {max_bytes} bytes")
 
 
 def _shutting_down() -> ShuttingDown:

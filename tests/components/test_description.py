@@ -1,4 +1,4 @@
-"""What is told of a team before it is loaded."""
+"""The description of a component that is not loaded yet."""
 
 from aiostream_server.teams.components.description import describe, own_description
 from tests.components.making import (
@@ -58,7 +58,7 @@ def test_a_team_with_everything() -> None:
         "model   gpt-4o (OpenAIChatCompletionClient, its key is masked)",
         "model   o4 (OpenAIChatCompletionClient)",
         "model   gpt-4o-mini (OpenAIChatCompletionClient)",
-        "ends    TextMention(DONE) or MaxMessage(9), or after 4 turns",
+        'ends    when "DONE" is said, or after 9 messages, the question included, or after 4 turns',
     ]
     assert found.title == "The office"
     assert found.teams == ("Crew",)
@@ -68,8 +68,8 @@ def test_a_team_with_everything() -> None:
     assert len(found.code) == 1
 
 
-def test_whatever_else_somebody_wrote() -> None:
-    """Wrong types are nobody's end: the loader will say what is wrong."""
+def test_wrong_types_are_described_as_far_as_they_can_be() -> None:
+    """The loader will report them."""
     odd = component(
         "autogen_agentchat.agents.AssistantAgent", "agent", name=7, model_client=[], handoffs=3, tools={"a": 1}
     )
@@ -83,7 +83,7 @@ def test_whatever_else_somebody_wrote() -> None:
 
 
 def test_only_a_description_of_its_own_counts() -> None:
-    """AutoGen writes the class's own words where nobody has any."""
+    """AutoGen writes the docstring of the class into components without a description."""
     team = round_robin(assistant())
     ours = "A team that runs a group chat with participants taking turns in a round-robin fashion\n    to publish"
     assert own_description({**team, "description": ours}) == ""

@@ -7,7 +7,8 @@ from multidict import CIMultiDict
 
 from aiostream_server.config.model import OpenWebUIConfig
 from aiostream_server.errors import InvalidRequest
-from aiostream_server.intake.conversation import Conversation, read_conversation
+from aiostream_server.intake.conversation import Conversation, is_open_webui, read_conversation
+from aiostream_server.intake.principal import LOCAL, Principal
 
 CHAT = "1b0a8f7e-6a4c-4f3e-9c9c-0f5f0d3c2b1a"
 WITH_HEADER = OpenWebUIConfig(chat_header="X-Chat")
@@ -86,3 +87,23 @@ def test_any_headers_are_read_or_refused(headers: list[tuple[str, str]], from_op
     except InvalidRequest:
         return
     assert found is None or (found.name.isprintable() and 0 < len(found.name) <= 255)
+
+
+KEY = Principal("abcdefgh", "script", None, trusted=False)
+WEBUI_KEY = Principal("abcdefgh", "webui", None, trusted=False, client="open-webui")
+
+
+@pytest.mark.parametrize("name", ["X-OpenWebUI-User-Id", "x-openwebui-chat-id", "X-OPENWEBUI-TASK", "X-OpenWebUI-New"])
+def test_any_of_its_headers_is_enough(name: str) -> None:
+    for principal in (KEY, LOCAL):
+        assert is_open_webui(CIMultiDict([("Host", "localhost"), (name, "")]), principal)
+
+
+def test_its_key_is_enough() -> None:
+    assert is_open_webui(CIMultiDict(), WEBUI_KEY)
+
+
+@pytest.mark.parametrize("name", ["User-Agent", "X-OpenWebUI", "OpenWebUI-Task", "X-User-ID", "X-Conversation-Id"])
+def test_other_clients_are_not_taken_for_it(name: str) -> None:
+    assert not is_open_webui(CIMultiDict([(name, "X-OpenWebUI-User-Id")]), KEY)
+    assert not is_open_webui(CIMultiDict(), LOCAL)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.kit.waiting import DEADLINE_S
+from tests.kit.waiting import DEADLINE_S, wait_for
 
 
 def free_port() -> int:
@@ -20,6 +20,24 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def process_stat(pid: int) -> list[str]:
+    """The fields of /proc/PID/stat from the state on: proc(5)."""
+    return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return process_stat(pid)[0] != "Z"
+    except OSError:
+        return False
+
+
+async def until_gone(*pids: int) -> None:
+    """Wait until none of these processes runs; they may be children of another process."""
+    await wait_for(lambda: not any(map(is_running, pids)), f"the end of {pids}")
 
 
 @dataclass(slots=True)
@@ -45,6 +63,16 @@ class ServerProcess:
             async for line in self.process.stderr:
                 self.lines.append(line.decode().rstrip("\n"))
             return await self.process.wait()
+
+    async def until_logged(self, event: str, times: int = 1) -> list[dict[str, Any]]:
+        """Read the log until this event stands in it so many times; all its lines."""
+        assert self.process.stderr is not None
+        async with asyncio.timeout(DEADLINE_S):
+            while len(self.named(event)) < times:
+                line = await self.process.stderr.readline()
+                assert line, f"the process ended before {event}: {self.lines[-5:]}"
+                self.lines.append(line.decode().rstrip("\n"))
+        return self.named(event)
 
     async def until_ready(self) -> None:
         assert self.process.stderr is not None

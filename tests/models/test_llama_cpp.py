@@ -25,17 +25,15 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.llama_cpp.process import LlamaProcess, process_settings
 from aiostream_server.models.registry import open_models
-from tests.kit.process import serving_process
+from tests.kit.process import is_running, serving_process, until_gone
 from tests.kit.serving import Server, ask, asking, sample_team, serving
 from tests.models.smollm2 import (
     NEEDS_MODEL,
     WEIGHTS,
     config_with,
     cpu_ticks,
-    is_running,
     llama_processes,
     smollm2,
-    until_gone,
     until_started,
 )
 

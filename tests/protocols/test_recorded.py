@@ -5,12 +5,16 @@ import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
+
+import pytest
 
 from aiostream_server.config.model import AuthConfig, Config, LimitsConfig, OpenAIModelConfig, ServerConfig, TeamConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
+from aiostream_server.sse import writer
 from tests.kit.scripted_provider import BreakOff, Call, HttpError, ScriptedAnswer, ScriptedProvider, Think
 from tests.kit.serving import Server, config_for, sample_team, serving
 from tests.protocols.recording import Recording
@@ -95,6 +99,13 @@ async def streamed_and_whole(
         await recording.ask(f"{said}, whole", chat("hi", model, headers[0]))
 
 
+@pytest.fixture(params=["directly", "plainly"])
+def both_writers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the writer that goes around aiohttp, and without it."""
+    monkeypatch.setattr(writer, "WRITES_DIRECTLY", request.param == "directly")
+
+
+@pytest.mark.usefixtures("both_writers")
 async def test_chat_of_every_kind_of_team(tmp_path: Path) -> None:
     async with samples(tmp_path, "chat") as (recording, provider, _):
         for name, script in SAMPLES.items():
@@ -165,6 +176,7 @@ async def test_models(tmp_path: Path) -> None:
             await recording.ask(path, get(path))
 
 
+@pytest.mark.usefixtures("both_writers")
 async def test_runs(tmp_path: Path) -> None:
     async with samples(tmp_path, "runs") as (recording, provider, server):
         for name, script in SAMPLES.items():
@@ -323,19 +335,48 @@ async def test_refusals_by_limits(tmp_path: Path) -> None:
 
 
 async def test_openapi(tmp_path: Path) -> None:
-    """The same document, whatever the order of its keys and the wording of its descriptions."""
+    """The same document, whatever its components are called and its descriptions say."""
     async with samples(tmp_path, "openapi") as (recording, _, server):
         answer = await send(server.url, get("/api/openapi.json"))
-        recording.add("openapi.json", json.dumps(_meaning(json.loads(answer.body)), indent=1, sort_keys=True))
+        document = json.loads(answer.body)
+        meaning = _meaning(document["paths"], document["components"])
+        recording.add("paths", json.dumps(meaning, indent=1, sort_keys=True))
 
 
-def _meaning(document: Any) -> Any:
-    if isinstance(document, list):
-        return [_meaning(item) for item in document]
-    if not isinstance(document, dict):
-        return document
-    return {key: _meaning(value) for key, value in document.items() if not _is_prose(key, value)}
+def _meaning(value: Any, components: Any) -> Any:
+    """Without references, prose and the several ways to write one schema."""
+    if isinstance(value, list):
+        return [_meaning(item, components) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if "$ref" in value:
+        _, _, kind, name = value["$ref"].split("/")
+        return _meaning(components[kind][name], components)
+    return _one_way({key: _meaning(item, components) for key, item in value.items() if not _is_prose(key, item)})
+
+
+def _one_way(schema: dict[str, Any]) -> dict[str, Any]:
+    """`const` for an `enum` of one, `anyOf` for `oneOf` and for a list of types, `maximum` for its exclusive sister."""
+    kinds, choices, required = schema.get("type"), schema.get("enum"), schema.get("required")
+    if isinstance(kinds, list):
+        schema = {**schema, "anyOf": [{"type": kind} for kind in kinds], "type": None}
+    if isinstance(choices, list):
+        schema |= {"enum": sorted(choices)} if len(choices) > 1 else {"const": choices[0], "enum": None}
+    if "const" in schema or "enum" in schema:
+        schema = {**schema, "type": None}
+    if isinstance(most := schema.get("exclusiveMaximum"), int):
+        schema = {**schema, "maximum": most - 1, "exclusiveMaximum": None}
+    if isinstance(required, list):
+        schema = {**schema, "required": sorted(required) or None}
+    if isinstance(either := schema.get("anyOf", schema.get("oneOf")), list):
+        members = sorted(_flat(either), key=partial(json.dumps, sort_keys=True))
+        schema = {**schema, "oneOf": None, "anyOf": None, **(members[0] if len(members) == 1 else {"anyOf": members})}
+    return {key: value for key, value in schema.items() if value is not None}
+
+
+def _flat(choices: list[Any]) -> list[Any]:
+    return [inner for choice in choices for inner in (choice["anyOf"] if {*choice} == {"anyOf"} else [choice])]
 
 
 def _is_prose(key: str, value: Any) -> bool:
-    return key in ("description", "summary") and isinstance(value, str)
+    return key in ("description", "summary", "discriminator") and not (isinstance(value, dict) and "type" in value)

@@ -20,12 +20,12 @@ import httpx
 from tests.kit.needs import find_program, require
 from tests.kit.process import free_port
 from tests.kit.tls import Files
+from tests.kit.waiting import DEADLINE_S
 
 Program: TypeAlias = Literal["nginx", "caddy"]
 PROGRAMS: Final[tuple[Program, ...]] = ("nginx", "caddy")
 NAME: Final = "chat.example.com"
 _CONFIGS: Final = Path(__file__).parents[2] / "configs"
-_START_S: Final = 60.0
 _AROUND_NGINX: Final = """
 daemon off;
 pid {folder}/nginx.pid;
@@ -39,6 +39,7 @@ http {{
     fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi;
     scgi_temp_path {folder}/scgi;
+    access_log off;
     gzip on;
     gzip_types *;
     gzip_min_length 0;
@@ -70,7 +71,7 @@ class Front:
             http2=http2,
             http1=not http2,
             trust_env=False,
-            timeout=10.0,
+            timeout=DEADLINE_S,
             headers={"Host": NAME, **({"Authorization": f"Bearer {key}"} if key else {})},
         )
 
@@ -100,11 +101,11 @@ def proxying(
         yield front
     finally:
         process.send_signal(signal.SIGTERM)  # not to wait for streams
-        process.wait(10)
+        process.wait(DEADLINE_S)
 
 
 def _wait(process: "subprocess.Popen[bytes]", front: Front, log: Path) -> None:
-    deadline = time.monotonic() + _START_S
+    deadline = time.monotonic() + DEADLINE_S
     with httpx.Client(verify=front.files.trusting, trust_env=False) as client:
         while process.poll() is None and time.monotonic() < deadline:
             try:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,9 +55,7 @@ async def test_a_server_that_is_not_there_is_a_502_in_openais_shape(
     nowhere = f"http://127.0.0.1:{free_port()}"
     with proxying(program, [nowhere], tmp_path, files) as front:
         async with front.client(http2=True) as client:
-            started_at = time.monotonic()
             answer = await client.post(CHAT, json=chat_body("hi"), extensions=SNI)
-            assert time.monotonic() - started_at < 4.0
     check_shape(answer, 502, "bad_gateway")
     assert answer.headers["Retry-After"] == "2"
 
@@ -67,7 +64,7 @@ async def test_an_answer_that_does_not_come_is_a_504(tmp_path: Path, files: File
     waits = {"nginx": "proxy_read_timeout 660s;", "caddy": "response_header_timeout 660s"}
     times = {waits[program]: waits[program].replace("660", "1")}
     async with scene(program, False, tmp_path, files, times) as at:
-        at.provider.script(ScriptedAnswer("late", before_s=5))
+        at.provider.script(ScriptedAnswer("late", before_s=60))
         body = chat_body("hi", model="solo") | {"stream": False}
         answer = await at.client.post(CHAT, json=body, extensions=SNI)
     check_shape(answer, 504, "gateway_timeout")

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -14,9 +13,10 @@ import httpx
 import pytest
 
 from aiostream_server.config.model import AuthConfig
-from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, chat_body, config_for, sample_team, serving, until_idle
 from tests.kit.tls import Files, make_files
+from tests.kit.waiting import DEADLINE_S
 from tests.proxies.front import NAME, PROGRAMS, Front, Program, proxying
 from tests.web.test_keys import make_key
 
@@ -57,19 +57,23 @@ async def scene(
                     yield Scene(provider, server, front, client)
 
 
-@pytest.mark.alone
 @on_both_versions
-async def test_tokens_come_one_by_one_as_soon_as_they_are_said_and_not_compressed(
+async def test_every_frame_reaches_the_client_before_the_next_one_is_made(
     tmp_path: Path, files: Files, program: Program, http2: bool
 ) -> None:
-    """Though the client asks for compression, and though nginx's `http` block wants it for everything."""
+    """The provider sends a token only after the client has received the one before, so anything that buffers would
+    hang. The client asks for compression and nginx's `http` block wants it for everything; the answer has none."""
+    gates = [Gate() for _ in range(8)]
+    steps = [step for number, gate in enumerate(gates) for step in (gate, f"<{number}>")]
     async with scene(program, http2, tmp_path, files) as at:
-        at.provider.script(ScriptedAnswer(*[f"<{number}>" for number in range(8)], pause_s=0.12, before_s=0.12))
-        started_at = time.monotonic()
+        at.provider.script(ScriptedAnswer(*steps))
+        received, opened = "", 0
         async with at.asking() as response:
-            headers_at = time.monotonic()
-            pieces = [(time.monotonic(), piece.decode()) async for piece in response.aiter_raw()]
-        left = at.provider.exchanges[0].left
+            async for piece in response.aiter_raw():
+                received += piece.decode()
+                while opened < len(gates) and (not opened or f"<{opened - 1}>" in received):
+                    gates[opened].open()
+                    opened += 1
     assert response.status_code == 200
     assert response.http_version == ("HTTP/2" if http2 else "HTTP/1.1")
     assert "gzip" in response.request.headers["Accept-Encoding"]
@@ -78,22 +82,16 @@ async def test_tokens_come_one_by_one_as_soon_as_they_are_said_and_not_compresse
     assert response.headers["Cache-Control"] == "no-cache, no-transform"
     assert response.headers["X-Accel-Buffering"] == "no"
     assert response.headers["X-Run-Id"].startswith("run-")
-    assert headers_at - started_at < 0.1
-    assert pieces[0][0] < left[0]  # the first frame, before the model says anything
-    tokens = [(at, token) for at, piece in pieces for token in re.findall(r"<\d>", piece)]
-    assert [token for _, token in tokens] == [f"<{number}>" for number in range(8)]
-    assert len({at for at, _ in tokens}) == 8, "tokens came in bunches"
-    late = [came - went for (came, _), went in zip(tokens, left, strict=True)]
-    assert max(late) < 0.1, late
-    assert "".join(piece for _, piece in pieces).endswith("data: [DONE]\n\n")
+    assert re.findall(r"<\d>", received) == [f"<{number}>" for number in range(8)]
+    assert received.endswith("data: [DONE]\n\n")
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("said", [0, 1], ids=["before the first token", "between tokens"])
 @on_both_versions
 async def test_stop_reaches_the_provider(
     tmp_path: Path, files: Files, program: Program, http2: bool, said: int
 ) -> None:
+    """The provider would stall for ever: only a closed connection ends its exchange."""
     async with scene(program, http2, tmp_path, files) as at:
         at.provider.script(ScriptedAnswer("a", Stall()) if said else ScriptedAnswer(Stall()))
         async with at.asking() as response:
@@ -103,11 +101,8 @@ async def test_stop_reaches_the_provider(
             assert at.server.state.registry.viewers == 1
             if http2:
                 await _reset(response)
-            left_at = time.monotonic()
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(DEADLINE_S):
             await exchange.closed.wait()
-        assert exchange.closed_at is not None
-        assert exchange.closed_at - left_at < 1.0
         await until_idle(at.server)
 
 
@@ -218,13 +213,13 @@ async def test_heartbeats_keep_a_silent_stream_alive(
     """Past what nginx waits for an answer, in both versions of HTTP at once; Caddy waits for ever."""
     if program == "caddy":
         pytest.skip("Caddy does not time streams that are silent")
-    times = {"proxy_read_timeout 660s;": "proxy_read_timeout 1s;"}
+    times = {"proxy_read_timeout 660s;": "proxy_read_timeout 2s;"}
     async with (
         scene(program, False, tmp_path, files, times, server={"heartbeat_s": heartbeat_s}) as at,
         at.front.client(http2=True) as other,
     ):
         other.headers["Authorization"] = at.client.headers["Authorization"]
-        at.provider.script(*[ScriptedAnswer("a", Pause(1.6), "b")] * 2)
+        at.provider.script(*[ScriptedAnswer("a", Pause(3.2), "b")] * 2)
         heard = await asyncio.gather(_hear(at.client, survives), _hear(other, survives))
     assert [version for version, _ in heard] == ["HTTP/1.1", "HTTP/2"]
     assert [received.endswith("data: [DONE]\n\n") for _, received in heard] == [survives] * 2

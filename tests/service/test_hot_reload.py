@@ -14,6 +14,7 @@ from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.kit.process import ServerProcess, serving_process
 from tests.kit.serving import ask, asking
+from tests.kit.waiting import wait_for
 from tests.service.test_reload import models_of, status_of
 
 HEAD = '[server]\nport = 0\nlog_format = "json"\nwatch = {watch}\nworkers = {workers}\n'
@@ -85,9 +86,8 @@ async def _hear(server: ServerProcess) -> None:
 
 
 async def until_logged(server: ServerProcess, event: str, times: int = 1) -> list[dict[str, Any]]:
-    async with asyncio.timeout(10):
-        while len(server.named(event)) < times:  # noqa: ASYNC110 - it is another process that writes them
-            await asyncio.sleep(0.02)
+    """Not `ServerProcess.until_logged`: `_hear` reads the log here."""
+    await wait_for(lambda: len(server.named(event)) >= times, event, every_s=0.02)
     return server.named(event)
 
 

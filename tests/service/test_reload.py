@@ -41,20 +41,12 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
         yield provider
 
 
-async def until_logged(server: ServerProcess, event: str, times: int = 1) -> list[dict[str, Any]]:
-    assert server.process.stderr is not None
-    async with asyncio.timeout(10):
-        while len(server.named(event)) < times:
-            server.lines.append((await server.process.stderr.readline()).decode().rstrip("\n"))
-    return server.named(event)
-
-
 async def reload(server: ServerProcess, folder: Path, config: str, event: str = "config_reloaded") -> dict[str, Any]:
     """The line of the log that says what came of it."""
     (folder / "server.toml").write_text(config, "utf-8")
     before = len(server.named(event))
     server.process.send_signal(signal.SIGHUP)
-    return (await until_logged(server, event, before + 1))[-1]
+    return (await server.until_logged(event, before + 1))[-1]
 
 
 async def status_of(url: str, model: str = "auto", headers: Mapping[str, str] | None = None) -> int:
@@ -168,7 +160,7 @@ async def test_a_broken_file_changes_nothing_and_each_mistake_is_a_line(
 async def mistakes(server: ServerProcess, folder: Path, config: str, number: int) -> list[str]:
     before = len(server.named("config_not_reloaded"))
     await reload(server, folder, config, "config_not_reloaded")
-    return [line["problem"] for line in await until_logged(server, "config_not_reloaded", before + number)][before:]
+    return [line["problem"] for line in await server.until_logged("config_not_reloaded", before + number)][before:]
 
 
 async def test_what_takes_a_restart_is_one_line_that_names_it(tmp_path: Path, provider: ScriptedProvider) -> None:
@@ -297,7 +289,7 @@ async def test_every_worker_reloads(tmp_path: Path, provider: ScriptedProvider) 
     ):
         await asyncio.gather(anext(first.pieces()), anext(second.pieces()))
         await reload(server, tmp_path, config.replace('"old"', '"new"'))
-        reloaded = await until_logged(server, "config_reloaded", 2)
+        reloaded = await server.until_logged("config_reloaded", 2)
         assert {line["worker"] for line in reloaded} == {1, 2}
         assert [await models_of(server.url) for _ in range(6)] == [["auto", "new"]] * 6
         gate.open()

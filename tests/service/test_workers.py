@@ -7,10 +7,9 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
@@ -19,7 +18,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.service.workers.share import ConnectionCounts
 from aiostream_server.service.workers.supervisor import RestartBackoff
-from tests.kit.process import ServerProcess, start
+from tests.kit.process import ServerProcess, is_running, start, until_gone
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body
 from tests.service.stopping import stoppable
@@ -33,30 +32,9 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
         yield provider
 
 
-async def until_logged(server: ServerProcess, event: str, times: int) -> list[dict[str, Any]]:
-    assert server.process.stderr is not None
-    async with asyncio.timeout(10):
-        while len(server.named(event)) < times:
-            server.lines.append((await server.process.stderr.readline()).decode().rstrip("\n"))
-    return server.named(event)
-
-
 def pids(server: ServerProcess) -> list[int]:
     """The latest of each worker."""
     return list({line["worker"]: line["pid"] for line in server.named("worker_started")}.values())
-
-
-def is_alive(pid: int) -> bool:
-    """Zombies, which nobody but their parent can bury, are not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-async def until_gone(numbers: Sequence[int]) -> None:
-    while any(map(is_alive, numbers)):  # noqa: ASYNC110 - nobody tells of other processes' ends
-        await asyncio.sleep(0.02)
 
 
 async def test_each_worker_gets_its_share_of_100_streams_and_a_signal_ends_all_of_them_well(
@@ -79,7 +57,7 @@ async def test_each_worker_gets_its_share_of_100_streams_and_a_signal_ends_all_o
     assert shares.keys() == {1, 2}
     assert 40 <= shares[1] <= 60, shares
     assert [line["status"] for line in server.named("worker_ended")] == [0, 0]
-    assert not any(map(is_alive, pids(server)))
+    assert not any(map(is_running, pids(server)))
 
 
 async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_killed(
@@ -93,11 +71,11 @@ async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_kil
         first, second = pids(server)
 
         os.kill(first, signal.SIGKILL)
-        (ended,) = await until_logged(server, "worker_ended", 1)
+        (ended,) = await server.until_logged("worker_ended", 1)
         assert (ended["worker"], ended["pid"], ended["status"]) == (1, first, -signal.SIGKILL)
         assert ended["level"] == "warning"
         assert (await ask(server.url, "hi", model="solo")).done
-        await until_logged(server, "worker_ready", 3)
+        await server.until_logged("worker_ready", 3)
 
         asked = [asyncio.create_task(ask(server.url, "hi", model="solo")) for _ in range(10)]
         await asyncio.sleep(0.3)
@@ -105,7 +83,7 @@ async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_kil
         os.kill(second, signal.SIGINT)
         answers = await asyncio.gather(*asked)
         assert all(answer.done and "a b" in answer.text for answer in answers)
-        ended = (await until_logged(server, "worker_ended", 2))[1]
+        ended = (await server.until_logged("worker_ended", 2))[1]
         assert (ended["worker"], ended["status"]) == (2, 0)
 
         async with asking(server.url, "hi", model="solo") as answer:
@@ -113,7 +91,7 @@ async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_kil
             server.process.kill()
             await answer.read_all()
             async with asyncio.timeout(1 + NOISE_S):
-                await until_gone([line["pid"] for line in server.named("worker_started")])
+                await until_gone(*(line["pid"] for line in server.named("worker_started")))
     assert answer.done
     assert "a b" in answer.text
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present.blocks import tool_block
+from aiostream_server.protocols.chat.stream import ChunkEncoder
 from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.log_writer import MAX_PIECE_UNITS, LogWriter
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame, event_frame, retry_frame
-from aiostream_server.wire.completion import ChunkEncoder
 
 _ENCODER = ChunkEncoder("chatcmpl-" + "0" * 32, 1_700_000_000, "m" * 64)
 _LINE_LIMIT = 64 * 1024

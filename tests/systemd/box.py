@@ -13,6 +13,8 @@ from typing import Any, Final
 
 import aiohttp
 
+from tests.kit.waiting import wait_for
+
 SERVICE: Final = "aiostream-server.service"
 URL: Final = "http://127.0.0.1:8000"
 CONFIG: Final = "/etc/aiostream-server/server.toml"
@@ -86,10 +88,11 @@ def drop_in(text: str, unit: str = SERVICE) -> Iterator[None]:
         run("systemctl", "daemon-reload")
 
 
-async def until(unit_property: str, value: str, within_s: float, unit: str = SERVICE) -> None:
-    async with asyncio.timeout(within_s):
-        while await asyncio.to_thread(shown, unit_property, unit) != value:  # noqa: ASYNC110 - systemd announces no changes
-            await asyncio.sleep(0.05)
+async def until(unit_property: str, value: str, unit: str = SERVICE) -> None:
+    async def has_value() -> bool:
+        return await asyncio.to_thread(shown, unit_property, unit) == value
+
+    await wait_for(has_value, f"{unit_property} of {unit} is {value}", every_s=0.05)
 
 
 @asynccontextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from tests.kit.waiting import wait_for
 from tests.systemd import box
 
 pytestmark = pytest.mark.alone
@@ -30,9 +31,7 @@ async def test_start_returns_when_the_server_is_ready_and_status_tells_its_figur
     async with session.get("/readyz") as response:
         assert response.status == 200
     assert time.monotonic() - asked_at < 0.5
-    async with asyncio.timeout(5):
-        while "0 runs" not in box.shown("StatusText"):  # noqa: ASYNC110 - systemd announces no changes
-            await asyncio.sleep(0.1)
+    await wait_for(lambda: "0 runs" in box.shown("StatusText"), "the status shows figures", every_s=0.1)
 
 
 async def test_answer_comes_token_by_token(session: aiohttp.ClientSession) -> None:
@@ -48,11 +47,10 @@ async def test_stop_lets_a_stream_finish_and_says_that_it_drains(session: aiohtt
     streaming = asyncio.create_task(box.stream(session, LONG))
     await asyncio.sleep(0.5)
     await box.systemctl("--no-block", "stop", box.SERVICE)
-    await asyncio.sleep(0.2)
-    assert box.shown("ActiveState") == "deactivating"
-    assert "draining" in box.shown("StatusText")
+    await box.until("ActiveState", "deactivating")
+    await wait_for(lambda: "draining" in box.shown("StatusText"), "the status says that it drains", every_s=0.05)
     assert (await streaming).is_done
-    await box.until("ActiveState", "inactive", within_s=5)
+    await box.until("ActiveState", "inactive")
 
 
 async def test_loop_that_is_blocked_is_killed_told_where_and_started_again(session: aiohttp.ClientSession) -> None:
@@ -111,12 +109,12 @@ async def test_reload_knows_a_new_key_and_keeps_the_streams(session: aiohttp.Cli
         async with other.get("/v1/models") as response:
             assert response.status == 401
         await box.systemctl("reload", box.SERVICE)
-        async with asyncio.timeout(3):
-            while True:
-                async with other.get("/v1/models") as response:
-                    if response.status == 200:
-                        break
-                await asyncio.sleep(0.1)
+
+        async def is_known() -> bool:
+            async with other.get("/v1/models") as response:
+                return response.status == 200
+
+        await wait_for(is_known, "the new key is known", every_s=0.1)
     assert (await streaming).is_done
     assert box.shown("MainPID") == pid
 

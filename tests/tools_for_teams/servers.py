@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 import uvicorn
 
 from aiostream_server.config.model import McpToolConfig
+from tests.kit.waiting import wait_for
 from tests.tools_for_teams.mcp_program import served
 
 HERE: Final = Path(__file__).parent
@@ -64,20 +65,6 @@ def pids(file: Path) -> list[int]:
     return [int(line) for line in file.read_text().split()] if file.exists() else []
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return stat.rpartition(")")[2].split()[0] != "Z"
-
-
-async def until(holds: Callable[[], bool], timeout_s: float = 30.0) -> None:
+async def until(holds: Callable[[], bool]) -> None:
     """Poll for a condition on processes and sockets, which have no event to wait for."""
-    async with asyncio.timeout(timeout_s):
-        while not holds():  # noqa: ASYNC110 - see above
-            await asyncio.sleep(0.005)
-
-
-async def until_gone(*found: int) -> None:
-    await until(lambda: not any(map(is_alive, found)))
+    await wait_for(holds, every_s=0.005)

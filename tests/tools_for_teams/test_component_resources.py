@@ -24,9 +24,10 @@ from aiostream_server.runs.supervision import RunCancellation
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
+from tests.kit.process import is_running, until_gone
 from tests.kit.scripted_provider import Call, ScriptedProvider
 from tests.kit.serving import ask, asking, config_for, serving, until_idle
-from tests.tools_for_teams.servers import HERE, is_alive, pids, serving_mcp, until, until_gone
+from tests.tools_for_teams.servers import HERE, pids, serving_mcp, until
 from tests.tools_for_teams.test_runs import calls_once
 
 STARTED: Final[list[McpWorkbench]] = []
@@ -97,7 +98,7 @@ async def test_stop_in_the_middle_of_its_call_ends_the_run_at_once(
             if name == "unstarted":
                 await until_gone(*found)
             else:
-                assert all(map(is_alive, found)), "its owner may use it for other runs"
+                assert all(map(is_running, found)), "its owner may use it for other runs"
     finally:
         for workbench in STARTED:
             await workbench.stop()

@@ -9,8 +9,8 @@ import pytest
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ConfigError
-from tests.kit.process import start
-from tests.tools_for_teams.servers import HERE, pids, until_gone
+from tests.kit.process import start, until_gone
+from tests.tools_for_teams.servers import HERE, pids
 
 
 def written(folder: Path, text: str) -> Path:

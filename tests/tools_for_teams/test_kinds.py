@@ -28,8 +28,9 @@ from aiostream_server.present.blocks import table_or_fence
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.tools.toolbox import open_tools
 from aiostream_server.tools.sql.database import Database
+from tests.kit.process import until_gone
 from tests.tools_for_teams import functions
-from tests.tools_for_teams.servers import until, until_gone
+from tests.tools_for_teams.servers import until
 
 HERE = "tests.tools_for_teams.functions"
 

@@ -19,7 +19,8 @@ from aiostream_server.errors import ToolFailed
 from aiostream_server.teams.tools.mcp.tool import McpTool, mcp_settings
 from aiostream_server.teams.tools.mcp.transport import Diagnostics
 from aiostream_server.teams.tools.scope import RunScope
-from tests.tools_for_teams.servers import is_alive, pids, plain, program, serving_mcp, until, until_gone
+from tests.kit.process import is_running, until_gone
+from tests.tools_for_teams.servers import pids, plain, program, serving_mcp, until
 
 
 @asynccontextmanager
@@ -82,7 +83,7 @@ async def test_a_program_answers_is_cancelled_crashes_and_starts_again() -> None
     assert [(log["event"], log["reason"]) for log in logs if log["log_level"] == "warning"] == [
         ("mcp_server_lost", "it ended with status 3")
     ]
-    assert not is_alive(second)
+    assert not is_running(second)
 
 
 @pytest.mark.parametrize("transport", ["http", "sse"])
@@ -172,7 +173,7 @@ async def test_a_program_that_ignores_everything_is_killed_with_its_children(tmp
         assert await failure(mcp, "echo") == "echo failed: no answer within 1 s"
         found = pids(tmp_path / "pids")
         assert len(found) == 2
-        assert all(map(is_alive, found))
+        assert all(map(is_running, found))
     await until_gone(*found)
 
 

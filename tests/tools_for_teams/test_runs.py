@@ -14,11 +14,12 @@ from structlog.testing import capture_logs
 from aiostream_server.config.model import Config, McpToolConfig, TeamConfig
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.service.composition import GENERATIONS
+from tests.kit.process import is_running, until_gone
 from tests.kit.scripted_provider import Call, HttpError, Reply, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, ask, asking, config_for, serving, until_idle
 from tests.tools_for_teams import teams
 from tests.tools_for_teams.plain_program import PICTURE
-from tests.tools_for_teams.servers import is_alive, pids, plain, program, serving_mcp, until, until_gone
+from tests.tools_for_teams.servers import pids, plain, program, serving_mcp, until
 
 ECHO: Final = Call("echo", {"text": "hello"})
 
@@ -106,8 +107,8 @@ async def test_shutdown_in_the_middle_of_a_call_leaves_no_process(provider: Scri
     async with serving(goes_on, tmp_path) as server:
         await _ask_until_the_call(server)
         found = pids(tmp_path / "pids")
-        assert all(map(is_alive, found))
-    assert not any(map(is_alive, found))
+        assert all(map(is_running, found))
+    assert not any(map(is_running, found))
 
 
 async def _ask_until_the_call(server: Server) -> None:
@@ -192,12 +193,12 @@ async def test_an_old_configuration_keeps_its_servers_until_its_last_run_has_end
                 break
             await server.runner.app[GENERATIONS].renew(old, KeyRing(), tmp_path)
             await until(lambda: len(pids(tmp_path / "pids")) == 2)
-            assert is_alive(first)
+            assert is_running(first)
             assert (await ask(server.url, "again", model="helper")).text.endswith("two")
-            assert is_alive(first)
+            assert is_running(first)
         await until_gone(first)
-        assert is_alive(pids(tmp_path / "pids")[1])
-    assert not is_alive(pids(tmp_path / "pids")[1])
+        assert is_running(pids(tmp_path / "pids")[1])
+    assert not is_running(pids(tmp_path / "pids")[1])
 
 
 async def test_a_resource_of_a_factory_is_left_by_its_own_task_after_the_run(

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 from tests.kit.scripted_provider import ScriptedProvider
 from tests.kit.serving import chat_body
+from tests.kit.waiting import wait_for
 
 Leaving: TypeAlias = Literal["FIN", "RST", "half-close"]
 WAYS: Final[tuple[Leaving, ...]] = ("FIN", "RST", "half-close")
@@ -46,11 +47,9 @@ def leave(client: socket.socket, way: Leaving) -> float:
     return time.monotonic()
 
 
-async def until(is_so: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    """Looks often: nothing tells a test what happens inside the server."""
-    async with asyncio.timeout(timeout_s):
-        while not is_so():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
+async def until(is_so: Callable[[], bool]) -> None:
+    """Poll often: no event tells a test what happens inside the server."""
+    await wait_for(is_so, every_s=0.005)
 
 
 async def until_held(provider: ScriptedProvider) -> None:

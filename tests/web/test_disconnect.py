@@ -70,7 +70,7 @@ async def _leaves_and_is_noticed(
         assert exchange.closed_at is not None
         assert exchange.closed_at - left_at < 1.0
     await until_idle(server)
-    await until(lambda: _tasks() <= tasks_before and not _connections(server), timeout_s=1.0)
+    await until(lambda: _tasks() <= tasks_before and not _connections(server))
     provider.script(ScriptedAnswer("again"))
     assert "again" in (await ask(server.url, "hi", model="solo")).text  # max_runs = 1
 
@@ -175,7 +175,7 @@ async def test_a_client_that_pipelines_and_leaves_is_bounded_by_heartbeats(tmp_p
                 left_at = leave(client, "FIN")
                 await until(lambda: server.state.registry.viewers == 0)
                 assert time.monotonic() - left_at < 2 * heartbeat_s + _NOTICED_S
-            await until(exchange.closed.is_set, timeout_s=1.0)
+            await until(exchange.closed.is_set)
             await until_idle(server)
 
 

@@ -10,9 +10,8 @@ from structlog.testing import capture_logs
 
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, Token, TokenCount
 from aiostream_server.present.shown import Channel, Shown
-from aiostream_server.web import chat
-from aiostream_server.web.frames import ChatFrames
-from aiostream_server.wire.completion import ChunkEncoder
+from aiostream_server.protocols import dialect
+from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import asking, chat_body, config_for, sample_team, serving, until_idle
 
@@ -34,7 +33,7 @@ class FailingPresenter:
 
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chat, "new_presenter", lambda *_: FailingPresenter())
+    monkeypatch.setattr(dialect, "new_presenter", lambda *_: FailingPresenter())
 
 
 @pytest.mark.usefixtures("failing")

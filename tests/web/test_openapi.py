@@ -13,9 +13,9 @@ from schemathesis.engine import Status, events
 
 from aiostream_server.config.load import load_config
 from aiostream_server.errors import ServerError
+from aiostream_server.protocols.chat.fields import FIELDS
+from aiostream_server.protocols.chat.request import ChatRequest
 from aiostream_server.web.openapi import document
-from aiostream_server.wire.fields import FIELDS
-from aiostream_server.wire.request import ChatRequest
 from tests.kit.serving import Server, get_json, serving
 
 EXAMPLES = 12

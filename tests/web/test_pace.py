@@ -18,11 +18,10 @@ from aiostream_server.events import Answer, Event, Message, RunFinished, RunStar
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.observe.observer import NOBODY
 from aiostream_server.present import Page, new_presenter
-from aiostream_server.web.frames import ChatFrames
-from aiostream_server.web.observed import OBSERVER
-from aiostream_server.web.page_frames import PageFrames
+from aiostream_server.protocols.chat.open_webui import PageFrames
+from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.web.middlewares import OBSERVER
 from aiostream_server.web.stream import stream_run
-from aiostream_server.wire.completion import ChunkEncoder
 
 pytestmark = pytest.mark.alone
 

@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, ServerConfig
-from aiostream_server.wire.event_schemas import EVENT_KINDS
+from aiostream_server.events import EVENTS
 from tests.kit.needs import needs
 from tests.kit.scripted_provider import HttpError, Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body, config_for, sample_team, serving, until_idle
@@ -455,4 +455,4 @@ async def shell(command: str) -> str:
 def test_the_manual_names_every_event() -> None:
     table = DOCS.partition("| event | what it tells |")[2].partition("\n\n")[0]
     rows = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
-    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(EVENT_KINDS)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == set(EVENTS)

@@ -9,7 +9,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from aiostream_server.wire.request import ChatRequest
+from aiostream_server.protocols.chat.request import ChatRequest
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall, Think
 from tests.kit.serving import ask, asking, chat_body, config_for, sample_team, serving
 

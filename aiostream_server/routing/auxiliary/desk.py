@@ -7,12 +7,12 @@ from typing import Final, Literal
 from autogen_core.models import ChatCompletionClient
 
 from aiostream_server.config.model import AuxiliaryConfig
-from aiostream_server.events.model import TokenCount
+from aiostream_server.events import TokenCount
+from aiostream_server.intake.question import Question
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.routing.auxiliary.model import answer_with_model
 from aiostream_server.routing.auxiliary.recognise import recognise
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
-from aiostream_server.wire.request import ChatRequest
 
 _MOST_CALLS: Final = 16
 _NO_TOKENS: Final = TokenCount()
@@ -40,9 +40,9 @@ class AuxiliaryDesk:
         self._client = client
         self._calls = 0
 
-    def recognise(self, chat: ChatRequest, task: str | None) -> Auxiliary | None:
+    def recognise(self, question: Question, task: str | None, *, is_streamed: bool) -> Auxiliary | None:
         """None for a turn of a conversation. `task` is the task header's value, None where it was not sent."""
-        return recognise(chat, task, self._patterns)
+        return recognise(question, task, self._patterns, is_streamed=is_streamed)
 
     async def answer(self, auxiliary: Auxiliary, team_name: str = "") -> AuxiliaryAnswer:
         """Never fails. `team_name` is the tag, and the title of a conversation without words."""

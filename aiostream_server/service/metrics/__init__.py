@@ -18,8 +18,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
-from aiostream_server.web.health import LOOP_LAG
-from aiostream_server.web.metrics import METRICS
+from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from aiostream_server.errors import Forbidden
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.service.sockets import listen
-from aiostream_server.web.metrics import Exposition, answer
+from aiostream_server.web.health import Exposition, expose
 
 _HOST: Final = "127.0.0.1"
 _AGAIN_S: Final = 1.0
@@ -37,7 +37,7 @@ async def listening(exposition: Exposition, port: int) -> AsyncIterator[None]:
             check_local_host(request.headers, _NO_KEYS)
         except Forbidden as exc:
             raise web.HTTPForbidden(text=f"{exc}\n") from None
-        return answer(request, exposition)
+        return expose(request, exposition)
 
     app = web.Application()
     app.router.add_get("/metrics", handle)

@@ -4,14 +4,11 @@ The orchestrator uses one model client for its ledgers, plans, instructions and 
 viewers as messages of AutoGen; ledgers are internal.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from typing import Final
 
 from autogen_agentchat.teams import MagenticOneGroupChat
-from autogen_core import CancellationToken
-from autogen_core.models import CreateResult, LLMMessage
-from autogen_core.tools import Tool, ToolSchema
-from pydantic import BaseModel
+from autogen_core.models import LLMMessage
 
 from aiostream_server.models.client import StreamingClient
 
@@ -26,30 +23,11 @@ class OrchestratorClient(StreamingClient):
 
     def __init__(self, client: StreamingClient, answer_prompt: str) -> None:
         vars(self).update(vars(client))  # the same model, label and total usage
-        self._answering = client.speaking_as(ORCHESTRATOR)
-        self._planning = client.speaking_as(_PLANNING)
         before, asks_with_task, after = answer_prompt.partition("{task}")
         self._begins, self._ends = (before, after) if asks_with_task else (answer_prompt, "")
 
-    async def create(
-        self,
-        messages: Sequence[LLMMessage],
-        *,
-        tools: Sequence[Tool | ToolSchema] = (),
-        tool_choice: Tool | Literal["auto", "required", "none"] = "auto",
-        json_output: bool | type[BaseModel] | None = None,
-        extra_create_args: Mapping[str, Any] | None = None,
-        cancellation_token: CancellationToken | None = None,
-    ) -> CreateResult:
-        client = self._answering if self._asks_for_answer(messages) else self._planning
-        return await client.create(
-            messages,
-            tools=tools,
-            tool_choice=tool_choice,
-            json_output=json_output,
-            extra_create_args=extra_create_args,
-            cancellation_token=cancellation_token,
-        )
+    def speaker_of(self, messages: Sequence[LLMMessage]) -> str:
+        return ORCHESTRATOR if self._asks_for_answer(messages) else _PLANNING
 
     def _asks_for_answer(self, messages: Sequence[LLMMessage]) -> bool:
         prompt = messages[-1].content if messages else None

@@ -30,7 +30,6 @@ from typing import Any, Final, NoReturn, TypeAlias, TypeVar
 from autogen_core import (
     Agent,
     AgentId,
-    AgentMetadata,
     AgentType,
     CancellationToken,
     MessageContext,
@@ -130,25 +129,6 @@ class TeamRuntime(SingleThreadedAgentRuntime):
             self._started_in = self._idle = None
         self._raise_failure()
 
-    async def stop(self) -> None:
-        """Deliver nothing more; running handlers complete. Raises as `stop_when_idle` does."""
-        self._require_started()
-        self._started_in = None
-        self._raise_failure()
-
-    async def stop_when(self, condition: Callable[[], bool]) -> NoReturn:
-        raise NotImplementedError("TeamRuntime does not poll: use stop_when_idle")
-
-    async def process_next(self) -> NoReturn:
-        raise NotImplementedError("TeamRuntime delivers a message when it is published")
-
-    async def close(self) -> None:
-        """Stop if it was started, and close every agent."""
-        if self._started_in is not None:
-            await self.stop()
-        for agent in tuple(self._instantiated_agents.values()):
-            await agent.close()
-
     async def register_factory(
         self,
         type: str | AgentType,  # noqa: A002 - AutoGen's name for it
@@ -160,59 +140,17 @@ class TeamRuntime(SingleThreadedAgentRuntime):
         self._agents.add_factory(agent_type.type, agent_factory, expected_class)
         return agent_type
 
-    async def register_agent_instance(self, agent_instance: Agent, agent_id: AgentId) -> AgentId:
-        self._agents.check_instance(agent_id, agent_instance)
-        await agent_instance.bind_id_and_runtime(id=agent_id, runtime=self)
-        self._agents.add_instance(agent_id, agent_instance)
-        return agent_id
-
     async def add_subscription(self, subscription: Subscription) -> None:
         self._agents.subscribe(subscription)
 
-    async def remove_subscription(self, id: str) -> None:  # noqa: A002 - AutoGen's name for it
-        self._agents.unsubscribe(id)
-
     def add_message_serializer(self, serializer: MessageSerializer[Any] | Sequence[MessageSerializer[Any]]) -> None:
         """Does nothing: messages stay in the process and are not serialised."""
-
-    async def get(
-        self, id_or_type: AgentId | AgentType | str, /, key: str = "default", *, lazy: bool = True
-    ) -> AgentId:
-        agent_id = id_or_type if isinstance(id_or_type, AgentId) else AgentId(id_or_type, key)
-        if not lazy:
-            await self._agents.agent(agent_id, self)
-        return agent_id
-
-    async def try_get_underlying_agent_instance(
-        self,
-        id: AgentId,  # noqa: A002 - AutoGen's name for it
-        type: type[_AgentT] = Agent,  # type: ignore[assignment]  # noqa: A002 - as AutoGen declares it
-    ) -> _AgentT:
-        """Raises LookupError for an unknown agent, TypeError for one of another class."""
-        agent = await self._agents.agent(id, self)
-        if not isinstance(agent, type):
-            raise TypeError(f"Agent with name {id.type} is not of type {type.__name__}, but {agent.__class__.__name__}")
-        return agent
-
-    async def agent_metadata(self, agent: AgentId) -> AgentMetadata:
-        return (await self._agents.agent(agent, self)).metadata
 
     async def agent_save_state(self, agent: AgentId) -> Mapping[str, Any]:
         return await (await self._agents.agent(agent, self)).save_state()
 
     async def agent_load_state(self, agent: AgentId, state: Mapping[str, Any]) -> None:
         await (await self._agents.agent(agent, self)).load_state(state)
-
-    async def save_state(self) -> Mapping[str, Any]:
-        """The states of the agents that were made so far, by agent id."""
-        return {str(agent_id): dict(await agent.save_state()) for agent_id, agent in self._instantiated_agents.items()}
-
-    async def load_state(self, state: Mapping[str, Any]) -> None:
-        """Skips agents of unknown types."""
-        for name, agent_state in state.items():
-            agent_id = AgentId.from_str(name)
-            if self._agents.knows(agent_id.type):
-                await self.agent_load_state(agent_id, agent_state)
 
     def _deliver(self, recipient: AgentId, message: Any, context: MessageContext, answer: _Answer | None) -> None:
         if self._started_in is None:
@@ -273,8 +211,22 @@ class TeamRuntime(SingleThreadedAgentRuntime):
             raise failure
 
 
+def _refuse(name: str) -> Callable[..., NoReturn]:
+    def refuse(*_: object, **__: object) -> NoReturn:
+        raise NotImplementedError(f"TeamRuntime has no {name}: group chats do not use it")
+
+    return refuse
+
+
+for _name in (
+    *("stop", "stop_when", "process_next", "close", "save_state", "load_state"),
+    *("register_agent_instance", "remove_subscription", "get", "try_get_underlying_agent_instance", "agent_metadata"),
+):
+    setattr(TeamRuntime, _name, _refuse(_name))  # inherited ones would fail without the parent's `__init__`
+
+
 def replaces(runtime_class: type) -> bool:
-    """Whether `TeamRuntime` overrides every public name of the class. Inherited methods fail without `__init__`."""
+    """Whether `TeamRuntime` overrides every public name of the class: a later AutoGen may have more."""
     offered = {name for name in vars(runtime_class) if not name.startswith("_")}
     return offered <= vars(TeamRuntime).keys() and _handling is vars(MessageHandlerContext).get(_HANDLING)
 

@@ -10,7 +10,7 @@ import inspect
 import weakref
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from autogen_core import Agent, AgentId, AgentInstantiationContext, AgentRuntime, RoutedAgent, Subscription, TopicId
@@ -30,13 +30,6 @@ class _AgentFactory:
     expected: type[Agent] | None = None
 
 
-def _make_none() -> NoReturn:
-    raise RuntimeError("this type of agent has registered instances only, and none with this key")
-
-
-_INSTANCES_ONLY: Final = _AgentFactory(_make_none)
-
-
 class RuntimeAgents:
     """Makes agents when they are first needed, and finds the subscribers of a topic.
 
@@ -47,7 +40,7 @@ class RuntimeAgents:
 
     def __init__(self) -> None:
         self.made: dict[AgentId, Agent] = {}
-        self._factories: dict[str, _AgentFactory] = {}
+        self._factories: dict[str, _AgentFactory | None] = {}  # None once its agent is made
         self._subscriptions: list[Subscription] = []
         self._subscribers: dict[TopicId, list[AgentId]] = {}
 
@@ -61,20 +54,6 @@ class RuntimeAgents:
         if expected is not None:
             search_handlers_once(expected)
         self._factories[agent_type] = _AgentFactory(make, expected)
-
-    def check_instance(self, agent_id: AgentId, agent: Agent) -> None:
-        """Raises ValueError if the id is taken, or if the type has a factory or agents of another class."""
-        if agent_id in self.made:
-            raise ValueError(f"Agent with id {agent_id} already exists.")
-        if self._factories.get(agent_id.type, _INSTANCES_ONLY) is not _INSTANCES_ONLY:
-            raise ValueError("Agent factories and agent instances cannot be registered to the same type.")
-        others = (other for known, other in self.made.items() if known.type == agent_id.type)
-        if any(type(other) is not type(agent) for other in others):
-            raise ValueError("Agent instances must be the same object type.")
-
-    def add_instance(self, agent_id: AgentId, agent: Agent) -> None:
-        self._factories[agent_id.type] = _INSTANCES_ONLY
-        self.made[agent_id] = agent
 
     async def agent(self, agent_id: AgentId, runtime: AgentRuntime) -> Agent:
         """Returns the agent, and makes it first if need be.
@@ -92,7 +71,7 @@ class RuntimeAgents:
             raise ValueError(f"the factory made a {type(agent).__name__}: expected a {factory.expected.__name__}")
         _shrink(agent, runtime)
         # A team has one agent of each type. Dropping the factory breaks the cycle factory -> team -> runtime.
-        self._factories[agent_id.type] = _INSTANCES_ONLY
+        self._factories[agent_id.type] = None
         return self.made.setdefault(agent_id, agent)
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -100,13 +79,6 @@ class RuntimeAgents:
         if subscription in self._subscriptions:
             raise ValueError("Subscription already exists")
         self._subscriptions.append(subscription)
-        self._subscribers.clear()
-
-    def unsubscribe(self, subscription_id: str) -> None:
-        """Raises ValueError for an unknown id."""
-        if all(subscription.id != subscription_id for subscription in self._subscriptions):
-            raise ValueError("Subscription does not exist")
-        self._subscriptions = [known for known in self._subscriptions if known.id != subscription_id]
         self._subscribers.clear()
 
     def subscribers(self, topic: TopicId) -> list[AgentId]:

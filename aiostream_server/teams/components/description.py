@@ -10,8 +10,8 @@ from aiostream_server.teams.components.classes import effect_of
 from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.policy import class_of
 from aiostream_server.teams.components.reading import Component, name_of, title_of
+from aiostream_server.teams.termination_text import counted, termination_texts
 
-_SAID: Final = ("text", "max_messages", "target", "sources", "timeout_seconds", "max_total_token", "function_name")
 _ENDLESS: Final = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
 _LONGEST_DESCRIPTION: Final = 500
 _KEYS: Final = ("api_key", "azure_ad_token")
@@ -182,25 +182,15 @@ def _handoffs(said: object) -> Iterator[str]:
 
 def _ends(team: Place) -> str:
     condition, turns = team.config.get("termination_condition"), team.config.get("max_turns")
-    said = [_condition(condition)] if isinstance(condition, Mapping) else []
+    texts: list[str] = []
+    if isinstance(condition, Mapping):
+        place = Place(condition, "", "")
+        texts += termination_texts(place.provider, place.config)
     if isinstance(turns, int):
-        said.append(f"after {turns} turn{'' if turns == 1 else 's'}")
-    if said:
-        return ", or ".join(said)
+        texts.append(f"after {counted(turns, 'turn')}")
+    if texts:
+        return ", or ".join(texts)
     return "never by itself" if team.class_name in _ENDLESS else "when its agents are done"
-
-
-def _condition(condition: Mapping[str, Any]) -> str:
-    place = Place(condition, "", "")
-    inner = place.config.get("conditions")
-    if isinstance(inner, list) and place.class_name in ("OrTerminationCondition", "AndTerminationCondition"):
-        joint = " or " if place.class_name.startswith("Or") else " and "
-        return joint.join(_condition(part) for part in inner if isinstance(part, Mapping))
-    said = next((place.config[key] for key in _SAID if place.config.get(key) is not None), None)
-    name = place.class_name.removesuffix("Termination")
-    if said is None:
-        return name
-    return f"{name}({', '.join(map(_plain, said)) if isinstance(said, list) else _plain(said)})"
 
 
 def _agent_line(agent: FoundAgent) -> str:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from aiostream_server.intake.question import Question
+from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.routing.auxiliary.recognise import recognise
-from aiostream_server.wire.request import ChatRequest
 
 CORPUS: Final = Path(__file__).with_name("corpus")
 
@@ -26,8 +27,12 @@ class Case:
     body: dict[str, Any]
 
     @property
-    def chat(self) -> ChatRequest:
-        return ChatRequest.model_validate(self.body)
+    def question(self) -> Question:
+        return read_question(ChatRequest.model_validate(self.body))
+
+    @property
+    def is_streamed(self) -> bool:
+        return bool(self.body.get("stream"))
 
 
 def _load(file: Path) -> list[Case]:
@@ -46,6 +51,6 @@ def rendered(name: str) -> Case:
 
 
 def recognised(name: str) -> Auxiliary:
-    auxiliary = recognise(rendered(name).chat, None)
+    auxiliary = recognise(rendered(name).question, None, is_streamed=False)
     assert auxiliary is not None
     return auxiliary

@@ -54,7 +54,7 @@ class _Provider:
 
 async def test_without_a_model_rules_answer() -> None:
     desk = AuxiliaryDesk(AuxiliaryConfig())
-    auxiliary = desk.recognise(rendered("0_12_4 generate_title short").chat, None)
+    auxiliary = desk.recognise(rendered("0_12_4 generate_title short").question, None, is_streamed=False)
     assert auxiliary == _TITLE
     assert await desk.answer(auxiliary) == _BY_RULES
 
@@ -171,7 +171,6 @@ async def test_long_messages_are_shortened_and_long_prompts_are_not_sent() -> No
 
 def test_the_administrators_patterns_are_heeded() -> None:
     desk = AuxiliaryDesk(AuxiliaryConfig(patterns=("title_of_my_own", "summarizing")))
-    chat = rendered("0_12_4 generate_title short").chat.model_copy(update={"stream": True})
-    found = desk.recognise(chat, None)
+    found = desk.recognise(rendered("0_12_4 generate_title short").question, None, is_streamed=True)
     assert found is not None
     assert found.kind == "title_generation"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.routing.auxiliary.kinds import KINDS, JsonKind
 from aiostream_server.routing.auxiliary.recognise import recognise
-from aiostream_server.wire.request import ChatRequest
 from tests.routing.auxiliary.cases import AUXILIARY, CASES, TURNS, rendered
 
 _TITLE = rendered("0_12_4 generate_title short")
@@ -24,8 +24,13 @@ def _chat(*texts: str, system: str = "", **fields: Any) -> ChatRequest:
     return ChatRequest.model_validate({"model": "data", "messages": [*before, *messages], **fields})
 
 
+def _request(body: dict[str, Any]) -> ChatRequest:
+    return ChatRequest.model_validate(body)
+
+
 def _kind(chat: ChatRequest, task: str | None = None, *patterns: str) -> str | None:
-    found = recognise(chat, task, [re.compile(pattern) for pattern in patterns])
+    compiled = [re.compile(pattern) for pattern in patterns]
+    found = recognise(read_question(chat), task, compiled, is_streamed=chat.stream)
     return None if found is None else found.kind
 
 
@@ -39,12 +44,13 @@ class TestTheCorpus:
         assert old == new - {"context_compaction", "memory_review"}
 
     def test_is_told_apart_without_a_mistake(self) -> None:
-        wrong = [case.name for case in CASES if _kind(case.chat, case.task if case in TURNS else None) != case.kind]
+        tasks = {case.name: case.task if case in TURNS else None for case in CASES}
+        wrong = [case.name for case in CASES if _kind(_request(case.body), tasks[case.name]) != case.kind]
         assert not wrong
 
     def test_is_told_apart_by_the_header_alone(self) -> None:
-        assert all(_kind(case.chat, case.task) == case.kind for case in AUXILIARY)
-        assert not [case.name for case in CASES if _kind(case.chat, "")]
+        assert all(_kind(_request(case.body), case.task) == case.kind for case in AUXILIARY)
+        assert not [case.name for case in CASES if _kind(_request(case.body), "")]
 
     def test_does_not_need_line_ends_as_they_were(self) -> None:
         """Proxies and filters trim."""
@@ -69,17 +75,17 @@ class TestTheTaskHeader:
 
     @pytest.mark.parametrize("empty", ["", " ", "\t"])
     def test_is_empty_for_a_turn_whatever_the_prompt_says(self, empty: str) -> None:
-        assert _kind(_TITLE.chat, empty, ".") is None
+        assert _kind(_request(_TITLE.body), empty, ".") is None
 
     def test_may_name_a_task_of_the_future(self) -> None:
-        assert _kind(_TITLE.chat, "short_title_generation") == "title_generation"
+        assert _kind(_request(_TITLE.body), "short_title_generation") == "title_generation"
         assert _kind(_chat("What now?"), "mood_generation") == "unknown"
 
     @pytest.mark.parametrize("value", ["{{TASK}}", "None", "null", "task", "Sum up the sales", "a_" * 40, "täsk_x"])
     def test_that_names_no_task_says_nothing(self, value: str) -> None:
         """0.6.36 does not fill templates in: `{{TASK}}` comes with every request."""
         assert _kind(_chat("What is 2+3?"), value) is None
-        assert _kind(_TITLE.chat, value) == "title_generation"
+        assert _kind(_request(_TITLE.body), value) == "title_generation"
 
 
 class TestEditedPrompts:
@@ -155,7 +161,7 @@ def test_every_json_kind_is_a_kind() -> None:
     assert set(get_args(JsonKind)) < KINDS.keys()
 
 
-@given(st.text() | st.text().map("### Task:\n".__add__) | st.text().map(_PROMPT.__add__))
+@given(st.text().filter(str.strip) | st.text().map("### Task:\n".__add__) | st.text().map(_PROMPT.__add__))
 def test_text_of_any_kind_is_a_turn_or_ends_as_the_template(text: str) -> None:
     assert text.strip().endswith("</chat_history>") or _kind(_chat(text)) is None
 

@@ -35,7 +35,7 @@ def _title(history: str, team: str = "") -> Any:
 
 @pytest.mark.parametrize("case", AUXILIARY, ids=[case.name for case in AUXILIARY])
 def test_every_prompt_of_open_webui_is_answered_in_the_right_shape(case: Case) -> None:
-    auxiliary = recognise(case.chat, None)
+    auxiliary = recognise(case.question, None, is_streamed=case.is_streamed)
     assert auxiliary is not None
     answer = answer_by_rules(auxiliary, "Data analysis")
     assert answer

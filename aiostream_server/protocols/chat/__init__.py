@@ -1,0 +1,42 @@
+"""OpenAI's chat completions: https://platform.openai.com/docs/api-reference/chat
+
+A team's run is shown as a presentation of its events: as `content`, and as `reasoning_content` beside it.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from aiostream_server.intake.body import parse_body
+from aiostream_server.protocols.chat.errors import refusal
+from aiostream_server.protocols.chat.open_webui import PageFrames
+from aiostream_server.protocols.chat.request import ChatRequest, read_question
+from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.whole import CompletionCollector, completion_id
+from aiostream_server.protocols.dialect import Asked, Dialect, View
+from aiostream_server.runs.card import RunCard
+
+
+@dataclass(frozen=True, slots=True)
+class ChatOptions:
+    """`stream_options` of a request."""
+
+    include_usage: bool = False
+
+
+def _question(raw: bytes) -> Asked[ChatOptions]:
+    body = parse_body(raw, ChatRequest)
+    options = ChatOptions(body.stream_options.include_usage)
+    return Asked(body.model, read_question(body), "stream" if body.stream else "whole", options)
+
+
+def _stream(card: RunCard, options: ChatOptions, view: View) -> ChatFrames:
+    encoder = ChunkEncoder(completion_id(card.id), int(card.created_at), card.model)
+    page = None if view.page is None else PageFrames()
+    return ChatFrames(view.presenter(), encoder, include_usage=options.include_usage, page=page)
+
+
+def _whole(card: RunCard, _: ChatOptions, view: View) -> CompletionCollector:
+    return CompletionCollector(card, view.presenter())
+
+
+CHAT: Final = Dialect("chat", _question, _stream, _whole, refusal, on_disconnect="cancel", serves_chat_pages=True)

@@ -1,0 +1,35 @@
+"""Errors in OpenAI's shape: https://platform.openai.com/docs/guides/error-codes"""
+
+import json
+from typing import TypedDict
+
+from aiostream_server.errors import ServerError
+from aiostream_server.intake.json_text import encode
+
+
+class ErrorDetail(TypedDict):
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
+class ErrorBody(TypedDict):
+    """The body of every answer that is an error."""
+
+    error: ErrorDetail
+
+
+def refusal(error: ServerError) -> tuple[int, bytes]:
+    """Status and body of an answer that is an error."""
+    body = _error(str(error), kind=error.type, param=error.param, code=error.code)
+    return error.status, json.dumps(body).encode()
+
+
+def error_frame(message: str, *, code: str) -> str:
+    """What a stream says when it fails after its headers. Has no `choices`, or clients would take it for a chunk."""
+    return encode(_error(message, kind=ServerError.type, param=None, code=code))
+
+
+def _error(message: str, *, kind: str, param: str | None, code: str) -> ErrorBody:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -1,0 +1,97 @@
+"""What `GET /v1/models` says of each team: OpenAI's four fields, and what Open WebUI shows of the rest.
+
+https://platform.openai.com/docs/api-reference/models/object
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, TypedDict
+
+from msgspec import Meta
+
+from aiostream_server.protocols.json_schema import Natural
+
+_OWNER: Final = "aiostream-server"
+_TITLE_WORDS: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """One model that clients see. `created` is Unix time in seconds; `vision`: its agents see images."""
+
+    id: str
+    name: str
+    description: str
+    created: int
+    examples: tuple[str, ...] = ()
+    vision: bool = False
+
+
+class Suggestion(TypedDict):
+    """A card on Open WebUI's empty page: a title in two lines, and what a click asks."""
+
+    content: str
+    title: Annotated[list[str], Meta(min_length=2, max_length=2)]
+
+
+class ModelMeta(TypedDict):
+    description: str
+    capabilities: dict[str, bool]
+    suggestion_prompts: list[Suggestion]
+
+
+class ModelDetails(TypedDict):
+    meta: ModelMeta
+
+
+class ModelObject(TypedDict):
+    """`name` and `info` are Open WebUI's."""
+
+    id: str
+    object: Literal["model"]
+    created: Natural
+    owned_by: str
+    name: str
+    description: str
+    info: ModelDetails
+
+
+class ModelList(TypedDict):
+    object: Literal["list"]
+    data: list[ModelObject]
+
+
+def model_body(card: ModelCard) -> ModelObject:
+    meta: ModelMeta = {
+        "description": card.description,
+        "capabilities": _capabilities(card),
+        "suggestion_prompts": [_suggestion(example) for example in card.examples],
+    }
+    return {
+        "id": card.id,
+        "object": "model",
+        "created": card.created,
+        "owned_by": _OWNER,
+        "name": card.name,
+        "description": card.description,
+        "info": {"meta": meta},
+    }
+
+
+def models_body(cards: Iterable[ModelCard]) -> ModelList:
+    return {"object": "list", "data": [model_body(card) for card in cards]}
+
+
+def _capabilities(card: ModelCard) -> dict[str, bool]:
+    return {
+        "vision": card.vision,
+        "usage": True,  # Open WebUI then asks for `include_usage`
+        "builtin_tools": False,  # or it sends 36 tools with every question: a team has its own
+        "code_interpreter": False,  # or it runs the code that an agent shows
+        "status_updates": True,
+    }
+
+
+def _suggestion(example: str) -> Suggestion:
+    words = example.split()
+    return {"content": example, "title": [" ".join(words[:_TITLE_WORDS]), " ".join(words[_TITLE_WORDS:])]}

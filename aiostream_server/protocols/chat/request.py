@@ -1,0 +1,148 @@
+"""OpenAI's chat completion request, as far as this server reads it, and the question it asks.
+
+`fields` says what becomes of every field; ignored ones are not even looked at. Ranges are OpenAI's:
+https://platform.openai.com/docs/api-reference/chat/create
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Final, Literal, TypeAlias, assert_never
+
+from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.body import Shape
+from aiostream_server.intake.question import ImagePart, Question, ToolCall, Turn, question_of
+from aiostream_server.intake.undecorate import undecorate
+from aiostream_server.protocols.chat import messages as chat
+from aiostream_server.protocols.chat.fields import PASSED_ON
+
+_Tokens: TypeAlias = Annotated[int, Field(ge=1)]
+_Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
+_TEXTS: Final = {"type": "array", "items": {"const": "text"}}
+_ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
+def _one(n: int) -> int:
+    if n != 1:
+        raise PydanticCustomError("refused", "one answer is given per request: send 1, or leave it out")
+    return n
+
+
+def _text(form: str) -> str:
+    if form != "text":
+        raise PydanticCustomError("refused", "only 'text' can be answered: what agents say to each other is not JSON")
+    return form
+
+
+def _texts(modalities: tuple[str, ...]) -> tuple[str, ...]:
+    if any(modality != "text" for modality in modalities):
+        raise PydanticCustomError("refused", "the answer is text: send ['text'], or leave it out")
+    return modalities
+
+
+def _none(_: object) -> None:
+    raise PydanticCustomError("refused", "the answer is text: leave it out")
+
+
+class StreamOptions(Shape):
+    include_usage: bool = False
+
+
+class ResponseFormat(Shape):
+    type: Annotated[str, AfterValidator(_text), WithJsonSchema({"const": "text"})]
+
+
+class ChatRequest(Shape):
+    """A request that can be answered. Types are strict: no string is a number, no number a boolean."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "description": "Fields that are not listed are ignored. Integers have no fraction: `1`, not `1.0`."
+        }
+    )
+
+    model: Annotated[str, Field(min_length=1, description="A team's id, or `auto`.", examples=["auto"])]
+    messages: chat.Messages
+    stream: bool = False
+    stream_options: StreamOptions = StreamOptions()
+    n: Annotated[int, AfterValidator(_one), WithJsonSchema({"type": "integer", "const": 1})] = 1
+    max_tokens: _Tokens | None = None
+    max_completion_tokens: _Tokens | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Field(ge=0, le=1)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    presence_penalty: _Penalty | None = None
+    frequency_penalty: _Penalty | None = None
+    reasoning_effort: _ReasoningEffort | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+    response_format: ResponseFormat | None = None
+    modalities: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_texts), WithJsonSchema(_TEXTS)] = (
+        "text",
+    )
+    audio: Annotated[object, AfterValidator(_none), WithJsonSchema({"type": "null"})] = None
+
+    @property
+    def output_bound(self) -> int | None:
+        """How many tokens the whole run may write; None where the client does not say."""
+        bounds = [bound for bound in (self.max_tokens, self.max_completion_tokens) if bound is not None]
+        return min(bounds, default=None)
+
+
+def read_question(request: ChatRequest) -> Question:
+    """Raise `InvalidRequest` where there is nothing to answer."""
+    _check_tool_results(request.messages)
+    turns = tuple(_turn(message) for message in request.messages)
+    options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
+    return question_of(turns, options, request.output_bound)
+
+
+def _check_tool_results(messages: Sequence[chat.ChatMessage]) -> None:
+    """A tool message must answer a call of the assistant message before it: the provider would refuse it later."""
+    open_calls: set[str] = set()
+    for index, message in enumerate(messages):
+        if isinstance(message, chat.AssistantMessage):
+            open_calls = {call.id for call in message.tool_calls}
+        elif isinstance(message, chat.ToolMessage):
+            if message.tool_call_id not in open_calls:
+                problem = "no tool call of the assistant message before it has this id"
+                param = f"messages[{index}].tool_call_id"
+                raise InvalidRequest(f"{param}: {problem}", param=param)
+        elif message.role in ("user", "assistant"):
+            open_calls = set()
+
+
+def _turn(message: chat.ChatMessage) -> Turn:
+    if isinstance(message, chat.PlainMessage):  # nearly all of them
+        return Turn(message.role, undecorate(message.text) if message.role == "assistant" else message.text)
+    match message:
+        case chat.SystemMessage():
+            return Turn("system", _joined(message.content), name=message.name)
+        case chat.UserMessage():
+            return Turn("user", _joined(message.content), _images(message.content), message.name)
+        case chat.AssistantMessage():
+            return _assistant_turn(message)
+        case chat.ToolMessage():
+            return Turn("tool", _joined(message.content), call_id=message.tool_call_id)
+        case _:
+            assert_never(message)
+
+
+def _assistant_turn(message: chat.AssistantMessage) -> Turn:
+    text = undecorate(_joined(message.content)) or message.refusal or ""
+    calls = (ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls)
+    return Turn("assistant", text, name=message.name, tool_calls=tuple(calls))
+
+
+def _joined(parts: Iterable[chat.Part]) -> str:
+    texts = (
+        part.text if isinstance(part, chat.TextPart) else part.refusal
+        for part in parts
+        if not isinstance(part, chat.ImageUrlPart)
+    )
+    return "\n".join(texts)
+
+
+def _images(parts: Iterable[chat.Part]) -> tuple[ImagePart, ...]:
+    pictures = (part.image_url for part in parts if isinstance(part, chat.ImageUrlPart))
+    return tuple(ImagePart(each.url.media_type, each.url.base64, each.detail) for each in pictures)

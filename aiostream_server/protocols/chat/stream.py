@@ -1,0 +1,204 @@
+"""A run as the chunks of a chat stream: https://platform.openai.com/docs/api-reference/chat-streaming
+
+Optional keys are left out, never null (except `finish_reason`): Open WebUI drops a chunk that has `"type": null` or
+`"delta": null`. For the same reason only the usage chunk has `usage`, though OpenAI puts a null into the others.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Final, Literal, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from aiostream_server.events import Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
+from aiostream_server.intake.json_text import encode, quote
+from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.protocols.chat.errors import error_frame
+from aiostream_server.protocols.chat.open_webui import PageFrames
+from aiostream_server.protocols.chat.whole import (
+    UsageBody,
+    WireFinishReason,
+    usage_body,
+    wire_finish_reason,
+)
+from aiostream_server.protocols.json_schema import Natural
+from aiostream_server.sse.frames import DONE, data_frame
+
+_MAX_DELTA_CHARS: Final = 4_000
+_MAX_BLOCK_FRAME_BYTES: Final = 60_000  # Open WebUI 0.6 ends a turn over a line of 128 KiB
+
+
+class Delta(TypedDict, total=False):
+    role: Literal["assistant"]
+    content: str
+    reasoning_content: str
+
+
+class ChunkChoice(TypedDict):
+    index: Literal[0]
+    delta: Delta
+    finish_reason: WireFinishReason | None
+
+
+class Chunk(TypedDict):
+    """What `ChunkEncoder` writes, for `openapi.json`."""
+
+    id: str
+    object: Literal["chat.completion.chunk"]
+    created: Natural
+    model: str
+    choices: Annotated[list[ChunkChoice], Meta(max_length=1)]
+    usage: NotRequired[UsageBody]
+
+
+class ChunkEncoder:
+    """The chunks of one answer, each one line of ASCII JSON without its SSE frame.
+
+    The envelope is encoded once, so that a token costs only the quoting of its text and a concatenation.
+    """
+
+    __slots__ = ("_delta", "_head")
+
+    def __init__(self, completion_id: str, created: int, model: str) -> None:
+        head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
+        self._head = encode(head).removesuffix("}") + ',"choices":['
+        self._delta = self._head + '{"index":0,"delta":{'
+
+    def role(self) -> str:
+        """The first chunk of a stream, and the only one with a role."""
+        return self._delta + '"role":"assistant","content":""},"finish_reason":null}]}'
+
+    def content(self, text: str) -> str:
+        return quote(text).join(self.around("content"))
+
+    def reasoning(self, text: str) -> str:
+        """Not OpenAI's: Open WebUI, vLLM and DeepSeek agree on it. Comes before the first `content`."""
+        return quote(text).join(self.around("reasoning"))
+
+    def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, str]:
+        """The parts of a chunk before and behind its quoted text, which many chunks share."""
+        key = "content" if channel == "content" else "reasoning_content"
+        return f'{self._delta}"{key}":', '},"finish_reason":null}]}'
+
+    def finish(self, reason: WireFinishReason) -> str:
+        return f'{self._delta}}},"finish_reason":"{reason}"}}]}}'
+
+    def usage(self, count: TokenCount) -> str:
+        """The chunk without choices that `stream_options.include_usage` asks for; comes after `finish`."""
+        return f'{self._head}],"usage":{encode(usage_body(count))}}}'
+
+
+@dataclass(slots=True)
+class _OpenMessage:
+    """The message whose tokens are appended as they are, and the bytes around the text of each."""
+
+    agent: str
+    kind: SpeechKind
+    before: str
+    behind: str
+
+
+class ChatFrames:
+    """`protocols.dialect.Frames` of one viewer.
+
+    With `page` (Open WebUI): status and source events are added, text that is sent at once is merged into one delta
+    (Open WebUI renders the whole text anew for each), and usage is always sent.
+    """
+
+    __slots__ = ("_encoder", "_include_usage", "_open", "_page", "_presenter")
+
+    def __init__(
+        self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None
+    ) -> None:
+        self._presenter = presenter
+        self._encoder = encoder
+        self._include_usage = include_usage or page is not None
+        self._page = page
+        self._open: _OpenMessage | None = None
+
+    def opening(self, *, at_end: bool) -> bytes:
+        return data_frame(self._encoder.role())
+
+    def encode(self, entries: Sequence[Entry]) -> bytes:
+        """Empty where these entries show nothing."""
+        if self._page is not None:
+            return b"".join(self._merged(each for entry in entries for each in self._made(entry.event)))
+        frames: list[bytes] = []
+        for entry in entries:
+            if (token := self._token(entry.event)) is not None:
+                frames.append(token)
+            else:
+                self._open = None
+                frames += map(self._frames, self._made(entry.event))
+        return b"".join(frames)
+
+    def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
+        if (message := self._open) is None or message.agent != agent or message.kind != kind:
+            return None
+        frames: list[str] = []
+        for text in texts:
+            if len(text) > _MAX_DELTA_CHARS:
+                return None
+            frames += message.before, quote(text), message.behind
+        return "".join(frames).encode("ascii")
+
+    def _token(self, event: Event) -> bytes | None:
+        """The short way, which most tokens take; None for an event that needs the presenter."""
+        if not isinstance(event, Token) or len(event.content) > _MAX_DELTA_CHARS:
+            return None
+        channel = self._presenter.continued(event)
+        if channel is None:
+            return None
+        before, behind = self._encoder.around(channel)
+        self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n")
+        encode = self._encoder.content if channel == "content" else self._encoder.reasoning
+        return data_frame(encode(event.content))
+
+    def _made(self, event: Event) -> Iterator[Shown | bytes]:
+        """Text to show, and frames, in the order in which they are sent."""
+        is_last = isinstance(event, RunFinished)
+        if self._page is not None and not is_last:
+            yield from self._page.statuses(event)
+        yield from self._presenter.show(event)
+        if self._page is not None:
+            yield from self._page.sources(event)
+        if isinstance(event, Error):
+            yield data_frame(error_frame(event.message, code=event.code))
+        elif isinstance(event, RunFinished):
+            yield data_frame(self._encoder.finish(wire_finish_reason(event.reason)))
+            if self._include_usage:
+                yield data_frame(self._encoder.usage(event.usage))
+            if self._page is not None:
+                yield from self._page.statuses(event)
+            yield DONE
+
+    def _merged(self, made: Iterator[Shown | bytes]) -> Iterator[bytes]:
+        """Join adjacent pieces of text of one channel."""
+        texts: list[str] = []
+        first: Shown | None = None
+        for each in made:
+            if first is not None and isinstance(each, Shown) and not each.is_block and each.channel == first.channel:
+                texts.append(each.text)
+                continue
+            if first is not None:
+                yield self._frames(replace(first, text="".join(texts)))
+                first = None
+            if isinstance(each, Shown) and not each.is_block:
+                first, texts = each, [each.text]
+            else:
+                yield self._frames(each)
+        if first is not None:
+            yield self._frames(replace(first, text="".join(texts)))
+
+    def _frames(self, made: Shown | bytes) -> bytes:
+        return made if isinstance(made, bytes) else b"".join(self._deltas(made))
+
+    def _deltas(self, shown: Shown) -> Iterator[bytes]:
+        """Long text as several chunks; a block as one, unless its line would be too long for clients."""
+        encode = self._encoder.content if shown.channel == "content" else self._encoder.reasoning
+        whole = data_frame(encode(shown.text))
+        if len(shown.text) <= _MAX_DELTA_CHARS or (shown.is_block and len(whole) <= _MAX_BLOCK_FRAME_BYTES):
+            yield whole
+            return
+        for start in range(0, len(shown.text), _MAX_DELTA_CHARS):
+            yield data_frame(encode(shown.text[start : start + _MAX_DELTA_CHARS]))

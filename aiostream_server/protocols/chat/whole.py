@@ -1,0 +1,108 @@
+"""A run as one completion: https://platform.openai.com/docs/api-reference/chat/object"""
+
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Annotated, Literal, NotRequired, TypeAlias, TypedDict, assert_never
+
+from msgspec import Meta
+
+from aiostream_server.errors import ShuttingDown, error_for
+from aiostream_server.events import Entry, Error, FinishReason, RunFinished, TokenCount
+from aiostream_server.present.shown import Channel, Presenter
+from aiostream_server.protocols.json_schema import Natural
+from aiostream_server.runs.card import RunCard
+
+WireFinishReason: TypeAlias = Literal["stop", "length"]
+
+
+class UsageBody(TypedDict):
+    prompt_tokens: Natural
+    completion_tokens: Natural
+    total_tokens: Natural
+
+
+class CompletionMessage(TypedDict):
+    role: Literal["assistant"]
+    content: str
+    reasoning_content: NotRequired[str]
+
+
+class CompletionChoice(TypedDict):
+    index: Literal[0]
+    message: CompletionMessage
+    finish_reason: WireFinishReason
+
+
+class Completion(TypedDict):
+    """The answer that is not streamed."""
+
+    id: str
+    object: Literal["chat.completion"]
+    created: Natural
+    model: str
+    choices: Annotated[list[CompletionChoice], Meta(min_length=1, max_length=1)]
+    usage: UsageBody
+
+
+def completion_id(run_id: str) -> str:
+    """The same for every replay of a run. Does not reveal the run's id: a completion's id is often shown or stored."""
+    return f"chatcmpl-{sha256(run_id.encode()).hexdigest()[:32]}"
+
+
+def wire_finish_reason(reason: FinishReason) -> WireFinishReason:
+    """OpenAI has no reason for a cancelled, failed or interrupted answer; an error frame reports a failure."""
+    match reason:
+        case "length":
+            return "length"
+        case "stop" | "cancelled" | "error" | "interrupted":
+            return "stop"
+        case _:
+            assert_never(reason)
+
+
+def usage_body(count: TokenCount) -> UsageBody:
+    return {
+        "prompt_tokens": count.prompt_tokens,
+        "completion_tokens": count.completion_tokens,
+        "total_tokens": count.prompt_tokens + count.completion_tokens,
+    }
+
+
+class CompletionCollector:
+    """`protocols.dialect.Collector`: the same text as a stream with this presenter would send."""
+
+    def __init__(self, card: RunCard, presenter: Presenter) -> None:
+        self._card = card
+        self._presenter = presenter
+        self._texts: dict[Channel, list[str]] = {"content": [], "reasoning": []}
+        self._finished = RunFinished("error", TokenCount(), 0.0)
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry.event, Error):
+                raise error_for(entry.event.code, entry.event.message)
+            if isinstance(entry.event, RunFinished):
+                self._finished = entry.event
+            for shown in self._presenter.show(entry.event):
+                self._texts[shown.channel].append(shown.text)
+
+    def body(self) -> bytes:
+        if self._finished.reason == "interrupted":  # half an answer must not look like a whole one
+            raise ShuttingDown("the server is shutting down; ask again in a moment")
+        reason = wire_finish_reason(self._finished.reason)
+        completion: Completion = {
+            "id": completion_id(self._card.id),
+            "object": "chat.completion",
+            "created": int(self._card.created_at),
+            "model": self._card.model,
+            "choices": [{"index": 0, "message": self._message(), "finish_reason": reason}],
+            "usage": usage_body(self._finished.usage),
+        }
+        return json.dumps(completion).encode()
+
+    def _message(self) -> CompletionMessage:
+        message: CompletionMessage = {"role": "assistant", "content": "".join(self._texts["content"])}
+        if reasoning := "".join(self._texts["reasoning"]):
+            message["reasoning_content"] = reasoning
+        return message

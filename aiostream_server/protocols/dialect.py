@@ -1,0 +1,102 @@
+"""What a protocol is made of: a `Dialect`. A route of `web` is a path and a dialect.
+
+Everything here is a pure function of a request's body, of a run's card and of the entries of its log. So any process
+that can read the log can replay an answer, and a replay has the same ids as the answer before it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+
+from aiostream_server.config.model import OnDisconnect, Presentation
+from aiostream_server.errors import ServerError
+from aiostream_server.events import Entry, SpeechKind
+from aiostream_server.intake.question import Question
+from aiostream_server.present import Page, Presenter, new_presenter, routed_presenter
+from aiostream_server.runs.card import RunCard
+
+Options = TypeVar("Options")
+"""What a protocol itself needs of the body when it answers. Small: it lives as long as the stream."""
+
+Delivery: TypeAlias = Literal["stream", "whole", "background"]
+"""`background`: the answer is `whole` at once, before anything has happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked(Generic[Options]):
+    """What a request's body says. `on_disconnect` is None where it leaves that to the team; `conversation` where it
+    leaves that to the headers."""
+
+    model: str
+    question: Question
+    delivery: Delivery
+    options: Options
+    on_disconnect: OnDisconnect | None = None
+    conversation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How one request wants a run shown, apart from its body.
+
+    `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown. `page`
+    is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
+    """
+
+    presentation: Presentation | None = None
+    by_team: Mapping[str, Presentation] = field(default_factory=dict)
+    page: Page | None = None
+    path_prefix: str = ""
+
+    def presenter(self) -> Presenter:
+        """A new one: a presenter remembers what it has shown."""
+        if self.presentation is None:
+            return routed_presenter(self.by_team, self.page)
+        return new_presenter(self.presentation, self.page)
+
+
+class Frames(Protocol):
+    """Entries -> the bytes that one viewer is sent. Give it every entry behind the viewer's cursor, in order."""
+
+    def opening(self, *, at_end: bool) -> bytes:
+        """What comes before the first entry. `at_end`: there will be no entry."""
+        ...
+
+    def encode(self, entries: Sequence[Entry]) -> bytes: ...
+
+    def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
+        """The same for tokens that only continue what was encoded last; None where they do more than that.
+
+        Changes nothing: the caller may throw the bytes away and give the tokens to `encode`.
+        """
+        ...
+
+
+class Collector(Protocol):
+    """Entries -> one body. Give it every entry, in order."""
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Raises the error of a run that failed, as an exception with a status."""
+        ...
+
+    def body(self) -> bytes:
+        """JSON. Raises `ShuttingDown` for an answer that is not whole."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect(Generic[Options]):
+    """One protocol.
+
+    `name` keeps the idempotency keys of protocols apart. `on_disconnect` applies where neither the client nor the team
+    says what happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles
+    and other auxiliary questions are answered without a team.
+    """
+
+    name: str
+    question: Callable[[bytes], Asked[Options]]
+    stream: Callable[[RunCard, Options, View], Frames]
+    whole: Callable[[RunCard, Options, View], Collector]
+    refusal: Callable[[ServerError], tuple[int, bytes]]
+    on_disconnect: OnDisconnect
+    serves_chat_pages: bool

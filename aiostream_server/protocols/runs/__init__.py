@@ -1,0 +1,32 @@
+"""`/v1/runs`, this server's own protocol: a run's typed events as they stand in its log, and the run as an object.
+
+`docs/runs-api.md` is its manual.
+"""
+
+from typing import Final
+
+from aiostream_server.intake.body import parse_body
+from aiostream_server.protocols.chat.request import read_question
+from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, View
+from aiostream_server.protocols.runs.errors import refusal
+from aiostream_server.protocols.runs.request import RunBody
+from aiostream_server.protocols.runs.stream import EventFrames
+from aiostream_server.protocols.runs.whole import RunCollector
+from aiostream_server.runs.card import RunCard
+
+
+def _question(raw: bytes) -> Asked[None]:
+    body = parse_body(raw, RunBody)
+    delivery: Delivery = "background" if body.background else "stream"
+    return Asked(body.model, read_question(body), delivery, None, body.on_disconnect, body.conversation)
+
+
+def _stream(card: RunCard, _: None, __: View) -> EventFrames:
+    return EventFrames(card.id)
+
+
+def _whole(card: RunCard, _: None, view: View) -> RunCollector:
+    return RunCollector(card, view.path_prefix)
+
+
+RUNS: Final = Dialect("runs", _question, _stream, _whole, refusal, on_disconnect="continue", serves_chat_pages=False)

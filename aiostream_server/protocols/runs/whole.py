@@ -1,0 +1,93 @@
+"""A run as an object, and a list of runs."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Literal, TypedDict
+
+from aiostream_server.config.model import OnDisconnect
+from aiostream_server.events import Entry, Error, FinishReason, Routing, RunFinished
+from aiostream_server.protocols.chat.whole import UsageBody, usage_body
+from aiostream_server.protocols.json_schema import Natural, Seconds
+from aiostream_server.runs.card import RunCard
+
+
+class RunError(TypedDict):
+    code: str
+    message: str
+
+
+class RunObject(TypedDict):
+    """Every key is always there; a value that is not known (yet) is null."""
+
+    id: str
+    object: Literal["run"]
+    status: Literal["running", "finished"]
+    reason: FinishReason | None
+    model: str
+    team: str | None
+    conversation: str | None
+    on_disconnect: OnDisconnect
+    created_at: Natural
+    duration_s: Seconds | None
+    usage: UsageBody | None
+    last_seq: Natural
+    error: RunError | None
+    events_url: str
+
+
+class RunList(TypedDict):
+    object: Literal["list"]
+    data: list[RunObject]
+
+
+class RunCollector:
+    """`protocols.dialect.Collector`: the run as it stands after the entries that it was given."""
+
+    def __init__(self, card: RunCard, path_prefix: str = "") -> None:
+        self._card = card
+        self._path_prefix = path_prefix
+
+    def add(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            card = self._card = replace(self._card, last_seq=entry.seq)
+            match entry.event:
+                case Routing(team=str(team)):
+                    self._card = replace(card, team=team)
+                case Error() as error:
+                    self._card = replace(card, error=error)
+                case RunFinished() as finished:
+                    self._card = replace(card, finished=finished)
+
+    def body(self) -> bytes:
+        return json.dumps(_run(self._card, self._path_prefix)).encode()
+
+
+def runs_body(cards: Iterable[RunCard], path_prefix: str = "") -> bytes:
+    body: RunList = {"object": "list", "data": [_run(card, path_prefix) for card in cards]}
+    return json.dumps(body).encode()
+
+
+def run_path(run_id: str, path_prefix: str = "") -> str:
+    """Where a run is served."""
+    return f"{path_prefix}/v1/runs/{run_id}"
+
+
+def _run(card: RunCard, path_prefix: str) -> RunObject:
+    finished, error = card.finished, card.error
+    return {
+        "id": card.id,
+        "object": "run",
+        "status": "running" if finished is None else "finished",
+        "reason": finished.reason if finished is not None else None,
+        "model": card.model,
+        "team": card.team,
+        "conversation": card.conversation,
+        "on_disconnect": card.on_disconnect,
+        "created_at": int(card.created_at),
+        "duration_s": finished.duration_s if finished is not None else None,
+        "usage": usage_body(finished.usage) if finished is not None else None,
+        "last_seq": card.last_seq,
+        "error": {"code": error.code, "message": error.message} if error is not None else None,
+        "events_url": f"{run_path(card.id, path_prefix)}/events",
+    }
