@@ -52,7 +52,7 @@ async def until_idle(server: Server) -> None:
 
 
 async def get_json(url: str) -> Any:
-    """The body of a 200."""
+    """The JSON of an answer with status 200."""
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         assert response.status == 200
         assert response.content_type == "application/json"
