@@ -195,7 +195,7 @@ async def _open_generation(
             observer=observer,
             in_threads=in_threads,
             for_components=any(team.component for team in config.teams),
-            brought=embedded.models,
+            embedded=embedded.models,
         ) as models,
         open_databases(config, state_directory) as databases,
         open_tools(config, databases, state_directory, is_serving=True, in_threads=in_threads) as toolbox,
