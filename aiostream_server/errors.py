@@ -9,7 +9,7 @@
   - MethodNotAllowed     405 method_not_allowed
   - RequestTimeout       408 request_timeout
   - Conflict             409 conflict
-  - RunExpired           410 run_expired
+  - RunGone              410 run_expired
   - BodyTooLarge         413 request_too_large
   - UnsupportedMedia     415 unsupported_media_type
   - TooManyRuns          429 too_many_runs
@@ -79,7 +79,7 @@ class Conflict(ServerError):
     status, code, type = 409, "conflict", "invalid_request_error"
 
 
-class RunExpired(ServerError):
+class RunGone(ServerError):
     """The run has ended, and its events have been dropped."""
 
     status, code, type = 410, "run_expired", "invalid_request_error"

@@ -1,5 +1,9 @@
-"""Ask a running server from Python, and see every event of a run as it happens."""
+"""A Python client: asks a running server, and yields every event of a run as it happens.
 
+Imports only `aiostream_server.events` and aiohttp.
+"""
+
+from aiostream_server.client.api import RunInfo
 from aiostream_server.client.client import StreamClient
 from aiostream_server.client.errors import (
     BadAnswer,
@@ -10,7 +14,6 @@ from aiostream_server.client.errors import (
     RunExpired,
     UnknownRun,
 )
-from aiostream_server.client.info import RunInfo
 from aiostream_server.client.stream import RunStream
 
 __all__ = [

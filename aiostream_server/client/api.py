@@ -1,37 +1,59 @@
-"""One server over HTTP: where it is, who asks, and what its answers mean.
-
-Whatever goes wrong comes out as a `ClientError` of one line.
-"""
+"""One server over HTTP: its URL, the key, and the connections. Every failure is a `ClientError` of one line."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import aiohttp
 
-from aiostream_server.client.errors import BadAnswer, ConnectionLost, NoServer
-from aiostream_server.client.refusal import refusal
+from aiostream_server.client.errors import BadAnswer, ConnectionLost, NoServer, refusal_of
+from aiostream_server.events import FinishReason
 
 _CONNECT_TIMEOUT_S: Final = 10
 _CALL_TIMEOUT_S: Final = 30
 _FIRST_REFUSAL: Final = 300
 
 
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """A run as the server describes it. `created_at` is Unix time in seconds.
+
+    `reason` is None while the run goes on, `team` until it is chosen; `last_seq` is the number of the latest event.
+    """
+
+    id: str
+    status: Literal["running", "finished"]
+    reason: FinishReason | None
+    model: str
+    team: str | None
+    created_at: float
+    last_seq: int
+
+
+def read_info(body: Mapping[str, Any]) -> RunInfo:
+    """Raises `BadAnswer`."""
+    try:
+        return RunInfo(**{name: body[name] for name in RunInfo.__slots__})
+    except (KeyError, TypeError) as exc:
+        raise BadAnswer(f"the answer is no run: {exc!r:.200}") from exc
+
+
 class Api:
-    """`url` with or without `/v1`. Opened by `open`, and closed by `close`."""
+    """A server at `url`, with or without `/v1`. Call `open` first and `close` last."""
 
     def __init__(self, url: str, key: str | None, *, silence_timeout_s: float) -> None:
         self._base: Final = url.strip().rstrip("/").removesuffix("/v1").rstrip("/")
         self._headers: Final = {"Authorization": f"Bearer {key.strip()}"} if key else {}
-        # No total timeout: a team may work for minutes. The server's heartbeats make silence mean trouble.
+        # No total timeout: a team may work for minutes. The server sends heartbeats: silence means a lost connection.
         self._timeout: Final = aiohttp.ClientTimeout(
             total=None, sock_connect=_CONNECT_TIMEOUT_S, sock_read=silence_timeout_s
         )
         self._session: aiohttp.ClientSession | None = None
 
     def open(self) -> None:
-        connector = aiohttp.TCPConnector(limit=0)  # a cancel must not wait behind the streams
+        connector = aiohttp.TCPConnector(limit=0)  # with a limit, a cancel would wait for a stream to end
         self._session = aiohttp.ClientSession(headers=self._headers, timeout=self._timeout, connector=connector)
 
     async def close(self) -> None:
@@ -39,8 +61,8 @@ class Api:
             await self._session.close()
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        """The JSON of the answer. `options` are aiohttp's."""
-        with self._telling():
+        """The JSON of the answer. `options` are those of aiohttp's request."""
+        with self._client_errors():
             async with asyncio.timeout(_CALL_TIMEOUT_S), await self._request(method, path, **options) as response:
                 try:
                     return await response.json()
@@ -48,8 +70,8 @@ class Api:
                     raise BadAnswer(f"{self._base} answers with something that is no JSON") from exc
 
     async def stream(self, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
-        """An answer whose body is server-sent events, unread; close it."""
-        with self._telling():
+        """A response with a body of server-sent events, unread. The caller closes it."""
+        with self._client_errors():
             response = await self._request(method, path, **options)
         if response.content_type == "text/event-stream":
             return response
@@ -57,8 +79,8 @@ class Api:
         raise BadAnswer(f"{self._base} answers with {response.content_type}, not with a stream of events")
 
     async def receive(self, response: aiohttp.ClientResponse) -> bytes:
-        """What came since the last time, at least one byte; none at the body's end."""
-        with self._telling():
+        """Bytes that have arrived: at least one, or none at the end of the body."""
+        with self._client_errors():
             return await response.content.readany()
 
     async def _request(self, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
@@ -68,11 +90,11 @@ class Api:
         if response.status < _FIRST_REFUSAL:
             return response
         async with response:
-            raise await refusal(response)
+            raise await refusal_of(response)
 
     @contextmanager
-    def _telling(self) -> Iterator[None]:
-        """aiohttp's errors as ours."""
+    def _client_errors(self) -> Iterator[None]:
+        """Raises aiohttp's errors as `ClientError`s."""
         try:
             yield
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as exc:

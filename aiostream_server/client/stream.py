@@ -1,7 +1,7 @@
-"""One run's events, through however many connections it takes.
+"""The events of one run, over as many connections as it takes.
 
-The server numbers them; who comes back says the last number it heard. So every event comes once, in order, without a
-gap: what the server keeps no longer is an event of its own, `Dropped`.
+The server numbers events, and a reconnecting client names the last number that it received. So every event comes once,
+in order, without a gap; an event `Dropped` replaces those that the server has dropped.
 """
 
 import asyncio
@@ -14,32 +14,30 @@ from uuid import uuid4
 
 import aiohttp
 
-from aiostream_server.client.api import Api
+from aiostream_server.client.api import Api, read_info
 from aiostream_server.client.errors import BadAnswer, ClientError, ConnectionLost
-from aiostream_server.client.frames import Frame, read_frame
-from aiostream_server.client.info import read_info
-from aiostream_server.client.pace import Pace
-from aiostream_server.client.sse import SseParser
+from aiostream_server.client.frames import Frame, SseParser, read_frame
+from aiostream_server.client.retry import Backoff
 from aiostream_server.events import Dropped, Event, RunFinished
 from aiostream_server.events.codec import WholeMessages
 
 OnLeaving: TypeAlias = Literal["cancel", "continue"]
 
-_STEADY_S: Final = 10.0  # a connection that was heard for so long was a good one, also where nothing happened
+_STEADY_S: Final = 10.0  # a connection that lasts so long counts as a success, even without events
 _LEAVING_S: Final = 3.0
 
 
 class RunStream:
-    """Iterate over it for the events of a run. Whoever leaves the loop before its end is done with the run.
+    """Iterate over it for the events of a run. Leaving the loop before its end ends the interest in the run.
 
-    `run_id` is known from the first event on; `last_seq` is the number of the event that came last, `finished` the
-    last of all.
+    `run_id` is known from the first event on; `last_seq` is the number of the latest event, `finished` the last event
+    of the run.
     """
 
     def __init__(
         self,
         api: Api,
-        pace: Pace,
+        backoff: Backoff,
         *,
         body: Mapping[str, object] | None = None,
         run_id: str | None = None,
@@ -52,7 +50,7 @@ class RunStream:
         self.last_seq = after
         self.finished: RunFinished | None = None
         self._api: Final = api
-        self._pace: Final = pace
+        self._backoff: Final = backoff
         self._body: Final = body
         self._headers: Final = {"Idempotency-Key": str(uuid4())}
         self._on_reconnect: Final = on_reconnect
@@ -67,18 +65,18 @@ class RunStream:
         self._leaving: asyncio.Task[None] | None = None
 
     def __aiter__(self) -> AsyncGenerator[Event, None]:
-        # A generator that nothing else holds: a loop that is left lets go of it, and asyncio then closes it.
+        # No other reference to the generator: when a loop is left, asyncio finalises it, which leaves the run.
         return self._events()
 
     async def cancel(self) -> None:
-        """Cancel the run. Its last events still come, up to `RunFinished`."""
+        """Cancel the run. Its last events still arrive, up to `RunFinished`."""
         if self.run_id is None:
             await self.aclose()
         else:
             await self._api.call("POST", f"/runs/{self.run_id}/cancel")
 
     async def aclose(self) -> None:
-        """Leave; cancel the run, if that was not ruled out. Ends within seconds, whatever the server does."""
+        """Leave, and cancel the run unless `on_disconnect` is "continue". Takes seconds even if the server hangs."""
         if self._leaving is None:
             self._leaving = asyncio.create_task(self._leave())
         await asyncio.shield(self._leaving)
@@ -99,7 +97,7 @@ class RunStream:
             await self.aclose()
 
     async def _fetch(self) -> None:
-        """More events, or the end; where the connection is lost, another one."""
+        """Receive more events, or reconnect."""
         try:
             connection = self._connection = self._connection or await self._connect()
             await self._receive(connection)
@@ -109,8 +107,8 @@ class RunStream:
                 await self._wait_to_reconnect(exc)
 
     async def _wait_to_reconnect(self, error: ClientError) -> None:
-        """Raises what made it hopeless; the run itself is left alone then, for whoever wants to `attach` later."""
-        is_passing, delay_s = self._pace.is_passing(error), self._pace.delay_s(error)
+        """Raises the error after which no attempt is left. The run continues then, so that a client may `attach`."""
+        is_passing, delay_s = self._backoff.is_passing(error), self._backoff.delay_s(error)
         if delay_s is not None:
             self._on_reconnect(error)
             await asyncio.sleep(delay_s)
@@ -122,7 +120,7 @@ class RunStream:
 
     async def _connect(self) -> "_Connection":
         if self.run_id is None:
-            # A task of its own: who is cancelled meanwhile must learn the run's id, in order to cancel the run.
+            # A task of its own survives a cancellation of this one, which needs the run's id to cancel the run.
             self._posting = asyncio.create_task(
                 self._api.stream("POST", "/runs", json=self._body, headers=self._headers)
             )
@@ -145,12 +143,12 @@ class RunStream:
         for frame in await connection.receive(self._api):
             self._take(frame)
         if self._heard_seq > before or (connection.is_steady and not connection.is_at_end):
-            self._pace.progress()
+            self._backoff.succeeded()
         if connection.is_at_end and not self._is_over:
             await self._check_end(connection)
 
     async def _check_end(self, connection: "_Connection") -> None:
-        """A body without a last event has broken off, unless there was none left to tell."""
+        """A body without `RunFinished` has broken off, unless the client had received all events before."""
         if connection.was_empty and read_info(await self._api.call("GET", f"/runs/{self.run_id}")).status == "finished":
             self._is_over = True
             return
@@ -181,11 +179,11 @@ class RunStream:
         self._on_end(self)
 
     async def _end_posting(self) -> None:
-        """A question that is on its way becomes a run, whose id must be known."""
+        """Wait for the run's id: the request in flight starts a run."""
         if self._posting is None or self.run_id is not None:
             return
         try:
-            response = await self._posting  # cancelled with this, when the time is up
+            response = await self._posting  # the timeout of `_leave` cancels it, too
         except ClientError:
             return
         self._note_run(response)
@@ -193,7 +191,7 @@ class RunStream:
 
 
 class _Connection:
-    """One response on its way in."""
+    """One response that is being received."""
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.is_at_end = False
@@ -207,7 +205,7 @@ class _Connection:
         return time.monotonic() - self._opened_at >= _STEADY_S
 
     async def receive(self, api: Api) -> list[Frame]:
-        """What is complete of what has come."""
+        """The frames that are complete now."""
         chunk = await api.receive(self._response)
         self.is_at_end = not chunk
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import NotFound, RunExpired
+from aiostream_server.errors import NotFound, RunGone
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.run import Run
@@ -39,7 +39,7 @@ class Directory(Protocol):
         ...
 
     async def find(self, run_id: str, owner: Owner) -> RunView:
-        """Raises `NotFound` for a run that is not this owner's, `RunExpired` for one that was dropped."""
+        """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped."""
         ...
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
@@ -97,7 +97,7 @@ class MemoryDirectory:
         if run is not None and run.owner == owner:
             return run
         if self._dropped.get(run_id) == owner:
-            raise RunExpired(f"the run {run_id} has ended, and its events are kept no longer")
+            raise RunGone(f"the run {run_id} has ended, and its events are kept no longer")
         raise NotFound(f"there is no run {run_id[:80]!r}")
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:

@@ -96,7 +96,7 @@ class Registry:
             return await self._admit(request, used)
 
     async def find(self, run_id: str, owner: Owner) -> RunView:
-        """Raises `NotFound` for a run that is not this owner's, `RunExpired` for one that was dropped."""
+        """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped."""
         return await self._directory.find(run_id, owner)
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:

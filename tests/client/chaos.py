@@ -1,4 +1,4 @@
-"""A TCP proxy that breaks connections: each that it takes gets the next fate of a list, the rest go through whole."""
+"""A TCP proxy that breaks connections: each one gets the next fate of a list; without a fate it passes."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ How = Literal["close", "reset", "stall"]
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """After so many bytes of the answers, the connection ends, or no more comes although it stays open."""
+    """After so many bytes of responses, the connection ends, or stays open without passing more."""
 
     after_bytes: int
     how: How
@@ -20,7 +20,7 @@ class Fate:
 
 @dataclass(slots=True)
 class Chaos:
-    """`url` leads through the proxy. `passed` counts the bytes of the answers of each connection."""
+    """`url` leads through the proxy. `passed` counts the bytes of responses on each connection."""
 
     url: str = ""
     fates: list[Fate] = field(default_factory=list)
@@ -64,7 +64,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 @asynccontextmanager
 async def chaos(url: str, *fates: Fate) -> AsyncIterator[Chaos]:
-    """In front of the server at that URL."""
+    """A proxy in front of the server at that URL."""
     parts = urlsplit(url)
     target = (parts.hostname or "", parts.port or 0)
     proxy = Chaos(fates=list(fates))

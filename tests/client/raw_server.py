@@ -1,4 +1,4 @@
-"""A server that answers every connection with fixed bytes, whatever it is asked, and then leaves."""
+"""A server that answers every request with fixed bytes and closes the connection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def raw_server(*answers: Sequence[bytes], abort: bool = False) -> AsyncIterator[str]:
-    """Its URL. The n-th connection gets the n-th answer, later ones the last; its pieces go out one by one. `abort`
+    """The URL of the server. The n-th connection gets the n-th answer, later ones the last one, piece by piece. `abort`
     resets the connection instead of closing it."""
     answering: set[asyncio.Task[None] | None] = set()
     waiting = list(answers)
@@ -15,7 +15,7 @@ async def raw_server(*answers: Sequence[bytes], abort: bool = False) -> AsyncIte
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answering.add(asyncio.current_task())
         pieces = waiting.pop(0) if len(waiting) > 1 else waiting[0]
-        with suppress(ConnectionError, asyncio.IncompleteReadError):  # a client need not wait for all of it
+        with suppress(ConnectionError, asyncio.IncompleteReadError):  # the client may leave before the end
             await reader.readuntil(b"\r\n\r\n")
             for piece in pieces:
                 writer.write(piece)
@@ -32,7 +32,7 @@ async def raw_server(*answers: Sequence[bytes], abort: bool = False) -> AsyncIte
 
 
 def stream_of(*events: bytes) -> Sequence[bytes]:
-    """A head without a length: the body ends with the connection. Then each event."""
+    """A response without a length, which ends with the connection, and then each event."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nX-Run-Id: run-1\r\nConnection: close\r\n\r\n"
     return [head, *(event + b"\n\n" for event in events)]
 

@@ -1,4 +1,4 @@
-"""Whoever leaves before the end is done with the run, in whatever phase it is; unless he said otherwise."""
+"""Leaving a stream before its end cancels the run in every phase, unless `on_disconnect` is "continue"."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,6 +13,7 @@ from aiostream_server.intake.principal import Owner
 from tests.kit.runs import runs_in
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, config_for, sample_team, serving, until_idle
+from tests.kit.waiting import wait_for
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def reasons(server: Server) -> list[str | None]:
 async def test_leaving_cancels_the_run(
     server: Server, provider: ScriptedProvider, way: str, until: type[Event]
 ) -> None:
-    """At once, while the client itself stays open."""
+    """Before the client is closed."""
     left = asyncio.Event()
 
     async def listen(client: StreamClient) -> None:
@@ -66,7 +67,7 @@ async def test_leaving_cancels_the_run(
     assert reasons(server) == ["cancelled"]
 
 
-async def test_who_asked_for_the_run_to_go_on_may_leave(server: Server, provider: ScriptedProvider) -> None:
+async def test_a_run_with_on_disconnect_continue_survives(server: Server, provider: ScriptedProvider) -> None:
     async with StreamClient(server.url) as client:
         stream = client.stream("hi", model="solo", on_disconnect="continue")
         async for event in stream:
@@ -76,7 +77,7 @@ async def test_who_asked_for_the_run_to_go_on_may_leave(server: Server, provider
     assert reasons(server) == [None]
     async with StreamClient(server.url) as client:
         async for _ in client.attach(stream.run_id):
-            break  # a viewer takes nothing with it
+            break  # a viewer that attached does not cancel the run
         await asyncio.sleep(0.05)
         assert reasons(server) == [None]
         async for _ in client.attach(stream.run_id, on_disconnect="cancel"):
@@ -84,7 +85,7 @@ async def test_who_asked_for_the_run_to_go_on_may_leave(server: Server, provider
         await until_idle(server)
 
 
-async def test_a_cancelled_run_still_has_its_last_words(server: Server) -> None:
+async def test_a_cancelled_run_still_yields_its_last_events(server: Server) -> None:
     events = []
     async with StreamClient(server.url) as client:
         stream = client.stream("hi", model="solo")
@@ -97,8 +98,8 @@ async def test_a_cancelled_run_still_has_its_last_words(server: Server) -> None:
 
 
 @pytest.mark.parametrize("way", ["cancel", "aclose"])
-async def test_leaving_a_queue_leaves_no_run_behind(provider: ScriptedProvider, tmp_path: Path, way: str) -> None:
-    """Before the server has answered, nobody knows the run's id yet."""
+async def test_leaving_while_queued_leaves_no_run_behind(provider: ScriptedProvider, tmp_path: Path, way: str) -> None:
+    """The client does not know the run's id before the server answers."""
     limits = LimitsConfig(max_runs=1, queue_size=1)
     config = config_for(provider.base_url, sample_team("solo"), limits=limits)
     async with serving(config, tmp_path) as server, StreamClient(server.url) as client:
@@ -106,15 +107,13 @@ async def test_leaving_a_queue_leaves_no_run_behind(provider: ScriptedProvider, 
         second = client.stream("hi", model="solo")
         events = aiter(second)
         waiting = asyncio.ensure_future(anext(events, None))
-        async with asyncio.timeout(1):
-            while not server.state.registry.queued:  # noqa: ASYNC110 - the queue tells nobody
-                await asyncio.sleep(0.01)
+        await wait_for(lambda: bool(server.state.registry.queued), "the second question is queued")
         leaving = asyncio.create_task(second.aclose()) if way == "aclose" else None
         if way == "cancel":
             waiting.cancel()
         await asyncio.sleep(0.05)
         assert not waiting.done()
-        await client.cancel(first)  # now the second gets its slot, and is cancelled
+        await client.cancel(first)  # the second run starts then, and is cancelled
         await asyncio.wait({waiting})
         if leaving is not None:
             await leaving
@@ -123,10 +122,9 @@ async def test_leaving_a_queue_leaves_no_run_behind(provider: ScriptedProvider, 
         assert reasons(server) == ["cancelled", "cancelled"]
 
 
-async def test_leaving_does_not_wait_for_ever(
+async def test_leaving_while_queued_withdraws_the_question_after_a_time(
     provider: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A question that still waits is taken back."""
     monkeypatch.setattr("aiostream_server.client.stream._LEAVING_S", 0.5)
     limits = LimitsConfig(max_runs=1, queue_size=1, queue_timeout_s=50)
     config = config_for(provider.base_url, sample_team("solo"), limits=limits)
@@ -134,18 +132,14 @@ async def test_leaving_does_not_wait_for_ever(
         await client.start("hi", model="solo")
         stream = client.stream("hi", model="solo")
         waiting = asyncio.ensure_future(anext(aiter(stream), None))
-        async with asyncio.timeout(1):
-            while not server.state.registry.queued:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
-        async with asyncio.timeout(1.5):
+        await wait_for(lambda: bool(server.state.registry.queued), "the second question is queued")
+        async with asyncio.timeout(25):  # half of the time that the server would keep it
             await stream.aclose()
             assert await waiting is None
-        async with asyncio.timeout(1):
-            while server.state.registry.queued:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await wait_for(lambda: not server.state.registry.queued, "the question is withdrawn")
 
 
-async def test_leaving_what_was_never_begun(server: Server) -> None:
+async def test_leaving_a_stream_that_was_never_read(server: Server) -> None:
     async with StreamClient(server.url) as client:
         stream = client.stream("hi", model="solo")
         await stream.cancel()

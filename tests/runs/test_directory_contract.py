@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import NotFound, RunExpired
+from aiostream_server.errors import NotFound, RunGone
 from aiostream_server.events import Message
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.directory import Directory, MemoryDirectory
@@ -49,7 +49,7 @@ async def test_a_run_is_found_by_its_owner_only(new_directory: NewDirectory, is_
     for stranger in (BOB, Owner("key"), Owner(), Owner(None, "ann"), Owner("other", "ann")):
         with pytest.raises(NotFound) as error:
             await directory.find("run-1", stranger)
-        assert not isinstance(error.value, RunExpired)
+        assert not isinstance(error.value, RunGone)
         assert list(await directory.list(stranger, 9)) == []
 
 
@@ -70,7 +70,7 @@ async def test_a_dropped_run_has_expired_for_its_owner(new_directory: NewDirecto
     directory.drop()
     assert (await directory.find("run-1", ANN)).id == "run-1", "a live run is never dropped"
     directory.finish(run)
-    with pytest.raises(RunExpired, match="kept no longer"):
+    with pytest.raises(RunGone, match="kept no longer"):
         await directory.find("run-1", ANN)
     with pytest.raises(NotFound, match="there is no run"):
         await directory.find("run-1", BOB)

@@ -1,10 +1,10 @@
-"""The parser of server-sent events: however a body is cut, the same events come out."""
+"""The parser of server-sent events yields the same events from any cut of a body."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.client.sse import SseParser
+from aiostream_server.client.frames import SseParser
 
 _LINES = st.lists(
     st.sampled_from([b"data: a", b"data:b", b"data:  c", b"data", b": heartbeat", b"event: x", b"id: 1", b"", b"",
@@ -19,7 +19,7 @@ def parse(*chunks: bytes) -> list[str]:
 
 
 @given(lines=_LINES, end=_ENDS, data=st.data())
-def test_where_it_is_cut_makes_no_difference(lines: list[bytes], end: bytes, data: st.DataObject) -> None:
+def test_the_places_of_cuts_make_no_difference(lines: list[bytes], end: bytes, data: st.DataObject) -> None:
     body = b"".join(line + end for line in lines)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
     chunks = [body[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(body)], strict=True)]
@@ -42,16 +42,16 @@ def test_where_it_is_cut_makes_no_difference(lines: list[bytes], end: bytes, dat
         (b"data:  two spaces\n\n", [" two spaces"]),
     ],
 )
-def test_as_the_standard_says(body: bytes, events: list[str]) -> None:
+def test_the_rules_of_the_standard(body: bytes, events: list[str]) -> None:
     assert parse(body) == events
 
 
 @pytest.mark.parametrize("endless", [b"x" * 65536, b"data: " + b"x" * 65536 + b"\n"])
-def test_what_never_ends_is_no_event(endless: bytes) -> None:
+def test_an_endless_event_is_an_error(endless: bytes) -> None:
     with pytest.raises(ValueError, match="too long"):
         parse(*[endless] * 100)
 
 
-def test_what_is_no_utf8_is_no_event() -> None:
+def test_invalid_utf8_is_an_error() -> None:
     with pytest.raises(ValueError, match="utf-8"):
         parse(b"data: \xff\n\n")

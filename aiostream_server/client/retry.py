@@ -1,4 +1,4 @@
-"""How often, and how fast, a client comes back."""
+"""Retry with backoff: whether, and after how long, a failed request is repeated."""
 
 import random
 from typing import Final
@@ -10,8 +10,8 @@ _MAX_BACKOFF_S: Final = 10.0
 _MAX_RETRY_AFTER_S: Final = 60.0
 
 
-class Pace:
-    """For one thing that is wanted: up to `max_reconnects` attempts in a row, later and later."""
+class Backoff:
+    """The attempts of one request: up to `max_reconnects` in a row, each after about twice the delay of the last."""
 
     def __init__(self, max_reconnects: int, backoff_s: float) -> None:
         self._max_reconnects: Final = max_reconnects
@@ -19,13 +19,13 @@ class Pace:
         self._failures = 0
         self._has_connected = False
 
-    def progress(self) -> None:
-        """It went on: whatever fails now is the first failure."""
+    def succeeded(self) -> None:
+        """The next failure counts as the first."""
         self._failures = 0
         self._has_connected = True
 
     def delay_s(self, error: ClientError) -> float | None:
-        """How long to wait before the next attempt, at least as long as the server asked for; None: give up."""
+        """Seconds before the next attempt, at least as many as the server asked for. None: give up."""
         is_passing = self.is_passing(error)
         self._has_connected = self._has_connected or isinstance(error, ConnectionLost)
         self._failures += 1
@@ -33,10 +33,10 @@ class Pace:
         if not is_passing or self._failures > self._max_reconnects or asked_s > _MAX_RETRY_AFTER_S:
             return None
         backoff_s: float = min(self._backoff_s * 2 ** (self._failures - 1), _MAX_BACKOFF_S)
-        return max(asked_s, backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - so that not all come back at once
+        return max(asked_s, backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter: clients return at various times
 
     def is_passing(self, error: ClientError) -> bool:
-        """Who never answered at all is not there; who did may be back in a moment."""
+        """Whether another attempt may succeed. A server that never answered is not expected to begin now."""
         match error:
             case RequestRefused():
                 return error.status in _PASSING_STATUSES
