@@ -22,7 +22,7 @@ from tests.kit.serving import Server
 
 @dataclass(frozen=True, slots=True)
 class TlsServer(Server):
-    """One with a certificate."""
+    """A server with a certificate."""
 
     certificate: Certificate
 
@@ -70,9 +70,9 @@ async def serving_tls(
 
 @asynccontextmanager
 async def tls_connected(url: str, request: bytes, trusting: ssl.SSLContext) -> AsyncIterator[ssl.SSLSocket]:
-    """A client that has sent this, and reads when a test says so."""
+    """A client that has sent `request` and reads only when a test asks it to."""
     plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)  # else the kernel reads on for it
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)  # so small that the kernel does not read on
     plain.settimeout(5)
     await asyncio.to_thread(plain.connect, ("127.0.0.1", int(url.rpartition(":")[2])))
     client = await asyncio.to_thread(
