@@ -208,7 +208,7 @@ def test_no_header_is_too_odd(retry_after: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "may_pass"),
+    ("error", "is_transient"),
     [
         (aiohttp.ServerDisconnectedError(), True),
         (aiohttp.ClientOSError(104, "reset"), True),
@@ -218,5 +218,5 @@ def test_no_header_is_too_odd(retry_after: str) -> None:
         (aiohttp.ClientPayloadError(), False),
     ],
 )
-def test_which_lost_connections_are_tried_again(error: aiohttp.ClientError | OSError, may_pass: bool) -> None:
-    assert Refusal(ModelFailed("lost"), error=error).may_pass == may_pass
+def test_which_lost_connections_are_tried_again(error: aiohttp.ClientError | OSError, is_transient: bool) -> None:
+    assert Refusal(ModelFailed("lost"), error=error).is_transient == is_transient
