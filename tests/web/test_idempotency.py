@@ -45,6 +45,7 @@ async def test_a_chat_completion_asked_twice_is_the_same_text(tmp_path: Path) ->
     assert second.run_id == first.run_id
     assert "".join(WORDS) in first.text
     assert second.text == first.text
+    assert (second.frames[0]["id"], second.frames[0]["created"]) == (first.frames[0]["id"], first.frames[0]["created"])
     assert second.done
     assert second.finish_reasons == ["stop"]
 
