@@ -1,4 +1,4 @@
-"""Who asks: a key in one of two headers, and what it may do. No answer repeats a key."""
+"""The principal: a key in one of two headers, and what it may do. No answer repeats a key."""
 
 import pytest
 from hypothesis import given

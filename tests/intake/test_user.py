@@ -1,4 +1,4 @@
-"""Which user asks: believed from trusted keys, or by Open WebUI's signature; from nobody else, whatever is sent."""
+"""The user behind a key: believed from trusted keys, or with Open WebUI's signature, and from no others."""
 
 import base64
 import hashlib
@@ -59,7 +59,7 @@ class TestPlainHeaders:
         assert user_of(ALICE, principal) == User("8a0c-alice", "Alice Ängström", "alice@example.com", "user")
         assert user_of({"x-user-id": "bob"}, principal) == User("bob")
 
-    def test_trusted_caller_that_names_nobody_asks_for_itself(self) -> None:
+    def test_trusted_caller_that_names_no_user_asks_for_itself(self) -> None:
         assert user_of({}) is None
         assert user_of({"X-User-ID": "", "X-OpenWebUI-User-Id": " "}) is None
         assert user_of({"X-OpenWebUI-User-Name": "Alice", "X-OpenWebUI-Chat-Id": "c"}) is None
@@ -78,7 +78,7 @@ class TestPlainHeaders:
         "user_id", ["%41", "a%2Fb", "a+b", "O'Brien; DROP", "ángel", "DOMAIN\\al", "a,b", "a" * 255]
     )
     def test_id_is_taken_as_it_is_sent(self, user_id: str) -> None:
-        """`%41` is no `A`: whoever chooses an id must not be able to choose another's."""
+        """`%41` is not `A`: a user who chooses an id must not be able to choose another user's."""
         for header in ("X-User-ID", "X-OpenWebUI-User-Id"):
             assert user_of({header: user_id}) == User(user_id)
 
@@ -117,7 +117,7 @@ class TestPlainHeaders:
             ("", ""),
         ],
     )
-    def test_name_shuts_nobody_out(self, name: str, shown: str) -> None:
+    def test_an_odd_name_locks_no_user_out(self, name: str, shown: str) -> None:
         """People choose it themselves, an emoji's invisible joints included."""
         user = user_of({**ALICE, "X-OpenWebUI-User-Name": name})
         assert user is not None
@@ -135,7 +135,7 @@ class TestPlainHeaders:
             user_of({**ALICE, "X-User-ID": "bob"})
 
     @given(st.lists(st.tuples(st.sampled_from(NAMES), st.text()), max_size=6))
-    def test_any_headers_name_somebody_or_are_refused(self, headers: list[tuple[str, str]]) -> None:
+    def test_any_headers_name_a_user_or_are_refused(self, headers: list[tuple[str, str]]) -> None:
         for secret in (None, SECRET):
             try:
                 user = user_of(headers, secret=secret)
@@ -152,7 +152,7 @@ class TestToken:
         assert user_of(headers, principal, SECRET) == expected
 
     def test_takes_the_place_of_the_plain_headers(self) -> None:
-        """Who could set them may have no secret."""
+        """A caller that can set them need not have the secret."""
         with pytest.raises(Unauthorized, match="not believed without the signed token"):
             user_of({**ALICE, "X-OpenWebUI-User-Id": "mallory"}, secret=SECRET)
         assert user_of({"X-OpenWebUI-User-Id": "mallory"}, UNTRUSTED, SECRET) is None
@@ -195,7 +195,7 @@ class TestToken:
             (lambda: token(iat=time.time() + LEEWAY_S + 5), "was made in the future"),
             (lambda: token(nbf=time.time() + 3600), "was made in the future"),
             (lambda: token(SecretStr("another secret of more than 32 bytes")), "is signed with another secret"),
-            (lambda: token(iss="somebody"), "is not issued by open-webui"),
+            (lambda: token(iss="another"), "is not issued by open-webui"),
             (lambda: token(without=("iss",)), "lacks the claim iss"),
             (lambda: token(without=("exp",)), "lacks the claim exp"),
             (lambda: token(without=("sub",)), "lacks the claim sub"),
@@ -206,7 +206,7 @@ class TestToken:
             (lambda: token(sub=""), "names no user"),
             (lambda: token(sub="a\nb"), "names no user"),
             (lambda: token(sub="a" * 256), "names no user"),
-            (lambda: token(aud="somebody else"), "is no token that"),
+            (lambda: token(aud="another"), "is no token that"),
             (lambda: token(algorithm="HS512"), "is no token that Open WebUI signs (HS256)"),
             (lambda: jwt.encode({"sub": "a"}, "", algorithm="none"), "is no token that Open WebUI signs (HS256)"),
             (lambda: token().rpartition(".")[0] + ".", "is signed with another secret"),

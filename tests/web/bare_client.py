@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeAlias
 
+from tests.kit.bare_server import bare_stream
 from tests.kit.scripted_provider import ScriptedProvider
 from tests.kit.serving import chat_body
 from tests.kit.waiting import wait_for
@@ -47,13 +48,23 @@ def leave(client: socket.socket, way: Leaving) -> float:
     return time.monotonic()
 
 
+@asynccontextmanager
+async def no_longer_than(seconds: float) -> AsyncIterator[None]:
+    """Check that the block takes at most so long, plus what a bare aiohttp server is late by under the same load."""
+    async with bare_stream() as bare:
+        started = time.monotonic()
+        yield
+        took_s = time.monotonic() - started
+    assert took_s < seconds + 5 * bare.worst_s, f"{took_s:.3f} s, beside a bare server {bare.worst_s:.3f} s late"
+
+
 async def until(is_so: Callable[[], bool]) -> None:
     """Poll often: no event tells a test what happens inside the server."""
     await wait_for(is_so, every_s=0.005)
 
 
 async def until_held(provider: ScriptedProvider) -> None:
-    """Until the provider cannot send more, because nobody takes it."""
+    """Until the provider cannot send more, because the server reads no more."""
     left = (await provider.request()).left
     seen = -1
     while len(left) > seen:

@@ -1,7 +1,6 @@
 """A client that goes away takes its run with it; so does the end of the server. The provider's side is watched."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,8 @@ import pytest
 
 from tests.kit import sample_teams
 from tests.kit.scripted_provider import Call, Pause, ScriptedAnswer, ScriptedProvider, Stall
-from tests.kit.serving import Server, asking, chat_body, config_for, sample_team, serving
-
-
-async def _until_no_run_is_left(server: Server) -> None:
-    async with asyncio.timeout(2):
-        while len(server.state.registry):  # noqa: ASYNC110 - nothing tells when the last one has gone
-            await asyncio.sleep(0.01)
+from tests.kit.serving import asking, chat_body, config_for, sample_team, serving, until_idle
+from tests.web.bare_client import no_longer_than, until
 
 
 async def _read(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) -> None:
@@ -26,17 +20,17 @@ async def _read(session: aiohttp.ClientSession, url: str, body: dict[str, Any]) 
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize(
-    "script",
+    ("script", "tokens"),
     [
-        ScriptedAnswer("late", before_s=30),
-        ScriptedAnswer("a", Stall()),
-        ScriptedAnswer("a", Pause(30), "b"),
-        ScriptedAnswer(*["x "] * 500, pause_s=0.05),
+        (ScriptedAnswer("late", before_s=300), 0),
+        (ScriptedAnswer("a", Stall()), 1),
+        (ScriptedAnswer("a", Pause(300), "b"), 1),
+        (ScriptedAnswer(*["x "] * 5_000, pause_s=0.05), 3),
     ],
     ids=["before headers", "stalled", "between tokens", "while tokens come"],
 )
 async def test_leaving_closes_the_providers_connection_within_a_second(
-    tmp_path: Path, script: ScriptedAnswer, stream: bool
+    tmp_path: Path, script: ScriptedAnswer, tokens: int, stream: bool
 ) -> None:
     async with ScriptedProvider() as provider:
         provider.script(script)
@@ -45,15 +39,12 @@ async def test_leaving_closes_the_providers_connection_within_a_second(
                 body = chat_body("hi", model="pair") | {"stream": stream}
                 asked = asyncio.create_task(_read(session, f"{server.url}/v1/chat/completions", body))
                 exchange = await provider.request()
-                await asyncio.sleep(0.1)
+                await exchange.sent(tokens)
                 asked.cancel()
                 await asyncio.wait((asked,))
-            left_at = time.monotonic()
-            async with asyncio.timeout(2):
+            async with no_longer_than(1.0):
                 await exchange.closed.wait()
-            assert exchange.closed_at is not None
-            assert exchange.closed_at - left_at < 1.0
-            await _until_no_run_is_left(server)
+            await until_idle(server)
             assert len(provider.exchanges) == 1  # the second agent was never asked
 
 
@@ -67,12 +58,9 @@ async def test_leaving_in_the_middle_of_a_tool_call_ends_the_run(tmp_path: Path)
             async with asking(server.url, "hi", model="with-slow-tool") as answer:
                 await anext(answer.stream())
                 await sample_teams.SLOW_TOOL_STARTED.wait()
-            left_at = time.monotonic()
-            await _until_no_run_is_left(server)
-            assert time.monotonic() - left_at < 1.0
-    async with asyncio.timeout(1):
-        while len(asyncio.all_tasks()) > before:  # noqa: ASYNC110 - nothing tells when a task is gone
-            await asyncio.sleep(0.01)
+            async with no_longer_than(1.0):
+                await until_idle(server)
+    await until(lambda: len(asyncio.all_tasks()) <= before)
 
 
 @pytest.mark.parametrize("team", ["hanging", "deaf"])
@@ -80,9 +68,8 @@ async def test_leaving_ends_teams_that_are_not_autogens(tmp_path: Path, team: st
     async with serving(config_for("http://127.0.0.1:9/v1", sample_team(team)), tmp_path) as server:
         async with asking(server.url, "hi", model=team) as answer:
             await anext(answer.pieces())
-        left_at = time.monotonic()
-        await _until_no_run_is_left(server)
-        assert time.monotonic() - left_at < 1.0
+        async with no_longer_than(1.0):
+            await until_idle(server)
 
 
 async def test_continue_lets_the_run_go_on_without_a_viewer(tmp_path: Path) -> None:
@@ -92,7 +79,7 @@ async def test_continue_lets_the_run_go_on_without_a_viewer(tmp_path: Path) -> N
         async with serving(config_for(provider.base_url, team), tmp_path) as server:
             async with asking(server.url, "hi", model="solo") as answer:
                 await anext(answer.pieces())
-            await _until_no_run_is_left(server)
+            await until_idle(server)
             assert provider.exchanges[0].complete
 
 
@@ -110,10 +97,9 @@ async def test_shutdown_gives_every_stream_its_last_words(tmp_path: Path) -> Non
             answers = [await stream.__aenter__() for stream in streams]
             for answer in answers:
                 await anext(answer.pieces())
-            started = time.monotonic()
             reading = asyncio.gather(*(answer.read_all() for answer in answers))
-            await server.runner.cleanup()
-            assert time.monotonic() - started < 2.0
+            async with no_longer_than(2.0):
+                await server.runner.cleanup()
             await reading
             for stream in streams:
                 await stream.__aexit__(None, None, None)
@@ -147,8 +133,8 @@ async def test_a_client_that_stops_reading_is_thrown_out_and_its_run_ended(tmp_p
             writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
             await reader.read(100)
             exchange = await provider.request()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(60):
                 await exchange.closed.wait()
             assert len(exchange.left) < 1500
-            await _until_no_run_is_left(server)
+            await until_idle(server)
             writer.close()

@@ -1,4 +1,4 @@
-"""A conversation over HTTP: the team's memory goes on, whoever the client is, and belongs to one user only."""
+"""A conversation over HTTP: the team's memory goes on, for every kind of client, and belongs to one user only."""
 
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path

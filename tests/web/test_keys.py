@@ -1,4 +1,4 @@
-"""Keys over HTTP: who is answered, with which models, and that no key is ever repeated."""
+"""Keys over HTTP: which requests are answered, with which models; no answer ever repeats a key."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -29,7 +29,7 @@ def make_key(file: Path, name: str, models: Iterable[str] | None = None) -> str:
 
 @asynccontextmanager
 async def keyed(tmp_path: Path, **keys: Iterable[str] | None) -> AsyncIterator[tuple[Server, dict[str, str]]]:
-    """A server whose keys have these names and models."""
+    """A server with keys of these names and models."""
     file = tmp_path / "keys.json"
     texts = {name: make_key(file, name, models) for name, models in keys.items()}
     config = load_config(None, {}).model_copy(update={"auth": AuthConfig(keys_file=file)})
@@ -141,7 +141,7 @@ async def test_auto_goes_only_to_teams_that_the_key_names(tmp_path: Path, name: 
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_key_whose_teams_are_all_gone_is_told_so_before_the_stream(tmp_path: Path, stream: bool) -> None:
+async def test_a_key_for_teams_that_are_all_gone_is_refused_before_the_stream(tmp_path: Path, stream: bool) -> None:
     async with keyed(tmp_path, old=["auto", "gone"]) as (server, keys), client_of(server, keys["old"]) as client:
         with pytest.raises(openai.PermissionDeniedError, match="may not use any"):
             await client.chat.completions.create(
@@ -160,7 +160,7 @@ async def test_a_key_without_models_sees_none(tmp_path: Path) -> None:
     "host", ["evil.example", "evil.example:8000", "127.0.0.1.evil.example", "10.0.0.1", "localhost@evil"]
 )
 async def test_without_keys_a_foreign_host_is_403(tmp_path: Path, host: str) -> None:
-    """A web page whose name was made to point here (DNS rebinding) reads nothing."""
+    """A web page with a name that points here (DNS rebinding) reads nothing."""
     async with serving(load_config(None, {}), tmp_path) as server:
         for request in (head(MODELS), post(), head("GET /v1/models/auto HTTP/1.1")):
             answer = await send(server.url, request.replace(b"Host: localhost", b"Host: " + host.encode()))

@@ -126,7 +126,7 @@ async def test_one_that_does_not_read_is_told_as_evicted(tmp_path: Path) -> None
 
 
 async def test_delays_are_those_of_what_the_viewer_was_there_for(tmp_path: Path) -> None:
-    """One in sixteen writes tells of some milliseconds; who watches a run again later is told of no delay at all."""
+    """One write in sixteen reports a delay of milliseconds; a replay reports none."""
     observer = Remembering()
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer(*["word "] * 80, pause_s=0.002))

@@ -55,7 +55,7 @@ async def test_nested_team_speaks_under_its_own_names(tmp_path: Path) -> None:
     assert answer.text == "💬 **Inner**\n\ninner\n\n💬 **Society**\n\nthe society\n\n💬 **Outer**\n\nouter"
 
 
-async def test_a_selectors_words_are_nobodys(tmp_path: Path) -> None:
+async def test_a_selectors_words_are_not_shown(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("Beta"), ScriptedAnswer("hello ", "from Beta"))
         async with serving(config_for(provider.base_url, sample_team("selected")), tmp_path) as server:
@@ -71,7 +71,7 @@ async def test_a_team_that_can_only_run_still_works(tmp_path: Path) -> None:
     assert answer.finish_reasons == ["stop"]
 
 
-async def test_agents_that_nobody_described_are_known_by_their_words(tmp_path: Path) -> None:
+async def test_agents_without_a_description_are_classified_by_their_words(tmp_path: Path) -> None:
     async with serving(config_for("http://127.0.0.1:9/v1", sample_team("undescribed")), tmp_path) as server:
         answer = await ask(server.url, "hi", model="undescribed")
     assert answer.text == "🛡 **One** Validating the draft now.\n\n📊 **Two**\n\nIn conclusion, it is fine."
@@ -87,7 +87,7 @@ async def test_configured_roles_decide(tmp_path: Path) -> None:
 
 
 async def test_unpaced_answers_keep_their_order(tmp_path: Path) -> None:
-    """What one agent said stands before what the next one says, also when nobody ever waits."""
+    """What one agent said stands before what the next one says, also when no agent ever waits."""
 
     def weather_man(body: Mapping[str, Any]) -> ScriptedAnswer:
         if body["messages"][-1]["role"] == "tool":

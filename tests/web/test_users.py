@@ -1,6 +1,5 @@
-"""Users behind one key, over HTTP: each has runs of its own, and for everybody else they do not exist."""
+"""Users behind one key, over HTTP: each has runs of its own, which do not exist for the others."""
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -20,16 +19,17 @@ from aiostream_server.config.model import AuthConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.kit.serving import chat_body, config_for, sample_team, serving
+from tests.web.bare_client import until
 from tests.web.raw import HELLO, head, post, send
 
 SECRET: Final = "a secret of more than thirty-two bytes"
-NOBODY: Final = "http://127.0.0.1:9"
+NO_PROVIDER: Final = "http://127.0.0.1:9"
 """Where no model is: the sample team here needs none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Caller:
-    """Who asks, and whose runs are theirs. Key `trusted` and key `other` are believed about users; `script` is not."""
+    """A caller, and the owner of its runs. Key `trusted` and key `other` are believed about users; `script` is not."""
 
     key: str
     owner: str
@@ -88,15 +88,15 @@ def make_keys(folder: Path) -> tuple[AuthConfig, dict[str, str]]:
 
 @asynccontextmanager
 async def calling(folder: Path) -> AsyncIterator[dict[Caller, Session]]:
-    """A server whose team hangs, and everybody who calls it."""
+    """A server with a team that hangs, and all its callers."""
     auth, keys = make_keys(folder)
-    config = config_for(NOBODY, sample_team("hanging"), auth=auth)
+    config = config_for(NO_PROVIDER, sample_team("hanging"), auth=auth)
     async with serving(config, folder) as server, aiohttp.ClientSession(server.url) as session:
         yield {caller: Session(session, keys[caller.key], caller.headers) for caller in CALLERS}
 
 
 async def test_a_run_exists_for_its_owner_only(tmp_path: Path) -> None:
-    """Every caller, every run, every endpoint: the owner is served, everybody else hears what they hear of no run."""
+    """Every caller, run and endpoint: the owner is served; for the others the run does not exist."""
     async with calling(tmp_path) as sessions:
         runs = {caller: await session.start() for caller, session in sessions.items()}
         unknown = {
@@ -113,7 +113,7 @@ async def test_a_run_exists_for_its_owner_only(tmp_path: Path) -> None:
                     if status == 404:
                         shown = json.loads(json.dumps(body).replace(run, "nothing"))
                         assert (status, shown) == unknown[path]
-        for caller, session in sessions.items():  # nobody's attempt to cancel did anything
+        for caller, session in sessions.items():  # the others' attempts to cancel had no effect
             status, run_body = await session.call("GET", f"/v1/runs/{runs[caller]}")
             assert (status, run_body["status"]) == (200, "running")
             status, run_body = await session.call("POST", f"/v1/runs/{runs[caller]}/cancel")
@@ -219,9 +219,7 @@ async def test_log_lines_name_the_key_and_the_user_of_their_request_only(tmp_pat
                 body = chat_body("What is 2+3?", model="general")
                 async with session.post("/v1/chat/completions", json=body, headers=headers) as response:
                     await response.read()
-            async with asyncio.timeout(1):
-                while sum(line["event"] == "run_finished" for line in lines) < 4:  # noqa: ASYNC110 - just written
-                    await asyncio.sleep(0.01)
+            await until(lambda: sum(line["event"] == "run_finished" for line in lines) == 4)
         ids = {name: text[4:12] for name, text in keys.items()}
         finished = [(line.get("key"), line.get("user")) for line in lines if line["event"] == "run_finished"]
         assert finished == [

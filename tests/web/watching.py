@@ -1,6 +1,5 @@
 """A viewer of `/v1/runs`: starts, reads and cancels runs over real sockets; and a server of one agent to view."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ import aiohttp
 from aiostream_server.config.model import LimitsConfig
 from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import Server, chat_body, config_for, sample_team, serving
+from tests.kit.waiting import wait_for
 
 WORDS = [f"w{number} " for number in range(12)]
 
@@ -161,6 +161,4 @@ async def solo(
 
 
 async def until_queued(server: Server, count: int) -> None:
-    async with asyncio.timeout(2):
-        while server.state.registry.queued != count:  # noqa: ASYNC110 - nobody tells who waits
-            await asyncio.sleep(0.01)
+    await wait_for(lambda: server.state.registry.queued == count, f"{count} in the queue")
