@@ -20,7 +20,7 @@ from aiostream_server.config.problem_text import toml_key, toml_value
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.provider import ModelLabel, Provider
-from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.observe.observer import NO_OBSERVER, Observer
 
 
 class Models:
@@ -121,7 +121,7 @@ def _missing_key(provider: str, model: str) -> str:
 async def open_models(
     config: Mapping[str, ModelConfig],
     *,
-    observer: Observer = NOBODY,
+    observer: Observer = NO_OBSERVER,
     in_threads: bool = False,
     for_components: bool = False,
     embedded: Mapping[str, ChatCompletionClient] | None = None,
