@@ -25,7 +25,7 @@ def _imports(file: Path) -> set[str]:
 
 
 def test_only_the_composition_root_names_implementations() -> None:
-    """Two others make a `MemoryLog` that no run writes: an auxiliary answer, and an empty log to free a finished one."""
+    """Two others make a `MemoryLog` that no run writes: an auxiliary answer, and an empty log that frees a full one."""
     importers = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if _imports(file) & NAMES}
     assert importers == {"service/composition.py", "runs/log_writer.py", "web/asking.py"}
 
