@@ -32,8 +32,7 @@ from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.demo.provider import DemoProvider
 from aiostream_server.models.provider import ModelLabel
 from aiostream_server.service.trial import inspect_team
-from aiostream_server.teams.autogen_private.fresh_team import name_speakers
-from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer
+from aiostream_server.teams.autogen_private.fresh_team import name_speakers, stream_orchestrator_answer
 from aiostream_server.teams.shape import AgentShape, Edge, TeamShape, names_in, shape_of
 from aiostream_server.teams.tools.mcp.connection import McpSettings
 from aiostream_server.teams.tools.mcp.server import McpServer
