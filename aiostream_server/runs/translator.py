@@ -38,7 +38,7 @@ from aiostream_server.models.think import ThinkSplitter
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
 from aiostream_server.runs.nested_speech import NestedSpeech
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.teams.autogen_private.orchestrator import ORCHESTRATOR
+from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 
 _TRANSFERRED: Final = re.compile(r"Transferred to (.{1,200}), adopting the role of \1 immediately\.")
