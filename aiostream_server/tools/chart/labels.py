@@ -47,7 +47,7 @@ def short_number(value: float) -> str:
 
 
 def tick_label(value: float, step: float, largest: float) -> str:
-    """A tick in the format of its whole axis, whose ticks are `step` apart and at most `largest`."""
+    """A tick in the format of its axis. The ticks are `step` apart and at most `largest`."""
     if largest >= _SCIENTIFIC or step < 1e-4:
         return "0" if value == 0 else f"{value:.3g}"
     scale, letter = next(((scale, letter) for scale, letter in _SCALES if largest >= scale), (1.0, ""))
