@@ -34,8 +34,12 @@ class BareStream:
 @asynccontextmanager
 async def bare_stream(*, pause_s: float = 0.01) -> AsyncIterator[BareStream]:
     """Stream a line every `pause_s` from a bare aiohttp server to a plain client while the block runs."""
+
+    async def stream(request: web.Request) -> web.StreamResponse:
+        return await _stream_times(request, pause_s)
+
     app = web.Application()
-    app.router.add_get("/", lambda request: _stream_times(request, pause_s))
+    app.router.add_get("/", stream)
     runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
