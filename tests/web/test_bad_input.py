@@ -10,11 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from aiohttp import web
 
 from aiostream_server.config.load import load_config
 from tests.kit.serving import Server, serving
-from tests.kit.waiting import wait_for
 from tests.web.raw import HELLO, head, post, send
 
 MAX_BODY_BYTES: Final = 2_000_000
@@ -131,7 +129,7 @@ async def test_a_compressed_body_is_415(
 async def test_a_body_that_says_it_is_too_large_is_413_at_once(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
     writer.write(head(TO_CHAT, JSON, f"Content-Length: {MAX_BODY_BYTES + 1}"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(1):
         status = await reader.readline()
     writer.close()
     assert b" 413 " in status
@@ -165,7 +163,7 @@ async def test_the_largest_body_is_taken(server: Server) -> None:
 async def test_a_body_that_never_finishes_is_408_and_the_connection_closed(server: Server, start: bytes) -> None:
     started = time.monotonic()
     answer = await send(server.url, start)
-    assert time.monotonic() - started >= 0.3
+    assert 0.3 <= time.monotonic() - started < 2.0
     assert answer.status == 408
     assert answer.error["code"] == "request_timeout"
     assert answer.headers["Connection"] == "close"
@@ -173,16 +171,15 @@ async def test_a_body_that_never_finishes_is_408_and_the_connection_closed(serve
 
 async def test_a_body_that_comes_byte_by_byte_has_the_same_deadline(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+    started = time.monotonic()
     writer.write(head(TO_CHAT, JSON, "Content-Length: 1000"))
     response = asyncio.create_task(reader.read())
-    sent = 0
     while not response.done():
         writer.write(b" ")
-        sent += 1
         await asyncio.sleep(0.05)
     writer.close()
     assert b" 408 " in (await response).split(b"\r\n")[0]
-    assert sent < 1000
+    assert time.monotonic() - started < 2.0
 
 
 async def test_a_client_that_leaves_in_the_middle_of_its_body_is_forgotten(
@@ -193,9 +190,7 @@ async def test_a_client_that_leaves_in_the_middle_of_its_body_is_forgotten(
         writer.write(head(TO_CHAT, JSON, "Content-Length: 100") + b"{")
         await writer.drain()
         writer.transport.abort()
-    assert isinstance(server.runner.server, web.Server)
-    connections = server.runner.server.connections
-    await wait_for(lambda: not connections, "the server forgets all connections")
+    await asyncio.sleep(0.1)
     assert "Traceback" not in capfd.readouterr().err
 
 
