@@ -1,4 +1,4 @@
-"""What was measured, next to what it should be."""
+"""Figures with their targets, and how they are printed."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """`is_met` is None for what is only told."""
+    """`is_met` is None for a figure without a target."""
 
     what: str
     measured: str

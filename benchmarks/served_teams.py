@@ -1,4 +1,4 @@
-"""The teams that are served: one that asks the provider, and one that tells how the server's process is."""
+"""The served teams: one that asks the provider, and one that reports on the server's process."""
 
 import asyncio
 import ctypes
@@ -16,16 +16,16 @@ from aiostream_server.embed import TeamContext
 
 
 def solo(context: TeamContext) -> RoundRobinGroupChat:
-    """A group chat of one: what is left behind by AutoGen's runtime is left behind by this."""
+    """A group chat of one agent, so that leaks of AutoGen's runtime show."""
     return RoundRobinGroupChat([AssistantAgent("Solo", context.model(), system_message="")], max_turns=1)
 
 
 class Inspector:
-    """Answers with how many tasks and objects there are, once everything that is garbage is gone."""
+    """Answers with the numbers of tasks and objects, after a garbage collection."""
 
     async def run(self, *, task: Any) -> TaskResult:
         gc.collect()
-        ctypes.CDLL(None).malloc_trim(0)  # so that the process's size says what it holds
+        ctypes.CDLL(None).malloc_trim(0)  # returns freed memory, so that the process's size shows what it holds
         live = gc.get_objects()
         told = {
             "tasks": len(asyncio.all_tasks()),

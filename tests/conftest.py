@@ -4,11 +4,16 @@ import gc
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 
 from tests.kit.needs import missing_lines, require_marked
 from tests.kit.postgres import postgres_url
 
 __all__ = ["postgres_url"]
+
+# On a busy machine one example can take long: a deadline would fail a test that promises nothing about time.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 # Where `rich` is installed, structlog's default renderer formats all local variables of an exception: seconds each.
 structlog.configure(

@@ -19,7 +19,7 @@ from benchmarks.bench.load import Connection, Load
 from benchmarks.bench.plan import QUICK
 from benchmarks.bench.plot import draw
 from benchmarks.bench.results import Growth, Result, Results, Turns, Workers
-from benchmarks.bench.script import Script, Talk, stamp
+from benchmarks.bench.script import History, Script, stamp
 from benchmarks.bench.targets import judge
 from benchmarks.provider import last_message
 
@@ -81,7 +81,7 @@ def test_a_script_survives_being_asked(tokens: int, pause_s: float) -> None:
 @given(st.integers(0, 20), st.integers(1, 100), st.text("abc", max_size=3), st.integers(0, 9))
 def test_a_question_is_asked_after_its_talk(turns: int, tokens: int, name: str, place: int) -> None:
     """The provider finds its script in the last message, however many come before it."""
-    head, _, body = Talk(turns, name).request(Script(tokens), place).partition(b"\r\n\r\n")
+    head, _, body = History(turns, name).request(Script(tokens), place).partition(b"\r\n\r\n")
     told = json.loads(body)
     assert f"Content-Length: {len(body)}".encode() in head
     assert (f"X-Conversation-Id: {name}-{place}".encode() in head) == bool(name)
@@ -90,7 +90,7 @@ def test_a_question_is_asked_after_its_talk(turns: int, tokens: int, name: str, 
 
 
 def test_earlier_turns_are_as_long_as_people_s_and_differ() -> None:
-    _, _, body = Talk(100).request(Script(1), 0).partition(b"\r\n\r\n")
+    _, _, body = History(100).request(Script(1), 0).partition(b"\r\n\r\n")
     texts = [message["content"] for message in json.loads(body)["messages"][:-1]]
     assert all(80 <= len(text) <= 120 for text in texts[::2])
     assert all(500 <= len(text) <= 700 for text in texts[1::2])
@@ -99,7 +99,7 @@ def test_earlier_turns_are_as_long_as_people_s_and_differ() -> None:
 
 @given(st.integers(0), st.text(max_size=5))
 def test_a_load_survives_being_told_to_another_process(turns: int, name: str) -> None:
-    load = Load(1, (2, 3), Script(4, 0.5), 6, 7, talk=Talk(turns, name))
+    load = Load(1, (2, 3), Script(4, 0.5), 6, 7, history=History(turns, name))
     assert Load.read(json.dumps(asdict(load))) == load
 
 

@@ -22,8 +22,8 @@ from aiostream_server.config.load import Beside, load_config
 from aiostream_server.config.model import RESERVED_IDS, Config, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
-from aiostream_server.teams.components import Component, find_problems, prepare, read_component, try_out
-from aiostream_server.teams.components.description import Description, describe, may_hold_secrets, own_description
+from aiostream_server.teams.components import Component, find_problems, prepare, read_component, title_of, try_out
+from aiostream_server.teams.components.description import describe, may_hold_secrets, own_description
 from aiostream_server.teams.served import BUILT_IN, served_teams
 
 _FOLDER: Final = "teams"
@@ -84,10 +84,9 @@ def add_team(file: Path, config_path: Path, options: AddOptions) -> Iterator[str
     """Yield lines that say what was found and what was done. Raises `ConfigError`; nothing is changed then."""
     config = load_config(config_path, os.environ, Beside(has_teams=True))  # may lack what only the new team brings
     component = read_component(file, options.choose)
-    found = describe(component)
-    yield from _description(file, found)
+    yield from _description(file, component)
     find_modules_beside(config_path)
-    title = options.name or found.title or file.stem
+    title = options.name or title_of(component) or file.stem
     if options.replace:
         yield from _replace(file, component, config, options.team_id or _id_of(title))
         return
@@ -116,9 +115,10 @@ def add_team(file: Path, config_path: Path, options: AddOptions) -> Iterator[str
     yield from _what_now(stored, is_private=is_private)
 
 
-def _description(file: Path, found: Description) -> Iterator[str]:
-    yield f"{found.title or found.kind}, in {file.name}:"
-    for line in found.lines():
+def _description(file: Path, component: Component) -> Iterator[str]:
+    kind = str(component["provider"]).rpartition(".")[2]
+    yield f"{title_of(component) or kind}, in {file.name}:"
+    for line in describe(component):
         yield f"  {line}"
 
 

@@ -14,8 +14,7 @@ from aiostream_server.config.environment import state_directory as usual_state_d
 from aiostream_server.config.load import Beside, config_of, load_config
 from aiostream_server.config.model import Config
 from aiostream_server.errors import ConfigError
-from aiostream_server.observe.observer import Observer
-from aiostream_server.observe.several import together
+from aiostream_server.observe.observer import Observer, fan_out
 from aiostream_server.service.composition import compose
 from aiostream_server.service.event_loop import LagMeter, watch_load
 from aiostream_server.service.logging import follow_the_programs_logging
@@ -52,7 +51,7 @@ def create(
     app = compose(
         settings,
         state_directory=usual_state_directory(os.environ) if state_directory is None else Path(state_directory),
-        observer=together(*told, *counting.observers, *traces.observers),
+        observer=fan_out(*told, *counting.observers, *traces.observers),
         embedded=embedded,
     )
     counting.mount(app)

@@ -1,4 +1,7 @@
-"""What a run can say: the vocabulary that teams, logs, presentations, protocols and clients share."""
+"""The events of a run: the vocabulary that teams, logs, presentations, protocols and clients share.
+
+A closed union (`Event`), with every fact about a kind of event beside it. Public: users import their events from here.
+"""
 
 from aiostream_server.events.model import (
     EVENTS,

@@ -1,6 +1,6 @@
-"""Invisible breaks in text that a web page renders: `present.marking` sets them, `without_breaks` takes them out again.
+"""Invisible breaks in text that a web page renders: `present.escaping` sets them, `without_breaks` removes them.
 
-`without_breaks` takes out each zero-width space at a place where `present.marking` may set one, and leaves the others.
+It removes each zero-width space at a place where `present.escaping` may set one, and leaves the others.
 """
 
 import re

@@ -3,8 +3,8 @@
 `RunStarted`, then any number of the others, then exactly one `RunFinished`: nothing follows it. The run's log numbers
 events 1, 2, 3 ... and stamps them: an `Entry`.
 
-A message that was streamed is any number of `Token`s of one agent, closed by that agent's whole message, a `Speech`
-with `streamed=True`, whose `content` repeats the text of those tokens. `present.parts` is the place that knows this.
+A message that was streamed is any number of `Token`s of one agent, closed by that agent's whole message: a `Speech`
+with `streamed=True` and a `content` that repeats the text of those tokens. `present.parts` knows this for all readers.
 
 To add a kind: write its class and add it to `Event`; if agents say it, derive it from `Speech`, add it to `Said` too,
 and its name to `SpeechKind`. Consumers test a base class or close their `match` with `assert_never`, so mypy names each

@@ -1,10 +1,10 @@
-"""JSON text, strictly in and harmlessly out (https://www.rfc-editor.org/rfc/rfc8259).
+"""JSON text: strict in what is read, harmless in what is written (https://www.rfc-editor.org/rfc/rfc8259).
 
-In: UTF-8 only; no NaN, no infinity, no number that a double cannot hold, no lone surrogate, no nesting that a recursive
-reader could not follow. msgspec refuses all of these itself; here its refusals get words that a client can act on.
+Reads UTF-8 only; no NaN, no infinity, no number that a double cannot hold, no lone surrogate, no nesting too deep for a
+recursive reader. msgspec refuses all of these; this module words its refusals so that a client can act on them.
 
-Out: one line of ASCII. No reader of lines can cut it in two (U+2028, U+2029 and U+0085 are line ends to some of them),
-and a surrogate pair that a provider split over two chunks is whole again once the client has joined them.
+Writes one line of ASCII. No reader of lines can cut it in two (some take U+2028, U+2029 and U+0085 for line ends), and
+a surrogate pair that a provider split over two chunks is whole again once the client has joined them.
 """
 
 import json
@@ -18,20 +18,20 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 _PREFIX: Final = "JSON is malformed: "
 _TRUNCATED: Final = "Input data was truncated"
 _WIDEST_ESCAPE_PAIR: Final = len(r"\ud83d\ude00")
-_MOST_VALUES: Final = 1_000_000  # 32 MiB of `[],[],...` would be 11 million: 900 MB, and 5 s in which nobody is served
+_MOST_VALUES: Final = 1_000_000  # 32 MiB of `[],[],...` are 11 million: 900 MB, and 5 s of a blocked event loop
 _decoder: Final = msgspec.json.Decoder()
 _encoder: Final = msgspec.json.Encoder()
 _sorted_encoder: Final = msgspec.json.Encoder(order="sorted")
 
 quote: Final = json.JSONEncoder().encode
-"""A string as a JSON string. As fast as a call of C: this is paid for every token."""
+"""A string as a JSON string. A bare C function: every token pays for this call."""
 
 encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 """Any JSON value as one line of ASCII; raises `ValueError` for NaN and infinities."""
 
 
 def dump(value: object) -> bytes:
-    """Any JSON value as UTF-8, for ourselves: a seventh of the time that `encode` takes."""
+    """Any JSON value as UTF-8, for `load`, in a seventh of the time that `encode` takes."""
     try:
         return _encoder.encode(value)
     except UnicodeEncodeError:  # half of a surrogate pair, which UTF-8 has no bytes for
@@ -39,7 +39,7 @@ def dump(value: object) -> bytes:
 
 
 def load(raw: bytes) -> Any:
-    """What `dump` made, or anybody else. Raises `ValueError`."""
+    """The value of any JSON text, `dump`'s above all. Raises `ValueError`."""
     try:
         return _decoder.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -47,8 +47,11 @@ def load(raw: bytes) -> Any:
 
 
 def decode(raw: bytes) -> object:
-    """Raise `InvalidRequest`, which says what is wrong and at which byte. Of equal keys the last one counts."""
-    # Every value but the first follows one of these. Text holds them, too, but no model could read a million.
+    """The value of a client's JSON text; of equal keys the last one counts.
+
+    Raises `InvalidRequest`, which says what is wrong and at which byte.
+    """
+    # Every value but the first follows one of these. Text may hold them, too, but no model reads a million of them.
     if len(raw) > _MOST_VALUES and sum(map(raw.count, (b"[", b"{", b","))) > _MOST_VALUES:
         raise InvalidRequest(f"the body holds more than {_MOST_VALUES} JSON values")
     text = _as_text(raw)
@@ -81,10 +84,10 @@ def _as_text(raw: bytes) -> str:
 
 
 def _reason(text: str, error: msgspec.DecodeError) -> str:
-    """What msgspec says, but for its word for text that ends too early."""
+    """msgspec's own words, except where the text ends too early."""
     if str(error) != _TRUNCATED:
         return str(error)
-    # It says the same of a lone surrogate that stands too near to the end: given room, it names that.
+    # msgspec says the same of a lone surrogate near the end of the text. With room behind it, it names the surrogate.
     try:
         _decoder.decode(text + " " * _WIDEST_ESCAPE_PAIR)
     except msgspec.DecodeError as roomier:

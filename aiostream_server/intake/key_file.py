@@ -1,8 +1,8 @@
-"""Changing a keys file: one change at a time, and no reader ever sees half of one.
+"""Changes a keys file: one change at a time, and no reader ever sees half of one.
 
-Every change holds a lock on `FILE.lock`, which stays behind (removing it would let two in), and replaces the file by a
-complete one: a new one has mode 0600. Owner and mode stay, so that root can add a key to the file of the service's
-user, or to one that stands where only the service's user can get at it.
+Every change holds a lock on `FILE.lock` and replaces the file as a whole. The lock file stays: removing it would let
+two changes in. A new keys file has mode 0600. An existing one keeps its owner and mode, so that root can add a key to a
+file of the service's user.
 """
 
 import fcntl

@@ -1,8 +1,8 @@
 """API keys: what one looks like, and finding the one that a request presents.
 
-A key is `aio-`, eight characters that name it, `-`, and a secret of 256 bits. Only its SHA-256 is stored: the secret
-has full entropy, so a slow hash would protect nothing more. The id finds the record; the hashes are compared in
-constant time, against one that nothing has where there is no such record: a wrong id takes as long as a wrong secret.
+A key is `aio-`, an id of eight characters, `-`, and a secret of 256 bits. Only its SHA-256 is stored: the secret has
+full entropy, so a slow hash would protect no better. The id finds the record, and the hashes are compared in constant
+time. Without a record the comparison is made with a dummy hash, so that a wrong id takes as long as a wrong secret.
 """
 
 import hashlib
@@ -22,7 +22,7 @@ from aiostream_server.config.model import ClientKind
 from aiostream_server.errors import ConfigError
 
 Scope: TypeAlias = Literal["ask", "metrics"]
-"""What a key opens: everything but `/metrics`, or that alone."""
+"""What a key opens: everything but `/metrics`, or only `/metrics`."""
 
 _ID_CHARACTERS: Final = string.ascii_lowercase + string.digits
 _KEY: Final = re.compile(r"aio-([a-z0-9]{8})-[A-Za-z0-9_-]{43}")
@@ -32,9 +32,11 @@ _NO_HASH: Final = "-" * 64
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """What is known of one key: all but the key, as the keys file holds it. `models` None allows every model;
-    `trust_user_headers` believes what its holder says about its users; `client` is the program that it was made for.
-    A record may leave out what has a default."""
+    """A record of the keys file: everything about a key but its secret.
+
+    `models` None allows every model. `trust_user_headers` believes what the key's holder says about its users. `client`
+    is the program that the key was made for. A record may leave out what has a default.
+    """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
@@ -52,15 +54,17 @@ _FILE: Final = TypeAdapter(list[Key])
 
 
 class KeyRing:
-    """The keys that a server accepts. An empty ring asks for none, and serves this machine only."""
+    """The keys that a server accepts. A server with an empty ring needs no key and serves only its own machine."""
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._by_id = {key.id: key for key in keys}
 
     @classmethod
     def load(cls, path: Path | None) -> Self:
-        """The keys of a file; none where no file is named. Raises `ConfigError`, also where the file that is named
-        does not exist: a server that lost its keys must not go on without."""
+        """The keys of a file; none where no file is named.
+
+        Raises `ConfigError`, also where the named file does not exist: a server that lost its keys must not run open.
+        """
         if path is None:
             return cls()
         try:
@@ -76,7 +80,7 @@ class KeyRing:
         return iter(self._by_id.values())
 
     def find(self, presented: str) -> Key | None:
-        """The key that `presented` is, whatever text that may be."""
+        """The key for this text, which may be anything; None for a wrong one."""
         match = _KEY.fullmatch(presented)
         key = self._by_id.get(match[1] if match else _NO_ID)
         same = hmac.compare_digest(_sha256(presented), key.sha256 if key else _NO_HASH)
@@ -91,7 +95,7 @@ def new_key(
     client: ClientKind | None = None,
     scope: Scope = "ask",
 ) -> tuple[Key, SecretStr]:
-    """A key that nobody has yet, and the text that its owner is to present."""
+    """A new key, and the text that its owner presents."""
     key_id = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
     text = f"aio-{key_id}-{secrets.token_urlsafe(32)}"
     key = Key(
@@ -124,7 +128,7 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def write_keys(keys: Sequence[Key]) -> bytes:
-    """The content of a keys file, for people to read, too. An older server reads it, if it knows what is used."""
+    """The content of a keys file, readable for people. An older server can read it if it knows the fields in use."""
     return _FILE.dump_json(list(keys), indent=2, exclude_defaults=True) + b"\n"
 
 
@@ -139,5 +143,5 @@ def _record_problem(error: ValidationError) -> str:
 
 
 def _sha256(presented: str) -> str:
-    # A header may hold any bytes, which come as lone surrogates: nothing of it may fail to encode.
+    # A header may hold any bytes, which arrive as lone surrogates: encoding them must not fail.
     return hashlib.sha256(presented.encode("utf-8", "backslashreplace")).hexdigest()

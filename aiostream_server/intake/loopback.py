@@ -1,12 +1,12 @@
-"""Without keys a server is for its own machine: what it binds, and whom it answers.
+"""Access control of a server without keys: it serves only its own machine.
 
-It binds a loopback address only. That alone does not keep web pages out: a page's own host name may be made to point at
-127.0.0.1 after it was loaded (DNS rebinding), and the browser then sends the page's requests here. They carry the
-page's name in `Host`, so only loopback names and addresses are answered.
+It binds a loopback address only. That alone does not keep web pages out: with DNS rebinding, a page's host name points
+at 127.0.0.1 after the page was loaded, and the browser then sends the page's requests here. These carry the page's name
+in `Host`, so only loopback names and addresses are answered.
 
-A proxy on this machine brings the whole world to a loopback address, perhaps with a loopback name in `Host`. So what
-says that it was forwarded is not answered either, and nothing that is HTTP/1.0: that is what nginx (before 1.29.7) asks
-by where nobody told it otherwise, and it says no more of itself. No header of that kind is ever believed.
+A proxy on this machine connects from a loopback address, perhaps with a loopback name in `Host`, for clients anywhere.
+So a request with a forwarding header is refused, and so is HTTP/1.0: nginx before 1.29.7 uses it by default and sends
+no such header. These headers are only ever reasons to refuse; their values are never believed.
 """
 
 import re
@@ -23,8 +23,10 @@ _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]{
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a name or address (IPv6 without brackets) can only mean this machine. `localhost` and every name below
-    it do: https://www.rfc-editor.org/rfc/rfc6761#section-6.3"""
+    """Whether a name or address (IPv6 without brackets) can only mean this machine.
+
+    `localhost` and every name below it do: https://www.rfc-editor.org/rfc/rfc6761#section-6.3
+    """
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -37,7 +39,7 @@ def is_loopback(host: str) -> bool:
 
 
 def check_local_host(headers: MultiMapping[str], ring: KeyRing, http_version: tuple[int, int] = (1, 1)) -> None:
-    """Raise `Forbidden` where no key protects the server and `Host` is not this machine's, or a proxy is in between."""
+    """Raise `Forbidden` where there are no keys and `Host` is not this machine's, or a proxy is in between."""
     if ring:
         return
     proxied = "HTTP/1.0" if http_version < (1, 1) else next((name for name in _FORWARDED if name in headers), None)

@@ -1,8 +1,7 @@
-"""Who asks: the key that a request presents, as `Authorization: Bearer KEY` or `X-API-Key: KEY`; and, with
-`intake.user`, which user behind it.
+"""Authentication: the principal is the key that a request presents, and with `intake.user` the user behind it.
 
-A server without keys serves only its own machine (`intake.loopback`); there whatever is presented is ignored, and the
-caller is trusted. No message ever repeats a key.
+Keys come as `Authorization: Bearer KEY` or `X-API-Key: KEY`. A server without keys serves only its own machine
+(`intake.loopback`); there a presented key is ignored, and the caller is trusted. No message ever repeats a key.
 """
 
 from collections.abc import Mapping
@@ -34,20 +33,20 @@ class User:
 
 
 class Owner(NamedTuple):
-    """Whom a run or a conversation belongs to: a key, or one user of it. Nobody else may know that it exists."""
+    """The owner of a run or a conversation: a key, or one user of it. No other caller may learn that it exists."""
 
     key_id: str | None = None
     user_id: str | None = None
 
 
-NOBODY: Final = Owner()
-"""Of a server without keys, where nobody says who they are."""
+LOCAL_OWNER: Final = Owner()
+"""The owner of everything on a server without keys, unless a user is named."""
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A caller. `trusted`: what its headers say about the `user` behind it is believed. `client`: what the key is for,
-    where that is known."""
+    """A caller. `trusted`: its headers about the `user` behind it are believed. `client`: the program that the key was
+    made for, if that is known."""
 
     key_id: str | None
     name: str
@@ -68,8 +67,11 @@ LOCAL: Final = Principal(key_id=None, name="local", allowed_models=None, trusted
 
 
 def authenticate(headers: MultiMapping[str], ring: KeyRing, scope: Scope = "ask") -> Principal:
-    """Raise `Unauthorized` for no key or a wrong one, `Forbidden` for one that opens something else than `scope`, and
-    `InvalidRequest` where two keys are presented."""
+    """The principal of a request.
+
+    Raises `Unauthorized` for no key or a wrong one, `Forbidden` for a key of another scope, and `InvalidRequest` where
+    two different keys are presented.
+    """
     if not ring:
         return LOCAL
     presented = {key for key in (_bearer(headers), only_value(headers, "X-API-Key")) if key is not None}
@@ -91,6 +93,6 @@ def _principal(key: Key) -> Principal:
 
 
 def _bearer(headers: MultiMapping[str]) -> str | None:
-    """The bearer's key; None for other schemes, which a proxy in front of the server may use for itself."""
+    """The bearer token; None for other schemes, which a proxy in front of the server may use for itself."""
     scheme, _, key = (only_value(headers, "Authorization") or "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else None

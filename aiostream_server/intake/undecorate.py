@@ -1,12 +1,13 @@
-"""What we said earlier, as a client sends it back: the answer, without the signs, headings and blocks for people.
+"""Takes the decoration out of an earlier answer that a client sends back: signs, headings, and blocks for people.
 
 An agent that reads our decoration as its own earlier words imitates it. Only a text that begins as our transcripts do
-is taken for one. Of that the answer (✅) is what the team said; where none is marked as that, it is everything that was
-said, without who said it. Of any text the blocks that fold out go, whoever made them: Open WebUI makes some itself.
-Everything else stays as it is: models write signs and bold words, too.
+counts as a transcript: what remains of it is the answer (✅), or, where no answer is marked, everything that was said,
+without the speakers. `<details>` blocks are taken out of any text, since Open WebUI makes some itself. Everything else
+stays as it is: models write signs and bold words, too.
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aiostream_server.events import (
@@ -21,14 +22,17 @@ from aiostream_server.events import (
     Validation,
 )
 from aiostream_server.events.breaks import without_breaks
-from aiostream_server.intake.details import without_details
 
+_LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
+_FENCE: Final = re.compile(r" {0,3}(?:(`{3,50})(?!`)[^`\r\n]*$|(~{3,50})(?!~))", re.MULTILINE)
+_OPENING: Final = re.compile(r" {0,3}<details(?:\s[^>\r\n]*)?>", re.IGNORECASE)
+_CLOSING: Final = re.compile(r"</details>[ \t]*(?:\r\n|\r|\n|\Z)?", re.IGNORECASE)
 _BLOCK_SIGNS: Final = f"{Action.sign}|{ToolResult.sign}|{Thinking.sign}"
 _BLOCK: Final = re.compile(rf"^<details>\n<summary>(?:{_BLOCK_SIGNS}).*</summary>$", re.MULTILINE)
 _BLOCK_END: Final = re.compile(r"^</details>[ \t]*\n?", re.MULTILINE)
 _SIGNS: Final = frozenset(speech.sign for speech in SPEECHES.values())
 _SPEECH: Final = "|".join(sorted(_SIGNS))
-# A speaker stands alone on the line; only a verdict and where a question goes are told on it.
+# A speaker stands alone on its line; only a verdict and a routing decision have text on the same line.
 _HEADING: Final = re.compile(
     rf"(?:\A|(?<=\n\n))(?:(?P<sign>{_SPEECH}) \*\*[^*\n]+\*\*(?=\n\n|\Z)"
     rf"|(?P<verdict>{Validation.sign}) \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z)"
@@ -43,8 +47,8 @@ _INPUT: Final = re.compile(rf"^{InputRequested.sign} \*[^\n]+ waits for your ans
 
 
 def undecorate(text: str) -> str:
-    """The words alone."""
-    if text.isascii() and "<" not in text:  # no sign of ours, and no block
+    """The words of an earlier answer, without decoration."""
+    if text.isascii() and "<" not in text:  # neither a sign of ours nor a block
         return text.strip()
     is_ours = _OURS.match(text) is not None
     words = without_details(without_breaks(_without_own_blocks(text)))
@@ -71,3 +75,52 @@ def _without_own_blocks(text: str) -> str:
         kept.append(text[at : begin.start()])
         at = end.end()
     return "".join((*kept, text[at:]))
+
+
+def without_details(text: str) -> str:
+    """Without the complete `<details>` blocks that are not code. Takes linear time for any nesting."""
+    if "</" not in text or "</details>" not in text.lower():
+        return text
+    kept, at = [], 0
+    for start, end in _details_blocks(text):
+        kept.append(text[at:start])
+        at = end
+    return "".join((*kept, text[at:]))
+
+
+def _details_blocks(text: str) -> Sequence[tuple[int, int]]:
+    """Where the outermost complete blocks begin and end, in order."""
+    open_at: list[int] = []
+    blocks: list[tuple[int, int]] = []
+    for start, line in _outside_of_code(text):
+        if _OPENING.match(line):
+            open_at.append(start)
+        if open_at and (closing := _CLOSING.search(line)):
+            begin = open_at.pop()
+            while blocks and blocks[-1][0] > begin:
+                blocks.pop()
+            blocks.append((begin, start + closing.end()))
+    return blocks
+
+
+def _outside_of_code(text: str) -> Iterator[tuple[int, str]]:
+    """The start of each line, and the line, except lines of complete fenced code."""
+    lines = [(found.start(), found[0]) for found in _LINE.finditer(text)]
+    unclosed = {"`": 51, "~": 51}  # the length from which on no fence is closed any more
+    number = 0
+    while number < len(lines):
+        fence = _FENCE.match(lines[number][1])
+        mark = (fence[1] or fence[2]) if fence else ""
+        if mark and len(mark) < unclosed[mark[0]]:
+            if end := _closing_line(lines, number + 1, mark):
+                number = end + 1
+                continue
+            unclosed[mark[0]] = len(mark)
+        yield lines[number]
+        number += 1
+
+
+def _closing_line(lines: Sequence[tuple[int, str]], first: int, mark: str) -> int:
+    """The number of the line that closes the code; 0 if none does."""
+    closes = re.compile(rf" {{0,3}}{mark}[`~]* *[\r\n]*")
+    return next((number for number in range(first, len(lines)) if closes.fullmatch(lines[number][1])), 0)

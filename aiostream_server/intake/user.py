@@ -1,33 +1,40 @@
-"""Which user asks, behind a key that many share: as the key's holder says, where it is believed.
+"""The user behind a key that many users share, as the headers name it.
 
 * `X-User-ID` is believed from trusted keys.
-* `X-OpenWebUI-User-Id`, `-Name`, `-Email` and `-Role` likewise, but only where no secret for Open WebUI's signed token
-  is configured: Open WebUI then sends the token in their place.
-* The token is believed from every key: its signature is what is trusted (`intake.user_token`).
+* `X-OpenWebUI-User-Id`, `-Name`, `-Email` and `-Role` are believed from trusted keys, but only where no secret for Open
+  WebUI's signed token is configured: Open WebUI then sends the token in their place.
+* The token, a JSON Web Token in `X-OpenWebUI-User-Jwt`, is believed from every key, since it is signed.
+  Open WebUI (0.12.4: `utils/headers.py`) sends it where its `FORWARD_USER_INFO_HEADER_JWT_SECRET` is set, valid for
+  300 s. https://www.rfc-editor.org/rfc/rfc7519
 
-From other keys these headers have no effect at all, whatever is in them.
+From other keys these headers have no effect.
 """
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
+import jwt
 from multidict import MultiMapping
 from pydantic import SecretStr
 
 from aiostream_server.errors import InvalidRequest, Unauthorized
 from aiostream_server.intake.headers import MAX_IDENTIFIER_CHARS, has_placeholder, identifier, only_value
 from aiostream_server.intake.principal import Principal, User
-from aiostream_server.intake.user_token import USER_TOKEN_HEADER, read_token
 
+USER_TOKEN_HEADER: Final = "X-OpenWebUI-User-Jwt"  # noqa: S105 - a header's name
+LEEWAY_S: Final = 30.0
+"""By how much the clocks of Open WebUI's machine and of this one may differ."""
+_ISSUER: Final = "open-webui"
+_HMAC_BLOCK_BYTES: Final = 64
 _USER_ID: Final = "X-User-ID"
 _OPEN_WEBUI: Final = "X-OpenWebUI-User-"
 
 
 def read_user(headers: MultiMapping[str], principal: Principal, token_secret: SecretStr | None) -> User | None:
-    """None where nobody is named: what is asked is then the key's own.
+    """None where no user is named: the key itself is then the owner.
 
-    Raises `InvalidRequest` for headers that are sent twice, that disagree, or that name no user; `Unauthorized` for a
-    token that is not valid.
+    Raises `InvalidRequest` for headers that are sent twice, disagree, or are an unfilled template, and `Unauthorized`
+    for an invalid token.
     """
     named = _user_id(headers, _USER_ID) if principal.trusted else None
     if token_secret is not None:
@@ -44,7 +51,7 @@ def read_user(headers: MultiMapping[str], principal: Principal, token_secret: Se
 
 
 def _from_headers(headers: MultiMapping[str]) -> User | None:
-    """Of these, Open WebUI percent-encodes the name only (0.6.36: `routers/openai.py`, 0.12.4: `utils/headers.py`)."""
+    """Open WebUI percent-encodes only the name (0.6.36: `routers/openai.py`, 0.12.4: `utils/headers.py`)."""
     user_id = _user_id(headers, f"{_OPEN_WEBUI}Id")
     name, email, role = (only_value(headers, f"{_OPEN_WEBUI}{part}") or "" for part in ("Name", "Email", "Role"))
     return None if user_id is None else User(user_id, _shown(unquote(name)), _shown(email), _shown(role))
@@ -68,5 +75,48 @@ def _user_id(headers: MultiMapping[str], name: str) -> str | None:
 
 
 def _shown(text: str) -> str:
-    """People name themselves: what cannot be printed is left out, and shuts nobody out."""
+    """Without characters that cannot be printed: users choose these names, and an odd name must not lock a user out."""
     return "".join(filter(str.isprintable, text))[:MAX_IDENTIFIER_CHARS].strip()
+
+
+def read_token(token: str, secret: SecretStr) -> User:
+    """Raise `Unauthorized` for an invalid token, with a message that repeats nothing of it."""
+    if not token.isascii():
+        raise _refused("is no token")
+    try:
+        claims = jwt.decode(
+            token,
+            _hmac_key(secret),
+            algorithms=["HS256"],
+            issuer=_ISSUER,
+            leeway=LEEWAY_S,
+            options={"require": ["iss", "exp", "sub"]},
+        )
+    except jwt.ExpiredSignatureError:
+        raise _refused("has expired; if it is new, the clocks of the two machines differ") from None
+    except jwt.ImmatureSignatureError:
+        raise _refused("was made in the future: the clocks of the two machines differ") from None
+    except jwt.InvalidSignatureError:
+        raise _refused("is signed with another secret than the one configured here") from None
+    except jwt.InvalidIssuerError:
+        raise _refused(f"is not issued by {_ISSUER}") from None
+    except jwt.MissingRequiredClaimError as exc:
+        raise _refused(f"lacks the claim {exc.claim}") from None
+    except jwt.PyJWTError:
+        raise _refused("is no token that Open WebUI signs (HS256)") from None
+    return User(_text(claims, "sub"), _text(claims, "name"), _text(claims, "email"), _text(claims, "role"))
+
+
+def _hmac_key(secret: SecretStr) -> bytes:
+    """Pad a short key with zeros, as HMAC does itself (RFC 2104, section 2): PyJWT would warn of it with every request.
+    The configuration's notes warn once."""
+    return secret.get_secret_value().encode().ljust(_HMAC_BLOCK_BYTES, b"\0")
+
+
+def _text(claims: dict[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _refused(why: str) -> Unauthorized:
+    return Unauthorized(f"the token in {USER_TOKEN_HEADER} {why}")

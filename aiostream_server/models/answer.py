@@ -1,7 +1,7 @@
-"""One model call's answer, put together from its deltas: what is to be shown as it comes, AutoGen's result at the end.
+"""Assembles one model call's answer from its deltas, and estimates tokens where the provider reports no usage.
 
-The result follows AutoGen's own OpenAI client: where tools are called, `content` is the calls, and whatever was said
-beside them is the `thought`; else `content` is the text, and `thought` the reasoning.
+The result follows AutoGen's own OpenAI client: with tool calls, `content` is the calls and `thought` is all text;
+without, `content` is the text and `thought` the reasoning.
 """
 
 import json
@@ -34,7 +34,7 @@ class _Call:
 
 
 class ModelAnswer:
-    """Give it every batch by `take`, then call `rest`; the other members are for the end."""
+    """Call `take` with every batch, then `rest`; the other members are valid after that."""
 
     __slots__ = ("_calls", "_end", "_splitter", "_texts", "_thoughts", "delta_count")
 
@@ -47,11 +47,11 @@ class ModelAnswer:
         self._end = End("unknown")
 
     def take(self, batch: Sequence[Delta]) -> Sequence[Spoken]:
-        """What of the batch is said or thought, reasoning in the text told from it."""
+        """Add a batch; return its text and its reasoning, told apart."""
         if len(batch) == 1 and type(only := batch[0]) is TextDelta:
             self.delta_count += 1
             parts = self._splitter.feed(only)
-            if len(parts) == 1 and parts[0] is only:  # nearly always
+            if len(parts) == 1 and parts[0] is only:  # the common case: nothing to split
                 self._texts.append(only.text)
                 return parts
             return self._keep(parts)
@@ -70,7 +70,7 @@ class ModelAnswer:
         return self._keep(spoken)
 
     def rest(self) -> Sequence[Spoken]:
-        """What was held back while it might have been the beginning of a tag."""
+        """The held-back text that could have begun a `<think>` tag and did not."""
         return self._keep(self._splitter.flush())
 
     @property
@@ -83,16 +83,16 @@ class ModelAnswer:
 
     @property
     def finish_reason(self) -> FinishReasons:
-        """The provider's own."""
+        """As the provider reported it."""
         return self._end.finish_reason
 
     @property
     def usage(self) -> RequestUsage | None:
-        """None where the provider did not say."""
+        """None if the provider reported none."""
         return self._end.usage
 
     def calls(self) -> list[FunctionCall]:
-        """The tool calls: each has a name, arguments and an id of its own. Raises `ModelFailed` for a nameless one."""
+        """The tool calls, each with a unique id. Raises `ModelFailed` for a call without a name."""
         calls: dict[str, FunctionCall] = {}
         for _, call in sorted(self._calls.items()):
             if not call.name:
@@ -103,12 +103,12 @@ class ModelAnswer:
         return list(calls.values())
 
     def result(self, calls: list[FunctionCall], usage: RequestUsage) -> CreateResult:
-        """`calls` are this answer's."""
+        """AutoGen's result; `calls` come from `calls()`."""
         text, thought = self.text, self.thought
         if calls:
             thought = "\n\n".join(filter(None, (thought, text)))
         reason = self.finish_reason
-        if calls or reason == "function_calls":  # some announce calls and make none, some make them and say "stop"
+        if calls or reason == "function_calls":  # some providers report one without the other
             reason = "function_calls" if calls else "stop"
         return CreateResult(
             finish_reason=reason,
@@ -132,18 +132,21 @@ class ModelAnswer:
 
 
 _CHARACTERS_PER_TOKEN: Final = 4
-_CHARACTERS_PER_MESSAGE: Final = 16  # its role, and the marks around it
+_CHARACTERS_PER_MESSAGE: Final = 16  # its role and separators
 _CHARACTERS_PER_IMAGE: Final = 3060  # OpenAI's price of a 1024 x 1024 image: 765 tokens
 
 
 def estimate_tokens(messages: Sequence[LLMMessage], tools: Sequence[ToolSchema] = ()) -> int:
-    """What a model would read of these; right within a third for English text."""
+    """Prompt tokens at four characters each; within a third of the truth for English text.
+
+    Exact counts need each model's vocabulary, which tiktoken downloads at first use.
+    """
     characters = sum(size for message in messages for size in _sizes(message))
     return (characters + sum(len(json.dumps(tool)) for tool in tools)) // _CHARACTERS_PER_TOKEN
 
 
 def _sizes(message: LLMMessage) -> Iterator[int]:
-    """How many characters each part of a message is worth."""
+    """The characters that each part of a message counts for."""
     yield _CHARACTERS_PER_MESSAGE
     if isinstance(message, AssistantMessage) and message.thought:
         yield len(message.thought)

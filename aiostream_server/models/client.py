@@ -1,11 +1,11 @@
-"""AutoGen's model client over any provider: in a run, tokens go straight to the run, past AutoGen's runtime.
+"""AutoGen's model client over any provider: in a run, tokens bypass AutoGen's runtime.
 
-Both `create` and `create_stream` stream from the provider. In a run (`tap.current_sink` is set) each batch of deltas is
-handed to the run's sink as it arrives and AutoGen gets only the final `CreateResult`, whatever its agent's
-`model_client_stream` says. Outside a run this is an ordinary client, whose `create_stream` yields text chunks.
+Both `create` and `create_stream` stream from the provider. In a run (`token_sink.current_sink` is set) each batch of
+deltas goes to the run's sink as it arrives, and AutoGen gets only the final `CreateResult`, with or without its agent's
+`model_client_stream`. Outside a run this is an ordinary client: `create_stream` yields text chunks.
 
-One task per call reads the provider's stream. A cancelled token, a cancelled caller or a closed generator ends it, and
-with it the provider's connection, at once.
+One task per call reads the provider's stream. A cancelled token, a cancelled caller or a closed generator cancels the
+task, which closes the provider's connection at once.
 """
 
 import asyncio
@@ -50,21 +50,21 @@ from aiostream_server.observe.observer import CallWatch
 _AnyTool = Tool | ToolSchema
 _Choice = Tool | Literal["auto", "required", "none"]
 
-_ASSUMED_CONTEXT_TOKENS: Final = 128_000  # of a model that nothing is known of
+_ASSUMED_CONTEXT_TOKENS: Final = 128_000  # for a model that is not in `families`
 
 
 class StreamingClient(ChatCompletionClient):
-    """Shared by every run and agent that uses this model: a call keeps all of its state to itself."""
+    """Shared by every run and agent that uses this model; the state of a call is local to the call."""
 
     def __init__(self, provider: Provider, *, speaker: str | None = None, label: ModelLabel = UNNAMED) -> None:
-        """`speaker` is for `speaking_as`."""
+        """`speaker` is set by `speaking_as`."""
         self._provider = provider
         self._speaker = speaker
         self._label = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
 
     def speaking_as(self, agent: str) -> Self:
-        """The same model for one agent, whose name AutoGen does not tell: one that runs inside another's tool."""
+        """The same model for one agent inside another agent's tool: AutoGen does not tell its name there."""
         client = copy(self)
         client._speaker = agent  # noqa: SLF001 - its own class
         return client
@@ -79,7 +79,7 @@ class StreamingClient(ChatCompletionClient):
         extra_create_args: Mapping[str, Any] | None = None,
         cancellation_token: CancellationToken | None = None,
     ) -> CreateResult:
-        """The whole answer. Raises `ModelFailed` or `ModelTimeout`, and `ValueError` for what the model cannot do."""
+        """The whole answer. Raises `ModelFailed` or `ModelTimeout`, and `ValueError` for a missing capability."""
         request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
         return await _start(self._answer(request, current_sink.get()), cancellation_token)
 
@@ -93,7 +93,7 @@ class StreamingClient(ChatCompletionClient):
         extra_create_args: Mapping[str, Any] | None = None,
         cancellation_token: CancellationToken | None = None,
     ) -> AsyncGenerator[str | CreateResult, None]:
-        """Text chunks and then the `CreateResult`; only that in a run, whose sink had the text. Raises as `create`."""
+        """Text chunks, then the `CreateResult`; in a run only the latter. Raises what `create` raises."""
         request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
         if (sink := current_sink.get()) is not None:
             yield await _start(self._answer(request, sink), cancellation_token)
@@ -120,11 +120,11 @@ class StreamingClient(ChatCompletionClient):
         return replace(self._total)
 
     def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[_AnyTool] = ()) -> int:
-        """An estimate."""
+        """An estimate, see `answer.estimate_tokens`."""
         return estimate_tokens(messages, _schemas(tools))
 
     def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[_AnyTool] = ()) -> int:
-        """An estimate, too."""
+        """An estimate from the provider's context size."""
         context_tokens = getattr(self._provider, "context_tokens", _ASSUMED_CONTEXT_TOKENS)
         return int(context_tokens) - self.count_tokens(messages, tools=tools)
 
@@ -202,7 +202,7 @@ class StreamingClient(ChatCompletionClient):
         return answer.result(calls, usage)
 
     async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch) -> None:
-        # Providers' streams are async generators; `aclosing` is what closes the connection, wherever this is cancelled.
+        # Providers' streams are async generators: `aclosing` closes the connection when this task is cancelled.
         request = replace(request, shortcut=hearing.take_now, retried=call.retried, headers=call.headers)
         stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
         async with aclosing(stream) as batches:
@@ -219,7 +219,7 @@ class StreamingClient(ChatCompletionClient):
         return usage
 
     def _count(self, request: ModelRequest, answer: ModelAnswer) -> RequestUsage:
-        """What the call cost so far; to be called once, at its end."""
+        """What the call cost, added to the total: call it once, at the end."""
         usage = answer.usage
         if usage is None:
             usage = RequestUsage(estimate_tokens(request.messages, request.tools), answer.delta_count)
@@ -237,7 +237,7 @@ def _token_count(usage: RequestUsage) -> TokenCount:
 
 
 def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:
-    """Whether the provider did anything for a call that ended with `error`; a cancelled one had its prompt read."""
+    """Whether the provider worked for a call that ended with `error`: it reads a cancelled call's prompt."""
     if answer.delta_count or answer.usage is not None:
         return True
     return isinstance(error, asyncio.CancelledError) and not isinstance(error.__cause__, ModelFailed)
@@ -253,15 +253,15 @@ def _start(
 
 
 async def _end(task: asyncio.Task[CreateResult]) -> None:
-    """Cancel the call if it still runs, and wait until it is gone."""
+    """Cancel the call if it still runs, and wait for its end."""
     task.cancel()
     await asyncio.wait((task,))
     if not task.cancelled():
-        task.exception()  # seen: asyncio need not report it as forgotten
+        task.exception()  # marks it as retrieved, else asyncio logs it
 
 
 def _schemas(tools: Sequence[_AnyTool]) -> list[ToolSchema]:
-    # Asking isinstance(tool, Tool) would compute every property of the tool, its JSON schema among them.
+    # isinstance(tool, Tool) would compute every property of the tool, its JSON schema included.
     return [tool if isinstance(tool, dict) else tool.schema for tool in tools]
 
 
@@ -274,7 +274,7 @@ def _chosen(choice: _Choice, schemas: Sequence[ToolSchema]) -> ToolChoice:
 
 
 def _last_tool_results(messages: Sequence[LLMMessage]) -> list[FunctionExecutionResult]:
-    """The results that the request ends with: the tools called last have answered."""
+    """The tool results at the end of the request."""
     results: list[FunctionExecutionResult] = []
     for message in reversed(messages):
         if not isinstance(message, FunctionExecutionResultMessage):

@@ -1,9 +1,7 @@
-"""Any AutoGen model client as a provider: slower than our own, but there is one for nearly every service.
+"""Any AutoGen model client as a provider: slower than our own, but one exists for nearly every service.
 
-Where a component names `autogen_ext`'s client for OpenAI or Azure, ours takes its place.
-
-Building such a client blocks the event loop for up to 85 ms, so it is built once, when the models are opened. A
-component is code: it names the class to import.
+A component is code: it names the class to import. Our client replaces `autogen_ext`'s for OpenAI and Azure. Building a
+client blocks the event loop for up to 85 ms, so it is built once, when the models are opened.
 """
 
 import asyncio
@@ -27,16 +25,13 @@ _THOUGHTS: Final = re.compile(r"<(think(?:ing)?)>.*?(?:</\1>|\Z)", re.DOTALL)
 
 
 def load_component(component: dict[str, Any] | Path, api_key: SecretStr | None = None) -> Provider:
-    """From the component itself, or from its JSON file; `api_key` is for an OpenAI component that has none.
-
-    Raises `ValueError`, which says what is wrong with it.
-    """
+    """Load a component, or its JSON file; `api_key` is for an OpenAI component without a key. Raises `ValueError`."""
     try:
         loaded = json.loads(component.read_text("utf-8")) if isinstance(component, Path) else component
         client = ChatCompletionClient.load_component(replace_model_components(loaded, api_key=api_key))
     except ValidationError as error:
         raise ValueError("; ".join(f"{_path(at['loc'])}: {at['msg']}" for at in error.errors())) from error
-    except Exception as error:  # whatever the component's own code raises
+    except Exception as error:  # the component's own code may raise anything
         where = f"{component}: " if isinstance(component, Path) else ""
         raise ValueError(f"{where}{_first_line(error)}") from error
     return client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
@@ -69,7 +64,7 @@ class ComponentProvider:
         await self._client.close()
 
     async def _items(self, request: ModelRequest) -> AsyncGenerator[str | CreateResult, None]:
-        """The client's own stream, or its one result where it cannot stream. Cancelling the task cancels either."""
+        """The client's own stream, or its one result if it cannot stream."""
         arguments, begun = _arguments(request), False
         try:
             async with aclosing(self._client.create_stream(**arguments)) as items:
@@ -83,7 +78,7 @@ class ComponentProvider:
 
 
 def _arguments(request: ModelRequest) -> dict[str, Any]:
-    """A tool chosen by its name becomes the only tool, and required: AutoGen would want the tool's object."""
+    """A tool chosen by name becomes the only tool, and required: AutoGen takes a tool object, not a name."""
     tools: Sequence[ToolSchema] = request.tools
     choice = request.tool_choice
     if choice not in ("auto", "required", "none"):
@@ -98,7 +93,7 @@ def _arguments(request: ModelRequest) -> dict[str, Any]:
 
 
 def _last_deltas(result: CreateResult, streamed: str) -> list[Delta]:
-    """What the result holds beyond what was streamed. Some clients cut off a thought's ends: its middle will do."""
+    """What the result holds beyond the streamed text. Some clients strip a thought: its stripped text is compared."""
     deltas: list[Delta] = []
     if result.thought and result.thought.strip() not in streamed:
         deltas.append(ThoughtDelta(result.thought))
@@ -115,7 +110,7 @@ def _last_deltas(result: CreateResult, streamed: str) -> list[Delta]:
 
 @contextmanager
 def _failures() -> Iterator[None]:
-    """The errors of any library as ours."""
+    """Turns the errors of any library into `ModelFailed`."""
     try:
         yield
     except ServerError:
@@ -124,11 +119,11 @@ def _failures() -> Iterator[None]:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise
-        # Nobody cancelled this call. As a cancellation it would stop AutoGen's runtime without a word.
+        # The client raised it itself. As a cancellation it would stop AutoGen's runtime silently.
         raise ModelFailed("the model's client gave up: CancelledError") from error
     except StopAsyncIteration as error:
         raise ModelFailed("the model's client ended its stream without a result") from error
-    except Exception as error:  # whatever class it is
+    except Exception as error:  # libraries raise any class
         raise ModelFailed(_first_line(error)) from error
 
 
@@ -137,7 +132,7 @@ def _path(parts: tuple[int | str, ...]) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    """`RateLimitError: ...`: no traceback, no path."""
+    """`RateLimitError: ...`, without traceback and path."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     line = next(iter(text.strip().splitlines()), "")[:_MAX_MESSAGE]
     return f"{type(error).__name__}: {line}" if line else type(error).__name__

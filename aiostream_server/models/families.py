@@ -1,6 +1,6 @@
-"""What a model can do, by its name: for AutoGen's `model_info`, where the configuration does not say.
+"""A model's capabilities by its name: AutoGen's `model_info` where the configuration does not set it.
 
-Names as OpenAI, Ollama (`llama3.3:70b`), Hugging Face and OpenRouter (`meta-llama/Llama-3.3-70B-Instruct`) write them.
+Matches names of OpenAI, Ollama (`llama3.3:70b`), Hugging Face and OpenRouter (`meta-llama/Llama-3.3-70B-Instruct`).
 """
 
 import re
@@ -17,10 +17,10 @@ class _Family(NamedTuple):
     structured_output: bool = False
     json_output: bool = True
     function_calling: bool = True
-    context_tokens: int = 128_000  # no API tells it; today's models have this much, or more
+    context_tokens: int = 128_000  # no API reports it; most models have this much or more
 
 
-# The first pattern that is found at the beginning of the name, behind any organisation, decides.
+# The first pattern that matches the beginning of the name, without its organisation, decides.
 _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
     (r"gpt-5", _Family(ModelFamily.GPT_5, vision=True, structured_output=True, context_tokens=400_000)),
     (r"gpt-4\.1", _Family(ModelFamily.GPT_41, vision=True, structured_output=True, context_tokens=1_047_576)),
@@ -84,7 +84,7 @@ _UNKNOWN: Final = _Family(ModelFamily.UNKNOWN)
 
 
 def model_info_of(model: str, configured: ModelInfoConfig | None) -> ModelInfo:
-    """What is `configured` counts; for the rest, the name."""
+    """The `configured` capabilities, and those of the name for the rest."""
     family = _family_of(model)
     said = configured.model_dump(include=configured.model_fields_set) if configured is not None else {}
     known = {**family._asdict(), **said}
@@ -99,7 +99,7 @@ def model_info_of(model: str, configured: ModelInfoConfig | None) -> ModelInfo:
 
 
 def context_tokens_of(model: str) -> int:
-    """How much the model can read and write in one call; a guess where its name is not known."""
+    """The model's context size; a guess for an unknown name."""
     return _family_of(model).context_tokens
 
 

@@ -1,4 +1,7 @@
-"""Who hears an answer while it is being made."""
+"""Listeners hear an answer while it streams: a run's sink, or the consumer of `create_stream`.
+
+`AnswerFeed` passes each batch of deltas to the answer and to its listener, and applies the listener's backpressure.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,27 +12,26 @@ from aiostream_server.models.provider import Delta
 from aiostream_server.models.think import Spoken
 from aiostream_server.models.token_sink import TokenSink
 
+_QUEUE_SIZE: Final = 16
+
 
 class Listener(Protocol):
-    """Told at once of everything that is said; it does not wait, but may ask to be waited for."""
+    """Hears text and reasoning at once, without waiting; `is_full` asks the feed to wait."""
 
     def hear(self, spoken: Sequence[Spoken]) -> bool:
-        """Nothing where something came that says nothing: a piece of a tool call, the beginning of a tag.
-
-        Whether it can take more at once: else it `is_full`, perhaps.
-        """
+        """`spoken` is empty for a piece without text, such as a tool call's. False: check `is_full`."""
         ...
 
     @property
     def is_full(self) -> bool:
-        """Whether it is behind: then wait for `room` before it is told more."""
+        """Whether to await `room` before the next call of `hear`."""
         ...
 
     async def room(self) -> None: ...
 
 
 class SinkListener:
-    """A run, by its sink. Of a speaker whose words are not shown it learns only that a model is at work."""
+    """A run's sink. For a speaker that is not shown it only reports that the model is alive."""
 
     __slots__ = ("_is_shown", "_sink", "_speaker")
 
@@ -53,10 +55,7 @@ class SinkListener:
 
 
 class AnswerFeed:
-    """Takes the deltas of one answer: into the `answer`, and to the listener, if there is one.
-
-    `on_first` is called when the first word, thought or piece of a call has come.
-    """
+    """Passes the deltas of one answer to `answer` and `listener`; calls `on_first` with the first word or call."""
 
     __slots__ = ("_answer", "_has_room", "_listener", "_on_first")
 
@@ -66,23 +65,23 @@ class AnswerFeed:
         self._answer = answer
         self._listener = listener
         self._on_first = on_first
-        self._has_room = False  # as far as is known
+        self._has_room = False  # as the listener last said
 
     async def take(self, batch: Sequence[Delta]) -> None:
-        """Waits where the listener is behind."""
+        """Take a batch; wait while the listener is full."""
         self._take(batch)
         if self._listener is not None and self._listener.is_full:
             await self._listener.room()
 
     def take_now(self, batch: Sequence[Delta]) -> bool:
-        """The request's `shortcut`: takes nothing where somebody would have to wait."""
+        """The request's `shortcut`: takes nothing while the listener is full."""
         if not self._has_room and self._listener is not None and self._listener.is_full:
             return False
         self._take(batch)
         return True
 
     def end(self) -> None:
-        """Nothing comes any more: what was held back is said."""
+        """The stream is over: pass on the held-back text."""
         if (rest := self._answer.rest()) and self._listener is not None:
             self._listener.hear(rest)
 
@@ -95,11 +94,8 @@ class AnswerFeed:
             self._has_room = self._listener.hear(spoken)
 
 
-_SIZE: Final = 16
-
-
 class QueueListener:
-    """A `Listener` whose consumer iterates over what was said, until it is closed and empty."""
+    """Iterated over by one consumer, until it is closed and empty."""
 
     def __init__(self) -> None:
         self._items: asyncio.Queue[Sequence[Spoken] | None] = asyncio.Queue()
@@ -112,7 +108,7 @@ class QueueListener:
 
     @property
     def is_full(self) -> bool:
-        return self._items.qsize() >= _SIZE
+        return self._items.qsize() >= _QUEUE_SIZE
 
     async def room(self) -> None:
         while self.is_full:
@@ -120,7 +116,7 @@ class QueueListener:
             await self._has_room.wait()
 
     def close(self) -> None:
-        """Nothing comes after what was said."""
+        """Ends the iteration behind what was heard."""
         self._items.put_nowait(None)
 
     def __aiter__(self) -> Self:

@@ -1,7 +1,7 @@
-"""What a provider of model text must do: answer one request with a stream of deltas.
+"""The provider protocol: answers one request with a stream of deltas.
 
-A provider knows one service's protocol and nothing else: no runs, no agents, no `<think>` tags.
-`models.client.StreamingClient` makes an AutoGen model client of any provider.
+A provider knows one service's protocol: no runs, no agents, no `<think>` tags. `models.client.StreamingClient` makes an
+AutoGen model client of any provider.
 """
 
 import asyncio
@@ -26,13 +26,13 @@ class TextDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 class ThoughtDelta(msgspec.Struct, frozen=True, gc=False):
-    """Reasoning that the provider sends apart from the answer; never empty."""
+    """Reasoning that the provider sends in a field of its own; never empty."""
 
     text: str
 
 
 class CallDelta(msgspec.Struct, frozen=True, gc=False):
-    """A piece of the tool call number `index`: its id and name once, its JSON arguments bit by bit."""
+    """A piece of tool call number `index`: its id and name once, its JSON arguments in pieces."""
 
     index: int
     call_id: str = ""
@@ -42,7 +42,7 @@ class CallDelta(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Last delta of an answer. `usage` is None where the provider did not say it, `logprobs` likewise."""
+    """Last delta of an answer; `usage` and `logprobs` are None if the provider reports none."""
 
     finish_reason: FinishReasons
     usage: RequestUsage | None = None
@@ -57,10 +57,9 @@ ToolChoice: TypeAlias = str | Literal["auto", "required", "none"]
 class ModelRequest:
     """One model call. `tool_choice` is auto, required, none, or a tool's name; `options` are sent as they are.
 
-    While the caller waits for the next batch of deltas, a provider may give one to `shortcut` instead, from wherever it
-    learns of it: no task has to wake for it. True: it was taken. False: it is to be yielded. Whatever it raises ends
-    the stream. `retried` is to be told why the service is asked again: the status ("429"), or "connection".
-    `headers` go with the request to a service that is asked by HTTP.
+    A provider may call `shortcut` with a batch instead of yielding it, from any callback, so that no task wakes for a
+    token. False: the batch was not taken and must be yielded. An exception of `shortcut` ends the stream. `retried` is
+    called before each retry with the status ("429") or "connection". `headers` are HTTP request headers.
     """
 
     messages: Sequence[LLMMessage]
@@ -74,34 +73,36 @@ class ModelRequest:
 
 
 class Provider(Protocol):
-    """One configured model, shared by every run: must bear concurrent `stream` calls."""
+    """One configured model, shared by every run: `stream` calls overlap."""
 
     @property
     def model_info(self) -> ModelInfo: ...
 
     def stream(self, request: ModelRequest) -> AsyncIterator[Sequence[Delta]]:
-        """Yield what arrived and was not taken by the request's `shortcut`, batch by batch, `End` last.
+        """Yield each batch that the request's `shortcut` did not take, `End` last.
 
-        Closing the iterator (or cancelling the task that waits on it) closes the connection behind it.
-        Raises `ModelFailed` or `ModelTimeout`, whose text is one line that a user can read. Cancelled while it waits
-        to ask again, it names that failure as the cause: until then the call cost nothing.
+        Closing the iterator, or cancelling the task that waits on it, closes the connection. Raises `ModelFailed` or
+        `ModelTimeout` with one line for the user. A cancellation during a wait before a retry has that failure as its
+        cause: the call has cost nothing.
         """
         ...
 
     async def close(self) -> None:
-        """Release connections. Streams that still run are broken off."""
+        """Close all connections, those of running streams included."""
         ...
 
 
 def unsupported(what: str, key: str) -> ValueError:
-    """What a call asks for, and the key of `model_info` that says whether the model can do it."""
+    """The error for a missing capability; `key` is its name in `model_info`."""
     return ValueError(f"the model does not support {what}; if it does, say model_info = {{ {key} = true }} of it")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLabel:
-    """`name` is the configuration's, `model` the provider's, `provider` the kind. Without an `observer`, that of the
-    run in which the call is made is told."""
+    """Labels a model's calls for an observer: the configuration's `name`, the provider's `model`, the kind of provider.
+
+    Without an `observer` of its own, the calls are reported to that of the current run.
+    """
 
     name: str
     model: str
@@ -109,7 +110,7 @@ class ModelLabel:
     observer: Observer | None = None
 
     def call(self, agent: str | None) -> AbstractContextManager[CallWatch]:
-        """Around one call. To be entered in the task that makes it."""
+        """Watches one call: enter it in the call's own task."""
         observer = self.observer or current_observer.get()
         return observer.model_call(self.name, model=self.model, provider=self.provider, agent=agent)
 
@@ -118,7 +119,7 @@ UNNAMED: Final = ModelLabel("unnamed", "unnamed", "unnamed")
 
 
 def code_of(error: BaseException) -> str:
-    """How a failed call is told of."""
+    """The error code that an observer counts a failed call under."""
     if isinstance(error, asyncio.CancelledError):
         return "cancelled"
     return error.code if isinstance(error, ServerError) else ServerError.code

@@ -20,11 +20,11 @@ from aiostream_server.config.problem_text import toml_key, toml_value
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.provider import ModelLabel, Provider
-from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.observe.observer import NO_OBSERVER, Observer
 
 
 class Models:
-    """Every model by its name in the configuration, and those that components bring."""
+    """The configured models by name, and the clients of teams' components."""
 
     def __init__(
         self,
@@ -33,19 +33,19 @@ class Models:
         session: aiohttp.ClientSession | None = None,
         observer: Observer | None = None,
     ) -> None:
-        """`tables` are what the clients were opened for, `session` and `observer` for clients of components."""
+        """`tables` are the clients' configuration; `session` and `observer` are for components' clients."""
         self._clients = clients
         self._tables = tables or {}
         self._session = session
         self._observer = observer
-        self._brought: dict[str, tuple[StreamingClient, Provider]] = {}
+        self._component_clients: dict[str, tuple[StreamingClient, Provider]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self._clients)
 
     def client(self, name: str) -> StreamingClient:
-        """Raise `ConfigError`, which names the models there are."""
+        """Raises `ConfigError`, which names the known models."""
         client = self._clients.get(name)
         if client is None:
             known = ", ".join(f"[models.{known}]" for known in self._clients) or "none at all"
@@ -53,24 +53,24 @@ class Models:
         return client
 
     def client_for(self, component: Mapping[str, Any]) -> StreamingClient:
-        """The shared client that stands for a component's own: for equal components, the same one.
+        """The shared client in the place of a component's own; equal components share one.
 
         For OpenAI and Azure it is a table's client or one like it (`models.openai.shared_clients`). Any other class is
         imported and opened once; the caller decides whether it may be imported. Raises `ConfigError`.
         """
-        from aiostream_server.models.openai.shared_clients import answering, is_ours
+        from aiostream_server.models.openai.shared_clients import is_ours, shared_client
 
         if not is_ours(component):
             return self._other(component)
         tables = {name: table for name, table in self._tables.items() if isinstance(table, OpenAIModelConfig)}
-        found = answering(component, tables, self._session)
+        found = shared_client(component, tables, self._session)
         if found.provider is None:
             return self.client(found.table or "")
-        return self._bring(found.key, found.provider, found.table or found.model, found.model, "openai")
+        return self._add(found.key, found.provider, found.table or found.model, found.model, "openai")
 
     async def close(self) -> None:
-        """What components brought; the models of the configuration belong to `open_models`."""
-        for _, provider in self._brought.values():
+        """Close the components' clients; `open_models` closes the configured ones."""
+        for _, provider in self._component_clients.values():
             await provider.close()
 
     def _other(self, component: Mapping[str, Any]) -> StreamingClient:
@@ -80,8 +80,8 @@ class Models:
         provider, config = str(component.get("provider")), component.get("config", {})
         model = str(config.get("model", "unnamed"))
         key = json.dumps([provider, config], sort_keys=True)
-        if key in self._brought:
-            return self._brought[key][0]
+        if key in self._component_clients:
+            return self._component_clients[key][0]
         for name, table in self._tables.items():
             if isinstance(table, ComponentModelConfig) and _stands_for(table, provider, model):
                 return self.client(name)
@@ -91,17 +91,17 @@ class Models:
             opened = load_component(dict(component))
         except ValueError as exc:
             raise ConfigError([str(exc)]) from exc
-        return self._bring(key, opened, model, model, "component")
+        return self._add(key, opened, model, model, "component")
 
-    def _bring(self, key: str, provider: Provider, name: str, model: str, kind: str) -> StreamingClient:
-        if key not in self._brought:
+    def _add(self, key: str, provider: Provider, name: str, model: str, kind: str) -> StreamingClient:
+        if key not in self._component_clients:
             label = ModelLabel(name, model, kind, self._observer)
-            self._brought[key] = StreamingClient(provider, label=label), provider
-        return self._brought[key][0]
+            self._component_clients[key] = StreamingClient(provider, label=label), provider
+        return self._component_clients[key][0]
 
 
 def _stands_for(table: ComponentModelConfig, provider: str, model: str) -> bool:
-    """Whether it says itself that it is this class for this model; one in a file of its own does not."""
+    """Whether the table holds a component of this class for this model; one in a file is not read."""
     component = table.component
     if not isinstance(component, dict) or component.get("provider") != provider:
         return False
@@ -121,23 +121,23 @@ def _missing_key(provider: str, model: str) -> str:
 async def open_models(
     config: Mapping[str, ModelConfig],
     *,
-    observer: Observer = NOBODY,
+    observer: Observer = NO_OBSERVER,
     in_threads: bool = False,
     for_components: bool = False,
-    brought: Mapping[str, ChatCompletionClient] | None = None,
+    embedded: Mapping[str, ChatCompletionClient] | None = None,
 ) -> AsyncIterator[Models]:
-    """Open them all, close them all; `observer` is told of their calls. `for_components`: teams bring models, too.
-    Clients that are `brought` count instead of the tables of their names, and are not closed.
+    """Open all models and close them at the end; `observer` watches their calls.
 
-    Raises `ConfigError` with every model that cannot be opened.
+    `for_components` opens the HTTP session for teams' components. Clients in `embedded` replace the tables of their
+    names and are not closed. Raises `ConfigError` with every model that cannot be opened.
     """
     async with AsyncExitStack() as stack:
         session: aiohttp.ClientSession | None = None
-        if for_components or any(map(_is_asked_by_http, config.values())):
+        if for_components or any(map(_uses_http, config.values())):
             from aiostream_server.models.openai.provider import open_session
 
             session = await stack.enter_async_context(open_session())
-        clients = {name: _brought_client(name, client, observer) for name, client in (brought or {}).items()}
+        clients = {name: _embedded_client(name, client, observer) for name, client in (embedded or {}).items()}
         problems: list[str] = []
         for name, model in config.items():
             if name in clients:
@@ -151,7 +151,7 @@ async def open_models(
                 problems.append(f"[models.{toml_key(name)}] {error}")
             else:
                 stack.push_async_callback(provider.close)
-                label = ModelLabel(name, _called(name, model), model.provider, observer)
+                label = ModelLabel(name, _model_name(name, model), model.provider, observer)
                 clients[name] = StreamingClient(provider, label=label)
         if problems:
             raise ConfigError(problems)
@@ -160,7 +160,7 @@ async def open_models(
         yield models
 
 
-def _brought_client(name: str, client: ChatCompletionClient, observer: Observer) -> StreamingClient:
+def _embedded_client(name: str, client: ChatCompletionClient, observer: Observer) -> StreamingClient:
     from aiostream_server.models.component_provider import ComponentProvider
     from aiostream_server.models.openai.component import ComponentClient
 
@@ -168,12 +168,12 @@ def _brought_client(name: str, client: ChatCompletionClient, observer: Observer)
     return StreamingClient(provider, label=ModelLabel(name, name, "component", observer))
 
 
-def _is_asked_by_http(config: ModelConfig) -> bool:
+def _uses_http(config: ModelConfig) -> bool:
     return isinstance(config, OpenAIModelConfig | LlamaCppModelConfig)
 
 
-def _called(name: str, config: ModelConfig) -> str:
-    """The model itself, where the configuration says which one it is."""
+def _model_name(name: str, config: ModelConfig) -> str:
+    """The provider's name of the model, if the configuration has it."""
     match config:
         case OpenAIModelConfig():
             return config.model
@@ -184,7 +184,7 @@ def _called(name: str, config: ModelConfig) -> str:
 
 
 def _open(config: ModelConfig, session: aiohttp.ClientSession | None) -> Provider:
-    """What a configuration does not use is not imported."""
+    """Imports only the kind of provider that the configuration uses."""
     match config:
         case OpenAIModelConfig():
             from aiostream_server.models.openai.provider import OpenAIProvider

@@ -1,9 +1,8 @@
-"""Tells what a model says from what it thinks, where it writes its reasoning into its text as `<think>...</think>`.
+"""Splits streamed text into text and reasoning, for models that write `<think>...</think>` into their answer.
 
-`<thinking>` is the same tag. Tags may be cut anywhere between deltas, there may be any number of blocks, and one that
-is never closed is thought to the end. A tag right behind a backtick, or inside a ``` fence, is talked about: text.
-However a text is cut, the split is the same; nothing is dropped but the tags, and the line ends right behind a closing
-one. https://huggingface.co/deepseek-ai/DeepSeek-R1 is the best-known source of such text.
+`<thinking>` is the same tag. Deltas may cut a tag anywhere; an unclosed block is reasoning to the end. A tag behind a
+backtick or inside a ``` fence is text. The split does not depend on the cuts; it drops only the tags and the line ends
+behind a closing tag. Best-known source of such text: https://huggingface.co/deepseek-ai/DeepSeek-R1
 """
 
 import re
@@ -14,7 +13,7 @@ from aiostream_server.models.provider import TextDelta, ThoughtDelta
 
 Spoken: TypeAlias = TextDelta | ThoughtDelta
 
-# What matters in text: an opening tag, the beginning of one at the very end, a run of backticks.
+# An opening tag, the beginning of one at the end of the text, or a run of backticks.
 _MARK: Final = re.compile(
     r"(?P<ticks>`+)|<(?P<tag>think(?:ing)?)>|(?P<cut><(?:t(?:h(?:i(?:n(?:k(?:i(?:n(?:g)?)?)?)?)?)?)?)?\Z)"
 )
@@ -22,19 +21,19 @@ _FENCE_TICKS: Final = 3
 
 
 class ThinkSplitter:
-    """One per model call: `feed` every text delta, `flush` at the end."""
+    """One per model call: `feed` it every text delta, then `flush`."""
 
     __slots__ = ("_close", "_drop_line_ends", "_fence", "_pending", "_ticks")
 
     def __init__(self) -> None:
-        self._close = ""  # the closing tag that ends the thought we are in, empty in text
-        self._pending = ""  # the beginning of a tag, perhaps
+        self._close = ""  # the closing tag of the current thought; empty in text
+        self._pending = ""  # held back: may be the beginning of a tag
         self._drop_line_ends = False
-        self._ticks = 0  # length of the run of backticks that the text ends with, so far
-        self._fence = 0  # length of the run that opened the fence we are in
+        self._ticks = 0  # length of the run of backticks at the end of the text
+        self._fence = 0  # length of the run that opened the current fence
 
     def feed(self, delta: TextDelta) -> Sequence[Spoken]:
-        """The parts of `delta`, and of what was held back before it, that are certain now."""
+        """The parts of the held-back text and `delta` that are decided now."""
         text = delta.text
         if not self._pending and "<" not in text:
             if self._close:
@@ -44,7 +43,7 @@ class ThinkSplitter:
         return self._split(self._pending + text)
 
     def flush(self) -> Sequence[Spoken]:
-        """What was held back as the beginning of a tag, and was none."""
+        """The held-back text at the end of the answer."""
         held, self._pending = self._pending, ""
         if not held:
             return ()
@@ -59,7 +58,7 @@ class ThinkSplitter:
         return parts
 
     def _read_thought(self, text: str, start: int, parts: list[Spoken]) -> int:
-        """Read up to and over the closing tag, or to the end; return where to go on."""
+        """Read past the closing tag, or to the end; return the next position."""
         end = text.find(self._close, start)
         if end >= 0:
             after = end + len(self._close)
@@ -72,7 +71,7 @@ class ThinkSplitter:
         return after
 
     def _read_text(self, text: str, start: int, parts: list[Spoken]) -> int:
-        """Read up to and over the next opening tag, or to the end; return where to go on."""
+        """Read past the next opening tag, or to the end; return the next position."""
         if self._drop_line_ends:
             start = len(text) - len(text[start:].lstrip("\r\n"))
             self._drop_line_ends = start == len(text)
@@ -82,8 +81,8 @@ class ThinkSplitter:
         return after
 
     def _find_opening(self, text: str, start: int) -> tuple[int, int]:
-        """Where the text before the next opening tag ends, and where the text behind that tag begins."""
-        seen = start  # the run of backticks, if there is one, ends here
+        """The end of the text before the next opening tag, and the position behind that tag."""
+        seen = start  # the end of the last run of backticks, if there is one
         for mark in _MARK.finditer(text, start):
             if mark.start() > seen:
                 self._end_ticks()
@@ -91,7 +90,7 @@ class ThinkSplitter:
             if mark["ticks"]:
                 self._ticks += len(mark["ticks"])
             elif self._ticks or self._fence:
-                self._end_ticks()  # a tag that is being talked about
+                self._end_ticks()  # a quoted tag: text
             elif mark["tag"]:
                 self._close = f"</{mark['tag']}>"
                 return mark.start(), mark.end()
@@ -103,7 +102,7 @@ class ThinkSplitter:
         return len(text), len(text)
 
     def _end_ticks(self) -> None:
-        """A run of backticks is over: a long one opens a fence, or closes one that was opened by no more of them."""
+        """End a run of backticks: three or more open a fence, or close one that as many or fewer opened."""
         if self._ticks >= _FENCE_TICKS:
             if not self._fence:
                 self._fence = self._ticks
@@ -113,6 +112,6 @@ class ThinkSplitter:
 
 
 def _cut_tag_length(text: str, tag: str, start: int) -> int:
-    """How many characters at the end of `text` may be the beginning of `tag`."""
+    """How many characters at the end of `text` are a prefix of `tag`."""
     longest = min(len(tag) - 1, len(text) - start)
     return next((size for size in range(longest, 0, -1) if text.endswith(tag[:size])), 0)

@@ -1,8 +1,8 @@
-"""The tap: how a model's tokens reach the run that they belong to, past AutoGen's runtime.
+"""The token tap: a run's `TokenSink`, which model clients hand tokens to without AutoGen's runtime in between.
 
-AutoGen hands each streamed chunk through its runtime as a message, which costs about 200 us of CPU. Here the model
-client hands them over itself. The driver of a run sets `current_sink` in its task before it starts the team; AutoGen's
-runtime tasks inherit the context, so every model client finds the sink of the run that it works for.
+AutoGen publishes each streamed chunk as a runtime message, at about 200 us of CPU time. A run sets `current_sink` in
+its task before it starts the team; AutoGen's runtime tasks inherit the context, so each model client finds the sink of
+its run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,32 +16,32 @@ from aiostream_server.models.provider import TextDelta, ThoughtDelta
 
 
 class TokenSink(Protocol):
-    """The run's side of the tap. `speaker` is the agent that the call is made for."""
+    """What a run receives from its model calls. `speaker` is the agent that makes the call."""
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """What the client of this run asked every model call for: `temperature`, `seed`, `max_tokens` ..."""
+        """The options of the run's request for every model call: `temperature`, `seed`, `max_tokens` ..."""
         ...
 
     def hears(self, speaker: str | None) -> bool:
-        """Whether this agent's words are shown: a participant's are, a selector's or orchestrator's are not."""
+        """Whether this agent's words are shown: a participant's are; a selector's or orchestrator's are not."""
         ...
 
     def alive(self) -> None:
-        """A model is at work for this run: something of an answer arrived, be it heard or not. Called often."""
+        """A piece of an answer arrived, shown or not: the run is not idle. Called often."""
         ...
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
-        """The tools of the speaker's last call answered (AutoGen may say the same again, later)."""
+        """The results of the speaker's last tool calls; AutoGen's own messages may repeat them later."""
         ...
 
     def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
-        """What the model just wrote. Whether there is room for more: else it `is_full`, perhaps."""
+        """Show what the model wrote. True: there is room for more. False: check `is_full`."""
         ...
 
     @property
     def is_full(self) -> bool:
-        """Whether the run's viewers are too far behind: then wait for `room` before more is said."""
+        """Whether the viewers are past the high-water mark: then await `room` (backpressure)."""
         ...
 
     async def room(self) -> None: ...
@@ -55,14 +55,14 @@ class TokenSink(Protocol):
         calls: Sequence[FunctionCall],
         finish_reason: FinishReasons,
     ) -> None:
-        """The model call is over; this is all that it gave, and why it stopped (the provider's own reason)."""
+        """The end of a model call: all that it gave, and the provider's own finish reason."""
         ...
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
-        """What the call cost: said once for every call of the run, shown or not, finished or not.
+        """What a call cost: once for every call, shown or not, finished or not; an estimate if none was reported.
 
-        Also said while the call's task is being cancelled, so it must not wait. An estimate, where the provider did
-        not say; a call that was refused, or failed before anything of its answer came, cost nothing and is not told.
+        It must not wait: it is also called while the call's task is being cancelled. A call that failed before the
+        first piece of its answer cost nothing and is not reported.
         """
         ...
 
@@ -71,7 +71,7 @@ current_sink: Final[ContextVar[TokenSink | None]] = ContextVar("current_sink", d
 
 
 def current_speaker() -> str | None:
-    """The agent whose message handler is running; None outside a team (a single agent, a script)."""
+    """The agent that owns the running message handler; None outside a team (a single agent, a script)."""
     try:
         return MessageHandlerContext.agent_id().type.rsplit("_", 1)[0]
     except RuntimeError:

@@ -11,8 +11,8 @@ from typing import assert_never
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Event, Routing, Token
 from aiostream_server.present.answer import AnswerOnly, Reasoning
-from aiostream_server.present.guard import ANSWERED, SPOKEN, Guarded
-from aiostream_server.present.marking import Page
+from aiostream_server.present.escaped_view import ANSWERED, SPOKEN, EscapedView
+from aiostream_server.present.escaping import Page
 from aiostream_server.present.shown import Channel, PartsPresenter, Presenter, Shown, View
 from aiostream_server.present.transcript import Transcript
 
@@ -23,12 +23,12 @@ def new_presenter(presentation: Presentation, page: Page | None = None) -> Prese
     """A presenter for one viewer of one run: it remembers what it has shown."""
     view = _view(presentation, page)
     if page is not None:
-        view = Guarded(view, page, ANSWERED if presentation == "reasoning" else SPOKEN)
+        view = EscapedView(view, page, ANSWERED if presentation == "reasoning" else SPOKEN)
     return PartsPresenter(view)
 
 
 def routed_presenter(by_team: Mapping[str, Presentation], page: Page | None = None) -> Presenter:
-    """A presenter for a question whose team the run chooses; `by_team` has the presentation of each team."""
+    """A presenter for a run that chooses its team; `by_team` has the presentation of each team."""
     return _Routed(by_team, page)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from aiostream_server.events import Error, InputRequested, RunFinished, SpeechKind, Token
 from aiostream_server.present.blocks import folded
-from aiostream_server.present.marking import Page
+from aiostream_server.present.escaping import Page
 from aiostream_server.present.parts import Closed, Opened, Part
 from aiostream_server.present.shown import Channel, Paragraphs, Shown
 from aiostream_server.present.transcript import Transcript, error_line
@@ -19,7 +19,7 @@ _LEFT_OUT: Final = "\n\n*… more was left out*"
 
 
 class AnswerOnly:
-    """A view of the answer: every message whose tokens are of the kind `final`."""
+    """A view of the answer: of every message of the kind `final`."""
 
     def __init__(self) -> None:
         self.paragraphs: Final = Paragraphs()

@@ -14,7 +14,7 @@ from typing import Final
 
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.events.breaks import BREAK
-from aiostream_server.present.marking import Page, marked
+from aiostream_server.present.escaping import Page, escaped_line
 
 _NO_ARGUMENTS: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
 _NO_CONTENT: Final = "*nothing more*"
@@ -102,7 +102,7 @@ def _flat(line: str, body: str, page: Page | None) -> str:
 
 def _line(title: str, page: Page | None) -> str:
     line = " ".join(title.split())[:_TITLE_CHARS]
-    return _OWN_TAG.sub(f"<{BREAK}", line) if page is None else marked(line, page)
+    return _OWN_TAG.sub(f"<{BREAK}", line) if page is None else escaped_line(line, page)
 
 
 def _result_body(event: ToolResult) -> str:

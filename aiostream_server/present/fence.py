@@ -1,24 +1,26 @@
-"""A fenced code block, as marked 9 reads it: where it ends."""
+"""Where a fenced code block ends, by the rules of marked 9."""
 
 import re
 from typing import Final
 
 _MAYBE_CLOSING: Final = re.compile(r" {0,3}[`~]* *")
-_MOST_CHARS: Final = 500
+_MAX_CHARS: Final = 500
 
 
 class Fence:
-    """The block that a line with the fence `mark` has opened, behind `indent` characters. Tell it the text of its
-    lines, piece by piece, and where each line ends."""
+    """A block that a line with the fence `mark` opened, after `indent` characters.
+
+    Call `add` for each piece of its lines, and `end_line` at the end of each line.
+    """
 
     def __init__(self, mark: str, indent: int = 0) -> None:
         self.closing: Final = " " * indent + mark
         self.is_indented: Final = indent > 0
-        self.is_doubtful = False  # whether it is still open: it may have ended with a list that it was in
+        self.is_doubtful = False  # it may have ended together with a list around it
         self._mark = mark
         self._indent = " " * indent
         self._head = ""
-        self._line: str | None = ""  # None: it does not close the block
+        self._line: str | None = ""  # None if the current line does not close the block
 
     def add(self, text: str) -> None:
         if self._indent and len(self._head) < len(self._indent):
@@ -28,7 +30,7 @@ class Fence:
         self._line += text
         found = _MAYBE_CLOSING.match(self._line)
         end = found.end() if found else 0
-        self.is_doubtful |= end > _MOST_CHARS
+        self.is_doubtful |= end > _MAX_CHARS
         if end != len(self._line) or self.is_doubtful:
             self._line = None
 

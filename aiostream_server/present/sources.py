@@ -16,7 +16,7 @@ _SUMMARY_CHARS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """`text` is Markdown: Open WebUI 0.12 shows it so, 0.6 as it stands."""
+    """`text` is Markdown, which Open WebUI 0.12 renders and 0.6 shows as plain text."""
 
     name: str
     text: str

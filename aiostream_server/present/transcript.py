@@ -21,7 +21,7 @@ from aiostream_server.events import (
     Validation,
 )
 from aiostream_server.present.blocks import tool_block
-from aiostream_server.present.marking import Page
+from aiostream_server.present.escaping import Page
 from aiostream_server.present.parts import Closed, Opened, Part
 from aiostream_server.present.shown import Channel, Paragraphs, Shown
 

@@ -121,7 +121,7 @@ class ConversationMemory:
         if self._memory is None or not isinstance(team, Stateful):
             return False
         try:
-            kept = await _aside(len(self._memory.state), load, self._memory.state)
+            kept = await _in_thread_if_large(len(self._memory.state), load, self._memory.state)
             if kept["shape"] != state_signature(team):
                 raise ValueError("the team is another one now")
             await team.load_state(kept["state"])
@@ -142,7 +142,7 @@ class ConversationMemory:
             state = await self._state_of(team, team_id, handover, self._archive.max_state_bytes)
             size = log.size_bytes + sum(len(turn.text) for turn in self.question.history)
             waits_for = handover.asker if handover is not None and state else None
-            memory = await _aside(size, self._memory_of, team_id, log, state, waits_for)
+            memory = await _in_thread_if_large(size, self._memory_of, team_id, log, state, waits_for)
             async with asyncio.timeout(_STORE_TIMEOUT_S):
                 await self._archive.conversations.keep(self._address, memory)
         except Exception as exc:  # a database driver
@@ -153,7 +153,7 @@ class ConversationMemory:
         if not self._resends and all(turn.role == "system" for turn in history):
             return await self._add_earlier_turns(conversations, address)
         size = sum(len(turn.text) for turn in history)
-        standing = self._standing = await _aside(size, standing_of, history)
+        standing = self._standing = await _in_thread_if_large(size, standing_of, history)
         memories = await conversations.recall(address, lambda memory: _is_of(memory, standing))
         found = next((memory for memory in memories if _is_of(memory, standing)), None)
         if memories:
@@ -187,7 +187,7 @@ class ConversationMemory:
             systems = [turn.text for turn in self.question.history if turn.role == "system"]
             kept = {"shape": state_signature(team), "systems": systems, "state": state}
             last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
-            encoded = await _aside(last, dump, kept)
+            encoded = await _in_thread_if_large(last, dump, kept)
         except Exception as exc:  # raised by a user's own team
             _log.warning("state_not_saved", team=team_id, error=type(exc).__name__)
             return b""
@@ -228,7 +228,7 @@ def _is_of(memory: TeamMemory, standing: Standing | None) -> bool:
     return standing is not None and memory.fingerprint == standing.fingerprint and standing.answer in memory.answers
 
 
-async def _aside(size: int, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes
+async def _in_thread_if_large(size: int, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes
     """Do small work at once and large work in a thread, so that other runs are not blocked."""
     if size <= _SMALL:
         return work(*arguments)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.intake.conversation import Conversation
-from aiostream_server.intake.principal import NOBODY, Owner
+from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question
 from aiostream_server.teams.catalogue import TeamSpec
 
@@ -36,7 +36,7 @@ class RunRequest:
     model: str
     spec: TeamSpec | None = None
     allowed: Collection[str] | None = None
-    owner: Owner = NOBODY
+    owner: Owner = LOCAL_OWNER
     on_disconnect: OnDisconnect | None = None
     by_default: OnDisconnect = "cancel"
     conversation: Conversation | None = None

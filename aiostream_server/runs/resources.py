@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig
-from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.store.files import Files
@@ -56,7 +56,7 @@ class RunResources:
     limits: LimitsConfig
     archive: Archive | None = None
     concurrent_turns: ConcurrentTurns = "queue"
-    observer: Observer = NOBODY
+    observer: Observer = NO_OBSERVER
     files: Files | None = None
     painter: Painter | None = None
     references: ReferenceCount = field(default_factory=ReferenceCount)

@@ -19,7 +19,7 @@ from aiostream_server.config.model import ConcurrentTurns, Config, LimitsConfig
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.registry import open_models
-from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
@@ -125,7 +125,7 @@ GENERATIONS: Final[web.AppKey[Generations]] = web.AppKey("generations", Generati
 
 
 def compose(
-    config: Config, *, state_directory: Path, observer: Observer = NOBODY, embedded: EmbeddedTeams = NOTHING
+    config: Config, *, state_directory: Path, observer: Observer = NO_OBSERVER, embedded: EmbeddedTeams = NOTHING
 ) -> web.Application:
     """The app of one server. It opens everything when it starts, and raises `ConfigError` then for what cannot be."""
 
@@ -152,7 +152,7 @@ def memory_backend(limits: LimitsConfig, turns: ConcurrentTurns) -> RunBackend:
 
 @asynccontextmanager
 async def open_generations(
-    config: Config, state_directory: Path, observer: Observer = NOBODY, embedded: EmbeddedTeams = NOTHING
+    config: Config, state_directory: Path, observer: Observer = NO_OBSERVER, embedded: EmbeddedTeams = NOTHING
 ) -> AsyncIterator[Generations]:
     """Open the first generation and what all share; at the end close whatever is open. Raises `ConfigError`.
 
@@ -195,7 +195,7 @@ async def _open_generation(
             observer=observer,
             in_threads=in_threads,
             for_components=any(team.component for team in config.teams),
-            brought=embedded.models,
+            embedded=embedded.models,
         ) as models,
         open_databases(config, state_directory) as databases,
         open_tools(config, databases, state_directory, is_serving=True, in_threads=in_threads) as toolbox,

@@ -10,7 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from aiostream_server.config.model import Config
-from aiostream_server.observe.several import together
+from aiostream_server.observe.observer import fan_out
 from aiostream_server.service.composition import GENERATIONS, compose
 from aiostream_server.service.event_loop import LagMeter, collect_garbage, watch_load
 from aiostream_server.service.metrics import MetricsExport
@@ -58,7 +58,7 @@ async def serve(
     certificate = Certificate.of(server)
     worker = share.number if share and share.has_parent else None
     traces, metrics = Traces.of(config.tracing), MetricsExport.of(config, worker)
-    observer = together(*metrics.observers, *traces.observers)
+    observer = fan_out(*metrics.observers, *traces.observers)
     app = compose(config, state_directory=state_directory, observer=observer)
     metrics.mount(app)
     runner = web.AppRunner(

@@ -1,6 +1,6 @@
 """Server-sent events as bytes: https://html.spec.whatwg.org/multipage/server-sent-events.html
 
-`data` is always one line of JSON here; whoever makes it escapes line ends, so a frame needs no splitting.
+`data` is always one line of JSON here, with its line ends escaped, so that no frame needs to be split.
 """
 
 from typing import Final
@@ -19,17 +19,17 @@ def data_frame(data: str) -> bytes:
 
 
 def event_frame(kind: str, number: int, data: str) -> bytes:
-    """The same with a type and a number, which a client that reconnects repeats as `Last-Event-ID`."""
+    """An event with a type and a number, which a client that reconnects sends as `Last-Event-ID`."""
     return _frame(f"event: {kind}", f"id: {number}", f"data: {data}")
 
 
 def retry_frame(delay_ms: int) -> bytes:
-    """No event: how long a client is to wait before it reconnects."""
+    """Sets the client's delay before it reconnects."""
     return _frame(f"retry: {delay_ms}")
 
 
 def _frame(*fields: str) -> bytes:
     frame = "\n".join((*fields, "", "")).encode("ascii")
-    if frame.count(b"\n") != len(fields) + 1 or b"\r" in frame:  # one ends each field, one more the frame
+    if frame.count(b"\n") != len(fields) + 1 or b"\r" in frame:  # one line end for each field, one for the frame
         raise ValueError(_NO_LINE)
     return frame

@@ -1,6 +1,6 @@
-"""Tells when a stream has been silent for too long: proxies and clients drop what looks dead.
+"""Wakes a stream that has been silent for too long: proxies and clients drop connections that look dead.
 
-One timer per stream, not one per write.
+There is one timer per stream, not one per write.
 """
 
 import asyncio

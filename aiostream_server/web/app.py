@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from aiostream_server.config.model import Config
-from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.protocols.chat import CHAT
 from aiostream_server.protocols.runs import RUNS
 from aiostream_server.web.asking import ask
@@ -28,7 +28,7 @@ from aiostream_server.web.state import STATE, OpenState, hold_state
 from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
 
-def create_app(config: Config, open_state: OpenState, *, observer: Observer = NOBODY) -> web.Application:
+def create_app(config: Config, open_state: OpenState, *, observer: Observer = NO_OBSERVER) -> web.Application:
     """Wire one server, watched by `observer`. `open_state` is entered at startup and left at cleanup."""
 
     async def state_ctx(app: web.Application) -> AsyncIterator[None]:

@@ -1,11 +1,11 @@
 """Web pages of other origins that may call the server from a browser. https://fetch.spec.whatwg.org/#http-cors-protocol
 
-Nothing of this is sent where `[server] cors_origins` is empty. A page is allowed by its origin and still needs a key
-where keys exist; cookies play no part, so `Access-Control-Allow-Credentials` is never sent. To pages of other origins
-nothing is said, and the browser keeps the answer from them.
+No CORS header is sent where `[server] cors_origins` is empty. A page is allowed by its origin, and needs a key where
+keys exist. Cookies play no part, so `Access-Control-Allow-Credentials` is never sent. Pages of other origins get no
+CORS headers, so their browser withholds the answer from them.
 
-Without keys, `intake.loopback` and the JSON content type keep pages out. Both hold for allowed origins, too: those can
-send JSON because a browser asks first, here, and is told that they may.
+Without keys, `intake.loopback` and the JSON content type keep pages out. A page of an allowed origin can send JSON,
+because its browser's preflight request is answered here.
 """
 
 import re
@@ -31,7 +31,7 @@ _DEFAULT_PORT: Final = re.compile(r"(?<=^http)(://.*):80$|(?<=^https)(://.*):443
 
 
 def allow_origins(app: web.Application, origins: Iterable[str]) -> None:
-    """Before the app starts, and after its other middlewares are there."""
+    """Call this before the app starts, and after its other middlewares are added."""
     app[ORIGINS] = frozenset(map(_as_browsers_send, origins))
     if app[ORIGINS]:
         app.middlewares.append(answer_preflight)
@@ -39,18 +39,18 @@ def allow_origins(app: web.Application, origins: Iterable[str]) -> None:
 
 
 def is_allowed_page(request: web.Request) -> bool:
-    """Whether a browser sent it for a page of an allowed origin. A page cannot choose what its browser says here.
+    """Whether a page of an allowed origin sent it: a page cannot choose the `Origin` that its browser sends.
 
-    What stands in /metrics is for no page.
+    No page may read /metrics.
     """
     return request.path not in METRICS_PATHS and request.headers.get("Origin") in request.app[ORIGINS]
 
 
 @web.middleware
 async def answer_preflight(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Before it sends what a plain form could not, a browser asks, without a key, whether the page may.
+    """A browser asks, without a key, before it sends what a plain form could not.
 
-    Routing has found the path by then, and which methods it is for; where there is no such path, that is the answer.
+    By then routing has found the path and its methods; an unknown path is answered as such.
     """
     refusal = request.match_info.http_exception
     if isinstance(refusal, web.HTTPMethodNotAllowed) and _is_preflight(request) and is_allowed_page(request):
@@ -59,7 +59,7 @@ async def answer_preflight(request: web.Request, handler: Handler) -> web.Stream
 
 
 async def add_cors_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """`on_response_prepare`: of streams and errors, too."""
+    """`on_response_prepare`, so that streams and errors have them, too."""
     response.headers.add("Vary", "Origin")
     if is_allowed_page(request):
         response.headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
@@ -71,7 +71,7 @@ def _is_preflight(request: web.Request) -> bool:
 
 
 def _permission(request: web.Request, methods: Iterable[str]) -> dict[str, str]:
-    """A page that is allowed may send every header that another client may."""
+    """An allowed page may send every header that it asks for."""
     asked = request.headers.get("Access-Control-Request-Headers", "")
     headers = f"{_REQUEST_HEADERS}, {asked}" if _HEADER_NAMES.fullmatch(asked) else _REQUEST_HEADERS
     permission = {

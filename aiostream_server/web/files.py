@@ -1,7 +1,7 @@
-"""`GET /v1/files/{file_id}`: what runs left for their readers, pictures above all.
+"""`GET /v1/files/{file_id}`: the files that runs made, above all pictures.
 
-For the key, and the user behind it, whose run made it; or for whoever has its signed link. For everybody else, with a
-signature that is wrong or over, too, it does not exist. Nothing that is served here can act in a browser.
+A file is for the owner of the run (its key, and the user behind it), or for a request with the link's signature. For
+all others, and with a wrong or expired signature, it does not exist. Nothing that is served here can act in a browser.
 """
 
 import asyncio
@@ -18,16 +18,17 @@ from aiostream_server.store.files import Files, StoredFile
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.middlewares import report_gone
 from aiostream_server.web.state import ServerState, state_of
+from aiostream_server.web.stream import hang_up
 
 _PIECE_BYTES: Final = 64 * 1024
 _MAX_AGE_S: Final = 86_400
 _SHOWN: Final = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/svg+xml"})
-# A sandbox without any permission: a page of its own origin that runs no script, also where a picture is one.
+# A sandbox without permissions: an SVG that is opened as a page runs no script and has an origin of its own.
 _POLICY: Final = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 
 
 async def get_file(request: web.Request) -> web.StreamResponse:
-    """The file; its head alone for HEAD, 304 for who has it."""
+    """The file; only its headers for HEAD; 304 where the client has it."""
     state, file_id = state_of(request), request.match_info["file_id"]
     owner = None if _has_signature(request, state, file_id) else caller_of(request).owner
     file = await state.resources.files.find(file_id) if state.resources.files is not None else None
@@ -40,7 +41,7 @@ async def get_file(request: web.Request) -> web.StreamResponse:
 
 
 def _has_signature(request: web.Request, state: ServerState, file_id: str) -> bool:
-    """Whether the link is signed. Raises `NotFound` where it says so and is not; the caller is not asked, then."""
+    """Whether the link is signed, so that the caller needs no key. Raises `NotFound` for a wrong signature."""
     expires, signatures = request.query.getall("expires", ()), request.query.getall("signature", ())
     if not expires and not signatures:
         return False
@@ -70,7 +71,7 @@ def _headers(file: StoredFile) -> Mapping[str, str]:
 
 
 async def _send(request: web.Request, files: Files, file: StoredFile, headers: Mapping[str, str]) -> web.StreamResponse:
-    """A piece is read when the reader has taken the last one. Who takes nothing for `write_timeout_s` is cut off."""
+    """Read each piece when the client has taken the one before. Evict a client that reads nothing for too long."""
     piece = await files.read(file, 0, _PIECE_BYTES)
     if piece is None:
         raise _missing(file.id)
@@ -87,16 +88,10 @@ async def _send(request: web.Request, files: Files, file: StoredFile, headers: M
             await response.write_eof()
     except ClientGone as gone:
         report_gone(request, gone)
-        _hang_up(request)
+        hang_up(request)
     except (ConnectionError, TimeoutError):
-        _hang_up(request)
+        hang_up(request)
     return response
-
-
-def _hang_up(request: web.Request) -> None:
-    """Nothing can be answered any more."""
-    if request.transport is not None:
-        request.transport.abort()
 
 
 def _missing(file_id: str) -> NotFound:

@@ -16,8 +16,8 @@ from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
 from aiostream_server.web.bugs import log_bug
+from aiostream_server.web.coalescer import Coalescer
 from aiostream_server.web.middlewares import OBSERVER, report_gone
-from aiostream_server.web.pace import Pace
 
 _REPORT_EVERY: Final = 16  # writes: reporting the delay of each would add 3 % to the cost of a token
 
@@ -40,28 +40,29 @@ async def stream_run(
     response = web.StreamResponse(headers={**SSE_HEADERS, **headers})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
-        with Heartbeat(config.heartbeat_s, reader.wake) as heartbeat, Pace(coalesce_s, reader.wake) as pace:
-            view = _View(reader, writer, frames, heartbeat, pace, request.app[OBSERVER].delay)
-            reader.shortcut = None if coalesce_s else view
+        with Heartbeat(config.heartbeat_s, reader.wake) as heartbeat, Coalescer(coalesce_s, reader.wake) as coalescer:
+            viewer = _Viewer(reader, writer, frames, heartbeat, coalescer, request.app[OBSERVER].delay)
+            reader.shortcut = None if coalesce_s else viewer
             try:
-                await view.run()
+                await viewer.run()
             finally:
-                reader.shortcut = None  # a reference cycle: the view holds the reader
+                reader.shortcut = None  # a reference cycle: the viewer holds the reader
     except ClientGone as gone:
         report_gone(request, gone)
-        _hang_up(request)
+        hang_up(request)
     except Exception as exc:
         log_bug("stream_failed", exc)  # the headers were sent: no error can be answered
-        _hang_up(request)
+        hang_up(request)
     return response
 
 
-def _hang_up(request: web.Request) -> None:
+def hang_up(request: web.Request) -> None:
+    """Abort the connection: its client sees that the answer is not whole."""
     if request.transport is not None:
         request.transport.abort()
 
 
-class _View:
+class _Viewer:
     """One connection's cursor through the log, and the reader's shortcut.
 
     While the client keeps up, tokens are written in the call that appends them, and no task wakes for them. `run` does
@@ -69,11 +70,11 @@ class _View:
     """
 
     __slots__ = (
-        "_came_at",
+        "_coalescer",
         "_frames",
         "_heartbeat",
         "_oldest",
-        "_pace",
+        "_opened_at",
         "_pending",
         "_reader",
         "_report_delay",
@@ -87,26 +88,26 @@ class _View:
         writer: SseWriter,
         frames: Frames,
         heartbeat: Heartbeat,
-        pace: Pace,
+        coalescer: Coalescer,
         report_delay: Callable[[float], None],
     ) -> None:
         self._reader = reader
         self._writer = writer
         self._frames = frames
         self._heartbeat = heartbeat
-        self._pace = pace
+        self._coalescer = coalescer
         self._report_delay = report_delay
         self._pending = frames.opening(at_end=reader.at_end)
         self._oldest = 0.0  # the timestamp of the first pending event; 0: none is pending
-        self._came_at = time.time()
+        self._opened_at = time.time()
         self._until_report = random.randint(1, _REPORT_EVERY)  # noqa: S311 - spreads the reports over the writes of all viewers
 
     async def run(self) -> None:
-        reader, pace = self._reader, self._pace
-        while self._pending or pace.has_due or not reader.at_end:
-            if not pace.has_due and not reader.at_end:
-                pace.add(await reader.read())
-            if entries := pace.take():
+        reader, coalescer = self._reader, self._coalescer
+        while self._pending or coalescer.has_due or not reader.at_end:
+            if not coalescer.has_due and not reader.at_end:
+                coalescer.add(await reader.read())
+            if entries := coalescer.take():
                 self._pending += self._frames.encode(entries)
                 if self._pending and not self._oldest:
                     self._oldest = entries[0].timestamp
@@ -163,5 +164,5 @@ class _View:
 
     def _report(self, oldest: float) -> None:
         self._until_report = _REPORT_EVERY
-        if oldest >= self._came_at:
+        if oldest >= self._opened_at:
             self._report_delay(time.time() - oldest)

@@ -1,4 +1,4 @@
-"""`scripts/bench`: measure everything, print it next to its targets, end with status 1 where one was missed."""
+"""`scripts/bench`: measures everything, prints it next to its targets, ends with status 1 where one is missed."""
 
 import asyncio
 import json
@@ -88,7 +88,7 @@ async def _start(stack: AsyncExitStack, kind: Kind, loop: LoopName, port: int, *
 
 
 async def _put(subjects: list[Subject], plan: Plan, results: Results, progress: Console) -> None:
-    """Growth comes before what leaves much memory behind."""
+    """Measure growth first: the other parts leave memory behind, which would hide it."""
     compared = [each for each in subjects if each.contender.kind in ("json", "server") and _is_default(each)]
     if "growth" in plan.parts:
         results.growth.extend(await _growth(compared, plan.growth_rounds, progress))

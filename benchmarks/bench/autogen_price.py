@@ -1,4 +1,4 @@
-"""What a run of the smallest team costs in AutoGen itself, with a model that costs nothing: prints CPU milliseconds."""
+"""Prints the CPU milliseconds that AutoGen takes for a run of the smallest team, with a model that costs nothing."""
 
 import asyncio
 import statistics

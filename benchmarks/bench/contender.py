@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from benchmarks.accounting import with_children
-from benchmarks.bench.load import Load, Seen
-from benchmarks.bench.script import NO_TALK, Script, Talk
+from benchmarks.bench.load import Load, LoadResult
+from benchmarks.bench.script import NO_HISTORY, History, Script
 from benchmarks.processes import ROOT, kill, python_module, server
 
 LoopName = Literal["asyncio", "uvloop"]
@@ -22,7 +22,7 @@ _GRACE_S: Final = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """One that is measured, running."""
+    """A running server that is measured."""
 
     kind: Kind
     loop: LoopName
@@ -38,10 +38,10 @@ class Contender:
         answers: int,
         ramp_s: float = 0.0,
         deadline_s: float = 120.0,
-        talk: Talk = NO_TALK,
-    ) -> Seen:
-        """Load it so, from a process of its own; a figure is only given where every token came once."""
-        load = Load(self.port, with_children(self.pid), script, connections, answers, ramp_s, deadline_s, talk)
+        history: History = NO_HISTORY,
+    ) -> LoadResult:
+        """Load it from another process. Raise `RuntimeError` unless every token arrived exactly once."""
+        load = Load(self.port, with_children(self.pid), script, connections, answers, ramp_s, deadline_s, history)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "benchmarks.bench.load", json.dumps(asdict(load))),
             stdout=asyncio.subprocess.PIPE,
@@ -54,7 +54,7 @@ class Contender:
             await kill(process)
         if process.returncode:
             raise RuntimeError(f"{self.kind} on {self.loop} failed under {script} x {answers}")
-        return Seen.read(told.decode())
+        return LoadResult.read(told.decode())
 
 
 @asynccontextmanager
@@ -68,7 +68,7 @@ async def provider() -> AsyncIterator[int]:
 async def contender(
     kind: Kind, loop: LoopName, provider_port: int, folder: Path, *, workers: int = 1
 ) -> AsyncIterator[Contender]:
-    """`workers` are the server's; the figures are those of all its processes together."""
+    """Start a contender. With several `workers`, its figures are the sums of all its processes."""
     started = asyncio.get_running_loop().time()
     url = f"http://127.0.0.1:{provider_port}/v1"
     async with AsyncExitStack() as stack:
@@ -85,7 +85,7 @@ async def contender(
 async def _as_users_run_it(
     loop: LoopName, provider_port: int, folder: Path, workers: int
 ) -> AsyncIterator[tuple[int, int]]:
-    """`aiostream-server serve` with the defaults, but for the loop and for more runs at once than 200."""
+    """`aiostream-server serve` with its defaults, except for the loop and for more than 200 concurrent runs."""
     settings: dict[str, object] = {"loop": loop, "log_format": "auto", "workers": workers}
     limits: dict[str, object] = {"max_runs": 2_000, "retention_s": 900.0}
     async with server(provider_port, folder, server=settings, limits=limits) as served:
@@ -96,7 +96,7 @@ async def _as_users_run_it(
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """So that its workers end before it does."""
+    """Terminate, so that its workers end before it does."""
     with suppress(ProcessLookupError, TimeoutError):
         process.terminate()
         async with asyncio.timeout(_GRACE_S):

@@ -1,33 +1,33 @@
-"""What a token costs where there is much: many streams at once, long answers.
+"""The cost of a token with many streams at once, and in long answers.
 
-Everything is measured in rounds, contenders in turn, and medians count: now and then a full garbage collection of the
-server's falls into a measurement. It belongs to the runs that ended before it, and takes as much CPU as 80,000 tokens
-of a long answer do (measured: 0.59 s for 2,000 runs).
+Contenders are measured in turn, in rounds, and the median of the rounds is the result: sometimes a full garbage
+collection of the server falls into a round. It belongs to the runs before it, and takes as much CPU as 80,000 tokens of
+a long answer (measured: 0.59 s for 2,000 runs).
 """
 
 from typing import Final
 
-from benchmarks.bench.load import Seen
+from benchmarks.bench.load import LoadResult
 from benchmarks.bench.parts import PAUSE_S, Subject, slope, us_per_token_streaming
 from benchmarks.bench.results import Growth
 from benchmarks.bench.script import Script
 
 _FEW: Final = 10
 _MANY: Final = 1_000
-_RATE: Final = 5_000  # tokens a second, however many streams they are spread over
-_RAMP_S: Final = 5.0  # while many begin: not counted
+_RATE: Final = 5_000  # tokens a second in all, for any number of streams
+_RAMP_S: Final = 5.0  # the time in which many streams begin; not measured
 _LENGTHS: Final = ((100, 200), (2_000, 20), (20_000, 8))  # tokens of an answer, and answers: half a second of CPU each
 _CONNECTIONS: Final = 4
 
 
 def begin(subject: Subject) -> Growth:
-    """Of which nothing is known yet."""
+    """An empty result."""
     short, middle, long = (tokens for tokens, _ in _LENGTHS)
     return Growth(subject.contender.kind, subject.contender.loop, (_FEW, _MANY), (short, middle, long))
 
 
 async def measure_streams(subject: Subject, growth: Growth) -> None:
-    """One round. The memory of a stream is that of the first round: later ones use again what it left."""
+    """One round. Only the first round gives the memory of a stream, because later rounds reuse freed memory."""
     if not growth.few_us:
         await subject.put(Script(tokens=50, pause_s=PAUSE_S), connections=_FEW, answers=_FEW)
     few = await subject.put(_spread_over(_FEW, seconds=2.5), connections=_FEW, answers=_FEW)
@@ -41,7 +41,7 @@ async def measure_streams(subject: Subject, growth: Growth) -> None:
 
 
 async def measure_tokens(subject: Subject, growth: Growth) -> None:
-    """One round: the price of a token by the lines through answers of two lengths, so that of the run is not in it."""
+    """One round. A token's cost is the slope between answers of two lengths, which excludes the cost of the run."""
     scripts = [Script(tokens) for tokens, _ in _LENGTHS]
     seen = [
         await subject.put(script, connections=_CONNECTIONS, answers=answers)
@@ -56,5 +56,5 @@ def _spread_over(streams: int, *, seconds: float) -> Script:
     return Script(tokens=int(seconds / pause_s), pause_s=pause_s)
 
 
-def _system_us(seen: Seen) -> float:
+def _system_us(seen: LoadResult) -> float:
     return seen.steady_system_s / seen.steady_tokens * 1e6

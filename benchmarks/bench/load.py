@@ -1,7 +1,7 @@
 """The clients, in a process of their own: one protocol object per connection, which counts tokens by their stamps.
 
-It watches the server's processes as well, so that processor time and tokens are read at the same moment, and prints
-what it saw as JSON (`Seen`).
+The same process reads the CPU time of the server's processes, at the same moment as the tokens, and prints a
+`LoadResult` as JSON.
 """
 
 import asyncio
@@ -17,19 +17,20 @@ from typing import Final, cast
 import uvloop
 
 from benchmarks.accounting import cpu_s, memory_bytes, system_s
-from benchmarks.bench.script import NO_TALK, STAMP, Script, Talk, microseconds
+from benchmarks.bench.script import NO_HISTORY, STAMP, History, Script, microseconds
 
 _END_OF_BODY: Final = b"\r\n0\r\n\r\n"
 _CHUNK_EDGE: Final = re.compile(rb"\r\n[1-9a-f][0-9a-f]*\r\n")  # no event has CRLF in it; a stamp may be cut by an edge
-_KEPT_BYTES: Final = 64  # of what came before: a stamp and the end may be cut
+_KEPT_BYTES: Final = 64  # kept of earlier data: a stamp or the end may be cut
 _LOOK_S: Final = 0.05
 _GOLDEN: Final = 0.618034  # its multiples fall evenly between 0 and 1, however many there are
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """`answers` answers to the same script, each after the same `talk`, over `connections` connections. They are opened
-    evenly over `ramp_s`, so that paced streams are evenly out of step with one another, as those of many readers are.
+    """`answers` answers to the same script, each after the same `history`, over `connections` connections.
+
+    Connections are opened evenly over `ramp_s`, so that paced streams are out of step like those of many readers.
     """
 
     port: int
@@ -39,25 +40,26 @@ class Load:
     answers: int
     ramp_s: float = 0.0
     deadline_s: float = 120.0
-    talk: Talk = NO_TALK
+    history: History = NO_HISTORY
 
     @classmethod
     def read(cls, text: str) -> "Load":
         told = json.loads(text)
-        made = {"script": Script(**told["script"]), "talk": Talk(**told["talk"]), "pids": tuple(told["pids"])}
+        made = {"script": Script(**told["script"]), "history": History(**told["history"]), "pids": tuple(told["pids"])}
         return cls(**{**told, **made})
 
     def opens_s(self, place: int) -> float:
-        """When a connection is opened, from the beginning."""
+        """When a connection is opened, in seconds from the start."""
         step = place * _GOLDEN % 1.0
         return self.ramp_s * place / self.connections + (self.script.pause_s * step if self.ramp_s else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """Processor time is the server's but for `client_cpu_s`. `steady_*`: while every connection had begun to stream
-    and none had ended; `steady_system_s` is the kernel's part of it. `late_us`: how long each token was on its way;
-    `first_byte_us`, `first_token_us`: since the question was written.
+class LoadResult:
+    """CPU times are the server's, except `client_cpu_s`.
+
+    `steady_*` covers the time in which every connection streams; `steady_system_s` is the kernel's part of it.
+    `late_us` is the delay of each token; `first_byte_us` and `first_token_us` count from the question.
     """
 
     tokens: int
@@ -76,7 +78,7 @@ class Seen:
     late_us: list[int]
 
     @classmethod
-    def read(cls, text: str) -> "Seen":
+    def read(cls, text: str) -> "LoadResult":
         return cls(**json.loads(text))
 
 
@@ -93,7 +95,7 @@ class Steady:
     memory: int = 0
 
     async def watch(self, pids: tuple[int, ...], streams: "Sequence[Connection]", expected: int) -> None:
-        """Until the first stream ends; `streams` grows to as many as are `expected`."""
+        """Watch until the first stream ends. `streams` grows to `expected` items meanwhile."""
         begun: tuple[int, float, float] | None = None
         while True:
             if len(streams) == expected and all(stream.is_live for stream in streams):
@@ -107,7 +109,7 @@ class Steady:
 
 
 class Connection(asyncio.Protocol):
-    """One client: asks, reads to the end of the answer, asks again, while there is something to ask."""
+    """One client: asks, reads the whole answer, and asks the next question, until there is none left."""
 
     def __init__(self, questions: Iterator[bytes]) -> None:
         self.tokens = 0
@@ -124,7 +126,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
         self._ask()
 
     def _ask(self) -> None:
@@ -170,10 +172,10 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
 
-async def put(load: Load) -> Seen:
-    """Raises `RuntimeError` where a token is missing or came twice."""
+async def put(load: Load) -> LoadResult:
+    """Put the load on the server. Raises `RuntimeError` where a token is missing or arrives twice."""
     loop = asyncio.get_running_loop()
-    questions = iter([load.talk.request(load.script, place) for place in range(load.answers)])
+    questions = iter([load.history.request(load.script, place) for place in range(load.answers)])
     memory_before, cpu_before, own_before = memory_bytes(load.pids), cpu_s(load.pids), time.process_time()
     started = time.monotonic()
     connections: list[Connection] = []
@@ -191,7 +193,7 @@ async def put(load: Load) -> Seen:
     tokens = sum(connection.tokens for connection in connections)
     if tokens != load.answers * load.script.tokens:
         raise RuntimeError(f"{tokens} tokens came, not {load.answers} x {load.script.tokens}")
-    return Seen(
+    return LoadResult(
         tokens=tokens,
         answers=load.answers,
         wall_s=wall_s,

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from benchmarks.bench.contender import Contender, Kind
-from benchmarks.bench.load import Seen
+from benchmarks.bench.load import LoadResult
 from benchmarks.bench.results import Result, Spread, Workers
-from benchmarks.bench.script import NO_TALK, Script, Talk
+from benchmarks.bench.script import NO_HISTORY, History, Script
 from benchmarks.processes import ROOT
 
 _CONNECTIONS: Final = 20
@@ -20,7 +20,7 @@ _DEADLINE_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A contender that runs, and what is found out about it."""
+    """A running contender and its results."""
 
     contender: Contender
     result: Result
@@ -36,10 +36,10 @@ class Subject:
         connections: int,
         answers: int,
         ramp_s: float = 0.0,
-        talk: Talk = NO_TALK,
-    ) -> Seen:
+        history: History = NO_HISTORY,
+    ) -> LoadResult:
         seen = await self.contender.put(
-            script, connections=connections, answers=answers, ramp_s=ramp_s, deadline_s=_DEADLINE_S, talk=talk
+            script, connections=connections, answers=answers, ramp_s=ramp_s, deadline_s=_DEADLINE_S, history=history
         )
         self.result.client_share = max(self.result.client_share, seen.client_cpu_s / seen.wall_s)
         self.result.memory_bytes = seen.memory_after
@@ -69,7 +69,7 @@ async def paced(subject: Subject, *, streams: int, tokens: int) -> None:
 
 
 async def latency(subject: Subject, *, streams: int, tokens: int) -> None:
-    """How late tokens are, paced so. As many streams for all: the usual pattern is overwhelmed by 50."""
+    """The delay of paced tokens. All contenders get the same number of streams; the usual pattern cannot serve 50."""
     seen = await subject.put(Script(tokens, PAUSE_S), connections=streams, answers=streams, ramp_s=1.0)
     subject.result.late_ms = Spread.of_us(seen.late_us)
     subject.result.first_byte_ms = Spread.of_us(seen.first_byte_us)
@@ -77,7 +77,7 @@ async def latency(subject: Subject, *, streams: int, tokens: int) -> None:
 
 
 async def prices(subject: Subject, *, effort: float) -> None:
-    """The line through short and long answers: what a run costs, and what each further token does."""
+    """The line through short and long answers gives the cost of a run and of each further token."""
     short, long = Script(tokens=20), Script(tokens=2_000)
     few = 0.2 if subject.is_slow else 1.0
     shorts = await subject.put(short, connections=10, answers=max(10, int(200 * effort * few)))
@@ -112,16 +112,16 @@ async def autogen_run_ms() -> float:
     return float(told)
 
 
-def slope(shorts: Seen, short: Script, longs: Seen, long: Script) -> float:
+def slope(shorts: LoadResult, short: Script, longs: LoadResult, long: Script) -> float:
     """CPU seconds of one more token."""
     return (longs.cpu_s / longs.answers - shorts.cpu_s / shorts.answers) / (long.tokens - short.tokens)
 
 
-def _us_per_token(seen: Seen) -> float:
+def _us_per_token(seen: LoadResult) -> float:
     return seen.cpu_s / seen.tokens * 1e6
 
 
-def us_per_token_streaming(seen: Seen) -> float:
+def us_per_token_streaming(seen: LoadResult) -> float:
     if not seen.steady_tokens:
         raise RuntimeError("the streams were never all live at once")
     return seen.steady_cpu_s / seen.steady_tokens * 1e6

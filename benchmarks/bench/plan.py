@@ -1,4 +1,4 @@
-"""How much of everything is measured."""
+"""How much is measured: contenders, parts, rounds, streams, tokens."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -34,7 +34,7 @@ class Plan:
         rounds: int | None,
         streams: int | None,
     ) -> "Plan":
-        """With what was asked for in place of what is usual; nothing asked is nothing changed."""
+        """The plan with these options instead of its own; an option that was not given changes nothing."""
         contenders = self.contenders
         if kinds:
             contenders = tuple((kind, loop) for loop in _LOOPS for kind in kinds)

@@ -1,4 +1,4 @@
-"""The plot that the README shows: CPU per token, on a logarithmic scale, on paper and on a dark screen."""
+"""The plot that the README shows: CPU per token on a logarithmic scale, for light and dark pages."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -83,7 +83,7 @@ def _panel(
 
 
 def _values(found: Mapping[LoopName, float]) -> str:
-    """Of asyncio's loop, then of uvloop."""
+    """The values on asyncio's loop, then on uvloop."""
     told = {loop: f"{us:.1f}" if us < 100 else f"{us:.0f}" for loop, us in found.items()}
     return " / ".join(told[loop] for loop in LOOPS if loop in told)
 

@@ -1,7 +1,7 @@
-"""The floor: what aiohttp alone takes to pass a provider's stream on. Each is what one writes in an afternoon.
+"""Bare aiohttp relays: the least that passing on a provider's stream can cost.
 
-* bytes: every read is written as it came.
-* json: every event is decoded, gets a name of its own, and is encoded and written: what a gateway does at least.
+* bytes: writes every read as it is.
+* json: decodes every event, sets its id and model, encodes and writes it: the minimum for a gateway.
 * msgspec: the same with msgspec in place of the standard library's json.
 """
 

@@ -1,4 +1,4 @@
-"""What was found out, as one table."""
+"""Prints the results as one table."""
 
 from collections.abc import Sequence
 from typing import Final

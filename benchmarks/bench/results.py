@@ -1,4 +1,4 @@
-"""What was found out, as it is kept in build/bench.json. Times have their unit in their name; CPU is the server's."""
+"""The results, as build/bench.json holds them. Times have their unit in their name; CPU time is the server's."""
 
 import os
 import platform
@@ -18,7 +18,7 @@ _PACKAGES: Final = ("aiohttp", "uvloop", "msgspec", "autogen-agentchat", "openai
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Of many: the median, and what one in a hundred exceeds."""
+    """The median and the 99th percentile."""
 
     p50: float
     p99: float
@@ -31,7 +31,7 @@ class Spread:
 
 @dataclass(slots=True)
 class Result:
-    """One contender on one loop. Lists have one item per round; what was not measured is None or empty."""
+    """One contender on one loop. Lists have one item per round; None or an empty list was not measured."""
 
     kind: Kind
     loop: LoopName
@@ -48,8 +48,8 @@ class Result:
     run_ms: list[float] = field(default_factory=list)  # the fixed price
     token_us: list[float] = field(default_factory=list)  # the marginal price
     memory_bytes: int = 0
-    memory_per_stream: float | None = None  # what the process grew by, with many live for the first time
-    client_share: float = 0.0  # of one core, at most; near 1 the clients were what was measured
+    memory_per_stream: float | None = None  # the growth of the process when many streams are live for the first time
+    client_share: float = 0.0  # the maximum share of one core; near 1 the clients are the bottleneck
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ Way = Literal["resent", "kept"]
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """CPU milliseconds of a turn, by how many came before it. One item per round."""
+    """CPU milliseconds of a turn, by the number of earlier turns. One item per round."""
 
     kind: Kind
     loop: LoopName

@@ -1,4 +1,4 @@
-"""What is asked: a question that scripts the provider's answer, with as much of a conversation before it as is wanted.
+"""What is asked: a question that scripts the provider's answer, after a conversation of any length.
 
 Each token carries a stamp, by which its delay is measured: the provider's monotonic clock in microseconds, which all
 processes of one machine share.
@@ -46,16 +46,17 @@ def stamp() -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class Talk:
-    """`turns` earlier questions (about 100 characters) and answers (about 600) are sent with each question. Where there
-    is a `name`, each of the questions belongs to a conversation of its own, which the server knows by it.
+class History:
+    """`turns` earlier questions (about 100 characters) and answers (about 600) are sent with each question.
+
+    With a `name`, each question belongs to a conversation of its own, which the server stores under that name.
     """
 
     turns: int = 0
     name: str = ""
 
     def request(self, script: Script, place: int) -> bytes:
-        """The question in this place among those that are asked at once, from 0."""
+        """The HTTP request of the question number `place`, from 0."""
         asked = {"role": "user", "content": script.question().ljust(100)}
         messages = [message for turn in range(self.turns) for message in _turn(turn)]
         body = json.dumps({"model": "solo", "stream": True, "messages": [*messages, asked]}).encode()
@@ -69,11 +70,11 @@ class Talk:
         return "\r\n".join((*head, "", "")).encode() + body
 
 
-NO_TALK: Final = Talk()
+NO_HISTORY: Final = History()
 
 
 def _turn(number: int) -> tuple[dict[str, str], dict[str, str]]:
-    """No two are the same; they pack about as well as what people write."""
+    """Every turn is different, and compresses about as well as real text."""
     chance = random.Random(number)  # noqa: S311 - nothing is secret
     question, answer = (" ".join(chance.choices(_WORDS, k=words)) for words in (18, 100))
     return {"role": "user", "content": f"{question}?"}, {"role": "assistant", "content": f"{answer}.\n"}

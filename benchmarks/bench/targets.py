@@ -1,4 +1,4 @@
-"""What is promised, as ratios within one run of the benchmark wherever one machine is faster than another."""
+"""The targets. Those that depend on the machine are ratios within one run of the benchmark."""
 
 import os
 import statistics
@@ -18,7 +18,7 @@ _MAX_GROWTH: Final = 1.10
 
 
 def judge(results: Results) -> list[Figure]:
-    """Every target that can be judged by what was measured."""
+    """The targets that the results cover."""
     return [
         *_beside_relay("burst", results, lambda result: result.burst_us, 1.0),
         *_beside_relay("paced", results, lambda result: result.paced_us, 1.1),
@@ -35,7 +35,7 @@ def judge(results: Results) -> list[Figure]:
 def _beside_relay(
     what: str, results: Results, taken: Callable[[Result], Sequence[float]], most: float
 ) -> Iterator[Figure]:
-    """All on the loop that serves the rewriting relay best; on the other one it is only told."""
+    """Judge on the loop on which the rewriting relay is faster; report the other loop without a target."""
     relays = {loop: us for loop in LOOPS if (us := _of(results.of("json", loop), taken)) is not None}
     for loop, relay_us in relays.items():
         if (server_us := _of(results.of("server", loop), taken)) is None:
@@ -78,7 +78,7 @@ def _memory(results: Results) -> Iterator[Figure]:
 
 
 def _growth(results: Results) -> Iterator[Figure]:
-    """The relay's own growth is told beside the server's: caches and sockets are the same for both."""
+    """Report the relay's growth beside the server's: both share the costs of caches and sockets."""
     for each in results.growth:
         few, many = each.streams
         what = f"from {few} to {many:,} streams"
@@ -99,7 +99,7 @@ def _grown(growth: Growth, what: str, before: Sequence[float], after: Sequence[f
 
 
 def _turns(results: Results) -> Iterator[Figure]:
-    """The growth of the relay is what the provider must be sent (`turns`): without it, there is nothing to judge."""
+    """The relay's growth is the cost of sending messages to the provider (`turns`). Without it nothing is judged."""
     relay = next((_medians(each) for each in results.turns if each.kind == "json"), None)
     for each in results.turns:
         ms = _medians(each)

@@ -1,42 +1,41 @@
-"""What a turn costs, by how many came before it in its conversation.
+"""The cost of a turn, by the number of earlier turns in its conversation.
 
-A conversation is known in two ways. Plain clients resend all of it with each question; where it has a name
-(`X-Conversation-Id`), only the new question is sent, and the server keeps the rest. In both the provider must be sent
-all of it. What that takes at least is what the rewriting relay takes to pass the same messages on: it parses them,
-encodes them and sends them, and looks at none. So the relay's growth, in milliseconds, is taken off the server's cost
-of the long conversation, and what is left is judged against its cost of the short one. (To compare the two growths in
-per cent would favour the server, because its short turn costs more to begin with.)
+Plain clients resend the whole conversation with each question. With a name (`X-Conversation-Id`) they send only the new
+question, and the server keeps the rest. In both cases the provider must receive all of it. The rewriting relay shows
+the minimum cost of that: it only parses, encodes and sends the same messages. So the relay's growth, in milliseconds,
+is subtracted from the server's cost of the long conversation, and the rest is compared with its cost of the short one.
+(Comparing the two growths in per cent would favour the server, because its short turn costs more to begin with.)
 """
 
 from typing import Final
 
 from benchmarks.bench.parts import Subject
 from benchmarks.bench.results import Turns, Way
-from benchmarks.bench.script import Script, Talk
+from benchmarks.bench.script import History, Script
 
 _EARLIER: Final = (1, 10, 100)
 _ANSWER: Final = Script(tokens=40)  # 640 characters
 _CONNECTIONS: Final = 4
-_CHEAPER: Final = 4  # times as many turns make half a second, where nothing is kept
+_CHEAPER: Final = 4  # times as many turns, to measure half a second where nothing is stored
 
 
 def begin(subject: Subject, way: Way) -> Turns:
-    """Of which nothing is known yet."""
+    """An empty result."""
     return Turns(subject.contender.kind, subject.contender.loop, way, {earlier: [] for earlier in _EARLIER})
 
 
 async def measure(subject: Subject, turns: Turns, *, conversations: int, time: int) -> None:
-    """One round, the `time`-th: one turn in each of so many conversations, for each length of them."""
+    """Round number `time`: one turn in each of the conversations, for each length."""
     for earlier, found in turns.ms.items():
         if turns.way == "resent":
-            found.append(await _ask(subject, Talk(earlier), _CHEAPER * conversations))
+            found.append(await _ask(subject, History(earlier), _CHEAPER * conversations))
             continue
         name = f"round-{time}-{earlier}"
-        await _ask(subject, Talk(earlier - 1, name), conversations)  # the last of the earlier ones
-        found.append(await _ask(subject, Talk(name=name), conversations))
+        await _ask(subject, History(earlier - 1, name), conversations)  # the last of the earlier ones
+        found.append(await _ask(subject, History(name=name), conversations))
 
 
-async def _ask(subject: Subject, talk: Talk, conversations: int) -> float:
+async def _ask(subject: Subject, history: History, conversations: int) -> float:
     """CPU milliseconds of a turn."""
-    seen = await subject.put(_ANSWER, connections=_CONNECTIONS, answers=conversations, talk=talk)
+    seen = await subject.put(_ANSWER, connections=_CONNECTIONS, answers=conversations, history=history)
     return seen.cpu_s / seen.answers * 1_000

@@ -1,6 +1,6 @@
 """The usual pattern: AutoGen's `run_stream` with its own OpenAI client, behind FastAPI and uvicorn.
 
-Kinder than many: the client is made once, at the start, and shared by all requests.
+It is a favourable version: one client is built at the start and shared by all requests.
 """
 
 import json
@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 
 class ChatRequest(BaseModel):
-    """As much of OpenAI's request as the pattern looks at."""
+    """The fields of OpenAI's request that the pattern reads."""
 
     model: str
     messages: list[dict[str, Any]]

@@ -1,1 +1,1 @@
-"""The server under load, and for long: `scripts/dev/soak` measures it from outside and compares it with its targets."""
+"""`scripts/dev/soak`: loads the server for minutes, measures it from outside, compares it with its targets."""

@@ -1,4 +1,4 @@
-"""Thousands of runs that end in every way: afterwards the server's process is as it was before them."""
+"""Thousands of runs with every kind of end leave no memory, task or file behind in the server."""
 
 import asyncio
 import statistics
@@ -20,8 +20,7 @@ _SETTLE_S: Final = 2.5  # idle connections to the provider are closed by then
 
 
 async def measure(folder: Path, *, runs: int, warm_up: int, looks: int) -> list[Figure]:
-    """Warm-up fills what is bounded, such as the ids of runs that are kept no longer. `looks` is how often memory is
-    measured on the way."""
+    """The warm-up fills bounded caches, such as ids of expired runs. `looks` is how often memory is measured."""
     async with asyncio.timeout(_DEADLINE_S), provider() as provider_port, server(provider_port, folder) as served:
         await _do(served.port, warm_up)
         before, files_before, memory = await _look(served), served.open_files, [served.memory_bytes]
@@ -58,13 +57,13 @@ async def _look(served: Server) -> dict[str, Any]:
 
 
 def _grown(before: dict[str, Any], after: dict[str, Any]) -> str:
-    """Which types there are more of."""
+    """The types with more objects than before."""
     more = Counter(after["types"]) - Counter(before["types"])
     return ", ".join(f"{kind} +{count}" for kind, count in more.most_common(3))
 
 
 async def _do(port: int, runs: int) -> None:
-    """So many, in a mix of all ends, some at once."""
+    """Start `runs` runs with a mix of all kinds of end, several at once."""
     left = iter(range(runs))
 
     async def work() -> None:

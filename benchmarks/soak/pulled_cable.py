@@ -1,7 +1,7 @@
 """A client vanishes without closing its connection: the server notices within half a minute.
 
-Two network namespaces with a cable between them; needs root and iproute2. The server listens on this side, the clients
-are on the other, and then the cable is gone.
+Two network namespaces are connected by a virtual cable; needs root and iproute2. The server listens on one side, the
+client is on the other, and then the cable is cut.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ async def measure(folder: Path) -> list[Figure]:
 
 
 async def _vanish(folder: Path, name: str, plan: Plan, stream: bool) -> Figure:
-    """How long the run of such a client lives on."""
+    """How long the run of such a client continues."""
     keys = folder / "keys.json"
     keys.unlink(missing_ok=True)
     key = await _output(sys.executable, "-m", "aiostream_server", "keys", "create", "soak", "--keys-file", str(keys))
@@ -76,7 +76,7 @@ async def _cable() -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _client_there(port: int, asked: bytes) -> AsyncIterator[None]:
-    """One that asks and then reads, on the other side of the cable."""
+    """A client on the other side of the cable."""
     reads = "import socket, sys; c = socket.create_connection((sys.argv[1], int(sys.argv[2])))\n"
     reads += "c.sendall(sys.stdin.buffer.read())\nwhile c.recv(65536): pass"
     process = await asyncio.create_subprocess_exec(

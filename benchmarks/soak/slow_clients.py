@@ -1,4 +1,4 @@
-"""Clients that never read, beside good ones: the good ones notice nothing, and the others cost little."""
+"""Clients that never read do not delay those that do, and cost little memory."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from benchmarks.soak.streams import open_all
 _GOOD: Final = 50
 _BAD: Final = 100
 _PAUSE_S: Final = 0.1
-_LARGE: Final = Plan(tokens=1_000_000, pause_s=0.5, size=8_000)  # they fill what there is within some ten seconds
+_LARGE: Final = Plan(tokens=1_000_000, pause_s=0.5, size=8_000)  # fills all buffers within some ten seconds
 _MAX_RATIO: Final = 2.0
 _MAX_COST: Final = 512 * 1024
 _KERNEL_BYTES: Final = 128 * 1024  # SO_SNDBUF, as the kernel doubles it: not in the process's own memory
@@ -25,7 +25,7 @@ _DEADLINE_S: Final = 300.0
 
 
 async def measure(folder: Path, *, seconds: float, write_timeout_s: float) -> list[Figure]:
-    """Over `seconds` the bad ones should fill all that there is, be held up, and be thrown out."""
+    """Within `seconds` the clients that never read fill all buffers, are held up, and are evicted."""
     settings: dict[str, object] = {"write_timeout_s": write_timeout_s}
     async with (
         asyncio.timeout(_DEADLINE_S),
@@ -48,18 +48,18 @@ async def measure(folder: Path, *, seconds: float, write_timeout_s: float) -> li
         Figure(f"p99 of {_GOOD} good streams alone", milliseconds(without_s)),
         Figure(f"p99 beside {_BAD} that never read", milliseconds(with_s)),
         Figure("ratio", f"{ratio:.2f}", f"<= {_MAX_RATIO:.0f}", ratio <= _MAX_RATIO),
-        Figure("never-reading clients thrown out", f"{_BAD} of {_BAD}", "all", True),
+        Figure("never-reading clients evicted", f"{_BAD} of {_BAD}", "all", True),
         Figure("memory of one viewer that never reads", _kib(cost), f"<= {_kib(_MAX_COST)}", cost <= _MAX_COST),
     ]
 
 
 async def _cost(served: Server) -> float:
-    """What one more viewer of the same run takes in the server's process: the run itself is there already."""
+    """The memory of one more viewer of a run, without that of the run itself."""
     body = {"model": "solo", "background": True, "messages": [{"role": "user", "content": _LARGE.question()}]}
     run = await fetch(served.port, request("/v1/runs", body))
     await asyncio.sleep(_SAID_BEFORE_S)
     watch = f"GET {run['events_url']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
-    await inspect(served)  # what was garbage is no part of the cost
+    await inspect(served)  # a garbage collection, so that earlier garbage is not counted
     memory_before = most = served.memory_bytes
     viewers = [await open_never_reading(served.port, watch) for _ in range(_BAD)]
     for _ in range(_LOOKS):

@@ -1,4 +1,4 @@
-"""SIGTERM in the middle of many streams: each is told its end."""
+"""SIGTERM during many streams: each of them ends well-formed."""
 
 import asyncio
 import time

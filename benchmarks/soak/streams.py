@@ -11,13 +11,13 @@ from benchmarks.soak.client import Stream, open_stream, provider
 from benchmarks.soak.provider import Plan
 
 _EVENTS: Final = 10
-_STARTING: Final = 16  # at a time: what is measured is streams, not a stampede
+_STARTING: Final = 16  # at a time, so that connecting does not disturb the measurement
 _DEADLINE_S: Final = 300.0
 _MAX_LATE_S: Final = 0.05
 
 
 async def measure(folder: Path, *, streams: int) -> list[Figure]:
-    """All begin before the first event of any leaves the provider; then each gets one a second."""
+    """All streams begin before the provider sends the first event; then each gets one event a second."""
     plan = Plan(tokens=_EVENTS, pause_s=1.0, gate="streams", gate_of=streams)
     async with asyncio.timeout(_DEADLINE_S), provider() as provider_port, server(provider_port, folder) as served:
         memory_before = served.memory_bytes
@@ -48,7 +48,7 @@ async def measure(folder: Path, *, streams: int) -> list[Figure]:
 
 
 async def open_all(port: int, plan: Plan, streams: int) -> list[Stream]:
-    """So many streams of this plan, each begun."""
+    """Open `streams` streams of this plan, and wait until each has begun."""
     starting = asyncio.Semaphore(_STARTING)
 
     async def start() -> Stream:

@@ -1,4 +1,4 @@
-"""Whether the locked packages have known vulnerabilities: what `scripts/dev/audit` makes of pip-audit's answer."""
+"""`scripts/dev/audit`: reports known vulnerabilities of the locked packages, as pip-audit finds them."""
 
 import json
 import re
@@ -16,7 +16,7 @@ _TIMEOUT_S: Final = 300
 
 
 def main() -> int:
-    """The status: 1 for a known vulnerability that is not accepted."""
+    """Return the status: 1 for a known vulnerability that is not accepted."""
     try:
         accepted = read_accepted(_ACCEPTED.read_text("utf-8"))
     except ValueError as exc:
@@ -39,7 +39,7 @@ def read_accepted(text: str) -> list[str]:
 
 
 def judge(answer: str, said: str) -> tuple[int, list[str]]:
-    """The status, and what to say, for pip-audit's JSON and its stderr. Without a database nothing is audited."""
+    """The status and the lines to print, from pip-audit's JSON and stderr. Without a database nothing is audited."""
     if not answer.strip():
         last = said.strip().splitlines()[-1:] or ["pip-audit said nothing"]
         return (0, _not_audited(last[0])) if _NO_NETWORK.search(last[0]) else (1, said.strip().splitlines() or last)

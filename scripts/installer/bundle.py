@@ -1,4 +1,4 @@
-"""Where the wheels come from: a folder that the administrator gives, or this source tree and the network."""
+"""The wheels to install from: the administrator's folder, or wheels that are built and fetched here."""
 
 import sys
 import tempfile
@@ -17,12 +17,12 @@ class Bundle:
 
     wheel: Path
     offline: bool
-    """Nothing is to be fetched."""
+    """Whether pip may not use the network."""
 
 
 @contextmanager
 def find_bundle(wheels: Path | None, steps: Steps) -> Iterator[Bundle]:
-    """What is in the folder, or what is made for the length of the block. Raises `Problem`."""
+    """The bundle in the folder, or a temporary one that is built here. Raises `Problem`."""
     if wheels is not None:
         yield Bundle(find_wheel(wheels.resolve()), offline=True)
         return

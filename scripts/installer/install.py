@@ -1,4 +1,4 @@
-"""`scripts/install`: everything that is missing."""
+"""`scripts/install`: installs everything that is missing."""
 
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,7 @@ READY_WITHIN_S: Final = 60.0
 
 
 def install(layout: Layout, wheels: Path | None, steps: Steps) -> None:
-    """Everything that is missing; nothing where all is there. Raises `Problem`."""
+    """Install what is missing; change nothing where everything is there. Raises `Problem`."""
     release = _release(layout, wheels, steps)
     settings.lay_out(layout, steps)
     settings.place_config(layout, SOURCE / "configs" / "service.toml", None, steps)
@@ -22,7 +22,7 @@ def install(layout: Layout, wheels: Path | None, steps: Steps) -> None:
             "would: install the units, create the first key, start the socket and the service, and ask a question"
         )
         return
-    if layout.config.exists():  # it does not in a dry run
+    if layout.config.exists():  # in a dry run it may not exist
         settings.check_config(layout, release)
     units.place(layout, release.units, release.units, steps)
     if releases.current(layout) is None:
@@ -72,7 +72,7 @@ def _confirm(layout: Layout, key: str | None, steps: Steps) -> None:
     address = units.address(layout)
     probe.wait_until_ready(address, READY_WITHIN_S)
     if key is not None:
-        units.reload()  # one that ran before has not heard of the key
+        units.reload()  # a server that ran before does not know the key yet
         if failure := steps.take("asking it a question", probe.ask_a_question, address, key):
             steps.warn(f"the server works, but its model does not: {failure}")
     steps.say(f"installed, and ready at {address}/v1")

@@ -1,4 +1,4 @@
-"""Where everything lies on the machine."""
+"""The paths of an installation."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ RESTART: Final = "aiostream-server-restart.service"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The paths below `root`, which is another one than / only in tests."""
+    """The paths below `root`, which differs from / only in tests."""
 
     root: Path = Path("/")
 
@@ -42,12 +42,12 @@ class Layout:
 
     @property
     def more_packages(self) -> Path:
-        """What the administrator's own teams need: pip's requirements, none by default."""
+        """Packages for the administrator's own teams, as pip requirements; the file is optional."""
         return self.settings / "requirements.txt"
 
     @property
     def credentials(self) -> Path:
-        """One file a secret; systemd hands them to the service."""
+        """One file for each secret; systemd passes them to the service."""
         return self.settings / "credentials"
 
     @property

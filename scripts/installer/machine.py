@@ -1,4 +1,4 @@
-"""Whether this machine can be installed on: found out before anything is changed."""
+"""Checks whether this machine is supported, before anything is changed."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ _SUPPORTED: Final = "Debian 12 and later and Ubuntu 24.04 and later"
 
 
 def check_machine(*, force: bool) -> None:
-    """Raise `Problem` for what is missing; `force` passes over the distribution alone."""
+    """Raise `Problem` for what is missing; `force` accepts any distribution."""
     if os.geteuid() != 0:
         raise Problem("this needs root", "run it with sudo")
     if not force and (problem := distribution_problem(_os_release())):
@@ -45,7 +45,7 @@ def distribution_problem(release: Mapping[str, str]) -> str | None:
 
 
 def described() -> str:
-    """This machine in a few words."""
+    """The distribution, Python's version and the architecture."""
     release = _os_release()
     python = ".".join(map(str, sys.version_info[:3]))
     return f"{release.get('PRETTY_NAME', 'unknown system')}, Python {python}, {platform.machine()}"

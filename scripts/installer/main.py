@@ -23,12 +23,12 @@ _EXAMPLES = """examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The status: 0, 1 for what is told on stderr, 2 for wrong arguments."""
+    """Return the status: 0, 1 with a message on stderr, 2 for wrong arguments."""
     parser = _parser()
     wanted = parser.parse_args(arguments)
     if wanted.purge and not wanted.uninstall:
         parser.error("--purge goes with --uninstall")
-    os.umask(0o022)  # the service is another user, and has to read what root writes
+    os.umask(0o022)  # the service runs as another user and reads what root writes
     steps, layout = Steps(dry_run=wanted.dry_run), Layout()
     try:
         check_machine(force=wanted.force)
@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One installation at a time."""
+    """Hold the lock that allows one installation at a time."""
     lock = os.open("/run/lock/aiostream-server-install", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

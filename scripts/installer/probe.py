@@ -1,4 +1,4 @@
-"""The installed server, asked as a client would."""
+"""Asks the installed server as a client does."""
 
 import json
 import socket
@@ -18,7 +18,7 @@ _POLL_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Of the server: a TCP one, or a unix socket's path."""
+    """The server's address: TCP, or the path of a unix socket."""
 
     host: str = "127.0.0.1"
     port: int = 8000
@@ -43,7 +43,7 @@ class _UnixConnection(HTTPConnection):
 
 
 def wait_until_ready(address: Address, within_s: float) -> None:
-    """Until `/readyz` says so. Raises `Problem`."""
+    """Wait until `/readyz` reports `ready`. Raises `Problem`."""
     deadline = time.monotonic() + within_s
     while (found := _readiness(address)) != "ready":
         if time.monotonic() > deadline:
@@ -52,7 +52,7 @@ def wait_until_ready(address: Address, within_s: float) -> None:
 
 
 def ask_a_question(address: Address, key: str | None) -> str | None:
-    """None for an answer as it must be; else what the model's provider failed with, which is not the server's doing.
+    """None for a correct answer; else the failure of the model's provider, for which the server is not to blame.
 
     Raises `Problem` where the server refuses the question, or does not end its answer properly.
     """

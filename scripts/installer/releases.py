@@ -1,7 +1,7 @@
 """Virtual environments under /opt/aiostream-server/venvs, named VERSION-N, and the link `current` to one of them.
 
-One is made where it stays, since its programs name their own path, and is complete when it holds `MADE_FROM`. Beside
-the packages it has the units and the default configuration of its version, so that a rollback brings those back, too.
+A virtual environment is created in its final place, because its programs contain their own path. It is complete when it
+holds `MADE_FROM`. It also holds the units and the default configuration of its version, for rollbacks.
 """
 
 import hashlib
@@ -62,13 +62,13 @@ def releases(layout: Layout) -> list[Release]:
 
 
 def current(layout: Layout) -> Release | None:
-    """What the units start; None where nothing is installed."""
+    """The release that the units start; None where nothing is installed."""
     release = Release(Path(os.path.realpath(layout.current)))
     return release if layout.current.is_symlink() and (release.folder / _MADE_FROM).is_file() else None
 
 
 def fingerprint(layout: Layout, wheel: Path) -> str:
-    """Of all that a release is made from: installations with the same one are the same."""
+    """A hash of everything that a release is made from. Equal fingerprints mean equal releases."""
     digest = hashlib.sha256()
     shipped = [SOURCE / "configs" / "service.toml", *sorted((SOURCE / "systemd").glob("**/*"))]
     for path in [wheel, LOCK, *shipped, layout.more_packages]:
@@ -78,7 +78,7 @@ def fingerprint(layout: Layout, wheel: Path) -> str:
 
 
 def next_folder(layout: Layout, wheel: Path) -> Path:
-    """Where the next release goes: its number is one more than any there is, whole or not."""
+    """The folder of the next release. Its number is higher than that of any folder, complete or not."""
     version = _WHEEL.fullmatch(wheel.name)
     if version is None:
         raise Problem(
@@ -89,7 +89,7 @@ def next_folder(layout: Layout, wheel: Path) -> Path:
 
 
 def make(layout: Layout, folder: Path, bundle: Bundle) -> Release:
-    """A release with the lock's packages and the administrator's; nothing is left of one that fails. `Problem`."""
+    """Make a release with the packages of the lock and the administrator. Raise `Problem`, and remove what was made."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         run(sys.executable, "-I", "-m", "venv", str(folder))
@@ -116,7 +116,7 @@ def _install(folder: Path, wheel: Path) -> None:
 
 
 def _install_more(folder: Path, requirements: Path, bundle: Bundle) -> None:
-    """From the same wheels where there is to be no network; else from wherever this machine's pip gets packages."""
+    """Use the bundle's wheels where it is offline; else the package index of this machine's pip."""
     locked = folder / "locked.txt"
     locked.write_text(run(*_pip(folder), "list", "--format=freeze"), "utf-8")
     where = ["--no-index", "--find-links", str(bundle.wheel.parent)] if bundle.offline else []
@@ -128,7 +128,7 @@ def _pip(folder: Path) -> list[str]:
 
 
 def switch(layout: Layout, release: Release) -> None:
-    """`current` is another release from one moment to the next."""
+    """Replace the link `current` atomically."""
     link = layout.home / ".current.new"
     link.unlink(missing_ok=True)
     link.symlink_to(Path("venvs") / release.name)
@@ -136,7 +136,7 @@ def switch(layout: Layout, release: Release) -> None:
 
 
 def surplus(layout: Layout, keep: set[str]) -> list[Path]:
-    """What may go: everything but the named releases, halves of some included."""
+    """The folders that may be removed: all but the named releases, incomplete ones included."""
     return sorted(folder for folder in layout.venvs.glob("*") if folder.is_dir() and folder.name not in keep)
 
 

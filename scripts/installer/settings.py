@@ -1,4 +1,4 @@
-"""/etc/aiostream-server: made where it is missing, and never changed where the administrator has been."""
+"""/etc/aiostream-server: created where it is missing; the administrator's files are never changed."""
 
 import os
 import tempfile
@@ -40,7 +40,7 @@ def place_config(layout: Layout, default: Path, before: Path | None, steps: Step
 
 
 def has_keys(layout: Layout) -> bool:
-    """Whether there is any; a keys file that the administrator keeps elsewhere counts as full."""
+    """Whether there is a key. A keys file in another place counts as one with keys."""
     if keys_file(layout) != layout.keys_file:
         return True
     return layout.keys_file.exists() and layout.keys_file.read_text("utf-8").strip() not in ("", "[]")
@@ -65,7 +65,7 @@ def create_key(layout: Layout, release: Release, name: str) -> str:
 
 @contextmanager
 def passing_key(layout: Layout, release: Release) -> Iterator[str | None]:
-    """A key for the length of the block; None where the server asks for none."""
+    """A temporary key, revoked at the end of the block; None where the server needs none."""
     if keys_file(layout) is None:
         yield None
         return

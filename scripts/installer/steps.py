@@ -1,4 +1,4 @@
-"""What the administrator sees: one line for each step, and an error that says what to do."""
+"""The output for the administrator: one line for each step, and errors that say what to do."""
 
 import subprocess
 import sys
@@ -23,7 +23,7 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Says each step, and takes it unless this is a dry run."""
+    """Prints each step, and takes it unless this is a dry run."""
 
     dry_run: bool = False
 
@@ -34,7 +34,7 @@ class Steps:
         print(f"warning: {line}", file=sys.stderr, flush=True)
 
     def take(self, line: str, action: Callable[_P, _T], /, *arguments: _P.args, **named: _P.kwargs) -> _T | None:
-        """Say `line`, then act: what came of it, None in a dry run."""
+        """Print `line`, then call `action` and return its result; None in a dry run."""
         if self.dry_run:
             self.say(f"would: {line}")
             return None
@@ -43,7 +43,7 @@ class Steps:
 
 
 def run(*command: str, environ: dict[str, str] | None = None) -> str:
-    """What the command wrote to stdout. Raises `Problem` with the end of what it said where it fails."""
+    """Run a command and return its stdout. Raise `Problem` with the end of its output where it fails."""
     done = ask(*command, environ=environ)
     if done.returncode:
         said = (done.stderr + done.stdout).strip().splitlines()[-_SHOWN_LINES:]

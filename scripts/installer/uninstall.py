@@ -1,4 +1,4 @@
-"""`scripts/install --uninstall`: what was installed goes; what people and the server wrote stays, unless asked."""
+"""`scripts/install --uninstall`: removes what was installed; keeps configuration and state without `--purge`."""
 
 import shutil
 
@@ -8,7 +8,7 @@ from scripts.installer.steps import Steps
 
 
 def uninstall(layout: Layout, steps: Steps, *, purge: bool) -> None:
-    """Stop and remove; with `purge` configuration, keys, secrets, drop-ins and state, too. Once more does no harm."""
+    """Stop and remove; with `purge` configuration, keys, secrets, drop-ins and state, too. Repeating is harmless."""
     release = releases.current(layout)
     folder = release.units if release else SOURCE / "systemd"
     if (layout.units / SERVICE).exists():

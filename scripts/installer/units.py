@@ -1,4 +1,4 @@
-"""systemd: the units on disk, and what it is asked to do with them."""
+"""The units on disk, and the systemctl commands for them."""
 
 import tomllib
 from pathlib import Path
@@ -18,9 +18,9 @@ def shipped(folder: Path) -> list[Path]:
 
 
 def place(layout: Layout, folder: Path, before: Path | None, steps: Steps) -> bool:
-    """Install the units of `folder`, and drop those that only `before` had; whether anything was to be done.
+    """Install the units of `folder`, and remove those that only `before` has. Return whether anything changed.
 
-    A unit that the administrator has edited is kept beside the new one, as UNIT.old: drop-ins are for that, and stay.
+    A unit that the administrator edited is kept as UNIT.old. Drop-ins, which are the place for edits, stay.
     """
     changed = False
     for unit in shipped(folder):
@@ -50,7 +50,7 @@ def is_enabled(unit: str) -> bool:
 
 
 def main_pid() -> str:
-    """Of the service; "0" where it does not run."""
+    """The service's main process id; "0" where it does not run."""
     return ask("systemctl", "show", "--property=MainPID", "--value", SERVICE).stdout.strip()
 
 
@@ -74,18 +74,18 @@ def stop_standby() -> None:
 
 
 def reload() -> None:
-    """The server reads its keys again."""
+    """Make the server read its keys again."""
     run("systemctl", "reload", SERVICE)
 
 
 def stop_everything() -> None:
-    """The socket first: a connection would start the service again."""
+    """Stop the socket first, because a connection would start the service again."""
     run("systemctl", "disable", "--now", SOCKET, SERVICE)
     ask("systemctl", "stop", RESTART, "aiostream-server@*.service")
 
 
 def address(layout: Layout) -> Address:
-    """Where the socket listens: its first address, wildcards being this machine."""
+    """The socket's first address; a wildcard becomes loopback."""
     for line in ask("systemctl", "show", "--property=Listen", "--value", SOCKET).stdout.splitlines():
         listening, _, kind = line.strip().partition(" ")
         host, colon, port = listening.rpartition(":")
@@ -105,7 +105,7 @@ def _speaks_tls(layout: Layout) -> bool:
 
 
 def remove(layout: Layout, folder: Path) -> None:
-    """The units, not the administrator's drop-ins."""
+    """Remove the units, not the administrator's drop-ins."""
     for unit in shipped(folder):
         (layout.units / unit.name).unlink(missing_ok=True)
     run("systemctl", "daemon-reload")

@@ -11,7 +11,7 @@ from scripts.installer.steps import Problem, Steps
 
 
 def upgrade(layout: Layout, wheels: Path | None, steps: Steps) -> None:
-    """A new release beside the old one, and everything as it was where that one does not serve. Raises `Problem`."""
+    """Install a new release. Restore the old state and raise `Problem` where the new one does not serve."""
     old = releases.current(layout)
     if old is None:
         raise Problem("nothing is installed yet", "scripts/install, without --upgrade, installs it")
@@ -38,7 +38,7 @@ def upgrade(layout: Layout, wheels: Path | None, steps: Steps) -> None:
 
 
 def rollback(layout: Layout, steps: Steps) -> None:
-    """To the release before the current one. Raises `Problem` where there is none, or where it does not serve."""
+    """Switch to the previous release. Raise `Problem` where there is none, or where it does not serve."""
     here = releases.current(layout)
     earlier = [release for release in releases.releases(layout) if here and release.number < here.number]
     if here is None or not earlier:
@@ -53,7 +53,7 @@ def rollback(layout: Layout, steps: Steps) -> None:
 
 
 def _move(layout: Layout, old: Release, new: Release, steps: Steps) -> None:
-    """From one release to another. Raises `Problem` where the new one does not serve, and everything is as before."""
+    """Switch releases. Restore the old state and raise `Problem` where the new one does not serve."""
     steps.say(f"checking {layout.config} with {new.name}")
     try:
         settings.check_config(layout, new)
@@ -79,11 +79,11 @@ def _switch(layout: Layout, old: Release, new: Release, steps: Steps) -> None:
         steps.take(f"waiting for {address}/readyz", probe.wait_until_ready, address, READY_WITHIN_S)
         if failure := steps.take("asking it a question", probe.ask_a_question, address, key):
             steps.warn(f"the server works, but its model does not: {failure}")
-    units.reload()  # the passing key is forgotten
+    units.reload()  # forget the temporary key
 
 
 def _go_back(layout: Layout, old: Release, new: Release, pid: str, steps: Steps) -> None:
-    """`pid`: of the service before, which may run still."""
+    """Restore `old`. `pid` is the service's main process before the switch, which may still run."""
     steps.say(f"going back to {old.name}")
     units.place(layout, old.units, new.units, steps)
     releases.switch(layout, old)

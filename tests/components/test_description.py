@@ -1,6 +1,7 @@
 """The description of a component that is not loaded yet."""
 
 from aiostream_server.teams.components.description import describe, own_description
+from aiostream_server.teams.components.reading import title_of
 from tests.components.making import (
     Json,
     assistant,
@@ -43,8 +44,7 @@ def test_a_team_with_everything() -> None:
         workbench=[workbench(function_tool("def f(): pass", "search"), aide), mcp],
         handoffs=["Society", {"target": "user"}],
     )
-    found = describe({**selector(boss, society, termination_condition=either, max_turns=4), "label": "The office"})
-    assert list(found.lines()) == [
+    assert list(describe(selector(boss, society, termination_condition=either, max_turns=4))) == [
         "kind    SelectorGroupChat",
         "agent   Boss: AssistantAgent, model gpt-4o, tools search, Aide, http://mcp/x, hands over to Society, user",
         "agent   Aide: AssistantAgent, model unnamed, inside Boss",
@@ -60,12 +60,6 @@ def test_a_team_with_everything() -> None:
         "model   gpt-4o-mini (OpenAIChatCompletionClient)",
         'ends    when "DONE" is said, or after 9 messages, the question included, or after 4 turns',
     ]
-    assert found.title == "The office"
-    assert found.teams == ("Crew",)
-    assert [tool.effect for tool in found.tools if tool.effect] == [
-        "runs the Python code in its source_code, as soon as the file is loaded"
-    ]
-    assert len(found.code) == 1
 
 
 def test_wrong_types_are_described_as_far_as_they_can_be() -> None:
@@ -73,13 +67,15 @@ def test_wrong_types_are_described_as_far_as_they_can_be() -> None:
     odd = component(
         "autogen_agentchat.agents.AssistantAgent", "agent", name=7, model_client=[], handoffs=3, tools={"a": 1}
     )
-    assert describe(odd).agents[0].name == "AssistantAgent"
-    assert describe({**odd, "component_type": ["x"], "label": 3}).title == ""
+    agent = "agent   AssistantAgent: AssistantAgent"
+    assert list(describe(odd)) == ["kind    AssistantAgent", agent, "ends    when its agents are done"]
+    assert agent in describe({**odd, "component_type": ["x"]})
+    assert title_of({**odd, "label": 3}) == ""
     endless = component(
         "autogen_agentchat.teams.RoundRobinGroupChat", "team", participants=None, termination_condition=7
     )
-    assert describe(endless).ends == "never by itself"
-    assert describe(assistant()).ends == "when its agents are done"
+    assert "ends    never by itself" in describe(endless)
+    assert "ends    when its agents are done" in describe(assistant())
 
 
 def test_only_a_description_of_its_own_counts() -> None:

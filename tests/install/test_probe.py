@@ -76,7 +76,7 @@ async def test_what_is_not_ready_is_told_when_the_time_is_up(reply: bytes, found
             await asyncio.to_thread(wait_until_ready, Address(port=port), 0.1)
 
 
-def test_nobody_there_is_not_ready() -> None:
+def test_a_closed_port_is_not_ready() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         with pytest.raises(Problem, match="refused"):

@@ -25,7 +25,7 @@ from aiostream_server.events import (
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present import Page, new_presenter
 from tests.present.telling import Told, runs
-from tests.present.test_marking import OTHERS_TEXT
+from tests.present.test_escaping import OTHERS_TEXT
 
 END = RunFinished("stop", TokenCount(), 0.1)
 

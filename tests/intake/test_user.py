@@ -17,8 +17,7 @@ from pydantic import SecretStr
 
 from aiostream_server.errors import InvalidRequest, Unauthorized
 from aiostream_server.intake.principal import LOCAL, Principal, User
-from aiostream_server.intake.user import read_user
-from aiostream_server.intake.user_token import LEEWAY_S, read_token
+from aiostream_server.intake.user import LEEWAY_S, read_token, read_user
 
 TRUSTED: Final = Principal("trusted1", "webui", None, trusted=True)
 UNTRUSTED: Final = Principal("other123", "script", None, trusted=False)

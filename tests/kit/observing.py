@@ -1,4 +1,4 @@
-"""An observer that remembers what it is told, in order, as tuples."""
+"""An observer that records its calls, in order, as tuples."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,8 +12,8 @@ surrounding: ContextVar[str] = ContextVar("surrounding", default="nothing")
 
 
 class Remembering:
-    """`told` is everything but the delays. What a context manager tells is marked `begun` and `over`, the latter with
-    the class of what went through it."""
+    """`told` holds all calls except delays. A context manager adds `begun` and `over`; the latter has the class of the
+    exception that passed through it."""
 
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
@@ -47,7 +47,7 @@ class Remembering:
         self.delays.append(seconds)
 
     def of(self, what: str) -> list[tuple[Any, ...]]:
-        """All that was told of `what`, without that word."""
+        """The calls of one kind, without its name."""
         return [tuple(facts) for first, *facts in self.told if first == what]
 
     @contextmanager

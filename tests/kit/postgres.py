@@ -1,7 +1,7 @@
 """A real PostgreSQL for the tests: Debian's package, started in a temporary folder, with the demo shop in it.
 
-PostgreSQL refuses to run as root, so there it runs as the user `postgres`. Nothing of the machine's own clusters is
-touched: own folder, own loopback port, no socket elsewhere, stopped at the end.
+PostgreSQL refuses to run as root, so there it runs as the user `postgres`. It has its own folder and
+loopback port, touches no other cluster of the machine, and is stopped at the end.
 """
 
 import os
@@ -32,7 +32,7 @@ _SETTINGS = (
 
 @contextmanager
 def running_postgres(binaries: Path) -> Iterator[str]:
-    """The URL of a database that holds the shop; its user may do everything. Beside it `kept` is empty."""
+    """The URL of a database with the shop, for a superuser. The database `kept` beside it is empty."""
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         if os.getuid() == 0:
@@ -84,7 +84,7 @@ class _Cluster:
 
     def _run(self, command: str, *arguments: str, text: str = "") -> None:
         line = [*_as_postgres(), str(self._binaries / command), *arguments]
-        # Output goes to a file: a server that keeps a pipe open would make us wait for its end.
+        # Output goes to a file: the server would inherit a pipe, and reading it would wait for the server's end.
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(
                 line,

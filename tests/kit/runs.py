@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aiostream_server.intake.principal import NOBODY, Owner
+from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.runs.directory import MemoryDirectory
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import Run
@@ -14,7 +14,7 @@ def directory_of(registry: Registry) -> MemoryDirectory:
     return directory
 
 
-def runs_in(registry: Registry, owner: Owner = NOBODY) -> Sequence[Run]:
+def runs_in(registry: Registry, owner: Owner = LOCAL_OWNER) -> Sequence[Run]:
     """An owner's runs of this process, newest first."""
     directory = directory_of(registry)
     directory.drop()
@@ -22,6 +22,6 @@ def runs_in(registry: Registry, owner: Owner = NOBODY) -> Sequence[Run]:
     return sorted((run for run in runs if run.owner == owner), key=lambda run: run.created_at, reverse=True)
 
 
-def run_in(registry: Registry, run_id: str, owner: Owner = NOBODY) -> Run:
+def run_in(registry: Registry, run_id: str, owner: Owner = LOCAL_OWNER) -> Run:
     (run,) = (run for run in runs_in(registry, owner) if run.id == run_id)
     return run

@@ -98,7 +98,7 @@ def blind_result(context: TeamContext) -> RoundRobinGroupChat:
 
 
 class OnlyRuns:
-    """Not AutoGen's, and cannot stream."""
+    """A team that is not AutoGen's and cannot stream."""
 
     async def run(self, *, task: Any) -> TaskResult:
         await asyncio.sleep(0.05)
@@ -157,7 +157,7 @@ def undescribed(_: TeamContext) -> RoundRobinGroupChat:
 
 
 class Hanging:
-    """Says one thing and then nothing, ever; leaves when it is cancelled."""
+    """Says one thing and then hangs until it is cancelled."""
 
     async def run_stream(
         self, *, task: Any, cancellation_token: CancellationToken
@@ -172,7 +172,7 @@ def hanging(_: TeamContext) -> Hanging:
 
 
 class Deaf:
-    """Does not even leave when its task is cancelled, for a while."""
+    """Ignores the cancellation of its task for three seconds."""
 
     async def run_stream(self, *, task: Any) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]:
         yield TextMessage(content="I do not listen", source="Deaf")

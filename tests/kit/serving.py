@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
-from aiostream_server.observe.observer import NOBODY, Observer
+from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.service.composition import compose
 from aiostream_server.service.sockets import listen
 from aiostream_server.web.state import STATE, CurrentState
@@ -35,7 +35,7 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(config: Config, state_directory: Path, observer: Observer = NOBODY) -> AsyncIterator[Server]:
+async def serving(config: Config, state_directory: Path, observer: Observer = NO_OBSERVER) -> AsyncIterator[Server]:
     app = compose(config, state_directory=state_directory, observer=observer)
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
@@ -52,7 +52,7 @@ async def until_idle(server: Server) -> None:
 
 
 async def get_json(url: str) -> Any:
-    """The body of a 200."""
+    """The JSON of an answer with status 200."""
     async with aiohttp.ClientSession() as session, session.get(url) as response:
         assert response.status == 200
         assert response.content_type == "application/json"

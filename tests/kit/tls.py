@@ -15,14 +15,14 @@ from aiostream_server.config.model import Config
 from aiostream_server.service.composition import compose
 from aiostream_server.service.sockets import BACKLOG, listen
 from aiostream_server.service.tls.certificate import Certificate
-from aiostream_server.service.tls.site import TlsSite
+from aiostream_server.service.tls.site import OWN_TRANSPORT, TlsSite
 from aiostream_server.web.state import STATE
 from tests.kit.serving import Server
 
 
 @dataclass(frozen=True, slots=True)
 class TlsServer(Server):
-    """One with a certificate."""
+    """A server with a certificate."""
 
     certificate: Certificate
 
@@ -52,14 +52,17 @@ def make_files(folder: Path, name: str = "server", *names: str) -> Files:
 
 
 @asynccontextmanager
-async def serving_tls(config: Config, state_directory: Path, files: Files) -> AsyncIterator[TlsServer]:
+async def serving_tls(
+    config: Config, state_directory: Path, files: Files, *, own_transport: bool = OWN_TRANSPORT
+) -> AsyncIterator[TlsServer]:
     """As `tests.kit.serving.serving`, with https."""
     app = compose(config, state_directory=state_directory)
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)
     await runner.setup()
     try:
         certificate = Certificate(files.certificate, files.key)
-        await TlsSite(runner, listen("127.0.0.1", 0), certificate, backlog=BACKLOG).start()
+        listening = listen("127.0.0.1", 0)
+        await TlsSite(runner, listening, certificate, backlog=BACKLOG, own_transport=own_transport).start()
         yield TlsServer(f"https://127.0.0.1:{runner.addresses[0][1]}", app[STATE], runner, certificate)
     finally:
         await runner.cleanup()
@@ -67,9 +70,9 @@ async def serving_tls(config: Config, state_directory: Path, files: Files) -> As
 
 @asynccontextmanager
 async def tls_connected(url: str, request: bytes, trusting: ssl.SSLContext) -> AsyncIterator[ssl.SSLSocket]:
-    """A client that has sent this, and reads when a test says so."""
+    """A client that has sent `request` and reads only when a test asks it to."""
     plain = socket.socket()
-    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)  # else the kernel reads on for it
+    plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)  # so small that the kernel does not read on
     plain.settimeout(5)
     await asyncio.to_thread(plain.connect, ("127.0.0.1", int(url.rpartition(":")[2])))
     client = await asyncio.to_thread(

@@ -1,4 +1,4 @@
-"""Plausible runs for hypothesis: several agents who speak in turn or at once, with tools, errors and open ends."""
+"""Plausible runs for hypothesis: agents that speak in turn or at once, with tools, errors and unfinished messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ _KINDS: st.SearchStrategy[SpeechKind] = st.sampled_from(["thinking", "validation
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A run's events; `marks` are the unique words of each agent, in the order in which they were said."""
+    """A run's events; `marks` are the unique words of each agent, in order."""
 
     events: Sequence[Event]
     marks: dict[str, list[str]]
@@ -104,7 +104,7 @@ def _interleaved(draw: st.DrawFn, turns: dict[str, list[Event]]) -> list[Event]:
 
 
 def _final(events: Sequence[Event]) -> Answer | None:
-    """As a run tells it: the last words of the answering agent, else of anybody."""
+    """As a real run tells it: the last message of the answering agent, or else of any agent."""
     said = [event for event in events if isinstance(event, Validation | Analysis | Message)]
     by_answerer = [event for event in said if event.agent == ANSWERER]
     if not said:

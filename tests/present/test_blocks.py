@@ -1,4 +1,4 @@
-"""What a model or a tool wrote stays inside its block, as a Markdown reader sees it (markdown-it: CommonMark)."""
+"""Text of a model or a tool stays inside its block when a Markdown reader parses it (markdown-it: CommonMark)."""
 
 import html
 import json
@@ -48,7 +48,7 @@ def read(block: str) -> list[Token]:
 
 
 def as_read(text: str) -> str:
-    """What every Markdown reader makes of a text's characters, and what is done to tags like ours."""
+    """The text after the replacements that every Markdown reader makes, and without our breaks."""
     lines = f"{text}\n".replace("\r\n", "\n").replace("\r", "\n")
     return lines.replace("\x00", "\ufffd").replace("\u200b", "")
 
@@ -74,7 +74,7 @@ def test_arguments_stay_in_their_block(tool: str, arguments: str) -> None:
 
 @given(st.lists(_TEXT, min_size=1), st.lists(_TEXT))
 def test_a_table_stays_a_table_or_is_fenced(head: list[str], cells: list[str]) -> None:
-    """No picture is loaded from what a cell says, no tag of a cell's is HTML."""
+    """No cell can load a picture or contain HTML."""
     content = f"| {' | '.join(head)} |\n| {' | '.join('---' for _ in head)} |\n| {' | '.join(cells)} |"
     tokens = read(tool_block(ToolResult("A", "t", content, "c", summary="rows")))
     inside = [child.type for token in tokens for child in token.children or ()]
@@ -82,13 +82,13 @@ def test_a_table_stays_a_table_or_is_fenced(head: list[str], cells: list[str]) -
     assert "html_block" not in [token.type for token in tokens]
 
 
-def test_a_backslash_does_not_bring_a_picture_back() -> None:
+def test_a_backslash_does_not_restore_a_picture() -> None:
     tokens = read(tool_block(ToolResult("A", "t", "| a |\n| --- |\n| \\![x](http://evil/x.png) |", "c", summary="s")))
     assert "image" not in [child.type for token in tokens for child in token.children or ()]
 
 
 @given(st.text())
-def test_a_lone_text_argument_stands_for_itself(text: str) -> None:
+def test_a_single_text_argument_is_shown_as_it_is(text: str) -> None:
     tokens = read(tool_block(Action("A", "t", json.dumps({"sql": text}), "c")))
     if text:
         assert tokens[0].content.replace("\u200b", "") == as_read(text)
@@ -101,14 +101,14 @@ def test_other_arguments_are_indented_json() -> None:
     assert read(tool_block(Action("A", "t", '{"n": 1}', "c")))[0].info == "json"
 
 
-def test_no_arguments_are_a_remark_but_zero_is_one() -> None:
+def test_empty_arguments_become_a_remark_but_zero_is_an_argument() -> None:
     """Open WebUI shows no title over an empty block."""
     for arguments in ("{}", "null", ""):
         assert "\n\n*without arguments*\n\n" in tool_block(Action("A", "t", arguments, "c"))
     assert read(tool_block(Action("A", "t", "0", "c")))[0].content == "0\n"
 
 
-def test_titles() -> None:
+def test_the_titles_of_results() -> None:
     def title(**fields: object) -> str:
         block = tool_block(ToolResult(**({"agent": "A", "tool": "t", "content": "", "call_id": "c"} | fields)))  # type: ignore[arg-type]
         return html.unescape(block.split("<summary>")[1].split("</summary>")[0])
@@ -122,6 +122,6 @@ def test_titles() -> None:
     assert len(title(tool="x" * 9999)) == 200
 
 
-def test_what_was_left_out_is_said() -> None:
+def test_a_truncated_result_says_so() -> None:
     assert "left out" in tool_block(ToolResult("A", "t", "x", "c", truncated=True))
     assert "left out" not in tool_block(ToolResult("A", "t", "x", "c", truncated=True, summary="4 rows (more)"))

@@ -1,4 +1,4 @@
-"""A run as Open WebUI's page is shown it."""
+"""A run as Open WebUI's page shows it."""
 
 import html
 import json
@@ -28,7 +28,7 @@ from aiostream_server.events import (
 from aiostream_server.events.breaks import BREAK, without_breaks
 from aiostream_server.present import Page, Shown, new_presenter, routed_presenter
 from tests.present.telling import Told, runs
-from tests.present.test_marking import OTHERS_TEXT, REASONING
+from tests.present.test_escaping import OTHERS_TEXT, REASONING
 
 PRESENTATIONS: tuple[Presentation, ...] = ("transcript", "reasoning", "answer")
 END = RunFinished("stop", TokenCount(), 0.1)
@@ -49,8 +49,8 @@ def streamed(agent: str, text: str, kind: str = "final") -> list[Event]:
 
 @settings(max_examples=60)
 @given(runs())
-def test_ordinary_runs_look_the_same_as_elsewhere_but_for_their_errors(told: Told) -> None:
-    """Word for word, and at the end nothing is left behind."""
+def test_ordinary_runs_look_the_same_as_without_a_page_except_for_errors(told: Told) -> None:
+    """All words are shown, none is held back at the end."""
     events = [event for event in told.events if not isinstance(event, Error)]
     for presentation in ("transcript", "answer"):
         there, here = shown_by(presentation, events, None), shown_by(presentation, events)
@@ -63,7 +63,7 @@ def test_ordinary_runs_look_the_same_as_elsewhere_but_for_their_errors(told: Tol
 
 @settings(max_examples=60)
 @given(runs())
-def test_no_reasoning_comes_behind_the_first_words_of_the_answer_and_every_word_is_shown(told: Told) -> None:
+def test_no_reasoning_follows_the_first_words_of_the_answer_and_every_word_is_shown(told: Told) -> None:
     shown = shown_by("reasoning", told.events)
     channels = [each.channel for each in shown]
     assert "reasoning" not in channels[channels.index("content") :] if "content" in channels else True
@@ -72,14 +72,14 @@ def test_no_reasoning_comes_behind_the_first_words_of_the_answer_and_every_word_
 
 
 @given(OTHERS_TEXT, st.sampled_from(PRESENTATIONS))
-def test_what_is_held_back_comes_with_the_end_however_it_ends(text: str, presentation: Presentation) -> None:
+def test_text_that_was_held_back_is_shown_at_every_kind_of_end(text: str, presentation: Presentation) -> None:
     for end in ([Message("A", text, streamed=True)], [Error("c", "m")], [END], [Dropped(1)], []):
         shown = text_of(shown_by(presentation, [*streamed("A", text)[:-1], *end, Message("B", "x"), END]))
         words = without_breaks(shown)
         assert without_breaks(text) in words
 
 
-def test_reasoning_tags_of_agents_tools_and_names_are_broken() -> None:
+def test_reasoning_tags_of_agents_tools_and_names_are_split() -> None:
     bad = "<think>x</think><|begin_of_thought|>◁think▷"
     events: list[Event] = [
         Routing("<think>", bad, "t", bad, 0.5, "rules"),
@@ -98,7 +98,7 @@ def test_reasoning_tags_of_agents_tools_and_names_are_broken() -> None:
         assert not REASONING.search(text_of(shown_by(presentation, events)))
 
 
-def test_a_block_means_nothing_before_the_page_decodes_it_and_then_what_it_meant() -> None:
+def test_a_block_holds_no_markup_before_the_page_decodes_it_and_the_text_after() -> None:
     text = "a < b </details> &lt; ![x](y) ``` $$ <think>"
     for event in (Action("A", "t", json.dumps({"sql": text}), "c"), ToolResult("A", "t", text, "c", summary="s")):
         ((here,), (there,)) = shown_by("transcript", [event]), shown_by("transcript", [event], None)
@@ -107,18 +107,18 @@ def test_a_block_means_nothing_before_the_page_decodes_it_and_then_what_it_meant
         assert html.unescape(body) == there.text.split("</summary>")[1].removesuffix("</details>")
 
 
-def test_a_tables_cell_loads_no_picture_after_decoding_either() -> None:
+def test_a_table_cell_loads_no_picture_after_decoding() -> None:
     ((shown),) = shown_by("transcript", [ToolResult("A", "t", "| a |\n| --- |\n| ![x](y) <b> |", "c", summary="s")])
     assert "| &#33;[x](y) &#60;b> |" in html.unescape(shown.text)
 
 
-def test_titles_of_blocks_are_plain_text_to_the_page() -> None:
+def test_titles_of_blocks_are_plain_text() -> None:
     (shown,) = shown_by("transcript", [ToolResult("A", "t", "x", "c", summary="a & <b>")])
     assert f"<summary>📦 a & <{BREAK}b></summary>" in shown.text
 
 
 @pytest.mark.parametrize("presentation", PRESENTATIONS)
-def test_an_error_is_shown_by_the_page_itself_and_what_was_said_is_kept(presentation: Presentation) -> None:
+def test_an_error_is_left_to_the_page_and_the_text_before_it_stays(presentation: Presentation) -> None:
     events: list[Event] = [
         Token("A", "half <", "final"),
         Error("c", "it broke"),
@@ -129,7 +129,7 @@ def test_an_error_is_shown_by_the_page_itself_and_what_was_said_is_kept(presenta
     assert "it broke" not in text
 
 
-def test_work_behind_the_first_words_is_one_block_before_the_answer_goes_on() -> None:
+def test_work_after_the_first_words_is_one_block_before_the_answer_continues() -> None:
     work: list[Event] = [Thinking("A", "I look."), Action("A", "query", '{"sql": "SELECT 1"}', "c")]
     found = ToolResult("Database", "query", "| n |\n| --- |\n| 1 |", "c", summary="1 row")
     shown = shown_by("reasoning", [*work, *streamed("A", "First"), *work, found, *streamed("A", "Then"), *work, END])
@@ -154,8 +154,8 @@ def test_late_work_is_bounded(char: str) -> None:
     assert "left out" in shown.text
 
 
-def test_no_block_stands_in_reasoning() -> None:
-    """For whomever: a page shows reasoning in a block of its own, in which another one ends it."""
+def test_reasoning_contains_no_block() -> None:
+    """With and without a page: a page shows reasoning in a block, which an inner block would end."""
     events: list[Event] = [Action("A", "t", '{"sql": "a <b"}', "c"), ToolResult("A", "t", "x\r</details>", "c")]
     for page in (None, Page()):
         shown = shown_by("reasoning", events, page)
@@ -167,7 +167,7 @@ def test_no_block_stands_in_reasoning() -> None:
     assert f"a <{BREAK}b" in text_of(shown_by("reasoning", events), "reasoning")
 
 
-def test_who_waits_for_an_answer_is_one_line_of_a_transcript_and_of_nothing_else() -> None:
+def test_only_a_transcript_says_that_an_agent_waits_for_an_answer() -> None:
     events: list[Event] = [Answer("A", "Which year?"), InputRequested("A", "Which year?"), END]
     for page in (None, Page()):
         assert text_of(shown_by("transcript", events, page)).endswith("Which year?\n\n🙋 *A waits for your answer*")
@@ -176,23 +176,23 @@ def test_who_waits_for_an_answer_is_one_line_of_a_transcript_and_of_nothing_else
             assert [each.text for each in shown] == ["Which year?"]
 
 
-def test_pictures_may_be_wanted() -> None:
+def test_remote_pictures_may_be_allowed() -> None:
     (shown,) = shown_by("answer", [Answer("A", "![x](y)")], Page(remote_images=True))
     assert shown.text == "![x](y)"
 
 
-def test_a_routed_question_is_guarded_too() -> None:
+def test_a_routed_run_is_escaped_too() -> None:
     presenter = routed_presenter({"a": "answer", "b": "transcript"}, Page())
     events: list[Event] = [Routing("S", "asks", "a", "A", 0.9, "rules"), Answer("A", "<b>")]
     assert [shown.text for event in events for shown in presenter.show(event)] == [f"<{BREAK}b>"]
 
 
-def test_who_missed_a_part_trusts_no_code_any_more() -> None:
+def test_after_dropped_events_code_is_escaped() -> None:
     (_, shown) = shown_by("transcript", [Dropped(1), Message("A", "```\n<b>\n```")])
     assert f"<{BREAK}b>" in shown.text
 
 
-def test_agents_who_speak_at_once_are_held_apart() -> None:
+def test_agents_that_speak_at_once_are_escaped_separately() -> None:
     events: list[Event] = [Token("A", "a <", "message"), Token("B", "b>", "message")]
     events += [Message("A", "a <", streamed=True), Message("B", "b>", streamed=True)]
     assert text_of(shown_by("transcript", events)) == "💬 **A**\n\na <\n\n💬 **B**\n\nb>"

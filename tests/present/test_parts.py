@@ -1,4 +1,4 @@
-"""Events -> parts: every message is opened and closed once, says what was said once, and stands in one piece."""
+"""Events -> parts: every message is opened and closed once, has its text once, and is not interrupted."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ def parts_of(events: Iterable[Event]) -> list[Part]:
 
 
 def messages(parts: Iterable[Part]) -> list[tuple[Opened, str, Closed]]:
-    """Every message; fails where parts of one stand elsewhere."""
+    """Every message with its text; fails if another part interrupts one."""
     found: list[tuple[Opened, str, Closed]] = []
     opened: Opened | None = None
     text = ""
@@ -110,8 +110,8 @@ def test_a_message_is_closed_by_the_event_that_repeats_it(told: Told) -> None:
 
 
 @given(runs())
-def test_the_answer_is_marked_where_it_was_said_before(told: Told) -> None:
-    """A run tells the answer at its end: it repeats a message, always."""
+def test_a_repeated_answer_is_marked(told: Told) -> None:
+    """The answer at the end of a run always repeats a message."""
     answers = [opened for opened, _, _ in messages(parts_of(told.events)) if isinstance(opened.whole, Answer)]
     assert all(opened.is_repeated for opened in answers)
     assert len(answers) == (told.final is not None and not told.final.streamed)

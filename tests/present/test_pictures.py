@@ -1,4 +1,4 @@
-"""Pictures on a page: the server's own are shown, wherever they are cut; anybody else's, and forged ones, stay text."""
+"""Pictures on a page: the server's own are shown, from any cut; foreign and forged ones stay text."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from aiostream_server.events import Answer, Event, Token
 from aiostream_server.events.breaks import without_breaks
 from aiostream_server.present import Page, new_presenter
-from aiostream_server.present.marking import Marking, Swallower
+from aiostream_server.present.escaping import CodeTrust, Escaper
 from aiostream_server.store.links import SignedLinks
 
 BASE = "https://agents.example.com:8443/llm"
@@ -44,8 +44,8 @@ TEXT = st.lists(PARTS, max_size=9).map("".join)
 
 
 def shown(pieces: Sequence[str], page: Page = PAGE) -> str:
-    marking = Marking(page, Swallower())
-    return "".join([*map(marking.feed, pieces), marking.end()])
+    escaper = Escaper(page, CodeTrust())
+    return "".join([*map(escaper.feed, pieces), escaper.end()])
 
 
 def pictures(text: str) -> list[str]:
@@ -56,7 +56,7 @@ def pictures(text: str) -> list[str]:
 
 @given(TEXT, st.lists(st.integers(0, 900), max_size=9))
 @example(OWN, [1, 2, 5, 30])
-def test_however_it_is_cut_the_same_is_shown(text: str, cuts: list[int]) -> None:
+def test_the_result_does_not_depend_on_the_cuts(text: str, cuts: list[int]) -> None:
     ends = sorted(min(cut, len(text)) for cut in cuts)
     pieces = [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
     assert shown(pieces) == shown([text]) == shown(text)
@@ -68,7 +68,7 @@ def test_however_it_is_cut_the_same_is_shown(text: str, cuts: list[int]) -> None
 @example(f"![x](http://e.com?{OWN})")
 @example(f"![Re](http://e.com){OWN}")
 @example(f"![a\n]: {URL}\n![a]")
-def test_no_picture_is_shown_but_the_servers_own(text: str) -> None:
+def test_only_the_servers_own_pictures_are_shown(text: str) -> None:
     assert set(pictures(shown([text]))) <= {URL}
     assert without_breaks(shown([text])) == without_breaks(text)
 
@@ -76,7 +76,7 @@ def test_no_picture_is_shown_but_the_servers_own(text: str) -> None:
 @pytest.mark.parametrize(
     "text", [OWN, f"words {OWN} words", f"- {OWN}", f"\n{OWN}\n", f"Look!{OWN}", f"[{OWN}](http://e)"]
 )
-def test_the_servers_own_is_shown(text: str) -> None:
+def test_the_servers_own_picture_is_shown(text: str) -> None:
     assert OWN in shown(text)
     assert pictures(shown([text])) == [URL]
 
@@ -92,16 +92,16 @@ def test_the_servers_own_is_shown(text: str) -> None:
         OWN.replace("Revenue", "R" * 300),
     ],
 )
-def test_a_forged_one_is_not(text: str) -> None:
+def test_a_forged_link_is_not_shown(text: str) -> None:
     assert pictures(shown([text])) == []
     assert pictures(shown([OWN], Page())) == []
 
 
-def test_what_is_held_back_for_it_is_bounded() -> None:
-    marking = Marking(PAGE, Swallower())
-    assert marking.feed("![" + "a" * 5_000).endswith("a")
-    marking = Marking(PAGE, Swallower())
-    assert marking.feed("![a](https://" + "a" * 5_000).endswith("a")
+def test_the_text_that_is_held_back_is_bounded() -> None:
+    escaper = Escaper(PAGE, CodeTrust())
+    assert escaper.feed("![" + "a" * 5_000).endswith("a")
+    escaper = Escaper(PAGE, CodeTrust())
+    assert escaper.feed("![a](https://" + "a" * 5_000).endswith("a")
 
 
 @pytest.mark.parametrize("presentation", ["transcript", "reasoning", "answer"])

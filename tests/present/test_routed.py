@@ -1,4 +1,4 @@
-"""A routed question is shown as its team is."""
+"""A routed run has the presentation of its team."""
 
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Answer, Event, Message, Routing, Token
@@ -29,7 +29,7 @@ def test_teams_that_agree_are_shown_so_from_the_start() -> None:
     assert shown({"writers": "answer", "data": "answer"}, UNDECIDED, TO_WRITERS, *SAID, END) == "done"
 
 
-def test_a_transcript_goes_on_as_one() -> None:
+def test_a_transcript_continues_as_a_transcript() -> None:
     text = shown({"writers": "transcript", "data": "answer"}, UNDECIDED, TO_WRITERS, *SAID, END)
     assert text.startswith("🎯 **Supervisor** Analysing…\n\n🎯 **Supervisor** → Writers")
     assert text.endswith("✅ **Editor**\n\ndone")

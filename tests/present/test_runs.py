@@ -1,4 +1,4 @@
-"""Whatever a run tells, in whatever order: nothing is lost, nothing comes twice."""
+"""Every order of events: nothing is lost, and nothing comes twice."""
 
 from collections.abc import Iterable
 
@@ -30,7 +30,7 @@ def test_a_transcript_has_every_word_once_and_each_agents_words_in_order(told: T
 
 
 @given(runs())
-def test_words_of_agents_who_speak_at_once_are_not_shuffled(told: Told) -> None:
+def test_words_of_agents_that_speak_at_once_are_not_interleaved(told: Told) -> None:
     """The tokens of one message stand together."""
     text = text_of(shown_by("transcript", told.events))
     for message in (event for event in told.events if isinstance(event, Message) and event.streamed):
@@ -46,7 +46,7 @@ def test_a_block_comes_in_one_piece(told: Told) -> None:
 
 @given(runs())
 def test_reasoning_and_content_together_lose_nothing(told: Told) -> None:
-    """The last words of a team without an answering agent stand in both: they are work, and the answer."""
+    """The last message of a team without an answering agent is in both: it is work, and the answer."""
     shown = shown_by("reasoning", told.events)
     content, reasoning = text_of(shown), text_of(shown, "reasoning")
     for mark in (mark for agent in AGENTS for mark in told.marks[agent]):
@@ -58,7 +58,7 @@ def test_reasoning_and_content_together_lose_nothing(told: Told) -> None:
 
 
 @given(runs())
-def test_answer_shows_the_answering_agents_words_and_ends_with_the_final_answer(told: Told) -> None:
+def test_answer_shows_the_answering_agents_words_and_ends_with_the_answer(told: Told) -> None:
     text = text_of(shown_by("answer", told.events))
     answered = {event.content for event in told.events if isinstance(event, Token) and event.kind == "final"}
     if told.final is not None:
@@ -69,8 +69,8 @@ def test_answer_shows_the_answering_agents_words_and_ends_with_the_final_answer(
 
 
 @given(runs(at_once=False))
-def test_nothing_waits_where_agents_take_turns(told: Told) -> None:
-    """Each token is shown when it comes."""
+def test_no_token_waits_if_agents_take_turns(told: Told) -> None:
+    """Each token is shown at once."""
     presenter = new_presenter("transcript")
     for event in told.events:
         shown = "".join(each.text for each in presenter.show(event))
@@ -85,7 +85,7 @@ def _open_ends() -> Told:
 
 @given(runs())
 @example(_open_ends())
-def test_an_error_comes_last_and_what_waited_before_it(told: Told) -> None:
+def test_an_error_comes_after_the_events_that_waited(told: Told) -> None:
     for presentation in ("transcript", "reasoning"):
         shown = shown_by(presentation, told.events)
         if any(isinstance(event, Error) for event in told.events):
@@ -94,25 +94,25 @@ def test_an_error_comes_last_and_what_waited_before_it(told: Told) -> None:
         assert all(each.channel == "reasoning" for each in shown if "ab" in each.text)
 
 
-def test_what_was_never_closed_is_still_told_speaker_by_speaker() -> None:
+def test_messages_that_were_never_closed_are_shown_one_by_one() -> None:
     said = [("Bob", "b1 "), ("Cy", "c1 "), ("Ann", "a1 "), ("Bob", "b2"), ("Cy", "c2")]
     at_once = [Token(agent, text, "message") for agent, text in said]
     text = text_of(shown_by("transcript", [*at_once, RunFinished("cancelled", TokenCount(), 0.0)]))
     assert text == "💬 **Bob**\n\nb1 b2\n\n💬 **Cy**\n\nc1 c2\n\n💬 **Ann**\n\na1 "
 
 
-def test_an_answer_that_was_shown_before_somebody_elses_words_is_not_shown_again() -> None:
+def test_an_answer_before_another_agents_words_is_not_shown_again() -> None:
     said: list[Event] = [Message("Ann", "a draft"), Message("Bob", "fine"), Answer("Ann", "a draft")]
     assert text_of(shown_by("transcript", said)) == "💬 **Ann**\n\na draft\n\n💬 **Bob**\n\nfine"
 
 
-def test_an_answer_that_reasoning_cut_in_two_is_not_shown_again() -> None:
+def test_an_answer_that_reasoning_interrupted_is_not_shown_again() -> None:
     parts: list[Event] = [Token("Bob", "So ", "message"), Message("Bob", "So ", streamed=True),
              Token("Bob", "it is.", "message"), Message("Bob", "it is.", streamed=True)]  # fmt: skip
     assert text_of(shown_by("transcript", [*parts, Answer("Bob", "So it is.")])).count("it is.") == 1
 
 
-def test_an_error_stands_apart_from_half_an_answer() -> None:
+def test_an_error_is_a_paragraph_after_an_unfinished_answer() -> None:
     events: list[Event] = [Token(ANSWERER, "The total", "final"), Error("c", "it broke")]
     for presentation in ("transcript", "reasoning"):
         assert text_of(shown_by(presentation, events)).endswith("The total\n\n❌ it broke")
@@ -120,9 +120,7 @@ def test_an_error_stands_apart_from_half_an_answer() -> None:
 
 
 @given(runs(), st.sampled_from(["transcript", "reasoning", "answer"]), st.sampled_from([None, Page()]))
-def test_the_short_way_of_a_token_shows_what_the_long_one_does(
-    told: Told, presentation: Presentation, page: Page | None
-) -> None:
+def test_the_fast_path_of_a_token_shows_the_same(told: Told, presentation: Presentation, page: Page | None) -> None:
     short, long = new_presenter(presentation, page), new_presenter(presentation, page)
     for event in told.events:
         shown = list(long.show(event))

@@ -1,4 +1,4 @@
-"""The line above an answer."""
+"""The status line above an answer."""
 
 from itertools import pairwise
 
@@ -34,7 +34,7 @@ def told(*events: Event) -> list[tuple[str, bool]]:
     return [(status.description, status.done) for event in events for status in line.show(event)]
 
 
-def test_the_data_team() -> None:
+def test_the_status_line_of_the_data_team() -> None:
     assert told(*DATA_RUN[:-1], END) == [
         ("Choosing a team…", False),
         ("Data analysis: asks for totals by region", False),
@@ -75,28 +75,28 @@ def test_descriptions_are_one_plain_line(event: Event, description: str) -> None
         ("length", "Done in 1.0 s · cut at the token limit"),
     ],
 )
-def test_every_end_is_told(reason: FinishReason, description: str) -> None:
+def test_every_reason_has_its_description(reason: FinishReason, description: str) -> None:
     said: list[Event] = [Error("model_failed", "the model broke off")] if reason == "error" else []
     assert told(RunStarted("m"), *said, RunFinished(reason, TokenCount(), 1.0)) == [(description, True)]
 
 
-def test_a_person_is_waited_for_at_last() -> None:
+def test_a_question_to_the_user_is_the_last_status() -> None:
     events: list[Event] = [Answer("A", "Which year?"), InputRequested("A", "Which year?"), END]
     assert told(*events) == [("A is answering…", False), ("Waiting for your answer", True)]
 
 
-def test_long_ones_are_cut() -> None:
+def test_long_descriptions_are_cut() -> None:
     ((description, _),) = told(Routing("S", "x" * 500, "data"))
     assert len(description) == 120
     assert description.endswith("…")
 
 
-def test_the_same_is_told_once() -> None:
+def test_a_description_is_not_repeated() -> None:
     assert len(told(*[Token("A", "x", "message")] * 5, Message("A", "x", streamed=True), Message("A", "y"))) == 1
 
 
 @given(runs())
-def test_the_last_one_is_done_and_no_other(run: Told) -> None:
+def test_only_the_last_status_is_done(run: Told) -> None:
     statuses = told(*run.events)
     assert [done for _, done in statuses] == [False] * (len(statuses) - 1) + [True]
     descriptions = [description for description, _ in statuses]

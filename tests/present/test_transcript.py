@@ -1,4 +1,4 @@
-"""How a run reads."""
+"""The text of a transcript."""
 
 from aiostream_server.events import (
     Action,
@@ -36,8 +36,8 @@ DATA_RUN: list[Event] = [
 ]
 
 
-def test_the_data_team() -> None:
-    """One paragraph for each speaker, nothing twice, blocks in one piece, tokens as they come."""
+def test_the_transcript_of_the_data_team() -> None:
+    """One paragraph for each speaker, nothing twice, blocks in one piece, tokens one by one."""
     presenter = new_presenter("transcript")
     assert [shown.text for event in DATA_RUN for shown in presenter.show(event)] == [
         "🎯 **Supervisor** Analysing…",
@@ -52,7 +52,7 @@ def test_the_data_team() -> None:
     ]
 
 
-def test_the_same_as_reasoning_and_answer() -> None:
+def test_the_same_run_as_reasoning_and_answer() -> None:
     presenter = new_presenter("reasoning")
     shown = [each for event in DATA_RUN for each in presenter.show(event)]
     assert [each.text for each in shown if each.channel == "content"] == ["North, ", "by far."]
@@ -66,11 +66,11 @@ def test_a_verdict_of_several_lines_has_a_heading() -> None:
     assert shown.text == "🛡 **V**\n\nblocked:\n- one\n- two"
 
 
-def test_a_decision_without_numbers_or_reason() -> None:
+def test_a_routing_without_confidence_or_reason() -> None:
     (shown,) = new_presenter("transcript").show(Routing("Supervisor", "", team="data"))
     assert shown.text == "🎯 **Supervisor** → data (chosen)"
 
 
-def test_messages_of_nothing_are_not_shown() -> None:
+def test_blank_messages_are_not_shown() -> None:
     presenter = new_presenter("transcript")
     assert not [*presenter.show(Message("A", "")), *presenter.show(Answer("A", " \n"))]

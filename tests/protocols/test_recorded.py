@@ -9,9 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
+
 from aiostream_server.config.model import AuthConfig, Config, LimitsConfig, OpenAIModelConfig, ServerConfig, TeamConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
+from aiostream_server.sse import writer
 from tests.kit.scripted_provider import BreakOff, Call, HttpError, ScriptedAnswer, ScriptedProvider, Think
 from tests.kit.serving import Server, config_for, sample_team, serving
 from tests.protocols.recording import Recording
@@ -96,6 +99,13 @@ async def streamed_and_whole(
         await recording.ask(f"{said}, whole", chat("hi", model, headers[0]))
 
 
+@pytest.fixture(params=["directly", "plainly"])
+def both_writers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the writer that goes around aiohttp, and without it."""
+    monkeypatch.setattr(writer, "WRITES_DIRECTLY", request.param == "directly")
+
+
+@pytest.mark.usefixtures("both_writers")
 async def test_chat_of_every_kind_of_team(tmp_path: Path) -> None:
     async with samples(tmp_path, "chat") as (recording, provider, _):
         for name, script in SAMPLES.items():
@@ -166,6 +176,7 @@ async def test_models(tmp_path: Path) -> None:
             await recording.ask(path, get(path))
 
 
+@pytest.mark.usefixtures("both_writers")
 async def test_runs(tmp_path: Path) -> None:
     async with samples(tmp_path, "runs") as (recording, provider, server):
         for name, script in SAMPLES.items():

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, RoutingConfig, TeamConfig
 from aiostream_server.events import Event
-from aiostream_server.intake.principal import NOBODY, Owner
+from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.registry import Models
@@ -66,7 +66,7 @@ def events_of(run: Run) -> Sequence[Event]:
     return [entry.event for entry in run.log.since(0)]
 
 
-def new_run(run_id: str, owner: Owner = NOBODY) -> Run:
+def new_run(run_id: str, owner: Owner = LOCAL_OWNER) -> Run:
     """A run that was not started."""
     runs = runs_of(lambda: None)
     asked = runs.request()

@@ -23,7 +23,7 @@ A, B = Owner("a"), Owner("b")
 
 
 class SlotsByOwner:
-    """An admission whose runs need no names: `leave` gives back any slot of the owner."""
+    """An admission with slots counted by owner: `leave` gives back any slot of the owner."""
 
     def __init__(self, admission: Admission) -> None:
         self.admission: Final = admission
@@ -124,8 +124,8 @@ async def test_a_key_at_its_limit_does_not_hold_up_the_others(admission: NewAdmi
 
 async def test_a_user_at_their_limit_does_not_hold_up_the_other_users_of_the_key(admission: NewAdmission) -> None:
     slots = admission(max_runs_per_user=1)
-    ann, bob, nobody = Owner("a", "ann"), Owner("a", "bob"), Owner("a")
-    for owner in (ann, bob, nobody, nobody, Owner("b", "ann")):
+    ann, bob, keyless = Owner("a", "ann"), Owner("a", "bob"), Owner("a")
+    for owner in (ann, bob, keyless, keyless, Owner("b", "ann")):
         await slots.enter(owner)
     with pytest.raises(TooManyRuns, match="1 of your runs are going on already"):
         await slots.enter(ann)

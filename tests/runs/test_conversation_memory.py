@@ -1,4 +1,4 @@
-"""A conversation goes on from the team's own memory where the history is the one that it belongs to, only there."""
+"""A conversation continues from the team's own memory if it belongs to the history that the client sends."""
 
 import asyncio
 import sqlite3
@@ -24,6 +24,7 @@ from aiostream_server.runs.request import RunRequest
 from aiostream_server.runs.run import Run
 from aiostream_server.store.conversations import Address, Conversations, open_conversations
 from aiostream_server.store.schema import memories
+from tests.kit.waiting import DEADLINE_S
 from tests.runs.running import Runs, events_of, runs_of
 
 CHAT = Conversation("chat", resends=True)
@@ -139,9 +140,7 @@ async def test_a_client_that_leaves_the_history_to_the_server_goes_on(runs: Runs
     assert await _ask(runs, "three", talk=TALK) == "3 of memory, 0 read: one / two / three"
 
 
-async def test_what_such_a_client_said_is_read_again_where_the_memory_is_another_teams(
-    runs: Runs, conversations: Conversations
-) -> None:
+async def test_another_team_reads_the_messages_of_such_a_client(runs: Runs, conversations: Conversations) -> None:
     await _ask(runs, "one", talk=TALK)
     await _ask(runs, "two", talk=TALK)
     address = Address("key", "ann", "talk")
@@ -157,7 +156,7 @@ async def test_a_client_that_leaves_the_history_to_the_server_may_still_send_it(
 
 
 @pytest.mark.parametrize("owner", [Owner("key", "bob"), Owner("key"), Owner(), Owner("other", "ann")])
-async def test_nobody_goes_on_with_somebody_elses_conversation(runs: Runs, owner: Owner) -> None:
+async def test_a_conversation_belongs_to_its_owner(runs: Runs, owner: Owner) -> None:
     first = await _ask(runs, "one")
     assert await _ask(runs, "two", _talk("one", first), owner=owner) == "1 of memory, 2 read: two"
     assert await _ask(runs, "three", talk=replace(TALK, name="chat"), owner=owner) != "2 of memory, 0 read: one / three"
@@ -179,7 +178,7 @@ async def test_an_unreadable_memory_is_no_memory(runs: Runs, conversations: Conv
         assert "state_not_restored" in {line["event"] for line in logs}
 
 
-async def test_what_cannot_be_kept_does_not_spoil_the_answer(runs: Runs) -> None:
+async def test_a_failed_keep_does_not_spoil_the_answer(runs: Runs) -> None:
     for text, event in (("unsaveable", "state_not_saved"), ("x" * 2_000, "state_too_large")):
         with capture_logs() as logs:
             run = await _run(runs, text)
@@ -199,14 +198,12 @@ async def test_system_messages_may_change_and_take_the_place_of_the_earlier_ones
 
 
 @pytest.mark.parametrize("text", ["unsaveable", "x" * 2_000])
-async def test_of_what_has_no_state_the_words_are_kept_for_who_leaves_them_to_the_server(runs: Runs, text: str) -> None:
+async def test_without_a_state_the_messages_are_kept(runs: Runs, text: str) -> None:
     await _run(runs, text, talk=TALK)
     assert await _ask(runs, "two", talk=TALK) == "1 of memory, 2 read: two"
 
 
-async def test_of_a_conversation_whose_words_are_too_many_the_latest_are_kept(
-    runs: Runs, conversations: Conversations
-) -> None:
+async def test_of_too_many_messages_the_latest_are_kept(runs: Runs, conversations: Conversations) -> None:
     for number in range(8):
         await _run(runs, f"{number}" * 200, talk=TALK)
         kept = (await conversations.recall(Address("key", "ann", "talk")))[0].turns.decode()
@@ -279,7 +276,7 @@ async def test_a_reply_counts_once(runs: Runs) -> None:
     assert await _ask(runs, "yes", history) == "1 of memory, 2 read: yes"
 
 
-async def test_of_replies_at_the_same_moment_one_counts(runs: Runs) -> None:
+async def test_of_simultaneous_replies_one_counts(runs: Runs) -> None:
     await _run(runs, "ask me")
     history = _talk("ask me", "Shall I?")
     answers = await asyncio.gather(*(_ask(runs, "yes", history) for _ in range(3)))
@@ -291,7 +288,7 @@ async def test_a_reply_is_to_the_question_right_before_it(runs: Runs, conversati
     await _run(runs, "ask me", talk=TALK)
     question = Question(Turn("user", "hang"))
     stopped = await runs.registry.start(RunRequest(question, "auto", runs.spec, owner=ANN, conversation=TALK))
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(DEADLINE_S):
         while (await conversations.recall(Address("key", "ann", "talk")))[0].waits_for:
             pass  # until the run has begun
     stopped.end("cancelled")
@@ -317,7 +314,7 @@ async def test_a_question_to_the_user_that_cannot_be_answered_says_so(runs: Runs
     assert not any("A reply will not reach me" in message.content for message in told)
 
 
-async def test_a_reply_goes_to_who_asked_whatever_it_says(runs: Runs, conversations: Conversations) -> None:
+async def test_a_reply_goes_to_the_agent_that_asked_whatever_it_says(runs: Runs, conversations: Conversations) -> None:
     """The router does not judge it: see `routing`."""
     await _run(runs, "ask me")
     (memory,) = await conversations.recall(Address("key", "ann", "chat"))

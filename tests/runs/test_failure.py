@@ -1,4 +1,4 @@
-"""One readable line: no traceback, no path of this machine, whoever raised it."""
+"""A failure is described in one readable line, without a traceback and without paths of this machine."""
 
 import pytest
 from hypothesis import given
@@ -64,7 +64,7 @@ class ModelFailed(Exception):
         ),
     ],
 )
-def test_what_is_told(exc: BaseException, code: str, message: str) -> None:
+def test_descriptions(exc: BaseException, code: str, message: str) -> None:
     assert describe_failure(exc) == Error(code, message)
 
 
@@ -88,7 +88,7 @@ def test_what_is_told(exc: BaseException, code: str, message: str) -> None:
         ("/help is no command", "/help is no command"),
     ],
 )
-def test_no_path_is_told(text: str, told: str) -> None:
+def test_paths_are_removed(text: str, told: str) -> None:
     assert describe_failure(ModelTimeout(text)).message == told
 
 

@@ -1,4 +1,4 @@
-"""Messages as Markdown: data as tables or JSON, pictures as pictures, and somebody's own classes whatever they do."""
+"""Messages as Markdown: data as tables or JSON, pictures as links, and users' own classes however faulty."""
 
 import base64
 import time
@@ -47,11 +47,11 @@ class Report(BaseModel):
 
 
 class Own(BaseTextChatMessage):
-    """Somebody's own message."""
+    """A user's own message."""
 
 
 class Broken(BaseChatMessage):
-    """Somebody's own message, which cannot be shown."""
+    """A user's own message, which cannot be shown."""
 
     type: Literal["Broken"] = "Broken"
     city: str
@@ -105,7 +105,7 @@ def test_a_format_string_decides() -> None:
     assert '"name": "Rome"' in wrong, "its fields, where the text cannot be had"
 
 
-def test_classes_of_somebodys_own() -> None:
+def test_users_own_classes() -> None:
     assert markdown_of(Own(content="hi [x] {y}", source="A")) == "hi [x] {y}"
     assert markdown_of(Own(content='{"a": {"b": 1}}', source="A")).startswith("```json")
     assert markdown_of(Own(content="{never closed", source="A")) == "{never closed"
@@ -162,13 +162,13 @@ async def test_pictures_are_taken_out_of_a_tools_result(files: RunFiles) -> None
     assert of_run.put_in(f"draw: {result}") == f"draw: a square\n{pictures[0]}"
 
 
-def test_what_only_looks_like_a_picture_stays_as_it_is() -> None:
+def test_text_that_only_looks_like_a_picture_is_kept() -> None:
     for text in ("[Image: no]", f"[Image: {'A' * 40}]", f"[Image: {base64.b64encode(b'x' * 60).decode()}]"):
         assert ToolPictures().taken_out(text, "draw") == (text, [])
         assert ToolPictures().put_in(text) == text
 
 
-def test_a_huge_picture_is_told_of_as_a_jpeg() -> None:
+def test_a_huge_picture_is_encoded_as_jpeg() -> None:
     large = Image(Pillow.new("RGB", (1000, 1000)))
     assert "JPEG" in markdown_of(MultiModalMessage(content=[large], source="A"))
 
@@ -186,7 +186,7 @@ def test_the_openai_agents_picture() -> None:
     assert encoded_picture("no picture", "A") == "*[picture by A that cannot be read]*"
 
 
-def test_no_text_closes_its_block_and_none_takes_long() -> None:
+def test_no_text_closes_its_code_block() -> None:
     for text in ("plain", "```\nout", "a ````` b ``"):
         fence = code_block(text).partition("\n")[0]
         assert fence not in text

@@ -193,7 +193,7 @@ async def test_reasoning_is_not_what_an_agent_hands_over_with() -> None:
         assert run.recorder.last.content == left
 
 
-async def test_results_of_calls_that_nobody_made_here_are_not_told_by_the_tap() -> None:
+async def test_results_of_unknown_calls_are_not_told_by_the_tap() -> None:
     """The client's own tools, in the history."""
     run = listening("A")
     await run.recorder.returned("A", [RESULT])
@@ -254,14 +254,14 @@ def test_a_message_that_differs_from_its_chunks_is_told() -> None:
     assert run.told[1:] == [Message("A", "draft", streamed=True), Message("A", "final wording")]
 
 
-def test_a_thought_that_nobody_streamed_is_told() -> None:
+def test_a_thought_that_was_not_streamed_is_told() -> None:
     run = listening("A", "B")
     tell(run, ThoughtEvent(content="hm", source="A"), ThoughtEvent(content=" ", source="A"), text("<think>x</think>hi"))
     assert run.told == [Thinking("A", "hm"), Thinking("A", "x"), Message("A", "hi")]
 
 
-async def test_an_agent_that_no_runtime_names_is_told_once() -> None:
-    """Somebody's own team may run AutoGen's agents itself."""
+async def test_an_agent_without_a_name_is_told_once() -> None:
+    """A user's own team may run AutoGen's agents itself."""
     run = listening()
     await run.tapped(None, ThoughtDelta("hm"), "Hello")
     tell(run, ThoughtEvent(content="hm", source="Helper"), text("Hello", "Helper"))
@@ -270,7 +270,7 @@ async def test_an_agent_that_no_runtime_names_is_told_once() -> None:
     assert run.recorder.hears(None)
 
 
-def test_who_is_heard() -> None:
+def test_only_participants_are_heard() -> None:
     run = listening("A", "B")
     assert run.recorder.hears("A")
     assert not run.recorder.hears("SelectorGroupChatManager")
@@ -308,7 +308,7 @@ async def test_roles_decide_before_words() -> None:
     ]
 
 
-async def test_an_answering_agents_whole_message_is_the_answer_that_nobody_streamed() -> None:
+async def test_an_answering_agents_whole_message_is_an_answer_that_was_not_streamed() -> None:
     run = listening("A", "B", answer_from=("A",))
     tell(run, text("so"), text("fine", "B"))
     assert run.recorder.answer == Answer("A", "so")

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeAlias
 import pytest
 
 from aiostream_server.events import Entry, Message, RunFinished, RunStarted
-from aiostream_server.intake.principal import NOBODY
+from aiostream_server.intake.principal import LOCAL_OWNER
 from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.run import Run
 from tests.kit.waiting import DEADLINE_S, wait_for
@@ -53,7 +53,7 @@ async def test_the_card_follows_the_run(view_of: NewView) -> None:
     view = await view_of(lambda: Saying("x"))
     card = view.card()
     assert (card.id, card.finished, card.error) == (view.id, None, None)
-    assert view.owner == NOBODY
+    assert view.owner == LOCAL_OWNER
     await asyncio.wait_for(view.wait(), DEADLINE_S)
     card = view.card()
     assert card.finished is not None

@@ -1,4 +1,4 @@
-"""A team is called with what it takes, and its task is not told back."""
+"""A team is called with the arguments that it takes, and the echo of its task is dropped."""
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ async def test_the_echo_of_the_task_is_not_told() -> None:
     assert set(team.given) == {"cancellation_token", "output_task_messages"}
 
 
-async def test_nor_is_a_new_message_with_the_same_words() -> None:
+async def test_a_copy_of_the_task_is_not_told() -> None:
     class Rewrapping:
         async def run_stream(self, *, task: Sequence[BaseChatMessage]) -> _Stream:
             yield said("thinking ...")
@@ -113,7 +113,7 @@ async def test_what_the_team_raises_is_raised() -> None:
 
 
 class Giving:
-    """A team of somebody's own, whose `run` gives whatever."""
+    """A user's own team; `run` returns what it is given."""
 
     def __init__(self, what: object) -> None:
         self._what = what
@@ -123,18 +123,18 @@ class Giving:
 
 
 class GivingAtOnce(Giving):
-    def run(self, *, task: object) -> Any:  # likewise
+    def run(self, *, task: object) -> Any:  # wrong on purpose
         return self._what
 
 
 class Yielding:
-    async def run_stream(self, *, task: object) -> Any:  # likewise
+    async def run_stream(self, *, task: object) -> Any:  # wrong on purpose
         yield said("one")
         yield "two"
 
 
 class Returning:
-    async def run_stream(self, *, task: object) -> Any:  # likewise
+    async def run_stream(self, *, task: object) -> Any:  # wrong on purpose
         return said("one")
 
 
@@ -152,7 +152,7 @@ _STREAM = "AutoGen's messages, then a TaskResult"
         (Returning(), f"Returning.run_stream returned coroutine: expected an async iterator of {_STREAM}"),
     ],
 )
-async def test_what_a_team_must_not_give_is_said(team: Team, message: str) -> None:
+async def test_a_wrong_result_of_a_team_is_a_failure(team: Team, message: str) -> None:
     with pytest.raises(TeamFailed) as caught:
         await told_by(team)
     assert str(caught.value) == message

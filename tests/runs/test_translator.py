@@ -46,11 +46,11 @@ class Weather(BaseModel):
 
 
 class Own(BaseTextChatMessage):
-    """Somebody's own message."""
+    """A user's own message."""
 
 
 class OwnEvent(BaseAgentEvent):
-    """Somebody's own event."""
+    """A user's own event."""
 
     content: str
 
@@ -140,7 +140,7 @@ def test_structured_words() -> None:
     assert run.told[1:] == [Message("A", "Rain in X")]
 
 
-def test_somebodys_own_classes() -> None:
+def test_users_own_classes() -> None:
     run = listening("A", "B")
     run.translator.translate(Own(content="hi", source="A"))
     run.translator.translate(OwnEvent(content="working", source="A"))
@@ -187,7 +187,7 @@ def test_a_result_that_says_more_than_the_agents_in_the_tool_is_told() -> None:
     assert told[-1] == ToolResult("A", "B", "B: four\n\nNot sure.", "c1")
 
 
-def test_a_tool_is_no_agent_because_its_result_is_what_somebody_said() -> None:
+def test_a_tool_that_repeats_an_agents_words_is_no_agent() -> None:
     told = _translated(
         _call("A", "look", word="four"), TextMessage(content="four", source="B"), _result("A", "look", "four")
     )
@@ -241,7 +241,7 @@ def _handed_over(text: str, *before: BaseAgentEvent) -> tuple[list[Event], Answe
     return list(run.told), run.recorder.last
 
 
-def test_who_hands_over_asks_what_it_said_before() -> None:
+def test_a_handoff_asks_what_the_agent_said_before() -> None:
     asked = autogen.ThoughtEvent(content="Which order?", source="A")
     told, last = _handed_over("Transferred to user, adopting the role of user immediately.", asked)
     assert [type(event) for event in told] == [Thinking, Action, ToolResult], "the handoff's own words are not repeated"
@@ -250,7 +250,7 @@ def test_who_hands_over_asks_what_it_said_before() -> None:
     assert last == Answer("A", "Which order?")
 
 
-def test_who_hands_over_without_a_word_asks_what_the_handoff_says() -> None:
+def test_a_handoff_without_words_asks_what_the_handoff_says() -> None:
     told, last = _handed_over("The user must choose.")
     assert [type(event) for event in told] == [Action, ToolResult]
     assert last == Answer("A", "The user must choose.")
@@ -298,7 +298,7 @@ async def test_an_orchestrators_answer_that_was_heard_is_told_once() -> None:
     assert run.told[-1] == Answer(ORCHESTRATOR, "It is 42.", streamed=True)
 
 
-def test_a_selectors_chunks_are_nobodys_words() -> None:
+def test_a_selectors_chunks_are_ignored() -> None:
     assert _translated(autogen.ModelClientStreamingChunkEvent(content="B", source="SelectorGroupChatManager")) == []
 
 

@@ -1,4 +1,4 @@
-"""Whatever a team does: nothing is lost, nothing is shown twice, no block is ever half.
+"""Random teams: nothing is lost, nothing is shown twice, no block is ever half.
 
 AutoGen's messages come as AutoGen tells them: what a model client of ours has let the run hear before comes again, a
 while later; what agents say inside a tool comes again as its result.
@@ -67,7 +67,7 @@ class Team:
             self._run.translator.translate(self._late.popleft())
 
     async def _turn(self, *outer: str) -> Sequence[BaseChatMessage]:
-        """One agent's, inside the tools of others. What it said, as whoever uses it as a tool reads it."""
+        """One agent's words inside the tools of others, as the agent reads them that uses it as a tool."""
         agents = [agent for agent in (*TAPPED, *OTHERS) if agent not in outer]
         agent = agents[self._pick(len(agents))]
         turns = (self._words, self._words, self._tool, self._agents_in_tool, self._handoff, self._code, self._others)
@@ -150,9 +150,9 @@ class Team:
         self._tell(
             autogen.MemoryQueryEvent(content=[memory], source=agent),
             OwnEvent(content=self._mark(), source=agent),
-            autogen.SelectSpeakerEvent(content=["nobody's words"], source="Manager"),
-            autogen.SelectorEvent(content="nobody's words", source="Manager"),
-            autogen.ModelClientStreamingChunkEvent(content="nobody's words", source="Manager"),
+            autogen.SelectSpeakerEvent(content=["the selector's words"], source="Manager"),
+            autogen.SelectorEvent(content="the selector's words", source="Manager"),
+            autogen.ModelClientStreamingChunkEvent(content="the selector's words", source="Manager"),
         )
         said: list[BaseChatMessage] = [
             StructuredMessage[Weather](content=Weather(city=self._mark()), source=agent),
@@ -175,7 +175,7 @@ def test_whatever_a_team_does(data: st.DataObject) -> None:
     for page in (None, Page()):
         assert Counter(_MARK.findall(_shown(run.told, page))) == Counter(team.marks)
         assert set(_MARK.findall(_shown(run.told, page, "reasoning"))) == set(team.marks)
-    assert "nobody" not in _shown(run.told, None)
+    assert "selector" not in _shown(run.told, None)
     run.recorder.tell_answer()
     answer = _MARK.findall(_shown(run.told, None, "answer"))
     assert set(answer) <= set(team.marks)

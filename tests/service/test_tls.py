@@ -87,7 +87,7 @@ WRONG: dict[Callable[[Files], None], str] = {
     _expired: r"tls_certificate: \S+server\.pem has expired",
     _not_yet: r"tls_certificate: \S+server\.pem is not valid yet",
     _another_key: r"tls_certificate: \S+server\.key is not the key of \S+server\.pem",
-    _encrypted: r"tls_key: \S+server\.key is encrypted, and nobody is asked for a passphrase",
+    _encrypted: r"tls_key: \S+server\.key is encrypted, and the server asks for no passphrase",
     _swapped: r"tls_certificate: \S+server\.pem holds no certificate in PEM",
     _broken: r"tls_certificate: \S+server\.pem and \S+server\.key cannot be used: ",
     _missing: r"tls_certificate: \S+server\.pem cannot be read: No such file or directory",

@@ -10,9 +10,16 @@ import pytest
 from aiohttp import web
 
 from aiostream_server.errors import ClientGone
-from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
+from aiostream_server.sse import writer as writers
+from aiostream_server.sse.writer import SSE_HEADERS, DirectWriter, SseWriter
 
 Handler = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
+
+
+@pytest.fixture(autouse=True, params=["directly", "plainly"])
+def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    monkeypatch.setattr(writers, "WRITES_DIRECTLY", request.param == "directly")
+    return bool(request.param == "directly")
 
 
 @asynccontextmanager
@@ -155,3 +162,37 @@ async def test_a_response_that_has_ended_cannot_be_opened() -> None:
         _, client = await _ask(port)
         await asyncio.wait_for(ended, 1)
         client.close()
+
+
+async def test_only_the_direct_writer_writes_without_waiting(both_ways: bool) -> None:
+    """And only behind the headers, which leave with the first write."""
+    written: asyncio.Future[tuple[bool, bool]] = asyncio.get_running_loop().create_future()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=1)
+        assert isinstance(writer, DirectWriter) is both_ways
+        before = writer.try_send(b"data: 0\n\n")
+        await writer.send(b"data: 1\n\n")
+        written.set_result((before, writer.try_send(b"data: 2\n\n")))
+
+    async with (
+        handled_by(work) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/") as response,
+    ):
+        assert await response.read() == (b"data: 1\n\ndata: 2\n\n" if both_ways else b"data: 1\n\n")
+    assert await written == (False, both_ways)
+
+
+async def test_an_http_1_0_client_gets_no_chunks() -> None:
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=1)
+        await writer.send(b"data: 1\n\n")
+        await writer.send(b"data: 2\n\n")
+
+    async with handled_by(work) as port:
+        reader, client = await asyncio.open_connection("127.0.0.1", port)
+        client.write(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        answer = await reader.read()
+        client.close()
+    assert answer.endswith(b"\r\n\r\ndata: 1\n\ndata: 2\n\n")

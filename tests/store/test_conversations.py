@@ -93,7 +93,7 @@ async def test_nothing_kept_is_nothing_recalled(store: Conversations) -> None:
     assert await store.delete_expired() == 0
 
 
-async def test_of_those_who_spend_a_memory_at_once_one_succeeds_and_its_turns_stay(open_store: OpenStore) -> None:
+async def test_of_simultaneous_spends_one_succeeds_and_the_turns_stay(open_store: OpenStore) -> None:
     async with open_store() as store, open_store() as other:
         kept = replace(memory(), waits_for="Asker", turns=b'[["user", "hi"]]')
         await store.keep(CHAT, kept)
@@ -119,7 +119,7 @@ async def test_only_the_three_newest_of_a_conversation_stay_and_the_newest_comes
     assert (await store.summaries())[0].states == 3
 
 
-async def test_the_same_answer_takes_the_place_of_the_former(store: Conversations) -> None:
+async def test_the_same_answer_replaces_the_former(store: Conversations) -> None:
     for number in range(3):
         await store.keep(CHAT, memory(f"f{number}"))
     again = replace(memory("f0"), state=b"again", waits_for="Asker")
@@ -145,7 +145,7 @@ async def test_a_clock_that_is_set_back_does_not_make_the_newest_the_oldest(open
         assert await fingerprints(store) == ["f3", "f2", "f1"]
 
 
-async def test_nobody_elses_conversation_is_found(store: Conversations) -> None:
+async def test_only_the_own_conversation_is_found(store: Conversations) -> None:
     addresses = [
         CHAT,
         Address("key2", "user1", "chat1"),
@@ -237,7 +237,7 @@ async def test_summaries_name_every_conversation_once_the_one_used_last_first(st
     assert first.size_bytes == 2 * second.size_bytes > 0
     assert await store.summaries(key_id="key1") == [first]
     assert await store.summaries(user_id="user1") == [first, second]
-    assert await store.summaries(key_id="key2", user_id="nobody") == []
+    assert await store.summaries(key_id="key2", user_id="unknown") == []
 
 
 async def test_size_is_what_is_stored(store: Conversations) -> None:
@@ -253,7 +253,7 @@ async def test_delete_counts_conversations_and_leaves_the_others(store: Conversa
             await store.keep(Address(key, user, chat), memory(f"f{number}"))
     assert await store.delete(key_id="k1", user_id="u1", conversation="b") == 1
     assert await store.delete(user_id="") == 1
-    assert await store.delete(conversation="a", key_id="nobody") == 0
+    assert await store.delete(conversation="a", key_id="unknown") == 0
     assert await store.delete(key_id="k1") == 2
     assert await store.summaries() == []
 
@@ -264,7 +264,7 @@ async def test_delete_wants_to_know_which(store: Conversations) -> None:
 
 
 async def test_many_are_deleted_in_several_transactions(store: Conversations, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A conversation whose rows lie in two of them counts once."""
+    """A conversation with rows in two of them counts once."""
     monkeypatch.setattr("aiostream_server.store.conversations._BATCH", 2)
     for number in range(9):
         await store.keep(Address("k", "", str(number % 4)), memory(f"f{number}"))
@@ -329,7 +329,7 @@ async def test_the_same_answer_kept_at_once_is_one_memory(store: Conversations) 
     assert await fingerprints(store) == ["f1"]
 
 
-async def test_who_is_cancelled_leaves_the_store_usable(store: Conversations) -> None:
+async def test_a_cancelled_caller_leaves_the_store_usable(store: Conversations) -> None:
     """At whatever moment: nothing stays locked, and nothing is half kept."""
     whole = memory("f", answers=["a"])
     for delay_s in (0.0, 0.0005, 0.001, 0.002, 0.003, 0.005):

@@ -1,4 +1,4 @@
-"""Opening the store: where it lies, who may read it, its schema's versions, and what cannot be opened."""
+"""Opening the store: its place, its file mode, the versions of its schema, and what cannot be opened."""
 
 import asyncio
 import os
@@ -22,6 +22,7 @@ from aiostream_server.store.database_url import find_url
 from aiostream_server.store.migrate import read_version
 from aiostream_server.store.opening import prepare_file
 from aiostream_server.store.schema import HEAD, metadata
+from tests.kit.waiting import DEADLINE_S
 
 MIGRATIONS = Path(__file__).parents[2] / "aiostream_server" / "store" / "migrations"
 CHAT = Address("key1", "", "chat1")
@@ -92,7 +93,7 @@ class TestFile:
             await store.keep(CHAT, memory())
             with closing(sqlite3.connect(tmp_path / "conversations.db")) as other:
                 other.execute("BEGIN IMMEDIATE")
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(DEADLINE_S):
                     assert len(await store.recall(CHAT)) == 1
                 keeping = asyncio.create_task(store.keep(CHAT, memory("f2")))
                 done, _ = await asyncio.wait([keeping], timeout=0.1)
@@ -101,7 +102,7 @@ class TestFile:
                 await keeping
             assert len(await store.recall(CHAT)) == 2
 
-    def test_the_journal_is_changed_by_whoever_comes_first(self, tmp_path: Path) -> None:
+    def test_the_journal_is_changed_by_the_first_process(self, tmp_path: Path) -> None:
         """SQLite refuses at once where another process holds the file; it is asked again until the time is up."""
         path = tmp_path / "kept.db"
         with closing(sqlite3.connect(path)) as other:

@@ -53,7 +53,7 @@ async def missing(store: Conversations, name: str, numbers: Iterable[int]) -> li
 
 
 async def test_two_that_write_at_once_and_are_killed_have_kept_what_they_said(bare_url: str) -> None:
-    """From an empty database on, which both want to migrate. What the killed leave behind stops nobody."""
+    """From an empty database on, which both want to migrate. What a killed process leaves behind blocks no other."""
     writers = [Writer("one", bare_url), Writer("two", bare_url)]
     for _ in range(ROUNDS):
         await asyncio.gather(*(writer.live() for writer in writers))

@@ -73,12 +73,12 @@ async def test_only_the_servers_user_can_read_any_of_it(tmp_path: Path, files: F
     assert modes[tmp_path / "files"] == 0o700
 
 
-async def test_one_whose_time_is_over_is_gone(tmp_path: Path, files: Files, clock: Clock) -> None:
+async def test_an_expired_file_is_gone(tmp_path: Path, files: Files, clock: Clock) -> None:
     file = await kept(files)
     clock.now += 101
     assert await files.find(file.id) is None
     assert not files.links.is_own(files.links.link(BASE, file.id, file.expires_at), BASE)
-    assert in_folder(tmp_path), "it lies there until somebody looks"
+    assert in_folder(tmp_path), "it stays on the disk until it is swept"
     assert await files.delete_expired() == 1
     assert not in_folder(tmp_path)
 
@@ -102,7 +102,7 @@ async def test_the_oldest_make_room(tmp_path: Path, clock: Clock) -> None:
     assert sum(path.stat().st_size for path in (tmp_path / "files").iterdir()) <= 5_000 + 400
 
 
-async def test_what_was_never_finished_is_swept_up(tmp_path: Path, files: Files) -> None:
+async def test_abandoned_files_are_deleted(tmp_path: Path, files: Files) -> None:
     half, going_on = tmp_path / "files" / ".new-abc", tmp_path / "files" / ".new-def"
     half.write_bytes(b"half")
     os.utime(half, (1, 1))
@@ -124,7 +124,7 @@ async def test_nothing_but_an_id_is_ever_a_path(files: Files, file_id: str) -> N
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"[1]", b'{"id": 1}', b"\xff"])
-async def test_a_damaged_one_is_not_there(tmp_path: Path, files: Files, damage: bytes) -> None:
+async def test_a_damaged_file_does_not_exist(tmp_path: Path, files: Files, damage: bytes) -> None:
     file = await kept(files)
     (tmp_path / "files" / f"{file.id}.json").write_bytes(damage)
     assert await files.find(file.id) is None
@@ -193,7 +193,7 @@ def test_a_forged_link_is_not_ours(url: str) -> None:
 
 
 @given(st.text(max_size=40), st.text(max_size=40), st.text(max_size=40))
-def test_nobody_guesses_a_signature(file_id: str, expires: str, signature: str) -> None:
+def test_a_signature_cannot_be_guessed(file_id: str, expires: str, signature: str) -> None:
     assert not LINKS.is_signed(file_id, expires, signature)
     assert not LINKS.is_signed(FILE_ID, str(int(NOW) + 60), signature)
 

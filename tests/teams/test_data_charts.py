@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.events import Action, Answer, Event, Thinking, Token, ToolResult
-from aiostream_server.intake.principal import NOBODY, Owner
+from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.teams.charts import chart_tool, chart_tool_over
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.tools.sql.rows import Rows
@@ -46,7 +46,7 @@ class Stage:
     def told(self) -> list[Event]:
         """By the last run."""
         registry = self.server.state.registry
-        run = max((*runs_in(registry, NOBODY), *runs_in(registry, USER)), key=lambda run: run.created_at)
+        run = max((*runs_in(registry, LOCAL_OWNER), *runs_in(registry, USER)), key=lambda run: run.created_at)
         return [entry.event for entry in run.log.since(0)]
 
     def tools_offered(self) -> list[list[str]]:

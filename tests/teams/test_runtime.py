@@ -290,6 +290,13 @@ async def test_every_team_that_is_built_has_one_and_those_inside_it() -> None:
     assert all(_has_ours(group) for group in (outer, *groups))
 
 
+async def test_the_switch_leaves_every_team_on_autogens_runtime() -> None:
+    team = _group()
+    use_team_runtimes(team, enabled=False)
+    assert not _has_ours(team)
+    assert (await team.run(task="hi")).messages[-1].source == "A"
+
+
 async def test_a_team_keeps_the_runtime_that_it_was_given_or_has_used() -> None:
     given, used, running = SingleThreadedAgentRuntime(), _group(), _group()
     told = _group(runtime=given)

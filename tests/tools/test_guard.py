@@ -216,7 +216,7 @@ def writable(shop_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield connection
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(sql=_mutated() | _SALAD | st.text(max_size=80))
 @example(sql="SELECT 1 \ud800")
 @example(sql="SELECT 'a' \x85 'b'")

@@ -68,11 +68,11 @@ async def test_a_program_answers_is_cancelled_crashes_and_starts_again() -> None
 
         token = CancellationToken()
         call = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 600}, token))
-        await until_one(mcp, "my_waiting")
+        await until_count(mcp, "my_waiting", 1)
         token.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        await until_one(mcp, "my_given_up")
+        await until_count(mcp, "my_given_up", 1)
 
         waiting = asyncio.create_task(mcp.call_tool("my_wait", {"seconds": 600}))
         with capture_logs() as logs:
@@ -96,11 +96,11 @@ async def test_a_service_answers_and_its_connections_are_closed(transport: Liter
             assert await asyncio.gather(*calls) == ["1", "2", "3", "4", "5"]
             token = CancellationToken()
             call = asyncio.create_task(mcp.call_tool("wait", {"seconds": 600}, token))
-            await until_one(mcp, "waiting")
+            await until_count(mcp, "waiting", 1)
             token.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await call
-            await until_one(mcp, "given_up")
+            await until_count(mcp, "given_up", 1)
             assert server.connections > 0
         await until(lambda: server.connections == 0)
 
@@ -122,10 +122,22 @@ async def test_a_service_that_comes_back_is_asked_again() -> None:
             await tool.close()
 
 
-async def until_one(mcp: Workbench, count: str) -> None:
+async def test_cancelling_one_of_two_simultaneous_calls_leaves_the_other_alone() -> None:
+    """Both calls start in one turn of the event loop."""
+    async with serving_mcp("http") as server, opened(McpToolConfig(kind="mcp", url=server.url)) as mcp:
+        await mcp.list_tools()
+        stays = asyncio.create_task(mcp.call_tool("wait", {"seconds": 1}))
+        cancelled = asyncio.create_task(mcp.call_tool("wait", {"seconds": 600}))
+        await until_count(mcp, "waiting", 2)
+        cancelled.cancel()
+        assert (await stays).to_text() == "waited"
+        await until_count(mcp, "given_up", 1)
+
+
+async def until_count(mcp: Workbench, counter: str, count: int) -> None:
     """Poll a counter of the server, which has no event for it."""
     async with asyncio.timeout(30):
-        while await said(mcp, count) != "1":  # noqa: ASYNC110
+        while await said(mcp, counter) != str(count):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

@@ -19,7 +19,7 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, Config, FilesConfig, ServerConfig, TeamConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
-from aiostream_server.intake.principal import NOBODY, Owner
+from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.store.run_files import LinkedFile, RunFiles, current_files
 from aiostream_server.teams.context import TeamContext
 from tests.kit.serving import Server, ask, serving
@@ -55,7 +55,7 @@ def config_with(**tables: object) -> Config:
 
 
 async def leave(
-    server: Server, owner: Owner = NOBODY, content: bytes = CONTENT, media_type: str = "image/png", base: str = ""
+    server: Server, owner: Owner = LOCAL_OWNER, content: bytes = CONTENT, media_type: str = "image/png", base: str = ""
 ) -> LinkedFile:
     """As a run of this owner's would."""
     files = server.state.state.resources.files

@@ -16,7 +16,7 @@ from aiohttp.test_utils import TestServer
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.events import Answer, Event, Message, RunFinished, RunStarted, Token, TokenCount
 from aiostream_server.log.memory import MemoryLog
-from aiostream_server.observe.observer import NOBODY
+from aiostream_server.observe.observer import NO_OBSERVER
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
@@ -53,7 +53,7 @@ async def viewed(
             return await stream_run(request, {}, reader, frames, config, coalesce_s=coalesce_s)
 
     app = web.Application()
-    app[OBSERVER] = NOBODY
+    app[OBSERVER] = NO_OBSERVER
     app.router.add_get("/", handle)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         log.append(RunStarted("m"))

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiostream_server.service.tls.certificate import Certificate
-from aiostream_server.service.tls.handshakes import Handshakes
+from aiostream_server.service.tls.site import Handshakes
 from tests.kit.scripted_provider import Exchange, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, asking, chat_body, config_for, sample_team, until_idle
 from tests.kit.tls import Files, make_files, serving_tls, tls_connected
@@ -157,6 +157,27 @@ async def test_one_that_reads_slowly_but_steadily_gets_all_of_it(tmp_path: Path,
                 await asyncio.sleep(0.008)
     assert received.count(b"x") >= 4_000 * 120
     assert b"data: [DONE]" in received
+
+
+@on_both_loops
+async def test_an_answer_is_streamed_on_the_event_loops_own_transport_too(tmp_path: Path) -> None:
+    """The plain way beside ours (`service.tls.site.OWN_TRANSPORT`); a renewed certificate counts there, too."""
+    files = make_files(tmp_path)
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("one ", "two"))
+        config = config_for(provider.base_url, sample_team("solo"))
+        async with serving_tls(config, tmp_path, files, own_transport=False) as server:
+            async with asking(server.url, "hi", model="solo", trusting=files.trusting) as answer:
+                await answer.read_all()
+            assert answer.text.endswith("one two")
+            assert answer.done
+            renewed = make_files(tmp_path)
+            server.certificate.reload()
+            async with aiohttp.ClientSession() as session:
+                async with session.get(f"{server.url}/healthz", ssl=renewed.trusting) as response:
+                    assert response.status == 200
+                with pytest.raises(aiohttp.ClientConnectorCertificateError):
+                    await session.get(f"{server.url}/healthz", ssl=files.trusting)
 
 
 @on_both_loops

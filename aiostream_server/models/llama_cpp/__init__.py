@@ -1,5 +1,5 @@
 """`provider = "llama.cpp"`: a model on this machine, run by llama.cpp's own server in a child process.
 
-That server speaks OpenAI's API, so `models.openai` asks it; what is here starts it, keeps it and ends it, and lets
-models call tools whose chat template knows of none.
+`supervisor` starts and stops the process; `openai/` talks to it; `tool_prompts` and `reply_reader` let models call
+tools even if their chat template does not support them.
 """

@@ -1,8 +1,8 @@
 """The process in which llama.cpp runs: `python -m aiostream_server.models.llama_cpp.child`.
 
-Its settings come as one line of JSON on stdin, the key that requests need among them: other users of the machine can
-read a command line. It answers with one line of JSON on stdout, `{"url": ...}`, or `{"error": ...}` before it ends. It
-listens on this machine only, and ends when stdin does, which is when its parent has ended, in whatever way.
+It reads its settings as one line of JSON on stdin, because they hold the API key and other users can read a command
+line. It writes one line of JSON to stdout: `{"url": ...}`, or `{"error": ...}` before it ends. It listens on the
+loopback interface only, and ends at the end of stdin, which is the end of its parent.
 """
 
 import ctypes
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from xllamacpp import Server
 
 _PR_SET_PDEATHSIG: Final = 1
-_NICENESS: Final = 5  # the server's event loop goes first: it has little to do, and every token waits for it
+_NICENESS: Final = 5  # the server's event loop has priority: every token waits for it
 _PROMPT_CACHE_MIB: Final = 512  # llama.cpp's default is 8 GiB
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """`parent` is the process that wants it. `context_tokens` of each of `parallel` conversations; `threads` 0 is for
-    the child to say; `chat_template` is Jinja, "" the model's own."""
+    """`parent` is a process id. Each of `parallel` conversations has `context_tokens`. `chat_template` is Jinja; "" is
+    the model's own. With `threads` 0 the child chooses."""
 
     parent: int
     path: str
@@ -43,23 +43,23 @@ class Settings:
 
 def main() -> None:
     _die_with_parent()
-    with suppress(OSError):  # not allowed to every service
+    with suppress(OSError):  # a service may not be allowed to
         os.nice(_NICENESS)
     parent = os.dup(1)
-    os.dup2(2, 1)  # whatever llama.cpp prints is no answer
+    os.dup2(2, 1)  # llama.cpp's own output goes to stderr
     line = sys.stdin.buffer.readline()
     settings = Settings(**json.loads(line)) if line else None
     if settings is None or os.getppid() != settings.parent:
-        return  # it ended before it could be asked for a signal at its end
+        return  # the parent ended before `_die_with_parent`
     try:
         server = _start(settings)
-    except Exception as exc:  # whatever it is, the parent words it
+    except Exception as exc:  # the parent words any error
         _tell(parent, error=str(exc))
         os._exit(1)
-    with suppress(OSError):  # there is nobody to tell
+    with suppress(OSError):  # the parent has ended
         _tell(parent, url=server.listening_address)
         sys.stdin.buffer.read()
-    os._exit(0)  # at once: whoever waited for an answer is gone, and llama.cpp's threads are not waited for
+    os._exit(0)  # at once, without waiting for llama.cpp's threads: no client is left
 
 
 def _tell(parent: int, **facts: str) -> None:
@@ -67,7 +67,7 @@ def _tell(parent: int, **facts: str) -> None:
 
 
 def _start(settings: Settings) -> "Server":
-    import xllamacpp  # takes its time, which is to be the child's
+    import xllamacpp  # slow to import: only the child does
 
     params = xllamacpp.CommonParams()
     params.model.path = settings.path
@@ -78,7 +78,7 @@ def _start(settings: Settings) -> "Server":
     params.n_gpu_layers = settings.gpu_layers
     params.cache_ram_mib = _PROMPT_CACHE_MIB
     params.ui = params.endpoint_slots = params.warmup = False
-    params.prefill_assistant = False  # an agent that spoke last is to answer, not to go on with its sentence
+    params.prefill_assistant = False  # a last assistant message is answered, not continued
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = settings.threads or _spare_cores()
     if settings.chat_template:
         params.chat_template = settings.chat_template
@@ -86,8 +86,8 @@ def _start(settings: Settings) -> "Server":
 
 
 def _spare_cores() -> int:
-    """All but one. llama.cpp's threads wait for each other at every step: where the server, or anybody else, needs the
-    core of one of them, all are slower than one fewer would have been (measured, two on two busy cores: 3.6 times)."""
+    """All cores but one. llama.cpp's threads wait for each other at every step, so one thread without a core of its own
+    slows all of them (measured: two threads on two busy cores are 3.6 times slower than one)."""
     threads = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     cores = threads // 2 if _has_two_threads_a_core() else threads
     return max(1, cores - 1)
@@ -100,7 +100,7 @@ def _has_two_threads_a_core() -> bool:
 
 
 def _die_with_parent() -> None:
-    """While the model is loaded no Python runs here, and the end of stdin is not seen."""
+    """While the model loads, no Python runs here that could see the end of stdin."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -1,4 +1,7 @@
-"""One child process in which llama.cpp serves one model, from its start to its end."""
+"""One child process in which llama.cpp serves one model; and the checks of its files before the start.
+
+GGUF: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+"""
 
 import asyncio
 import json
@@ -31,18 +34,18 @@ _log = structlog.get_logger()
 
 
 class StartFailed(Exception):
-    """The model could not be loaded; says why, without naming it."""
+    """The model could not be loaded; the text is the reason without the model's name."""
 
 
 class LlamaProcess:
-    """A model that answers at `url`, for who knows its key."""
+    """A model that answers at `url` to requests with `api_key`."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, api_key: SecretStr) -> None:
         self._name = name
         self._process = process
         self.api_key: Final = api_key
         self.url = ""
-        self.knows_tools = False  # its chat template does
+        self.knows_tools = False  # its chat template supports them
         self._loading_log = ""
         self._is_loaded = False
         self._listening = asyncio.create_task(self._listen(), name="llama.cpp-log")
@@ -50,7 +53,7 @@ class LlamaProcess:
 
     @classmethod
     async def start(cls, config: LlamaCppModelConfig) -> Self:
-        """Returns when it can be asked. Raises `StartFailed`. Cancelled, it leaves nothing behind."""
+        """Return when the model answers. Raises `StartFailed`. A cancellation stops the process."""
         settings = process_settings(config)
         process = await _spawn(config.environment)
         started = cls(config.path.stem, process, SecretStr(settings.api_key))
@@ -75,7 +78,7 @@ class LlamaProcess:
 
     @property
     def ending(self) -> str:
-        """How it ended."""
+        """The exit status or the signal, in words."""
         status = self._process.returncode
         if status is None:
             return "still running"
@@ -86,7 +89,7 @@ class LlamaProcess:
         return f"killed by signal {-status}"
 
     async def stop(self) -> None:
-        """At once: whatever it is doing."""
+        """Kill it and wait for its end."""
         with suppress(ProcessLookupError):
             self._process.kill()
         await asyncio.wait((self.ended, self._listening))
@@ -96,7 +99,7 @@ class LlamaProcess:
     async def _load(self, settings: Settings) -> None:
         stdin = cast("asyncio.StreamWriter", self._process.stdin)
         stdout = cast("asyncio.StreamReader", self._process.stdout)
-        with suppress(ConnectionError):  # it has ended already: what it said comes below
+        with suppress(ConnectionError):  # it has ended already: its log is read below
             stdin.write(settings.line())
             await stdin.drain()
         line = await stdout.readline()
@@ -120,7 +123,7 @@ class LlamaProcess:
         return bool(capabilities.get("supports_tools") or capabilities.get("supports_tool_calls"))
 
     async def _listen(self) -> None:
-        """Logged while the model is loaded. Later lines may hold what users wrote: they are read, and that is all."""
+        """Log stderr while the model loads; later lines may hold users' texts and are discarded."""
         stderr = cast("asyncio.StreamReader", self._process.stderr)
         rest = b""
         while data := await stderr.read(_READ_BYTES):
@@ -133,7 +136,7 @@ class LlamaProcess:
                 _log.debug("llama_cpp_said", model=self._name, line=text)
 
     def _reason(self, error: str) -> str:
-        """llama.cpp's own first complaint, which names the cause."""
+        """The cause: the first error of llama.cpp's log."""
         if self._process.returncode is not None and self._process.returncode < 0:
             return self.ending
         found = _ERROR.search(self._loading_log)
@@ -147,21 +150,21 @@ async def _spawn(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            "-P",  # nothing is imported from the folder that it is started in
+            "-P",  # imports nothing from the working directory
             "-m",
             _CHILD,
             env={"PATH": os.defpath, "LANG": "C.UTF-8", **environment, "PYTHONPATH": str(_PACKAGES)},
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,
-            start_new_session=True,  # Ctrl-C is the server's, which drains first
+            start_new_session=True,  # Ctrl-C goes to the server, which drains first
         )
     except OSError as exc:
         raise StartFailed(f"no process can be started: {(exc.strerror or str(exc)).lower()}") from exc
 
 
 def process_settings(config: LlamaCppModelConfig) -> Settings:
-    """For one process: its key is made here. Raises `StartFailed`."""
+    """The settings of a new process, with a new API key. Raises `StartFailed`."""
     template = config.chat_template
     try:
         text = read_template(template) if template is not None else ""
@@ -184,7 +187,7 @@ _OLDEST_VERSION: Final = 2
 
 
 def check_startable(config: LlamaCppModelConfig) -> None:
-    """Raise `ValueError`, which says what is missing and what to do. Reads a few bytes."""
+    """Raise `ValueError` with what is missing and what to do. Reads only the head of the file."""
     if find_spec("xllamacpp") is None:
         raise ValueError(f"llama.cpp is not installed: {install_hint('local')}")
     _check_gguf(config.path)
@@ -193,7 +196,7 @@ def check_startable(config: LlamaCppModelConfig) -> None:
 
 
 def read_template(path: Path) -> str:
-    """Raise `ValueError`."""
+    """Raises `ValueError`."""
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError:
@@ -211,7 +214,7 @@ def _check_gguf(path: Path) -> None:
     if head[:4] != _MAGIC or len(head) < 8:
         raise ValueError(f"path: {path} is not a GGUF file: docs/local.md says where to get one")
     version = int.from_bytes(head[4:], "little")
-    if not _OLDEST_VERSION <= version < 2**16:  # a big-endian file has it the other way round
+    if not _OLDEST_VERSION <= version < 2**16:  # a big-endian file has its bytes swapped
         raise ValueError(f"path: {path} is a GGUF file of a version that llama.cpp does not read: {version:#x}")
 
 

@@ -1,4 +1,4 @@
-"""A model on this machine as a provider: `models.openai` asks the process that `LlamaSupervisor` keeps."""
+"""A model on this machine as a provider: asks the supervised llama.cpp process through `models.openai`."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -27,15 +27,15 @@ from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 
 _ALIVE_S: Final = 1.0
-_SILENCE_S: Final = 3600.0  # it may have much to read: whether its process lives is what counts
-_DEATH_S: Final = 0.5  # from a connection that breaks to the end of the process behind it
+_SILENCE_S: Final = 3600.0  # a long prompt takes long: a dead process is noticed otherwise
+_DEATH_S: Final = 0.5  # from a lost connection to the end of a crashed process
 
 
 class LlamaCppProvider:
-    """One `[models.*]` table with `provider = "llama.cpp"`. Nothing is started before the first request."""
+    """One `[models.*]` table with `provider = "llama.cpp"`. The first request starts the process."""
 
     def __init__(self, config: LlamaCppModelConfig, session: aiohttp.ClientSession | None = None) -> None:
-        """In the event loop. Raises `ValueError` where it could not be started: no such file, no llama.cpp."""
+        """Call it in the event loop. Raises `ValueError` without the file or llama.cpp."""
         check_startable(config)
         self._config = config
         self._session = session
@@ -54,24 +54,24 @@ class LlamaCppProvider:
         return self._config.context_tokens
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
-        """As every provider's. Raises `ValueError`, too, for tools or images where it takes none."""
+        """See `Provider.stream`; also raises `ValueError` for unsupported tools or images."""
         self._check(request)
-        with _Aliveness(request.shortcut) as alive:
-            request = replace(request, shortcut=alive.shortcut)
+        with _Heartbeat(request.shortcut) as heartbeat:
+            request = replace(request, shortcut=heartbeat.shortcut)
             is_second = False
             while True:
                 async with self._shared.supervisor.running() as process:
                     try:
                         async with aclosing(self._answer(process, request)) as batches:
                             async for batch in batches:
-                                alive.end()
+                                heartbeat.end()
                                 yield batch
                         return
                     except ModelFailed as failure:
                         await asyncio.wait((process.ended,), timeout=_DEATH_S)
-                        if process.is_alive or is_second or alive.has_ended:
+                        if process.is_alive or is_second or heartbeat.has_ended:
                             raise self._worded(failure, process) from failure
-                is_second = True  # it died before the first word, perhaps before it was asked: another one will do
+                is_second = True  # it crashed before the first word: try a new process once
 
     async def close(self) -> None:
         await self._shared.close()
@@ -95,8 +95,8 @@ class LlamaCppProvider:
                     yield said
 
     def _is_forced(self, process: LlamaProcess, request: ModelRequest) -> bool:
-        """Whether the reply is held to a grammar of ours. llama.cpp takes tools or a schema of the answer, not both;
-        and with most templates it does not see to it that a tool is called."""
+        """Whether our grammar constrains the reply. llama.cpp takes tools or an answer schema, not both; and with most
+        templates it does not enforce a required tool call."""
         if not request.tools or request.tool_choice == "none":
             return False
         if self._config.tools == "auto":
@@ -111,9 +111,8 @@ class LlamaCppProvider:
             provider="openai",
             model=self._name,
             base_url=f"{process.url}/v1",
-            headers={
-                "Connection": "close"
-            },  # it closes kept ones when it likes, perhaps under a question; a new one is free
+            # llama.cpp may close a kept connection under a request; a new one costs nothing here.
+            headers={"Connection": "close"},
             options=self._config.options,
             model_info=self._info,
             idle_timeout_s=_SILENCE_S,
@@ -131,7 +130,7 @@ class LlamaCppProvider:
             raise ValueError(f"the local model {self._name} does not support images")
 
     def _worded(self, failure: ModelFailed, process: LlamaProcess) -> ModelFailed:
-        """Without an address that says nothing to anybody; and whether the process died."""
+        """The failure with the model's name instead of the address, or with the process's end."""
         if not process.is_alive:
             return ModelFailed(
                 f"the process of the local model {self._name} ended while it answered ({process.ending}); "
@@ -149,13 +148,13 @@ def _forced(request: ModelRequest) -> ModelRequest:
         tool_choice="auto",
         json_output=False,
         options={**request.options, "response_format": reply_format(request)},
-        shortcut=None,  # what comes is not yet what is said
+        shortcut=None,  # deltas are JSON: `ReplyReader` decodes them
     )
 
 
-class _Aliveness:
-    """Tells the caller of nothing, now and then, until the first words come: the model is loaded, waits for its turn,
-    or reads. A run that waits for that is not idle."""
+class _Heartbeat:
+    """Calls `shortcut` with an empty batch each second until the first words come, so that the run does not count as
+    idle while the model loads, waits for its turn, or reads the prompt."""
 
     def __init__(self, shortcut: Callable[[Sequence[Delta]], bool] | None) -> None:
         self._shortcut = shortcut
@@ -171,7 +170,7 @@ class _Aliveness:
 
     @property
     def shortcut(self) -> Callable[[Sequence[Delta]], bool] | None:
-        """The request's, whose first use is the end of this."""
+        """The request's shortcut; its first use ends the heartbeat."""
         return None if self._shortcut is None else self._take
 
     def end(self) -> None:
@@ -194,7 +193,7 @@ class _Aliveness:
 
 
 def _info(config: LlamaCppModelConfig) -> ModelInfoConfig:
-    """A grammar makes any model write JSON, and so call tools; what is configured goes before."""
+    """A grammar makes any model write JSON and call tools; the configuration overrides that."""
     said = config.model_info
     family = model_info_of(config.path.stem, None)["family"]
     known = ModelInfoConfig(

@@ -1,7 +1,7 @@
-"""A reply that a grammar forced into JSON, read as it is being written.
+"""Reads a reply that a grammar constrains to JSON, while it streams.
 
-`{"tool": name, "arguments": {...}}` is a tool call, `{"answer": "..."}` what is said: each piece of it is given out as
-soon as it is there, escapes decoded. What does not begin like JSON is said as it is.
+`{"tool": name, "arguments": {...}}` is a tool call, `{"answer": "..."}` is text. Each piece is passed on as it arrives,
+with its escapes decoded. A reply that does not begin like JSON is passed on as text.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _HEX_DIGITS: Final = frozenset(hexdigits)
 
 
 class ReplyReader:
-    """Reads one reply. A string answer is given out decoded, one of any other type as its JSON."""
+    """Reads one reply. A string answer is decoded; an answer of any other type stays JSON."""
 
     def __init__(self) -> None:
         self._read_next: Callable[[str], None] = self._begin
@@ -33,7 +33,7 @@ class ReplyReader:
         self._has_called = False
 
     def read(self, batch: Sequence[Delta]) -> list[Delta]:
-        """What the batch means."""
+        """The deltas that the batch stands for."""
         self._said = []
         for delta in batch:
             if isinstance(delta, TextDelta):
@@ -45,7 +45,7 @@ class ReplyReader:
                 self._said.append(delta)
         return self._said
 
-    # Each of these reads one character and decides who reads the next.
+    # Each of these states reads one character and chooses the next state.
 
     def _begin(self, character: str) -> None:
         if character == "{":
@@ -82,11 +82,11 @@ class ReplyReader:
         self._read_next = self._before_key
 
     def _in_value(self, character: str) -> None:
-        """Of a value that is given out as it stands."""
+        """Inside a value that is passed on as JSON."""
         if self._is_in_string:
             self._is_in_string = self._is_escaped or character != '"'
             self._is_escaped = character == "\\" and not self._is_escaped
-        elif self._depth == 0 and character in ",}":  # behind a number, or the like
+        elif self._depth == 0 and character in ",}":  # the end of a number or a literal
             self._read_next = self._before_key
             self._before_key(character)
             return
@@ -129,15 +129,15 @@ class ReplyReader:
 
 
 class _String:
-    """A JSON string behind its first quote: what it means goes to `take`, a character at a time."""
+    """A JSON string behind its first quote: passes its decoded characters to `take`, one at a time."""
 
     def __init__(self, take: Callable[[str], None]) -> None:
         self.take: Final = take
-        self._escape: str | None = None  # what has come of one
-        self._first_half = 0  # of a surrogate pair
+        self._escape: str | None = None  # the characters of an incomplete escape
+        self._first_half = 0  # the first half of a surrogate pair
 
     def read(self, character: str) -> bool:
-        """Whether that was its end."""
+        """Read a character; whether it ends the string."""
         if self._escape is not None:
             self._read_escape(self._escape + character)
         elif character == "\\":
@@ -178,4 +178,4 @@ class _String:
 
 
 def _ignore(_: str) -> None:
-    """Behind the reply."""
+    """Discards characters behind the reply."""

@@ -1,8 +1,8 @@
-"""Keeps one model's process: started by the first who needs it, once; started again when it has died; ended when nobody
-has needed it for a while.
+"""Supervises one model's process: starts it on the first request, restarts it after a crash, stops it when idle.
 
-A start that fails is told to all who wait for it, and to whoever asks within a pause that grows from 1 s to 30 s. A
-process that dies soon after its start is started again after such a pause, too.
+A failed start is reported to all waiting requests, and to new ones during a pause that doubles from 1 s to 30 s. A
+process that crashes soon after its start is restarted after such a pause. Tables and reloaded configurations with the
+same model and settings share one supervisor by reference count, because weights are large and slow to load.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from aiostream_server.models.llama_cpp.process import LlamaProcess, StartFailed,
 
 _FIRST_PAUSE_S: Final = 1.0
 _LONGEST_PAUSE_S: Final = 30.0
-_SOUND_S: Final = 60.0  # one that ran so long has no trouble with its start
+_SOUND_S: Final = 60.0  # a process that runs this long has started well
 
 _Result = TypeVar("_Result")
 
@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 
 
 class LlamaSupervisor:
-    """Of one `[models.*]` table. For one event loop."""
+    """Supervises the process of one `[models.*]` table, in one event loop."""
 
     def __init__(self, config: LlamaCppModelConfig) -> None:
         self._config = config
@@ -40,14 +40,14 @@ class LlamaSupervisor:
         self._idle: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._users = 0
-        self._troubles = 0  # in a row
+        self._failures_in_a_row = 0  # in a row
         self._failure = ""
         self._not_before = 0.0
         self._is_closed = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[LlamaProcess]:
-        """The process, ready to be asked; not stopped for idleness inside of the block. Raises `ModelFailed`."""
+        """The ready process; it is not stopped as idle inside the block. Raises `ModelFailed`."""
         self._users += 1
         if self._idle is not None:
             self._idle.cancel()
@@ -58,7 +58,7 @@ class LlamaSupervisor:
             self._wait_for_idleness()
 
     async def close(self) -> None:
-        """End it; nobody is started any more."""
+        """Stop the process and start no other."""
         self._is_closed = True
         if self._idle is not None:
             self._idle.cancel()
@@ -78,18 +78,18 @@ class LlamaSupervisor:
             starting = self._starting = _in_background(self._start(), "llama.cpp-start")
             starting.add_done_callback(self._started)
         try:
-            return await asyncio.shield(starting)  # who gives up waiting does not take it from the others
+            return await asyncio.shield(starting)  # a cancelled request does not cancel the start for others
         except StartFailed as exc:
             raise ModelFailed(f"the local model {self._name} could not be started: {exc}") from exc
         except asyncio.CancelledError as cancelled:
             stopped = ModelFailed(f"the local model {self._name} was not started yet")
             if starting.cancelled():
                 raise stopped from cancelled
-            raise cancelled from stopped  # told by its cause: nothing was done that costs
+            raise cancelled from stopped  # the cause says that the call has cost nothing
 
     def _started(self, starting: asyncio.Task[LlamaProcess]) -> None:
         self._starting = None
-        if not starting.cancelled() and starting.exception() is None:  # else seen, also where everybody has gone
+        if not starting.cancelled() and starting.exception() is None:  # `exception()` marks it as retrieved
             self._wait_for_idleness()
 
     async def _start(self) -> LlamaProcess:
@@ -97,14 +97,14 @@ class LlamaSupervisor:
         if (pause_s := self._not_before - now()) > 0:
             if self._failure:
                 raise StartFailed(f"{self._failure}; the next try is in {pause_s:.0f} s")
-            await asyncio.sleep(pause_s)  # it ended just now, by itself: not to be started in a tight loop
+            await asyncio.sleep(pause_s)  # it just crashed: no tight restart loop
         begun_at = now()
         try:
             process = await LlamaProcess.start(self._config)
         except StartFailed as exc:
             self._failure = str(exc)
-            self._troubles += 1
-            self._not_before = now() + _pause_s(self._troubles)
+            self._failures_in_a_row += 1
+            self._not_before = now() + _pause_s(self._failures_in_a_row)
             _log.warning("llama_cpp_not_started", model=self._name, reason=str(exc))
             raise
         self._failure = ""
@@ -120,19 +120,19 @@ class LlamaSupervisor:
         return process
 
     async def _watch(self, process: LlamaProcess) -> None:
-        """See that it dies, if it does."""
+        """Notice a crash."""
         now = asyncio.get_running_loop().time
         begun_at = now()
         await asyncio.wait((process.ended,))
         if self._process is not process:
-            return  # it was stopped
+            return  # stopped on purpose
         self._process = None
         await process.stop()
         _log.warning("llama_cpp_died", model=self._name, pid=process.pid, ending=process.ending)
         if now() - begun_at >= _SOUND_S:
-            self._troubles = 0
-        self._not_before = now() + _pause_s(self._troubles)  # none, the first time
-        self._troubles += 1
+            self._failures_in_a_row = 0
+        self._not_before = now() + _pause_s(self._failures_in_a_row)  # 0 after the first crash
+        self._failures_in_a_row += 1
 
     def _wait_for_idleness(self) -> None:
         if self._users or self._is_closed or not self._config.idle_stop_s or self._process is None:
@@ -156,16 +156,16 @@ class LlamaSupervisor:
 
 
 def _in_background(work: Coroutine[None, None, _Result], name: str) -> asyncio.Task[_Result]:
-    """Outside of the run that happens to begin it: it belongs to all, and so does what it logs."""
+    """Run outside the context of the request that happens to start it, so that its logs do not carry that run's id."""
     return asyncio.create_task(work, name=name, context=Context())
 
 
-def _pause_s(troubles: int) -> float:
-    """Before the next start, after so many troubles in a row."""
-    return min(_FIRST_PAUSE_S * 2 ** (min(troubles, 10) - 1), _LONGEST_PAUSE_S) if troubles else 0.0
+def _pause_s(failures: int) -> float:
+    """The pause before the next start after so many failures in a row."""
+    return min(_FIRST_PAUSE_S * 2 ** (min(failures, 10) - 1), _LONGEST_PAUSE_S) if failures else 0.0
 
 
-_OF_REQUESTS: Final = frozenset({"options", "tools", "model_info"})  # the process need not know
+_OF_REQUESTS: Final = frozenset({"options", "tools", "model_info"})  # settings of requests, not of the process
 
 
 @dataclass(slots=True)
@@ -178,10 +178,10 @@ _shared: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]]]
 
 
 class SharedSupervisor:
-    """One user's hold on a supervisor. To be made in the event loop, and closed once."""
+    """One reference to a supervisor. Made in the event loop, closed once."""
 
     def __init__(self, config: LlamaCppModelConfig) -> None:
-        """Raises `ValueError` where a file is not there any more."""
+        """Raises `ValueError` if a file is gone."""
         self._all = _shared.setdefault(asyncio.get_running_loop(), {})
         self._key = _key(config)
         shared = self._all.setdefault(self._key, _Shared(LlamaSupervisor(config)))
@@ -189,7 +189,7 @@ class SharedSupervisor:
         self.supervisor: Final = shared.supervisor
 
     async def close(self) -> None:
-        """The last one ends the process."""
+        """The last reference stops the process."""
         shared = self._all[self._key]
         shared.users -= 1
         if not shared.users:
@@ -198,7 +198,7 @@ class SharedSupervisor:
 
 
 def _key(config: LlamaCppModelConfig) -> str:
-    """Another file under the same name is another model."""
+    """Equal for equal settings and files: another file under the same name is another model."""
     said = config.model_dump_json(exclude=set(_OF_REQUESTS))
     template = read_template(config.chat_template) if config.chat_template is not None else ""
     try:

@@ -1,7 +1,8 @@
-"""What a model is told, and held to, that is to call tools without a chat template for them.
+"""Prompts and the reply schema for a model that calls tools without support in its chat template.
 
-Its reply is one JSON object, by a schema which llama.cpp makes a grammar of: no other token can be written. Small
-models follow the shape they are shown; the words here were tried on one of 135 million parameters.
+The reply is one JSON object: llama.cpp turns the schema into a grammar that allows no other token. The instructions
+were tried on a model of 135 million parameters. Many chat templates are strict (one system message at the start, roles
+in turn, no other messages), so messages of one role are merged and calls become text.
 """
 
 import json
@@ -24,17 +25,18 @@ from aiostream_server.models.openai.request import response_schema
 from aiostream_server.models.provider import ModelRequest, ToolChoice
 
 _Schema: TypeAlias = dict[str, Any]
-_Json: TypeAlias = Any  # whatever JSON holds: a schema is not checked before it is walked
+_Json: TypeAlias = Any  # an unchecked JSON value of a schema
 
 _CALL: Final = '{"tool": "NAME", "arguments": {...}}'
-_KEPT: Final = (  # patterns, formats and lengths may make a grammar too large: AutoGen checks the arguments anyway
+# Not patterns, formats and lengths: a grammar of them may be too large, and AutoGen checks the arguments.
+_KEPT: Final = (
     *("type", "enum", "const", "required", "minimum", "maximum"),
     *("properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"),
 )
 
 
 def instructions(request: ModelRequest) -> str:
-    """For the end of the system message."""
+    """The end of the system message."""
     tools = _offered(request.tools, request.tool_choice)
     text = f"You reply in JSON. To call a tool, write {_CALL}."
     if request.tool_choice == "auto":
@@ -87,8 +89,7 @@ def _object(properties: _Schema) -> _Schema:
 
 
 def _inlined(node: _Json, root: Mapping[str, Any], within: tuple[str, ...] = ()) -> _Json:
-    """With what each `$ref` points at in its place: the schema becomes a part of another one. A type that holds itself
-    becomes anything at all."""
+    """The schema with each `$ref` replaced by its target, to nest it in another; a recursive type allows any value."""
     if isinstance(node, list):
         return [_inlined(item, root, within) for item in node]
     if not isinstance(node, Mapping):
@@ -113,7 +114,7 @@ def _found(target: str, root: Mapping[str, Any]) -> _Json:
 
 
 def _without_titles(node: _Json) -> _Json:
-    """As a model reads it: pydantic's titles only repeat the names."""
+    """The schema without pydantic's titles, which repeat the names."""
     if isinstance(node, list):
         return [_without_titles(item) for item in node]
     if not isinstance(node, Mapping):
@@ -126,7 +127,7 @@ _USE_RESULT: Final = "Answer with this result."
 
 
 def in_turn(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
-    """What has the same role becomes one message; a later system message is a user's."""
+    """Merge messages of one role; a later system message becomes a user's."""
     leading = len(list(takewhile(_is_system, messages)))
     turns: list[LLMMessage] = list(messages[:leading])
     for message in map(_without_later_system, messages[leading:]):
@@ -141,14 +142,14 @@ def in_turn(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
 
 
 def as_replies(messages: Sequence[LLMMessage], instructions: str) -> list[LLMMessage]:
-    """For a model whose reply is to be JSON: what it said before is JSON, too."""
+    """For a model that replies in JSON: its earlier messages become JSON, too."""
     leading = [str(message.content) for message in takewhile(_is_system, messages)]
     system: LLMMessage = SystemMessage(content="\n\n".join((*leading, instructions)))
     return in_turn([system, *map(_as_reply, messages[len(leading) :])])
 
 
 def without_calls(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
-    """For a model that is to answer in words: calls and their results are what it said."""
+    """For a model that answers in words: calls and their results become its own messages."""
     said = list(_told(messages))
     if messages and isinstance(messages[-1], FunctionExecutionResultMessage):
         said.append(UserMessage(content=_USE_RESULT, source="user"))

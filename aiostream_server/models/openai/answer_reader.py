@@ -1,8 +1,7 @@
-"""The body of an answer, read by read, as deltas: server-sent events, or one JSON object where streaming was ignored.
+"""Parses the body of an answer into deltas: server-sent events, or one JSON object if the provider ignored `stream`.
 
-https://html.spec.whatwg.org/multipage/server-sent-events.html, but for one thing: every `data:` line is an event of its
-own, because no provider cuts its JSON into lines and some forget the blank line between two events. All events of one
-read are parsed in one go.
+https://html.spec.whatwg.org/multipage/server-sent-events.html, except that each `data:` line is an event: no provider
+splits its JSON into lines, and some omit the blank line between events. All events of one read are parsed together.
 """
 
 from typing import Any, Final
@@ -11,10 +10,10 @@ import msgspec
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.openai.chunks import (
-    CallReader,
     Choice,
     Chunk,
     TokenLogprob,
+    ToolCallNumbering,
     Usage,
     decode_chunk,
     finish_reason,
@@ -29,27 +28,27 @@ _EVENT: Final = b"data: "
 
 
 class AnswerReader:
-    """Reads one answer. What goes wrong is told by `failure`, behind the deltas that came before it."""
+    """Reads one answer. `failure` is set behind the deltas that came before it."""
 
     __slots__ = ("_calls", "_failures", "_finish", "_logprobs", "_tail", "_usage", "done", "failure")
 
     def __init__(self, failures: Failures) -> None:
-        self.done = False  # `End` was given out
-        self.failure: ModelFailed | None = None  # nothing more can be read
+        self.done = False  # `End` was returned
+        self.failure: ModelFailed | None = None  # ends the answer
         self._failures = failures
-        self._calls = CallReader()
-        self._tail = b""  # the beginning of a line whose end has not come yet
+        self._calls = ToolCallNumbering()
+        self._tail = b""  # an incomplete line
         self._finish: str | None = None
         self._usage: Usage | None = None
         self._logprobs: list[TokenLogprob] = []
 
     @property
     def finished(self) -> bool:
-        """The model said why it stopped: nothing is missing if the connection is lost now."""
+        """Whether a finish reason came: a connection that is lost now loses nothing."""
         return self._finish is not None
 
     def feed(self, data: bytes) -> list[Delta]:
-        """The deltas that `data` completes, `End` among them where the provider says that it is done."""
+        """The deltas that `data` completes, with `End` at `[DONE]`."""
         if (text := self._lone_text(data)) is not None:
             return [TextDelta(text)]
         if self.failure is not None:
@@ -67,7 +66,7 @@ class AnswerReader:
         return deltas
 
     def end(self) -> list[Delta]:
-        """The connection is at its end: what was not given out yet. Then this is `done`, or there is a `failure`."""
+        """The remaining deltas at the end of the body; afterwards `done` or `failure` is set."""
         deltas = self.feed(b"\n")
         if self.finished and not self.done:
             self._finish_with_end(deltas)
@@ -76,7 +75,7 @@ class AnswerReader:
         return deltas
 
     def whole(self, body: bytes) -> list[Delta]:
-        """An answer that came in one piece. Raises `ModelFailed`."""
+        """The deltas of an answer that was not streamed. Raises `ModelFailed`."""
         deltas: list[Delta] = []
         chunk = self._decode(body)
         self._read_chunk(chunk, deltas)
@@ -86,7 +85,7 @@ class AnswerReader:
         return deltas
 
     def _lone_text(self, data: bytes) -> str | None:
-        """The short way of most reads: one whole event, which says nothing but text. None for whatever is more."""
+        """The fast path of most reads: one whole event that holds only text. None for any other read."""
         if self._tail or self.done or self.failure is not None:
             return None
         if (
@@ -98,7 +97,7 @@ class AnswerReader:
         try:
             chunk = decode_chunk(data[len(_EVENT) :])
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None  # the long way says what is wrong
+            return None  # `_read_lines` reports it
         choices = chunk.choices
         if chunk.usage is not None or chunk.error or chunk.object == "error" or not choices or len(choices) > 1:
             return None
@@ -114,7 +113,7 @@ class AnswerReader:
         for line in lines.splitlines():
             if line.startswith(b"data:"):
                 self._read_event(line[5:].strip(), deltas)
-            elif line.startswith(b"{"):  # an error that a proxy put in, bare
+            elif line.startswith(b"{"):  # a proxy's bare error
                 self._read_event(line, deltas)
             elif line.startswith(b"error:") and not self.done:  # older llama.cpp: ggml-org/llama.cpp#16109
                 raise self._failures.reported(_error(line[6:]))
@@ -141,7 +140,7 @@ class AnswerReader:
         if chunk.usage is not None:
             self._usage = chunk.usage
         for choice in chunk.choices or ():
-            if not choice.index:  # the first, or the only one
+            if not choice.index:  # the first choice
                 self._read_choice(choice, deltas)
 
     def _read_choice(self, choice: Choice, deltas: list[Delta]) -> None:

@@ -1,6 +1,7 @@
-"""The shapes of an OpenAI-compatible answer: just the fields that are used, and anything goes in the others.
+"""The chunks of an OpenAI-compatible answer: the used fields only, and the numbering of tool calls.
 
-https://platform.openai.com/docs/api-reference/chat-streaming. Every field may be missing or null: somewhere it is.
+https://platform.openai.com/docs/api-reference/chat-streaming. Every field may be missing or null: some provider omits
+each of them.
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ class Delta(msgspec.Struct):
 
 
 class OtherToken(msgspec.Struct, gc=False):
-    """One that might have been written instead."""
+    """An alternative to the chosen token."""
 
     logprob: float | None = None
     bytes: list[int] | None = None
@@ -41,7 +42,7 @@ class OtherToken(msgspec.Struct, gc=False):
 
 class TokenLogprob(msgspec.Struct):
     token: str = ""
-    logprob: float | None = None  # what JSON has no number for, such as -inf
+    logprob: float | None = None  # null where JSON has no number, such as -inf
     bytes: list[int] | None = None
     top_logprobs: list[OtherToken] | None = None
 
@@ -80,10 +81,10 @@ _FINISH_REASONS: Final[dict[str, FinishReasons]] = {
     "function_call": "function_calls",
     "function_calls": "function_calls",
     "content_filter": "content_filter",
-    "end_turn": "stop",  # Anthropic's word, let through by proxies
-    "max_tokens": "length",  # likewise
+    "end_turn": "stop",  # Anthropic's reasons, passed through by proxies
+    "max_tokens": "length",
 }
-_IMPOSSIBLE: Final = -9999.0  # what OpenAI says of a token that is not likely at all
+_IMPOSSIBLE: Final = -9999.0  # OpenAI's value for a very unlikely token
 
 
 def finish_reason(said: str | None) -> FinishReasons:
@@ -91,7 +92,7 @@ def finish_reason(said: str | None) -> FinishReasons:
 
 
 def token_logprobs(tokens: Sequence[TokenLogprob]) -> list[ChatCompletionTokenLogprob] | None:
-    """As `CreateResult.logprobs` has them; None where there are none."""
+    """For `CreateResult.logprobs`; None without tokens."""
     return [
         ChatCompletionTokenLogprob(
             token=at.token,
@@ -108,7 +109,7 @@ def _logprob(said: float | None) -> float:
 
 
 def request_usage(usage: Usage | None) -> RequestUsage | None:
-    """None where it was not said, or only zeros were."""
+    """None if it is missing or all zero."""
     if usage is None or not (usage.prompt_tokens or usage.completion_tokens):
         return None
     return RequestUsage(prompt_tokens=usage.prompt_tokens or 0, completion_tokens=usage.completion_tokens or 0)
@@ -118,14 +119,14 @@ _EMPTY = Function()
 
 
 @dataclass(slots=True)
-class _Begun:
+class _BegunCall:
     number: int
     call_id: str = ""
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
     def is_whole(self) -> bool:
-        """Whether its arguments are complete: a JSON object."""
+        """Whether the arguments are a complete JSON object."""
         try:
             msgspec.json.decode("".join(self.arguments), type=dict[str, msgspec.Raw])
         except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
@@ -133,15 +134,21 @@ class _Begun:
         return True
 
 
-class CallReader:
-    """Numbers the calls of one answer 0, 1, 2 ... in the order in which they begin."""
+class ToolCallNumbering:
+    """Numbers the tool calls of one answer 0, 1, 2 ... in the order in which they begin.
+
+    OpenAI numbers calls by `index` and gives id and name in the first piece only. Gemini omits the index, Ollama
+    numbers every call 0 (ollama/ollama#15457), some proxies send empty ids, older vLLM sends a new id with each piece,
+    others repeat the name. So a new call begins at a name with a new id; without ids, at a name without an index or
+    behind complete arguments.
+    """
 
     __slots__ = ("_by_index", "_count", "_last")
 
     def __init__(self) -> None:
         self._count = 0
-        self._last: _Begun | None = None
-        self._by_index: dict[int, _Begun] = {}
+        self._last: _BegunCall | None = None
+        self._by_index: dict[int, _BegunCall] = {}
 
     def read(self, piece: ToolCall) -> CallDelta:
         function = piece.function or _EMPTY
@@ -157,15 +164,15 @@ class CallReader:
         begun.arguments.append(arguments)
         return CallDelta(begun.number, new_id, new_name, arguments)
 
-    def _begin(self, index: int | None) -> _Begun:
-        begun = _Begun(self._count)
+    def _begin(self, index: int | None) -> _BegunCall:
+        begun = _BegunCall(self._count)
         self._count += 1
         if index is not None:
             self._by_index[index] = begun
         return begun
 
 
-def _begins_another(begun: _Begun, index: int | None, call_id: str, name: str, arguments: str) -> bool:
+def _begins_another(begun: _BegunCall, index: int | None, call_id: str, name: str, arguments: str) -> bool:
     if not (name and begun.name):
         return False
     if call_id and begun.call_id:

@@ -1,12 +1,12 @@
-"""Our client as an AutoGen component, so that the JSON that AutoGen writes loads it: see `replacing`.
+"""Our client as an AutoGen component, and its replacement of `autogen_ext`'s in a component's JSON, at any depth.
 
 The configuration is that of `autogen_ext.models.openai.OpenAIChatCompletionClient`, key for key:
-https://microsoft.github.io/autogen/stable/reference/python/autogen_ext.models.openai.html. What differs:
+https://microsoft.github.io/autogen/stable/reference/python/autogen_ext.models.openai.html. The differences:
 
-* a key comes from the configuration alone: the environment is not read;
-* a model whose name is not known needs no `model_info`;
-* `timeout` is how long the provider may be silent, as it is for the `openai` package;
-* Azure's `azure_ad_token_provider` is not supported: give `azure_ad_token` or `api_key`.
+* the key comes from the configuration only, never from the environment;
+* a model with an unknown name needs no `model_info`;
+* `timeout` bounds the provider's silence, as in the `openai` package;
+* Azure's `azure_ad_token_provider` is not supported: use `azure_ad_token` or `api_key`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -40,7 +40,7 @@ _session: ContextVar[aiohttp.ClientSession | None] = ContextVar("session", defau
 
 @contextmanager
 def connecting_through(session: aiohttp.ClientSession | None) -> Iterator[None]:
-    """Clients that are loaded in here share the session's connections, and need not be closed; None is no session."""
+    """Clients that are loaded inside share the session's connections and need no `close`; None is no session."""
     token = _session.set(session)
     try:
         yield
@@ -49,7 +49,7 @@ def connecting_through(session: aiohttp.ClientSession | None) -> Iterator[None]:
 
 
 class CreateOptions(BaseModel):
-    """What is sent with every request, where it is said."""
+    """Options that are sent with every request if they are set."""
 
     frequency_penalty: float | None = None
     logit_bias: dict[str, int] | None = None
@@ -71,7 +71,7 @@ class CreateOptions(BaseModel):
 
 
 class ClientConfig(CreateOptions):
-    """What the clients of OpenAI and Azure have in common."""
+    """The settings that the clients of OpenAI and Azure share."""
 
     model: str
     api_key: SecretStr | None = None
@@ -102,19 +102,19 @@ _Config = TypeVar("_Config", bound=ClientConfig)
 
 
 class ComponentClient(StreamingClient, Generic[_Config]):
-    """A client that knows the configuration it was made of."""
+    """A client that keeps its configuration."""
 
     component_type: ClassVar[str] = "model"
 
     def __init__(self, config: _Config, model: OpenAIModelConfig) -> None:
         self.table: Final = model
-        """What it would be as a `[models.*]` table."""
+        """The client as a `[models.*]` table."""
         self.provider: Final = OpenAIProvider(model, _session.get())
         super().__init__(self.provider, label=ModelLabel(config.model, config.model, "openai"))
         self._config = config
 
     def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        """An estimate, of the context that the model is known to have."""
+        """An estimate from the model's known context size."""
         return self.provider.context_tokens - self.count_tokens(messages, tools=tools)
 
     def _to_config(self) -> _Config:
@@ -122,7 +122,7 @@ class ComponentClient(StreamingClient, Generic[_Config]):
 
 
 class OpenAIChatClient(ComponentClient[OpenAIClientConfig], Component[OpenAIClientConfig]):
-    """Takes the settings of `OpenAIChatCompletionClient`. Raises `pydantic.ValidationError` for what is wrong."""
+    """Takes the settings of `OpenAIChatCompletionClient`. Raises `pydantic.ValidationError`."""
 
     component_config_schema = OpenAIClientConfig
     component_provider_override = "aiostream_server.models.openai.component.OpenAIChatClient"
@@ -197,10 +197,10 @@ _OURS: Final = {
 
 
 def replace_model_components(component: Mapping[str, Any], *, api_key: SecretStr | None = None) -> dict[str, Any]:
-    """A copy that loads our clients; `component` stays as it is.
+    """A copy of `component` that loads our clients.
 
-    `api_key` is for the clients that say none, or only asterisks, as `dump_component` writes it. Those that have no key
-    then are left to `autogen_ext`, which looks for one in the environment; so are Azure's with a token provider.
+    `api_key` is for clients without a key or with a masked one, as `dump_component` writes it. Clients that still have
+    no key are left to `autogen_ext`, which reads the environment; so are Azure's with a token provider.
     """
     return {key: _replaced(value, api_key) for key, value in _client(component, api_key).items()}
 
@@ -214,7 +214,7 @@ def _replaced(value: Any, api_key: SecretStr | None) -> Any:  # any JSON
 
 
 def own_class(component: Mapping[str, Any]) -> str | None:
-    """The full name of our class that can stand for a component; None where none can."""
+    """The full name of our class that can replace a component's; None if none can."""
     provider, config = component.get("provider"), component.get("config")
     ours = _ours(provider) if isinstance(provider, str) else None
     if ours is None or not isinstance(config, Mapping) or config.get("azure_ad_token_provider"):
@@ -223,14 +223,14 @@ def own_class(component: Mapping[str, Any]) -> str | None:
 
 
 def _ours(provider: str) -> str | None:
-    """By any path in AutoGen's packages: one class has many, of private modules as well."""
+    """Accepts every path in AutoGen's packages: one class has many, private modules included."""
     package, _, path = provider.partition(".")
     name = path.rpartition(".")[2] if package in _AUTOGEN else provider
     return _OURS.get(name, provider if provider in _OURS.values() else None)
 
 
 def without_masks(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that are said: nothing empty, and none of the asterisks that `dump_component` writes for secrets."""
+    """The settings without empty values and without the asterisks that `dump_component` writes for secrets."""
     return {key: value for key, value in config.items() if value not in (None, "") and not is_masked(value)}
 
 
@@ -239,7 +239,7 @@ def is_masked(value: object) -> bool:
 
 
 def _client(component: Mapping[str, Any], api_key: SecretStr | None) -> Mapping[str, Any]:
-    """The component itself, as ours if it is a client that can be."""
+    """The component, with our class if it is a replaceable client."""
     ours = own_class(component)
     if ours is None:
         return component

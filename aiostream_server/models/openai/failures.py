@@ -1,4 +1,4 @@
-"""What went wrong at a provider, as one readable line: never a traceback, a header, a key or a page of HTML."""
+"""Words a provider's failure as one readable line, without traceback, header, key or HTML."""
 
 import os
 from http import HTTPStatus
@@ -14,14 +14,14 @@ _MAX_MESSAGE: Final = 300
 
 
 class Failures:
-    """Words the failures of one provider. `origin` is its address without path and credentials."""
+    """The failures of one provider. `origin` is its address without path and credentials."""
 
     def __init__(self, origin: str, api_key: SecretStr | None) -> None:
         self._provider = f"the model provider at {origin}"
         self._secret = api_key.get_secret_value() if api_key is not None else ""
 
     def said(self, what: str) -> ModelFailed:
-        """`what` follows the provider's name."""
+        """A failure worded as the provider's name and `what`."""
         return ModelFailed(f"{self._provider} {what}")
 
     def broke_off(self) -> ModelFailed:
@@ -34,18 +34,18 @@ class Failures:
         return self.said(f"sent something unexpected: {error}")
 
     def refused(self, status: int, body: bytes) -> ModelFailed:
-        """An HTTP status that is not 200."""
+        """An HTTP status other than 200."""
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
         message = self._line(_message_in_body(body))
         return self.said(f"answered {f'{status} {phrase}'.strip()}" + (f": {message}" if message else ""))
 
     def reported(self, error: Any) -> ModelFailed:
-        """An error object inside an answer that had begun well."""
+        """An error object inside an answer with status 200."""
         message = self._line(_message(error))
         return self.said("reported an error" + (f": {message}" if message else ""))
 
     def lost(self, error: aiohttp.ClientError | OSError, *, answering: bool) -> ModelFailed:
-        """The connection failed: before the answer, or while the provider was `answering`."""
+        """A connection that failed before the answer, or during it (`answering`)."""
         match error:
             case aiohttp.ConnectionTimeoutError():
                 return ModelTimeout(f"{self._provider} cannot be reached: it did not accept a connection in time")
@@ -62,7 +62,7 @@ class Failures:
         return self.said("closed the connection without an answer")
 
     def _line(self, text: str) -> str:
-        """One line, capped, without the key, should the provider repeat it."""
+        """One line of limited length; a key that the provider repeats is masked."""
         if self._secret:
             text = text.replace(self._secret, "***")
         text = " ".join(text.split())
@@ -85,17 +85,20 @@ def _message_in_body(body: bytes) -> str:
         return _message(msgspec.json.decode(body))
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = body.decode("utf-8", "replace").strip()
-        return "" if text.startswith("<") else text  # a proxy's page says no more than the status
+        return "" if text.startswith("<") else text  # a proxy's HTML page adds nothing to the status
 
 
 def _message(error: Any) -> str:
-    """The provider's own words, wherever it puts them."""
+    """The provider's message, from any of the usual places."""
     match error:
         case str():
             return error
         case {"error": str() | dict() as inner}:
             return _message(inner)
-        case {"message": str() as text, "metadata": {"raw": str() as raw}}:  # OpenRouter, and the model's own provider
+        case {
+            "message": str() as text,
+            "metadata": {"raw": str() as raw},
+        }:  # OpenRouter: its own and the upstream's message
             return f"{text}: {raw}"
         case {"message": str() as text} | {"detail": str() as text}:
             return text

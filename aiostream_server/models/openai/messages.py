@@ -1,8 +1,7 @@
 """AutoGen's messages as the `messages` of OpenAI's chat completions.
 
-https://platform.openai.com/docs/api-reference/chat/create. Two things are done for the many other servers that speak
-this API: the system messages that begin a conversation become one, and no message carries a `name` unless it is asked
-for (Groq and Mistral refuse it).
+https://platform.openai.com/docs/api-reference/chat/create. For other servers with this API, leading system messages
+become one, and no message has a `name` unless it is configured (Groq and Mistral refuse it).
 """
 
 import re
@@ -29,7 +28,7 @@ _MAX_NAME: Final = 64
 
 
 def wire_messages(messages: Sequence[LLMMessage], names: MessageNames = "none") -> list[Wire]:
-    """Encoding images takes CPU time: where `has_images`, call this in a thread."""
+    """If `has_images`, call this in a thread: encoding images takes CPU time."""
     leading = [message.content for message in takewhile(_is_system, messages)]
     wire = [_system("\n".join(map(str, leading)))] if leading else []
     for message in messages[len(leading) :]:
@@ -89,8 +88,8 @@ def _part(part: str | Image) -> Wire:
 
 def _assistant(message: AssistantMessage) -> Wire:
     if isinstance(message.content, str):
-        return {"role": "assistant", "content": message.content}  # models are not sent their reasoning back
-    # Beside calls the thought is mostly text that was said: it belongs to the conversation.
+        return {"role": "assistant", "content": message.content}  # without its reasoning: models do not expect it back
+    # With calls, the thought holds the text beside them: it belongs to the conversation.
     return {"role": "assistant", "content": message.thought, "tool_calls": list(map(_call, message.content))}
 
 
@@ -103,7 +102,7 @@ def _call(call: FunctionCall) -> Wire:
 
 
 def without_surrogates(value: Any) -> Any:
-    """The same JSON value with every lone surrogate, which UTF-8 cannot carry, replaced by U+FFFD."""
+    """The same JSON value with each lone surrogate, which UTF-8 cannot encode, replaced by U+FFFD."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, Mapping):

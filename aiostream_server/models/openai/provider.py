@@ -1,8 +1,8 @@
-"""Any service that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, llama.cpp, LiteLLM, OpenRouter ...
+"""Streams from any service that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, LiteLLM, OpenRouter ...
 
-https://platform.openai.com/docs/api-reference/chat/create. One pool of connections serves all models of the process; a
-stream that is closed or cancelled closes its connection at once. What a provider does not take is left out, and who has
-no room is asked again, but only before the answer has begun.
+https://platform.openai.com/docs/api-reference/chat/create. One connection pool serves all models of the process. A
+closed or cancelled stream closes its connection at once. Refused options are left out of the next request, and a
+refused or lost request is retried with backoff, only before the answer begins.
 """
 
 import asyncio
@@ -32,17 +32,17 @@ from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
-_LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body, if the connection is to be used again
+_LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body; a slower connection is not reused
 
 
 def open_session() -> aiohttp.ClientSession:
-    """A pool without a limit of its own: runs are what is limited. To be called in the loop that uses it."""
+    """A connection pool without a limit: admission control limits the runs. Call it in the loop that uses it."""
     connector = aiohttp.TCPConnector(limit=0, socket_factory=_new_socket)
     return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
 def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Left to itself, the kernel takes up to 32 MiB of an answer that is held back because nobody reads it."""
+    """Bounds the receive buffer: the kernel would take up to 32 MiB of an answer that is not being read."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
@@ -60,9 +60,9 @@ class OpenAIProvider:
         retry: RetryPolicy = DEFAULT_RETRY,
         reader: type[BytesReader] = PushReader,
     ) -> None:
-        """Without a `session` it opens one at its first request. Raises `ValueError` if `base_url` is no URL.
+        """Without a `session` it opens one at its first request. `config` limits the retries, `retry` spaces them.
 
-        How often is asked again stands in `config`; `retry` says how soon.
+        Raises `ValueError` if `base_url` is no URL.
         """
         self._config = config
         self._session = session
@@ -85,9 +85,9 @@ class OpenAIProvider:
         return context_tokens_of(self._config.model)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
-        """As every provider's; a `timeout` among the request's options goes before `total_timeout_s`.
+        """See `Provider.stream`; the request's option `timeout` overrides `total_timeout_s`.
 
-        Raises `ValueError`, too, for tools or images that the model is known not to take.
+        Also raises `ValueError` for tools or images if the model is known not to support them.
         """
         self._check(request)
         asked = request.options.get("timeout")
@@ -110,7 +110,7 @@ class OpenAIProvider:
                         raise reader.failure
             await _read_to_end(response)
         finally:
-            response.close()  # nothing, where the body was read to its end
+            response.close()  # no effect after the end of the body
 
     async def close(self) -> None:
         if self._owns_session and self._session is not None:
@@ -125,7 +125,7 @@ class OpenAIProvider:
             raise unsupported("images", "vision")
 
     async def _post(self, request: ModelRequest, deadline: float) -> aiohttp.ClientResponse:
-        """An answer that begins well. What goes wrong before that is put right, waited out, or raised."""
+        """A response with status 200, after other options or retries where they help."""
         retries, now = 0, asyncio.get_running_loop().time
         while True:
             options = self._accepted.options(request.options)
@@ -139,14 +139,14 @@ class OpenAIProvider:
                 raise answer.failure from answer.error
             if request.retried is not None:
                 request.retried(str(answer.status) if answer.status else "connection")
-            await _wait(delay_s, answer)
+            await _back_off(delay_s, answer)
             retries += 1
 
     async def _ask(self, body: bytes, more: Mapping[str, str], left_s: float) -> aiohttp.ClientResponse | Refusal:
         if self._session is None:
             self._session = open_session()
         timeout = aiohttp.ClientTimeout(
-            total=None if left_s == math.inf else max(left_s, 0.001),  # runs on while the body is read
+            total=None if left_s == math.inf else max(left_s, 0.001),  # counts while the body is read, too
             connect=self._config.connect_timeout_s,
             sock_read=self._config.idle_timeout_s,
         )
@@ -166,14 +166,14 @@ class OpenAIProvider:
 
     async def _body(self, request: ModelRequest, options: Wire) -> bytes:
         names = self._config.message_names
-        if has_images(request.messages):  # they are encoded as PNG, which takes its time
+        if has_images(request.messages):  # encoding them as PNG blocks
             return await asyncio.to_thread(request_body, self._config.model, options, request, names)
         return request_body(self._config.model, options, request, names)
 
     async def _read(
         self, source: BytesReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
     ) -> Sequence[Delta]:
-        """The next deltas that are not taken by `shortcut`; perhaps none, where the answer is at its end, or fails."""
+        """The next deltas that `shortcut` does not take; may be empty at the end of the answer or on a failure."""
         batch: Sequence[Delta] = ()
 
         def take(data: bytes) -> bool:
@@ -215,19 +215,19 @@ def _headers(config: OpenAIModelConfig) -> dict[str, str]:
 
 
 def _in_pieces(body: bytes) -> bytes | BytesIO:
-    """A large one must not hold the event loop up: aiohttp sends a file piece by piece."""
+    """aiohttp sends a file piece by piece, so that a large body does not block the event loop."""
     return BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
 
 
-async def _wait(delay_s: float, refusal: Refusal) -> None:
+async def _back_off(delay_s: float, refusal: Refusal) -> None:
     try:
         await asyncio.sleep(delay_s)
     except asyncio.CancelledError as cancelled:
-        raise cancelled from refusal.failure  # told by its cause: the provider did nothing that costs
+        raise cancelled from refusal.failure  # the cause says that the call has cost nothing
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    """What there is of it: a reason that breaks off is better than none."""
+    """As much of the body as arrives: half a reason is better than none."""
     body = b""
     try:
         with suppress(aiohttp.ClientError, OSError):
@@ -239,7 +239,7 @@ async def _error_body(response: aiohttp.ClientResponse) -> bytes:
 
 
 async def _read_to_end(response: aiohttp.ClientResponse) -> None:
-    """Let the connection go back to the pool; one that lingers, or fails now, is closed instead."""
+    """Return the connection to the pool; a slow or failing one is closed instead."""
     with suppress(aiohttp.ClientError, OSError):
         async with asyncio.timeout(_LAST_BYTES_S):
             while await response.content.readany():

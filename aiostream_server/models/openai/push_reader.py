@@ -18,7 +18,7 @@ _REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind 
 
 
 class BytesReader(Protocol):
-    """Reads one answer whose headers have come, as a context manager around the reading."""
+    """Reads the body of one response; a context manager around the reading."""
 
     def __init__(self, response: aiohttp.ClientResponse, *, idle_s: float, ends_at: float) -> None: ...
 

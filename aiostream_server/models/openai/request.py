@@ -1,4 +1,9 @@
-"""The body of one chat-completions request."""
+"""The body of one chat-completions request: the options that the provider accepts, tools, and the output's JSON schema.
+
+OpenAI's reasoning models take `max_completion_tokens` and no `temperature`, most other servers know only `max_tokens`,
+and some refuse any unknown option. `AcceptedOptions` starts from the model's name and learns each refusal once.
+https://platform.openai.com/docs/api-reference/chat/create
+"""
 
 import re
 from collections.abc import Container, Mapping
@@ -14,12 +19,22 @@ from aiostream_server.config.providers import MessageNames
 from aiostream_server.models.openai.messages import Wire, wire_messages, without_surrogates
 from aiostream_server.models.provider import ModelRequest, ToolChoice
 
+_Schema: TypeAlias = dict[str, Any]
+
+_BOUNDS: Final = ("max_tokens", "max_completion_tokens")
+_DISPENSABLE: Final = ("stream_options", *_BOUNDS, "temperature", "top_p", "presence_penalty", "frequency_penalty")
+_REASONING: Final = (ModelFamily.GPT_5, ModelFamily.O1, ModelFamily.O3, ModelFamily.O4)
+
+# A refusal of the option itself. "must be at most 2" refuses a value, which the user has to correct.
+_REFUSAL: Final = re.compile(
+    r"unsupported|not support|unknown|unrecognized|unexpected|not (?:permitted|allowed)|extra_forbidden", re.IGNORECASE
+)
+
+_log = structlog.get_logger()
+
 
 def request_body(model: str, options: Mapping[str, Any], request: ModelRequest, names: MessageNames = "none") -> bytes:
-    """`options` are those that the provider takes, the request's own among them.
-
-    Two are the `openai` package's: the fields of `extra_body` become the body's own, `timeout` is none of them.
-    """
+    """The body with the accepted `options`; as in the `openai` package, `extra_body` is merged, `timeout` dropped."""
     body: Wire = {**options, **(options.get("extra_body") or {})}
     for name in ("extra_body", "timeout"):
         body.pop(name, None)
@@ -29,7 +44,7 @@ def request_body(model: str, options: Mapping[str, Any], request: ModelRequest, 
         if request.tool_choice != "auto":
             body["tool_choice"] = _tool_choice(request.tool_choice)
     output = request.json_output or body.get("response_format")
-    if output is True or isinstance(output, type):  # else what the options say, as they say it
+    if output is True or isinstance(output, type):  # else the options' own format is sent unchanged
         body["response_format"] = _response_format(output)
     try:
         return msgspec.json.encode(body)
@@ -60,20 +75,8 @@ def _response_format(output: bool | type[BaseModel]) -> Wire:
     return {"type": "json_schema", "json_schema": response_schema(output)}
 
 
-_BOUNDS: Final = ("max_tokens", "max_completion_tokens")
-_DISPENSABLE: Final = ("stream_options", *_BOUNDS, "temperature", "top_p", "presence_penalty", "frequency_penalty")
-_REASONING: Final = (ModelFamily.GPT_5, ModelFamily.O1, ModelFamily.O3, ModelFamily.O4)
-
-# Of the option as such. "must be at most 2" is about its value, which is for whoever chose it to put right.
-_REFUSAL: Final = re.compile(
-    r"unsupported|not support|unknown|unrecognized|unexpected|not (?:permitted|allowed)|extra_forbidden", re.IGNORECASE
-)
-
-_log = structlog.get_logger()
-
-
 class AcceptedOptions:
-    """One provider's. `family` is AutoGen's word for the model's."""
+    """The options of one provider's model; `family` is AutoGen's name of the model family."""
 
     def __init__(self, family: str, configured: Mapping[str, Any]) -> None:
         is_new = family in _REASONING or "max_completion_tokens" in configured
@@ -82,7 +85,7 @@ class AcceptedOptions:
         self._refused: set[str] = set()
 
     def options(self, requested: Mapping[str, Any]) -> Wire:
-        """The configured options and the request's own, which go before them, with one bound on the answer's length."""
+        """The configured options, overridden by the request's, with one bound on the answer's length."""
         options: Wire = {"stream_options": {"include_usage": True}, **self._configured, **requested}
         bounds = (asked.get(name) for asked in (requested, self._configured) for name in self._bounds)
         bound = next((bound for bound in bounds if bound is not None), None)
@@ -92,24 +95,25 @@ class AcceptedOptions:
         return options if bound is None or name is None else {**options, name: bound}
 
     def learn(self, sent: Container[str], status: int, error: bytes) -> bool:
-        """Whether the same request would be sent otherwise from now on, after this refusal of what was `sent`."""
+        """Learn from a refusal of the `sent` options; whether the same request would now be sent differently."""
         if status not in (400, 422):
             return False
         text = error.decode("utf-8", "replace")
         named = {name for name in _DISPENSABLE if name in sent and re.search(rf"\b{name}\b", text)}
         if not _REFUSAL.search(text):
-            named &= {"stream_options"}  # never a user's own: whatever is wrong with it, it can be left out
+            named &= {"stream_options"}  # our own option: it can be dropped whatever is wrong with it
         for name in sorted(named - self._refused):
             _log.warning("model_option_refused", option=name)
         self._refused |= named
         return bool(named)
 
 
-_Schema: TypeAlias = dict[str, Any]
-
-
 def response_schema(model: type[BaseModel]) -> _Schema:
-    """The `json_schema` of a `response_format`."""
+    """The `json_schema` of a `response_format`, in the strict dialect of structured outputs.
+
+    https://platform.openai.com/docs/guides/structured-outputs: every property is required, no other is allowed, there
+    are no defaults, and a `$ref` stands alone.
+    """
     return {"name": model.__name__[:64], "strict": True, "schema": _strict(model.model_json_schema())}
 
 

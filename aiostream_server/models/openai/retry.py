@@ -1,7 +1,6 @@
-"""When a request is worth another try: the provider could not be reached, hung up, had no room or was out of order, all
-before a word of the answer.
+"""Retry with backoff, for a provider that is unreachable, hangs up, is overloaded or out of order before it answers.
 
-Once an answer has begun it is never asked for again: its words have been shown.
+An answer that has begun is never retried: its words have been shown.
 """
 
 import random
@@ -17,14 +16,14 @@ from aiostream_server.errors import ModelFailed
 
 _PASSING: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _LASTING: Final = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_SUPPORTED)
-_NO_MONEY: Final = b"insufficient_quota"  # OpenAI's 429 for an account that has to be paid first
+_NO_MONEY: Final = b"insufficient_quota"  # OpenAI's 429 for an account without credit
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A request that got no answer: an HTTP `status` with its `body`, or the `error` that the connection failed with.
+    """A request without an answer: an HTTP `status` with its `body`, or the connection's `error`.
 
-    `failure` is what the user is told; `retry_after` and `retry_after_ms` are the headers, as they came.
+    `failure` is the user's message; `retry_after` and `retry_after_ms` are the raw headers.
     """
 
     failure: ModelFailed
@@ -35,8 +34,8 @@ class Refusal:
     error: aiohttp.ClientError | OSError | None = None
 
     @property
-    def may_pass(self) -> bool:
-        """It may go better soon. A name, a certificate or a wait that ran out will not."""
+    def is_transient(self) -> bool:
+        """Whether a retry can help: not against a wrong name, a bad certificate or a timeout."""
         if self.error is None:
             passing = self.status in _PASSING or (self.status >= 500 and self.status not in _LASTING)
             return passing and _NO_MONEY not in self.body
@@ -46,7 +45,7 @@ class Refusal:
 
     @property
     def least_s(self) -> float:
-        """How long the provider asks for; Azure and OpenAI say it in milliseconds, too."""
+        """The delay that the provider asks for; Azure and OpenAI also send milliseconds."""
         try:
             return float(self.retry_after_ms) / 1000
         except ValueError:
@@ -55,20 +54,20 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """Up to `max_retries`, each after twice as long; none for a provider that asks for more than `max_delay_s`."""
+    """Up to `max_retries` with doubling delays; none if the provider asks for more than `max_delay_s`."""
 
     max_retries: int = 2
     first_delay_s: float = 0.5
     max_delay_s: float = 10.0
 
     def delay_s(self, refusal: Refusal, retries: int) -> float | None:
-        """How long to wait before retry number `retries`, from 0; None: this failure is the answer."""
-        if retries >= self.max_retries or not refusal.may_pass:
+        """The delay before retry number `retries`, from 0; None if there is no retry."""
+        if retries >= self.max_retries or not refusal.is_transient:
             return None
         least_s = refusal.least_s
-        if not least_s <= self.max_delay_s:  # nor is NaN
+        if not least_s <= self.max_delay_s:  # false for NaN
             return None
-        # Jitter, so that runs which were refused together do not come back together.
+        # Jitter: runs that were refused together do not retry together.
         spread_s: float = self.first_delay_s * 2**retries * random.uniform(0.5, 1)  # noqa: S311
         return min(max(least_s, 0) + spread_s, self.max_delay_s)
 
@@ -77,7 +76,7 @@ DEFAULT_RETRY: Final = RetryPolicy()
 
 
 def seconds_of(retry_after: str) -> float:
-    """What the header asks for, as seconds or as a date: RFC 9110, section 10.2.3. 0 where it says nothing."""
+    """A `Retry-After` header in seconds, given as seconds or as a date (RFC 9110, section 10.2.3); 0 if invalid."""
     try:
         return float(retry_after)
     except ValueError:

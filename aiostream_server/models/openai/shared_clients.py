@@ -1,9 +1,8 @@
-"""Which client of this server answers for a client that a component names: `[models.*]`'s own wherever that can be.
+"""Finds the client that replaces a component's OpenAI or Azure client: that of a `[models.*]` table, if one matches.
 
-`[models.*]` with the same model and base URL is that model. With options of its own (temperature ...) a component gets
-a client of its own, with the table's key, headers and connections. Without a key, or with the asterisks that
-`dump_component` writes, the key is that of a table with the same base URL: never of any other, and never one of the
-environment, since a component says itself where its key is sent.
+A table matches with the same model and base URL. A component with options of its own (temperature ...) gets a client
+of its own with the table's key, headers and connections. A missing or masked key is taken from a table with the same
+base URL only, and never from the environment: the component decides where its key is sent.
 """
 
 import json
@@ -40,8 +39,8 @@ _CLASSES: Final[Mapping[str, type[OpenAIChatClient] | type[AzureOpenAIChatClient
 
 
 @dataclass(frozen=True, slots=True)
-class Answering:
-    """What a component's client stands for: a table's own client (no `provider`), or one that is opened for it."""
+class SharedClient:
+    """The client for a component: a table's own (no `provider`), or a new one; equal `key`s share one client."""
 
     table: str | None
     model: str
@@ -50,21 +49,20 @@ class Answering:
 
 
 class MissingKey(ConfigError):
-    """No key is known for a model; `to_add` is the table that the configuration lacks."""
+    """No key is known for a model; `to_add` is the missing table."""
 
 
 def is_ours(component: Mapping[str, Any]) -> bool:
-    """Whether it is a client of OpenAI or Azure that ours can stand for."""
+    """Whether our client can replace it."""
     return own_class(component) is not None
 
 
-def answering(
+def shared_client(
     component: Mapping[str, Any], tables: Mapping[str, OpenAIModelConfig], session: aiohttp.ClientSession | None
-) -> Answering:
-    """`tables` are the `[models.*]` with `provider = "openai"`; `component` is one that `is_ours`.
+) -> SharedClient:
+    """`tables` are the `[models.*]` with `provider = "openai"`; `component` must be one that `is_ours`.
 
-    `Answering.key` is the same for what can share one client. Raises `ConfigError` for settings that are wrong, and
-    `MissingKey`.
+    Raises `ConfigError` for invalid settings, and `MissingKey`.
     """
     made = _CLASSES[own_class(component) or ""]
     settings = without_masks(component["config"])
@@ -78,14 +76,14 @@ def answering(
     wanted = client.table
     table = _table_for(wanted, tables, is_azure=made is AzureOpenAIChatClient)
     has_key = "api_key" in settings or "azure_ad_token" in settings
-    if table is not None and _same(tables[table], wanted):
+    if table is not None and _is_same_model(tables[table], wanted):
         options = {**tables[table].options, **wanted.options}
         if options == tables[table].options:
-            return Answering(table, wanted.model)
+            return SharedClient(table, wanted.model)
         merged = tables[table].model_copy(update={"options": options})
         return _opened(table, merged, session, table, options)
     if has_key:
-        return Answering(None, wanted.model, _key(made.__name__, settings), client.provider)
+        return SharedClient(None, wanted.model, _key(made.__name__, settings), client.provider)
     if table is None:
         raise _missing_key(wanted, tables)
     if any(name.lower() == "host" for name in wanted.headers):
@@ -99,8 +97,8 @@ def answering(
 
 def _opened(
     table: str | None, model: OpenAIModelConfig, session: aiohttp.ClientSession | None, *key: object
-) -> Answering:
-    return Answering(table, model.model, _key(*key), OpenAIProvider(model, session))
+) -> SharedClient:
+    return SharedClient(table, model.model, _key(*key), OpenAIProvider(model, session))
 
 
 def _key(*parts: object) -> str:
@@ -108,7 +106,7 @@ def _key(*parts: object) -> str:
 
 
 def _table_for(wanted: OpenAIModelConfig, tables: Mapping[str, OpenAIModelConfig], *, is_azure: bool) -> str | None:
-    """The same model first; of Azure any deployment of the same resource has its key."""
+    """The table with the same model first; with Azure, any deployment of the same resource has the key."""
     place = _place(wanted.base_url, is_azure=False)
     there = [name for name, table in tables.items() if _place(table.base_url, is_azure=False) == place]
     if same := [name for name in there if tables[name].model == wanted.model]:
@@ -119,22 +117,21 @@ def _table_for(wanted: OpenAIModelConfig, tables: Mapping[str, OpenAIModelConfig
     return next(iter(there), None)
 
 
-def _same(table: OpenAIModelConfig, wanted: OpenAIModelConfig) -> bool:
-    return table.model == wanted.model and _place(table.base_url, is_azure=False) == _place(
-        wanted.base_url, is_azure=False
-    )
+def _is_same_model(table: OpenAIModelConfig, wanted: OpenAIModelConfig) -> bool:
+    places = {_place(one.base_url, is_azure=False) for one in (table, wanted)}
+    return table.model == wanted.model and len(places) == 1
 
 
 def _place(base_url: str, *, is_azure: bool) -> str:
-    """Where requests go, and with them the key. The versions of an API are one place."""
+    """The address that the key is sent to; the versions of an API share one."""
     url = URL(base_url).with_query(None).with_fragment(None)
     return str(url.origin() if is_azure else url).rstrip("/")
 
 
 def _missing_key(wanted: OpenAIModelConfig, taken: Collection[str]) -> MissingKey:
-    """A table whose header and keys are lines of their own, so that they can be pasted."""
+    """The error, with the table to paste into the configuration."""
     name = _free_name(wanted.model, taken)
-    url = URL(wanted.base_url).with_user(None)  # a password in it is not repeated
+    url = URL(wanted.base_url).with_user(None)  # does not repeat a password
     variable = _KEYS_OF.get(url.host or "", f"{name.upper().replace('-', '_')}_API_KEY")
     is_usual = wanted.api_key_header == "Authorization"
     keys = {

@@ -90,7 +90,7 @@ class ChunkEncoder:
 
 @dataclass(slots=True)
 class _OpenMessage:
-    """The message whose tokens are appended as they are, and the bytes around the text of each."""
+    """The message that takes tokens as they are, and what stands around the text of each."""
 
     agent: str
     kind: SpeechKind

@@ -1,1 +1,1 @@
-"""What chat clients ask beside the conversation: recognised, and answered without a team."""
+"""Auxiliary questions, which chat clients ask beside the conversation (a title, tags), and their cheap answers."""

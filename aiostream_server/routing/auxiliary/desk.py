@@ -1,26 +1,35 @@
-"""The desk that answers what clients ask beside the conversation, so that no team is run for it."""
+"""Answers auxiliary questions without a team: with a small model where one is configured, otherwise by rules.
 
+The model gets the client's own prompt: that is the instruction. Its answer is used only if it is what the client can
+parse, whatever the conversation in the prompt says. Otherwise rules answer.
+"""
+
+import asyncio
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from autogen_core.models import ChatCompletionClient
+import structlog
+from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, SystemMessage, UserMessage
 
 from aiostream_server.config.model import AuxiliaryConfig
 from aiostream_server.events import TokenCount
 from aiostream_server.intake.question import Question
-from aiostream_server.routing.auxiliary.kinds import Auxiliary
-from aiostream_server.routing.auxiliary.model import answer_with_model
+from aiostream_server.routing.auxiliary.history import condensed
+from aiostream_server.routing.auxiliary.kinds import JSON_KINDS, Auxiliary
 from aiostream_server.routing.auxiliary.recognise import recognise
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
+from aiostream_server.routing.auxiliary.shapes import usable_answer
 
-_MOST_CALLS: Final = 16
+_log: Final = structlog.get_logger()
+_MAX_CALLS: Final = 16
+_PROMPT_CHARS: Final = 200_000
 _NO_TOKENS: Final = TokenCount()
 
 
 @dataclass(frozen=True, slots=True)
 class AuxiliaryAnswer:
-    """`usage` is what the model reported; nothing where none was asked."""
+    """`usage` is what the model reported; nothing where no model was asked."""
 
     text: str
     by: Literal["model", "rules"]
@@ -28,13 +37,13 @@ class AuxiliaryAnswer:
 
 
 class AuxiliaryDesk:
-    """Shared by all requests. The client stays its owner's to close.
+    """Shared by all requests. Does not close its client.
 
-    At most 16 calls of the model go on at once; what comes on top of them is answered without it.
+    At most 16 model calls run at once; rules answer the questions beyond them.
     """
 
     def __init__(self, config: AuxiliaryConfig, client: ChatCompletionClient | None = None) -> None:
-        """Without `client` everything is answered without a model."""
+        """Without a `client`, rules answer everything."""
         self._patterns = tuple(re.compile(pattern) for pattern in config.patterns)
         self._timeout_s = config.timeout_s
         self._client = client
@@ -46,12 +55,49 @@ class AuxiliaryDesk:
 
     async def answer(self, auxiliary: Auxiliary, team_name: str = "") -> AuxiliaryAnswer:
         """Never fails. `team_name` is the tag, and the title of a conversation without words."""
-        if self._client is not None and self._calls < _MOST_CALLS:
+        if self._client is not None and self._calls < _MAX_CALLS:
             self._calls += 1
             try:
-                answer = await answer_with_model(auxiliary, self._client, timeout_s=self._timeout_s)
+                answer = await _ask_model(auxiliary, self._client, timeout_s=self._timeout_s)
             finally:
                 self._calls -= 1
             if answer is not None:
-                return AuxiliaryAnswer(answer.text, "model", answer.usage)
+                return answer
         return AuxiliaryAnswer(answer_by_rules(auxiliary, team_name), "rules")
+
+
+async def _ask_model(auxiliary: Auxiliary, client: ChatCompletionClient, *, timeout_s: float) -> AuxiliaryAnswer | None:
+    """None where the model gave no usable answer within `timeout_s`; the log says why."""
+    prompt = condensed(auxiliary.prompt)
+    if len(prompt) + len(auxiliary.system) > _PROMPT_CHARS:
+        _log.info("auxiliary_prompt_too_long", kind=auxiliary.kind, chars=len(prompt) + len(auxiliary.system))
+        return None
+    try:
+        async with asyncio.timeout(timeout_s):
+            result = await client.create(_messages(auxiliary, prompt), json_output=_json_output(auxiliary, client))
+    except TimeoutError:
+        _log.warning("auxiliary_model_timed_out", kind=auxiliary.kind, timeout_s=timeout_s)
+        return None
+    except Exception as exc:  # a configured component may raise anything
+        _log.warning("auxiliary_model_failed", kind=auxiliary.kind, error=type(exc).__name__)
+        return None
+    text = _usable(auxiliary, result)
+    if text is None:
+        _log.warning("auxiliary_model_answer_unusable", kind=auxiliary.kind, finish_reason=result.finish_reason)
+        return None
+    usage = TokenCount(result.usage.prompt_tokens, result.usage.completion_tokens)
+    return AuxiliaryAnswer(text, "model", usage)
+
+
+def _messages(auxiliary: Auxiliary, prompt: str) -> list[LLMMessage]:
+    system: list[LLMMessage] = [SystemMessage(content=auxiliary.system)] if auxiliary.system else []
+    return [*system, UserMessage(content=prompt, source="user")]
+
+
+def _json_output(auxiliary: Auxiliary, client: ChatCompletionClient) -> bool:
+    return auxiliary.kind in JSON_KINDS and client.model_info["json_output"]
+
+
+def _usable(auxiliary: Auxiliary, result: CreateResult) -> str | None:
+    is_whole = auxiliary.kind in JSON_KINDS or result.finish_reason != "length"  # half an object does not parse anyway
+    return usable_answer(auxiliary.kind, result.content) if is_whole and isinstance(result.content, str) else None

@@ -1,6 +1,6 @@
-"""The conversation inside a prompt, which Open WebUI writes as `USER: ...` and `ASSISTANT: ...`, message by message.
+"""Reads the conversation inside a prompt, which Open WebUI writes as `USER: ...` and `ASSISTANT: ...`.
 
-Where a message itself has a line that begins so, nobody can tell; the text is then cut there.
+A line of a message that itself begins with such a label is taken for the beginning of another message.
 """
 
 import re
@@ -15,7 +15,7 @@ _LABEL: Final = re.compile(r"^(USER|ASSISTANT|SYSTEM|DEVELOPER|TOOL|User|AI|unkn
 _OPENING: Final = re.compile(r"<chat_history>\n(?=(?:USER|ASSISTANT|SYSTEM|TOOL): )")
 _CLOSING: Final = "</chat_history>"
 _ROLES: Final = {"User": "USER", "AI": "ASSISTANT"}
-_NOTHING: Final = "None"  # what is written for a message without text
+_NOTHING: Final = "None"  # stands for a message without text
 _RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided context"
 _CONTEXT_END: Final = "</context>"
 _READ_CHARS: Final = 200_000
@@ -34,27 +34,27 @@ class Said:
 
 
 def conversation(prompt: str) -> list[Said]:
-    """The messages in the prompt's history, or in all of it where no history is marked; our decoration is dropped."""
+    """The messages of the prompt's history, or of the whole prompt where no history is marked, without decoration."""
     start, end = _bounds(prompt)
     return messages_of(prompt[start:end])
 
 
 def messages_of(text: str) -> list[Said]:
-    """The messages of a text that is nothing but labelled messages; our decoration is dropped."""
+    """The messages of a text that consists of labelled messages, without decoration."""
     return [
         replace(said, text=_undecorated(said.text)) if said.role == "ASSISTANT" else said for said in _messages(text)
     ]
 
 
 def questions(prompt: str) -> Iterator[str]:
-    """What the user asked, oldest first, without what their client put around it."""
+    """The user's questions, oldest first, without what the client put around them."""
     start, end = _bounds(prompt)
     asked = (routing_question(said.text).strip() for said in _messages(prompt[start:end]) if said.role == "USER")
     return (question for question in asked if question and question != _NOTHING)
 
 
 def condensed(prompt: str) -> str:
-    """The same prompt with a history that a small model can read: no decoration, no message over 4,000 characters."""
+    """The prompt with a history for a small model: without decoration, and no message over 4,000 characters."""
     start, end = _bounds(prompt)
     if (start, end) == (0, len(prompt)):
         return prompt
@@ -63,14 +63,14 @@ def condensed(prompt: str) -> str:
 
 
 def responses(prompt: str) -> list[str]:
-    """The answers that a merge is asked of, without our decoration."""
+    """The answers that the prompt asks to merge, without decoration."""
     _, _, quoted = prompt.strip().partition(_RESPONSES)
     texts = (_undecorated(text.strip()) for text in quoted.removesuffix('"""').split(_BETWEEN_RESPONSES))
     return [text for text in texts if text]
 
 
 def _bounds(prompt: str) -> tuple[int, int]:
-    """Where the history stands: the last end tag is the template's own, its messages may contain one as well."""
+    """Where the history begins and ends. The last end tag is the template's; messages may contain earlier ones."""
     opening, end = _OPENING.search(prompt), prompt.rfind(_CLOSING)
     if opening is None or end < opening.end():
         return 0, len(prompt)
@@ -78,7 +78,7 @@ def _bounds(prompt: str) -> tuple[int, int]:
 
 
 def _messages(text: str) -> list[Said]:
-    """Of a very long history its two ends."""
+    """Of a very long history, only the messages at its two ends."""
     if len(text) > _READ_CHARS:
         text = f"{text[: _READ_CHARS // 2]}\n{text[-_READ_CHARS // 2 :]}"
     labels = list(_LABEL.finditer(text))
@@ -89,7 +89,7 @@ def _messages(text: str) -> list[Said]:
     while index < len(labels):
         label, index = labels[index], index + 1
         if label.end() < last_context_end and text.startswith(_RETRIEVAL, label.end()):
-            context_end = text.find(_CONTEXT_END, label.end())  # the documents before it may quote a conversation
+            context_end = text.find(_CONTEXT_END, label.end())  # the documents in it may quote a conversation
             while index < len(labels) and starts[index] < context_end:
                 index += 1
         role = _ROLES.get(label[1], label[1])
@@ -98,7 +98,7 @@ def _messages(text: str) -> list[Said]:
 
 
 def _undecorated(text: str) -> str:
-    """Blocks that are not closed are nobody's, and are left alone."""
+    """The text as it is where its last block is not closed: the block is cut off, or not ours."""
     last = text.rfind(_BLOCK_START)
     if last >= 0 and text.find("\n</details>", text.find("</summary>", last)) < 0:
         return text

@@ -1,8 +1,8 @@
-"""What chat clients ask beside the conversation, by the names that Open WebUI gives its tasks.
+"""The kinds of auxiliary questions, by Open WebUI's names for its tasks.
 
 The names are those of its `constants.TASKS`, `utils/context_compaction.py` and `utils/memory.py`. Two are ours:
-`plain_title`, LibreChat's question for a title, which is answered as plain text; and `unknown`, which a header or a
-pattern calls auxiliary without telling what it is.
+`plain_title` is LibreChat's question for a title, answered as plain text; `unknown` is a question that a header or a
+pattern calls auxiliary without naming its kind.
 """
 
 from dataclasses import dataclass, field
@@ -35,7 +35,7 @@ JSON_KEYS: Final[dict[JsonKind, str]] = {
     "function_calling": "tool_calls",
     "memory_review": "operations",
 }
-"""The one key of the JSON object that a client wants back."""
+"""The only key of the JSON object that the client expects."""
 
 JSON_KINDS: Final[dict[AuxiliaryKind, JsonKind]] = {kind: kind for kind in JSON_KEYS}
 

@@ -1,16 +1,18 @@
-"""Answers without a model, in the exact shapes that Open WebUI parses; microseconds each.
+"""Answers by rules, in the exact shapes that Open WebUI parses; in microseconds.
 
-* Search queries are the user's last question, never an empty list: a document search does the same by itself
-  (`utils/middleware.py`), but a web search, which asks with the same prompt, would not be made.
-* Follow-ups, completions, tool calls and memories need understanding: none are offered.
+* A title is the beginning of the user's first question that has words, without markup and greetings.
+* Search queries are the user's last question, never an empty list: without a query Open WebUI makes no web search
+  (`utils/middleware.py`).
+* Follow-ups, completions, tool calls and memories need a model: the answer offers none.
 """
 
+import re
+import unicodedata
 from typing import Final, assert_never
 
 from aiostream_server.routing.auxiliary.history import conversation, messages_of, questions, responses
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, JsonKind
 from aiostream_server.routing.auxiliary.shapes import json_answer
-from aiostream_server.routing.auxiliary.words import query_of, title_of
 from aiostream_server.routing.question import shortened
 
 _UNTITLED: Final = "New Chat"
@@ -20,6 +22,25 @@ _MESSAGE_CHARS: Final = range(160, 801)
 _PREVIOUS: Final = "\n### Previous Summary:\n"
 _COMPACTED: Final = "\n### Messages Being Compacted:\n"
 _KEPT: Final = "\n### Recent Messages Kept In Context:"
+_READ_CHARS: Final = 2_000
+_TITLE_WORDS: Final = 6
+_TITLE_WIDTH: Final = 50
+_QUERY_WIDTH: Final = 300
+
+_FENCED: Final = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
+_LINK: Final = re.compile(r"!?\[([^\[\]\n]{0,200})\]\([^()\n]{0,500}\)")
+_URL: Final = re.compile(r"https?://(?:www\.)?([^/\s?#]{1,100})\S*")
+_LINE_MARK: Final = re.compile(r"^[ \t]*(?:(?:#{1,6}|[-*+>]|\d{1,3}[.)])[ \t]+)+", re.MULTILINE)
+_MARKUP: Final = re.compile(r"[*`|\"“”„‟«»‹›「」『』]|~~|(?<!\w)[_'‘’‚]+|[_'‘’]+(?!\w)")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_GREETING: Final = re.compile(
+    r"(?:(?:hi|hello|hey|hallo|hola|bonjour|salut|ciao|moin|servus|ol[aá]|guten (?:tag|morgen|abend)|"
+    r"good (?:morning|afternoon|evening))(?: there| all| everyone| team| zusammen)?(?:[\s,.!;:–-]+|$))+",
+    re.IGNORECASE,
+)
+_SENTENCE_END: Final = re.compile(r"(?<=\w\w[.?!…])\s+|(?<=[\])%][.?!])\s+|(?<=[。？！])|\n")
+_LOOSE_END: Final = " \t.,;:!…–-—(/、，。！；："
+_JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f")
 
 
 def answer_by_rules(auxiliary: Auxiliary, team_name: str = "") -> str:
@@ -66,7 +87,7 @@ def _last_question(prompt: str) -> str:
 
 
 def _summary(prompt: str) -> str:
-    """What was said, in its own words: the beginning and the end of each message, the older summary before it."""
+    """The older summary, then the beginning and the end of each message."""
     before, found, after = prompt.partition(_COMPACTED)
     messages = messages_of(after.rpartition(_KEPT)[0]) if found else conversation(prompt)
     previous = shortened(before.partition(_PREVIOUS)[2].strip(), _SUMMARY_CHARS) if found else ""
@@ -80,3 +101,64 @@ def _summary(prompt: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
+
+
+def title_of(question: str) -> str:
+    """About six words of the question's first sentence; empty where it has no words."""
+    text = question[:_READ_CHARS]
+    sentence = _first_sentence(plain(_FENCED.sub("\n", text))) or _first_sentence(plain(text))
+    words = sentence.split()
+    title = clipped(" ".join(words[:_TITLE_WORDS]), _TITLE_WIDTH)
+    is_cut = len(title) < len(" ".join(words))
+    title = title.strip(_LOOSE_END)
+    if not title:
+        return ""
+    if words[0].islower():
+        title = title[0].upper() + title[1:]
+    return f"{title}…" if is_cut else title
+
+
+def query_of(question: str) -> str:
+    """The question as one line for a search engine."""
+    text = question[:_READ_CHARS]
+    words = plain(_FENCED.sub("\n", text)).split() or plain(text).split()
+    return clipped(" ".join(words), _QUERY_WIDTH)
+
+
+def plain(text: str) -> str:
+    """Without Markdown, quotation marks and control characters; lines are kept."""
+    text = _CONTROL.sub("", text.replace("\r\n", "\n"))
+    text = _LINE_MARK.sub("", _URL.sub(r"\1", _LINK.sub(r"\1", text)))
+    return _MARKUP.sub("", text).strip()
+
+
+def clipped(text: str, width: int) -> str:
+    """At most so many columns (a Chinese character takes two), cut between words where there are any."""
+    taken = end = 0
+    for end, char in enumerate(text):  # noqa: B007 - read after the loop
+        taken += _columns(char)
+        if taken > width:
+            break
+    else:
+        return text
+    while end and _is_inside_cluster(text, end):
+        end -= 1
+    space = text.rfind(" ", 0, end + 1)
+    return text[: space if space > end // 2 else end].rstrip()
+
+
+def _columns(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _is_inside_cluster(text: str, at: int) -> bool:
+    char = text[at]
+    return char in _JOINERS or unicodedata.combining(char) != 0 or text[at - 1] == "\u200d"
+
+
+def _first_sentence(text: str) -> str:
+    """The first sentence of more than one word, without a greeting before it; the whole text where there is none."""
+    greeted = _GREETING.match(text)
+    text = (text[greeted.end() :] if greeted else text) or text
+    sentences = [sentence.strip() for sentence in _SENTENCE_END.split(text) if sentence.strip(_LOOSE_END)]
+    return next((sentence for sentence in sentences if " " in sentence or _columns(sentence) > 12), " ".join(sentences))

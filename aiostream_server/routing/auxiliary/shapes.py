@@ -1,7 +1,7 @@
-"""The JSON that clients parse: made here, and out of what a model wrote where that is what was asked for.
+"""The JSON that clients parse: written here, or found in what a model wrote and checked.
 
 Open WebUI cuts an answer at its first (0.6.36) or last (0.12.4: queries, image prompts) `{`. So an object with one
-flat value has no other brace in it: those inside texts are written as escapes.
+flat value has no other brace in it: braces inside texts are escaped.
 """
 
 import json
@@ -35,7 +35,7 @@ _OPERATIONS: Final = {
 
 
 def json_answer(kind: JsonKind, value: Json) -> str:
-    """The object that a client wants for this kind, on one line."""
+    """The object that the client expects for this kind, on one line."""
     key = json.dumps(JSON_KEYS[kind])
     text = json.dumps(value, ensure_ascii=False)
     if kind not in ("function_calling", "memory_review"):
@@ -44,7 +44,7 @@ def json_answer(kind: JsonKind, value: Json) -> str:
 
 
 def usable_answer(kind: AuxiliaryKind, written: str) -> str | None:
-    """What a model wrote, as the client wants it; None where that is not in it."""
+    """A model's answer in the form that the client expects; None where it holds no such answer."""
     if json_kind := JSON_KINDS.get(kind):
         values = (_checked(json_kind, found) for found in _objects(written[-_READ_CHARS:]))
         return next((json_answer(json_kind, value) for value in values if value is not None), None)
@@ -57,7 +57,7 @@ def usable_answer(kind: AuxiliaryKind, written: str) -> str | None:
 
 
 def _objects(written: str) -> Iterator[dict[str, Json]]:
-    """The object from the first brace to the last, then, the last one first, those in prose and fences around it."""
+    """The object from the first brace to the last; then flat objects in prose and fences, the last one first."""
     whole = written[written.find("{") : written.rfind("}") + 1]
     for text in (whole, *reversed(_FLAT_OBJECT.findall(written))):
         try:
@@ -76,7 +76,7 @@ def _checked(kind: JsonKind, found: dict[str, Json]) -> Json | None:
 
 
 def _line(value: Json, chars: int) -> str | None:
-    """One line that is not empty and not longer."""
+    """The value as one line, if it is neither empty nor longer than that."""
     if not isinstance(value, str) or not _is_text(value):
         return None
     line = " ".join(value.split())
@@ -84,7 +84,7 @@ def _line(value: Json, chars: int) -> str | None:
 
 
 def _is_text(value: str) -> bool:
-    """A lone surrogate, which JSON can spell, is none."""
+    """Whether it has no lone surrogate, which JSON can spell."""
     return not any("\ud800" <= char <= "\udfff" for char in value)
 
 
@@ -94,7 +94,7 @@ def _short_line(value: Json, chars: int) -> str | None:
 
 
 def _lines(most: int, chars: int) -> Callable[[Json], list[str] | None]:
-    """A list of lines, each once; None where an item is no text."""
+    """A check for a list of texts: the distinct lines, or None where an item is not a text."""
 
     def check(value: Json) -> list[str] | None:
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

@@ -1,4 +1,4 @@
-"""The certificate and its key: wrong ones are refused in one line, before anybody connects.
+"""The certificate and its key. Wrong ones are refused in one line, before a client connects.
 
 TLS 1.2 and 1.3, forward secrecy and authenticated encryption only, as Mozilla's "intermediate" has it
 (https://wiki.mozilla.org/Security/Server_Side_TLS), and HTTP/1.1.
@@ -21,7 +21,7 @@ _IN_USE: Final = "; the former certificate stays in use"
 
 
 class Certificate:
-    """`context` is for connections that come from now on; those that are there keep theirs."""
+    """`context` is for new connections; existing ones keep theirs."""
 
     def __init__(self, certificate: Path, key: Path) -> None:
         """Raises `ConfigError`."""
@@ -31,20 +31,20 @@ class Certificate:
 
     @classmethod
     def of(cls, server: ServerConfig) -> Self | None:
-        """None where the server is to speak plain HTTP. Raises `ConfigError`."""
+        """None if the server speaks plain HTTP. Raises `ConfigError`."""
         if server.tls_certificate is None or server.tls_key is None:
             return None
         return cls(server.tls_certificate, server.tls_key)
 
     def reload(self) -> None:
-        """Read both files again. Where anything is wrong nothing is changed, and `ConfigError` is raised."""
+        """Read both files again. Raises `ConfigError`, and then keeps the former certificate."""
         try:
             self.context, self.expires_at = _load(self._certificate, self._key)
         except ConfigError as exc:
             raise ConfigError([problem + _IN_USE for problem in exc.problems]) from exc
 
     def expiry_note(self, now: datetime) -> str | None:
-        """What to say of a certificate that needs to be renewed."""
+        """A line about a certificate that expires soon, or None."""
         left = self.expires_at - now
         if left.days >= SOON_DAYS:
             return None
@@ -52,7 +52,7 @@ class Certificate:
 
 
 def _load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, datetime]:
-    """And when it expires."""
+    """The context, and when the certificate expires."""
     chain = _read("tls_certificate", certificate, "CERTIFICATE-----", "certificate")
     _read("tls_key", key, "PRIVATE KEY-----", "private key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -63,14 +63,14 @@ def _load(certificate: Path, key: Path) -> tuple[ssl.SSLContext, datetime]:
     try:
         context.load_cert_chain(certificate, key, password=_no_passphrase)
     except _EncryptedKeyError as exc:
-        raise ConfigError([f"[server] tls_key: {key} is encrypted, and nobody is asked for a passphrase"]) from exc
+        raise ConfigError([f"[server] tls_key: {key} is encrypted, and the server asks for no passphrase"]) from exc
     except (ssl.SSLError, OSError) as exc:
         raise ConfigError([f"[server] tls_certificate: {_why(exc, certificate, key)}"]) from exc
     return context, _try(context, chain, certificate)
 
 
 class _EncryptedKeyError(Exception):
-    """A passphrase was asked for."""
+    """OpenSSL asked for a passphrase."""
 
 
 def _no_passphrase() -> str:
@@ -94,7 +94,7 @@ def _why(exc: OSError, certificate: Path, key: Path) -> str:
 
 
 def _try(context: ssl.SSLContext, chain: str, path: Path) -> datetime:
-    """When it expires, as a client that trusts exactly this file sees it in a handshake. No socket is needed for it."""
+    """When it expires. Does a handshake in memory with a client that trusts exactly this file."""
     trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     trusting.check_hostname = False
     trusting.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
@@ -112,7 +112,7 @@ def _try(context: ssl.SSLContext, chain: str, path: Path) -> datetime:
 
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> ssl.SSLObject:
-    """The client's side, when it has verified the server's certificate."""
+    """The client's side, after it has verified the server's certificate."""
     there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
     asking, answering = client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)
     while True:

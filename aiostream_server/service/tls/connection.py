@@ -1,7 +1,7 @@
-"""One client's connection: OpenSSL between its socket and the protocol that serves it.
+"""One client's TLS: OpenSSL between its socket's transport and the protocol that serves it.
 
-Encrypting waits for nothing, so a write is in the socket's transport when it returns, and what that transport says (how
-much it still holds, that writing must wait, that the peer has gone) is true of the plain text, too.
+Encrypting does not wait, so each write is in the socket's transport when it returns. The state of that transport (how
+much it still holds, that writing must pause, that the peer has gone) is therefore true for the plain text, too.
 """
 
 import asyncio
@@ -13,15 +13,14 @@ from typing import Any, Final, TypeAlias, cast
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.protocols.chat.errors import refusal
 
-_READ_BYTES: Final = 16 * 1024  # a record; more is never given at once
+_READ_BYTES: Final = 16 * 1024  # the size of a record; OpenSSL never returns more at once
 
 Serve: TypeAlias = Callable[[], asyncio.Protocol]
-"""Makes the protocol that is given the plain text."""
+"""Makes the protocol that receives the plain text."""
 
 
 class TlsConnection(asyncio.Protocol):
-    """`serve` is called once the client has proved able to speak TLS. Until then, for `within_s` at most, it is one
-    of `shaking_hands`."""
+    """Calls `serve` after the handshake. Until then it is in `shaking_hands`, for at most `within_s`."""
 
     def __init__(
         self, context: ssl.SSLContext, serve: Serve, shaking_hands: set["TlsConnection"], *, within_s: float
@@ -39,7 +38,7 @@ class TlsConnection(asyncio.Protocol):
         self._patience: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not say so
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's does not inherit from it
         self._shaking_hands.add(self)
         self._patience = asyncio.get_running_loop().call_later(self._within_s, self._transport.abort)
 
@@ -82,8 +81,8 @@ class TlsConnection(asyncio.Protocol):
         self._send()
 
     def say_goodbye(self) -> None:
-        """That nothing follows, so that nobody else can have cut the answer short."""
-        with suppress(ssl.SSLError):  # the client has not said so, too; it need not
+        """Send the end of the TLS stream, so that the client can tell a complete answer from a cut connection."""
+        with suppress(ssl.SSLError):  # the client has not sent its own end, and need not
             self._tls.unwrap()
         self._send()
 
@@ -92,7 +91,7 @@ class TlsConnection(asyncio.Protocol):
         self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """What was decrypted by then is passed on first."""
+        """Passes on what was decrypted meanwhile first."""
         if not self._is_reading:
             self._is_reading = True
             asyncio.get_running_loop().call_soon(self._go_on_reading)
@@ -113,7 +112,7 @@ class TlsConnection(asyncio.Protocol):
             self._transport.resume_reading()
 
     def _shake_hands(self) -> bool:
-        """Whether that is done."""
+        """Whether the handshake is complete."""
         try:
             self._tls.do_handshake()
         except ssl.SSLWantReadError:
@@ -135,16 +134,16 @@ class TlsConnection(asyncio.Protocol):
                     break
                 self._serving.data_received(data)
         except ssl.SSLWantReadError:
-            self._send()  # such as its share of new keys
+            self._send()  # for example a key update
             return
         except ssl.SSLZeroReturnError:
             pass
-        if self._is_reading and not self._transport.is_closing():  # the client has said that nothing follows
+        if self._is_reading and not self._transport.is_closing():  # the client has sent its end of the TLS stream
             self._serving.eof_received()
             self._transport.close()
 
     def _refuse(self, exc: ssl.SSLError) -> None:
-        """Whatever cannot be read. With the alert that OpenSSL has for it, or in plain text to whom speaks that."""
+        """Close a connection with invalid data: after OpenSSL's alert, or after a plain text answer to plain HTTP."""
         if self._serving is None and exc.reason == "HTTP_REQUEST":
             self._outgoing.read()
             self._transport.write(_speak_tls())
@@ -161,8 +160,7 @@ class TlsConnection(asyncio.Protocol):
 
 
 class TlsTransport(asyncio.Transport):
-    """What the serving protocol writes to. Sizes and limits are those of the socket's own transport: of cipher text,
-    which is 22 bytes more for each 16 KiB."""
+    """The transport of the serving protocol. Its sizes and limits count cipher text: 22 bytes more for each 16 KiB."""
 
     def __init__(self, connection: TlsConnection, transport: asyncio.Transport) -> None:
         super().__init__()
@@ -220,7 +218,7 @@ class TlsTransport(asyncio.Transport):
 
 
 def _speak_tls() -> bytes:
-    """An answer to a request that came without TLS."""
+    """The answer to a request in plain HTTP."""
     _, body = refusal(InvalidRequest("this port speaks HTTPS: ask for https://"))
     head = "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close"
     return f"{head}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body

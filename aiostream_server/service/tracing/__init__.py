@@ -1,8 +1,8 @@
-"""Traces: what `observe` is told becomes OpenTelemetry spans, sent by OTLP over HTTP.
+"""Traces: an observer that makes OpenTelemetry spans and sends them by OTLP over HTTP.
 
-A module of this package may import OpenTelemetry's SDK; this one does so only where `[tracing]` is enabled. The names
-are those of the semantic conventions 1.41.0 (HTTP, and generative AI, which are in development there):
-https://github.com/open-telemetry/semantic-conventions/tree/v1.41.0/docs. What has none begins with `aiostream.`.
+The package imports OpenTelemetry's SDK only if `[tracing]` is enabled. Names follow the semantic conventions 1.41.0 for
+HTTP and for generative AI (in development): https://github.com/open-telemetry/semantic-conventions/tree/v1.41.0/docs.
+Attributes that these do not define begin with `aiostream.`.
 """
 
 from collections.abc import Sequence
@@ -20,24 +20,26 @@ _MISSING: Final = f"tracing is enabled, but OpenTelemetry is not installed: {ins
 
 @dataclass(frozen=True, slots=True)
 class Traces:
-    """Who is to be told, if anybody; and what is to be entered meanwhile. At its end what is left is sent, within a
-    second: a collector that hangs holds nothing up."""
+    """The observers to call, and a context manager to enter while the server runs.
+
+    Its exit sends the remaining spans, and takes at most a second even if the collector hangs.
+    """
 
     observers: Sequence[Observer]
     sending: AbstractAsyncContextManager[object]
 
     @staticmethod
     def of(config: TracingConfig) -> "Traces":
-        """Raises `ConfigError` without the extra `tracing`, and for variables OTEL_... that make no sense."""
+        """Raises `ConfigError` without the extra `tracing`, and for malformed variables OTEL_..."""
         if not config.enabled:
             return Traces((), nullcontext())
         try:
-            from aiostream_server.service.tracing.sending import Sending
+            from aiostream_server.service.tracing.export import SpanExport
         except ModuleNotFoundError as exc:
             if not (exc.name or "").startswith("opentelemetry"):
                 raise
             raise ConfigError([_MISSING]) from exc
-        from aiostream_server.service.tracing.tracing import Tracing
+        from aiostream_server.service.tracing.tracing_observer import TracingObserver
 
-        sending = Sending(config)
-        return Traces((Tracing(sending.tracer, content=config.content),), sending)
+        export = SpanExport(config)
+        return Traces((TracingObserver(export.tracer, content=config.content),), export)

@@ -1,7 +1,7 @@
-"""W3C trace context, in and out: https://www.w3.org/TR/trace-context/. And what a log line tells of it.
+"""W3C trace context in requests and responses (https://www.w3.org/TR/trace-context/), and its ids in log lines.
 
-Needs OpenTelemetry's API only, which AutoGen brings. `tracestate` is not taken over: some callers have users' names in
-it.
+Needs only OpenTelemetry's API, which AutoGen depends on. `tracestate` is ignored, because some callers put users' names
+into it.
 """
 
 import re
@@ -27,7 +27,7 @@ _KNOWN_FLAGS: Final = TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID
 
 
 def parent_of(headers: Mapping[str, str]) -> SpanContext | None:
-    """The caller's span. What is malformed is as good as absent: so the standard wants it, and nothing is logged."""
+    """The caller's span. A malformed header counts as absent, as the standard demands."""
     match = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip(" \t"))
     if match is None:
         return None
@@ -39,19 +39,21 @@ def parent_of(headers: Mapping[str, str]) -> SpanContext | None:
 
 
 def traceparent_of(span: SpanContext) -> str:
-    """The header that makes a call part of the trace."""
+    """The header that makes the callee's spans children of this one."""
     return f"00-{format_trace_id(span.trace_id)}-{format_span_id(span.span_id)}-{span.trace_flags:02x}"
 
 
 def below(span: SpanContext | None) -> Context:
-    """Where to start a span's child, or else a trace of its own."""
+    """A context for children of the span; without a span, for a new trace."""
     return Context() if span is None else set_span_in_context(NonRecordingSpan(span), Context())
 
 
 @contextmanager
 def inside(span: SpanContext) -> Iterator[None]:
-    """`span` is the current one, here and in tasks that are started here. What is held on to is its name, not itself:
-    pooled connections keep the context in which they were opened."""
+    """`span` is the current one, here and in tasks that are started here.
+
+    The context holds only the ids of the span: pooled connections keep alive the context in which they were opened.
+    """
     token = current.attach(set_span_in_context(NonRecordingSpan(span)))
     try:
         yield
@@ -60,13 +62,13 @@ def inside(span: SpanContext) -> Iterator[None]:
 
 
 def here() -> SpanContext | None:
-    """The current span, be it recorded or not."""
+    """The current span, recorded or not."""
     span = get_current_span().get_span_context()
     return span if span.is_valid else None
 
 
 def add_trace_ids(_: object, __: str, event: EventDict) -> EventDict:
-    """A structlog processor."""
+    """A structlog processor that adds the ids of the current span."""
     if (span := here()) is not None:
         event["trace_id"], event["span_id"] = format_trace_id(span.trace_id), format_span_id(span.span_id)
     return event

@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from aiostream_server.service.tls.certificate import Certificate
-from aiostream_server.service.tls.handshakes import Handshakes
+from aiostream_server.service.tls.site import OWN_TRANSPORT, Handshakes
 from aiostream_server.service.workers.share import ConnectionCounts
 
 _WAIT_S: Final = 0.001  # per connection more than the worker with the fewest
@@ -52,7 +52,7 @@ class SharedSite(web.BaseSite):
 
     async def start(self) -> None:
         await super().start()
-        if self._certificate is not None:
+        if self._certificate is not None and OWN_TRANSPORT:
             self._handshakes = Handshakes(self._certificate, self._serving)
         self._is_open = True
         self._counts.set(self._worker, 0)
@@ -111,14 +111,15 @@ class SharedSite(web.BaseSite):
         self._counts.set(self._worker, self._connections())
 
     async def _open(self, connection: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.get_running_loop().connect_accepted_socket(self._new_protocol, connection)
+            if self._certificate is not None and self._handshakes is None:
+                await loop.connect_accepted_socket(self._serving, connection, ssl=self._certificate.context)
+            else:
+                await loop.connect_accepted_socket(self._handshakes or self._serving, connection)
         except OSError:
             connection.close()  # the client has left
 
     def _connections(self) -> int:
         handshakes = 0 if self._handshakes is None else self._handshakes.under_way
         return len(self._opening) + handshakes + len(self._serving.connections)
-
-    def _new_protocol(self) -> asyncio.Protocol:
-        return self._serving() if self._handshakes is None else self._handshakes()

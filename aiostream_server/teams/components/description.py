@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiostream_server.models.openai.component import is_masked
-from aiostream_server.teams.components.classes import effect_of
 from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.policy import class_of
-from aiostream_server.teams.components.reading import Component, name_of, title_of
+from aiostream_server.teams.components.reading import Component, name_of
 from aiostream_server.teams.termination_text import counted, termination_texts
 
 _ENDLESS: Final = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
@@ -23,83 +21,14 @@ _SECRET_IN_TEXT: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class FoundAgent:
-    """`team` is the nested team or agent that it belongs to; "" in the outermost team."""
-
-    name: str
-    kind: str
-    model: str
-    tools: tuple[str, ...]
-    handoffs: tuple[str, ...]
-    team: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundModel:
-    """`key` is "own" if it is in the file, "masked" if the file has asterisks, else "none". `base_url` may be ""."""
-
-    model: str
-    kind: str
-    base_url: str
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundTool:
-    """`effect` says why it needs `trusted = true`; "" if it does not."""
-
-    name: str
-    kind: str
-    agent: str
-    effect: str
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """`teams` are nested teams, `ends` says when the team ends, and `code` lists what needs `trusted = true`."""
-
-    kind: str
-    title: str
-    agents: tuple[FoundAgent, ...]
-    tools: tuple[FoundTool, ...]
-    models: tuple[FoundModel, ...]
-    teams: tuple[str, ...]
-    ends: str
-    code: tuple[str, ...]
-
-    def lines(self) -> Iterator[str]:
-        """The description as lines for a terminal."""
-        yield f"kind    {self.kind}"
-        for agent in self.agents:
-            yield f"agent   {_agent_line(agent)}"
-        for tool in self.tools:
-            yield f"tool    {tool.name} ({tool.kind}{f' of {tool.agent}' if tool.agent else ''})"
-        for model in self.models:
-            place = f" at {model.base_url}" if model.base_url else ""
-            yield f"model   {model.model} ({model.kind}{place}{_KEY_WORDS[model.key]})"
-        yield f"ends    {self.ends}"
-
-
-_KEY_WORDS: Final = {"own": ", with its own key", "masked": ", its key is masked", "none": ""}
-
-
-def describe(component: Component) -> Description:
-    """Works for any component, also for one that cannot be loaded."""
+def describe(component: Component) -> Iterator[str]:
+    """Lines for a terminal, about any component, also about one that cannot be loaded."""
     found = list(components(component))
-    agents = tuple(_agent(place) for place in found if _is(place, "agent"))
-    models = dict.fromkeys(_model(place) for place in found if _is(place, "model"))
-    tools = dict.fromkeys(_tool(place) for place in found if _is(place, "tool"))
-    teams = tuple(name_of(place.found) or place.class_name for place in found[1:] if _is(place, "team"))
-    code = (f"{place.where}: {place.class_name} {effect}" for place in found if (effect := _effect(place)))
-    root = found[0]
-    return Description(
-        root.class_name, title_of(component), agents, tuple(tools), tuple(models), teams, _ends(root), tuple(code)
-    )
-
-
-def _effect(place: Place) -> str:
-    return effect_of(place.provider, place.config) or ""
+    yield f"kind    {found[0].class_name}"
+    yield from (f"agent   {_agent(place)}" for place in found if _is(place, "agent"))
+    yield from dict.fromkeys(f"tool    {_tool(place)}" for place in found if _is(place, "tool"))
+    yield from dict.fromkeys(f"model   {_model(place)}" for place in found if _is(place, "model"))
+    yield f"ends    {_ends(found[0])}"
 
 
 def _is(place: Place, kind: str) -> bool:
@@ -119,16 +48,19 @@ def _is(place: Place, kind: str) -> bool:
     return place.class_name.endswith(endings[kind])
 
 
-def _agent(place: Place) -> FoundAgent:
+def _agent(place: Place) -> str:
+    client = place.config.get("model_client")
     outer = next((found for found in place.around if _is(found, "team") or _is(found, "agent")), None)
-    return FoundAgent(
-        name_of(place.found) or place.class_name,
-        place.class_name,
-        _model_of(place),
-        tuple(dict.fromkeys(_tool(tool).name for tool in _tools_of(place))),
-        tuple(_handoffs(place.config.get("handoffs"))),
-        "" if outer is None or outer.parent is None else name_of(outer.found) or outer.class_name,
-    )
+    facts = [place.class_name]
+    if isinstance(client, Mapping):
+        facts.append(f"model {_model_name(client.get('config'))}")
+    if tools := list(dict.fromkeys(map(_tool_name, _tools_of(place)))):
+        facts.append(f"tools {', '.join(tools)}")
+    if targets := list(_handoffs(place.config.get("handoffs"))):
+        facts.append(f"hands over to {', '.join(targets)}")
+    if outer is not None and outer.parent is not None:
+        facts.append(f"inside {name_of(outer.found) or outer.class_name}")
+    return f"{name_of(place.found) or place.class_name}: {', '.join(facts)}"
 
 
 def _tools_of(agent: Place) -> Iterator[Place]:
@@ -139,22 +71,22 @@ def _tools_of(agent: Place) -> Iterator[Place]:
             yield place
 
 
-def _model_of(agent: Place) -> str:
-    client = agent.config.get("model_client")
-    return _model(Place(client, "", "")).model if isinstance(client, Mapping) else ""
-
-
-def _model(place: Place) -> FoundModel:
+def _model(place: Place) -> str:
     config = place.config
     keys = [config[key] for key in _KEYS if isinstance(config.get(key), str) and config[key]]
-    key = "none" if not keys else "masked" if all(map(is_masked, keys)) else "own"
-    base_url = config.get("base_url") or config.get("azure_endpoint") or config.get("host") or ""
-    model = config.get("model")
-    return FoundModel(model if isinstance(model, str) else "unnamed", place.class_name, _plain(base_url), key)
+    key = "" if not keys else ", its key is masked" if all(map(is_masked, keys)) else ", with its own key"
+    base_url = config.get("base_url") or config.get("azure_endpoint") or config.get("host")
+    at = f" at {_plain(base_url)}" if base_url else ""
+    return f"{_model_name(config)} ({place.class_name}{at}{key})"
 
 
-def _tool(place: Place) -> FoundTool:
-    return FoundTool(_tool_name(place), place.class_name, place.agent, _effect(place))
+def _model_name(config: object) -> str:
+    model = config.get("model") if isinstance(config, Mapping) else None
+    return model if isinstance(model, str) else "unnamed"
+
+
+def _tool(place: Place) -> str:
+    return f"{_tool_name(place)} ({place.class_name}{f' of {place.agent}' if place.agent else ''})"
 
 
 def _tool_name(place: Place) -> str:
@@ -191,19 +123,6 @@ def _ends(team: Place) -> str:
     if texts:
         return ", or ".join(texts)
     return "never by itself" if team.class_name in _ENDLESS else "when its agents are done"
-
-
-def _agent_line(agent: FoundAgent) -> str:
-    facts = [agent.kind]
-    if agent.model:
-        facts.append(f"model {agent.model}")
-    if agent.tools:
-        facts.append(f"tools {', '.join(agent.tools)}")
-    if agent.handoffs:
-        facts.append(f"hands over to {', '.join(agent.handoffs)}")
-    if agent.team:
-        facts.append(f"inside {agent.team}")
-    return f"{agent.name}: {', '.join(facts)}"
 
 
 def _plain(value: object) -> str:

@@ -9,7 +9,7 @@ from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 
 from aiostream_server.config.model import Config
-from aiostream_server.observe.several import together
+from aiostream_server.observe.observer import fan_out
 from aiostream_server.service.composition import compose
 from aiostream_server.service.event_loop import LagMeter
 from aiostream_server.service.metrics import MetricsExport
@@ -22,7 +22,7 @@ from tests.kit.serving import Server
 @asynccontextmanager
 async def counting(config: Config, state_directory: Path, worker: int | None = None) -> AsyncIterator[Server]:
     counted = MetricsExport.of(config, worker)
-    app = compose(config, state_directory=state_directory, observer=together(*counted.observers))
+    app = compose(config, state_directory=state_directory, observer=fan_out(*counted.observers))
     counted.mount(app)
     app[LOOP_LAG] = LagMeter()
     runner = web.AppRunner(app, handler_cancellation=True, auto_decompress=False, access_log=None, shutdown_timeout=2.0)

@@ -1,4 +1,4 @@
-"""A collector that takes OTLP over HTTP, as protobuf, and keeps what it was sent."""
+"""A collector that accepts OTLP over HTTP, as protobuf, and keeps the spans."""
 
 import asyncio
 from collections.abc import Iterator, Mapping
@@ -31,7 +31,7 @@ class Span:
 
 
 class Collector:
-    """Serves on a free port of 127.0.0.1 while it is entered; one that `hangs` never answers."""
+    """Serves on a free port of 127.0.0.1 while it is entered. If it `hangs`, it never answers."""
 
     def __init__(self, *, hangs: bool = False) -> None:
         self.spans: list[Span] = []
@@ -46,8 +46,8 @@ class Collector:
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.05)
 
     async def until(self, spans: int) -> list[Span]:
-        """As soon as so many have arrived: they, in the order in which they began."""
-        async with asyncio.timeout(8), self._arrived:
+        """Waits until so many spans have arrived; returns them in the order of their start."""
+        async with asyncio.timeout(60), self._arrived:
             await self._arrived.wait_for(lambda: len(self.spans) >= spans)
         return sorted(self.spans, key=lambda span: span.begun_at)
 
@@ -73,7 +73,7 @@ class Collector:
 
 
 def tree(spans: list[Span]) -> list[str]:
-    """One line a span, indented below its parent, in the order in which they began."""
+    """One line for each span, indented below its parent, in the order of their start."""
 
     def lines(parent_id: str, depth: int) -> Iterator[str]:
         for span in sorted(spans, key=lambda span: span.begun_at):
@@ -87,7 +87,7 @@ def tree(spans: list[Span]) -> list[str]:
 
 
 def check_nesting(spans: list[Span]) -> None:
-    """No child begins before its parent, or ends after it, but runs, which may outlive their requests."""
+    """No child begins before its parent, or ends after it, except runs, which may outlive their requests."""
     by_id = {span.span_id: span for span in spans}
     for span in spans:
         assert span.begun_at <= span.ended_at, span

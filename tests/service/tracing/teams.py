@@ -1,4 +1,4 @@
-"""Teams whose spans are hard to tell apart."""
+"""Teams of agents that work at the same time: the hard case for the assignment of spans."""
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.teams import DiGraphBuilder, GraphFlow

@@ -1,4 +1,4 @@
-"""`traceparent`, in and out, beside OpenTelemetry's own reading of it."""
+"""`traceparent` in and out, compared with OpenTelemetry's own parser."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,20 +35,20 @@ def test_a_parent_is_read_as_opentelemetry_reads_it(header: str) -> None:
 
 
 @given(st.integers(1, 2**128 - 1), st.integers(1, 2**64 - 1), st.integers(0, 3))
-def test_what_is_written_can_be_read(trace_id: int, span_id: int, flags: int) -> None:
+def test_a_written_header_is_parsed_to_the_same_span(trace_id: int, span_id: int, flags: int) -> None:
     header = f"00-{trace_id:032x}-{span_id:016x}-{flags:02x}"
     parent = parent_of({"traceparent": header})
     assert parent is not None
     assert traceparent_of(parent) == header
 
 
-def test_flags_that_nobody_knows_are_not_passed_on() -> None:
+def test_unknown_flags_are_dropped() -> None:
     parent = parent_of({"traceparent": f"01-{'a' * 32}-{'b' * 16}-ff-more"})
     assert parent is not None
     assert traceparent_of(parent) == f"00-{'a' * 32}-{'b' * 16}-03"
 
 
-def test_a_log_line_tells_where_it_was_written() -> None:
+def test_a_log_line_has_the_ids_of_the_current_span() -> None:
     parent = parent_of({"traceparent": f"00-{'a' * 32}-{'b' * 16}-00"})
     assert parent is not None
     with inside(parent):

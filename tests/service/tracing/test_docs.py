@@ -1,4 +1,4 @@
-"""`docs/tracing.md` is what the program does."""
+"""`docs/tracing.md` agrees with the program."""
 
 import ast
 import re
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from aiostream_server.config.server import TracingConfig
-from aiostream_server.service.tracing import content
+from aiostream_server.service.tracing.agent_spans import MAX_CHARS
 from tests.kit.serving import ask
 from tests.service.tracing.collector import tree
 from tests.service.tracing.test_spans import DEMO, TOTALS
@@ -18,7 +18,7 @@ DOC = (ROOT / "docs" / "tracing.md").read_text("utf-8")
 NAME = re.compile(r"(?:gen_ai|http|aiostream|error)\.[a-z_.]+")
 
 
-async def test_the_tree(tmp_path: Path) -> None:
+async def test_the_documented_tree_is_the_tree_of_a_run(tmp_path: Path) -> None:
     shown = re.search(r"^```\n(POST .*?)\n```", DOC, re.MULTILINE | re.DOTALL)
     assert shown is not None
     assert TOTALS in DOC
@@ -34,13 +34,13 @@ def _names_in_code() -> Iterator[str]:
                 yield node.value
 
 
-def test_every_attribute_is_named_and_no_other() -> None:
+def test_exactly_the_attributes_in_the_code_are_documented() -> None:
     assert set(re.findall(rf"`({NAME.pattern})`", DOC)) == set(_names_in_code())
 
 
-def test_every_setting_is_one() -> None:
+def test_every_documented_setting_exists() -> None:
     blocks = re.findall(r"^```toml\n(.*?)```", DOC, re.MULTILINE | re.DOTALL)
     assert len(blocks) == 2
     for block in blocks:
         TracingConfig.model_validate(tomllib.loads(block)["tracing"])
-    assert f"{content.MAX_CHARS:,} characters" in DOC
+    assert f"{MAX_CHARS:,} characters" in DOC

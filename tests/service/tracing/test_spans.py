@@ -1,4 +1,4 @@
-"""The spans of real runs over real sockets, as a collector gets them."""
+"""The spans of real runs over real sockets, as a collector receives them."""
 
 import asyncio
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from aiostream_server.config.model import Config, DemoModelConfig, TeamConfig
-from aiostream_server.service.tracing.content import MAX_CHARS
+from aiostream_server.service.tracing.agent_spans import MAX_CHARS
 from tests.kit.scripted_provider import Call, HttpError, Pause, Reply, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body, config_for, get_json, sample_team, until_idle
 from tests.service.tracing.collector import check_nesting, tree
@@ -41,7 +41,7 @@ async def test_a_run_of_the_data_team_is_a_tree_below_the_callers_span(tmp_path:
     assert not any(span.failed for span in server.spans)
 
 
-async def test_spans_say_what_the_conventions_name(tmp_path: Path) -> None:
+async def test_spans_have_the_attributes_of_the_conventions(tmp_path: Path) -> None:
     async with traced(DEMO, tmp_path) as server, asking(server.url, TOTALS) as answer:
         await answer.read_all()
     request, run = server.spans[:2]
@@ -86,8 +86,8 @@ async def test_spans_say_what_the_conventions_name(tmp_path: Path) -> None:
     assert {"service.version", "service.instance.id"} <= resource.keys()
 
 
-async def test_a_lone_agents_calls_are_in_its_turn(tmp_path: Path) -> None:
-    """Though AutoGen does not tell whose they are."""
+async def test_model_calls_of_a_single_agent_are_in_its_turn(tmp_path: Path) -> None:
+    """Although they come without an agent's name."""
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("hi"))
         async with traced(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
@@ -100,8 +100,8 @@ async def test_a_lone_agents_calls_are_in_its_turn(tmp_path: Path) -> None:
     check_nesting(server.spans)
 
 
-async def test_agents_side_by_side_keep_their_calls_and_tools(tmp_path: Path) -> None:
-    """Left and Right begin together; the one calls its model while the other's tool is at work."""
+async def test_parallel_agents_keep_their_own_calls_and_tools(tmp_path: Path) -> None:
+    """Left and Right begin together; one calls its model while the tool of the other runs."""
 
     def speak(body: Mapping[str, Any]) -> Reply:
         agent = body["messages"][0]["content"].removeprefix("You are ").removesuffix(".")
@@ -161,7 +161,7 @@ async def test_a_cancelled_run_ends_every_span_and_fails_none(tmp_path: Path) ->
     check_nesting(server.spans)
 
 
-async def test_a_tool_that_is_cut_off_ends_with_the_run(tmp_path: Path) -> None:
+async def test_a_cancelled_tool_ends_with_the_run(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer(Call("slow")))
         async with traced(config_for(provider.base_url, sample_team("with_slow_tool")), tmp_path) as server:
@@ -197,7 +197,7 @@ async def test_a_run_outlives_its_request_and_others_are_linked_to_it(tmp_path: 
     assert viewed.attributes["aiostream.run.id"] == run.attributes["aiostream.run.id"]
 
 
-async def test_the_provider_is_told_the_span_of_its_call(tmp_path: Path) -> None:
+async def test_the_request_to_the_provider_carries_the_span_of_the_call(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("hi"))
         async with (
@@ -217,10 +217,10 @@ async def test_the_provider_is_told_the_span_of_its_call(tmp_path: Path) -> None
     ("ratio", "caller_flags", "is_sent"),
     [(1.0, None, True), (0.0, None, False), (0.0, "01", True), (1.0, "00", False)],
 )
-async def test_the_caller_decides_and_else_the_ratio(
+async def test_the_caller_decides_on_sampling_and_else_the_ratio(
     tmp_path: Path, ratio: float, caller_flags: str | None, is_sent: bool
 ) -> None:
-    """Whether or not its spans are sent, the provider is told of the trace."""
+    """The provider gets the trace id in either case."""
     headers = {} if caller_flags is None else {"traceparent": f"00-{TRACE_ID}-{'cd' * 8}-{caller_flags}"}
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("hi"))
@@ -235,7 +235,7 @@ async def test_the_caller_decides_and_else_the_ratio(
     assert caller_flags is None or TRACE_ID in traceparent
 
 
-async def test_what_is_polled_is_not_traced(tmp_path: Path) -> None:
+async def test_health_checks_and_metrics_are_not_traced(tmp_path: Path) -> None:
     async with traced(DEMO, tmp_path) as server:
         await get_json(f"{server.url}/healthz")
         await get_json(f"{server.url}/api/readyz")
@@ -244,7 +244,7 @@ async def test_what_is_polled_is_not_traced(tmp_path: Path) -> None:
 
 
 def _secretive(word: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """A body and headers with that word wherever somebody can write something."""
+    """A body and headers with that word in every place that a client can fill."""
     messages = [{"role": role, "content": f"{word} of the {role}"} for role in ("system", "user", "assistant", "user")]
     body = chat_body(messages, model="with-tool", user=word, stop=[word], metadata={"a": word})
     names = ("X-Conversation-Id", "X-User-ID", "User-Agent", "X-OpenWebUI-User-Name", "Referer", "Idempotency-Key")
@@ -253,7 +253,7 @@ def _secretive(word: str) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 async def _spoken(path: Path, word: str, **settings: Any) -> Traced:
-    """A run in which everybody says it, and a few requests for what is not there."""
+    """A run in which every agent says it, and requests for missing things."""
     short = word[:20]
     body, headers = _secretive(word)
     async with ScriptedProvider() as provider:
@@ -277,12 +277,12 @@ async def _spoken(path: Path, word: str, **settings: Any) -> Traced:
     return server
 
 
-async def test_nothing_that_anybody_wrote_stands_in_a_span(tmp_path: Path) -> None:
+async def test_no_text_of_users_models_or_tools_is_in_a_span(tmp_path: Path) -> None:
     server = await _spoken(tmp_path, "canary")
     assert not any(b"canary" in body.lower() for body in server.collector.bodies)
 
 
-async def test_unless_it_is_asked_for_and_then_it_is_cut(tmp_path: Path) -> None:
+async def test_texts_are_attributes_if_configured_and_are_cut(tmp_path: Path) -> None:
     server = await _spoken(tmp_path, f"canary {'x' * (MAX_CHARS + 9)}".replace(" ", "-"), content=True)
     run = next(span for span in server.spans if span.name == "invoke_workflow with-tool")
     tool = server.only("execute_tool weather")
@@ -297,7 +297,7 @@ async def test_unless_it_is_asked_for_and_then_it_is_cut(tmp_path: Path) -> None
     assert "canary-" in turn.attributes["gen_ai.output.messages"]
 
 
-async def test_a_request_that_is_refused_or_breaks_says_how(tmp_path: Path) -> None:
+async def test_refused_and_failed_requests_have_their_status_and_error(tmp_path: Path) -> None:
     async with traced(DEMO, tmp_path) as server, aiohttp.ClientSession(server.url) as session:
         async with session.post("/v1/chat/completions", json={}) as response:
             assert response.status == 400
@@ -312,7 +312,7 @@ async def test_a_request_that_is_refused_or_breaks_says_how(tmp_path: Path) -> N
     assert (unknown.name, unknown.attributes["http.request.method"]) == ("HTTP", "_OTHER")
 
 
-async def test_many_runs_at_once_keep_their_own_traces(tmp_path: Path) -> None:
+async def test_parallel_runs_keep_their_own_traces(tmp_path: Path) -> None:
     async with traced(DEMO, tmp_path) as server:
         await asyncio.gather(*(ask(server.url, TOTALS) for _ in range(8)))
     check_nesting(server.spans)

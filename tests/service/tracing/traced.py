@@ -1,4 +1,4 @@
-"""A server whose spans a collector of the test takes."""
+"""A server that sends its spans to a collector of the test."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,7 +8,7 @@ from typing import Any
 
 from aiostream_server.config.model import Config
 from aiostream_server.config.server import TracingConfig
-from aiostream_server.observe.several import together
+from aiostream_server.observe.observer import fan_out
 from aiostream_server.service.tracing import Traces
 from tests.kit.serving import Server, serving
 from tests.service.tracing.collector import Collector, Span
@@ -19,7 +19,7 @@ CALLER = {"traceparent": f"00-{TRACE_ID}-{'cd' * 8}-01"}
 
 @dataclass(frozen=True, slots=True)
 class Traced:
-    """A server with traces; after the block all its spans have arrived."""
+    """A server with traces. After the block, all its spans have arrived."""
 
     server: Server
     collector: Collector
@@ -30,7 +30,7 @@ class Traced:
 
     @property
     def spans(self) -> list[Span]:
-        """In the order in which they began."""
+        """All spans, in the order of their start."""
         return sorted(self.collector.spans, key=lambda span: span.begun_at)
 
     def only(self, name: str) -> Span:
@@ -46,6 +46,6 @@ async def traced(config: Config, state_directory: Path, **settings: Any) -> Asyn
         traces = Traces.of(TracingConfig(enabled=True, endpoint=collector.endpoint, **settings))
         async with (
             traces.sending,
-            serving(config, state_directory, together(*traces.observers)) as server,
+            serving(config, state_directory, fan_out(*traces.observers)) as server,
         ):
             yield Traced(server, collector)

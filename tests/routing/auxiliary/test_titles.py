@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.routing.auxiliary.words import clipped, query_of, title_of
+from aiostream_server.routing.auxiliary.rules import clipped, query_of, title_of
 
 
 @pytest.mark.parametrize(

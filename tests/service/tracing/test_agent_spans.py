@@ -1,4 +1,4 @@
-"""Turns and tools, found from what a run tells: whatever that is, spans nest, and none stays open."""
+"""Spans of agents and tools, derived from events: in any order of events they nest, and all end."""
 
 from collections.abc import Sequence
 
@@ -9,32 +9,32 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from aiostream_server.events import Action, Message, Thinking, Token, ToolResult, Validation
-from aiostream_server.service.tracing.turns import AgentEvent, Turn, Turns
+from aiostream_server.service.tracing.agent_spans import AgentEvent, AgentSpans, AgentTurn
 
 
 class _Run:
-    """A run that is told of by hand; `over` gives its spans in the order in which they began."""
+    """A run with events from the test; `over` returns its spans in the order of their start."""
 
     def __init__(self, *, content: bool = False) -> None:
         self._kept = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self._kept))
         self._span = provider.get_tracer("test").start_span("run")
-        self.turns = Turns(provider.get_tracer("test"), self._span.get_span_context(), content=content)
-        self.turns.begin()
+        self.agents = AgentSpans(provider.get_tracer("test"), self._span.get_span_context(), content=content)
+        self.agents.begin()
 
     def does(self, *events: AgentEvent) -> "_Run":
         for event in events:
-            self.turns.does(event)
+            self.agents.does(event)
         return self
 
     def over(self) -> Sequence[ReadableSpan]:
-        self.turns.end(outcome="stop")
+        self.agents.end(outcome="stop")
         self._span.end()
         return sorted(self._kept.get_finished_spans(), key=lambda span: (span.start_time or 0, -(span.end_time or 0)))
 
     def tree(self) -> list[tuple[str, str]]:
-        """Each span, and its parent's name."""
+        """Each span with the name of its parent."""
         spans = self.over()
         names = {span.context.span_id: span.name for span in spans if span.context is not None}
         return [(span.name, names[span.parent.span_id]) for span in spans if span.parent is not None]
@@ -52,12 +52,12 @@ def _attribute(run: _Run, span_name: str, name: str) -> list[object]:
     return [(span.attributes or {}).get(name) for span in run.over() if span.name == span_name]
 
 
-def test_an_agent_that_comes_again_has_a_turn_of_its_own() -> None:
+def test_an_agent_that_returns_after_another_has_a_second_turn() -> None:
     run = _Run().does(Message("A", "x"), Message("B", "x"), Message("A", "x"), Message("A", "x"))
     assert run.tree() == [("invoke_agent A", "run"), ("invoke_agent B", "run"), ("invoke_agent A", "run")]
 
 
-def test_an_agent_that_is_used_as_a_tool_works_inside_of_it() -> None:
+def test_the_turn_of_an_agent_tool_is_a_child_of_the_tool_call() -> None:
     run = _Run().does(_call("A", "1", "Expert"), Message("Expert", "x"), _answer("A", "1"), Message("A", "x"))
     assert run.tree() == [
         ("invoke_agent A", "run"),
@@ -66,17 +66,17 @@ def test_an_agent_that_is_used_as_a_tool_works_inside_of_it() -> None:
     ]
 
 
-def test_a_tool_that_fails_or_is_refused_says_so() -> None:
+def test_a_failed_and_a_refused_tool_call_have_their_error_type() -> None:
     run = _Run().does(_call("A", "1"), _answer("A", "1", is_error=True), _call("A", "2"), Validation("V", "no", False))
     assert _attribute(run, "execute_tool look", "error.type") == ["tool_error", "refused"]
 
 
-def test_a_verdict_without_a_call_is_a_turn_and_nothing_else() -> None:
+def test_a_verdict_without_a_tool_call_is_only_a_turn() -> None:
     assert _Run().does(Validation("V", "no", False)).tree() == [("invoke_agent V", "run")]
 
 
-def test_ids_of_calls_may_come_again() -> None:
-    """Of one agent, which numbers each answer's calls afresh, and of two side by side."""
+def test_call_ids_may_repeat() -> None:
+    """Within one agent, which restarts the numbers with each answer, and in two parallel agents."""
     run = _Run().does(_call("A", "1"), _call("A", "1"), _call("B", "1"), _answer("B", "1"), _answer("A", "1"))
     run.does(_answer("A", "1"), _answer("A", "9"))
     spans = [span for span in run.over() if span.name == "execute_tool look"]
@@ -84,16 +84,16 @@ def test_ids_of_calls_may_come_again() -> None:
     assert (spans[2].end_time or 0) <= (spans[1].end_time or 0)
 
 
-def test_a_model_that_is_asked_again_has_its_answers() -> None:
-    """Also where a tool's was never told."""
+def test_a_model_call_ends_the_earlier_tool_calls_of_its_agent() -> None:
+    """Also those without a result."""
     run = _Run().does(_call("A", "1"))
-    turn = run.turns.begin_call("A")
+    turn = run.agents.begin_call("A")
     assert turn is not None
-    run.turns.end_call(turn, 0)
+    run.agents.end_call(turn, 0)
     assert _attribute(run, "execute_tool look", "aiostream.outcome") == ["unanswered"]
 
 
-def test_what_an_agent_says_is_kept_only_if_it_is_asked_for() -> None:
+def test_message_texts_are_attributes_only_if_configured() -> None:
     said = (Thinking("A", "hm"), Token("A", "o", "message"), Message("A", "oh"))
     assert _attribute(_Run().does(*said), "invoke_agent A", "gen_ai.output.messages") == [None]
     (kept,) = _attribute(_Run(content=True).does(*said), "invoke_agent A", "gen_ai.output.messages")
@@ -102,11 +102,11 @@ def test_what_an_agent_says_is_kept_only_if_it_is_asked_for() -> None:
     )
 
 
-def test_before_the_team_works_and_after_it_nothing_is_a_turn() -> None:
+def test_events_before_and_after_the_work_of_the_team_are_no_turn() -> None:
     run = _Run()
     assert len(run.over()) == 1
     run.does(Message("A", "late"))
-    assert run.turns.begin_call("A") is None
+    assert run.agents.begin_call("A") is None
     assert len(run.over()) == 1
 
 
@@ -124,17 +124,17 @@ _STEPS = st.one_of(
 
 @settings(max_examples=200)
 @given(st.lists(_STEPS, max_size=25))
-def test_whatever_is_told_spans_nest_and_end(steps: list[object]) -> None:
-    run, calls = _Run(content=True), list[Turn]()
+def test_spans_nest_and_end_in_any_order_of_events(steps: list[object]) -> None:
+    run, calls = _Run(content=True), list[AgentTurn]()
     for step in steps:
         match step:
             case ("call", (str() | None) as agent):
-                turn = run.turns.begin_call(agent)
+                turn = run.agents.begin_call(agent)
                 assert turn is not None
                 calls.append(turn)
             case "end_call":
                 if calls:
-                    run.turns.end_call(calls.pop(0), 0)
+                    run.agents.end_call(calls.pop(0), 0)
             case Message() | Validation() | Action() | ToolResult():
                 run.does(step)
     spans = run.over()

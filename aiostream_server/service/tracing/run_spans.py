@@ -1,4 +1,4 @@
-"""One run as spans: itself, and below it what `turns` finds."""
+"""The spans of one run: its own, and below it those of its agents and tools."""
 
 from hashlib import sha256
 from typing import Final, assert_never
@@ -20,22 +20,21 @@ from aiostream_server.events import (
     ToolResult,
     Usage,
 )
-from aiostream_server.service.tracing.content import as_messages
-from aiostream_server.service.tracing.turns import Turns
+from aiostream_server.service.tracing.agent_spans import AgentSpans, as_messages
 
 
 class RunSpans:
-    """A `RunWatch`; model calls of the run find their place by it."""
+    """A `RunWatch`. The spans of model calls become children of `agents`' spans."""
 
     def __init__(self, tracer: Tracer, span: Span, *, content: bool) -> None:
-        self.turns: Final = Turns(tracer, span.get_span_context(), content=content)
+        self.agents: Final = AgentSpans(tracer, span.get_span_context(), content=content)
         self.span: Final[SpanContext] = span.get_span_context()
         self._span: Span | None = span
         self._content = content
         self._outcome = "interrupted"
 
     def chose(self, team: str) -> None:
-        self.turns.begin()
+        self.agents.begin()
         if self._span is not None:
             self._span.update_name(f"invoke_workflow {team}")
             self._span.set_attribute("gen_ai.workflow.name", team)
@@ -46,15 +45,15 @@ class RunSpans:
                 if self._span is not None:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
-                self.turns.does(event)
+                self.agents.does(event)
             case RunStarted() | Usage() | InputRequested() | Dropped():
                 pass
             case _:
                 assert_never(event)
 
     def end(self) -> None:
-        """The run's task ends."""
-        self.turns.end(outcome=self._outcome)
+        """The run's task ends: so does every span that is open."""
+        self.agents.end(outcome=self._outcome)
         span, self._span = self._span, None
         if span is not None:
             span.end()
@@ -85,9 +84,9 @@ class RunSpans:
 def begin_run(
     tracer: Tracer, run_id: str, *, model: str, question: str, conversation: str | None, content: bool
 ) -> Span:
-    """Below the current span: that of the request, which a run may outlive."""
+    """Start the run's span, a child of the current one: that of the request, which the run may outlive."""
     attributes = {"gen_ai.operation.name": "invoke_workflow", "aiostream.run.id": run_id, "aiostream.model": model}
-    if conversation is not None:  # hashed: it may be whatever the client wrote
+    if conversation is not None:  # hashed, because the client chose the text
         attributes["gen_ai.conversation.id"] = sha256(conversation.encode("utf-8", "replace")).hexdigest()[:32]
     if content:
         attributes["gen_ai.input.messages"] = as_messages("user", question)

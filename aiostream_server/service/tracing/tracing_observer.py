@@ -1,4 +1,4 @@
-"""What is observed, as spans: requests, runs, model calls."""
+"""The observer that makes spans of requests, runs and model calls."""
 
 import asyncio
 import time
@@ -10,32 +10,33 @@ from typing import Final
 
 from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, Tracer
 
-from aiostream_server.events import Event, TokenCount
-from aiostream_server.observe.observer import CallWatch, RequestWatch, RunWatch
+from aiostream_server.events import TokenCount
+from aiostream_server.observe.observer import NO_OBSERVER, CallWatch, RequestWatch, RunWatch
 from aiostream_server.service.tracing.context import below, here, inside, parent_of, traceparent_of
-from aiostream_server.service.tracing.run import RunSpans, begin_run
+from aiostream_server.service.tracing.run_spans import RunSpans, begin_run
 
 _POLLED: Final = ("/healthz", "/readyz", "/metrics")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"})
 _UNKNOWN_ROUTE: Final = "unknown"
 _KNOWN_RUNS: Final = 2_000
-_FINISH_REASONS: Final = {"function_calls": "tool_calls"}  # AutoGen's word, and everybody else's
+_FINISH_REASONS: Final = {"function_calls": "tool_calls"}  # AutoGen's word -> OpenAI's
 
 _run: ContextVar[RunSpans | None] = ContextVar("traced_run", default=None)
 
 
-class Tracing:
-    """The `Observer` that makes spans. `content`: whether questions, answers and arguments stand in them."""
+class TracingObserver:
+    """An `Observer`. `content`: whether questions, answers and arguments become attributes of the spans."""
 
     def __init__(self, tracer: Tracer, *, content: bool) -> None:
         self._tracer = tracer
         self._content = content
-        self._runs: OrderedDict[str, tuple[SpanContext, int]] = OrderedDict()  # and the id of its parent
+        self._runs: OrderedDict[str, tuple[SpanContext, int]] = OrderedDict()  # with the id of its parent
 
     @contextmanager
     def request(self, request_id: str, method: str, route: str, headers: Mapping[str, str]) -> Iterator[RequestWatch]:
         if route.removeprefix("/api") in _POLLED:
-            yield _Untraced()
+            with NO_OBSERVER.request(request_id, method, route, headers) as no_watch:
+                yield no_watch
             return
         shown, known = (method if method in _METHODS else "HTTP"), route != _UNKNOWN_ROUTE
         attributes = {
@@ -46,12 +47,12 @@ class Tracing:
         span = self._tracer.start_span(
             f"{shown} {route}" if known else shown, below(parent_of(headers)), SpanKind.SERVER, attributes
         )
-        watch = _Request(span, self._runs)
+        watch = _RequestSpan(span, self._runs)
         try:
             with inside(span.get_span_context()):
                 yield watch
         except asyncio.CancelledError:
-            span.set_attribute("aiostream.outcome", "cancelled")  # the client left
+            span.set_attribute("aiostream.outcome", "cancelled")  # the client disconnected
             raise
         finally:
             span.end()
@@ -63,8 +64,9 @@ class Tracing:
             self._tracer, run_id, model=model, question=question, conversation=conversation, content=self._content
         )
         if not span.is_recording():
-            with inside(span.get_span_context()):
-                yield _Untraced()
+            unsampled = NO_OBSERVER.run(run_id, model=model, question=question, conversation=conversation)
+            with inside(span.get_span_context()), unsampled as no_watch:
+                yield no_watch
             return
         self._remember(run_id, span.get_span_context(), parent)
         spans = RunSpans(self._tracer, span, content=self._content)
@@ -79,7 +81,7 @@ class Tracing:
     @contextmanager
     def model_call(self, name: str, *, model: str, provider: str, agent: str | None) -> Iterator[CallWatch]:
         spans = _run.get()
-        turn = None if spans is None else spans.turns.begin_call(agent)
+        turn = None if spans is None else spans.agents.begin_call(agent)
         parent = here() if turn is None else turn.span.get_span_context()
         attributes: dict[str, str | bool] = {
             "gen_ai.operation.name": "chat",
@@ -90,7 +92,7 @@ class Tracing:
             **({} if agent is None else {"gen_ai.agent.name": agent}),
         }
         span = self._tracer.start_span(f"chat {model}", below(parent), SpanKind.CLIENT, attributes)
-        watch = _Call(span)
+        watch = _CallSpan(span)
         try:
             with inside(span.get_span_context()):
                 yield watch
@@ -98,7 +100,7 @@ class Tracing:
             now = time.time_ns()
             span.end(now)
             if spans is not None and turn is not None:
-                spans.turns.end_call(turn, now)
+                spans.agents.end_call(turn, now)
 
     def auxiliary(self, kind: str, *, by: str) -> None: ...
 
@@ -112,7 +114,7 @@ class Tracing:
             self._runs.popitem(last=False)
 
 
-class _Request:
+class _RequestSpan:
     def __init__(self, span: Span, runs: Mapping[str, tuple[SpanContext, int]]) -> None:
         self._span = span
         self._runs = runs
@@ -128,10 +130,10 @@ class _Request:
         span.set_attribute("aiostream.run.id", run_id)
         run, parent_id = self._runs.get(run_id, (None, 0))
         if run is not None and parent_id != span.get_span_context().span_id:
-            span.add_link(run)  # begun by another request
+            span.add_link(run)  # another request started the run
 
 
-class _Call:
+class _CallSpan:
     def __init__(self, span: Span) -> None:
         self._span = span
         self._began_at = time.perf_counter()
@@ -164,13 +166,3 @@ class _Call:
                 "gen_ai.usage.output_tokens": usage.completion_tokens,
             }
         )
-
-
-class _Untraced:
-    """Of a request that is not traced, and of a run that was not sampled."""
-
-    def answered(self, status: int, run_id: str | None) -> None: ...
-
-    def chose(self, team: str) -> None: ...
-
-    def event(self, event: Event) -> None: ...

@@ -1,4 +1,4 @@
-"""How often tokens are written, where a client is better served by a few at a time."""
+"""Coalesces tokens into fewer writes, for a client that renders its whole page anew at each."""
 
 import asyncio
 import math
@@ -8,17 +8,17 @@ from typing import Final
 
 from aiostream_server.events import Entry, Token, Usage
 
-_MOST_CHARS: Final = 4_000
+_MAX_WAITING_CHARS: Final = 4_000
 
 
-class Pace:
-    """Holds tokens back until `interval_s` have passed since the last ones went; so the first one after a silence is
-    not held. Anything else goes at once, with what waits; so does what waits once it is much.
+class Coalescer:
+    """Holds tokens back until `interval_s` have passed since the last write of tokens.
 
-    Calls `wake` when the time has come. With an interval of 0 nothing waits, and there is no timer.
+    So the first token after a silence is not held. Any other event releases everything at once, and so do 4,000 waiting
+    characters. Calls `wake` when the interval is over. With an interval of 0 nothing waits, and there is no timer.
     """
 
-    __slots__ = ("_chars", "_interval_s", "_is_urgent", "_timer", "_waiting", "_wake", "_went_at")
+    __slots__ = ("_chars", "_interval_s", "_is_urgent", "_timer", "_waiting", "_wake", "_written_at")
 
     def __init__(self, interval_s: float, wake: Callable[[], None]) -> None:
         self._interval_s = interval_s
@@ -26,10 +26,10 @@ class Pace:
         self._waiting: list[Entry] = []
         self._chars = 0
         self._is_urgent = False
-        self._went_at = -math.inf
+        self._written_at = -math.inf
         self._timer: asyncio.TimerHandle | None = None
 
-    def __enter__(self) -> "Pace":
+    def __enter__(self) -> "Coalescer":
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -41,28 +41,28 @@ class Pace:
         for entry in entries:
             if isinstance(entry.event, Token):
                 self._chars += len(entry.event.content)
-            elif not isinstance(entry.event, Usage):  # shows nothing
+            elif not isinstance(entry.event, Usage):  # which shows nothing
                 self._is_urgent = True
 
     @property
     def has_due(self) -> bool:
-        """Whether something waits that is to go now."""
-        return bool(self._waiting) and (self._is_urgent or self._chars >= _MOST_CHARS or self._is_time())
+        """Whether waiting entries are to be written now."""
+        return bool(self._waiting) and (self._is_urgent or self._chars >= _MAX_WAITING_CHARS or self._is_time())
 
     def take(self) -> Sequence[Entry]:
-        """What is to go now; nothing if it is to wait."""
+        """The entries to write now; none if they have to wait."""
         if self.has_due:
             taken, self._waiting = self._waiting, []
-            self._went_at = time.monotonic() if self._chars else self._went_at
+            self._written_at = time.monotonic() if self._chars else self._written_at
             self._chars, self._is_urgent = 0, False
             return taken
         if self._waiting and self._timer is None:
-            delay_s = self._went_at + self._interval_s - time.monotonic()
+            delay_s = self._written_at + self._interval_s - time.monotonic()
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._tick)
         return ()
 
     def _is_time(self) -> bool:
-        return time.monotonic() - self._went_at >= self._interval_s
+        return time.monotonic() - self._written_at >= self._interval_s
 
     def _tick(self) -> None:
         self._timer = None

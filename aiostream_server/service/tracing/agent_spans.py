@@ -1,10 +1,15 @@
-"""The turns of a run's agents, and the tools that they use, found from what the run tells.
+"""The spans of a run's agents and their tools, derived from the run's events and model calls.
 
-Nobody says when a turn begins or ends. It begins with the first thing that its agent does, and ends with the last one
-before another's begins; with a model call or a tool of its own still open it goes on beside that. So turns of one agent
-that follow each other are one, and an agent without a model is taken to begin where the one before it ended.
+No event marks the beginning or the end of an agent's turn. A turn begins with the first event or model call of its
+agent, and ends with the last one before another agent's turn begins; while a model call or a tool of it is open, it
+overlaps with that turn. So successive turns of one agent are one span. An agent without a model call is taken to begin
+when the last one ended.
+
+Message texts become attributes only if the administrator asks for it, and are cut:
+https://github.com/open-telemetry/semantic-conventions/blob/v1.41.0/docs/gen-ai/gen-ai-input-messages.json
 """
 
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -13,9 +18,10 @@ from typing import Final, TypeAlias
 from opentelemetry.trace import Span, SpanContext, StatusCode, Tracer
 
 from aiostream_server.events import Action, Said, Speech, Token, ToolResult, Validation
-from aiostream_server.service.tracing.content import as_messages, cut
 from aiostream_server.service.tracing.context import below
 
+MAX_CHARS: Final = 8_000
+"""Of one text. A collector refuses a batch that is too large."""
 _MAX_SAID: Final = 32  # messages of one turn
 _UNNAMED: Final = ""
 
@@ -24,8 +30,8 @@ AgentEvent: TypeAlias = Action | ToolResult | Token | Said
 
 
 @dataclass(slots=True, eq=False)
-class Turn:
-    """`tools` are those that have not answered, by the ids of their calls; `tool` is the one that runs this agent."""
+class AgentTurn:
+    """`tools` are open tool calls, by call id; `tool` is the tool call that runs this agent, if it is inside one."""
 
     agent: str
     span: Span
@@ -46,24 +52,24 @@ class _Tool:
     span: Span
 
 
-class Turns:
-    """One run's. Times are nanoseconds since 1970."""
+class AgentSpans:
+    """The agent spans of one run. Times are nanoseconds since 1970."""
 
     def __init__(self, tracer: Tracer, run: SpanContext, *, content: bool) -> None:
         self._tracer = tracer
         self._run = run
         self._content = content
-        self._open: dict[str, Turn] = {}
+        self._open: dict[str, AgentTurn] = {}
         self._active_at = time.time_ns()
         self._lone = _UNNAMED
         self._is_open = False
 
     def begin(self) -> None:
-        """The team begins its work. What its models are asked before that is nobody's turn."""
+        """The team begins. Model calls before that, such as the routing's, belong to no turn."""
         self._is_open = True
 
-    def begin_call(self, agent: str | None) -> Turn | None:
-        """The agent's model is asked, in which turn. Its earlier tools are done, whether they told so or not."""
+    def begin_call(self, agent: str | None) -> AgentTurn | None:
+        """The turn of an agent that calls its model. Its earlier tool calls have ended, with or without a result."""
         if not self._is_open:
             return None
         now = time.time_ns()
@@ -74,12 +80,12 @@ class Turns:
         self._touch(turn, now)
         return turn
 
-    def end_call(self, turn: Turn, at: int) -> None:
+    def end_call(self, turn: AgentTurn, at: int) -> None:
         turn.calls -= 1
         self._touch(turn, at)
 
     def does(self, event: AgentEvent) -> None:
-        """An agent did something."""
+        """An agent's event."""
         if not self._is_open:
             return
         now, active_at = time.time_ns(), self._active_at
@@ -96,7 +102,7 @@ class Turns:
         self._touch(turn, now)
 
     def end(self, *, outcome: str) -> None:
-        """The run is over, and with it all that is open."""
+        """The run ends: so does every span that is open."""
         self._is_open = False
         now = time.time_ns()
         for turn in tuple(self._open.values()):
@@ -107,9 +113,11 @@ class Turns:
                 turn.active_at = now
             self._end_turn(turn)
 
-    def _turn(self, agent: str, now: int, since: int) -> Turn:
-        """The one that goes on, or a new one, which ends those that were over. Where no model is at work, the agent has
-        been at it `since` the last thing that happened."""
+    def _turn(self, agent: str, now: int, since: int) -> AgentTurn:
+        """The agent's open turn, or a new one, which ends the idle ones.
+
+        A new turn begins at `since`, the time of the last event, unless another agent's model is being called.
+        """
         if (turn := self._open.get(agent) or self._named(agent)) is not None:
             return turn
         begins_at = now if any(turn.calls for turn in self._open.values()) else since
@@ -120,12 +128,12 @@ class Turns:
         parent = self._run if tool is None else tool.span.get_span_context()
         attributes = {"gen_ai.operation.name": "invoke_agent"}
         span = self._tracer.start_span("invoke_agent", below(parent), attributes=attributes, start_time=begins_at)
-        turn = self._open[agent] = Turn(agent, span, tool, begins_at)
+        turn = self._open[agent] = AgentTurn(agent, span, tool, begins_at)
         _name(turn, agent)
         return turn
 
-    def _named(self, agent: str) -> Turn | None:
-        """Outside of a group chat no model call says whose it is: then it is the one agent's that says something."""
+    def _named(self, agent: str) -> AgentTurn | None:
+        """Outside a group chat model calls come without an agent's name: the first agent that speaks made them."""
         turn = self._open.pop(_UNNAMED, None)
         if turn is not None:
             self._lone = agent
@@ -133,7 +141,7 @@ class Turns:
             _name(turn, agent)
         return turn
 
-    def _end_turn(self, turn: Turn) -> None:
+    def _end_turn(self, turn: AgentTurn) -> None:
         for call_id in tuple(turn.tools):
             self._end_tool(turn, call_id, turn.active_at, outcome="unanswered")
         self._open.pop(turn.agent, None)
@@ -141,7 +149,7 @@ class Turns:
             turn.span.set_attribute("gen_ai.output.messages", as_messages("assistant", *turn.said))
         turn.span.end(turn.active_at)
 
-    def _touch(self, turn: Turn, at: int) -> None:
+    def _touch(self, turn: AgentTurn, at: int) -> None:
         turn.active_at = max(turn.active_at, at)
         self._active_at = max(self._active_at, at)
 
@@ -149,8 +157,8 @@ class Turns:
         for turn in self._open.values():
             yield from turn.tools.values()
 
-    def _begin_tool(self, turn: Turn, event: Action, now: int) -> None:
-        if event.call_id in turn.tools:  # some models number each answer's calls afresh
+    def _begin_tool(self, turn: AgentTurn, event: Action, now: int) -> None:
+        if event.call_id in turn.tools:  # some models restart the numbers of calls with each answer
             self._end_tool(turn, event.call_id, now, outcome="unanswered")
         span = self._tracer.start_span(
             f"execute_tool {event.tool}",
@@ -168,7 +176,7 @@ class Turns:
         turn.tools[event.call_id] = _Tool(event.tool, span)
 
     def _answered(self, event: ToolResult, now: int) -> None:
-        """Not always by the agent that called it."""
+        """A tool call ends with its result, which another agent than the caller may have sent."""
         callers = (turn for turn in self._open.values() if event.call_id in turn.tools)
         turn = next(iter(sorted(callers, key=lambda turn: turn.agent != event.agent)), None)
         if turn is None:
@@ -178,12 +186,12 @@ class Turns:
         self._end_tool(turn, event.call_id, now, error="tool_error" if event.is_error else None)
 
     def _refused(self, now: int) -> None:
-        """A tool call was judged, and not wanted: the last one, for a verdict does not say which."""
+        """A verdict refused a tool call. It does not name the call, so the last open one ends."""
         callers = [turn for turn in self._open.values() if turn.tools]
         if callers:
             self._end_tool(callers[-1], next(reversed(callers[-1].tools)), now, error="refused")
 
-    def _end_tool(self, turn: Turn, call_id: str, at: int, *, error: str | None = None, outcome: str = "") -> None:
+    def _end_tool(self, turn: AgentTurn, call_id: str, at: int, *, error: str | None = None, outcome: str = "") -> None:
         tool = turn.tools.pop(call_id)
         for inner in tuple(self._open.values()):
             if inner.tool is tool:
@@ -197,8 +205,18 @@ class Turns:
         self._touch(turn, at)
 
 
-def _name(turn: Turn, agent: str) -> None:
+def _name(turn: AgentTurn, agent: str) -> None:
     turn.agent = agent
     if agent:
         turn.span.update_name(f"invoke_agent {agent}")
         turn.span.set_attribute("gen_ai.agent.name", agent)
+
+
+def as_messages(role: str, *texts: str) -> str:
+    """One message with all texts, as JSON of the conventions."""
+    parts = [{"type": "text", "content": cut(text)} for text in texts]
+    return json.dumps([{"role": role, "parts": parts}], ensure_ascii=False)
+
+
+def cut(text: str) -> str:
+    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"

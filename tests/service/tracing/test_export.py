@@ -1,4 +1,4 @@
-"""What the log says of spans that do not arrive."""
+"""Log lines about spans that the collector refuses."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from structlog.testing import capture_logs
 
-from aiostream_server.service.tracing.losses import TellingExporter
+from aiostream_server.service.tracing.export import LossReportingExporter
 
 
 class _Moody(SpanExporter):
@@ -22,23 +22,23 @@ class _Moody(SpanExporter):
 
 
 def _logged(*takes: bool, reminder_s: float) -> list[tuple[str, int]]:
-    exporter = TellingExporter(_Moody(*takes), reminder_s=reminder_s)
+    exporter = LossReportingExporter(_Moody(*takes), reminder_s=reminder_s)
     with capture_logs() as lines:
         for _ in takes:
             exporter.export([ReadableSpan("a"), ReadableSpan("b")])
     return [(line["event"], line["lost_spans"]) for line in lines]
 
 
-def test_a_collector_that_is_away_is_told_of_once_and_when_it_is_back() -> None:
+def test_losses_are_logged_when_they_begin_and_when_they_end() -> None:
     told = _logged(True, False, False, False, True, True, False, reminder_s=60)
     assert told == [("traces_lost", 2), ("traces_arrive_again", 6), ("traces_lost", 2)]
 
 
-def test_and_again_after_a_while() -> None:
+def test_a_reminder_is_logged_after_the_interval() -> None:
     assert _logged(False, False, reminder_s=0) == [("traces_lost", 2), ("traces_lost", 4)]
 
 
-def test_what_it_stands_for_is_shut_down_with_it() -> None:
-    exporter = TellingExporter(inner := _Moody())
+def test_shutdown_reaches_the_wrapped_exporter() -> None:
+    exporter = LossReportingExporter(inner := _Moody())
     exporter.shutdown()
     assert inner.is_shut_down

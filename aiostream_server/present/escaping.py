@@ -1,21 +1,22 @@
-"""Text that a page which renders Markdown and HTML shows as text: what it would take for more is broken in two by an
-invisible character.
+"""Escapes text for a page that renders Markdown and HTML: an invisible break splits whatever the page would interpret.
 
-Two versions of Open WebUI were read for this, 0.6.36 and 0.12.4; both parse with marked 9:
+From the source of Open WebUI 0.6.36 and 0.12.4, which both parse with marked 9:
 
-* Reasoning tags are looked for in the plain text, in code, too: `<think>`, `<|begin_of_thought|>`, `◁think▷` and the
-  like, with attributes, in these very cases. So they are broken everywhere.
-* HTML, `<details>` among it, counts outside of fenced code. So `<` is broken there, but for a `<br>` in a table's row.
-  Pictures are broken, too, unless they are wanted, or are the server's own: a picture with nothing but a plain title,
-  whose link this server has signed.
-* Fenced code stays as it is, so that it can be copied, where it surely is fenced code: its fence stands in column 0,
-  and nothing before it can swallow it. Four things could. A paragraph, which marked makes a heading of when a line of
-  code is `---`: so a blank line is set before a fence. The definition of a link, whose label or title may be of several
-  lines: so a `[` at a line's beginning is broken from it. A formula or a `:::` block, and an indented fence of which it
-  is not sure where it ends: once one of these was said, code is broken as other text is.
-* A fence that is open where its message ends would swallow what follows: it is closed.
+* The page looks for reasoning tags in the raw text, in code too: `<think>`, `<|begin_of_thought|>`, `◁think▷` and the
+  like, with attributes, in exactly these cases. So a break splits them everywhere.
+* HTML, such as `<details>`, counts outside fenced code. So a break follows `<` there, except in a `<br>` in a table's
+  row. Pictures are split too, except where they are allowed, or are the server's own: a picture with a plain title and
+  a link that this server has signed.
+* Fenced code stays unchanged, so that users can copy it, if it certainly is fenced code: its fence is in column 0, and
+  no text before can swallow the fence. Four kinds of text can:
+  - a paragraph, which becomes a heading at a line `---` of the code: so a blank line is added before the fence;
+  - the definition of a link, because its label or title may have several lines: so a break precedes a `[` at the
+    beginning of a line;
+  - a formula or a `:::` block, and an indented fence without a certain end: after one of these, code is escaped like
+    other text.
+* A fence that is open at the end of its message would swallow the next one: it is closed.
 
-`events.breaks.without_breaks` takes all of that out again.
+`events.breaks.without_breaks` restores the text.
 """
 
 import re
@@ -44,11 +45,11 @@ _MAYBE_FENCE: Final = re.compile(r"(?:`{0,2}|~{0,2})\Z")
 _FENCE_LINE: Final = re.compile(r"( {0,3}(?:(?:[*+-]|[0-9][.)]) {1,2})?)(`{3,}|~{3,})")
 _MAYBE_FENCE_LINE: Final = re.compile(r" {0,3}(?:(?:[*+-]|[0-9][.)]) {0,2})?(?:`{0,2}|~{0,2})\Z| {0,3}[0-9]\Z")
 _BRACKET: Final = re.compile(r"( {0,3})\[")
-_MOST_INDENT: Final = 3
+_MAX_INDENT: Final = 3
 _SWALLOWS: Final = re.compile(r"\$\$|\\\[|\\begin|:::")
 _MAY_SWALLOW: Final = re.compile(r"[$\\:]")
 _TAIL_CHARS: Final = 5  # of `\begin`, in an earlier token
-_MOST_FENCE_CHARS: Final = 200
+_MAX_FENCE_CHARS: Final = 200
 _WAIT: Final = -1
 
 
@@ -64,47 +65,53 @@ class Page:
     is_own: Callable[[str], bool] = lambda url: False
 
 
-class Swallower:
-    """Whether anything was said that may swallow a fence. One for all messages: they are one document to the page."""
+class CodeTrust:
+    """Whether some text may have swallowed a fence: then no later code is certain.
 
-    def __init__(self, *, was_seen: bool = False) -> None:
-        self.was_seen = was_seen
+    One object for all messages of a run, because to the page they are one document.
+    """
+
+    def __init__(self, *, is_lost: bool = False) -> None:
+        self.is_lost = is_lost
 
 
-class Marking:
-    """One message, as it is said: `feed` it, then `end` it. It holds back a few characters until more is known; however
-    a text is cut, the same comes out of it. `mid_line`: it stands behind something else in its first line."""
+class Escaper:
+    """Escapes one message that is streamed: `feed` its pieces, then `end` it.
 
-    def __init__(self, page: Page, swallower: Swallower, *, mid_line: bool = False) -> None:
+    It holds back a few characters until their meaning is known, so the result does not depend on where the text is cut.
+    `mid_line`: the message begins within a line.
+    """
+
+    def __init__(self, page: Page, trust: CodeTrust, *, mid_line: bool = False) -> None:
         self._images = page.remote_images
         self._is_own_url = page.is_own
-        self._swallower = swallower
+        self._trust = trust
         self._held = ""
         self._begins_line = not mid_line
-        self._is_blank = not mid_line  # the line, so far
+        self._is_blank = not mid_line  # the line so far
         self._is_row = False
         self._tail = ""
-        self._opening: Fence | None = None  # that the line opens, if nothing in it speaks against that
+        self._opening: Fence | None = None  # of the current line, unless the rest of the line shows that it is none
         self._fence: Fence | None = None
-        self._is_code = False  # in a fence that surely is one
+        self._is_code = False  # in a fence that is certain
 
     def feed(self, text: str) -> str:
-        """What can be shown by now."""
+        """The text that can be shown now."""
         if self._held or self._begins_line or self._fence or self._opening or self._tail or _NOT_PLAIN.search(text):
             return self._run(self._held + text, is_all=False)
         self._is_blank = self._is_blank and not text.strip(" \t")
         return text
 
     def end(self) -> str:
-        """The rest, and what closes a fence that is still open."""
+        """The rest, and a closing fence if one is open."""
         rest = self._run(self._held, is_all=True)
         self._open_fence()
         if self._fence is None:
             return rest
         is_closed = self._fence.end_line()
-        self._swallower.was_seen |= self._fence.is_doubtful or (self._fence.is_indented and not is_closed)
+        self._trust.is_lost |= self._fence.is_doubtful or (self._fence.is_indented and not is_closed)
         if is_closed or self._fence.is_doubtful:
-            return rest  # what closes a block that has ended opens another
+            return rest  # the block has ended: another fence would open a new one
         return f"{rest}\n{self._fence.closing}\n{BREAK}"
 
     def _run(self, text: str, *, is_all: bool) -> str:
@@ -119,7 +126,7 @@ class Marking:
         return "".join(shown)
 
     def _step(self, text: str, at: int, shown: list[str], is_all: bool) -> int:
-        """Show some of `text` from `at` on. Where that ends, or `_WAIT` if only what comes next can tell."""
+        """Show some of `text` from `at` on. Returns where that ends, or `_WAIT` if it depends on the next piece."""
         if self._begins_line:
             return self._begin_line(text, at, shown, is_all)
         found = (_IN_CODE if self._is_code else _IN_TEXT).search(text, at)
@@ -137,15 +144,15 @@ class Marking:
             return _WAIT
         self._begins_line, self._is_blank, self._is_row = False, True, text[at] == "|"
         found = _FENCE_LINE.match(text, at)
-        if found and len(found[1]) <= _MOST_INDENT:
-            if not is_all and found.end() == len(text) and len(found[2]) <= _MOST_FENCE_CHARS:
+        if found and len(found[1]) <= _MAX_INDENT:
+            if not is_all and found.end() == len(text) and len(found[2]) <= _MAX_FENCE_CHARS:
                 self._begins_line = True
                 return _WAIT
-            if len(found[2]) <= _MOST_FENCE_CHARS:
+            if len(found[2]) <= _MAX_FENCE_CHARS:
                 self._opening, self._is_blank = Fence(found[2], len(found[1])), False
                 shown.append(found[0])
                 return found.end()
-            self._swallower.was_seen = True  # it is not waited for, so nobody knows which line closes it
+            self._trust.is_lost = True  # too long to wait for its end, so the closing line is unknown
         if bracket := _BRACKET.match(text, at):
             shown.append(f"{bracket[1]}{BREAK}")
             return bracket.end() - 1
@@ -175,16 +182,16 @@ class Marking:
     def _open_fence(self) -> None:
         if self._opening is not None:
             self._fence, self._opening = self._opening, None
-            self._is_code = not self._fence.is_indented and not self._swallower.was_seen
+            self._is_code = not self._fence.is_indented and not self._trust.is_lost
 
     def _end_code_line(self, fence: Fence) -> None:
         if fence.end_line():
             self._fence, self._is_code, self._begins_line = None, False, True
         if fence.is_doubtful:
-            self._is_code, self._swallower.was_seen = False, True
+            self._is_code, self._trust.is_lost = False, True
 
     def _note(self, text: str) -> None:
-        """Remember of what is shown as it is what tells how the rest is to be read."""
+        """Record the facts of unchanged text that decide how the page reads the rest."""
         if self._fence is not None:
             self._fence.add(text)
             return
@@ -192,11 +199,11 @@ class Marking:
             self._opening = None
         self._is_blank = self._is_blank and not text.strip(" \t")
         seen = self._tail + text
-        self._swallower.was_seen |= _SWALLOWS.search(seen) is not None
+        self._trust.is_lost |= _SWALLOWS.search(seen) is not None
         self._tail = seen[-_TAIL_CHARS:] if _MAY_SWALLOW.search(seen, max(0, len(seen) - _TAIL_CHARS)) else ""
 
     def _mark(self, text: str, at: int, shown: list[str], is_all: bool) -> int:
-        """Something that may begin with `<`, `!` or `◁`."""
+        """Escape `<`, `!` or `◁` if the page would interpret what begins with it."""
         is_markup = self._is_markup(text, at, is_all)
         if is_markup is None:
             return _WAIT
@@ -205,7 +212,7 @@ class Marking:
         return at + 1
 
     def _is_markup(self, text: str, at: int, is_all: bool) -> bool | None:
-        """None where only what comes next can tell."""
+        """None if it depends on the next piece."""
         if text[at] == "◁":
             return None if not is_all and _MAYBE_TRIANGLE.match(text, at) else _TRIANGLE.match(text, at) is not None
         if text[at] == "!":
@@ -231,7 +238,7 @@ class Marking:
         return found is not None and self._is_own_url(found[1])
 
 
-def marked(text: str, page: Page) -> str:
-    """A text as one line, to stand within a line."""
-    marking = Marking(page, Swallower(was_seen=True), mid_line=True)
-    return marking.feed(" ".join(text.split())) + marking.end()
+def escaped_line(text: str, page: Page) -> str:
+    """The text, escaped, as a part of one line."""
+    escaper = Escaper(page, CodeTrust(is_lost=True), mid_line=True)
+    return escaper.feed(" ".join(text.split())) + escaper.end()
