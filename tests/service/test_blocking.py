@@ -66,7 +66,7 @@ async def measured(folder: Path, limit_ms: float) -> AsyncIterator[ServerProcess
 
 
 async def test_no_callback_of_an_ordinary_run_takes_more_than_10_ms(tmp_path: Path) -> None:
-    """Other work of the machine slows processor time down, too, and never speeds it up: one good process of three counts."""
+    """Other work of the machine adds to processor time, too: one good process of three counts."""
     for attempt in range(ATTEMPTS):
         (folder := tmp_path / str(attempt)).mkdir()
         too_slow = [callback for callback in await slow_callbacks(folder) if callback["took_ms"] > LIMIT_MS]
