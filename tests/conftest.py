@@ -1,6 +1,7 @@
 """What all tests share: one PostgreSQL for the session, and the rule for what is missing on this machine."""
 
 import gc
+import signal
 
 import pytest
 import structlog
@@ -10,6 +11,10 @@ from tests.kit.needs import missing_lines, require_marked
 from tests.kit.postgres import postgres_url
 
 __all__ = ["postgres_url"]
+
+# A shell that runs the suite in the background makes it ignore SIGINT, and the servers under test would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a busy machine one example can take long: a deadline would fail a test that promises nothing about time.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -20,7 +20,7 @@ from aiostream_server.service.event_loop import LagMeter, watch_load
 from aiostream_server.service.logging import follow_the_programs_logging
 from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.tracing import Traces
-from aiostream_server.teams.factories import complaint
+from aiostream_server.teams.factories import factory_problem
 from aiostream_server.teams.registration import Registration, registration_of, team_id_of
 from aiostream_server.teams.served import EmbeddedTeams, ServedTeam, registered_team
 from aiostream_server.web.health import LOOP_LAG
@@ -95,7 +95,7 @@ def _registered(factory: Callable[..., object], where: str) -> ServedTeam:
 
     Raises `ConfigError` with a line for each mistake, which begins with `where`.
     """
-    if problem := complaint(factory):
+    if problem := factory_problem(factory):
         raise ConfigError([f"{where} {problem}"])
     registration = registration_of(factory) or Registration()
     name = getattr(factory, "__qualname__", type(factory).__qualname__)

@@ -53,7 +53,7 @@ class Router:
         announce: Callable[[Routing], Awaitable[object]] | None = None,
         allowed: Collection[str] | None = None,
     ) -> Decision:
-        """Choose among the teams whose ids are `allowed` (None: all). Raises `Forbidden` where none is.
+        """Choose among the `allowed` team ids (None: all). Raises `Forbidden` where none is.
 
         `earlier` holds the user's previous questions, oldest first; `previous` is the team that answered the last of
         them, where that is known. A vague question stays with that team, and so does a reply to a question of that

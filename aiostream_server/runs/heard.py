@@ -1,4 +1,4 @@
-"""What the recorder has heard already, so that it can drop what AutoGen repeats later."""
+"""What the recorder has heard of agents and tools, so that it can drop what AutoGen repeats later."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,7 +6,11 @@ from dataclasses import dataclass, field
 from io import StringIO
 from typing import Final, TypeAlias
 
-from aiostream_server.events import SpeechKind
+from autogen_core import FunctionCall
+from autogen_core.models import FunctionExecutionResult
+
+from aiostream_server.events import Action, SpeechKind, ToolResult
+from aiostream_server.runs.log_writer import LogWriter, capped, shortened
 
 _CallKey: TypeAlias = tuple[str, str]  # the agent and the call's id: two agents may use the same ids
 
@@ -63,11 +67,15 @@ class HeardSpeech:
 
 
 class HeardCalls:
-    """One run's tool calls. Ids may come again: some models number the calls of each answer from 0."""
+    """One run's tool calls: writes each call, and its first answer.
 
-    __slots__ = ("_answered", "_told_early", "_tools")
+    Ids may come again: some models number the calls of each answer from 0.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_answered", "_told_early", "_tools", "_writer")
+
+    def __init__(self, writer: LogWriter) -> None:
+        self._writer = writer
         self._tools: Final[dict[_CallKey, str]] = {}  # in the order of the calls
         self._answered: Final[set[_CallKey]] = set()
         self._told_early: Final[Counter[_CallKey]] = Counter()
@@ -83,11 +91,14 @@ class HeardCalls:
     def are_answered(self, calls: set[_CallKey]) -> bool:
         return calls <= self._answered
 
-    def called(self, agent: str, call_id: str, tool: str) -> None:
-        key = agent, call_id
+    def call(self, agent: str, call: FunctionCall) -> None:
+        key = agent, call.id
         self._tools.pop(key, None)  # it becomes the last one
-        self._tools[key] = tool
+        self._tools[key] = call.name
         self._answered.discard(key)
+        arguments = capped(call.arguments)
+        truncated = len(arguments) < len(call.arguments)
+        self._writer.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))
 
     def told_early(self, agent: str, call_id: str) -> None:
         """AutoGen will tell of this call again."""
@@ -100,8 +111,26 @@ class HeardCalls:
         self._told_early[agent, call_id] -= 1
         return True
 
-    def answer(self, agent: str, call_id: str) -> bool:
-        """Whether this is the first answer to the call.
+    def answer(
+        self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
+    ) -> None:
+        if not self.is_first_answer(agent, result.call_id):
+            return
+        content = capped(result.content)
+        self._writer.tell(
+            ToolResult(
+                agent,
+                shortened(result.name),
+                content,
+                shortened(result.call_id),
+                is_error=bool(result.is_error),
+                truncated=truncated or len(content) < len(result.content),
+                summary=shortened(summary),
+            )
+        )
+
+    def is_first_answer(self, agent: str, call_id: str) -> bool:
+        """Whether the call had no answer yet. It has one from now on.
 
         The call is the agent's own; if it made none with this id, the last one with this id of any agent: another agent
         may execute or judge it.

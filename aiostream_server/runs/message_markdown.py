@@ -19,7 +19,7 @@ from PIL import Image as Pillow
 from pydantic import BaseModel
 
 from aiostream_server.store.run_files import FileRefused, current_files
-from aiostream_server.teams.autogen_private.private_modules import is_openai_image
+from aiostream_server.teams.autogen_private import is_openai_image
 from aiostream_server.tools.sql.cells import Cell
 from aiostream_server.tools.sql.rows import Rows
 

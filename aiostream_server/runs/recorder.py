@@ -16,20 +16,18 @@ from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestU
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import (
-    Action,
     Answer,
     InputRequested,
     Message,
     Thinking,
     TokenCount,
-    ToolResult,
     Usage,
     Validation,
 )
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
-from aiostream_server.runs.log_writer import LogWriter, capped, shortened
+from aiostream_server.runs.log_writer import LogWriter, capped
 from aiostream_server.runs.speech_kinds import SpeechKinds
 
 _NO_REPLY: Final = (
@@ -52,7 +50,6 @@ class Recorder:
 
     __slots__ = (
         "_budget",
-        "_calls",
         "_kinds",
         "_names",
         "_options",
@@ -61,6 +58,7 @@ class Recorder:
         "_writer",
         "answer",
         "beside",
+        "calls",
         "last",
         "was_cut_short",
     )
@@ -85,7 +83,7 @@ class Recorder:
         self._names: frozenset[str] = frozenset()
         self._speech: defaultdict[str, HeardSpeech] = defaultdict(HeardSpeech)
         self._reported = TokenCount()
-        self._calls: Final = HeardCalls()
+        self.calls: Final = HeardCalls(writer)
 
     def listen_to(self, names: frozenset[str]) -> None:
         """The agents of the team; empty for a team that does not tell: then every speaker is heard."""
@@ -97,10 +95,6 @@ class Recorder:
     def usage(self) -> TokenCount:
         """The tokens of all model calls; of unfinished and broken ones, what they have written so far."""
         return self._reported + TokenCount(0, self._budget.unsettled)
-
-    @property
-    def unanswered_tools(self) -> frozenset[str]:
-        return self._calls.unanswered
 
     # Called by model clients: models.token_sink.TokenSink
 
@@ -117,14 +111,14 @@ class Recorder:
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         agent = self._agent(speaker)
-        expected = {call for result in results if (call := (agent, result.call_id)) in self._calls}
+        expected = {call for result in results if (call := (agent, result.call_id)) in self.calls}
         for _ in range(_ITERATIONS_FOR_AUTOGEN):
-            if self._calls.are_answered(expected):
+            if self.calls.are_answered(expected):
                 return
             await asyncio.sleep(0)  # AutoGen's own event, which may tell more, is on its way through its queues
         for result in results:
             if (agent, result.call_id) in expected:
-                self.tool_answered(agent, result)
+                self.calls.answer(agent, result)
 
     def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         agent = speaker if speaker is not None else self._agent(speaker)
@@ -165,8 +159,8 @@ class Recorder:
         if calls:
             self.beside[agent] = text.strip()
         for call in calls:
-            self._calls.told_early(agent, call.id)
-            self._call(agent, call)
+            self.calls.told_early(agent, call.id)
+            self.calls.call(agent, call)
         self.was_cut_short = finish_reason == "length"
         if self.was_cut_short and self._budget.is_spent:
             self._budget.overrun()
@@ -225,34 +219,16 @@ class Recorder:
     def verdict(self, agent: str, text: str, *, approved: bool, call_id: str) -> None:
         """A tool call was judged. The verdict is the answer to a blocked call."""
         if not approved:
-            self._calls.answer(agent, call_id)
+            self.calls.is_first_answer(agent, call_id)
         self._writer.tell(Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
         """A call as AutoGen tells it, unless it was heard before."""
-        if self._calls.is_repeated(agent, call.id) or self._calls.is_repeated(_NAMELESS, call.id):
+        if self.calls.is_repeated(agent, call.id) or self.calls.is_repeated(_NAMELESS, call.id):
             return
         self._close(agent, before_tool=True)
         self._speech[agent].end_turn()
-        self._call(agent, call)
-
-    def tool_answered(
-        self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
-    ) -> None:
-        if not self._calls.answer(agent, result.call_id):
-            return
-        content = capped(result.content)
-        self._writer.tell(
-            ToolResult(
-                agent,
-                shortened(result.name),
-                content,
-                shortened(result.call_id),
-                is_error=bool(result.is_error),
-                truncated=truncated or len(content) < len(result.content),
-                summary=shortened(summary),
-            )
-        )
+        self.calls.call(agent, call)
 
     # Called by the run
 
@@ -295,12 +271,6 @@ class Recorder:
         yield self._speech[agent]
         if _NAMELESS in self._speech:
             yield self._speech[_NAMELESS]
-
-    def _call(self, agent: str, call: FunctionCall) -> None:
-        self._calls.called(agent, call.id, call.name)
-        arguments = capped(call.arguments)
-        truncated = len(arguments) < len(call.arguments)
-        self._writer.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))
 
     def _spend(self, agent: str, usage: RequestUsage) -> None:
         self._reported += TokenCount(usage.prompt_tokens, usage.completion_tokens)

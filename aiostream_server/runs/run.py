@@ -215,7 +215,7 @@ class Run:
 def _report_threads(work: TeamWork) -> None:
     """Warn of tools in threads: ending a run cannot interrupt them."""
     if work.recorder is not None and work.team is not None:
-        tools = work.recorder.unanswered_tools & tools_in_threads(work.team)
+        tools = work.recorder.calls.unanswered & tools_in_threads(work.team)
         if tools:
             _log.warning("tool_thread_left_behind", tools=sorted(tools))
 

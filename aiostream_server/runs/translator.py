@@ -38,7 +38,7 @@ from aiostream_server.models.think import ThinkSplitter
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
 from aiostream_server.runs.nested_speech import NestedSpeech
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.teams.autogen_private.orchestrator import ORCHESTRATOR
+from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 
 _TRANSFERRED: Final = re.compile(r"Transferred to (.{1,200}), adopting the role of \1 immediately\.")
@@ -140,14 +140,14 @@ class Translator:
         for result in event.content:
             if self._nested.answered(source, result):
                 repeated = result.model_copy(update={"content": ""})
-                recorder.tool_answered(source, repeated, summary=f"{result.name} answered")
+                recorder.calls.answer(source, repeated, summary=f"{result.name} answered")
                 continue
             content, found = self._tool_pictures.taken_out(result.content, result.name)
             pictures += found
             shown = result.model_copy(update={"content": content}) if found else result
             handed_to = _TRANSFERRED.fullmatch(content)
             said = f"over to {handed_to[1]}" if handed_to else summary
-            recorder.tool_answered(source, shown, summary=said, truncated=truncated)
+            recorder.calls.answer(source, shown, summary=said, truncated=truncated)
         self._nested.ended(source, event.content)
         self._results[source] = [result.content for result in event.content]
         if pictures:
@@ -180,12 +180,12 @@ class Translator:
         call_id, languages = self._code.pop(event.source, (event.id, "code"))
         code, output = event.result.exit_code, event.result.output
         result = FunctionExecutionResult(content=output.rstrip(), name=languages, call_id=call_id, is_error=code != 0)
-        self._recorder.tool_answered(event.source, result, summary=f"{languages}: exit code {code}")
+        self._recorder.calls.answer(event.source, result, summary=f"{languages}: exit code {code}")
 
     def _remembered(self, event: MemoryQueryEvent) -> None:
         remembered = "\n\n".join(str(memory.content) for memory in event.content)
         result = FunctionExecutionResult(content=remembered, name="memory", call_id=event.id, is_error=False)
-        self._recorder.tool_answered(event.source, result)
+        self._recorder.calls.answer(event.source, result)
 
     def _text(self, source: str, text: str) -> None:
         """A whole message; reasoning in it is recorded separately."""

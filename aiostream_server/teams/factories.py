@@ -39,12 +39,12 @@ def import_factory(path: str) -> Factory:
     except WRONG_IMPORTS as exc:  # importing runs the module's code
         why = blamed(exc, home_of(module_name))
         raise ConfigError([f'factory: "{path}" cannot be imported: {why}']) from exc
-    if problem := complaint(found):
+    if problem := factory_problem(found):
         raise ConfigError([f'factory: "{path}" {problem}'])
-    return found  # type: ignore[return-value]  # `complaint` has checked it
+    return found  # type: ignore[return-value]  # `factory_problem` has checked it
 
 
-def complaint(factory: object) -> str | None:
+def factory_problem(factory: object) -> str | None:
     """What is wrong with its type or its signature, in one line; None if it can be called. Does not call it."""
     if not callable(factory):
         kind = type(factory).__name__
@@ -73,7 +73,7 @@ def _counted(signature: inspect.Signature) -> str:
     return f"needs {len(needed)} arguments ({', '.join(needed)})"
 
 
-def cannot_be_asked(team: Streams | Runs) -> str | None:
+def signature_problem(team: Streams | Runs) -> str | None:
     """What is wrong with the signature of `run_stream` or `run`, in one line; None if it can be called."""
     name = "run_stream" if isinstance(team, Streams) else "run"
     try:
@@ -85,7 +85,7 @@ def cannot_be_asked(team: Streams | Runs) -> str | None:
     return None
 
 
-def cannot_answer(team: Streams | Runs) -> str | None:
+def definition_problem(team: Streams | Runs) -> str | None:
     """What kind of function its `run_stream` or `run` wrongly is, with its line; None if its `def` looks right."""
     name = "run_stream" if isinstance(team, Streams) else "run"
     method = getattr(team, name)

@@ -24,7 +24,7 @@ from typing import Final
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import TeamContext
-from aiostream_server.teams.factories import FOLDER_PREFIX, WRONG_IMPORTS, Factory, blamed, complaint
+from aiostream_server.teams.factories import FOLDER_PREFIX, WRONG_IMPORTS, Factory, blamed, factory_problem
 from aiostream_server.teams.registration import Registration, registration_of, team_id_of
 
 _BUILD: Final = "build"
@@ -80,7 +80,7 @@ def _teams_of(file: Path, package: "_Package") -> Sequence[FolderTeam]:
     if not factories:
         hint = 'name a file that only other files import with a "_" at the beginning'
         raise ConfigError([f"no team in it: mark a function with @team, or call it build; {hint}"])
-    if wrong := [f"{_name_of(factory)} {problem}" for factory in factories if (problem := complaint(factory))]:
+    if wrong := [f"{_name_of(factory)} {problem}" for factory in factories if (problem := factory_problem(factory))]:
         raise ConfigError(wrong)
     return [_team_of(factory, module, file, package) for factory in factories]
 
@@ -100,7 +100,7 @@ def _team_of(factory: object, module: ModuleType, file: Path, package: "_Package
         _name_of(factory),
         factory.__doc__ or (module.__doc__ if stands_for_file else None),
         registration,
-        _FolderFactory(factory, package),  # type: ignore[arg-type]  # `complaint` has checked it
+        _FolderFactory(factory, package),  # type: ignore[arg-type]  # `factory_problem` has checked it
     )
 
 

@@ -36,24 +36,24 @@ def _text(kind: str, config: Mapping[str, Any]) -> str:
         case "MaxMessageTermination":
             return f"after {counted(config['max_messages'], 'message')}, the question included"
         case "TextMentionTermination":
-            return f'when "{_one_line(config["text"])}" is said'
+            return f'when "{one_line(config["text"])}" is said'
         case "HandoffTermination":
-            return f"at a handoff to {_one_line(config['target'])}"
+            return f"at a handoff to {one_line(config['target'])}"
         case "TextMessageTermination":
-            return f"when {_one_line(config.get('source') or 'any agent')} has answered"
+            return f"when {one_line(config.get('source') or 'any agent')} has answered"
         case "SourceMatchTermination":
-            return f"when {_one_line(' or '.join(config['sources']))} has spoken"
+            return f"when {one_line(' or '.join(config['sources']))} has spoken"
         case "TimeoutTermination":
             return f"after {config['timeout_seconds']:g} s"
         case "TokenUsageTermination":
             limits = {name.split("_")[1]: config.get(name) for name in config if config.get(name)}
             return "after " + " or ".join(f"{limit} {of} tokens" for of, limit in limits.items())
         case "FunctionCallTermination":
-            return f"when the tool {_one_line(config['function_name'])} has run"
+            return f"when the tool {one_line(config['function_name'])} has run"
     return _WITHOUT_SETTINGS.get(kind, kind)
 
 
-def _one_line(text: object) -> str:
+def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 

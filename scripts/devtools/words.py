@@ -10,6 +10,7 @@ import argparse
 import ast
 import io
 import re
+import sys
 import tokenize
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ DEFAULT_PATHS: Final = (
 )
 _DIALECT: Final = re.compile(r"\b(whoever|somebody|nobody|whose|likewise|whichever)\b", re.IGNORECASE)
 _HEADLESS: Final = re.compile(r"(?:^|[.;:]\s+|, )[Ww]ho \w+")
+_MAX_PER_THOUSAND: Final = 0.3
 _SUFFIXES: Final = (".py", ".md", ".toml")
 
 
@@ -122,8 +124,7 @@ def _reaches(tree: ast.Module) -> int:
     )
 
 
-def report(paths: Sequence[Path], *, verbose: bool) -> str:
-    measured = measure(paths)
+def report(measured: Measure, *, verbose: bool) -> str:
     modules, classes = repeated_names(PACKAGE)
     reaches = private_reaches(PACKAGE)
     lines = [*measured.dialect, *measured.headless] if verbose else []
@@ -142,13 +143,22 @@ def _counts(names: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in names.most_common())
 
 
-def main() -> None:
+def is_plain(measured: Measure) -> bool:
+    """Whether the prose keeps to the limits of the style guide."""
+    return measured.dialect_per_thousand <= _MAX_PER_THOUSAND and not measured.headless
+
+
+def main() -> int:
+    """Print the measures. Return 1 where `--check` is given and the prose exceeds a limit."""
     parser = argparse.ArgumentParser(prog="scripts/dev/words", description="Measures prose and names.")
     parser.add_argument("paths", nargs="*", type=Path, help="files and folders; by default everything")
     parser.add_argument("-v", "--verbose", action="store_true", help="show each finding with its surroundings")
+    parser.add_argument("--check", action="store_true", help="status 1 where the prose exceeds a limit")
     options = parser.parse_args()
-    print(report(options.paths or [ROOT / path for path in DEFAULT_PATHS], verbose=options.verbose))
+    measured = measure(options.paths or [ROOT / path for path in DEFAULT_PATHS])
+    print(report(measured, verbose=options.verbose))
+    return 1 if options.check and not is_plain(measured) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

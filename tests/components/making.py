@@ -1,4 +1,4 @@
-"""Component JSON, small and made by hand: what AutoGen's `dump_component()` writes, without what it can do without."""
+"""Small component JSON, with the keys of AutoGen's `dump_component()` that loading needs."""
 
 import json
 from pathlib import Path

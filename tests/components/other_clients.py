@@ -1,4 +1,4 @@
-"""A model client that this server knows nothing of, as an AutoGen component."""
+"""A model client of an unknown package, as an AutoGen component."""
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 
 class Counting:
-    """How often one was built, and closed."""
+    """Counts how often a client was built and closed."""
 
     built: ClassVar[int] = 0
     closed: ClassVar[int] = 0
@@ -45,5 +45,5 @@ class CountingClient(ReplayChatCompletionClient, Component[CountingConfig]):
         Counting.closed += 1
 
     @classmethod
-    def _from_config(cls, config: CountingConfig) -> Self:  # type: ignore[override]  # likewise
+    def _from_config(cls, config: CountingConfig) -> Self:  # type: ignore[override]  # as above
         return cls(config.words)

@@ -33,7 +33,7 @@ pytestmark = needs("gallery")
 
 
 def configured(folder: Path, base_url: str) -> Path:
-    """A server whose models are the scripted provider's, with a key of its own."""
+    """A configuration with the scripted provider's models and a key."""
     path = folder / "server.toml"
     tables = [
         f'[models."{name}"]\nprovider = "openai"\nmodel = "{name}"\nbase_url = "{base_url}"\napi_key_env = "KEY"\n'
@@ -44,7 +44,7 @@ def configured(folder: Path, base_url: str) -> Path:
 
 
 def pointed_at(base_url: str, folder: Path) -> Path:
-    """The gallery as its owner would change it: all of its OpenAI models are at `base_url`."""
+    """The gallery with all of its OpenAI models at `base_url`."""
     gallery = json.loads(GALLERY.read_text("utf-8"))
     for component in _components(gallery):
         if component["provider"].endswith(".OpenAIChatCompletionClient"):
@@ -78,7 +78,7 @@ def test_it_is_the_gallery_that_these_tests_are_about() -> None:
 
 
 async def test_its_round_robin_team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Added by the command, served, asked: its calculator calculates."""
+    """Added by the command, served and asked; its calculator is called."""
     async with ScriptedProvider() as provider:
         config = configured(tmp_path, provider.base_url)
         told = await asyncio.to_thread(
@@ -98,7 +98,7 @@ async def test_its_round_robin_team(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 async def test_its_selector_team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The selector's choice is nobody's words; the critic ends it."""
+    """The selector's choice is not shown; the critic ends the run."""
     async with ScriptedProvider() as provider:
         config = configured(tmp_path, provider.base_url)
         await asyncio.to_thread(added, monkeypatch, config, pointed_at(provider.base_url, tmp_path), "Selector Team")
@@ -128,7 +128,7 @@ def test_the_documentation_shows_what_the_command_says(tmp_path: Path, monkeypat
 
 
 @pytest.mark.parametrize("name", [*TEAMS, *AGENTS])
-async def test_each_of_the_others_loads_or_says_what_it_misses(tmp_path: Path, name: str) -> None:
+async def test_each_other_team_loads_or_names_what_is_missing(tmp_path: Path, name: str) -> None:
     """In one line: the package, the browser, and the agent that needs it."""
     component = read_component(GALLERY, name)
     path = written(tmp_path / "team.json", component)

@@ -41,7 +41,7 @@ NOT_OURS: Final = ("aiostream_server.cli.serve.serve", "aiostream_server.teams.c
 
 @pytest.fixture
 def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module beside the configuration that leaves a file behind when it is imported: that file."""
+    """Writes a module that makes a file when it is imported; returns the path of that file."""
     (tmp_path / "evil.py").write_text(SAY_PWNED.format(path=str(tmp_path / "pwned")))
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "evil", raising=False)
@@ -49,7 +49,7 @@ def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def team_with(provider: object, place: str) -> Json:
-    """A team that works, with a provider in an odd place."""
+    """A valid team with a provider in an unusual place."""
     bad = {"provider": provider, "config": {"name": "x", "model_client": replay("hi"), "command": "sh"}}
     team = round_robin(assistant("Helper", replay("hi")))
     agent = team["config"]["participants"][0]
@@ -76,10 +76,10 @@ PLACES: Final = (
 
 @pytest.mark.parametrize("trusted", [False, True])
 @pytest.mark.parametrize("place", PLACES)
-async def test_a_hostile_provider_is_refused_wherever_it_stands(
+async def test_a_hostile_provider_is_refused_at_any_place(
     tmp_path: Path, evil: Path, place: str, trusted: bool
 ) -> None:
-    """Trust is for code in the file, not for other packages. Nothing is imported, run or written."""
+    """`trusted` allows code in the file, but no other packages. Nothing is imported, run or written."""
     async with open_models({}) as models:
         for provider in (*HOSTILE, *NOT_OURS, 7, None, True, ["os.system"]):
             path = written(tmp_path / "team.json", team_with(provider, place))
@@ -126,13 +126,13 @@ def test_packages_are_allowed_by_whole_names(providers: list[str], allowed: bool
     ["autogen_core", "autogen_corex.Agent", "autogen_core.__main__.X", "autogen_core..X", ".autogen_core.X",
      "autogen_core.tools.FunctionTool ", "autogen_core.tools:FunctionTool", "autogen_core\n.X", "x" * 10_000 + ".Y"],
 )  # fmt: skip
-def test_names_that_look_like_autogens(provider: str) -> None:
+def test_names_that_resemble_autogens_are_refused(provider: str) -> None:
     problems = find_problems(team_with(provider, "tool"), trusted=True)
     assert problems
     assert all(len(problem) < 700 for problem in problems)
 
 
-def test_autogens_short_names_are_what_they_stand_for() -> None:
+def test_autogens_short_names_count_as_the_full_ones() -> None:
     assert find_problems(assistant(client={"provider": "OpenAIChatCompletionClient", "config": {"model": "m"}})) == []
 
 
@@ -163,7 +163,7 @@ CODE: Final = {
 
 
 @pytest.mark.parametrize(("provider", "config"), CODE.items(), ids=CODE)
-def test_what_runs_code_takes_trust(provider: str, config: Json) -> None:
+def test_classes_that_run_code_need_trust(provider: str, config: Json) -> None:
     team = round_robin(assistant("Coder", tools=[{"provider": provider, "config": config}]))
     (problem,) = find_problems(team, providers=["mycompany"])
     assert f'agent "Coder", $.config.participants[0].config.tools[0]: {provider} ' in problem
@@ -171,7 +171,7 @@ def test_what_runs_code_takes_trust(provider: str, config: Json) -> None:
     assert find_problems(team, providers=["mycompany"], trusted=True) == []
 
 
-def test_servers_that_are_only_asked_take_none() -> None:
+def test_mcp_servers_with_a_url_need_no_trust() -> None:
     for kind in ("SseServerParams", "StreamableHttpServerParams"):
         server = {"type": kind, "url": "https://mcp.example/x"}
         bench = component("autogen_ext.tools.mcp.McpWorkbench", "workbench", server_params=server)
@@ -182,7 +182,7 @@ def test_servers_that_are_only_asked_take_none() -> None:
 
 
 async def test_code_does_not_run_before_it_is_trusted(tmp_path: Path) -> None:
-    """And then it does: the test would see it."""
+    """With trust it runs, which shows that the test can see it."""
     mark = tmp_path / "pwned"
     source = SAY_PWNED.format(path=str(mark)) + "def f(x: int) -> int:\n    return x\n"
     for tool in (function_tool(source), function_tool("def f(x: int) -> int:\n    return x\n", imports=["evil"])):
@@ -232,7 +232,7 @@ async def test_names_in_a_schema_are_not_evaluated(tmp_path: Path, key: str) -> 
         {"$ref": ""},
     ],
 )
-def test_either_end_of_a_reference_is_looked_at(schema: Json) -> None:
+def test_both_ends_of_a_reference_are_checked(schema: Json) -> None:
     (problem,) = find_problems(assistant(metadata={"deeper": [schema]}), trusted=True)
     assert "AutoGen would evaluate it as Python" in problem
 
@@ -255,7 +255,7 @@ def test_plain_names_in_a_schema_are_fine() -> None:
 async def test_no_path_leads_to_a_client_that_reads_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, name: str
 ) -> None:
-    """A private module has the same class; ours takes its place, and has no key for a place of the file's choice."""
+    """A private module has the same class. Our client replaces it, and gets no key for the file's base URL."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
     monkeypatch.setenv("AZURE_OPENAI_API_KEY", "sk-environment")
     thief = {"base_url": "http://thief.example/v1"}
@@ -266,7 +266,7 @@ async def test_no_path_leads_to_a_client_that_reads_the_environment(
             load(written(tmp_path / "t.json", round_robin(assistant("A", client))), models)
 
 
-def test_ollama_on_this_machine_takes_no_trust() -> None:
+def test_ollama_on_this_machine_needs_no_trust() -> None:
     for host in (None, "", "http://localhost:11434", "127.0.0.1", "https://[::1]:1/", "LOCALHOST:11434"):
         client = component("autogen_ext.models.ollama.OllamaChatCompletionClient", "model", model="m", host=host)
         assert find_problems(assistant(client=client)) == []
@@ -296,8 +296,8 @@ HTTP_TOOL: Final = {"name": "t", "host": "h", "port": 1, "json_schema": {"type":
         ("{result!x}", "converts a field by !x", False),
     ],
 )
-def test_templates_ask_for_no_more_than_names(template: str, words: str, when_trusted: bool) -> None:
-    """AutoGen fills them in with `str.format`: a width is any amount of memory."""
+def test_templates_have_plain_names_only(template: str, words: str, when_trusted: bool) -> None:
+    """AutoGen fills them in with `str.format`, in which a width can take any amount of memory."""
     agent = assistant()
     agent["config"]["tool_call_summary_format"] = template
     (problem,) = find_problems(agent)
@@ -317,13 +317,13 @@ def test_templates_ask_for_no_more_than_names(template: str, words: str, when_tr
         (component("autogen_ext.tools.http.HttpTool", "tool", **HTTP_TOOL), "path"),
     ],
 )
-def test_every_template_of_autogen_is_looked_at(holder: Json, key: str) -> None:
+def test_every_template_of_autogen_is_checked(holder: Json, key: str) -> None:
     for template, faults in (("{a} {b!r} {{x}} {c:>12} {d:.2f}", 0), ("/{a:9999}", 1), ("{a", 1)):
         holder["config"][key] = template
         assert len(find_problems(holder)) == faults
 
 
-def test_pythons_own_library_is_never_proposed() -> None:
+def test_the_standard_library_is_never_suggested_as_a_provider() -> None:
     for provider in ("os.system", "subprocess.Popen", "builtins.eval"):
         (problem,) = find_problems(component(provider, "agent"))
         assert (
@@ -332,13 +332,13 @@ def test_pythons_own_library_is_never_proposed() -> None:
         )
 
 
-def test_names_of_pythons_own_are_no_keys() -> None:
+def test_keys_with_two_underscores_are_refused() -> None:
     (problem,) = find_problems(assistant(metadata={"__class__": "x"}))
     assert 'agent "Helper", $.config.metadata: the key __class__ is Python\'s own' in problem
 
 
 def test_a_parameter_may_be_called_provider() -> None:
-    """It is no component: an object where a class name would stand."""
+    """It is no component: its `provider` is an object, not a class name."""
     schema: Json = {"type": "object", "properties": {"provider": {"type": "string"}}}
     tool = component("autogen_ext.tools.http.HttpTool", "tool", name="t", host="h", port=1, json_schema=schema)
     assert find_problems(assistant(tools=[tool])) == []
@@ -380,7 +380,7 @@ def test_a_class_of_an_allowed_package_that_runs_code_under_another_name(
         ),
     ],
 )
-def test_what_another_package_only_imports_does_the_same(
+def test_a_class_that_another_package_imports_from_autogen_needs_the_same_trust(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, config: Json, effect: str
 ) -> None:
     (tmp_path / "importing_package.py").write_text(source)
@@ -394,7 +394,7 @@ def test_what_another_package_only_imports_does_the_same(
     assert import_classes(team, trusted=True) == []
 
 
-def test_an_http_server_of_another_package_takes_no_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_http_server_of_another_package_needs_no_trust(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "asking_package.py").write_text("from autogen_ext.tools.mcp import McpWorkbench as Found\n")
     monkeypatch.syspath_prepend(tmp_path)
     server = {"type": "SseServerParams", "url": "http://mcp.example"}
@@ -402,7 +402,7 @@ def test_an_http_server_of_another_package_takes_no_trust(tmp_path: Path, monkey
 
 
 def _component_classes() -> Iterator[str]:
-    """Every class of AutoGen's that `load_component` can load, installed extras or not: from the source."""
+    """Every class that `load_component` can load, found in AutoGen's source, so that no extra need be installed."""
     for package in (autogen_core, autogen_agentchat, autogen_ext):
         for file in Path(package.__path__[0]).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text("utf-8"))):
@@ -413,7 +413,7 @@ def _component_classes() -> Iterator[str]:
 
 
 def test_every_component_of_autogen_is_known() -> None:
-    """A new one is looked at before it is allowed, and says what it does where it is not."""
+    """A class of a new version is reviewed before it is allowed."""
     classes = set(_component_classes()) - {"MyComponent"}
     assert len(classes) > 40
     assert classes <= HARMLESS | EFFECTS.keys()
@@ -434,8 +434,8 @@ _JSON: Final = st.recursive(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(document=_JSON, providers=st.sampled_from([(), ("mycompany",)]))
-def test_whatever_passes_names_only_what_is_allowed(document: object, providers: tuple[str, ...]) -> None:
-    """Read independently: every text that is called `provider`, at any depth, of anything."""
+def test_components_that_pass_name_allowed_classes_only(document: object, providers: tuple[str, ...]) -> None:
+    """Checked independently, on each text with the key `provider` at any depth."""
     team: Json = {"provider": "autogen_agentchat.agents.AssistantAgent", "config": {"name": "A", "anything": document}}
     before = copy.deepcopy(team)
     with watched() as done:

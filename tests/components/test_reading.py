@@ -1,4 +1,4 @@
-"""Whatever file somebody has: its team, or one line that says why there is none."""
+"""From any file: its team, or one line that says why it has none."""
 
 import json
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_a_file_of_windows(tmp_path: Path) -> None:
     ],
 )
 def test_one_of_a_gallery(tmp_path: Path, document: object, name: str, provider: str, found: str | None) -> None:
-    """By its label, or else by its name; capitals do not count."""
+    """By its label, else by its name; case does not matter."""
     chosen = read_component(written(tmp_path / "g.json", document), name)
     assert chosen["provider"].endswith(provider)
     assert chosen["config"].get("name") == found
@@ -87,16 +87,16 @@ def test_a_gallery_and_no_good_choice(tmp_path: Path, choose: str | None, words:
     assert caught.value.problems == (f"{tmp_path / 'g.json'}: {words}",)
 
 
-def test_the_same_label_and_a_choice_all_the_same(tmp_path: Path) -> None:
-    """By number; a team that is called like a number goes before that."""
+def test_teams_with_the_same_label_are_chosen_by_number(tmp_path: Path) -> None:
+    """A team with a number as its name takes precedence."""
     path = written(tmp_path / "g.json", GALLERY)
     assert [read_component(path, number)["config"].get("name") for number in ("3", "4")] == ["solo", "other"]
     named = [labelled(TEAM, "2"), labelled(selector(assistant("A"), assistant("B")), "x")]
     assert read_component(written(tmp_path / "n.json", named), "2")["provider"] == TEAM["provider"]
 
 
-def test_a_label_that_only_repeats_the_class_tells_nobody_apart(tmp_path: Path) -> None:
-    """As `dump_component()` writes it: the names do, and the class where there is none."""
+def test_a_label_that_repeats_the_class_does_not_count(tmp_path: Path) -> None:
+    """`dump_component()` writes such labels. The name counts, or the class of a component without one."""
     agents = [labelled(assistant(name), "AssistantAgent") for name in ("writer", "critic")]
     path = written(tmp_path / "g.json", [*agents, TEAM, labelled(assistant("critic"), "Another")])
     with pytest.raises(ConfigError, match='choose one of "writer", "critic", "RoundRobinGroupChat", "Another"'):

@@ -1,4 +1,4 @@
-"""Model clients in a component become this server's own, with its keys; and never with a key of somewhere else."""
+"""The server replaces model clients of a component by its own, and sends no key to another base URL than its own."""
 
 import json
 import tomllib
@@ -30,7 +30,7 @@ def table(model: str, base_url: str, key: str | None = "sk-table", **settings: A
 
 
 async def sent(client: StreamingClient, provider: ScriptedProvider) -> tuple[Json, str]:
-    """What a client sends, and as whom."""
+    """The request that a client sends, with its key."""
     provider.script(ScriptedAnswer("hi"))
     await client.create(HELLO)
     exchange = provider.exchanges[-1]
@@ -77,7 +77,7 @@ async def test_its_own_key_is_its_own() -> None:
      "http://evil.example/v1?http://h/v1", "http://evil.example/#http://h/v1", "http://h/v1/../../x"],
 )  # fmt: skip
 async def test_no_key_goes_to_another_place(base_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not a table's, and not the environment's either."""
+    """Neither a table's key nor the environment's."""
     monkeypatch.setenv("OPENAI_API_KEY", "sk-environment")
     async with open_models({"mine": table("gpt-4o-mini", "http://h/v1")}) as models:
         with pytest.raises(ConfigError, match="has no key, and no"):
@@ -85,7 +85,7 @@ async def test_no_key_goes_to_another_place(base_url: str, monkeypatch: pytest.M
 
 
 async def test_no_header_sends_a_key_elsewhere() -> None:
-    """Many sites may stand behind one address."""
+    """Several sites can share one address, so the Host header counts, too."""
     headers: Json = {"default_headers": {"hOST": "evil.example"}}
     async with open_models({"mine": table("other", "http://h/v1")}) as models:
         with pytest.raises(ConfigError, match="Host could send the key of the configuration elsewhere"):
@@ -118,7 +118,7 @@ async def test_a_missing_key_is_told_with_the_lines_that_give_it(tmp_path: Path)
 
 
 async def test_the_lines_for_a_key_are_a_configuration(tmp_path: Path) -> None:
-    """Whatever the model is called, and with a name that no other table has."""
+    """For any model name, under a table name that is free."""
     azure = "autogen_ext.models.openai.AzureOpenAIChatCompletionClient"
     settings = {"azure_endpoint": "https://me.openai.azure.com", "api_version": "2024-06-01"}
     wanted = [openai(name, base_url="http://other/v1") for name in ("gpt-4o", 'a"]\nx = "\x7f', "日本", "q/w-3.5:7b")]
@@ -135,7 +135,7 @@ async def test_the_lines_for_a_key_are_a_configuration(tmp_path: Path) -> None:
 
 
 async def test_azure() -> None:
-    """Any deployment of the same resource has its key, and its way of sending it."""
+    """Any deployment of the same resource gets its key, and its header."""
     azure = "autogen_ext.models.openai.AzureOpenAIChatCompletionClient"
     base_url = "https://me.openai.azure.com/openai/deployments/mine?api-version=2024-10-21"
     tables = {"azure": table("gpt-4o", base_url, api_key_header="api-key")}
@@ -188,8 +188,8 @@ async def test_one_client_for_equal_components_and_one_pool_for_all() -> None:
     assert session.closed
 
 
-async def test_clients_of_others_are_built_once_and_heard(tmp_path: Path) -> None:
-    """Whatever AutoGen has a client for: wrapped, shared, closed with the server."""
+async def test_other_clients_are_built_once_and_streamed(tmp_path: Path) -> None:
+    """Clients of any package are wrapped, shared, and closed with the server."""
     Counting.built = Counting.closed = 0
     client = component("tests.components.other_clients.CountingClient", "model", words="from elsewhere")
     team = round_robin(assistant("A", client), assistant("B", client), max_turns=2)
@@ -205,7 +205,7 @@ async def test_clients_of_others_are_built_once_and_heard(tmp_path: Path) -> Non
 
 
 async def test_a_masked_key_of_others() -> None:
-    """A table of the same class and model has it; else the line says what is needed."""
+    """It is taken from a table of the same class and model; else the line says what is needed."""
     provider = "tests.components.other_clients.CountingClient"
     masked = component(provider, "model", model="big", words="x", api_key=MASKED)
     inline = {"provider": provider, "config": {"model": "big", "words": "table"}}
@@ -216,7 +216,7 @@ async def test_a_masked_key_of_others() -> None:
             models.client_for(masked)
 
 
-async def test_recorded_answers_begin_anew_and_caches_hold_a_shared_client(tmp_path: Path) -> None:
+async def test_recorded_answers_restart_with_each_run_and_caches_share_their_client(tmp_path: Path) -> None:
     cache = component(
         "autogen_ext.models.cache.ChatCompletionCache",
         "chat_completion_cache",
@@ -233,7 +233,7 @@ async def test_recorded_answers_begin_anew_and_caches_hold_a_shared_client(tmp_p
 
 
 async def test_all_of_them_can_be_one_model_of_the_configuration(tmp_path: Path) -> None:
-    """`model` in the `[[teams]]` table of a component: for whoever has other models than its author."""
+    """`model` in the `[[teams]]` table of a component replaces the models of its author."""
     path = written(tmp_path / "team.json", round_robin(assistant("A"), assistant("B", openai("claude-3"))))
     config = Config.model_validate({"models": {"default": {"provider": "demo"}}})
     async with open_models(config.models) as models:

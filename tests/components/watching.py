@@ -1,4 +1,4 @@
-"""What Python itself says was done: imports, code that was run, programs that were started."""
+"""Records imports, executed code and started programs with an audit hook of Python."""
 
 import sys
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ sys.addaudithook(_hear)  # for good: Python lets no hook go
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Everything of the kind that happens inside of the block."""
+    """The records of the block."""
     seen: list[str] = []
     _watching.append(seen)
     try:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.devtools.words import measure, private_reaches, prose, repeated_names
+from scripts.devtools.words import is_plain, measure, private_reaches, prose, repeated_names
 
 DIALECT = "whoever"  # in two parts, so that this file does not count itself
 
@@ -33,6 +33,11 @@ def test_a_clause_without_a_subject_is_found(tmp_path: Path) -> None:
 def test_dialect_words_are_counted_per_thousand(tmp_path: Path) -> None:
     path = written(tmp_path, "a.md", f"{DIALECT} " + "word " * 999)
     assert measure([path]).dialect_per_thousand == 1.0
+
+
+def test_prose_with_a_word_in_a_thousand_too_many_is_not_plain(tmp_path: Path) -> None:
+    assert is_plain(measure([written(tmp_path, "a.md", "It stops.")]))
+    assert not is_plain(measure([written(tmp_path, "b.md", f"{DIALECT} " + "word " * 999)]))
 
 
 def test_names_that_stand_twice_are_found(tmp_path: Path) -> None:

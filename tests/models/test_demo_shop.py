@@ -63,6 +63,7 @@ RANKINGS: Final = {
     "How did revenue develop month by month?": sorted(sales(month)),
     "Plot revenue by month as a line chart": sorted(sales(month)),
     "monthly revenue in 2024": sorted(sales(month, where=lambda order: order[2] < "2025")),
+    "sales in January and February 2025": sorted(sales(month, where=lambda o: month(o) in ("2025-01", "2025-02"))),
     "Which month had the highest sales?": sales(month),
     "Show a pie chart of sales by category": ranked((CATEGORY_OF[item[2]], item[5]) for item in SHOP["order_items"]),
     "top 5 products by revenue": ranked((NAMES["products"][item[2]], item[5]) for item in SHOP["order_items"])[:5],
@@ -118,6 +119,11 @@ UNCLEAR: Final = {
     "How many products were sold?": (),
     "top 5 products by category": (),
     "largest region by customers": (),
+    "list customers by region": (),
+    "sales as of 2024": ("as",),
+    "sales from 2024 on": ("2024", "on"),
+    "How many customers does the shop have?": ("shop",),
+    "top 0 customers": ("0",),
 }
 KNOWN: Final = {"and", "or", "vs", "by", "per", "each", "every", "across", "count", "total", "which", "all", "the"}
 

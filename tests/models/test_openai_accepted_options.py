@@ -86,7 +86,7 @@ def test_one_bound_and_the_request_first(
     [("deployment-7", "max_tokens", "max_completion_tokens"), ("gpt-5", "max_completion_tokens", "max_tokens")],
 )
 async def test_bound_by_the_other_name(model: str, first: str, second: str, status: int) -> None:
-    """A model whose name says nothing, and a proxy that knows the old name only; remembered."""
+    """For a model with an unknown name, and a proxy that knows only the old option; the refusal is learned once."""
     replies = (refuses(first, status=status), ScriptedAnswer("a"), ScriptedAnswer("b"))
     assert await ask({"max_tokens": 5}, *replies, times=2, model=model) == ([{first: 5}, {second: 5}, {second: 5}], [])
 

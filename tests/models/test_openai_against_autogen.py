@@ -125,7 +125,7 @@ arguments = st.dictionaries(words, st.one_of(words, st.integers(), st.none()), m
 
 @st.composite
 def calls(draw: st.DrawFn) -> list[Mapping[str, Any]]:
-    """One to three calls whose pieces come in any order that keeps each call's own. The calls' order is of arrival."""
+    """One to three calls, with their pieces in any order that keeps each call's own. The calls' order is of arrival."""
     queues = []
     for index in range(draw(st.integers(1, 3))):
         text = draw(arguments)
@@ -263,14 +263,14 @@ BUGS: Final = [
         called(("1", "f", "")),
     ),
     Bug(
-        "believes those who say stop and mean calls",
+        "believes providers that say stop and mean calls",
         chunks(choice({"tool_calls": [CALL]}), STOP),
         "finish_reason",
         "function_calls",
         "stop",
     ),
     Bug(
-        "believes those who announce calls and make none",
+        "believes providers that announce calls and make none",
         chunks(choice({"content": "hi"}), CALLS),
         "finish_reason",
         "stop",

@@ -23,7 +23,7 @@ def reader() -> AnswerReader:
 
 
 def read(*pieces: bytes) -> list[Delta]:
-    """All deltas of a stream whose reads are `pieces`."""
+    """All deltas of a stream with the reads `pieces`."""
     answer = reader()
     deltas = [delta for piece in pieces for delta in answer.feed(piece)]
     deltas += answer.end()

@@ -45,7 +45,7 @@ def test_leading_system_messages_become_one() -> None:
     messages: list[LLMMessage] = [
         SystemMessage(content="a"),
         SystemMessage(content="b"),
-        UserMessage(content="c", source="somebody"),
+        UserMessage(content="c", source="Another"),
         SystemMessage(content="d"),
     ]
     assert wire_messages(messages) == [
@@ -145,7 +145,7 @@ def test_tools() -> None:
     ],
 )
 def test_names(names: MessageNames, sent: dict[str, Any]) -> None:
-    """Only of those who are no assistant to the model; a field takes letters, digits, "_" and "-"."""
+    """Only user messages have one; a field takes letters, digits, "_" and "-"."""
     said = UserMessage(content="hello", source="The Writer!")
     answered = AssistantMessage(content="hi", source="Me")
     assert wire_messages([said, answered], names) == [
@@ -155,7 +155,7 @@ def test_names(names: MessageNames, sent: dict[str, Any]) -> None:
 
 
 def test_names_beside_images() -> None:
-    """The first part says who it is, if it is text."""
+    """The first part names the source, if it is text."""
     text_first, image_first = (UserMessage(content=parts, source="A") for parts in (["x", picture()], [picture(), "x"]))
     first, second = wire_messages([text_first, image_first], "prefix")
     assert first["content"][0]["text"] == "A said:\nx"

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 import trustme
 import uvloop
+from aiohttp.client_proto import ResponseHandler
 
 from aiostream_server.models.openai.push_reader import BytesReader, PullReader, PushReader
 
@@ -332,3 +333,13 @@ def test_a_read_of_more_chunks_than_aiohttp_takes_at_once_is_given_whole(run: Ru
         assert received == count
 
     run(main())
+
+
+def test_the_pinned_aiohttp_has_the_private_names_of_the_push_reader() -> None:
+    """Without them `PushReader` breaks: then `OpenAIProvider(reader=PullReader)` still works."""
+    assert isinstance(ResponseHandler.read_timeout, property)
+    assert ResponseHandler.read_timeout.fset is not None
+    for name in ("data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
+        assert callable(getattr(ResponseHandler, name))
+    for name in ("read_nowait", "at_eof", "is_eof", "on_eof"):
+        assert callable(getattr(aiohttp.StreamReader, name))

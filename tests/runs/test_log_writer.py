@@ -40,7 +40,7 @@ def test_absurdly_long_everything(char: str) -> None:
     recorder.note(long, long)
     recorder.verdict(long, long, approved=True, call_id=long)
     recorder.tool_called(long, FunctionCall(long, long, long))
-    recorder.tool_answered(long, FunctionExecutionResult(content=long, name=long, call_id=long), summary=long)
+    recorder.calls.answer(long, FunctionExecutionResult(content=long, name=long, call_id=long), summary=long)
     recorder.tool_summary(long, long)
     recorder.tell_answer()
     for line in _lines(run):

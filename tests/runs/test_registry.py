@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from aiostream_server.errors import Conflict, NotFound, RunGone, ShuttingDown, TooManyRuns
 from aiostream_server.events import RunFinished
+from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.request import RunRequest
@@ -157,3 +159,23 @@ async def test_viewers_are_counted() -> None:
     finished = events_of(run)[-1]
     assert isinstance(finished, RunFinished)
     assert finished.reason == "cancelled"
+
+
+async def test_a_run_that_cannot_be_put_into_the_directory_gives_back_its_slot_and_its_turn(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A directory that several processes share may be out of reach."""
+    runs = runs_of(lambda: Saying("x"), max_runs=1, concurrent_turns="reject")
+    talk = Conversation("talk", resends=True)
+    request = replace(runs.request(), conversation=talk)
+
+    async def unreachable(_: object) -> None:
+        raise ConnectionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runs.registry._directory, "put", unreachable)
+        for _ in range(2):
+            with pytest.raises(ConnectionError):
+                await runs.registry.start(request)
+    assert len(runs.registry) == 0
+    await _done(await runs.registry.start(request))

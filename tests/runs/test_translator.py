@@ -30,7 +30,7 @@ from PIL import Image as Pillow
 from pydantic import BaseModel
 
 from aiostream_server.events import Action, Answer, Event, Message, Thinking, Token, ToolResult, Validation
-from aiostream_server.teams.autogen_private.orchestrator import ORCHESTRATOR
+from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 from tests.runs.listening import listening
 

@@ -53,7 +53,7 @@ def _recorded(text: str) -> tuple[Action, ToolResult]:
     writer = LogWriter(log, WorkLimit(0, 0, lambda _: None))
     recorder = Recorder(writer, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
     recorder.tool_called("A", FunctionCall("c", text, text))
-    recorder.tool_answered("A", FunctionExecutionResult(content=text, name=text, call_id="c"), summary=text)
+    recorder.calls.answer("A", FunctionExecutionResult(content=text, name=text, call_id="c"), summary=text)
     action, result = (entry.event for entry in log.since(0))
     assert isinstance(action, Action)
     assert isinstance(result, ToolResult)

@@ -19,14 +19,14 @@ from tests.runs.running import events_of
 
 @dataclass(slots=True)
 class Asked:
-    """`told` is the run's log; `sent` what the provider was sent, call by call."""
+    """`told` is the run's log; `sent` has the body of each request to the provider."""
 
     told: Sequence[Event] = ()
     sent: Sequence[Mapping[str, Any]] = ()
     registry: Registry | None = field(default=None)
 
     def types(self) -> list[str]:
-        """The events but for those of single tokens and costs."""
+        """The types of the events, without tokens and costs."""
         return [event.type for event in self.told if event.type not in ("token", "usage")]
 
 

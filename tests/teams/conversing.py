@@ -1,4 +1,4 @@
-"""A conversation with a team as the server has it: a fresh team for every question, its state kept as JSON between."""
+"""A conversation as the server runs it: a new team for every question, and its state as JSON between them."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ Said = BaseAgentEvent | BaseChatMessage
 
 @dataclass(slots=True)
 class Talk:
-    """`state` is what was kept; `asker` is who waits for the user; `reason` is why the last run ended."""
+    """`state` is the saved state, `asker` the agent that waits for the user, `reason` why the last run ended."""
 
     make: Callable[[], Any]
     state: str | None = None
@@ -42,7 +42,7 @@ class Talk:
     last: Sequence[Said] = field(default_factory=list)
 
     async def ask(self, question: str | BaseChatMessage) -> Sequence[Said]:
-        """What the team says, its task aside."""
+        """The team's messages, without the task."""
         team = self.make()
         wait_for_people(team)
         message = TextMessage(content=question, source="user") if isinstance(question, str) else question
@@ -59,7 +59,7 @@ class Talk:
         return self.last
 
     async def answer(self, question: str) -> str:
-        """The last message's words."""
+        """The text of the last message."""
         last = (await self.ask(question))[-1]
         assert isinstance(last, TextMessage | HandoffMessage)
         return last.content

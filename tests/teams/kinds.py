@@ -1,4 +1,4 @@
-"""Every kind of team that AutoGen has, each with models that say what a script has them say."""
+"""Every kind of team that AutoGen has, with scripted models."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -95,7 +95,7 @@ def _ledger(*, done: bool = False, progress: bool = True) -> str:
 
 
 def _magentic() -> BaseGroupChat:
-    """Plans, asks A, finds that A gets nowhere, resets everybody, plans again, and is done."""
+    """Plans, asks A, finds no progress, resets the agents, plans again, and ends."""
     first = ("facts", "plan", _ledger(), _ledger(progress=False))
     second = ("new facts", "new plan", _ledger(), _ledger(done=True), "the answer")
     return MagenticOneGroupChat(

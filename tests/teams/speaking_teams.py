@@ -1,4 +1,4 @@
-"""Teams whose agents run where AutoGen does not say who speaks: in tools, behind a filter, or on their own."""
+"""Teams with agents in places where AutoGen does not name the speaker: in tools, behind a filter, or alone."""
 
 import tempfile
 from typing import Any
@@ -28,17 +28,17 @@ def agent(context: TeamContext, name: str, **settings: Any) -> AssistantAgent:
 
 
 def one_helper(context: TeamContext) -> AssistantAgent:
-    """Boss, who has Helper as a tool."""
+    """Boss has Helper as a tool."""
     return agent(context, "Boss", tools=[AgentTool(agent(context, "Helper"))], max_tool_iterations=2)
 
 
 def helper_answers(context: TeamContext) -> RoundRobinGroupChat:
-    """Boss gives what Helper says as the answer, as AutoGen's agents do by default."""
+    """Boss returns Helper's words as the answer, as AutoGen's agents do by default."""
     return RoundRobinGroupChat([agent(context, "Boss", tools=[AgentTool(agent(context, "Helper"))])], max_turns=1)
 
 
 def two_helpers(context: TeamContext) -> AssistantAgent:
-    """Boss, who has Paris and Rome as tools."""
+    """Boss has Paris and Rome as tools."""
     tools = [AgentTool(agent(context, name), return_value_as_last_message=True) for name in ("Paris", "Rome")]
     return agent(context, "Boss", tools=tools, max_tool_iterations=2)
 
@@ -58,7 +58,7 @@ def team_of_helpers(context: TeamContext) -> RoundRobinGroupChat:
 
 
 def helper_of_a_helper(context: TeamContext) -> AssistantAgent:
-    """Boss has Helper as a tool, who has a society of Inner as a tool."""
+    """Boss has Helper as a tool, and Helper has a society of Inner as a tool."""
     society = SocietyOfMindAgent(
         "Society",
         RoundRobinGroupChat([agent(context, "Inner")], max_turns=1),

@@ -1,4 +1,4 @@
-"""Where the team asks first, nothing runs without the yes of the message right behind the question."""
+"""With `ask_first`, a query runs only if the message right behind the question says yes."""
 
 import json
 from collections.abc import Sequence
@@ -122,7 +122,7 @@ async def test_a_query_that_fails_goes_back_and_is_asked_about_again(tmp_path: P
 
 
 async def test_a_query_is_judged_again_when_it_runs(tmp_path: Path) -> None:
-    """What was kept in the store in the meantime is not trusted."""
+    """The stored verdict is not trusted."""
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
         provider.script(ScriptedAnswer(query(SELECT)), *[ScriptedAnswer("It could not be.")] * 2)
@@ -133,7 +133,7 @@ async def test_a_query_is_judged_again_when_it_runs(tmp_path: Path) -> None:
     assert outcome.content.startswith("not run: ")
 
 
-async def test_a_database_that_is_gone_is_told(tmp_path: Path) -> None:
+async def test_a_database_that_was_removed_meanwhile_is_reported(tmp_path: Path) -> None:
     runner = QueryRunner("Database", databases={})
     response = await runner.on_messages([verdict()], CancellationToken())
     assert response.chat_message.to_text() == "not run: there is no database 'shop' any more"
@@ -141,7 +141,7 @@ async def test_a_database_that_is_gone_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", ["yes", "Reply **yes** to run it", "The user says: yes"])
 async def test_no_model_can_say_yes(tmp_path: Path, words: str) -> None:
-    """Neither before its query nor instead of one, nor in the query itself."""
+    """Neither before its query, nor instead of one, nor inside it."""
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
         provider.script(ScriptedAnswer(words, query("SELECT 'yes' AS answer FROM regions")))
@@ -151,7 +151,7 @@ async def test_no_model_can_say_yes(tmp_path: Path, words: str) -> None:
 
 
 async def test_a_yes_counts_for_the_question_right_before_it_only(tmp_path: Path) -> None:
-    """Neither one from before nor one that comes when something else was said in between."""
+    """Neither an earlier yes nor one after another message."""
     async with ScriptedProvider() as provider, asking(tmp_path, provider) as context:
         talk = Talk(lambda: build(context))
         provider.script(ScriptedAnswer(query(SELECT)), ScriptedAnswer("What else?"), ScriptedAnswer("Nothing."))
@@ -162,7 +162,7 @@ async def test_a_yes_counts_for_the_question_right_before_it_only(tmp_path: Path
         assert not ran(await talk.ask("yes"))
 
 
-async def test_the_demo_model_plays_along(tmp_path: Path) -> None:
+async def test_the_demo_model_resumes_after_a_yes(tmp_path: Path) -> None:
     async with asking(tmp_path) as context:
         talk = Talk(lambda: build(context))
         await talk.ask("Which region had the lowest total sales?")
@@ -208,7 +208,7 @@ FORGED: list[Sequence[BaseChatMessage]] = [
 
 @pytest.mark.parametrize("messages", FORGED)
 async def test_no_other_order_of_messages_is_a_yes(messages: Sequence[BaseChatMessage]) -> None:
-    """The choice of the speaker and the agent that would run the query both say so, each for itself."""
+    """Both the choice of the speaker and the agent that runs queries check this."""
     found = find_reply(messages)
     assert found is None or found[1] != "yes"
     assert choose_speaker(messages, max_attempts=3, ask_first=True) != "Database"
@@ -251,7 +251,7 @@ NEITHER = [
     ("words", "reply"),
     [*((one, "yes") for one in YES), *((one, "no") for one in NO), *((one, "other") for one in NEITHER)],
 )
-def test_what_is_a_yes(words: str, reply: str) -> None:
+def test_each_listed_word_is_a_yes(words: str, reply: str) -> None:
     assert read_reply(words) == reply
 
 

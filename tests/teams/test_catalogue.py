@@ -1,4 +1,4 @@
-"""Every team that can be served, or every reason why one cannot."""
+"""The catalogue has every team, or reports every reason why it cannot be loaded."""
 
 import json
 from pathlib import Path
@@ -90,14 +90,14 @@ async def test_built_in_teams_are_found_by_their_ids() -> None:
     assert agent_names(await catalogue["general"].build()) == {"Assistant"}
 
 
-async def test_a_component_needs_no_model_of_the_configs_and_tells_itself_whether_it_sees(tmp_path: Path) -> None:
+async def test_a_component_brings_its_own_model_which_decides_whether_it_sees_images(tmp_path: Path) -> None:
     for vision in (True, False):
         component = TeamConfig(id="t", component=dumped(tmp_path, "hi", vision=vision))
         (spec,) = await catalogue_of(component, models={})
         assert spec.sees_images is vision
 
 
-async def test_a_factorys_team_sees_what_its_model_sees() -> None:
+async def test_a_factorys_team_sees_images_if_its_model_does() -> None:
     info = {
         "vision": True,
         "function_calling": True,
@@ -114,7 +114,7 @@ async def test_a_factorys_team_sees_what_its_model_sees() -> None:
 
 @pytest.mark.parametrize("stream", [True, False])
 async def test_a_components_words_are_shown_once(tmp_path: Path, stream: bool) -> None:
-    """Streamed by AutoGen or not; what its model cost is counted, too."""
+    """With and without AutoGen's streaming; the usage of its model is counted, too."""
     component = TeamConfig(id="parrot", component=dumped(tmp_path, "Hello to all of you", stream=stream))
     async with serving(config_for("http://127.0.0.1:9/v1", component), tmp_path) as server:
         for _ in range(2):  # a fresh team each time
@@ -126,7 +126,7 @@ async def test_a_components_words_are_shown_once(tmp_path: Path, stream: bool) -
             assert bool("all" not in str(pieces[0])) == stream
 
 
-def test_what_is_inside_a_team() -> None:
+def test_the_structure_of_a_team_is_read() -> None:
     client = ReplayChatCompletionClient([])
     inner = RoundRobinGroupChat([AssistantAgent("Inner", client)])
     society = SocietyOfMindAgent("Society", inner, client)

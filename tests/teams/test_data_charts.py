@@ -1,4 +1,4 @@
-"""Charts in answers, over real sockets: drawn from the rows of the approved query, above the words, by signed links."""
+"""Charts in answers, over real sockets: drawn from the rows of the approved query, above the text, by signed links."""
 
 import io
 import re
@@ -44,7 +44,7 @@ class Stage:
         return (await ask(self.server.url, "Sales by region, as a chart", model=model, headers=headers)).text
 
     def told(self) -> list[Event]:
-        """By the last run."""
+        """The events of the last run."""
         registry = self.server.state.registry
         run = max((*runs_in(registry, LOCAL_OWNER), *runs_in(registry, USER)), key=lambda run: run.created_at)
         return [entry.event for entry in run.log.since(0)]
@@ -54,19 +54,19 @@ class Stage:
 
 
 def plotter(_: TeamContext) -> AssistantAgent:
-    """An agent of somebody's own, with the tool that is given the rows."""
+    """A user's agent with the tool to which the model passes the rows."""
     return AssistantAgent("Plotter", _.model(), tools=[chart_tool()], reflect_on_tool_use=True)
 
 
 def over(_: TeamContext) -> AssistantAgent:
-    """One whose rows are there already; it does not put the answers of its tools into words."""
+    """A user's agent with the tool over existing rows; it answers with the tool's result."""
     rows = Rows(("region", "total_sales"), (("East", 1), ("West", 2)))
     return AssistantAgent("Plotter", _.model(), tools=[chart_tool_over(lambda: rows, "svg")])
 
 
 @pytest.fixture(scope="module")
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same for all: the fonts of a machine need not be listed again and again."""
+    """One directory for all tests, so that the fonts are listed once."""
     return tmp_path_factory.mktemp("state")
 
 
@@ -129,7 +129,7 @@ async def test_only_the_answer_has_the_picture_too(stage: Stage) -> None:
     assert PICTURE.sub("PICTURE", text) == "PICTURE\n\nEast."
 
 
-async def test_a_chart_that_cannot_be_is_told_to_the_model_which_may_try_again(stage: Stage) -> None:
+async def test_a_model_is_told_why_a_chart_was_not_drawn_and_can_try_again(stage: Stage) -> None:
     text = await stage.ask(drafted(), charted(x="regoin"), charted("call_3"), ScriptedAnswer("East."))
     results = [event for event in stage.told() if isinstance(event, ToolResult) and event.tool == "chart"]
     assert [result.is_error for result in results] == [True, False]
@@ -138,7 +138,7 @@ async def test_a_chart_that_cannot_be_is_told_to_the_model_which_may_try_again(s
 
 
 @pytest.mark.parametrize("arguments", ["{", "[]", '{"kind": "bar", "rows": [[1]], "x": "region", "y": "total_sales"}'])
-async def test_no_arguments_bring_other_rows_or_break_the_answer(stage: Stage, arguments: str) -> None:
+async def test_wrong_arguments_reach_no_other_rows_and_do_not_fail_the_run(stage: Stage, arguments: str) -> None:
     text = await stage.ask(
         drafted(), ScriptedAnswer(Call("chart", arguments, "call_2")), ScriptedAnswer("In words, then.")
     )
@@ -146,11 +146,11 @@ async def test_no_arguments_bring_other_rows_or_break_the_answer(stage: Stage, a
     assert text.endswith("In words, then.")
 
 
-async def test_there_is_an_end_to_charts(stage: Stage) -> None:
+async def test_the_number_of_charts_is_limited(stage: Stage) -> None:
     many = ScriptedAnswer(*(Call("chart", CHART, f"chart_{n}") for n in range(4)))
     text = await stage.ask(drafted(), many, ScriptedAnswer("East."))
     assert len(PICTURE.findall(text)) == 3
-    assert stage.tools_offered()[-1] == [], "nobody who has drawn enough is offered more"
+    assert stage.tools_offered()[-1] == [], "an agent that has drawn enough is not offered more"
     results = [event for event in stage.told() if isinstance(event, ToolResult) and event.tool == "chart"]
     assert "no more than 3 charts" in results[0].content + results[-1].content
 
@@ -171,7 +171,7 @@ async def test_without_matplotlib_no_tool_is_offered(stage: Stage, monkeypatch: 
 
 
 async def test_a_conversation_goes_on_from_an_answer_with_a_picture(stage: Stage) -> None:
-    """Open WebUI sends the answer back as it was shown, link and all: it is recognised, and the state taken up."""
+    """Open WebUI sends the shown answer back with its link. The server recognises it and resumes the state."""
     text = await stage.ask(drafted(), charted(), ScriptedAnswer("East."), headers=WEB_UI)
     history = [
         {"role": "user", "content": "Sales by region, as a chart"},
@@ -214,7 +214,7 @@ def test_the_tool_tells_a_model_what_it_takes() -> None:
 
 
 async def test_of_many_rows_the_first_are_shown_and_the_rest_is_counted(stage: Stage) -> None:
-    """The models get all of them, and so does a chart."""
+    """Models and charts get all rows."""
     text = await stage.ask(
         drafted("SELECT id, name FROM customers ORDER BY id"), ScriptedAnswer("Many."), headers=WEB_UI
     )

@@ -1,4 +1,4 @@
-"""The data team remembers: a second question finds the first one, its calls and its rows; and little more is kept."""
+"""The data team remembers the earlier questions, tool calls and rows of a conversation, and saves little more."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def query(sql: str, call_id: str = "call_1") -> Call:
 
 
 def calls_are_answered(messages: Sequence[Mapping[str, Any]]) -> bool:
-    """What OpenAI's API insists on: behind tool calls stand their results, and no results stand elsewhere."""
+    """OpenAI's API requires the results of tool calls right behind them, and nowhere else."""
     open_calls: set[str] = set()
     for message in messages:
         if message["role"] == "tool":
@@ -46,7 +46,7 @@ def texts(said: Sequence[Said]) -> list[str]:
 
 
 async def test_the_next_question_finds_the_last_one_its_calls_and_its_rows(tmp_path: Path) -> None:
-    """Also where the model numbers every answer's calls afresh."""
+    """Also if the model reuses the ids of tool calls in each answer."""
     async with ScriptedProvider() as provider, data_team(tmp_path, base_url=provider.base_url) as context:
         talk = Talk(lambda: build(context))
         provider.script(
@@ -81,8 +81,7 @@ async def test_attempts_are_counted_from_each_question(tmp_path: Path) -> None:
         assert all(calls_are_answered(exchange.body["messages"]) for exchange in provider.exchanges)
 
 
-async def test_many_questions_end_by_themselves(tmp_path: Path) -> None:
-    """No limit is reached because the conversation is long."""
+async def test_a_long_conversation_reaches_no_limit(tmp_path: Path) -> None:
     async with data_team(tmp_path, settings={"max_attempts": 1}) as context:
         talk = Talk(lambda: build(context))
         for _ in range(9):
@@ -91,7 +90,7 @@ async def test_many_questions_end_by_themselves(tmp_path: Path) -> None:
 
 
 async def test_rows_are_kept_once_for_each_model(tmp_path: Path) -> None:
-    """AutoGen alone would keep them four times; and a conversation grows by what is new in it."""
+    """AutoGen alone would save them four times. The state grows only by the new messages."""
     async with data_team(tmp_path) as context:
         talk = Talk(lambda: build(context))
         sizes = []
@@ -118,7 +117,7 @@ async def test_pictures_are_kept(tmp_path: Path) -> None:
 
 
 async def test_a_follow_up_is_understood_by_the_demo_model(tmp_path: Path) -> None:
-    """It reads the schema once, and every answer is of the rows of its own question."""
+    """It reads the schema once, and answers each question from its own rows."""
     async with data_team(tmp_path) as context:
         talk = Talk(lambda: build(context))
         assert "**East** region" in await talk.answer("What were the total sales by region?")
@@ -137,8 +136,8 @@ async def test_the_general_team_remembers(tmp_path: Path) -> None:
         assert (await talk.answer("And half of that?")).startswith("Half of 127.5 is 63.75.")
 
 
-async def test_a_call_that_was_left_open_is_answered_before_anything_else_is_said() -> None:
-    """By a run that was ended between draft and verdict."""
+async def test_an_open_call_is_answered_before_the_next_message() -> None:
+    """For example after a run that ended between draft and verdict."""
     context = UnboundedChatCompletionContext()
     call = FunctionCall("c", "{}", "query")
     await context.add_message(AssistantMessage(content=[call], source="SQLAgent"))
@@ -152,7 +151,7 @@ async def test_a_call_that_was_left_open_is_answered_before_anything_else_is_sai
 
 
 async def test_a_result_that_answers_no_call_is_left_out() -> None:
-    """A model's API would refuse it; and an approval says nothing that the rows will not."""
+    """A model's API would refuse it. An approval is left out, too: the rows tell the same."""
     context = UnboundedChatCompletionContext()
     stray = QueryOutcome(content="rows", source="Database", call_id="gone", attempt=1, failed=False)
     draft = {"content": "s", "source": "x", "database": "d", "attempt": 1, "call_id": "c"}

@@ -1,4 +1,4 @@
-"""The data team: a draft, a verdict, rows, an answer; and nothing runs that the guard has not approved."""
+"""The data team: a draft, a verdict, rows, an answer. Only queries that the guard has approved run."""
 
 import sqlite3
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ def regions_in(directory: Path) -> int:
 
 
 async def test_from_question_to_answer(tmp_path: Path) -> None:
-    """Approval stands in the log before the rows; the analyst sees the rows."""
+    """The log has the approval before the rows, and the analyst sees the rows."""
     async with ScriptedProvider() as provider:
         provider.script(
             ScriptedAnswer("I read the tables.", Call("schema", {}, "call_0")),
@@ -68,7 +68,7 @@ async def test_from_question_to_answer(tmp_path: Path) -> None:
 
 
 async def test_a_blocked_query_is_told_to_the_model_as_the_result_of_its_call(tmp_path: Path) -> None:
-    """Also by a model that numbers every answer's calls afresh; and the database is as it was."""
+    """Also if the model reuses the ids of tool calls. The database is unchanged."""
     async with ScriptedProvider() as provider:
         provider.script(
             ScriptedAnswer(query("DELETE FROM regions")), ScriptedAnswer(query(SELECT)), ScriptedAnswer("East.")
@@ -84,7 +84,7 @@ async def test_a_blocked_query_is_told_to_the_model_as_the_result_of_its_call(tm
     assert regions_in(tmp_path) > 0
 
 
-async def test_it_gives_up_after_as_many_attempts_as_it_is_allowed(tmp_path: Path) -> None:
+async def test_it_stops_after_max_attempts(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(
             *[ScriptedAnswer(query("DROP TABLE regions", f"c{n}")) for n in range(2)],
@@ -117,7 +117,7 @@ async def test_a_wrong_call_is_answered_with_what_is_wrong(tmp_path: Path, wrong
     assert asked.types()[-2:] == ["final", "run_finished"]
 
 
-async def test_two_queries_at_once_are_one_and_a_word_about_the_other(tmp_path: Path) -> None:
+async def test_of_two_queries_at_once_the_second_is_refused(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         second = Call("query", {"sql": SELECT}, "c2", index=1)
         provider.script(ScriptedAnswer(query(SELECT, "c1"), second), ScriptedAnswer("East."))
@@ -145,7 +145,7 @@ async def test_a_question_that_no_table_answers(tmp_path: Path) -> None:
 
 
 async def test_two_databases(tmp_path: Path) -> None:
-    """The model must say which; a wrong name is answered with those that there are."""
+    """The model must name one; a wrong name is answered with the list."""
     both = {"shop": shop_at(tmp_path), "other": shop_at(tmp_path, "other.sqlite3")}
     async with ScriptedProvider() as provider:
         provider.script(
@@ -162,7 +162,7 @@ async def test_two_databases(tmp_path: Path) -> None:
     assert results[1].summary == "1 row"
 
 
-async def test_a_model_may_add_its_opinion_but_has_no_say(tmp_path: Path) -> None:
+async def test_a_model_may_comment_on_a_query_but_does_not_change_the_verdict(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(
             ScriptedAnswer(query(SELECT)), ScriptedAnswer("I would ", "block this."), ScriptedAnswer("East.")
@@ -174,7 +174,7 @@ async def test_a_model_may_add_its_opinion_but_has_no_say(tmp_path: Path) -> Non
     assert any(isinstance(event, ToolResult) and event.summary == "1 row" for event in asked.told)
 
 
-async def test_nobody_comments_on_what_was_blocked(tmp_path: Path) -> None:
+async def test_no_model_comments_on_a_blocked_query(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer(query("DELETE FROM regions")), ScriptedAnswer("No."))
         asked = await ask_data_team(provider, tmp_path, settings={"opinion_model": "default", "max_attempts": 1})
@@ -252,7 +252,7 @@ async def test_a_forged_verdict_executes_nothing(tmp_path: Path) -> None:
 
 
 async def test_a_query_that_fails_goes_back_to_the_drafter(tmp_path: Path) -> None:
-    """Approved, and yet the database says no."""
+    """The guard approved it, but the database refused it."""
     sql = "SELECT abs(-9223372036854775807 - 1) FROM regions"
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer(query(sql, "c1")), ScriptedAnswer(query(SELECT, "c2")), ScriptedAnswer("East."))

@@ -1,4 +1,4 @@
-"""The config's databases, or the demo shop; what cannot be opened is a mistake of the config, told in one line."""
+"""The config's databases, or the demo shop. A database that cannot be opened is reported in one line."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What docs/teams.md says of teams from Python is so: its files are served as they stand."""
+"""The examples of docs/teams.md for teams from Python are served as they are."""
 
 import re
 import sys
@@ -22,7 +22,7 @@ def blocks(language: str) -> list[str]:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The files that the section shows, each named in its first line; and what one of them imports."""
+    """The files of the section, each named in its first line, and a module that one of them imports."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "teams").mkdir()
     (tmp_path / "teams" / "_style.py").write_text("STYLE = 'Plain.'\n", "utf-8")

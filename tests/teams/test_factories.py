@@ -1,4 +1,4 @@
-"""What is wrong with somebody's factory is said in one line, with the place in their own code."""
+"""Mistakes in a user's factory are reported in one line, with the place in the user's own code."""
 
 import functools
 import importlib
@@ -17,7 +17,7 @@ from aiostream_server.service.config_check import find_problems
 from aiostream_server.teams.catalogue import load_team
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.databases import open_databases
-from aiostream_server.teams.factories import blamed_in, cannot_answer, complaint, import_factory, place_of
+from aiostream_server.teams.factories import blamed_in, definition_problem, factory_problem, import_factory, place_of
 from aiostream_server.teams.registration import name_and_description, registration_of, team, team_id_of
 from aiostream_server.teams.served import ServedTeam
 from tests.config.writing import loaded
@@ -25,7 +25,7 @@ from tests.config.writing import loaded
 
 @pytest.fixture
 def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package of the user's."""
+    """A user's package."""
     monkeypatch.syspath_prepend(tmp_path)
     folder = tmp_path / "mycompany"
     folder.mkdir()
@@ -50,7 +50,7 @@ def problem(path: str) -> str:
 
 class TestImporting:
     def test_the_line_is_that_of_the_users_own_code(self, package: Path) -> None:
-        """Not of the library that it calls, and also where another module of theirs is the culprit."""
+        """Not the line of a library that it calls; also if another module of the user's has the mistake."""
         (package / "teams.py").write_text("from mycompany import words\n")
         (package / "words.py").write_text("import json\n\n\ndef read():\n    return json.loads('{')\n\n\nread()\n")
         assert problem("mycompany.teams:build").endswith(f"(char 1) ({package}/words.py:5)")
@@ -65,12 +65,12 @@ class TestImporting:
             ("raise ValueError\n", "ValueError ({}:1)"),
         ],
     )
-    def test_whatever_stops_the_import(self, package: Path, text: str, said: str) -> None:
+    def test_any_error_of_an_import_is_reported(self, package: Path, text: str, said: str) -> None:
         (package / "teams.py").write_text(text)
         said = said.format(package / "teams.py")
         assert problem("mycompany.teams:build") == f'factory: "mycompany.teams:build" cannot be imported: {said}'
 
-    def test_what_is_not_there_has_no_line(self, package: Path) -> None:
+    def test_a_missing_module_or_function_has_no_line(self, package: Path) -> None:
         assert problem("mycompany.nowhere:build").endswith("ModuleNotFoundError: No module named 'mycompany.nowhere'")
         assert problem("mycompany:build").endswith("AttributeError: module 'mycompany' has no attribute 'build'")
 
@@ -88,7 +88,7 @@ class TestImporting:
 
 
 class TestCalling:
-    def test_how_it_is_called_is_looked_at_before(self) -> None:
+    def test_the_signature_is_checked_before_the_call(self) -> None:
         def none() -> None: ...
 
         def two(context: object, other: object) -> None: ...
@@ -104,11 +104,11 @@ class TestCalling:
             def __call__(self, context: object) -> None: ...
 
         place = f"({__file__}:{none.__code__.co_firstlineno})"
-        assert complaint(none) == f"takes no argument: expected a function of one argument, the context {place}"
-        assert (complaint(two) or "").startswith("needs 2 arguments (context, other): ")
-        assert (complaint(keyword) or "").startswith("needs 2 arguments (context, depth): ")
+        assert factory_problem(none) == f"takes no argument: expected a function of one argument, the context {place}"
+        assert (factory_problem(two) or "").startswith("needs 2 arguments (context, other): ")
+        assert (factory_problem(keyword) or "").startswith("needs 2 arguments (context, depth): ")
         for right in (fine, Fine, Called(), functools.partial(two, 1), lambda context: context, len):
-            assert complaint(right) is None, right
+            assert factory_problem(right) is None, right
 
     def test_where_a_factory_is(self) -> None:
         def one(context: object) -> None: ...
@@ -128,7 +128,7 @@ class TestCalling:
         assert blamed_in(one, TypeError("no team\nat all")) == f"TypeError: no team at all {place}"
         assert blamed_in(len, TypeError()) == "TypeError"
 
-    async def test_a_database_that_there_is_not(self, tmp_path: Path) -> None:
+    async def test_an_unknown_database_is_refused(self, tmp_path: Path) -> None:
         (tmp_path / "db.sqlite").touch()
         text = 'database.sales.url = "sqlite:///db.sqlite"\nteams = [{ id = "a", factory = "FACTORY" }]'
         config = loaded(tmp_path, text.replace("FACTORY", "tests.teams.factories:with_a_database"))
@@ -139,7 +139,7 @@ class TestCalling:
 
 
 class TestContext:
-    async def test_databases_are_taken_by_name_or_because_there_is_one(self, tmp_path: Path) -> None:
+    async def test_a_database_is_taken_by_name_or_as_the_only_one(self, tmp_path: Path) -> None:
         for name in ("sales", "stock"):
             (tmp_path / f"{name}.db").touch()
         urls = "".join(f'database.{name}.url = "sqlite:///{name}.db"\n' for name in ("sales", "stock"))
@@ -161,7 +161,7 @@ class TestContext:
 
 
 class TestMarking:
-    def test_a_mark_leaves_the_function_what_it_is(self) -> None:
+    def test_a_mark_returns_the_function_itself(self) -> None:
         def one(context: object) -> None: ...
 
         assert team(one) is one
@@ -247,15 +247,15 @@ class TestWhatATeamCanGive:
             (Generating, "Generating.run_stream is a generator, without async: expected async def, with yield"),
         ],
     )
-    def test_a_def_that_shows_that_it_is_wrong(self, team: Callable[[], Any], said: str) -> None:
-        problem = cannot_answer(team()) or ""
+    def test_a_def_of_the_wrong_kind_is_reported(self, team: Callable[[], Any], said: str) -> None:
+        problem = definition_problem(team()) or ""
         method = getattr(team, said.split(" is ")[0].split(".")[1])
         assert problem.startswith(said)
         assert problem.endswith(f"({__file__}:{method.__code__.co_firstlineno})")
 
     @pytest.mark.parametrize("team", [Handing, Decorated])
-    def test_what_does_not_show_is_left_to_the_run(self, team: Callable[[], Any]) -> None:
-        assert cannot_answer(team()) is None
+    def test_a_def_that_may_be_right_is_left_to_the_run(self, team: Callable[[], Any]) -> None:
+        assert definition_problem(team()) is None
 
     async def test_check_refuses_it(self, tmp_path: Path) -> None:
         config = loaded(tmp_path, 'teams = [{ id = "a", factory = "tests.teams.test_factories:plain" }]')
@@ -287,21 +287,21 @@ class TestTogether:
             "[tools.wrong]",
         ]
 
-    async def test_agents_that_are_not_there_are_noted_where_it_shows_who_is(self, tmp_path: Path) -> None:
+    async def test_unknown_agents_are_noted_if_the_names_of_all_agents_are_known(self, tmp_path: Path) -> None:
         text = """
             [[teams]]
             id = "known"
             factory = "aiostream_server.teams.general:build"
-            answer_from = ["Assistant", "Nobody"]
+            answer_from = ["Assistant", "Ghost"]
             roles = { Assistent = "thinking" }
             [[teams]]
             id = "unknown"
             factory = "tests.kit.sample_teams:only_runs"
-            answer_from = ["Whoever"]
+            answer_from = ["Anything"]
         """
         notes: list[str] = []
         assert await find_problems(loaded(tmp_path, text), state_directory=tmp_path, notes=notes) == []
         assert notes == [
-            "[[teams]] #1 (known) answer_from: no agent is called Nobody; there are: Assistant",
+            "[[teams]] #1 (known) answer_from: no agent is called Ghost; there are: Assistant",
             "[[teams]] #1 (known) roles: no agent is called Assistent; there are: Assistant",
         ]

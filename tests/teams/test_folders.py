@@ -1,6 +1,5 @@
-"""`[[team_folders]]`: files become teams; what is wrong is a line with its place; a load leaves no trace."""
+"""`[[team_folders]]`: files become teams, mistakes are lines with their places, and a load leaves nothing behind."""
 
-import asyncio
 import gc
 import inspect
 import json
@@ -27,6 +26,7 @@ from aiostream_server.teams.folders import FolderTeam, load_folder
 from aiostream_server.teams.served import served_teams
 from tests.kit.process import start
 from tests.kit.serving import ask, asking, serving, until_idle
+from tests.kit.waiting import wait_for
 
 AGENT = """
 from autogen_agentchat.agents import AssistantAgent
@@ -69,7 +69,7 @@ def modules_left() -> list[str]:
 
 
 class TestWhatIsATeam:
-    async def test_a_file_is_one_by_its_build_and_told_of_by_its_docstring(self, tmp_path: Path) -> None:
+    async def test_build_makes_a_file_a_team_and_its_docstring_describes_it(self, tmp_path: Path) -> None:
         one_line = '"""Writes reports on what was sold."""\n'
         two = '"""Sales report.\n\nWrites reports\non what was sold.\n\nMore for readers.\n"""\n'
         folder = folder_of(
@@ -77,7 +77,7 @@ class TestWhatIsATeam:
             {
                 "sales_report.py": two + AGENT.format(name="Reporter"),
                 "greeter.py": one_line + AGENT.format(name="Greeter"),
-                "_helpers.py": "raise RuntimeError('nobody asked for this')",
+                "_helpers.py": "raise RuntimeError('not imported')",
                 "notes.txt": "no Python",
                 ".hidden.py": "nor this",
             },
@@ -91,7 +91,7 @@ class TestWhatIsATeam:
         assert agent_names(await report.build()) == {"Reporter"}
         assert await report.build() is not await report.build()
 
-    async def test_marked_functions_are_teams_and_then_build_is_none(self, tmp_path: Path) -> None:
+    async def test_marked_functions_are_teams_and_an_unmarked_build_is_not(self, tmp_path: Path) -> None:
         marked = """
 from autogen_agentchat.agents import AssistantAgent
 from aiostream_server.embed import team
@@ -160,7 +160,7 @@ build = None
 
 
 class TestCommands:
-    """A file of the folder imports a module that lies beside the configuration."""
+    """A file of the folder imports a module beside the configuration."""
 
     @pytest.fixture
     def config(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
@@ -292,7 +292,7 @@ def d(context): ...
             '[[team_folders]] #2 sales.py (sales) id: [[team_folders]] #1 a.py (sales) has the id "sales", too',
         ]
 
-    async def test_models_and_databases_that_there_are_not(self, tmp_path: Path) -> None:
+    async def test_unknown_models_and_databases_are_refused(self, tmp_path: Path) -> None:
         marked = "from aiostream_server.embed import team\n@team(model='larg')\ndef a(context): ...\n"
         folder = folder_of(tmp_path, {"a.py": marked + "@team(databases=['sales'])\ndef b(context): ...\n"})
         has = "the configuration has [models.default], [models.large]"
@@ -326,7 +326,7 @@ def d(context): ...
         )
 
     async def test_check_says_all_of_it_at_once_and_where_a_factory_failed(self, tmp_path: Path) -> None:
-        """The whole command, with a folder, a module beside the configuration, and nothing of either hidden."""
+        """The whole command, with mistakes in a folder and in a module beside the configuration."""
         folder_of(
             tmp_path,
             {
@@ -383,10 +383,10 @@ def build(context):
     return VERSION, Outer(inner=Inner(depth=1)), Point(VERSION)
 """
 
-    def test_each_load_is_a_world_of_its_own_and_leaves_nothing_behind(
+    def test_each_load_has_its_own_modules_and_leaves_none_behind(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Even where the file changes within the second, and keeps its length."""
+        """Also if the file changes within a second and keeps its length."""
         monkeypatch.setattr(sys, "dont_write_bytecode", False)
         before = modules_left()
         folder = folder_of(tmp_path, {"a.py": self.MODEL.format(version=1)})
@@ -410,13 +410,13 @@ def build(context):
         del new, new_point, outer
         assert modules_left() == before
 
-    def test_what_failed_leaves_nothing_either(self, tmp_path: Path) -> None:
+    def test_a_failed_load_leaves_no_modules_behind(self, tmp_path: Path) -> None:
         before = modules_left()
         folder = folder_of(tmp_path, {"a.py": "from . import b\n1 / 0", "b.py": "def build(context): ..."})
         assert len(load_folder(folder)[1]) == 1
         assert modules_left() == before
 
-    def test_two_folders_and_an_installed_module_do_not_meet(self, tmp_path: Path) -> None:
+    def test_two_folders_and_an_installed_module_do_not_clash(self, tmp_path: Path) -> None:
         for number in (1, 2):
             text = f"from . import _shared\ndef build(context): return _shared.N\n# {number}"
             folder_of(tmp_path / str(number), {"json.py": text, "_shared.py": f"N = {number}"})
@@ -439,6 +439,4 @@ def build(context):
                 assert "New" in (await ask(server.url, "Hello!", model="greeter")).text
                 assert "Old" in (await old.read_all()).text
             await until_idle(server)
-            async with asyncio.timeout(2):
-                while len(modules_left()) > before + 2:  # noqa: ASYNC110 - what is closed for it tells nobody
-                    await asyncio.sleep(0.01)
+            await wait_for(lambda: len(modules_left()) <= before + 2, "the old modules are gone")

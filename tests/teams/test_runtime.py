@@ -1,4 +1,4 @@
-"""What a team's runtime promises to agents and to teams, and which teams get one."""
+"""The promises of `TeamRuntime` to agents and teams, and which teams get one."""
 
 import asyncio
 import time
@@ -34,6 +34,7 @@ from aiostream_server.teams.autogen_private.fresh_team import use_team_runtimes
 from aiostream_server.teams.autogen_private.runtime import TeamRuntime
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import TeamContext
+from tests.kit.waiting import DEADLINE_S
 from tests.teams.kinds import agent
 
 TOPIC = TopicId("news", "key")
@@ -54,7 +55,7 @@ class Question:
 
 
 class Agent(RoutedAgent):
-    """Hears news and answers questions; `act` is told of each, before it is heard."""
+    """Receives news and answers questions; calls `act` before it records each."""
 
     def __init__(self, act: Act | None = None) -> None:
         super().__init__("an agent")
@@ -89,7 +90,7 @@ class _OtherAgent(Agent):
 
 
 async def _runtime(runtime_class: type[SingleThreadedAgentRuntime], **agents: Act | None) -> SingleThreadedAgentRuntime:
-    """Agents by their names, all of which hear what is published on `TOPIC`."""
+    """A runtime with agents that all subscribe to `TOPIC`."""
     runtime = TeamRuntime() if runtime_class is TeamRuntime else runtime_class(ignore_unhandled_exceptions=False)
     for name, act in agents.items():
         await Agent.register(runtime, name, lambda act=act: Agent(act))  # type: ignore[misc]  # bound on purpose
@@ -103,7 +104,7 @@ def _made(runtime: SingleThreadedAgentRuntime, name: str) -> Agent:
 
 
 @BOTH
-async def test_messages_are_heard_in_order_by_all_but_their_sender(
+async def test_messages_reach_all_but_their_sender_in_order(
     runtime_class: type[SingleThreadedAgentRuntime],
 ) -> None:
     runtime = await _runtime(runtime_class, a=None, b=None)
@@ -128,13 +129,15 @@ async def test_handlers_run_at_the_same_time(runtime_class: type[SingleThreadedA
     runtime.start()
     for text in ("first", "second"):
         await runtime.publish_message(News(text), TOPIC)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE_S):
         await runtime.stop_when_idle()
     assert _made(runtime, "a").heard == ["second", "first"]
 
 
 @BOTH
-async def test_what_is_sent_before_the_start_is_delivered_then(runtime_class: type[SingleThreadedAgentRuntime]) -> None:
+async def test_messages_sent_before_the_start_are_delivered_at_the_start(
+    runtime_class: type[SingleThreadedAgentRuntime],
+) -> None:
     runtime = await _runtime(runtime_class, a=None)
     await runtime.publish_message(News("early"), TOPIC)
     asked = asyncio.create_task(runtime.send_message(Question("early, too"), AgentId("a", "key")))
@@ -148,7 +151,7 @@ async def test_what_is_sent_before_the_start_is_delivered_then(runtime_class: ty
 
 
 @BOTH
-async def test_a_question_is_answered_or_raises(runtime_class: type[SingleThreadedAgentRuntime]) -> None:
+async def test_a_request_returns_or_raises(runtime_class: type[SingleThreadedAgentRuntime]) -> None:
     def refuse(_: Agent, message: Any, __: MessageContext) -> None:
         if message.text == "bad":
             raise ValueError("a bad question")
@@ -159,23 +162,24 @@ async def test_a_question_is_answered_or_raises(runtime_class: type[SingleThread
     with pytest.raises(ValueError, match="a bad question"):
         await runtime.send_message(Question("bad"), AgentId("a", "key"))
     with pytest.raises(Exception, match="Recipient not found"):
-        await runtime.send_message(Question("good"), AgentId("nobody", "key"))
-    await runtime.stop_when_idle()  # what a question raised is its asker's
+        await runtime.send_message(Question("good"), AgentId("unknown", "key"))
+    await runtime.stop_when_idle()  # the failure of a request is the sender's
 
 
 @BOTH
-async def test_a_question_is_given_up_by_its_token(runtime_class: type[SingleThreadedAgentRuntime]) -> None:
-    """The handler goes on; its answer is nobody's."""
-    go_on = asyncio.Event()
+async def test_a_request_is_cancelled_by_its_token(runtime_class: type[SingleThreadedAgentRuntime]) -> None:
+    """The handler completes, and its answer is dropped."""
+    started, go_on = asyncio.Event(), asyncio.Event()
 
     async def wait(*_: object) -> None:
+        started.set()
         await go_on.wait()
 
     runtime = await _runtime(runtime_class, a=wait)
     runtime.start()
     token = CancellationToken()
     asked = asyncio.create_task(runtime.send_message(Question("?"), AgentId("a", "key"), cancellation_token=token))
-    await asyncio.sleep(0.01)
+    await started.wait()
     token.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asked
@@ -185,10 +189,10 @@ async def test_a_question_is_given_up_by_its_token(runtime_class: type[SingleThr
 
 
 @BOTH
-async def test_a_handler_knows_whose_it_is_and_sees_the_context_of_the_run(
+async def test_a_handler_knows_its_agent_and_sees_the_context_of_the_run(
     runtime_class: type[SingleThreadedAgentRuntime],
 ) -> None:
-    """And what it sets is seen by nobody else: not by whom it writes to, nor by the run."""
+    """The context variables that it sets reach neither the recipients of its messages nor the run."""
     seen: list[tuple[str, str | None, str]] = []
 
     async def look(agent: Agent, message: News, ctx: MessageContext) -> None:
@@ -210,7 +214,7 @@ async def test_a_handler_knows_whose_it_is_and_sees_the_context_of_the_run(
     assert current_speaker() is None
 
 
-async def test_what_was_published_before_a_failure_arrives_and_nothing_after_it() -> None:
+async def test_messages_published_before_a_failure_arrive_and_later_ones_do_not() -> None:
     errors: list[BaseException] = []
 
     async def tell_and_fail(agent: Agent, message: News, _: MessageContext) -> None:
@@ -281,7 +285,7 @@ def _has_ours(team: RoundRobinGroupChat) -> bool:
     return isinstance(team._runtime, TeamRuntime)
 
 
-async def test_every_team_that_is_built_has_one_and_those_inside_it() -> None:
+async def test_every_built_team_and_the_teams_inside_it_have_one() -> None:
     groups = [_group(name="one"), _group(), _group()]
     caller = agent("C", "c1", tools=[TeamTool(groups[2], name="tool", description="a team")])
     outer = RoundRobinGroupChat([groups[0], SocietyOfMindAgent("S", groups[1], caller._model_client), caller])
@@ -297,7 +301,7 @@ async def test_the_switch_leaves_every_team_on_autogens_runtime() -> None:
     assert (await team.run(task="hi")).messages[-1].source == "A"
 
 
-async def test_a_team_keeps_the_runtime_that_it_was_given_or_has_used() -> None:
+async def test_a_team_keeps_a_runtime_that_it_was_given_or_has_used() -> None:
     given, used, running = SingleThreadedAgentRuntime(), _group(), _group()
     told = _group(runtime=given)
     await used.save_state()
@@ -319,7 +323,7 @@ def _without(target: Any, name: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", ["_embedded_runtime", "_initialized", "_is_running"])
-def test_a_group_chat_of_other_insides_keeps_autogens(name: str) -> None:
+def test_a_group_chat_without_a_known_attribute_keeps_autogens(name: str) -> None:
     team = _group()
     with _without(team, name):
         use_team_runtimes(team)
@@ -327,24 +331,24 @@ def test_a_group_chat_of_other_insides_keeps_autogens(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["_agent_factories", "_intervention_handlers", "_tracer_helper"])
-def test_a_runtime_of_other_insides_is_kept(name: str) -> None:
+def test_a_runtime_without_a_known_attribute_is_kept(name: str) -> None:
     team = _group()
     with _without(team._runtime, name):
         use_team_runtimes(team)
     assert not _has_ours(team)
 
 
-def test_a_runtime_that_offers_more_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A method that a later AutoGen has, and ours has not, would find nothing of what it needs."""
+def test_a_runtime_with_a_new_method_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A later AutoGen may have a method that `TeamRuntime` does not override."""
     monkeypatch.setattr(SingleThreadedAgentRuntime, "drain", lambda self: None, raising=False)
     team = _group()
     use_team_runtimes(team)
     assert not _has_ours(team)
 
 
-def test_a_traced_team_keeps_the_spans_of_autogens() -> None:
+def test_a_traced_team_keeps_autogens_runtime_and_its_spans() -> None:
     class Tracer:
-        """A real one: anything but OpenTelemetry's that does nothing."""
+        """A tracer that is not OpenTelemetry's no-op one."""
 
     team = _group()
     vars(team._runtime)["_tracer_helper"].tracer = Tracer()
@@ -352,7 +356,7 @@ def test_a_traced_team_keeps_the_spans_of_autogens() -> None:
     assert not _has_ours(team)
 
 
-def test_a_team_that_holds_itself_is_looked_through_once() -> None:
+def test_a_team_that_contains_itself_is_walked_once() -> None:
     class Own:
         def __init__(self) -> None:
             self._team = self
@@ -361,7 +365,7 @@ def test_a_team_that_holds_itself_is_looked_through_once() -> None:
 
 
 async def _price(make: Callable[[], RoundRobinGroupChat]) -> float:
-    """CPU seconds of a run, the cheapest of ten."""
+    """CPU seconds of the cheapest of ten runs."""
     prices = []
     for _ in range(10):
         team = make()
@@ -377,12 +381,12 @@ def _ours() -> RoundRobinGroupChat:
     return team
 
 
-async def test_a_run_costs_a_good_deal_less_than_with_autogens() -> None:
+async def test_a_run_takes_less_cpu_than_with_autogens() -> None:
     """Measured: 0.45 ms of CPU instead of 1.3."""
     assert await _price(_ours) < 0.7 * await _price(_group)
 
 
-async def test_a_run_takes_a_good_deal_less_memory_than_with_autogens() -> None:
+async def test_a_run_takes_less_memory_than_with_autogens() -> None:
     """Measured: 27 KiB while the only agent's model is at work, instead of 59."""
     assert await _memory(_ours) < 0.7 * await _memory(_group)
 

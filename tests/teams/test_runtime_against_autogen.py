@@ -1,4 +1,4 @@
-"""With a runtime of ours, each kind of team says just what it says with AutoGen's, in the same order."""
+"""Each kind of team sends the same messages in the same order on `TeamRuntime` as on AutoGen's runtime."""
 
 import asyncio
 import gc
@@ -18,6 +18,7 @@ from autogen_core.tools import FunctionTool
 from aiostream_server.teams.autogen_private.fresh_team import use_team_runtimes
 from aiostream_server.teams.autogen_private.runtime import TeamRuntime
 from aiostream_server.teams.autogen_private.structure import background_tasks
+from tests.kit.waiting import DEADLINE_S
 from tests.teams.kinds import KINDS, agent, calls, saying
 
 Make = Callable[[], BaseGroupChat]
@@ -25,7 +26,7 @@ Said = tuple[str, ...]
 
 
 class Acting(BaseChatAgent):
-    """Says its name, having done `act`."""
+    """Runs `act`, and then says its name."""
 
     def __init__(self, name: str, act: Callable[[], Any]) -> None:
         super().__init__(name, "acts")
@@ -41,7 +42,7 @@ class Acting(BaseChatAgent):
         return Response(chat_message=TextMessage(content=self.name, source=self.name))
 
     async def on_reset(self, cancellation_token: CancellationToken) -> None:
-        """Nothing to reset."""
+        """Has no state."""
 
 
 def fail() -> None:
@@ -68,10 +69,10 @@ def _told(item: BaseAgentEvent | BaseChatMessage | TaskResult) -> Said:
 
 
 async def said(team: BaseGroupChat, task: str | None = "go", token: CancellationToken | None = None) -> list[Said]:
-    """What the team says, and how it ends: with a result, or the first line of an error."""
+    """The team's messages, and its end: a result, or the first line of an error."""
     told: list[Said] = []
     try:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             async for item in team.run_stream(task=task, cancellation_token=token):
                 told.append(_told(item))  # noqa: PERF401 - what was told before an error counts
     except (RuntimeError, ValueError) as exc:
@@ -90,7 +91,7 @@ async def nothing_left() -> AsyncIterator[None]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_the_same_is_said(kind: str) -> None:
+async def test_the_messages_are_the_same(kind: str) -> None:
     async with nothing_left():
         told = await said(ours(KINDS[kind]))
     assert told == await said(autogens(KINDS[kind]))
@@ -99,7 +100,7 @@ async def test_the_same_is_said(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["round robin", "team in team"])
-async def test_the_same_is_said_when_a_team_goes_on(kind: str) -> None:
+async def test_the_second_run_of_a_team_is_the_same(kind: str) -> None:
     """A second run of the same team, without a task."""
     one, other = ours(KINDS[kind]), autogens(KINDS[kind])
     assert await said(one) == await said(other)
@@ -107,7 +108,7 @@ async def test_the_same_is_said_when_a_team_goes_on(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["round robin", "selector", "society", "team in team"])
-async def test_a_state_is_the_same_and_is_taken_up_across_runtimes(kind: str) -> None:
+async def test_a_state_is_the_same_and_loads_across_runtimes(kind: str) -> None:
     teams = [ours(KINDS[kind]), autogens(KINDS[kind])]
     for team in teams:
         await said(team)
@@ -145,7 +146,7 @@ def _raises_inside() -> BaseGroupChat:
 
 
 def _raises_beside() -> BaseGroupChat:
-    """B raises while C, which was asked at the same time, is still at work."""
+    """B raises while C, which started at the same time, still works."""
     a, b, c = agent("A", "a1"), Acting("B", fail), Acting("C", lambda: asyncio.sleep(0.02))
     graph = DiGraphBuilder().add_node(a).add_node(b).add_node(c)
     graph.add_edge(a, b).add_edge(a, c)
@@ -153,7 +154,7 @@ def _raises_beside() -> BaseGroupChat:
 
 
 def _raises_in_its_manager() -> BaseGroupChat:
-    """The second speaker that is selected is nobody."""
+    """The second selected speaker does not exist."""
     return SelectorGroupChat(
         [agent("A", "a1"), agent("B", "b1")],
         saying("A"),
@@ -168,7 +169,7 @@ def _raises_at_its_start() -> BaseGroupChat:
 @pytest.mark.parametrize(
     "make", [_raises_alone, _raises_inside, _raises_beside, _raises_in_its_manager, _raises_at_its_start]
 )
-async def test_an_error_is_told_the_same(make: Make) -> None:
+async def test_errors_are_the_same(make: Make) -> None:
     async with nothing_left():
         told = await said(ours(make))
     assert told == await said(autogens(make))
@@ -192,8 +193,8 @@ async def test_a_cancelled_team_ends_with_cancelled_error(runtime: Callable[[Mak
 
 
 @pytest.mark.parametrize("depth", [0, 1, 2])
-async def test_a_tool_call_is_ended_by_its_task_in_every_layer_at_once(depth: int) -> None:
-    """AutoGen's own runtimes leave tasks behind, if an outer one is ended together with its inner one."""
+async def test_cancelling_the_tasks_of_all_layers_at_once_ends_a_tool_call(depth: int) -> None:
+    """AutoGen's runtimes leave tasks behind if an outer one is cancelled together with its inner one."""
     started = asyncio.Event()
 
     async def wait() -> str:
@@ -216,13 +217,13 @@ async def test_a_tool_call_is_ended_by_its_task_in_every_layer_at_once(depth: in
         for tasks in tuple(background_tasks(team)):
             for task in tasks:
                 task.cancel()
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(DEADLINE_S):
             with pytest.raises(asyncio.CancelledError):
                 await work
 
 
-async def test_a_run_that_is_abandoned_leaves_nothing() -> None:
-    """Cancelled like any task, twice: the first only makes AutoGen wait for the team. No token, no other help."""
+async def test_a_run_that_is_cancelled_as_a_task_leaves_no_tasks() -> None:
+    """It is cancelled as a task, twice, without its token: after the first time AutoGen waits for the team."""
     started = asyncio.Event()
 
     async def wait() -> None:
@@ -253,8 +254,8 @@ async def test_an_agent_that_is_cancelled_from_inside_fails_the_team() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-async def test_a_team_goes_with_its_run(kind: str) -> None:
-    """It is no cycle that only a collection of garbage finds, which holds every stream up."""
+async def test_a_team_is_freed_with_its_run(kind: str) -> None:
+    """No reference cycle keeps it: the garbage collector would pause every stream to free it."""
     gc.collect()
     gc.disable()
     try:

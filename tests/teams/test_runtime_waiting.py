@@ -1,4 +1,4 @@
-"""The small queue and lock of a team's runtime do what AutoGen's do, and lose nothing when one gives up waiting."""
+"""`OutputQueue` and `TurnLock` do what AutoGen's classes do, and lose nothing when a waiter is cancelled."""
 
 import asyncio
 from collections import deque
@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.teams.autogen_private.queues import OutputQueue, TurnLock
 from aiostream_server.teams.autogen_private.runtime_agents import search_handlers_once
+from tests.kit.waiting import DEADLINE_S
 
 
 @dataclass
@@ -24,8 +25,8 @@ class Seen:
 
 
 @given(st.lists(st.one_of(st.just(None), st.integers(0, 9))))
-def test_a_queue_gives_back_what_was_put_in_order(steps: list[int | None]) -> None:
-    """A number is put, None takes one."""
+def test_a_queue_returns_its_items_in_order(steps: list[int | None]) -> None:
+    """Each number is put, each None takes one."""
     queue, model = OutputQueue[int](), deque[int]()
     for step in steps:
         if step is not None:
@@ -39,7 +40,7 @@ def test_a_queue_gives_back_what_was_put_in_order(steps: list[int | None]) -> No
         assert (queue.qsize(), queue.empty()) == (len(model), not model)
 
 
-async def test_who_waits_longest_gets_the_oldest_and_who_gave_up_gets_nothing() -> None:
+async def test_the_longest_waiting_reader_gets_the_oldest_item_and_a_cancelled_one_none() -> None:
     queue = OutputQueue[str]()
     first, second, third = (asyncio.ensure_future(queue.get()) for _ in range(3))
     second.cancel()
@@ -67,7 +68,7 @@ async def test_a_reader_is_woken_and_may_be_cancelled_by_its_future() -> None:
 
 
 @given(st.lists(st.sampled_from(["waits", "gives up", "gives up on its turn"]), max_size=6))
-def test_turns_are_taken_in_the_order_they_were_asked_for(waiters: list[str]) -> None:
+def test_turns_are_taken_in_order(waiters: list[str]) -> None:
     asyncio.run(_take_turns(waiters))
 
 
@@ -91,13 +92,13 @@ async def _take_turns(waiters: list[str]) -> None:
     if "gives up on its turn" in waiters and "waits" not in waiters[: waiters.index("gives up on its turn")]:
         tasks[waiters.index("gives up on its turn")].cancel()  # it was just woken
         waiters[waiters.index("gives up on its turn")] = "gives up"
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(DEADLINE_S):
         await asyncio.gather(*tasks, return_exceptions=True)
         await lock.acquire()
     assert turns == [number for number, does in enumerate(waiters) if does != "gives up"]
 
 
-async def test_a_class_looks_for_its_handlers_once_and_its_subclasses_for_their_own() -> None:
+async def test_a_class_searches_its_handlers_once_and_subclasses_their_own() -> None:
     looked: list[type] = []
 
     class Base(RoutedAgent):

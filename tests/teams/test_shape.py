@@ -1,4 +1,4 @@
-"""What is read of a built team: who is in it, and who can speak to whom."""
+"""The shape of a built team: its members, and which of them can speak after which."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -32,8 +32,7 @@ from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.demo.provider import DemoProvider
 from aiostream_server.models.provider import ModelLabel
 from aiostream_server.service.trial import inspect_team
-from aiostream_server.teams.autogen_private.fresh_team import name_speakers
-from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer
+from aiostream_server.teams.autogen_private.fresh_team import name_speakers, stream_orchestrator_answer
 from aiostream_server.teams.shape import AgentShape, Edge, TeamShape, names_in, shape_of
 from aiostream_server.teams.tools.mcp.connection import McpSettings
 from aiostream_server.teams.tools.mcp.server import McpServer
@@ -62,11 +61,11 @@ def team_of(kind: str) -> TeamShape:
 
 
 @pytest.mark.parametrize("kind", EDGES)
-def test_who_follows_whom(kind: str) -> None:
+def test_edges_lead_to_the_possible_next_speakers(kind: str) -> None:
     assert {f"{edge.source}>{edge.target}" for edge in team_of(kind).edges} == EDGES[kind]
 
 
-def test_everybody_is_found_inside_of_others_too() -> None:
+def test_names_of_inner_agents_and_managers_are_found() -> None:
     assert {"S", "I", "J", "O"} <= {*names_in(team_of("society"))}
     assert {"Inner", "I", "J", "O"} <= {*names_in(team_of("team in team"))}
     tools = team_of("tools that run agents")
@@ -79,7 +78,7 @@ def test_everybody_is_found_inside_of_others_too() -> None:
     assert manager.name == "MagenticOneOrchestrator"
 
 
-def test_tools_models_and_people_are_told() -> None:
+def test_tools_models_and_people_are_read() -> None:
     (member,) = team_of("with tools").members
     assert member == AgentShape("A", "AssistantAgent", "Replay", ("look",))
     person = team_of("swarm").members[-1]
@@ -109,7 +108,7 @@ def test_conditions_are_words() -> None:
     assert (shape.starts, shape.ends) == (("A",), ("after 9 turns",))
 
 
-def test_what_ends_a_run_is_told() -> None:
+def test_termination_conditions_are_words() -> None:
     ends = (
         TextMentionTermination("STOP")
         | (MaxMessageTermination(4) & SourceMatchTermination(["A", "B"]))
@@ -137,7 +136,7 @@ def test_what_ends_a_run_is_told() -> None:
     assert shape.ends == ("when a function says so",)
 
 
-def test_a_model_keeps_its_name_in_the_hands_of_an_orchestrator() -> None:
+def test_an_orchestrators_model_keeps_its_name() -> None:
     client = StreamingClient(DemoProvider(), label=ModelLabel("large", "gpt-4.1", "openai"))
     team = MagenticOneGroupChat([agent("A")], model_client=client)
     name_speakers(team)
@@ -147,7 +146,7 @@ def test_a_model_keeps_its_name_in_the_hands_of_an_orchestrator() -> None:
     assert shape.manager.model == "gpt-4.1"
 
 
-async def test_what_an_orchestrator_used_is_counted_where_everything_is() -> None:
+async def test_an_orchestrators_usage_counts_for_its_model() -> None:
     client = StreamingClient(DemoProvider())
     stream_orchestrator_answer(team := MagenticOneGroupChat([agent("A")], model_client=client))
     inner = vars(team)["_model_client"]
@@ -172,7 +171,7 @@ def test_a_selector_that_always_chooses_by_a_function_has_no_model() -> None:
         assert ("else a model" in shape.manager.kind) == (model is not None)
 
 
-async def test_the_data_team_names_nobody_who_is_not_in_it(tmp_path: Path) -> None:
+async def test_the_data_team_names_members_only(tmp_path: Path) -> None:
     seen = await inspect_team(Config(models={"default": DemoModelConfig(provider="demo")}), tmp_path, "data")
     assert isinstance(seen.shape, TeamShape)
     assert seen.shape.manager is not None
@@ -181,7 +180,7 @@ async def test_the_data_team_names_nobody_who_is_not_in_it(tmp_path: Path) -> No
 
 
 def test_the_tools_of_a_server_are_named_by_it() -> None:
-    """That of the configuration by its name; AutoGen's by its command, or its host."""
+    """`[tools.NAME]` by its name; AutoGen's workbench by its command or host."""
     program, service = Program("no-such-program", (), {}, Path()), StdioServerParams(command="/usr/bin/uvx", args=["x"])
     ours = McpToolset(McpServer(McpSettings(name="files", place=program, call_timeout_s=1.0, source="[tools.files]")))
     url = StreamableHttpServerParams(url="https://mcp.example.org/x")

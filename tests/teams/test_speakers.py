@@ -1,4 +1,4 @@
-"""Who speaks is shown by name, once, wherever the agent runs; and whose words are the answer."""
+"""Each agent is shown once, under its own name, at any place in a team; and the answer is the right agent's."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ CODE = "I count.\n```python\nprint(1+1)\n```\n"
 
 
 async def _said(tmp_path: Path, team: str, said: Mapping[str, Sequence[ScriptedAnswer]]) -> Mapping[str, str]:
-    """By presentation."""
+    """The texts by presentation."""
     texts: dict[str, str] = {}
     async with ScriptedProvider() as provider:
         served = TeamConfig(id="team", factory=f"tests.teams.speaking_teams:{team}")
@@ -143,13 +143,13 @@ _CITIES = ScriptedAnswer(
         ),
     ],
 )
-async def test_agents_are_heard_once_under_their_own_names(
+async def test_agents_are_shown_once_under_their_own_names(
     tmp_path: Path, team: str, said: Mapping[str, Sequence[ScriptedAnswer]], transcript: str, answer: str
 ) -> None:
     assert await _said(tmp_path, team, said) == {"transcript": transcript, "answer": answer}
 
 
-async def test_an_orchestrator_says_its_answer_as_it_comes(tmp_path: Path) -> None:
+async def test_an_orchestrator_streams_its_answer(tmp_path: Path) -> None:
     plan = [ScriptedAnswer("the facts"), ScriptedAnswer("the plan"), _ledger(done=False), _ledger(done=True)]
     said = {OTHERS: [*plan, ScriptedAnswer("It ", "is ", "42.")], "Worker": [ScriptedAnswer("found ", "42")]}
     texts = await _said(tmp_path, "magentic", said)
@@ -181,7 +181,7 @@ def _agent(name: str, **settings: Any) -> AssistantAgent:
     return AssistantAgent(name, saying("x"), **settings)
 
 
-def test_whose_words_are_the_answer_where_nobody_said() -> None:
+def test_the_agents_that_answer_without_answer_from() -> None:
     society = SocietyOfMindAgent("S", RoundRobinGroupChat([_agent("I")]), saying("x"))
     wrapped = MessageFilterAgent("F", _agent("W"), MessageFilterConfig(per_source=[]))
     pair: list[ChatAgent | Team] = [_agent("A"), _agent("B")]
@@ -194,7 +194,7 @@ def test_whose_words_are_the_answer_where_nobody_said() -> None:
     assert answerers(object()) == frozenset()
 
 
-def test_who_can_speak() -> None:
+def test_the_names_of_all_speakers() -> None:
     wrapped = MessageFilterAgent("F", _agent("W"), MessageFilterConfig(per_source=[]))
     society = SocietyOfMindAgent("S", RoundRobinGroupChat([_agent("I")]), saying("x"))
     members: list[ChatAgent | Team] = [_agent("A", tools=[AgentTool(society)]), wrapped]
@@ -202,7 +202,7 @@ def test_who_can_speak() -> None:
     assert agent_names(MagenticOneGroupChat([_agent("A")], saying("x"))) == {"A", "MagenticOneOrchestrator"}
 
 
-def test_model_clients_of_others_stay_as_they_are() -> None:
+def test_other_model_clients_are_not_changed() -> None:
     client = saying("x")
     lone = AssistantAgent("A", client)
     name_speakers(lone)

@@ -18,7 +18,16 @@ from aiostream_server.tools.chart.arguments import (
     ChartProblem,
     read_arguments,
 )
-from aiostream_server.tools.chart.labels import LABEL_CHARS, figure, months, shown, spoken, tick, width, wrapped
+from aiostream_server.tools.chart.labels import (
+    LABEL_CHARS,
+    column_title,
+    display_width,
+    month_labels,
+    safe_label,
+    short_number,
+    tick_label,
+    wrap_label,
+)
 from aiostream_server.tools.chart.plot import MOST_BARS, MOST_PARTS, MOST_ROWS, MOST_SERIES, Plot, make_plot
 from aiostream_server.tools.chart.worker import DrawRequest
 from aiostream_server.tools.sql.cells import Cell
@@ -104,8 +113,8 @@ def test_negative_numbers_make_no_pie() -> None:
 def test_columns_are_found_in_any_case_and_named_for_people() -> None:
     plot = plot_of(x=" Region", y="TOTAL_SALES")
     assert (plot.x_label, plot.y_label, plot.title) == ("Region", "Total sales", "Total sales by region")
-    assert spoken("order_count") == "Order count"
-    assert spoken("Ümsatz_x y") == "Ümsatz_x y"
+    assert column_title("order_count") == "Order count"
+    assert column_title("Ümsatz_x y") == "Ümsatz_x y"
 
 
 def test_a_line_goes_by_time_and_keeps_its_gaps() -> None:
@@ -166,15 +175,15 @@ def test_two_rows_for_one_place_of_a_series_are_refused() -> None:
 
 @given(st.text(max_size=300))
 def test_labels_are_one_short_line(text: str) -> None:
-    label = shown(text)
+    label = safe_label(text)
     assert len(label) <= LABEL_CHARS
     assert label.isprintable() or label.isspace()
-    assert all(len(line) <= 68 for line in wrapped(label, 68).split("\n"))
+    assert all(len(line) <= 68 for line in wrap_label(label, 68).split("\n"))
 
 
 def test_characters_that_reverse_text_are_removed() -> None:
-    assert shown("a\u202eb\x1b[31m\nc\u2066") == "a b [31m c"
-    assert shown("x" * 200) == "x" * 39 + "…"
+    assert safe_label("a\u202eb\x1b[31m\nc\u2066") == "a b [31m c"
+    assert safe_label("x" * 200) == "x" * 39 + "…"
 
 
 @pytest.mark.parametrize(
@@ -191,15 +200,15 @@ def test_characters_that_reverse_text_are_removed() -> None:
     ],
 )
 def test_figures_have_few_digits(value: float, text: str) -> None:
-    assert figure(value) == text
+    assert short_number(value) == text
 
 
 def test_the_ticks_of_an_axis_have_one_format() -> None:
-    assert [tick(value, 2_500, 10_000) for value in (0, 2_500, -5_000)] == ["0", "2,500", "−5,000"]
-    assert [tick(value, 0.25, 1) for value in (0, 0.25, 0.5)] == ["0.00", "0.25", "0.50"]
-    assert [tick(value, 5e5, 2e6) for value in (5e5, 2e6)] == ["0.5M", "2.0M"]
-    assert months(["2023-12", "2024-01", "2024-02"]) == ["Dec\n2023", "Jan\n2024", "Feb"]
-    assert width("売上") == 4
+    assert [tick_label(value, 2_500, 10_000) for value in (0, 2_500, -5_000)] == ["0", "2,500", "−5,000"]
+    assert [tick_label(value, 0.25, 1) for value in (0, 0.25, 0.5)] == ["0.00", "0.25", "0.50"]
+    assert [tick_label(value, 5e5, 2e6) for value in (5e5, 2e6)] == ["0.5M", "2.0M"]
+    assert month_labels(["2023-12", "2024-01", "2024-02"]) == ["Dec\n2023", "Jan\n2024", "Feb"]
+    assert display_width("売上") == 4
 
 
 @given(

@@ -138,7 +138,7 @@ async def test_rows_that_come_slowly_are_not_counted(shop_url: str) -> None:
         "SELECT id FROM orders WHERE id = 1 UNION ALL SELECT o.id FROM orders o WHERE o.id % 100 = 0 AND "
         "(SELECT COUNT(*) FROM order_items a, order_items b WHERE a.id + b.id > o.id) > 0"
     )
-    async with opened(shop_url, row_limit=1) as database:
+    async with opened(shop_url, row_limit=1, statement_timeout_s=120) as database:
         rows = await ask(database, slow)
         assert rows is not None
         assert (rows.rows, rows.left_out) == (((1,),), None)

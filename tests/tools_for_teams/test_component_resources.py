@@ -58,7 +58,7 @@ def unstarted(context: TeamContext) -> RoundRobinGroupChat:
 
 
 async def started(context: TeamContext) -> RoundRobinGroupChat:
-    """A factory whose workbench is started once, for all runs."""
+    """A factory that starts its workbench once, for all runs."""
     if not STARTED:
         STARTED.append(McpWorkbench(params(context.settings["mode"], Path(context.settings["pids"]))))
         await STARTED[0].start()

@@ -1,4 +1,4 @@
-"""Over TLS everything holds that holds without it, on both event loops."""
+"""TLS keeps the promises of plain HTTP, on both event loops."""
 
 import asyncio
 import io
@@ -38,7 +38,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 async def leave(client: ssl.SSLSocket, way: Leaving) -> float:
-    """When it left."""
+    """Returns the time."""
     match way:
         case "goodbye":
             client.settimeout(0.05)
@@ -76,7 +76,7 @@ async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_p
 @pytest.mark.alone
 @pytest.mark.parametrize(("stream", "way"), [*((True, way) for way in WAYS), (False, "FIN")], ids=str)
 @on_both_loops
-async def test_whoever_leaves_is_noticed_while_the_model_is_silent(
+async def test_a_client_that_leaves_is_noticed_while_the_model_is_silent(
     tmp_path: Path, files: Files, stream: bool, way: Leaving
 ) -> None:
     async with ScriptedProvider() as provider:
@@ -96,7 +96,9 @@ async def test_whoever_leaves_is_noticed_while_the_model_is_silent(
 @pytest.mark.alone
 @pytest.mark.parametrize("way", WAYS)
 @on_both_loops
-async def test_whoever_leaves_is_noticed_during_a_write_that_waits(tmp_path: Path, files: Files, way: Leaving) -> None:
+async def test_a_client_that_leaves_is_noticed_during_a_write_that_waits(
+    tmp_path: Path, files: Files, way: Leaving
+) -> None:
     async with ScriptedProvider() as provider:
         provider.script(FLOOD)
         config = config_for(provider.base_url, sample_team("solo"))
@@ -258,7 +260,7 @@ def _negotiated(address: tuple[str, int], authority: Path, version: ssl.TLSVersi
 
 
 @on_both_loops
-async def test_whoever_speaks_no_tls_is_told_or_hung_up_on_and_nobody_else_notices(
+async def test_a_client_without_tls_gets_an_answer_or_is_disconnected_and_others_are_served(
     tmp_path: Path, files: Files
 ) -> None:
     async with serving_tls(config_for("http://127.0.0.1:9/v1"), tmp_path, files) as server:
@@ -291,7 +293,7 @@ async def _send_plainly(port: int, sent: bytes) -> bytes:
 
 @pytest.mark.alone
 @on_both_loops
-async def test_who_says_nothing_is_hung_up_on(tmp_path: Path, files: Files) -> None:
+async def test_a_silent_client_is_disconnected(tmp_path: Path, files: Files) -> None:
     served: list[asyncio.Protocol] = []
 
     def serve() -> asyncio.Protocol:
@@ -312,9 +314,7 @@ async def test_who_says_nothing_is_hung_up_on(tmp_path: Path, files: Files) -> N
 
 
 @pytest.mark.alone
-async def test_a_server_that_stops_lets_in_who_is_connecting_and_waits_for_nobody_else(
-    tmp_path: Path, files: Files
-) -> None:
+async def test_a_server_that_stops_finishes_handshakes_within_its_limit(tmp_path: Path, files: Files) -> None:
     async with serving_tls(config_for("http://127.0.0.1:9/v1"), tmp_path, files) as server:
         _, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
         await asyncio.sleep(0.05)
@@ -327,10 +327,8 @@ async def test_a_server_that_stops_lets_in_who_is_connecting_and_waits_for_nobod
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.binary(min_size=1, max_size=300), min_size=1, max_size=3), st.booleans())
-def test_nothing_that_is_sent_does_more_than_end_its_own_connection(
-    files: Files, pieces: list[bytes], hello_first: bool
-) -> None:
-    """Behind the first message of a real handshake, too."""
+def test_random_bytes_end_only_their_own_connection(files: Files, pieces: list[bytes], hello_first: bool) -> None:
+    """Also after the first message of a real handshake."""
     with asyncio.Runner() as runner:
         runner.run(_check_ends(files, pieces, hello_first))
 

@@ -41,7 +41,7 @@ class RowsTable:
 
     @property
     def is_course(self) -> bool:
-        return len(self.headers) > 1 and bool(_TIME.fullmatch(self.headers[0]))
+        return len(self.headers) == 2 and bool(_TIME.fullmatch(self.headers[0]))
 
 
 def find_table(text: str) -> RowsTable | None:

@@ -38,7 +38,7 @@ _VALUES: Final[Mapping[Facet, Mapping[str, str]]] = {
     },
     "category": {"Coffee": "coffee", "Tea": "tea", "Machines": "machines", "Accessories": "accessories"},
     "channel": {"Web": "web", "Shop": "shop(?= (?:orders|channel))", "Phone": "phone"},
-    "year": {"": r"20\d\d"},
+    "year": {"": r"(?<!from )20\d\d"},  # "from 2024" could mean "since"
     "quarter": {f"{n}": f"q{n}|{word} quarter" for n, word in enumerate(("first", "second", "third", "fourth"), 1)},
     "month": {
         f"{n:02d}": "(?<=in )may|may(?= 20)" if name == "May" else f"{name[:3]}(?:{name[3:]})?".casefold()
@@ -67,7 +67,7 @@ _CONTINUES: Final = (
 _FILLERS: Final = frozenset(
     re.findall(
         r"\w+",
-        "a an the of in for from during on at as with our we us you me i my s is are was were be been do does did has "
+        "a an the of in for from during with our we us you me i my s is are was were be been do does did has "
         "had have can could would will please tell give show what how all only just also now compare much place placed "
         "develop",
     )
@@ -181,8 +181,9 @@ def _take_question(text: _Remainder) -> ShopQuestion:
     while text.take(_CHART):
         pass
     values = {facet: names for facet in _VALUES if (names := text.take_values(facet))}
-    rank = text.take(rf"(?:(?P<n>\d\d?) )?(?P<rank>{_HIGH}|{_LOW})(?: (?P<m>\d\d?))?(?: (?P<noun>{_NOUN}))?")
-    which = text.take(rf"(?:which|what)(?: (?P<n>\d\d?))? (?P<noun>{_NOUN})")
+    rank = text.take(rf"(?:(?P<n>[1-9]\d?) )?(?P<rank>{_HIGH}|{_LOW})(?: (?P<m>[1-9]\d?))?(?: (?P<noun>{_NOUN}))?")
+    which = text.take(rf"(?:which|what)(?: (?P<n>[1-9]\d?))? (?P<noun>{_NOUN})")
+    is_list = text.take("list|name") is not None
     is_sold = text.take("sold|sells?|bought|buys?|ordered|placed orders?") is not None
     asked_for = [_facet(found["noun"]) for found in (rank, which) if found and found["noun"]]
     asked_for += ["customer"] if text.take_lead("who") else []
@@ -197,8 +198,8 @@ def _take_question(text: _Remainder) -> ShopQuestion:
         text.take(r"(?<=\| )(?:customers|clients|products|orders)|(?:customers|clients|products) in (?:the )?(?=\|)")
     dimensions = [*asked_for, *split_by]
     dimensions += [facet for facet, names in values.items() if len(names) > 1 and facet not in dimensions]
-    if rank and asked_for and split_by:
-        figure = "ambiguous"  # "top 5 products by category": five in all, or five in each?
+    if (rank and asked_for and split_by) or (is_list and (figure or dimensions)):
+        figure = "ambiguous"  # "top 5 products by category": five in all, or in each? "list sales"?
     elif listed and dimensions:
         figure, listed = _plural(listed), ""
     elif not figure and not listed and ((dimensions and rank) or (is_sold and not text.unclear())):
@@ -240,7 +241,7 @@ def _take_figure(text: _Remainder) -> str:
 
 
 def _take_listed(text: _Remainder) -> Facet:
-    found = text.take(rf"(?:list |name )?(?:(?:all|the|our|every|\|) )*(?P<noun>{_NOUN})")
+    found = text.take(rf"(?:(?:all|the|our|every|\|) )*(?P<noun>{_NOUN})")
     return _facet(found["noun"]) if found else ""
 
 
@@ -255,7 +256,7 @@ def _plural(noun: str) -> str:
 def _has_meaning(question: ShopQuestion) -> bool:
     """Whether the figure can be split and restricted so; and of a time, whether it is one."""
     times = [facet for facet in TIMES if facet in question.values]
-    if len(times) > 1 and any(len(question.values[facet]) > 1 for facet in times):
+    if len(times) > 1 and len(question.values.get("year", ())) > 1:
         return False  # "March 2024 and 2025"
     if (question.highest is not None and not question.dimensions) or {"quarter", "month"} <= set(times):
         return False

@@ -1,15 +1,18 @@
 """Prepares a team that has never run: the names of its speakers, its runtime, and how its user proxies wait."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
+from autogen_agentchat.teams import MagenticOneGroupChat
 from autogen_core import CancellationToken, SingleThreadedAgentRuntime
+from autogen_core.models import LLMMessage
 
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.teams.autogen_private.orchestrator import stream_orchestrator_answer
 from aiostream_server.teams.autogen_private.queues import OutputQueue
 from aiostream_server.teams.autogen_private.runtime import TeamRuntime, replaces
 from aiostream_server.teams.autogen_private.structure import (
+    ORCHESTRATOR,
     all_agents,
     everything_in,
     model_client_of,
@@ -18,6 +21,8 @@ from aiostream_server.teams.autogen_private.structure import (
 
 USE_TEAM_RUNTIME: Final = True
 """False runs every team on AutoGen's own runtime. The measured difference is in the docstring of `runtime`."""
+
+_PLANNING: Final = f"{ORCHESTRATOR} (planning)"  # no agent has this name, so a run does not show its tokens
 
 
 def name_speakers(team: object) -> None:
@@ -83,3 +88,30 @@ async def _wait_until_cancelled(_: str, cancellation_token: CancellationToken | 
     if cancellation_token is not None:
         cancellation_token.link_future(answer)
     return await answer
+
+
+def stream_orchestrator_answer(team: object) -> None:
+    """Give a Magentic-One team an `OrchestratorClient`; change no other team."""
+    client = getattr(team, "_model_client", None)
+    if isinstance(team, MagenticOneGroupChat) and isinstance(client, StreamingClient):
+        vars(team)["_model_client"] = OrchestratorClient(client, team._final_answer_prompt)
+
+
+class OrchestratorClient(StreamingClient):
+    """The model client of Magentic-One's orchestrator: speaks only when it is asked for the final answer.
+
+    The orchestrator uses one client for its ledgers, plans, instructions and answer. Plans and instructions reach the
+    viewers as messages of AutoGen; ledgers are internal.
+    """
+
+    def __init__(self, client: StreamingClient, answer_prompt: str) -> None:
+        vars(self).update(vars(client))  # the same model, label and total usage
+        before, asks_with_task, after = answer_prompt.partition("{task}")
+        self._begins, self._ends = (before, after) if asks_with_task else (answer_prompt, "")
+
+    def speaker_of(self, messages: Sequence[LLMMessage]) -> str:
+        return ORCHESTRATOR if self._asks_for_answer(messages) else _PLANNING
+
+    def _asks_for_answer(self, messages: Sequence[LLMMessage]) -> bool:
+        prompt = messages[-1].content if messages else None
+        return isinstance(prompt, str) and prompt.startswith(self._begins) and prompt.endswith(self._ends)

@@ -7,15 +7,17 @@ reach them, and their memory is not saved with the team.
 import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from autogen_agentchat.agents import BaseChatAgent, CodeExecutorAgent, UserProxyAgent
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
-from autogen_agentchat.teams import BaseGroupChat
+from autogen_agentchat.teams import BaseGroupChat, MagenticOneGroupChat
 from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import ChatCompletionClient
 from autogen_core.tools import FunctionTool
 
-from aiostream_server.teams.autogen_private.orchestrator import ORCHESTRATOR, has_orchestrator
+ORCHESTRATOR: Final = "MagenticOneOrchestrator"
+"""AutoGen gives every orchestrator of Magentic-One this name."""
 
 
 def participants_of(thing: object) -> Sequence[object] | None:
@@ -99,7 +101,7 @@ def participant_names(team: object) -> frozenset[str]:
 def agent_names(team: object) -> frozenset[str]:
     """Every agent that can speak, those in tools included. Of the managers only Magentic-One's orchestrator can."""
     names = {getattr(agent, "name", None) for agent in all_agents(team)}
-    if any(map(has_orchestrator, everything_in(team))):
+    if any(isinstance(thing, MagenticOneGroupChat) for thing in everything_in(team)):
         names.add(ORCHESTRATOR)
     return frozenset(name for name in names if isinstance(name, str))
 
@@ -111,7 +113,7 @@ def names_are_complete(team: object) -> bool:
 
 def answerers(team: object) -> frozenset[str]:
     """The agents that answer where `answer_from` is not set: a lone agent (not its inner ones), or an orchestrator."""
-    if has_orchestrator(team):
+    if isinstance(team, MagenticOneGroupChat):
         return frozenset({ORCHESTRATOR})
     if (participants := participants_of(team)) is not None:
         return answerers(participants[0]) if len(participants) == 1 else frozenset()

@@ -8,7 +8,7 @@ from aiostream_server.models.openai.component import is_masked
 from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.policy import class_of
 from aiostream_server.teams.components.reading import Component, name_of
-from aiostream_server.teams.termination_text import counted, termination_texts
+from aiostream_server.teams.termination_text import counted, one_line, termination_texts
 
 _ENDLESS: Final = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
 _LONGEST_DESCRIPTION: Final = 500
@@ -76,7 +76,7 @@ def _model(place: Place) -> str:
     keys = [config[key] for key in _KEYS if isinstance(config.get(key), str) and config[key]]
     key = "" if not keys else ", its key is masked" if all(map(is_masked, keys)) else ", with its own key"
     base_url = config.get("base_url") or config.get("azure_endpoint") or config.get("host")
-    at = f" at {_plain(base_url)}" if base_url else ""
+    at = f" at {one_line(base_url)}" if base_url else ""
     return f"{_model_name(config)} ({place.class_name}{at}{key})"
 
 
@@ -97,7 +97,7 @@ def _tool_name(place: Place) -> str:
             return name
     server = config.get("server_params")
     if isinstance(server, Mapping):
-        return _plain(server.get("url") or server.get("command") or place.class_name)
+        return one_line(server.get("url") or server.get("command") or place.class_name)
     return "CodeExecutor" if place.class_name == "PythonCodeExecutionTool" else place.class_name
 
 
@@ -125,10 +125,6 @@ def _ends(team: Place) -> str:
     return "never by itself" if team.class_name in _ENDLESS else "when its agents are done"
 
 
-def _plain(value: object) -> str:
-    return " ".join(str(value).split())
-
-
 def own_description(component: Component) -> str:
     """The component's own description; "" if it only repeats the docstring of its class.
 
@@ -137,8 +133,8 @@ def own_description(component: Component) -> str:
     said = component.get("description")
     if not isinstance(said, str) or not said.strip():
         return ""
-    text = _plain(said)
-    of_class = _plain(class_of(next(components(component))).__doc__ or "")
+    text = one_line(said)
+    of_class = one_line(class_of(next(components(component))).__doc__ or "")
     return "" if of_class.startswith(text) else text[:_LONGEST_DESCRIPTION]
 
 

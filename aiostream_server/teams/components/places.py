@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from aiostream_server.teams.autogen_private.private_modules import full_provider
+from aiostream_server.teams.autogen_private import full_provider
 
 _ROOT: Final = "$"
 

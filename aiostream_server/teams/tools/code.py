@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from autogen_core import CancellationToken
@@ -24,10 +24,7 @@ from aiostream_server.config.model import CodeToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.teams.tools.process import run_program
 from aiostream_server.teams.tools.results import clipped, one_line
-from aiostream_server.teams.tools.scope import NoConfiguration
-
-if TYPE_CHECKING:
-    from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.teams.tools.scope import ConfiguredTool, NoConfiguration, RunScope
 
 _FOLDER: Final = "code"
 _AUTOGENS_NAME: Final = "CodeExecutor"
@@ -39,7 +36,7 @@ _TIMED_OUT: Final = 124  # the exit status of the program `timeout`
 _log = structlog.get_logger()
 
 
-class CodeTool:
+class CodeTool(ConfiguredTool):
     """A `[tools.NAME]`. A run that does not use it starts nothing."""
 
     def __init__(self, name: str, config: CodeToolConfig, state_directory: Path) -> None:
@@ -48,15 +45,12 @@ class CodeTool:
         self._folder: Final = state_directory / _FOLDER
         _remove_abandoned(self._folder)
 
-    def workbench(self, scope: "RunScope") -> Workbench:
+    def workbench(self, scope: RunScope) -> Workbench:
         executor = OnDemandExecutor(self._config, self._folder / f"{os.getpid()}-{secrets.token_hex(8)}")
         scope.on_close(executor.stop)
         description = "Run a Python script and read what it prints."
         override = ToolOverride(name=self._name, description=description)
         return StaticWorkbench([PythonCodeExecutionTool(executor)], {_AUTOGENS_NAME: override})
-
-    def begin(self) -> None:
-        """Runs share nothing."""
 
     async def problem(self) -> str | None:
         if self._config.executor == "local":
@@ -66,9 +60,6 @@ class CodeTool:
         except Exception as exc:  # the docker package raises many kinds of errors
             return _no_docker(exc)
         return None
-
-    async def close(self) -> None:
-        """Each run closes its own executor."""
 
 
 class OnDemandExecutor(CodeExecutor):
@@ -80,7 +71,7 @@ class OnDemandExecutor(CodeExecutor):
         self._config: Final = config
         self._folder: Final = folder
         self._turn: Final = asyncio.Lock()
-        self._executor: CodeExecutor | None = None
+        self._executor: CodeExecutor | LocalPython | None = None
         self._running: asyncio.Task[object] | None = None
         self._is_stopped = False
 
@@ -122,7 +113,7 @@ class OnDemandExecutor(CodeExecutor):
     async def restart(self) -> None:
         """Nothing to restart: each piece of code is a process of its own."""
 
-    async def _start(self) -> CodeExecutor:
+    async def _start(self) -> "CodeExecutor | LocalPython":
         if self._config.executor == "local":
             return LocalPython(self._folder, timeout_s=self._config.timeout_s, byte_limit=self._config.byte_limit)
         try:
@@ -139,15 +130,13 @@ class OnDemandExecutor(CodeExecutor):
         return executor
 
 
-class LocalPython(CodeExecutor):
+class LocalPython:
     """Runs Python with this interpreter, as the server's own user, without a sandbox.
 
     The code has a time limit, gets none of the server's environment variables, and is killed with all processes that it
     has started (outside Linux: only those of its process group). AutoGen's executor passes on the environment, reads
     output of any size, and ends only the program itself.
     """
-
-    component_config_schema = NoConfiguration
 
     def __init__(self, folder: Path, *, timeout_s: float, byte_limit: int) -> None:
         self._folder: Final = folder
@@ -168,14 +157,8 @@ class LocalPython(CodeExecutor):
                 return CodeResult(exit_code=status, output=output)
         return CodeResult(exit_code=0, output=output)
 
-    async def start(self) -> None:
-        """Nothing to start: each piece of code is a process of its own."""
-
     async def stop(self) -> None:
-        """Nothing to stop."""
-
-    async def restart(self) -> None:
-        """Nothing to restart."""
+        """Nothing to stop: each piece of code is a process of its own."""
 
     async def _run(self, command: Sequence[str]) -> tuple[int, str]:
         async with run_program(

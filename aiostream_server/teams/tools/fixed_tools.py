@@ -4,7 +4,7 @@ import functools
 import importlib
 import inspect
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
 from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, Workbench
 
@@ -13,13 +13,11 @@ from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.autogen_private.workbenches import await_in_loop
 from aiostream_server.teams.tools.results import one_line
+from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database
 
-if TYPE_CHECKING:
-    from aiostream_server.teams.tools.scope import RunScope
 
-
-class FixedTool:
+class FixedTool(ConfiguredTool):
     """A `[tools.NAME]` without state: all runs share one workbench."""
 
     def __init__(self, *tools: BaseTool[Any, Any], name: str | None = None) -> None:
@@ -27,17 +25,8 @@ class FixedTool:
         overrides = {tools[0].name: ToolOverride(name=name)} if name is not None else None
         self._workbench: Final = StaticWorkbench(list(tools), overrides)
 
-    def workbench(self, scope: "RunScope") -> Workbench:
+    def workbench(self, scope: RunScope) -> Workbench:
         return self._workbench
-
-    def begin(self) -> None:
-        """Nothing to open."""
-
-    async def problem(self) -> str | None:
-        return None
-
-    async def close(self) -> None:
-        """Nothing to close."""
 
 
 def python_tool(name: str, config: PythonToolConfig) -> FixedTool:

@@ -26,7 +26,7 @@ class NoConfiguration(BaseModel):
 
 
 class ConfiguredTool(Protocol):
-    """One `[tools.NAME]`."""
+    """One `[tools.NAME]`. The defaults suit a tool without anything that runs share."""
 
     def workbench(self, scope: "RunScope") -> Workbench:
         """The workbench for one run. `scope` closes what it opens."""
@@ -34,15 +34,15 @@ class ConfiguredTool(Protocol):
 
     def begin(self) -> None:
         """Begin to open what all runs share, without waiting for it."""
-        ...
+        return
 
     async def problem(self) -> str | None:
         """Why the tool cannot be used, in one line for the server's operator; None where it can."""
-        ...
+        return None
 
     async def close(self) -> None:
         """Close what all runs share."""
-        ...
+        return
 
 
 class RunScope:

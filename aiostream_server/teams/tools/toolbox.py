@@ -80,7 +80,7 @@ async def open_tools(
 ) -> AsyncIterator[Toolbox]:
     """Open every `[tools.NAME]`. `is_serving` starts shared servers now; `in_threads` imports in threads.
 
-    Raises `ConfigError` with all tools whose configuration is wrong; with `problems`, appends these errors to it
+    Raises `ConfigError` with all tools that are configured wrongly; with `problems`, appends these errors to it
     instead, and opens the other tools. A server that is down raises nothing here: see `Toolbox.problems`.
     """
     tools: dict[str, ConfiguredTool] = {}

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from aiostream_server.tools.chart.labels import are_years, figure, months, tick, width
+from aiostream_server.tools.chart.labels import are_years, display_width, month_labels, short_number, tick_label
 from aiostream_server.tools.chart.plot import Plot
 from aiostream_server.tools.chart.style import BACKGROUND, BASELINE, GRID, INK, MUTED, colour
 
@@ -37,7 +37,7 @@ def draw_bars(axes: Axes, plot: Plot) -> None:
             axes.barh(at, sizes, thick * 0.94, color=colour(number))
     names = [str(name) for name in plot.x]
     if is_vertical:
-        axes.set_xticks(places, months(names) or names)
+        axes.set_xticks(places, month_labels(names) or names)
         axes.set_xlim(-0.6, len(places) - 0.4)
         _value_axis(axes, plot, "y")
         axes.axhline(0, color=BASELINE, lw=1)
@@ -58,7 +58,7 @@ def has_vertical_bars(plot: Plot) -> bool:
     names = [str(name) for name in plot.x]
     if len(names) > _MOST_VERTICAL:
         return False
-    widest = 0 if months(names) else max(map(width, names))
+    widest = 0 if month_labels(names) else max(map(display_width, names))
     return widest * _LETTER_IN <= 0.94 * _PLOT_IN / len(names)
 
 
@@ -68,7 +68,7 @@ def _label_bars(axes: Axes, plot: Plot, *, is_vertical: bool) -> None:
             continue
         beyond = 4 if value >= 0 else -4
         axes.annotate(
-            figure(value),
+            short_number(value),
             (place, value) if is_vertical else (value, place),
             xytext=(0, beyond) if is_vertical else (beyond, 0),
             textcoords="offset points",
@@ -153,8 +153,8 @@ def _positions(axes: Axes, plot: Plot) -> Sequence[float]:
 
 def _name_positions(axes: Axes, names: Sequence[str]) -> None:
     """Label as many names as fit."""
-    labels = months(names) or list(names)
-    widest = max(max(map(width, label.split("\n"))) for label in labels)
+    labels = month_labels(names) or list(names)
+    widest = max(max(map(display_width, label.split("\n"))) for label in labels)
     fitting = max(1, int(_PLOT_IN / (widest * _LETTER_IN + 0.12)))
     step = -(-len(labels) // fitting)
     axes.set_xticks(range(0, len(labels), step), labels[::step])
@@ -189,7 +189,7 @@ class _Ticks:
         low, high = sorted(axis.get_view_interval())
         ticks = [each for each in axis.get_majorticklocs() if low <= each <= high]
         steps = [after - before for before, after in itertools.pairwise(ticks) if after > before]
-        return tick(value, min(steps, default=abs(value) or 1.0), max(map(abs, ticks), default=abs(value)))
+        return tick_label(value, min(steps, default=abs(value) or 1.0), max(map(abs, ticks), default=abs(value)))
 
 
 def _year(value: float, _: int | None) -> str:

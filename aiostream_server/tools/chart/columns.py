@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from aiostream_server.tools.chart.arguments import ChartProblem
-from aiostream_server.tools.chart.labels import shown
+from aiostream_server.tools.chart.labels import safe_label
 from aiostream_server.tools.sql.cells import Cell, show_cell
 
 _LARGEST: Final = 1e100  # beyond it, matplotlib's arithmetic with floats overflows
@@ -30,13 +30,13 @@ def find_column(columns: Sequence[str], name: str) -> int:
     found = [index for index, column in enumerate(columns) if column.strip().casefold() == name.strip().casefold()]
     if len(found) == 1:
         return found[0]
-    known = ", ".join(shown(column) for column in columns[:20])
-    raise ChartProblem(f"there is no column {shown(name)!r}; there are {known or 'none'}")
+    known = ", ".join(safe_label(column) for column in columns[:20])
+    raise ChartProblem(f"there is no column {safe_label(name)!r}; there are {known or 'none'}")
 
 
 def cell_name(cell: Cell) -> str:
     """The cell as a label."""
-    return _NO_NAME if cell is None else shown(show_cell(cell)) or _NO_NAME
+    return _NO_NAME if cell is None else safe_label(show_cell(cell)) or _NO_NAME
 
 
 def numbers(column: str, cells: Sequence[Cell]) -> list[float | None]:
@@ -62,13 +62,13 @@ def days(cells: Sequence[Cell]) -> list[float] | None:
 
 def _number(column: str, cell: Cell) -> float:
     if isinstance(cell, bool) or (isinstance(cell, str) and not _NUMBER.fullmatch(cell)):
-        raise ChartProblem(f"the column {shown(column)!r} holds {shown(str(cell))!r}, which is no number")
+        raise ChartProblem(f"the column {safe_label(column)!r} holds {safe_label(str(cell))!r}, which is no number")
     try:
         number = float(cell) if cell is not None else math.nan
     except OverflowError:
         number = math.inf
     if not abs(number) <= _LARGEST:  # also true for nan
-        raise ChartProblem(f"the column {shown(column)!r} holds a number that is too large to draw")
+        raise ChartProblem(f"the column {safe_label(column)!r} holds a number that is too large to draw")
     return number
 
 

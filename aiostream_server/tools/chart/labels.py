@@ -17,21 +17,21 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 _YEARS: Final = range(1800, 2201)
 
 
-def shown(text: str, most: int = LABEL_CHARS) -> str:
+def safe_label(text: str, most: int = LABEL_CHARS) -> str:
     """The text on one line of at most `most` characters, without control and format characters."""
     visible = "".join(sign if unicodedata.category(sign) not in _HIDDEN else " " for sign in text[: most * 4])
     line = " ".join(visible.split())
     return line if len(line) <= most and len(text) <= most * 4 else f"{line[: most - 1].rstrip()}…"
 
 
-def spoken(column: str) -> str:
+def column_title(column: str) -> str:
     """A column's name as people write it: `total_revenue` becomes "Total revenue"."""
     name = column.replace("_", " ") if _PLAIN_NAME.fullmatch(column) else column
-    short = shown(name)
+    short = safe_label(name)
     return short[:1].upper() + short[1:] if short.islower() else short
 
 
-def figure(value: float) -> str:
+def short_number(value: float) -> str:
     """A number with few digits, separated thousands and abbreviated millions: `12,345`, `1.25M`, `0.037`."""
     size = abs(value)
     if size >= _SCIENTIFIC or 0 < size < 1e-4:
@@ -46,8 +46,8 @@ def figure(value: float) -> str:
     return _signed(text.rstrip("0").rstrip(".") if decimals > 2 else text, value)
 
 
-def tick(value: float, step: float, largest: float) -> str:
-    """A tick in the format of its whole axis, whose ticks are `step` apart and at most `largest`."""
+def tick_label(value: float, step: float, largest: float) -> str:
+    """A tick in the format of its axis. The ticks are `step` apart and at most `largest`."""
     if largest >= _SCIENTIFIC or step < 1e-4:
         return "0" if value == 0 else f"{value:.3g}"
     scale, letter = next(((scale, letter) for scale, letter in _SCALES if largest >= scale), (1.0, ""))
@@ -63,7 +63,7 @@ def are_years(values: Sequence[float]) -> bool:
     return all(value == int(value) and int(value) in _YEARS for value in values)
 
 
-def months(names: Sequence[str]) -> list[str] | None:
+def month_labels(names: Sequence[str]) -> list[str] | None:
     """`2024-01`, `2024-02` as "Jan" above its year, "Feb"; None where a name is not a month."""
     found = [_MONTH.fullmatch(name) for name in names]
     if len(found) < 2 or not all(found):
@@ -78,19 +78,19 @@ def months(names: Sequence[str]) -> list[str] | None:
     return labels
 
 
-def width(text: str) -> int:
+def display_width(text: str) -> int:
     """The width of a text in letters. A Chinese character is as wide as two letters."""
     return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
-def wrapped(text: str, letters: int, lines: int = 2) -> str:
+def wrap_label(text: str, letters: int, lines: int = 2) -> str:
     """Broken at spaces into `lines` lines of at most `letters` letters. An ellipsis replaces further lines."""
     found: list[str] = []
     line = ""
     for word in text.split(" "):
         for part in _pieces(word, letters):
             longer = f"{line} {part}" if line else part
-            if width(longer) > letters and line:
+            if display_width(longer) > letters and line:
                 found.append(line)
                 line = part
             else:
@@ -100,11 +100,11 @@ def wrapped(text: str, letters: int, lines: int = 2) -> str:
 
 
 def _pieces(word: str, letters: int) -> list[str]:
-    if width(word) <= letters:
+    if display_width(word) <= letters:
         return [word]
     pieces, piece = [], ""
     for sign in word:
-        if width(piece + sign) > letters:
+        if display_width(piece + sign) > letters:
             pieces.append(piece)
             piece = ""
         piece += sign

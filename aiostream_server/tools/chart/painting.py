@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from aiostream_server.tools.chart.arguments import Format
 from aiostream_server.tools.chart.axes import draw_bars, draw_dots, draw_lines, has_vertical_bars
-from aiostream_server.tools.chart.labels import figure, width, wrapped
+from aiostream_server.tools.chart.labels import display_width, short_number, wrap_label
 from aiostream_server.tools.chart.plot import Plot
 from aiostream_server.tools.chart.style import BACKGROUND, DPI, HEIGHT_IN, INK, MUTED, WIDTH_IN, colour, settings
 
@@ -58,7 +58,7 @@ def _painted(plot: Plot, form: Format, *, text_as_paths: bool) -> tuple[bytes, b
         else:
             _axes(drawn.add_subplot(), plot)
         if plot.notes:
-            note = wrapped("; ".join(plot.notes).capitalize() + ".", 110)
+            note = wrap_label("; ".join(plot.notes).capitalize() + ".", 110)
             drawn.supxlabel(note, x=0.022, ha="left", size=8.5, color=MUTED)
         content = _saved(drawn, form)
     return content, not any("missing from font" in str(warning.message) for warning in told)
@@ -81,7 +81,7 @@ def _height(plot: Plot) -> float:
 
 
 def _title(drawn: Figure, plot: Plot) -> None:
-    drawn.suptitle(wrapped(plot.title, _TITLE_LETTERS), x=0.022, ha="left", size=14, weight="bold", color=INK)
+    drawn.suptitle(wrap_label(plot.title, _TITLE_LETTERS), x=0.022, ha="left", size=14, weight="bold", color=INK)
 
 
 def _axes(axes: Axes, plot: Plot) -> None:
@@ -99,12 +99,12 @@ def _legend(axes: Axes, plot: Plot) -> None:
     """Above the axes, in as few lines as possible."""
     if len(plot.series) < 2:
         return
-    longest = max(width(each.name) for each in plot.series) + 6
+    longest = max(display_width(each.name) for each in plot.series) + 6
     columns = max(1, min(len(plot.series), _LEGEND_LETTERS // longest))
     handles = [axes.plot([], [], lw=5, color=colour(i), solid_capstyle="round")[0] for i in range(len(plot.series))]
     legend = axes.legend(
         handles,
-        ["x" * width(each.name) for each in plot.series],  # matplotlib leaves out names that begin with "_"
+        ["x" * display_width(each.name) for each in plot.series],  # matplotlib leaves out names that begin with "_"
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
         ncols=columns,
@@ -130,8 +130,8 @@ def _pie(drawn: Figure, plot: Plot) -> None:
         normalize=True,
         wedgeprops={"width": 0.36, "edgecolor": BACKGROUND, "linewidth": 2},
     )
-    ring.text(0, 0.06, figure(total), ha="center", va="center", size=15, weight="bold", color=INK)
-    ring.text(0, -0.2, wrapped(plot.y_label, 18), ha="center", va="center", size=9, color=MUTED)
+    ring.text(0, 0.06, short_number(total), ha="center", va="center", size=15, weight="bold", color=INK)
+    ring.text(0, -0.2, wrap_label(plot.y_label, 18), ha="center", va="center", size=9, color=MUTED)
     table.set_axis_off()
     table.set(xlim=(0, 1), ylim=(0, 1))
     step = min(0.105, 0.92 / len(values))
@@ -139,8 +139,8 @@ def _pie(drawn: Figure, plot: Plot) -> None:
     for number, (name, value) in enumerate(zip(plot.x, values, strict=True)):
         y = top - number * step
         table.plot([0.03], [y], marker="s", markersize=9, color=colours[number], clip_on=False)
-        table.text(0.08, y, wrapped(str(name), 26, lines=1), va="center_baseline", size=10.5, color=INK)
-        table.text(0.80, y, figure(value), va="center_baseline", ha="right", size=10.5, color=INK)
+        table.text(0.08, y, wrap_label(str(name), 26, lines=1), va="center_baseline", size=10.5, color=INK)
+        table.text(0.80, y, short_number(value), va="center_baseline", ha="right", size=10.5, color=INK)
         table.text(0.98, y, _share(value / total), va="center_baseline", ha="right", size=10.5, color=MUTED)
 
 

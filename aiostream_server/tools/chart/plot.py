@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias, TypeVar
 
 from aiostream_server.tools.chart.arguments import ChartArguments, ChartProblem, Kind
 from aiostream_server.tools.chart.columns import are_numbers, cell_name, days, find_column, numbers
-from aiostream_server.tools.chart.labels import TITLE_CHARS, shown, spoken
+from aiostream_server.tools.chart.labels import TITLE_CHARS, column_title, safe_label
 from aiostream_server.tools.sql.cells import Cell
 
 Axis: TypeAlias = Literal["names", "numbers", "dates"]
@@ -76,8 +76,9 @@ def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: Cha
             _make_points(draft, asked)
     if all(value is None for each in draft.series for value in each.values):
         raise ChartProblem("there are no numbers to draw: every value is NULL")
-    x_label, y_label = spoken(asked.x), spoken(asked.y[0]) if len(asked.y) == 1 else ""
-    title = shown(asked.title, TITLE_CHARS) or shown(f"{y_label or 'Values'} by {x_label.lower()}", TITLE_CHARS)
+    x_label, y_label = column_title(asked.x), column_title(asked.y[0]) if len(asked.y) == 1 else ""
+    default_title = f"{y_label or 'Values'} by {x_label.lower()}"
+    title = safe_label(asked.title, TITLE_CHARS) or safe_label(default_title, TITLE_CHARS)
     return Plot(asked.kind, draft.axis, draft.x, tuple(draft.series), title, x_label, y_label, notes=tuple(draft.notes))
 
 
@@ -117,7 +118,7 @@ def _read(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartAr
         return [row[index] for row in rows]
 
     cells = column(asked.x)
-    series = [Series(spoken(name), tuple(numbers(name, column(name)))) for name in asked.y]
+    series = [Series(column_title(name), tuple(numbers(name, column(name)))) for name in asked.y]
     if asked.split_by is None:
         return _Draft(cells, series, [])
     return _split(cells, column(asked.split_by), series[0].values)
@@ -182,10 +183,10 @@ def _make_parts(draft: _Draft, asked: ChartArguments) -> None:
 def _make_points(draft: _Draft, asked: ChartArguments) -> None:
     there = [index for index, cell in enumerate(draft.cells) if cell is not None]
     if missing := len(draft.cells) - len(there):
-        draft.notes.append(_left_out(missing, "point", f"without {shown(asked.x)}"))
+        draft.notes.append(_left_out(missing, "point", f"without {safe_label(asked.x)}"))
         draft.keep(there)
     if not draft.cells:
-        raise ChartProblem(f"the column {shown(asked.x)!r} is empty")
+        raise ChartProblem(f"the column {safe_label(asked.x)!r} is empty")
     if (found := days(draft.cells)) is not None:
         draft.axis = "dates"
     elif are_numbers(draft.cells) or asked.kind == "scatter":

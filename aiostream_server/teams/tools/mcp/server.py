@@ -33,7 +33,7 @@ class McpServer:
         self._is_closed = False
 
     async def connection(self) -> Connection:
-        """An open connection. Raises `ToolFailed`, whose message is for users; the log has the details."""
+        """An open connection. Raises `ToolFailed` with a message for users; the log has the details."""
         found = self._connection
         if found is not None and not found.is_lost:
             return found

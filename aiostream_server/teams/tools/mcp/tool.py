@@ -1,6 +1,6 @@
 """A `[tools.NAME]` of kind "mcp": one server that all runs share, or one for each run."""
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from autogen_core.tools import Workbench
 
@@ -10,14 +10,12 @@ from aiostream_server.teams.tools.mcp.connection import McpSettings
 from aiostream_server.teams.tools.mcp.server import McpServer
 from aiostream_server.teams.tools.mcp.transport import Program, Service
 from aiostream_server.teams.tools.mcp.workbench import McpToolset
-
-if TYPE_CHECKING:
-    from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 
 _READ_MARGIN_S: Final = 5.0  # longer than a call, so that the call's own timeout ends it
 
 
-class McpTool:
+class McpTool(ConfiguredTool):
     """Opens the server at `begin`, or when a run first uses it."""
 
     def __init__(self, name: str, config: McpToolConfig) -> None:
@@ -29,7 +27,7 @@ class McpTool:
         if self._shared is not None:
             self._shared.begin()
 
-    def workbench(self, scope: "RunScope") -> Workbench:
+    def workbench(self, scope: RunScope) -> Workbench:
         if self._shared is not None:
             return self._toolset(self._shared)
         server = McpServer(self._settings)

@@ -113,22 +113,26 @@ class McpToolset(Workbench):
             cancellation_token.link_future(calling)
         try:
             result = await calling
-        except ToolFailed as exc:
-            return text_result(name, str(exc), self._byte_limit, is_error=True)
-        except Unreachable:
-            why = "the MCP server ended, or was cut off, in the middle of the call; it may or may not have been done"
-            return text_result(name, f"{name} failed: {why}", self._byte_limit, is_error=True)
-        except NoAnswer as exc:
-            return text_result(name, f"{name} failed: {exc}", self._byte_limit, is_error=True)
-        except McpError as exc:
-            return text_result(name, f"{name} was refused: {exc.error.message}", self._byte_limit, is_error=True)
-        except Exception as exc:  # the server's answer violates the protocol
-            _log.warning("mcp_answer_not_understood", tool=self._server.name, error=type(exc).__name__)
-            why = "its answer cannot be understood"
-            return text_result(name, f"{name} failed: {why}", self._byte_limit, is_error=True)
+        except Exception as exc:
+            return text_result(name, self._failure(name, exc), self._byte_limit, is_error=True)
         finally:
             calling.cancel()
         return text_result(name, await _as_text(result), self._byte_limit, is_error=result.isError)
+
+    def _failure(self, name: str, exc: Exception) -> str:
+        match exc:
+            case ToolFailed():
+                return str(exc)
+            case Unreachable():
+                why = "ended, or was cut off, in the middle of the call; it may or may not have been done"
+                return f"{name} failed: the MCP server {why}"
+            case NoAnswer():
+                return f"{name} failed: {exc}"
+            case McpError():
+                return f"{name} was refused: {exc.error.message}"
+            case _:  # the server's answer violates the protocol
+                _log.warning("mcp_answer_not_understood", tool=self._server.name, error=type(exc).__name__)
+                return f"{name} failed: its answer cannot be understood"
 
     async def _call(self, name: str, arguments: Mapping[str, Any]) -> CallToolResult:
         if self._listed is None:

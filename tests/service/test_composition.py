@@ -1,0 +1,44 @@
+"""Only the composition root chooses implementations: everything else is given the protocols."""
+
+import ast
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from aiostream_server.config.model import Config, DemoModelConfig
+from aiostream_server.log.memory import MemoryLog
+from aiostream_server.service.composition import GENERATIONS, compose
+from aiostream_server.web.state import STATE
+from tests.kit.runs import directory_of
+
+PACKAGE: Final = Path(__file__).parents[2] / "aiostream_server"
+NAMES: Final = frozenset(
+    {"MemoryLog", "MemoryReader", "MemoryDirectory", "MemoryAdmission", "MemoryTurns", "MemoryStarts"}
+)
+
+
+def _imports(file: Path) -> set[str]:
+    tree = ast.parse(file.read_text("utf-8"))
+    nodes = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
+    return {alias.name for node in nodes for alias in node.names}
+
+
+def test_only_the_composition_root_names_implementations() -> None:
+    """Two others make a `MemoryLog` that no run writes: an auxiliary answer, and an empty log that frees a full one."""
+    importers = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if _imports(file) & NAMES}
+    assert importers == {"service/composition.py", "runs/log_writer.py", "web/asking.py"}
+
+
+async def test_an_app_opens_its_state_at_startup_and_closes_it_at_cleanup(tmp_path: Path) -> None:
+    app = compose(Config(models={"default": DemoModelConfig(provider="demo")}), state_directory=tmp_path)
+    assert STATE not in app
+    runner = web.AppRunner(app)
+    await runner.setup()
+    state = app[STATE].state
+    assert app[GENERATIONS].current.state is state
+    assert directory_of(state.registry) is not None
+    assert state.registry._new_log is MemoryLog
+    assert len(state.resources.references) == 0
+    await runner.cleanup()
+    assert state.registry.is_closing
