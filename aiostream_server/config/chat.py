@@ -25,13 +25,13 @@ from aiostream_server.config.pointers import (
     read_secret,
     surroundings,
 )
-from aiostream_server.config.table import HeaderName, Pattern, Table, TeamId
+from aiostream_server.config.table import ConfigTable, HeaderName, Pattern, TeamId
 from aiostream_server.config.teams import BUILT_IN_TEAM_IDS
 
 _SHORTEST_SECRET_BYTES = 32
 
 
-class RoutingConfig(Table):
+class RoutingConfig(ConfigTable):
     """`[routing]`: which team a question to `auto` goes to."""
 
     strategy: Literal["rules", "model", "rules-then-model"] = "rules"
@@ -57,7 +57,7 @@ class RoutingConfig(Table):
         return team
 
 
-class OpenWebUIConfig(Table):
+class OpenWebUIConfig(ConfigTable):
     """`[open_webui]`: what is done for Open WebUI only, recognised by its headers or by the key's setting."""
 
     coalesce_ms: NonNegativeFloat = 30.0
@@ -89,7 +89,7 @@ class OpenWebUIConfig(Table):
         return self._user_token_secret
 
 
-class AuxiliaryConfig(Table):
+class AuxiliaryConfig(ConfigTable):
     """`[auxiliary]`: titles, tags and the like, which chat clients ask for beside the conversation."""
 
     model: Annotated[str, AfterValidator(check_model)] | None = Field(

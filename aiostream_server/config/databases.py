@@ -14,12 +14,12 @@ from pydantic import (
 )
 
 from aiostream_server.config.pointers import DatabaseUrl, SecretFile, VariableName, read_database_url
-from aiostream_server.config.table import Table
+from aiostream_server.config.table import ConfigTable
 
 ConcurrentTurns = Literal["queue", "reject", "interrupt"]
 
 
-class _WithDatabaseUrl(Table):
+class _WithDatabaseUrl(ConfigTable):
     """A table with a SQLAlchemy URL. A URL that holds a password is named by a variable or a file instead."""
 
     needs_url: ClassVar[bool]

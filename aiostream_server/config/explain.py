@@ -22,7 +22,7 @@ _NOT_REPEATED: Final = frozenset({"api_key_env", "api_key_file", "url", "url_env
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class KeyLocation:
     """A key of the file: its path, its schema, and the schema of its table."""
 
     path: KeyPath
@@ -42,7 +42,7 @@ def explain(error: ValidationError, document: Schema, source: Callable[[KeyPath]
     return lines
 
 
-def locate(detail: ErrorDetails) -> Place:
+def locate(detail: ErrorDetails) -> KeyLocation:
     """The key that a mistake is about."""
     path: KeyPath = ()
     table: Schema = {}
@@ -54,8 +54,8 @@ def locate(detail: ErrorDetails) -> Place:
         path, table, node = (*path, part), node, _child(node, part)
     if detail["type"].startswith("union_tag"):
         tag = node["discriminator"]
-        return Place((*path, tag["propertyName"]), {"enum": list(tag["mapping"])}, node)
-    return Place(path, node, table)
+        return KeyLocation((*path, tag["propertyName"]), {"enum": list(tag["mapping"])}, node)
+    return KeyLocation(path, node, table)
 
 
 @cache
@@ -98,7 +98,7 @@ def _where(path: KeyPath, document: Schema) -> str:
     return f"{table} {''.join(parts).lstrip('.')}".rstrip()
 
 
-def _what(detail: ErrorDetails, place: Place) -> str:
+def _what(detail: ErrorDetails, place: KeyLocation) -> str:
     key, value = place.path[-1], detail["input"]
     match detail["type"]:
         case "value_error":

@@ -32,7 +32,7 @@ from aiostream_server.config.server import (
     ServerConfig,
     TracingConfig,
 )
-from aiostream_server.config.table import Table, TeamId
+from aiostream_server.config.table import ConfigTable, TeamId
 from aiostream_server.config.teams import (
     BUILT_IN_TEAM_IDS,
     RESERVED_IDS,
@@ -95,7 +95,7 @@ __all__ = [
 ClientKind = Literal["open-webui"]
 
 
-class Config(Table):
+class Config(ConfigTable):
     """The whole file."""
 
     server: ServerConfig = ServerConfig()

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, read_secret, surroundings
-from aiostream_server.config.table import HeaderName, HttpUrl, Table
+from aiostream_server.config.table import ConfigTable, HeaderName, HttpUrl
 
 _OF_ANY_PROCESS: Final = frozenset({"PATH", "HOME", "LANG", "LD_LIBRARY_PATH"})
 _OF_GPUS: Final = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "GGML_")
@@ -28,7 +28,7 @@ MessageNames = Literal["none", "field", "prefix"]
 """How a model learns the speaker of a user message: not at all, by `name`, or by "Writer said:" before the text."""
 
 
-class ModelInfoConfig(Table):
+class ModelInfoConfig(ConfigTable):
     """What a model can do. Keys that are not given are derived from its name, or have the usual values."""
 
     vision: bool = False
@@ -38,7 +38,7 @@ class ModelInfoConfig(Table):
     family: str = "unknown"
 
 
-class _WithApiKey(Table):
+class _WithApiKey(ConfigTable):
     """A table that names an API key. The loader reads it into `api_key`."""
 
     api_key_env: VariableName | None = None
@@ -85,7 +85,7 @@ class OpenAIModelConfig(_WithApiKey):
     max_retries: NonNegativeInt = Field(default=2, description="of a request, until its answer has begun")
 
 
-class LlamaCppModelConfig(Table):
+class LlamaCppModelConfig(ConfigTable):
     """`provider = "llama.cpp"`: weights on this machine, in a process of the server's own. Needs the extra `local`."""
 
     provider: Literal["llama.cpp"]
@@ -123,7 +123,7 @@ class LlamaCppModelConfig(Table):
         return self._environment
 
 
-class DemoModelConfig(Table):
+class DemoModelConfig(ConfigTable):
     """`provider = "demo"`: rules instead of a language model. 0 `tokens_per_s` is as fast as possible."""
 
     provider: Literal["demo"]

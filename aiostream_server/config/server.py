@@ -15,12 +15,12 @@ from pydantic import (
 )
 
 from aiostream_server.config.pointers import FilePath
-from aiostream_server.config.table import HttpUrl, Origin, Table
+from aiostream_server.config.table import ConfigTable, HttpUrl, Origin
 
 _LAST_PORT: Final = 65535
 
 
-class ServerConfig(Table):
+class ServerConfig(ConfigTable):
     """`[server]`: the socket, TLS, timeouts and logs."""
 
     host: str = "127.0.0.1"
@@ -49,13 +49,13 @@ class ServerConfig(Table):
         return key
 
 
-class AuthConfig(Table):
+class AuthConfig(ConfigTable):
     """`[auth]`. Without any key, only a loopback address may be bound."""
 
     keys_file: FilePath | None = None
 
 
-class LimitsConfig(Table):
+class LimitsConfig(ConfigTable):
     """`[limits]`. 0 means no limit."""
 
     max_runs: PositiveInt = 200
@@ -73,7 +73,7 @@ class LimitsConfig(Table):
     max_log_bytes: PositiveInt = 16 * 1024**2
 
 
-class FilesConfig(Table):
+class FilesConfig(ConfigTable):
     """`[files]`: how long, and how much of, the files that answers link to are kept in the state directory."""
 
     expiry_s: PositiveFloat = 30 * 24 * 3600.0
@@ -81,7 +81,7 @@ class FilesConfig(Table):
     max_file_bytes: PositiveInt = 8 * 1024**2
 
 
-class MetricsConfig(Table):
+class MetricsConfig(ConfigTable):
     """`[metrics]`: what Prometheus reads at `/metrics`."""
 
     enabled: bool = True
@@ -97,7 +97,7 @@ class MetricsConfig(Table):
         return None
 
 
-class TracingConfig(Table):
+class TracingConfig(ConfigTable):
     """`[tracing]`: OpenTelemetry spans, sent by OTLP over HTTP; needs the extra `tracing`."""
 
     enabled: bool = False

@@ -37,7 +37,7 @@ Pattern = Annotated[str, AfterValidator(_regular_expression)]
 Strings = Annotated[tuple[str, ...], Strict(False)]
 
 
-class Table(BaseModel):
+class ConfigTable(BaseModel):
     """One table: frozen, rejects unknown keys, and is strict about types ("8000" is no port, true is no number)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

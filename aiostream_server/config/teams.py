@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_valida
 
 from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
 from aiostream_server.config.pointers import FilePath, check_model, check_name, check_unique_team, surroundings
-from aiostream_server.config.table import Factory, Strings, Table, TeamId
+from aiostream_server.config.table import ConfigTable, Factory, Strings, TeamId
 
 RESERVED_IDS: Final = ("auto", "autogen-agents")
 BUILT_IN_TEAM_IDS: Final = ("general", "data")
@@ -30,7 +30,7 @@ KnownDatabases = Annotated[tuple[Annotated[str, AfterValidator(_known_database)]
 KnownTools = Annotated[tuple[Annotated[str, AfterValidator(_known_tool)], ...], Strict(False)]
 
 
-class TeamConfig(Table):
+class TeamConfig(ConfigTable):
     """`[[teams]]`: one model that clients see."""
 
     id: TeamId
@@ -80,7 +80,7 @@ class TeamConfig(Table):
         return model
 
 
-class TeamFolderConfig(Table):
+class TeamFolderConfig(ConfigTable):
     """`[[team_folders]]`: every Python file in it makes one team or several. The keys apply to all of them."""
 
     path: FilePath
@@ -92,7 +92,7 @@ class TeamFolderConfig(Table):
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to each factory as it is")
 
 
-class ComponentsConfig(Table):
+class ComponentsConfig(ConfigTable):
     """`[components]`: what component JSON may import, beside AutoGen's packages and this one."""
 
     providers: Strings = ()

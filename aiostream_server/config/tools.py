@@ -24,7 +24,7 @@ from aiostream_server.config.pointers import (
     read_secret,
     surroundings,
 )
-from aiostream_server.config.table import Factory, HeaderName, HttpUrl, Strings, Table
+from aiostream_server.config.table import ConfigTable, Factory, HeaderName, HttpUrl, Strings
 
 Secrets: TypeAlias = Mapping[str, SecretStr]
 
@@ -50,7 +50,7 @@ def _read_all(
     return {name: secret for name, secret in found.items() if secret is not None}
 
 
-class _WithHeaders(Table):
+class _WithHeaders(ConfigTable):
     """A table with HTTP headers. Secret ones are named, and read by the loader."""
 
     headers: dict[HeaderName, str] = Field(default_factory=dict, repr=False, description="sent as they are; no secrets")
@@ -164,7 +164,7 @@ def placeholders(url: str) -> tuple[str, ...]:
     return tuple(_PLACEHOLDER.findall(url))
 
 
-class CodeToolConfig(Table):
+class CodeToolConfig(ConfigTable):
     """`kind = "code"`: runs Python that a model writes. `local` runs it as the server's own user: for tests, and for
     machines with nothing else on them."""
 
@@ -186,21 +186,21 @@ class CodeToolConfig(Table):
         return executor
 
 
-class LangChainToolConfig(Table):
+class LangChainToolConfig(ConfigTable):
     """`kind = "langchain"`: a LangChain tool, or a function without arguments that makes one."""
 
     kind: Literal["langchain"]
     factory: Factory
 
 
-class PythonToolConfig(Table):
+class PythonToolConfig(ConfigTable):
     """`kind = "python"`: an ordinary function with type hints; its docstring tells models what it does."""
 
     kind: Literal["python"]
     factory: Factory
 
 
-class SqlToolConfig(Table):
+class SqlToolConfig(ConfigTable):
     """`kind = "sql"`: the schema of a `[database.*]`, and checked, read-only queries."""
 
     kind: Literal["sql"]
@@ -217,7 +217,7 @@ class SqlToolConfig(Table):
         return database
 
 
-class ChartToolConfig(Table):
+class ChartToolConfig(ConfigTable):
     """`kind = "chart"`: draws rows that the model passes."""
 
     kind: Literal["chart"]

@@ -5,13 +5,12 @@ import os
 import pty
 import re
 import signal
-import time
 from pathlib import Path
 
 from aiostream_server.config.load import load_config
 from tests.client.chaos import Fate, chaos
 from tests.kit.process import serving_process, start
-from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.scripted_provider import Gate, HttpError, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import config_for, sample_team, serving
 
 SOLO = """
@@ -75,17 +74,16 @@ async def test_a_terminal_adds_nothing_but_colours(tmp_path: Path) -> None:
 
 async def test_words_are_shown_as_they_come(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
-        provider.script(ScriptedAnswer("one ", "two ", "three", pause_s=0.3))
+        gates = Gate(), Gate()
+        provider.script(ScriptedAnswer("one ", gates[0], "two ", gates[1], "three"))
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             process = await start("ask", "hi", "--url", server.url, state_directory=tmp_path)
             assert process.stdout is not None
-            times = []
-            for word in (b"one ", b"two ", b"three"):
-                await process.stdout.readuntil(word)
-                times.append(time.monotonic())
+            for word, gate in zip((b"one ", b"two "), gates, strict=True):
+                await process.stdout.readuntil(word)  # the rest has not left the provider
+                gate.open()
+            await process.stdout.readuntil(b"three")
             await process.communicate()
-        left = provider.exchanges[0].left
-    assert max(came - went for went, came in zip(left, times, strict=True)) < 0.2
 
 
 async def test_ctrl_c_cancels_the_run(tmp_path: Path) -> None:
@@ -97,20 +95,19 @@ async def test_ctrl_c_cancels_the_run(tmp_path: Path) -> None:
             await process.stdout.readuntil(b"one ")
             process.send_signal(signal.SIGINT)
             _, errors = await process.communicate()
-            async with asyncio.timeout(1):
-                await provider.exchanges[0].closed.wait()
+            await provider.exchanges[0].closed.wait()
     assert process.returncode == 130
     assert errors.decode().strip() == "cancelled"
 
 
-async def test_what_goes_wrong_is_one_line(tmp_path: Path) -> None:
+async def test_a_failure_is_one_line(tmp_path: Path) -> None:
     status, _, errors = await _output("hi", "--url", "http://127.0.0.1:9", folder=tmp_path)
     assert status == 1
     assert "127.0.0.1:9 does not answer" in errors
     async with serving(load_config(None, {}), tmp_path) as server:
-        status, _, errors = await _output("hi", "--url", server.url, "--model", "nobody", folder=tmp_path)
+        status, _, errors = await _output("hi", "--url", server.url, "--model", "missing", folder=tmp_path)
     assert status == 1
-    assert errors.strip() == "Error: there is no model 'nobody'; there are: auto, general, data"
+    assert errors.strip() == "Error: there is no model 'missing'; there are: auto, general, data"
 
 
 async def test_a_failed_run_shows_why_and_has_status_1(tmp_path: Path) -> None:
@@ -134,7 +131,7 @@ async def test_long_results_show_their_beginning_or_all(tmp_path: Path) -> None:
     assert "REFERENCES customers" in full
 
 
-async def test_a_lost_connection_is_a_word_and_no_loss(tmp_path: Path) -> None:
+async def test_a_lost_connection_is_remarked_and_nothing_is_lost(tmp_path: Path) -> None:
     async with serving(load_config(None, {}), tmp_path) as server:
         question = "Which region had the highest total sales?"
         _, whole, _ = await _output(question, "--url", server.url, folder=tmp_path)

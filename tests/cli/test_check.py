@@ -39,7 +39,7 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_whatever_was_loaded_is_a_line(tmp_path: Path) -> None:
+def test_everything_loaded_is_a_line(tmp_path: Path) -> None:
     add_key(tmp_path / "keys.json", new_key("alice")[0])
     text = """
         server.host = "0.0.0.0"
@@ -76,7 +76,7 @@ def test_defaults_are_loaded_without_a_file() -> None:
     ]
 
 
-def test_address_keys_and_teams_are_looked_at_whatever_else_is_wrong(tmp_path: Path) -> None:
+def test_address_keys_and_teams_are_checked_beside_other_mistakes(tmp_path: Path) -> None:
     path = written(tmp_path, 'server.host = "0.0.0.0"')
     with pytest.raises(ConfigError) as caught:
         report(path, {}, one_thing_wrong)
@@ -91,7 +91,7 @@ def test_address_keys_and_teams_are_looked_at_whatever_else_is_wrong(tmp_path: P
     assert caught.value.problems[1:] == (team,)
 
 
-def test_what_stops_the_looking_is_a_mistake_like_others(tmp_path: Path) -> None:
+def test_an_error_that_stops_the_check_is_a_mistake_like_others(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         report(written(tmp_path, 'auth.keys_file = "none.json"'), {}, nothing_opens)
     assert len(caught.value.problems) == 2
@@ -167,7 +167,7 @@ def test_unknown_command_is_refused() -> None:
     assert "No such command 'srve'" in result.output
 
 
-async def test_what_only_shows_when_used_is_reported_at_once(tmp_path: Path) -> None:
+async def test_mistakes_that_show_when_used_are_reported_at_once(tmp_path: Path) -> None:
     """Databases that do not answer and factories of every wrong kind: all of them, and no password."""
     config = tmp_path / "server.toml"
     config.write_text(
@@ -267,12 +267,12 @@ def test_without_toml_there_is_nothing_more_to_find(tmp_path: Path) -> None:
         assert caught.value.problems
 
 
-async def test_a_name_of_nobody_is_a_note(tmp_path: Path) -> None:
+async def test_the_name_of_an_unknown_agent_is_a_note(tmp_path: Path) -> None:
     config = tmp_path / "server.toml"
-    team = '[[teams]]\nid = "a"\nfactory = "aiostream_server.teams.general:build"\nanswer_from = ["Nobody"]\n'
+    team = '[[teams]]\nid = "a"\nfactory = "aiostream_server.teams.general:build"\nanswer_from = ["Missing"]\n'
     config.write_text(team, "utf-8")
     process = await start("check", "--config", str(config), state_directory=tmp_path)
     out, _ = await process.communicate()
     assert process.returncode == 0
-    said = "note      [[teams]] #1 (a) answer_from: no agent is called Nobody; there are: Assistant"
+    said = "note      [[teams]] #1 (a) answer_from: no agent is called Missing; there are: Assistant"
     assert said in out.decode().splitlines()

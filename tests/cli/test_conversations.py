@@ -29,7 +29,7 @@ def run(*arguments: str, answer: str = "") -> Result:
 
 @pytest.fixture
 def kept(state: Path) -> Iterator[Path]:
-    """Three conversations, in a store that somebody else has open."""
+    """Three conversations, in a store that another process has open."""
     with asyncio.Runner() as runner:
         opened = open_conversations(ConversationsConfig(), state)
         store = runner.run(opened.__aenter__())

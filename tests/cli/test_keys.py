@@ -50,7 +50,7 @@ def test_key_may_be_made_for_metrics_alone(keys_file: Path) -> None:
 
 
 @pytest.mark.parametrize("option", [("--model", "data"), ("--trust-user-headers",), ("--open-webui",)])
-def test_key_for_metrics_asks_nothing(keys_file: Path, option: tuple[str, ...]) -> None:
+def test_a_key_for_metrics_cannot_ask_questions(keys_file: Path, option: tuple[str, ...]) -> None:
     result = run("create", "prometheus", "--keys-file", keys_file, "--metrics", *option)
     assert result.exit_code == 2
     assert "--metrics excludes the other options" in result.stderr

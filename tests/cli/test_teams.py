@@ -44,7 +44,7 @@ def test_each_team_is_a_line_and_nothing_of_it_obeyed_by_a_terminal(tmp_path: Pa
     assert files.split() == ["files", "files", "-", str(tmp_path / "files.json"), "-"]
 
 
-def test_as_json_they_are_whole(tmp_path: Path) -> None:
+def test_json_has_whole_descriptions(tmp_path: Path) -> None:
     result = invoke("teams", "list", "--json", "--config", written(tmp_path))
     sales, files = json.loads(result.stdout)
     assert sales == {
@@ -57,11 +57,11 @@ def test_as_json_they_are_whole(tmp_path: Path) -> None:
     assert files["model"] is None
 
 
-def test_without_a_file_there_are_the_built_in_ones() -> None:
+def test_without_a_file_the_built_in_teams_are_listed() -> None:
     assert [team["id"] for team in json.loads(invoke("teams", "list", "--json").stdout)] == ["general", "data"]
 
 
-def test_a_broken_file_is_said_to_be_one(tmp_path: Path) -> None:
+def test_a_broken_team_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "server.toml"
     path.write_text("[teams", "utf-8")
     result = invoke("teams", "list", "--config", str(path))
@@ -69,7 +69,7 @@ def test_a_broken_file_is_said_to_be_one(tmp_path: Path) -> None:
     assert "line 1" in result.stderr
 
 
-def test_version_tells_on_request_what_a_report_of_a_problem_needs() -> None:
+def test_verbose_version_lists_the_libraries() -> None:
     first, *others = invoke("version", "--verbose").stdout.splitlines()
     assert first == __version__
     named = dict(line.split(maxsplit=1) for line in others if not line.startswith("installed in"))

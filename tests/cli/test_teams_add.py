@@ -58,7 +58,7 @@ def everything_in(folder: Path) -> dict[str, bytes | None]:
     return {str(path): path.read_bytes() if path.is_file() else None for path in folder.rglob("*")}
 
 
-async def test_it_is_told_added_and_served(tmp_path: Path) -> None:
+async def test_an_added_team_is_described_written_and_served(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     file = team_in(tmp_path / "from", "Hello to you.")
     options = ("--name", "Friendly Parrot", "--description", "Chats.")
@@ -109,8 +109,8 @@ def test_an_id_is_made_of_the_name(tmp_path: Path, label: str, team_id: str) -> 
     assert "\x7f" not in config.read_text("utf-8")
 
 
-def test_the_same_again_is_another_team(tmp_path: Path) -> None:
-    """And that is said."""
+def test_adding_a_file_twice_adds_two_teams(tmp_path: Path) -> None:
+    """The output names the other team."""
     config, file = config_in(tmp_path), team_in(tmp_path / "from")
     for number in range(3):
         result = add(file, config)
@@ -120,8 +120,8 @@ def test_the_same_again_is_another_team(tmp_path: Path) -> None:
     assert len(list((tmp_path / "teams").iterdir())) == 3
 
 
-async def test_one_that_is_there_is_replaced(tmp_path: Path) -> None:
-    """Its table stays, what somebody wrote into it included; the file keeps its place."""
+async def test_replace_puts_the_file_into_the_place_of_a_team(tmp_path: Path) -> None:
+    """Its table stays, manual changes included; the file keeps its place."""
     config, folder = config_in(tmp_path), tmp_path / "from"
     assert (await asyncio.to_thread(add, team_in(folder, "Old."), config)).exit_code == 0
     text = config.read_text("utf-8") + 'examples = ["Mine?"]\n'
@@ -135,7 +135,7 @@ async def test_one_that_is_there_is_replaced(tmp_path: Path) -> None:
         assert (await ask(server.url, "hi", model="my-team")).text.endswith("New.")
 
 
-def test_what_cannot_be_replaced(tmp_path: Path) -> None:
+def test_refusals_to_replace(tmp_path: Path) -> None:
     config, file = config_in(tmp_path), team_in(tmp_path / "from")
     assert add(file, config).exit_code == 0
     stored = tmp_path / "teams" / "my-team.json"
@@ -172,7 +172,7 @@ def test_the_built_in_teams_stay(tmp_path: Path, text: str) -> None:
     assert after.count(b"\n") == after.count(b"\r\n") or "\r\n" not in text
 
 
-def test_where_they_could_not_be_served_they_are_not_added(tmp_path: Path) -> None:
+def test_built_in_teams_that_could_not_be_served_are_not_added(tmp_path: Path) -> None:
     """Without a [models.default] the configuration has nothing to serve yet."""
     model = '[models.mine]\nprovider = "openai"\nmodel = "gpt-4o-mini"\n'
     config = config_in(tmp_path, model)
@@ -180,7 +180,7 @@ def test_where_they_could_not_be_served_they_are_not_added(tmp_path: Path) -> No
     assert [team.id for team in load_config(config, {}).teams] == ["t"]
 
 
-def test_a_folder_of_teams_has_no_built_in_ones(tmp_path: Path) -> None:
+def test_with_a_team_folder_no_built_in_team_is_added(tmp_path: Path) -> None:
     """And its ids are taken, too."""
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "sales.py").write_text(
@@ -214,7 +214,7 @@ def test_all_agents_can_use_one_model(tmp_path: Path) -> None:
     assert load_config(config, {}).teams[-1].model == "default"
 
 
-def test_a_file_with_a_key_is_for_those_who_may_read_it(tmp_path: Path) -> None:
+def test_a_file_with_a_key_is_readable_by_its_owner_and_group_only(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     config.chmod(0o644)
     result = add(written(tmp_path / "t.json", round_robin(assistant("A", openai(api_key="sk-canary")))), config)
@@ -241,7 +241,7 @@ SECRETS: Final[dict[str, Json]] = {
 
 
 @pytest.mark.parametrize("kind", SECRETS)
-def test_what_may_be_a_secret_is_not_for_everybody(tmp_path: Path, kind: str) -> None:
+def test_files_that_may_hold_a_secret_are_not_readable_by_others(tmp_path: Path, kind: str) -> None:
     team = round_robin(assistant("A", replay("x"), workbench=[component(MCP, "workbench", **SECRETS[kind])]))
     config = config_in(tmp_path)
     config.chmod(0o644)
@@ -258,7 +258,7 @@ def test_what_may_be_a_secret_is_not_for_everybody(tmp_path: Path, kind: str) ->
     assert stat.S_IMODE(stored.stat().st_mode) == (0o640 if has_some else 0o644)
 
 
-def test_nobody_else_can_read_it_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_other_user_can_read_the_file_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the umask is."""
     modes: list[int] = []
     opened = os.open
@@ -307,7 +307,7 @@ REFUSALS: Final[dict[str, tuple[Any, str, list[str], str]]] = {
 
 
 @pytest.mark.parametrize("case", REFUSALS)
-def test_what_is_refused_leaves_nothing_behind(tmp_path: Path, case: str) -> None:
+def test_a_refused_file_changes_nothing(tmp_path: Path, case: str) -> None:
     document, text, options, words = REFUSALS[case]
     config, file = config_in(tmp_path, text), written(tmp_path / "t.json", document)
     (tmp_path / "evil.py").write_text(SAY_PWNED.format(path=str(tmp_path / "pwned")))
@@ -319,7 +319,7 @@ def test_what_is_refused_leaves_nothing_behind(tmp_path: Path, case: str) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_where_nothing_may_be_written(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     config = config_in(tmp_path)
     tmp_path.chmod(0o500)
     try:
@@ -336,7 +336,7 @@ def test_without_a_configuration_it_says_what_to_do(tmp_path: Path) -> None:
     assert (missing.exit_code, "cannot be read" in missing.stderr) == (1, True)
 
 
-def test_what_is_stored_is_the_component_alone(tmp_path: Path) -> None:
+def test_only_the_component_is_stored(tmp_path: Path) -> None:
     """Not the row of Studio's database around it, and not the rest of a gallery."""
     row = {"id": 4, "user_id": "me@example.com", "component": {**GOOD, "label": "Mine \U0001f600"}}
     config = config_in(tmp_path)

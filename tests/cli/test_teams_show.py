@@ -130,14 +130,14 @@ def test_a_flowchart_has_a_box_for_every_agent_and_each_edge_once(team: TeamShap
     assert len(ids) == len(set(ids))
 
 
-async def test_what_is_seen_is_json_and_a_team_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+async def test_json_has_the_team_and_an_unknown_team_is_one_line(tmp_path: Path) -> None:
     seen = json.loads(json.dumps(asdict(await inspect_team(DEMO, tmp_path, "general"))))
     assert (seen["id"], seen["shape"]["name"], seen["shape"]["tools"]) == ("general", "Assistant", ["calculate"])
-    with pytest.raises(ConfigError, match=r"^there is no team 'nobody'; there are: general, data$"):
-        await inspect_team(DEMO, tmp_path, "nobody")
+    with pytest.raises(ConfigError, match=r"^there is no team 'missing'; there are: general, data$"):
+        await inspect_team(DEMO, tmp_path, "missing")
     built_in = r"there are: general, data \(no --config was given: these are the built-in teams\)$"
     with pytest.raises(ConfigError, match=built_in):
-        await inspect_team(DEMO, tmp_path, "nobody", has_file=False)
+        await inspect_team(DEMO, tmp_path, "missing", has_file=False)
 
 
 async def test_no_secret_is_needed(tmp_path: Path) -> None:

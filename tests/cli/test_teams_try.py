@@ -15,7 +15,8 @@ from click.testing import CliRunner
 
 from aiostream_server.cli.commands import cli
 from tests.kit.process import environment
-from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.waiting import DEADLINE_S
 
 SOLO = """
 [models.default]
@@ -44,7 +45,7 @@ async def trying(folder: Path, *arguments: str, stdin: int = PIPE) -> AsyncItera
         env=environment(state),
     )
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE_S):
             yield process
     finally:
         if process.returncode is None:
@@ -66,16 +67,15 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
 
 
 async def test_a_team_answers_word_by_word_as_it_would_in_a_chat(tmp_path: Path, provider: ScriptedProvider) -> None:
-    provider.script(ScriptedAnswer("one ", "two ", "three", pause_s=0.25))
+    gates = Gate(), Gate()
+    provider.script(ScriptedAnswer("one ", gates[0], "two ", gates[1], "three"))
     async with trying(tmp_path, "solo", "hi", *config(tmp_path, provider.base_url, "solo")) as process:
         assert process.stdout is not None
-        times = []
-        for word in (b"one ", b"two ", b"three"):
-            await process.stdout.readuntil(word)
-            times.append(time.monotonic())
+        for word, gate in zip((b"one ", b"two "), gates, strict=True):
+            await process.stdout.readuntil(word)  # the rest has not left the provider
+            gate.open()
+        await process.stdout.readuntil(b"three")
         assert await process.wait() == 0
-    late = [came - went for went, came in zip(provider.exchanges[0].left, times, strict=True)]
-    assert max(late) < 0.2
 
 
 async def test_the_demo_answers_a_question_from_stdin(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ async def test_the_demo_answers_a_question_from_stdin(tmp_path: Path) -> None:
     assert "✅ Assistant\n15% of 850 is 127.5." in out
 
 
-async def test_a_team_that_there_is_not(tmp_path: Path) -> None:
+async def test_an_unknown_team_is_one_line(tmp_path: Path) -> None:
     status, out, errors = await outcome(tmp_path, "nope", "hi")
     there_are = "there are: auto, general, data (no --config was given: these are the built-in teams)"
     assert (status, out, errors) == (1, "", f"there is no team 'nope'; {there_are}\n")
@@ -98,14 +98,13 @@ def test_without_a_question_nothing_is_started() -> None:
     assert "there is no question" in result.stderr
 
 
-async def test_ctrl_c_cancels_the_run_and_the_provider_hears_of_it(tmp_path: Path, provider: ScriptedProvider) -> None:
+async def test_ctrl_c_cancels_the_run_at_the_provider(tmp_path: Path, provider: ScriptedProvider) -> None:
     provider.script(ScriptedAnswer("one ", Stall()))
     async with trying(tmp_path, "solo", "hi", *config(tmp_path, provider.base_url, "solo")) as process:
         assert process.stdout is not None
         await process.stdout.readuntil(b"one ")
         process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(1):
-            await provider.exchanges[0].closed.wait()
+        await provider.exchanges[0].closed.wait()
         _, errors = await process.communicate()
     assert (process.returncode, errors.decode().strip()) == (130, "cancelled")
 
@@ -114,12 +113,12 @@ async def test_a_second_ctrl_c_does_not_wait(tmp_path: Path) -> None:
     async with trying(tmp_path, "deaf", "hi", *config(tmp_path, "http://127.0.0.1:9/v1", "deaf")) as process:
         assert process.stdout is not None
         await process.stdout.readuntil(b"listen")
-        process.send_signal(signal.SIGINT)
-        await asyncio.sleep(0.2)  # two signals at once are one
-        process.send_signal(signal.SIGINT)
         sent_at = time.monotonic()
-        assert await process.wait() == 130
-    assert time.monotonic() - sent_at < 0.5
+        while process.returncode is None:  # a signal that comes before the last one is handled does not count
+            process.send_signal(signal.SIGINT)
+            await asyncio.sleep(0.1)
+        assert process.returncode == 130
+    assert time.monotonic() - sent_at < 4.5, "it waited for the five seconds that the run has"
 
 
 async def test_a_team_that_asks_is_answered_until_there_are_no_more_replies(
@@ -140,7 +139,7 @@ async def test_a_team_that_asks_is_answered_until_there_are_no_more_replies(
     assert "shorter, bitte schön" in str(provider.exchanges[1].body)
 
 
-async def test_what_goes_wrong_is_one_line_and_other_teams_may_be_broken(tmp_path: Path) -> None:
+async def test_a_mistake_is_one_line_and_other_teams_may_be_broken(tmp_path: Path) -> None:
     found = config(tmp_path, "http://127.0.0.1:9/v1", "failing", "nosuch")
     failing, nosuch = await asyncio.gather(
         outcome(tmp_path, "failing", "hi", "--verbose", *found), outcome(tmp_path, "nosuch", "hi", *found)
@@ -156,7 +155,7 @@ async def test_what_goes_wrong_is_one_line_and_other_teams_may_be_broken(tmp_pat
     assert '"tests.kit.sample_teams:nosuch" cannot be imported' in errors
 
 
-async def test_a_question_to_the_person_is_told_once(tmp_path: Path, provider: ScriptedProvider) -> None:
+async def test_a_question_to_the_person_is_shown_once(tmp_path: Path, provider: ScriptedProvider) -> None:
     provider.script(ScriptedAnswer("first draft"))
     found = config(tmp_path, provider.base_url, "until_approved")
     async with trying(tmp_path, "until_approved", "write", *found) as process:
@@ -177,7 +176,7 @@ async def test_pictures_stay_when_their_links_have_ended(tmp_path: Path) -> None
     shutil.rmtree(folder)
 
 
-async def test_why_a_tool_cannot_be_used_is_told(tmp_path: Path, provider: ScriptedProvider) -> None:
+async def test_the_reason_of_an_unusable_tool_is_shown(tmp_path: Path, provider: ScriptedProvider) -> None:
     team = '[[teams]]\nid = "helper"\nfactory = "tests.tools_for_teams.teams:helper"\ntools = ["files"]\n'
     tool = '[tools.files]\nkind = "mcp"\ncommand = "no-such-program"\n'
     found = config(tmp_path, provider.base_url, more=team + tool)

@@ -38,7 +38,7 @@ def test_only_line_ends_and_tabs_are_obeyed(text: str) -> None:
     assert len(without_controls(text)) == len(text)
 
 
-def test_of_a_picture_its_title_and_its_link_are_told() -> None:
+def test_a_picture_is_its_title_and_its_url() -> None:
     link = "http://127.0.0.1:8000/v1/files/file-x?expires=1&signature=y"
     assert shown(f"✅ **Analyst**\n\n![Sales by month]({link})\n\n", "Words.") == (
         f"✅ Analyst\n🖼 Sales by month: {link}\n\nWords.\n"
@@ -46,7 +46,7 @@ def test_of_a_picture_its_title_and_its_link_are_told() -> None:
     assert "\x1b" not in shown(f"![\x1b[31m]({link})")
 
 
-def test_who_waits_for_an_answer_is_told_without_asterisks() -> None:
+def test_a_request_for_input_has_no_asterisks() -> None:
     assert (
         shown("Which year?", "\n\n🙋 *Desk waits for your answer*") == "Which year?\n\n🙋 Desk waits for your answer\n"
     )

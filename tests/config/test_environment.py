@@ -102,7 +102,7 @@ def test_what_the_file_lacks_is_not_blamed_on_a_variable(tmp_path: Path) -> None
     ]
 
 
-def test_other_variables_are_none_of_its_business() -> None:
+def test_other_variables_are_ignored() -> None:
     environ = {"AIOSTREAM_KEY": "x", "AIOSTREAM_": "", "SERVER__PORT": "x", "MY_AIOSTREAM_SERVER__PORT": "x"}
     assert load_config(None, environ) == load_config(None, {})
 

@@ -71,7 +71,7 @@ class TestCredentials:
         assert config.notes == ()
 
     @pytest.mark.parametrize("environ", [{}, {"CREDENTIALS_DIRECTORY": ""}])
-    def test_without_their_folder_it_is_said_who_names_it(self, tmp_path: Path, environ: dict[str, str]) -> None:
+    def test_without_the_credentials_folder_the_key_is_named(self, tmp_path: Path, environ: dict[str, str]) -> None:
         (problem,) = problems(tmp_path, self.TEXT, environ)
         assert problem == (
             "[models.default] api_key_file: $CREDENTIALS_DIRECTORY is not set: it is set by systemd for services "
@@ -79,7 +79,7 @@ class TestCredentials:
         )
 
     @pytest.mark.parametrize("path", ["$HOME/keys.json", "~/keys.json", "$CREDENTIALS_DIRECTORYS/x", "a/$HOME"])
-    def test_nothing_else_is_expanded(self, tmp_path: Path, path: str) -> None:
+    def test_other_variables_in_paths_are_not_expanded(self, tmp_path: Path, path: str) -> None:
         environ = {"HOME": "/home/x", "CREDENTIALS_DIRECTORY": "/run/x"}
         assert loaded(tmp_path, f'[auth]\nkeys_file = "{path}"', environ).auth.keys_file == tmp_path / path
 
@@ -232,7 +232,7 @@ class TestFile:
         ],
         ids=["depth", "digits"],
     )
-    def test_python_running_out_of_room_is_a_problem_too(self, tmp_path: Path, text: str, end: str) -> None:
+    def test_values_that_python_refuses_are_problems_too(self, tmp_path: Path, text: str, end: str) -> None:
         with pytest.raises(ConfigError, match=rf"server\.toml: {end}"):
             loaded(tmp_path, text)
 

@@ -150,7 +150,7 @@ def as_toml(value: object) -> str:
 
 
 @given(document=st.dictionaries(KEYS, VALUES, max_size=4))
-def test_whatever_is_wrong_is_said_in_the_files_own_words(
+def test_mistakes_are_described_in_the_files_own_terms(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, object]
 ) -> None:
     """No shape of a document makes the loader stumble, nor do pydantic's inner names come through."""
@@ -185,7 +185,7 @@ class TestSecrets:
         assert model.api_key.get_secret_value() == self.SECRET
         assert config.notes == ()
 
-    def test_file_that_everybody_can_read_is_noted(self, tmp_path: Path) -> None:
+    def test_a_secret_file_that_all_users_can_read_is_noted(self, tmp_path: Path) -> None:
         path = tmp_path / "key"
         path.write_text(self.SECRET)
         path.chmod(0o644)

@@ -28,7 +28,7 @@ def test_of_every_key_it_is_known_whether_it_can_be_reloaded() -> None:
     assert {*FIXED_TABLES} < {*Config.model_fields}
 
 
-def test_what_cannot_change_stays_and_is_named_and_the_rest_is_taken(tmp_path: Path) -> None:
+def test_fixed_keys_stay_and_are_named_and_all_others_are_taken(tmp_path: Path) -> None:
     running = loaded(tmp_path, "")
     wanted = loaded(
         tmp_path,

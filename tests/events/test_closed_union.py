@@ -88,8 +88,8 @@ def test_mypy_names_every_place_that_must_know_another_kind(package: Path) -> No
     assert all('Argument 1 to "assert_never" has incompatible type "Paused"' in error for error in errors), done.stdout
     assert {re.sub(r":\d+: error:.*", "", error) for error in errors} == {
         "aiostream_server/present/parts.py",
-        "aiostream_server/present/guard.py",
+        "aiostream_server/present/escaped_view.py",
         "aiostream_server/present/status.py",
         "aiostream_server/present/transcript.py",
-        "aiostream_server/service/tracing/run.py",
+        "aiostream_server/service/tracing/run_spans.py",
     }

@@ -42,11 +42,12 @@ async def until_gone(*pids: int) -> None:
 
 @dataclass(slots=True)
 class ServerProcess:
-    """`aiostream-server serve`, and what it wrote to stderr so far."""
+    """`aiostream-server serve`, and what it wrote to stderr so far: a task reads it, so that its pipe is never full."""
 
     process: asyncio.subprocess.Process
     url: str = ""
     lines: list[str] = field(default_factory=list)
+    _reading: asyncio.Task[None] | None = None
 
     @property
     def events(self) -> list[dict[str, Any]]:
@@ -57,32 +58,34 @@ class ServerProcess:
         return [line for line in self.events if line["event"] == event]
 
     async def end(self) -> int:
-        """Wait until the process has ended, and read the rest of its output."""
+        """Wait until the process has ended, and return its status. All of its output is in `lines` then."""
         async with asyncio.timeout(DEADLINE_S):
-            assert self.process.stderr is not None
-            async for line in self.process.stderr:
-                self.lines.append(line.decode().rstrip("\n"))
+            await self._read_to_the_end()
             return await self.process.wait()
 
     async def until_logged(self, event: str, times: int = 1) -> list[dict[str, Any]]:
-        """Read the log until this event stands in it so many times; all its lines."""
-        assert self.process.stderr is not None
-        async with asyncio.timeout(DEADLINE_S):
-            while len(self.named(event)) < times:
-                line = await self.process.stderr.readline()
-                assert line, f"the process ended before {event}: {self.lines[-5:]}"
-                self.lines.append(line.decode().rstrip("\n"))
+        """Wait until this event was logged so many times, and return all its lines."""
+        reading = self._read_to_the_end()
+        await wait_for(lambda: len(self.named(event)) >= times or reading.done(), f"{times} times {event}")
+        assert len(self.named(event)) >= times, f"the process ended before {event}: {self.lines[-5:]}"
         return self.named(event)
 
     async def until_ready(self) -> None:
+        reading = self._read_to_the_end()
+        await wait_for(lambda: self.url or reading.done(), "a server that is ready")
+        assert self.url, "\n".join(self.lines)
+
+    def _read_to_the_end(self) -> asyncio.Task[None]:
+        if self._reading is None:
+            self._reading = asyncio.create_task(self._read(), name="read-stderr")
+        return self._reading
+
+    async def _read(self) -> None:
         assert self.process.stderr is not None
-        async with asyncio.timeout(DEADLINE_S):
-            async for line in self.process.stderr:
-                self.lines.append(line.decode().rstrip("\n"))
-                if self.lines[-1].startswith("serving "):
-                    self.url = self.lines[-1].removeprefix("serving ").removesuffix("/v1")
-                    return
-        raise AssertionError("\n".join(self.lines))
+        async for line in self.process.stderr:
+            self.lines.append(line.decode().rstrip("\n"))
+            if self.lines[-1].startswith("serving ") and not self.url:
+                self.url = self.lines[-1].removeprefix("serving ").removesuffix("/v1")
 
 
 def environment(state_directory: Path, **extra: str) -> Mapping[str, str]:

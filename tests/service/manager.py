@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.kit.process import ServerProcess, environment
+from tests.kit.waiting import DEADLINE_S
 
 Message = Mapping[str, str]
 _LAUNCH = """
@@ -28,8 +29,7 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 @dataclass(slots=True)
 class Manager:
-    """A real datagram socket, as systemd has it: who speaks is known by the kernel's word. `address` as in
-    `NOTIFY_SOCKET`."""
+    """A real datagram socket, as systemd has it: the kernel tells the sender's pid. `address` as in `NOTIFY_SOCKET`."""
 
     address: str
     hearing: socket.socket
@@ -44,7 +44,7 @@ class Manager:
         self.heard.append({key: value for key, _, value in pairs})
         return self.heard[-1]
 
-    async def next(self, within_s: float = 10.0) -> Message:
+    async def next(self, within_s: float = DEADLINE_S) -> Message:
         loop, there = asyncio.get_running_loop(), asyncio.Event()
         loop.add_reader(self.hearing, there.set)
         try:
@@ -54,7 +54,7 @@ class Manager:
             loop.remove_reader(self.hearing)
         return self.hear()
 
-    async def until(self, is_it: Callable[[Message], object], within_s: float = 20.0) -> Message:
+    async def until(self, is_it: Callable[[Message], object], within_s: float = DEADLINE_S) -> Message:
         async with asyncio.timeout(within_s):
             while not is_it(message := await self.next(within_s)):
                 pass

@@ -1,4 +1,4 @@
-"""Servers that are told to stop, and what their clients saw."""
+"""Servers that are stopped, and what their clients see."""
 
 import asyncio
 import json
@@ -12,6 +12,11 @@ import aiohttp
 
 from tests.kit.process import ServerProcess, serving_process
 from tests.kit.scripted_provider import ScriptedProvider
+from tests.kit.serving import get_json
+from tests.kit.waiting import wait_for
+
+NOISE_S = 15.0
+"""The share of a busy machine in a time. What a stopping server must not wait for takes 20 s and more."""
 
 TEAMS = {
     "solo": "tests.kit.sample_teams:solo",
@@ -27,7 +32,7 @@ TEAMS = {
 async def stoppable(
     folder: Path, provider: ScriptedProvider, *, loop: str = "uvloop", limits: str = "", **server: float | str
 ) -> AsyncIterator[ServerProcess]:
-    """A server with all the teams above, and these keys in `[server]`."""
+    """A server with all of `TEAMS`, and these keys in `[server]`."""
     keys = "\n".join(f"{key} = {value}" for key, value in server.items())
     teams = "\n".join(f'[[teams]]\nid = "{name}"\nfactory = "{factory}"' for name, factory in TEAMS.items())
     model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
@@ -37,20 +42,38 @@ async def stoppable(
 
 
 async def seconds_to_end(server: ServerProcess, *, since: float) -> float:
-    """Wait for the process, whose status must be 0."""
+    """Wait for the end of the process. Its status must be 0."""
     assert await server.end() == 0, server.lines
     return time.monotonic() - since
 
 
 async def until_refused(server: ServerProcess) -> None:
-    """Until the listening socket is closed."""
-    async with asyncio.timeout(3):
-        while True:
-            try:
-                async with connected(server):
-                    await asyncio.sleep(0.01)
-            except ConnectionRefusedError:
-                return
+    """Wait until the listening socket is closed."""
+
+    async def is_refused() -> bool:
+        try:
+            async with connected(server):
+                return False
+        except ConnectionRefusedError:
+            return True
+
+    await wait_for(is_refused, "a closed listening socket")
+
+
+async def until_read(server: ServerProcess) -> None:
+    """Wait until the server has read what was sent before: it has, when it answers on a newer connection."""
+    for _ in range(2):  # its loop may find both connections readable at once
+        assert (await get_json(f"{server.url}/healthz"))["status"] == "ok"
+
+
+async def until_ready_says(server: ServerProcess, **facts: object) -> None:
+    """Wait until `/readyz` tells these facts, such as `queued=1`."""
+
+    async def is_told() -> bool:
+        ready = await get_json(f"{server.url}/readyz")
+        return all(ready[name] == value for name, value in facts.items())
+
+    await wait_for(is_told, f"{facts} at /readyz")
 
 
 @asynccontextmanager

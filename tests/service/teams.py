@@ -1,7 +1,12 @@
-"""Teams that hold up a server which wants to end: with a thread, with the event loop, with a task."""
+"""Teams that delay the end of a server: with a thread, with the event loop, with a task.
+
+Each of them leaves a file in the state directory when it begins to do so: `until_begun` waits for it.
+"""
 
 import asyncio
+import os
 import time
+from pathlib import Path
 
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.base import TaskResult
@@ -9,11 +14,21 @@ from autogen_agentchat.teams import RoundRobinGroupChat
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.teams.context import TeamContext
+from tests.kit.waiting import wait_for
+
+
+def _begun(team: str, state_directory: str | None = None) -> Path:
+    return Path(state_directory or os.environ["STATE_DIRECTORY"]) / f"{team}-has-begun"
+
+
+async def until_begun(team: str, state_directory: Path) -> None:
+    await wait_for(_begun(team, str(state_directory)).exists, f"{team} has begun")
 
 
 def _sleep_in_a_thread() -> str:
-    """Half a minute."""
-    time.sleep(30)
+    """Takes a minute."""
+    _begun("sync-tool").touch()
+    time.sleep(60)
     return "late"
 
 
@@ -31,6 +46,7 @@ class BlocksTheLoop:
 
     async def run(self) -> TaskResult:
         await asyncio.sleep(0.2)  # the stream's headers are out
+        _begun("blocking").touch()
         end = time.monotonic() + self._seconds
         while time.monotonic() < end:
             time.sleep(0.05)  # noqa: ASYNC251 - that is the mistake
@@ -38,7 +54,7 @@ class BlocksTheLoop:
 
 
 def blocks_the_loop(_: TeamContext) -> BlocksTheLoop:
-    return BlocksTheLoop(30)
+    return BlocksTheLoop(60)
 
 
 def stumbles(_: TeamContext) -> BlocksTheLoop:

@@ -1,4 +1,4 @@
-"""Full collections are made when nothing is going on, and the process is left as it was found."""
+"""Full collections are made when no run is live, and the collector's settings are restored at the end."""
 
 import asyncio
 import gc
@@ -6,6 +6,7 @@ import gc
 import pytest
 
 from aiostream_server.service.event_loop import collect_garbage, is_collection_due, memory_bytes
+from tests.kit.waiting import wait_for
 from tests.runs.running import runs_of
 
 
@@ -20,18 +21,18 @@ from tests.runs.running import runs_of
         (0, 999, 5, False),
     ],
 )
-def test_when_it_is_due(dead: int, grown_mib: int, live: int, due: bool) -> None:
+def test_when_a_collection_is_due(dead: int, grown_mib: int, live: int, due: bool) -> None:
     assert is_collection_due(dead, grown_mib * 1024**2, live=live) is due
 
 
-def test_memory_is_what_the_process_holds() -> None:
+def test_memory_is_that_of_the_process() -> None:
     before = memory_bytes()
     held = b"x" * 64 * 1024**2
     assert memory_bytes() - before > 48 * 1024**2
     del held
 
 
-async def test_thresholds_hold_while_it_runs() -> None:
+async def test_thresholds_are_restored_at_the_end() -> None:
     before = gc.get_threshold()
     collecting = asyncio.create_task(collect_garbage(runs_of(object).registry))
     await asyncio.sleep(0)
@@ -49,8 +50,6 @@ async def test_dead_runs_are_collected_once_nothing_is_live(monkeypatch: pytest.
     collections = gc.get_stats()[2]["collections"]
     collecting = asyncio.create_task(collect_garbage(runs.registry))
     await (await runs.start()).wait()
-    async with asyncio.timeout(2):
-        while gc.get_stats()[2]["collections"] < collections + 2:  # noqa: ASYNC110 - the collector tells nobody
-            await asyncio.sleep(0.01)
+    await wait_for(lambda: gc.get_stats()[2]["collections"] >= collections + 2, "two full collections")
     collecting.cancel()
     await asyncio.wait((collecting,))

@@ -1,4 +1,4 @@
-"""`serve --watch`: what is saved is served, what is broken is not, and nobody is dropped."""
+"""`serve --watch`: saved files are served, broken ones are not, and no run is interrupted."""
 
 import asyncio
 import json
@@ -14,13 +14,12 @@ from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.kit.process import ServerProcess, serving_process
 from tests.kit.serving import ask, asking
-from tests.kit.waiting import wait_for
 from tests.service.test_reload import models_of, status_of
 
 HEAD = '[server]\nport = 0\nlog_format = "json"\nwatch = {watch}\nworkers = {workers}\n'
 MINE = '[[teams]]\nid = "mine"\nfactory = "my_team:build"\n'
 LATER_S = 1.0
-NOISE_S = 1.5  # of a machine that does other things, too
+NOISE_S = 15.0  # the share of a busy machine
 
 TEAM = """
 import asyncio
@@ -47,7 +46,7 @@ words = Words()
 
 
 def save(path: Path, text: str) -> None:
-    """As editors do it: the file is never half there."""
+    """As editors do it: the file is replaced at once."""
     new = path.with_suffix(".new")
     new.write_text(text, "utf-8")
     new.replace(path)
@@ -64,31 +63,8 @@ async def served(
     save_team(folder, "v1")
     save(folder / "my_words.py", WORDS.format("hello"))
     head = HEAD.format(watch=str(watch).lower(), workers=workers)
-    async with serving_process(head + toml, folder) as server, heard(server):
+    async with serving_process(head + toml, folder) as server:
         yield server
-
-
-@asynccontextmanager
-async def heard(server: ServerProcess) -> AsyncIterator[None]:
-    """Its log is read as it comes: a full pipe would hold it up."""
-    hearing = asyncio.create_task(_hear(server))
-    try:
-        yield
-    finally:
-        hearing.cancel()
-        await asyncio.wait({hearing})
-
-
-async def _hear(server: ServerProcess) -> None:
-    assert server.process.stderr is not None
-    async for line in server.process.stderr:
-        server.lines.append(line.decode().rstrip("\n"))
-
-
-async def until_logged(server: ServerProcess, event: str, times: int = 1) -> list[dict[str, Any]]:
-    """Not `ServerProcess.until_logged`: `_hear` reads the log here."""
-    await wait_for(lambda: len(server.named(event)) >= times, event, every_s=0.02)
-    return server.named(event)
 
 
 async def answer_of(server: ServerProcess, question: str = "hi", model: str = "mine") -> str:
@@ -133,7 +109,7 @@ async def test_new_code_answers_within_a_second_and_broken_code_never(tmp_path: 
         await until_answered(server, "v2 says good bye")
         is_over.set()
         await asyncio.gather(*clients)
-        first, mended, second = await until_logged(server, "config_reloaded", 3)
+        first, mended, second = await server.until_logged("config_reloaded", 3)
         assert first["files_imported"] == mended["files_imported"] == [str(tmp_path / "my_team.py")]
         assert second["files_imported"] == [str(tmp_path / "my_words.py")]
         assert server.named("files_changed")[0]["files"] == [str(tmp_path / "my_team.py")]
@@ -142,8 +118,8 @@ async def test_new_code_answers_within_a_second_and_broken_code_never(tmp_path: 
 
 
 async def _check_broken_files(server: ServerProcess, path: Path) -> None:
-    """Each is told, and the old version answers."""
-    good = path.read_text("utf-8")  # noqa: ASYNC240 - nobody else waits in this loop
+    """Each is logged, and the old version answers."""
+    good = path.read_text("utf-8")  # noqa: ASYNC240 - a small file
     broken = {
         good.replace("class Team:", "class Team"): f"{path}:6: SyntaxError: expected ':'",
         good.replace("import Words", "import Nothing, Words"): "ImportError",
@@ -151,24 +127,24 @@ async def _check_broken_files(server: ServerProcess, path: Path) -> None:
     }
     for number, (text, problem) in enumerate(broken.items(), start=1):
         save(path, text)
-        line = (await until_logged(server, "config_not_reloaded", number))[-1]
+        line = (await server.until_logged("config_not_reloaded", number))[-1]
         assert problem in line["problem"]
         assert "v2 says hello" in await answer_of(server)
     assert len(server.named("config_reloaded")) == 1
     save(path, good)
-    await until_logged(server, "config_reloaded", 2)
+    await server.until_logged("config_reloaded", 2)
 
 
 async def _check_a_module_that_comes_late(server: ServerProcess, folder: Path) -> None:
     """Its team is put into the file first."""
     config, told = folder / "server.toml", len(server.named("config_not_reloaded"))
     save(config, config.read_text("utf-8") + '[[teams]]\nid = "late"\nfactory = "late_team:build"\n')
-    assert "late_team" in (await until_logged(server, "config_not_reloaded", told + 1))[-1]["problem"]
+    assert "late_team" in (await server.until_logged("config_not_reloaded", told + 1))[-1]["problem"]
     assert await models_of(server.url) == ["auto", "mine"]
     save(folder / "late_team.py", "from late_words import build\n")
-    await until_logged(server, "config_not_reloaded", told + 2)
+    await server.until_logged("config_not_reloaded", told + 2)
     save(folder / "late_words.py", "from my_team import build\n")
-    await until_logged(server, "config_reloaded", 4)
+    await server.until_logged("config_reloaded", 4)
     assert await models_of(server.url) == ["auto", "mine", "late"]
     assert "v2" in await answer_of(server, model="late")
 
@@ -186,19 +162,19 @@ async def test_keys_components_and_folders_are_watched_and_a_file_may_be_gone_fo
     headers = {"Authorization": f"Bearer {text.get_secret_value()}"}
     save_team(tmp_path, "v1")
     save(tmp_path / "my_words.py", WORDS.format("hello"))
-    async with serving_process(toml, tmp_path, "--watch") as server, heard(server):
+    async with serving_process(toml, tmp_path, "--watch") as server:
         add_key(keys, second)
-        await until_logged(server, "config_reloaded", 1)
+        await server.until_logged("config_reloaded", 1)
         assert await status_of(server.url, headers={"Authorization": f"Bearer {other.get_secret_value()}"}) == 200
 
         component.unlink()
         await asyncio.sleep(0.5)
         component.write_text(json.dumps(solo("Berta")), "utf-8")
-        await until_logged(server, "config_reloaded", 2)
+        await server.until_logged("config_reloaded", 2)
         assert "Berta" in (await ask(server.url, "hi", model="solo", headers=headers)).text
 
         save(teams / "two.py", "from my_team import build\n")
-        assert (await until_logged(server, "config_reloaded", 3))[-1]["teams_added"] == ["two"]
+        assert (await server.until_logged("config_reloaded", 3))[-1]["teams_added"] == ["two"]
         assert not server.named("config_not_reloaded")
 
 
@@ -216,9 +192,9 @@ async def test_without_watching_every_worker_takes_new_code_at_a_hangup(tmp_path
         await asyncio.sleep(0.4)
         assert "v1" in await answer_of(server)
         server.process.send_signal(signal.SIGHUP)
-        lines = await until_logged(server, "config_reloaded", 2)
+        lines = await server.until_logged("config_reloaded", 2)
         assert [line["files_imported"] for line in lines] == [[str(tmp_path / "my_team.py")]] * 2
         assert ["v2 says hello" in await answer_of(server) for _ in range(3)] == [True] * 3
         server.process.send_signal(signal.SIGHUP)
-        lines = await until_logged(server, "config_reloaded", 4)
+        lines = await server.until_logged("config_reloaded", 4)
         assert "files_imported" not in lines[-1], "nothing has changed"

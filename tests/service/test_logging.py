@@ -49,7 +49,7 @@ print("went on")
     assert lines == [{**common, "count": 1}, common]
 
 
-async def test_others_are_heard_from_warnings_on_whatever_they_log_with() -> None:
+async def test_other_loggers_are_logged_from_warnings_on() -> None:
     script = """
 logging.getLogger("library").info("https://host/?key=secret")
 theirs.info("https://host/?key=secret")
@@ -79,7 +79,7 @@ print("went on")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a disk that is full, as Linux has it")
-async def test_a_line_that_cannot_be_written_is_lost_and_nothing_else() -> None:
+async def test_a_line_that_cannot_be_written_is_only_lost() -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
         await _run('ours.info("lost")\nprint("went on")\n', "json", full)
@@ -87,7 +87,7 @@ async def test_a_line_that_cannot_be_written_is_lost_and_nothing_else() -> None:
         os.close(full)
 
 
-async def test_nor_does_a_process_without_a_stderr_fail() -> None:
+async def test_a_process_without_stderr_logs_nothing() -> None:
     without = "import os, subprocess, sys; os.close(2); os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
     script = _CONFIGURED + 'ours.info("lost")\nprint("went on")\n'
     process = await asyncio.create_subprocess_exec(

@@ -20,7 +20,7 @@ _nanoseconds = count()
 
 @pytest.fixture(params=["package", "namespace"])
 def own(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[UserModules]:
-    """With a package `trial_own`, whose module `team` imports its module `words`."""
+    """With a package `trial_own`: its module `team` imports its module `words`."""
     package = tmp_path / "trial_own"
     package.mkdir()
     if request.param == "package":
@@ -46,7 +46,7 @@ def load() -> ModuleType:
     return importlib.import_module("trial_own.team")
 
 
-def test_one_that_changed_is_imported_anew_with_all_that_may_use_it(own: UserModules, tmp_path: Path) -> None:
+def test_a_changed_module_is_imported_again_with_all_others(own: UserModules, tmp_path: Path) -> None:
     """Also where Python itself would take the old bytecode: same length, same second."""
     before = load()
     own.note()
@@ -61,7 +61,7 @@ def test_one_that_changed_is_imported_anew_with_all_that_may_use_it(own: UserMod
     assert words in own.files()
 
 
-def test_what_does_not_check_out_is_as_if_it_had_not_been(own: UserModules, tmp_path: Path) -> None:
+def test_modules_with_a_mistake_are_put_back(own: UserModules, tmp_path: Path) -> None:
     before = load()
     own.note()
     team = tmp_path / "trial_own" / "team.py"
@@ -80,7 +80,7 @@ def test_what_does_not_check_out_is_as_if_it_had_not_been(own: UserModules, tmp_
     own.put_back(removed)
 
 
-def test_what_does_not_compile_is_said_with_its_line_and_nothing_is_touched(own: UserModules, tmp_path: Path) -> None:
+def test_a_file_that_does_not_compile_is_named_with_its_line(own: UserModules, tmp_path: Path) -> None:
     before = load()
     own.note()
     team = tmp_path / "trial_own" / "team.py"
@@ -98,6 +98,6 @@ def test_a_file_that_was_written_while_it_was_read_counts_as_changed(own: UserMo
     assert own.remove_changed().changed == [team]
 
 
-def test_installed_packages_are_not_ones_own() -> None:
+def test_installed_packages_are_not_the_users_own() -> None:
     assert not any(is_own(str(module.__file__)) for module in (pytest, os))
     assert is_own(str(Path(__file__)))

@@ -11,6 +11,7 @@ import pytest
 from tests.kit.process import serving_process, start
 from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking
+from tests.service.stopping import NOISE_S, until_refused
 
 CANARY = "canary-d41d8cd98f"
 
@@ -53,12 +54,12 @@ async def test_a_signal_ends_every_stream_properly_and_the_status_is_0(
             for stream in streams:
                 await stream.__aexit__(None, None, None)
             assert await server.end() == 0
-            assert time.monotonic() - started < 3.0
+            assert time.monotonic() - started < 0.3 + NOISE_S
         assert all(answer.done and answer.finish_reasons == ["stop"] for answer in answers)
         assert [line["outcome"] for line in server.named("run_finished")] == ["interrupted"] * 10
 
 
-async def test_each_run_is_one_log_line_and_no_line_tells_what_was_said(tmp_path: Path) -> None:
+async def test_each_run_is_one_log_line_without_prompts_and_answers(tmp_path: Path) -> None:
     """Every line of a run carries the request's id and the run's."""
     async with ScriptedProvider() as provider:
         provider.script(
@@ -108,16 +109,16 @@ async def test_malformed_requests_do_not_fill_the_log(tmp_path: Path) -> None:
 
 
 async def test_a_second_signal_ends_at_once(tmp_path: Path) -> None:
-    """Whatever the first one still waits for."""
+    """The run ignores its cancellation, and may take 25 s after the first signal."""
     config = '[server]\nport = 0\n[[teams]]\nid = "deaf"\nfactory = "tests.kit.sample_teams:deaf"\n'
     async with serving_process(config, tmp_path) as server, asking(server.url, "hi", model="deaf") as answer:
         await anext(answer.pieces())
         server.process.terminate()
-        await asyncio.sleep(0.2)
+        await until_refused(server)
         started = time.monotonic()
         server.process.terminate()
         assert await server.end() == 130
-        assert time.monotonic() - started < 0.5
+        assert time.monotonic() - started < NOISE_S
 
 
 async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

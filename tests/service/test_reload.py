@@ -1,4 +1,4 @@
-"""SIGHUP: teams, models, keys and limits anew, and nobody is dropped."""
+"""SIGHUP: teams, models, keys and limits are loaded again, and no run is interrupted."""
 
 import asyncio
 import fcntl
@@ -18,9 +18,10 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import Config
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import new_key
-from aiostream_server.service.composition import GENERATIONS
+from aiostream_server.service.composition import GENERATIONS, Generations
 from aiostream_server.service.reload import Reloading
 from aiostream_server.service.systemd import ServiceManager
+from aiostream_server.web.state import ServerState
 from tests.kit.process import ServerProcess, environment, serving_process
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, asking, chat_body, serving
@@ -81,7 +82,7 @@ async def test_a_stream_goes_on_with_its_team_which_is_no_longer_there_for_other
         assert (told["teams_added"], told["teams_removed"], told["teams"]) == (["new"], ["old"], 2)
 
 
-async def test_a_new_key_counts_and_a_revoked_one_does_not_but_for_what_it_has_begun(
+async def test_a_new_key_counts_and_a_revoked_one_only_for_runs_that_it_has_begun(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     keys = tmp_path / "keys.json"
@@ -163,7 +164,7 @@ async def mistakes(server: ServerProcess, folder: Path, config: str, number: int
     return [line["problem"] for line in await server.until_logged("config_not_reloaded", before + number)][before:]
 
 
-async def test_what_takes_a_restart_is_one_line_that_names_it(tmp_path: Path, provider: ScriptedProvider) -> None:
+async def test_keys_that_need_a_restart_are_named_in_one_line(tmp_path: Path, provider: ScriptedProvider) -> None:
     async with serving_process(toml(provider, "solo"), tmp_path) as server:
         await reload(server, tmp_path, toml(provider, "solo").replace("port = 0", 'port = 1\nloop = "asyncio"'))
         (line,) = server.named("config_needs_restart")
@@ -195,26 +196,26 @@ async def test_20_reloads_under_load_break_nothing_and_leave_nothing_behind(
 
         is_over = asyncio.Event()
         clients = [asyncio.create_task(keep_asking()) for _ in range(8)]
-        await asyncio.sleep(0.1)
+        await wait_for(lambda: len(server.state.registry) > 0, "runs of the clients")
         tasks, descriptors = len(asyncio.all_tasks()), descriptors_open()
         for _ in range(20):
             before = generations.current.state
             reloading.request()
-            async with asyncio.timeout(5):
-                while generations.current.state is before:  # noqa: ASYNC110 - it says so in the log only
-                    await asyncio.sleep(0.005)
+            await wait_for(partial(_has_replaced, generations, before), "a reload", every_s=0.005)
         is_over.set()
         assert sum(await asyncio.gather(*clients)) >= 8
         working.cancel()
-        async with asyncio.timeout(2):
-            while generations.retired:  # noqa: ASYNC110 - as above
-                await asyncio.sleep(0.005)
+        await wait_for(lambda: not generations.retired, "the end of all former generations")
         assert generations.current.state.resources is not first.resources
         assert len(asyncio.all_tasks()) <= tasks - len(clients)
         assert descriptors_open() <= descriptors
 
 
-async def test_who_asks_during_a_reload_gets_another_one_behind_it(tmp_path: Path, provider: ScriptedProvider) -> None:
+def _has_replaced(generations: Generations, before: ServerState) -> bool:
+    return generations.current.state is not before
+
+
+async def test_a_request_during_a_reload_leads_to_another_one(tmp_path: Path, provider: ScriptedProvider) -> None:
     """One at a time, and the last one reads what the file says then."""
     path = tmp_path / "server.toml"
     path.write_text(toml(provider, "first"), "utf-8")
@@ -235,7 +236,7 @@ async def test_who_asks_during_a_reload_gets_another_one_behind_it(tmp_path: Pat
         working.cancel()
 
 
-async def test_a_server_that_others_can_reach_keeps_its_keys_when_the_last_one_is_gone_from_the_file(
+async def test_a_reachable_server_keeps_its_keys_when_the_file_has_none(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     """Whatever `[server] host` says: sockets that are handed over may listen elsewhere."""
@@ -258,7 +259,7 @@ async def test_a_server_that_others_can_reach_keeps_its_keys_when_the_last_one_i
 
 
 async def test_a_bug_in_a_reload_leaves_the_server_as_it_was(tmp_path: Path, provider: ScriptedProvider) -> None:
-    """And the next reload works."""
+    """The next reload works."""
     path = tmp_path / "server.toml"
     path.write_text(toml(provider, "solo"), "utf-8")
     found = [load_config(path, {})]
@@ -300,7 +301,7 @@ async def test_every_worker_reloads(tmp_path: Path, provider: ScriptedProvider) 
 
 
 async def test_a_server_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
-    """It was started by hand, and nobody sees it any more: that SIGHUP wants no reload."""
+    """A SIGHUP because the terminal was closed is no request for a reload."""
     ours, theirs = os.openpty()
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "aiostream_server", "serve"),
@@ -316,8 +317,7 @@ async def test_a_server_whose_terminal_is_closed_ends(tmp_path: Path) -> None:
     while b"serving http" not in said:
         said += await asyncio.to_thread(os.read, ours, 4096)
     os.close(ours)
-    async with asyncio.timeout(10):
-        assert await process.wait() == 0
+    assert await process.wait() == 0
 
 
 class RecordingManager(ServiceManager):
@@ -345,7 +345,7 @@ def _take_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
-async def test_that_nobody_needs_a_key_is_said_when_it_became_so(tmp_path: Path, provider: ScriptedProvider) -> None:
+async def test_a_reload_that_removes_the_last_key_is_warned_about(tmp_path: Path, provider: ScriptedProvider) -> None:
     """And not at every reload of a server that never had keys, such as one that watches its files."""
     keys = tmp_path / "keys.json"
     key, _ = new_key("only")

@@ -1,4 +1,4 @@
-"""`serve` as a coroutine in somebody else's process."""
+"""`serve` as a coroutine in another program's process."""
 
 import asyncio
 import signal
@@ -12,20 +12,21 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.service.server import serve
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import asking, config_for, sample_team
+from tests.kit.waiting import DEADLINE_S
 
 
 async def test_a_cancelled_server_ends_its_streams_and_leaves_the_process_as_it_was(tmp_path: Path) -> None:
-    """At once, whatever `drain_s` says."""
+    """At once, in spite of `drain_s`."""
     before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("a ", Stall()))
-        config = config_for(provider.base_url, sample_team("solo"), server=ServerConfig(port=0, drain_s=30))
+        config = config_for(provider.base_url, sample_team("solo"), server=ServerConfig(port=0, drain_s=600))
         ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         server = asyncio.create_task(serve(config, state_directory=tmp_path, on_ready=ready.set_result))
         async with asking(await ready, "hi", model="solo") as answer:
             await anext(answer.pieces())
             server.cancel()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(DEADLINE_S):
                 await answer.read_all()
                 await asyncio.wait({server})
     assert server.cancelled()
@@ -45,5 +46,5 @@ async def test_an_address_that_cannot_be_bound_closes_what_was_opened(tmp_path: 
 def _check_no_thread_waits_to_end_the_process() -> None:
     for thread in threading.enumerate():
         if thread.name == "last-resort":
-            thread.join(timeout=2)
+            thread.join(timeout=DEADLINE_S)
             assert not thread.is_alive()

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.tls.certificate import Certificate
-from tests.kit.process import ServerProcess, serving_process, start
+from tests.kit.process import serving_process, start
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import asking, config_for, sample_team
 from tests.kit.tls import Files, make_files, serving_tls
@@ -98,7 +98,7 @@ WRONG: dict[Callable[[Files], None], str] = {
 
 
 @pytest.mark.parametrize("spoil", WRONG, ids=lambda spoil: spoil.__name__.strip("_"))
-def test_what_cannot_be_used_is_one_line_and_a_reload_of_it_changes_nothing(
+def test_an_unusable_certificate_is_one_line_and_a_reload_of_it_changes_nothing(
     tmp_path: Path, spoil: Callable[[Files], None]
 ) -> None:
     files = make_files(tmp_path)
@@ -115,7 +115,7 @@ def test_what_cannot_be_used_is_one_line_and_a_reload_of_it_changes_nothing(
     assert (certificate.context, certificate.expires_at) == former
 
 
-def test_one_that_expires_soon_is_worth_a_note(tmp_path: Path) -> None:
+def test_a_certificate_that_expires_soon_is_noted(tmp_path: Path) -> None:
     files = make_files(tmp_path)
     _valid(files, timedelta(days=20))
     certificate = Certificate(files.certificate, files.key)
@@ -126,7 +126,7 @@ def test_one_that_expires_soon_is_worth_a_note(tmp_path: Path) -> None:
     assert note.endswith("in 7 days")
 
 
-async def test_a_renewed_certificate_is_used_from_the_next_connection_on_and_no_stream_is_dropped(
+async def test_a_renewed_certificate_is_used_for_new_connections_only(
     tmp_path: Path,
 ) -> None:
     files = make_files(tmp_path)
@@ -176,7 +176,7 @@ async def _ask(url: str, trusting: ssl.SSLContext) -> bool:
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-async def test_a_hangup_reads_the_files_again(tmp_path: Path, workers: int) -> None:
+async def test_a_sighup_reads_the_certificate_again(tmp_path: Path, workers: int) -> None:
     """Wrong ones are told of, and change nothing."""
     files = make_files(tmp_path)
     text = '[server]\nport = 0\nlog_format = "json"\ntls_certificate = "server.pem"\ntls_key = "server.key"\n'
@@ -184,26 +184,19 @@ async def test_a_hangup_reads_the_files_again(tmp_path: Path, workers: int) -> N
         await _check_is_trusted(server.url, files.trusting)
         renewed = make_files(tmp_path)
         server.process.send_signal(signal.SIGHUP)
-        await _read_until(server, lambda: len(server.named("config_reloaded")) == workers)
+        await server.until_logged("config_reloaded", workers)
         for _ in range(4):
             await _check_is_trusted(server.url, renewed.trusting)
         _another_key(renewed)
         server.process.send_signal(signal.SIGHUP)
-        await _read_until(server, lambda: len(server.named("config_not_reloaded")) == workers)
+        await server.until_logged("config_not_reloaded", workers)
         for _ in range(4):
             await _check_is_trusted(server.url, renewed.trusting)
     assert all("stays in use" in line["problem"] for line in server.named("config_not_reloaded"))
 
 
-async def _read_until(server: ServerProcess, is_there: Callable[[], bool]) -> None:
-    assert server.process.stderr is not None
-    async with asyncio.timeout(10):
-        while not is_there():
-            server.lines.append((await server.process.stderr.readline()).decode().rstrip("\n"))
-
-
 @pytest.mark.parametrize("command", ["check", "serve"])
-async def test_the_commands_tell_of_an_expired_one_in_one_line(tmp_path: Path, command: str) -> None:
+async def test_an_expired_certificate_is_one_line(tmp_path: Path, command: str) -> None:
     files = make_files(tmp_path)
     _expired(files)
     config = tmp_path / "server.toml"

@@ -1,4 +1,4 @@
-"""`[server] workers`: several processes on one socket, and a parent that looks after them."""
+"""`[server] workers`: several processes on one socket, and a parent that supervises them."""
 
 import asyncio
 import os
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -21,9 +22,9 @@ from aiostream_server.service.workers.supervisor import RestartBackoff
 from tests.kit.process import ServerProcess, is_running, start, until_gone
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body
-from tests.service.stopping import stoppable
-
-NOISE_S = 2.0
+from tests.kit.waiting import DEADLINE_S, wait_for
+from tests.service.manager import manager
+from tests.service.stopping import NOISE_S, stoppable
 
 
 @pytest.fixture
@@ -55,12 +56,12 @@ async def test_each_worker_gets_its_share_of_100_streams_and_a_signal_ends_all_o
     assert len(server.named("server_ready")) == 1
     shares = Counter(line["worker"] for line in server.named("run_finished"))
     assert shares.keys() == {1, 2}
-    assert 40 <= shares[1] <= 60, shares
+    assert 25 <= shares[1] <= 75, shares  # without turns one of them gets 17 or less
     assert [line["status"] for line in server.named("worker_ended")] == [0, 0]
     assert not any(map(is_running, pids(server)))
 
 
-async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_killed(
+async def test_workers_are_replaced_without_a_failed_request_and_end_with_their_parent(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
     """Then workers finish what they were asked, and none stays behind."""
@@ -78,7 +79,7 @@ async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_kil
         await server.until_logged("worker_ready", 3)
 
         asked = [asyncio.create_task(ask(server.url, "hi", model="solo")) for _ in range(10)]
-        await asyncio.sleep(0.3)
+        await provider.request(12)  # two were asked before
         os.kill(second, signal.SIGTERM)  # to make room for a fresh one
         os.kill(second, signal.SIGINT)
         answers = await asyncio.gather(*asked)
@@ -90,14 +91,13 @@ async def test_workers_come_and_go_and_no_client_notices_until_the_parent_is_kil
             await anext(answer.pieces())
             server.process.kill()
             await answer.read_all()
-            async with asyncio.timeout(1 + NOISE_S):
-                await until_gone(*(line["pid"] for line in server.named("worker_started")))
+            await until_gone(*(line["pid"] for line in server.named("worker_started")))
     assert answer.done
     assert "a b" in answer.text
 
 
 def _check_is_small(pid: int) -> None:
-    """The parent loads none of what serves."""
+    """The parent loads no module that serves."""
     process = Path(f"/proc/{pid}")
     mapped = process.joinpath("maps").read_text("utf-8")
     assert not [name for name in ("aiohttp", "msgspec", "uvloop") if f"/{name}/" in mapped]
@@ -106,39 +106,41 @@ def _check_is_small(pid: int) -> None:
 
 
 async def _check_a_run_is_known_to_one(url: str) -> None:
-    """Whoever asks the other one is told so."""
+    """The other worker answers 404, and says why."""
+    answers: dict[int, Any] = {}
     async with AsyncExitStack() as stack:
-        sessions = [await stack.enter_async_context(aiohttp.ClientSession()) for _ in range(6)]
-        for session in sessions:  # one connection, and so one worker, for each
-            async with session.get(f"{url}/readyz") as response:
-                assert response.status == 200
-            await asyncio.sleep(0.05)  # the other worker must have been woken to get the next
-        async with sessions[0].post(f"{url}/v1/runs", json=chat_body("hi", model="solo", background=True)) as response:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        async with session.post(f"{url}/v1/runs", json=chat_body("hi", model="solo", background=True)) as response:
             run = await response.json()
-        answers = {}
-        for session in sessions:
+
+        async def both_have_answered() -> bool:
+            """Ask on a new connection, which either worker may accept, and keep it: so the other gets the next."""
+            session = await stack.enter_async_context(aiohttp.ClientSession())
             async with session.get(f"{url}/v1/runs/{run['id']}") as response:
                 answers[response.status] = await response.json()
-    assert answers.keys() == {200, 404}
+            return answers.keys() == {200, 404}
+
+        await wait_for(both_have_answered, "answers of both workers")
     assert "perhaps another worker has it" in answers[404]["error"]["message"]
 
 
 @asynccontextmanager
-async def tiny(kind: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def tiny(kind: str, *, stop_within_s: float = 0.2, **extra: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A parent of two workers that serve nothing."""
-    command = (sys.executable, "-m", "tests.service.tiny_parent", kind)
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    command = (sys.executable, "-m", "tests.service.tiny_parent", kind, str(stop_within_s))
+    environment = {**os.environ, **extra}
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, env=environment)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE_S):
             yield process
     finally:
         if process.returncode is None:
             process.terminate()
-            await process.communicate()  # its workers hold the pipe: to the last one's end
+            await process.communicate()  # its workers hold the pipe until the last one has ended
 
 
 async def read(process: asyncio.subprocess.Process) -> list[str]:
-    """To the end of what it and its workers say."""
+    """The output of the parent and its workers, to the end of all of them."""
     output, _ = await process.communicate()
     return output.decode().splitlines()
 
@@ -151,7 +153,7 @@ async def until_said(process: asyncio.subprocess.Process, words: bytes, times: i
     return lines
 
 
-async def test_what_is_wrong_with_every_worker_is_told_once() -> None:
+async def test_a_problem_of_every_worker_is_printed_once() -> None:
     async with tiny("refuses") as process:
         lines = await read(process)
     assert process.returncode == 1
@@ -166,16 +168,17 @@ async def test_a_worker_that_dies_at_the_start_ends_them_all() -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_second_signal_ends_all_at_once(number: signal.Signals) -> None:
-    async with tiny("deaf") as process:
-        await until_said(process, b"ready\n")
-        process.send_signal(number)
-        await asyncio.sleep(0.2)
-        assert process.returncode is None
-        stopped_at = time.monotonic()
-        process.send_signal(number)
-        await read(process)
-        assert time.monotonic() - stopped_at < 0.8
+async def test_a_second_signal_ends_all_at_once(number: signal.Signals, tmp_path: Path) -> None:
+    with manager(str(tmp_path / "notify")) as heard:
+        async with tiny("deaf", stop_within_s=30.0, NOTIFY_SOCKET=heard.address) as process:
+            await until_said(process, b"ready\n")
+            process.send_signal(number)
+            await heard.until(lambda message: "STOPPING" in message)
+            assert process.returncode is None
+            stopped_at = time.monotonic()
+            process.send_signal(number)
+            await read(process)
+            assert time.monotonic() - stopped_at < NOISE_S
     assert process.returncode == 130
 
 
@@ -184,17 +187,16 @@ async def test_a_worker_that_does_not_end_in_time_is_killed() -> None:
         await until_said(process, b"ready\n")
         stopped_at = time.monotonic()
         process.terminate()
-        await read(process)  # to the last one's end
+        await read(process)
         assert 1.2 <= time.monotonic() - stopped_at < 1.2 + NOISE_S
     assert process.returncode == 0
 
 
-async def test_a_worker_that_does_not_live_long_is_restarted_ever_more_slowly() -> None:
+async def test_the_restarts_of_a_short_lived_worker_back_off() -> None:
+    started_at = time.monotonic()
     async with tiny("short-lived") as process:
-        await until_said(process, b"worker_started", times=3)  # two, and half a second later one
-        started_at = time.monotonic()
-        await until_said(process, b"worker_started")
-        assert 0.9 <= time.monotonic() - started_at < 1 + NOISE_S
+        await until_said(process, b"worker_started", times=4)  # two, one after half a second, one after another second
+        assert time.monotonic() - started_at >= 1.5
 
 
 async def test_check_says_what_several_workers_mean(tmp_path: Path) -> None:
@@ -213,21 +215,21 @@ async def test_a_number_of_workers_is_positive(tmp_path: Path) -> None:
 
 @given(st.lists(st.floats(0, 200), max_size=30))
 def test_a_worker_is_never_restarted_in_a_loop(lives: list[float]) -> None:
-    """The wait grows while workers are short-lived, and never past half a minute."""
-    pace = RestartBackoff()
-    delays = [pace.delay_after(lived_s) for lived_s in lives]
+    """The delay grows while workers are short-lived, to at most half a minute."""
+    backoff = RestartBackoff()
+    delays = [backoff.delay_after(lived_s) for lived_s in lives]
     assert all(0.5 <= delay <= 30 for delay in delays)
     for before, delay, lived_s in zip(delays, delays[1:], lives[1:], strict=False):
         assert delay == (0.5 if lived_s >= 60 else min(2 * before, 30.0))
 
 
-def test_who_is_away_is_busier_than_any() -> None:
-    loads = ConnectionCounts.create(3)
-    seen_by_another = ConnectionCounts(loads.descriptor)
-    assert [loads.excess(worker) for worker in (1, 2, 3)] == [0, 0, 0]
-    loads.set(2, 5)
+def test_a_worker_that_is_away_counts_as_the_busiest() -> None:
+    counts = ConnectionCounts.create(3)
+    seen_by_another = ConnectionCounts(counts.descriptor)
+    assert [counts.excess(worker) for worker in (1, 2, 3)] == [0, 0, 0]
+    counts.set(2, 5)
     seen_by_another.set(1, 4)
-    assert [loads.excess(worker) for worker in (1, 2)] == [0, 1]
-    assert loads.excess(3) > 2**60
-    loads.leave(1)
+    assert [counts.excess(worker) for worker in (1, 2)] == [0, 1]
+    assert counts.excess(3) > 2**60
+    counts.leave(1)
     assert seen_by_another.excess(2) == 0

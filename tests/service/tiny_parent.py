@@ -1,6 +1,6 @@
-"""A parent of two workers that serve nothing: what a supervisor does, without waiting for the agents' libraries.
+"""A parent of two workers that serve nothing: tests a supervisor without loading the agents' libraries.
 
-`python -m tests.service.tiny_parent KIND`; a worker's whole life is in `_WORKER`.
+`python -m tests.service.tiny_parent KIND STOP_WITHIN_S`; `_WORKER` is all that a worker does.
 """
 
 import os
@@ -16,8 +16,8 @@ _WORKER = """
 import signal, socket, sys, threading, time
 from aiostream_server.service.status import ProcessStatus
 from aiostream_server.service.workers.channel import ParentChannel
-kind, number, line, *_ = sys.argv[1:]
-parent = ParentChannel(socket.socket(fileno=int(line)))
+kind, number, channel, *_ = sys.argv[1:]
+parent = ParentChannel(socket.socket(fileno=int(channel)))
 if kind == "refuses":
     parent.tell_problems(["one thing is wrong", "and another"])
     sys.exit(1)
@@ -34,12 +34,12 @@ time.sleep(0.05 if kind == "short-lived" and number == "2" else 60)
 """
 
 
-def main(kind: str) -> int:
+def main(kind: str, stop_within_s: float = 0.2) -> int:
     supervisor = Supervisor(
         Listening((socket.create_server(("127.0.0.1", 0)),)),
         2,
         lambda *worker: [sys.executable, "-c", _WORKER, kind, *map(str, worker)],
-        stop_within_s=0.2,
+        stop_within_s=stop_within_s,
         manager=ServiceManager.named_in(os.environ, os.getpid()),
     )
     try:
@@ -50,4 +50,4 @@ def main(kind: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1], *map(float, sys.argv[2:])))

@@ -1,4 +1,4 @@
-"""Who may read `/metrics`, and what a key that may is good for otherwise: nothing."""
+"""Which callers may read `/metrics`, and that a key for it can do nothing else."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -89,14 +89,14 @@ async def test_without_keys_a_page_that_rebinds_its_name_does_not(open_server: S
         assert (await read(f"{open_server.url}/metrics", Host=host))[0] == 403
 
 
-async def test_they_are_read_by_get_alone(open_server: Server) -> None:
+async def test_metrics_are_read_by_get_only(open_server: Server) -> None:
     async with aiohttp.ClientSession() as session:
         for method in ("HEAD", "POST", "DELETE"):
             async with session.request(method, f"{open_server.url}/metrics") as response:
                 assert response.status == 405
 
 
-async def test_no_page_is_told_that_it_may_read_them(tmp_path: Path) -> None:
+async def test_no_web_page_may_read_metrics(tmp_path: Path) -> None:
     """Not even one of an origin that may ask questions."""
     origin = "https://chat.example"
     config = Config.model_validate(load_config(None, {}).model_dump() | {"server": {"cors_origins": (origin,)}})
@@ -111,6 +111,6 @@ async def test_no_page_is_told_that_it_may_read_them(tmp_path: Path) -> None:
                 assert ("Access-Control-Allow-Methods" in response.headers) is allowed
 
 
-async def test_a_worker_does_not_tell_its_own_figures_as_if_they_were_all(tmp_path: Path) -> None:
+async def test_workers_serve_no_metrics_at_the_shared_address(tmp_path: Path) -> None:
     async with counting(load_config(None, {}), tmp_path, worker=2) as server:
         assert (await read(f"{server.url}/metrics"))[0] == 404

@@ -49,7 +49,7 @@ def test_tools_titles_and_requests_are_counted(happened: Figures) -> None:
     assert happened.value("aiostream_http_time_to_first_byte_seconds_count", route=chat["route"]) == 3
 
 
-async def test_gauges_tell_how_it_is_now(tmp_path: Path) -> None:
+async def test_gauges_have_the_current_values(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("a", Stall()))
         config = config_for(provider.base_url, sample_team("solo"), limits={"max_runs": 7, "queue_size": 3})
@@ -98,7 +98,7 @@ def test_names_follow_the_conventions(happened: Figures) -> None:
             assert all(sample.name.endswith("_total") for sample in family.samples), name
 
 
-async def test_openmetrics_is_given_to_who_asks_for_it(tmp_path: Path) -> None:
+async def test_openmetrics_is_sent_to_clients_that_accept_it(tmp_path: Path) -> None:
     async with counting(config_for("http://127.0.0.1:9/v1"), tmp_path) as server:
         status, content_type, text = await read(f"{server.url}/metrics", Accept=OPEN_METRICS)
         assert (status, content_type.split(";")[0]) == (200, "application/openmetrics-text")
@@ -109,7 +109,7 @@ async def test_openmetrics_is_given_to_who_asks_for_it(tmp_path: Path) -> None:
         assert "_created" not in text
 
 
-async def test_switched_off_there_is_no_such_path(tmp_path: Path) -> None:
+async def test_disabled_metrics_have_no_path(tmp_path: Path) -> None:
     config = config_for("http://127.0.0.1:9/v1").model_copy(update={"metrics": MetricsConfig(enabled=False)})
     async with counting(config, tmp_path) as server:
         status, _, text = await read(f"{server.url}/metrics")
@@ -117,7 +117,7 @@ async def test_switched_off_there_is_no_such_path(tmp_path: Path) -> None:
     assert "there is no /metrics" in text
 
 
-def test_nothing_is_imported_where_it_is_switched_off() -> None:
+def test_disabled_metrics_import_nothing() -> None:
     code = (
         "import sys\n"
         "from aiostream_server.config.model import Config, MetricsConfig\n"
@@ -149,7 +149,7 @@ def _request(route: str, method: str, status: str) -> dict[str, str]:
     return {"route": route, "method": method, "status": status}
 
 
-def test_tools_that_a_model_invents_end_up_as_one() -> None:
+def test_tools_that_a_model_invents_are_counted_as_one() -> None:
     observer = MetricsObserver(Families(registry := CollectorRegistry()))
     with observer.run("run-1", model="auto", question="?", conversation=None) as run:
         run.chose("data")
@@ -162,7 +162,7 @@ def test_tools_that_a_model_invents_end_up_as_one() -> None:
     assert tools("aiostream_tool_calls_total", {"tool": "other", "outcome": "error"}) == 200
 
 
-def test_a_tool_that_never_answers_is_told_when_the_run_ends() -> None:
+def test_a_tool_without_an_answer_is_counted_when_the_run_ends() -> None:
     observer = MetricsObserver(Families(registry := CollectorRegistry()))
     with observer.run("run-1", model="auto", question="?", conversation=None) as run:
         run.event(Action("A", "query", "{}", "1"))

@@ -13,6 +13,8 @@ from aiostream_server.config.model import AuthConfig, Config, MetricsConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.service.metrics import MetricsExport
+from tests.kit.process import free_port
+from tests.kit.waiting import DEADLINE_S
 from tests.service.metrics.counting import counting, read
 from tests.web.bare_client import until
 
@@ -21,15 +23,8 @@ def _config(port: int) -> Config:
     return load_config(None, {}).model_copy(update={"metrics": MetricsConfig(loopback_port=port)})
 
 
-def _free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port: int = taken.getsockname()[1]
-        return port
-
-
 async def _until_read(port: int) -> str:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             try:
                 status, _, text = await read(f"http://127.0.0.1:{port}/metrics")
@@ -40,9 +35,9 @@ async def _until_read(port: int) -> str:
                 return text
 
 
-async def test_it_asks_for_no_key_where_the_server_does(tmp_path: Path) -> None:
+async def test_the_listener_asks_for_no_key(tmp_path: Path) -> None:
     add_key(file := tmp_path / "keys.json", new_key("somebody")[0])
-    config = _config(port := _free_port()).model_copy(update={"auth": AuthConfig(keys_file=file)})
+    config = _config(port := free_port()).model_copy(update={"auth": AuthConfig(keys_file=file)})
     async with counting(config, tmp_path) as server:
         assert "aiostream_runs_live" in await _until_read(port)
         assert (await read(f"{server.url}/metrics"))[0] == 401
@@ -53,7 +48,7 @@ async def test_it_asks_for_no_key_where_the_server_does(tmp_path: Path) -> None:
 
 
 async def test_a_page_that_rebinds_its_name_reads_nothing(tmp_path: Path) -> None:
-    async with counting(_config(port := _free_port()), tmp_path):
+    async with counting(_config(port := free_port()), tmp_path):
         await _until_read(port)
         assert (await read(f"http://127.0.0.1:{port}/metrics", Host="evil.example"))[0] == 403
 

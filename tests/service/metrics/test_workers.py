@@ -8,10 +8,11 @@ import aiohttp
 
 from tests.kit.process import serving_process
 from tests.kit.serving import ask
+from tests.kit.waiting import DEADLINE_S
 from tests.service.metrics.counting import Figures, read
 
 
-async def test_each_worker_tells_its_own_figures_and_no_shared_address_does(tmp_path: Path) -> None:
+async def test_each_worker_serves_its_own_metrics_on_its_own_port(tmp_path: Path) -> None:
     port = _two_free_ports()
     text = f'[models.default]\nprovider = "demo"\n[server]\nport = 0\nworkers = 2\n[metrics]\nloopback_port = {port}\n'
     async with serving_process(text, tmp_path) as server:
@@ -24,7 +25,7 @@ async def test_each_worker_tells_its_own_figures_and_no_shared_address_does(tmp_
 
 
 async def _figures(port: int) -> Figures:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             try:
                 status, _, text = await read(f"http://127.0.0.1:{port}/metrics")
