@@ -12,8 +12,8 @@ from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig,
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.autogen_private.workbenches import await_in_loop
-from aiostream_server.teams.tools.results import one_line
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
+from aiostream_server.text import one_line
 from aiostream_server.tools.sql.database import Database
 
 
@@ -107,4 +107,4 @@ def _kind(thing: object) -> str:
 
 
 def _reason(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {one_line(exc)}"
+    return f"{type(exc).__name__}: {one_line(exc, 200)}"
