@@ -1,8 +1,7 @@
 """The configured models, opened once for the whole process: `[models.NAME]` -> a client that every run shares."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -38,7 +37,7 @@ class Models:
         self._tables = tables or {}
         self._session = session
         self._observer = observer
-        self._component_clients: dict[str, tuple[StreamingClient, Provider]] = {}
+        self._of_components: list[tuple[object, StreamingClient]] = []
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,23 +54,25 @@ class Models:
     def client_for(self, component: Mapping[str, Any]) -> StreamingClient:
         """The shared client in the place of a component's own; equal components share one.
 
-        For OpenAI and Azure it is a table's client or one like it (`models.openai.shared_clients`). Any other class is
+        For OpenAI and Azure it is a table's client or one like it (`openai.shared_clients`). Any other class is
         imported and opened once; the caller decides whether it may be imported. Raises `ConfigError`.
         """
-        from aiostream_server.models.openai.shared_clients import is_ours, shared_client
+        from aiostream_server.models.openai.provider import OpenAIProvider
+        from aiostream_server.models.openai.shared_clients import is_ours, shared_table
 
         if not is_ours(component):
             return self._other(component)
         tables = {name: table for name, table in self._tables.items() if isinstance(table, OpenAIModelConfig)}
-        found = shared_client(component, tables, self._session)
-        if found.provider is None:
-            return self.client(found.table or "")
-        return self._add(found.key, found.provider, found.table or found.model, found.model, "openai")
+        name, table = shared_table(component, tables)
+        if name is not None and table is tables[name]:
+            return self.client(name)
+        label = ModelLabel(name or table.model, table.model, "openai", self._observer)
+        return self._shared(table, label, lambda: OpenAIProvider(table, self._session))
 
     async def close(self) -> None:
         """Close the components' clients; `open_models` closes the configured ones."""
-        for _, provider in self._component_clients.values():
-            await provider.close()
+        for _, client in self._of_components:
+            await client.close()
 
     def _other(self, component: Mapping[str, Any]) -> StreamingClient:
         from aiostream_server.models.component_provider import load_component
@@ -79,25 +80,25 @@ class Models:
 
         provider, config = str(component.get("provider")), component.get("config", {})
         model = str(config.get("model", "unnamed"))
-        key = json.dumps([provider, config], sort_keys=True)
-        if key in self._component_clients:
-            return self._component_clients[key][0]
         for name, table in self._tables.items():
             if isinstance(table, ComponentModelConfig) and _stands_for(table, provider, model):
                 return self.client(name)
         if any(map(is_masked, config.values())):
             raise ConfigError([_missing_key(provider, model)])
+        label = ModelLabel(model, model, "component", self._observer)
+        return self._shared((provider, config), label, lambda: load_component(dict(component)))
+
+    def _shared(self, key: object, label: ModelLabel, open_provider: Callable[[], Provider]) -> StreamingClient:
+        """The client that was opened for an equal `key`, or a new one."""
+        for known, client in self._of_components:
+            if known == key:
+                return client
         try:
-            opened = load_component(dict(component))
+            opened = StreamingClient(open_provider(), label=label)
         except ValueError as exc:
             raise ConfigError([str(exc)]) from exc
-        return self._add(key, opened, model, model, "component")
-
-    def _add(self, key: str, provider: Provider, name: str, model: str, kind: str) -> StreamingClient:
-        if key not in self._component_clients:
-            label = ModelLabel(name, model, kind, self._observer)
-            self._component_clients[key] = StreamingClient(provider, label=label), provider
-        return self._component_clients[key][0]
+        self._of_components.append((key, opened))
+        return opened
 
 
 def _stands_for(table: ComponentModelConfig, provider: str, model: str) -> bool:
