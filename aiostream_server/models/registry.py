@@ -81,7 +81,7 @@ class Models:
         provider, config = str(component.get("provider")), component.get("config", {})
         model = str(config.get("model", "unnamed"))
         for name, table in self._tables.items():
-            if isinstance(table, ComponentModelConfig) and _stands_for(table, provider, model):
+            if _stands_for(table, provider, model):
                 return self.client(name)
         if any(map(is_masked, config.values())):
             raise ConfigError([_missing_key(provider, model)])
@@ -101,13 +101,12 @@ class Models:
         return opened
 
 
-def _stands_for(table: ComponentModelConfig, provider: str, model: str) -> bool:
+def _stands_for(table: ModelConfig, provider: str, model: str) -> bool:
     """Whether the table holds a component of this class for this model; one in a file is not read."""
-    component = table.component
-    if not isinstance(component, dict) or component.get("provider") != provider:
-        return False
-    config = component.get("config")
-    return isinstance(config, dict) and config.get("model") == model
+    match table:
+        case ComponentModelConfig(component={"provider": str() as name, "config": {"model": known}}):
+            return (name, known) == (provider, model)
+    return False
 
 
 def _missing_key(provider: str, model: str) -> str:
@@ -134,26 +133,29 @@ async def open_models(
     """
     async with AsyncExitStack() as stack:
         session: aiohttp.ClientSession | None = None
-        if for_components or any(map(_uses_http, config.values())):
+        if for_components or any(isinstance(one, OpenAIModelConfig | LlamaCppModelConfig) for one in config.values()):
             from aiostream_server.models.openai.provider import open_session
 
             session = await stack.enter_async_context(open_session())
-        clients = {name: _embedded_client(name, client, observer) for name, client in (embedded or {}).items()}
+        clients: dict[str, StreamingClient] = {}
+        for name, client in (embedded or {}).items():
+            from aiostream_server.models.component_provider import provider_of
+
+            clients[name] = StreamingClient(provider_of(client), label=ModelLabel(name, name, "component", observer))
         problems: list[str] = []
-        for name, model in config.items():
+        for name, table in config.items():
             if name in clients:
                 continue
             try:
-                if in_threads and isinstance(model, ComponentModelConfig):
-                    provider = await asyncio.to_thread(_open, model, session)
+                if in_threads and isinstance(table, ComponentModelConfig):
+                    provider, model = await asyncio.to_thread(_open, name, table, session)
                 else:
-                    provider = _open(model, session)
+                    provider, model = _open(name, table, session)
             except ValueError as error:
                 problems.append(f"[models.{toml_key(name)}] {error}")
             else:
                 stack.push_async_callback(provider.close)
-                label = ModelLabel(name, _model_name(name, model), model.provider, observer)
-                clients[name] = StreamingClient(provider, label=label)
+                clients[name] = StreamingClient(provider, label=ModelLabel(name, model, table.provider, observer))
         if problems:
             raise ConfigError(problems)
         models = Models(clients, config, session, observer)
@@ -161,45 +163,22 @@ async def open_models(
         yield models
 
 
-def _embedded_client(name: str, client: ChatCompletionClient, observer: Observer) -> StreamingClient:
-    from aiostream_server.models.component_provider import ComponentProvider
-    from aiostream_server.models.openai.component import ComponentClient
-
-    provider = client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
-    return StreamingClient(provider, label=ModelLabel(name, name, "component", observer))
-
-
-def _uses_http(config: ModelConfig) -> bool:
-    return isinstance(config, OpenAIModelConfig | LlamaCppModelConfig)
-
-
-def _model_name(name: str, config: ModelConfig) -> str:
-    """The provider's name of the model, if the configuration has it."""
-    match config:
-        case OpenAIModelConfig():
-            return config.model
-        case LlamaCppModelConfig():
-            return config.path.stem
-        case _:
-            return name
-
-
-def _open(config: ModelConfig, session: aiohttp.ClientSession | None) -> Provider:
-    """Imports only the kind of provider that the configuration uses."""
+def _open(name: str, config: ModelConfig, session: aiohttp.ClientSession | None) -> tuple[Provider, str]:
+    """The provider, and its name of the model. Imports only the kind of provider that the configuration uses."""
     match config:
         case OpenAIModelConfig():
             from aiostream_server.models.openai.provider import OpenAIProvider
 
-            return OpenAIProvider(config, session)
+            return OpenAIProvider(config, session), config.model
         case LlamaCppModelConfig():
             from aiostream_server.models.llama_cpp.provider import LlamaCppProvider
 
-            return LlamaCppProvider(config, session)
+            return LlamaCppProvider(config, session), config.path.stem
         case DemoModelConfig():
             from aiostream_server.models.demo.provider import DemoProvider
 
-            return DemoProvider(config.tokens_per_s)
+            return DemoProvider(config.tokens_per_s), name
         case ComponentModelConfig():
             from aiostream_server.models.component_provider import load_component
 
-            return load_component(config.component, config.api_key)
+            return load_component(config.component, config.api_key), name
