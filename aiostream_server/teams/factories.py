@@ -18,6 +18,7 @@ from typing import Any, Final, TypeAlias
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import Runs, Streams, TeamContext
+from aiostream_server.text import one_line
 
 Factory: TypeAlias = Callable[[TeamContext], object | Awaitable[object]]
 
@@ -149,10 +150,10 @@ def reason(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "SystemExit: it ends the process when it is imported"
     if isinstance(error, ConfigError):
-        return " ".join("; ".join(error.problems).split())
+        return one_line("; ".join(error.problems))
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     said = _OF_FOLDER.sub(".", said)
-    return f"{type(error).__name__}: {' '.join(said.split())}".removesuffix(": ")
+    return f"{type(error).__name__}: {one_line(said)}".removesuffix(": ")
 
 
 def at(place: str | None) -> str:

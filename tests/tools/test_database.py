@@ -13,7 +13,7 @@ from sqlalchemy import make_url
 
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.database import Database, normalise_url
-from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, one_line
+from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, driver_message
 from aiostream_server.tools.sql.guard import Guard
 from aiostream_server.tools.sql.schema import Column, Schema, Table
 from aiostream_server.tools.sql.sqlite import read_only_uri
@@ -243,10 +243,10 @@ def test_describe_shows_what_there_is() -> None:
 
 
 def test_an_error_is_one_line_without_paths() -> None:
-    assert one_line(ValueError("cannot open /var/lib/shop/shop.db\n  in it")) == "cannot open (a path) in it"
-    assert one_line(ValueError()) == "ValueError"
-    assert one_line(ValueError("x" * 1000)).endswith("x…")
-    assert one_line(ValueError("division of 1/2 by and/or")) == "division of 1/2 by and/or"
+    assert driver_message(ValueError("cannot open /var/lib/shop/shop.db\n  in it")) == "cannot open (a path) in it"
+    assert driver_message(ValueError()) == "ValueError"
+    assert driver_message(ValueError("x" * 1000)).endswith("x…")
+    assert driver_message(ValueError("division of 1/2 by and/or")) == "division of 1/2 by and/or"
 
 
 async def test_a_server_that_never_answers_is_unreachable() -> None:

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from aiostream_server.config.model import LlamaCppModelConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.models.llama_cpp.child import Settings
+from aiostream_server.text import one_line
 
 _CHILD: Final = "aiostream_server.models.llama_cpp.child"
 _PACKAGES: Final = Path(__file__).parents[3]
@@ -142,7 +143,7 @@ class LlamaProcess:
         found = _ERROR.search(self._loading_log)
         if found is None and "Traceback" in self._loading_log:
             found = re.search(r"^(\w+(?:Error|Exception): .+)$", self._loading_log, re.MULTILINE)
-        return " ".join((found[1] if found else error or self.ending).split())[:_MAX_REASON]
+        return one_line(found[1] if found else error or self.ending, _MAX_REASON)
 
 
 async def _spawn(environment: Mapping[str, str]) -> asyncio.subprocess.Process:

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import SecretStr
 
 from aiostream_server.errors import ModelFailed, ModelTimeout
+from aiostream_server.text import one_line
 
 _MAX_MESSAGE: Final = 300
 
@@ -59,8 +60,7 @@ class Failures:
         """One line of limited length; a key that the provider repeats is masked."""
         if self._secret:
             text = text.replace(self._secret, "***")
-        text = " ".join(text.split())
-        return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"
+        return one_line(text, _MAX_MESSAGE)
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:

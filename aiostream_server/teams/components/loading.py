@@ -21,9 +21,10 @@ from aiostream_server.models.registry import Models
 from aiostream_server.teams.components.clients import handing, with_shared_clients
 from aiostream_server.teams.components.packages import missing_package
 from aiostream_server.teams.components.places import Place, components
-from aiostream_server.teams.components.policy import find_code, find_problems, import_classes, one_line
+from aiostream_server.teams.components.policy import find_code, find_problems, import_classes
 from aiostream_server.teams.components.reading import Component, read_component
 from aiostream_server.teams.context import Runs, Streams, Team
+from aiostream_server.text import one_line
 
 _ASK_FOR_BROWSER: Final = (sys.executable, "-m", "playwright", "install", "--dry-run", "chromium")
 _BROWSER_AT: Final = "Install location:"
@@ -164,7 +165,7 @@ def _said(exc: BaseException) -> str:
     cause = exc.__cause__ or exc
     if isinstance(cause, ModuleNotFoundError) and cause.name:
         return missing_package(cause)
-    return f"{type(exc).__name__}: {one_line(exc)}"
+    return f"{type(exc).__name__}: {one_line(exc, 300)}"
 
 
 @contextmanager

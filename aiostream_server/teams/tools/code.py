@@ -22,8 +22,9 @@ from autogen_core.tools import FunctionTool, StaticWorkbench, Workbench
 from aiostream_server.config.model import CodeToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.teams.tools.process import run_program
-from aiostream_server.teams.tools.results import clipped, one_line
+from aiostream_server.teams.tools.results import clipped
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
+from aiostream_server.text import one_line
 
 _FOLDER: Final = "code"
 _DOCKER: Final = "unix:///var/run/docker.sock"
@@ -175,7 +176,7 @@ def _ping_docker() -> None:
 def _no_docker(exc: Exception) -> str:
     if isinstance(exc, ImportError):
         return f'executor = "docker" needs: {install_hint("docker")}'
-    return f"Docker cannot be used: {one_line(exc)}"
+    return f"Docker cannot be used: {one_line(exc, 200)}"
 
 
 def _remove(folder: Path) -> None:

@@ -15,8 +15,3 @@ def clipped(text: str, byte_limit: int) -> str:
         return text
     left_out = len(content) - byte_limit
     return f"{content[:byte_limit].decode('utf-8', 'ignore')}\n… ({left_out} more bytes left out)"
-
-
-def one_line(error: Exception) -> str:
-    """The error's message on one line of at most 200 characters."""
-    return " ".join(str(error).split())[:200]

@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.backend import Backend, StatementDeadline
 from aiostream_server.tools.sql.dialects import DialectName
-from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, one_line
+from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, driver_message
 from aiostream_server.tools.sql.guard import Guard
 from aiostream_server.tools.sql.postgres import PostgresBackend
 from aiostream_server.tools.sql.reflection import reflect
@@ -172,13 +172,13 @@ class Database:
         except _DRIVER_ERRORS as exc:
             if not reached or _is_lost(exc):
                 raise self._unreachable(exc) from exc
-            raise self._late() if deadline.is_late else QueryFailed(one_line(exc)) from exc
+            raise self._late() if deadline.is_late else QueryFailed(driver_message(exc)) from exc
 
     def _late(self) -> QueryFailed:
         return QueryFailed(f"the statement took longer than {self._timeout_s:g} s and was stopped")
 
     def _unreachable(self, error: BaseException) -> DatabaseUnreachable:
-        return DatabaseUnreachable(f"the database {self.name!r} cannot be reached: {one_line(error)}")
+        return DatabaseUnreachable(f"the database {self.name!r} cannot be reached: {driver_message(error)}")
 
 
 def _is_lost(error: BaseException) -> bool:
