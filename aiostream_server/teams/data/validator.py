@@ -11,7 +11,7 @@ from autogen_core.models import ChatCompletionClient, LLMMessage, SystemMessage,
 from aiostream_server.teams.data.agent_bases import CodeAgent
 from aiostream_server.teams.data.messages import DRAFTER, QueryDraft, Verdict
 from aiostream_server.tools.sql.database import Database
-from aiostream_server.tools.sql.verdict import Approved
+from aiostream_server.tools.sql.guard import Approved
 
 _OPINION_PROMPT: Final = (
     "You review SQL that was already checked for safety by code. In one or two sentences, say whether this query "
