@@ -171,16 +171,9 @@ def process_settings(config: LlamaCppModelConfig) -> Settings:
         text = read_template(template) if template is not None else ""
     except ValueError as exc:
         raise StartFailed(str(exc)) from exc
-    return Settings(
-        parent=os.getpid(),
-        path=str(config.path),
-        api_key=secrets.token_urlsafe(32),
-        context_tokens=config.context_tokens,
-        parallel=config.parallel,
-        threads=config.threads,
-        gpu_layers=config.gpu_layers,
-        chat_template=text,
-    )
+    given = config.model_dump(include={"context_tokens", "parallel", "threads", "gpu_layers"})
+    key = secrets.token_urlsafe(32)
+    return Settings(parent=os.getpid(), path=str(config.path), api_key=key, chat_template=text, **given)
 
 
 _MAGIC: Final = b"GGUF"

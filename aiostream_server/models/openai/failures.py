@@ -28,12 +28,6 @@ class Failures:
     def broke_off(self) -> ModelFailed:
         return self.said("broke off in the middle of its answer")
 
-    def not_json(self) -> ModelFailed:
-        return self.said("sent something that is not JSON")
-
-    def unexpected(self, error: msgspec.ValidationError) -> ModelFailed:
-        return self.said(f"sent something unexpected: {error}")
-
     def refused(self, status: int, body: bytes) -> ModelFailed:
         """An HTTP status other than 200."""
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
