@@ -22,8 +22,10 @@ from aiostream_server.config.load import Beside, load_config
 from aiostream_server.config.model import RESERVED_IDS, Config, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
-from aiostream_server.teams.components import Component, find_problems, prepare, read_component, title_of, try_out
 from aiostream_server.teams.components.description import describe, may_hold_secrets, own_description
+from aiostream_server.teams.components.loading import prepare, try_out
+from aiostream_server.teams.components.policy import find_problems
+from aiostream_server.teams.components.reading import Component, read_component, title_of
 from aiostream_server.teams.served import BUILT_IN, served_teams
 from aiostream_server.text import printable_line
 
