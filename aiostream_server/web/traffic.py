@@ -4,18 +4,18 @@ aiohttp silently drops the rest of a body once its shutdown has begun. So a drai
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 from aiohttp import StreamReader, web
 
 from aiostream_server.errors import BodyTooLarge, RequestTimeout, ShuttingDown
+from aiostream_server.web.state import Handler
+from aiostream_server.web.undocumented import connection_of
 
 Phase = Literal["ready", "lame_duck", "draining"]
 """A lame duck still accepts everything, but tells load balancers to go elsewhere; a draining server accepts no body."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Traffic:
@@ -95,11 +95,12 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
-    traffic.begun(request.protocol)
+    connection = connection_of(request)
+    traffic.begun(connection)
     try:
         return await handler(request)
     finally:
-        traffic.ended(request.protocol)
+        traffic.ended(connection)
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:
