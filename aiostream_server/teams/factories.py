@@ -11,9 +11,10 @@ import re
 import sysconfig
 from collections.abc import Awaitable, Callable, Iterator
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import Runs, Streams, TeamContext
@@ -29,19 +30,22 @@ WRONG_IMPORTS = (Exception, SystemExit)
 """The errors of importing a user's module; `SystemExit` if it is a script."""
 
 
-def import_factory(path: str) -> Factory:
-    """`package.module:function`. Raises `ConfigError` with one line."""
+def imported(path: str) -> Any:  # any object of a user's module
+    """`package.module:name`. Raises `ConfigError` with one line."""
     module_name, _, attribute = path.partition(":")
     try:
-        found: object = importlib.import_module(module_name)
-        for part in attribute.split("."):
-            found = getattr(found, part)
+        return attrgetter(attribute)(importlib.import_module(module_name))
     except WRONG_IMPORTS as exc:  # importing runs the module's code
         why = blamed(exc, home_of(module_name))
         raise ConfigError([f'factory: "{path}" cannot be imported: {why}']) from exc
+
+
+def import_factory(path: str) -> Factory:
+    """Raises `ConfigError` with one line, also for what is no factory."""
+    found: Factory = imported(path)
     if problem := factory_problem(found):
         raise ConfigError([f'factory: "{path}" {problem}'])
-    return found  # type: ignore[return-value]  # `factory_problem` has checked it
+    return found
 
 
 def factory_problem(factory: object) -> str | None:

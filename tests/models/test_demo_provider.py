@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiostream_server.models.demo.conversation import LABEL, shorten
 from aiostream_server.models.demo.provider import DemoProvider
-from aiostream_server.models.demo.reply import LABEL, shorten
 from aiostream_server.models.demo.skills import decide
 from aiostream_server.models.provider import CallDelta, ModelRequest, TextDelta
 from tests.models.demo import CALCULATOR, DATABASE, answer, ask, called, returned, user
@@ -138,12 +138,6 @@ def test_what_the_model_can_do() -> None:
     assert (info["function_calling"], info["json_output"], info["vision"]) == (True, True, False)
 
 
-@pytest.mark.parametrize("rate", [-1.0, float("nan")])
-def test_impossible_pace_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match="tokens_per_s"):
-        DemoProvider(rate)
-
-
 async def test_tool_choice_limits_the_tools() -> None:
     question = [user("What is 2 + 2?")]
     none = await ask(ModelRequest(question, tools=CALCULATOR, tool_choice="none"))
@@ -179,7 +173,7 @@ async def test_every_answer_in_words_carries_the_label_once(request_: ModelReque
 @given(st.text(max_size=300), st.sampled_from([[], CALCULATOR, DATABASE]), st.booleans())
 def test_any_question_gets_a_reply(question: str, tools: list[Any], json_output: bool) -> None:
     reply = decide(ModelRequest([user(question)], tools=tools, json_output=json_output))
-    assert reply.text or reply.call
+    assert reply.text or reply.tool
 
 
 @given(st.text(max_size=400))

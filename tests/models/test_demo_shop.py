@@ -12,8 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from aiostream_server.config.model import DatabaseConfig
-from aiostream_server.models.demo.shop_question import ShopQuestion, Unclear, read_question
-from aiostream_server.models.demo.shop_sql import plan_query
+from aiostream_server.models.demo.shop import ShopQuestion, Unclear, plan_query, read_question
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.shop import build_shop, shop_tables
 from aiostream_server.tools.sql.verdict import Approved
@@ -224,6 +223,13 @@ def test_a_fragment_without_a_question_before_it_is_unclear(earlier: Sequence[st
 @given(st.lists(st.text(max_size=40), max_size=4), st.text(alphabet=" andby2024monthregeoßİ?,'’|", max_size=60))
 def test_no_text_breaks_the_grammar(earlier: list[str], question: str) -> None:
     read_question(question, [REGIONS, *earlier, question])
+
+
+def test_a_long_question_is_not_read() -> None:
+    """The rules run in the event loop: on 2,000 characters they would block it."""
+    read = read_question("Total sales by region and 2024 " * 60, [REGIONS])
+    assert isinstance(read, Unclear)
+    assert read.words[0].endswith(" …")
 
 
 async def test_every_query_passes_the_guard_and_the_agent_says_the_right_sentence(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from aiostream_server.models.demo.reply import LABEL
+from aiostream_server.models.demo.conversation import LABEL
 from aiostream_server.models.provider import ModelRequest
 from tests.models.demo import answer, ask, user
 
@@ -44,12 +44,9 @@ async def test_other_json_is_an_honest_object() -> None:
     assert "Title for this chat" in json.loads(said.text)["answer"]
 
 
-async def test_the_role_of_any_other_team_is_told() -> None:
+async def test_in_any_other_team_it_repeats_what_it_was_told() -> None:
     said = await answer(user("Plan my week"), system="You are a careful planner, who plans.")
-    assert said.text.startswith("Standing in for the careful planner, I ")
-    assert "“Plan my week”" in said.text
-    named = await answer(user("Plan my week"), system="You are Bob.")
-    assert named.text.startswith("Standing in for Bob, I ")
+    assert said.text.startswith("I can only repeat the beginning of what I was told: “Plan my week”")
 
 
 async def test_a_long_message_ends_in_an_ellipsis() -> None:

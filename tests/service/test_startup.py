@@ -66,9 +66,15 @@ def imported(server: ServerProcess) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "library"), [("--help", "click"), ("version", "click"), ("serve --help", "pydantic")]
+    ("arguments", "imports"),
+    [("--help", "import click"), ("version", "import click"), ("serve --help", "from pydantic import BaseModel")],
 )
-async def test_help_and_version_are_quick(tmp_path: Path, arguments: str, library: str) -> None:
+async def test_help_and_version_are_quick(tmp_path: Path, arguments: str, imports: str) -> None:
     """Measured: 0.05 s, and 0.27 s for the help of one command, which imports the model of the configuration."""
-    needed_s = await child_seconds("-m", "aiostream_server", *arguments.split(), folder=tmp_path)
-    assert needed_s < 4 * await child_seconds("-c", f"import {library}", folder=tmp_path) + 0.1
+    needed_s = await least_seconds("-m", "aiostream_server", *arguments.split(), folder=tmp_path)
+    assert needed_s < 4 * await least_seconds("-c", imports, folder=tmp_path) + 0.1
+
+
+async def least_seconds(*arguments: str, folder: Path) -> float:
+    """Of three runs: other processes on the machine make a run dearer, never cheaper."""
+    return min([await child_seconds(*arguments, folder=folder) for _ in range(3)])

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,10 @@ async def test_one_process_draws_all_charts_and_starts_again_after_it_ended(
     environ = Path(f"/proc/{first}/environ").read_bytes()  # noqa: ASYNC240 - not on a disk
     assert b"MPLCONFIGDIR" in environ
     assert b"canary" not in environ
-    os.kill(first, signal.SIGKILL)
+    process = painter._process
+    assert process is not None
+    process.kill()
+    await process.wait()
     assert (await painter.draw(COLUMNS, ROWS, ASKED)).content == drawings[0].content
     assert pid_of(painter) != first
     second = pid_of(painter)
@@ -75,7 +77,7 @@ async def test_an_idle_process_ends_and_the_next_chart_starts_another(state: Pat
     await painter.draw(COLUMNS, ROWS, ASKED)
     process = painter._process
     assert process is not None
-    await asyncio.to_thread(process.wait, 30)
+    await process.wait()
     assert (await painter.draw(COLUMNS, ROWS, ASKED)).media_type == "image/png"
     await painter.close()
 

@@ -10,8 +10,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from aiostream_server.teams.tools.resource_task import ResourceTask
-from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.teams.tools.scope import ResourceTask, RunScope
 
 RUN: Final[ContextVar[str]] = ContextVar("RUN", default="none")
 

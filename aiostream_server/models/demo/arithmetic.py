@@ -51,7 +51,9 @@ class Calculation:
 
 def read_calculation(question: str) -> Calculation | None:
     """None unless the whole question is one phrase ("average of 3 and 5") or one formula ("12 * (3 + 4)")."""
-    text = _plain(question[:_MAX_CHARACTERS])
+    if len(question) > _MAX_CHARACTERS:
+        return None
+    text = _plain(question)
     for pattern, template in _PHRASES:
         if found := re.fullmatch(pattern, text):
             return Calculation(template.format(*found.groups()), text)

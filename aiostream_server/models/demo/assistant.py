@@ -7,8 +7,7 @@ from typing import Final
 from autogen_core.models import AssistantMessage, FunctionExecutionResult, FunctionExecutionResultMessage
 
 from aiostream_server.models.demo.arithmetic import Calculation, read_calculation
-from aiostream_server.models.demo.reply import CONFIGURE, DemoReply, call, say, shorten
-from aiostream_server.models.demo.request import DemoRequest, text_of
+from aiostream_server.models.demo.conversation import CONFIGURE, DemoReply, DemoRequest, call, say, shorten, text_of
 
 CALCULATE: Final = "calculate"
 _NUMBER: Final = re.compile(r"[-+\d.,eE ]*\d[-+\d.,eE ]*")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from aiostream_server.models.demo.reply import DemoReply, call
+from aiostream_server.models.demo.conversation import DemoReply, call
 
 CHART: Final = "chart"
 _RULE: Final = re.compile(r"[\s|:-]*-[\s|:-]*")

@@ -6,8 +6,7 @@ from typing import Final
 
 from aiostream_server.models.demo import assistant, sql_agent
 from aiostream_server.models.demo.arithmetic import read_calculation
-from aiostream_server.models.demo.reply import LABEL, DemoReply, say, shorten
-from aiostream_server.models.demo.request import DemoRequest, read_request
+from aiostream_server.models.demo.conversation import LABEL, DemoReply, DemoRequest, read_request, say, shorten
 from aiostream_server.models.demo.rows import CHART, draw_rows, say_rows
 from aiostream_server.models.provider import ModelRequest
 
@@ -24,7 +23,6 @@ _COMMON: Final = frozenset(
     _WORD.findall("a about all an and any are for from in is it me of on or question the to what which with")
 )
 _BLOCKED: Final = re.compile(r"\b(?:blocked|refused|rejected|not approved|failed|timed out)\b", re.IGNORECASE)
-_ROLE: Final = re.compile(r"\byou(?:'re| are) (?:(?:the|an?) )?([^.,;:\n]{2,60})", re.IGNORECASE)
 _LAST_WORD: Final = re.compile(
     r"\b(?:say|reply|respond|answer|write|end|finish)\b[^.\n]{0,80}?\b(TERMINATE|APPROVED?|DONE|STOP)\b"
 )
@@ -41,31 +39,26 @@ def decide(request: ModelRequest) -> DemoReply:
     # An agent that reflects on its tools is given their results without the tools.
     if assistant.CALCULATE in read.tools or read.result(assistant.CALCULATE):
         return assistant.answer(read)
-    if CHART in read.tools and not read.calls(CHART) and (drawn := draw_rows(read.question, read.later_texts())):
+    texts = read.later_texts()
+    if CHART in read.tools and not read.has_called(CHART) and (drawn := draw_rows(read.question, texts)):
         return drawn
-    return _from_rows(read) or _from_role(read)
-
-
-def _from_rows(request: DemoRequest) -> DemoReply | None:
-    """Says what the latest rows say, or repeats why another agent gave none."""
-    texts = request.later_texts()
-    if read := next((said for text in texts if (said := say_rows(request.question, text))), None):
-        return say(read)
+    # What the latest rows say, or why another agent gave none.
+    if rows := next((said for text in texts if (said := say_rows(read.question, text))), None):
+        return say(rows)
     if explained := next((text for text in texts if LABEL in text), None):
         return say(explained.replace(LABEL, "").strip())
-    refused = next((text for text in texts if _BLOCKED.search(text)), None)
-    if refused is None:
-        return None
-    return say(f"The question could not be answered from the database. {shorten(refused, words=40, characters=300)}")
+    if refused := next(filter(_BLOCKED.search, texts), None):
+        why = shorten(refused, words=40, characters=300)
+        return say(f"The question could not be answered from the database. {why}")
+    return _repeat(read)
 
 
-def _from_role(request: DemoRequest) -> DemoReply:
-    """In a team of any other kind: the role, and the beginning of what was said last."""
-    heard, role = shorten(request.last.replace(LABEL, "")), _ROLE.search(request.system)
-    name = role[1].strip() if role else ""
-    speaker = f"Standing in for {name if name[0].isupper() else f'the {name}'}, I" if name else "I"
-    text = f"can only repeat the beginning of what I was told: “{heard}”" if heard else "was told nothing yet."
-    reply = say(f"{speaker} {text}")
+def _repeat(request: DemoRequest) -> DemoReply:
+    """In a team of any other kind: the beginning of what was said last."""
+    heard = shorten(request.last.replace(LABEL, ""))
+    reply = say(
+        f"I can only repeat the beginning of what I was told: “{heard}”" if heard else "I was told nothing yet."
+    )
     word = _LAST_WORD.search(request.system)  # without it a team that waits for this word never ends
     return DemoReply(f"{reply.text}\n\n{word[1]}") if word else reply
 
@@ -74,12 +67,12 @@ def _choose(request: DemoRequest, teams: dict[str, str]) -> dict[str, str | floa
     """The team with the most words of its description in the question; an honest `answer` where there are no teams."""
     if not teams:
         return {"answer": f"I can only repeat what I was told: {shorten(request.last)} {LABEL}"}
-    scores = {team: _shared(request.question, description) for team, description in teams.items()}
+    shared = {team: _shared(request.question, text) for team, text in teams.items()}
     general = next((team for team, text in teams.items() if "general" in f"{team} {text}".lower()), next(iter(teams)))
-    best = max(scores, key=lambda team: (len(scores[team]), team == general))
-    margin = len(scores[best]) - max((len(found) for team, found in scores.items() if team != best), default=0)
-    why = f"words such as {', '.join(sorted(scores[best])[:3])}" if scores[best] else "no word decides"
-    return {"team": best, "confidence": round(min(0.95, 0.5 + 0.15 * margin), 2), "reason": f"{why} {LABEL}"}
+    first, *rest = sorted(teams, key=lambda team: (len(shared[team]), team == general), reverse=True)
+    margin = len(shared[first]) - max((len(shared[team]) for team in rest), default=0)
+    why = f"words such as {', '.join(sorted(shared[first])[:3])}" if shared[first] else "no word decides"
+    return {"team": first, "confidence": round(min(0.95, 0.5 + 0.15 * margin), 2), "reason": f"{why} {LABEL}"}
 
 
 def _shared(question: str, description: str) -> set[str]:

@@ -9,11 +9,9 @@ from typing import Final
 
 from autogen_core.models import UserMessage
 
-from aiostream_server.models.demo.reply import CONFIGURE, DemoReply, call, not_understood, say, shorten
-from aiostream_server.models.demo.request import DemoRequest, text_of
+from aiostream_server.models.demo.conversation import CONFIGURE, DemoReply, DemoRequest, call, say, shorten, text_of
 from aiostream_server.models.demo.rows import find_table, say_rows
-from aiostream_server.models.demo.shop_question import ShopQuestion, read_question
-from aiostream_server.models.demo.shop_sql import PlannedQuery, plan_query
+from aiostream_server.models.demo.shop import ShopQuestion, plan_query, read_question
 
 _SCHEMA: Final = "schema"
 _QUERY: Final = "query"
@@ -50,6 +48,7 @@ _RUN: Final = r"(?i:(?:please )?(?:run|execute)(?: this| the)?(?: query| stateme
 _OWN_STATEMENT: Final = re.compile(  # behind "run", or with its first keyword in capitals
     rf"(?:{_RUN}(?={_KEYWORD}))|(?={_KEYWORD.upper()}))(?P<sql>\w+\s[^`]+)`*", re.DOTALL
 )
+_Tables = Mapping[str, tuple[str, ...]]
 
 
 def answer(request: DemoRequest) -> DemoReply:
@@ -58,69 +57,59 @@ def answer(request: DemoRequest) -> DemoReply:
     schema = request.result(_SCHEMA) or (None if request.databases else request.remembered(_SCHEMA))
     if schema is None:
         return call(_SCHEMA, **_database(request))
-    tables = _read_tables(schema.content)
+    # Names as the schema writes them, quoted where SQL needs it.
+    tables = {found[1]: tuple(_COLUMN.findall(found[2])) for found in _TABLE.finditer(schema.content)}
     if schema.is_error or not tables:
         return say(f"The schema could not be read: {shorten(schema.content)}")
-    if not request.calls(_QUERY):
-        return _first_step(request, schema.content, tables)
-    result = request.result(_QUERY)
+    if not request.has_called(_QUERY):
+        return _first_step(request, tables, is_shop=schema.content.startswith("-- SQLite") and tables == _SHOP)
     if problem := _problem(request):
         return say(f"I could not get an answer from the database. {shorten(problem, words=40, characters=300)}")
+    result = request.result(_QUERY)
     text = result.content if result else ""
     return say(say_rows(request.question, text) or f"The query gave: {shorten(text)}")
 
 
-def _first_step(request: DemoRequest, schema: str, tables: Mapping[str, tuple[str, ...]]) -> DemoReply:
-    question = " ".join(request.question.split()).strip(" ?!.")
-    if found := _OWN_STATEMENT.fullmatch(request.question.strip()):
-        return _send(
-            request,
-            PlannedQuery(found["sql"].strip(), "I will send the statement as it was given to me."),
-        )
-    if _ASKS_TABLES.fullmatch(question.casefold()):
+def _first_step(request: DemoRequest, tables: _Tables, *, is_shop: bool) -> DemoReply:
+    question = " ".join(request.question.split()).strip(" ?!.").casefold()
+    if own := _OWN_STATEMENT.fullmatch(request.question.strip()):
+        return _send(request, own["sql"].strip(), "I will send the statement as it was given to me.")
+    if _ASKS_TABLES.fullmatch(question):
         return say(f"The tables are: {', '.join(tables)}.")
-    if write := _write(question, tables):
-        return _send(request, write)
-    read = read_question(request.question, request.earlier_questions()) if _is_shop(schema, tables) else None
+    if (write := _ASKS_WRITE.fullmatch(question)) and (sql := _draft_write(write, tables)):
+        return _send(request, sql, "I was asked to change the data, so I draft that statement.")
+    read = read_question(request.question, request.earlier_questions()) if is_shop else None
     if isinstance(read, ShopQuestion):
-        return _send(request, plan_query(read))
-    if count := _row_count(question, tables):
-        return _send(request, count)
-    if read is not None:
-        return say(not_understood(read.words, "Total sales by region in 2024"))
+        return _send(request, *plan_query(read))
+    if (count := _ASKS_COUNT.fullmatch(question)) and (table := _named_table(count["table"], tables)):
+        return _send(request, f"SELECT COUNT(*) AS row_count FROM {table}", f"I will count the rows of {table}.")  # noqa: S608
+    if read is None:
+        return say(
+            "This is not the demo shop. Of another database I only name the tables and count their rows (“How many "
+            f"rows are in {next(iter(tables))}?”). The tables are: {', '.join(tables)}. {CONFIGURE}"
+        )
+    quoted = " and ".join(f"“{word}”" for word in read.words) or "the combination of these words"
     return say(
-        f"This is not the demo shop. Of another database I only name the tables and count their rows (“How many rows "
-        f"are in {next(iter(tables))}?”). The tables are: {', '.join(tables)}. {CONFIGURE}"
+        f"I did not understand {quoted}, so I give no answer. I answer questions such as “Total sales by region in "
+        f"2024”. {CONFIGURE}"
     )
 
 
-def _send(request: DemoRequest, query: PlannedQuery) -> DemoReply:
-    return call(_QUERY, thought=query.plan, sql=query.sql, **_database(request))
+def _send(request: DemoRequest, sql: str, plan: str) -> DemoReply:
+    return call(_QUERY, thought=plan, sql=sql, **_database(request))
 
 
-def _row_count(question: str, tables: Mapping[str, tuple[str, ...]]) -> PlannedQuery | None:
-    found = _ASKS_COUNT.fullmatch(question.casefold())
-    table = _named_table(found["table"], tables) if found else None
-    if table is None:
-        return None
-    return PlannedQuery(f"SELECT COUNT(*) AS row_count FROM {table}", f"I will count the rows of {table}.")  # noqa: S608
-
-
-def _write(question: str, tables: Mapping[str, tuple[str, ...]]) -> PlannedQuery | None:
+def _draft_write(asked: re.Match[str], tables: _Tables) -> str | None:
     """What a naive model drafts, so that a user can watch the guard block it."""
-    found = _ASKS_WRITE.fullmatch(question.casefold())
-    table = _named_table(found["table"], tables) if found else None
-    if found is None or table is None or (found["year"] and "ordered_on" not in tables[table]):
+    table, year = _named_table(asked["table"], tables), asked["year"]
+    if table is None or (year and "ordered_on" not in tables[table]):
         return None
-    if found["verb"] in ("drop", "truncate"):
-        sql = f"{found['verb'].upper()} TABLE {table}"
-    else:
-        where = f" WHERE ordered_on LIKE '{found['year']}%'" if found["year"] else ""
-        sql = f"DELETE FROM {table}{where}"  # noqa: S608
-    return PlannedQuery(sql, f"I was asked to change {table}, so I draft that statement.")
+    if asked["verb"] in ("drop", "truncate"):
+        return f"{asked['verb'].upper()} TABLE {table}"
+    return f"DELETE FROM {table}" + (f" WHERE ordered_on LIKE '{year}%'" if year else "")  # noqa: S608
 
 
-def _named_table(words: str, tables: Mapping[str, tuple[str, ...]]) -> str | None:
+def _named_table(words: str, tables: _Tables) -> str | None:
     """The one table that these words name, in the singular or plural."""
     named = [table for table in tables if _stems(table) == _stems(words)]
     return named[0] if len(named) == 1 else None
@@ -128,15 +117,6 @@ def _named_table(words: str, tables: Mapping[str, tuple[str, ...]]) -> str | Non
 
 def _stems(name: str) -> list[str]:
     return [word.removesuffix("s") for word in re.split(r"[\W_]+", name.casefold()) if word]
-
-
-def _read_tables(schema: str) -> dict[str, tuple[str, ...]]:
-    """Names as the schema writes them, quoted where SQL needs it."""
-    return {found[1]: tuple(_COLUMN.findall(found[2])) for found in _TABLE.finditer(schema)}
-
-
-def _is_shop(schema: str, tables: Mapping[str, tuple[str, ...]]) -> bool:
-    return schema.startswith("-- SQLite") and tables == _SHOP
 
 
 def _database(request: DemoRequest) -> dict[str, str]:
@@ -147,11 +127,10 @@ def _database(request: DemoRequest) -> dict[str, str]:
 
 def _problem(request: DemoRequest) -> str | None:
     """Why the query gave no rows: its result says so, or another agent; None where there are rows."""
-    result = request.result(_QUERY)
-    if result is None:
-        said = [text_of(message) for message in request.later if isinstance(message, UserMessage)]
-        return next((text for text in reversed(said) if _is_refusal(text)), None)
-    return result.content if result.is_error or _is_refusal(result.content) else None
+    if result := request.result(_QUERY):
+        return result.content if result.is_error or _is_refusal(result.content) else None
+    said = (text_of(message) for message in reversed(request.later) if isinstance(message, UserMessage))
+    return next(filter(_is_refusal, said), None)
 
 
 def _is_refusal(text: str) -> bool:

@@ -9,25 +9,23 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import structlog
 from autogen_core import CancellationToken
-from autogen_core.code_executor import CodeBlock, CodeExecutor, CodeResult
-from autogen_core.tools import StaticWorkbench, ToolOverride, Workbench
-from autogen_ext.tools.code_execution import PythonCodeExecutionTool
+from autogen_core.code_executor import CodeBlock, CodeExecutor
+from autogen_core.tools import FunctionTool, StaticWorkbench, Workbench
 
 from aiostream_server.config.model import CodeToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.teams.tools.process import run_program
 from aiostream_server.teams.tools.results import clipped, one_line
-from aiostream_server.teams.tools.scope import ConfiguredTool, NoConfiguration, RunScope
+from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 
 _FOLDER: Final = "code"
-_AUTOGENS_NAME: Final = "CodeExecutor"
 _DOCKER: Final = "unix:///var/run/docker.sock"
 _SCRIPT: Final = "script.py"
 _CHUNK_BYTES: Final = 64 * 1024
@@ -46,11 +44,10 @@ class CodeTool(ConfiguredTool):
         _remove_abandoned(self._folder)
 
     def workbench(self, scope: RunScope) -> Workbench:
-        executor = OnDemandExecutor(self._config, self._folder / f"{os.getpid()}-{secrets.token_hex(8)}")
-        scope.on_close(executor.stop)
+        runner = CodeRunner(self._config, self._folder / f"{os.getpid()}-{secrets.token_hex(8)}")
+        scope.on_close(runner.close)
         description = "Run a Python script and read what it prints."
-        override = ToolOverride(name=self._name, description=description)
-        return StaticWorkbench([PythonCodeExecutionTool(executor)], {_AUTOGENS_NAME: override})
+        return StaticWorkbench([FunctionTool(runner.run, name=self._name, description=description)])
 
     async def problem(self) -> str | None:
         if self._config.executor == "local":
@@ -62,65 +59,59 @@ class CodeTool(ConfiguredTool):
         return None
 
 
-class OnDemandExecutor(CodeExecutor):
-    """The executor of one run. It makes its folder and starts with the first code. Runs one piece of code at a time."""
-
-    component_config_schema = NoConfiguration
+class CodeRunner:
+    """Runs the code of one run, one piece at a time. Makes its folder, and starts a container, with the first code."""
 
     def __init__(self, config: CodeToolConfig, folder: Path) -> None:
         self._config: Final = config
         self._folder: Final = folder
         self._turn: Final = asyncio.Lock()
-        self._executor: CodeExecutor | LocalPython | None = None
+        self._container: CodeExecutor | None = None
         self._running: asyncio.Task[object] | None = None
-        self._is_stopped = False
+        self._is_closed = False
 
-    async def execute_code_blocks(
-        self, code_blocks: list[CodeBlock], cancellation_token: CancellationToken
-    ) -> CodeResult:
-        """Raises RuntimeError, with one line, where the executor cannot be started."""
+    async def run(
+        self,
+        code: Annotated[str, "The contents of the Python code block that should be executed"],
+        cancellation_token: CancellationToken,
+    ) -> str:
+        """Raises RuntimeError, with one line, if the container cannot be started."""
         async with self._turn:
-            if self._is_stopped:
+            if self._is_closed:
                 raise RuntimeError("the run that this belongs to has ended")
-            if self._executor is None:
-                self._folder.mkdir(parents=True, mode=0o700)
-                self._executor = await self._start()
+            self._folder.mkdir(parents=True, mode=0o700, exist_ok=True)
             self._running = asyncio.current_task()
             try:
-                result = await self._executor.execute_code_blocks(code_blocks, cancellation_token)
+                if self._config.executor == "local":
+                    status, output = await self._run_here(code)
+                else:
+                    self._container = self._container or await self._start_container()
+                    blocks = [CodeBlock(code=code, language="python")]
+                    result = await self._container.execute_code_blocks(blocks, cancellation_token)
+                    status, output = result.exit_code, result.output
             finally:
                 self._running = None
-        output = clipped(result.output, self._config.byte_limit)
-        if result.exit_code != 0 and result.exit_code != _TIMED_OUT:
-            output = f"{output.rstrip()}\n(exit status {result.exit_code})".lstrip()
-        return CodeResult(exit_code=result.exit_code, output=output)
+        output = clipped(output, self._config.byte_limit)
+        return output if status in (0, _TIMED_OUT) else f"{output.rstrip()}\n(exit status {status})".lstrip()
 
-    async def start(self) -> None:
-        """The first code starts it."""
-
-    async def stop(self) -> None:
+    async def close(self) -> None:
         """End the running code and remove the folder."""
-        self._is_stopped = True
+        self._is_closed = True
         if self._running is not None:
             self._running.cancel()
         async with self._turn:
-            executor, self._executor = self._executor, None
-        if executor is not None:
-            await executor.stop()
+            container, self._container = self._container, None
+        if container is not None:
+            await container.stop()
         if self._folder.exists():
             await asyncio.to_thread(_remove, self._folder)
 
-    async def restart(self) -> None:
-        """Nothing to restart: each piece of code is a process of its own."""
-
-    async def _start(self) -> "CodeExecutor | LocalPython":
-        if self._config.executor == "local":
-            return LocalPython(self._folder, timeout_s=self._config.timeout_s, byte_limit=self._config.byte_limit)
+    async def _start_container(self) -> CodeExecutor:
         try:
             from autogen_ext.code_executors.docker import DockerCommandLineCodeExecutor
 
             await asyncio.to_thread(_ping_docker)  # AutoGen pings in the event loop, which blocks
-            # `stop_container=True` registers an atexit function for each container. `stop` stops it in any case.
+            # `stop_container=True` registers an atexit function for each container. `close` stops it in any case.
             executor = DockerCommandLineCodeExecutor(
                 self._config.image, timeout=self._config.timeout_s, work_dir=self._folder, stop_container=False
             )
@@ -129,59 +120,28 @@ class OnDemandExecutor(CodeExecutor):
             raise RuntimeError(_no_docker(exc)) from exc
         return executor
 
+    async def _run_here(self, code: str) -> tuple[int, str]:
+        """Run the code with this interpreter; returns its exit status and its output.
 
-class LocalPython:
-    """Runs Python with this interpreter, as the server's own user, without a sandbox.
-
-    The code has a time limit, gets none of the server's environment variables, and is killed with all processes that it
-    has started (outside Linux: only those of its process group). AutoGen's executor passes on the environment, reads
-    output of any size, and ends only the program itself.
-    """
-
-    def __init__(self, folder: Path, *, timeout_s: float, byte_limit: int) -> None:
-        self._folder: Final = folder
-        self._timeout_s: Final = timeout_s
-        self._byte_limit: Final = byte_limit
-
-    async def execute_code_blocks(
-        self, code_blocks: list[CodeBlock], cancellation_token: CancellationToken
-    ) -> CodeResult:
-        output = ""
-        for block in code_blocks:
-            if block.language.lower() not in ("python", "py"):
-                return CodeResult(exit_code=1, output=f"{block.language} cannot be run, only Python")
-            (self._folder / _SCRIPT).write_text(block.code, "utf-8")
-            status, said = await self._run([sys.executable, "-u", _SCRIPT])
-            output += said
-            if status != 0:
-                return CodeResult(exit_code=status, output=output)
-        return CodeResult(exit_code=0, output=output)
-
-    async def stop(self) -> None:
-        """Nothing to stop: each piece of code is a process of its own."""
-
-    async def _run(self, command: Sequence[str]) -> tuple[int, str]:
-        async with run_program(
-            command,
-            env=_environment(self._folder),
-            folder=self._folder,
-            takes_input=False,
-            ends_gracefully=False,
-            kills_descendants=True,
-        ) as script:
-            reading = [
-                asyncio.create_task(_read(stream, self._byte_limit)) for stream in (script.stderr, script.stdout)
-            ]
+        It has a time limit, gets none of the server's environment variables, and is killed with all processes that it
+        has started. AutoGen's local executor passes on the environment, reads output of any size, and ends only the
+        program itself.
+        """
+        (self._folder / _SCRIPT).write_text(code, "utf-8")
+        command = [sys.executable, "-u", _SCRIPT]
+        env = _environment(self._folder)
+        async with run_program(command, env=env, folder=self._folder, kills_descendants=True) as script:
+            streams = (script.stderr, script.stdout)
+            reading = [asyncio.create_task(_read(stream, self._config.byte_limit)) for stream in streams]
             try:
-                async with asyncio.timeout(self._timeout_s):
+                async with asyncio.timeout(self._config.timeout_s):
                     status = await script.process.wait()
-                    texts = await asyncio.gather(*reading)
+                    return status, "".join(await asyncio.gather(*reading))
             except TimeoutError:
-                return _TIMED_OUT, f"it took longer than {self._timeout_s:g} s and was stopped"
+                return _TIMED_OUT, f"it took longer than {self._config.timeout_s:g} s and was stopped"
             finally:
                 for task in reading:
                     task.cancel()
-        return status, "".join(texts)
 
 
 async def _read(stream: asyncio.StreamReader, byte_limit: int) -> str:

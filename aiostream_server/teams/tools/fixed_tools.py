@@ -1,7 +1,6 @@
 """Tools without state of their own: Python functions, LangChain tools, and queries of a configured database."""
 
 import functools
-import importlib
 import inspect
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -12,7 +11,7 @@ from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig,
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.autogen_private.workbenches import await_in_loop
-from aiostream_server.teams.tools.results import one_line
+from aiostream_server.teams.factories import imported, reason
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database
 
@@ -31,7 +30,7 @@ class FixedTool(ConfiguredTool):
 
 def python_tool(name: str, config: PythonToolConfig) -> FixedTool:
     """Raises `ConfigError` for a factory that cannot be imported, or is not a function with type hints."""
-    function = _imported(config.factory)
+    function = imported(config.factory)
     if not callable(function) or isinstance(function, type):
         raise ConfigError([f'factory: "{config.factory}" is {_kind(function)}: expected a function'])
     description = inspect.getdoc(function.func if isinstance(function, functools.partial) else function)
@@ -40,7 +39,7 @@ def python_tool(name: str, config: PythonToolConfig) -> FixedTool:
     try:
         return FixedTool(FunctionTool(function, name=name, description=description))
     except Exception as exc:  # pydantic raises for an unusable type hint, AutoGen for a missing one
-        raise ConfigError([f'factory: "{config.factory}" makes no tool: {_reason(exc)}']) from exc
+        raise ConfigError([f'factory: "{config.factory}" makes no tool: {reason(exc)}']) from exc
 
 
 def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
@@ -50,17 +49,17 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
         from langchain_core.tools import BaseTool as LangChainTool
     except ImportError:
         raise ConfigError([f'kind = "langchain" needs: {install_hint("langchain")}']) from None
-    made = _imported(config.factory)
+    made = imported(config.factory)
     try:
         tool = made if isinstance(made, LangChainTool) or not callable(made) else made()
     except Exception as exc:  # a user's code raises any error
-        raise ConfigError([f'factory: "{config.factory}" raised {_reason(exc)}']) from exc
+        raise ConfigError([f'factory: "{config.factory}" raised {reason(exc)}']) from exc
     if not isinstance(tool, LangChainTool):
         raise ConfigError([f'factory: "{config.factory}" gives {_kind(tool)}: expected a LangChain tool'])
     try:
         adapter = LangChainToolAdapter(tool)
     except Exception as exc:  # for example, a schema that is not a pydantic model
-        raise ConfigError([f'factory: "{config.factory}" cannot be adapted: {_reason(exc)}']) from exc
+        raise ConfigError([f'factory: "{config.factory}" cannot be adapted: {reason(exc)}']) from exc
     if (coroutine := getattr(tool, "coroutine", None)) is not None:
         await_in_loop(adapter, coroutine)
     return FixedTool(adapter, name=name)
@@ -94,17 +93,5 @@ def sql_tool(name: str, config: SqlToolConfig, databases: Mapping[str, Database]
     )
 
 
-def _imported(path: str) -> Any:  # any object of a user's module
-    module_name, _, attribute = path.partition(":")
-    try:
-        return functools.reduce(getattr, attribute.split("."), importlib.import_module(module_name))
-    except Exception as exc:  # importing runs a user's code
-        raise ConfigError([f'factory: "{path}" cannot be imported: {_reason(exc)}']) from exc
-
-
 def _kind(thing: object) -> str:
     return f"the class {thing.__name__}" if isinstance(thing, type) else f"a {type(thing).__name__}"
-
-
-def _reason(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {one_line(exc)}"

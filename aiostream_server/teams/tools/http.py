@@ -7,6 +7,7 @@ unescaped (`../admin`), reads answers of any size, takes an error page for an an
 import json
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
@@ -31,10 +32,13 @@ class RequestFailed(Exception):
 
 
 class HttpService(FixedTool):
-    """A `[tools.NAME]`, with one client for all calls."""
+    """A `[tools.NAME]`. Raises `ConfigError` for parameters that are not JSON schemas."""
 
     def __init__(self, name: str, config: HttpToolConfig) -> None:
-        self._tool: Final = BoundHttpTool(name, config)
+        try:
+            self._tool: Final = BoundHttpTool(name, config)
+        except Exception as exc:  # the library that reads the schemas raises many kinds of errors
+            raise ConfigError([f"parameters: {type(exc).__name__}: {one_line(exc)}"]) from exc
         super().__init__(self._tool)
 
     async def close(self) -> None:
@@ -42,7 +46,7 @@ class HttpService(FixedTool):
 
 
 class BoundHttpTool(HttpTool):
-    """Raises ValueError for parameters that are not JSON schemas."""
+    """Has one client for all calls."""
 
     def __init__(self, name: str, config: HttpToolConfig) -> None:
         parts = urlsplit(config.url)
@@ -61,7 +65,6 @@ class BoundHttpTool(HttpTool):
             method=config.method,
         )
         self._config: Final = config
-        self._client: httpx.AsyncClient | None = None
 
     async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> str:
         """The body of the answer as text of at most `byte_limit` bytes. Raises `RequestFailed`."""
@@ -70,7 +73,7 @@ class BoundHttpTool(HttpTool):
         rest = {name: value for name, value in given.items() if name not in placeholders(self._config.url)}
         is_query = self._config.method in _IN_QUERY
         try:
-            async with self._connected().stream(
+            async with self._client.stream(
                 self._config.method,
                 url.copy_merge_params({name: _in_query(value) for name, value in rest.items()}) if is_query else url,
                 json=None if is_query else rest,
@@ -87,16 +90,14 @@ class BoundHttpTool(HttpTool):
         return text
 
     async def disconnect(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.aclose()
+        if "_client" in vars(self):
+            await self._client.aclose()
 
-    def _connected(self) -> httpx.AsyncClient:
-        if self._client is None:
-            self._client = httpx.AsyncClient(
-                headers=self._config.all_headers, timeout=self._config.timeout_s, follow_redirects=False
-            )
-        return self._client
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            headers=self._config.all_headers, timeout=self._config.timeout_s, follow_redirects=False
+        )
 
     async def _read(self, response: httpx.Response) -> str:
         content = bytearray()
@@ -105,19 +106,8 @@ class BoundHttpTool(HttpTool):
             content += piece
             if len(content) > limit:
                 break
-        try:
-            text = bytes(content[:limit]).decode(response.encoding or "utf-8", "replace")
-        except LookupError:  # an unknown encoding
-            text = bytes(content[:limit]).decode("utf-8", "replace")
+        text = content[:limit].decode(response.encoding or "utf-8", "replace")
         return f"{text}\n… (more was left out)" if len(content) > limit else text
-
-
-def http_tool(name: str, config: HttpToolConfig) -> HttpService:
-    """Raises `ConfigError` for parameters that are not JSON schemas."""
-    try:
-        return HttpService(name, config)
-    except Exception as exc:  # the library that reads the schemas raises many kinds of errors
-        raise ConfigError([f"parameters: {type(exc).__name__}: {one_line(exc)}"]) from exc
 
 
 def _filled(template: str, arguments: Mapping[str, Any]) -> httpx.URL:

@@ -28,7 +28,7 @@ class RunningProgram:
 
     @property
     def stdin(self) -> asyncio.StreamWriter:
-        """Only of a program with `takes_input`."""
+        """Not of a program with `kills_descendants`."""
         return _piped(self.process.stdin)
 
 
@@ -45,18 +45,17 @@ async def run_program(
     env: Mapping[str, str],
     folder: Path,
     line_limit: int = 64 * 1024,
-    takes_input: bool = True,
-    ends_gracefully: bool = True,
     kills_descendants: bool = False,
 ) -> AsyncIterator[RunningProgram]:
-    """Start the program with pipes. At the end of the block its process group is killed.
+    """Start the program with pipes. At the end of the block its input is closed; after a while it gets a SIGTERM, and
+    then its process group is killed.
 
-    `ends_gracefully`: before that its input is closed, then it gets a SIGTERM. `kills_descendants`: processes outside
-    of its group are killed as well, by a subreaper (on Linux). Raises `OSError` where the program cannot be started.
+    With `kills_descendants` it has no input, and is killed at once; so are its descendants outside of its group, by a
+    subreaper (on Linux). Raises `OSError` where the program cannot be started.
     """
     process = await asyncio.create_subprocess_exec(
         *(under_subreaper(command) if kills_descendants else command),
-        stdin=PIPE if takes_input else DEVNULL,
+        stdin=DEVNULL if kills_descendants else PIPE,
         stdout=PIPE,
         stderr=PIPE,
         env=dict(env),
@@ -66,7 +65,7 @@ async def run_program(
     )
     try:
         yield RunningProgram(process, _piped(process.stdout), _piped(process.stderr))
-        if ends_gracefully:
+        if not kills_descendants:
             await _end_gracefully(process)
     finally:
         try:

@@ -111,16 +111,16 @@ def _make_tool(
     match config:
         case McpToolConfig():
             try:
-                from aiostream_server.teams.tools.mcp.tool import McpTool
+                from aiostream_server.teams.tools.mcp.workbench import McpTool
             except ImportError:
                 raise ConfigError([f'kind = "mcp" needs: {install_hint("mcp")}']) from None
             return McpTool(name, config)
         case HttpToolConfig():
             try:
-                from aiostream_server.teams.tools.http import http_tool
+                from aiostream_server.teams.tools.http import HttpService
             except ImportError:
                 raise ConfigError([f'kind = "http" needs: {install_hint("http")}']) from None
-            return http_tool(name, config)
+            return HttpService(name, config)
         case CodeToolConfig():
             from aiostream_server.teams.tools.code import CodeTool
 

@@ -4,8 +4,8 @@ The size of a power is checked before it is computed, and every result against `
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import operator
+from collections.abc import Callable, Mapping
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Final, TypeAlias
@@ -18,6 +18,7 @@ _MAX_FACTORIAL: Final = 400
 _MAX_ARGUMENTS: Final = 50
 _MAX_SHOWN_PLACES: Final = 30
 _FIFTEEN_DIGITS: Final = Context(prec=15)
+_ALL_DIGITS: Final = Context(prec=MAX_BITS)
 _CONSTANTS: Final[Mapping[str, float]] = {"pi": math.pi, "e": math.e, "tau": math.tau, "π": math.pi}
 
 
@@ -33,67 +34,59 @@ def constant(name: str, position: int) -> float:
     raise CalculationError(f"{name} at character {position} is not known; {_known_names()}")
 
 
-def operate(operator: str, left: Value, right: Value, position: int) -> Value:
-    """The result of `+ - * / // % **`. Raises `CalculationError` where there is none or it is too large."""
+def call(name: str, arguments: list[Value], position: int) -> Value:
+    """The result of a function. Raises `CalculationError` where there is none or it is too large."""
+    if name not in _FUNCTIONS:
+        raise CalculationError(f"the function {name} at character {position} is not known; {_known_names()}")
+    least, most = _ARGUMENTS.get(name, (1, 1))
+    if not least <= len(arguments) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise CalculationError(f"{name} at character {position} takes {wanted} values, not {len(arguments)}")
+    return _compute(name, _FUNCTIONS[name], arguments, position)
+
+
+def operate(sign: str, left: Value, right: Value, position: int) -> Value:
+    """The result of an operator. Raises `CalculationError` where there is none or it is too large."""
+    return _compute(sign, _OPERATORS[sign], [left, right], position)
+
+
+def _compute(name: str, function: Callable[..., Value], values: list[Value], position: int) -> Value:
     try:
-        return _bounded(_OPERATORS[operator](left, right))
+        value = function(*values)
+    except CalculationError:
+        raise
     except ZeroDivisionError as exc:
         raise CalculationError(f"division by zero at character {position}") from exc
     except OverflowError as exc:
-        raise CalculationError(f"the result at character {position} is too large") from exc
-
-
-def call(name: str, arguments: Sequence[Value], position: int) -> Value:
-    """The result of a function. Raises `CalculationError` where there is none or it is too large."""
-    function = _FUNCTIONS.get(name)
-    if function is None:
-        raise CalculationError(f"the function {name} at character {position} is not known; {_known_names()}")
-    if not function.least <= len(arguments) <= function.most:
-        wanted = str(function.least) if function.least == function.most else f"{function.least} to {function.most}"
-        raise CalculationError(f"{name} at character {position} takes {wanted} values, not {len(arguments)}")
-    try:
-        return _bounded(function.compute(*arguments))
-    except CalculationError:
-        raise
-    except (ValueError, ZeroDivisionError) as exc:
-        raise CalculationError(f"{name} at character {position} has no value there") from exc
-    except OverflowError as exc:
         raise CalculationError(f"the result of {name} at character {position} is too large") from exc
+    except ValueError as exc:
+        raise CalculationError(f"{name} at character {position} has no value there") from exc
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise CalculationError("the result is too large")
+    elif max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
+        raise CalculationError("the result has too many digits")
+    return value
 
 
 def show_number(value: Value) -> str:
     """All digits where they end, else fifteen: `127.5`, `0.3`, `0.333333333333333`, `1.5e+30`."""
     if isinstance(value, float):
-        return _show_rounded(Decimal(value))
-    if value.denominator == 1:
-        return str(value.numerator)
-    # None where the decimals never end, or only after too many places
-    places = next((n for n in range(1, _MAX_SHOWN_PLACES + 1) if 10**n % value.denominator == 0), None)
-    if places is None:
-        return _show_rounded(_FIFTEEN_DIGITS.divide(Decimal(value.numerator), Decimal(value.denominator)))
-    digits = str(abs(value.numerator) * 10**places // value.denominator).rjust(places + 1, "0")
-    return f"{'-' if value < 0 else ''}{digits[:-places]}.{digits[-places:]}"
-
-
-def _show_rounded(number: Decimal) -> str:
-    number = _FIFTEEN_DIGITS.plus(number).normalize(_FIFTEEN_DIGITS)
+        number = _FIFTEEN_DIGITS.create_decimal(value)
+    else:
+        ends = 10**_MAX_SHOWN_PLACES % value.denominator == 0
+        context = _ALL_DIGITS if ends else _FIFTEEN_DIGITS
+        number = context.divide(Decimal(value.numerator), Decimal(value.denominator))
+        if ends:
+            return f"{number:f}"
+    number = number.normalize(_FIFTEEN_DIGITS)
     if number == 0:
         return "0"
-    return format(number, "f") if -7 <= number.adjusted() < 21 else format(number, "e")
+    return f"{number:f}" if -7 <= number.adjusted() < 21 else f"{number:e}"
 
 
 def _known_names() -> str:
     return f"there are: {', '.join(sorted([*_CONSTANTS, *_FUNCTIONS]))}"
-
-
-def _bounded(value: Value) -> Value:
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            raise CalculationError("the result is too large")
-        return value
-    if max(value.numerator.bit_length(), value.denominator.bit_length()) > MAX_BITS:
-        raise CalculationError("the result has too many digits")
-    return value
 
 
 def _power(base: Value, exponent: Value) -> Value:
@@ -107,12 +100,6 @@ def _power(base: Value, exponent: Value) -> Value:
     if base < 0 and exponent != int(exponent):
         raise CalculationError("a broken power of a negative number is not a real number")
     return float(float(base) ** float(exponent))
-
-
-def _remainder(left: Value, right: Value) -> Value:
-    if isinstance(left, Fraction) and isinstance(right, Fraction):
-        return left % right
-    return float(left) % float(right)
 
 
 def _square_root(value: Value) -> Value:
@@ -139,74 +126,62 @@ def _factorial(value: Value) -> Value:
     return Fraction(math.factorial(int(value)))
 
 
-def _log(value: Value, base: Value | None = None) -> Value:
-    if base is None:
-        return math.log(value)
-    if base in (2, 10):  # exact where the result is a whole number
-        return math.log2(value) if base == 2 else math.log10(value)
-    return math.log(value, base)
+def _log(value: Value, base: Value = math.e) -> Value:
+    exact: Mapping[Value, Callable[[float], float]] = {math.e: math.log, 2: math.log2, 10: math.log10}
+    return exact[base](float(value)) if base in exact else math.log(value, base)
 
 
 def _sum(*values: Value) -> Value:
     return sum(values, start=Fraction(0))
 
 
-_OPERATORS: Final[Mapping[str, Callable[[Value, Value], Value]]] = {
-    "+": lambda left, right: left + right,
-    "-": lambda left, right: left - right,
-    "*": lambda left, right: left * right,
-    "/": lambda left, right: left / right,
-    "//": lambda left, right: Fraction(left // right),
-    "%": _remainder,
-    "**": _power,
-}
+def _mean(*values: Value) -> Value:
+    return _sum(*values) / len(values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Function:
-    """`compute` takes from `least` to `most` arguments."""
-
-    compute: Callable[..., Value]
-    least: int = 1
-    most: int = 1
+def _of_float(function: Callable[[float], float]) -> Callable[[Value], float]:
+    return lambda value: function(float(value))
 
 
-def _float_function(function: Callable[[float], float]) -> _Function:
-    return _Function(lambda value: function(float(value)))
-
-
-def _circular(function: Callable[[float], float]) -> _Function:
+def _of_angle(function: Callable[[float], float]) -> Callable[[Value], float]:
     """Rounded to 15 places, so that sin(pi) is 0 although the float pi is not exactly π."""
-    return _Function(lambda value: round(function(float(value)), 15))
+    return lambda value: round(function(float(value)), 15)
 
 
-_MEAN: Final = _Function(lambda *values: _sum(*values) / len(values), 1, _MAX_ARGUMENTS)
-_FUNCTIONS: Final[Mapping[str, _Function]] = {
-    "abs": _Function(abs),
-    "acos": _float_function(math.acos),
-    "asin": _float_function(math.asin),
-    "atan": _float_function(math.atan),
-    "avg": _MEAN,
-    "cbrt": _float_function(math.cbrt),
-    "ceil": _Function(lambda value: Fraction(math.ceil(value))),
-    "cos": _circular(math.cos),
-    "degrees": _float_function(math.degrees),
-    "exp": _float_function(math.exp),
-    "factorial": _Function(_factorial),
-    "floor": _Function(lambda value: Fraction(math.floor(value))),
-    "ln": _float_function(math.log),
-    "log": _Function(_log, 1, 2),
-    "log10": _float_function(math.log10),
-    "log2": _float_function(math.log2),
-    "max": _Function(lambda *values: max(values), 1, _MAX_ARGUMENTS),
-    "mean": _MEAN,
-    "min": _Function(lambda *values: min(values), 1, _MAX_ARGUMENTS),
-    "mod": _Function(_remainder, 2, 2),
-    "pow": _Function(_power, 2, 2),
-    "radians": _float_function(math.radians),
-    "round": _Function(_round, 1, 2),
-    "sin": _circular(math.sin),
-    "sqrt": _Function(_square_root),
-    "sum": _Function(_sum, 1, _MAX_ARGUMENTS),
-    "tan": _circular(math.tan),
+_OPERATORS: Final[Mapping[str, Callable[[Value, Value], Value]]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "of": operator.mul,
+    "/": operator.truediv,
+    "//": lambda left, right: Fraction(left // right),
+    "%": operator.mod,
+    "**": _power,
+    "^": _power,
 }
+_FUNCTIONS: Final[Mapping[str, Callable[..., Value]]] = {
+    **{function.__name__: _of_angle(function) for function in (math.cos, math.sin, math.tan)},
+    **{function.__name__: _of_float(function) for function in (math.acos, math.asin, math.atan, math.cbrt, math.exp)},
+    **{function.__name__: _of_float(function) for function in (math.degrees, math.radians, math.log2, math.log10)},
+    "abs": abs,
+    "avg": _mean,
+    "ceil": lambda value: Fraction(math.ceil(value)),
+    "factorial": _factorial,
+    "floor": lambda value: Fraction(math.floor(value)),
+    "ln": _of_float(math.log),
+    "log": _log,
+    "max": lambda *values: max(values),
+    "mean": _mean,
+    "min": lambda *values: min(values),
+    "mod": operator.mod,
+    "pow": _power,
+    "round": _round,
+    "sqrt": _square_root,
+    "sum": _sum,
+}
+_ARGUMENTS: Final[Mapping[str, tuple[int, int]]] = {
+    **dict.fromkeys(("mod", "pow"), (2, 2)),
+    **dict.fromkeys(("log", "round"), (1, 2)),
+    **dict.fromkeys(("avg", "max", "mean", "min", "sum"), (1, _MAX_ARGUMENTS)),
+}
+"""The least and the most arguments of a function; without an entry it takes one."""

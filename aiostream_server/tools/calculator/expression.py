@@ -6,11 +6,9 @@ thousands (`1,234,567.5`); between a function's brackets they separate its argum
 """
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiostream_server.tools.calculator.arithmetic import CalculationError, Value, call, constant, operate
 
@@ -19,19 +17,26 @@ MAX_DEPTH: Final = 40
 _MAX_EXPONENT: Final = 400
 
 _SPELLINGS: Final = str.maketrans({"×": "*", "·": "*", "÷": "/", "−": "-", "–": "-"})
-_EXPONENT: Final = r"(?:[eE][+-]?\d+)?(?![\d.])"
-_GROUPED: Final = rf"(?P<grouped>\d{{1,3}}(?:,\d{{3}})+(?![\d,])(?:\.\d*)?{_EXPONENT})"
-_NUMBER: Final = rf"(?P<number>(?:\d+(?:_\d+)*(?:\.\d*)?|\.\d+){_EXPONENT})"
-_PATTERN: Final = rf"{_NUMBER}|(?P<name>[A-Za-z_π]\w*)|(?P<sign>\*\*|//|[-+*/%^(),])"
-_TOKEN: Final = re.compile(rf"\s*(?:{_PATTERN})", re.ASCII)
-_TOKEN_OR_GROUPED: Final = re.compile(rf"\s*(?:{_GROUPED}|{_PATTERN})", re.ASCII)
+_EXPONENT: Final = r"(?:e[+-]?\d+)?(?![\d.])"
+_TOKEN: Final = rf"""
+    (?P<number> (?: \d+(?:_\d+)*(?:\.\d*)? | \.\d+ ) {_EXPONENT} )
+    | (?P<percent> % (?! \s* (?: [\d.(] | (?!of\b)[a-z_π] ) ) )  # no value follows: not the remainder
+    | (?P<sign> \*\* | // | [-+*/%^(),] | of\b )
+    | (?P<name> [a-z_π]\w* )
+"""
+_FLAGS: Final = re.ASCII | re.IGNORECASE | re.VERBOSE
+_IN_CALL: Final = re.compile(rf"\s*(?:{_TOKEN})", _FLAGS)
+_OUTSIDE: Final = re.compile(
+    rf"\s*(?:(?P<grouped> \d{{1,3}}(?:,\d{{3}})+(?![\d,])(?:\.\d*)? {_EXPONENT} ) | {_TOKEN})", _FLAGS
+)
 
-_LOOSE: Final = ("+", "-")
-_TIGHT: Final = ("*", "/", "//", "%", "of")
+_SIGNED: Final = 3
+_POWER: Final = 4
+_BINDING: Final = {"+": 1, "-": 1, "*": 2, "/": 2, "//": 2, "%": 2, "of": 2, "**": _POWER, "^": _POWER}
+"""How tightly an operator binds; a sign before a value binds by `_SIGNED`."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Token:
+class _Token(NamedTuple):
     """`position` counts characters from 1."""
 
     kind: str
@@ -39,8 +44,7 @@ class _Token:
     position: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Operand:
+class _Operand(NamedTuple):
     """`is_percentage`: a plain `15%`, which `+` and `-` take of the value on their left."""
 
     value: Value
@@ -51,140 +55,99 @@ def evaluate(text: str) -> Value:
     """The value of the expression. Raises `CalculationError` with the position of the mistake."""
     if len(text) > MAX_CHARS:
         raise CalculationError(f"the expression is longer than {MAX_CHARS} characters")
-    return _Parser(_tokenise(text)).evaluate()
-
-
-def _tokenise(text: str) -> Sequence[_Token]:
     # Each replacement is one character long, so that positions stay right.
-    source = text.translate(_SPELLINGS).rstrip().rstrip("=?").rstrip()
-    tokens: list[_Token] = []
-    position, brackets = 0, list[bool]()
-    while position < len(source):
-        pattern = _TOKEN if any(brackets) else _TOKEN_OR_GROUPED
-        match = pattern.match(source, position)
-        if match is None or match.lastgroup is None:
-            raise CalculationError(_not_understood(source, position))
-        kind, word = match.lastgroup, match[match.lastgroup]
-        if word == "(":
-            brackets.append(bool(tokens) and tokens[-1].kind == "name" and tokens[-1].text != "of")
-        elif word == ")" and brackets:
-            brackets.pop()
-        tokens.append(_Token("number" if kind == "grouped" else kind, word.lower(), match.start(kind) + 1))
-        position = match.end()
-    return [*tokens, _Token("end", "the end", len(source) + 1)]
-
-
-def _not_understood(source: str, position: int) -> str:
-    while source[position].isspace():
-        position += 1
-    return f"{source[position]!r} at character {position + 1} is not understood"
+    parser = _Parser(text.translate(_SPELLINGS).rstrip().rstrip("=?").rstrip())
+    value = parser.operand().value
+    parser.expect("end", "an operator or the end")
+    return value
 
 
 class _Parser:
-    """Recursive descent; each method reads one level of precedence and returns its value."""
+    """Precedence climbing, with one token of lookahead."""
 
-    def __init__(self, tokens: Sequence[_Token]) -> None:
-        self._tokens = tokens
+    def __init__(self, source: str) -> None:
+        self._source = source
         self._index = 0
         self._depth = 0
+        self._in_call = False
+        self._next = self._read()
 
-    def evaluate(self) -> Value:
-        operand = self._sum()
-        if self._next.kind != "end":
-            raise self._unexpected("an operator or the end")
-        return operand.value
-
-    @property
-    def _next(self) -> _Token:
-        return self._tokens[self._index]
-
-    def _take(self) -> _Token:
-        self._index += 1
-        return self._tokens[self._index - 1]
-
-    def _unexpected(self, wanted: str) -> CalculationError:
-        found = self._next
-        what = found.text if found.kind == "end" else repr(found.text)
-        return CalculationError(f"{wanted} was expected at character {found.position}, not {what}")
-
-    def _sum(self) -> _Operand:
-        left = self._product()
-        while self._next.text in _LOOSE:
-            sign, right = self._take(), self._product()
+    def operand(self, binding: int = 0) -> _Operand:
+        """One value, with all operators behind it that bind more tightly than `binding`."""
+        left = self._value()
+        while (tighter := _BINDING.get(self._next.text, 0)) > binding:
+            sign = self._take()
+            right = self.operand(_SIGNED if tighter == _POWER else tighter)  # 2**3**2 is 2**9, 2**-1 is 0.5
             amount = right.value
-            if right.is_percentage:  # 200 + 10%
+            if right.is_percentage and sign.text in ("+", "-"):  # 200 + 10%
                 amount = operate("*", left.value, amount, sign.position)
             left = _Operand(operate(sign.text, left.value, amount, sign.position))
         return left
 
-    def _product(self) -> _Operand:
-        left = self._signed()
-        while self._next.text in _TIGHT:
-            sign, right = self._take(), self._signed()
-            operator = "*" if sign.text == "of" else sign.text
-            left = _Operand(operate(operator, left.value, right.value, sign.position))
-        return left
+    def expect(self, text_or_kind: str, wanted: str) -> None:
+        if text_or_kind not in (self._next.text, self._next.kind):
+            raise _unexpected(self._next, wanted)
+        self._take()
 
-    def _signed(self) -> _Operand:
+    def _value(self) -> _Operand:
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise CalculationError(f"the expression is nested more than {MAX_DEPTH} deep")
-        if self._next.text in _LOOSE:
-            sign, operand = self._take(), self._signed()
-            operand = _Operand(-operand.value) if sign.text == "-" else operand
-        else:
-            operand = self._power()
+        token = self._take()
+        match token:
+            case _Token("number" | "grouped"):
+                operand = _Operand(_to_fraction(token))
+            case _Token("name") if self._next.text == "(":
+                operand = _Operand(call(token.text, self._arguments(), token.position))
+            case _Token("name"):
+                operand = _Operand(constant(token.text, token.position))
+            case _Token(text="+"):
+                operand = self.operand(_SIGNED)
+            case _Token(text="-"):
+                operand = _Operand(-self.operand(_SIGNED).value)
+            case _Token(text="("):
+                operand = self.operand()
+                self.expect(")", "a closing bracket")
+            case _:
+                raise _unexpected(token, "a number")
+        while self._next.kind == "percent":
+            self._take()
+            operand = _Operand(operand.value / 100, is_percentage=True)
         self._depth -= 1
         return operand
 
-    def _power(self) -> _Operand:
-        base = self._percentage()
-        if self._next.text not in ("**", "^"):
-            return base
-        sign, exponent = self._take(), self._signed()  # right-associative: 2**3**2 is 2**9
-        return _Operand(operate("**", base.value, exponent.value, sign.position))
-
-    def _percentage(self) -> _Operand:
-        operand = self._atom()
-        while self._next.text == "%" and not _starts_value(self._tokens[self._index + 1]):
-            self._take()
-            operand = _Operand(operand.value / 100, is_percentage=True)
-        return operand
-
-    def _atom(self) -> _Operand:
-        if self._next.kind == "number":
-            return _Operand(_to_fraction(self._take()))
-        if self._next.kind == "name" and self._next.text != "of":
-            return _Operand(self._named())
-        if self._next.text != "(":
-            raise self._unexpected("a number")
-        self._take()
-        operand = self._sum()
-        self._close()
-        return operand
-
-    def _named(self) -> Value:
-        name = self._take()
-        if self._next.text != "(":
-            return constant(name.text, name.position)
+    def _arguments(self) -> list[Value]:
+        was_in_call, self._in_call = self._in_call, True
         self._take()
         arguments: list[Value] = []
         while self._next.text != ")":
-            arguments.append(self._sum().value)
+            arguments.append(self.operand().value)
             if self._next.text != ",":
                 break
             self._take()
-        self._close()
-        return call(name.text, arguments, name.position)
+        self._in_call = was_in_call
+        self.expect(")", "a closing bracket")
+        return arguments
 
-    def _close(self) -> None:
-        if self._next.text != ")":
-            raise self._unexpected("a closing bracket")
-        self._take()
+    def _take(self) -> _Token:
+        token, self._next = self._next, self._read()
+        return token
+
+    def _read(self) -> _Token:
+        if self._index >= len(self._source):
+            return _Token("end", "the end", len(self._source) + 1)
+        found = (_IN_CALL if self._in_call else _OUTSIDE).match(self._source, self._index)
+        if found is None or found.lastgroup is None:
+            rest = self._source[self._index :].lstrip()
+            position = len(self._source) - len(rest) + 1
+            raise CalculationError(f"{rest[0]!r} at character {position} is not understood")
+        self._index = found.end()
+        return _Token(found.lastgroup, found[found.lastgroup].lower(), found.start(found.lastgroup) + 1)
 
 
-def _starts_value(token: _Token) -> bool:
-    return token.kind == "number" or token.text == "(" or (token.kind == "name" and token.text != "of")
+def _unexpected(found: _Token, wanted: str) -> CalculationError:
+    what = found.text if found.kind == "end" else repr(found.text)
+    return CalculationError(f"{wanted} was expected at character {found.position}, not {what}")
 
 
 def _to_fraction(token: _Token) -> Fraction:

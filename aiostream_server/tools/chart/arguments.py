@@ -12,7 +12,6 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 ORDERS: Final[tuple[Order, ...]] = get_args(Order)
 MEDIA_TYPES: Final[Mapping[Format, str]] = {"png": "image/png", "svg": "image/svg+xml"}
 MOST_Y: Final = 8
-_FIELDS: Final = ("kind", "x", "y", "split_by", "title", "order")
 _COLUMN_CHARS: Final = 500
 
 PARAMETERS: Final[Mapping[str, Any]] = {
@@ -68,26 +67,27 @@ class ChartArguments:
 
 def read_arguments(given: Mapping[str, Any]) -> ChartArguments:
     """Raises `ChartProblem`. `y` may be one column without a list; optional arguments may be null or empty."""
-    if unknown := [name for name in given if name not in _FIELDS]:
-        raise ChartProblem(f"there is no argument {str(unknown[0])[:80]!r}; there are {', '.join(_FIELDS)}")
+    if unknown := [name for name in given if name not in PARAMETERS]:
+        raise ChartProblem(f"there is no argument {str(unknown[0])[:80]!r}; there are {', '.join(PARAMETERS)}")
     kind = given.get("kind")
     if kind not in KINDS:
         raise ChartProblem(f"kind must be one of {', '.join(KINDS)}")
     order = given.get("order") or "as given"
     if order not in ORDERS:
         raise ChartProblem(f"order must be one of {', '.join(ORDERS)}")
-    arguments = ChartArguments(
-        kind, _column(given, "x"), _columns(given.get("y")), _optional(given, "split_by"), _title(given), order
-    )
-    if arguments.kind == "pie" and (len(arguments.y) > 1 or arguments.split_by):
+    title = given.get("title") or ""
+    if not isinstance(title, str):
+        raise ChartProblem("title must be text")
+    x, y = _column("x", given.get("x")), _columns(given.get("y"))
+    split_by = _column("split_by", given["split_by"]) if given.get("split_by") else None
+    if kind == "pie" and (len(y) > 1 or split_by):
         raise ChartProblem("a pie shows one column of numbers: give one y, and no split_by; or draw bars")
-    if arguments.split_by and len(arguments.y) > 1:
+    if split_by and len(y) > 1:
         raise ChartProblem("with split_by there is one y column")
-    return arguments
+    return ChartArguments(kind, x, y, split_by, title, order)
 
 
-def _column(given: Mapping[str, Any], name: str) -> str:
-    value = given.get(name)
+def _column(name: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > _COLUMN_CHARS:
         raise ChartProblem(f"{name} must be the name of a column")
     return value
@@ -99,15 +99,4 @@ def _columns(value: object) -> tuple[str, ...]:
         raise ChartProblem("y must be a list of one or more columns")
     if len(columns) > MOST_Y:
         raise ChartProblem(f"y may be {MOST_Y} columns at most")
-    return tuple(dict.fromkeys(_column({"y": each}, "y") for each in columns))
-
-
-def _optional(given: Mapping[str, Any], name: str) -> str | None:
-    return None if given.get(name) in (None, "") else _column(given, name)
-
-
-def _title(given: Mapping[str, Any]) -> str:
-    title = given.get("title")
-    if title is not None and not isinstance(title, str):
-        raise ChartProblem("title must be text")
-    return title or ""
+    return tuple(dict.fromkeys(_column("y", each) for each in columns))

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from aiostream_server.tools.chart.arguments import ChartProblem
@@ -12,14 +12,8 @@ from aiostream_server.tools.sql.cells import Cell, show_cell
 
 _LARGEST: Final = 1e100  # beyond it, matplotlib's arithmetic with floats overflows
 _NO_NAME: Final = "(none)"
-
-_NUMBER: Final = re.compile(
-    r"\s*[+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?\s*", re.ASCII
-)
-# Years 1000 to 2999: other values rarely mean a day.
-_DAY: Final = re.compile(
-    r"([12][0-9]{3})-([0-9]{2})(?:-([0-9]{2})(?:[ T]([0-9]{2}:[0-9]{2}(?::[0-9]{2})?)\S*)?)?", re.ASCII
-)
+_MONTH_CHARS: Final = len("2024-05")
+_DAY: Final = re.compile(r"[12]\d{3}-\d\d(-\d\d.*)?", re.ASCII)  # years 1000 to 2999: others rarely mean a day
 _SECONDS_OF_DAY: Final = 86_400.0
 
 
@@ -53,33 +47,30 @@ def are_numbers(cells: Sequence[Cell]) -> bool:
 def days(cells: Sequence[Cell]) -> list[float] | None:
     """Days since 1970, where every cell is a month, a date, or a date with a time: `2024-05`, `2024-05-31 12:00`.
 
-    None where a cell is something else.
+    None where a cell is something else. A time zone is ignored.
     """
-    found = [_day(cell) for cell in cells]
-    known = [day for day in found if day is not None]
-    return known if known and len(known) == len(cells) else None
-
-
-def _number(column: str, cell: Cell) -> float:
-    if isinstance(cell, bool) or (isinstance(cell, str) and not _NUMBER.fullmatch(cell)):
-        raise ChartProblem(f"the column {safe_label(column)!r} holds {safe_label(str(cell))!r}, which is no number")
     try:
-        number = float(cell) if cell is not None else math.nan
+        return [_day(cell) for cell in cells] or None
+    except ValueError:
+        return None
+
+
+def _number(column: str, cell: str | float) -> float:
+    try:
+        number = math.nan if isinstance(cell, bool) else float(cell)
+    except ValueError:
+        number = math.nan
     except OverflowError:
         number = math.inf
-    if not abs(number) <= _LARGEST:  # also true for nan
+    if math.isnan(number):
+        raise ChartProblem(f"the column {safe_label(column)!r} holds {safe_label(str(cell))!r}, which is no number")
+    if abs(number) > _LARGEST:
         raise ChartProblem(f"the column {safe_label(column)!r} holds a number that is too large to draw")
     return number
 
 
-def _day(cell: Cell) -> float | None:
-    match = _DAY.fullmatch(cell) if isinstance(cell, str) else None
-    if match is None:
-        return None
-    try:
-        day = date(int(match[1]), int(match[2]), int(match[3] or 1))
-        clock = datetime.strptime(match[4][:5], "%H:%M").replace(tzinfo=UTC) if match[4] else None
-    except ValueError:
-        return None
-    seconds = clock.hour * 3600 + clock.minute * 60 if clock is not None else 0
-    return (day - date(1970, 1, 1)).days + seconds / _SECONDS_OF_DAY
+def _day(cell: Cell) -> float:
+    if not isinstance(cell, str) or not _DAY.fullmatch(cell):
+        raise ValueError("not a day")
+    day = datetime.fromisoformat(f"{cell}-01" if len(cell) == _MONTH_CHARS else cell)
+    return day.replace(tzinfo=UTC).timestamp() / _SECONDS_OF_DAY

@@ -7,16 +7,14 @@ killed when it takes too long. It gets none of the server's environment variable
 
 import asyncio
 import json
-import subprocess
 import sys
-import threading
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from aiostream_server.tools.chart.arguments import MEDIA_TYPES, ChartNotDrawn, Format, read_arguments
 from aiostream_server.tools.chart.plot import Plot, make_plot
@@ -27,9 +25,7 @@ _PACKAGES: Final = Path(__file__).parents[3]
 _WORKER: Final = "from aiostream_server.tools.chart.worker import main; main({idle_s})"
 _TIMEOUT_S: Final = 30.0  # matplotlib lists a machine's fonts before the first chart
 _IDLE_S: Final = 300.0
-_EXIT_TIMEOUT_S: Final = 1.0
 _MOST_WAITING: Final = 32
-_MAX_HEAD_BYTES: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +44,8 @@ class Painter:
         self._folder: Final = folder
         self._timeout_s: Final = timeout_s
         self._idle_s: Final = idle_s
-        self._thread: Final = ThreadPoolExecutor(1, thread_name_prefix="charts")
-        self._process: subprocess.Popen[bytes] | None = None
+        self._turn: Final = asyncio.Lock()
+        self._process: Process | None = None
         self._waiting = 0
         self._is_closed = False
 
@@ -65,69 +61,54 @@ class Painter:
             raise ChartNotDrawn("too many charts are being drawn; try again in a moment")
         self._waiting += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._draw, columns, rows, arguments, form)
+            plot = await asyncio.to_thread(make_plot, columns, rows, read_arguments(arguments))
+            async with self._turn:
+                head, content = await self._ask(DrawRequest(form, plot).to_line())
         finally:
             self._waiting -= 1
-
-    async def close(self) -> None:
-        """Kill the process. Charts that are being drawn, or wait, fail."""
-        self._is_closed = True
-        if (process := self._process) is not None:
-            process.kill()
-        await asyncio.to_thread(self._thread.shutdown, cancel_futures=True)
-        if self._process is not None:
-            await asyncio.to_thread(_end, self._process)
-
-    # In the painter's thread
-
-    def _draw(
-        self, columns: Sequence[str], rows: Sequence[Sequence[Cell]], arguments: Mapping[str, Any], form: Format
-    ) -> Drawing:
-        plot = make_plot(columns, rows, read_arguments(arguments))
-        request = DrawRequest(form, plot).to_line()
-        had_process = self._process is not None
-        head, content = self._ask(request)
-        if not head and had_process and not self._is_closed:  # the process has just ended because it was idle
-            head, content = self._ask(request)
-        if not head:
-            raise ChartNotDrawn("the chart was not drawn in time, or the process that draws ended")
         if "error" in head:
             raise ChartNotDrawn(f"the chart could not be drawn: {head['error']}")
         return Drawing(content, MEDIA_TYPES[head["form"]], plot)
 
-    def _ask(self, request: bytes) -> tuple[dict[str, Any], bytes]:
-        """The answer's head and content; both empty where the process ended."""
-        process = self._process = self._started()
-        stdin, stdout = _streams(process)
-        if self._is_closed:
-            process.kill()
-        deadline = threading.Timer(self._timeout_s, process.kill)
-        deadline.start()
-        try:
-            stdin.write(request)
-            stdin.flush()
-            head = json.loads(stdout.readline(_MAX_HEAD_BYTES) or "{}")
-            content = stdout.read(int(head.get("size", 0)))
-        except (OSError, ValueError):
-            head, content = {}, b""
-        finally:
-            deadline.cancel()
-        if not head:
-            _end(process)
-            self._process = None
-        return head, content
-
-    def _started(self) -> subprocess.Popen[bytes]:
+    async def close(self) -> None:
+        """Kill the process. Charts that are being drawn, or wait, fail."""
+        self._is_closed = True
         if self._process is not None:
-            return self._process
+            _kill(self._process)
+        async with self._turn:
+            await self._end()
+
+    async def _ask(self, request: bytes) -> tuple[dict[str, Any], bytes]:
+        """The answer's head and content. Any failure ends the process; the next request starts another."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                process = self._process = await self._running()
+                if self._is_closed:
+                    raise EOFError("the painter is closed")
+                assert process.stdin is not None  # noqa: S101 - it was started with pipes
+                assert process.stdout is not None  # noqa: S101
+                process.stdin.write(request)
+                await process.stdin.drain()
+                head = json.loads(await process.stdout.readline())
+                return head, await process.stdout.readexactly(head.get("size", 0))
+        except (TimeoutError, ConnectionError, EOFError, json.JSONDecodeError) as exc:
+            await self._end()
+            raise ChartNotDrawn("the chart was not drawn in time, or the process that draws ended") from exc
+        except BaseException:
+            await self._end()
+            raise
+
+    async def _running(self) -> Process:
+        """The process, or a new one where it ended because it was idle."""
+        if (process := self._process) is not None and process.returncode is None:
+            return process
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder = str(self._folder)
-        return subprocess.Popen(
-            [sys.executable, "-P", "-c", _WORKER.format(idle_s=self._idle_s)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", _WORKER.format(idle_s=self._idle_s)),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
             cwd=folder,
             env={
                 "PYTHONPATH": str(_PACKAGES),
@@ -139,6 +120,17 @@ class Painter:
             },
         )
 
+    async def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            _kill(process)
+            await process.communicate()  # reads and closes its pipes
+
+
+def _kill(process: Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+
 
 @asynccontextmanager
 async def open_painter(state_directory: Path) -> AsyncIterator[Painter]:
@@ -148,21 +140,6 @@ async def open_painter(state_directory: Path) -> AsyncIterator[Painter]:
         yield painter
     finally:
         await painter.close()
-
-
-def _streams(process: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
-    if process.stdin is None or process.stdout is None:
-        raise AssertionError("the process was started with pipes")
-    return process.stdin, process.stdout
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    for stream in _streams(process):
-        with suppress(OSError):  # closing flushes what was not sent
-            stream.close()
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_EXIT_TIMEOUT_S)
 
 
 current_painter: Final[ContextVar[Painter | None]] = ContextVar("current_painter", default=None)

@@ -9,8 +9,6 @@ from typing import Final, NamedTuple
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -23,6 +21,7 @@ from aiostream_server.tools.chart.style import BACKGROUND, DPI, HEIGHT_IN, INK, 
 _TITLE_LETTERS: Final = 68
 _LEGEND_LETTERS: Final = 92  # of a line
 _BAR_ROW_IN: Final = 0.30
+_NO_METADATA: Final = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
 class Picture(NamedTuple):
@@ -52,7 +51,8 @@ def _painted(plot: Plot, form: Format, *, text_as_paths: bool) -> tuple[bytes, b
         warnings.simplefilter("always")
         layout = ConstrainedLayoutEngine(w_pad=0.18, h_pad=0.14)  # inches
         drawn = Figure(figsize=(WIDTH_IN, _height(plot)), dpi=DPI, layout=layout)
-        _title(drawn, plot)
+        title = wrap_label(plot.title, _TITLE_LETTERS)
+        drawn.suptitle(title, x=0.022, ha="left", size=14, weight="bold", color=INK)
         if plot.kind == "pie":
             _pie(drawn, plot)
         else:
@@ -60,28 +60,14 @@ def _painted(plot: Plot, form: Format, *, text_as_paths: bool) -> tuple[bytes, b
         if plot.notes:
             note = wrap_label("; ".join(plot.notes).capitalize() + ".", 110)
             drawn.supxlabel(note, x=0.022, ha="left", size=8.5, color=MUTED)
-        content = _saved(drawn, form)
-    return content, not any("missing from font" in str(warning.message) for warning in told)
-
-
-def _saved(drawn: Figure, form: Format) -> bytes:
-    file = io.BytesIO()
-    if form == "svg":
-        FigureCanvasSVG(drawn)
-        drawn.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-    else:
-        FigureCanvasAgg(drawn)
-        drawn.savefig(file, format="png", metadata={"Software": None})
-    return file.getvalue()
+        file = io.BytesIO()
+        drawn.savefig(file, format=form, metadata=_NO_METADATA[form])
+    return file.getvalue(), not any("missing from font" in str(warning.message) for warning in told)
 
 
 def _height(plot: Plot) -> float:
     rows = len(plot.x) * max(1.0, 0.6 * len(plot.series)) if plot.kind == "bar" and not has_vertical_bars(plot) else 0.0
     return max(HEIGHT_IN, 1.5 + _BAR_ROW_IN * rows)
-
-
-def _title(drawn: Figure, plot: Plot) -> None:
-    drawn.suptitle(wrap_label(plot.title, _TITLE_LETTERS), x=0.022, ha="left", size=14, weight="bold", color=INK)
 
 
 def _axes(axes: Axes, plot: Plot) -> None:
@@ -101,19 +87,17 @@ def _legend(axes: Axes, plot: Plot) -> None:
         return
     longest = max(display_width(each.name) for each in plot.series) + 6
     columns = max(1, min(len(plot.series), _LEGEND_LETTERS // longest))
-    handles = [axes.plot([], [], lw=5, color=colour(i), solid_capstyle="round")[0] for i in range(len(plot.series))]
-    legend = axes.legend(
-        handles,
-        ["x" * display_width(each.name) for each in plot.series],  # matplotlib leaves out names that begin with "_"
+    axes.legend(
+        [axes.plot([], [], lw=5, color=colour(number))[0] for number in range(len(plot.series))],
+        [f" {each.name}" for each in plot.series],  # matplotlib may leave out labels that begin with "_"
         loc="lower left",
         bbox_to_anchor=(-0.01, 1.0),
         ncols=columns,
         handlelength=0.9,
+        handletextpad=0.4,
         columnspacing=1.6,
         borderaxespad=0.1,
     )
-    for text, each in zip(legend.get_texts(), plot.series, strict=True):
-        text.set_text(each.name)
 
 
 def _pie(drawn: Figure, plot: Plot) -> None:
@@ -141,8 +125,5 @@ def _pie(drawn: Figure, plot: Plot) -> None:
         table.plot([0.03], [y], marker="s", markersize=9, color=colours[number], clip_on=False)
         table.text(0.08, y, wrap_label(str(name), 26, lines=1), va="center_baseline", size=10.5, color=INK)
         table.text(0.80, y, short_number(value), va="center_baseline", ha="right", size=10.5, color=INK)
-        table.text(0.98, y, _share(value / total), va="center_baseline", ha="right", size=10.5, color=MUTED)
-
-
-def _share(part: float) -> str:
-    return f"{part:.1%}" if part >= 0.001 else "< 0.1%"
+        share = f"{value / total:.1%}" if value >= 0.001 * total else "< 0.1%"
+        table.text(0.98, y, share, va="center_baseline", ha="right", size=10.5, color=MUTED)

@@ -5,10 +5,10 @@ What is too much for a picture is left out and counted, and the picture says so.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from aiostream_server.tools.chart.arguments import ChartArguments, ChartProblem, Kind
+from aiostream_server.tools.chart.arguments import ChartArguments, ChartProblem, Kind, Order
 from aiostream_server.tools.chart.columns import are_numbers, cell_name, days, find_column, numbers
 from aiostream_server.tools.chart.labels import TITLE_CHARS, column_title, safe_label
 from aiostream_server.tools.sql.cells import Cell
@@ -61,32 +61,34 @@ class Plot:
 
 def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartArguments) -> Plot:
     """`rows` have as many cells as there are `columns`. Raises `ChartProblem`."""
+
+    def column(name: str) -> tuple[str, list[Cell]]:
+        index = find_column(columns, name)
+        return columns[index], [row[index] for row in rows[:MOST_ROWS]]
+
     if not rows:
         raise ChartProblem("there are no rows to draw")
-    asked = _resolved(columns, asked)
-    draft = _read(columns, rows[:MOST_ROWS], asked)
+    x, cells = column(asked.x)
+    y = dict(column(name) for name in asked.y)
+    series = [Series(column_title(name), tuple(numbers(name, values))) for name, values in y.items()]
+    draft = _split(cells, column(asked.split_by)[1], series[0].values) if asked.split_by else _Draft(cells, series)
     if len(rows) > MOST_ROWS:
         draft.notes.append(_left_out(len(rows) - MOST_ROWS, "row"))
     match asked.kind:
         case "pie":
-            _make_parts(draft, asked)
+            _make_parts(draft, asked.order)
         case "bar":
-            _make_bars(draft, asked)
+            draft.sort(asked.order)
+            draft.cut(MOST_BARS, "bar")
+            draft.name_cells()
         case "line" | "scatter":
-            _make_points(draft, asked)
+            _make_points(draft, x, asked)
     if all(value is None for each in draft.series for value in each.values):
         raise ChartProblem("there are no numbers to draw: every value is NULL")
-    x_label, y_label = column_title(asked.x), column_title(asked.y[0]) if len(asked.y) == 1 else ""
+    x_label, y_label = column_title(x), column_title(*y) if len(y) == 1 else ""
     default_title = f"{y_label or 'Values'} by {x_label.lower()}"
     title = safe_label(asked.title, TITLE_CHARS) or safe_label(default_title, TITLE_CHARS)
     return Plot(asked.kind, draft.axis, draft.x, tuple(draft.series), title, x_label, y_label, notes=tuple(draft.notes))
-
-
-def _resolved(columns: Sequence[str], asked: ChartArguments) -> ChartArguments:
-    """The arguments with the exact names of the columns."""
-    split_by = None if asked.split_by is None else columns[find_column(columns, asked.split_by)]
-    y = tuple(dict.fromkeys(columns[find_column(columns, name)] for name in asked.y))
-    return replace(asked, x=columns[find_column(columns, asked.x)], y=y, split_by=split_by)
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ class _Draft:
 
     cells: list[Cell]
     series: list[Series]
-    notes: list[str]
+    notes: list[str] = field(default_factory=list)
     axis: Axis = "names"
     x: tuple[str | float, ...] = ()
 
@@ -104,24 +106,22 @@ class _Draft:
         self.cells = _chosen(self.cells, chosen)
         self.series = [Series(each.name, tuple(_chosen(each.values, chosen))) for each in self.series]
 
+    def cut(self, most: int, what: str) -> None:
+        if (more := len(self.cells) - most) > 0:
+            self.keep(range(most))
+            self.notes.append(_left_out(more, what))
+
+    def sort(self, order: Order) -> None:
+        if order != "as given":
+            sign = 1 if order == "ascending" else -1
+            self.keep(sorted(range(len(self.cells)), key=lambda index: sign * self.weight(index)))
+
     def name_cells(self) -> None:
         self.axis, self.x = "names", tuple(map(cell_name, self.cells))
 
     def weight(self, index: int) -> float:
         """The sum of all series at this place, by which places are ordered."""
         return sum(each.values[index] or 0.0 for each in self.series)
-
-
-def _read(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: ChartArguments) -> _Draft:
-    def column(name: str) -> list[Cell]:
-        index = columns.index(name)
-        return [row[index] for row in rows]
-
-    cells = column(asked.x)
-    series = [Series(column_title(name), tuple(numbers(name, column(name)))) for name in asked.y]
-    if asked.split_by is None:
-        return _Draft(cells, series, [])
-    return _split(cells, column(asked.split_by), series[0].values)
 
 
 def _split(cells: Sequence[Cell], names: Sequence[Cell], values: Sequence[float | None]) -> _Draft:
@@ -144,13 +144,7 @@ def _split(cells: Sequence[Cell], names: Sequence[Cell], values: Sequence[float 
     return _Draft(places, [Series(cell_name(name), tuple(map(found[name].get, places))) for name in chosen], notes)
 
 
-def _make_bars(draft: _Draft, asked: ChartArguments) -> None:
-    _order(draft, asked)
-    _cut(draft, MOST_BARS, "bar")
-    draft.name_cells()
-
-
-def _make_parts(draft: _Draft, asked: ChartArguments) -> None:
+def _make_parts(draft: _Draft, order: Order) -> None:
     """Sort the largest part first, unless another order is asked for, and combine the smallest parts."""
     (series,) = draft.series
     if any(value is not None and value < 0 for value in series.values):
@@ -166,11 +160,10 @@ def _make_parts(draft: _Draft, asked: ChartArguments) -> None:
     if len(largest) > MOST_PARTS:
         largest, rest = largest[: MOST_PARTS - 1], largest[MOST_PARTS - 1 :]
     others = math.fsum(draft.weight(index) for index in rest)
-    match asked.order:
-        case "ascending":
-            largest.reverse()
-        case "as given" if draft.cells and days(draft.cells) is not None:
-            largest.sort()
+    if order == "ascending":
+        largest.reverse()
+    elif order == "as given" and days(draft.cells) is not None:
+        largest.sort()
     draft.keep(largest)
     draft.name_cells()
     if rest:
@@ -180,20 +173,20 @@ def _make_parts(draft: _Draft, asked: ChartArguments) -> None:
         draft.notes.append(f"{len(rest)} small parts are put together")
 
 
-def _make_points(draft: _Draft, asked: ChartArguments) -> None:
+def _make_points(draft: _Draft, x: str, asked: ChartArguments) -> None:
     there = [index for index, cell in enumerate(draft.cells) if cell is not None]
     if missing := len(draft.cells) - len(there):
-        draft.notes.append(_left_out(missing, "point", f"without {safe_label(asked.x)}"))
+        draft.notes.append(_left_out(missing, "point", f"without {safe_label(x)}"))
         draft.keep(there)
     if not draft.cells:
-        raise ChartProblem(f"the column {safe_label(asked.x)!r} is empty")
+        raise ChartProblem(f"the column {safe_label(x)!r} is empty")
     if (found := days(draft.cells)) is not None:
         draft.axis = "dates"
     elif are_numbers(draft.cells) or asked.kind == "scatter":
-        found, draft.axis = [value or 0.0 for value in numbers(asked.x, draft.cells)], "numbers"
+        found, draft.axis = [value or 0.0 for value in numbers(x, draft.cells)], "numbers"
     else:
-        _order(draft, asked)
-        _cut(draft, MOST_NAMES, "point")
+        draft.sort(asked.order)
+        draft.cut(MOST_NAMES, "point")
         draft.name_cells()
         return
     in_order = sorted(range(len(found)), key=found.__getitem__)
@@ -203,18 +196,6 @@ def _make_points(draft: _Draft, asked: ChartArguments) -> None:
         gaps = sum(1 for each in draft.series for value in each.values if value is None)
         if gaps and asked.split_by is None:
             draft.notes.append(_left_out(gaps, "point", "without a value"))
-
-
-def _order(draft: _Draft, asked: ChartArguments) -> None:
-    if asked.order != "as given":
-        sign = 1 if asked.order == "ascending" else -1
-        draft.keep(sorted(range(len(draft.cells)), key=lambda index: sign * draft.weight(index)))
-
-
-def _cut(draft: _Draft, most: int, what: str) -> None:
-    if (more := len(draft.cells) - most) > 0:
-        draft.keep(range(most))
-        draft.notes.append(_left_out(more, what))
 
 
 def _chosen(items: Sequence[_Item], indices: Sequence[int]) -> list[_Item]:

@@ -13,7 +13,6 @@ import anyio
 import httpx
 from mcp import ClientSession, McpError
 from mcp.client.session import SamplingFnT
-from mcp.shared.message import SessionMessage
 from mcp.types import (
     CallToolRequest,
     CallToolRequestParams,
@@ -31,7 +30,7 @@ from mcp.types import (
 
 from aiostream_server import __version__
 from aiostream_server.teams.tools.mcp.transport import Diagnostics, Program, Received, Service, reach
-from aiostream_server.teams.tools.resource_task import ResourceTask
+from aiostream_server.teams.tools.scope import ResourceTask, first_of
 
 _T = TypeVar("_T")
 # Codes and messages of the MCP client's own errors. Servers may use the codes for other errors.
@@ -71,6 +70,7 @@ class Connection:
         self._settings: Final = settings
         self._diagnostics: Final = Diagnostics(settings.secrets)
         self._gone: Final[asyncio.Future[None]] = asyncio.get_running_loop().create_future()
+        self._received: Received | None = None
         self._tools: Sequence[Tool] | None = None
         self._background: Final[set[asyncio.Task[None]]] = set()
         self._resource: Final = ResourceTask(self._session(), name=f"mcp-{settings.name}")
@@ -82,20 +82,19 @@ class Connection:
         connection = cls(settings)
         try:
             await connection._resource.opened(settings.start_timeout_s)
-        except TimeoutError:
+        except BaseException as exc:
             await connection.close()
-            raise connection._unreachable(f"no answer within {settings.start_timeout_s:g} s") from None
-        except Exception as exc:
-            await connection.close()
-            raise connection._unreachable(_reason(exc, settings.place)) from exc
-        except BaseException:
-            await connection.close()
-            raise
+            if not isinstance(exc, Exception):
+                raise
+            is_late = isinstance(exc, TimeoutError)
+            why = f"no answer within {settings.start_timeout_s:g} s" if is_late else _reason(exc, settings.place)
+            raise connection._unreachable(why) from exc
         return connection
 
     @property
     def is_lost(self) -> bool:
-        return self._gone.done()
+        has_ended = self._received is not None and not self._received.statistics().open_send_streams
+        return has_ended or self._gone.done()
 
     @property
     def ending(self) -> str:
@@ -145,10 +144,9 @@ class Connection:
     async def _session(self) -> AsyncIterator[ClientSession]:
         info = Implementation(name="aiostream-server", version=__version__)
         async with (
-            reach(self._settings.place, self._diagnostics) as (received, sent),
-            self._watched(received) as watched,
+            reach(self._settings.place, self._diagnostics) as (self._received, sent),
             ClientSession(
-                watched,
+                self._received,
                 sent,
                 sampling_callback=self._settings.sampling,
                 message_handler=self._on_message,
@@ -157,26 +155,6 @@ class Connection:
         ):
             await session.initialize()
             yield session
-
-    @asynccontextmanager
-    async def _watched(self, received: Received) -> AsyncIterator[Received]:
-        """Passes on the messages, and notices their end at once."""
-        passing, watched = anyio.create_memory_object_stream[SessionMessage | Exception](0)
-
-        async def pass_on() -> None:
-            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
-                async with passing:
-                    async for message in received:
-                        await passing.send(message)
-            self._mark_gone()
-
-        passer = asyncio.create_task(pass_on())
-        try:
-            async with received, watched:
-                yield watched
-        finally:
-            passer.cancel()
-            await asyncio.wait({passer})
 
     async def _list_tools(self) -> Sequence[Tool]:
         session = await self._resource.opened()
@@ -251,9 +229,7 @@ class Connection:
 
 def _reason(exc: BaseException, place: Program | Service) -> str:
     """Why a session cannot be opened. Of any length, and possibly with secrets: see `Diagnostics.redact`."""
-    while isinstance(exc, BaseExceptionGroup):
-        exc = exc.exceptions[0]
-    match exc:
+    match exc := first_of(exc):
         case httpx.HTTPStatusError():
             return f"it answered {exc.response.status_code} {exc.response.reason_phrase}".rstrip()
         case httpx.ConnectError():
@@ -264,12 +240,9 @@ def _reason(exc: BaseException, place: Program | Service) -> str:
             return "no such program" if place.folder.is_dir() else f"no such folder: {place.folder}"
         case OSError():
             return (exc.strerror or type(exc).__name__).lower()
-        case McpError() if (exc.error.code, exc.error.message) == _CLOSED:
-            return "it closed the connection"
-        case McpError() if (exc.error.code, exc.error.message) == _NO_SESSION:
-            return "it answered 404 Not Found"
         case McpError():
-            return f"it refused: {exc.error.message}"
+            own = {_CLOSED: "it closed the connection", _NO_SESSION: "it answered 404 Not Found"}
+            return own.get((exc.error.code, exc.error.message), f"it refused: {exc.error.message}")
         case _:
             return f"{type(exc).__name__}: {exc}"
 
@@ -278,9 +251,7 @@ def _refused(exc: BaseException) -> str:
     """The operating system's message for a failed connection, which is the last cause in the chain."""
     why, cause = "it cannot be connected to", exc.__cause__ or exc.__context__
     while cause is not None:
-        if isinstance(cause, BaseExceptionGroup):  # one error for each address
-            cause = cause.exceptions[0]
-            continue
+        cause = first_of(cause)  # of a group with one error for each address
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message}"
         if isinstance(cause, OSError) and cause.errno is not None:

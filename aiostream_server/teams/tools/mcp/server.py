@@ -9,6 +9,7 @@ import structlog
 
 from aiostream_server.errors import ToolFailed
 from aiostream_server.teams.tools.mcp.connection import Connection, McpSettings, Unreachable
+from aiostream_server.teams.tools.scope import mark_as_retrieved
 
 _FIRST_BACKOFF_S: Final = 1.0
 _MAX_BACKOFF_S: Final = 60.0
@@ -41,18 +42,16 @@ class McpServer:
             raise ToolFailed(f'the tool "{self.name}" is closed: the run that it belongs to has ended')
         if found is not None:
             self._lost(found)
-        if self._opening is None:
-            if time.monotonic() < self._retry_at:
-                raise self._failed()
-            self._opening = asyncio.create_task(self._open(), name=f"mcp-{self.name}-opening", context=Context())
-            self._opening.add_done_callback(_mark_as_retrieved)
-        return await asyncio.shield(self._opening)
+        if self._opening is None and time.monotonic() < self._retry_at:
+            raise self._failed()
+        return await asyncio.shield(self.begin())
 
-    def begin(self) -> None:
+    def begin(self) -> asyncio.Task[Connection]:
         """Begin to open the connection, without waiting."""
-        if self._opening is None and self._connection is None:
+        if self._opening is None:
             self._opening = asyncio.create_task(self._open(), name=f"mcp-{self.name}-opening", context=Context())
-            self._opening.add_done_callback(_mark_as_retrieved)
+            self._opening.add_done_callback(mark_as_retrieved)
+        return self._opening
 
     async def problem(self) -> str | None:
         """Why the server cannot be used, in one line for the operator; None where it can."""
@@ -92,7 +91,6 @@ class McpServer:
 
     def _lost(self, connection: Connection) -> None:
         """Log the loss. A connection that was short-lived counts as a failure, so that the next one waits longer."""
-        self._connection = None
         lived_s = time.monotonic() - connection.opened_at
         reason = connection.ending or "the connection was lost"
         _log.warning("mcp_server_lost", tool=self.name, reason=reason, lived_s=round(lived_s, 1))
@@ -119,9 +117,3 @@ class McpServer:
             f'the tool "{self.name}" is not available: its MCP server cannot be used. The operator of this '
             f"server finds the reason in its log (mcp_server_unreachable), and the settings in {self._settings.source}"
         )
-
-
-def _mark_as_retrieved(opening: asyncio.Task[Connection]) -> None:
-    """Without this, asyncio logs the exception where the task that waited for it was cancelled."""
-    if not opening.cancelled():
-        opening.exception()

@@ -140,18 +140,13 @@ async def _program(place: Program, diagnostics: Diagnostics) -> AsyncIterator[St
             folder=place.folder,
             line_limit=_MAX_MESSAGE_BYTES,
         ) as program,
+        anyio.create_task_group() as workers,
     ):
-        workers = [
-            asyncio.create_task(_receive(program, arriving, diagnostics)),
-            asyncio.create_task(_send(program, leaving)),
-            asyncio.create_task(_listen(program, diagnostics)),
-        ]
-        try:
-            yield received, sent
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.wait(workers)
+        workers.start_soon(_receive, program, arriving, diagnostics)
+        workers.start_soon(_send, program, leaving)
+        workers.start_soon(_listen, program, diagnostics)
+        yield received, sent
+        workers.cancel_scope.cancel()
 
 
 async def _receive(

@@ -1,4 +1,4 @@
-"""The tools of an MCP server as an AutoGen workbench; results become text.
+"""The tools of an MCP server as an AutoGen workbench; results become text. `McpTool` is the kind "mcp" of tools.
 
 AutoGen passes only text to models, and would write an image as base64. An image is kept as a file of the run instead,
 and named by a link, where the run can keep files.
@@ -27,18 +27,27 @@ from mcp.types import (
     TextResourceContents,
     Tool,
 )
+from pydantic import BaseModel
 
+from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
 from aiostream_server.store.run_files import FileRefused, current_files
-from aiostream_server.teams.tools.mcp.connection import NoAnswer, Unreachable
+from aiostream_server.teams.tools.mcp.connection import McpSettings, NoAnswer, Unreachable
 from aiostream_server.teams.tools.mcp.server import McpServer
+from aiostream_server.teams.tools.mcp.transport import Program, Service
 from aiostream_server.teams.tools.results import text_result
-from aiostream_server.teams.tools.scope import NoConfiguration
+from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_NAME_CHARS: Final = 64  # OpenAI's limit for function names
 
+_READ_MARGIN_S: Final = 5.0  # longer than a call, so that the call's own timeout ends it
+
 _log = structlog.get_logger()
+
+
+class NoConfiguration(BaseModel):
+    """AutoGen's component configuration of a workbench that is never written to component JSON."""
 
 
 class McpToolset(Workbench):
@@ -62,7 +71,6 @@ class McpToolset(Workbench):
         self._byte_limit: Final = byte_limit
         self._listed: Sequence[ToolSchema] | None = None
         self._names: dict[str, str] = {}
-        self._all_names: Sequence[str] = ()
 
     @property
     def name(self) -> str:
@@ -86,19 +94,17 @@ class McpToolset(Workbench):
             raise ToolFailed(
                 f'the tool "{self._server.name}" is not available: its MCP server does not say what it can do'
             ) from exc
-        self._names, self._all_names = {}, [tool.name for tool in tools]
+        self._names = {}
         self._listed = [self._schema(tool) for tool in tools if not self._only or tool.name in self._only]
         return list(self._listed)
 
-    @property
-    def all_names(self) -> Sequence[str]:
-        """The server's own names of all its tools, after they were listed."""
-        return self._all_names
-
-    async def missing(self) -> Sequence[str]:
-        """The names in `only` that no tool of the server has. Raises what `list_tools` raises."""
+    async def problem(self) -> str | None:
+        """Says which name in `only` no tool of the server has. Raises what `list_tools` raises."""
         await self.list_tools()
-        return sorted(self._only - {*self._names.values()})
+        if not (missing := sorted(self._only - {*self._names.values()})):
+            return None
+        names = [tool.name for tool in await (await self._server.connection()).tools()]
+        return f"only: the MCP server has no tool {missing[0]!r}; it has {', '.join(names)}"
 
     async def call_tool(
         self,
@@ -166,6 +172,65 @@ class McpToolset(Workbench):
 
     async def load_state(self, state: Mapping[str, Any]) -> None:
         """Has no state."""
+
+
+class McpTool(ConfiguredTool):
+    """A `[tools.NAME]`: one server that all runs share, or one for each run. Opened by `begin`, or by its first use."""
+
+    def __init__(self, name: str, config: McpToolConfig) -> None:
+        self._config: Final = config
+        self._settings: Final = mcp_settings(name, config)
+        self._shared: Final = McpServer(self._settings) if config.scope == "shared" else None
+
+    def begin(self) -> None:
+        if self._shared is not None:
+            self._shared.begin()
+
+    def workbench(self, scope: RunScope) -> Workbench:
+        if self._shared is not None:
+            return self._toolset(self._shared)
+        server = McpServer(self._settings)
+        scope.on_close(server.close)
+        return self._toolset(server)
+
+    async def problem(self) -> str | None:
+        server = self._shared or McpServer(self._settings)
+        try:
+            if (problem := await server.problem()) is not None:
+                return f"the MCP server cannot be used: {problem}"
+            return await self._toolset(server).problem()
+        except ToolFailed as exc:
+            return str(exc)
+        finally:
+            if server is not self._shared:
+                await server.close()
+
+    async def close(self) -> None:
+        if self._shared is not None:
+            await self._shared.close()
+
+    def _toolset(self, server: McpServer) -> McpToolset:
+        config = self._config
+        return McpToolset(server, only=config.only, prefix=config.prefix, byte_limit=config.byte_limit)
+
+
+def mcp_settings(name: str, config: McpToolConfig) -> McpSettings:
+    secret_env = {key: value.get_secret_value() for key, value in config.secret_env.items()}
+    place: Program | Service
+    if config.url is not None:
+        read_timeout_s = max(config.call_timeout_s, config.start_timeout_s) + _READ_MARGIN_S
+        place = Service(config.url, config.transport == "sse", config.all_headers, read_timeout_s)
+    else:
+        place = Program(config.command or "", config.args, {**config.env, **secret_env}, config.folder)
+    secrets = [value.get_secret_value() for value in config.secret_headers.values()]
+    return McpSettings(
+        name=name,
+        place=place,
+        call_timeout_s=config.call_timeout_s,
+        start_timeout_s=config.start_timeout_s,
+        source=f"[tools.{name}]",
+        secrets=(*secret_env.values(), *secrets),
+    )
 
 
 async def _as_text(result: CallToolResult) -> str:

@@ -1,11 +1,11 @@
-"""A model request as the demo model's skills read it: the question, what was said after it, and the tools."""
+"""What the demo model's skills read and give: the question, the messages around it, and a reply with its label."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from autogen_core import FunctionCall
 from autogen_core.models import (
     AssistantMessage,
     FunctionExecutionResult,
@@ -17,10 +17,39 @@ from autogen_core.models import (
 
 from aiostream_server.models.provider import ModelRequest
 
-_MAX_QUESTION_CHARACTERS: Final = 2000  # bounds the time of every rule
+LABEL: Final = "(demo model: rules, not a language model)"
+CONFIGURE: Final = "For questions of any kind, configure a language model as `[models.default]`."
+# These bound the time of every rule: the rules run in the event loop.
+_MAX_QUESTION_CHARACTERS: Final = 2000
+_MAX_TEXT_CHARACTERS: Final = 20_000
 _MAX_EARLIER_MESSAGES: Final = 60
 _ASKED_FOR_YES: Final = "**yes**"
 _YES: Final = re.compile(r"\W*[^\W\d]{1,8}(?:\W+[^\W\d]{1,8}){0,2}\W*")
+
+
+@dataclass(frozen=True, slots=True)
+class DemoReply:
+    """`text` is said first; then `tool` is called with `arguments`, JSON text, if there is one."""
+
+    text: str
+    tool: str = ""
+    arguments: str = ""
+
+
+def say(text: str) -> DemoReply:
+    return DemoReply(f"{text} {LABEL}")
+
+
+def call(tool: str, *, thought: str = "", **arguments: str | Sequence[str]) -> DemoReply:
+    """A tool call; a `thought` is said before it, with the label."""
+    return DemoReply(f"{thought} {LABEL}" if thought else "", tool, json.dumps(arguments, ensure_ascii=False))
+
+
+def shorten(text: str, *, words: int = 24, characters: int = 160) -> str:
+    """The beginning of a text on one line; an ellipsis marks an omission."""
+    text = " ".join(text[: characters * 4].split())
+    short = " ".join(text.split()[:words])[:characters]
+    return short if short == text else f"{short.rstrip('.,;: ')} …"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +59,23 @@ class DemoRequest:
     system: str
     question: str
     last: str
-    later: tuple[LLMMessage, ...]
+    later: Sequence[LLMMessage]
     tools: frozenset[str]
-    databases: tuple[str, ...] = ()
-    earlier: tuple[LLMMessage, ...] = ()
+    databases: Sequence[str] = ()
+    earlier: Sequence[LLMMessage] = ()
 
-    def calls(self, tool: str) -> list[FunctionCall]:
-        """The calls of this tool since the question."""
+    def has_called(self, tool: str) -> bool:
+        """Whether this tool was called since the question."""
         made = (m.content for m in self.later if isinstance(m, AssistantMessage) and not isinstance(m.content, str))
-        return [one for calls in made for one in calls if one.name == tool]
+        return any(one.name == tool for calls in made for one in calls)
 
     def result(self, tool: str) -> FunctionExecutionResult | None:
         """The tool's last result since the question."""
-        return next((one for one in reversed(list(_results(self.later))) if one.name == tool), None)
+        return next((one for one in _results(self.later) if one.name == tool), None)
 
     def remembered(self, tool: str) -> FunctionExecutionResult | None:
-        """The tool's last successful result, for this question or an earlier one."""
-        results = reversed([*_results(self.earlier), *_results(self.later)])
-        return next((one for one in results if one.name == tool and not one.is_error), None)
+        """The tool's last successful result before the question."""
+        return next((one for one in _results(self.earlier) if one.name == tool and not one.is_error), None)
 
     def earlier_questions(self) -> list[str]:
         return [text_of(message)[:_MAX_QUESTION_CHARACTERS] for message in self.earlier if _is_users(message)]
@@ -63,14 +91,18 @@ def read_request(request: ModelRequest) -> DemoRequest:
     A short reply to an agent that asks for **yes** is not a question.
     """
     messages = list(request.messages)
-    asked_at = _question_index(messages)
+    asked = [i for i, m in enumerate(messages) if isinstance(m, UserMessage)]
+    by_user = [i for i in asked if _is_users(messages[i]) and not _is_consent(messages, i)]
+    at = max(by_user or asked, default=-1)
+    names = frozenset(tool["name"] for tool in request.tools)
+    offered = {"auto": names, "required": names, "none": frozenset[str]()}
     return DemoRequest(
-        system="\n".join(m.content for m in messages if isinstance(m, SystemMessage)),
-        question=text_of(messages[asked_at])[:_MAX_QUESTION_CHARACTERS] if asked_at >= 0 else "",
+        system="\n".join(m.content for m in messages if isinstance(m, SystemMessage))[:_MAX_TEXT_CHARACTERS],
+        question=text_of(messages[at])[:_MAX_QUESTION_CHARACTERS] if at >= 0 else "",
         last=next((t for m in reversed(messages) if not isinstance(m, SystemMessage) and (t := text_of(m))), ""),
-        later=tuple(messages[asked_at + 1 :]),
-        earlier=tuple(messages[max(0, asked_at - _MAX_EARLIER_MESSAGES) : max(0, asked_at)]),
-        tools=_offered_tools(request),
+        later=messages[at + 1 :],
+        earlier=messages[max(0, at - _MAX_EARLIER_MESSAGES) : max(0, at)],
+        tools=offered.get(request.tool_choice, names & {request.tool_choice}),
         databases=_offered_databases(request),
     )
 
@@ -82,12 +114,6 @@ def text_of(message: LLMMessage) -> str:
     if isinstance(message.content, str):
         return message.content
     return "\n".join(part for part in message.content if isinstance(part, str))
-
-
-def _question_index(messages: Sequence[LLMMessage]) -> int:
-    asked = [i for i, m in enumerate(messages) if isinstance(m, UserMessage)]
-    by_user = [i for i in asked if _is_users(messages[i]) and not _is_consent(messages, i)]
-    return max(by_user or asked, default=-1)
 
 
 def _is_users(message: LLMMessage) -> bool:
@@ -102,24 +128,13 @@ def _is_consent(messages: Sequence[LLMMessage], i: int) -> bool:
 
 
 def _results(messages: Sequence[LLMMessage]) -> Iterator[FunctionExecutionResult]:
-    for message in messages:
+    """The latest first."""
+    for message in reversed(messages):
         if isinstance(message, FunctionExecutionResultMessage):
-            yield from message.content
+            yield from reversed(message.content)
 
 
-def _offered_tools(request: ModelRequest) -> frozenset[str]:
-    names = frozenset(tool["name"] for tool in request.tools)
-    match request.tool_choice:
-        case "auto" | "required":
-            return names
-        case "none":
-            return frozenset()
-        case chosen:
-            return names & {chosen}
-
-
-def _offered_databases(request: ModelRequest) -> tuple[str, ...]:
+def _offered_databases(request: ModelRequest) -> Sequence[str]:
     """The listed values of the tools' parameter `database`."""
     properties = [tool["parameters"]["properties"] for tool in request.tools if "parameters" in tool]
-    names = (str(name) for one in properties for name in one.get("database", {}).get("enum", ()))
-    return tuple(dict.fromkeys(names))
+    return list(dict.fromkeys(str(name) for one in properties for name in one.get("database", {}).get("enum", ())))
