@@ -22,9 +22,12 @@ from aiostream_server.config.load import Beside, load_config
 from aiostream_server.config.model import RESERVED_IDS, Config, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
-from aiostream_server.teams.components import Component, find_problems, prepare, read_component, title_of, try_out
 from aiostream_server.teams.components.description import describe, may_hold_secrets, own_description
+from aiostream_server.teams.components.loading import prepare, try_out
+from aiostream_server.teams.components.policy import find_problems
+from aiostream_server.teams.components.reading import Component, read_component, title_of
 from aiostream_server.teams.served import BUILT_IN, served_teams
+from aiostream_server.text import printable_line
 
 _FOLDER: Final = "teams"
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -96,8 +99,10 @@ def add_team(file: Path, config_path: Path, options: AddOptions) -> Iterator[str
     stored = _free_path(config_path.parent / _FOLDER / f"{team_id}.json")
     keys: dict[str, Value] = {
         "id": team_id,
-        "name": _one_line(title),
-        "description": _one_line(own_description(component) if options.description is None else options.description),
+        "name": printable_line(title),
+        "description": printable_line(
+            own_description(component) if options.description is None else options.description
+        ),
         "component": f"{_FOLDER}/{stored.name}",
         "model": options.model or "",
         "trusted": options.trusted,
@@ -217,7 +222,3 @@ def _what_now(stored: Path, *, is_private: bool) -> Iterator[str]:
         yield "A server that runs as another user needs to own it. A [models.*] table that names the key is safer."
     yield "A running server serves it once it reloads: `systemctl reload aiostream-server`, or SIGHUP. With"
     yield "[server] watch = true it reloads by itself."
-
-
-def _one_line(text: str) -> str:
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())

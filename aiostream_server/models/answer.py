@@ -5,7 +5,7 @@ without, `content` is the text and `thought` the reasoning.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import uuid4
@@ -141,19 +141,14 @@ def estimate_tokens(messages: Sequence[LLMMessage], tools: Sequence[ToolSchema] 
 
     Exact counts need each model's vocabulary, which tiktoken downloads at first use.
     """
-    characters = sum(size for message in messages for size in _sizes(message))
-    return (characters + sum(len(json.dumps(tool)) for tool in tools)) // _CHARACTERS_PER_TOKEN
+    characters = sum(map(_size_of_message, messages)) + sum(len(json.dumps(tool)) for tool in tools)
+    return characters // _CHARACTERS_PER_TOKEN
 
 
-def _sizes(message: LLMMessage) -> Iterator[int]:
-    """The characters that each part of a message counts for."""
-    yield _CHARACTERS_PER_MESSAGE
-    if isinstance(message, AssistantMessage) and message.thought:
-        yield len(message.thought)
-    if isinstance(message.content, str):
-        yield len(message.content)
-    else:
-        yield from map(_size, message.content)
+def _size_of_message(message: LLMMessage) -> int:
+    thought = message.thought or "" if isinstance(message, AssistantMessage) else ""
+    parts = [message.content] if isinstance(message.content, str) else message.content
+    return _CHARACTERS_PER_MESSAGE + len(thought) + sum(map(_size, parts))
 
 
 def _size(part: str | Image | FunctionCall | FunctionExecutionResult) -> int:

@@ -15,7 +15,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Final, Literal, Self, cast
 
-from autogen_core import CancellationToken, FunctionCall
+from autogen_core import CancellationToken
 from autogen_core.models import (
     ChatCompletionClient,
     CreateResult,
@@ -163,42 +163,29 @@ class StreamingClient(ChatCompletionClient):
     async def _answer(
         self, request: ModelRequest, sink: TokenSink | None, listener: Listener | None = None
     ) -> CreateResult:
+        """One call; in a run the `sink` is the listener."""
         speaker = self.speaker_of(request.messages)
-        if sink is None:
-            return await self._call(request, speaker, listener)
-        is_heard = not request.json_output and sink.hears(speaker)
-        if is_heard:
-            if results := _last_tool_results(request.messages):
+        is_heard = sink is not None and not request.json_output and sink.hears(speaker)
+        if sink is not None:
+            listener = SinkListener(sink, speaker, is_shown=is_heard)
+            if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
-            request = replace(request, options={**sink.options, **request.options})
-        return await self._call(
-            request, speaker, SinkListener(sink, speaker, is_shown=is_heard), sink, is_heard=is_heard
-        )
-
-    async def _call(
-        self,
-        request: ModelRequest,
-        speaker: str | None,
-        listener: Listener | None,
-        sink: TokenSink | None = None,
-        *,
-        is_heard: bool = False,
-    ) -> CreateResult:
+            request = replace(request, options={**sink.options, **request.options}) if is_heard else request
         answer = ModelAnswer()
         with self._label.call(speaker) as call:
             try:
                 await self._read(request, AnswerFeed(answer, listener, call.first_token), call)
                 calls = answer.calls()
                 if sink is not None and is_heard:
-                    await _say(sink, speaker, answer, calls)
+                    text, thought, reason = answer.text, answer.thought, answer.finish_reason
+                    await sink.said(speaker, text=text, thought=thought, calls=calls, finish_reason=reason)
             except BaseException as error:
-                spent = RequestUsage(0, 0)
-                if _has_cost(answer, error):
-                    spent = await self._spend(request, answer, sink, speaker)
-                call.failed(code_of(error), _token_count(spent))
+                has_cost = _has_cost(answer, error)
+                spent = await self._spend(request, answer, sink, speaker) if has_cost else RequestUsage(0, 0)
+                call.failed(code_of(error), TokenCount(spent.prompt_tokens, spent.completion_tokens))
                 raise
             usage = await self._spend(request, answer, sink, speaker)
-            call.ended(_token_count(usage), answer.finish_reason)
+            call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), answer.finish_reason)
         return answer.result(calls, usage)
 
     async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch) -> None:
@@ -213,27 +200,15 @@ class StreamingClient(ChatCompletionClient):
     async def _spend(
         self, request: ModelRequest, answer: ModelAnswer, sink: TokenSink | None, speaker: str | None
     ) -> RequestUsage:
-        usage = self._count(request, answer)
-        if sink is not None:
-            await sink.spent(speaker, usage)
-        return usage
-
-    def _count(self, request: ModelRequest, answer: ModelAnswer) -> RequestUsage:
-        """What the call cost, added to the total: call it once, at the end."""
+        """What the call cost, added to the total and told to the sink: call it once, at the end."""
         usage = answer.usage
         if usage is None:
             usage = RequestUsage(estimate_tokens(request.messages, request.tools), answer.delta_count)
         self._total.prompt_tokens += usage.prompt_tokens
         self._total.completion_tokens += usage.completion_tokens
+        if sink is not None:
+            await sink.spent(speaker, usage)
         return usage
-
-
-async def _say(sink: TokenSink, speaker: str | None, answer: ModelAnswer, calls: Sequence[FunctionCall]) -> None:
-    await sink.said(speaker, text=answer.text, thought=answer.thought, calls=calls, finish_reason=answer.finish_reason)
-
-
-def _token_count(usage: RequestUsage) -> TokenCount:
-    return TokenCount(usage.prompt_tokens, usage.completion_tokens)
 
 
 def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:

@@ -30,10 +30,14 @@ def load_component(component: dict[str, Any] | Path, api_key: SecretStr | None =
         loaded = json.loads(component.read_text("utf-8")) if isinstance(component, Path) else component
         client = ChatCompletionClient.load_component(replace_model_components(loaded, api_key=api_key))
     except ValidationError as error:
-        raise ValueError("; ".join(f"{_path(at['loc'])}: {at['msg']}" for at in error.errors())) from error
+        raise ValueError("; ".join(f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in error.errors())) from error
     except Exception as error:  # the component's own code may raise anything
         where = f"{component}: " if isinstance(component, Path) else ""
         raise ValueError(f"{where}{_first_line(error)}") from error
+    return provider_of(client)
+
+
+def provider_of(client: ChatCompletionClient) -> Provider:
     return client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
 
 
@@ -125,10 +129,6 @@ def _failures() -> Iterator[None]:
         raise ModelFailed("the model's client ended its stream without a result") from error
     except Exception as error:  # libraries raise any class
         raise ModelFailed(_first_line(error)) from error
-
-
-def _path(parts: tuple[int | str, ...]) -> str:
-    return ".".join(map(str, parts))
 
 
 def _first_line(error: Exception) -> str:

@@ -4,7 +4,8 @@ Matches names of OpenAI, Ollama (`llama3.3:70b`), Hugging Face and OpenRouter (`
 """
 
 import re
-from typing import Final, NamedTuple
+from functools import partial
+from typing import Final, NamedTuple, cast
 
 from autogen_core.models import ModelFamily, ModelInfo
 
@@ -20,62 +21,50 @@ class _Family(NamedTuple):
     context_tokens: int = 128_000  # no API reports it; most models have this much or more
 
 
+_images: Final = partial(_Family, vision=True)
+_images_and_schemas: Final = partial(_Family, vision=True, structured_output=True)
+
 # The first pattern that matches the beginning of the name, without its organisation, decides.
 _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
-    (r"gpt-5", _Family(ModelFamily.GPT_5, vision=True, structured_output=True, context_tokens=400_000)),
-    (r"gpt-4\.1", _Family(ModelFamily.GPT_41, vision=True, structured_output=True, context_tokens=1_047_576)),
-    (r"gpt-4\.5", _Family(ModelFamily.GPT_45, vision=True, structured_output=True)),
-    (r"gpt-4o-2024-05-13", _Family(ModelFamily.GPT_4O, vision=True)),
+    (r"gpt-5", _images_and_schemas(ModelFamily.GPT_5, context_tokens=400_000)),
+    (r"gpt-4\.1", _images_and_schemas(ModelFamily.GPT_41, context_tokens=1_047_576)),
+    (r"gpt-4\.5", _images_and_schemas(ModelFamily.GPT_45)),
+    (r"gpt-4o-2024-05-13", _images(ModelFamily.GPT_4O)),
     (r"gpt-4o(-mini)?-search-preview", _Family(ModelFamily.GPT_4O, structured_output=True)),
-    (r"(chat)?gpt-4o", _Family(ModelFamily.GPT_4O, vision=True, structured_output=True)),
+    (r"(chat)?gpt-4o", _images_and_schemas(ModelFamily.GPT_4O)),
     (r"gpt-4-turbo-preview", _Family(ModelFamily.GPT_4)),
-    (r"gpt-4-turbo", _Family(ModelFamily.GPT_4, vision=True)),
+    (r"gpt-4-turbo", _images(ModelFamily.GPT_4)),
     (r"gpt-4-(1106|0125)", _Family(ModelFamily.GPT_4)),
     (r"gpt-4-32k", _Family(ModelFamily.GPT_4, context_tokens=32_768)),
     (r"gpt-4", _Family(ModelFamily.GPT_4, context_tokens=8_192)),
     (r"gpt-3\.?5-turbo-(0613|instruct)", _Family(ModelFamily.GPT_35, context_tokens=4_096)),
     (r"gpt-3\.?5", _Family(ModelFamily.GPT_35, context_tokens=16_385)),
-    (r"o4", _Family(ModelFamily.O4, vision=True, structured_output=True, context_tokens=200_000)),
+    (r"o4", _images_and_schemas(ModelFamily.O4, context_tokens=200_000)),
     (r"o3-mini", _Family(ModelFamily.O3, structured_output=True, context_tokens=200_000)),
-    (r"o3", _Family(ModelFamily.O3, vision=True, structured_output=True, context_tokens=200_000)),
+    (r"o3", _images_and_schemas(ModelFamily.O3, context_tokens=200_000)),
     (r"o1-(preview|mini)", _Family(ModelFamily.O1, json_output=False, function_calling=False)),
-    (r"o1", _Family(ModelFamily.O1, vision=True, structured_output=True, context_tokens=200_000)),
+    (r"o1", _images_and_schemas(ModelFamily.O1, context_tokens=200_000)),
     (r"(deepseek-r1|deepseek-reasoner|r1)", _Family(ModelFamily.R1)),
-    (
-        r"gemini-1\.5-flash",
-        _Family(ModelFamily.GEMINI_1_5_FLASH, vision=True, structured_output=True, context_tokens=1_048_576),
-    ),
-    (
-        r"gemini-1\.5-pro",
-        _Family(ModelFamily.GEMINI_1_5_PRO, vision=True, structured_output=True, context_tokens=2_097_152),
-    ),
-    (
-        r"gemini-2\.0-flash",
-        _Family(ModelFamily.GEMINI_2_0_FLASH, vision=True, structured_output=True, context_tokens=1_048_576),
-    ),
-    (
-        r"gemini-2\.5-pro",
-        _Family(ModelFamily.GEMINI_2_5_PRO, vision=True, structured_output=True, context_tokens=1_048_576),
-    ),
-    (
-        r"gemini-2\.5-flash",
-        _Family(ModelFamily.GEMINI_2_5_FLASH, vision=True, structured_output=True, context_tokens=1_048_576),
-    ),
-    (r"claude-3-haiku", _Family(ModelFamily.CLAUDE_3_HAIKU, vision=True, context_tokens=200_000)),
-    (r"claude-3-sonnet", _Family(ModelFamily.CLAUDE_3_SONNET, vision=True, context_tokens=200_000)),
-    (r"claude-3-opus", _Family(ModelFamily.CLAUDE_3_OPUS, vision=True, context_tokens=200_000)),
-    (r"claude-3[.-]5-haiku", _Family(ModelFamily.CLAUDE_3_5_HAIKU, vision=True, context_tokens=200_000)),
-    (r"claude-3[.-]5-sonnet", _Family(ModelFamily.CLAUDE_3_5_SONNET, vision=True, context_tokens=200_000)),
-    (r"claude-3[.-]7-sonnet", _Family(ModelFamily.CLAUDE_3_7_SONNET, vision=True, context_tokens=200_000)),
-    (r"claude-(4-opus|opus-4)", _Family(ModelFamily.CLAUDE_4_OPUS, vision=True, context_tokens=200_000)),
-    (r"claude-(4-sonnet|sonnet-4)", _Family(ModelFamily.CLAUDE_4_SONNET, vision=True, context_tokens=200_000)),
+    (r"gemini-1\.5-flash", _images_and_schemas(ModelFamily.GEMINI_1_5_FLASH, context_tokens=1_048_576)),
+    (r"gemini-1\.5-pro", _images_and_schemas(ModelFamily.GEMINI_1_5_PRO, context_tokens=2_097_152)),
+    (r"gemini-2\.0-flash", _images_and_schemas(ModelFamily.GEMINI_2_0_FLASH, context_tokens=1_048_576)),
+    (r"gemini-2\.5-pro", _images_and_schemas(ModelFamily.GEMINI_2_5_PRO, context_tokens=1_048_576)),
+    (r"gemini-2\.5-flash", _images_and_schemas(ModelFamily.GEMINI_2_5_FLASH, context_tokens=1_048_576)),
+    (r"claude-3-haiku", _images(ModelFamily.CLAUDE_3_HAIKU, context_tokens=200_000)),
+    (r"claude-3-sonnet", _images(ModelFamily.CLAUDE_3_SONNET, context_tokens=200_000)),
+    (r"claude-3-opus", _images(ModelFamily.CLAUDE_3_OPUS, context_tokens=200_000)),
+    (r"claude-3[.-]5-haiku", _images(ModelFamily.CLAUDE_3_5_HAIKU, context_tokens=200_000)),
+    (r"claude-3[.-]5-sonnet", _images(ModelFamily.CLAUDE_3_5_SONNET, context_tokens=200_000)),
+    (r"claude-3[.-]7-sonnet", _images(ModelFamily.CLAUDE_3_7_SONNET, context_tokens=200_000)),
+    (r"claude-(4-opus|opus-4)", _images(ModelFamily.CLAUDE_4_OPUS, context_tokens=200_000)),
+    (r"claude-(4-sonnet|sonnet-4)", _images(ModelFamily.CLAUDE_4_SONNET, context_tokens=200_000)),
     (r"llama-?3\.3(-8b|:8b)", _Family(ModelFamily.LLAMA_3_3_8B)),
     (r"llama-?3\.3", _Family(ModelFamily.LLAMA_3_3_70B)),
-    (r"llama-?4-?:?scout", _Family(ModelFamily.LLAMA_4_SCOUT, vision=True, structured_output=True)),
-    (r"llama-?4-?:?maverick", _Family(ModelFamily.LLAMA_4_MAVERICK, vision=True, structured_output=True)),
+    (r"llama-?4-?:?scout", _images_and_schemas(ModelFamily.LLAMA_4_SCOUT)),
+    (r"llama-?4-?:?maverick", _images_and_schemas(ModelFamily.LLAMA_4_MAVERICK)),
     (r"codestral-mamba|open-codestral-mamba", _Family(ModelFamily.OPEN_CODESRAL_MAMBA)),
     (r"codestral", _Family(ModelFamily.CODESRAL)),
-    (r"pixtral", _Family(ModelFamily.PIXTRAL, vision=True)),
+    (r"pixtral", _images(ModelFamily.PIXTRAL)),
     (r"ministral", _Family(ModelFamily.MINISTRAL)),
     (r"mistral", _Family(ModelFamily.MISTRAL)),
 )
@@ -85,17 +74,10 @@ _UNKNOWN: Final = _Family(ModelFamily.UNKNOWN)
 
 def model_info_of(model: str, configured: ModelInfoConfig | None) -> ModelInfo:
     """The `configured` capabilities, and those of the name for the rest."""
-    family = _family_of(model)
+    known = _family_of(model)._asdict() | {"multiple_system_messages": True}
     said = configured.model_dump(include=configured.model_fields_set) if configured is not None else {}
-    known = {**family._asdict(), **said}
-    return ModelInfo(
-        vision=known["vision"],
-        function_calling=known["function_calling"],
-        json_output=known["json_output"],
-        structured_output=known["structured_output"],
-        family=known["family"],
-        multiple_system_messages=True,
-    )
+    del known["context_tokens"]
+    return cast("ModelInfo", known | said)
 
 
 def context_tokens_of(model: str) -> int:

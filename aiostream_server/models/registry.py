@@ -1,8 +1,7 @@
 """The configured models, opened once for the whole process: `[models.NAME]` -> a client that every run shares."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -38,7 +37,7 @@ class Models:
         self._tables = tables or {}
         self._session = session
         self._observer = observer
-        self._component_clients: dict[str, tuple[StreamingClient, Provider]] = {}
+        self._of_components: list[tuple[object, StreamingClient]] = []
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -55,23 +54,25 @@ class Models:
     def client_for(self, component: Mapping[str, Any]) -> StreamingClient:
         """The shared client in the place of a component's own; equal components share one.
 
-        For OpenAI and Azure it is a table's client or one like it (`models.openai.shared_clients`). Any other class is
+        For OpenAI and Azure it is a table's client or one like it (`openai.shared_clients`). Any other class is
         imported and opened once; the caller decides whether it may be imported. Raises `ConfigError`.
         """
-        from aiostream_server.models.openai.shared_clients import is_ours, shared_client
+        from aiostream_server.models.openai.provider import OpenAIProvider
+        from aiostream_server.models.openai.shared_clients import is_ours, shared_table
 
         if not is_ours(component):
             return self._other(component)
         tables = {name: table for name, table in self._tables.items() if isinstance(table, OpenAIModelConfig)}
-        found = shared_client(component, tables, self._session)
-        if found.provider is None:
-            return self.client(found.table or "")
-        return self._add(found.key, found.provider, found.table or found.model, found.model, "openai")
+        name, table = shared_table(component, tables)
+        if name is not None and table is tables[name]:
+            return self.client(name)
+        label = ModelLabel(name or table.model, table.model, "openai", self._observer)
+        return self._shared(table, label, lambda: OpenAIProvider(table, self._session))
 
     async def close(self) -> None:
         """Close the components' clients; `open_models` closes the configured ones."""
-        for _, provider in self._component_clients.values():
-            await provider.close()
+        for _, client in self._of_components:
+            await client.close()
 
     def _other(self, component: Mapping[str, Any]) -> StreamingClient:
         from aiostream_server.models.component_provider import load_component
@@ -79,34 +80,33 @@ class Models:
 
         provider, config = str(component.get("provider")), component.get("config", {})
         model = str(config.get("model", "unnamed"))
-        key = json.dumps([provider, config], sort_keys=True)
-        if key in self._component_clients:
-            return self._component_clients[key][0]
         for name, table in self._tables.items():
-            if isinstance(table, ComponentModelConfig) and _stands_for(table, provider, model):
+            if _stands_for(table, provider, model):
                 return self.client(name)
         if any(map(is_masked, config.values())):
             raise ConfigError([_missing_key(provider, model)])
+        label = ModelLabel(model, model, "component", self._observer)
+        return self._shared((provider, config), label, lambda: load_component(dict(component)))
+
+    def _shared(self, key: object, label: ModelLabel, open_provider: Callable[[], Provider]) -> StreamingClient:
+        """The client that was opened for an equal `key`, or a new one."""
+        for known, client in self._of_components:
+            if known == key:
+                return client
         try:
-            opened = load_component(dict(component))
+            opened = StreamingClient(open_provider(), label=label)
         except ValueError as exc:
             raise ConfigError([str(exc)]) from exc
-        return self._add(key, opened, model, model, "component")
-
-    def _add(self, key: str, provider: Provider, name: str, model: str, kind: str) -> StreamingClient:
-        if key not in self._component_clients:
-            label = ModelLabel(name, model, kind, self._observer)
-            self._component_clients[key] = StreamingClient(provider, label=label), provider
-        return self._component_clients[key][0]
+        self._of_components.append((key, opened))
+        return opened
 
 
-def _stands_for(table: ComponentModelConfig, provider: str, model: str) -> bool:
+def _stands_for(table: ModelConfig, provider: str, model: str) -> bool:
     """Whether the table holds a component of this class for this model; one in a file is not read."""
-    component = table.component
-    if not isinstance(component, dict) or component.get("provider") != provider:
-        return False
-    config = component.get("config")
-    return isinstance(config, dict) and config.get("model") == model
+    match table:
+        case ComponentModelConfig(component={"provider": str() as name, "config": {"model": known}}):
+            return (name, known) == (provider, model)
+    return False
 
 
 def _missing_key(provider: str, model: str) -> str:
@@ -133,26 +133,29 @@ async def open_models(
     """
     async with AsyncExitStack() as stack:
         session: aiohttp.ClientSession | None = None
-        if for_components or any(map(_uses_http, config.values())):
+        if for_components or any(isinstance(one, OpenAIModelConfig | LlamaCppModelConfig) for one in config.values()):
             from aiostream_server.models.openai.provider import open_session
 
             session = await stack.enter_async_context(open_session())
-        clients = {name: _embedded_client(name, client, observer) for name, client in (embedded or {}).items()}
+        clients: dict[str, StreamingClient] = {}
+        for name, client in (embedded or {}).items():
+            from aiostream_server.models.component_provider import provider_of
+
+            clients[name] = StreamingClient(provider_of(client), label=ModelLabel(name, name, "component", observer))
         problems: list[str] = []
-        for name, model in config.items():
+        for name, table in config.items():
             if name in clients:
                 continue
             try:
-                if in_threads and isinstance(model, ComponentModelConfig):
-                    provider = await asyncio.to_thread(_open, model, session)
+                if in_threads and isinstance(table, ComponentModelConfig):
+                    provider, model = await asyncio.to_thread(_open, name, table, session)
                 else:
-                    provider = _open(model, session)
+                    provider, model = _open(name, table, session)
             except ValueError as error:
                 problems.append(f"[models.{toml_key(name)}] {error}")
             else:
                 stack.push_async_callback(provider.close)
-                label = ModelLabel(name, _model_name(name, model), model.provider, observer)
-                clients[name] = StreamingClient(provider, label=label)
+                clients[name] = StreamingClient(provider, label=ModelLabel(name, model, table.provider, observer))
         if problems:
             raise ConfigError(problems)
         models = Models(clients, config, session, observer)
@@ -160,45 +163,22 @@ async def open_models(
         yield models
 
 
-def _embedded_client(name: str, client: ChatCompletionClient, observer: Observer) -> StreamingClient:
-    from aiostream_server.models.component_provider import ComponentProvider
-    from aiostream_server.models.openai.component import ComponentClient
-
-    provider = client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
-    return StreamingClient(provider, label=ModelLabel(name, name, "component", observer))
-
-
-def _uses_http(config: ModelConfig) -> bool:
-    return isinstance(config, OpenAIModelConfig | LlamaCppModelConfig)
-
-
-def _model_name(name: str, config: ModelConfig) -> str:
-    """The provider's name of the model, if the configuration has it."""
-    match config:
-        case OpenAIModelConfig():
-            return config.model
-        case LlamaCppModelConfig():
-            return config.path.stem
-        case _:
-            return name
-
-
-def _open(config: ModelConfig, session: aiohttp.ClientSession | None) -> Provider:
-    """Imports only the kind of provider that the configuration uses."""
+def _open(name: str, config: ModelConfig, session: aiohttp.ClientSession | None) -> tuple[Provider, str]:
+    """The provider, and its name of the model. Imports only the kind of provider that the configuration uses."""
     match config:
         case OpenAIModelConfig():
             from aiostream_server.models.openai.provider import OpenAIProvider
 
-            return OpenAIProvider(config, session)
+            return OpenAIProvider(config, session), config.model
         case LlamaCppModelConfig():
             from aiostream_server.models.llama_cpp.provider import LlamaCppProvider
 
-            return LlamaCppProvider(config, session)
+            return LlamaCppProvider(config, session), config.path.stem
         case DemoModelConfig():
             from aiostream_server.models.demo.provider import DemoProvider
 
-            return DemoProvider(config.tokens_per_s)
+            return DemoProvider(config.tokens_per_s), name
         case ComponentModelConfig():
             from aiostream_server.models.component_provider import load_component
 
-            return load_component(config.component, config.api_key)
+            return load_component(config.component, config.api_key), name

@@ -23,6 +23,7 @@ from aiostream_server.events import (
     Validation,
 )
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
+from aiostream_server.text import clipped, printable_line
 
 _MAX_CHARS: Final = 120
 _QUERY: Final = "query"
@@ -116,9 +117,7 @@ def _speaking(part: Opened | Closed) -> str:
 
 
 def _one_line(text: str) -> str:
-    seen = "".join(char if char.isprintable() else " " for char in text[: 4 * _MAX_CHARS])
-    line = " ".join(seen.split()).replace("{{", "{ {")
-    return line if len(line) <= _MAX_CHARS else f"{line[: _MAX_CHARS - 1].rstrip()}…"
+    return clipped(printable_line(text[: 4 * _MAX_CHARS]).replace("{{", "{ {"), _MAX_CHARS)
 
 
 def _doing(event: Action) -> str:

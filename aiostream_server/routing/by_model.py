@@ -16,13 +16,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from aiostream_server.routing.candidates import Candidate, Decision
 from aiostream_server.routing.question import shortened
+from aiostream_server.text import printable_line
 
 _log: Final = structlog.get_logger()
 _QUESTION_CHARS: Final = 4000
 _ANSWER_CHARS: Final = 20_000
 _REASON_CHARS: Final = 120
 _FLAT_OBJECT: Final = re.compile(r"\{[^{}]*\}")
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 
 _SYSTEM: Final = """\
 You route questions to teams. You never answer a question. The teams, as `- id: what it is for`:
@@ -63,7 +63,7 @@ async def classify_with_model(
     if choice is None:
         _log.warning("routing_model_answer_unusable", finish_reason=result.finish_reason)
         return None
-    return Decision(choice.team, round(choice.confidence, 3), _one_line(choice.reason), "model")
+    return Decision(choice.team, round(choice.confidence, 3), printable_line(choice.reason, _REASON_CHARS), "model")
 
 
 def _choice_among(candidates: Sequence[Candidate]) -> type[_Choice]:
@@ -109,8 +109,3 @@ def _parse(text: str, choice_type: type[_Choice]) -> _Choice | None:
     except ValidationError:
         return None
     return choice if 0 <= choice.confidence <= 1 else None
-
-
-def _one_line(reason: str) -> str:
-    line = " ".join(_CONTROL.sub(" ", reason).split())
-    return line if len(line) <= _REASON_CHARS else line[: _REASON_CHARS - 1].rstrip() + "…"

@@ -21,6 +21,7 @@ from aiostream_server.events import (
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Log
 from aiostream_server.runs.budget import WorkLimit
+from aiostream_server.text import clipped
 
 MAX_PIECE_UNITS: Final = 8_000
 """In UTF-16 units. A piece stands in one SSE line, where each unit takes up to 6 bytes of ASCII; no such line may reach
@@ -116,7 +117,7 @@ def capped(text: str, start: int = 0) -> str:
 
 def shortened(name: str) -> str:
     """The name of an agent, a tool or a call; an absurdly long one is cut and ends with "…"."""
-    return name if len(name) <= _MAX_NAME_CHARS else f"{name[: _MAX_NAME_CHARS - 1]}…"
+    return clipped(name, _MAX_NAME_CHARS)
 
 
 def _without_repetition(event: Said) -> Said:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
 from aiostream_server.store.database_url import secrets_of
+from aiostream_server.text import clipped, one_line
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _POOL_SIZE: Final = 4
@@ -117,7 +118,7 @@ def reason(error: BaseException, secrets: Collection[str] = ()) -> str:
     """The driver's message in one line; only the class of the error if the message repeats a secret."""
     said = getattr(error, "orig", None) or error
     text = str(said).rpartition(">: ")[2]  # asyncpg's errors as SQLAlchemy passes them on: <class '...'>: text
-    line = " ".join(text.split()) or type(said).__name__
+    line = one_line(text) or type(said).__name__
     if any(secret in line for secret in secrets):
         return type(said).__name__
-    return line if len(line) <= _MAX_CHARS else f"{line[: _MAX_CHARS - 1]}…"
+    return clipped(line, _MAX_CHARS)

@@ -22,6 +22,7 @@ from typing import Final, ParamSpec, TypeAlias, TypeVar
 from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.store.links import SignedLinks, is_file_id, read_secret
+from aiostream_server.text import printable_line
 
 FileOwner: TypeAlias = tuple[str | None, str | None]
 """Key id and user id: `intake.principal.Owner` is one."""
@@ -100,7 +101,7 @@ class Files:
         return StoredFile(
             f"file-{secrets.token_urlsafe(18)}",
             media_type if media_type in EXTENSIONS else OTHER,
-            " ".join("".join(sign if sign.isprintable() else " " for sign in name).split())[:_NAME_CHARS],
+            printable_line(name)[:_NAME_CHARS],
             len(content),
             hashlib.sha256(content).hexdigest(),
             key_id,

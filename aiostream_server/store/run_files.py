@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 
 from aiostream_server.store.files import FileOwner, FileRefused, Files, StoredFile
+from aiostream_server.text import printable_line
 
 __all__ = ["FileRefused", "LinkedFile", "RunFiles", "current_files", "plain_title"]
 
@@ -106,9 +107,7 @@ class RunFiles:
 
 def plain_title(title: str) -> str:
     """On one line, without anything that Markdown or HTML would interpret."""
-    printable = "".join(sign if sign.isprintable() else " " for sign in title)
-    words = " ".join(_MARKUP.sub(" ", printable).split())
-    return (words if len(words) <= _TITLE_CHARS else f"{words[: _TITLE_CHARS - 1]}…") or _NO_TITLE
+    return printable_line(_MARKUP.sub(" ", title), _TITLE_CHARS) or _NO_TITLE
 
 
 current_files: Final[ContextVar[RunFiles | None]] = ContextVar("current_files", default=None)

@@ -118,7 +118,7 @@ def check_source(team: ServedTeam) -> None:
     if team.config.component is None:
         find_factory(team)
         return
-    from aiostream_server.teams.components import check  # only where there is a component
+    from aiostream_server.teams.components.loading import check  # only where there is a component
 
     check(team.config.component, providers=team.providers, trusted=team.config.trusted)
 
@@ -151,7 +151,7 @@ def _as_team(built: object) -> Team:
 
 def _component_factory(path: Path, team: ServedTeam, models: Models) -> tuple[Factory, Team]:
     """Also returns the team of a trial build."""
-    from aiostream_server.teams.components import load  # as above
+    from aiostream_server.teams.components.loading import load  # as above
 
     model = team.config.model if "model" in team.config.model_fields_set else None
     return load(path, models, providers=team.providers, trusted=team.config.trusted, model=model)

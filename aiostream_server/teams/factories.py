@@ -9,15 +9,16 @@ import importlib.util
 import inspect
 import re
 import sysconfig
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any, Final, TypeAlias
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.context import Runs, Streams, TeamContext
+from aiostream_server.text import one_line
 
 Factory: TypeAlias = Callable[[TeamContext], object | Awaitable[object]]
 
@@ -149,10 +150,10 @@ def reason(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return "SystemExit: it ends the process when it is imported"
     if isinstance(error, ConfigError):
-        return " ".join("; ".join(error.problems).split())
+        return one_line("; ".join(error.problems))
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     said = _OF_FOLDER.sub(".", said)
-    return f"{type(error).__name__}: {' '.join(said.split())}".removesuffix(": ")
+    return f"{type(error).__name__}: {one_line(said)}".removesuffix(": ")
 
 
 def at(place: str | None) -> str:
@@ -174,7 +175,8 @@ def place_of_error(error: BaseException, home: Path | None = None) -> str | None
     """`/srv/teams.py:12`; None if no frame is the user's code."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{error.filename}:{error.lineno}"
-    places = [f"{file}:{line}" for file, line in _frames(error.__traceback__) if _is_users(file, home)]
+    frames = ((frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__))
+    places = [f"{file}:{line}" for file, line in frames if _is_users(file, home)]
     return places[-1] if places else None
 
 
@@ -183,12 +185,6 @@ def _unwrapped(factory: object) -> object:
         return inspect.unwrap(factory)  # type: ignore[arg-type]  # accepts any object
     except ValueError:  # a cycle of `__wrapped__`
         return factory
-
-
-def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
-    while trace is not None:
-        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        trace = trace.tb_next
 
 
 def _is_users(file: str, home: Path | None) -> bool:

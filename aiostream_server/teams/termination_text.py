@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from aiostream_server.text import one_line
+
 _WITHOUT_SETTINGS: Final = {
     "StopMessageTermination": "at a stop message",
     "ExternalTermination": "when it is told to from outside",
@@ -51,10 +53,6 @@ def _text(kind: str, config: Mapping[str, Any]) -> str:
         case "FunctionCallTermination":
             return f"when the tool {one_line(config['function_name'])} has run"
     return _WITHOUT_SETTINGS.get(kind, kind)
-
-
-def one_line(text: object) -> str:
-    return " ".join(str(text).split())
 
 
 def counted(number: int, what: str) -> str:

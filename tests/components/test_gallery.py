@@ -14,7 +14,8 @@ from aiostream_server.cli.commands import cli
 from aiostream_server.config.load import Beside, load_config
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import open_models
-from aiostream_server.teams.components import load, read_component
+from aiostream_server.teams.components.loading import load
+from aiostream_server.teams.components.reading import read_component
 from tests.components.making import Json, written
 from tests.kit.needs import GALLERY, needs
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider

@@ -30,8 +30,8 @@ from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.config_check import find_problems
-from aiostream_server.teams.components import load
-from aiostream_server.teams.components.packages import missing_package
+from aiostream_server.teams.components.classes import missing_package
+from aiostream_server.teams.components.loading import load
 from tests.components.making import (
     Json,
     assistant,
@@ -237,7 +237,7 @@ def test_nothing_is_imported_that_is_not_needed(tmp_path: Path) -> None:
         "import sys, aiostream_server.teams.catalogue; from pathlib import Path\n"
         "print('aiostream_server.teams.components' in sys.modules)\n"
         "from aiostream_server.models.registry import Models\n"
-        "from aiostream_server.teams.components import load\n"
+        "from aiostream_server.teams.components.loading import load\n"
         f"load(Path({str(path)!r}), Models({{}}))\n"
         "print([name for name in ('openai', 'autogen_ext.models.openai') if name in sys.modules])"
     )

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
-from aiostream_server.teams.components import check, find_problems, load
 from aiostream_server.teams.components.classes import EFFECTS, HARMLESS, RUNS_CODE, effect_of, is_autogens
+from aiostream_server.teams.components.loading import check, load
 from aiostream_server.teams.components.places import components
-from aiostream_server.teams.components.policy import import_classes
+from aiostream_server.teams.components.policy import find_problems, import_classes
 from tests.components.making import (
     SAY_PWNED,
     Json,

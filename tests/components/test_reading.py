@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from aiostream_server.errors import ConfigError
-from aiostream_server.teams.components import read_component
-from aiostream_server.teams.components.reading import MAX_BYTES, MAX_DEPTH
+from aiostream_server.teams.components.reading import MAX_BYTES, MAX_DEPTH, read_component
 from tests.components.making import assistant, function_tool, openai, round_robin, selector, workbench, written
 
 TEAM = round_robin(assistant("Helper"))

@@ -14,8 +14,8 @@ from aiostream_server.config.model import ComponentModelConfig, Config, OpenAIMo
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.registry import Models, open_models
-from aiostream_server.teams.components import load
 from aiostream_server.teams.components.clients import with_shared_clients
+from aiostream_server.teams.components.loading import load
 from tests.components.making import INFO, Json, assistant, component, openai, replay, round_robin, selector, written
 from tests.components.other_clients import Counting
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.models.demo.shop import ShopQuestion, Unclear, plan_query, read_question
 from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.guard import Approved
 from aiostream_server.tools.sql.shop import build_shop, shop_tables
-from aiostream_server.tools.sql.verdict import Approved
 from tests.models.demo import DATABASE, answer, called, returned, told, user
 
 REGIONS: Final = "What were the total sales by region?"
@@ -83,23 +83,13 @@ NUMBERS: Final = {
     "What is our total revenue?": total(lambda order: True),
     "How many orders were placed in March 2024?": sum(month(order) == "2024-03" for order in SHOP["orders"]),
     "sales in 2024-03": total(lambda order: month(order) == "2024-03"),
-    "How much did we sell in Q2 2025?": total(lambda order: "2025-04" <= month(order) <= "2025-06"),
     "What was the total revenue in the West region?": total(lambda order: region(order) == "West"),
     "What is the average order value?": round(total(lambda order: True) / len(SHOP["orders"]), 2),
-    "How many products are in the Tea category?": sum(one == "Tea" for one in CATEGORY_OF.values()),
     "sales of tea products in the West": sum(
         item[5] for item in SHOP["order_items"] if CATEGORY_OF[item[2]] == "Tea" and region(ORDERS[item[1]]) == "West"
     ),
     "How many web orders were there in 2025?": sum(o[3] == "Web" and o[2] >= "2025" for o in SHOP["orders"]),
     "How many customers ordered in 2024?": len({order[1] for order in SHOP["orders"] if order[2] < "2025"}),
-    "How many business customers are there?": sum(customer[2] == "Business" for customer in SHOP["customers"]),
-}
-LISTS: Final = {
-    "List customers in the North region": {NAMES["customers"][i] for i, name in REGION_OF.items() if name == "North"},
-    "Which products are in the Tea category?": {
-        NAMES["products"][i] for i, name in CATEGORY_OF.items() if name == "Tea"
-    },
-    "Which regions are there?": set(NAMES["regions"].values()),
 }
 UNCLEAR: Final = {
     "How many orders over 500?": ("over", "500"),
@@ -115,16 +105,17 @@ UNCLEAR: Final = {
     "How many orders did Ada Adler place?": ("Ada", "Adler"),
     "average order value by category": (),
     "sales in March 2024 and 2025": (),
-    "How many products were sold?": (),
+    "How many products were sold?": ("many",),
     "top 5 products by category": (),
     "largest region by customers": (),
-    "list customers by region": (),
+    "list customers by region": ("list", "customers"),
+    "Which regions are there?": ("Which", "regions", "there"),
+    "sales by quarter": ("by", "quarter"),
     "sales as of 2024": ("as",),
     "sales from 2024 on": ("2024", "on"),
     "How many customers does the shop have?": ("shop",),
     "top 0 customers": ("0",),
 }
-KNOWN: Final = {"and", "or", "vs", "by", "per", "each", "every", "across", "count", "total", "which", "all", "the"}
 
 
 @pytest.fixture(scope="module")
@@ -156,24 +147,17 @@ def test_numbers_are_right(question: str, rows_of: RowsOf) -> None:
     assert rows_of(read_question(question)) == [(NUMBERS[question],)]
 
 
-@pytest.mark.parametrize("question", LISTS)
-def test_lists_are_right(question: str, rows_of: RowsOf) -> None:
-    assert {row[0] for row in rows_of(read_question(question))} == LISTS[question]
-
-
 @pytest.mark.parametrize("question", UNCLEAR)
 def test_unclear_questions_name_the_words_that_no_rule_consumes(question: str) -> None:
     assert read_question(question) == Unclear(UNCLEAR[question])
 
 
 @given(
-    question=st.sampled_from([*RANKINGS, *NUMBERS, *LISTS]),
-    word=st.text(st.characters(categories=["L", "N"]), min_size=2, max_size=12),
+    question=st.sampled_from([*RANKINGS, *NUMBERS]),
+    word=st.text(st.characters(categories=["L", "N"]), max_size=12).map("zq".__add__),
     at=st.integers(0, 12),
 )
 def test_an_unknown_word_anywhere_gets_the_honest_answer(question: str, word: str, at: int) -> None:
-    unknown = read_question(word)
-    assume(isinstance(unknown, Unclear) and unknown.words == (word,) and word.casefold() not in KNOWN)
     words = question.split()
     read = read_question(" ".join([*words[:at], word, *words[at:]]))
     assert isinstance(read, Unclear)
@@ -204,7 +188,6 @@ def test_words_that_change_a_figure_are_no_fillers(question: str) -> None:
         (["How many customers are there in the East?"], "And in the West?", "how many customers in the West"),
         (["top 5 products by revenue"], "top 3", "top 3 products by revenue"),
         (["top 5 products by revenue"], "and customers?", "top 5 customers by revenue"),
-        (["List the products"], "only tea", "list the products in the tea category"),
         ([REGIONS], "How many customers are there?", "How many customers are there?"),
     ],
 )
@@ -237,12 +220,10 @@ async def test_every_query_passes_the_guard_and_the_agent_says_the_right_sentenc
     build_shop(tmp_path / "shop.sqlite3")
     database = await Database.open("shop", DatabaseConfig(url=f"sqlite:///{tmp_path / 'shop.sqlite3'}"))
     schema = returned("schema", (await database.schema()).describe())
-    for question in (*RANKINGS, *NUMBERS, *LISTS):
+    for question in (*RANKINGS, *NUMBERS):
         drafted = await answer(user(question), called("schema"), schema, tools=DATABASE)
-        assert isinstance(database.guard.check(json.loads(drafted.arguments)["sql"]), Approved), question
-    verdict = database.guard.check(json.loads((await answer(user(BEST), schema, tools=DATABASE)).arguments)["sql"])
-    assert isinstance(verdict, Approved)
-    rows = await database.query(verdict)
+        assert isinstance(await database.check(json.loads(drafted.arguments)["sql"]), Approved), question
+    rows = await database.ask(json.loads((await answer(user(BEST), schema, tools=DATABASE)).arguments)["sql"])
     await database.close()
     said = await answer(user(BEST), told(f"Result of the query ({rows.summary}):\n\n{rows.to_markdown()}"))
     name, amount = RANKINGS[BEST][0]

@@ -83,7 +83,7 @@ def test_roles_take_turns_as_strict_templates_want_it() -> None:
 def test_reply_is_a_call_of_one_of_the_tools_or_an_answer() -> None:
     call, ping, answer = schema_of(ModelRequest([], [CALCULATE, PING]))
     assert call["properties"]["tool"] == {"const": "calculate"}
-    assert call["properties"]["arguments"]["properties"]["expression"] == {"type": "string"}
+    assert call["properties"]["arguments"]["properties"]["expression"]["type"] == "string"
     assert call["required"] == ["tool", "arguments"]
     assert ping["properties"]["arguments"] == {"type": "object", "properties": {}}
     assert answer["properties"] == {"answer": {"type": "string"}}
@@ -124,8 +124,8 @@ def test_types_within_a_tools_arguments_are_put_in_place_and_a_type_within_itsel
     (call,) = schema_of(ModelRequest([], [ToolSchema(name="send", parameters=parameters)], tool_choice="required"))
     properties = call["properties"]["arguments"]["properties"]
     assert properties["to"]["properties"]["city"] == {"type": "string"}
-    assert properties["to"]["properties"]["title"] == {"type": "string"}
-    assert properties["to"]["properties"]["previous"] == {"anyOf": [{}, {"type": "null"}]}
+    assert properties["to"]["properties"]["title"] == {"type": "string", "default": "none"}
+    assert properties["to"]["properties"]["previous"] == {"anyOf": [{}, {"type": "null"}], "default": None}
     assert properties["size"] == {"type": "string", "enum": ["a"]}
     assert "$ref" not in json.dumps(call)
 

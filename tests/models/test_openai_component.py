@@ -33,10 +33,9 @@ from aiostream_server.models.openai.component import (
     AzureOpenAIClientConfig,
     OpenAIChatClient,
     OpenAIClientConfig,
-    connecting_through,
     replace_model_components,
 )
-from aiostream_server.models.openai.provider import OpenAIProvider, open_session
+from aiostream_server.models.openai.provider import OpenAIProvider
 from tests.kit.scripted_provider import Exchange, ScriptedAnswer, ScriptedProvider
 
 THEIRS: Final = "autogen_ext.models.openai.OpenAIChatCompletionClient"
@@ -240,19 +239,6 @@ def test_dumped_and_loaded_it_is_the_same() -> None:
         loaded = ChatCompletionClient.load_component(dumped)
         assert type(loaded) is type(client)
         assert loaded.dump_component() == dumped
-
-
-async def test_clients_may_share_connections(scripted: ScriptedProvider) -> None:
-    """Those that are loaded for every run anew."""
-    component = {"provider": OURS, "config": {"model": "m", "base_url": scripted.base_url}}
-    async with open_session() as session:
-        for _ in range(2):
-            with connecting_through(session):
-                client = ChatCompletionClient.load_component(component)
-            await ask(scripted, client)
-        assert session.connector is not None
-        assert len(session.connector._conns) == 1, "used again"
-        assert not session.closed
 
 
 def team() -> dict[str, Any]:

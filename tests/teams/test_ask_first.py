@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.data.approval import QueryApprover, find_reply, read_reply
+from aiostream_server.teams.data.guarded_queries import QueryRunner
 from aiostream_server.teams.data.messages import APPROVER, QueryDraft, QueryOutcome, Verdict
-from aiostream_server.teams.data.runner import QueryRunner
 from aiostream_server.teams.data.team import build, choose_speaker
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 from tests.teams.conversing import Said, Talk, data_team

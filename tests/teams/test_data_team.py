@@ -16,10 +16,9 @@ from aiostream_server.events import Action, Answer, Error, Message, ToolResult, 
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.data.drafter import SqlDrafter
+from aiostream_server.teams.data.guarded_queries import QueryRunner, SqlValidator
 from aiostream_server.teams.data.messages import ANALYST, DRAFTER, RUNNER, VALIDATOR, QueryDraft, QueryOutcome, Verdict
-from aiostream_server.teams.data.runner import QueryRunner
 from aiostream_server.teams.data.team import build, choose_speaker
-from aiostream_server.teams.data.validator import SqlValidator
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.shop import build_shop
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider

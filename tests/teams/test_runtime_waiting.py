@@ -9,8 +9,7 @@ from autogen_core import MessageContext, RoutedAgent, event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.teams.autogen_private.queues import OutputQueue, TurnLock
-from aiostream_server.teams.autogen_private.runtime_agents import search_handlers_once
+from aiostream_server.teams.autogen_private.runtime_agents import OutputQueue, TurnLock, search_handlers_once
 from tests.kit.waiting import DEADLINE_S
 
 

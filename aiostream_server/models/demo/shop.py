@@ -5,6 +5,7 @@ unclear question gets no figure. A fragment such as "Only 2024" continues the qu
 """
 
 import re
+from calendar import month_name
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -14,21 +15,14 @@ from aiostream_server.models.demo.conversation import shorten
 _MAX_CHARACTERS: Final = 240  # the rules' time grows with the square of the length
 _MAX_EARLIER: Final = 12
 
-TIMES: Final = ("year", "quarter", "month")
-_MONTHS: Final = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
-_OF_CUSTOMERS: Final = "(?= (?:customers|clients|segment))"  # "our business" and "my home" are no values
-_MONTH_NUMBER: Final = "strftime('%m', orders.ordered_on)"
-_YEAR: Final = "strftime('%Y', orders.ordered_on)"
-_QUARTER: Final = f"((CAST({_MONTH_NUMBER} AS INTEGER) + 2) / 3)"
+_TIMES: Final = ("year", "month")
+_MONTHS: Final = month_name[1:]
 
 
 class _Facet(NamedTuple):
-    """What a figure is split by, or restricted to `values` of: names with their patterns.
+    """What a figure is split by, or restricted to values of: `{value: pattern}`.
 
-    `path` joins the facet's table to `order_items`. Values are compared with `compared`, or else `column`.
+    `path` are the tables between `order_items` and the facet. Values are compared with `compared`, or else `column`.
     """
 
     noun: str
@@ -38,52 +32,24 @@ class _Facet(NamedTuple):
     compared: str = ""
 
 
-def _named(*names: str) -> dict[str, str]:
-    return dict(zip(names, names, strict=True))
-
-
+_REGIONS: Final = {"North": "north", "South": "south", "East": "east", "West": "west"}
+_CATEGORIES: Final = {"Coffee": "coffee", "Tea": "tea", "Machines": "machines", "Accessories": "accessories"}
+_CHANNELS: Final = {"Web": "web", "Phone": "phone", "Shop": "shop(?= (?:orders|channel))"}  # "our shop" is no value
+_MONTH_VALUES: Final = {
+    f"{n:02d}": "(?<=in )may|may(?= 20)" if name == "May" else f"{name[:3]}(?:{name[3:]})?"
+    for n, name in enumerate(_MONTHS, 1)
+}
+_YEAR: Final = "strftime('%Y', orders.ordered_on)"
+_MONTH: Final = "strftime('%Y-%m', orders.ordered_on)"
+_MONTH_NUMBER: Final = "strftime('%m', orders.ordered_on)"
 _FACETS: Final[Mapping[str, _Facet]] = {
-    "region": _Facet(
-        "regions?", ("orders", "customers", "regions"), "regions.name", _named("North", "South", "East", "West")
-    ),
-    "segment": _Facet(
-        "(?:customer )?segments?",
-        ("orders", "customers"),
-        "customers.segment",
-        {"Home": f"home{_OF_CUSTOMERS}", "Business": f"business{_OF_CUSTOMERS}", "Public sector": "public sector"},
-    ),
-    "category": _Facet(
-        "(?:product )?categor(?:y|ies)",
-        ("products", "categories"),
-        "categories.name",
-        _named("Coffee", "Tea", "Machines", "Accessories"),
-    ),
-    "channel": _Facet(
-        "(?:sales )?channels?",
-        ("orders",),
-        "orders.channel",
-        {"Web": "web", "Phone": "phone", "Shop": "shop(?= (?:orders|channel))"},
-    ),
+    "region": _Facet("regions?", ("orders", "customers", "regions"), "regions.name", _REGIONS),
+    "category": _Facet("(?:product )?categor(?:y|ies)", ("products", "categories"), "categories.name", _CATEGORIES),
+    "channel": _Facet("(?:sales )?channels?", ("orders",), "orders.channel", _CHANNELS),
     "customer": _Facet("customers?|clients?", ("orders", "customers"), "customers.name"),
     "product": _Facet("products?", ("products",), "products.name"),
     "year": _Facet("years?", ("orders",), _YEAR, {"": r"(?<!from )20\d\d"}),  # "from 2024" could mean "since"
-    "quarter": _Facet(
-        "quarters?",
-        ("orders",),
-        f"{_YEAR} || '-Q' || {_QUARTER}",
-        {f"{n}": f"q{n}|{word} quarter" for n, word in enumerate(("first", "second", "third", "fourth"), 1)},
-        f"CAST({_QUARTER} AS TEXT)",
-    ),
-    "month": _Facet(
-        "months?",
-        ("orders",),
-        "strftime('%Y-%m', orders.ordered_on)",
-        {
-            f"{n:02d}": "(?<=in )may|may(?= 20)" if name == "May" else f"{name[:3]}(?:{name[3:]})?"
-            for n, name in enumerate(_MONTHS, 1)
-        },
-        _MONTH_NUMBER,
-    ),
+    "month": _Facet("months?", ("orders",), _MONTH, _MONTH_VALUES, _MONTH_NUMBER),
 }
 _JOINED_ON: Final = {
     "orders": "order_items.order_id = orders.id",
@@ -97,44 +63,31 @@ _AND: Final = r"(?:,? and |, ?| or | vs\.? | versus )"
 _HIGH: Final = "highest|most|best[- ]selling|best|top|largest|biggest|greatest|strongest"
 _LOW: Final = "lowest|least|fewest|worst|bottom|smallest|weakest"
 _COUNT: Final = r"(?:how many|(?:total )?number of|count(?: of)?)(?: the| our| all| different)*(?: \|)*"
-_TOTAL: Final = r"total (?:\| )*"
-_NAMES: Final = "names"
+_TOTAL: Final = r"(?:total (?:\| )*)?"
 
 
 class _Figure(NamedTuple):
-    """`rows` has the aggregate for each table whose rows the figure can be computed from."""
+    """`aggregates` are by the table whose rows they count or sum, the smallest table first."""
 
+    pattern: str
     alias: str
-    rows: Mapping[str, str]
-    pattern: str = ""
+    aggregates: Mapping[str, str]
 
 
-def _money(alias: str, pattern: str) -> _Figure:
-    rows = {"orders": "ROUND(SUM(orders.total), 2)", "order_items": "ROUND(SUM(order_items.amount), 2)"}
-    return _Figure(alias, rows, pattern)
-
-
-_OF_ORDERS: Final = {"orders": "COUNT(DISTINCT orders.customer_id)"}
+_SUM: Final = {"orders": "ROUND(SUM(orders.total), 2)", "order_items": "ROUND(SUM(order_items.amount), 2)"}
+_AVERAGE: Final = {"orders": "ROUND(AVG(orders.total), 2)"}
+_UNITS: Final = {"order_items": "SUM(order_items.quantity)"}
+_ORDERS: Final = {"orders": "COUNT(*)", "order_items": "COUNT(DISTINCT order_items.order_id)"}
+_CUSTOMERS: Final = {"customers": "COUNT(*)", "orders": "COUNT(DISTINCT orders.customer_id)"}
+_BUYERS: Final = {"orders": "COUNT(DISTINCT orders.customer_id)"}
 _FIGURES: Final[Mapping[str, _Figure]] = {
-    "order value": _Figure(
-        "average_order_value",
-        {"orders": "ROUND(AVG(orders.total), 2)"},
-        "average order(?: value| size| total)?",
-    ),
-    "units": _Figure(
-        "units_sold", {"order_items": "SUM(order_items.quantity)"}, rf"(?:{_COUNT} |{_TOTAL})?(?:units|pieces)"
-    ),
-    "orders": _Figure(
-        "number_of_orders",
-        {"orders": "COUNT(*)", "order_items": "COUNT(DISTINCT order_items.order_id)"},
-        rf"(?:{_COUNT} |{_TOTAL})?(?:orders|purchases)",
-    ),
-    "revenue": _money("total_revenue", f"(?:{_TOTAL})?(?:sales )?revenue"),
-    "sales": _money("total_sales", f"(?:{_TOTAL})?(?:sales(?: amount)?|amount|turnover|spending)|spent|spend"),
-    "customers": _Figure("number_of_customers", {"customers": "COUNT(*)", **_OF_ORDERS}),
-    "customers with orders": _Figure("number_of_customers", _OF_ORDERS),
-    **{name: _Figure(f"number_of_{name}", {name: "COUNT(*)"}) for name in ("products", "regions", "categories")},
-    _NAMES: _Figure("", dict.fromkeys(("regions", "categories", "customers", "products"), "")),
+    "order value": _Figure("average order(?: value| size| total)?", "average_order_value", _AVERAGE),
+    "units": _Figure(rf"(?:{_COUNT} |{_TOTAL})(?:units|pieces)", "units_sold", _UNITS),
+    "orders": _Figure(rf"(?:{_COUNT} |{_TOTAL})(?:orders|purchases)", "number_of_orders", _ORDERS),
+    "revenue": _Figure(f"{_TOTAL}(?:sales )?revenue", "total_revenue", _SUM),
+    "sales": _Figure(f"{_TOTAL}(?:sales(?: amount)?|amount|turnover|spending)|spent|spend", "total_sales", _SUM),
+    "customers": _Figure(f"{_COUNT} (?:customers|clients)", "number_of_customers", _CUSTOMERS),
+    "customers with orders": _Figure("(?!)", "number_of_customers", _BUYERS),
 }
 _CHART: Final = (
     "plot|draw|(?:as )?(?:an? )?(?:(?:line|bar|pie|column) )?(?:chart|graph|diagram|picture)|as (?:bars|columns)"
@@ -162,7 +115,7 @@ class Unclear:
 
 @dataclass(frozen=True, slots=True)
 class ShopQuestion:
-    """A `figure` split by `dimensions`, of the rows with `values`; or the names of its one dimension."""
+    """A `figure` split by `dimensions`, of the rows with `values`; a fragment has no figure."""
 
     figure: str = ""
     dimensions: tuple[str, ...] = ()
@@ -171,25 +124,18 @@ class ShopQuestion:
     top: int | None = None
 
     @property
-    def is_fragment(self) -> bool:
-        return self.figure in ("", _NAMES)
-
-    @property
     def has_meaning(self) -> bool:
-        """Whether the figure can be split and restricted so; and of a time, whether it is one."""
-        times = [facet for facet in TIMES if facet in self.values]
-        if (len(times) > 1 and len(self.values.get("year", ())) > 1) or {"quarter", "month"} <= set(times):
+        """Whether the figure can be split and restricted so."""
+        if "month" in self.values and len(self.values.get("year", ())) > 1:
             return False  # "March 2024 and 2025"
-        if self.figure == _NAMES and (len(self.dimensions) != 1 or self.highest is not None):
-            return False
         return (self.highest is None or bool(self.dimensions)) and bool(self.table)
 
     @property
     def table(self) -> str:
-        """The table whose rows are counted or summed: the smallest that the figure and all facets allow."""
-        rows = _FIGURES[self.figure].rows if self.figure in _FIGURES else {}
-        facets = [_FACETS[name] for name in (*self.dimensions, *self.values)]
-        return next((t for t in rows if t == "order_items" or all(t in facet.path for facet in facets)), "")
+        """The smallest table that the figure and all facets allow."""
+        tables = _FIGURES[self.figure].aggregates if self.figure in _FIGURES else {}
+        paths = [_FACETS[name].path for name in (*self.dimensions, *self.values)]
+        return next((one for one in tables if one == "order_items" or all(one in path for path in paths)), "")
 
 
 class PlannedQuery(NamedTuple):
@@ -253,7 +199,7 @@ def _read(question: str, before: ShopQuestion | None) -> ShopQuestion | Unclear:
     part = _take_question(text)
     if unclear := text.unclear():
         return Unclear(unclear)
-    if (part.is_fragment and (continues or not part.figure)) or (continues and not is_complete):
+    if not part.figure or (continues and not is_complete):
         if before is None:
             return Unclear(_Remainder(question).unclear())
         part = _continued(before, part)
@@ -262,16 +208,15 @@ def _read(question: str, before: ShopQuestion | None) -> ShopQuestion | Unclear:
 
 def _continued(before: ShopQuestion, part: ShopQuestion) -> ShopQuestion:
     """What the fragment names replaces what the question before it named; all times count as one."""
-    replaced = {*part.values, *(TIMES if set(part.values) & set(TIMES) else ())}
-    values = {facet: names for facet, names in before.values.items() if facet not in replaced} | dict(part.values)
-    keeps_order = part.is_fragment and part.highest is None and not set(part.dimensions) & set(TIMES)
+    replaced = {*part.values, *(_TIMES if set(part.values) & set(_TIMES) else ())}
+    keeps_order = not part.figure and part.highest is None and not set(part.dimensions) & set(_TIMES)
     highest = before.highest if keeps_order else part.highest
     return ShopQuestion(
-        figure=before.figure if part.is_fragment else part.figure,
+        figure=part.figure or before.figure,
         dimensions=part.dimensions or before.dimensions,
-        values=values,
+        values={facet: names for facet, names in before.values.items() if facet not in replaced} | dict(part.values),
         highest=highest,
-        top=part.top or (before.top if highest is not None and part.is_fragment else None),
+        top=part.top or (before.top if highest is not None and not part.figure else None),
     )
 
 
@@ -282,33 +227,29 @@ def _take_question(text: _Remainder) -> ShopQuestion:
     values = {name: taken for name, facet in _FACETS.items() if (taken := text.take_values(facet))}
     rank = text.take(rf"(?:(?P<n>[1-9]\d?) )?(?P<rank>{_HIGH}|{_LOW})(?: (?P<m>[1-9]\d?))?(?: (?P<noun>{_NOUN}))?")
     which = text.take(rf"(?:which|what)(?: (?P<n>[1-9]\d?))? (?P<noun>{_NOUN})")
-    is_list = text.take("list|name") is not None
     is_sold = text.take("sold|sells?|bought|buys?|ordered|placed orders?") is not None
     asked = [_facet(found["noun"]) for found in (rank, which) if found and found["noun"]]
     asked += ["customer"] if text.take_lead("who") else []
     if rank and rank["noun"] and rank["rank"].casefold() in ("most", "least", "fewest"):
-        figure = _plural(asked.pop(0))  # "most customers" counts them
+        figure = f"{asked.pop(0)}s"  # "most customers" counts them
+    elif rank and "sell" in rank[0].casefold():
+        figure = "units"
     else:
-        figure = "units" if rank and "sell" in rank[0].casefold() else _take_figure(text)
+        figure = next((name for name, one in _FIGURES.items() if text.take(one.pattern)), "")
     split_by = _take_split(text)
-    listed = None if figure else text.take(rf"(?:(?:all|the|our|every|\|) )*(?P<noun>{_NOUN})")
     if figure:
         text.take(r"by(?= ?\|)")  # "top 5 products by revenue"
         text.take(r"(?<=\| )(?:customers|clients|products|orders)|(?:customers|clients|products) in (?:the )?(?=\|)")
+    elif not asked and not split_by and (named := text.take(rf"(?:(?:the|our|every|\|) )*(?P<noun>{_NOUN})")):
+        split_by = [_facet(named["noun"])]  # "And customers?"
     dimensions = [*asked, *split_by]
     dimensions += [facet for facet, names in values.items() if len(names) > 1 and facet not in dimensions]
-    if (rank and asked and split_by) or (is_list and (figure or dimensions)):
-        figure = "ambiguous"  # "top 5 products by category": five in all, or in each? "list sales"?
-    elif listed and dimensions:
-        figure = _plural(_facet(listed["noun"]))
-    elif listed:
-        figure, dimensions = _NAMES, [_facet(listed["noun"])]
-    elif not figure and ((dimensions and rank) or (is_sold and not text.unclear())):
+    if rank and asked and split_by:
+        figure = "ambiguous"  # "top 5 products by category": five in all, or in each?
+    elif not figure and ((asked and rank) or (is_sold and not text.unclear())):
         figure = "sales"
-    elif which and not figure:
-        figure = _NAMES
-    if is_sold:  # of customers, those with orders; of products, kinds or units?
-        figure = {"customers": "customers with orders", "products": "ambiguous"}.get(figure, figure)
+    elif figure == "customers" and is_sold:
+        figure = "customers with orders"
     numbers = [found[name] for found, name in ((rank, "n"), (rank, "m"), (which, "n")) if found and found[name]]
     return ShopQuestion(
         figure=figure,
@@ -320,35 +261,25 @@ def _take_question(text: _Remainder) -> ShopQuestion:
 
 
 def _take_split(text: _Remainder) -> list[str]:
-    split_by = [facet for facet in TIMES if text.take(f"{facet}ly|{facet} by {facet}")]
+    split_by = [facet for facet in _TIMES if text.take(f"{facet}ly|{facet} by {facet}")]
     split_by += ["month"] if text.take("over time") else []
     while found := text.take(rf"(?:by|per|each|every|across)(?: the| our)? {_NOUN}(?:{_AND}{_NOUN})*"):
         split_by += map(_facet, re.findall(rf"\b{_NOUN}\b", found[0], re.IGNORECASE))
     return split_by
 
 
-def _take_figure(text: _Remainder) -> str:
-    if named := next((name for name, one in _FIGURES.items() if one.pattern and text.take(one.pattern)), ""):
-        return named
-    found = text.take(rf"{_COUNT} (?P<noun>{_NOUN})")
-    return _plural(_facet(found["noun"])) if found else ""
-
-
 def _facet(noun: str) -> str:
     return next(name for name, facet in _FACETS.items() if re.fullmatch(facet.noun, noun, re.IGNORECASE))
-
-
-def _plural(noun: str) -> str:
-    return f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
 
 
 def plan_query(question: ShopQuestion) -> PlannedQuery:
     """The SELECT for a question that has a meaning."""
     figure, table = _FIGURES[question.figure], question.table
     groups = {name: _FACETS[name].column for name in question.dimensions}
-    columns = [f"{column} AS {name}" for name, column in groups.items()]
-    if figure.alias:
-        columns.append(f"{figure.rows[table]} AS {figure.alias}")
+    columns = [
+        *(f"{column} AS {name}" for name, column in groups.items()),
+        f"{figure.aggregates[table]} AS {figure.alias}",
+    ]
     paths = (_FACETS[name].path for name in (*question.dimensions, *question.values))
     joined = dict.fromkeys(one for path in paths for one in path[path.index(table) + 1 if table in path else 0 :])
     lines = [f"SELECT {', '.join(columns)}", f"FROM {table}", *(f"JOIN {one} ON {_JOINED_ON[one]}" for one in joined)]
@@ -361,21 +292,21 @@ def plan_query(question: ShopQuestion) -> PlannedQuery:
     return PlannedQuery("\n".join(lines), f"I will look up {_describe(question)}.")
 
 
-def _condition(facet: str, values: Iterable[str]) -> str:
+def _condition(name: str, values: Iterable[str]) -> str:
     quoted = ", ".join(f"'{value}'" for value in values)
-    return f"{_FACETS[facet].compared or _FACETS[facet].column} IN ({quoted})"
+    return f"{_FACETS[name].compared or _FACETS[name].column} IN ({quoted})"
 
 
 def _order(question: ShopQuestion, alias: str) -> str:
-    """Times in their order; else by the figure, the highest first; names by themselves."""
-    if not alias or (question.highest is None and set(question.dimensions) & set(TIMES)):
-        return ", ".join(sorted(question.dimensions, key=lambda facet: facet not in TIMES))
+    """Times in their order; else by the figure, the highest first."""
+    if question.highest is None and set(question.dimensions) & set(_TIMES):
+        return ", ".join(sorted(question.dimensions, key=lambda facet: facet not in _TIMES))
     return f"{alias} {'ASC' if question.highest is False else 'DESC'}"
 
 
 def _describe(question: ShopQuestion) -> str:
     """The whole question in words, with what a fragment took from the question before it."""
-    by = f" {'of each' if question.figure == _NAMES else 'by'} {' and '.join(question.dimensions)}"
+    by = f" by {' and '.join(question.dimensions)}" if question.dimensions else ""
     values = [
         f"{facet} {' and '.join(_MONTHS[int(one) - 1] if facet == 'month' else one for one in names)}"
         for facet, names in question.values.items()
@@ -383,4 +314,4 @@ def _describe(question: ShopQuestion) -> str:
     where = f" for {', '.join(values)}" if values else ""
     first = "" if question.highest is None else ", highest first" if question.highest else ", lowest first"
     top = f", {question.top} rows" if question.top else ""
-    return f"{question.figure}{by if question.dimensions else ''}{where}{first}{top}"
+    return f"{question.figure}{by}{where}{first}{top}"

@@ -23,6 +23,7 @@ from pydantic import SecretStr
 from aiostream_server.config.model import LlamaCppModelConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.models.llama_cpp.child import Settings
+from aiostream_server.text import one_line
 
 _CHILD: Final = "aiostream_server.models.llama_cpp.child"
 _PACKAGES: Final = Path(__file__).parents[3]
@@ -142,7 +143,7 @@ class LlamaProcess:
         found = _ERROR.search(self._loading_log)
         if found is None and "Traceback" in self._loading_log:
             found = re.search(r"^(\w+(?:Error|Exception): .+)$", self._loading_log, re.MULTILINE)
-        return " ".join((found[1] if found else error or self.ending).split())[:_MAX_REASON]
+        return one_line(found[1] if found else error or self.ending, _MAX_REASON)
 
 
 async def _spawn(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
@@ -170,16 +171,9 @@ def process_settings(config: LlamaCppModelConfig) -> Settings:
         text = read_template(template) if template is not None else ""
     except ValueError as exc:
         raise StartFailed(str(exc)) from exc
-    return Settings(
-        parent=os.getpid(),
-        path=str(config.path),
-        api_key=secrets.token_urlsafe(32),
-        context_tokens=config.context_tokens,
-        parallel=config.parallel,
-        threads=config.threads,
-        gpu_layers=config.gpu_layers,
-        chat_template=text,
-    )
+    given = config.model_dump(include={"context_tokens", "parallel", "threads", "gpu_layers"})
+    key = secrets.token_urlsafe(32)
+    return Settings(parent=os.getpid(), path=str(config.path), api_key=key, chat_template=text, **given)
 
 
 _MAGIC: Final = b"GGUF"

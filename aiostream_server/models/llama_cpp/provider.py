@@ -14,7 +14,7 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import model_info_of
 from aiostream_server.models.llama_cpp.process import LlamaProcess, check_startable
 from aiostream_server.models.llama_cpp.reply_reader import ReplyReader
-from aiostream_server.models.llama_cpp.supervisor import SharedSupervisor
+from aiostream_server.models.llama_cpp.supervisor import shared_supervisor
 from aiostream_server.models.llama_cpp.tool_prompts import (
     as_replies,
     in_turn,
@@ -42,7 +42,7 @@ class LlamaCppProvider:
         self._name = config.path.stem
         self._info = _info(config)
         self._model_info = model_info_of(self._name, self._info)
-        self._shared = SharedSupervisor(config)
+        self._supervisor = shared_supervisor(config)
         self._asked: tuple[LlamaProcess, OpenAIProvider] | None = None
 
     @property
@@ -57,10 +57,10 @@ class LlamaCppProvider:
         """See `Provider.stream`; also raises `ValueError` for unsupported tools or images."""
         self._check(request)
         with _Heartbeat(request.shortcut) as heartbeat:
-            request = replace(request, shortcut=heartbeat.shortcut)
+            request = replace(request, shortcut=heartbeat.take)
             is_second = False
             while True:
-                async with self._shared.supervisor.running() as process:
+                async with self._supervisor.running() as process:
                     try:
                         async with aclosing(self._answer(process, request)) as batches:
                             async for batch in batches:
@@ -74,7 +74,7 @@ class LlamaCppProvider:
                 is_second = True  # it crashed before the first word: try a new process once
 
     async def close(self) -> None:
-        await self._shared.close()
+        await self._supervisor.close()
         if self._asked is not None:
             await self._asked[1].close()
 
@@ -159,37 +159,32 @@ class _Heartbeat:
     def __init__(self, shortcut: Callable[[Sequence[Delta]], bool] | None) -> None:
         self._shortcut = shortcut
         self._timer: asyncio.TimerHandle | None = None
-        self.has_ended = False
 
     def __enter__(self) -> Self:
-        self._tell_later()
+        self._timer = asyncio.get_running_loop().call_later(_ALIVE_S, self._tell)
         return self
 
     def __exit__(self, *_: object) -> None:
         self.end()
 
     @property
-    def shortcut(self) -> Callable[[Sequence[Delta]], bool] | None:
-        """The request's shortcut; its first use ends the heartbeat."""
-        return None if self._shortcut is None else self._take
+    def has_ended(self) -> bool:
+        return self._timer is None
 
     def end(self) -> None:
-        self.has_ended = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _take(self, batch: Sequence[Delta]) -> bool:
+    def take(self, batch: Sequence[Delta]) -> bool:
+        """The request's shortcut; its first use ends the heartbeat."""
         self.end()
         return self._shortcut is not None and self._shortcut(batch)
 
-    def _tell_later(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(_ALIVE_S, self._tell)
-
     def _tell(self) -> None:
+        self.__enter__()
         if self._shortcut is not None:
             self._shortcut(())
-            self._tell_later()
 
 
 def _info(config: LlamaCppModelConfig) -> ModelInfoConfig:

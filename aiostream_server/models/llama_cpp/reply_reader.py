@@ -4,178 +4,112 @@
 with its escapes decoded. A reply that does not begin like JSON is passed on as text.
 """
 
+import json
+import re
 from collections.abc import Callable, Sequence
-from string import hexdigits
 from typing import Final
 from uuid import uuid4
 
+from aiostream_server.models.openai.messages import without_surrogates
 from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta
 
-_ESCAPES: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_SPACE: Final = " \t\r\n"
-_UNREADABLE: Final = "\ufffd"
-_WHOLE_ESCAPE: Final = 5  # uXXXX
-_HEX_DIGITS: Final = frozenset(hexdigits)
+_KEY: Final = re.compile(r'[{,\s]*"((?:[^"\\]|\\.)*)"\s*:\s*(?=\S)')
+# Whole characters of a string: an escape that may be cut is not one, nor the first half of a surrogate pair.
+_CHARACTERS: Final = re.compile(
+    r'(?:[^"\\]|\\["\\/bfnrt]|\\u(?![dD][89abAB])[\da-fA-F]{4}'
+    r"|\\u[dD][89abAB][\da-fA-F]{2}(?=[^\\]|\\[^u]|\\u[\da-fA-F]{4}))*"
+)
+_decoder: Final = json.JSONDecoder(strict=False)
 
 
 class ReplyReader:
     """Reads one reply. A string answer is decoded; an answer of any other type stays JSON."""
 
     def __init__(self) -> None:
-        self._read_next: Callable[[str], None] = self._begin
-        self._string = _String(self._add_to_key)
+        self._read_next: Callable[[list[Delta]], bool] = self._begin
+        self._unread = ""
         self._key = ""
-        self._tool = ""
-        self._depth = 0
-        self._is_in_string = False
-        self._is_escaped = False
-        self._said: list[Delta] = []
+        self._value = ""  # the beginning of an array or object that has been passed on
         self._has_called = False
 
     def read(self, batch: Sequence[Delta]) -> list[Delta]:
         """The deltas that the batch stands for."""
-        self._said = []
+        said: list[Delta] = []
         for delta in batch:
             if isinstance(delta, TextDelta):
-                for character in delta.text:
-                    self._read_next(character)
+                self._unread += delta.text
+                while self._read_next(said):
+                    pass
             elif isinstance(delta, End) and self._has_called and delta.finish_reason == "stop":
-                self._said.append(End("function_calls", delta.usage, delta.logprobs))
+                said.append(End("function_calls", delta.usage, delta.logprobs))
             else:
-                self._said.append(delta)
-        return self._said
+                said.append(delta)
+        return said
 
-    # Each of these states reads one character and chooses the next state.
+    # Each of these states reads what it can, chooses the next state, and returns whether that may read on.
 
-    def _begin(self, character: str) -> None:
-        if character == "{":
-            self._read_next = self._before_key
-        elif character not in _SPACE:
-            self._read_next = self._say
-            self._say(character)
+    def _begin(self, _: list[Delta]) -> bool:
+        self._unread = self._unread.lstrip()
+        if self._unread:
+            self._read_next = self._read_key if self._unread.startswith("{") else self._read_plain
+        return bool(self._unread)
 
-    def _before_key(self, character: str) -> None:
-        if character == '"':
-            self._key = ""
-            self._read_string(self._add_to_key)
-        elif character == "}":
-            self._read_next = _ignore
-
-    def _before_value(self, character: str) -> None:
-        if character in _SPACE or character == ":":
-            return
-        if character == '"' and self._key in ("answer", "tool"):
-            self._read_string(self._say if self._key == "answer" else self._add_to_tool)
-        else:
-            self._depth, self._read_next = 0, self._in_value
-            self._in_value(character)
-
-    def _in_string(self, character: str) -> None:
-        if not self._string.read(character):
-            return
-        if self._string.take == self._add_to_key:
-            self._read_next = self._before_value
-            return
-        if self._key == "tool":
-            self._has_called = True
-            self._said.append(CallDelta(0, f"call_{uuid4().hex}", self._tool))
-        self._read_next = self._before_key
-
-    def _in_value(self, character: str) -> None:
-        """Inside a value that is passed on as JSON."""
-        if self._is_in_string:
-            self._is_in_string = self._is_escaped or character != '"'
-            self._is_escaped = character == "\\" and not self._is_escaped
-        elif self._depth == 0 and character in ",}":  # the end of a number or a literal
-            self._read_next = self._before_key
-            self._before_key(character)
-            return
-        elif character == '"':
-            self._is_in_string = True
-        elif character in "{[":
-            self._depth += 1
-        elif character in "}]":
-            self._depth -= 1
-        self._give(character)
-        if character in '"}]' and self._depth == 0 and not self._is_in_string:
-            self._read_next = self._before_key
-
-    def _read_string(self, take: Callable[[str], None]) -> None:
-        self._string = _String(take)
-        self._read_next = self._in_string
-
-    def _add_to_key(self, piece: str) -> None:
-        self._key += piece
-
-    def _add_to_tool(self, piece: str) -> None:
-        self._tool += piece
-
-    def _give(self, piece: str) -> None:
-        if self._key == "answer":
-            self._say(piece)
-        elif self._key == "arguments":
-            last = self._said[-1] if self._said else None
-            if isinstance(last, CallDelta) and not last.call_id:
-                self._said[-1] = CallDelta(0, arguments=last.arguments + piece)
-            else:
-                self._said.append(CallDelta(0, arguments=piece))
-
-    def _say(self, piece: str) -> None:
-        last = self._said[-1] if self._said else None
-        if isinstance(last, TextDelta):
-            self._said[-1] = TextDelta(last.text + piece)
-        else:
-            self._said.append(TextDelta(piece))
-
-
-class _String:
-    """A JSON string behind its first quote: passes its decoded characters to `take`, one at a time."""
-
-    def __init__(self, take: Callable[[str], None]) -> None:
-        self.take: Final = take
-        self._escape: str | None = None  # the characters of an incomplete escape
-        self._first_half = 0  # the first half of a surrogate pair
-
-    def read(self, character: str) -> bool:
-        """Read a character; whether it ends the string."""
-        if self._escape is not None:
-            self._read_escape(self._escape + character)
-        elif character == "\\":
-            self._escape = ""
-        else:
-            self._give_up_half()
-            if character == '"':
-                return True
-            self.take(character)
+    def _read_plain(self, said: list[Delta]) -> bool:
+        if self._unread:
+            said.append(TextDelta(self._unread))
+        self._unread = ""
         return False
 
-    def _read_escape(self, escape: str) -> None:
-        self._escape = escape
-        if escape[0] != "u":
-            self._give_up_half()
-            self.take(_ESCAPES.get(escape, escape))
-            self._escape = None
-        elif len(escape) == _WHOLE_ESCAPE:
-            self._take_unit(int(escape[1:], 16) if _HEX_DIGITS.issuperset(escape[1:]) else 0xFFFD)
-            self._escape = None
+    def _read_key(self, _: list[Delta]) -> bool:
+        found = _KEY.match(self._unread)
+        if found is None:
+            return False
+        self._key, self._unread = found[1], self._unread[found.end() :]
+        self._read_next = self._read_value
+        if self._key == "answer" and self._unread.startswith('"'):
+            self._read_next, self._unread = self._read_answer, self._unread[1:]
+        return True
 
-    def _take_unit(self, unit: int) -> None:
-        first, self._first_half = self._first_half, 0
-        if first and 0xDC00 <= unit < 0xE000:
-            self.take(chr(0x10000 + ((first - 0xD800) << 10) + (unit - 0xDC00)))
+    def _read_answer(self, said: list[Delta]) -> bool:
+        found = _CHARACTERS.match(self._unread)
+        if found and found[0]:
+            said.append(TextDelta(without_surrogates(_decoder.decode(f'"{found[0]}"'))))
+            self._unread = self._unread[found.end() :]
+        if not self._unread.startswith('"'):
+            return False
+        self._read_next, self._unread = self._read_key, self._unread[1:]
+        return True
+
+    def _read_value(self, said: list[Delta]) -> bool:
+        """Pass an array or object on as it arrives, and any other value when it is whole."""
+        text = self._value + self._unread
+        can_stream = text.startswith(("{", "["))
+        end = 0 if can_stream and not ("}" in self._unread or "]" in self._unread) else _end_of_value(text)
+        if not end:
+            if can_stream:
+                self._give(self._unread, said)
+                self._value, self._unread = text, ""
+            return False
+        self._give(text[len(self._value) : end], said)
+        self._read_next, self._value, self._unread = self._read_key, "", text[end:]
+        return True
+
+    def _give(self, piece: str, said: list[Delta]) -> None:
+        if not piece:
             return
-        if first:
-            self.take(_UNREADABLE)
-        if 0xD800 <= unit < 0xDC00:
-            self._first_half = unit
-        else:
-            self.take(_UNREADABLE if 0xDC00 <= unit < 0xE000 else chr(unit))
-
-    def _give_up_half(self) -> None:
-        if self._first_half:
-            self._first_half = 0
-            self.take(_UNREADABLE)
+        if self._key == "answer":
+            said.append(TextDelta(piece))
+        elif self._key == "arguments":
+            said.append(CallDelta(0, arguments=piece))
+        elif self._key == "tool":
+            self._has_called = True
+            said.append(CallDelta(0, f"call_{uuid4().hex}", without_surrogates(str(_decoder.decode(piece)))))
 
 
-def _ignore(_: str) -> None:
-    """Discards characters behind the reply."""
+def _end_of_value(text: str) -> int:
+    """The position behind the JSON value; 0 if its end is not there, which of a number the next character shows."""
+    try:
+        _, end = _decoder.raw_decode(text)
+    except (ValueError, RecursionError):
+        return 0
+    return end if end < len(text) or text[-1] in '"]}' else 0

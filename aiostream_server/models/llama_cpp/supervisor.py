@@ -6,10 +6,9 @@ same model and settings share one supervisor by reference count, because weights
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from contextvars import Context
-from dataclasses import dataclass
 from typing import Final, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -31,7 +30,10 @@ _log = structlog.get_logger()
 class LlamaSupervisor:
     """Supervises the process of one `[models.*]` table, in one event loop."""
 
-    def __init__(self, config: LlamaCppModelConfig) -> None:
+    def __init__(self, config: LlamaCppModelConfig, forget: Callable[[], object]) -> None:
+        """`forget` is called when the last of the `references` is closed."""
+        self.references = 0
+        self._forget = forget
         self._config = config
         self._name = config.path.stem
         self._process: LlamaProcess | None = None
@@ -40,7 +42,7 @@ class LlamaSupervisor:
         self._idle: asyncio.TimerHandle | None = None
         self._stopping: asyncio.Task[None] | None = None
         self._users = 0
-        self._failures_in_a_row = 0  # in a row
+        self._failures_in_a_row = 0
         self._failure = ""
         self._not_before = 0.0
         self._is_closed = False
@@ -58,7 +60,11 @@ class LlamaSupervisor:
             self._wait_for_idleness()
 
     async def close(self) -> None:
-        """Stop the process and start no other."""
+        """Give a reference back; the last one stops the process, and no other is started."""
+        self.references -= 1
+        if self.references:
+            return
+        self._forget()
         self._is_closed = True
         if self._idle is not None:
             self._idle.cancel()
@@ -168,33 +174,16 @@ def _pause_s(failures: int) -> float:
 _OF_REQUESTS: Final = frozenset({"options", "tools", "model_info"})  # settings of requests, not of the process
 
 
-@dataclass(slots=True)
-class _Shared:
-    supervisor: LlamaSupervisor
-    users: int = 0
+_all_shared: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, LlamaSupervisor]]] = WeakKeyDictionary()
 
 
-_shared: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Shared]]] = WeakKeyDictionary()
-
-
-class SharedSupervisor:
-    """One reference to a supervisor. Made in the event loop, closed once."""
-
-    def __init__(self, config: LlamaCppModelConfig) -> None:
-        """Raises `ValueError` if a file is gone."""
-        self._all = _shared.setdefault(asyncio.get_running_loop(), {})
-        self._key = _key(config)
-        shared = self._all.setdefault(self._key, _Shared(LlamaSupervisor(config)))
-        shared.users += 1
-        self.supervisor: Final = shared.supervisor
-
-    async def close(self) -> None:
-        """The last reference stops the process."""
-        shared = self._all[self._key]
-        shared.users -= 1
-        if not shared.users:
-            del self._all[self._key]
-            await shared.supervisor.close()
+def shared_supervisor(config: LlamaCppModelConfig) -> LlamaSupervisor:
+    """A reference to this event loop's supervisor for these settings: close it once. Raises `ValueError`."""
+    supervisors = _all_shared.setdefault(asyncio.get_running_loop(), {})
+    key = _key(config)
+    found = supervisors.setdefault(key, LlamaSupervisor(config, lambda: supervisors.pop(key)))
+    found.references += 1
+    return found
 
 
 def _key(config: LlamaCppModelConfig) -> str:

@@ -29,8 +29,9 @@ _Json: TypeAlias = Any  # an unchecked JSON value of a schema
 
 _CALL: Final = '{"tool": "NAME", "arguments": {...}}'
 # Not patterns, formats and lengths: a grammar of them may be too large, and AutoGen checks the arguments.
+# Not titles: pydantic repeats the names in them.
 _KEPT: Final = (
-    *("type", "enum", "const", "required", "minimum", "maximum"),
+    *("type", "description", "default", "enum", "const", "required", "minimum", "maximum"),
     *("properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"),
 )
 
@@ -59,16 +60,22 @@ def _offered(tools: Sequence[ToolSchema], choice: ToolChoice) -> Sequence[ToolSc
 
 
 def _line(tool: ToolSchema) -> str:
-    parameters = tool.get("parameters")
-    arguments = _without_titles(parameters["properties"]) if parameters else {}
-    return json.dumps(
-        {"tool": tool["name"], "description": tool.get("description", ""), "arguments": arguments}, ensure_ascii=False
-    )
+    told = {
+        "tool": tool["name"],
+        "description": tool.get("description", ""),
+        "arguments": _parameters(tool)["properties"],
+    }
+    return json.dumps(told, ensure_ascii=False)
 
 
 def _call(tool: ToolSchema) -> _Schema:
+    return _object({"tool": {"const": tool["name"]}, "arguments": _parameters(tool)})
+
+
+def _parameters(tool: ToolSchema) -> _Schema:
     parameters: Mapping[str, Any] = tool.get("parameters") or {"type": "object", "properties": {}}
-    return _object({"tool": {"const": tool["name"]}, "arguments": _inlined(parameters, parameters)})
+    inlined: _Schema = _inlined(parameters, parameters)
+    return inlined
 
 
 def _answer(output: bool | type[BaseModel]) -> _Schema:
@@ -103,7 +110,7 @@ def _inlined(node: _Json, root: Mapping[str, Any], within: tuple[str, ...] = ())
 def _member(key: str, value: _Json, root: Mapping[str, Any], within: tuple[str, ...]) -> _Json:
     if key == "properties":  # names, not keywords
         return {name: _inlined(schema, root, within) for name, schema in value.items()}
-    return value if key in ("enum", "const", "required") else _inlined(value, root, within)
+    return value if key in ("enum", "const", "default", "required") else _inlined(value, root, within)
 
 
 def _found(target: str, root: Mapping[str, Any]) -> _Json:
@@ -111,16 +118,6 @@ def _found(target: str, root: Mapping[str, Any]) -> _Json:
     for part in target.removeprefix("#").split("/")[1:]:
         node = node.get(part, {}) if isinstance(node, Mapping) else {}
     return node
-
-
-def _without_titles(node: _Json) -> _Json:
-    """The schema without pydantic's titles, which repeat the names."""
-    if isinstance(node, list):
-        return [_without_titles(item) for item in node]
-    if not isinstance(node, Mapping):
-        return node
-    kept = {key: value for key, value in node.items() if not (key == "title" and isinstance(value, str))}
-    return {key: _without_titles(value) for key, value in kept.items()}
 
 
 _USE_RESULT: Final = "Answer with this result."

@@ -130,9 +130,9 @@ class AnswerReader:
         try:
             return decode_chunk(payload)
         except msgspec.ValidationError as error:
-            raise self._failures.unexpected(error) from error
+            raise self._failures.said(f"sent something unexpected: {error}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise self._failures.not_json() from error
+            raise self._failures.said("sent something that is not JSON") from error
 
     def _read_chunk(self, chunk: ProviderChunk, deltas: list[Delta]) -> None:
         if chunk.error or chunk.object == "error":

@@ -9,15 +9,11 @@ https://microsoft.github.io/autogen/stable/reference/python/autogen_ext.models.o
 * Azure's `azure_ad_token_provider` is not supported: use `azure_ad_token` or `api_key`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from contextvars import ContextVar
+from abc import abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, Generic, Literal, Self, TypeVar
 
-import aiohttp
 from autogen_core import Component, ComponentModel
-from autogen_core.models import LLMMessage
-from autogen_core.tools import Tool, ToolSchema
 from pydantic import BaseModel, Field, SecretStr
 from yarl import URL
 
@@ -34,18 +30,6 @@ _HOSTS: Final = {  # by the beginning of the model's name, as autogen_ext has it
 _OPENAI: Final = "https://api.openai.com/v1"
 _CONNECT_TIMEOUT_S: Final = 10.0
 _IDLE_TIMEOUT_S: Final = 600.0  # the `openai` package's
-
-_session: ContextVar[aiohttp.ClientSession | None] = ContextVar("session", default=None)
-
-
-@contextmanager
-def connecting_through(session: aiohttp.ClientSession | None) -> Iterator[None]:
-    """Clients that are loaded inside share the session's connections and need no `close`; None is no session."""
-    token = _session.set(session)
-    try:
-        yield
-    finally:
-        _session.reset(token)
 
 
 class CreateOptions(BaseModel):
@@ -102,43 +86,42 @@ _Config = TypeVar("_Config", bound=ClientConfig)
 
 
 class ComponentClient(StreamingClient, Generic[_Config]):
-    """A client that keeps its configuration."""
+    """A client that keeps its configuration. Raises `pydantic.ValidationError`."""
 
     component_type: ClassVar[str] = "model"
+    component_config_schema: type[_Config]
 
-    def __init__(self, config: _Config, model: OpenAIModelConfig) -> None:
-        self.table: Final = model
+    def __init__(self, **settings: Any) -> None:
+        self._config = self.component_config_schema.model_validate(settings)
+        self.table: Final = self._table(self._config)
+        self.provider: Final = OpenAIProvider(self.table)
+        super().__init__(self.provider, label=ModelLabel(self._config.model, self._config.model, "openai"))
+
+    @staticmethod
+    @abstractmethod
+    def _table(config: Any) -> OpenAIModelConfig:
         """The client as a `[models.*]` table."""
-        self.provider: Final = OpenAIProvider(model, _session.get())
-        super().__init__(self.provider, label=ModelLabel(config.model, config.model, "openai"))
-        self._config = config
-
-    def remaining_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[Tool | ToolSchema] = ()) -> int:
-        """An estimate from the model's known context size."""
-        return self.provider.context_tokens - self.count_tokens(messages, tools=tools)
 
     def _to_config(self) -> _Config:
         return self._config
 
+    @classmethod
+    def _from_config(cls, config: _Config) -> Self:
+        return cls(**config.model_dump(exclude_none=True))
+
 
 class OpenAIChatClient(ComponentClient[OpenAIClientConfig], Component[OpenAIClientConfig]):
-    """Takes the settings of `OpenAIChatCompletionClient`. Raises `pydantic.ValidationError`."""
+    """Takes the settings of `OpenAIChatCompletionClient`."""
 
     component_config_schema = OpenAIClientConfig
     component_provider_override = "aiostream_server.models.openai.component.OpenAIChatClient"
 
-    def __init__(self, **settings: Any) -> None:  # checked by the configuration's own model
-        config = OpenAIClientConfig.model_validate(settings)
+    @staticmethod
+    def _table(config: OpenAIClientConfig) -> OpenAIModelConfig:
         host = next((host for prefix, host in _HOSTS.items() if config.model.startswith(prefix)), _OPENAI)
-        headers = dict(config.default_headers or {})
-        if config.organization:
-            headers["OpenAI-Organization"] = config.organization
-        model = _model(config, base_url=config.base_url or host, headers=headers)
-        super().__init__(config, model.with_api_key(config.api_key))
-
-    @classmethod
-    def _from_config(cls, config: OpenAIClientConfig) -> Self:
-        return cls(**config.model_dump(exclude_none=True))
+        organization = {"OpenAI-Organization": config.organization} if config.organization else {}
+        headers = {**(config.default_headers or {}), **organization}
+        return _model(config, base_url=config.base_url or host, headers=headers).with_api_key(config.api_key)
 
 
 class AzureOpenAIChatClient(ComponentClient[AzureOpenAIClientConfig], Component[AzureOpenAIClientConfig]):
@@ -147,22 +130,17 @@ class AzureOpenAIChatClient(ComponentClient[AzureOpenAIClientConfig], Component[
     component_config_schema = AzureOpenAIClientConfig
     component_provider_override = "aiostream_server.models.openai.component.AzureOpenAIChatClient"
 
-    def __init__(self, **settings: Any) -> None:  # checked by the configuration's own model
-        config = AzureOpenAIClientConfig.model_validate(settings)
+    @staticmethod
+    def _table(config: AzureOpenAIClientConfig) -> OpenAIModelConfig:
         if config.azure_ad_token_provider is not None:
             raise ValueError("azure_ad_token_provider is not supported: give azure_ad_token or api_key")
         deployment = URL(config.azure_endpoint) / "openai/deployments" / (config.azure_deployment or config.model)
-        model = _model(
+        return _model(
             config,
             base_url=str(deployment.with_query({"api-version": config.api_version})),
-            headers=dict(config.default_headers or {}),
+            headers=config.default_headers or {},
             api_key_header="Authorization" if config.azure_ad_token else "api-key",
-        )
-        super().__init__(config, model.with_api_key(config.azure_ad_token or config.api_key))
-
-    @classmethod
-    def _from_config(cls, config: AzureOpenAIClientConfig) -> Self:
-        return cls(**config.model_dump(exclude_none=True))
+        ).with_api_key(config.azure_ad_token or config.api_key)
 
 
 def _model(config: ClientConfig, **settings: Any) -> OpenAIModelConfig:
@@ -187,12 +165,10 @@ def _model(config: ClientConfig, **settings: Any) -> OpenAIModelConfig:
 
 _AUTOGEN: Final = ("autogen_core", "autogen_agentchat", "autogen_ext")
 _OURS: Final = {
-    name: f"aiostream_server.models.openai.component.{client}"
-    for client, names in {
-        "OpenAIChatClient": ("OpenAIChatCompletionClient", "openai_chat_completion_client"),
-        "AzureOpenAIChatClient": ("AzureOpenAIChatCompletionClient", "azure_openai_chat_completion_client"),
-    }.items()
-    for name in names
+    "OpenAIChatCompletionClient": OpenAIChatClient.component_provider_override,
+    "openai_chat_completion_client": OpenAIChatClient.component_provider_override,
+    "AzureOpenAIChatCompletionClient": AzureOpenAIChatClient.component_provider_override,
+    "azure_openai_chat_completion_client": AzureOpenAIChatClient.component_provider_override,
 }
 
 
@@ -213,17 +189,27 @@ def _replaced(value: Any, api_key: SecretStr | None) -> Any:  # any JSON
     return value
 
 
+def _client(component: Mapping[str, Any], api_key: SecretStr | None) -> Mapping[str, Any]:
+    """The component, with our class if it is a replaceable client."""
+    ours = own_class(component)
+    if ours is None:
+        return component
+    config = without_masks(component["config"])
+    if "api_key" not in config and "azure_ad_token" not in config:
+        if api_key is None:
+            return component
+        config["api_key"] = api_key.get_secret_value()
+    return {**component, "provider": ours, "config": config}
+
+
 def own_class(component: Mapping[str, Any]) -> str | None:
-    """The full name of our class that can replace a component's; None if none can."""
+    """The full name of our class that can replace a component's; None if none can.
+
+    Accepts every path in AutoGen's packages: one class has many, private modules included.
+    """
     provider, config = component.get("provider"), component.get("config")
-    ours = _ours(provider) if isinstance(provider, str) else None
-    if ours is None or not isinstance(config, Mapping) or config.get("azure_ad_token_provider"):
+    if not isinstance(provider, str) or not isinstance(config, Mapping) or config.get("azure_ad_token_provider"):
         return None
-    return ours
-
-
-def _ours(provider: str) -> str | None:
-    """Accepts every path in AutoGen's packages: one class has many, private modules included."""
     package, _, path = provider.partition(".")
     name = path.rpartition(".")[2] if package in _AUTOGEN else provider
     return _OURS.get(name, provider if provider in _OURS.values() else None)
@@ -236,16 +222,3 @@ def without_masks(config: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_masked(value: object) -> bool:
     return isinstance(value, str) and bool(value) and set(value) == {"*"}
-
-
-def _client(component: Mapping[str, Any], api_key: SecretStr | None) -> Mapping[str, Any]:
-    """The component, with our class if it is a replaceable client."""
-    ours = own_class(component)
-    if ours is None:
-        return component
-    config = without_masks(component["config"])
-    if "api_key" not in config and "azure_ad_token" not in config:
-        if api_key is None:
-            return component
-        config["api_key"] = api_key.get_secret_value()
-    return {**component, "provider": ours, "config": config}

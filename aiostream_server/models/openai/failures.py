@@ -9,6 +9,7 @@ import msgspec
 from pydantic import SecretStr
 
 from aiostream_server.errors import ModelFailed, ModelTimeout
+from aiostream_server.text import one_line
 
 _MAX_MESSAGE: Final = 300
 
@@ -26,12 +27,6 @@ class Failures:
 
     def broke_off(self) -> ModelFailed:
         return self.said("broke off in the middle of its answer")
-
-    def not_json(self) -> ModelFailed:
-        return self.said("sent something that is not JSON")
-
-    def unexpected(self, error: msgspec.ValidationError) -> ModelFailed:
-        return self.said(f"sent something unexpected: {error}")
 
     def refused(self, status: int, body: bytes) -> ModelFailed:
         """An HTTP status other than 200."""
@@ -65,8 +60,7 @@ class Failures:
         """One line of limited length; a key that the provider repeats is masked."""
         if self._secret:
             text = text.replace(self._secret, "***")
-        text = " ".join(text.split())
-        return text if len(text) <= _MAX_MESSAGE else text[: _MAX_MESSAGE - 1] + "…"
+        return one_line(text, _MAX_MESSAGE)
 
 
 def _reason(error: aiohttp.ClientConnectorError) -> str:

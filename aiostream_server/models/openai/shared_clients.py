@@ -1,16 +1,14 @@
-"""Finds the client that replaces a component's OpenAI or Azure client: that of a `[models.*]` table, if one matches.
+"""Finds the table for the client that replaces a component's OpenAI or Azure client: a `[models.*]`, if one matches.
 
 A table matches with the same model and base URL. A component with options of its own (temperature ...) gets a client
 of its own with the table's key, headers and connections. A missing or masked key is taken from a table with the same
 base URL only, and never from the environment: the component decides where its key is sent.
 """
 
-import json
+import itertools
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-import aiohttp
 from pydantic import ValidationError
 from yarl import URL
 
@@ -21,12 +19,9 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.openai.component import (
     AzureOpenAIChatClient,
     OpenAIChatClient,
-    connecting_through,
     own_class,
     without_masks,
 )
-from aiostream_server.models.openai.provider import OpenAIProvider
-from aiostream_server.models.provider import Provider
 
 _KEYS_OF: Final = {
     "api.openai.com": "OPENAI_API_KEY",
@@ -38,97 +33,50 @@ _CLASSES: Final[Mapping[str, type[OpenAIChatClient] | type[AzureOpenAIChatClient
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SharedClient:
-    """The client for a component: a table's own (no `provider`), or a new one; equal `key`s share one client."""
-
-    table: str | None
-    model: str
-    key: str = ""
-    provider: Provider | None = None
-
-
-class MissingKey(ConfigError):
-    """No key is known for a model; `to_add` is the missing table."""
-
-
 def is_ours(component: Mapping[str, Any]) -> bool:
     """Whether our client can replace it."""
     return own_class(component) is not None
 
 
-def shared_client(
-    component: Mapping[str, Any], tables: Mapping[str, OpenAIModelConfig], session: aiohttp.ClientSession | None
-) -> SharedClient:
-    """`tables` are the `[models.*]` with `provider = "openai"`; `component` must be one that `is_ours`.
+def shared_table(
+    component: Mapping[str, Any], tables: Mapping[str, OpenAIModelConfig]
+) -> tuple[str | None, OpenAIModelConfig]:
+    """The name of the table with the component's model, if there is one; and the settings of its client.
 
-    Raises `ConfigError` for invalid settings, and `MissingKey`.
+    They are the table itself, or a copy for the component. `component` must be one that `is_ours`. Raises
+    `ConfigError` for invalid settings and for a missing key.
     """
     made = _CLASSES[own_class(component) or ""]
-    settings = without_masks(component["config"])
     try:
-        with connecting_through(session):
-            client = made(**settings)
+        wanted = made(**without_masks(component["config"])).table
     except ValidationError as exc:
         raise ConfigError([f"{'.'.join(map(str, at['loc']))}: {at['msg']}" for at in exc.errors()[:1]]) from None
     except ValueError as exc:
         raise ConfigError([str(exc)]) from None
-    wanted = client.table
-    table = _table_for(wanted, tables, is_azure=made is AzureOpenAIChatClient)
-    has_key = "api_key" in settings or "azure_ad_token" in settings
-    if table is not None and _is_same_model(tables[table], wanted):
-        options = {**tables[table].options, **wanted.options}
-        if options == tables[table].options:
-            return SharedClient(table, wanted.model)
-        merged = tables[table].model_copy(update={"options": options})
-        return _opened(table, merged, session, table, options)
-    if has_key:
-        return SharedClient(None, wanted.model, _key(made.__name__, settings), client.provider)
-    if table is None:
+    there = [name for name, table in tables.items() if _place(table) == _place(wanted)]
+    if same := next((name for name in there if tables[name].model == wanted.model), None):
+        options = {**tables[same].options, **wanted.options}
+        is_itself = options == tables[same].options
+        return same, tables[same] if is_itself else tables[same].model_copy(update={"options": options})
+    if wanted.api_key is not None:
+        return None, wanted
+    if made is AzureOpenAIChatClient:  # any deployment of the same resource has the key
+        there += [name for name, table in tables.items() if _place(table).origin() == _place(wanted).origin()]
+    if not there:
         raise _missing_key(wanted, tables)
     if any(name.lower() == "host" for name in wanted.headers):
         raise ConfigError(["default_headers: Host could send the key of the configuration elsewhere"])
-    like = tables[table]
-    merged = wanted.with_api_key(like.api_key).model_copy(
-        update={"headers": {**like.headers, **wanted.headers}, "api_key_header": like.api_key_header}
-    )
-    return _opened(None, merged, session, table, settings)
+    like = tables[there[0]]
+    headers = {"headers": {**like.headers, **wanted.headers}, "api_key_header": like.api_key_header}
+    return None, wanted.with_api_key(like.api_key).model_copy(update=headers)
 
 
-def _opened(
-    table: str | None, model: OpenAIModelConfig, session: aiohttp.ClientSession | None, *key: object
-) -> SharedClient:
-    return SharedClient(table, model.model, _key(*key), OpenAIProvider(model, session))
-
-
-def _key(*parts: object) -> str:
-    return json.dumps(parts, sort_keys=True)
-
-
-def _table_for(wanted: OpenAIModelConfig, tables: Mapping[str, OpenAIModelConfig], *, is_azure: bool) -> str | None:
-    """The table with the same model first; with Azure, any deployment of the same resource has the key."""
-    place = _place(wanted.base_url, is_azure=False)
-    there = [name for name, table in tables.items() if _place(table.base_url, is_azure=False) == place]
-    if same := [name for name in there if tables[name].model == wanted.model]:
-        return same[0]
-    if not there and is_azure:
-        resource = _place(wanted.base_url, is_azure=True)
-        there = [name for name, table in tables.items() if _place(table.base_url, is_azure=True) == resource]
-    return next(iter(there), None)
-
-
-def _is_same_model(table: OpenAIModelConfig, wanted: OpenAIModelConfig) -> bool:
-    places = {_place(one.base_url, is_azure=False) for one in (table, wanted)}
-    return table.model == wanted.model and len(places) == 1
-
-
-def _place(base_url: str, *, is_azure: bool) -> str:
+def _place(table: OpenAIModelConfig) -> URL:
     """The address that the key is sent to; the versions of an API share one."""
-    url = URL(base_url).with_query(None).with_fragment(None)
-    return str(url.origin() if is_azure else url).rstrip("/")
+    return URL(table.base_url.partition("#")[0].partition("?")[0].rstrip("/"))
 
 
-def _missing_key(wanted: OpenAIModelConfig, taken: Collection[str]) -> MissingKey:
+def _missing_key(wanted: OpenAIModelConfig, taken: Collection[str]) -> ConfigError:
     """The error, with the table to paste into the configuration."""
     name = _free_name(wanted.model, taken)
     url = URL(wanted.base_url).with_user(None)  # does not repeat a password
@@ -147,13 +95,10 @@ def _missing_key(wanted: OpenAIModelConfig, taken: Collection[str]) -> MissingKe
         f"{toml_value(str(url))}: add [{table}] to the configuration, with the key's variable as api_key_env, or "
         "without it where no key is needed"
     )
-    return MissingKey([problem], [table_text(table, keys, of_many=False)])
+    return ConfigError([problem], [table_text(table, keys, of_many=False)])
 
 
 def _free_name(model: str, taken: Collection[str]) -> str:
-    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in model).strip("-")
-    number, free = 1, letters[:60] or "mine"
-    while free in taken:
-        number += 1
-        free = f"{letters[:60] or 'mine'}-{number}"
-    return free
+    letters = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in model).strip("-")[:60]
+    names = itertools.chain([letters or "mine"], (f"{letters or 'mine'}-{number}" for number in itertools.count(2)))
+    return next(name for name in names if name not in taken)

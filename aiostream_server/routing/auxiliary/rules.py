@@ -14,6 +14,7 @@ from aiostream_server.routing.auxiliary.history import conversation, messages_of
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, JsonKind
 from aiostream_server.routing.auxiliary.shapes import json_answer
 from aiostream_server.routing.question import shortened
+from aiostream_server.text import one_line
 
 _UNTITLED: Final = "New Chat"
 _IMAGE_PROMPT_CHARS: Final = 2_000
@@ -94,13 +95,9 @@ def _summary(prompt: str) -> str:
     left_out = max(0, len(messages) - _SUMMARY_CHARS // _MESSAGE_CHARS.start)
     share = _SUMMARY_CHARS // max(1, len(messages))
     chars = min(max(share, _MESSAGE_CHARS.start), _MESSAGE_CHARS.stop)
-    said = [f"- {each.role.lower()}: {_one_line(shortened(each.text, chars))}" for each in messages[left_out:]]
+    said = [f"- {each.role.lower()}: {one_line(shortened(each.text, chars))}" for each in messages[left_out:]]
     omission = f"({left_out} earlier messages are left out.)" if left_out else ""
     return "\n".join(line for line in (previous, omission, *said) if line) or "Nothing was said before."
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def title_of(question: str) -> str:

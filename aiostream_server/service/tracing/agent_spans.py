@@ -19,6 +19,7 @@ from opentelemetry.trace import Span, SpanContext, StatusCode, Tracer
 
 from aiostream_server.events import Action, Said, Speech, Token, ToolResult, Validation
 from aiostream_server.service.tracing.context import below
+from aiostream_server.text import clipped
 
 MAX_CHARS: Final = 8_000
 """Of one text. A collector refuses a batch that is too large."""
@@ -98,7 +99,7 @@ class AgentSpans:
         if isinstance(event, Action):
             self._begin_tool(turn, event, now)
         elif self._content and isinstance(event, Speech) and len(turn.said) < _MAX_SAID:
-            turn.said.append(cut(event.content))
+            turn.said.append(clipped(event.content, MAX_CHARS))
         self._touch(turn, now)
 
     def end(self, *, outcome: str) -> None:
@@ -172,7 +173,7 @@ class AgentSpans:
             start_time=now,
         )
         if self._content:
-            span.set_attribute("gen_ai.tool.call.arguments", cut(event.arguments))
+            span.set_attribute("gen_ai.tool.call.arguments", clipped(event.arguments, MAX_CHARS))
         turn.tools[event.call_id] = _Tool(event.tool, span)
 
     def _answered(self, event: ToolResult, now: int) -> None:
@@ -182,7 +183,7 @@ class AgentSpans:
         if turn is None:
             return
         if self._content:
-            turn.tools[event.call_id].span.set_attribute("gen_ai.tool.call.result", cut(event.content))
+            turn.tools[event.call_id].span.set_attribute("gen_ai.tool.call.result", clipped(event.content, MAX_CHARS))
         self._end_tool(turn, event.call_id, now, error="tool_error" if event.is_error else None)
 
     def _refused(self, now: int) -> None:
@@ -214,9 +215,5 @@ def _name(turn: AgentTurn, agent: str) -> None:
 
 def as_messages(role: str, *texts: str) -> str:
     """One message with all texts, as JSON of the conventions."""
-    parts = [{"type": "text", "content": cut(text)} for text in texts]
+    parts = [{"type": "text", "content": clipped(text, MAX_CHARS)} for text in texts]
     return json.dumps([{"role": role, "parts": parts}], ensure_ascii=False)
-
-
-def cut(text: str) -> str:
-    return text if len(text) <= MAX_CHARS else f"{text[: MAX_CHARS - 1]}…"

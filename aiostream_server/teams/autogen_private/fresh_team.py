@@ -9,8 +9,8 @@ from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from autogen_core.models import LLMMessage
 
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.teams.autogen_private.queues import OutputQueue
 from aiostream_server.teams.autogen_private.runtime import TeamRuntime, replaces
+from aiostream_server.teams.autogen_private.runtime_agents import OutputQueue
 from aiostream_server.teams.autogen_private.structure import (
     ORCHESTRATOR,
     all_agents,

@@ -116,7 +116,8 @@ class TeamRuntime(SingleThreadedAgentRuntime):
 
     async def stop_when_idle(self) -> None:
         """Wait until no handler runs. Raises what the handler of a published message raised."""
-        self._require_started()
+        if self._started_in is None:
+            raise RuntimeError("Runtime is not started")
         try:
             while self._background_tasks:
                 self._idle = asyncio.get_running_loop().create_future()
@@ -127,7 +128,9 @@ class TeamRuntime(SingleThreadedAgentRuntime):
             raise
         finally:
             self._started_in = self._idle = None
-        self._raise_failure()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
 
     async def register_factory(
         self,
@@ -197,18 +200,9 @@ class TeamRuntime(SingleThreadedAgentRuntime):
         if not self._background_tasks and self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
-    def _require_started(self) -> None:
-        if self._started_in is None:
-            raise RuntimeError("Runtime is not started")
-
     def _refuse_after_failure(self) -> None:
         if self._failure is not None:
             raise RuntimeError("the team has failed: nothing more is delivered")
-
-    def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
 
 
 def _refuse(name: str) -> Callable[..., NoReturn]:

@@ -1,4 +1,4 @@
-"""Which of AutoGen's components are harmless, and what the others can do to this machine.
+"""Which of AutoGen's components are harmless, what the others can do to this machine, and what installs them.
 
 `HARMLESS` is an allow-list of autogen 0.7.5's classes that only act on what a model answers. All other classes need
 `trusted = true`, also those that later versions add. It lists class names, since one class has several module paths.
@@ -6,6 +6,8 @@
 
 import re
 from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 from aiostream_server.models.openai.component import own_class
@@ -60,54 +62,61 @@ _MODELS: Final = {
 }
 HARMLESS: Final = frozenset(_TEAMS | _AGENTS | _TOOLS | _CONDITIONS | _MEMORY | _MODELS)
 
+_RUN_CODE: Final = {
+    "runs the Python code in its source_code, as soon as the file is loaded": ("FunctionTool",),
+    "runs whatever Python code a model writes": ("PythonCodeExecutionTool",),
+    "runs whatever code a model writes": ("CodeExecutorAgent",),
+    "runs programs on this machine": ("JupyterCodeExecutor", "LocalCommandLineCodeExecutor"),
+    "runs programs in containers of this machine": ("DockerCommandLineCodeExecutor", "DockerJupyterCodeExecutor"),
+    "runs programs in the cloud, with this machine's credentials": (
+        "ACADynamicSessionsCodeExecutor",
+        "AzureContainerCodeExecutor",
+    ),
+    "starts the program that its command names": ("McpSessionActor", "StdioMcpToolAdapter"),
+}
+_DO_MORE: Final = {
+    "runs programs in containers of this machine": ("DockerJupyterServer",),
+    "uses this machine's Azure credentials": ("AzureAISearchTool", "AzureTokenProvider", "BaseAzureAISearchTool"),
+    "uses this machine's AWS credentials": ("AnthropicBedrockChatCompletionClient",),
+    "uses this machine's OPENAI_API_KEY": ("OpenAIAgent", "OpenAIAssistantAgent"),
+    "starts a browser on this machine, and writes files": ("MultimodalWebSurfer",),
+    "reads this machine's files": ("FileSurfer", "LlamaCppChatCompletionClient"),
+    "reads and writes this machine's files": ("ChromaDBVectorMemory", "DiskCacheStore", "Mem0Memory"),
+    "reads and writes the database that it names": ("RedisMemory", "RedisStore"),
+}
 EFFECTS: Final[Mapping[str, str]] = {
-    "FunctionTool": "runs the Python code in its source_code, as soon as the file is loaded",
-    "PythonCodeExecutionTool": "runs whatever Python code a model writes",
-    "CodeExecutorAgent": "runs whatever code a model writes",
-    "LocalCommandLineCodeExecutor": "runs programs on this machine",
-    "DockerCommandLineCodeExecutor": "runs programs in containers of this machine",
-    "DockerJupyterCodeExecutor": "runs programs in containers of this machine",
-    "DockerJupyterServer": "runs programs in containers of this machine",
-    "JupyterCodeExecutor": "runs programs on this machine",
-    "ACADynamicSessionsCodeExecutor": "runs programs in the cloud, with this machine's credentials",
-    "AzureContainerCodeExecutor": "runs programs in the cloud, with this machine's credentials",
-    "StdioMcpToolAdapter": "starts the program that its command names",
-    "McpSessionActor": "starts the program that its command names",
-    "AzureTokenProvider": "uses this machine's Azure credentials",
-    "AnthropicBedrockChatCompletionClient": "uses this machine's AWS credentials",
-    "BaseAzureAISearchTool": "uses this machine's Azure credentials",
-    "AzureAISearchTool": "uses this machine's Azure credentials",
-    "OpenAIAgent": "uses this machine's OPENAI_API_KEY",
-    "OpenAIAssistantAgent": "uses this machine's OPENAI_API_KEY",
-    "FileSurfer": "reads this machine's files",
-    "MultimodalWebSurfer": "starts a browser on this machine, and writes files",
-    "LlamaCppChatCompletionClient": "reads this machine's files",
-    "DiskCacheStore": "reads and writes this machine's files",
-    "RedisStore": "reads and writes the database that it names",
-    "ChromaDBVectorMemory": "reads and writes this machine's files",
-    "RedisMemory": "reads and writes the database that it names",
-    "Mem0Memory": "reads and writes this machine's files",
+    name: effect for table in (_RUN_CODE, _DO_MORE) for effect, names in table.items() for name in names
 }
 """What other well-known classes do, for the text of the refusal."""
 
-RUNS_CODE: Final = frozenset(
-    {
-        "ACADynamicSessionsCodeExecutor",
-        "AzureContainerCodeExecutor",
-        "CodeExecutor",
-        "CodeExecutorAgent",
-        "DockerCommandLineCodeExecutor",
-        "DockerJupyterCodeExecutor",
-        "FunctionTool",
-        "JupyterCodeExecutor",
-        "LocalCommandLineCodeExecutor",
-        "McpSessionActor",
-        "PythonCodeExecutionTool",
-        "StdioMcpToolAdapter",
-    }
-)
+RUNS_CODE: Final = frozenset({"CodeExecutor"}.union(*_RUN_CODE.values()))
 """These, and their subclasses, also need trust where another package has them."""
 KNOWN: Final = HARMLESS | EFFECTS.keys()
+_EXTRAS: Final = {
+    "anthropic": ("anthropic",),
+    "azure": ("azure",),
+    "canvas": ("unidiff",),
+    "chromadb": ("chromadb",),
+    "diskcache": ("diskcache",),
+    "docker": ("asyncio_atexit", "docker"),
+    "docker-jupyter-executor": ("websockets",),
+    "file-surfer": ("magika", "markitdown"),
+    "graphrag": ("graphrag",),
+    "http-tool": ("httpx", "json_schema_to_pydantic"),
+    "jupyter-executor": ("ipykernel", "nbclient"),
+    "langchain": ("langchain_core",),
+    "llama-cpp": ("llama_cpp",),
+    "mcp": ("mcp",),
+    "mem0": ("mem0",),
+    "ollama": ("ollama",),
+    "openai": ("aiofiles", "openai", "tiktoken"),
+    "redis": ("redis",),
+    "redisvl": ("redisvl",),
+    "video-surfer": ("cv2", "ffmpeg", "whisper"),
+    "web-surfer": ("PIL", "playwright"),
+}
+"""The modules that each extra of autogen-ext 0.7.5 installs. For other modules no command is suggested: a file could
+name a malicious package that only waits to be installed."""
 _OF_OPENAI: Final = ("OpenAIChatCompletionClient", "AzureOpenAIChatCompletionClient")
 _HTTP_SERVERS: Final = ("SseServerParams", "StreamableHttpServerParams")
 _THIS_MACHINE: Final = re.compile(
@@ -164,3 +173,25 @@ def _effect_of_settings(name: str, config: Mapping[str, Any]) -> str | None:
 def _is_this_machine(host: object) -> bool:
     """Also true without a host: Ollama's client then takes the one of the environment."""
     return not host or (isinstance(host, str) and bool(_THIS_MACHINE.fullmatch(host)))
+
+
+def missing_package(exc: ModuleNotFoundError) -> str:
+    """Says which package is missing, and which command installs it."""
+    package, _, inside = (exc.name or "").partition(".")
+    extra = next((extra for extra, modules in _EXTRAS.items() if package in modules), None)
+    if inside and not extra:
+        return f"there is no module {exc.name}"
+    command = f': pip install "autogen-ext[{extra}]"' if extra else ""
+    return f'the Python package "{package}" is not installed{command}'
+
+
+def is_in_source(provider: str) -> bool:
+    """Whether the module of a class exists and contains the name of the class. Imports nothing."""
+    package, *inside, name = provider.split(".")
+    spec = find_spec(package)  # finding a top-level package imports nothing
+    for folder in (spec and spec.submodule_search_locations) or ():
+        module = Path(folder, *inside)
+        for file in (module.with_suffix(".py"), module / "__init__.py"):
+            if file.is_file() and re.search(rf"\b{name}\b", file.read_text("utf-8", "replace")):
+                return True
+    return False

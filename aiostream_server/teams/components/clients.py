@@ -107,5 +107,18 @@ def _copy(value: Any, numbers: Mapping[int, int]) -> Any:  # any JSON
         if (number := numbers.get(id(value))) is not None:
             provider = HandedClient.component_provider_override
             return {"provider": provider, "component_type": "model", "config": {"number": number}}
-        return {key: _copy(item, numbers) for key, item in value.items()}
+        return _upgraded({key: _copy(item, numbers) for key, item in value.items()})
     return [_copy(item, numbers) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _upgraded(component: dict[str, Any]) -> dict[str, Any]:
+    """Changes the first version of `AssistantAgent`, which AutoGen Studio 0.4 writes, to the second one.
+
+    The second has a list of workbenches where the first had one. No other component has changed since AutoGen 0.5.
+    """
+    class_name, config = str(component.get("provider")).rpartition(".")[2], component.get("config")
+    if class_name == "AssistantAgent" and component.get("component_version") == 1 and isinstance(config, dict):
+        component["component_version"] = 2
+        if isinstance(workbench := config.get("workbench"), dict):
+            config["workbench"] = [workbench]
+    return component

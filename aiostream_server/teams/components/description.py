@@ -8,7 +8,8 @@ from aiostream_server.models.openai.component import is_masked
 from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.policy import class_of
 from aiostream_server.teams.components.reading import Component, name_of
-from aiostream_server.teams.termination_text import counted, one_line, termination_texts
+from aiostream_server.teams.termination_text import counted, termination_texts
+from aiostream_server.text import one_line
 
 _ENDLESS: Final = ("RoundRobinGroupChat", "SelectorGroupChat", "Swarm")
 _LONGEST_DESCRIPTION: Final = 500

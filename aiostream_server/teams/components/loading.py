@@ -6,11 +6,11 @@ The file is read, checked and imported once. Each build only makes the parts of 
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from autogen_core import ComponentLoader
 from pydantic import ValidationError
@@ -18,12 +18,13 @@ from pydantic import ValidationError
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.registry import Models
+from aiostream_server.teams.components.classes import missing_package
 from aiostream_server.teams.components.clients import handing, with_shared_clients
-from aiostream_server.teams.components.packages import missing_package
 from aiostream_server.teams.components.places import Place, components
-from aiostream_server.teams.components.policy import find_code, find_problems, import_classes, one_line
+from aiostream_server.teams.components.policy import find_code, find_problems, import_classes
 from aiostream_server.teams.components.reading import Component, read_component
 from aiostream_server.teams.context import Runs, Streams, Team
+from aiostream_server.text import one_line
 
 _ASK_FOR_BROWSER: Final = (sys.executable, "-m", "playwright", "install", "--dry-run", "chromium")
 _BROWSER_AT: Final = "Install location:"
@@ -86,55 +87,31 @@ def prepare(component: Component, models: Models, *, trusted: bool = False, mode
     """Import its classes, which `check` has allowed. Raises `ConfigError`."""
     if problems := import_classes(component, trusted=trusted) or _missing_browsers(component):
         raise ConfigError(problems)
-    handed = with_shared_clients(_upgraded(component), models, model)
+    handed = with_shared_clients(component, models, model)
     return ComponentTeam(*handed, has_code=bool(find_code(component)))
-
-
-def _upgraded(value: Any) -> Any:  # any JSON
-    """A copy in which components of AutoGen 0.5, such as AutoGen Studio 0.4 writes, are as 0.7.5 reads them.
-
-    Only `AssistantAgent` has changed: its second version has a list of workbenches where the first had one.
-    """
-    if isinstance(value, list | tuple):
-        return [_upgraded(item) for item in value]
-    if not isinstance(value, Mapping):
-        return value
-    copied = {key: _upgraded(item) for key, item in value.items()}
-    if _is_first_assistant(copied):
-        copied["component_version"] = 2
-        if isinstance(workbench := copied["config"].get("workbench"), dict):
-            copied["config"]["workbench"] = [workbench]
-    return copied
-
-
-def _is_first_assistant(component: Mapping[str, Any]) -> bool:
-    provider, version = component.get("provider"), component.get("component_version")
-    is_assistant = isinstance(provider, str) and provider.rpartition(".")[2] == "AssistantAgent"
-    return is_assistant and version == 1 and isinstance(component.get("config"), dict)
 
 
 def _missing_browsers(component: Component) -> list[str]:
     """Without this check, the web surfer would answer a question by a message about its missing browser."""
     surfers = [place for place in components(component) if place.class_name == "MultimodalWebSurfer"]
     chromium = [place for place in surfers if not place.config.get("browser_channel")]
-    if not chromium or not (missing := _missing_chromium()):
+    if not chromium or not _lacks_chromium():
         return []
-    return [f"{chromium[0].where} ({chromium[0].class_name}): {missing}"]
+    install = f"{sys.executable} -m playwright install chromium"
+    return [f"{chromium[0].where} ({chromium[0].class_name}): its browser is not installed: {install}"]
 
 
-def _missing_chromium() -> str | None:
-    """Which browser is missing, and the command that installs it; None if it is there, or Playwright cannot tell."""
+def _lacks_chromium() -> bool:
+    """False also where Playwright cannot tell."""
     try:
         told = subprocess.run(
             _ASK_FOR_BROWSER, capture_output=True, text=True, timeout=_ASK_TIMEOUT_S, check=True
         ).stdout
     except (OSError, subprocess.SubprocessError):
-        return None
+        return False
     found = [Path(line.partition(_BROWSER_AT)[2].strip()) for line in told.splitlines() if _BROWSER_AT in line]
     browsers = [path for path in found if path.name.startswith("chromium")]  # with and without a window
-    if not browsers or any(path.exists() for path in browsers):
-        return None
-    return f"its browser is not installed: {sys.executable} -m playwright install chromium"
+    return bool(browsers) and not any(path.exists() for path in browsers)
 
 
 def try_out(team: ComponentTeam) -> Team:
@@ -164,7 +141,7 @@ def _said(exc: BaseException) -> str:
     cause = exc.__cause__ or exc
     if isinstance(cause, ModuleNotFoundError) and cause.name:
         return missing_package(cause)
-    return f"{type(exc).__name__}: {one_line(exc)}"
+    return f"{type(exc).__name__}: {one_line(exc, 300)}"
 
 
 @contextmanager

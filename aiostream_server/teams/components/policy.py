@@ -29,10 +29,12 @@ from aiostream_server.teams.components.classes import (
     effect_of,
     effect_of_base,
     is_autogens,
+    is_in_source,
+    missing_package,
 )
-from aiostream_server.teams.components.packages import is_in_source, missing_package
 from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.reading import Component
+from aiostream_server.text import one_line
 
 _OURS: Final = "aiostream_server"
 _DOTTED: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+", re.ASCII)
@@ -184,11 +186,13 @@ def _import(place: Place, trusted: bool) -> str | None:
     try:
         found = class_of(place)
     except ImportError as exc:
-        return f"{place.where}: {_shown(place.provider)} cannot be imported: {_missing(exc)}"
+        why = missing_package(exc) if isinstance(exc, ModuleNotFoundError) and exc.name else one_line(exc, 300)
+        return f"{place.where}: {_shown(place.provider)} cannot be imported: {why}"
     except AttributeError:
         return f"{place.where}: there is no {_shown(place.provider)} in the version that is installed"
     except Exception as exc:  # importing runs the module's code
-        return f"{place.where}: {_shown(place.provider)} cannot be imported: {type(exc).__name__}: {one_line(exc)}"
+        said = one_line(exc, 300)
+        return f"{place.where}: {_shown(place.provider)} cannot be imported: {type(exc).__name__}: {said}"
     if not isinstance(found, type):
         return f"{place.where}: {_shown(place.provider)} is no class"
     if not trusted and any(map(_is_known_to_run_code, found.__mro__)):
@@ -202,16 +206,6 @@ def _import(place: Place, trusted: bool) -> str | None:
 
 def _is_known_to_run_code(base: type) -> bool:
     return base.__name__ in RUNS_CODE and is_autogens(base.__module__)
-
-
-def _missing(exc: ImportError) -> str:
-    if isinstance(exc, ModuleNotFoundError) and exc.name:
-        return missing_package(exc)
-    return one_line(exc)
-
-
-def one_line(exc: BaseException) -> str:
-    return " ".join(str(exc).split())[:300]
 
 
 def _shown(text: str) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 
 from autogen_agentchat.messages import BaseChatMessage, TextMessage
 from autogen_core import CancellationToken, FunctionCall
-from autogen_core.models import ChatCompletionClient, CreateResult, FunctionExecutionResult
+from autogen_core.models import ChatCompletionClient, FunctionExecutionResult
 from autogen_core.tools import ParametersSchema, ToolSchema
 
 from aiostream_server.models.provider import TextDelta
@@ -63,7 +63,9 @@ class Analyst(ModelAgent):
             await self.model_context.add_message(message.to_model_message())
         charts_left = _MOST_CHARTS
         for calls_left in reversed(range(_MOST_MODEL_CALLS)):
-            result = await self._ask(self._can_draw() and charts_left > 0 and calls_left > 0, cancellation_token)
+            may_draw = self._can_draw() and charts_left > 0 and calls_left > 0
+            prompt, tools = (_PROMPT + _CHART_PROMPT, [CHART_TOOL]) if may_draw else (_PROMPT, [])
+            result = await self.ask(prompt, tools, cancellation_token)
             for said in self.as_messages(result):
                 yield said
             if isinstance(result.content, str):
@@ -77,11 +79,6 @@ class Analyst(ModelAgent):
     def _can_draw(self) -> bool:
         rows = self._latest.rows
         return self._draws and rows is not None and len(rows.rows) >= _FEWEST_ROWS and current_files.get() is not None
-
-    async def _ask(self, may_draw: bool, cancellation_token: CancellationToken) -> CreateResult:
-        if may_draw:
-            return await self.ask(_PROMPT + _CHART_PROMPT, [CHART_TOOL], cancellation_token)
-        return await self.ask(_PROMPT, [], cancellation_token)
 
     async def _answer(
         self, calls: Sequence[FunctionCall], charts_left: int

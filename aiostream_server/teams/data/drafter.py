@@ -8,19 +8,27 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 from autogen_agentchat.base import Response
-from autogen_agentchat.messages import BaseChatMessage, TextMessage
+from autogen_agentchat.messages import BaseChatMessage, HandoffMessage, TextMessage
 from autogen_core import CancellationToken, FunctionCall
-from autogen_core.models import ChatCompletionClient, FunctionExecutionResult
+from autogen_core.model_context import ChatCompletionContext
+from autogen_core.models import (
+    AssistantMessage,
+    ChatCompletionClient,
+    FunctionExecutionResult,
+    FunctionExecutionResultMessage,
+    LLMMessage,
+)
 from autogen_core.tools import ParametersSchema, ToolSchema
 
 from aiostream_server.teams.data.agent_bases import ModelAgent, Said, parse_arguments, result_of
-from aiostream_server.teams.data.drafter_memory import add_to_memory
-from aiostream_server.teams.data.messages import QUERY, QueryDraft
+from aiostream_server.teams.data.messages import QUERY, QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.resume import USER
 from aiostream_server.tools.sql.database import Database
 
 _SCHEMA: Final = "schema"
 _MAX_MODEL_CALLS: Final = 8
+_NOT_WANTED: Final = "Not run: the user did not agree to it."
+_ENDED: Final = "Not run: the work was ended before."
 _PROMPT: Final = (
     "You answer questions about data by drafting SQL. First call `schema` to read the tables, unless you have read "
     "them in this conversation; then call `query` with exactly one read-only SELECT statement in the database's own "
@@ -135,3 +143,54 @@ def _summary(answers: Sequence[FunctionExecutionResult]) -> str:
         return ""
     tables = answers[0].content.count("CREATE ")
     return f"schema: {tables} table{'' if tables == 1 else 's'}"
+
+
+async def add_to_memory(context: ChatCompletionContext, messages: Sequence[BaseChatMessage]) -> None:
+    """Add the messages of the other agents to the memory of SQLAgent's model.
+
+    A model's API wants a tool call answered before any other message. So the outcome of a draft becomes the result of
+    the model's own `query` call, whatever came in between: the guard's reason, the rows, or that it did not run.
+    """
+    open_call = open_query(await context.get_messages())
+    waiting: list[BaseChatMessage] = []
+    for message in messages:
+        match message:
+            case Verdict(approved=False) | QueryOutcome():
+                if message.call_id == open_call:
+                    await context.add_message(_outcome(message))
+                    open_call = None
+                    waiting.clear()  # the user's yes, which has been acted upon
+            case Verdict() | HandoffMessage():
+                pass  # an approval, and perhaps the question to the user: the result of the call tells the outcome
+            case _ if open_call is not None:
+                waiting.append(message)
+            case _:
+                await context.add_message(message.to_model_message())
+    if open_call is not None and waiting:
+        was_asked = any(isinstance(message, HandoffMessage) for message in messages)
+        await context.add_message(_result(open_call, _NOT_WANTED if was_asked else _ENDED, is_error=True))
+        for message in waiting:
+            await context.add_message(message.to_model_message())
+
+
+def open_query(messages: Sequence[LLMMessage]) -> str | None:
+    """The id of the `query` call without a result. Models may reuse ids, so only the last calls count."""
+    answered: set[str] = set()
+    for message in reversed(messages):
+        if isinstance(message, FunctionExecutionResultMessage):
+            answered |= {result.call_id for result in message.content}
+        elif isinstance(message, AssistantMessage):
+            calls = () if isinstance(message.content, str) else message.content
+            return next((call.id for call in calls if call.name == QUERY and call.id not in answered), None)
+    return None
+
+
+def _outcome(message: Verdict | QueryOutcome) -> LLMMessage:
+    if isinstance(message, Verdict):
+        return _result(message.call_id, f"Blocked, not run: {message.reason}", is_error=True)
+    return _result(message.call_id, message.content, is_error=message.failed)
+
+
+def _result(call_id: str, content: str, *, is_error: bool) -> LLMMessage:
+    result = FunctionExecutionResult(content=content, name=QUERY, call_id=call_id, is_error=is_error)
+    return FunctionExecutionResultMessage(content=[result])

@@ -1,6 +1,7 @@
 """Builds the data team. The types of the last messages decide who speaks next; no model does."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 from autogen_agentchat.base import ChatAgent, Team
@@ -13,6 +14,7 @@ from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.data.analyst import Analyst
 from aiostream_server.teams.data.approval import QueryApprover, find_reply
 from aiostream_server.teams.data.drafter import SqlDrafter
+from aiostream_server.teams.data.guarded_queries import QueryRunner, SqlValidator
 from aiostream_server.teams.data.messages import (
     ANALYST,
     APPROVER,
@@ -24,8 +26,6 @@ from aiostream_server.teams.data.messages import (
     QueryOutcome,
     Verdict,
 )
-from aiostream_server.teams.data.runner import QueryRunner
-from aiostream_server.teams.data.validator import SqlValidator
 from aiostream_server.teams.resume import USER
 from aiostream_server.tools.chart import can_draw
 
@@ -88,14 +88,10 @@ def build(context: TeamContext) -> DataTeam:
     if settings.ask_first:
         agents.append(QueryApprover(APPROVER))
         ends = ends | TextMessageTermination(APPROVER) | HandoffTermination(USER)
-
-    def next_speaker(messages: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
-        return choose_speaker(messages, max_attempts=settings.max_attempts, ask_first=settings.ask_first)
-
     return DataTeam(
         agents,
         model_client=model,
-        selector_func=next_speaker,
+        selector_func=partial(choose_speaker, max_attempts=settings.max_attempts, ask_first=settings.ask_first),
         allow_repeated_speaker=True,
         termination_condition=ends,
         custom_message_types=[QueryDraft, Verdict, QueryOutcome],
@@ -122,15 +118,5 @@ def choose_speaker(
         case _ if last.source == DRAFTER:
             return ANALYST
         case _:
-            return _after_user(thread) if ask_first else DRAFTER
-
-
-def _after_user(thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> str:
-    """The agent that acts upon the user's message."""
-    match find_reply(thread):
-        case (_, "yes"):
-            return RUNNER
-        case (_, "no"):
-            return APPROVER
-        case _:
-            return DRAFTER
+            answered = find_reply(thread) if ask_first else None
+            return DRAFTER if answered is None else {"yes": RUNNER, "no": APPROVER, "other": DRAFTER}[answered[1]]

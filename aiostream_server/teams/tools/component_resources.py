@@ -21,8 +21,8 @@ from aiostream_server.teams.autogen_private.workbenches import (
     mcp_tool_overrides,
     replace_workbenches,
 )
-from aiostream_server.teams.tools.results import one_line
 from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.text import one_line
 
 if TYPE_CHECKING:
     from autogen_ext.tools.mcp import McpWorkbench
@@ -91,4 +91,6 @@ async def _start(executor: CodeExecutor) -> None:
     try:
         await executor.start()
     except Exception as exc:  # the docker package raises many kinds of errors
-        raise ToolFailed(f"the code executor {type(executor).__name__} cannot be started: {one_line(exc)}") from exc
+        raise ToolFailed(
+            f"the code executor {type(executor).__name__} cannot be started: {one_line(exc, 200)}"
+        ) from exc

@@ -20,7 +20,7 @@ from aiostream_server.config.model import HttpToolConfig
 from aiostream_server.config.tools import placeholders
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.tools.fixed_tools import FixedTool
-from aiostream_server.teams.tools.results import one_line
+from aiostream_server.text import one_line
 
 _PLACEHOLDER: Final = re.compile(r"\{([^{}]*)\}")
 _IN_QUERY: Final = ("GET", "DELETE")
@@ -38,7 +38,7 @@ class HttpService(FixedTool):
         try:
             self._tool: Final = BoundHttpTool(name, config)
         except Exception as exc:  # the library that reads the schemas raises many kinds of errors
-            raise ConfigError([f"parameters: {type(exc).__name__}: {one_line(exc)}"]) from exc
+            raise ConfigError([f"parameters: {type(exc).__name__}: {one_line(exc, 200)}"]) from exc
         super().__init__(self._tool)
 
     async def close(self) -> None:

@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 
+from aiostream_server.text import one_line
 from aiostream_server.tools.chart.arguments import Format
 from aiostream_server.tools.chart.plot import Plot
 
@@ -42,7 +43,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, idle_s: float) -> None:
             request = msgspec.json.decode(line, type=DrawRequest)
             picture = paint(request.plot, request.form)
         except Exception as exc:  # matplotlib raises many kinds of errors, and the next chart may be fine
-            head, content = {"error": f"{type(exc).__name__}: {' '.join(str(exc).split())[:300]}"}, b""
+            head, content = {"error": f"{type(exc).__name__}: {one_line(exc, 300)}"}, b""
         else:
             head, content = {"form": picture.form, "size": len(picture.content)}, picture.content
         answers.write(json.dumps(head).encode() + b"\n" + content)

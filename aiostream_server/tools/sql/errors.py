@@ -9,6 +9,8 @@ The text of both is one line that is safe to show to users: no path, no SQL, no 
 import re
 from typing import Final
 
+from aiostream_server.text import clipped, one_line
+
 _MAX_CHARS: Final = 300
 _CLASS_PREFIX: Final = re.compile(r"^<class '[^']*'>:\s*")  # SQLAlchemy puts it before asyncpg's messages
 _PATH: Final = re.compile(r"(?<![\w.:])(?:/[\w.@+-]+){2,}|\b[A-Za-z]:\\\S+")
@@ -23,8 +25,7 @@ class DatabaseUnreachable(Exception):
     """The database cannot be opened or connected to, or its URL is invalid."""
 
 
-def one_line(error: BaseException) -> str:
+def driver_message(error: BaseException) -> str:
     """The driver's message and hints on one line, without class names and file paths."""
     text = str(getattr(error, "orig", None) or error).strip() or type(error).__name__
-    line = _PATH.sub("(a path)", " ".join(_CLASS_PREFIX.sub("", text).split()))
-    return line if len(line) <= _MAX_CHARS else f"{line[: _MAX_CHARS - 1]}…"
+    return clipped(_PATH.sub("(a path)", one_line(_CLASS_PREFIX.sub("", text))), _MAX_CHARS)

@@ -24,6 +24,7 @@ from mcp.types import JSONRPCMessage
 from pydantic import ValidationError
 
 from aiostream_server.teams.tools.process import RunningProgram, run_program
+from aiostream_server.text import one_line
 
 Received: TypeAlias = MemoryObjectReceiveStream[SessionMessage | Exception]
 Sent: TypeAlias = MemoryObjectSendStream[SessionMessage]
@@ -96,7 +97,7 @@ class Diagnostics:
         """One short line without secrets. They are replaced before the text is cut, so that no part of one remains."""
         for secret in sorted(filter(None, self.secrets), key=len, reverse=True):
             text = text.replace(secret, "***")
-        return " ".join(text.split())[:_MAX_SHOWN_CHARS]
+        return one_line(text, _MAX_SHOWN_CHARS)
 
     def add_stderr(self, line: bytes) -> None:
         self.lines.append(_UNPRINTABLE.sub("", line.decode("utf-8", "replace")).strip())

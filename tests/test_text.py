@@ -1,0 +1,18 @@
+"""Text from outside becomes one short, printable line."""
+
+from aiostream_server.text import clipped, one_line, printable_line
+
+
+def test_white_space_becomes_single_spaces() -> None:
+    assert one_line(ValueError(" two\n\n  lines\t")) == "two lines"
+    assert one_line("one two three", 8) == "one two…"
+
+
+def test_characters_that_hide_or_reverse_text_are_replaced() -> None:
+    assert printable_line("a\u202eb\x1b[31m\nc\ud800") == "a b [31m c"
+
+
+def test_cut_text_ends_with_an_ellipsis() -> None:
+    assert clipped("12345", 5) == "12345"
+    assert clipped("1234 6", 6) == "1234 6"
+    assert clipped("1234 67", 6) == "1234…"
