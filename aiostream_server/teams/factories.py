@@ -9,11 +9,11 @@ import importlib.util
 import inspect
 import re
 import sysconfig
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any, Final, TypeAlias
 
 from aiostream_server.errors import ConfigError
@@ -175,7 +175,8 @@ def place_of_error(error: BaseException, home: Path | None = None) -> str | None
     """`/srv/teams.py:12`; None if no frame is the user's code."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{error.filename}:{error.lineno}"
-    places = [f"{file}:{line}" for file, line in _frames(error.__traceback__) if _is_users(file, home)]
+    frames = ((frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__))
+    places = [f"{file}:{line}" for file, line in frames if _is_users(file, home)]
     return places[-1] if places else None
 
 
@@ -184,12 +185,6 @@ def _unwrapped(factory: object) -> object:
         return inspect.unwrap(factory)  # type: ignore[arg-type]  # accepts any object
     except ValueError:  # a cycle of `__wrapped__`
         return factory
-
-
-def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
-    while trace is not None:
-        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        trace = trace.tb_next
 
 
 def _is_users(file: str, home: Path | None) -> bool:

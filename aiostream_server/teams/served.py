@@ -16,7 +16,7 @@ from aiostream_server.config.model import Config, TeamConfig, TeamFolderConfig
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.factories import Factory, at, place_of
-from aiostream_server.teams.folders import FolderTeam, load_folder
+from aiostream_server.teams.folders import load_folder
 from aiostream_server.teams.registration import Registration, name_and_description
 
 BUILT_IN: Final = (
@@ -143,22 +143,20 @@ def _in_folder(folder: TeamFolderConfig, where: str) -> Served:
     problems = [f"{where} {problem}" for problem in wrong]
     for team in found:
         try:
-            teams.append(_of_folder(team, folder, f"{where} {team.file.name} ({team.id})"))
+            teams.append(
+                registered_team(
+                    team.factory,
+                    team.registration,
+                    f"{where} {team.file.name} ({team.id})",
+                    team_id=team.id,
+                    label=(team.file.name, team.function),
+                    docstring=team.docstring,
+                    folder=folder,
+                )
+            )
         except ConfigError as exc:
             problems += exc.problems
     return Served(teams, problems)
-
-
-def _of_folder(team: FolderTeam, folder: TeamFolderConfig, where: str) -> ServedTeam:
-    return registered_team(
-        team.factory,
-        team.registration,
-        where,
-        team_id=team.id,
-        label=(team.file.name, team.function),
-        docstring=team.docstring,
-        folder=folder,
-    )
 
 
 def _without_duplicates(found: Iterable[ServedTeam]) -> Served:

@@ -18,7 +18,7 @@ from aiostream_server.teams.catalogue import load_team
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.databases import open_databases
 from aiostream_server.teams.factories import blamed_in, definition_problem, factory_problem, import_factory, place_of
-from aiostream_server.teams.registration import name_and_description, registration_of, team, team_id_of
+from aiostream_server.teams.registration import TeamKeys, name_and_description, registration_of, team, team_id_of
 from aiostream_server.teams.served import ServedTeam
 from tests.config.writing import loaded
 
@@ -305,3 +305,8 @@ class TestTogether:
             "[[teams]] #1 (known) answer_from: no agent is called Ghost; there are: Assistant",
             "[[teams]] #1 (known) roles: no agent is called Assistent; there are: Assistant",
         ]
+
+
+def test_the_decorator_takes_every_key_of_a_team() -> None:
+    """But for those that say where a team comes from: a decorated function is its own source."""
+    assert {*TeamKeys.__annotations__, "id"} == {*TeamConfig.model_fields} - {"factory", "component", "trusted"}

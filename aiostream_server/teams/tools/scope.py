@@ -1,4 +1,4 @@
-"""What a configured tool provides, and the resources that one run has open, which are closed when the run ends."""
+"""What a configured tool provides and returns, and the resources that one run has open, which close when it ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -173,3 +173,12 @@ def mark_as_retrieved(opened: asyncio.Future[_T]) -> None:
     """Without this, asyncio logs the exception of a future that is never awaited."""
     if not opened.cancelled():
         opened.exception()
+
+
+def limited(text: str, byte_limit: int) -> str:
+    """At most `byte_limit` bytes of UTF-8, with the number of bytes that were left out."""
+    content = text.encode("utf-8", "replace")
+    if len(content) <= byte_limit:
+        return text
+    left_out = len(content) - byte_limit
+    return f"{content[:byte_limit].decode('utf-8', 'ignore')}\n… ({left_out} more bytes left out)"
