@@ -9,11 +9,11 @@ import importlib.util
 import inspect
 import re
 import sysconfig
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any, Final, TypeAlias
 
 from aiostream_server.errors import ConfigError
@@ -78,22 +78,20 @@ def _counted(signature: inspect.Signature) -> str:
     return f"needs {len(needed)} arguments ({', '.join(needed)})"
 
 
-def signature_problem(team: Streams | Runs) -> str | None:
-    """What is wrong with the signature of `run_stream` or `run`, in one line; None if it can be called."""
+def method_problem(team: Streams | Runs, factory: object) -> str | None:
+    """Why the `run_stream` or `run` of a team cannot be called, with its line; None if it looks right.
+
+    Looks at its signature, and at the kind of its `def`. `factory` made the team.
+    """
     name = "run_stream" if isinstance(team, Streams) else "run"
+    method, kind = getattr(team, name), type(team).__name__
     try:
-        inspect.signature(getattr(team, name)).bind(task="")
+        inspect.signature(method).bind(task="")
     except ValueError:  # not written in Python
         return None
     except TypeError:
-        return f"the factory returned {type(team).__name__}, whose {name} cannot be called as {name}(task=...)"
-    return None
-
-
-def definition_problem(team: Streams | Runs) -> str | None:
-    """What kind of function its `run_stream` or `run` wrongly is, with its line; None if its `def` looks right."""
-    name = "run_stream" if isinstance(team, Streams) else "run"
-    method = getattr(team, name)
+        wrong = f"the factory returned {kind}, whose {name} cannot be called as {name}(task=...)"
+        return f"{wrong}{at(place_of(factory))}"
     function = getattr(method, "__func__", method)
     if not inspect.isfunction(function) or hasattr(function, "__wrapped__"):  # a decorator hides what it returns
         return None
@@ -103,7 +101,6 @@ def definition_problem(team: Streams | Runs) -> str | None:
     else:
         is_right = inspect.iscoroutinefunction(function) or _says_awaitable(function)
         expected = "async def, with return: a TaskResult (autogen_agentchat.base)"
-    kind = type(team).__name__
     return None if is_right else f"{kind}.{name} is a {_kind_of(function)}: expected {expected}{at(place_of(function))}"
 
 
@@ -175,7 +172,8 @@ def place_of_error(error: BaseException, home: Path | None = None) -> str | None
     """`/srv/teams.py:12`; None if no frame is the user's code."""
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return f"{error.filename}:{error.lineno}"
-    places = [f"{file}:{line}" for file, line in _frames(error.__traceback__) if _is_users(file, home)]
+    frames = ((frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__))
+    places = [f"{file}:{line}" for file, line in frames if _is_users(file, home)]
     return places[-1] if places else None
 
 
@@ -184,12 +182,6 @@ def _unwrapped(factory: object) -> object:
         return inspect.unwrap(factory)  # type: ignore[arg-type]  # accepts any object
     except ValueError:  # a cycle of `__wrapped__`
         return factory
-
-
-def _frames(trace: TracebackType | None) -> Iterator[tuple[str, int]]:
-    while trace is not None:
-        yield trace.tb_frame.f_code.co_filename, trace.tb_lineno
-        trace = trace.tb_next
 
 
 def _is_users(file: str, home: Path | None) -> bool:

@@ -15,8 +15,8 @@ import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import FileFinder, ModuleSpec, SourceFileLoader
+from importlib.util import module_from_spec
 from itertools import count
 from pathlib import Path
 from types import CodeType, ModuleType
@@ -132,17 +132,16 @@ class _Package:
             sys.meta_path.insert(0, _FINDER)
         weakref.finalize(self, _forget, self._name).atexit = False
         beginning = folder / "__init__.py"
-        if beginning.is_file():
-            spec = _spec_of(self._name, beginning, folder)
-        else:
-            spec = ModuleSpec(self._name, None, is_package=True)
-            spec.submodule_search_locations = [str(folder)]
+        loader = _FreshLoader(self._name, str(beginning)) if beginning.is_file() else None
+        spec = ModuleSpec(self._name, loader, origin=str(beginning), is_package=True)
+        spec.has_location = loader is not None  # sets `__file__`
+        spec.submodule_search_locations = [str(folder)]
         sys.modules[self._name] = module = module_from_spec(spec)
-        if spec.loader is not None:
-            try:
-                spec.loader.exec_module(module)
-            except WRONG_IMPORTS as exc:
-                raise ConfigError([f"{beginning.name}: cannot be imported: {blamed(exc, folder)}"]) from exc
+        try:
+            if loader is not None:
+                loader.exec_module(module)
+        except WRONG_IMPORTS as exc:
+            raise ConfigError([f"{beginning.name}: cannot be imported: {blamed(exc, folder)}"]) from exc
 
     def load(self, stem: str) -> ModuleType:
         """Raises `ConfigError` with one line."""
@@ -174,28 +173,15 @@ class _FreshLoader(SourceFileLoader):
 
 
 class _Finder(MetaPathFinder):
-    """Finds the modules of the folders, and of packages inside them."""
+    """Finds the modules of the folders, and of packages inside them. Caches no listing of a folder."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if path is None or not fullname.startswith(FOLDER_PREFIX):
             return None
-        for folder in map(Path, path):
-            inner = folder / fullname.rpartition(".")[2]
-            if (inner / "__init__.py").is_file():
-                return _spec_of(fullname, inner / "__init__.py", inner)
-            if (file := inner.with_name(f"{inner.name}.py")).is_file():
-                return _spec_of(fullname, file)
-        return None
-
-
-def _spec_of(name: str, file: Path, folder: Path | None = None) -> ModuleSpec:
-    inside = None if folder is None else [str(folder)]
-    spec = spec_from_file_location(name, file, loader=_FreshLoader(name, str(file)), submodule_search_locations=inside)
-    if spec is None:  # never, with a loader
-        raise ImportError(name)
-    return spec
+        found = (FileFinder(folder, (_FreshLoader, [".py"])).find_spec(fullname) for folder in path)
+        return next(filter(None, found), None)
 
 
 _FINDER: Final = _Finder()

@@ -16,7 +16,7 @@ from aiostream_server.config.model import Config, TeamConfig, TeamFolderConfig
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.factories import Factory, at, place_of
-from aiostream_server.teams.folders import FolderTeam, load_folder
+from aiostream_server.teams.folders import load_folder
 from aiostream_server.teams.registration import Registration, name_and_description
 
 BUILT_IN: Final = (
@@ -91,12 +91,15 @@ def served_teams(config: Config, embedded: Sequence[ServedTeam] = ()) -> Served:
         problems += in_folder.problems
     if not (found or config.team_folders):
         found = _listed(BUILT_IN)
-    teams, twice = _without_duplicates(found)
-    problems += twice
+    teams: dict[str, ServedTeam] = {}
+    for team in found:
+        first = teams.setdefault(team.config.id, team)
+        if first is not team:
+            problems.append(f'{team.where} id: {first.where} has the id "{team.config.id}", too')
     fallback = config.routing.fallback
-    if fallback is not None and not problems and fallback not in (ids := [team.config.id for team in teams]):
-        problems.append(f'[routing] fallback: no team has the id "{fallback}"{did_you_mean(fallback, ids)}')
-    return Served(teams, problems)
+    if fallback is not None and not problems and fallback not in teams:
+        problems.append(f'[routing] fallback: no team has the id "{fallback}"{did_you_mean(fallback, [*teams])}')
+    return Served(tuple(teams.values()), problems)
 
 
 def registered_team(
@@ -143,30 +146,17 @@ def _in_folder(folder: TeamFolderConfig, where: str) -> Served:
     problems = [f"{where} {problem}" for problem in wrong]
     for team in found:
         try:
-            teams.append(_of_folder(team, folder, f"{where} {team.file.name} ({team.id})"))
+            teams.append(
+                registered_team(
+                    team.factory,
+                    team.registration,
+                    f"{where} {team.file.name} ({team.id})",
+                    team_id=team.id,
+                    label=(team.file.name, team.function),
+                    docstring=team.docstring,
+                    folder=folder,
+                )
+            )
         except ConfigError as exc:
             problems += exc.problems
     return Served(teams, problems)
-
-
-def _of_folder(team: FolderTeam, folder: TeamFolderConfig, where: str) -> ServedTeam:
-    return registered_team(
-        team.factory,
-        team.registration,
-        where,
-        team_id=team.id,
-        label=(team.file.name, team.function),
-        docstring=team.docstring,
-        folder=folder,
-    )
-
-
-def _without_duplicates(found: Iterable[ServedTeam]) -> Served:
-    """Keeps the first team of each id."""
-    teams: dict[str, ServedTeam] = {}
-    problems: list[str] = []
-    for team in found:
-        first = teams.setdefault(team.config.id, team)
-        if first is not team:
-            problems.append(f'{team.where} id: {first.where} has the id "{team.config.id}", too')
-    return Served(tuple(teams.values()), problems)

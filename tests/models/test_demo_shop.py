@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.models.demo.shop import ShopQuestion, Unclear, plan_query, read_question
 from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.guard import Approved
 from aiostream_server.tools.sql.shop import build_shop, shop_tables
-from aiostream_server.tools.sql.verdict import Approved
 from tests.models.demo import DATABASE, answer, called, returned, told, user
 
 REGIONS: Final = "What were the total sales by region?"
@@ -222,10 +222,8 @@ async def test_every_query_passes_the_guard_and_the_agent_says_the_right_sentenc
     schema = returned("schema", (await database.schema()).describe())
     for question in (*RANKINGS, *NUMBERS):
         drafted = await answer(user(question), called("schema"), schema, tools=DATABASE)
-        assert isinstance(database.guard.check(json.loads(drafted.arguments)["sql"]), Approved), question
-    verdict = database.guard.check(json.loads((await answer(user(BEST), schema, tools=DATABASE)).arguments)["sql"])
-    assert isinstance(verdict, Approved)
-    rows = await database.query(verdict)
+        assert isinstance(await database.check(json.loads(drafted.arguments)["sql"]), Approved), question
+    rows = await database.ask(json.loads((await answer(user(BEST), schema, tools=DATABASE)).arguments)["sql"])
     await database.close()
     said = await answer(user(BEST), told(f"Result of the query ({rows.summary}):\n\n{rows.to_markdown()}"))
     name, amount = RANKINGS[BEST][0]

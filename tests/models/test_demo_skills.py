@@ -24,7 +24,6 @@ Answer with one JSON object."""
         ("What is 15% of 850?", "general"),
         ("Find me cheap flights to Rome", "travel"),
         ("Write a poem", "general"),
-        ("Top 5 customers by revenue", "data"),
     ],
 )
 async def test_team_is_chosen_by_its_words(question: str, team: str) -> None:

@@ -1,8 +1,11 @@
 """The last resort: it recognises what is stated, and is not fooled by what is mentioned."""
 
+from typing import get_args
+
 import pytest
 
 from aiostream_server.config.model import SpeechRole
+from aiostream_server.events import SpeechKind
 from aiostream_server.runs.speech_kinds import kind_by_name, kind_by_words
 
 RECOGNISED: list[tuple[str, SpeechRole]] = [
@@ -137,3 +140,8 @@ def test_names(name: str, kind: SpeechRole) -> None:
 
 def test_a_name_decides_before_words() -> None:
     assert kind_by_words("Analyst", "Validation passed.") == "analysis"
+
+
+def test_every_kind_of_speech_but_the_answer_is_a_role() -> None:
+    """A kind without a role could be said by no agent: `[[teams]] roles` would refuse it."""
+    assert {*get_args(SpeechRole)} == {*get_args(SpeechKind)} - {"final"}

@@ -1,12 +1,15 @@
-"""The demo model as the general assistant: calculates, recalls names and numbers, small talk."""
+"""The demo model as the general assistant: calculates, recalls names and numbers, small talk.
+
+A calculation is a whole question in English, written for the calculator tool, which knows `+ - * / % ** ()`, `sqrt()`,
+`min()`, `max()`, `abs()`, `round()` and `15% of 850`. A question with any other word is not a calculation.
+"""
 
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from autogen_core.models import AssistantMessage, FunctionExecutionResult, FunctionExecutionResultMessage
 
-from aiostream_server.models.demo.arithmetic import Calculation, read_calculation
 from aiostream_server.models.demo.conversation import CONFIGURE, DemoReply, DemoRequest, call, say, shorten, text_of
 
 CALCULATE: Final = "calculate"
@@ -25,12 +28,47 @@ _SMALL_TALK: Final = (
 _NAME: Final = r"([^\W\d][\w'’-]{0,40}(?: [^\W\da-z][\w'’-]{0,40})?)"
 _TELLS_NAME: Final = re.compile(rf"\b(?i:my name is|i am called|call me) {_NAME}")
 _ASKS_NAME: Final = re.compile(r"\b(?:what(?:'s|’s| is)|you (?:know|remember)) my name\b|\bwho am i\b", re.IGNORECASE)
-_ASKS_QUESTION: Final = re.compile(
-    r"\bwhat did i (?:just )?(?:ask|say)\b|\bmy (?:last|previous) question\b", re.IGNORECASE
-)
 _THAT: Final = re.compile(r"\b(?:that|it|the (?:result|answer))\b", re.IGNORECASE)
 _CONTINUES: Final = re.compile(r"^\W*(?:(?:and|now|then)\b\s*)*(?=(?:plus|minus|times|divided by)\s*\d)", re.IGNORECASE)
 _SAID_VALUE: Final = re.compile(r"\bis \**(-?\d[\d,]*(?:\.\d+)?)\**(?=\.(?:\s|$))")
+
+
+_N: Final = r"-?\d+(?:\.\d+)?"
+_LIST: Final = rf"{_N}(?:(?:, and |, ?| and ){_N})+"
+_PHRASES: Final = (
+    (rf"{_N} ?(?:%|percent) of {_N}", "{0}% of {1}"),
+    (rf"{_N} ?(?:%|percent) off {_N}", "{1} * (1 - {0} / 100)"),
+    (rf"half of {_N}", "{0} / 2"),
+    (rf"(?:double|twice) {_N}", "{0} * 2"),
+    (rf"(?:the )?square root of {_N}", "sqrt({0})"),
+    (rf"{_N} squared", "{0} ** 2"),
+    (rf"{_N} to the power of {_N}", "{0} ** {1}"),
+    (rf"add {_N} (?:to|and) {_N}", "{1} + {0}"),
+    (rf"subtract {_N} from {_N}", "{1} - {0}"),
+    (rf"multiply {_N} (?:by|with) {_N}", "{0} * {1}"),
+    (rf"divide {_N} by {_N}", "{0} / {1}"),
+    (rf"(?:the )?(?:sum|total) of {_LIST}", "{sum}"),
+    (rf"(?:the )?(?:average|mean) of {_LIST}", "({sum}) / {count}"),
+)
+_OPERATORS: Final = (
+    (r"\b(?:multiplied by|times)\b|×|(?<=\d) x (?=\d)", " * "),
+    (r"\bdivided by\b|÷", " / "),
+    (r"\bplus\b", " + "),
+    (r"\bminus\b|−", " - "),
+    (r"\^", " ** "),
+)
+_FORMULA: Final = re.compile(r"(?:\d+(?:\.\d+)?|\.\d+|[-+*/%(), ]|(?:sqrt|abs|min|max|round)(?=\())+")
+_IS_SUM: Final = re.compile(r"(?![+*/%),]).*[-+*/%(] *\(*[\d.]")
+_LEAD: Final = re.compile(r"^(?:(?:please|and|then|now|ok|so|what's|what|how much|is|are|calculate|compute)\b|[\s,:])+")
+_TAIL: Final = re.compile(r"(?:\bplease\b|[\s?!.=,])+$")
+_MAX_CHARACTERS: Final = 300
+
+
+class Calculation(NamedTuple):
+    """`expression` is for the calculator; `spoken` is for "{spoken} is 42."."""
+
+    expression: str
+    spoken: str
 
 
 def answer(request: DemoRequest) -> DemoReply:
@@ -66,9 +104,6 @@ def _recall(request: DemoRequest) -> str | None:
         told = (_TELLS_NAME.search(text) for text in reversed(request.earlier_questions()))
         name = next((found[1] for found in told if found), None)
         return f"Your name is {name}." if name else "You have not told me your name."
-    if _ASKS_QUESTION.search(request.question):
-        asked = request.earlier_questions()
-        return f"You asked “{shorten(asked[-1])}”." if asked else "This is the first thing that you asked me."
     told_now = _TELLS_NAME.search(request.question)
     return f"Nice to meet you, {told_now[1]}." if told_now else None
 
@@ -91,3 +126,27 @@ def _numbers(request: DemoRequest) -> Iterator[str]:
             yield from (one.content.rpartition("=")[2].strip().replace(",", "") for one in results)
         elif isinstance(message, AssistantMessage):
             yield from (number.replace(",", "") for number in reversed(_SAID_VALUE.findall(text_of(message))))
+
+
+def read_calculation(question: str) -> Calculation | None:
+    """None unless the whole question is one phrase ("average of 3 and 5") or one formula ("12 * (3 + 4)")."""
+    if len(question) > _MAX_CHARACTERS:
+        return None
+    text = _plain(question)
+    for pattern, template in _PHRASES:
+        if re.fullmatch(pattern, text):
+            numbers = re.findall(_N, text)
+            return Calculation(template.format(*numbers, sum=" + ".join(numbers), count=len(numbers)), text)
+    for words, operator in _OPERATORS:
+        text = re.sub(words, operator, text)
+    formula = " ".join(text.split())
+    if _FORMULA.fullmatch(formula) and _IS_SUM.match(formula):
+        return Calculation(formula, formula)
+    return None
+
+
+def _plain(question: str) -> str:
+    text = " ".join(question.casefold().replace("’", "'").split())
+    text = re.sub(r"[$€£¥](?=\d)", "", text)
+    text = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", text)  # 1,200 is one number; 1,2 is two
+    return _TAIL.sub("", _LEAD.sub("", text))

@@ -43,6 +43,16 @@ class RowsTable:
     def is_course(self) -> bool:
         return len(self.headers) == 2 and bool(_TIME.fullmatch(self.headers[0]))
 
+    def figure(self, row: Sequence[str]) -> str:
+        """The row's last cell: thousands apart, two decimals in a column that has decimals; other text as it is."""
+        numbers = [number for one in self.rows if (number := _number(one[-1])) is not None]
+        digits = 2 if any(number != number.to_integral_value() for number in numbers) else 0
+        number = _number(row[-1])
+        return row[-1] if number is None else f"{number:,.{digits}f}"
+
+    def pair(self, row: Sequence[str]) -> str:
+        return f"{_name(row)} with {self.figure(row)}"
+
 
 def find_table(text: str) -> RowsTable | None:
     """The last Markdown table of a text."""
@@ -100,37 +110,31 @@ def _say_value(table: RowsTable) -> str:
     name, cell = _spoken(table.headers[0]), table.rows[0][0]
     if not cell.strip() or cell.strip().upper() == "NULL":
         return f"There is no {name} to report."
-    return f"The {name} {'are' if name.endswith(('sales', 'sold')) else 'is'} **{_figure(table, cell)}**."
+    return f"The {name} {'are' if name.endswith(('sales', 'sold')) else 'is'} **{table.figure(table.rows[0])}**."
 
 
 def _say_course(table: RowsTable) -> str:
-    peak = max(table.rows, key=_value)
-    return (
-        f"The {_spoken(table.measure)} went from {_pair(table, table.rows[0])} to {_pair(table, table.rows[-1])}; "
-        f"the highest of the {len(table.rows)} was {_pair(table, peak)}."
-    )
+    first, last, peak = map(table.pair, (table.rows[0], table.rows[-1], max(table.rows, key=_value)))
+    name = _spoken(table.measure)
+    return f"The {name} went from {first} to {last}; the highest of the {len(table.rows)} was {peak}."
 
 
 def _say_ranking(table: RowsTable, *, lowest: bool) -> str:
     rows = sorted(table.rows, key=_value, reverse=not lowest)
     extreme, other = ("lowest", "highest") if lowest else ("highest", "lowest")
-    name, value = _spoken(table.measure), _figure(table, rows[0][-1])
+    name, value = _spoken(table.measure), table.figure(rows[0])
     tied = [row for row in rows if _value(row) == _value(rows[0])]
     if len(tied) > 1:
-        shared = ", ".join(map(_name, tied[1:_SHOWN]))
-        text = f"{_name(tied[0])} shares the {extreme} {name}, {value}, with {shared}."
+        text = f"{_name(tied[0])} shares the {extreme} {name}, {value}, with {', '.join(map(_name, tied[1:_SHOWN]))}."
+    elif table.headers[0] in _KINDS_OF_NAME and len(table.headers) == 2:
+        text = f"The {_name(rows[0])} {table.headers[0]} had the {extreme} {name}: {value}."
     else:
-        kind = f" {table.headers[0]}" if table.headers[0] in _KINDS_OF_NAME and len(table.headers) == 2 else ""
-        text = f"{f'The {_name(rows[0])}{kind}' if kind else _name(rows[0])} had the {extreme} {name}: {value}."
+        text = f"{_name(rows[0])} had the {extreme} {name}: {value}."
     behind = rows[len(tied) :]
     if behind:
-        text += f" Next came {_pair(table, behind[0])}"
-        text += f"; the {other} of the {len(rows)} was {_pair(table, behind[-1])}." if len(behind) > 1 else "."
+        text += f" Next came {table.pair(behind[0])}"
+        text += f"; the {other} of the {len(rows)} was {table.pair(behind[-1])}." if len(behind) > 1 else "."
     return text
-
-
-def _pair(table: RowsTable, row: Sequence[str]) -> str:
-    return f"{_name(row)} with {_figure(table, row[-1])}"
 
 
 def _name(row: Sequence[str]) -> str:
@@ -139,16 +143,6 @@ def _name(row: Sequence[str]) -> str:
 
 def _spoken(header: str) -> str:
     return header.replace("_", " ").strip().lower()
-
-
-def _figure(table: RowsTable, cell: str) -> str:
-    """Thousands apart; two decimals in a column that has decimals; other text as it is."""
-    number = _number(cell)
-    if number is None:
-        return cell
-    column = [one for row in table.rows if (one := _number(row[-1])) is not None]
-    has_decimals = any(one != one.to_integral_value() for one in column)
-    return f"{number:,.2f}" if has_decimals else f"{number:,.0f}"
 
 
 def _value(row: Sequence[str]) -> Decimal:
@@ -161,4 +155,4 @@ def _number(cell: str) -> Decimal | None:
 
 
 def _cells(line: str) -> tuple[str, ...]:
-    return tuple(cell.strip() for cell in _CELL.findall(line.strip().removeprefix("|")) if cell is not None)[:-1]
+    return tuple(cell.strip() for cell in _CELL.findall(line.strip().removeprefix("|")))[:-1]

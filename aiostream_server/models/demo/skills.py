@@ -5,7 +5,6 @@ import re
 from typing import Final
 
 from aiostream_server.models.demo import assistant, sql_agent
-from aiostream_server.models.demo.arithmetic import read_calculation
 from aiostream_server.models.demo.conversation import LABEL, DemoReply, DemoRequest, read_request, say, shorten
 from aiostream_server.models.demo.rows import CHART, draw_rows, say_rows
 from aiostream_server.models.provider import ModelRequest
@@ -13,12 +12,6 @@ from aiostream_server.models.provider import ModelRequest
 _TEAM: Final = re.compile(r"^\s*[-*]\s*[`\"']?([a-z0-9][a-z0-9._-]{0,63})[`\"']?\s*(?::|—|–| - )\s*(.+)$", re.MULTILINE)
 _CHOOSES: Final = re.compile(r"\b(?:team|choose|classify|route|pick|select|category)\b", re.IGNORECASE)
 _WORD: Final = re.compile(r"[^\W_]+")
-_ABOUT_DATA: Final = frozenset(
-    _WORD.findall(
-        "sales revenue order orders customer customers product products region category average total count database "
-        "sql query table rows top month monthly quarter year price selling sold income profit report"
-    )
-)
 _COMMON: Final = frozenset(
     _WORD.findall("a about all an and any are for from in is it me of on or question the to what which with")
 )
@@ -67,22 +60,11 @@ def _choose(request: DemoRequest, teams: dict[str, str]) -> dict[str, str | floa
     """The team with the most words of its description in the question; an honest `answer` where there are no teams."""
     if not teams:
         return {"answer": f"I can only repeat what I was told: {shorten(request.last)} {LABEL}"}
-    shared = {team: _shared(request.question, text) for team, text in teams.items()}
+    shared = {team: _words(request.question) & _words(text) for team, text in teams.items()}
     general = next((team for team, text in teams.items() if "general" in f"{team} {text}".lower()), next(iter(teams)))
-    first, *rest = sorted(teams, key=lambda team: (len(shared[team]), team == general), reverse=True)
-    margin = len(shared[first]) - max((len(shared[team]) for team in rest), default=0)
-    why = f"words such as {', '.join(sorted(shared[first])[:3])}" if shared[first] else "no word decides"
-    return {"team": first, "confidence": round(min(0.95, 0.5 + 0.15 * margin), 2), "reason": f"{why} {LABEL}"}
-
-
-def _shared(question: str, description: str) -> set[str]:
-    asked, described = _words(question), _words(description)
-    shared = asked & described
-    if described & {"data", "database", "sql", "analysis"}:
-        return shared | (asked & _ABOUT_DATA)
-    if described & {"calculates", "calculator", "arithmetic", "general"} and read_calculation(question):
-        return shared | {"a calculation", "numbers"}
-    return shared
+    best = max(teams, key=lambda team: (len(shared[team]), team == general))
+    why = f"words such as {', '.join(sorted(shared[best])[:3])}" if shared[best] else "no word decides"
+    return {"team": best, "confidence": 0.8 if shared[best] else 0.5, "reason": f"{why} {LABEL}"}
 
 
 def _words(text: str) -> set[str]:

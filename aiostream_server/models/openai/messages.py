@@ -12,7 +12,6 @@ from typing import Any, Final, TypeAlias, assert_never
 from autogen_core import FunctionCall, Image
 from autogen_core.models import (
     AssistantMessage,
-    FunctionExecutionResult,
     FunctionExecutionResultMessage,
     LLMMessage,
     SystemMessage,
@@ -29,8 +28,8 @@ _MAX_NAME: Final = 64
 
 def wire_messages(messages: Sequence[LLMMessage], names: MessageNames = "none") -> list[Wire]:
     """If `has_images`, call this in a thread: encoding images takes CPU time."""
-    leading = [message.content for message in takewhile(_is_system, messages)]
-    wire = [_system("\n".join(map(str, leading)))] if leading else []
+    leading = [str(message.content) for message in takewhile(lambda one: isinstance(one, SystemMessage), messages)]
+    wire: list[Wire] = [{"role": "system", "content": "\n".join(leading)}] if leading else []
     for message in messages[len(leading) :]:
         wire.extend(_wire(message, names))
     return wire
@@ -45,26 +44,22 @@ def has_images(messages: Sequence[LLMMessage]) -> bool:
     )
 
 
-def _is_system(message: LLMMessage) -> bool:
-    return isinstance(message, SystemMessage)
-
-
 def _wire(message: LLMMessage, names: MessageNames) -> Sequence[Wire]:
     match message:
         case UserMessage():
             return (_user(message, names),)
+        case AssistantMessage(content=str() as text):
+            return ({"role": "assistant", "content": text},)  # without its reasoning: models do not expect it back
         case AssistantMessage():
-            return (_assistant(message),)
-        case SystemMessage():
-            return (_system(message.content),)
-        case FunctionExecutionResultMessage():
-            return [_result(result) for result in message.content]
+            # With calls, the thought holds the text beside them: it belongs to the conversation.
+            calls = [_call(one) for one in message.content if not isinstance(one, str)]
+            return ({"role": "assistant", "content": message.thought, "tool_calls": calls},)
+        case SystemMessage(content=text):
+            return ({"role": "system", "content": text},)
+        case FunctionExecutionResultMessage(content=results):
+            return [{"role": "tool", "tool_call_id": one.call_id, "content": one.content} for one in results]
         case _:
             assert_never(message)
-
-
-def _system(content: str) -> Wire:
-    return {"role": "system", "content": content}
 
 
 def _user(message: UserMessage, names: MessageNames) -> Wire:
@@ -84,17 +79,6 @@ def _part(part: str | Image) -> Wire:
     if isinstance(part, str):
         return {"type": "text", "text": part}
     return {"type": "image_url", "image_url": {"url": part.data_uri}}
-
-
-def _assistant(message: AssistantMessage) -> Wire:
-    if isinstance(message.content, str):
-        return {"role": "assistant", "content": message.content}  # without its reasoning: models do not expect it back
-    # With calls, the thought holds the text beside them: it belongs to the conversation.
-    return {"role": "assistant", "content": message.thought, "tool_calls": list(map(_call, message.content))}
-
-
-def _result(result: FunctionExecutionResult) -> Wire:
-    return {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
 
 
 def _call(call: FunctionCall) -> Wire:

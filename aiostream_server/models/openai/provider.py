@@ -150,10 +150,12 @@ class OpenAIProvider:
             connect=self._config.connect_timeout_s,
             sock_read=self._config.idle_timeout_s,
         )
+        # aiohttp sends a file piece by piece, so that a large body does not block the event loop.
+        data = BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
+        headers = {**self._headers, **more}
         try:
-            headers = {**self._headers, **more} if more else self._headers
             response = await self._session.post(
-                self._url, data=_in_pieces(body), headers=headers, timeout=timeout, allow_redirects=False
+                self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
             return Refusal(self._failures.lost(error, answering=False), error=error)
@@ -212,11 +214,6 @@ def _headers(config: OpenAIModelConfig) -> dict[str, str]:
         is_bearer = config.api_key_header.lower() == "authorization"
         headers[config.api_key_header] = ("Bearer " if is_bearer else "") + config.api_key.get_secret_value()
     return headers
-
-
-def _in_pieces(body: bytes) -> bytes | BytesIO:
-    """aiohttp sends a file piece by piece, so that a large body does not block the event loop."""
-    return BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
 
 
 async def _back_off(delay_s: float, refusal: Refusal) -> None:

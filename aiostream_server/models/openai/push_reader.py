@@ -58,20 +58,6 @@ class PushReader(asyncio.Protocol):
     `idle_s` counts only while a task waits for bytes. `ends_at` is in the event loop's time.
     """
 
-    __slots__ = (
-        "_arrived_at",
-        "_content",
-        "_ends_at",
-        "_idle_s",
-        "_is_lost",
-        "_loop",
-        "_protocol",
-        "_take",
-        "_timer",
-        "_transport",
-        "_waiting",
-    )
-
     def __init__(self, response: aiohttp.ClientResponse, *, idle_s: float, ends_at: float) -> None:
         self._content = response.content
         self._idle_s = idle_s

@@ -1,4 +1,4 @@
-"""The JSON schemas of events, made of their dataclasses: what `events.encoding` writes. For `openapi.json`."""
+"""The JSON schemas of events, made of their dataclasses: what `events.codec` writes. For `openapi.json`."""
 
 from typing import Any, Final
 

@@ -18,8 +18,8 @@ from aiostream_server.teams.data.approval import find_reply
 from aiostream_server.teams.data.messages import DRAFTER, QUERY, LatestRows, QueryDraft, QueryOutcome, Verdict
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
+from aiostream_server.tools.sql.guard import Approved
 from aiostream_server.tools.sql.rows import Rows
-from aiostream_server.tools.sql.verdict import Approved
 
 _OPINION_PROMPT: Final = (
     "You review SQL that was already checked for safety by code. In one or two sentences, say whether this query "

@@ -22,8 +22,7 @@ from autogen_core.tools import FunctionTool, StaticWorkbench, Workbench
 from aiostream_server.config.model import CodeToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.teams.tools.process import run_program
-from aiostream_server.teams.tools.results import clipped
-from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
+from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope, limited
 from aiostream_server.text import one_line
 
 _FOLDER: Final = "code"
@@ -92,7 +91,7 @@ class CodeRunner:
                     status, output = result.exit_code, result.output
             finally:
                 self._running = None
-        output = clipped(output, self._config.byte_limit)
+        output = limited(output, self._config.byte_limit)
         return output if status in (0, _TIMED_OUT) else f"{output.rstrip()}\n(exit status {status})".lstrip()
 
     async def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What a configured tool provides, and the resources that one run has open, which are closed when the run ends."""
+"""What a configured tool provides and returns, and the resources that one run has open, which close when it ends."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -58,7 +58,11 @@ class RunScope:
         allowed = tuple(names)
         chosen = tuple(requested) or allowed
         found = [self._workbench(item, allowed) for item in chosen if isinstance(item, str)]
-        own = [item if isinstance(item, BaseTool) else _function(item) for item in chosen if not isinstance(item, str)]
+        own = [
+            item if isinstance(item, BaseTool) else FunctionTool(item, description=(item.__doc__ or "").strip())
+            for item in chosen
+            if not isinstance(item, str)
+        ]
         return [*found, StaticWorkbench(own)] if own else found
 
     async def open(self, resource: AbstractAsyncContextManager[_T]) -> _T:
@@ -93,15 +97,9 @@ class RunScope:
     def _workbench(self, name: str, allowed: tuple[str, ...]) -> Workbench:
         if name not in allowed:
             raise ConfigError([f'the team has no tool "{name}" in its `tools`{did_you_mean(name, allowed)}'])
-        if name not in self._tools:
-            raise ConfigError([f"there is no [tools.{name}]{did_you_mean(name, list(self._tools))}"])
         if name not in self._workbenches:
             self._workbenches[name] = self._tools[name].workbench(self)
         return self._workbenches[name]
-
-
-def _function(function: Callable[..., object]) -> FunctionTool:
-    return FunctionTool(function, description=(function.__doc__ or "").strip())
 
 
 class ResourceTask(Generic[_T]):
@@ -173,3 +171,12 @@ def mark_as_retrieved(opened: asyncio.Future[_T]) -> None:
     """Without this, asyncio logs the exception of a future that is never awaited."""
     if not opened.cancelled():
         opened.exception()
+
+
+def limited(text: str, byte_limit: int) -> str:
+    """At most `byte_limit` bytes of UTF-8, with the number of bytes that were left out."""
+    content = text.encode("utf-8", "replace")
+    if len(content) <= byte_limit:
+        return text
+    left_out = len(content) - byte_limit
+    return f"{content[:byte_limit].decode('utf-8', 'ignore')}\n… ({left_out} more bytes left out)"

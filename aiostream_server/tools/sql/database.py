@@ -1,7 +1,8 @@
 """One configured database: its schema, its guard, and the rows of approved statements.
 
-A statement runs only after this database's own guard has approved it. It runs read-only, within limits of time, rows
-and bytes. Cancelling the task that waits for the rows stops the statement too, in the server or in SQLite's thread.
+`ask` is the only way to the rows: a statement runs after this database's guard has approved it. It runs read-only,
+within limits of time, rows and bytes. Cancelling the task that waits for the rows stops the statement too, in the
+server or in SQLite's thread.
 """
 
 import asyncio
@@ -20,13 +21,12 @@ from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.tools.sql.backend import Backend, StatementDeadline
 from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, driver_message
-from aiostream_server.tools.sql.guard import Guard
+from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
 from aiostream_server.tools.sql.postgres import PostgresBackend
 from aiostream_server.tools.sql.reflection import reflect
-from aiostream_server.tools.sql.rows import ResultLimits, Rows, fetch
+from aiostream_server.tools.sql.rows import Rows, fetch
 from aiostream_server.tools.sql.schema import Schema
 from aiostream_server.tools.sql.sqlite import SQLiteBackend
-from aiostream_server.tools.sql.verdict import Approved, Verdict
 
 T = TypeVar("T")
 
@@ -55,7 +55,8 @@ class Database:
         self.description: Final = config.description
         self.dialect: Final = dialect
         self._backend: Final = backend
-        self._limits: Final = ResultLimits(config.row_limit, config.byte_limit)
+        self._row_limit: Final = config.row_limit
+        self._byte_limit: Final = config.byte_limit
         self._timeout_s: Final = config.statement_timeout_s
         self._schema_lifetime_s: Final = schema_lifetime_s
         self._schema_lock: Final = asyncio.Lock()
@@ -80,15 +81,10 @@ class Database:
             raise
         return database
 
-    @property
-    def guard(self) -> Guard:
-        """The guard for the schema that was read last, which may be old. `check` refreshes the schema first."""
-        return self._guard
-
     async def check(self, sql: str) -> Verdict:
         """The guard's verdict, with a schema that is at most `schema_lifetime_s` old.
 
-        Never raises: where the schema cannot be read now, the last one is used, and `query` raises the error.
+        Never raises: where the schema cannot be read now, the last one is used, and `ask` raises the error.
         """
         with suppress(QueryFailed, DatabaseUnreachable):
             await self.schema()
@@ -101,18 +97,9 @@ class Database:
         async with self._schema_lock:
             if time.monotonic() - self._schema_read_at >= self._schema_lifetime_s:
                 home, self._schema = await self._reflect()
-                self._guard = self._guard.for_tables([table.name for table in self._schema.tables], schema=home)
+                self._guard = Guard(self.dialect, [table.name for table in self._schema.tables], schema=home)
                 self._schema_read_at = time.monotonic()
             return self._schema
-
-    async def query(self, approved: Approved) -> Rows:
-        """Run a statement that this database's guard approved.
-
-        Raises `QueryFailed`, `DatabaseUnreachable`, or `TypeError` for a statement that the guard did not approve.
-        """
-        if not self._guard.has_approved(approved):
-            raise TypeError("only a statement that this database's own guard approved can run")
-        return await self._run(approved.sql)
 
     async def ask(self, sql: str) -> Rows:
         """Check an untrusted statement, and run it where the guard approves it.
@@ -122,7 +109,7 @@ class Database:
         verdict = await self.check(sql)
         if not isinstance(verdict, Approved):
             raise QueryFailed(f"not run: {verdict.reason}")
-        return await self.query(verdict)
+        return await self._run(verdict.sql)
 
     async def close(self) -> None:
         await self._backend.close()
@@ -132,7 +119,7 @@ class Database:
     async def _run(self, sql: str) -> Rows:
         async def read(connection: AsyncConnection) -> Rows:
             async with self._backend.execute(connection, sql) as cursor:
-                return await fetch(cursor, self._limits)
+                return await fetch(cursor, self._row_limit, self._byte_limit)
 
         return await self._supervised(self._backend.connect, read)
 

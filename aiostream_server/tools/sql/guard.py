@@ -10,7 +10,8 @@ The guard is the first protection. The backends' connections are read-only and l
 
 import re
 from collections.abc import Iterable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
 import sqlglot
 from sqlglot import exp
@@ -18,7 +19,6 @@ from sqlglot.errors import ErrorLevel, ParseError, UnsupportedError
 
 from aiostream_server.tools.sql.allow_list import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, SYNTAX, TYPES
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName, cte_name, fold_identifier, walk
-from aiostream_server.tools.sql.verdict import Approved, Blocked, Seal, Verdict
 
 MAX_CHARS: Final = 8_000
 MAX_NODES: Final = 2_000
@@ -28,6 +28,25 @@ _HOME_SCHEMA: Final[dict[DialectName, str]] = {"sqlite": "main", "postgres": "pu
 _SYSTEM_NAME: Final = re.compile(r"(sqlite|pg|pragma)_|information_schema$")
 _BARE_NAME: Final = re.compile(r"[^\W\d]\w*( [^\W\d]\w*)?")  # sqlglot takes `$1` for a name, SQLite for a parameter
 _WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text."""
+
+    sql: str
+    reason: str
+    tables: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Blocked:
+    """A statement that may not run. `reason` is one line from which a model can correct it."""
+
+    reason: str
+
+
+Verdict: TypeAlias = Approved | Blocked
 
 
 class _Refused(Exception):
@@ -40,35 +59,24 @@ class Guard:
     `schema` is the schema of the tables. A statement may name it (`schema.table`), and no other schema.
     """
 
-    def __init__(
-        self, dialect: DialectName, tables: Iterable[str], *, schema: str | None = None, seal: Seal | None = None
-    ) -> None:
+    def __init__(self, dialect: DialectName, tables: Iterable[str], *, schema: str | None = None) -> None:
         self.dialect: Final = dialect
         self.schema: Final = schema or _HOME_SCHEMA[dialect]
         # A known name has its exact case, so it is folded like a quoted one.
         self._tables: Final = {_fold_known(name, dialect): name for name in tables}
-        self._seal: Final = seal or Seal()
-
-    def for_tables(self, tables: Iterable[str], *, schema: str | None = None) -> "Guard":
-        """A guard for a changed schema with the same key: it also accepts what this one has approved."""
-        return Guard(self.dialect, tables, schema=schema or self.schema, seal=self._seal)
 
     def check(self, sql: str) -> Verdict:
         """Approve one read-only query, or say in one line why it is blocked. Never raises."""
         try:
             root = self._parse(sql)
             tables = self._inspect(root)
-            return Approved(self._rewrite(root), reason=_reason(tables), tables=tables, seal=self._seal)
+            return Approved(self._rewrite(root), _reason(tables), tables)
         except _Refused as refusal:
             return Blocked(str(refusal))
         except RecursionError:
             return Blocked("the statement is nested too deeply")
         except Exception:  # sqlglot fails in many ways on statements that it cannot parse
             return Blocked(f"not understood as {TITLES[self.dialect]}")
-
-    def has_approved(self, approved: Approved) -> bool:
-        """Whether this guard, or one made by `for_tables`, approved exactly this statement."""
-        return type(approved) is Approved and approved.is_signed_with(self._seal)
 
     # Parsing and writing
 

@@ -4,16 +4,15 @@ The schema leaves out what the connected role may not read: a model's query of t
 https://www.postgresql.org/docs/current/functions-info.html#FUNCTIONS-INFO-ACCESS
 """
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import replace
-from typing import Any, Final, TypeAlias
+from collections.abc import Mapping, Sequence, Set
+from typing import Any, Final
 
-from sqlalchemy import Connection, column, func, inspect, select, text
+from sqlalchemy import Connection, Inspector, column, func, inspect, select, text
 from sqlalchemy import table as table_clause
-from sqlalchemy.engine.interfaces import ReflectedColumn, TableKey
+from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.engine.reflection import ObjectKind
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import NullType, String
+from sqlalchemy.types import NullType, String, TypeEngine
 
 from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.schema import Column, Schema, Table
@@ -35,93 +34,68 @@ _READABLE: Final = text(
     """
 )
 
-_Reflected: TypeAlias = Mapping[TableKey, Sequence[ReflectedColumn]]
-
 
 def reflect(connection: Connection, dialect: DialectName) -> tuple[str | None, Schema]:
     """The database schema that unqualified names refer to, and its content. For `AsyncConnection.run_sync`."""
     inspector = inspect(connection)
-    columns: _Reflected = inspector.get_multi_columns(kind=ObjectKind.ANY)
-    keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY)
-    foreign = inspector.get_multi_foreign_keys(kind=ObjectKind.ANY)
-    views = {*inspector.get_view_names()}
+    home, views = inspector.default_schema_name, {*inspector.get_view_names()}
+    columns = {name: found for (_, name), found in inspector.get_multi_columns(kind=ObjectKind.ANY).items()}
     if dialect == "postgres":
         views.update(inspector.get_materialized_view_names())
-        columns = _only_readable(columns, _readable_columns(connection, inspector.default_schema_name))
-    tables = []
-    for key, reflected in sorted(columns.items(), key=lambda item: item[0][1]):
-        name = key[1]
-        references = dict(_references(foreign.get(key, ())))
-        tables.append(
-            Table(
-                name,
-                tuple(_column(connection, found, references) for found in reflected),
-                tuple((keys.get(key) or {"constrained_columns": []})["constrained_columns"]),
-                name in views,
-            )
-        )
-    known = {(table.name, found.name) for table in tables for found in table.columns}
-    tables = [_without_hidden_keys(table, known) for table in tables]
-    return inspector.default_schema_name, Schema(dialect, tuple(_sampled(connection, tables, columns)))
-
-
-def _readable_columns(connection: Connection, schema: str | None) -> Mapping[str, frozenset[str]]:
-    """The columns by table that PostgreSQL lets the connected role read. A table without any is left out."""
-    found: dict[str, set[str]] = {}
-    for table, name in connection.execute(_READABLE, {"schema": schema}):
-        found.setdefault(table, set()).add(name)
-    return {table: frozenset(columns) for table, columns in found.items()}
-
-
-def _only_readable(columns: _Reflected, readable: Mapping[str, frozenset[str]]) -> _Reflected:
-    kept = {
-        key: [found for found in reflected if found["name"] in readable.get(key[1], ())]
-        for key, reflected in columns.items()
-    }
-    return {key: reflected for key, reflected in kept.items() if reflected}
-
-
-def _without_hidden_keys(table: Table, known: Set[tuple[str, str]]) -> Table:
-    """The table without the keys that refer to columns outside of the schema."""
-    columns = (found if found.references in known else replace(found, references=None) for found in table.columns)
-    key = table.primary_key if all((table.name, name) in known for name in table.primary_key) else ()
-    return replace(table, columns=tuple(columns), primary_key=key)
-
-
-def _references(foreign_keys: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, tuple[str, str]]]:
-    for key in foreign_keys:
-        there = key["referred_table"]
-        for here, column_there in zip(key["constrained_columns"], key["referred_columns"], strict=False):
-            yield here, (there, column_there)
-
-
-def _column(connection: Connection, found: ReflectedColumn, references: Mapping[str, tuple[str, str]]) -> Column:
-    kind = found["type"]
-    written = "" if isinstance(kind, NullType) else kind.compile(dialect=connection.dialect)
-    return Column(found["name"], written, found["nullable"], references.get(found["name"]))
-
-
-def _sampled(connection: Connection, tables: Sequence[Table], reflected: _Reflected) -> Iterator[Table]:
-    text_columns = {
-        key[1]: [found["name"] for found in columns if isinstance(found["type"], String)]
-        for key, columns in reflected.items()
-    }
-    for number, table in enumerate(tables):
-        names = text_columns[table.name]
+        readable = {(table, name) for table, name in connection.execute(_READABLE, {"schema": home})}
+        columns = {
+            table: [each for each in found if (table, each["name"]) in readable] for table, found in columns.items()
+        }
+    known = {(table, each["name"]) for table, found in columns.items() for each in found}
+    keys = _primary_keys(inspector, known)
+    references = _references(inspector, known)
+    tables: list[Table] = []
+    for name in sorted({table for table, _ in known}):
         # Even a few rows of a view can be expensive.
-        if number < _SAMPLED_TABLES and names and not table.is_view:
-            yield _with_samples(table, _samples(connection, table.name, names))
-        else:
-            yield table
+        is_sampled = len(tables) < _SAMPLED_TABLES and name not in views
+        samples = _samples(connection, name, columns[name]) if is_sampled else {}
+        found = tuple(
+            Column(
+                each["name"],
+                _type_name(connection, each["type"]),
+                each["nullable"],
+                references.get((name, each["name"])),
+                samples.get(each["name"], ()),
+            )
+            for each in columns[name]
+        )
+        tables.append(Table(name, found, keys.get(name, ()), name in views))
+    return home, Schema(dialect, tuple(tables))
 
 
-def _with_samples(table: Table, samples: Mapping[str, tuple[str, ...]]) -> Table:
-    columns = (replace(found, samples=samples.get(found.name, ())) for found in table.columns)
-    return replace(table, columns=tuple(columns))
+def _primary_keys(inspector: Inspector, known: Set[tuple[str, str]]) -> Mapping[str, tuple[str, ...]]:
+    """The keys by table; without a key that has a column outside of the schema."""
+    keys = inspector.get_multi_pk_constraint(kind=ObjectKind.ANY)
+    names = {table: tuple(key["constrained_columns"]) for (_, table), key in keys.items() if key}
+    return {table: key for table, key in names.items() if all((table, name) in known for name in key)}
 
 
-def _samples(connection: Connection, table: str, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def _references(inspector: Inspector, known: Set[tuple[str, str]]) -> Mapping[tuple[str, str], tuple[str, str]]:
+    """The table and column that a column refers to; without those outside of the schema."""
+    foreign = inspector.get_multi_foreign_keys(kind=ObjectKind.ANY)
+    return {
+        (table, here): (key["referred_table"], there)
+        for (_, table), keys in foreign.items()
+        for key in keys
+        for here, there in zip(key["constrained_columns"], key["referred_columns"], strict=False)
+        if (key["referred_table"], there) in known
+    }
+
+
+def _type_name(connection: Connection, kind: TypeEngine[Any]) -> str:
+    return "" if isinstance(kind, NullType) else kind.compile(dialect=connection.dialect)
+
+
+def _samples(connection: Connection, table: str, columns: Sequence[ReflectedColumn]) -> dict[str, tuple[str, ...]]:
     """The values of each column that has few, short values in the table's first rows."""
+    names = [each["name"] for each in columns if isinstance(each["type"], String)]
+    if not names:
+        return {}
     cut = [func.substr(column(name), 1, _MAX_SAMPLE_CHARS + 1) for name in names]
     statement = select(*cut).select_from(table_clause(table)).limit(_SAMPLED_ROWS)
     try:

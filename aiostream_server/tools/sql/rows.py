@@ -81,49 +81,25 @@ def _escape(text: str) -> str:
     return text.replace("://", "&#58;//").replace("www.", "www&#46;")  # Markdown links bare addresses
 
 
-@dataclass(frozen=True, slots=True)
-class ResultLimits:
-    """How much one result may hold. `byte_limit` counts the bytes of the values as they are shown."""
+async def fetch(cursor: ResultCursor, row_limit: int, byte_limit: int) -> Rows:
+    """Read rows within the limits, and count the remaining rows where that is cheap.
 
-    row_limit: int
-    byte_limit: int
-
-
-async def fetch(cursor: ResultCursor, limits: ResultLimits) -> Rows:
-    """Read rows within `limits`, and count the remaining rows where that is cheap."""
-    reader = _Reader(limits, cursor.columns)
-    step = max(1, min(_MAX_STEP, _MAX_STEP_CHARS // (MAX_CELL_CHARS * len(cursor.columns))))
-    while wanted := min(step, reader.rows_left):
-        rows = await cursor.read(wanted)
-        if not rows:
-            return reader.rows(left_out=0)
-        if not all(reader.take(row) for row in rows):
-            return reader.rows(left_out=None)
+    `byte_limit` counts the bytes of the values as they are shown.
+    """
+    columns, rows, was_cut = cursor.columns, list[Row](), False
+    step = max(1, min(_MAX_STEP, _MAX_STEP_CHARS // (MAX_CELL_CHARS * len(columns))))
+    while wanted := min(step, row_limit - len(rows)):
+        found = await cursor.read(wanted)
+        if not found:
+            return Rows(columns, tuple(rows), was_cut, 0)
+        for values in found:
+            cells = [unclip(to_cell(value)) for value in values]
+            byte_limit -= sum(len(show_cell(cell).encode(errors="replace")) + _CELL_OVERHEAD for cell, _ in cells)
+            if byte_limit < 0:
+                return Rows(columns, tuple(rows), True, None)
+            was_cut |= any(is_cut for _, is_cut in cells)
+            rows.append(tuple(cell for cell, _ in cells))
     left_out = await cursor.skip(_MAX_COUNTED + 1)
-    return reader.rows(left_out=None if left_out is None or left_out > _MAX_COUNTED else left_out)
-
-
-class _Reader:
-    def __init__(self, limits: ResultLimits, columns: tuple[str, ...]) -> None:
-        self._limits = limits
-        self._columns = columns
-        self._rows: list[Row] = []
-        self._bytes = 0
-        self._shortened = False
-
-    @property
-    def rows_left(self) -> int:
-        return self._limits.row_limit - len(self._rows)
-
-    def take(self, values: Sequence[object]) -> bool:
-        """Keep the row and return True, or return False where it exceeds the byte limit."""
-        cells = [unclip(to_cell(value)) for value in values]
-        self._bytes += sum(len(show_cell(cell).encode(errors="replace")) + _CELL_OVERHEAD for cell, _ in cells)
-        if self._bytes > self._limits.byte_limit:
-            return False
-        self._shortened |= any(cut for _, cut in cells)
-        self._rows.append(tuple(cell for cell, _ in cells))
-        return True
-
-    def rows(self, *, left_out: int | None) -> Rows:
-        return Rows(self._columns, tuple(self._rows), self._shortened or left_out != 0, left_out)
+    if left_out is not None and left_out > _MAX_COUNTED:
+        left_out = None
+    return Rows(columns, tuple(rows), was_cut or left_out != 0, left_out)

@@ -128,10 +128,9 @@ class Connection:
         try:
             return await self._in_time(ask())
         except (NoAnswer, asyncio.CancelledError) as exc:
-            if number is not None and not self.is_lost:
-                self._in_background(self._notify_cancelled(session, number))
-            if isinstance(exc, NoAnswer):
-                self._in_background(self._check_liveness(session))
+            task = asyncio.create_task(self._give_up(session, number, pings=isinstance(exc, NoAnswer)))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
             raise
 
     async def close(self) -> None:
@@ -205,19 +204,18 @@ class Connection:
         elif isinstance(message, Exception):  # an answer that is not a message
             self._diagnostics.complaint = self._diagnostics.redact(str(message))
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+    async def _give_up(self, session: ClientSession, number: int | None, *, pings: bool) -> None:
+        """Tell the server that a call is cancelled.
 
-    async def _notify_cancelled(self, session: ClientSession, number: int) -> None:
-        params = CancelledNotificationParams(requestId=number, reason="the caller has stopped waiting")
-        with suppress(Exception):  # the server may be gone; the notification is optional
-            async with asyncio.timeout(_NOTIFY_TIMEOUT_S):
-                await session.send_notification(ClientNotification(CancelledNotification(params=params)))
-
-    async def _check_liveness(self, session: ClientSession) -> None:
-        """Ping a server that was late. It may be slow or dead, and the next call must not wait to find out."""
+        `pings` one that was late: it may be slow or dead, and the next call must not wait to find out.
+        """
+        if number is not None and not self.is_lost:
+            params = CancelledNotificationParams(requestId=number, reason="the caller has stopped waiting")
+            with suppress(Exception):  # the server may be gone; the notification is optional
+                async with asyncio.timeout(_NOTIFY_TIMEOUT_S):
+                    await session.send_notification(ClientNotification(CancelledNotification(params=params)))
+        if not pings:
+            return
         try:
             async with asyncio.timeout(_PING_TIMEOUT_S):
                 await session.send_ping()

@@ -14,7 +14,7 @@ from typing import Any, Final, cast
 
 import structlog
 from autogen_core import CancellationToken
-from autogen_core.tools import ParametersSchema, ToolOverride, ToolResult, ToolSchema, Workbench
+from autogen_core.tools import ParametersSchema, TextResultContent, ToolOverride, ToolResult, ToolSchema, Workbench
 from mcp import McpError
 from mcp.types import (
     AudioContent,
@@ -35,8 +35,7 @@ from aiostream_server.store.run_files import FileRefused, current_files
 from aiostream_server.teams.tools.mcp.connection import McpSettings, NoAnswer, Unreachable
 from aiostream_server.teams.tools.mcp.server import McpServer
 from aiostream_server.teams.tools.mcp.transport import Program, Service
-from aiostream_server.teams.tools.results import text_result
-from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
+from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope, limited
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
 _MAX_NAME_CHARS: Final = 64  # OpenAI's limit for function names
@@ -46,14 +45,10 @@ _READ_MARGIN_S: Final = 5.0  # longer than a call, so that the call's own timeou
 _log = structlog.get_logger()
 
 
-class NoConfiguration(BaseModel):
-    """AutoGen's component configuration of a workbench that is never written to component JSON."""
-
-
 class McpToolset(Workbench):
     """The tools of one server, or those that `only` names. Supports concurrent calls."""
 
-    component_config_schema = NoConfiguration
+    component_config_schema = BaseModel  # without fields: it is never written to component JSON
 
     def __init__(
         self,
@@ -120,10 +115,13 @@ class McpToolset(Workbench):
         try:
             result = await calling
         except Exception as exc:
-            return text_result(name, self._failure(name, exc), self._byte_limit, is_error=True)
+            text, is_error = self._failure(name, exc), True  # the model sees it and may do something else
+        else:
+            text, is_error = await _as_text(result), result.isError
         finally:
             calling.cancel()
-        return text_result(name, await _as_text(result), self._byte_limit, is_error=result.isError)
+        content = TextResultContent(content=limited(text, self._byte_limit))
+        return ToolResult(name=name, result=[content], is_error=is_error)
 
     def _failure(self, name: str, exc: Exception) -> str:
         match exc:
