@@ -27,7 +27,7 @@ from aiostream_server.runs.admission import MemoryAdmission
 from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.directory import MemoryDirectory
 from aiostream_server.runs.registry import Registry, RunBackend
-from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.request import RunResources
 from aiostream_server.runs.starts import MemoryStarts
 from aiostream_server.runs.turns import MemoryTurns
 from aiostream_server.service.expiry import expiring
