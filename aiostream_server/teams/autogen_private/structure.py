@@ -181,7 +181,7 @@ def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class TeamParts:
     """The parts of an agent or a team; a part that it does not have is empty.
 
     `participants` is None unless it is a group chat. `closed_workbenches` show their tools only once they are opened.
@@ -200,9 +200,9 @@ class Parts:
     selects: object | None
 
 
-def parts_of(thing: object) -> Parts:
+def parts_of(thing: object) -> TeamParts:
     handoffs = getattr(thing, "_handoffs", None)
-    return Parts(
+    return TeamParts(
         participants=participants_of(thing),
         inner=tuple(inner_of(thing)),
         client=model_client_of(thing),

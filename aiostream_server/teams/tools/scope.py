@@ -97,8 +97,6 @@ class RunScope:
     def _workbench(self, name: str, allowed: tuple[str, ...]) -> Workbench:
         if name not in allowed:
             raise ConfigError([f'the team has no tool "{name}" in its `tools`{did_you_mean(name, allowed)}'])
-        if name not in self._tools:
-            raise ConfigError([f"there is no [tools.{name}]{did_you_mean(name, list(self._tools))}"])
         if name not in self._workbenches:
             self._workbenches[name] = self._tools[name].workbench(self)
         return self._workbenches[name]
