@@ -100,6 +100,9 @@ class TooManyRuns(ServerError):
 class ShuttingDown(ServerError):
     status, code = 503, "shutting_down"
 
+    def __init__(self, message: str = "the server is shutting down; ask again in a moment") -> None:
+        super().__init__(message)
+
 
 class TeamFailed(ServerError):
     """A team or one of its agents raised an exception; the message is the first line of its text."""

@@ -9,52 +9,44 @@ import fcntl
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import Key, read_keys, write_keys
 
-_T = TypeVar("_T")
-
 
 def add_key(path: Path, key: Key) -> None:
     """Store one more key, creating the file where there is none. Raises `ConfigError`."""
-
-    def add(keys: list[Key]) -> tuple[list[Key], None]:
+    with _changing(path) as keys:
         if any(other.id == key.id for other in keys):
             raise ConfigError([f"{path}: the id {key.id} is taken"])
-        return [*keys, key], None
-
-    _change(path, add)
+        keys.append(key)
 
 
 def remove_key(path: Path, key_id: str) -> tuple[Key, int]:
     """Forget one key: what it was, and how many are left. Raises `ConfigError`."""
-
-    def remove(keys: list[Key]) -> tuple[list[Key], tuple[Key, int]]:
-        found = [key for key in keys if key.id == key_id]
-        if not found:
+    with _changing(path) as keys:
+        found = next((key for key in keys if key.id == key_id), None)
+        if found is None:
             raise ConfigError([f"{path}: no key has this id; `aiostream-server keys list` shows those there are"])
-        left = [key for key in keys if key.id != key_id]
-        return left, (found[0], len(left))
-
-    return _change(path, remove)
+        keys.remove(found)
+    return found, len(keys)
 
 
-def _change(path: Path, change: Callable[[list[Key]], tuple[list[Key], _T]]) -> _T:
+@contextmanager
+def _changing(path: Path) -> Iterator[list[Key]]:
+    """The keys of the file, to be changed: they are written at the end, unless the block raises."""
     target = Path(os.path.realpath(path))  # a link stays a link
     try:
         with _locked(target):
             try:
-                before = read_keys(target)
+                keys = read_keys(target)
             except FileNotFoundError:
-                before = []
-            after, answer = change(before)
-            _replace(target, after)
-            return answer
+                keys = []
+            yield keys
+            _replace(target, keys)
     except OSError as exc:
         raise ConfigError([f"{path}: cannot be written: {(exc.strerror or 'no access').lower()}"]) from None
 

@@ -59,9 +59,6 @@ class Principal:
     def owner(self) -> Owner:
         return Owner(self.key_id, None if self.user is None else self.user.id)
 
-    def may_use(self, model_id: str) -> bool:
-        return self.allowed_models is None or model_id in self.allowed_models
-
 
 LOCAL: Final = Principal(key_id=None, name="local", allowed_models=None, trusted=True)
 

@@ -10,6 +10,7 @@
 From other keys these headers have no effect.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -25,6 +26,12 @@ USER_TOKEN_HEADER: Final = "X-OpenWebUI-User-Jwt"  # noqa: S105 - a header's nam
 LEEWAY_S: Final = 30.0
 """By how much the clocks of Open WebUI's machine and of this one may differ."""
 _ISSUER: Final = "open-webui"
+_INVALID: Final[Mapping[type[jwt.PyJWTError], str]] = {
+    jwt.ExpiredSignatureError: "has expired; if it is new, the clocks of the two machines differ",
+    jwt.ImmatureSignatureError: "was made in the future: the clocks of the two machines differ",
+    jwt.InvalidSignatureError: "is signed with another secret than the one configured here",
+    jwt.InvalidIssuerError: f"is not issued by {_ISSUER}",
+}
 _HMAC_BLOCK_BYTES: Final = 64
 _USER_ID: Final = "X-User-ID"
 _OPEN_WEBUI: Final = "X-OpenWebUI-User-"
@@ -92,18 +99,10 @@ def read_token(token: str, secret: SecretStr) -> User:
             leeway=LEEWAY_S,
             options={"require": ["iss", "exp", "sub"]},
         )
-    except jwt.ExpiredSignatureError:
-        raise _refused("has expired; if it is new, the clocks of the two machines differ") from None
-    except jwt.ImmatureSignatureError:
-        raise _refused("was made in the future: the clocks of the two machines differ") from None
-    except jwt.InvalidSignatureError:
-        raise _refused("is signed with another secret than the one configured here") from None
-    except jwt.InvalidIssuerError:
-        raise _refused(f"is not issued by {_ISSUER}") from None
     except jwt.MissingRequiredClaimError as exc:
         raise _refused(f"lacks the claim {exc.claim}") from None
-    except jwt.PyJWTError:
-        raise _refused("is no token that Open WebUI signs (HS256)") from None
+    except jwt.PyJWTError as exc:
+        raise _refused(_INVALID.get(type(exc), "is no token that Open WebUI signs (HS256)")) from None
     return User(_text(claims, "sub"), _text(claims, "name"), _text(claims, "email"), _text(claims, "role"))
 
 

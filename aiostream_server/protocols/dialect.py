@@ -36,7 +36,7 @@ class Asked(Generic[Options]):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class DisplayOptions:
     """How one request wants a run shown, apart from its body.
 
     `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown. `page`
@@ -95,8 +95,8 @@ class Dialect(Generic[Options]):
 
     name: str
     question: Callable[[bytes], Asked[Options]]
-    stream: Callable[[RunCard, Options, View], Frames]
-    whole: Callable[[RunCard, Options, View], Collector]
+    stream: Callable[[RunCard, Options, DisplayOptions], Frames]
+    whole: Callable[[RunCard, Options, DisplayOptions], Collector]
     refusal: Callable[[ServerError], tuple[int, bytes]]
     on_disconnect: OnDisconnect
     serves_chat_pages: bool

@@ -6,14 +6,15 @@ candidates or None. An unusable answer, a timeout and a provider's failure give 
 
 import asyncio
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Literal
 
 import structlog
 from autogen_core.models import ChatCompletionClient, SystemMessage, UserMessage
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from aiostream_server.routing.auxiliary.shapes import json_objects
 from aiostream_server.routing.candidates import Candidate, Decision
 from aiostream_server.routing.question import shortened
 from aiostream_server.text import printable_line
@@ -22,7 +23,6 @@ _log: Final = structlog.get_logger()
 _QUESTION_CHARS: Final = 4000
 _ANSWER_CHARS: Final = 20_000
 _REASON_CHARS: Final = 120
-_FLAT_OBJECT: Final = re.compile(r"\{[^{}]*\}")
 
 _SYSTEM: Final = """\
 You route questions to teams. You never answer a question. The teams, as `- id: what it is for`:
@@ -93,19 +93,9 @@ def _as_data(question: str) -> UserMessage:
 
 
 def _read_choice(answer: str, choice_type: type[_Choice]) -> _Choice | None:
-    """The last usable object of the answer, because models may think aloud first, and put JSON into code fences."""
-    usable = [choice for text in _objects(answer[-_ANSWER_CHARS:]) if (choice := _parse(text, choice_type))]
-    return usable[-1] if usable else None
-
-
-def _objects(answer: str) -> Iterator[str]:
-    yield from _FLAT_OBJECT.findall(answer)
-    yield answer  # the whole answer, for a reason that contains braces
-
-
-def _parse(text: str, choice_type: type[_Choice]) -> _Choice | None:
-    try:
-        choice = choice_type.model_validate_json(text)
-    except ValidationError:
-        return None
-    return choice if 0 <= choice.confidence <= 1 else None
+    for found in json_objects(answer[-_ANSWER_CHARS:]):
+        with suppress(ValidationError):
+            choice = choice_type.model_validate(found)
+            if 0 <= choice.confidence <= 1:
+                return choice
+    return None

@@ -30,22 +30,19 @@ _EVERYDAY: Final = word_set(
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The cues that were found in one question."""
+    """The cues that were found in one question, with their words, and the words that are in the database schema."""
 
-    subjects: dict[Cue, list[str]]
+    found: dict[Cue, list[str]]
     schema: list[str]
-    dimensions: list[str]
-    wants: list[Cue]
-    narrowings: list[Cue]
     grouped_by: str
-    names_a_record: bool
-    general: list[Cue]
 
     @property
     def is_empty(self) -> bool:
-        return not (
-            self.subjects or self.schema or self.dimensions or self.wants or self.names_a_record or self.general
-        )
+        return not self.schema and all(cue in data_cues.NARROWINGS for cue in self.found)
+
+    @property
+    def general(self) -> list[Cue]:
+        return self._found(general_cues.CUES)
 
     @property
     def log_odds(self) -> float:
@@ -53,23 +50,24 @@ class Evidence:
         extent = 1.0 if self._has_subject else _WITHOUT_SUBJECT
         return (
             _PRIOR
-            + sum(_weight(cue.weight, words) for cue, words in self.subjects.items())
+            + sum(_weight(cue.weight, self.found[cue]) for cue in self._found(data_cues.SUBJECTS))
             + _weight(_SCHEMA_WEIGHT, self._only_in_schema)
             + _CONFIRMED_WEIGHT * (len(self._only_in_schema) < len(self.schema))
-            + data_cues.DIMENSIONS.weight * bool(self.dimensions)
-            + extent * sum(cue.weight for cue in (*self.wants, *self.narrowings))
+            + sum(cue.weight for cue in self._found((data_cues.DIMENSIONS, data_cues.IDENTIFIER)))
+            + extent * sum(cue.weight for cue in self._found((*data_cues.WANTS, *data_cues.NARROWINGS)))
             + _GROUPING_WEIGHT * bool(self.grouped_by)
-            + data_cues.IDENTIFIER.weight * self.names_a_record
             - sum(cue.weight for cue in self.general)
         )
 
     @property
     def data_reason(self) -> str:
         """`asks for totals of sales by region`."""
-        wanted = self.wants[0].reason if self.wants else "records"
-        topics = [word for word in self._topics if word != self.grouped_by and word.isalpha()]
-        if not topics and not self.grouped_by and self.subjects:
-            return max(self.subjects, key=lambda cue: cue.weight).reason
+        wanted = next((cue.reason for cue in self._found(data_cues.WANTS)), "records")
+        words = [*self._words((data_cues.RECORDS, data_cues.THINGS)), *self._only_in_schema]
+        topics = [word for word in dict.fromkeys(words) if word != self.grouped_by and word.isalpha()]
+        subjects = self._found(data_cues.SUBJECTS)
+        if not topics and not self.grouped_by and subjects:
+            return max(subjects, key=lambda cue: cue.weight).reason
         of = f" of {' and '.join(topics[:3])}" if topics else ""
         by = f" by {self.grouped_by}" if self.grouped_by else ""
         return f"asks for {wanted}{of}{by}"
@@ -81,34 +79,26 @@ class Evidence:
     @property
     def _has_subject(self) -> bool:
         # A country or a year alone is no subject: both occur in many schemas, and in many general questions.
-        return bool(self.subjects) or any(word not in self.dimensions for word in self.schema)
+        dimensions = self._words((data_cues.DIMENSIONS,))
+        return bool(self._found(data_cues.SUBJECTS)) or any(word not in dimensions for word in self.schema)
 
     @property
     def _only_in_schema(self) -> list[str]:
-        known = {*self.dimensions, *(word for words in self.subjects.values() for word in words)}
+        known = {*self._words((data_cues.DIMENSIONS, *data_cues.SUBJECTS))}
         return [word for word in self.schema if word not in known]
 
-    @property
-    def _topics(self) -> list[str]:
-        cues = (data_cues.RECORDS, data_cues.THINGS)
-        words = [word for cue in cues for word in self.subjects.get(cue, ())]
-        return list(dict.fromkeys([*words, *self._only_in_schema]))
+    def _found(self, cues: Iterable[Cue]) -> list[Cue]:
+        return [cue for cue in cues if cue in self.found]
+
+    def _words(self, cues: Iterable[Cue]) -> list[str]:
+        return [word for cue in self._found(cues) for word in self.found[cue]]
 
 
 def find_evidence(question: NormalisedText, vocabulary: Collection[str]) -> Evidence:
     """`vocabulary` holds the table and column names of the configured databases."""
+    found = {cue: words for cue in (*data_cues.CUES, *general_cues.CUES) if (words := cue.hits(question))}
     schema = question.found(schema_words(frozenset(vocabulary)))
-    dimensions = data_cues.DIMENSIONS.hits(question)
-    return Evidence(
-        subjects={cue: words for cue in data_cues.SUBJECTS if (words := cue.hits(question))},
-        schema=schema,
-        dimensions=dimensions,
-        wants=_found(data_cues.WANTS, question),
-        narrowings=_found(data_cues.NARROWINGS, question),
-        grouped_by=_grouped_by(question, {*dimensions, *schema}),
-        names_a_record=bool(data_cues.IDENTIFIER.hits(question)),
-        general=_found(general_cues.CUES, question),
-    )
+    return Evidence(found, schema, _grouped_by(question, {*found.get(data_cues.DIMENSIONS, ()), *schema}))
 
 
 @lru_cache(maxsize=32)
@@ -116,10 +106,6 @@ def schema_words(names: frozenset[str]) -> frozenset[str]:
     """The words of table and column names: `order_items.unit_price` gives order, item, unit, price."""
     words = {word for name in names for word in words_of(name)}
     return frozenset(word for word in words - _EVERYDAY if len(word) > 2)
-
-
-def _found(cues: Iterable[Cue], question: NormalisedText) -> list[Cue]:
-    return [cue for cue in cues if cue.hits(question)]
 
 
 def _weight(weight: float, found: Sequence[str]) -> float:

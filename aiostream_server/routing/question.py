@@ -7,13 +7,13 @@ rules. Only routing drops them; the team gets the whole message.
 
 from typing import Final
 
-_RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided context"
+RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided context"
 
 
 def routing_question(text: str) -> str:
     """The typed part of `text`, or all of it where no added text is recognised."""
     text = _without_files(text.strip())
-    if text.startswith(_RETRIEVAL):
+    if text.startswith(RETRIEVAL):
         text = _without_files(_after_context(text))
     return text
 

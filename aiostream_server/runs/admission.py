@@ -79,7 +79,7 @@ class MemoryAdmission:
 
     async def enter(self, owner: Owner, run_id: str) -> None:
         if self._is_closed:
-            raise _closing()
+            raise ShuttingDown()
         if self._is_free(owner):
             self._take(owner, run_id)
             return
@@ -101,7 +101,7 @@ class MemoryAdmission:
         self._is_closed = True
         for waiting in self._queue:
             if not waiting.admitted.done():
-                waiting.admitted.set_exception(_closing())
+                waiting.admitted.set_exception(ShuttingDown())
         self._queue.clear()
 
     async def _wait(self, waiting: _Waiting) -> None:
@@ -120,7 +120,7 @@ class MemoryAdmission:
             self._queue.pop(waiting, None)
         if self._is_closed:
             self.leave(waiting.run_id)
-            raise _closing()
+            raise ShuttingDown()
 
     def _admit_waiting(self) -> None:
         for waiting in tuple(self._queue):
@@ -161,7 +161,3 @@ def _give_back(taken: Counter[_K], taker: _K) -> None:
     taken[taker] -= 1
     if not taken[taker]:
         del taken[taker]
-
-
-def _closing() -> ServerError:
-    return ShuttingDown("the server is shutting down; ask again in a moment")

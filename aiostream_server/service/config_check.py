@@ -17,7 +17,7 @@ from aiostream_server.service.tracing import Traces
 from aiostream_server.teams.autogen_private.structure import agent_names, names_are_complete
 from aiostream_server.teams.catalogue import check_source, for_each_team, load_team
 from aiostream_server.teams.databases import open_databases
-from aiostream_server.teams.factories import at, blamed_in, definition_problem, place_of, signature_problem
+from aiostream_server.teams.factories import blamed_in, method_problem
 from aiostream_server.teams.served import ServedTeam
 from aiostream_server.teams.shape import names_in, shape_of
 from aiostream_server.teams.tools.toolbox import Toolbox, open_tools
@@ -115,9 +115,7 @@ async def _build(
         return [f"{team.where} the team cannot be built: {blamed_in(spec.factory, exc)}"]
     finally:
         await scope.close()
-    if problem := signature_problem(built):
-        return [f"{team.where} {problem}{at(place_of(spec.factory))}"]
-    if problem := definition_problem(built):
+    if problem := method_problem(built, spec.factory):
         return [f"{team.where} {problem}"]
     notes += _unknown_agents(team, built)
     return []

@@ -3,7 +3,6 @@
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeVar
 
 from aiostream_server.config.model import Config, TeamConfig
@@ -101,12 +100,15 @@ def load_team(
     toolbox = toolbox or Toolbox()
     toolbox.check(team.config.tools)
     context = TeamContext(team.config, models, _chosen(team.config.databases, databases))
-    sample: Team | None = None
     if team.config.component is None:
-        factory = find_factory(team)
+        factory, vision = find_factory(team), context.model().model_info["vision"]
     else:
-        factory, sample = _component_factory(team.config.component, team, models)
-    vision = context.model().model_info["vision"] if sample is None else sees_images(sample)
+        from aiostream_server.teams.components.loading import load  # only where there is a component
+
+        model = team.config.model if "model" in team.config.model_fields_set else None
+        path, trusted = team.config.component, team.config.trusted
+        factory, sample = load(path, models, providers=team.providers, trusted=trusted, model=model)
+        vision = sees_images(sample)
     return TeamSpec(team.config, context, factory, sees_images=vision, toolbox=toolbox)
 
 
@@ -118,7 +120,7 @@ def check_source(team: ServedTeam) -> None:
     if team.config.component is None:
         find_factory(team)
         return
-    from aiostream_server.teams.components.loading import check  # only where there is a component
+    from aiostream_server.teams.components.loading import check  # as above
 
     check(team.config.component, providers=team.providers, trusted=team.config.trusted)
 
@@ -147,11 +149,3 @@ def _as_team(built: object) -> Team:
     raise TypeError(
         f"the factory returned {what}: expected an AutoGen team, an agent, or anything with run_stream or run"
     )
-
-
-def _component_factory(path: Path, team: ServedTeam, models: Models) -> tuple[Factory, Team]:
-    """Also returns the team of a trial build."""
-    from aiostream_server.teams.components.loading import load  # as above
-
-    model = team.config.model if "model" in team.config.model_fields_set else None
-    return load(path, models, providers=team.providers, trusted=team.config.trusted, model=model)

@@ -78,22 +78,20 @@ def _counted(signature: inspect.Signature) -> str:
     return f"needs {len(needed)} arguments ({', '.join(needed)})"
 
 
-def signature_problem(team: Streams | Runs) -> str | None:
-    """What is wrong with the signature of `run_stream` or `run`, in one line; None if it can be called."""
+def method_problem(team: Streams | Runs, factory: object) -> str | None:
+    """Why the `run_stream` or `run` of a team cannot be called, with its line; None if it looks right.
+
+    Looks at its signature, and at the kind of its `def`. `factory` made the team.
+    """
     name = "run_stream" if isinstance(team, Streams) else "run"
+    method, kind = getattr(team, name), type(team).__name__
     try:
-        inspect.signature(getattr(team, name)).bind(task="")
+        inspect.signature(method).bind(task="")
     except ValueError:  # not written in Python
         return None
     except TypeError:
-        return f"the factory returned {type(team).__name__}, whose {name} cannot be called as {name}(task=...)"
-    return None
-
-
-def definition_problem(team: Streams | Runs) -> str | None:
-    """What kind of function its `run_stream` or `run` wrongly is, with its line; None if its `def` looks right."""
-    name = "run_stream" if isinstance(team, Streams) else "run"
-    method = getattr(team, name)
+        wrong = f"the factory returned {kind}, whose {name} cannot be called as {name}(task=...)"
+        return f"{wrong}{at(place_of(factory))}"
     function = getattr(method, "__func__", method)
     if not inspect.isfunction(function) or hasattr(function, "__wrapped__"):  # a decorator hides what it returns
         return None
@@ -103,7 +101,6 @@ def definition_problem(team: Streams | Runs) -> str | None:
     else:
         is_right = inspect.iscoroutinefunction(function) or _says_awaitable(function)
         expected = "async def, with return: a TaskResult (autogen_agentchat.base)"
-    kind = type(team).__name__
     return None if is_right else f"{kind}.{name} is a {_kind_of(function)}: expected {expected}{at(place_of(function))}"
 
 

@@ -65,21 +65,17 @@ def team(id: str | _F | None = None, **keys: Unpack[TeamKeys]) -> _F | Callable[
     precedence over those of the function's `[[team_folders]]` table.
     """
     if callable(id):
-        return _marked(id, Registration())
+        return team()(id)
     if unknown := keys.keys() - TeamKeys.__annotations__.keys():
         raise TypeError(f"team() got an unexpected keyword argument {min(unknown)!r}")
     settings = dict(keys.pop("settings", None) or {})
     registration = Registration(id, {key: value for key, value in keys.items() if value is not None}, settings)
 
     def mark(function: _F) -> _F:
-        return _marked(function, registration)
+        setattr(function, _ATTRIBUTE, registration)
+        return function
 
     return mark
-
-
-def _marked(function: _F, registration: Registration) -> _F:
-    setattr(function, _ATTRIBUTE, registration)
-    return function
 
 
 def registration_of(thing: object) -> Registration | None:

@@ -91,12 +91,15 @@ def served_teams(config: Config, embedded: Sequence[ServedTeam] = ()) -> Served:
         problems += in_folder.problems
     if not (found or config.team_folders):
         found = _listed(BUILT_IN)
-    teams, twice = _without_duplicates(found)
-    problems += twice
+    teams: dict[str, ServedTeam] = {}
+    for team in found:
+        first = teams.setdefault(team.config.id, team)
+        if first is not team:
+            problems.append(f'{team.where} id: {first.where} has the id "{team.config.id}", too')
     fallback = config.routing.fallback
-    if fallback is not None and not problems and fallback not in (ids := [team.config.id for team in teams]):
-        problems.append(f'[routing] fallback: no team has the id "{fallback}"{did_you_mean(fallback, ids)}')
-    return Served(teams, problems)
+    if fallback is not None and not problems and fallback not in teams:
+        problems.append(f'[routing] fallback: no team has the id "{fallback}"{did_you_mean(fallback, [*teams])}')
+    return Served(tuple(teams.values()), problems)
 
 
 def registered_team(
@@ -157,14 +160,3 @@ def _in_folder(folder: TeamFolderConfig, where: str) -> Served:
         except ConfigError as exc:
             problems += exc.problems
     return Served(teams, problems)
-
-
-def _without_duplicates(found: Iterable[ServedTeam]) -> Served:
-    """Keeps the first team of each id."""
-    teams: dict[str, ServedTeam] = {}
-    problems: list[str] = []
-    for team in found:
-        first = teams.setdefault(team.config.id, team)
-        if first is not team:
-            problems.append(f'{team.where} id: {first.where} has the id "{team.config.id}", too')
-    return Served(tuple(teams.values()), problems)

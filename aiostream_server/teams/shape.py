@@ -20,7 +20,7 @@ from autogen_agentchat.teams import (
 
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.provider import UNNAMED
-from aiostream_server.teams.autogen_private.structure import Parts, parts_of, run_by_tool
+from aiostream_server.teams.autogen_private.structure import TeamParts, parts_of, run_by_tool
 from aiostream_server.teams.termination_text import counted, termination_texts
 
 Order: TypeAlias = Literal["ring", "chosen", "handoffs", "graph", "unknown"]
@@ -83,7 +83,7 @@ def shape_of(team: object) -> Shape:
     return _agent(team, parts) if parts.participants is None else _group(team, parts, parts.participants)
 
 
-def _agent(agent: object, parts: Parts) -> AgentShape:
+def _agent(agent: object, parts: TeamParts) -> AgentShape:
     kind = type(agent).__name__
     inside = [Inside("speaks through", shape_of(inner)) for inner in parts.inner]
     runners = {_tool_name(tool): runner for tool in parts.tools if (runner := run_by_tool(tool)) is not None}
@@ -99,7 +99,7 @@ def _agent(agent: object, parts: Parts) -> AgentShape:
     )
 
 
-def _group(team: object, parts: Parts, participants: Sequence[object]) -> TeamShape:
+def _group(team: object, parts: TeamParts, participants: Sequence[object]) -> TeamShape:
     members = [shape_of(each) for each in participants]
     names = [member.name for member in members]
     handoffs = [
@@ -123,7 +123,7 @@ def _group(team: object, parts: Parts, participants: Sequence[object]) -> TeamSh
 
 
 def _order(
-    team: object, parts: Parts, names: Sequence[str], handoffs: Sequence[Edge]
+    team: object, parts: TeamParts, names: Sequence[str], handoffs: Sequence[Edge]
 ) -> tuple[Order, list[Edge], Sequence[str]]:
     match team:
         case GraphFlow() if isinstance(parts.graph, DiGraph):
@@ -145,7 +145,7 @@ def _order(
     return "unknown", [], ()
 
 
-def _manager(team: object, parts: Parts) -> AgentShape | None:
+def _manager(team: object, parts: TeamParts) -> AgentShape | None:
     if isinstance(team, MagenticOneGroupChat):
         return AgentShape("MagenticOneOrchestrator", "plans, and says who is next", _model(parts.client))
     if isinstance(team, SelectorGroupChat):
@@ -196,7 +196,7 @@ def _waits_for(parents: Sequence[str], condition: str, activation: str) -> str:
     return (" or " if "any" in (condition, activation) else " and ").join(parents)
 
 
-def _ends(parts: Parts) -> Iterator[str]:
+def _ends(parts: TeamParts) -> Iterator[str]:
     if isinstance(parts.termination, TerminationCondition):
         yield from _conditions(parts.termination)
     if parts.max_turns is not None:

@@ -22,7 +22,7 @@ from aiostream_server.intake.principal import Principal
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Reader
 from aiostream_server.present import Page
-from aiostream_server.protocols.dialect import Asked, Collector, Delivery, Dialect, Options, View
+from aiostream_server.protocols.dialect import Asked, Collector, Delivery, Dialect, DisplayOptions, Options
 from aiostream_server.protocols.runs.whole import run_path
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.runs.card import RunCard, RunView
@@ -61,7 +61,7 @@ class _Answering(Generic[Options]):
     dialect: Dialect[Options]
     options: Options
     delivery: Delivery
-    view: View
+    view: DisplayOptions
 
 
 def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
@@ -84,12 +84,6 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     return handle
 
 
-async def read_whole_body(request: web.Request) -> bytes:
-    """Within the configured bounds of size and time."""
-    server = state_of(request).config.server
-    return await read_body(request, max_bytes=server.max_body_bytes, timeout_s=server.body_timeout_s)
-
-
 def json_bytes(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
@@ -100,7 +94,7 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     state = state_of(request)
     offer = Offer(state.catalogue, principal)
     check_headers(request.headers)
-    raw = await read_whole_body(request)
+    raw = await read_body(request)
     is_small = len(raw) <= _SMALL_BYTES
     asked = dialect.question(raw) if is_small else await asyncio.to_thread(dialect.question, raw)
     is_page = is_open_webui(request.headers, principal)
@@ -115,21 +109,21 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     )
 
 
-def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> View:
+def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
     """The presentation is the one that the header names, or the team's. Raises `InvalidRequest` for an unknown one."""
     prefix = path_prefix(request)
     if not dialect.serves_chat_pages:
-        return View(path_prefix=prefix)
+        return DisplayOptions(path_prefix=prefix)
     state, wish = state_of(request), request.headers.get("X-Presentation")
     page = Page(state.config.open_webui.remote_images, own_links(request)) if read.is_page else None
     for known in _PRESENTATIONS:
         if wish == known:
-            return View(known, page=page, path_prefix=prefix)
+            return DisplayOptions(known, page=page, path_prefix=prefix)
     if wish is not None:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(_PRESENTATIONS)}")
     if read.spec is not None:
-        return View(read.spec.config.presentation, page=page, path_prefix=prefix)
-    return View(None, {team.id: team.config.presentation for team in state.catalogue}, page, prefix)
+        return DisplayOptions(read.spec.config.presentation, page=page, path_prefix=prefix)
+    return DisplayOptions(None, {team.id: team.config.presentation for team in state.catalogue}, page, prefix)
 
 
 async def _start(
@@ -198,6 +192,6 @@ async def _answer_auxiliary(
     log = MemoryLog(secrets.token_hex(16))
     log.append(Answer("", answer.text), RunFinished("stop", answer.usage, seconds))
     card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), log.committed, None, None)
-    answering = _Answering(dialect, read.asked.options, read.asked.delivery, View("answer"))
+    answering = _Answering(dialect, read.asked.options, read.asked.delivery, DisplayOptions("answer"))
     with log.reader() as reader:
         return await _answer(request, answering, card, reader, {})

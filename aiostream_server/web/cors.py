@@ -9,14 +9,14 @@ because its browser's preflight request is answered here.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import Final
 
 from aiohttp import web
 
 from aiostream_server.web.health import METRICS_PATHS
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from aiostream_server.web.state import Handler
+from aiostream_server.web.undocumented import routing_error
 
 ORIGINS: Final[web.AppKey[frozenset[str]]] = web.AppKey("origins")
 
@@ -52,7 +52,7 @@ async def answer_preflight(request: web.Request, handler: Handler) -> web.Stream
 
     By then routing has found the path and its methods; an unknown path is answered as such.
     """
-    refusal = request.match_info.http_exception
+    refusal = routing_error(request)
     if isinstance(refusal, web.HTTPMethodNotAllowed) and _is_preflight(request) and is_allowed_page(request):
         return web.Response(status=204, headers=_permission(request, refusal.allowed_methods))
     return await handler(request)

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Final, TypeAlias
 
 import structlog
@@ -21,9 +21,9 @@ from aiostream_server.intake.loopback import is_loopback
 from aiostream_server.observe.observer import Observer, RequestWatch
 from aiostream_server.protocols.chat.errors import refusal as chat_refusal
 from aiostream_server.web.bugs import log_bug
-from aiostream_server.web.state import REQUEST_ID, STATE
+from aiostream_server.web.state import REQUEST_ID, STATE, Handler
+from aiostream_server.web.undocumented import close_connection
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Refusal: TypeAlias = Callable[[ServerError], tuple[int, bytes]]
 
 REFUSALS: Final[web.AppKey[dict[web.AbstractRoute, Refusal]]] = web.AppKey("refusals")
@@ -121,11 +121,11 @@ def _error_response(request: web.Request, error: ServerError) -> web.Response:
 
 
 async def _answer_and_hang_up(request: web.Request, response: web.Response) -> web.Response:
-    """For a body that does not end: aiohttp by itself would read it for ten seconds more."""
+    """For a body that does not end."""
     response.force_close()
     await response.prepare(request)
     await response.write_eof()
-    request.protocol.force_close()
+    close_connection(request)
     return response
 
 

@@ -13,16 +13,17 @@ from aiohttp import web
 
 from aiostream_server.errors import InvalidRequest, NotFound
 from aiostream_server.intake.body import check_headers
-from aiostream_server.protocols.dialect import View
+from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.protocols.runs import RUNS
 from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED
 from aiostream_server.protocols.runs.whole import runs_body
 from aiostream_server.runs.card import RunView
-from aiostream_server.web.asking import json_bytes, read_whole_body
+from aiostream_server.web.asking import json_bytes
 from aiostream_server.web.caller import caller_of, path_prefix
 from aiostream_server.web.cors import is_allowed_page
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
+from aiostream_server.web.traffic import read_body
 
 _CANCEL_WAIT_S: Final = 2.0
 _INTEGER: Final = re.compile(r"[0-9]{1,16}", re.ASCII)
@@ -44,7 +45,7 @@ async def get_events(request: web.Request) -> web.StreamResponse:
     """The run's events behind the client's cursor: first a replay, then live, until the run is over."""
     run, after = await _find(request), cursor_of(request)
     with run.watch(after) as reader:
-        frames = RUNS.stream(run.card(), None, View())
+        frames = RUNS.stream(run.card(), None, DisplayOptions())
         return await stream_run(request, {"X-Run-Id": run.id}, reader, frames, state_of(request).config.server)
 
 
@@ -65,7 +66,7 @@ async def _check_cancel_body(request: web.Request) -> None:
     is_stranger = not state_of(request).keys and "Origin" in request.headers and not is_allowed_page(request)
     if request.can_read_body or is_stranger:
         check_headers(request.headers)
-        await read_whole_body(request)
+        await read_body(request)
 
 
 async def _find(request: web.Request) -> RunView:
@@ -79,7 +80,7 @@ async def _find(request: web.Request) -> RunView:
 
 
 def _described(request: web.Request, run: RunView) -> web.Response:
-    body = RUNS.whole(run.card(), None, View(path_prefix=path_prefix(request))).body()
+    body = RUNS.whole(run.card(), None, DisplayOptions(path_prefix=path_prefix(request))).body()
     return json_bytes(body, headers={"X-Run-Id": run.id})
 
 

@@ -4,18 +4,18 @@ aiohttp silently drops the rest of a body once its shutdown has begun. So a drai
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 from aiohttp import StreamReader, web
 
 from aiostream_server.errors import BodyTooLarge, RequestTimeout, ShuttingDown
+from aiostream_server.web.state import Handler, state_of
+from aiostream_server.web.undocumented import connection_of
 
 Phase = Literal["ready", "lame_duck", "draining"]
 """A lame duck still accepts everything, but tells load balancers to go elsewhere; a draining server accepts no body."""
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Traffic:
@@ -29,10 +29,6 @@ class Traffic:
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._bodies: set[asyncio.Timeout] = set()
-
-    @property
-    def is_draining(self) -> bool:
-        return self.phase == "draining"
 
     @property
     def bodies(self) -> int:
@@ -58,11 +54,6 @@ class Traffic:
         """Wait until no request is being answered."""
         await self._quiet.wait()
 
-    def check_taken(self) -> None:
-        """Raise `ShuttingDown` where no new body is accepted."""
-        if self.is_draining:
-            raise _shutting_down()
-
     @asynccontextmanager
     async def receiving(self, timeout_s: float) -> AsyncIterator[None]:
         """Put a deadline around reading one body. Raises `RequestTimeout`, or `ShuttingDown` while draining."""
@@ -74,8 +65,8 @@ class Traffic:
                 finally:
                     self._bodies.discard(timeout)
         except TimeoutError as exc:
-            if self.is_draining:
-                raise _shutting_down() from exc
+            if self.phase == "draining":
+                raise ShuttingDown from exc
             raise RequestTimeout(f"the body did not arrive within {timeout_s:g} s") from exc
 
     def drain(self, *, bodies_within_s: float) -> None:
@@ -95,11 +86,12 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
-    traffic.begun(request.protocol)
+    connection = connection_of(request)
+    traffic.begun(connection)
     try:
         return await handler(request)
     finally:
-        traffic.ended(request.protocol)
+        traffic.ended(connection)
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:
@@ -109,15 +101,17 @@ async def close_when_draining(request: web.Request, response: web.StreamResponse
         response.headers["Connection"] = "close"
 
 
-async def read_body(request: web.Request, *, max_bytes: int, timeout_s: float) -> bytes:
+async def read_body(request: web.Request) -> bytes:
     """The whole body. Raises `BodyTooLarge`, `ShuttingDown`, or `RequestTimeout`: aiohttp itself has no timeout."""
+    traffic, server = request.app[TRAFFIC], state_of(request).config.server
+    max_bytes = server.max_body_bytes
     if request.content_length is not None and request.content_length > max_bytes:
         raise _too_large(max_bytes)
-    traffic = request.app[TRAFFIC]
-    traffic.check_taken()
+    if traffic.phase == "draining":
+        raise ShuttingDown
     if request.content.is_eof():  # a short one, which came together with its headers
         return await _read_whole(request.content, max_bytes)
-    async with traffic.receiving(timeout_s):
+    async with traffic.receiving(server.body_timeout_s):
         return await _read_whole(request.content, max_bytes)
 
 
@@ -135,7 +129,3 @@ async def _read_whole(content: StreamReader, max_bytes: int) -> bytes:
 
 def _too_large(max_bytes: int) -> BodyTooLarge:
     return BodyTooLarge(f"the body is larger than {max_bytes} bytes")
-
-
-def _shutting_down() -> ShuttingDown:
-    return ShuttingDown("the server is shutting down; ask again in a moment")

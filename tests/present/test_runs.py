@@ -91,7 +91,12 @@ def test_an_error_comes_after_the_events_that_waited(told: Told) -> None:
         if any(isinstance(event, Error) for event in told.events):
             assert shown[-1].text.strip() == "❌ it broke"
             assert shown[-1].channel == "content"
-        assert all(each.channel == "reasoning" for each in shown if "ab" in each.text)
+
+
+def test_what_waited_for_a_broken_message_is_reasoning() -> None:
+    *waited, _ = shown_by("reasoning", _open_ends().events)
+    assert text_of(waited, "reasoning").endswith("**Cy**\n\nab")
+    assert {each.channel for each in waited} == {"reasoning"}
 
 
 def test_messages_that_were_never_closed_are_shown_one_by_one() -> None:

@@ -17,7 +17,7 @@ from aiostream_server.service.config_check import find_problems
 from aiostream_server.teams.catalogue import load_team
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.databases import open_databases
-from aiostream_server.teams.factories import blamed_in, definition_problem, factory_problem, import_factory, place_of
+from aiostream_server.teams.factories import blamed_in, factory_problem, import_factory, method_problem, place_of
 from aiostream_server.teams.registration import TeamKeys, name_and_description, registration_of, team, team_id_of
 from aiostream_server.teams.served import ServedTeam
 from tests.config.writing import loaded
@@ -248,14 +248,14 @@ class TestWhatATeamCanGive:
         ],
     )
     def test_a_def_of_the_wrong_kind_is_reported(self, team: Callable[[], Any], said: str) -> None:
-        problem = definition_problem(team()) or ""
+        problem = method_problem(team(), team) or ""
         method = getattr(team, said.split(" is ")[0].split(".")[1])
         assert problem.startswith(said)
         assert problem.endswith(f"({__file__}:{method.__code__.co_firstlineno})")
 
     @pytest.mark.parametrize("team", [Handing, Decorated])
     def test_a_def_that_may_be_right_is_left_to_the_run(self, team: Callable[[], Any]) -> None:
-        assert definition_problem(team()) is None
+        assert method_problem(team(), team) is None
 
     async def test_check_refuses_it(self, tmp_path: Path) -> None:
         config = loaded(tmp_path, 'teams = [{ id = "a", factory = "tests.teams.test_factories:plain" }]')

@@ -1,4 +1,4 @@
-"""`OutputQueue` and `TurnLock` do what AutoGen's classes do, and lose nothing when a waiter is cancelled."""
+"""`OutputQueue` does what AutoGen's queue does, and loses nothing when a waiter is cancelled."""
 
 import asyncio
 from collections import deque
@@ -9,8 +9,7 @@ from autogen_core import MessageContext, RoutedAgent, event
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.teams.autogen_private.runtime_agents import OutputQueue, TurnLock, search_handlers_once
-from tests.kit.waiting import DEADLINE_S
+from aiostream_server.teams.autogen_private.runtime_agents import OutputQueue, search_handlers_once
 
 
 @dataclass
@@ -64,37 +63,6 @@ async def test_a_reader_is_woken_and_may_be_cancelled_by_its_future() -> None:
     queue.put_nowait("one")
     assert await other == "one"
     assert reading.cancelled()
-
-
-@given(st.lists(st.sampled_from(["waits", "gives up", "gives up on its turn"]), max_size=6))
-def test_turns_are_taken_in_order(waiters: list[str]) -> None:
-    asyncio.run(_take_turns(waiters))
-
-
-async def _take_turns(waiters: list[str]) -> None:
-    lock, turns = TurnLock(), list[int]()
-
-    async def take(number: int) -> None:
-        await lock.acquire()
-        turns.append(number)
-        await asyncio.sleep(0)
-        lock.release()
-
-    await lock.acquire()
-    tasks = [asyncio.create_task(take(number)) for number in range(len(waiters))]
-    await asyncio.sleep(0)
-    for task, does in zip(tasks, waiters, strict=True):
-        if does == "gives up":
-            task.cancel()
-    await asyncio.sleep(0)
-    lock.release()
-    if "gives up on its turn" in waiters and "waits" not in waiters[: waiters.index("gives up on its turn")]:
-        tasks[waiters.index("gives up on its turn")].cancel()  # it was just woken
-        waiters[waiters.index("gives up on its turn")] = "gives up"
-    async with asyncio.timeout(DEADLINE_S):
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await lock.acquire()
-    assert turns == [number for number, does in enumerate(waiters) if does != "gives up"]
 
 
 async def test_a_class_searches_its_handlers_once_and_subclasses_their_own() -> None:

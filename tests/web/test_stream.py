@@ -3,34 +3,34 @@
 import asyncio
 import gc
 import json
-import time
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from aiostream_server.protocols.chat.request import ChatRequest
-from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall, Think
+from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider, Stall, Think
 from tests.kit.serving import ask, asking, chat_body, config_for, sample_team, serving
 
 
-@pytest.mark.alone
 async def test_every_token_arrives_before_the_next_one_leaves_the_provider(tmp_path: Path) -> None:
-    """The promise of this server: nothing waits, whoever speaks."""
-    tokens = ["one ", "two ", "three ", "four"]
+    """The promise of this server: no token waits for another one, in an agent's message or between two agents."""
+    tokens = ["one ", "two ", "three ", "four", "fine ", "by ", "me"]
+    gates = [Gate() for _ in tokens]
+    steps = [step for token, gate in zip(tokens, gates, strict=True) for step in (token, gate)]
     async with ScriptedProvider() as provider:
-        provider.script(ScriptedAnswer(*tokens, pause_s=0.2), ScriptedAnswer("fine ", "by ", "me", pause_s=0.2))
-        async with serving(config_for(provider.base_url, sample_team("pair")), tmp_path) as server:
-            answer = await ask(server.url, "hello", model="pair")
-        left = [moment for exchange in provider.exchanges for moment in exchange.left]
-    arrived = [
-        moment
-        for frame, moment in zip(answer.frames, answer.times, strict=True)
-        if frame["choices"] and frame["choices"][0]["delta"].get("content")
-    ]
-    assert len(arrived) == len(left) == 7
-    delays = [came - went for went, came in zip(left, arrived, strict=True)]
-    assert max(delays) < 0.1, delays  # the next token leaves 0.2 s later
+        provider.script(ScriptedAnswer(*steps[:8]), ScriptedAnswer(*steps[8:]))
+        async with (
+            serving(config_for(provider.base_url, sample_team("pair")), tmp_path) as server,
+            asking(server.url, "hello", model="pair") as answer,
+        ):
+            pieces = answer.pieces()
+            for token, gate in zip(tokens, gates, strict=True):
+                async with asyncio.timeout(30):
+                    assert token in await anext(pieces)
+                gate.open()
+            await answer.read_all()
+    assert answer.done
 
 
 async def test_shape_of_a_stream(tmp_path: Path) -> None:
@@ -108,29 +108,32 @@ async def test_presentation_by_header(tmp_path: Path) -> None:
     assert "".join(delta.get("reasoning_content", "") for delta in deltas) == "💬 **Writer**\n\na draft"
 
 
-@pytest.mark.alone
 async def test_first_frame_comes_with_the_headers_before_the_model_says_anything(tmp_path: Path) -> None:
     """So that Stop works from the first moment on."""
+    gate = Gate()
     async with ScriptedProvider() as provider:
-        provider.script(ScriptedAnswer("late", before_s=1.0))
-        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
-            started = time.monotonic()
-            async with asking(server.url, "hi", model="solo") as answer:
-                first = await anext(answer.stream())
-                assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
-                assert time.monotonic() - started < 0.5
-                await answer.read_all()
+        provider.script(ScriptedAnswer(gate, "late"))
+        async with (
+            serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
+            asking(server.url, "hi", model="solo") as answer,
+        ):
+            first = await anext(answer.stream())
+            assert first["choices"][0]["delta"] == {"role": "assistant", "content": ""}
+            gate.open()
+            await answer.read_all()
 
 
-@pytest.mark.alone
 async def test_a_silent_team_is_kept_alive_by_comments(tmp_path: Path) -> None:
+    gate, lines = Gate(), []
     async with ScriptedProvider() as provider:
-        provider.script(ScriptedAnswer("late", before_s=0.7))
+        provider.script(ScriptedAnswer(gate, "late"))
         config = config_for(provider.base_url, sample_team("solo"), server={"heartbeat_s": 0.2})
-        async with serving(config, tmp_path) as server:
-            answer = await ask(server.url, "hi", model="solo")
-    assert 2 <= answer.comments <= 4
-    assert answer.text.endswith("late")
+        async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as answer:
+            async for line in answer.response.content:
+                lines.append(line)
+                if lines.count(b": heartbeat\n") == 2:
+                    gate.open()
+    assert b"late" in b"".join(lines)
 
 
 async def test_reasoning_is_shown_once_as_thinking(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import msgspec
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.openai.chunks import (
     Choice,
-    Chunk,
+    ProviderChunk,
+    ProviderUsage,
     TokenLogprob,
     ToolCallNumbering,
-    Usage,
     decode_chunk,
     finish_reason,
     request_usage,
@@ -39,7 +39,7 @@ class AnswerReader:
         self._calls = ToolCallNumbering()
         self._tail = b""  # an incomplete line
         self._finish: str | None = None
-        self._usage: Usage | None = None
+        self._usage: ProviderUsage | None = None
         self._logprobs: list[TokenLogprob] = []
 
     @property
@@ -126,7 +126,7 @@ class AnswerReader:
         else:
             self._read_chunk(self._decode(payload), deltas)
 
-    def _decode(self, payload: bytes) -> Chunk:
+    def _decode(self, payload: bytes) -> ProviderChunk:
         try:
             return decode_chunk(payload)
         except msgspec.ValidationError as error:
@@ -134,7 +134,7 @@ class AnswerReader:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise self._failures.said("sent something that is not JSON") from error
 
-    def _read_chunk(self, chunk: Chunk, deltas: list[Delta]) -> None:
+    def _read_chunk(self, chunk: ProviderChunk, deltas: list[Delta]) -> None:
         if chunk.error or chunk.object == "error":
             raise self._failures.reported(chunk.error or {"message": chunk.message})
         if chunk.usage is not None:

@@ -19,18 +19,18 @@ class Function(msgspec.Struct, gc=False):
     arguments: str | dict[str, Any] | None = None  # some send the object itself
 
 
-class ToolCall(msgspec.Struct, gc=False):
+class ToolCallPiece(msgspec.Struct, gc=False):
     index: int | None = None
     id: str | None = None
     function: Function | None = None
 
 
-class Delta(msgspec.Struct):
+class ProviderDelta(msgspec.Struct):
     content: str | None = None
     reasoning_content: str | None = None  # DeepSeek, vLLM, llama.cpp
     reasoning: str | None = None  # Ollama, OpenRouter
     refusal: str | None = None
-    tool_calls: list[ToolCall] | None = None
+    tool_calls: list[ToolCallPiece] | None = None
 
 
 class OtherToken(msgspec.Struct, gc=False):
@@ -53,26 +53,26 @@ class Logprobs(msgspec.Struct):
 
 class Choice(msgspec.Struct):
     index: int | None = None
-    delta: Delta | None = None
-    message: Delta | None = None  # in an answer that is not streamed
+    delta: ProviderDelta | None = None
+    message: ProviderDelta | None = None  # in an answer that is not streamed
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 
 
-class Usage(msgspec.Struct, gc=False):
+class ProviderUsage(msgspec.Struct, gc=False):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
 
 
-class Chunk(msgspec.Struct):
+class ProviderChunk(msgspec.Struct):
     choices: list[Choice] | None = None
-    usage: Usage | None = None
+    usage: ProviderUsage | None = None
     object: str | None = None
     error: Any = None
     message: Any = None
 
 
-decode_chunk: Final = msgspec.json.Decoder(Chunk).decode
+decode_chunk: Final = msgspec.json.Decoder(ProviderChunk).decode
 
 _FINISH_REASONS: Final[dict[str, FinishReasons]] = {
     "stop": "stop",
@@ -108,7 +108,7 @@ def _logprob(said: float | None) -> float:
     return _IMPOSSIBLE if said is None else said
 
 
-def request_usage(usage: Usage | None) -> RequestUsage | None:
+def request_usage(usage: ProviderUsage | None) -> RequestUsage | None:
     """None if it is missing or all zero."""
     if usage is None or not (usage.prompt_tokens or usage.completion_tokens):
         return None
@@ -150,7 +150,7 @@ class ToolCallNumbering:
         self._last: _BegunCall | None = None
         self._by_index: dict[int, _BegunCall] = {}
 
-    def read(self, piece: ToolCall) -> CallDelta:
+    def read(self, piece: ToolCallPiece) -> CallDelta:
         function = piece.function or _EMPTY
         call_id, name, arguments = piece.id or "", function.name or "", _json(function.arguments)
         begun = self._last if piece.index is None else self._by_index.get(piece.index)

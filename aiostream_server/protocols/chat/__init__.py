@@ -12,7 +12,7 @@ from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
 from aiostream_server.protocols.chat.whole import CompletionCollector, completion_id
-from aiostream_server.protocols.dialect import Asked, Dialect, View
+from aiostream_server.protocols.dialect import Asked, Dialect, DisplayOptions
 from aiostream_server.runs.card import RunCard
 
 
@@ -29,13 +29,13 @@ def _question(raw: bytes) -> Asked[ChatOptions]:
     return Asked(body.model, read_question(body), "stream" if body.stream else "whole", options)
 
 
-def _stream(card: RunCard, options: ChatOptions, view: View) -> ChatFrames:
+def _stream(card: RunCard, options: ChatOptions, view: DisplayOptions) -> ChatFrames:
     encoder = ChunkEncoder(completion_id(card.id), int(card.created_at), card.model)
     page = None if view.page is None else PageFrames()
     return ChatFrames(view.presenter(), encoder, include_usage=options.include_usage, page=page)
 
 
-def _whole(card: RunCard, _: ChatOptions, view: View) -> CompletionCollector:
+def _whole(card: RunCard, _: ChatOptions, view: DisplayOptions) -> CompletionCollector:
     return CompletionCollector(card, view.presenter())
 
 

@@ -4,8 +4,8 @@
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Annotated, Final, Literal, TypeAlias, assert_never
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias, assert_never
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -23,26 +23,23 @@ _TEXTS: Final = {"type": "array", "items": {"const": "text"}}
 _ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-def _one(n: int) -> int:
-    if n != 1:
-        raise PydanticCustomError("refused", "one answer is given per request: send 1, or leave it out")
-    return n
+def _only(allowed: Callable[[Any], bool], otherwise: LiteralString) -> AfterValidator:
+    """Refuses a value that is not allowed, with the message `otherwise`."""
+
+    def check(value: object) -> object:
+        if not allowed(value):
+            raise PydanticCustomError("refused", otherwise)
+        return value
+
+    return AfterValidator(check)
 
 
-def _text(form: str) -> str:
-    if form != "text":
-        raise PydanticCustomError("refused", "only 'text' can be answered: what agents say to each other is not JSON")
-    return form
-
-
-def _texts(modalities: tuple[str, ...]) -> tuple[str, ...]:
-    if any(modality != "text" for modality in modalities):
-        raise PydanticCustomError("refused", "the answer is text: send ['text'], or leave it out")
-    return modalities
-
-
-def _none(_: object) -> None:
-    raise PydanticCustomError("refused", "the answer is text: leave it out")
+_ONE: Final = _only(lambda n: n == 1, "one answer is given per request: send 1, or leave it out")
+_TEXT: Final = _only(
+    lambda form: form == "text", "only 'text' can be answered: what agents say to each other is not JSON"
+)
+_TEXTS_ONLY: Final = _only(lambda names: {*names} <= {"text"}, "the answer is text: send ['text'], or leave it out")
+_ABSENT: Final = _only(lambda _: False, "the answer is text: leave it out")
 
 
 class StreamOptions(Shape):
@@ -50,7 +47,7 @@ class StreamOptions(Shape):
 
 
 class ResponseFormat(Shape):
-    type: Annotated[str, AfterValidator(_text), WithJsonSchema({"const": "text"})]
+    type: Annotated[str, _TEXT, WithJsonSchema({"const": "text"})]
 
 
 class ChatRequest(Shape):
@@ -66,7 +63,7 @@ class ChatRequest(Shape):
     messages: chat.Messages
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    n: Annotated[int, AfterValidator(_one), WithJsonSchema({"type": "integer", "const": 1})] = 1
+    n: Annotated[int, _ONE, WithJsonSchema({"type": "integer", "const": 1})] = 1
     max_tokens: _Tokens | None = None
     max_completion_tokens: _Tokens | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -77,10 +74,8 @@ class ChatRequest(Shape):
     reasoning_effort: _ReasoningEffort | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     response_format: ResponseFormat | None = None
-    modalities: Annotated[tuple[str, ...], Field(strict=False), AfterValidator(_texts), WithJsonSchema(_TEXTS)] = (
-        "text",
-    )
-    audio: Annotated[object, AfterValidator(_none), WithJsonSchema({"type": "null"})] = None
+    modalities: Annotated[tuple[str, ...], Field(strict=False), _TEXTS_ONLY, WithJsonSchema(_TEXTS)] = ("text",)
+    audio: Annotated[object, _ABSENT, WithJsonSchema({"type": "null"})] = None
 
     @property
     def output_bound(self) -> int | None:

@@ -89,7 +89,7 @@ class CompletionCollector:
 
     def body(self) -> bytes:
         if self._finished.reason == "interrupted":  # half an answer must not look like a whole one
-            raise ShuttingDown("the server is shutting down; ask again in a moment")
+            raise ShuttingDown
         reason = wire_finish_reason(self._finished.reason)
         completion: Completion = {
             "id": completion_id(self._card.id),

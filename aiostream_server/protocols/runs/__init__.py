@@ -7,7 +7,7 @@ from typing import Final
 
 from aiostream_server.intake.body import parse_body
 from aiostream_server.protocols.chat.request import read_question
-from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, View
+from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, DisplayOptions
 from aiostream_server.protocols.runs.errors import refusal
 from aiostream_server.protocols.runs.request import RunBody
 from aiostream_server.protocols.runs.stream import EventFrames
@@ -21,11 +21,11 @@ def _question(raw: bytes) -> Asked[None]:
     return Asked(body.model, read_question(body), delivery, None, body.on_disconnect, body.conversation)
 
 
-def _stream(card: RunCard, _: None, __: View) -> EventFrames:
+def _stream(card: RunCard, _: None, __: DisplayOptions) -> EventFrames:
     return EventFrames(card.id)
 
 
-def _whole(card: RunCard, _: None, view: View) -> RunCollector:
+def _whole(card: RunCard, _: None, view: DisplayOptions) -> RunCollector:
     return RunCollector(card, view.path_prefix)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 import structlog
-from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, SystemMessage, UserMessage
+from autogen_core.models import ChatCompletionClient, LLMMessage, SystemMessage, UserMessage
 
 from aiostream_server.config.model import AuxiliaryConfig
 from aiostream_server.events import TokenCount
@@ -72,32 +72,23 @@ async def _ask_model(auxiliary: Auxiliary, client: ChatCompletionClient, *, time
     if len(prompt) + len(auxiliary.system) > _PROMPT_CHARS:
         _log.info("auxiliary_prompt_too_long", kind=auxiliary.kind, chars=len(prompt) + len(auxiliary.system))
         return None
+    messages: list[LLMMessage] = [SystemMessage(content=auxiliary.system)] if auxiliary.system else []
+    messages.append(UserMessage(content=prompt, source="user"))
+    is_json = auxiliary.kind in JSON_KINDS
     try:
         async with asyncio.timeout(timeout_s):
-            result = await client.create(_messages(auxiliary, prompt), json_output=_json_output(auxiliary, client))
+            result = await client.create(messages, json_output=is_json and client.model_info["json_output"])
     except TimeoutError:
         _log.warning("auxiliary_model_timed_out", kind=auxiliary.kind, timeout_s=timeout_s)
         return None
     except Exception as exc:  # a configured component may raise anything
         _log.warning("auxiliary_model_failed", kind=auxiliary.kind, error=type(exc).__name__)
         return None
-    text = _usable(auxiliary, result)
+    is_whole = is_json or result.finish_reason != "length"  # half an object does not parse anyway
+    written = result.content if is_whole and isinstance(result.content, str) else ""
+    text = usable_answer(auxiliary.kind, written)
     if text is None:
         _log.warning("auxiliary_model_answer_unusable", kind=auxiliary.kind, finish_reason=result.finish_reason)
         return None
     usage = TokenCount(result.usage.prompt_tokens, result.usage.completion_tokens)
     return AuxiliaryAnswer(text, "model", usage)
-
-
-def _messages(auxiliary: Auxiliary, prompt: str) -> list[LLMMessage]:
-    system: list[LLMMessage] = [SystemMessage(content=auxiliary.system)] if auxiliary.system else []
-    return [*system, UserMessage(content=prompt, source="user")]
-
-
-def _json_output(auxiliary: Auxiliary, client: ChatCompletionClient) -> bool:
-    return auxiliary.kind in JSON_KINDS and client.model_info["json_output"]
-
-
-def _usable(auxiliary: Auxiliary, result: CreateResult) -> str | None:
-    is_whole = auxiliary.kind in JSON_KINDS or result.finish_reason != "length"  # half an object does not parse anyway
-    return usable_answer(auxiliary.kind, result.content) if is_whole and isinstance(result.content, str) else None

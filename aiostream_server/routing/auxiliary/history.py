@@ -9,18 +9,15 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from aiostream_server.intake.undecorate import undecorate
-from aiostream_server.routing.question import routing_question, shortened
+from aiostream_server.routing.auxiliary.templates import HISTORY_END, HISTORY_START, RESPONSES
+from aiostream_server.routing.question import RETRIEVAL, routing_question, shortened
 
 _LABEL: Final = re.compile(r"^(USER|ASSISTANT|SYSTEM|DEVELOPER|TOOL|User|AI|unknown): ?", re.MULTILINE)
-_OPENING: Final = re.compile(r"<chat_history>\n(?=(?:USER|ASSISTANT|SYSTEM|TOOL): )")
-_CLOSING: Final = "</chat_history>"
 _ROLES: Final = {"User": "USER", "AI": "ASSISTANT"}
 _NOTHING: Final = "None"  # stands for a message without text
-_RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided context"
 _CONTEXT_END: Final = "</context>"
 _READ_CHARS: Final = 200_000
 _TURN_CHARS: Final = 4_000
-_RESPONSES: Final = '\n\nResponses from models: """'
 _BETWEEN_RESPONSES: Final = '"""\n\n"""'
 _BLOCK_START: Final = "<details>\n<summary>"
 
@@ -64,14 +61,14 @@ def condensed(prompt: str) -> str:
 
 def responses(prompt: str) -> list[str]:
     """The answers that the prompt asks to merge, without decoration."""
-    _, _, quoted = prompt.strip().partition(_RESPONSES)
+    _, _, quoted = prompt.strip().partition(RESPONSES)
     texts = (_undecorated(text.strip()) for text in quoted.removesuffix('"""').split(_BETWEEN_RESPONSES))
     return [text for text in texts if text]
 
 
 def _bounds(prompt: str) -> tuple[int, int]:
     """Where the history begins and ends. The last end tag is the template's; messages may contain earlier ones."""
-    opening, end = _OPENING.search(prompt), prompt.rfind(_CLOSING)
+    opening, end = HISTORY_START.search(prompt), prompt.rfind(HISTORY_END)
     if opening is None or end < opening.end():
         return 0, len(prompt)
     return opening.end(), end
@@ -88,7 +85,7 @@ def _messages(text: str) -> list[Said]:
     index = 0
     while index < len(labels):
         label, index = labels[index], index + 1
-        if label.end() < last_context_end and text.startswith(_RETRIEVAL, label.end()):
+        if label.end() < last_context_end and text.startswith(RETRIEVAL, label.end()):
             context_end = text.find(_CONTEXT_END, label.end())  # the documents in it may quote a conversation
             while index < len(labels) and starts[index] < context_end:
                 index += 1

@@ -13,6 +13,7 @@ from typing import Final, assert_never
 from aiostream_server.routing.auxiliary.history import conversation, messages_of, questions, responses
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, JsonKind
 from aiostream_server.routing.auxiliary.shapes import json_answer
+from aiostream_server.routing.auxiliary.templates import COMPACTED, KEPT
 from aiostream_server.routing.question import shortened
 from aiostream_server.text import one_line
 
@@ -21,8 +22,6 @@ _IMAGE_PROMPT_CHARS: Final = 2_000
 _SUMMARY_CHARS: Final = 6_000
 _MESSAGE_CHARS: Final = range(160, 801)
 _PREVIOUS: Final = "\n### Previous Summary:\n"
-_COMPACTED: Final = "\n### Messages Being Compacted:\n"
-_KEPT: Final = "\n### Recent Messages Kept In Context:"
 _READ_CHARS: Final = 2_000
 _TITLE_WORDS: Final = 6
 _TITLE_WIDTH: Final = 50
@@ -89,8 +88,8 @@ def _last_question(prompt: str) -> str:
 
 def _summary(prompt: str) -> str:
     """The older summary, then the beginning and the end of each message."""
-    before, found, after = prompt.partition(_COMPACTED)
-    messages = messages_of(after.rpartition(_KEPT)[0]) if found else conversation(prompt)
+    before, found, after = prompt.partition(COMPACTED)
+    messages = messages_of(after.rpartition(KEPT)[0]) if found else conversation(prompt)
     previous = shortened(before.partition(_PREVIOUS)[2].strip(), _SUMMARY_CHARS) if found else ""
     left_out = max(0, len(messages) - _SUMMARY_CHARS // _MESSAGE_CHARS.start)
     share = _SUMMARY_CHARS // max(1, len(messages))

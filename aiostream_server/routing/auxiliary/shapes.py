@@ -46,7 +46,7 @@ def json_answer(kind: JsonKind, value: Json) -> str:
 def usable_answer(kind: AuxiliaryKind, written: str) -> str | None:
     """A model's answer in the form that the client expects; None where it holds no such answer."""
     if json_kind := JSON_KINDS.get(kind):
-        values = (_checked(json_kind, found) for found in _objects(written[-_READ_CHARS:]))
+        values = (_checked(json_kind, found) for found in json_objects(written[-_READ_CHARS:]))
         return next((json_answer(json_kind, value) for value in values if value is not None), None)
     if kind == "emoji_generation":
         found = _EMOJI.search(written)
@@ -56,8 +56,11 @@ def usable_answer(kind: AuxiliaryKind, written: str) -> str | None:
     return written.strip() or None
 
 
-def _objects(written: str) -> Iterator[dict[str, Json]]:
-    """The object from the first brace to the last; then flat objects in prose and fences, the last one first."""
+def json_objects(written: str) -> Iterator[dict[str, Json]]:
+    """The object from the first brace to the last; then flat objects in prose and fences, the last one first.
+
+    Models may think aloud before they answer, and put JSON into code fences.
+    """
     whole = written[written.find("{") : written.rfind("}") + 1]
     for text in (whole, *reversed(_FLAT_OBJECT.findall(written))):
         try:

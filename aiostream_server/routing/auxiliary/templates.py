@@ -12,8 +12,8 @@ from aiostream_server.routing.auxiliary.kinds import JSON_KEYS, AuxiliaryKind, J
 
 _TASK: Final = "### Task:\n"
 _HEAD_CHARS: Final = 20_000
-_HISTORY: Final = re.compile(r"<chat_history>\n(?:USER|ASSISTANT|SYSTEM|TOOL): ")
-_HISTORY_END: Final = "</chat_history>"
+HISTORY_START: Final = re.compile(r"<chat_history>\n(?=(?:USER|ASSISTANT|SYSTEM|TOOL): )")
+HISTORY_END: Final = "</chat_history>"
 _FIRST_WORDS: Final[tuple[tuple[str, JsonKind], ...]] = (
     ("Generate a concise title summarizing the chat history.", "title_generation"),
     ("Generate a concise, 3-5 word title with an emoji summarizing the chat history.", "title_generation"),
@@ -29,13 +29,14 @@ _OUTPUT: Final = re.compile(
 )
 _AUTOCOMPLETE: Final = f"{_TASK}You are an autocompletion system."
 _COMPACTION: Final = f"{_TASK}Summarize the conversation history that will be compacted out"
-_COMPACTED: Final = "\n### Messages Being Compacted:\n"
-_KEPT: Final = "\n### Recent Messages Kept In Context:\n"
+COMPACTED: Final = "\n### Messages Being Compacted:\n"
+KEPT: Final = "\n### Recent Messages Kept In Context:"
 _EMOJI: Final = "Your task is to reflect the speaker's likely facial expression through a fitting emoji."
+RESPONSES: Final = '\n\nResponses from models: """'
 _MERGE: Final = (
     'You have been provided with a set of responses from various models to the latest user query: "',
     '"\n\nYour task is to synthesize these responses into a single, high-quality response.',
-    '\n\nResponses from models: """',
+    RESPONSES,
 )
 _TOOLS: Final = (
     "Available Tools: [",
@@ -68,8 +69,8 @@ def _about_history(text: str) -> AuxiliaryKind | None:
     if text.startswith(_AUTOCOMPLETE):
         return "autocomplete_generation" if _ends_as_autocomplete(text) else None
     head = text[:_HEAD_CHARS]
-    opening = _HISTORY.search(head)
-    if opening is None or not text.endswith(_HISTORY_END):
+    opening = HISTORY_START.search(head)
+    if opening is None or not text.endswith(HISTORY_END):
         return None
     head = head[: opening.start()]
     for words, kind in _FIRST_WORDS:
@@ -82,13 +83,13 @@ def _about_history(text: str) -> AuxiliaryKind | None:
 def _ends_as_autocomplete(text: str) -> bool:
     """Nothing but the template's own end stands behind the text to be completed."""
     end = text.rpartition("</text>")[2]
-    return end.strip() == "#### Output:" and _in_order(text, (_HISTORY_END, "\n<type>", "</type>", "\n<text>"))
+    return end.strip() == "#### Output:" and _in_order(text, (HISTORY_END, "\n<type>", "</type>", "\n<text>"))
 
 
 def _text_wanted(text: str) -> AuxiliaryKind | None:
     if text.startswith(_EMOJI) and text.endswith("```") and "\n\nMessage: ```" in text:
         return "emoji_generation"
-    if text.startswith(_COMPACTION) and _in_order(text, (_COMPACTED, _KEPT.rstrip())):
+    if text.startswith(_COMPACTION) and _in_order(text, (COMPACTED, KEPT)):
         return "context_compaction"
     return None
 

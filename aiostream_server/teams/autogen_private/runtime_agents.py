@@ -3,7 +3,7 @@
 AutoGen's `RoutedAgent` searches all attributes of its class for message handlers, once when it is made and again when
 it is registered: 0.2 of the 0.63 ms that the smallest run takes on `TeamRuntime`. Here each class is searched once.
 Each agent also holds a copy of what it found, and a lock with an `asyncio.Queue`: 3.6 KiB, which agents share here, or
-which `TurnLock` replaces.
+which an `asyncio.Lock` replaces.
 
 An `asyncio.Queue` takes 2.3 KiB while it is empty. AutoGen's smallest team has three of them, one for its output and
 one in the lock of each of its two agents: 7 KiB of the 27 KiB that a waiting team takes on `TeamRuntime`.
@@ -104,7 +104,7 @@ def _shrink(agent: Agent, runtime: AgentRuntime) -> None:
     lock, handlers = own.get("_fifo_lock"), own.get("_handlers")
     name, parts = _FIFO_LOCK
     if type(lock).__name__ == name and vars(lock).keys() == parts and not vars(lock)["_locked"]:
-        own["_fifo_lock"] = TurnLock()
+        own["_fifo_lock"] = asyncio.Lock()  # after a cancelled waiter, too, the next one gets its turn
     if handlers is not None and (known := _shared_handlers.setdefault(type(agent), handlers)) == handlers:
         own["_handlers"] = known
 
@@ -172,36 +172,3 @@ class OutputQueue(Generic[_T]):
         if not self._old:
             raise asyncio.QueueEmpty
         return self._old.pop()
-
-
-class TurnLock:
-    """A first-in, first-out lock. A cancelled waiter passes its turn on; with AutoGen's lock the next one hangs."""
-
-    __slots__ = ("_is_locked", "_waiters")
-
-    def __init__(self) -> None:
-        self._is_locked = False
-        self._waiters: list[asyncio.Future[None]] = []
-
-    async def acquire(self) -> None:
-        if not self._is_locked:
-            self._is_locked = True
-            return
-        waiter = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            await waiter
-        except asyncio.CancelledError:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
-            elif not waiter.cancelled():
-                self.release()  # it was this one's turn already
-            raise
-
-    def release(self) -> None:
-        while self._waiters:
-            waiter = self._waiters.pop(0)
-            if not waiter.done():
-                waiter.set_result(None)
-                return
-        self._is_locked = False

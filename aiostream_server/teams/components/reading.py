@@ -103,20 +103,14 @@ def _too_deep() -> _Unusable:
 def _chosen(document: object, choose: str | None) -> Component:
     if isinstance(document, dict) and document.get("status") is True and "data" in document:
         document = document["data"]
-    candidates = _candidates(document)
+    candidates = [_as_component(item) for item in document] if isinstance(document, list) else _of_object(document)
+    if not candidates:
+        raise _Unusable("holds neither a team nor an agent")
     if choose is not None:
         return _named(choose, candidates)
     if len(candidates) > 1:
         raise _Unusable(f"holds {len(candidates)} teams and agents: choose one of {_listed(candidates)}")
     return candidates[0]
-
-
-def _candidates(document: object) -> Sequence[Component]:
-    """Every team and agent, teams first; at least one."""
-    found = [_as_component(item) for item in document] if isinstance(document, list) else _of_object(document)
-    if not found:
-        raise _Unusable("holds neither a team nor an agent")
-    return found
 
 
 def _of_object(document: object) -> list[Component]:
@@ -139,17 +133,10 @@ def _as_component(item: object) -> Component:
         raise _no_component(item)
     if not isinstance(item.get("config"), dict):
         raise _Unusable(f'{_quoted(item["provider"])} has no "config" object')
-    if no_team := _no_team(item):
+    kind = "model" if item["provider"].endswith("ChatCompletionClient") else item.get("component_type")
+    if isinstance(kind, str) and (no_team := _NO_TEAMS.get(kind)):
         raise _Unusable(f"holds {no_team}, not a team")
     return item
-
-
-def _no_team(component: Component) -> str | None:
-    """The kind of a component that is no team; None for teams, agents and components without a kind."""
-    if component["provider"].endswith("ChatCompletionClient"):
-        return _NO_TEAMS["model"]
-    kind = component.get("component_type")
-    return _NO_TEAMS.get(kind) if isinstance(kind, str) else None
 
 
 def _no_component(item: object) -> _Unusable:

@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from autogen_core.code_executor import CodeExecutor
 from autogen_core.tools import Workbench
 
 from aiostream_server.errors import ToolFailed
-from aiostream_server.teams.autogen_private.structure import everything_in, workbenches_of
-from aiostream_server.teams.autogen_private.workbenches import (
+from aiostream_server.teams.autogen_private.structure import (
     code_executors_in,
+    everything_in,
     is_unstarted_executor,
     is_unstarted_mcp,
     mcp_sampling,
     mcp_tool_overrides,
     replace_workbenches,
+    workbenches_of,
 )
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line
@@ -47,7 +47,11 @@ async def tie_to_run(team: object, scope: RunScope) -> None:
     for executor in code_executors_in(team):
         if is_unstarted_executor(executor):
             scope.on_close(executor.stop)
-            await _start(executor)
+            try:
+                await executor.start()
+            except Exception as exc:  # the docker package raises many kinds of errors
+                kind = type(executor).__name__
+                raise ToolFailed(f"the code executor {kind} cannot be started: {one_line(exc, 200)}") from exc
 
 
 def _replacement(workbench: "McpWorkbench", scope: RunScope) -> Workbench:
@@ -85,12 +89,3 @@ def _secrets_of(values: Iterable[str]) -> Iterator[str]:
     """Any value may be secret. Hiding short ones would garble messages. `Bearer TOKEN` also gives TOKEN."""
     for value in values:
         yield from {each for each in (value, value.rpartition(" ")[2]) if len(each) >= _MIN_SECRET_CHARS}
-
-
-async def _start(executor: CodeExecutor) -> None:
-    try:
-        await executor.start()
-    except Exception as exc:  # the docker package raises many kinds of errors
-        raise ToolFailed(
-            f"the code executor {type(executor).__name__} cannot be started: {one_line(exc, 200)}"
-        ) from exc

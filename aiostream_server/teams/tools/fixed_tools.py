@@ -10,7 +10,7 @@ from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOver
 from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig, SqlToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
-from aiostream_server.teams.autogen_private.workbenches import await_in_loop
+from aiostream_server.teams.autogen_private.structure import await_in_loop
 from aiostream_server.teams.factories import imported, reason
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database

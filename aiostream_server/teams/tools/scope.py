@@ -58,7 +58,11 @@ class RunScope:
         allowed = tuple(names)
         chosen = tuple(requested) or allowed
         found = [self._workbench(item, allowed) for item in chosen if isinstance(item, str)]
-        own = [item if isinstance(item, BaseTool) else _function(item) for item in chosen if not isinstance(item, str)]
+        own = [
+            item if isinstance(item, BaseTool) else FunctionTool(item, description=(item.__doc__ or "").strip())
+            for item in chosen
+            if not isinstance(item, str)
+        ]
         return [*found, StaticWorkbench(own)] if own else found
 
     async def open(self, resource: AbstractAsyncContextManager[_T]) -> _T:
@@ -93,15 +97,9 @@ class RunScope:
     def _workbench(self, name: str, allowed: tuple[str, ...]) -> Workbench:
         if name not in allowed:
             raise ConfigError([f'the team has no tool "{name}" in its `tools`{did_you_mean(name, allowed)}'])
-        if name not in self._tools:
-            raise ConfigError([f"there is no [tools.{name}]{did_you_mean(name, list(self._tools))}"])
         if name not in self._workbenches:
             self._workbenches[name] = self._tools[name].workbench(self)
         return self._workbenches[name]
-
-
-def _function(function: Callable[..., object]) -> FunctionTool:
-    return FunctionTool(function, description=(function.__doc__ or "").strip())
 
 
 class ResourceTask(Generic[_T]):

