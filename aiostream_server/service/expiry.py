@@ -7,7 +7,8 @@ from typing import Final
 
 import structlog
 
-from aiostream_server.store.conversations import Conversations, ConversationsUnavailable
+from aiostream_server.store.conversations import Conversations
+from aiostream_server.store.database import ConversationsUnavailable
 from aiostream_server.store.files import Files
 
 _EVERY_S: Final = 3600.0
