@@ -54,16 +54,12 @@ class RunView(Protocol):
 
     def card(self) -> RunCard:
         """The run as this process knows it now."""
-        ...
 
     def watch(self, after: int = 0) -> AbstractContextManager[Reader]:
         """A reader of the events behind number `after`. When the last viewer leaves, `on_disconnect` applies."""
-        ...
 
     async def stop(self, reason: FinishReason) -> None:
         """Ask the run to end. Returns once it was told; `wait` returns once it has ended. Later calls do nothing."""
-        ...
 
     async def wait(self) -> None:
         """Wait until the run has ended. Cancelling the wait does not touch the run."""
-        ...
