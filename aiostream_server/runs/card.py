@@ -1,14 +1,12 @@
 """What the rest of the server sees of a run: a `RunView`, and the `RunCard` that describes it.
 
 A view may stand for a run of this process (`runs.run.Run`) or for one that another process drives. The card is plain
-data: any process can show it.
+data, which msgspec encodes and decodes: any process can show it.
 """
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
-
-import msgspec
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import Error, FinishReason, RunFinished
@@ -33,14 +31,6 @@ class RunCard:
     last_seq: int
     finished: RunFinished | None
     error: Error | None
-
-    def to_json(self) -> bytes:
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def from_json(cls, encoded: bytes) -> "RunCard":
-        """Raises `msgspec.ValidationError` for anything but a card."""
-        return msgspec.json.decode(encoded, type=cls)
 
 
 class RunView(Protocol):
