@@ -55,10 +55,15 @@ class LogWriter:
             self.agents.setdefault(agent)
         self.log.append(replace(event, **changed) if changed else event)
 
-    def tell_message(self, kind: events.SpeechKind, agent: str, text: str, *, streamed: bool) -> None:
-        """Write the whole message of a kind. Tokens of kind `final` end with a `Message`: the `Answer` comes later."""
+    def tell_message(self, kind: events.SpeechKind, agent: str, text: str, *, streamed: bool = False) -> bool:
+        """Write the whole message of a kind. Tokens of kind `final` end with a `Message`: the `Answer` comes later.
+
+        Returns whether it was streamed: if it is too long for one event, it is streamed first.
+        """
+        streamed = streamed or self.stream_if_long(agent, text, kind)
         speech = events.Message if kind == "final" else events.SPEECHES[kind]
         self.tell(speech(agent=agent, content=text, streamed=streamed))
+        return streamed
 
     def stream_if_long(self, agent: str, text: str, kind: events.SpeechKind) -> bool:
         """Stream the text if it is too long for one event. Returns whether it was."""

@@ -156,14 +156,16 @@ class Recorder(LogWriter):
         self._close(agent)
         is_repeated = self._speech[agent].end_turn().strip() == text.strip()
         if is_repeated or self.budget.may_begin_turn():
-            self._remember_answer(agent, text, streamed=is_repeated or self._tell_whole(agent, text))
+            is_streamed = is_repeated or self.tell_message(self._kind_of(agent, text), agent, text)
+            self._remember_answer(agent, text, streamed=is_streamed)
 
     def tool_summary(self, agent: str, text: str) -> None:
         """Tool results that are an agent's answer. The log holds them already, unless they were cut."""
         if text.strip():
             self.last = events.Answer(agent, text, streamed=False)
-            is_long = len(capped(text)) < len(text)
-            self._remember_answer(agent, text, streamed=is_long and self._tell_whole(agent, text))
+            is_cut = len(capped(text)) < len(text)
+            is_streamed = is_cut and self.tell_message(self._kind_of(agent, text), agent, text)
+            self._remember_answer(agent, text, streamed=is_streamed)
         self.budget.ended_turn()
 
     def reported(self, agent: str, usage: RequestUsage) -> None:
@@ -278,13 +280,6 @@ class Recorder(LogWriter):
         self.tell_message(kind, agent, spoken.text, streamed=True)
         if not is_thinking:
             self._remember_answer(agent, spoken.text, streamed=True)
-
-    def _tell_whole(self, agent: str, text: str) -> bool:
-        """Returns whether the message was so long that it was streamed."""
-        kind = self._kind_of(agent, text)
-        is_long = self.stream_if_long(agent, text, kind)
-        self.tell_message(kind, agent, text, streamed=is_long)
-        return is_long
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:

@@ -64,9 +64,6 @@ class ReferenceCount:
         self._unused = asyncio.Event()
         self._unused.set()
 
-    def __len__(self) -> int:
-        return self._count
-
     def acquire(self) -> None:
         """`release` has to follow."""
         self._count += 1

@@ -45,9 +45,6 @@ class MemoryStarts:
         self._starts: dict[tuple[Owner, str], tuple[str, asyncio.Task[RunView]]] = {}  # with the fingerprint
         self._key_of: dict[str, tuple[Owner, str]] = {}  # by run id
 
-    def __len__(self) -> int:
-        return len(self._starts)
-
     async def find_or_start(
         self, owner: Owner, idempotency: Idempotency, start: Callable[[], Coroutine[Any, Any, RunView]]
     ) -> StartedRun:

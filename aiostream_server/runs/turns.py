@@ -40,9 +40,6 @@ class MemoryTurns:
         self._policy = policy
         self._live: dict[TurnKey, list[RunView]] = {}
 
-    def __len__(self) -> int:
-        return len(self._live)
-
     def set_policy(self, policy: ConcurrentTurns) -> None:
         self._policy = policy
 

@@ -185,7 +185,7 @@ async def test_nothing_is_left_of_a_conversation_that_is_over() -> None:
     await asyncio.sleep(0)
     turns = runs.registry._turns
     assert isinstance(turns, MemoryTurns)
-    assert len(turns) == 0
+    assert not turns._live
 
 
 async def test_a_closing_server_ends_queued_runs() -> None:

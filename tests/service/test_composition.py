@@ -39,6 +39,6 @@ async def test_an_app_opens_its_state_at_startup_and_closes_it_at_cleanup(tmp_pa
     assert app[GENERATIONS].current.state is state
     assert directory_of(state.registry) is not None
     assert state.registry._new_log is MemoryLog
-    assert len(state.resources.references) == 0
+    assert state.resources.references._count == 0
     await runner.cleanup()
     assert state.registry.is_closing
