@@ -18,11 +18,10 @@ _NO_SPEAKER: Final = 0
 
 
 class Entries:
-    """Numbered 1, 2, 3 ...; the oldest can be dropped."""
+    """The part of a `Log` that holds its events. The oldest can be dropped."""
 
     def __init__(self) -> None:
-        self.total_bytes = 0
-        """About how many bytes all events took, dropped ones included."""
+        self.total_bytes = 0  # about how many all events took, dropped ones included
         self._said: list[Event | str] = []  # a token is stored as its text
         self._times = array("d")
         self._ends = array("q")  # `total_bytes` after each was added
@@ -32,13 +31,12 @@ class Entries:
         self._dropped = 0
         self._dropped_bytes = 0
 
-    def __len__(self) -> int:
-        """The number of the last event."""
+    @property
+    def committed(self) -> int:
         return self._dropped + len(self._said)
 
     @property
     def size_bytes(self) -> int:
-        """About how many bytes the events take that are still there."""
         return self.total_bytes - self._dropped_bytes
 
     def add(self, event: Event, timestamp: float) -> None:
@@ -65,7 +63,6 @@ class Entries:
             self._speaker_of.append(number)
 
     def since(self, seq: int, *, max_bytes: float = math.inf) -> Sequence[Entry]:
-        """As `Log.since`."""
         start = seq - self._dropped
         last = len(self._said) - 1
         if start >= last >= 0:  # fast path: a viewer that keeps up
@@ -79,7 +76,7 @@ class Entries:
 
     def bytes_until(self, seq: int) -> int:
         """`total_bytes` after number `seq` was added; for a dropped event, after the last dropped one."""
-        if seq >= len(self):
+        if seq >= self.committed:
             return self.total_bytes
         return self._ends[seq - self._dropped - 1] if seq > self._dropped else self._dropped_bytes
 

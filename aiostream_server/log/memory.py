@@ -2,7 +2,6 @@
 # ruff: noqa: SLF001 - the two classes use each other's private parts: they are one thing
 
 import asyncio
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Final, Self
@@ -14,7 +13,7 @@ from aiostream_server.log.protocol import Shortcut
 _MAX_READ_BYTES: Final = 16 * 1024  # a viewer holds this while it writes, encoded up to ten times as large
 
 
-class MemoryLog:
+class MemoryLog(Entries):
     """The `Log` of one process: an event is committed as soon as it is appended.
 
     A log that grows past `max_bytes` drops its oldest events, a quarter at a time; readers get a `Dropped` in their
@@ -22,6 +21,7 @@ class MemoryLog:
     """
 
     def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024, max_bytes: int = 16 * 1024**2) -> None:
+        super().__init__()
         self.run_id: Final = run_id
         self.last_active_at = time.monotonic()
         self.finished = False
@@ -29,17 +29,8 @@ class MemoryLog:
         self._has_spoken = False
         self._max_ahead_bytes = max_ahead_bytes
         self._max_bytes = max_bytes
-        self._entries: Final = Entries()
         self._readers: list[MemoryReader] = []  # nearly always one: an empty set takes four times the memory
         self._waiting_for_room: list[asyncio.Future[None]] = []
-
-    @property
-    def committed(self) -> int:
-        return len(self._entries)
-
-    @property
-    def size_bytes(self) -> int:
-        return self._entries.size_bytes
 
     @property
     def viewers(self) -> int:
@@ -54,7 +45,7 @@ class MemoryLog:
         for event in events:
             if self.finished:
                 break
-            self._entries.add(event, now)
+            self.add(event, now)
             self.finished = isinstance(event, RunFinished)
             if type(event) is not Token or not self._has_spoken:
                 self._report(event)
@@ -67,18 +58,17 @@ class MemoryLog:
         """Gives the texts as they are to readers that have kept up: this is the path of nearly every token."""
         if self.finished:
             return True
-        entries, now = self._entries, time.time()
-        last = len(entries)
-        entries.add_tokens(agent, kind, texts, now)
+        now, last = time.time(), self.committed
+        self.add_tokens(agent, kind, texts, now)
         if not self._has_spoken and texts:
             self._report(Token(agent, texts[0], kind))
         self.last_active_at = time.monotonic()
-        if entries.total_bytes > self._max_bytes:
+        if self.total_bytes > self._max_bytes:
             self._keep_to_bound()
         for reader in self._readers:
             if reader.after != last or not reader._take_tokens(agent, kind, texts, now):
                 reader._notify(at_once=True)
-        return entries.total_bytes <= self._max_ahead_bytes or not self.is_full
+        return self.total_bytes <= self._max_ahead_bytes or not self.is_full
 
     def _report(self, event: Event) -> None:
         self._has_spoken = self._has_spoken or type(event) is Token
@@ -87,7 +77,7 @@ class MemoryLog:
 
     @property
     def is_full(self) -> bool:
-        if self._entries.size_bytes <= self._max_ahead_bytes:
+        if self.size_bytes <= self._max_ahead_bytes:
             return False
         return bool(self._readers) and min(map(self._unread_bytes, self._readers)) > self._max_ahead_bytes
 
@@ -108,25 +98,17 @@ class MemoryLog:
         self._readers.append(reader)
         return reader
 
-    def since(self, seq: int, *, max_bytes: float = math.inf) -> Sequence[Entry]:
-        return self._entries.since(seq, max_bytes=max_bytes)
-
     def _keep_to_bound(self) -> None:
-        if self._entries.size_bytes > self._max_bytes:
-            self._entries.drop_to(self._max_bytes * 3 // 4)
+        if self.size_bytes > self._max_bytes:
+            self.drop_to(self._max_bytes * 3 // 4)
 
     def _unread_bytes(self, reader: "MemoryReader") -> int:
-        return self._entries.total_bytes - self._entries.bytes_until(reader.after)
+        return self.total_bytes - self.bytes_until(reader.after)
 
     def _moved(self) -> None:
         for moved in self._waiting_for_room:
             if not moved.done():
                 moved.set_result(None)
-
-    def _close(self, reader: "MemoryReader") -> None:
-        if reader in self._readers:
-            self._readers.remove(reader)
-        self._moved()
 
 
 class MemoryReader:
@@ -143,7 +125,9 @@ class MemoryReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._log._close(self)
+        if self in self._log._readers:
+            self._log._readers.remove(self)
+            self._log._moved()
 
     @property
     def at_end(self) -> bool:

@@ -99,7 +99,7 @@ class Logs(RuleBasedStateMachine):
         if not hasattr(self, "log"):
             return
         self._check(0, self.log.since(0))
-        assert self.log.size_bytes <= self.max_bytes or len(self.log._entries._said) == 1
+        assert self.log.size_bytes <= self.max_bytes or len(self.log._said) == 1
         for reader, after, entries in self.open.values():
             self._check(after, entries)
             assert not entries or reader.after == entries[-1].seq
