@@ -103,7 +103,7 @@ async def test_request(scripted: ScriptedProvider) -> None:
     """The key is a bearer token, the configured options are in the body, nothing is compressed."""
     scripted.script(ScriptedAnswer("hi"))
     config = config_of(scripted, options={"temperature": 0.5})
-    config._api_key = SecretStr("sk-1")
+    config = config.with_api_key(SecretStr("sk-1"))
     await read(config)
     sent = scripted.exchanges[0]
     assert sent.headers["Authorization"] == "Bearer sk-1"
@@ -206,7 +206,7 @@ async def test_failures(scripted: ScriptedProvider, error: Any, message: str) ->
     """One line, with the status and the provider's own words, without the key."""
     scripted.script(*[error] * 3)  # where there is no room, it is asked for again
     config = config_of(scripted)
-    config._api_key = SecretStr("sk-1")
+    config = config.with_api_key(SecretStr("sk-1"))
     origin = scripted.base_url.removesuffix("/v1")
     assert await failure(config) == f"the model provider at {origin} {message}"
 
