@@ -2,7 +2,7 @@
 
 supervisor  the parent: starts, replaces and stops the workers; serves nothing itself
 process     one worker, as its parent sees it
-channel     the socket pair between a worker and its parent
+channel     a worker's end of the socket pair between it and its parent
 share       the shared sockets, and how many connections each worker has
 site        accepts connections from a shared socket, so that every worker gets its share
 
