@@ -65,7 +65,7 @@ class OpenWebUIConfig(WithSecret):
 
     @model_validator(mode="after")
     def _warn_of_short_secret(self, info: ValidationInfo) -> Self:
-        around, secret = surroundings(info), self._secret
+        around, secret = surroundings(info), self.secret
         if around and secret and len(secret.get_secret_value().encode()) < _SHORTEST_SECRET_BYTES:
             around.notes.append("[open_webui] the user token secret is shorter than 32 bytes: it may be guessed")
         return self
@@ -73,7 +73,7 @@ class OpenWebUIConfig(WithSecret):
     @property
     def user_token_secret(self) -> SecretStr | None:
         """Open WebUI's own FORWARD_USER_INFO_HEADER_JWT_SECRET; None if none is configured."""
-        return self._secret
+        return self.secret
 
 
 class AuxiliaryConfig(ConfigTable):

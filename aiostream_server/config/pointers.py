@@ -131,6 +131,17 @@ class WithSecret(ConfigTable):
         self._secret = secret_of(source, info)
         return self
 
+    @property
+    def secret(self) -> SecretStr | None:
+        """None if the table names none."""
+        return self._secret
+
+    def with_secret(self, secret: SecretStr | None) -> Self:
+        """A copy with a secret that was read elsewhere."""
+        table = self.model_copy()
+        table._secret = secret  # noqa: SLF001 - it is of this very class
+        return table
+
 
 def database_url(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
     """The URL that is a secret, checked and completed."""

@@ -47,13 +47,7 @@ class _WithApiKey(WithSecret):
 
     @property
     def api_key(self) -> SecretStr | None:
-        return self._secret
-
-    def with_api_key(self, api_key: SecretStr | None) -> Self:
-        """A copy with a key that was read elsewhere."""
-        table = self.model_copy()
-        table._secret = api_key  # noqa: SLF001 - it is of this very class
-        return table
+        return self.secret
 
 
 class OpenAIModelConfig(_WithApiKey):
