@@ -13,12 +13,8 @@ from aiostream_server.cli.options import config_option
 from aiostream_server.cli.printing import aligned_rows, one_line, without_controls
 from aiostream_server.config.environment import state_directory
 from aiostream_server.config.load import load_config
-from aiostream_server.store.conversations import (
-    Conversations,
-    ConversationSummary,
-    ConversationsUnavailable,
-    open_conversations,
-)
+from aiostream_server.store.conversations import Conversations, ConversationSummary, open_conversations
+from aiostream_server.store.database import ConversationsUnavailable
 
 _T = TypeVar("_T")
 

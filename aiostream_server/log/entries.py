@@ -20,18 +20,6 @@ _NO_SPEAKER: Final = 0
 class Entries:
     """Numbered 1, 2, 3 ...; the oldest can be dropped."""
 
-    __slots__ = (
-        "_dropped",
-        "_dropped_bytes",
-        "_ends",
-        "_said",
-        "_speaker_numbers",
-        "_speaker_of",
-        "_speakers",
-        "_times",
-        "total_bytes",
-    )
-
     def __init__(self) -> None:
         self.total_bytes = 0
         """About how many bytes all events took, dropped ones included."""
@@ -57,15 +45,19 @@ class Entries:
         if isinstance(event, Token):
             self.add_tokens(event.agent, event.kind, (event.content,), timestamp)
             return
-        text_bytes = _text_bytes(getattr(event, "content", "")) + _text_bytes(getattr(event, "arguments", ""))
-        self._add(event, _NO_SPEAKER, _EVENT_OVERHEAD_BYTES + text_bytes, timestamp)
+        texts = getattr(event, "content", "") + getattr(event, "arguments", "")
+        self.total_bytes += _EVENT_OVERHEAD_BYTES + (len(texts) if texts.isascii() else 4 * len(texts))
+        self._said.append(event)
+        self._times.append(timestamp)
+        self._ends.append(self.total_bytes)
+        self._speaker_of.append(_NO_SPEAKER)
 
     def add_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> None:
         speaker = (agent, kind)
         if (number := self._speaker_numbers.get(speaker)) is None:
             number = self._speaker_numbers[speaker] = len(self._speakers)
             self._speakers.append(speaker)
-        for text in texts:  # `_add`, inlined: every token pays for this loop
+        for text in texts:
             self.total_bytes += _TOKEN_OVERHEAD_BYTES + (len(text) if text.isascii() else 4 * len(text))
             self._said.append(text)
             self._times.append(timestamp)
@@ -100,20 +92,9 @@ class Entries:
             for column in (self._said, self._times, self._ends, self._speaker_of):
                 del column[:count]
 
-    def _add(self, said: Event | str, speaker: int, size: int, timestamp: float) -> None:
-        self.total_bytes += size
-        self._said.append(said)
-        self._times.append(timestamp)
-        self._ends.append(self.total_bytes)
-        self._speaker_of.append(speaker)
-
     def _entry(self, place: int) -> Entry:
         said = self._said[place]
         if isinstance(said, str):
             agent, kind = self._speakers[self._speaker_of[place]]
             said = Token(agent, said, kind)
         return Entry(self._dropped + place + 1, self._times[place], said)
-
-
-def _text_bytes(text: str) -> int:
-    return len(text) if text.isascii() else 4 * len(text)

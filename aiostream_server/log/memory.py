@@ -21,19 +21,6 @@ class MemoryLog:
     place. Producers wait while every viewer is more than `max_ahead_bytes` behind.
     """
 
-    __slots__ = (
-        "_entries",
-        "_has_spoken",
-        "_max_ahead_bytes",
-        "_max_bytes",
-        "_readers",
-        "_waiting_for_room",
-        "finished",
-        "last_active_at",
-        "on_event",
-        "run_id",
-    )
-
     def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024, max_bytes: int = 16 * 1024**2) -> None:
         self.run_id: Final = run_id
         self.last_active_at = time.monotonic()
@@ -71,7 +58,10 @@ class MemoryLog:
             self.finished = isinstance(event, RunFinished)
             if type(event) is not Token or not self._has_spoken:
                 self._report(event)
-        self._appended(at_once=bool(events) and isinstance(events[-1], Token))
+        self.last_active_at = time.monotonic()
+        self._keep_to_bound()
+        for reader in self._readers:
+            reader._notify(at_once=bool(events) and isinstance(events[-1], Token))
 
     def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
         """Gives the texts as they are to readers that have kept up: this is the path of nearly every token."""
@@ -121,12 +111,6 @@ class MemoryLog:
     def since(self, seq: int, *, max_bytes: float = math.inf) -> Sequence[Entry]:
         return self._entries.since(seq, max_bytes=max_bytes)
 
-    def _appended(self, *, at_once: bool) -> None:
-        self.last_active_at = time.monotonic()
-        self._keep_to_bound()
-        for reader in self._readers:
-            reader._notify(at_once=at_once)
-
     def _keep_to_bound(self) -> None:
         if self._entries.size_bytes > self._max_bytes:
             self._entries.drop_to(self._max_bytes * 3 // 4)
@@ -147,8 +131,6 @@ class MemoryLog:
 
 class MemoryReader:
     """The `Reader` of a `MemoryLog`."""
-
-    __slots__ = ("_is_scheduled", "_log", "_waiting", "after", "shortcut")
 
     def __init__(self, log: MemoryLog, after: int) -> None:
         self.after = after
@@ -183,13 +165,11 @@ class MemoryReader:
         """Something was appended."""
         if self.shortcut is None or self._log.finished:
             self.wake()
-        elif self._waiting is None or self._waiting.done():
-            return
         elif at_once:
             self._use_shortcut()
         elif not self._is_scheduled:
             self._is_scheduled = True  # one callback for all that is appended in this iteration
-            self._waiting.get_loop().call_soon(self._use_shortcut_later)
+            asyncio.get_running_loop().call_soon(self._use_shortcut)
 
     def _take_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
         """Give the shortcut tokens that follow what was read. False: it did not take them."""
@@ -207,15 +187,11 @@ class MemoryReader:
             self._log._moved()
         return True
 
-    def _use_shortcut_later(self) -> None:
-        self._is_scheduled = False
-        if self.after < self._log.committed:
-            self._use_shortcut()
-
     def _use_shortcut(self) -> None:
+        self._is_scheduled = False
         if self.shortcut is None or self._waiting is None or self._waiting.done():
             return
-        if not (entries := self._next()):  # the reader waits for numbers that are still to come
+        if not (entries := self._next()):  # they were taken before, or have numbers below the reader's
             return
         try:
             is_taken = self.shortcut.write_through(entries)

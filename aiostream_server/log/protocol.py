@@ -7,8 +7,8 @@ then wakes its readers later.
 
 import math
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Protocol, Self
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from aiostream_server.events import Entry, Event, SpeechKind
 
@@ -24,10 +24,9 @@ class Shortcut(Protocol):
 
     def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
         """Take tokens of one agent and kind, for which no entries were made. May always return False."""
-        ...
 
 
-class Reader(Protocol):
+class Reader(AbstractContextManager["Reader"], Protocol):
     """One viewer's cursor: `after` is the number of the last event that it was given.
 
     `with log.reader() as reader:` closes it. While a viewer waits in `read`, its `shortcut` is given what is new:
@@ -38,24 +37,15 @@ class Reader(Protocol):
     after: int
     shortcut: Shortcut | None
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
-    ) -> None: ...
-
     @property
     def at_end(self) -> bool:
         """Whether the run has finished and all of its events were read."""
-        ...
 
     async def read(self) -> Sequence[Entry]:
         """Wait for new events and return them, at most some kilobytes at a time. Returns none after `wake()`."""
-        ...
 
     def wake(self) -> None:
         """Make a waiting `read` return."""
-        ...
 
 
 class Log(Protocol):
@@ -69,58 +59,47 @@ class Log(Protocol):
     @property
     def committed(self) -> int:
         """The number of the last event that readers may see."""
-        ...
 
     @property
     def finished(self) -> bool:
         """Whether `RunFinished` was appended. Later events are ignored."""
-        ...
 
     @property
     def size_bytes(self) -> int:
         """About how much memory the log takes."""
-        ...
 
     @property
     def viewers(self) -> int:
         """How many readers are open."""
-        ...
 
     @property
     def is_full(self) -> bool:
         """Backpressure: whether every viewer is behind by more than the bound. Without viewers never."""
-        ...
 
     @property
     def has_blocked_producer(self) -> bool:
         """Whether an agent waits in `room`."""
-        ...
 
     def append(self, *events: Event) -> None:
         """Number and timestamp the events, keep them and wake the readers."""
-        ...
 
     def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
         """The same as `append` of a `Token` for each text, without making the tokens.
 
         Returns whether there is certainly room for more; if not, look at `is_full`.
         """
-        ...
 
     async def room(self) -> None:
         """Wait while the log is full."""
-        ...
 
     def reader(self, after: int = 0) -> Reader:
         """A viewer's cursor behind event number `after`. Raises `ValueError` for a negative number."""
-        ...
 
     def since(self, seq: int, *, max_bytes: float = math.inf) -> Sequence[Entry]:
         """The entries with a higher number than `seq`; a `Dropped` stands for those that are gone.
 
         All of them, or the first ones: as many as it takes to reach `max_bytes`.
         """
-        ...
 
 
 class LogFactory(Protocol):

@@ -14,7 +14,6 @@ from autogen_core import FunctionCall, Image
 from autogen_core.models import (
     AssistantMessage,
     CreateResult,
-    FinishReasons,
     FunctionExecutionResult,
     LLMMessage,
     RequestUsage,
@@ -36,7 +35,7 @@ class _Call:
 class ModelAnswer:
     """Call `take` with every batch, then `rest`; the other members are valid after that."""
 
-    __slots__ = ("_calls", "_end", "_splitter", "_texts", "_thoughts", "delta_count")
+    __slots__ = ("_calls", "_splitter", "_texts", "_thoughts", "delta_count", "end")
 
     def __init__(self) -> None:
         self.delta_count = 0
@@ -44,7 +43,7 @@ class ModelAnswer:
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._calls: dict[int, _Call] = {}
-        self._end = End("unknown")
+        self.end = End("unknown")  # as the provider reported it
 
     def take(self, batch: Sequence[Delta]) -> Sequence[Spoken]:
         """Add a batch; return its text and its reasoning, told apart."""
@@ -58,7 +57,7 @@ class ModelAnswer:
         spoken: list[Spoken] = []
         for delta in batch:
             if isinstance(delta, End):
-                self._end = delta
+                self.end = delta
                 continue
             self.delta_count += 1
             if isinstance(delta, TextDelta):
@@ -81,16 +80,6 @@ class ModelAnswer:
     def thought(self) -> str:
         return "".join(self._thoughts)
 
-    @property
-    def finish_reason(self) -> FinishReasons:
-        """As the provider reported it."""
-        return self._end.finish_reason
-
-    @property
-    def usage(self) -> RequestUsage | None:
-        """None if the provider reported none."""
-        return self._end.usage
-
     def calls(self) -> list[FunctionCall]:
         """The tool calls, each with a unique id. Raises `ModelFailed` for a call without a name."""
         calls: dict[str, FunctionCall] = {}
@@ -107,7 +96,7 @@ class ModelAnswer:
         text, thought = self.text, self.thought
         if calls:
             thought = "\n\n".join(filter(None, (thought, text)))
-        reason = self.finish_reason
+        reason = self.end.finish_reason
         if calls or reason == "function_calls":  # some providers report one without the other
             reason = "function_calls" if calls else "stop"
         return CreateResult(
@@ -115,7 +104,7 @@ class ModelAnswer:
             content=calls or text,
             usage=usage,
             cached=False,
-            logprobs=self._end.logprobs,
+            logprobs=self.end.logprobs,
             thought=thought or None,
         )
 

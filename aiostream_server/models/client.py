@@ -60,7 +60,7 @@ class StreamingClient(ChatCompletionClient):
         """`speaker` is set by `speaking_as`."""
         self._provider = provider
         self._speaker = speaker
-        self._label = label
+        self.label: Final = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
 
     def speaking_as(self, agent: str) -> Self:
@@ -113,11 +113,10 @@ class StreamingClient(ChatCompletionClient):
     async def close(self) -> None:
         await self._provider.close()
 
-    def actual_usage(self) -> RequestUsage:
-        return replace(self._total)
-
     def total_usage(self) -> RequestUsage:
         return replace(self._total)
+
+    actual_usage = total_usage
 
     def count_tokens(self, messages: Sequence[LLMMessage], *, tools: Sequence[_AnyTool] = ()) -> int:
         """An estimate, see `answer.estimate_tokens`."""
@@ -131,10 +130,6 @@ class StreamingClient(ChatCompletionClient):
     def speaker_of(self, messages: Sequence[LLMMessage]) -> str | None:
         """The agent that a call with these messages speaks as. None: outside a team."""
         return self._speaker or current_speaker()
-
-    @property
-    def label(self) -> ModelLabel:
-        return self._label
 
     @property
     def capabilities(self) -> ModelCapabilities:
@@ -172,12 +167,12 @@ class StreamingClient(ChatCompletionClient):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options}) if is_heard else request
         answer = ModelAnswer()
-        with self._label.call(speaker) as call:
+        with self.label.call(speaker) as call:
             try:
                 await self._read(request, AnswerFeed(answer, listener, call.first_token), call)
                 calls = answer.calls()
                 if sink is not None and is_heard:
-                    text, thought, reason = answer.text, answer.thought, answer.finish_reason
+                    text, thought, reason = answer.text, answer.thought, answer.end.finish_reason
                     await sink.said(speaker, text=text, thought=thought, calls=calls, finish_reason=reason)
             except BaseException as error:
                 has_cost = _has_cost(answer, error)
@@ -185,7 +180,7 @@ class StreamingClient(ChatCompletionClient):
                 call.failed(code_of(error), TokenCount(spent.prompt_tokens, spent.completion_tokens))
                 raise
             usage = await self._spend(request, answer, sink, speaker)
-            call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), answer.finish_reason)
+            call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), answer.end.finish_reason)
         return answer.result(calls, usage)
 
     async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch) -> None:
@@ -201,7 +196,7 @@ class StreamingClient(ChatCompletionClient):
         self, request: ModelRequest, answer: ModelAnswer, sink: TokenSink | None, speaker: str | None
     ) -> RequestUsage:
         """What the call cost, added to the total and told to the sink: call it once, at the end."""
-        usage = answer.usage
+        usage = answer.end.usage
         if usage is None:
             usage = RequestUsage(estimate_tokens(request.messages, request.tools), answer.delta_count)
         self._total.prompt_tokens += usage.prompt_tokens
@@ -213,7 +208,7 @@ class StreamingClient(ChatCompletionClient):
 
 def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:
     """Whether the provider worked for a call that ended with `error`: it reads a cancelled call's prompt."""
-    if answer.delta_count or answer.usage is not None:
+    if answer.delta_count or answer.end.usage is not None:
         return True
     return isinstance(error, asyncio.CancelledError) and not isinstance(error.__cause__, ModelFailed)
 

@@ -35,7 +35,10 @@ class Router:
         client: ChatCompletionClient | None = None,
         vocabulary: Collection[str] = (),
     ) -> None:
-        """`vocabulary` holds the table and column names of the databases. Raises `ConfigError` for invalid settings."""
+        """`client` is needed for every strategy but `rules`. `vocabulary` holds the databases' table and column names.
+
+        Raises `ConfigError` for invalid settings.
+        """
         self._candidates = tuple(candidates)
         self._config = config
         self._client = client
@@ -80,8 +83,6 @@ class Router:
             problems.append("[[teams]]: there is no team to route to; configure one, or leave the built-in teams in")
         if self._config.fallback is not None and self._config.fallback not in ids:
             problems.append(f"[routing] fallback: no team {self._config.fallback!r}; there are: {', '.join(ids)}")
-        if self._config.strategy != "rules" and self._client is None:
-            problems.append(f"[routing] strategy {self._config.strategy!r}: needs [models.{self._config.model}]")
         return problems
 
     def _stay(
@@ -116,7 +117,7 @@ class Router:
         return decision
 
     async def _ask_model(self, question: str, candidates: tuple[Candidate, ...]) -> Decision:
-        assert self._client is not None, "checked when the router was made"  # noqa: S101
+        assert self._client is not None, "the configuration names a model for this strategy"  # noqa: S101
         decision = await classify_with_model(
             routing_question(question), candidates, self._client, timeout_s=self._config.timeout_s
         )

@@ -1,79 +1,71 @@
-"""The limits of one run: completion tokens (`Budget`), turns and tool calls (`WorkLimit`)."""
+"""The limits of one run: completion tokens, turns and tool calls."""
 
 from collections import Counter
 from collections.abc import Callable
 
 from aiostream_server.errors import TooManyToolCalls, TooManyTurns
-from aiostream_server.events import Error
+from aiostream_server.events import Error, FinishReason
 
 
 class Budget:
-    """Counts tokens as they arrive, and as providers report them afterwards, against one limit for the whole run.
+    """Counts what a run spends. `end` is called with the reason when a limit is exceeded, perhaps several times.
 
-    `on_overrun` is called once, when a model wants to write more or has written more. None is no limit.
+    `max_tokens` is one limit for all model calls together; None is no limit. Tokens count as they arrive, and as the
+    providers report them afterwards. 0 is no limit of turns or tool calls.
     """
 
-    __slots__ = ("_is_overrun", "_limit", "_on_overrun", "_settled", "_unsettled")
-
-    def __init__(self, limit: int | None, on_overrun: Callable[[], None]) -> None:
-        self._limit = limit
-        self._on_overrun = on_overrun
-        self._settled = 0
-        self._unsettled: Counter[str] = Counter()
-        self._is_overrun = False
+    def __init__(
+        self,
+        end: Callable[[FinishReason | Error], object],
+        *,
+        max_tokens: int | None = None,
+        max_turns: int = 0,
+        max_tool_calls: int = 0,
+    ) -> None:
+        self._end = end
+        self._max_tokens = max_tokens
+        self._max_turns = max_turns
+        self._max_tool_calls = max_tool_calls
+        self._settled = self._turns = self._tool_calls = 0
+        self._writing: Counter[str] = Counter()
 
     @property
     def left(self) -> int | None:
-        """None without a limit."""
-        if self._limit is None:
-            return None
-        return max(0, self._limit - self._settled - self.unsettled)
+        """Tokens; None without a limit."""
+        return None if self._max_tokens is None else max(0, self._max_tokens - self._settled - self.unsettled)
 
     @property
     def unsettled(self) -> int:
         """Tokens of model calls without a report: those go on, or were broken off."""
-        return sum(self._unsettled.values())
-
-    @property
-    def is_spent(self) -> bool:
-        return self.left == 0
+        return self._writing.total()
 
     def take(self, agent: str, tokens: int) -> int:
         """Count tokens that arrived. Returns how many of them are within the limit."""
-        taken = tokens if self._limit is None else min(tokens, self.left or 0)
-        self._unsettled[agent] += taken
+        if self._max_tokens is None:
+            self._writing[agent] += tokens
+            return tokens
+        taken = min(tokens, self.left or 0)
+        self._writing[agent] += taken
+        if taken < tokens:
+            self._end("length")
         return taken
 
     def settle(self, agent: str, tokens: int) -> None:
         """A call of the agent is over. The provider's count replaces ours unless it is smaller: some report nothing,
         which must not lift the limit."""
-        self._settled += max(tokens, self._unsettled.pop(agent, 0))
-        if self._limit is not None and self._settled > self._limit:
-            self.overrun()
+        self._settled += max(tokens, self._writing.pop(agent, 0))
+        if self._max_tokens is not None and self._settled > self._max_tokens:
+            self._end("length")
 
-    def overrun(self) -> None:
-        if not self._is_overrun:
-            self._is_overrun = True
-            self._on_overrun()
+    def cut_short(self) -> None:
+        """A model stopped at its own token limit, which may be what was left of this one."""
+        if self.left == 0:
+            self._end("length")
 
-
-class WorkLimit:
-    """Counts turns and tool calls. `stop` is called with the limit that was exceeded; 0 is no limit."""
-
-    __slots__ = ("_max_tool_calls", "_max_turns", "_stop", "_tool_calls", "_turns")
-
-    def __init__(self, max_turns: int, max_tool_calls: int, stop: Callable[[Error], None]) -> None:
-        self._max_turns = max_turns
-        self._max_tool_calls = max_tool_calls
-        self._stop = stop
-        self._turns = 0
-        self._tool_calls = 0
-
-    def may_begin(self) -> bool:
-        """Whether an agent may begin a turn; if not, the run is ended."""
+    def may_begin_turn(self) -> bool:
         if not self._max_turns or self._turns < self._max_turns:
             return True
-        self._stop(Error(TooManyTurns.code, f"the run was ended after its limit of {self._max_turns} turns"))
+        self._end(Error(TooManyTurns.code, f"the run was ended after its limit of {self._max_turns} turns"))
         return False
 
     def ended_turn(self) -> None:
@@ -83,4 +75,4 @@ class WorkLimit:
         self._tool_calls += 1
         limit = self._max_tool_calls
         if limit and self._tool_calls > limit:
-            self._stop(Error(TooManyToolCalls.code, f"the run was ended after its limit of {limit} tool calls"))
+            self._end(Error(TooManyToolCalls.code, f"the run was ended after its limit of {limit} tool calls"))

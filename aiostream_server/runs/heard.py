@@ -7,10 +7,8 @@ from io import StringIO
 from typing import Final, TypeAlias
 
 from autogen_core import FunctionCall
-from autogen_core.models import FunctionExecutionResult
 
-from aiostream_server.events import Action, SpeechKind, ToolResult
-from aiostream_server.runs.log_writer import LogWriter, capped, shortened
+from aiostream_server.events import SpeechKind
 
 _CallKey: TypeAlias = tuple[str, str]  # the agent and the call's id: two agents may use the same ids
 
@@ -67,15 +65,9 @@ class HeardSpeech:
 
 
 class HeardCalls:
-    """One run's tool calls: writes each call, and its first answer.
+    """One run's tool calls. Ids may come again: some models number the calls of each answer from 0."""
 
-    Ids may come again: some models number the calls of each answer from 0.
-    """
-
-    __slots__ = ("_answered", "_told_early", "_tools", "_writer")
-
-    def __init__(self, writer: LogWriter) -> None:
-        self._writer = writer
+    def __init__(self) -> None:
         self._tools: Final[dict[_CallKey, str]] = {}  # in the order of the calls
         self._answered: Final[set[_CallKey]] = set()
         self._told_early: Final[Counter[_CallKey]] = Counter()
@@ -91,14 +83,11 @@ class HeardCalls:
     def are_answered(self, calls: set[_CallKey]) -> bool:
         return calls <= self._answered
 
-    def call(self, agent: str, call: FunctionCall) -> None:
+    def called(self, agent: str, call: FunctionCall) -> None:
         key = agent, call.id
         self._tools.pop(key, None)  # it becomes the last one
         self._tools[key] = call.name
         self._answered.discard(key)
-        arguments = capped(call.arguments)
-        truncated = len(arguments) < len(call.arguments)
-        self._writer.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), truncated))
 
     def told_early(self, agent: str, call_id: str) -> None:
         """AutoGen will tell of this call again."""
@@ -110,24 +99,6 @@ class HeardCalls:
             return False
         self._told_early[agent, call_id] -= 1
         return True
-
-    def answer(
-        self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
-    ) -> None:
-        if not self.is_first_answer(agent, result.call_id):
-            return
-        content = capped(result.content)
-        self._writer.tell(
-            ToolResult(
-                agent,
-                shortened(result.name),
-                content,
-                shortened(result.call_id),
-                is_error=bool(result.is_error),
-                truncated=truncated or len(content) < len(result.content),
-                summary=shortened(summary),
-            )
-        )
 
     def is_first_answer(self, agent: str, call_id: str) -> bool:
         """Whether the call had no answer yet. It has one from now on.

@@ -12,7 +12,6 @@ from aiostream_server.events import (
     Event,
     FromAgent,
     Message,
-    Said,
     Speech,
     SpeechKind,
     Thinking,
@@ -20,7 +19,7 @@ from aiostream_server.events import (
 )
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Log
-from aiostream_server.runs.budget import WorkLimit
+from aiostream_server.runs.budget import Budget
 from aiostream_server.text import clipped
 
 MAX_PIECE_UNITS: Final = 8_000
@@ -28,77 +27,75 @@ MAX_PIECE_UNITS: Final = 8_000
 64 KiB."""
 
 _MAX_NAME_CHARS: Final = 200
-_MAX_REPEATED_CHARS: Final = 200_000
+_MAX_REPEATED_CHARS: Final = 200_000  # a huge repetition of what was streamed would push its tokens out of the log
 
 
 class LogWriter:
     """One run's. `agents` are those that did anything, in the order of their first event."""
 
-    __slots__ = ("_log", "agents", "first_token_at", "work_limit")
-
-    def __init__(self, log: Log, work_limit: WorkLimit) -> None:
+    def __init__(self, log: Log, budget: Budget) -> None:
+        self.log = log
+        self.budget: Final = budget
         self.agents: dict[str, None] = {}
         self.first_token_at: float | None = None
-        self.work_limit: Final = work_limit
-        self._log = log
 
-    def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
+    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
         """Write one token per text; a text that is too long becomes several. Returns as `Log.say` does."""
         if self.first_token_at is None:
             self.first_token_at = time.monotonic()
             self.agents.setdefault(agent)
         if len(texts[0] if len(texts) == 1 else max(texts, key=len)) * 2 > MAX_PIECE_UNITS:
             texts = [piece for text in texts for piece in pieces(text)]
-        return self._log.say(agent if len(agent) <= _MAX_NAME_CHARS else shortened(agent), kind, texts)
+        return self.log.say(agent if len(agent) <= _MAX_NAME_CHARS else shortened(agent), kind, texts)
 
     def tell(self, event: Event) -> None:
         """Write any other event. A whole message that is too long for one event is streamed first."""
         agent = event.agent if isinstance(event, FromAgent) else ""
+        changed: dict[str, Any] = {} if agent == shortened(agent) else {"agent": shortened(agent)}
         if isinstance(event, Action):
-            self.work_limit.tool_call()
-        elif isinstance(event, Speech) and not isinstance(event, Answer):  # an answer repeats what was said
-            if not event.streamed:
-                event = replace(event, streamed=self.say_if_long(agent, event.content, event.type))
-            if not isinstance(event, Thinking):
-                self.work_limit.ended_turn()
-        if isinstance(event, Speech) and event.streamed:
-            event = _without_repetition(event)
+            self.budget.tool_call()
+        elif isinstance(event, Speech):
+            is_streamed = event.streamed
+            if not isinstance(event, Answer):  # an answer repeats what was said
+                is_streamed = is_streamed or self.stream_if_long(agent, event.content, event.type)
+                if not isinstance(event, Thinking):
+                    self.budget.ended_turn()
+            if is_streamed:
+                changed |= {"streamed": True, "content": event.content[:_MAX_REPEATED_CHARS]}
         if not isinstance(event, Usage):  # agents that are not heard have costs, too
             self.agents.setdefault(agent)
-        self._log.append(event if agent == shortened(agent) else _renamed(event))
+        self.log.append(replace(event, **changed) if changed else event)
 
     def tell_message(self, kind: SpeechKind, agent: str, text: str, *, streamed: bool) -> None:
         """Write the whole message of a kind. Tokens of kind `final` end with a `Message`: the `Answer` comes later."""
         speech = Message if kind == "final" else SPEECHES[kind]
         self.tell(speech(agent=agent, content=text, streamed=streamed))
 
-    def say_if_long(self, agent: str, text: str, kind: SpeechKind) -> bool:
+    def stream_if_long(self, agent: str, text: str, kind: SpeechKind) -> bool:
         """Stream the text if it is too long for one event. Returns whether it was."""
         is_long = len(text) > len(capped(text))
         if is_long:
-            self.say(agent, kind, (text,))
+            self.write_tokens(agent, kind, (text,))
         return is_long
 
     def release(self) -> None:
         """Let go of the log. Later events are ignored."""
-        self._log = MemoryLog("")
+        self.log = MemoryLog("")
 
     def alive(self) -> None:
         """There is nothing to write, but a model is at work: the run is not idle."""
-        self._log.last_active_at = time.monotonic()
+        self.log.last_active_at = time.monotonic()
 
     @property
     def is_full(self) -> bool:
-        return self._log.is_full
+        return self.log.is_full
 
     async def room(self) -> None:
-        await self._log.room()
+        await self.log.room()
 
 
 def pieces(text: str) -> Sequence[str]:
     """The text in pieces, never cut inside a character."""
-    if len(text) * 2 <= MAX_PIECE_UNITS:
-        return (text,) if text else ()
     cut: list[str] = []
     start = 0
     while piece := capped(text, start):
@@ -118,15 +115,3 @@ def capped(text: str, start: int = 0) -> str:
 def shortened(name: str) -> str:
     """The name of an agent, a tool or a call; an absurdly long one is cut and ends with "…"."""
     return clipped(name, _MAX_NAME_CHARS)
-
-
-def _without_repetition(event: Said) -> Said:
-    """With at most so much of the text that its tokens told: a huge repetition would push them out of the log."""
-    if len(event.content) <= _MAX_REPEATED_CHARS:
-        return event
-    return replace(event, content=event.content[:_MAX_REPEATED_CHARS])
-
-
-def _renamed(event: Any) -> Event:
-    renamed: Event = replace(event, agent=shortened(event.agent))
-    return renamed

@@ -16,19 +16,23 @@ from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestU
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import (
+    Action,
     Answer,
     InputRequested,
     Message,
+    SpeechKind,
     Thinking,
     TokenCount,
+    ToolResult,
     Usage,
     Validation,
 )
+from aiostream_server.log.protocol import Log
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
-from aiostream_server.runs.log_writer import LogWriter, capped
-from aiostream_server.runs.speech_kinds import SpeechKinds
+from aiostream_server.runs.log_writer import LogWriter, capped, shortened
+from aiostream_server.runs.speech_kinds import speech_kind
 
 _NO_REPLY: Final = (
     "A reply will not reach me: this question belongs to no conversation. Programs name one with X-"
@@ -40,74 +44,54 @@ _NAMELESS: Final = "Agent"
 _ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
 
-class Recorder:
-    """One run's. `roles` and `answer_from` are the configuration's; `options` go to every model call that is heard.
+class Recorder(LogWriter):
+    """One run's. `options` go to every model call that is heard. `listen_to` comes before anything is said.
 
     `answer` is what the answering agents said last, `last` what any agent did. `was_cut_short`: the last model call
     stopped at its token limit. `beside` is what each agent said beside its last tool calls, without its reasoning;
     known only of our own model clients.
     """
 
-    __slots__ = (
-        "_budget",
-        "_kinds",
-        "_names",
-        "_options",
-        "_reported",
-        "_speech",
-        "_writer",
-        "answer",
-        "beside",
-        "calls",
-        "last",
-        "was_cut_short",
-    )
-
-    def __init__(
-        self,
-        writer: LogWriter,
-        *,
-        budget: Budget,
-        roles: Mapping[str, SpeechRole],
-        answer_from: Collection[str],
-        options: Mapping[str, Any],
-    ) -> None:
+    def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
+        super().__init__(log, budget)
         self.answer: Answer | None = None
         self.last: Answer | None = None
         self.was_cut_short = False
         self.beside: dict[str, str] = {}
-        self._writer = writer
-        self._budget = budget
-        self._kinds: Final = SpeechKinds(roles, answer_from)
+        self.calls: Final = HeardCalls()
         self._options = options
         self._names: frozenset[str] = frozenset()
+        self._roles: Mapping[str, SpeechRole] = {}
+        self._answer_from: Collection[str] = ()
         self._speech: defaultdict[str, HeardSpeech] = defaultdict(HeardSpeech)
         self._reported = TokenCount()
-        self.calls: Final = HeardCalls(writer)
 
-    def listen_to(self, names: frozenset[str]) -> None:
-        """The agents of the team; empty for a team that does not tell: then every speaker is heard."""
+    def listen_to(
+        self, names: frozenset[str], *, answer_from: Collection[str] = (), roles: Mapping[str, SpeechRole] | None = None
+    ) -> None:
+        """The agents of the team; none for a team that does not tell: then every speaker is heard.
+
+        `answer_from` names the agents whose words are the answer; by default a lone agent's are. `roles` says which
+        kind of speech the words of others are.
+        """
         self._names = names
-        if len(names) == 1 and not self._kinds.answer_from:
-            self._kinds.answer_from = names  # a lone agent's words are the answer
+        self._answer_from = answer_from or (names if len(names) == 1 else ())
+        self._roles = roles or {}
 
     @property
     def usage(self) -> TokenCount:
         """The tokens of all model calls; of unfinished and broken ones, what they have written so far."""
-        return self._reported + TokenCount(0, self._budget.unsettled)
+        return self._reported + TokenCount(0, self.budget.unsettled)
 
     # Called by model clients: models.token_sink.TokenSink
 
     @property
     def options(self) -> Mapping[str, Any]:
-        left = self._budget.left
+        left = self.budget.left
         return self._options if left is None else {**self._options, "max_tokens": max(left, 1)}
 
     def hears(self, speaker: str | None) -> bool:
         return speaker is None or not self._names or speaker in self._names
-
-    def alive(self) -> None:
-        self._writer.alive()
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         agent = self._agent(speaker)
@@ -118,24 +102,17 @@ class Recorder:
             await asyncio.sleep(0)  # AutoGen's own event, which may tell more, is on its way through its queues
         for result in results:
             if (agent, result.call_id) in expected:
-                self.calls.answer(agent, result)
+                self.tool_answered(agent, result)
 
     def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         agent = speaker if speaker is not None else self._agent(speaker)
-        taken = self._budget.take(agent, len(deltas))
+        taken = self.budget.take(agent, len(deltas))
         if taken == len(deltas) == 1:
             return self._say_alike(agent, type(deltas[0]) is ThoughtDelta, (deltas[0].text,))
-        has_room = self._say(agent, deltas[:taken])
-        if taken < len(deltas) and self._budget.is_spent:
-            self._budget.overrun()
+        has_room = True
+        for kind, alike in groupby(deltas[:taken], type):
+            has_room = self._say_alike(agent, kind is ThoughtDelta, [delta.text for delta in alike])
         return has_room
-
-    @property
-    def is_full(self) -> bool:
-        return self._writer.is_full
-
-    async def room(self) -> None:
-        await self._writer.room()
 
     async def said(
         self,
@@ -153,17 +130,17 @@ class Recorder:
         # As models.answer gives it to AutoGen: beside calls, all text is thought.
         repeated = (f"{thought}\n\n{text}",) if calls else (thought, text)
         speech.heard += [part for part in repeated if part.strip()]
-        if text.strip() and not calls:
-            self.last = Answer(agent, text, streamed=False)
-            self._remember_answer(agent, text, streamed=True)
         if calls:
             self.beside[agent] = text.strip()
+        elif text.strip():
+            self.last = Answer(agent, text, streamed=False)
+            self._remember_answer(agent, text, streamed=True)
         for call in calls:
             self.calls.told_early(agent, call.id)
-            self.calls.call(agent, call)
+            self._tell_call(agent, call)
         self.was_cut_short = finish_reason == "length"
-        if self.was_cut_short and self._budget.is_spent:
-            self._budget.overrun()
+        if self.was_cut_short:
+            self.budget.cut_short()
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
         agent = self._agent(speaker)
@@ -172,20 +149,13 @@ class Recorder:
 
     # Called by the translator
 
-    def chunk(self, agent: str, delta: TextDelta | ThoughtDelta) -> None:
-        """A streamed piece of a model client that is not ours."""
-        if self._budget.take(agent, 1):
-            self._say(agent, (delta,))
-        else:
-            self._budget.overrun()
-
     def thought(self, agent: str, text: str) -> None:
         """Reasoning, unless it was heard before. AutoGen's repetition differs in a few characters."""
         if not text.strip() or any(speech.has_thought(text) for speech in self._heard_of(agent)):
             return
         self._close(agent, before_tool=True)
         if not self._speech[agent].has_thought(text):
-            self._writer.tell(Thinking(agent, text))
+            self.tell(Thinking(agent, text))
 
     def whole(self, agent: str, text: str) -> None:
         """A whole message, unless its words were heard before."""
@@ -196,7 +166,7 @@ class Recorder:
             return
         self._close(agent)
         is_repeated = self._speech[agent].end_turn().strip() == text.strip()
-        if is_repeated or self._writer.work_limit.may_begin():
+        if is_repeated or self.budget.may_begin_turn():
             self._remember_answer(agent, text, streamed=is_repeated or self._tell_whole(agent, text))
 
     def tool_summary(self, agent: str, text: str) -> None:
@@ -205,11 +175,7 @@ class Recorder:
             self.last = Answer(agent, text, streamed=False)
             is_long = len(capped(text)) < len(text)
             self._remember_answer(agent, text, streamed=is_long and self._tell_whole(agent, text))
-        self._writer.work_limit.ended_turn()
-
-    def note(self, agent: str, text: str) -> None:
-        """A message of the server's about an agent."""
-        self._writer.tell(Message(agent, text))
+        self.budget.ended_turn()
 
     def reported(self, agent: str, usage: RequestUsage) -> None:
         """The cost of a model call as AutoGen tells it. Our own model clients have reported theirs already."""
@@ -220,7 +186,7 @@ class Recorder:
         """A tool call was judged. The verdict is the answer to a blocked call."""
         if not approved:
             self.calls.is_first_answer(agent, call_id)
-        self._writer.tell(Validation(agent, text, approved))
+        self.tell(Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
         """A call as AutoGen tells it, unless it was heard before."""
@@ -228,13 +194,23 @@ class Recorder:
             return
         self._close(agent, before_tool=True)
         self._speech[agent].end_turn()
-        self.calls.call(agent, call)
+        self._tell_call(agent, call)
+
+    def tool_answered(
+        self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
+    ) -> None:
+        """The result of a call, unless it has one."""
+        if self.calls.is_first_answer(agent, result.call_id):
+            tool, content, call_id = shortened(result.name), capped(result.content), shortened(result.call_id)
+            is_cut = truncated or len(content) < len(result.content)
+            is_error = bool(result.is_error)
+            self.tell(ToolResult(agent, tool, content, call_id, is_error, is_cut, shortened(summary)))
 
     # Called by the run
 
     def release(self) -> None:
         """Let go of everything: pooled connections keep the context in which they were opened, and so this object."""
-        self._writer.release()
+        super().release()
         self._speech.clear()
         self._options = {}
 
@@ -246,17 +222,17 @@ class Recorder:
     def ask_user(self, asker: str, *, can_reply: bool) -> None:
         """The team waits for the user: the last message is the question, and the answer of this turn."""
         if not can_reply:
-            self.note(asker, _NO_REPLY)
+            self.tell(Message(asker, _NO_REPLY))
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
         if self.answer is not None:
-            self._writer.tell(self.answer)
-        self._writer.tell(InputRequested(asker, "" if self.last is None else capped(self.last.content)))
+            self.tell(self.answer)
+        self.tell(InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
     def tell_answer(self) -> None:
         """The team is done: tell the answer, else the last message, else that no agent said anything."""
         nothing = Answer(self._agent(None), _NOTHING_SAID, streamed=False)
-        self._writer.tell(self.answer or self.last or nothing)
+        self.tell(self.answer or self.last or nothing)
 
     # Inside
 
@@ -274,15 +250,18 @@ class Recorder:
 
     def _spend(self, agent: str, usage: RequestUsage) -> None:
         self._reported += TokenCount(usage.prompt_tokens, usage.completion_tokens)
-        self._budget.settle(agent, usage.completion_tokens)
-        self._writer.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
+        self.budget.settle(agent, usage.completion_tokens)
+        self.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
-    def _say(self, agent: str, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
-        """Returns whether there is room for more."""
-        has_room = True
-        for kind, alike in groupby(deltas, type):
-            has_room = self._say_alike(agent, kind is ThoughtDelta, [delta.text for delta in alike])
-        return has_room
+    def _tell_call(self, agent: str, call: FunctionCall) -> None:
+        self.calls.called(agent, call)
+        arguments = capped(call.arguments)
+        is_cut = len(arguments) < len(call.arguments)
+        self.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), is_cut))
+
+    def _kind_of(self, agent: str, text: str = "") -> SpeechKind:
+        """Of words that end with `text`, or whose end is still to come."""
+        return "final" if agent in self._answer_from else self._roles.get(agent) or speech_kind(agent, text)
 
     def _say_alike(self, agent: str, is_thought: bool, texts: Sequence[str]) -> bool:
         speech = self._speech[agent]
@@ -291,12 +270,12 @@ class Recorder:
             self._close(agent)
             spoken = None
         if spoken is None:
-            if not self._writer.work_limit.may_begin():
+            if not self.budget.may_begin_turn():
                 return True
-            spoken = Utterance("thinking" if is_thought else self._kinds.of_stream(agent), is_thought)
+            spoken = Utterance("thinking" if is_thought else self._kind_of(agent), is_thought)
             speech.open = spoken
         spoken.add(texts)
-        return self._writer.say(agent, spoken.kind, texts)
+        return self.write_tokens(agent, spoken.kind, texts)
 
     def _close(self, agent: str, *, before_tool: bool = False) -> None:
         """End the agent's open message, if there is one. What leads up to a tool call is no answer."""
@@ -306,18 +285,18 @@ class Recorder:
             return
         speech.closed.append(spoken)
         is_thinking = spoken.is_thought or before_tool
-        kind = "thinking" if is_thinking else self._kinds.of_whole(agent, spoken.text)
-        self._writer.tell_message(kind, agent, spoken.text, streamed=True)
+        kind = "thinking" if is_thinking else self._kind_of(agent, spoken.text)
+        self.tell_message(kind, agent, spoken.text, streamed=True)
         if not is_thinking:
             self._remember_answer(agent, spoken.text, streamed=True)
 
     def _tell_whole(self, agent: str, text: str) -> bool:
         """Returns whether the message was so long that it was streamed."""
-        kind = self._kinds.of_whole(agent, text)
-        is_long = self._writer.say_if_long(agent, text, "final" if agent in self._kinds.answer_from else kind)
-        self._writer.tell_message(kind, agent, text, streamed=is_long)
+        kind = self._kind_of(agent, text)
+        is_long = self.stream_if_long(agent, text, kind)
+        self.tell_message(kind, agent, text, streamed=is_long)
         return is_long
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
-        if agent in self._kinds.answer_from:
+        if agent in self._answer_from:
             self.answer = Answer(agent, text, streamed)

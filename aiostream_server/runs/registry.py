@@ -13,8 +13,7 @@ from aiostream_server.log.protocol import LogFactory
 from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
-from aiostream_server.runs.request import RunRequest
-from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns

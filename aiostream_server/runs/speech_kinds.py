@@ -1,16 +1,14 @@
-"""Which kind of speech an agent's words are: thinking, validation, analysis, a message, or the answer.
+"""Which kind of speech an agent's words are, where the configuration does not say it.
 
-The configuration's `answer_from` and `roles` say it. For other agents the name decides, then keywords, which must state
-the thing ("the query is valid", "3 rows returned", "in conclusion") and not merely mention it; in doubt it is a
-message.
+The agent's name decides, then keywords, which must state the thing ("the query is valid", "3 rows returned", "in
+conclusion") and not merely mention it; in doubt it is a message.
 """
 
 import re
-from collections.abc import Collection, Mapping
+from itertools import chain
 from typing import Final
 
 from aiostream_server.config.model import SpeechRole
-from aiostream_server.events import SpeechKind
 
 # Matched at the beginning of each word of a name: a Previewer reviews nothing.
 _NAMES: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
@@ -51,37 +49,9 @@ _WORDS: Final[tuple[tuple[SpeechRole, re.Pattern[str]], ...]] = (
 _LOOKED_AT_CHARS: Final = 400
 
 
-class SpeechKinds:
-    """One run's. `answer_from` names the agents whose words are the answer."""
-
-    __slots__ = ("_roles", "answer_from")
-
-    def __init__(self, roles: Mapping[str, SpeechRole], answer_from: Collection[str]) -> None:
-        self.answer_from = answer_from
-        self._roles: Final = roles
-
-    def of_stream(self, agent: str) -> SpeechKind:
-        """Of words whose end is still to come."""
-        if agent in self.answer_from:
-            return "final"
-        return self._roles.get(agent) or kind_by_name(agent)
-
-    def of_whole(self, agent: str, text: str) -> SpeechKind:
-        if agent in self.answer_from:
-            return "message"
-        return self._roles.get(agent) or kind_by_words(agent, text)
-
-
-def kind_by_name(agent: str) -> SpeechRole:
-    """`ReviewerBot` validates, `DataAnalyst` analyses; any other name gives a message."""
+def speech_kind(agent: str, text: str = "") -> SpeechRole:
+    """By the agent's name (`ReviewerBot` validates, `DataAnalyst` analyses), else by the beginning of the text."""
     words = _NAME_WORDS.findall(agent)
-    return next((kind for kind, pattern in _NAMES if any(map(pattern.match, words))), "message")
-
-
-def kind_by_words(agent: str, text: str) -> SpeechRole:
-    """By the agent's name; if that gives a message, by the beginning of the text."""
-    by_name = kind_by_name(agent)
-    if by_name != "message":
-        return by_name
-    beginning = text[:_LOOKED_AT_CHARS]
-    return next((kind for kind, pattern in _WORDS if pattern.search(beginning)), "message")
+    by_name = (kind for kind, pattern in _NAMES if any(map(pattern.match, words)))
+    by_text = (kind for kind, pattern in _WORDS if pattern.search(text[:_LOOKED_AT_CHARS]))
+    return next(chain(by_name, by_text), "message")

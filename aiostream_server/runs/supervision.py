@@ -14,7 +14,7 @@ import structlog
 from autogen_core import CancellationToken
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.events import Error, FinishReason
+from aiostream_server.events import Error
 from aiostream_server.log.protocol import Log
 from aiostream_server.teams.autogen_private.structure import background_tasks
 
@@ -36,62 +36,38 @@ class RunCancellation(CancellationToken):
         return super().link_future(future) if hasattr(future, "cancel") else future
 
 
-async def watch(
-    work: asyncio.Task[None], stop: asyncio.Future[FinishReason | Error], log: Log, limits: LimitsConfig
-) -> FinishReason | Error | None:
-    """Wait until the work is done (None), `stop` says why it is to end, or a deadline passes (its error)."""
-    if stop.done():  # before anything was begun
-        return stop.result()
-    deadlines = _Deadlines(log, limits)
-    work.add_done_callback(deadlines.end)
-    stop.add_done_callback(deadlines.end)
-    try:
-        passed = await deadlines.over
-    finally:
-        deadlines.close()
-        work.remove_done_callback(deadlines.end)
-        stop.remove_done_callback(deadlines.end)
-    return stop.result() if stop.done() else None if work.done() else passed
+class Deadlines:
+    """Calls `end` with an error when the run, or a time without any sign of life, has lasted too long.
 
+    One timer for both, and no task: `asyncio.wait` would take a kilobyte per run.
+    """
 
-class _Deadlines:
-    """The run's and the idle timeout, with one timer and one future: `asyncio.wait` would take a kilobyte per run."""
+    __slots__ = ("_end", "_ends_at", "_limits", "_log", "_timer")
 
-    __slots__ = ("_ends_at", "_limits", "_log", "_timer", "over")
-
-    def __init__(self, log: Log, limits: LimitsConfig) -> None:
-        self.over: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
-        """The error of the deadline that passed; None if something else ended the work."""
+    def __init__(self, log: Log, limits: LimitsConfig, end: Callable[[Error], object]) -> None:
         self._log = log
         self._limits = limits
-        self._ends_at = time.monotonic() + limits.run_timeout_s
-        self._timer: asyncio.TimerHandle | None = None
+        self._end = end
+        log.last_active_at = time.monotonic()
+        self._ends_at = log.last_active_at + limits.run_timeout_s
+        self._timer: asyncio.TimerHandle
         self._check()
 
-    def end(self, _: asyncio.Future[Any]) -> None:
-        if not self.over.done():
-            self.over.set_result(None)
-
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._timer.cancel()
 
     def _check(self) -> None:
-        now = time.monotonic()
+        now, limits = time.monotonic(), self._limits
         # A team that waits for its viewers is not idle: slow viewers are evicted, or read on.
         idle_since = now if self._log.has_blocked_producer else self._log.last_active_at
-        idle_ends_at = idle_since + self._limits.idle_timeout_s
+        idle_ends_at = idle_since + limits.idle_timeout_s
         left_s = min(self._ends_at, idle_ends_at) - now
         if left_s > 0:
-            self._timer = self.over.get_loop().call_later(left_s, self._check)
-        elif not self.over.done():
-            self.over.set_result(_timed_out(self._limits, is_idle=idle_ends_at < self._ends_at))
-
-
-def _timed_out(limits: LimitsConfig, *, is_idle: bool) -> Error:
-    if is_idle:
-        return Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended")
-    return Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s")
+            self._timer = asyncio.get_running_loop().call_later(left_s, self._check)
+        elif idle_ends_at < self._ends_at:
+            self._end(Error("idle_timeout", f"the team said nothing for {limits.idle_timeout_s:g} s and was ended"))
+        else:
+            self._end(Error("run_timeout", f"the run was ended after its limit of {limits.run_timeout_s:g} s"))
 
 
 async def end_work(work: asyncio.Task[None], token: CancellationToken, find_team: Callable[[], object | None]) -> None:

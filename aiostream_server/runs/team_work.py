@@ -1,24 +1,19 @@
 """What a run does with its team: recall the conversation, choose, build and drive the team, keep what it remembers."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 
-from aiostream_server.events import Answer, Error, FinishReason, Routing
-from aiostream_server.log.protocol import Log
+from aiostream_server.events import Message, Routing
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
 from aiostream_server.routing.question import routing_question
-from aiostream_server.runs.budget import Budget, WorkLimit
 from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.runs.history import read_task, remember
-from aiostream_server.runs.log_writer import LogWriter
 from aiostream_server.runs.recorder import Recorder
-from aiostream_server.runs.request import RunRequest
-from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.team_driver import drive
 from aiostream_server.runs.translator import Translator
 from aiostream_server.store.run_files import RunFiles, current_files
@@ -32,49 +27,35 @@ from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.tools.chart.painter import current_painter
 
 
+@dataclass(slots=True)
 class TeamWork:
-    """One run's. `team`, `scope`, `writer` and `recorder` are None until there is one.
+    """One run's. `on_chosen` is called with the team that answers. `team` and `scope` are None until there is one."""
 
-    `on_chosen` is called with the team that answers; `end` ends the run, for a limit that was reached.
-    """
-
-    __slots__ = ("_end", "_log", "_on_chosen", "_request", "_resources", "recorder", "scope", "team", "writer")
-
-    def __init__(
-        self,
-        request: RunRequest,
-        resources: RunResources,
-        log: Log,
-        *,
-        on_chosen: Callable[[TeamSpec], object],
-        end: Callable[[FinishReason | Error], None],
-    ) -> None:
-        self.team: object | None = None
-        self.scope: RunScope | None = None
-        self.writer: LogWriter | None = None
-        self.recorder: Recorder | None = None
-        self._request: Final = request
-        self._resources: Final = resources
-        self._log: Final = log
-        self._on_chosen: Final = on_chosen
-        self._end: Final = end
+    request: RunRequest
+    resources: RunResources
+    recorder: Recorder
+    on_chosen: Callable[[TeamSpec], object]
+    team: object | None = None
+    scope: RunScope | None = None
 
     async def perform(self, token: CancellationToken, *, asked_at: float) -> None:
         """All of it. Raises what the team raises, and `ToolFailed`. `asked_at` is Unix time."""
-        request, resources = self._request, self._resources
+        request, resources, recorder = self.request, self.resources, self.recorder
         memory = ConversationMemory(
             resources.archive, request.owner, request.conversation, request.question, asked_at=asked_at
         )
         await memory.recall()
         spec = request.spec or await self._route(memory)
-        self._on_chosen(spec)
-        files = self._new_files()
+        self.on_chosen(spec)
+        files = None
+        if resources.files is not None and request.link_base:
+            files = RunFiles(resources.files, request.owner, request.link_base)
         current_files.set(files)
         current_painter.set(resources.painter)
         self.scope = spec.toolbox.scope()
         team, task = await _build_with_memory(spec, memory, self.scope)
-        recorder = self.recorder = self._new_recorder(spec, answerers(team))
-        recorder.listen_to(agent_names(team))
+        answer_from = spec.config.answer_from or answerers(team)
+        recorder.listen_to(agent_names(team), answer_from=answer_from, roles=spec.config.roles)
         current_sink.set(recorder)
         self.team = team
         handover = await drive(team, task, Translator(recorder, code_runners(team)), token)
@@ -86,47 +67,29 @@ class TeamWork:
             recorder.tell_answer()
         else:
             recorder.ask_user(handover.asker, can_reply=memory.is_kept)
-        await memory.keep(team, spec.id, self._log, handover)
+        await memory.keep(team, spec.id, recorder.log, handover)
 
-    def release(self, spec: TeamSpec) -> None:
-        """Let go of everything at the end of the run: teams are reference cycles."""
-        if self.recorder is not None:
-            self.recorder.release()
-        if self.scope is not None:
+    def release(self, spec: TeamSpec | None) -> None:
+        """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
+        self.recorder.release()
+        if spec is not None and self.scope is not None:
             spec.toolbox.release(self.scope)
-        self.team = self.recorder = self.writer = self.scope = None
+        self.team = self.scope = None
 
     async def _route(self, memory: ConversationMemory) -> TeamSpec:
         async def announce(event: Routing) -> None:
-            self._log.append(event)
+            self.recorder.log.append(event)
 
         *earlier, latest = memory.question.asked
-        decision = await self._resources.router.route(
+        decision = await self.resources.router.route(
             latest,
             earlier=earlier,
             previous=memory.previous_team,
             is_reply=memory.waits_for is not None,
             announce=announce,
-            allowed=self._request.allowed,
+            allowed=self.request.allowed,
         )
-        return self._resources.catalogue[decision.team]
-
-    def _new_files(self) -> RunFiles | None:
-        files, base = self._resources.files, self._request.link_base
-        return RunFiles(files, self._request.owner, base) if files is not None and base else None
-
-    def _new_recorder(self, spec: TeamSpec, answerers_by_default: Collection[str]) -> Recorder:
-        limits, question = self._resources.limits, self._request.question
-        bounds = [bound for bound in (question.max_tokens, limits.max_tokens_per_run) if bound]
-        work_limit = WorkLimit(limits.max_turns_per_run, limits.max_tool_calls_per_run, self._end)
-        self.writer = LogWriter(self._log, work_limit)
-        return Recorder(
-            self.writer,
-            budget=Budget(min(bounds, default=None), lambda: self._end("length")),
-            roles=spec.config.roles,
-            answer_from=spec.config.answer_from or answerers_by_default,
-            options=question.options,
-        )
+        return self.resources.catalogue[decision.team]
 
 
 async def _build_with_memory(
@@ -169,19 +132,14 @@ def _add_missing_pictures(recorder: Recorder, files: RunFiles) -> None:
     shown = files.shown if answer.streamed else ()  # an answer that was not streamed shows them itself at the end
     before = "".join(f"{file.markdown}\n\n" for file in shown if file.id not in answer.content)
     after = "".join(f"\n\n{file.markdown}" for file in files.missing_in(answer.content))
-    if after:
-        _show(recorder, answer, after)
+    if after and answer.streamed:
+        recorder.say(answer.agent, (TextDelta(after),))
+        recorder.close_all()
+    elif after:
+        recorder.tell(Message(answer.agent, after))
     if before or after:
         whole = replace(answer, content=f"{before}{answer.content}{after}")
         if recorder.answer is None:
             recorder.last = whole
         else:
             recorder.answer = whole
-
-
-def _show(recorder: Recorder, answer: Answer, pictures: str) -> None:
-    if answer.streamed:
-        recorder.chunk(answer.agent, TextDelta(pictures))
-        recorder.close_all()
-    else:
-        recorder.note(answer.agent, pictures)

@@ -32,7 +32,7 @@ from autogen_agentchat.messages import (
 from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
 
-from aiostream_server.events import Answer
+from aiostream_server.events import Answer, Message
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.models.think import ThinkSplitter
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
@@ -140,18 +140,18 @@ class Translator:
         for result in event.content:
             if self._nested.answered(source, result):
                 repeated = result.model_copy(update={"content": ""})
-                recorder.calls.answer(source, repeated, summary=f"{result.name} answered")
+                recorder.tool_answered(source, repeated, summary=f"{result.name} answered")
                 continue
             content, found = self._tool_pictures.taken_out(result.content, result.name)
             pictures += found
             shown = result.model_copy(update={"content": content}) if found else result
             handed_to = _TRANSFERRED.fullmatch(content)
             said = f"over to {handed_to[1]}" if handed_to else summary
-            recorder.calls.answer(source, shown, summary=said, truncated=truncated)
+            recorder.tool_answered(source, shown, summary=said, truncated=truncated)
         self._nested.ended(source, event.content)
         self._results[source] = [result.content for result in event.content]
         if pictures:
-            recorder.note(source, "\n\n".join(pictures))
+            recorder.tell(Message(source, "\n\n".join(pictures)))
 
     def _handed_off(self, message: HandoffMessage) -> None:
         """The message repeats the result of the agent's last call. AutoGen's standard text has no content: the agent's
@@ -180,12 +180,12 @@ class Translator:
         call_id, languages = self._code.pop(event.source, (event.id, "code"))
         code, output = event.result.exit_code, event.result.output
         result = FunctionExecutionResult(content=output.rstrip(), name=languages, call_id=call_id, is_error=code != 0)
-        self._recorder.calls.answer(event.source, result, summary=f"{languages}: exit code {code}")
+        self._recorder.tool_answered(event.source, result, summary=f"{languages}: exit code {code}")
 
     def _remembered(self, event: MemoryQueryEvent) -> None:
         remembered = "\n\n".join(str(memory.content) for memory in event.content)
         result = FunctionExecutionResult(content=remembered, name="memory", call_id=event.id, is_error=False)
-        self._recorder.calls.answer(event.source, result)
+        self._recorder.tool_answered(event.source, result)
 
     def _text(self, source: str, text: str) -> None:
         """A whole message; reasoning in it is recorded separately."""
@@ -200,9 +200,9 @@ class Translator:
             return  # a selector is no participant
         splitter = self._splitters.setdefault(chunk.source, ThinkSplitter())
         for delta in splitter.feed(TextDelta(chunk.content)):
-            self._recorder.chunk(chunk.source, delta)
+            self._recorder.say(chunk.source, (delta,))
 
     def _end_chunks(self, source: str) -> None:
         splitter = self._splitters.pop(source, None)
         for delta in splitter.flush() if splitter else ():
-            self._recorder.chunk(source, delta)
+            self._recorder.say(source, (delta,))

@@ -28,10 +28,11 @@ from aiostream_server.runs.admission import MemoryAdmission
 from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.directory import MemoryDirectory
 from aiostream_server.runs.registry import Registry, RunBackend
-from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.request import RunResources
 from aiostream_server.runs.starts import MemoryStarts
 from aiostream_server.runs.turns import MemoryTurns
-from aiostream_server.store.conversations import Conversations, ConversationsUnavailable, open_conversations
+from aiostream_server.store.conversations import Conversations, open_conversations
+from aiostream_server.store.database import ConversationsUnavailable
 from aiostream_server.store.files import Files, open_files
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from aiostream_server.teams.databases import open_databases

@@ -1,4 +1,4 @@
-"""The database of the conversation store: connections, transactions with one writer at a time, and its errors.
+"""The database of the conversation store: its URL, connections, transactions with one writer at a time, and its errors.
 
 SQLite: a commit is on the disk when it returns (WAL, synchronous = FULL). PostgreSQL: `synchronous_commit` decides; its
 default is "on".
@@ -6,29 +6,33 @@ default is "on".
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
 from sqlalchemy import event, func, select
-from sqlalchemy.engine import URL
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool
 
-from aiostream_server.store.database_url import secrets_of
+from aiostream_server.config.model import ConversationsConfig
+from aiostream_server.errors import ConfigError
 from aiostream_server.text import clipped, one_line
 
+_DRIVERS: Final = {
+    "sqlite": "sqlite+aiosqlite",
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+}
 _CONNECT_TIMEOUT_S: Final = 10.0
-_POOL_SIZE: Final = 4
+_POOL: Final = {"pool_size": 4, "max_overflow": 0, "pool_timeout": _CONNECT_TIMEOUT_S}
 
 DATABASE_ERRORS: Final = (
     # SQLAlchemy lets asyncpg's own errors through while it connects; a deadline that passed is an OSError.
     *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
 )
-OPENING_ERRORS: Final = (*DATABASE_ERRORS, TypeError, ValueError)
-"""asyncpg raises the last two for a URL that it does not understand."""
 
 _MAX_CHARS: Final = 300
 
@@ -45,59 +49,51 @@ class ConversationDatabase:
 
     def __init__(self, url: URL, *, timeout_s: float) -> None:
         self._is_sqlite = url.get_backend_name() == "sqlite"
-        self._secrets = secrets_of(url)
+        self._url = url
         self._engine: Final = make_engine(url, timeout_s=timeout_s)
-        self._writer: Final = asyncio.Lock()
+        # Writers of this process queue here; SQLite itself only polls every few milliseconds.
+        self._writer: Final = asyncio.Lock() if self._is_sqlite else nullcontext()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """A connection for one SELECT."""
-        try:
+        with self._one_error():
             async with self._engine.connect() as connection:
                 yield connection
-        except DATABASE_ERRORS as exc:
-            raise ConversationsUnavailable(reason(exc, self._secrets)) from exc
 
     @asynccontextmanager
     async def writing(self, name: str | None = None) -> AsyncIterator[AsyncConnection]:
         """A transaction that is committed at the end of the block.
 
-        Two transactions of the same `name` never run at once, in any process; on SQLite no two at all, from the first
-        statement that writes.
+        Two transactions of the same `name`, a hash, never run at once, in any process; on SQLite no two at all, from
+        the first statement that writes.
         """
-        try:
-            async with self._turn(), self._engine.begin() as connection:
+        with self._one_error():
+            async with self._writer, self._engine.begin() as connection:
                 if name is not None and not self._is_sqlite:
-                    await connection.execute(select(func.pg_advisory_xact_lock(_lock_number(name))))
+                    lock = int.from_bytes(bytes.fromhex(name)[:8], signed=True)  # its locks have numbers of 64 bits
+                    await connection.execute(select(func.pg_advisory_xact_lock(lock)))
                 yield connection
-        except DATABASE_ERRORS as exc:
-            raise ConversationsUnavailable(reason(exc, self._secrets)) from exc
 
     async def close(self) -> None:
         await self._engine.dispose()
 
-    @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """On SQLite, writers of this process queue here; SQLite itself only polls every few milliseconds."""
-        if not self._is_sqlite:
+    @contextmanager
+    def _one_error(self) -> Iterator[None]:
+        try:
             yield
-            return
-        async with self._writer:
-            yield
+        except DATABASE_ERRORS as exc:
+            raise ConversationsUnavailable(reason(exc, self._url)) from exc
 
 
-def make_engine(url: URL, *, timeout_s: float, pooled: bool = True) -> AsyncEngine:
+def make_engine(url: URL, *, timeout_s: float) -> AsyncEngine:
     """`timeout_s` bounds one statement on PostgreSQL, and the wait for other processes' writes on SQLite."""
-    pool: dict[str, Any] = {"poolclass": NullPool}
-    if pooled:
-        limits = {"pool_size": _POOL_SIZE, "max_overflow": 0, "pool_timeout": _CONNECT_TIMEOUT_S}
-        pool = {"poolclass": AsyncAdaptedQueuePool, **limits}
     if url.get_backend_name() != "sqlite":
         waits = {"timeout": _CONNECT_TIMEOUT_S, "command_timeout": timeout_s}
         named = {"server_settings": {"application_name": "aiostream-server"}}
-        return create_async_engine(url, connect_args=waits | named, pool_pre_ping=True, **pool)
+        return create_async_engine(url, connect_args=waits | named, pool_pre_ping=True, **_POOL)
     # IMMEDIATE: SQLite refuses to wait with a transaction that has read before it writes.
-    engine = create_async_engine(url, connect_args={"timeout": timeout_s, "isolation_level": "IMMEDIATE"}, **pool)
+    engine = create_async_engine(url, connect_args={"timeout": timeout_s, "isolation_level": "IMMEDIATE"}, **_POOL)
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
     return engine
 
@@ -109,16 +105,45 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
     cursor.close()
 
 
-def _lock_number(name: str) -> int:
-    """PostgreSQL's advisory locks have numbers of 64 bits; `name` is a hash."""
-    return int.from_bytes(bytes.fromhex(name)[:8], signed=True)
-
-
-def reason(error: BaseException, secrets: Collection[str] = ()) -> str:
-    """The driver's message in one line; only the class of the error if the message repeats a secret."""
+def reason(error: BaseException, url: URL) -> str:
+    """The driver's message in one line; only the class of the error if the message repeats the URL's password."""
     said = getattr(error, "orig", None) or error
     text = str(said).rpartition(">: ")[2]  # asyncpg's errors as SQLAlchemy passes them on: <class '...'>: text
-    line = one_line(text) or type(said).__name__
-    if any(secret in line for secret in secrets):
+    line = one_line(text)
+    secrets = filter(None, (url.password, url.query.get("password")))
+    if not line or any(str(secret) in line for secret in secrets):
         return type(said).__name__
     return clipped(line, _MAX_CHARS)
+
+
+def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
+    """The configured database with the driver that this server uses, or a file in the state directory.
+
+    Raises `ConfigError`, which never shows the URL.
+    """
+    if config.resolved_url is None:
+        return URL.create(_DRIVERS["sqlite"], database=str(state_directory.absolute() / "conversations.db"))
+    try:
+        url = make_url(config.resolved_url.get_secret_value())
+    except (ArgumentError, ValueError):
+        raise _wrong("it is not a database URL; write sqlite:///file or postgresql://user@host/name") from None
+    scheme = url.drivername.partition("+")[0]
+    if scheme not in _DRIVERS:
+        raise _wrong("conversations are kept in sqlite:// and postgresql:// databases only")
+    url = url.set(drivername=_DRIVERS[scheme])
+    if scheme == "sqlite":
+        return _checked_file(url)
+    mode = url.query.get("sslmode")  # libpq's name of the parameter; asyncpg's is `ssl`
+    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode}) if mode else url
+
+
+def _checked_file(url: URL) -> URL:
+    if not url.database or url.database.startswith((":memory:", "file:")):
+        raise _wrong("a sqlite:// URL must name a file: sqlite:///relative.db or sqlite:////absolute.db")
+    if url.query:
+        raise _wrong("a sqlite:// URL takes no parameters")
+    return url.set(database=str(Path(url.database).absolute()))
+
+
+def _wrong(problem: str) -> ConfigError:
+    return ConfigError([f"[conversations] url: {problem}"])

@@ -12,12 +12,13 @@ import os
 import secrets
 import tempfile
 import time
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, ParamSpec, TypeAlias, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
@@ -27,7 +28,7 @@ from aiostream_server.text import printable_line
 FileOwner: TypeAlias = tuple[str | None, str | None]
 """Key id and user id: `intake.principal.Owner` is one."""
 
-EXTENSIONS: Final = {
+_EXTENSIONS: Final = {
     "image/png": ".png",
     "image/jpeg": ".jpg",
     "image/gif": ".gif",
@@ -38,15 +39,15 @@ EXTENSIONS: Final = {
     "application/json": ".txt",  # `.json` is the description of a file
     "application/pdf": ".pdf",
 }
-OTHER: Final = "application/octet-stream"
+_OTHER: Final = "application/octet-stream"
+_NO_EXTENSION: Final = ".bin"
 _FOLDER: Final = "files"
 _SECRET: Final = "files.secret"  # noqa: S105 - the file's name
 _ABANDONED_S: Final = 3600.0  # a file without a description may be one that is being written
 _THREADS: Final = 2
 _NAME_CHARS: Final = 120
 
-_Parameters = ParamSpec("_Parameters")
-_Result = TypeVar("_Result")
+_T = TypeVar("_T")
 
 
 class FileRefused(Exception):
@@ -73,8 +74,13 @@ class StoredFile:
     @property
     def file_name(self) -> str:
         """With its extension. The name is an agent's choice: it may contain slashes."""
-        name, extension = self.name or self.id, EXTENSIONS.get(self.media_type, "")
+        name, extension = self.name or self.id, _EXTENSIONS.get(self.media_type, "")
         return name if name.endswith(extension) else f"{name}{extension}"
+
+    @property
+    def content_name(self) -> str:
+        """The name of its content in the folder."""
+        return f"{self.id}{_EXTENSIONS.get(self.media_type, _NO_EXTENSION)}"
 
 
 class Files:
@@ -100,7 +106,7 @@ class Files:
         key_id, user_id = owner
         return StoredFile(
             f"file-{secrets.token_urlsafe(18)}",
-            media_type if media_type in EXTENSIONS else OTHER,
+            media_type if media_type in _EXTENSIONS else _OTHER,
             printable_line(name)[:_NAME_CHARS],
             len(content),
             hashlib.sha256(content).hexdigest(),
@@ -131,20 +137,14 @@ class Files:
     async def close(self) -> None:
         await asyncio.to_thread(self._threads.shutdown)
 
-    def path_of(self, file: StoredFile) -> Path:
-        """The path of the content."""
-        return _content_of(file, self._folder)
-
-    async def _in_thread(
-        self, work: Callable[_Parameters, _Result], *arguments: _Parameters.args, **named: _Parameters.kwargs
-    ) -> _Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: work(*arguments, **named))
+    async def _in_thread(self, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
     # In threads
 
     def _write(self, file: StoredFile, content: bytes) -> None:
         self._make_room(len(content))
-        self._put(self.path_of(file), content, file.expires_at)
+        self._put(self._folder / file.content_name, content, file.expires_at)
         self._put(self._description(file.id), json.dumps(asdict(file)).encode(), file.expires_at)
 
     def _put(self, path: Path, content: bytes, expires_at: int) -> None:
@@ -168,7 +168,7 @@ class Files:
 
     def _content(self, file: StoredFile, start: int, size: int | None) -> bytes | None:
         try:
-            with self.path_of(file).open("rb") as stored:
+            with (self._folder / file.content_name).open("rb") as stored:
                 if os.fstat(stored.fileno()).st_size != file.size:
                     return None
                 stored.seek(start)
@@ -182,35 +182,25 @@ class Files:
     def _make_room(self, size: int) -> int:
         """Delete expired and abandoned files, then the oldest until there is room for `size` more bytes."""
         now, most = self._clock(), self._config.max_bytes - size
-        sizes, gone = dict[str, tuple[float, int]](), 0
-        for entry, about in self._entries():
-            file_id = entry.name.partition(".")[0]
-            if not is_file_id(file_id):
-                if about.st_mtime < time.time() - _ABANDONED_S:  # its time is the system's, not `clock`'s
-                    Path(entry).unlink(missing_ok=True)
-                continue
-            expires_at, so_far = sizes.get(file_id, (about.st_mtime, 0))
-            sizes[file_id] = max(expires_at, about.st_mtime), so_far + about.st_size
-        total = sum(each for _, each in sizes.values())
-        for file_id, (expires_at, each) in sorted(sizes.items(), key=lambda item: item[1]):
-            if expires_at > now and total <= most:
+        paths, expires_at, sizes = defaultdict[str, list[Path]](list), Counter[str](), Counter[str]()
+        for path in self._folder.iterdir():
+            with suppress(FileNotFoundError):  # another worker has deleted it
+                about, file_id = path.lstat(), path.name.partition(".")[0]
+                if is_file_id(file_id):
+                    paths[file_id].append(path)
+                    expires_at[file_id] = max(expires_at[file_id], int(about.st_mtime))
+                    sizes[file_id] += about.st_size
+                elif about.st_mtime < time.time() - _ABANDONED_S:  # its time is the system's, not `clock`'s
+                    path.unlink(missing_ok=True)
+        total, gone = sizes.total(), 0
+        for file_id in sorted(paths, key=lambda each: (expires_at[each], sizes[each])):
+            if expires_at[file_id] > now and total <= most:
                 break
-            self._delete(file_id)
-            total -= each
+            for path in sorted(paths[file_id], key=lambda each: each.suffix != ".json"):  # without it, no file exists
+                path.unlink(missing_ok=True)
+            total -= sizes[file_id]
             gone += 1
         return gone
-
-    def _entries(self) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
-        with os.scandir(self._folder) as entries:
-            for entry in entries:
-                with suppress(FileNotFoundError):  # another worker has deleted it
-                    yield entry, entry.stat(follow_symlinks=False)
-
-    def _delete(self, file_id: str) -> None:
-        """The description first: without it the file does not exist."""
-        self._description(file_id).unlink(missing_ok=True)
-        for extension in (*EXTENSIONS.values(), ".bin"):
-            (self._folder / f"{file_id}{extension}").unlink(missing_ok=True)
 
 
 def stored_in(state_directory: Path) -> Iterator[tuple[StoredFile, Path]]:
@@ -218,11 +208,7 @@ def stored_in(state_directory: Path) -> Iterator[tuple[StoredFile, Path]]:
     folder = state_directory / _FOLDER
     for about in sorted(folder.glob("file-*.json"), key=lambda path: path.stat().st_ctime_ns):
         file = StoredFile(**json.loads(about.read_bytes()))
-        yield file, _content_of(file, folder)
-
-
-def _content_of(file: StoredFile, folder: Path) -> Path:
-    return folder / f"{file.id}{EXTENSIONS.get(file.media_type, '.bin')}"
+        yield file, folder / file.content_name
 
 
 @asynccontextmanager

@@ -1,7 +1,10 @@
-"""Opens the conversation database: creates it if there is none, and migrates it.
+"""Opens the conversation database: creates it if there is none, and migrates its schema to that of this version.
 
 SQLite keeps its journal as WAL: readers and a writer do not wait for each other, in any number of processes of one
 machine; the file must not lie on a network drive. https://www.sqlite.org/wal.html
+
+One process at a time migrates, in one transaction: all or nothing. alembic takes 0.1 s to import, so it is imported
+only if there is something to do.
 """
 
 import asyncio
@@ -13,16 +16,23 @@ from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Final
 
+from sqlalchemy import Connection, column, inspect, select, table, text
 from sqlalchemy.engine import URL
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.store.database import OPENING_ERRORS, ConversationDatabase, reason
-from aiostream_server.store.database_url import describe, find_url, secrets_of
-from aiostream_server.store.migrate import NewerSchema, migrate
+from aiostream_server.store.database import DATABASE_ERRORS, ConversationDatabase, find_url, make_engine, reason
+from aiostream_server.store.schema import HEAD, VERSION_TABLE
 
 _TIMEOUT_S: Final = 10.0
 _RETRY_S: Final = 0.02
+_BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_MIGRATIONS: Final = Path(__file__).parent / "migrations"
+_MIGRATION_TIMEOUT_S: Final = 600.0  # for all migrations, and for those of another process
+_LOCK: Final = {  # held until the end of the transaction
+    "sqlite": text("BEGIN IMMEDIATE"),
+    "postgresql": text(f"SELECT pg_advisory_xact_lock({0x61696F73})"),
+}
 
 
 @asynccontextmanager
@@ -34,12 +44,11 @@ async def open_database(
     try:
         if url.get_backend_name() == "sqlite":
             await asyncio.to_thread(_prepare, url, config, state_directory, must_exist)
-        await migrate(url)
-    except NewerSchema as exc:
-        problem = f"a newer version of aiostream-server has used it ({exc}): install that one, or name another url"
-        raise _cannot(url, problem) from None
-    except OPENING_ERRORS as exc:
-        raise _cannot(url, reason(exc, secrets_of(url))) from exc
+        await _migrate(url)
+    except (*DATABASE_ERRORS, TypeError, ValueError) as exc:  # asyncpg's for a URL that it does not understand
+        name = url.database or "the database"
+        shown = name if url.get_backend_name() == "sqlite" else f"{name} on {url.host or 'the local socket'}"
+        raise ConfigError([f"[conversations] {shown} cannot be opened: {reason(exc, url)}"]) from exc
     database = ConversationDatabase(url, timeout_s=_TIMEOUT_S)
     try:
         yield database
@@ -56,10 +65,6 @@ def _prepare(url: URL, config: ConversationsConfig, state_directory: Path, must_
     prepare_file(path, timeout_s=_TIMEOUT_S)
 
 
-def _cannot(url: URL, problem: str) -> ConfigError:
-    return ConfigError([f"[conversations] {describe(url)} cannot be opened: {problem}"])
-
-
 def prepare_file(path: Path, *, timeout_s: float) -> None:
     """Create the file, for its owner only, unless it exists, and set its journal to WAL. Blocks.
 
@@ -73,13 +78,45 @@ def prepare_file(path: Path, *, timeout_s: float) -> None:
         while True:
             try:
                 connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError as exc:  # SQLite does not wait if two processes make the change at once
-                if not _is_busy(exc) or time.monotonic() > deadline:
-                    raise
-                time.sleep(_RETRY_S)
-            else:
                 return
+            except sqlite3.OperationalError as exc:  # SQLite does not wait if two processes make the change at once
+                if exc.sqlite_errorcode & 0xFF not in _BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_RETRY_S)
 
 
-def _is_busy(error: sqlite3.OperationalError) -> bool:
-    return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+async def _migrate(url: URL) -> None:
+    engine = make_engine(url, timeout_s=_MIGRATION_TIMEOUT_S)
+    try:
+        async with engine.connect() as connection:
+            if await connection.run_sync(read_version) == HEAD:
+                return
+            await connection.rollback()
+            await connection.execute(_LOCK[url.get_backend_name()])
+            await connection.run_sync(_upgrade)
+            await connection.commit()
+    finally:
+        await engine.dispose()
+
+
+def read_version(connection: Connection) -> str | None:
+    """The migration that was applied last; None for none."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.scalar(select(column("version_num")).select_from(table(VERSION_TABLE)))
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    version = read_version(connection)  # another process may have migrated while we waited
+    if version is not None and version > HEAD:
+        known = f"its schema is {version}, and this version knows {HEAD}"
+        raise ValueError(
+            f"a newer version of aiostream-server has used it ({known}): install that one, or name another url"
+        )
+    config = Config(attributes={"connection": connection})
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    command.upgrade(config, "head")

@@ -20,7 +20,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
-    and_,
     bindparam,
     delete,
     insert,
@@ -35,6 +34,9 @@ HEAD: Final = "0001"
 
 VERSION_TABLE: Final = "aiostream_schema"
 """Not alembic's default: another program that uses alembic may share the database."""
+
+MAX_MEMORIES: Final = 3
+"""Per conversation: the last answer, and those that an edited or repeated question goes back to."""
 
 _ESCAPE: Final = re.compile(r"\\(?:(\\)|u([0-9a-f]{4}))")
 
@@ -93,21 +95,18 @@ memories: Final = Table(
 
 _OF_ADDRESS: Final = memories.c.address == bindparam("of_address")
 _OF_IDENTITY: Final[BindParameter[str]] = bindparam("of_identity")
+_NEWEST_FIRST: Final = memories.c.id.desc()
 
 FIND: Final = (
     select(memories)
     .where(_OF_ADDRESS, memories.c.updated_at > bindparam("expired_until"))
-    .order_by(memories.c.id.desc())
-    .limit(bindparam("most"))
+    .order_by(_NEWEST_FIRST)
+    .limit(MAX_MEMORIES)
 )
 """The memories that have not expired, newest first."""
 
-_STAYING: Final = (
-    select(memories.c.id)
-    .where(_OF_ADDRESS, memories.c.identity != _OF_IDENTITY)
-    .order_by(memories.c.id.desc())
-    .limit(bindparam("most"))
-)
+_OTHERS: Final = select(memories.c.id).where(_OF_ADDRESS, memories.c.identity != _OF_IDENTITY)
+_STAYING: Final = _OTHERS.order_by(_NEWEST_FIRST).limit(MAX_MEMORIES - 1)
 
 MAKE_ROOM: Final = delete(memories).where(_OF_ADDRESS, memories.c.id.not_in(_STAYING))
 """Before a memory with this identity is inserted: delete that identity, and all others but the newest."""
@@ -116,8 +115,7 @@ INSERT: Final = insert(memories)
 
 SPEND: Final = (
     update(memories)
-    .where(and_(_OF_ADDRESS, memories.c.identity == _OF_IDENTITY, memories.c.waits_for.is_not(None)))
+    .where(_OF_ADDRESS, memories.c.identity == _OF_IDENTITY, memories.c.waits_for.is_not(None))
     .values(waits_for=None, state=bindparam("nothing"))
-    .returning(memories.c.id)
 )
-"""Clear the state of a memory that waits for the user; returns its row if there was one."""
+"""Clear the state of a memory that waits for the user."""

@@ -16,7 +16,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.runs.registry import Registry
-from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.request import RunResources
 from aiostream_server.teams.catalogue import Catalogue
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -21,7 +21,7 @@ _NORMALISED: Final = (
     (re.compile(r'("timestamp": ?)"[^"]+"'), r'\1"TIME"'),
     (re.compile(r'("duration_s": ?)[0-9.e-]+'), r"\1DURATION"),
     (re.compile(r"(127\.0\.0\.1):\d+"), r"\1:PORT"),
-    (re.compile(r"Done in [0-9.]+ s"), "Done in SECONDS"),
+    (re.compile(r"(Done in|Failed after) [0-9.]+ s"), r"\1 SECONDS"),
     (re.compile(r"^Date: .*\n", re.MULTILINE), ""),
     (re.compile(r"^Server: .*\n", re.MULTILINE), ""),
 )

@@ -1,30 +1,28 @@
 """A recorder with a log to read."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from autogen_core import FunctionCall
 from autogen_core.models import FinishReasons, RequestUsage
 
 from aiostream_server.config.model import SpeechRole
-from aiostream_server.events import Event
+from aiostream_server.events import Error, Event, FinishReason
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
-from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.log_writer import LogWriter
+from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.translator import Translator
 
 
 @dataclass(slots=True)
 class Listening:
-    """What a run would be: `told` is its events."""
+    """What a run would be: `told` is its events, `ends` the reasons why its budget would end it."""
 
     log: MemoryLog
-    writer: LogWriter
     recorder: Recorder
     translator: Translator
-    overruns: list[None] = field(default_factory=list)
+    ends: Sequence[FinishReason | Error]
 
     @property
     def told(self) -> Sequence[Event]:
@@ -50,18 +48,12 @@ class Listening:
 def listening(
     *names: str,
     limit: int | None = None,
+    max_turns: int = 0,
     roles: Mapping[str, SpeechRole] | None = None,
     answer_from: Collection[str] = (),
     code_runners: Collection[str] = (),
 ) -> Listening:
-    log, overruns = MemoryLog("r"), list[None]()
-    writer = LogWriter(log, WorkLimit(0, 0, lambda _: None))
-    recorder = Recorder(
-        writer,
-        budget=Budget(limit, lambda: overruns.append(None)),
-        roles=roles or {},
-        answer_from=answer_from,
-        options={"seed": 7},
-    )
-    recorder.listen_to(frozenset(names))
-    return Listening(log, writer, recorder, Translator(recorder, code_runners), overruns)
+    log, ends = MemoryLog("r"), list[FinishReason | Error]()
+    recorder = Recorder(log, Budget(ends.append, max_tokens=limit, max_turns=max_turns), {"seed": 7})
+    recorder.listen_to(frozenset(names), answer_from=answer_from, roles=roles)
+    return Listening(log, recorder, Translator(recorder, code_runners), ends)

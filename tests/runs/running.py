@@ -15,8 +15,7 @@ from aiostream_server.routing.router import Router
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.registry import Registry
-from aiostream_server.runs.request import RunRequest
-from aiostream_server.runs.resources import RunResources
+from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency
 from aiostream_server.service.composition import memory_backend

@@ -261,8 +261,8 @@ async def test_when_the_last_viewer_leaves(
     with run.watch():
         with run.watch():
             pass
-        assert not run._stop.done(), "one viewer is still there"
-    assert run._stop.done() == is_cancelled
+        assert not run._ending.done(), "one viewer is still there"
+    assert run._ending.done() == is_cancelled
     await asyncio.wait_for(runs.registry.close(), DEADLINE_S)
     with run.watch():
         pass
@@ -275,7 +275,7 @@ async def test_a_bad_cursor_does_not_end_the_run() -> None:
     run = await runs.start()
     with pytest.raises(ValueError, match="numbered from 1"), run.watch(-1):
         pass
-    assert not run._stop.done()
+    assert not run._ending.done()
     await runs.registry.close()
 
 

@@ -37,10 +37,10 @@ def test_absurdly_long_everything(char: str) -> None:
     recorder = run.recorder
     recorder.thought(long, long)
     recorder.whole(long, long)
-    recorder.note(long, long)
+    recorder.tell(Message(long, long))
     recorder.verdict(long, long, approved=True, call_id=long)
     recorder.tool_called(long, FunctionCall(long, long, long))
-    recorder.calls.answer(long, FunctionExecutionResult(content=long, name=long, call_id=long), summary=long)
+    recorder.tool_answered(long, FunctionExecutionResult(content=long, name=long, call_id=long), summary=long)
     recorder.tool_summary(long, long)
     recorder.tell_answer()
     for line in _lines(run):
@@ -54,7 +54,7 @@ def test_absurdly_long_everything(char: str) -> None:
 
 
 @pytest.mark.parametrize("char", ["a", "😀"])
-@pytest.mark.parametrize("how", ["thought", "whole", "note", "tool_summary"])
+@pytest.mark.parametrize("how", ["thought", "whole", "tool_summary"])
 def test_a_long_whole_message_arrives_complete_as_tokens(how: str, char: str) -> None:
     long = char * 70_001
     run = listening("A", answer_from=["A"])
@@ -113,13 +113,11 @@ def test_an_error_is_cut_only_where_it_must() -> None:
 
 
 async def test_the_turn_that_is_too_much_is_not_told() -> None:
-    errors: list[Error] = []
-    run = listening("A", "B")
-    run.writer.work_limit._max_turns, run.writer.work_limit._stop = 1, errors.append
+    run = listening("A", "B", max_turns=1)
     await run.tapped("A", "one ", "turn")
-    assert not errors
+    assert not run.ends
     await run.tapped("B", "another")
     run.recorder.whole("B", "and one more")
-    assert {error.code for error in errors} == {"too_many_turns"}
+    assert {end.code for end in run.ends if isinstance(end, Error)} == {"too_many_turns"}
     assert _tokens(run) == "one turn"
     assert [event.content for event in run.told if isinstance(event, Message)] == ["one turn"]

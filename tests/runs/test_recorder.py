@@ -60,7 +60,7 @@ async def test_tapped_words_are_not_repeated() -> None:
     ]
     assert run.recorder.last == Answer("A", "Hello you")
     assert run.recorder.answer is None
-    assert tuple(run.writer.agents) == ("A",)
+    assert tuple(run.recorder.agents) == ("A",)
 
 
 async def test_words_that_come_twice_are_told_twice() -> None:
@@ -320,19 +320,19 @@ async def test_never_more_than_the_budget_is_said() -> None:
     assert run.recorder.options == {"seed": 7, "max_tokens": 3}
     run.recorder.say("A", _deltas("a", "b"))
     run.recorder.say("A", _deltas("c"))
-    assert not run.overruns
+    assert not run.ends
     assert run.recorder.options["max_tokens"] == 1  # providers refuse 0
     run.recorder.say("A", _deltas("d", "e"))
     run.recorder.say("A", _deltas("f"))
-    run.recorder.chunk("A", _deltas("g")[0])
+    run.recorder.say("A", _deltas("g"))
     assert "".join(event.content for event in run.told if isinstance(event, Token)) == "abc"
-    assert len(run.overruns) == 1
+    assert set(run.ends) == {"length"}
 
 
 async def test_a_provider_that_stops_at_the_bound_it_was_told_ends_the_run() -> None:
     run = listening("A", limit=2)
     await run.tapped("A", "a", "b", finish_reason="length")
-    assert len(run.overruns) == 1
+    assert set(run.ends) == {"length"}
     assert run.recorder.was_cut_short
     assert listening("A").recorder.options == {"seed": 7}
 
@@ -341,7 +341,7 @@ async def test_a_provider_that_stops_at_its_own_bound_does_not() -> None:
     run = listening("A", limit=9)
     await run.tapped("A", "a", finish_reason="length")
     assert run.recorder.was_cut_short
-    assert not run.overruns
+    assert not run.ends
     await run.tapped("A", "b")
     assert not run.recorder.was_cut_short
 
@@ -352,4 +352,4 @@ async def test_the_end_closes_what_is_open() -> None:
     run.recorder.close_all()
     run.recorder.close_all()
     assert run.told[1:] == [Message("A", "half", streamed=True)]
-    assert run.writer.first_token_at is not None
+    assert run.recorder.first_token_at is not None

@@ -6,7 +6,7 @@ import pytest
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import SpeechKind
-from aiostream_server.runs.speech_kinds import kind_by_name, kind_by_words
+from aiostream_server.runs.speech_kinds import speech_kind
 
 RECOGNISED: list[tuple[str, SpeechRole]] = [
     ("Validating the draft now.", "validation"),
@@ -99,16 +99,16 @@ def test_the_lists_are_long_enough() -> None:
 
 @pytest.mark.parametrize(("text", "kind"), RECOGNISED)
 def test_recognised(text: str, kind: SpeechRole) -> None:
-    assert kind_by_words("Helper", text) == kind
+    assert speech_kind("Helper", text) == kind
 
 
 @pytest.mark.parametrize("text", MENTIONED)
 def test_not_fooled(text: str) -> None:
-    assert kind_by_words("Helper", text) == "message"
+    assert speech_kind("Helper", text) == "message"
 
 
 def test_what_comes_late_in_a_long_text_is_no_sign() -> None:
-    assert kind_by_words("Helper", "x " * 300 + "\nIn conclusion, no.") == "message"
+    assert speech_kind("Helper", "x " * 300 + "\nIn conclusion, no.") == "message"
 
 
 @pytest.mark.parametrize(
@@ -135,11 +135,11 @@ def test_what_comes_late_in_a_long_text_is_no_sign() -> None:
     ],
 )
 def test_names(name: str, kind: SpeechRole) -> None:
-    assert kind_by_name(name) == kind
+    assert speech_kind(name) == kind
 
 
 def test_a_name_decides_before_words() -> None:
-    assert kind_by_words("Analyst", "Validation passed.") == "analysis"
+    assert speech_kind("Analyst", "Validation passed.") == "analysis"
 
 
 def test_every_kind_of_speech_but_the_answer_is_a_role() -> None:

@@ -67,6 +67,15 @@ async def _reason(run: Run) -> str | None:
     return run.finished.reason if run.finished is not None else None
 
 
+async def test_waiting_for_a_turn_is_not_idleness() -> None:
+    runs = _runs("queue", idle_timeout_s=60)
+    first, second = [await _start(runs, text) for text in ("one", "two")]
+    await _until_at_work(1)
+    second.log.last_active_at -= 3600
+    Held.go.set()
+    assert [await _reason(run) for run in (first, second)] == ["stop", "stop"]
+
+
 async def test_a_second_question_waits_for_the_first() -> None:
     runs = _runs("queue")
     first, second, third = [await _start(runs, text) for text in ("one", "two", "three")]

@@ -12,8 +12,8 @@ from aiostream_server.events import Action, ToolResult
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present.blocks import tool_block
 from aiostream_server.protocols.chat.stream import ChunkEncoder
-from aiostream_server.runs.budget import Budget, WorkLimit
-from aiostream_server.runs.log_writer import MAX_PIECE_UNITS, LogWriter
+from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.log_writer import MAX_PIECE_UNITS
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.sse.frames import DONE, HEARTBEAT, data_frame, event_frame, retry_frame
 
@@ -50,10 +50,9 @@ def test_fixed_frames() -> None:
 def _recorded(text: str) -> tuple[Action, ToolResult]:
     """What the recorder makes of a tool call and a result of this text."""
     log = MemoryLog("r")
-    writer = LogWriter(log, WorkLimit(0, 0, lambda _: None))
-    recorder = Recorder(writer, budget=Budget(None, lambda: None), roles={}, answer_from=(), options={})
+    recorder = Recorder(log, Budget(lambda _: None), {})
     recorder.tool_called("A", FunctionCall("c", text, text))
-    recorder.calls.answer("A", FunctionExecutionResult(content=text, name=text, call_id="c"), summary=text)
+    recorder.tool_answered("A", FunctionExecutionResult(content=text, name=text, call_id="c"), summary=text)
     action, result = (entry.event for entry in log.since(0))
     assert isinstance(action, Action)
     assert isinstance(result, ToolResult)

@@ -13,13 +13,8 @@ from sqlalchemy import update
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.store.conversations import (
-    Address,
-    Conversations,
-    ConversationsUnavailable,
-    TeamMemory,
-    open_conversations,
-)
+from aiostream_server.store.conversations import Address, Conversations, TeamMemory, open_conversations
+from aiostream_server.store.database import ConversationsUnavailable
 from aiostream_server.store.schema import escape, memories, unescape
 from tests.store.conftest import OpenStore
 

@@ -17,10 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory, open_conversations
-from aiostream_server.store.database import make_engine
-from aiostream_server.store.database_url import find_url
-from aiostream_server.store.migrate import read_version
-from aiostream_server.store.opening import prepare_file
+from aiostream_server.store.database import find_url, make_engine
+from aiostream_server.store.opening import prepare_file, read_version
 from aiostream_server.store.schema import HEAD, metadata
 from tests.kit.waiting import DEADLINE_S
 

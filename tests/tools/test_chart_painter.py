@@ -82,6 +82,16 @@ async def test_an_idle_process_ends_and_the_next_chart_starts_another(state: Pat
     await painter.close()
 
 
+async def test_a_cancelled_chart_leaves_no_answer_to_the_next_one(painter: Painter) -> None:
+    task = asyncio.create_task(painter.draw(COLUMNS, ROWS, ASKED, "svg"))
+    while painter._process is None:  # noqa: ASYNC110 - the painter has no event for it
+        await asyncio.sleep(0.001)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert (await painter.draw(COLUMNS, ROWS, ASKED)).media_type == "image/png"
+
+
 async def test_closing_does_not_wait_for_charts(tmp_path: Path) -> None:
     painter = Painter(tmp_path)
     waiting = [asyncio.create_task(painter.draw(COLUMNS, ROWS, ASKED)) for _ in range(40)]

@@ -67,7 +67,7 @@ _TOTAL: Final = r"(?:total (?:\| )*)?"
 
 
 class _Figure(NamedTuple):
-    """`aggregates` are by the table whose rows they count or sum, the smallest table first."""
+    """`aggregates` are by the table with the rows that they count or sum, the smallest table first."""
 
     pattern: str
     alias: str

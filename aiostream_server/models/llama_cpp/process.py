@@ -55,7 +55,10 @@ class LlamaProcess:
     @classmethod
     async def start(cls, config: LlamaCppModelConfig) -> Self:
         """Return when the model answers. Raises `StartFailed`. A cancellation stops the process."""
-        settings = process_settings(config)
+        try:
+            settings = process_settings(config)
+        except ValueError as exc:
+            raise StartFailed(str(exc)) from exc
         process = await _spawn(config.environment)
         started = cls(config.path.stem, process, SecretStr(settings.api_key))
         try:
@@ -165,15 +168,11 @@ async def _spawn(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
 
 
 def process_settings(config: LlamaCppModelConfig) -> Settings:
-    """The settings of a new process, with a new API key. Raises `StartFailed`."""
-    template = config.chat_template
-    try:
-        text = read_template(template) if template is not None else ""
-    except ValueError as exc:
-        raise StartFailed(str(exc)) from exc
+    """The settings of a new process, with a new API key. Raises `ValueError`."""
+    template = read_template(config.chat_template)
     given = config.model_dump(include={"context_tokens", "parallel", "threads", "gpu_layers"})
     key = secrets.token_urlsafe(32)
-    return Settings(parent=os.getpid(), path=str(config.path), api_key=key, chat_template=text, **given)
+    return Settings(parent=os.getpid(), path=str(config.path), api_key=key, chat_template=template, **given)
 
 
 _MAGIC: Final = b"GGUF"
@@ -185,12 +184,13 @@ def check_startable(config: LlamaCppModelConfig) -> None:
     if find_spec("xllamacpp") is None:
         raise ValueError(f"llama.cpp is not installed: {install_hint('local')}")
     _check_gguf(config.path)
-    if config.chat_template is not None:
-        read_template(config.chat_template)
+    read_template(config.chat_template)
 
 
-def read_template(path: Path) -> str:
-    """Raises `ValueError`."""
+def read_template(path: Path | None) -> str:
+    """The text of the file; empty without one. Raises `ValueError`."""
+    if path is None:
+        return ""
     try:
         return path.read_text("utf-8")
     except UnicodeDecodeError:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Final, Self
 
 import aiohttp
-from autogen_core.models import ModelInfo
 
 from aiostream_server.config.model import LlamaCppModelConfig, ModelInfoConfig, OpenAIModelConfig
 from aiostream_server.errors import ModelFailed
@@ -41,17 +40,10 @@ class LlamaCppProvider:
         self._session = session
         self._name = config.path.stem
         self._info = _info(config)
-        self._model_info = model_info_of(self._name, self._info)
+        self.model_info: Final = model_info_of(self._name, self._info)
+        self.context_tokens: Final = config.context_tokens
         self._supervisor = shared_supervisor(config)
         self._asked: tuple[LlamaProcess, OpenAIProvider] | None = None
-
-    @property
-    def model_info(self) -> ModelInfo:
-        return self._model_info
-
-    @property
-    def context_tokens(self) -> int:
-        return self._config.context_tokens
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """See `Provider.stream`; also raises `ValueError` for unsupported tools or images."""
@@ -124,7 +116,7 @@ class LlamaCppProvider:
         return self._asked[1]
 
     def _check(self, request: ModelRequest) -> None:
-        if request.tools and not self._model_info["function_calling"]:
+        if request.tools and not self.model_info["function_calling"]:
             raise unsupported("function calling", "function_calling")
         if has_images(request.messages):
             raise ValueError(f"the local model {self._name} does not support images")

@@ -189,7 +189,7 @@ def shared_supervisor(config: LlamaCppModelConfig) -> LlamaSupervisor:
 def _key(config: LlamaCppModelConfig) -> str:
     """Equal for equal settings and files: another file under the same name is another model."""
     said = config.model_dump_json(exclude=set(_OF_REQUESTS))
-    template = read_template(config.chat_template) if config.chat_template is not None else ""
+    template = read_template(config.chat_template)
     try:
         stat = config.path.stat()
     except OSError as exc:

@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import Final
 
 import aiohttp
-from autogen_core.models import ModelFamily, ModelInfo
+from autogen_core.models import ModelFamily
 from yarl import URL
 
 from aiostream_server import __version__
@@ -72,17 +72,10 @@ class OpenAIProvider:
         self._url = (base / "chat/completions").with_query(base.query)
         self._failures = Failures(str(self._url.origin()), config.api_key)
         self._headers = _headers(config)
-        self._model_info = model_info_of(config.model, config.model_info)
-        self._accepted = AcceptedOptions(self._model_info["family"], config.options)
+        self.model_info: Final = model_info_of(config.model, config.model_info)
+        self.context_tokens: Final = context_tokens_of(config.model)
+        self._accepted = AcceptedOptions(self.model_info["family"], config.options)
         self._retry = replace(retry, max_retries=config.max_retries)
-
-    @property
-    def model_info(self) -> ModelInfo:
-        return self._model_info
-
-    @property
-    def context_tokens(self) -> int:
-        return context_tokens_of(self._config.model)
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """See `Provider.stream`; the request's option `timeout` overrides `total_timeout_s`.
@@ -117,7 +110,7 @@ class OpenAIProvider:
             await self._session.close()
 
     def _check(self, request: ModelRequest) -> None:
-        info, said = self._model_info, self._config.model_info
+        info, said = self.model_info, self._config.model_info
         if request.tools and not info["function_calling"]:
             raise unsupported("function calling", "function_calling")
         is_known = info["family"] != ModelFamily.UNKNOWN or (said is not None and "vision" in said.model_fields_set)

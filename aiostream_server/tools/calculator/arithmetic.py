@@ -15,7 +15,6 @@ Value: TypeAlias = Fraction | float
 MAX_BITS: Final = 4_096  # about 1,200 digits
 _MAX_ROUND_PLACES: Final = 100
 _MAX_FACTORIAL: Final = 400
-_MAX_ARGUMENTS: Final = 50
 _MAX_SHOWN_PLACES: Final = 30
 _FIFTEEN_DIGITS: Final = Context(prec=15)
 _ALL_DIGITS: Final = Context(prec=MAX_BITS)
@@ -38,10 +37,6 @@ def call(name: str, arguments: list[Value], position: int) -> Value:
     """The result of a function. Raises `CalculationError` where there is none or it is too large."""
     if name not in _FUNCTIONS:
         raise CalculationError(f"the function {name} at character {position} is not known; {_known_names()}")
-    least, most = _ARGUMENTS.get(name, (1, 1))
-    if not least <= len(arguments) <= most:
-        wanted = str(least) if least == most else f"{least} to {most}"
-        raise CalculationError(f"{name} at character {position} takes {wanted} values, not {len(arguments)}")
     return _compute(name, _FUNCTIONS[name], arguments, position)
 
 
@@ -59,6 +54,8 @@ def _compute(name: str, function: Callable[..., Value], values: list[Value], pos
         raise CalculationError(f"division by zero at character {position}") from exc
     except OverflowError as exc:
         raise CalculationError(f"the result of {name} at character {position} is too large") from exc
+    except TypeError as exc:
+        raise CalculationError(f"{name} at character {position} does not take {len(values)} values") from exc
     except ValueError as exc:
         raise CalculationError(f"{name} at character {position} has no value there") from exc
     if isinstance(value, float):
@@ -129,12 +126,12 @@ def _log(value: Value, base: Value = math.e) -> Value:
     return exact[base](float(value)) if base in exact else math.log(value, base)
 
 
-def _sum(*values: Value) -> Value:
-    return sum(values, start=Fraction(0))
+def _sum(first: Value, *more: Value) -> Value:
+    return sum(more, start=first)
 
 
-def _mean(*values: Value) -> Value:
-    return _sum(*values) / len(values)
+def _mean(first: Value, *more: Value) -> Value:
+    return _sum(first, *more) / (1 + len(more))
 
 
 def _of_float(function: Callable[[float], float]) -> Callable[[Value], float]:
@@ -168,18 +165,12 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Value]]] = {
     "floor": lambda value: Fraction(math.floor(value)),
     "ln": _of_float(math.log),
     "log": _log,
-    "max": lambda *values: max(values),
+    "max": lambda first, *more: max([first, *more]),
     "mean": _mean,
-    "min": lambda *values: min(values),
+    "min": lambda first, *more: min([first, *more]),
     "mod": operator.mod,
     "pow": _power,
     "round": _round,
     "sqrt": _square_root,
     "sum": _sum,
 }
-_ARGUMENTS: Final[Mapping[str, tuple[int, int]]] = {
-    **dict.fromkeys(("mod", "pow"), (2, 2)),
-    **dict.fromkeys(("log", "round"), (1, 2)),
-    **dict.fromkeys(("avg", "max", "mean", "min", "sum"), (1, _MAX_ARGUMENTS)),
-}
-"""The least and the most arguments of a function; without an entry it takes one."""

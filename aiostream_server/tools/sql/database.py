@@ -48,34 +48,30 @@ _DRIVER_ERRORS: Final = (
 class Database:
     """Opened by `Database.open`, shared by all runs, closed once. Supports concurrent queries."""
 
-    def __init__(
-        self, name: str, config: DatabaseConfig, dialect: DialectName, backend: Backend, *, schema_lifetime_s: float
-    ) -> None:
+    def __init__(self, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> None:
+        url = normalise_url(config.resolved_url.get_secret_value())
         self.name: Final = name
         self.description: Final = config.description
-        self.dialect: Final = dialect
-        self._backend: Final = backend
+        self.dialect: Final = _dialect_of(url)
+        open_backend = SQLiteBackend if self.dialect == "sqlite" else PostgresBackend
+        self._backend: Final[Backend] = open_backend(url, timeout_s=config.statement_timeout_s)
         self._row_limit: Final = config.row_limit
         self._byte_limit: Final = config.byte_limit
         self._timeout_s: Final = config.statement_timeout_s
         self._schema_lifetime_s: Final = schema_lifetime_s
         self._schema_lock: Final = asyncio.Lock()
-        self._schema = Schema(dialect, ())
+        self._schema = Schema(self.dialect, ())
         self._schema_read_at = -float("inf")
-        self._guard = Guard(dialect, ())
+        self._guard = Guard(self.dialect, ())
 
     @classmethod
     async def open(cls, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> Self:
         """Connect and read the schema. Raises `DatabaseUnreachable` where the URL is invalid or nothing answers."""
-        url = normalise_url(config.resolved_url.get_secret_value())
-        dialect = _dialect_of(url)
-        open_backend = SQLiteBackend if dialect == "sqlite" else PostgresBackend
-        backend: Backend = open_backend(url, timeout_s=config.statement_timeout_s)
-        database = cls(name, config, dialect, backend, schema_lifetime_s=schema_lifetime_s)
+        database = cls(name, config, schema_lifetime_s=schema_lifetime_s)
         try:
             await database.schema()
         except BaseException as exc:
-            await backend.close()
+            await database.close()
             if isinstance(exc, QueryFailed):
                 raise database._unreachable(exc) from exc
             raise
@@ -96,7 +92,8 @@ class Database:
         """The database's schema, at most `schema_lifetime_s` old."""
         async with self._schema_lock:
             if time.monotonic() - self._schema_read_at >= self._schema_lifetime_s:
-                home, self._schema = await self._reflect()
+                connect = self._backend.connect_for_schema
+                home, self._schema = await self._supervised(connect, lambda on: on.run_sync(reflect, self.dialect))
                 self._guard = Guard(self.dialect, [table.name for table in self._schema.tables], schema=home)
                 self._schema_read_at = time.monotonic()
             return self._schema
@@ -122,9 +119,6 @@ class Database:
                 return await fetch(cursor, self._row_limit, self._byte_limit)
 
         return await self._supervised(self._backend.connect, read)
-
-    async def _reflect(self) -> tuple[str | None, Schema]:
-        return await self._supervised(self._backend.connect_for_schema, lambda on: on.run_sync(reflect, self.dialect))
 
     async def _supervised(
         self,
