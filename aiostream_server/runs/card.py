@@ -1,14 +1,12 @@
 """What the rest of the server sees of a run: a `RunView`, and the `RunCard` that describes it.
 
 A view may stand for a run of this process (`runs.run.Run`) or for one that another process drives. The card is plain
-data: any process can show it.
+data, which msgspec encodes and decodes: any process can show it.
 """
 
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
-
-import msgspec
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import Error, FinishReason, RunFinished
@@ -34,14 +32,6 @@ class RunCard:
     finished: RunFinished | None
     error: Error | None
 
-    def to_json(self) -> bytes:
-        return msgspec.json.encode(self)
-
-    @classmethod
-    def from_json(cls, encoded: bytes) -> "RunCard":
-        """Raises `msgspec.ValidationError` for anything but a card."""
-        return msgspec.json.decode(encoded, type=cls)
-
 
 class RunView(Protocol):
     """A live or finished run."""
@@ -54,16 +44,12 @@ class RunView(Protocol):
 
     def card(self) -> RunCard:
         """The run as this process knows it now."""
-        ...
 
     def watch(self, after: int = 0) -> AbstractContextManager[Reader]:
         """A reader of the events behind number `after`. When the last viewer leaves, `on_disconnect` applies."""
-        ...
 
     async def stop(self, reason: FinishReason) -> None:
         """Ask the run to end. Returns once it was told; `wait` returns once it has ended. Later calls do nothing."""
-        ...
 
     async def wait(self) -> None:
         """Wait until the run has ended. Cancelling the wait does not touch the run."""
-        ...

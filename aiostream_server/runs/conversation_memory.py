@@ -9,9 +9,9 @@ for the question right before it, and not if it was sent before that question wa
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
 
@@ -24,13 +24,12 @@ from aiostream_server.log.protocol import Log
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
+from aiostream_server.store.off_loop import off_loop
 from aiostream_server.teams.autogen_private.structure import state_signature
 
 _STORE_TIMEOUT_S: Final = 5.0
-_SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond; using a thread costs 0.1 ms
+_SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
 _FEWEST_TURNS: Final = 2  # kept, however long they are
-
-_T = TypeVar("_T")
 
 _log = structlog.get_logger()
 
@@ -79,15 +78,13 @@ class ConversationMemory:
     ) -> None:
         self.question = question
         self.previous_team: str | None = None
-        self._archive: Final = archive
+        self._archive = archive if conversation is not None else None
+        name = conversation.name if conversation is not None else ""
+        self._address = Address(owner.key_id or "", owner.user_id or "", name)
         self._asked_at = asked_at
         self._resends = conversation is None or conversation.resends
         self._memory: TeamMemory | None = None
         self._standing: Standing | None = None
-        self._is_lost = False
-        self._address = None
-        if archive is not None and conversation is not None:
-            self._address = Address(owner.key_id or "", owner.user_id or "", conversation.name)
 
     @property
     def waits_for(self) -> str | None:
@@ -96,23 +93,24 @@ class ConversationMemory:
     @property
     def is_kept(self) -> bool:
         """Whether the next question can continue from this one."""
-        return self._address is not None and not self._is_lost
+        return self._archive is not None
 
     def has_state_of(self, team_id: str) -> bool:
         return self._memory is not None and self._memory.team == team_id and self._memory.state != b""
 
     async def recall(self) -> None:
         """Find the memory that the question continues."""
-        if self._archive is None or self._address is None:
+        if self._archive is None:
             return
         try:
             async with asyncio.timeout(_STORE_TIMEOUT_S):
-                memory = await self._find(self._archive.conversations, self._address)
+                memory = await self._find(self._archive.conversations)
                 if memory is not None and memory.waits_for is not None:
-                    memory = await self._spend(self._archive.conversations, self._address, memory)
+                    memory = await self._spend(self._archive.conversations, memory)
         except Exception as exc:  # raised by a database driver, or by a row of another format
             _log.warning("conversation_not_recalled", error=type(exc).__name__)
-            self._is_lost = not self._resends  # keeping this turn would replace all that was kept
+            if not self._resends:
+                self._archive = None  # keeping this turn would replace all that was kept
             return
         self._memory = memory
 
@@ -121,13 +119,12 @@ class ConversationMemory:
         if self._memory is None or not isinstance(team, Stateful):
             return False
         try:
-            kept = await _in_thread_if_large(len(self._memory.state), load, self._memory.state)
+            kept = await off_loop(len(self._memory.state) > _SMALL, load, self._memory.state)
             if kept["shape"] != state_signature(team):
                 raise ValueError("the team is another one now")
             await team.load_state(kept["state"])
-            systems = [turn for turn in self.question.history if turn.role == "system"]
-            if kept["systems"] != [turn.text for turn in systems]:
-                await replace_systems(team, systems)
+            if kept["systems"] != [turn.text for turn in self._systems]:
+                await replace_systems(team, self._systems)
         except Exception as exc:  # the team was changed since: its agents may raise anything
             _log.warning("state_not_restored", team=self._memory.team, error=type(exc).__name__)
             self._memory = None
@@ -136,33 +133,45 @@ class ConversationMemory:
 
     async def keep(self, team: object, team_id: str, log: Log, handover: Handover | None = None) -> None:
         """Keep the conversation as it is now: the team's state, or only the messages if there is no state."""
-        if self._archive is None or self._address is None or self._is_lost:
+        if self._archive is None:
             return
         try:
-            state = await self._state_of(team, team_id, handover, self._archive.max_state_bytes)
-            size = log.size_bytes + sum(len(turn.text) for turn in self.question.history)
+            most = self._archive.max_state_bytes
+            state = await self._state_of(team, team_id, handover, most)
+            is_large = log.size_bytes + _chars(self.question.history) > _SMALL
             waits_for = handover.asker if handover is not None and state else None
-            memory = await _in_thread_if_large(size, self._memory_of, team_id, log, state, waits_for)
+            memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
             async with asyncio.timeout(_STORE_TIMEOUT_S):
                 await self._archive.conversations.keep(self._address, memory)
         except Exception as exc:  # a database driver
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__)
 
-    async def _find(self, conversations: Conversations, address: Address) -> TeamMemory | None:
+    @property
+    def _systems(self) -> Sequence[Turn]:
+        return [turn for turn in self.question.history if turn.role == "system"]
+
+    async def _find(self, conversations: Conversations) -> TeamMemory | None:
         history = self.question.history
-        if not self._resends and all(turn.role == "system" for turn in history):
-            return await self._add_earlier_turns(conversations, address)
-        size = sum(len(turn.text) for turn in history)
-        standing = self._standing = await _in_thread_if_large(size, standing_of, history)
-        memories = await conversations.recall(address, lambda memory: _is_of(memory, standing))
-        found = next((memory for memory in memories if _is_of(memory, standing)), None)
+        if not self._resends and len(self._systems) == len(history):
+            return await self._add_earlier_turns(conversations)
+        standing = self._standing = await off_loop(_chars(history) > _SMALL, standing_of, history)
+
+        def is_continued(memory: TeamMemory) -> bool:
+            return (
+                standing is not None
+                and memory.fingerprint == standing.fingerprint
+                and standing.answer in memory.answers
+            )
+
+        memories = await conversations.recall(self._address, is_continued)
+        found = next(filter(is_continued, memories), None)
         if memories:
             self.previous_team = (found or memories[0]).team
         return found
 
-    async def _add_earlier_turns(self, conversations: Conversations, address: Address) -> TeamMemory | None:
+    async def _add_earlier_turns(self, conversations: Conversations) -> TeamMemory | None:
         """Add the turns that the client leaves out, up to the last answer, to the question."""
-        memory = await conversations.latest(address)
+        memory = await conversations.latest(self._address)
         if memory is None:
             return None
         self.previous_team = memory.team
@@ -171,65 +180,45 @@ class ConversationMemory:
         self._standing = Standing(memory.fingerprint, answer="", last=earlier[-1])  # the answer is not compared
         return memory
 
-    async def _spend(self, conversations: Conversations, address: Address, memory: TeamMemory) -> TeamMemory:
+    async def _spend(self, conversations: Conversations, memory: TeamMemory) -> TeamMemory:
         """Give the state of a question to the user to the first reply that was sent after it."""
-        is_first = await conversations.spend(address, memory)
+        is_first = await conversations.spend(self._address, memory)
         if is_first and memory.updated_at <= self._asked_at:
             return memory
         return replace(memory, state=b"", waits_for=None)
 
-    async def _state_of(self, team: object, team_id: str, handover: Handover | None, max_bytes: int) -> bytes:
+    async def _state_of(self, team: object, team_id: str, handover: Handover | None, most_bytes: int) -> bytes:
         """Empty if the team has none, or if it is too large."""
         if not isinstance(team, Stateful):
             return b""
         try:
             state = handover.state if handover is not None and handover.state else await team.save_state()
-            systems = [turn.text for turn in self.question.history if turn.role == "system"]
-            kept = {"shape": state_signature(team), "systems": systems, "state": state}
+            kept = {"shape": state_signature(team), "systems": [turn.text for turn in self._systems], "state": state}
             last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
-            encoded = await _in_thread_if_large(last, dump, kept)
+            encoded = await off_loop(last > _SMALL, dump, kept)
         except Exception as exc:  # raised by a user's own team
             _log.warning("state_not_saved", team=team_id, error=type(exc).__name__)
             return b""
-        if len(encoded) > max_bytes:
+        if len(encoded) > most_bytes:
             _log.warning("state_too_large", team=team_id, size_bytes=len(encoded))
             return b""
         return encoded
 
-    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None) -> TeamMemory:
-        entries = log.since(0)
+    def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
+        entries, standing = log.since(0), self._standing
         asked = [*self.question.history, self.question.task]
-        answer = next((entry.event for entry in reversed(entries) if isinstance(entry.event, Answer)), None)
+        answer = next((entry.event.content for entry in reversed(entries) if isinstance(entry.event, Answer)), "")
         turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
-        turns.append(("assistant", answer.content if answer is not None else ""))
-        return TeamMemory(
-            team=team_id,
-            fingerprint=self._fingerprint(),
-            answers=answer_prints(entries),
-            state=state,
-            turns=self._encoded(turns),
-            waits_for=waits_for,
+        turns.append(("assistant", answer))
+        while len(encoded := dump(turns)) > most_bytes and len(turns) > _FEWEST_TURNS:
+            turns = turns[len(turns) // 2 :]  # the newer half
+        print_of_all = (
+            fingerprint(asked)
+            if standing is None
+            else fingerprint([standing.last, self.question.task], after=standing.fingerprint)
         )
-
-    def _fingerprint(self) -> str:
-        if self._standing is None:
-            return fingerprint([*self.question.history, self.question.task])
-        return fingerprint([self._standing.last, self.question.task], after=self._standing.fingerprint)
-
-    def _encoded(self, turns: list[tuple[str, str]]) -> bytes:
-        """Drops the oldest turns if all of them are too many bytes."""
-        most = self._archive.max_state_bytes if self._archive is not None else 0
-        while len(words := dump(turns)) > most and len(turns) > _FEWEST_TURNS:
-            turns = turns[len(turns) // 2 :]
-        return words
+        return TeamMemory(team_id, print_of_all, answer_prints(entries), state, encoded, waits_for)
 
 
-def _is_of(memory: TeamMemory, standing: Standing | None) -> bool:
-    return standing is not None and memory.fingerprint == standing.fingerprint and standing.answer in memory.answers
-
-
-async def _in_thread_if_large(size: int, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes
-    """Do small work at once and large work in a thread, so that other runs are not blocked."""
-    if size <= _SMALL:
-        return work(*arguments)
-    return await asyncio.to_thread(work, *arguments)
+def _chars(turns: Sequence[Turn]) -> int:
+    return sum(len(turn.text) for turn in turns)

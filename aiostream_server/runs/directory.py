@@ -5,9 +5,9 @@ A run belongs to the owner that started it, an API key or one of its users; for 
 
 import heapq
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import NotFound, RunGone
@@ -24,33 +24,21 @@ class Directory(Protocol):
 
     def limit(self, limits: LimitsConfig) -> None:
         """Apply other limits of retention, to finished runs as well."""
-        ...
 
     async def put(self, run: Run) -> None:
         """Add a run of this process that is about to start. When this returns, every process finds it."""
-        ...
 
     def finish(self, run: Run) -> None:
         """The run has ended: keep it for `retention_s`, and within `retained_bytes`."""
-        ...
 
     def drop(self) -> None:
         """Drop finished runs that are past their retention."""
-        ...
 
     async def find(self, run_id: str, owner: Owner) -> RunView:
         """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped."""
-        ...
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         """The owner's latest runs, newest first."""
-        ...
-
-
-class _Finished(NamedTuple):
-    run: Run
-    ended_at: float
-    size_bytes: int
 
 
 class MemoryDirectory:
@@ -62,8 +50,8 @@ class MemoryDirectory:
     def __init__(self, limits: LimitsConfig, *, on_drop: Callable[[str], object]) -> None:
         self._limits = limits
         self._on_drop: Final = on_drop
-        self._live: dict[str, Run] = {}
-        self._finished: OrderedDict[str, _Finished] = OrderedDict()  # the one that ended first comes first
+        self._runs: dict[str, Run] = {}
+        self._finished: deque[tuple[Run, float, int]] = deque()  # with the time and the size; first ended comes first
         self._finished_bytes = 0
         self._dropped: OrderedDict[str, Owner] = OrderedDict()
 
@@ -72,28 +60,31 @@ class MemoryDirectory:
         self.drop()
 
     async def put(self, run: Run) -> None:
-        self._live[run.id] = run
+        self._runs[run.id] = run
 
     def finish(self, run: Run) -> None:
-        del self._live[run.id]
-        finished = _Finished(run, time.monotonic(), _RUN_OVERHEAD_BYTES + run.log.size_bytes)
-        self._finished[run.id] = finished
-        self._finished_bytes += finished.size_bytes
+        size = _RUN_OVERHEAD_BYTES + run.log.size_bytes
+        self._finished.append((run, time.monotonic(), size))
+        self._finished_bytes += size
         self.drop()
 
     def drop(self) -> None:
         now, limits = time.monotonic(), self._limits
         while self._finished:
-            oldest = next(iter(self._finished.values()))
-            if now - oldest.ended_at < limits.retention_s and self._finished_bytes <= limits.retained_bytes:
+            run, ended_at, size = self._finished[0]
+            if now - ended_at < limits.retention_s and self._finished_bytes <= limits.retained_bytes:
                 break
-            self._drop(oldest)
+            self._finished.popleft()
+            self._finished_bytes -= size
+            del self._runs[run.id]
+            self._dropped[run.id] = run.owner
+            if len(self._dropped) > _REMEMBERED:
+                self._dropped.popitem(last=False)
+            self._on_drop(run.id)
 
     async def find(self, run_id: str, owner: Owner) -> RunView:
         self.drop()
-        run = self._live.get(run_id)
-        if run is None and (finished := self._finished.get(run_id)) is not None:
-            run = finished.run
+        run = self._runs.get(run_id)
         if run is not None and run.owner == owner:
             return run
         if self._dropped.get(run_id) == owner:
@@ -102,14 +93,5 @@ class MemoryDirectory:
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         self.drop()
-        runs = (*self._live.values(), *(finished.run for finished in self._finished.values()))
-        return heapq.nlargest(limit, (run for run in runs if run.owner == owner), key=lambda run: run.created_at)
-
-    def _drop(self, finished: _Finished) -> None:
-        run = finished.run
-        del self._finished[run.id]
-        self._finished_bytes -= finished.size_bytes
-        self._dropped[run.id] = run.owner
-        if len(self._dropped) > _REMEMBERED:
-            self._dropped.popitem(last=False)
-        self._on_drop(run.id)
+        own = (run for run in self._runs.values() if run.owner == owner)
+        return heapq.nlargest(limit, own, key=lambda run: run.created_at)

@@ -6,6 +6,7 @@ from typing import Final
 from aiostream_server import errors
 from aiostream_server.errors import ServerError
 from aiostream_server.events import Error
+from aiostream_server.text import printable_line
 
 # AutoGen passes an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
 _RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): ?(?P<message>.*)", re.DOTALL)
@@ -57,8 +58,7 @@ def _text_of(exc: BaseException) -> str:
 
 
 def _safe_line(text: str) -> str:
-    readable = ("".join(char if char.isprintable() else " " for char in line).strip() for line in text.splitlines())
-    lines = [line for line in readable if line] or ["no reason was given"]
+    lines = list(filter(None, map(printable_line, text.splitlines()))) or ["no reason was given"]
     # A traceback in the message ends with the error itself.
     line = lines[-1] if "Traceback (most recent call last)" in lines[0] else lines[0]
     return _PATH.sub("…", line)[:_MAX_CHARS]

@@ -4,17 +4,16 @@ AutoGen treats every task message as the user's, counts it towards message limit
 So only the new question is the task; earlier turns are put into each agent's model context, in their own roles.
 """
 
-import asyncio
 import base64
 import io
 import struct
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Final, TypeVar, assert_never
+from collections.abc import Iterable, Sequence
+from typing import Final, assert_never
 
 import PIL.Image
 from autogen_agentchat.messages import BaseChatMessage, MultiModalMessage, TextMessage
 from autogen_core import FunctionCall, Image
+from autogen_core.model_context import ChatCompletionContext
 from autogen_core.models import (
     AssistantMessage,
     FunctionExecutionResult,
@@ -26,12 +25,11 @@ from autogen_core.models import (
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.question import ImagePart, Turn
+from aiostream_server.store.off_loop import off_loop
 from aiostream_server.teams.autogen_private.structure import model_contexts
 
-USER = "user"
-ASSISTANT = "assistant"
-
-_Made = TypeVar("_Made")
+USER: Final = "user"
+ASSISTANT: Final = "assistant"
 
 _MAX_PIXELS: Final = 40_000_000
 """A few kilobytes can hold thousands of megapixels; each takes three bytes of memory."""
@@ -40,26 +38,20 @@ _MAX_PIXELS: Final = 40_000_000
 _DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError, struct.error)
 
 
-def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
+async def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
     """The question, for `run_stream`."""
-    content = _content(task, sees_images)
+    content = await off_loop(bool(task.images), _content, task, sees_images)
     if isinstance(content, str):
         return [TextMessage(content=content, source=USER)]
     return [MultiModalMessage(content=content, source=USER)]
-
-
-async def read_task(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
-    """The same, without blocking other runs."""
-    return await _off_loop([task], partial(task_messages, task, sees_images=sees_images))
 
 
 async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) -> None:
     """Put the earlier turns into the model context of every agent that has one."""
     if not history:
         return
-    messages = await _off_loop(history, partial(history_messages, history, sees_images=sees_images))
-    contexts = {id(context): context for context in model_contexts(team)}  # agents may share one
-    for context in contexts.values():
+    messages = await off_loop(any(turn.images for turn in history), history_messages, history, sees_images)
+    for context in _contexts(team):
         for message in messages:
             await context.add_message(message)
 
@@ -67,13 +59,18 @@ async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) 
 async def replace_systems(team: object, systems: Sequence[Turn]) -> None:
     """Replace the system messages of a restored team by those of this request."""
     new = [message.model_dump() for message in history_messages(systems, sees_images=False)]
-    for context in {id(context): context for context in model_contexts(team)}.values():
+    for context in _contexts(team):
         state = dict(await context.save_state())
         others = [message for message in state.get("messages", ()) if message.get("type") != "SystemMessage"]
         await context.load_state({**state, "messages": [*new, *others]})
 
 
-def history_messages(history: Sequence[Turn], *, sees_images: bool) -> Sequence[LLMMessage]:
+def _contexts(team: object) -> Iterable[ChatCompletionContext]:
+    """Each once: agents may share one."""
+    return {id(context): context for context in model_contexts(team)}.values()
+
+
+def history_messages(history: Sequence[Turn], sees_images: bool) -> Sequence[LLMMessage]:
     """The earlier turns in their own roles."""
     names = {call.call_id: call.name for turn in history for call in turn.tool_calls}
     messages: list[LLMMessage] = []
@@ -92,13 +89,6 @@ def history_messages(history: Sequence[Turn], *, sees_images: bool) -> Sequence[
             case _:
                 assert_never(turn.role)
     return messages
-
-
-async def _off_loop(turns: Sequence[Turn], make: Callable[[], _Made]) -> _Made:
-    """Decode images in a thread: it takes long. Text alone needs none, and tools may occupy all threads."""
-    if any(turn.images for turn in turns):
-        return await asyncio.to_thread(make)
-    return make()
 
 
 def _assistant_message(turn: Turn) -> AssistantMessage:
@@ -122,10 +112,10 @@ def _content(turn: Turn, sees_images: bool) -> str | list[str | Image]:
 def _decode(image: ImagePart) -> Image:
     try:
         with PIL.Image.open(io.BytesIO(base64.b64decode(image.base64))) as picture:
-            if picture.width * picture.height > _MAX_PIXELS:
-                raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels")
-            return Image(picture)
-    except PIL.Image.DecompressionBombError as exc:
-        raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels") from exc
+            if picture.width * picture.height <= _MAX_PIXELS:
+                return Image(picture)
+    except PIL.Image.DecompressionBombError:
+        pass
     except _DAMAGED as exc:
         raise InvalidRequest(f"the image ({image.media_type}) cannot be read: it is damaged") from exc
+    raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels")

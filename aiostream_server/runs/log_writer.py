@@ -5,18 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from aiostream_server.events import (
-    SPEECHES,
-    Action,
-    Answer,
-    Event,
-    FromAgent,
-    Message,
-    Speech,
-    SpeechKind,
-    Thinking,
-    Usage,
-)
+from aiostream_server import events
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Log
 from aiostream_server.runs.budget import Budget
@@ -39,7 +28,7 @@ class LogWriter:
         self.agents: dict[str, None] = {}
         self.first_token_at: float | None = None
 
-    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
+    def write_tokens(self, agent: str, kind: events.SpeechKind, texts: Sequence[str]) -> bool:
         """Write one token per text; a text that is too long becomes several. Returns as `Log.say` does."""
         if self.first_token_at is None:
             self.first_token_at = time.monotonic()
@@ -48,30 +37,30 @@ class LogWriter:
             texts = [piece for text in texts for piece in pieces(text)]
         return self.log.say(agent if len(agent) <= _MAX_NAME_CHARS else shortened(agent), kind, texts)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: events.Event) -> None:
         """Write any other event. A whole message that is too long for one event is streamed first."""
-        agent = event.agent if isinstance(event, FromAgent) else ""
+        agent = event.agent if isinstance(event, events.FromAgent) else ""
         changed: dict[str, Any] = {} if agent == shortened(agent) else {"agent": shortened(agent)}
-        if isinstance(event, Action):
+        if isinstance(event, events.Action):
             self.budget.tool_call()
-        elif isinstance(event, Speech):
+        elif isinstance(event, events.Speech):
             is_streamed = event.streamed
-            if not isinstance(event, Answer):  # an answer repeats what was said
+            if not isinstance(event, events.Answer):  # an answer repeats what was said
                 is_streamed = is_streamed or self.stream_if_long(agent, event.content, event.type)
-                if not isinstance(event, Thinking):
+                if not isinstance(event, events.Thinking):
                     self.budget.ended_turn()
             if is_streamed:
                 changed |= {"streamed": True, "content": event.content[:_MAX_REPEATED_CHARS]}
-        if not isinstance(event, Usage):  # agents that are not heard have costs, too
+        if not isinstance(event, events.Usage):  # agents that are not heard have costs, too
             self.agents.setdefault(agent)
         self.log.append(replace(event, **changed) if changed else event)
 
-    def tell_message(self, kind: SpeechKind, agent: str, text: str, *, streamed: bool) -> None:
+    def tell_message(self, kind: events.SpeechKind, agent: str, text: str, *, streamed: bool) -> None:
         """Write the whole message of a kind. Tokens of kind `final` end with a `Message`: the `Answer` comes later."""
-        speech = Message if kind == "final" else SPEECHES[kind]
+        speech = events.Message if kind == "final" else events.SPEECHES[kind]
         self.tell(speech(agent=agent, content=text, streamed=streamed))
 
-    def stream_if_long(self, agent: str, text: str, kind: SpeechKind) -> bool:
+    def stream_if_long(self, agent: str, text: str, kind: events.SpeechKind) -> bool:
         """Stream the text if it is too long for one event. Returns whether it was."""
         is_long = len(text) > len(capped(text))
         if is_long:

@@ -8,10 +8,10 @@ without decoding the whole picture: only its header is read, for its size.
 import base64
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, Final, TypeGuard
+from typing import Final
 
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, MultiModalMessage, StructuredMessage
 from autogen_core import Image
@@ -20,6 +20,7 @@ from pydantic import BaseModel
 
 from aiostream_server.store.run_files import FileRefused, current_files
 from aiostream_server.teams.autogen_private import is_openai_image
+from aiostream_server.text import clipped
 from aiostream_server.tools.sql.cells import Cell
 from aiostream_server.tools.sql.rows import Rows
 
@@ -75,9 +76,7 @@ def code_block(text: str, language: str = "") -> str:
 def data(value: object) -> str:
     """A list of flat objects, alone or the only value of an object, as a table; everything else as JSON."""
     alone = next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else value
-    if _is_table(alone):
-        return _table(alone)
-    return code_block(json.dumps(value, indent=2, ensure_ascii=False), "json")
+    return _table(alone) or code_block(json.dumps(value, indent=2, ensure_ascii=False), "json")
 
 
 def _json_in(text: str) -> object:
@@ -91,28 +90,22 @@ def _json_in(text: str) -> object:
     return value or None
 
 
-def _is_table(value: object) -> TypeGuard[Sequence[Mapping[str, Cell]]]:
-    if not isinstance(value, list) or not value or not all(isinstance(row, Mapping) and row for row in value):
-        return False
-    columns = {name for row in value for name in row}
-    cells = (cell for row in value for cell in row.values())
-    return len(columns) <= _MOST_COLUMNS and all(isinstance(cell, str | int | float | bool | None) for cell in cells)
-
-
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(rows: object) -> str:
+    """Empty for anything but a list of flat objects."""
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, Mapping) and row for row in rows):
+        return ""
     columns = tuple(dict.fromkeys(name for row in rows for name in row))
-    shown = tuple(tuple(_cell(row.get(name, "")) for name in columns) for row in rows[:_MOST_ROWS])
+    cells = (cell for row in rows for cell in row.values())
+    if len(columns) > _MOST_COLUMNS or not all(isinstance(cell, str | int | float | bool | None) for cell in cells):
+        return ""
+    shown = tuple(tuple(_cell(row.get(name)) for name in columns) for row in rows[:_MOST_ROWS])
     left_out = len(rows) - len(shown)
     table = Rows(columns, shown).to_markdown()
     return f"{table}\n\n*… {left_out} more left out*" if left_out else table
 
 
 def _cell(value: Cell) -> Cell:
-    if value is None:
-        return ""
-    if isinstance(value, str) and len(value) > _MOST_CELL_CHARS:
-        return f"{value[:_MOST_CELL_CHARS]}…"
-    return value
+    return "" if value is None else clipped(value, _MOST_CELL_CHARS) if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)

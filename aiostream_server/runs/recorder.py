@@ -14,19 +14,8 @@ from typing import Any, Final
 from autogen_core import FunctionCall
 from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
 
+from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
-from aiostream_server.events import (
-    Action,
-    Answer,
-    InputRequested,
-    Message,
-    SpeechKind,
-    Thinking,
-    TokenCount,
-    ToolResult,
-    Usage,
-    Validation,
-)
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
@@ -54,8 +43,8 @@ class Recorder(LogWriter):
 
     def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
         super().__init__(log, budget)
-        self.answer: Answer | None = None
-        self.last: Answer | None = None
+        self.answer: events.Answer | None = None
+        self.last: events.Answer | None = None
         self.was_cut_short = False
         self.beside: dict[str, str] = {}
         self.calls: Final = HeardCalls()
@@ -64,7 +53,7 @@ class Recorder(LogWriter):
         self._roles: Mapping[str, SpeechRole] = {}
         self._answer_from: Collection[str] = ()
         self._speech: defaultdict[str, HeardSpeech] = defaultdict(HeardSpeech)
-        self._reported = TokenCount()
+        self._reported = events.TokenCount()
 
     def listen_to(
         self, names: frozenset[str], *, answer_from: Collection[str] = (), roles: Mapping[str, SpeechRole] | None = None
@@ -79,9 +68,9 @@ class Recorder(LogWriter):
         self._roles = roles or {}
 
     @property
-    def usage(self) -> TokenCount:
+    def usage(self) -> events.TokenCount:
         """The tokens of all model calls; of unfinished and broken ones, what they have written so far."""
-        return self._reported + TokenCount(0, self.budget.unsettled)
+        return self._reported + events.TokenCount(0, self.budget.unsettled)
 
     # Called by model clients: models.token_sink.TokenSink
 
@@ -133,7 +122,7 @@ class Recorder(LogWriter):
         if calls:
             self.beside[agent] = text.strip()
         elif text.strip():
-            self.last = Answer(agent, text, streamed=False)
+            self.last = events.Answer(agent, text, streamed=False)
             self._remember_answer(agent, text, streamed=True)
         for call in calls:
             self.calls.told_early(agent, call.id)
@@ -155,13 +144,13 @@ class Recorder(LogWriter):
             return
         self._close(agent, before_tool=True)
         if not self._speech[agent].has_thought(text):
-            self.tell(Thinking(agent, text))
+            self.tell(events.Thinking(agent, text))
 
     def whole(self, agent: str, text: str) -> None:
         """A whole message, unless its words were heard before."""
         if not text.strip():
             return
-        self.last = Answer(agent, text, streamed=False)
+        self.last = events.Answer(agent, text, streamed=False)
         if any(speech.hear_again(text) for speech in self._heard_of(agent)):
             return
         self._close(agent)
@@ -172,7 +161,7 @@ class Recorder(LogWriter):
     def tool_summary(self, agent: str, text: str) -> None:
         """Tool results that are an agent's answer. The log holds them already, unless they were cut."""
         if text.strip():
-            self.last = Answer(agent, text, streamed=False)
+            self.last = events.Answer(agent, text, streamed=False)
             is_long = len(capped(text)) < len(text)
             self._remember_answer(agent, text, streamed=is_long and self._tell_whole(agent, text))
         self.budget.ended_turn()
@@ -186,7 +175,7 @@ class Recorder(LogWriter):
         """A tool call was judged. The verdict is the answer to a blocked call."""
         if not approved:
             self.calls.is_first_answer(agent, call_id)
-        self.tell(Validation(agent, text, approved))
+        self.tell(events.Validation(agent, text, approved))
 
     def tool_called(self, agent: str, call: FunctionCall) -> None:
         """A call as AutoGen tells it, unless it was heard before."""
@@ -204,7 +193,7 @@ class Recorder(LogWriter):
             tool, content, call_id = shortened(result.name), capped(result.content), shortened(result.call_id)
             is_cut = truncated or len(content) < len(result.content)
             is_error = bool(result.is_error)
-            self.tell(ToolResult(agent, tool, content, call_id, is_error, is_cut, shortened(summary)))
+            self.tell(events.ToolResult(agent, tool, content, call_id, is_error, is_cut, shortened(summary)))
 
     # Called by the run
 
@@ -222,16 +211,16 @@ class Recorder(LogWriter):
     def ask_user(self, asker: str, *, can_reply: bool) -> None:
         """The team waits for the user: the last message is the question, and the answer of this turn."""
         if not can_reply:
-            self.tell(Message(asker, _NO_REPLY))
+            self.tell(events.Message(asker, _NO_REPLY))
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
         if self.answer is not None:
             self.tell(self.answer)
-        self.tell(InputRequested(asker, "" if self.last is None else capped(self.last.content)))
+        self.tell(events.InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
     def tell_answer(self) -> None:
         """The team is done: tell the answer, else the last message, else that no agent said anything."""
-        nothing = Answer(self._agent(None), _NOTHING_SAID, streamed=False)
+        nothing = events.Answer(self._agent(None), _NOTHING_SAID, streamed=False)
         self.tell(self.answer or self.last or nothing)
 
     # Inside
@@ -249,17 +238,17 @@ class Recorder(LogWriter):
             yield self._speech[_NAMELESS]
 
     def _spend(self, agent: str, usage: RequestUsage) -> None:
-        self._reported += TokenCount(usage.prompt_tokens, usage.completion_tokens)
+        self._reported += events.TokenCount(usage.prompt_tokens, usage.completion_tokens)
         self.budget.settle(agent, usage.completion_tokens)
-        self.tell(Usage(agent, usage.prompt_tokens, usage.completion_tokens))
+        self.tell(events.Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
     def _tell_call(self, agent: str, call: FunctionCall) -> None:
         self.calls.called(agent, call)
         arguments = capped(call.arguments)
         is_cut = len(arguments) < len(call.arguments)
-        self.tell(Action(agent, shortened(call.name), arguments, shortened(call.id), is_cut))
+        self.tell(events.Action(agent, shortened(call.name), arguments, shortened(call.id), is_cut))
 
-    def _kind_of(self, agent: str, text: str = "") -> SpeechKind:
+    def _kind_of(self, agent: str, text: str = "") -> events.SpeechKind:
         """Of words that end with `text`, or whose end is still to come."""
         return "final" if agent in self._answer_from else self._roles.get(agent) or speech_kind(agent, text)
 
@@ -299,4 +288,4 @@ class Recorder(LogWriter):
 
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:
-            self.answer = Answer(agent, text, streamed)
+            self.answer = events.Answer(agent, text, streamed)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,9 +91,24 @@ class Registry:
         Raises `TooManyRuns`, `ShuttingDown`, and `Conflict` if the conversation is busy.
         """
         self._directory.drop()
-        used = resources or self._resources
-        with used.references.holding():
-            return await self._admit(request, used)
+        resources = resources or self._resources
+        key, run_id = request.turn_key, f"run-{secrets.token_urlsafe(18)}"
+        with resources.references.holding(), ExitStack() as undo:
+            if key is not None:
+                await self._turns.prepare(key)
+            await self._admission.enter(request.owner, run_id)
+            undo.callback(self._admission.leave, run_id)
+            run = Run(run_id, request, resources, self._new_log(run_id, max_bytes=resources.limits.max_log_bytes))
+            earlier: Sequence[RunView] = ()
+            if key is not None:
+                earlier = await self._turns.enter(key, run)
+                undo.callback(self._turns.leave, key, run)
+            await self._directory.put(run)
+            undo.pop_all()
+            self._live[run_id] = run
+            resources.references.acquire()
+            run.start(after=earlier, on_end=lambda: self._ended(run))
+        return run
 
     async def find(self, run_id: str, owner: Owner) -> RunView:
         """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped."""
@@ -115,39 +131,11 @@ class Registry:
             run.end(reason)
         await self.drain()
 
-    async def _admit(self, request: RunRequest, resources: RunResources) -> Run:
-        key, run_id = request.turn_key, f"run-{secrets.token_urlsafe(18)}"
-        if key is not None:
-            await self._turns.prepare(key)
-        await self._admission.enter(request.owner, run_id)
-        try:
-            log = self._new_log(run_id, max_bytes=resources.limits.max_log_bytes)
-            run = Run(run_id, request, resources, log)
-            earlier = () if key is None else await self._turns.enter(key, run)
-        except BaseException:
-            self._admission.leave(run_id)
-            raise
-        await self._begin(run, earlier)
-        return run
-
-    async def _begin(self, run: Run, earlier: Sequence[RunView]) -> None:
-        try:
-            await self._directory.put(run)
-        except BaseException:
-            self._give_back(run)
-            raise
-        self._live[run.id] = run
-        run.resources.references.acquire()
-        run.start(after=earlier, on_end=lambda: self._ended(run))
-
     def _ended(self, run: Run) -> None:
         del self._live[run.id]
         run.resources.references.release()
         self.ended += 1
-        self._give_back(run)
-        self._directory.finish(run)
-
-    def _give_back(self, run: Run) -> None:
         if (key := run.request.turn_key) is not None:
             self._turns.leave(key, run)
         self._admission.leave(run.id)
+        self._directory.finish(run)

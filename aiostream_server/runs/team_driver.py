@@ -6,9 +6,7 @@ is a `UserProxyAgent`, which asks in the middle of the run. Then the team's stat
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Collection, Mapping, Sequence
-from functools import lru_cache
-from types import MethodType
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from autogen_agentchat.base import TaskResult
@@ -23,9 +21,7 @@ from aiostream_server.teams.context import Streams, Team
 
 # The stop reason of a group chat whose runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
-_KINDS: Final = (BaseAgentEvent, BaseChatMessage, TaskResult)
 _STREAMED: Final = "AutoGen's messages, then a TaskResult"
-_RETURNED: Final = "a TaskResult (autogen_agentchat.base)"
 
 
 async def drive(
@@ -49,13 +45,8 @@ async def drive(
             await _end(items, token)
             return handover
         last = item if isinstance(item, BaseChatMessage) else last
-    return _handed_over(team, last)
-
-
-def _handed_over(team: Team, last: BaseAgentEvent | BaseChatMessage | None) -> Handover | None:
-    if isinstance(last, HandoffMessage) and last.target not in agent_names(team):
-        return Handover(last.source)
-    return None
+    is_asking = isinstance(last, HandoffMessage) and last.target not in agent_names(team)
+    return Handover(last.source) if last is not None and is_asking else None
 
 
 async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult], token: CancellationToken) -> None:
@@ -79,33 +70,28 @@ async def _items(
     team: Team, task: Sequence[BaseChatMessage], token: CancellationToken
 ) -> AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult]:
     """The team's messages as they come; of a team that can only `run()`, all of them at the end."""
-    if isinstance(team, Streams):
-        stream = _iterated(team, team.run_stream(**_arguments(team.run_stream, task, token)))
-        try:
-            async for item in stream:
-                if not isinstance(item, _KINDS):
-                    raise _unexpected(team, "run_stream yielded", item, _STREAMED)
-                yield item
-        finally:
-            if isinstance(stream, AsyncGenerator):
-                await stream.aclose()
+    if not isinstance(team, Streams):
+        answering: object = team.run(**_arguments(team.run, task, token))
+        result = await answering if inspect.isawaitable(answering) else answering
+        if not isinstance(result, TaskResult):
+            raise _unexpected(team, "run returned", result, "a TaskResult (autogen_agentchat.base)")
+        for message in (*result.messages, result):
+            yield message
         return
-    answering: object = team.run(**_arguments(team.run, task, token))
-    result = await answering if inspect.isawaitable(answering) else answering
-    if not isinstance(result, TaskResult):
-        raise _unexpected(team, "run returned", result, _RETURNED)
-    for message in result.messages:
-        yield message
-    yield result
-
-
-def _iterated(team: Team, stream: object) -> AsyncIterator[object]:
-    """Raises `TeamFailed` for anything but an async iterable."""
-    if isinstance(stream, AsyncIterable):
-        return aiter(stream)
-    if inspect.iscoroutine(stream):
-        stream.close()
-    raise _unexpected(team, "run_stream returned", stream, f"an async iterator of {_STREAMED}")
+    stream: object = team.run_stream(**_arguments(team.run_stream, task, token))
+    if not isinstance(stream, AsyncIterable):
+        if inspect.iscoroutine(stream):
+            stream.close()
+        raise _unexpected(team, "run_stream returned", stream, f"an async iterator of {_STREAMED}")
+    items = aiter(stream)
+    try:
+        async for item in items:
+            if not isinstance(item, BaseAgentEvent | BaseChatMessage | TaskResult):
+                raise _unexpected(team, "run_stream yielded", item, _STREAMED)
+            yield item
+    finally:
+        if isinstance(items, AsyncGenerator):
+            await items.aclose()
 
 
 def _unexpected(team: Team, what: str, got: object, expected: str) -> TeamFailed:
@@ -113,19 +99,12 @@ def _unexpected(team: Team, what: str, got: object, expected: str) -> TeamFailed
     return TeamFailed(f"{type(team).__name__}.{what} {kind}: expected {expected}")
 
 
-def _arguments(method: Any, task: Sequence[BaseChatMessage], token: CancellationToken) -> Mapping[str, Any]:
+def _arguments(
+    method: Callable[..., object], task: Sequence[BaseChatMessage], token: CancellationToken
+) -> Mapping[str, Any]:
     """A user's own team may take fewer arguments than AutoGen's do."""
     wanted = {"task": list(task), "cancellation_token": token, "output_task_messages": False}
-    taken = _keywords_of_function(method.__func__) if isinstance(method, MethodType) else _keywords(method)
-    return wanted if taken is None else {name: value for name, value in wanted.items() if name in taken}
-
-
-def _keywords(function: Callable[..., object]) -> Collection[str] | None:
-    """The keyword arguments that it takes; None: any."""
-    parameters = inspect.signature(function).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return None
-    return frozenset(parameters)
-
-
-_keywords_of_function = lru_cache(maxsize=64)(_keywords)  # reading a signature takes 1 % of a short run
+    taken = inspect.signature(method).parameters
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values()):
+        return wanted
+    return {name: value for name, value in wanted.items() if name in taken}

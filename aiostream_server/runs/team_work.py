@@ -11,7 +11,7 @@ from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
 from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.conversation_memory import ConversationMemory
-from aiostream_server.runs.history import read_task, remember
+from aiostream_server.runs.history import remember, task_messages
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.team_driver import drive
@@ -107,11 +107,11 @@ async def _build_with_memory(
             task = task._replace(text=routing_question(task.text))  # the reply is what the user typed
         if await memory.restore(team):
             wait_for_people(team)
-            return team, reply_to(team, asker, await read_task(task, sees_images=spec.sees_images))
+            return team, reply_to(team, asker, await task_messages(task, sees_images=spec.sees_images))
         team = await _build(spec, scope)  # the first one may hold half of a state
     wait_for_people(team)
     await remember(team, question.history, sees_images=spec.sees_images)
-    return team, await read_task(question.task, sees_images=spec.sees_images)
+    return team, await task_messages(question.task, sees_images=spec.sees_images)
 
 
 async def _build(spec: TeamSpec, scope: RunScope) -> Team:

@@ -1,34 +1,17 @@
 """Translates AutoGen's messages and events into calls of the recorder. Every class of AutoGen 0.7.5 has its case.
 
 The class decides what an event is. The recorder drops what was streamed before; the translator drops what AutoGen
-itself says twice (`nested_speech`, and `_handed_off`).
+itself says twice (`NestedSpeech`, and `_handed_off`).
 """
 
+import json
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Final
 
+from autogen_agentchat import messages as autogen
 from autogen_agentchat.agents import CodeExecutorAgent
-from autogen_agentchat.messages import (
-    BaseAgentEvent,
-    BaseChatMessage,
-    CodeExecutionEvent,
-    CodeGenerationEvent,
-    HandoffMessage,
-    MemoryQueryEvent,
-    ModelClientStreamingChunkEvent,
-    MultiModalMessage,
-    SelectorEvent,
-    SelectSpeakerEvent,
-    StopMessage,
-    StructuredMessage,
-    TextMessage,
-    ThoughtEvent,
-    ToolCallExecutionEvent,
-    ToolCallRequestEvent,
-    ToolCallSummaryMessage,
-    UserInputRequestedEvent,
-)
 from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
 
@@ -36,12 +19,12 @@ from aiostream_server.events import Answer, Message
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.models.think import ThinkSplitter
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
-from aiostream_server.runs.nested_speech import NestedSpeech
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
 
 _TRANSFERRED: Final = re.compile(r"Transferred to (.{1,200}), adopting the role of \1 immediately\.")
+_GAP: Final = "\n\n"  # between the messages in a tool's result
 _NO_CODE: Final = CodeExecutorAgent.NO_CODE_BLOCKS_FOUND_MESSAGE
 
 
@@ -58,62 +41,62 @@ class Translator:
         self._beside: dict[str, str] = {}  # agent -> its words beside its last calls
         self._results: dict[str, Sequence[str]] = {}  # agent -> the results of its last calls
 
-    def translate(self, message: BaseAgentEvent | BaseChatMessage) -> None:
+    def translate(self, message: autogen.BaseAgentEvent | autogen.BaseChatMessage) -> None:
         """Record one message."""
-        if isinstance(message, ModelClientStreamingChunkEvent):
+        if isinstance(message, autogen.ModelClientStreamingChunkEvent):
             self._chunk(message)
             return
         self._end_chunks(message.source)
         if message.models_usage is not None:
             self._recorder.reported(message.source, message.models_usage)
-        if not isinstance(message, BaseChatMessage):
+        if not isinstance(message, autogen.BaseChatMessage):
             self._event(message)
         elif not self._nested.is_task(message):
             self._nested.said(message)
             self._chat_message(message)
             self._beside.pop(message.source, None)
 
-    def _chat_message(self, message: BaseChatMessage) -> None:
+    def _chat_message(self, message: autogen.BaseChatMessage) -> None:
         recorder, source = self._recorder, message.source
         match message:
             case Verdict():
                 recorder.verdict(source, message.content, approved=message.approved, call_id=message.call_id)
             case QueryDraft() | QueryOutcome():
                 pass  # a tool call or its result: the log holds them already
-            case ToolCallSummaryMessage():
+            case autogen.ToolCallSummaryMessage():
                 recorder.tool_summary(source, self._tool_pictures.put_in(self._nested.without_speaker(message.content)))
-            case HandoffMessage() if message.content in self._results.get(source, ()):
+            case autogen.HandoffMessage() if message.content in self._results.get(source, ()):
                 self._handed_off(message)
-            case TextMessage() if source in self._code_runners and message.content != _NO_CODE:
+            case autogen.TextMessage() if source in self._code_runners and message.content != _NO_CODE:
                 recorder.whole(source, code_block(message.content))
-            case TextMessage() if source == ORCHESTRATOR:
+            case autogen.TextMessage() if source == ORCHESTRATOR:
                 self._orchestrated(source, message.content.strip())
-            case TextMessage() | HandoffMessage() | StopMessage():
+            case autogen.TextMessage() | autogen.HandoffMessage() | autogen.StopMessage():
                 self._text(source, message.content)
-            case MultiModalMessage() | StructuredMessage():
+            case autogen.MultiModalMessage() | autogen.StructuredMessage():
                 recorder.whole(source, markdown_of(message))
             case _:
                 self._text(source, markdown_of(message))  # a user's own class
 
-    def _event(self, event: BaseAgentEvent) -> None:
+    def _event(self, event: autogen.BaseAgentEvent) -> None:
         recorder, source = self._recorder, event.source
         match event:
-            case ThoughtEvent():
+            case autogen.ThoughtEvent():
                 recorder.thought(source, event.content)
                 self._beside[source] = event.content
-            case ToolCallRequestEvent():
+            case autogen.ToolCallRequestEvent():
                 self._tool_calls(event)
-            case ToolCallExecutionEvent():
+            case autogen.ToolCallExecutionEvent():
                 self._tool_results(event)
-            case CodeGenerationEvent():
+            case autogen.CodeGenerationEvent():
                 self._code_written(event)
-            case CodeExecutionEvent():
+            case autogen.CodeExecutionEvent():
                 self._code_ran(event)
-            case MemoryQueryEvent():
+            case autogen.MemoryQueryEvent():
                 self._remembered(event)
-            case UserInputRequestedEvent():
+            case autogen.UserInputRequestedEvent():
                 pass  # recorded once the team's state is saved: see `team_driver`
-            case SelectSpeakerEvent() | SelectorEvent():
+            case autogen.SelectSpeakerEvent() | autogen.SelectorEvent():
                 pass  # internal to a group chat: no agent says it
             case _:
                 recorder.thought(source, text_of(event))
@@ -127,12 +110,12 @@ class Translator:
             self._recorder.thought(source, text)
             self._recorder.last = Answer(source, text, streamed=False)
 
-    def _tool_calls(self, event: ToolCallRequestEvent) -> None:
+    def _tool_calls(self, event: autogen.ToolCallRequestEvent) -> None:
         for call in event.content:
             self._recorder.tool_called(event.source, call)
             self._nested.called(event.source, call)
 
-    def _tool_results(self, event: ToolCallExecutionEvent) -> None:
+    def _tool_results(self, event: autogen.ToolCallExecutionEvent) -> None:
         recorder, source = self._recorder, event.source
         summary = event.metadata.get("summary", "")
         truncated = bool(event.metadata.get("truncated"))
@@ -153,7 +136,7 @@ class Translator:
         if pictures:
             recorder.tell(Message(source, "\n\n".join(pictures)))
 
-    def _handed_off(self, message: HandoffMessage) -> None:
+    def _handed_off(self, message: autogen.HandoffMessage) -> None:
         """The message repeats the result of the agent's last call. AutoGen's standard text has no content: the agent's
         last words are those beside the call."""
         is_standard = _TRANSFERRED.fullmatch(message.content) is not None
@@ -162,7 +145,7 @@ class Translator:
         beside = beside if is_standard else ""
         self._recorder.tool_summary(message.source, beside or message.content)
 
-    def _code_written(self, event: CodeGenerationEvent) -> None:
+    def _code_written(self, event: autogen.CodeGenerationEvent) -> None:
         """Most agents repeat the code in their text; other code is recorded as a call. An event without code is a plan
         to repair it."""
         if not event.code_blocks:
@@ -176,13 +159,13 @@ class Translator:
                 self._recorder.tool_called(event.source, FunctionCall(call_id, block.code, f"run {block.language}"))
         self._code[event.source] = call_id, ", ".join(languages)
 
-    def _code_ran(self, event: CodeExecutionEvent) -> None:
+    def _code_ran(self, event: autogen.CodeExecutionEvent) -> None:
         call_id, languages = self._code.pop(event.source, (event.id, "code"))
         code, output = event.result.exit_code, event.result.output
         result = FunctionExecutionResult(content=output.rstrip(), name=languages, call_id=call_id, is_error=code != 0)
         self._recorder.tool_answered(event.source, result, summary=f"{languages}: exit code {code}")
 
-    def _remembered(self, event: MemoryQueryEvent) -> None:
+    def _remembered(self, event: autogen.MemoryQueryEvent) -> None:
         remembered = "\n\n".join(str(memory.content) for memory in event.content)
         result = FunctionExecutionResult(content=remembered, name="memory", call_id=event.id, is_error=False)
         self._recorder.tool_answered(event.source, result)
@@ -195,7 +178,7 @@ class Translator:
         self._recorder.thought(source, "".join(part.text for part in parts if isinstance(part, ThoughtDelta)))
         self._recorder.whole(source, "".join(part.text for part in parts if isinstance(part, TextDelta)))
 
-    def _chunk(self, chunk: ModelClientStreamingChunkEvent) -> None:
+    def _chunk(self, chunk: autogen.ModelClientStreamingChunkEvent) -> None:
         if not chunk.content or not self._recorder.hears(chunk.source):
             return  # a selector is no participant
         splitter = self._splitters.setdefault(chunk.source, ThinkSplitter())
@@ -206,3 +189,69 @@ class Translator:
         splitter = self._splitters.pop(source, None)
         for delta in splitter.flush() if splitter else ():
             self._recorder.say(source, (delta,))
+
+
+class NestedSpeech:
+    """Drops what AutoGen repeats of agents that speak inside a tool (`AgentTool`, `TeamTool`).
+
+    The tool's task stands in the call's arguments and comes again as a message of the user. What the agents say comes
+    as they say it, and again, joined, as the tool's result.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[str, str], str | None] = {}  # (agent, call id) -> the task in its arguments
+        self._said: list[tuple[str, str]] = []  # (agent, text) while any call is open
+        self._alone: dict[str, str] = {}  # a result -> the text of the one message that it repeats
+
+    def called(self, agent: str, call: FunctionCall) -> None:
+        self._open[agent, call.id] = _task_of(call.arguments)
+
+    def is_task(self, message: autogen.BaseChatMessage) -> bool:
+        """Whether the message repeats the task of an open call."""
+        return (
+            isinstance(message, autogen.TextMessage)
+            and message.source == "user"
+            and any(message.content == task for task in self._open.values() if task is not None)
+        )
+
+    def said(self, message: autogen.BaseChatMessage) -> None:
+        if self._open:
+            with suppress(Exception):  # a user's own class failed; AutoGen cannot repeat its text either
+                self._said.append((message.source, message.to_model_text()))
+
+    def answered(self, agent: str, result: FunctionExecutionResult) -> bool:
+        """Whether the result only repeats what was said since the call."""
+        is_task = self._open.get((agent, result.call_id)) is not None
+        return is_task and bool(result.content) and self._is_repeated(agent, result.content)
+
+    def ended(self, agent: str, results: list[FunctionExecutionResult]) -> None:
+        for result in results:
+            self._open.pop((agent, result.call_id), None)
+        if not self._open:
+            self._said.clear()
+
+    def without_speaker(self, result: str) -> str:
+        """The result without the speaker's name, if it repeats a single message."""
+        return self._alone.get(result, result)
+
+    def _is_repeated(self, agent: str, content: str) -> bool:
+        others = [(source, words) for source, words in self._said if source != agent]
+        rest, parts = content, []
+        for source, words in others:
+            if rest.startswith(part := f"{source}: {words}"):
+                rest = rest[len(part) :].removeprefix(_GAP)
+                parts.append(words)
+        if not rest and parts:
+            if len(parts) == 1:
+                self._alone[content] = parts[0]
+            return True
+        return any(content == words for _, words in others)  # return_value_as_last_message
+
+
+def _task_of(arguments: str) -> str | None:
+    try:
+        given = json.loads(arguments)
+    except (ValueError, RecursionError):
+        return None
+    task = given.get("task") if isinstance(given, dict) else None
+    return task if isinstance(task, str) else None

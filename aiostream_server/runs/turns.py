@@ -19,22 +19,18 @@ class Turns(Protocol):
 
     def set_policy(self, policy: ConcurrentTurns) -> None:
         """For runs that start from now on."""
-        ...
 
     async def prepare(self, key: TurnKey) -> None:
         """Called before the run takes its slot: refuse it with `Conflict`, or end the runs that it interrupts."""
-        ...
 
     async def enter(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
         """Add a run that is about to start. Returns the runs that it has to wait for.
 
         Checks the policy and adds in one step: of two runs that enter at once, `reject` lets one in. Raises `Conflict`.
         """
-        ...
 
     def leave(self, key: TurnKey, run: RunView) -> None:
         """The run has ended, or never started."""
-        ...
 
 
 class MemoryTurns:

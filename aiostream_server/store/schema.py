@@ -9,24 +9,7 @@ import json
 import re
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    BindParameter,
-    Column,
-    Double,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Table,
-    Text,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.engine import Dialect
+import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
 HEAD: Final = "0001"
@@ -54,13 +37,13 @@ def unescape(text: str) -> str:
 class AnyText(TypeDecorator[str]):
     """Any Python string."""
 
-    impl = Text
+    impl = sa.Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return None if value is None else escape(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> str | None:
         return None if value is None else unescape(value)
 
 
@@ -69,53 +52,53 @@ def digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-metadata: Final = MetaData()
-memories: Final = Table(
+metadata: Final = sa.MetaData()
+memories: Final = sa.Table(
     "aiostream_memories",
     metadata,
     # Ascending with each row: a clock that is set back must not make the newest row the oldest.
-    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("address", Text, nullable=False),  # digest(key_id, user_id, conversation)
-    Column("identity", Text, nullable=False, unique=True),  # digest: a row replaces the one with the same identity
-    Column("key_id", AnyText, nullable=False),
-    Column("user_id", AnyText, nullable=False),
-    Column("conversation", AnyText, nullable=False),
-    Column("team", AnyText, nullable=False),
-    Column("fingerprint", AnyText, nullable=False),
-    Column("answers", Text, nullable=False),  # a JSON list
-    Column("waits_for", AnyText),
-    Column("updated_at", Double, nullable=False),  # Unix time
-    Column("state", LargeBinary, nullable=False),  # zlib; large columns last: SQLite reads rows from the left
-    Column("turns", LargeBinary, nullable=False),
-    Index("aiostream_memories_address", "address", "id"),
-    Index("aiostream_memories_updated_at", "updated_at"),
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("address", sa.Text, nullable=False),  # digest(key_id, user_id, conversation)
+    sa.Column("identity", sa.Text, nullable=False, unique=True),  # digest: a row replaces the one with the same
+    sa.Column("key_id", AnyText, nullable=False),
+    sa.Column("user_id", AnyText, nullable=False),
+    sa.Column("conversation", AnyText, nullable=False),
+    sa.Column("team", AnyText, nullable=False),
+    sa.Column("fingerprint", AnyText, nullable=False),
+    sa.Column("answers", sa.Text, nullable=False),  # a JSON list
+    sa.Column("waits_for", AnyText),
+    sa.Column("updated_at", sa.Double, nullable=False),  # Unix time
+    sa.Column("state", sa.LargeBinary, nullable=False),  # zlib; large columns last: SQLite reads rows from the left
+    sa.Column("turns", sa.LargeBinary, nullable=False),
+    sa.Index("aiostream_memories_address", "address", "id"),
+    sa.Index("aiostream_memories_updated_at", "updated_at"),
 )
 
 # Built once: SQLAlchemy takes longer to build a statement, and to find its compiled form, than SQLite to execute it.
 
-_OF_ADDRESS: Final = memories.c.address == bindparam("of_address")
-_OF_IDENTITY: Final[BindParameter[str]] = bindparam("of_identity")
+_OF_ADDRESS: Final = memories.c.address == sa.bindparam("of_address")
+_OF_IDENTITY: Final[sa.BindParameter[str]] = sa.bindparam("of_identity")
 _NEWEST_FIRST: Final = memories.c.id.desc()
 
 FIND: Final = (
-    select(memories)
-    .where(_OF_ADDRESS, memories.c.updated_at > bindparam("expired_until"))
+    sa.select(memories)
+    .where(_OF_ADDRESS, memories.c.updated_at > sa.bindparam("expired_until"))
     .order_by(_NEWEST_FIRST)
     .limit(MAX_MEMORIES)
 )
 """The memories that have not expired, newest first."""
 
-_OTHERS: Final = select(memories.c.id).where(_OF_ADDRESS, memories.c.identity != _OF_IDENTITY)
+_OTHERS: Final = sa.select(memories.c.id).where(_OF_ADDRESS, memories.c.identity != _OF_IDENTITY)
 _STAYING: Final = _OTHERS.order_by(_NEWEST_FIRST).limit(MAX_MEMORIES - 1)
 
-MAKE_ROOM: Final = delete(memories).where(_OF_ADDRESS, memories.c.id.not_in(_STAYING))
+MAKE_ROOM: Final = sa.delete(memories).where(_OF_ADDRESS, memories.c.id.not_in(_STAYING))
 """Before a memory with this identity is inserted: delete that identity, and all others but the newest."""
 
-INSERT: Final = insert(memories)
+INSERT: Final = sa.insert(memories)
 
 SPEND: Final = (
-    update(memories)
+    sa.update(memories)
     .where(_OF_ADDRESS, memories.c.identity == _OF_IDENTITY, memories.c.waits_for.is_not(None))
-    .values(waits_for=None, state=bindparam("nothing"))
+    .values(waits_for=None, state=sa.bindparam("nothing"))
 )
 """Clear the state of a memory that waits for the user."""

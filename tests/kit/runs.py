@@ -18,8 +18,9 @@ def runs_in(registry: Registry, owner: Owner = LOCAL_OWNER) -> Sequence[Run]:
     """An owner's runs of this process, newest first."""
     directory = directory_of(registry)
     directory.drop()
-    runs = (*directory._live.values(), *(finished.run for finished in directory._finished.values()))
-    return sorted((run for run in runs if run.owner == owner), key=lambda run: run.created_at, reverse=True)
+    return sorted(
+        (run for run in directory._runs.values() if run.owner == owner), key=lambda run: run.created_at, reverse=True
+    )
 
 
 def run_in(registry: Registry, run_id: str, owner: Owner = LOCAL_OWNER) -> Run:

@@ -78,9 +78,8 @@ class Slots(RuleBasedStateMachine):
             return
         self._run(settles=True)
         assert len(self.admission._holders) == len(self.inside), "no slot is lost"
-        assert self.admission._taken_by_user == Counter(self.inside)
-        assert self.admission._taken_by_key == Counter(owner.key_id for owner in self.inside)
-        assert not any(self.admission._is_free(owner) for owner, _ in self.callers)
+        assert self.admission._taken == Counter(each for owner in self.inside for each in (owner.key_id, owner))
+        assert all(self.admission._obstacle(owner) for owner, _ in self.callers)
         assert self.slots.queued == len(self.callers)
 
     def teardown(self) -> None:

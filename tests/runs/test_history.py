@@ -21,7 +21,7 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.question import ImagePart, ToolCall, Turn
 from aiostream_server.runs import history
-from aiostream_server.runs.history import history_messages, read_task, remember, task_messages
+from aiostream_server.runs.history import history_messages, remember, task_messages
 
 
 def picture(data: bytes | None = None, kind: str = "PNG") -> ImagePart:
@@ -57,25 +57,25 @@ def test_every_role() -> None:
     assert answer.content == "Rain."
 
 
-def test_a_question_of_words() -> None:
-    (message,) = task_messages(Turn("user", "Hi"), sees_images=True)
+async def test_a_question_of_words() -> None:
+    (message,) = await task_messages(Turn("user", "Hi"), sees_images=True)
     assert isinstance(message, TextMessage)
     assert (message.content, message.source) == ("Hi", "user")
 
 
 @pytest.mark.parametrize(("text", "parts"), [("Look", ["Look", Image]), (" ", [Image]), ("", [Image])])
-def test_a_model_that_sees_gets_the_picture(text: str, parts: list[object]) -> None:
+async def test_a_model_that_sees_gets_the_picture(text: str, parts: list[object]) -> None:
     """And no empty text beside it, which some providers refuse."""
-    (message,) = task_messages(Turn("user", text, (picture(),)), sees_images=True)
+    (message,) = await task_messages(Turn("user", text, (picture(),)), sees_images=True)
     assert isinstance(message, MultiModalMessage)
     assert [part if isinstance(part, str) else type(part) for part in message.content] == parts
 
 
-def test_a_blind_model_is_told_what_it_cannot_see() -> None:
-    (message,) = task_messages(Turn("user", "Look", (picture(), picture())), sees_images=False)
+async def test_a_blind_model_is_told_what_it_cannot_see() -> None:
+    (message,) = await task_messages(Turn("user", "Look", (picture(), picture())), sees_images=False)
     note = "[an image (image/png) that this model cannot see]"
     assert message.to_text() == f"Look\n\n{note}\n{note}"
-    (message,) = task_messages(Turn("user", "", (picture(),)), sees_images=False)
+    (message,) = await task_messages(Turn("user", "", (picture(),)), sees_images=False)
     assert message.to_text() == note
 
 
@@ -90,30 +90,30 @@ def test_a_blind_model_is_told_what_it_cannot_see() -> None:
         b"RIFF\0\0\0\0WEBP",
     ],
 )
-def test_a_damaged_picture_is_refused(data: bytes) -> None:
+async def test_a_damaged_picture_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidRequest, match=r"image \(image/png\) cannot be read"):
-        task_messages(Turn("user", "Look", (picture(data),)), sees_images=True)
+        await task_messages(Turn("user", "Look", (picture(data),)), sees_images=True)
 
 
 @pytest.mark.parametrize("kept", [8, 20, 40, 50])
-def test_a_picture_that_is_cut_off_is_refused(kept: int) -> None:
+async def test_a_picture_that_is_cut_off_is_refused(kept: int) -> None:
     whole = base64.b64decode(picture().base64)
     with pytest.raises(InvalidRequest):
-        task_messages(Turn("user", "Look", (picture(whole[:kept]),)), sees_images=True)
+        await task_messages(Turn("user", "Look", (picture(whole[:kept]),)), sees_images=True)
 
 
-def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(history, "_MAX_PIXELS", 5)
     with pytest.raises(InvalidRequest, match="more than 5 pixels"):
-        task_messages(Turn("user", "Look", (picture(),)), sees_images=True)
+        await task_messages(Turn("user", "Look", (picture(),)), sees_images=True)
 
 
-def test_a_decompression_bomb_is_refused() -> None:
+async def test_a_decompression_bomb_is_refused() -> None:
     """Pillow warns of some, and raises an error of its own for others."""
     buffer = io.BytesIO()
     PIL.Image.new("1", (20_000, 20_000)).save(buffer, "PNG")
     with pytest.raises(InvalidRequest):
-        task_messages(Turn("user", "Look", (picture(buffer.getvalue()),)), sees_images=True)
+        await task_messages(Turn("user", "Look", (picture(buffer.getvalue()),)), sees_images=True)
 
 
 async def test_every_agent_remembers_once() -> None:
@@ -135,5 +135,5 @@ async def test_pictures_of_earlier_turns_are_remembered_too() -> None:
     await remember(agent, [Turn("user", "Look", (picture(),))], sees_images=True)
     (message,) = await agent.model_context.get_messages()
     assert isinstance(message.content, list)
-    (task,) = await read_task(Turn("user", "Hi"), sees_images=True)
+    (task,) = await task_messages(Turn("user", "Hi"), sees_images=True)
     assert task.to_text() == "Hi"

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 import pytest
+from msgspec.json import decode, encode
 
 from aiostream_server.events import Entry, Message, RunFinished, RunStarted
 from aiostream_server.intake.principal import LOCAL_OWNER
@@ -60,7 +61,7 @@ async def test_the_card_follows_the_run(view_of: NewView) -> None:
     assert (card.finished.reason, card.team) == ("stop", "team")
     with view.watch() as reader:
         assert card.last_seq == (await reader.read())[-1].seq
-    assert RunCard.from_json(card.to_json()) == card
+    assert decode(encode(card), type=RunCard) == card
 
 
 async def test_a_stopped_run_ends_with_the_reason(view_of: NewView) -> None:
