@@ -3,7 +3,6 @@
 import asyncio
 
 import click
-from rich.console import Console
 
 from aiostream_server.cli.printing import without_controls
 from aiostream_server.cli.terminal import TerminalTranscript, remark, show_run
@@ -39,7 +38,7 @@ def ask(question: str, url: str, model: str, key: str | None, conversation: str 
 async def _ask(
     question: str, url: str, model: str, key: str | None, conversation: str | None, full: bool
 ) -> RunFinished | None:
-    transcript = TerminalTranscript(Console(highlight=False, markup=False, emoji=False), full=full)
+    transcript = TerminalTranscript(full=full)
     presenter = new_presenter("transcript")
     try:
         async with StreamClient(url, key, on_reconnect=_tell_reconnect) as client:

@@ -2,11 +2,11 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import click
 
@@ -33,7 +33,9 @@ from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.workers import NOT_SHARED
 from aiostream_server.tools.chart import can_draw
 
-FindProblems: TypeAlias = Callable[[Config], Awaitable[list[str]]]
+_T = TypeVar("_T")
+
+FindProblems: TypeAlias = Callable[[Config], Coroutine[None, None, list[str]]]
 
 
 @click.command()
@@ -66,9 +68,12 @@ def report(
         sound = load_sound_tables(path, environ)
         more = () if sound is None or find_in_sound is None else find_in_sound(sound)
         raise ConfigError([*exc.problems, *more]) from exc
-    ring, problems = _keys(config)
-    certificate = _certificate(config, problems)
-    problems += asyncio.run(_found(find_problems, config))
+    problems: list[str] = []
+    ring = _tried(lambda: KeyRing.load(config.auth.keys_file), problems)
+    if ring is not None and (problem := bind_problem(config.server.host, ring)):
+        problems.append(problem)
+    certificate = _tried(lambda: Certificate.of(config.server), problems)
+    problems += _tried(lambda: asyncio.run(find_problems(config)), problems) or ()
     if problems:
         raise ConfigError(problems)
     notes = [*_notes(config, certificate), *noted]
@@ -85,31 +90,15 @@ def _notes(config: Config, certificate: Certificate | None) -> Iterator[str]:
         yield f"{config.server.workers} workers do not share runs: {NOT_SHARED}"
 
 
-def _keys(config: Config) -> tuple[KeyRing, list[str]]:
+def _tried(load: Callable[[], _T], problems: list[str]) -> _T | None:
     try:
-        ring = KeyRing.load(config.auth.keys_file)
-    except ConfigError as exc:
-        return KeyRing(), list(exc.problems)
-    problem = bind_problem(config.server.host, ring)
-    return ring, [problem] if problem else []
-
-
-def _certificate(config: Config, problems: list[str]) -> Certificate | None:
-    try:
-        return Certificate.of(config.server)
+        return load()
     except ConfigError as exc:
         problems += exc.problems
         return None
 
 
-async def _found(find_problems: FindProblems, config: Config) -> Sequence[str]:
-    try:
-        return await find_problems(config)
-    except ConfigError as exc:
-        return exc.problems
-
-
-def _loaded(path: Path | None, config: Config, ring: KeyRing, certificate: Certificate | None) -> Iterator[str]:
+def _loaded(path: Path | None, config: Config, ring: KeyRing | None, certificate: Certificate | None) -> Iterator[str]:
     yield f"config    {path or 'none: the defaults'}"
     yield f"server    {config.server.host}, port {config.server.port}"
     if certificate is not None:

@@ -12,7 +12,7 @@ import click
 from aiostream_server.cli.options import config_option
 from aiostream_server.cli.printing import aligned_rows, one_line, without_controls
 from aiostream_server.config.environment import state_directory
-from aiostream_server.config.load import load_conversations
+from aiostream_server.config.load import load_config
 from aiostream_server.store.conversations import Conversations, ConversationSummary, open_conversations
 from aiostream_server.store.database import ConversationsUnavailable
 
@@ -73,7 +73,7 @@ def expire(config_path: Path | None) -> None:
 
 def _ask(config_path: Path | None, question: Callable[[Conversations], Awaitable[_T]]) -> _T:
     async def ask() -> _T:
-        config = load_conversations(config_path, os.environ)
+        config = load_config(config_path, os.environ, section="conversations").conversations
         async with open_conversations(config, state_directory(os.environ), must_exist=True) as store:
             return await question(store)
 

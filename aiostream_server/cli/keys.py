@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from aiostream_server.cli.options import FILE
-from aiostream_server.config.load import load_auth
+from aiostream_server.config.load import load_config
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import Key, KeyRing, new_key
@@ -100,7 +100,7 @@ def _keys_file(config_path: Path | None, keys_file: Path | None) -> Path:
         return keys_file
     if config_path is None:
         raise click.UsageError("which keys file? give --keys-file FILE, or --config FILE")
-    if (named := load_auth(config_path, os.environ).keys_file) is not None:
+    if (named := load_config(config_path, os.environ, section="auth").auth.keys_file) is not None:
         return named
     raise ConfigError([f'[auth] keys_file: {config_path} names none; add keys_file = "keys.json" under [auth]'])
 

@@ -71,7 +71,7 @@ def _serve(config_path: Path | None, load: Callable[[], Config], systemd: System
         _log.info("sockets_adopted", urls=systemd.listening.urls(config.server))
     if config.server.workers == 1:
         find_modules_beside(config_path)
-        share = None if systemd.listening is None else SocketShare.adopted(systemd.listening)
+        share = None if systemd.listening is None else SocketShare.without_workers(systemd.listening)
         _run(config, config_path, load, _say_ready, systemd.manager, share)
     else:
         sys.exit(_supervise(config, systemd))

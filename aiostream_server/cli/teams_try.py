@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final, get_args
 
 import click
-from rich.console import Console
 
 from aiostream_server.cli.interactive import EXIT_INTERRUPTED, Replies, until_interrupted
 from aiostream_server.cli.options import config_option, find_modules_beside
@@ -51,7 +50,7 @@ def try_team(
         configure_logging("debug", "text")
     else:
         configure_logging("warning", "text", only=_REASONS)
-    transcript = TerminalTranscript(Console(highlight=False, markup=False, emoji=False), full=full)
+    transcript = TerminalTranscript(full=full)
     replies = None if question == "-" else Replies()
     try:
         trying = _try(config, team, asked, presentation, transcript, replies, has_file=config_path is not None)

@@ -35,8 +35,8 @@ _MAX_BLOCK_LINES: Final = 12
 class TerminalTranscript:
     """Prints the pieces of one answer as they come. Shortens long tool calls and results, unless `full`."""
 
-    def __init__(self, console: Console, *, full: bool = False) -> None:
-        self._console = console
+    def __init__(self, console: Console | None = None, *, full: bool = False) -> None:
+        self._console = console or Console(highlight=False, markup=False, emoji=False)
         self._is_empty = True
         self._max_lines = None if full else _MAX_BLOCK_LINES
 

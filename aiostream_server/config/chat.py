@@ -1,14 +1,11 @@
 """Tables that describe how questions are taken: `[routing]`, `[open_webui]`, `[auxiliary]`."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     Field,
     NonNegativeFloat,
     PositiveFloat,
-    PrivateAttr,
     SecretStr,
     Strict,
     ValidationInfo,
@@ -17,12 +14,12 @@ from pydantic import (
 )
 
 from aiostream_server.config.pointers import (
+    ModelName,
     SecretFile,
     VariableName,
-    check_model,
+    WithSecret,
     check_name,
     check_team,
-    read_secret,
     surroundings,
 )
 from aiostream_server.config.table import ConfigTable, HeaderName, Pattern, TeamId
@@ -43,10 +40,8 @@ class RoutingConfig(ConfigTable):
     @field_validator("model")
     @classmethod
     def _known_model(cls, model: str, info: ValidationInfo) -> str:
-        around = surroundings(info)
-        if around and (model != "default" or info.data.get("strategy") != "rules"):
-            check_name("models", model, around.models)
-        return model
+        needs_one = model != "default" or info.data.get("strategy") != "rules"
+        return check_name("models", model, info) if needs_one else model
 
     @field_validator("fallback")
     @classmethod
@@ -57,28 +52,20 @@ class RoutingConfig(ConfigTable):
         return team
 
 
-class OpenWebUIConfig(ConfigTable):
+class OpenWebUIConfig(WithSecret):
     """`[open_webui]`: what is done for Open WebUI only, recognised by its headers or by the key's setting."""
 
+    key_prefix = "user_token_secret"
     coalesce_ms: NonNegativeFloat = 30.0
     remote_images: bool = False
     chat_header: HeaderName | None = None
     task_header: HeaderName = "X-OpenWebUI-Task"
     user_token_secret_env: VariableName | None = None
     user_token_secret_file: SecretFile | None = None
-    _user_token_secret: SecretStr | None = PrivateAttr(default=None)
-
-    @field_validator("user_token_secret_file")
-    @classmethod
-    def _one_secret(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        if file is not None and info.data.get("user_token_secret_env") is not None:
-            raise ValueError("user_token_secret_env and user_token_secret_file exclude each other")
-        return file
 
     @model_validator(mode="after")
-    def _read(self, info: ValidationInfo) -> Self:
-        secret = self._user_token_secret = read_secret(self.user_token_secret_env, self.user_token_secret_file, info)
-        around = surroundings(info)
+    def _warn_of_short_secret(self, info: ValidationInfo) -> Self:
+        around, secret = surroundings(info), self.secret
         if around and secret and len(secret.get_secret_value().encode()) < _SHORTEST_SECRET_BYTES:
             around.notes.append("[open_webui] the user token secret is shorter than 32 bytes: it may be guessed")
         return self
@@ -86,13 +73,13 @@ class OpenWebUIConfig(ConfigTable):
     @property
     def user_token_secret(self) -> SecretStr | None:
         """Open WebUI's own FORWARD_USER_INFO_HEADER_JWT_SECRET; None if none is configured."""
-        return self._user_token_secret
+        return self.secret
 
 
 class AuxiliaryConfig(ConfigTable):
     """`[auxiliary]`: titles, tags and the like, which chat clients ask for beside the conversation."""
 
-    model: Annotated[str, AfterValidator(check_model)] | None = Field(
+    model: ModelName | None = Field(
         default=None, description="the [models.*] table that answers; without, no model does"
     )
     timeout_s: PositiveFloat = 5.0

@@ -2,31 +2,21 @@
 
 from typing import ClassVar, Literal, Self
 
-from pydantic import (
-    Field,
-    PositiveFloat,
-    PositiveInt,
-    PrivateAttr,
-    SecretStr,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator, model_validator
 
-from aiostream_server.config.pointers import DatabaseUrl, SecretFile, VariableName, read_database_url
-from aiostream_server.config.table import ConfigTable
+from aiostream_server.config.pointers import DatabaseUrl, SecretFile, VariableName, WithSecret, database_url
 
 ConcurrentTurns = Literal["queue", "reject", "interrupt"]
 
 
-class _WithDatabaseUrl(ConfigTable):
+class _WithDatabaseUrl(WithSecret):
     """A table with a SQLAlchemy URL. A URL that holds a password is named by a variable or a file instead."""
 
+    key_prefix = "url"
     needs_url: ClassVar[bool]
     url_env: VariableName | None = None
     url_file: SecretFile | None = None
     url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
-    _resolved_url: SecretStr | None = PrivateAttr(default=None)
 
     @field_validator("url")
     @classmethod
@@ -41,14 +31,12 @@ class _WithDatabaseUrl(ConfigTable):
         return url
 
     @model_validator(mode="after")
-    def _read_url(self, info: ValidationInfo) -> Self:
-        self._resolved_url = read_database_url(self.url_env, self.url_file, info)
+    def _complete_url(self, info: ValidationInfo) -> Self:
+        self._secret = database_url(self._secret, info)
         return self
 
     def _resolved(self) -> SecretStr | None:
-        if self._resolved_url is not None:
-            return self._resolved_url
-        return None if self.url is None else SecretStr(self.url)
+        return self._secret if self.url is None else SecretStr(self.url)
 
 
 class ConversationsConfig(_WithDatabaseUrl):

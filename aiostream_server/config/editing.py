@@ -102,12 +102,7 @@ def _replacement(target: Path, content: bytes, *, private: bool = False) -> Iter
     descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     made = Path(name)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            mode = stat.S_IMODE(target.stat().st_mode)
-            _give_access(descriptor, target, mode & ~_OTHERS if private else mode)
-            os.fsync(descriptor)
+        _write(descriptor, content, target, private=private)
         yield made
     finally:
         made.unlink(missing_ok=True)
@@ -115,28 +110,28 @@ def _replacement(target: Path, content: bytes, *, private: bool = False) -> Iter
 
 def _add(path: Path, content: bytes, like: Path, undoing: ExitStack, *, private: bool) -> None:
     """Write a new file with the owner and mode of `like`. Raises `FileExistsError`."""
-    mode = stat.S_IMODE(like.stat().st_mode)
     if not path.parent.exists():
         path.parent.mkdir()
         undoing.callback(path.parent.rmdir)
-        descriptor = os.open(path.parent, os.O_RDONLY)
-        try:
-            _give_access(descriptor, like, mode | (mode & 0o444) >> 2)
-        finally:
-            os.close(descriptor)
-    descriptor = os.open(
-        path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY
-    )  # others get access last
+        mode = stat.S_IMODE(like.stat().st_mode)
+        _give_access(path.parent, like, mode | (mode & 0o444) >> 2)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _OWNER_ONLY)
+    undoing.callback(path.unlink)
+    _write(descriptor, content, like, private=private)
+
+
+def _write(descriptor: int, content: bytes, like: Path, *, private: bool) -> None:
+    """Write and close a file. Users other than its owner get access last."""
     with os.fdopen(descriptor, "wb") as file:
-        undoing.callback(path.unlink)
         file.write(content)
         file.flush()
-        _give_access(file.fileno(), like, mode & ~_OTHERS if private else mode)
-        os.fsync(file.fileno())
+        mode = stat.S_IMODE(like.stat().st_mode)
+        _give_access(descriptor, like, mode & ~_OTHERS if private else mode)
+        os.fsync(descriptor)
 
 
-def _give_access(descriptor: int, like: Path, mode: int) -> None:
+def _give_access(file: int | Path, like: Path, mode: int) -> None:
     if os.geteuid() == 0:
         before = like.stat()
-        os.fchown(descriptor, before.st_uid, before.st_gid)
-    os.fchmod(descriptor, mode)
+        os.chown(file, before.st_uid, before.st_gid)
+    os.chmod(file, mode)  # noqa: PTH101 - of a descriptor, too

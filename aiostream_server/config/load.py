@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from aiostream_server.config.environment import Document, Override, find_overrides, overridden, source_of, split
 from aiostream_server.config.explain import KeyPath, explain, locate
-from aiostream_server.config.model import AuthConfig, Config, ConversationsConfig, RoutingConfig
+from aiostream_server.config.model import Config, RoutingConfig
 from aiostream_server.config.pointers import Surroundings
 from aiostream_server.errors import ConfigError
 
@@ -37,29 +37,34 @@ _NOTHING: Final = Beside()
 
 
 def load_config(
-    path: Path | None, environ: Mapping[str, str], beside: Beside = _NOTHING, *, needs_secrets: bool = True
+    path: Path | None,
+    environ: Mapping[str, str],
+    beside: Beside = _NOTHING,
+    *,
+    needs_secrets: bool = True,
+    section: str | None = None,
 ) -> Config:
     """Load the whole configuration; without a file, the defaults. Raises `ConfigError`.
 
     Without any `[models.*]` table the demo model is the `default` one, and `Config.notes` says so. With
-    `needs_secrets=False` a missing secret is no mistake: `Config.unread` names it.
+    `needs_secrets=False` a missing secret is no mistake: `Config.unread` names it. `section` loads this table only, so
+    that managing keys does not need the secrets and databases that the rest of the file names.
     """
-    return _load(path, environ, beside=beside, needs_secrets=needs_secrets)
+    try:
+        document = _read(path) if path else {}
+        overrides = find_overrides(document, environ)
+        if section is not None:
+            document = {name: table for name, table in document.items() if name == section}
+            overrides = [override for override in overrides if override.path[0] == section]
+        folder = path.absolute().parent if path else Path.cwd()
+        return _validated(document, overrides, folder, environ, beside, needs_secrets=needs_secrets)
+    except RecursionError:
+        raise ConfigError([f"{path or 'environment'}: lists or tables are nested too deeply"]) from None
 
 
 def config_of(document: Document, environ: Mapping[str, str], beside: Beside = _NOTHING) -> Config:
     """As `load_config`, of tables instead of a file. Relative paths start at the current folder."""
     return _validated(document, find_overrides(document, environ), Path.cwd(), environ, beside)
-
-
-def load_auth(path: Path, environ: Mapping[str, str]) -> AuthConfig:
-    """Load `[auth]` only: managing keys must not need the secrets and databases that the rest of the file names."""
-    return _load(path, environ, section="auth").auth
-
-
-def load_conversations(path: Path | None, environ: Mapping[str, str]) -> ConversationsConfig:
-    """Load `[conversations]` only, for the same reason as `load_auth`."""
-    return _load(path, environ, section="conversations").conversations
 
 
 def load_sound_tables(path: Path | None, environ: Mapping[str, str]) -> Config | None:
@@ -76,7 +81,7 @@ def load_sound_tables(path: Path | None, environ: Mapping[str, str]) -> Config |
             try:
                 config = Config.model_validate(whole, context=around)
             except ValidationError as exc:
-                whole = _without(whole, {locate(detail).path for detail in exc.errors()}, around.models or frozenset())
+                whole = _without(whole, {locate(detail).path for detail in exc.errors()}, around.tables["models"] or ())
             else:
                 return config.model_copy(update={"routing": RoutingConfig()})  # routing may name a replaced team
     except (ConfigError, RecursionError):
@@ -96,26 +101,6 @@ def _without(document: Document, broken: Iterable[KeyPath], models: Collection[s
             case (section, *_):
                 left.pop(str(section), None)
     return left
-
-
-def _load(
-    path: Path | None,
-    environ: Mapping[str, str],
-    section: str | None = None,
-    beside: Beside = _NOTHING,
-    *,
-    needs_secrets: bool = True,
-) -> Config:
-    try:
-        document = _read(path) if path else {}
-        overrides = find_overrides(document, environ)
-        if section is not None:
-            document = {name: table for name, table in document.items() if name == section}
-            overrides = [override for override in overrides if override.path[0] == section]
-        folder = path.absolute().parent if path else Path.cwd()
-        return _validated(document, overrides, folder, environ, beside, needs_secrets=needs_secrets)
-    except RecursionError:
-        raise ConfigError([f"{path or 'environment'}: lists or tables are nested too deeply"]) from None
 
 
 def _validated(
@@ -156,13 +141,12 @@ def _with_a_model(document: Document, beside: Beside) -> Document:
 
 def _surroundings(document: Document, folder: Path, environ: Mapping[str, str], beside: Beside) -> Surroundings:
     models = _names(document.get("models", {}))
+    others = {kind: _names(document.get(kind, {})) for kind in ("database", "tools")}
     around = Surroundings(
         folder=folder,
         environ=environ,
-        models=None if models is None else models | beside.models,
-        databases=_names(document.get("database", {})),
+        tables={"models": None if models is None else models | beside.models, **others},
         teams=_ids(document.get("teams", [])),
-        tools=_names(document.get("tools", {})),
         has_other_teams=beside.has_teams or bool(document.get("team_folders")),
     )
     if document.get("models") is _DEMO_MODEL:

@@ -12,85 +12,44 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, PrivateAttr, Strict, ValidationInfo, field_validator, model_validator
 
-from aiostream_server.config.chat import AuxiliaryConfig, OpenWebUIConfig, RoutingConfig
-from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
-from aiostream_server.config.databases import ConcurrentTurns, ConversationsConfig, DatabaseConfig
+from aiostream_server.config.chat import AuxiliaryConfig as AuxiliaryConfig
+from aiostream_server.config.chat import OpenWebUIConfig as OpenWebUIConfig
+from aiostream_server.config.chat import RoutingConfig as RoutingConfig
+from aiostream_server.config.choices import OnDisconnect as OnDisconnect
+from aiostream_server.config.choices import Presentation as Presentation
+from aiostream_server.config.choices import SpeechRole as SpeechRole
+from aiostream_server.config.databases import ConcurrentTurns as ConcurrentTurns
+from aiostream_server.config.databases import ConversationsConfig as ConversationsConfig
+from aiostream_server.config.databases import DatabaseConfig as DatabaseConfig
 from aiostream_server.config.pointers import surroundings
-from aiostream_server.config.providers import (
-    ComponentModelConfig,
-    DemoModelConfig,
-    LlamaCppModelConfig,
-    ModelConfig,
-    ModelInfoConfig,
-    OpenAIModelConfig,
-)
-from aiostream_server.config.server import (
-    AuthConfig,
-    FilesConfig,
-    LimitsConfig,
-    MetricsConfig,
-    ServerConfig,
-    TracingConfig,
-)
-from aiostream_server.config.table import ConfigTable, TeamId
-from aiostream_server.config.teams import (
-    BUILT_IN_TEAM_IDS,
-    RESERVED_IDS,
-    ComponentsConfig,
-    TeamConfig,
-    TeamFolderConfig,
-)
-from aiostream_server.config.tools import (
-    ChartToolConfig,
-    CodeToolConfig,
-    HttpToolConfig,
-    LangChainToolConfig,
-    McpToolConfig,
-    PythonToolConfig,
-    SqlToolConfig,
-    ToolConfig,
-    check_tool_name,
-)
-
-__all__ = [
-    "BUILT_IN_TEAM_IDS",
-    "RESERVED_IDS",
-    "AuthConfig",
-    "AuxiliaryConfig",
-    "ChartToolConfig",
-    "ClientKind",
-    "CodeToolConfig",
-    "ComponentModelConfig",
-    "ComponentsConfig",
-    "ConcurrentTurns",
-    "Config",
-    "ConversationsConfig",
-    "DatabaseConfig",
-    "DemoModelConfig",
-    "FilesConfig",
-    "HttpToolConfig",
-    "LangChainToolConfig",
-    "LimitsConfig",
-    "LlamaCppModelConfig",
-    "McpToolConfig",
-    "MetricsConfig",
-    "ModelConfig",
-    "ModelInfoConfig",
-    "OnDisconnect",
-    "OpenAIModelConfig",
-    "OpenWebUIConfig",
-    "Presentation",
-    "PythonToolConfig",
-    "RoutingConfig",
-    "ServerConfig",
-    "SpeechRole",
-    "SqlToolConfig",
-    "TeamConfig",
-    "TeamFolderConfig",
-    "TeamId",
-    "ToolConfig",
-    "TracingConfig",
-]
+from aiostream_server.config.providers import ComponentModelConfig as ComponentModelConfig
+from aiostream_server.config.providers import DemoModelConfig as DemoModelConfig
+from aiostream_server.config.providers import LlamaCppModelConfig as LlamaCppModelConfig
+from aiostream_server.config.providers import ModelConfig as ModelConfig
+from aiostream_server.config.providers import ModelInfoConfig as ModelInfoConfig
+from aiostream_server.config.providers import OpenAIModelConfig as OpenAIModelConfig
+from aiostream_server.config.server import AuthConfig as AuthConfig
+from aiostream_server.config.server import FilesConfig as FilesConfig
+from aiostream_server.config.server import LimitsConfig as LimitsConfig
+from aiostream_server.config.server import MetricsConfig as MetricsConfig
+from aiostream_server.config.server import ServerConfig as ServerConfig
+from aiostream_server.config.server import TracingConfig as TracingConfig
+from aiostream_server.config.table import ConfigTable
+from aiostream_server.config.table import TeamId as TeamId
+from aiostream_server.config.teams import BUILT_IN_TEAM_IDS as BUILT_IN_TEAM_IDS
+from aiostream_server.config.teams import RESERVED_IDS as RESERVED_IDS
+from aiostream_server.config.teams import ComponentsConfig as ComponentsConfig
+from aiostream_server.config.teams import TeamConfig as TeamConfig
+from aiostream_server.config.teams import TeamFolderConfig as TeamFolderConfig
+from aiostream_server.config.tools import ChartToolConfig as ChartToolConfig
+from aiostream_server.config.tools import CodeToolConfig as CodeToolConfig
+from aiostream_server.config.tools import HttpToolConfig as HttpToolConfig
+from aiostream_server.config.tools import LangChainToolConfig as LangChainToolConfig
+from aiostream_server.config.tools import McpToolConfig as McpToolConfig
+from aiostream_server.config.tools import PythonToolConfig as PythonToolConfig
+from aiostream_server.config.tools import SqlToolConfig as SqlToolConfig
+from aiostream_server.config.tools import ToolConfig as ToolConfig
+from aiostream_server.config.tools import check_tool_name
 
 ClientKind = Literal["open-webui"]
 
@@ -136,13 +95,8 @@ class Config(ConfigTable):
     @classmethod
     def _model_for_built_in_teams(cls, teams: tuple[TeamConfig, ...], info: ValidationInfo) -> tuple[TeamConfig, ...]:
         around = surroundings(info)
-        if (
-            around
-            and not teams
-            and not around.has_other_teams
-            and around.models is not None
-            and "default" not in around.models
-        ):
+        models = around.tables["models"] if around and not teams and not around.has_other_teams else None
+        if models is not None and "default" not in models:
             raise ValueError("without [[teams]] the two built-in teams are served, which need a [models.default]")
         return teams
 

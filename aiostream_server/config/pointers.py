@@ -12,21 +12,23 @@ checked for these mistakes.
 
 import re
 import stat
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final, Self, TypeVar
 
-from pydantic import AfterValidator, SecretStr, Strict, ValidationInfo
+from pydantic import AfterValidator, PrivateAttr, SecretStr, Strict, ValidationInfo, model_validator
 
 from aiostream_server.config.problem_text import did_you_mean, toml_key
+from aiostream_server.config.table import ConfigTable
 
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 _UNREAD: Final = "a placeholder for a secret that was not read"
 UNREAD_DATABASE: Final = "sqlite:///"
 """Stands for a database URL that could not be read and is not needed."""
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]*", re.ASCII)
+_Source = TypeVar("_Source", str, Path)
 _SQLITE_FILE: Final = re.compile(r"(sqlite(?:\+\w+)?:///)(?!/|file:|:memory:)([^?]+)(.*)", re.ASCII | re.DOTALL)
 
 
@@ -36,17 +38,18 @@ class Surroundings:
 
     folder: Path
     environ: Mapping[str, str] = field(repr=False)
-    models: frozenset[str] | None
-    databases: frozenset[str] | None
+    tables: Mapping[str, frozenset[str] | None]
+    """The names of the `models`, `database` and `tools` tables."""
     teams: tuple[str, ...] | None
     has_other_teams: bool = False
     """Whether other teams are served beside `[[teams]]`. Their ids are not known before they are loaded."""
-    tools: frozenset[str] | None = None
     notes: list[str] = field(default_factory=list)
     """The checks add what is no mistake, but worth a line in the log."""
     needs_secrets: bool = True
     """If False, a secret that cannot be read is added to `unread`, and a placeholder stands for it."""
     unread: list[str] = field(default_factory=list)
+    secrets: dict[str | Path, SecretStr] = field(default_factory=dict, repr=False)
+    """By the variable or the file that a key names. The checks add what they read."""
 
 
 def surroundings(info: ValidationInfo) -> Surroundings | None:
@@ -82,64 +85,83 @@ def _database_url(url: str, info: ValidationInfo) -> str:
     return _anchored(url, info)
 
 
-def _checked_variable(name: str, info: ValidationInfo) -> str:
-    if around := surroundings(info):
-        with _noted(around, info.field_name):
-            _from_variable(name, around.environ)
-    return name
+def _read(source: _Source, info: ValidationInfo) -> _Source:
+    """Read the secret into `Surroundings.secrets`."""
+    if (around := surroundings(info)) is None:
+        return source
+    try:
+        secret = _from_file(source, around) if isinstance(source, Path) else _from_variable(source, around.environ)
+    except ValueError as exc:
+        if around.needs_secrets:
+            raise
+        around.unread.append(f"{info.field_name}: {exc}")
+        secret = _UNREAD
+    around.secrets[source] = SecretStr(secret)
+    return source
 
 
-def _checked_secret_file(path: Path, info: ValidationInfo) -> Path:
-    around = surroundings(info)
-    if around is None:
-        return path
-    with _noted(around, info.field_name):
-        _from_file(path, around.folder)
-        if path.stat().st_mode & stat.S_IROTH:
-            around.notes.append(f"every user of this machine can read the secret in {path}: chmod 600 {path}")
-    return path
+def _only_source(file: Path, info: ValidationInfo) -> Path:
+    other = f"{str(info.field_name).removesuffix('_file')}_env"
+    if info.data.get(other) is not None:
+        raise ValueError(f"{other} is given too: only one of them can be the source")
+    return file
 
 
 FilePath = Annotated[Path, Strict(False), AfterValidator(_absolute)]
-VariableName = Annotated[str, AfterValidator(_checked_variable)]
-SecretFile = Annotated[FilePath, AfterValidator(_checked_secret_file)]
+VariableName = Annotated[str, AfterValidator(_read)]
+SecretFile = Annotated[FilePath, AfterValidator(_only_source), AfterValidator(_read)]
 DatabaseUrl = Annotated[str, AfterValidator(_database_url)]
 
 
-def read_secret(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
-    """Read the secret that a table names. None if it names none, and for a model that is made in code."""
+def secret_of(source: str | Path | None, info: ValidationInfo) -> SecretStr | None:
+    """The secret that a key names. None if it names none, and for a model that is made in code."""
     around = surroundings(info)
-    if around is None:
-        return None
-    try:
-        if variable is not None:
-            return SecretStr(_from_variable(variable, around.environ))
-        return SecretStr(_from_file(file, around.folder)) if file is not None else None
-    except ValueError:
-        if around.needs_secrets:
-            raise
-        return SecretStr(_UNREAD)
+    return None if around is None or source is None else around.secrets[source]
 
 
-def read_database_url(variable: str | None, file: Path | None, info: ValidationInfo) -> SecretStr | None:
-    """As `read_secret`, for a secret that is a database URL."""
-    secret = read_secret(variable, file, info)
+class WithSecret(ConfigTable):
+    """A table with the keys `NAME_env` and `NAME_file`, one of which may name a secret."""
+
+    key_prefix: ClassVar[str]
+    _secret: SecretStr | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _keep_secret(self, info: ValidationInfo) -> Self:
+        source = getattr(self, f"{self.key_prefix}_env") or getattr(self, f"{self.key_prefix}_file")
+        self._secret = secret_of(source, info)
+        return self
+
+    @property
+    def secret(self) -> SecretStr | None:
+        """None if the table names none."""
+        return self._secret
+
+    def with_secret(self, secret: SecretStr | None) -> Self:
+        """A copy with a secret that was read elsewhere."""
+        table = self.model_copy()
+        table._secret = secret  # noqa: SLF001 - it is of this very class
+        return table
+
+
+def database_url(secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+    """The URL that is a secret, checked and completed."""
     if secret and secret.get_secret_value() == _UNREAD:
         return SecretStr(UNREAD_DATABASE)
     return SecretStr(_database_url(secret.get_secret_value(), info)) if secret else None
 
 
-def check_name(table: str, name: str, names: Collection[str] | None) -> None:
+def check_name(table: str, name: str, info: ValidationInfo) -> str:
     """Raise if there is no `[table.name]`."""
+    around = surroundings(info)
+    names = None if around is None else around.tables[table]
     if names is not None and name not in names:
         raise ValueError(f"there is no [{table}.{toml_key(name)}]{did_you_mean(name, sorted(names))}")
-
-
-def check_model(name: str, info: ValidationInfo) -> str:
-    """Raise if there is no `[models.name]`."""
-    if around := surroundings(info):
-        check_name("models", name, around.models)
     return name
+
+
+ModelName = Annotated[str, AfterValidator(partial(check_name, "models"))]
+DatabaseName = Annotated[str, AfterValidator(partial(check_name, "database"))]
+ToolName = Annotated[str, AfterValidator(partial(check_name, "tools"))]
 
 
 def check_team(team: str, teams: Collection[str]) -> None:
@@ -153,17 +175,6 @@ def check_unique_team(team: str, info: ValidationInfo) -> None:
         raise ValueError(f'more than one team has the id "{team}"')
 
 
-@contextmanager
-def _noted(around: Surroundings, key: str | None) -> Iterator[None]:
-    """Turn a ValueError into a line of `unread` if secrets are not needed."""
-    try:
-        yield
-    except ValueError as exc:
-        if around.needs_secrets:
-            raise
-        around.unread.append(f"{key}: {exc}")
-
-
 def _from_variable(name: str, environ: Mapping[str, str]) -> str:
     # A text that is no name of a variable may be the secret itself, in the wrong place: do not repeat it.
     label = f"the environment variable {name}" if _VARIABLE.fullmatch(name) else "the environment variable it names"
@@ -172,16 +183,20 @@ def _from_variable(name: str, environ: Mapping[str, str]) -> str:
     return _one_line(environ[name], label)
 
 
-def _from_file(path: Path, folder: Path) -> str:
+def _from_file(path: Path, around: Surroundings) -> str:
     # The path may be the secret itself, too: do not repeat it.
     try:
         text = path.read_text("utf-8")
+        is_public = path.stat().st_mode & stat.S_IROTH
     except UnicodeDecodeError:
         raise ValueError("the file it names is not UTF-8 text") from None
     except OSError as exc:
         reason = (exc.strerror or "unreadable").lower()
-        raise ValueError(f"the file it names cannot be read: {reason} (paths start at {folder})") from None
-    return _one_line(text, "the file it names")
+        raise ValueError(f"the file it names cannot be read: {reason} (paths start at {around.folder})") from None
+    secret = _one_line(text, "the file it names")
+    if is_public:
+        around.notes.append(f"every user of this machine can read the secret in {path}: chmod 600 {path}")
+    return secret
 
 
 def _one_line(text: str, label: str) -> str:

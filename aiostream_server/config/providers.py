@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, read_secret, surroundings
+from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, WithSecret, surroundings
 from aiostream_server.config.table import ConfigTable, HeaderName, HttpUrl
 
 _OF_ANY_PROCESS: Final = frozenset({"PATH", "HOME", "LANG", "LD_LIBRARY_PATH"})
@@ -38,34 +38,16 @@ class ModelInfoConfig(ConfigTable):
     family: str = "unknown"
 
 
-class _WithApiKey(ConfigTable):
+class _WithApiKey(WithSecret):
     """A table that names an API key. The loader reads it into `api_key`."""
 
+    key_prefix = "api_key"
     api_key_env: VariableName | None = None
     api_key_file: SecretFile | None = None
-    _api_key: SecretStr | None = PrivateAttr(default=None)
-
-    @field_validator("api_key_file")
-    @classmethod
-    def _one_source(cls, file: Path | None, info: ValidationInfo) -> Path | None:
-        if file and info.data.get("api_key_env"):
-            raise ValueError("api_key_env is given too: only one of them can be the source")
-        return file
-
-    @model_validator(mode="after")
-    def _read(self, info: ValidationInfo) -> Self:
-        self._api_key = read_secret(self.api_key_env, self.api_key_file, info)
-        return self
 
     @property
     def api_key(self) -> SecretStr | None:
-        return self._api_key
-
-    def with_api_key(self, api_key: SecretStr | None) -> Self:
-        """A copy with a key that was read elsewhere."""
-        table = self.model_copy()
-        table._api_key = api_key  # noqa: SLF001 - it is of this very class
-        return table
+        return self.secret
 
 
 class OpenAIModelConfig(_WithApiKey):

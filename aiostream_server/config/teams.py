@@ -3,10 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, Field, Strict, ValidationInfo, field_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator
 
 from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
-from aiostream_server.config.pointers import FilePath, check_model, check_name, check_unique_team, surroundings
+from aiostream_server.config.pointers import (
+    DatabaseName,
+    FilePath,
+    ModelName,
+    ToolName,
+    check_name,
+    check_unique_team,
+)
 from aiostream_server.config.table import ConfigTable, Factory, Strings, TeamId
 
 RESERVED_IDS: Final = ("auto", "autogen-agents")
@@ -14,20 +21,8 @@ BUILT_IN_TEAM_IDS: Final = ("general", "data")
 """The teams that are served if the file has no `[[teams]]`."""
 
 
-def _known_database(name: str, info: ValidationInfo) -> str:
-    if around := surroundings(info):
-        check_name("database", name, around.databases)
-    return name
-
-
-def _known_tool(name: str, info: ValidationInfo) -> str:
-    if around := surroundings(info):
-        check_name("tools", name, around.tools)
-    return name
-
-
-KnownDatabases = Annotated[tuple[Annotated[str, AfterValidator(_known_database)], ...], Strict(False)]
-KnownTools = Annotated[tuple[Annotated[str, AfterValidator(_known_tool)], ...], Strict(False)]
+KnownDatabases = Annotated[tuple[DatabaseName, ...], Strict(False)]
+KnownTools = Annotated[tuple[ToolName, ...], Strict(False)]
 
 
 class TeamConfig(ConfigTable):
@@ -74,17 +69,15 @@ class TeamConfig(ConfigTable):
     @field_validator("model")
     @classmethod
     def _known_model(cls, model: str, info: ValidationInfo) -> str:
-        around = surroundings(info)
-        if around and (model != "default" or info.data.get("component") is None):  # a component brings its own model
-            check_name("models", model, around.models)
-        return model
+        needs_one = model != "default" or info.data.get("component") is None  # a component brings its own model
+        return check_name("models", model, info) if needs_one else model
 
 
 class TeamFolderConfig(ConfigTable):
     """`[[team_folders]]`: every Python file in it makes one team or several. The keys apply to all of them."""
 
     path: FilePath
-    model: Annotated[str, AfterValidator(check_model)] = Field(
+    model: ModelName = Field(
         default="default", validate_default=True, description="the [models.*] table that its agents use"
     )
     databases: KnownDatabases = ()

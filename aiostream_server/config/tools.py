@@ -16,14 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from aiostream_server.config.pointers import (
-    FilePath,
-    SecretFile,
-    VariableName,
-    check_name,
-    read_secret,
-    surroundings,
-)
+from aiostream_server.config.pointers import FilePath, SecretFile, VariableName, check_name, secret_of, surroundings
 from aiostream_server.config.table import ConfigTable, Factory, HeaderName, HttpUrl, Strings
 
 Secrets: TypeAlias = Mapping[str, SecretStr]
@@ -45,8 +38,8 @@ def _read_all(
 ) -> dict[str, SecretStr]:
     if twice := sorted({*variables} & {*files} | {*plain} & {*variables, *files}):
         raise ValueError(f"{twice[0]} is given more than once")
-    found = {name: read_secret(variable, None, info) for name, variable in variables.items()}
-    found |= {name: read_secret(None, file, info) for name, file in files.items()}
+    sources: Mapping[str, str | Path] = {**variables, **files}
+    found = {name: secret_of(source, info) for name, source in sources.items()}
     return {name: secret for name, secret in found.items() if secret is not None}
 
 
@@ -209,12 +202,13 @@ class SqlToolConfig(ConfigTable):
     @field_validator("database")
     @classmethod
     def _known_database(cls, database: str | None, info: ValidationInfo) -> str | None:
+        if database is not None:
+            return check_name("database", database, info)
         around = surroundings(info)
-        if around and database is not None:
-            check_name("database", database, around.databases)
-        if around and database is None and around.databases and len(around.databases) > 1:
-            raise ValueError(f"there is more than one: {', '.join(sorted(around.databases))}")
-        return database
+        names = around.tables["database"] if around else None
+        if names and len(names) > 1:
+            raise ValueError(f"there is more than one: {', '.join(sorted(names))}")
+        return None
 
 
 class ChartToolConfig(ConfigTable):

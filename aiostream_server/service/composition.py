@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
+import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import ConcurrentTurns, Config, LimitsConfig
@@ -30,8 +31,8 @@ from aiostream_server.runs.registry import Registry, RunBackend
 from aiostream_server.runs.request import RunResources
 from aiostream_server.runs.starts import MemoryStarts
 from aiostream_server.runs.turns import MemoryTurns
-from aiostream_server.service.expiry import expiring
 from aiostream_server.store.conversations import Conversations, open_conversations
+from aiostream_server.store.database import ConversationsUnavailable
 from aiostream_server.store.files import Files, open_files
 from aiostream_server.teams.catalogue import Catalogue, load_catalogue
 from aiostream_server.teams.databases import open_databases
@@ -43,6 +44,9 @@ from aiostream_server.web.app import create_app
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.state import CurrentState, ServerState
 
+_EXPIRY_INTERVAL_S: Final = 3600.0
+
+_log = structlog.get_logger()
 _Result = TypeVar("_Result")
 
 
@@ -163,7 +167,7 @@ async def open_generations(
         open_conversations(config.conversations, state_directory) as conversations,
         open_files(config.files, state_directory) as files,
         open_painter(state_directory) as painter,
-        expiring(conversations, files),
+        _expiring(conversations, files),
     ):
         shared = SharedStores(conversations, files, painter)
         opened = _open_generation(config, shared, state_directory, observer, embedded)
@@ -214,6 +218,32 @@ async def _open_generation(
             shared.painter,
         )
         yield resources, AuxiliaryDesk(config.auxiliary, small)
+
+
+@asynccontextmanager
+async def _expiring(conversations: Conversations, files: Files) -> AsyncIterator[None]:
+    """Delete expired conversations and files: at the start, and once an hour."""
+    deleting = asyncio.create_task(_delete_for_ever(conversations, files), name="expiry")
+    try:
+        yield
+    finally:
+        deleting.cancel()
+        await asyncio.wait({deleting})
+
+
+async def _delete_for_ever(conversations: Conversations, files: Files) -> None:
+    while True:
+        try:
+            if deleted := await conversations.delete_expired():
+                _log.info("conversations_expired", conversations=deleted)
+        except ConversationsUnavailable as exc:
+            _log.warning("conversations_not_expired", error=str(exc))
+        try:
+            if deleted := await files.delete_expired():
+                _log.info("files_expired", files=deleted)
+        except OSError as exc:
+            _log.warning("files_not_expired", error=exc.strerror)
+        await asyncio.sleep(_EXPIRY_INTERVAL_S)
 
 
 async def _close_unused(state: ServerState, stack: AsyncExitStack) -> None:

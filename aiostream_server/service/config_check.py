@@ -50,12 +50,15 @@ async def find_problems(
     be intended.
     """
     problems: list[str] = []
+    in_threads = offload is not inline
     try:
         Traces.of(config.tracing)
     except ConfigError as exc:
         problems += exc.problems
     async with AsyncExitStack() as stack:
-        models = await _open(stack, _models_of(config, offload), problems)
+        for_components = any(team.component for team in config.teams)
+        opening_models = open_models(config.models, in_threads=in_threads, for_components=for_components)
+        models = await _open(stack, opening_models, problems)
         databases = await _open(stack, open_databases(config, state_directory), problems)
         sound: list[ServedTeam] = []
 
@@ -68,7 +71,6 @@ async def find_problems(
         except ConfigError as exc:
             problems += exc.problems
         if models is not None and databases is not None:
-            in_threads = offload is not inline
             wrong: list[str] = []
             opening = open_tools(config, databases, state_directory, in_threads=in_threads, problems=wrong)
             toolbox = await stack.enter_async_context(opening)
@@ -78,11 +80,6 @@ async def find_problems(
                     problems += await _build(team, models, databases, toolbox, offload, [] if notes is None else notes)
             problems += [*wrong, *(await toolbox.problems() if uses_tools else ())]
     return problems
-
-
-def _models_of(config: Config, offload: Offload) -> AbstractAsyncContextManager[Models]:
-    has_components = any(team.component for team in config.teams)
-    return open_models(config.models, in_threads=offload is not inline, for_components=has_components)
 
 
 async def _open(stack: AsyncExitStack, opening: AbstractAsyncContextManager[_T], problems: list[str]) -> _T | None:

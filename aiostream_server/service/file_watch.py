@@ -64,7 +64,8 @@ async def watch(
     """Call `on_change` whenever one of the `files` differs from its snapshot, until cancelled.
 
     `files` is called in a thread. A file that is new among them is no change, unless `missed` has it. A file that
-    appears in a folder among them is one.
+    appears in a folder among them is one. A file that leaves them keeps its snapshot: modules are not loaded during a
+    reload, and a change of their files at that time would be lost.
     """
     while True:
         await asyncio.sleep(_POLL_S)
@@ -75,7 +76,7 @@ async def watch(
             if changed := _changed(before, now):
                 _log.info("files_changed", files=[str(path) for path in changed[:_LOGGED_FILES]], count=len(changed))
                 on_change()
-        last = now
+        last = {**last, **now}
 
 
 async def _until_still(files: Callable[[], Iterable[Path]], before: Snapshots, now: Snapshots) -> Snapshots:

@@ -25,9 +25,10 @@ from aiostream_server.intake.keys import Key, KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.composition import Generations
 from aiostream_server.service.config_check import find_problems
-from aiostream_server.service.file_watch import Snapshots, take_snapshots, watch
+from aiostream_server.service.file_watch import take_snapshots, watch
 from aiostream_server.service.signals import hangups
 from aiostream_server.service.status import StatusReceiver
+from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.user_modules import RemovedModules, UserModules
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.state import ServerState
@@ -39,12 +40,12 @@ _log = structlog.get_logger()
 async def reloading_at_hangup(reloading: "Reloading", config_path: Path | None = None) -> AsyncIterator[None]:
     """Reload at each SIGHUP inside of the block. With `[server] watch`, also when a file of the configuration has
     changed."""
-    reloading.note_modules()
+    reloading.modules.note()
     tasks = {asyncio.create_task(reloading.work(), name="reload")}
-    if reloading.watches:
+    if reloading.config.server.watch:
         files = partial(reloading.files, config_path)
         snapshots = await asyncio.to_thread(take_snapshots, files)
-        watching = watch(files, reloading.request, snapshots, reloading.missed_files)
+        watching = watch(files, reloading.request, snapshots, lambda: reloading.modules.missed)
         tasks.add(asyncio.create_task(watching, name="watch"))
     try:
         with hangups(reloading.request):
@@ -58,8 +59,7 @@ async def reloading_at_hangup(reloading: "Reloading", config_path: Path | None =
 class Reloading:
     """`load` reads the configuration, in a thread. `hosts` are the addresses that the server listens on.
 
-    `also` are called in a thread after a successful reload, and may raise `ConfigError`. Without `modules` no module of
-    the user is imported again.
+    `also` are called in a thread after a successful reload, and may raise `ConfigError`.
     """
 
     def __init__(
@@ -77,30 +77,21 @@ class Reloading:
         self._load: Final = load
         self._state_directory: Final = state_directory
         self._hosts: Final = hosts
-        self._receiver: Final = receiver
+        self._receiver: Final = receiver or ServiceManager()
         self._also: Final = also
-        self._modules: Final = modules
+        self.modules: Final = modules or UserModules()
         self._requested: Final = asyncio.Event()
         self._wanted_files: frozenset[Path] = frozenset()
 
     @property
-    def watches(self) -> bool:
-        return self._generations.current.state.config.server.watch
+    def config(self) -> Config:
+        """The configuration that is served."""
+        return self._generations.current.state.config
 
     def files(self, config_path: Path | None) -> frozenset[Path]:
         """The files to watch: those of the configuration that is served, and of the one that failed to load last."""
-        named = files_of(self._generations.current.state.config) | self._wanted_files
-        own = frozenset[Path]() if self._modules is None else self._modules.files()
-        return named | own | ({config_path.absolute()} if config_path else set())
-
-    def missed_files(self) -> Snapshots:
-        """As `UserModules.missed`."""
-        return {} if self._modules is None else self._modules.missed
-
-    def note_modules(self) -> None:
-        """To be called when the first teams are loaded."""
-        if self._modules is not None:
-            self._modules.note()
+        named = files_of(self.config) | self._wanted_files | self.modules.files()
+        return named | ({config_path.absolute()} if config_path else set())
 
     def request(self) -> None:
         """Request a reload. To be called in the event loop; returns at once."""
@@ -111,15 +102,13 @@ class Reloading:
         while True:
             await self._requested.wait()
             self._requested.clear()
-            if self._receiver is not None:
-                self._receiver.reloading()
+            self._receiver.reloading()
             try:
                 await self._reload()
             except Exception as exc:  # the server goes on, and a later reload may succeed
                 log_bug("reload_failed", exc)
             finally:
-                if self._receiver is not None:
-                    self._receiver.reloaded()
+                self._receiver.reloaded()
 
     async def _reload(self) -> None:
         started_at, before = time.monotonic(), self._generations.current.state
@@ -147,17 +136,13 @@ class Reloading:
     async def _new_modules(self) -> AsyncIterator[Sequence[str]]:
         """Remove the user's modules if one has changed, and yield the changed files: the block imports them again. If
         the block raises, the old modules are put back. Raises `ConfigError`."""
-        if self._modules is None:
-            yield ()
-            return
-        removed = RemovedModules((), {}, time.time_ns())
-        is_good = False
+        removed, finish = RemovedModules((), {}, time.time_ns()), self.modules.put_back
         try:
-            removed = await asyncio.to_thread(self._modules.remove_changed)
+            removed = await asyncio.to_thread(self.modules.remove_changed)
             yield tuple(map(str, removed.changed))
-            is_good = True
+            finish = self.modules.keep
         finally:
-            await asyncio.to_thread(self._modules.keep if is_good else self._modules.put_back, removed)
+            await asyncio.to_thread(finish, removed)
 
     async def _read_again(self) -> None:
         for read_again in self._also:

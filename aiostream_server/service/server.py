@@ -21,7 +21,6 @@ from aiostream_server.service.sockets import BACKLOG, Listening, bind
 from aiostream_server.service.status import ProcessStatus, StatusReceiver, report
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.tls.certificate import Certificate
-from aiostream_server.service.tls.site import TlsSite
 from aiostream_server.service.tracing import Traces
 from aiostream_server.service.user_modules import UserModules
 from aiostream_server.service.workers.share import SocketShare
@@ -76,6 +75,8 @@ async def serve(
         async with traces.sending, _set_up(runner, config), metrics.running(app):
             listening = bind(server) if share is None else share.listening
             urls = listening.urls(server)
+            if certificate is not None and share is None:
+                share = SocketShare.without_workers(listening)
             for each in listening.sockets:
                 await _site(runner, each, share, certificate).start()
             async with _reporting(runner, receiver):
@@ -146,8 +147,6 @@ async def _reporting(runner: web.AppRunner, receiver: StatusReceiver) -> AsyncIt
 def _site(
     runner: web.AppRunner, listening: socket.socket, share: SocketShare | None, certificate: Certificate | None
 ) -> web.BaseSite:
-    if share is not None:
-        return SharedSite(runner, listening, share.counts, share.number, certificate)
-    if certificate is not None:
-        return TlsSite(runner, listening, certificate, backlog=BACKLOG)
-    return web.SockSite(runner, listening, backlog=BACKLOG)
+    if share is None:  # the event loop accepts faster
+        return web.SockSite(runner, listening, backlog=BACKLOG)
+    return SharedSite(runner, listening, share.counts, share.number, certificate)

@@ -78,12 +78,7 @@ async def _hand_over(runner: web.AppRunner, within_s: float) -> None:
         async with asyncio.timeout(within_s):
             while _connections(runner):  # noqa: ASYNC110 - aiohttp has no event for it
                 await asyncio.sleep(_POLL_S)
-    _close_idle_connections(runner)
-
-
-def _close_idle_connections(runner: web.AppRunner) -> None:
-    """A client would otherwise send its next request on one, and get no answer."""
-    for connection in _connections(runner):
+    for connection in _connections(runner):  # a client would send its next request on an idle one, and get no answer
         if not runner.app[TRAFFIC].is_busy(connection):
             connection.force_close()
 

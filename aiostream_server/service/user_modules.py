@@ -50,17 +50,14 @@ class UserModules:
         """The files that the last attempt looked for, if it failed, as they were then."""
         self._recorder: Final = _ImportRecorder()
         self._began_ns = time.time_ns()
-        self._known: tuple[int, frozenset[Path]] = (0, frozenset())
 
     def files(self) -> frozenset[Path]:
         """The files that are loaded, and those that the last failed attempt looked for."""
-        if self._known[0] != len(sys.modules):
-            self._known = len(sys.modules), frozenset(file for _, file, _ in self._loaded())
-        return self._known[1] | self.missed.keys()
+        return frozenset(file for _, file, _ in self._loaded()) | self.missed.keys()
 
     def note(self) -> None:
         """Note the state of the loaded files, which are served now. Reads the file system."""
-        self.missed, self._known = {}, (0, frozenset())
+        self.missed = {}
         self._stamps = {file: _if_older(stamp_of(file), self._began_ns) for _, file, _ in self._loaded()}
 
     def remove_changed(self) -> RemovedModules:
@@ -101,7 +98,6 @@ class UserModules:
                 parent, _, child = name.rpartition(".")
                 if parent in sys.modules:
                     setattr(sys.modules[parent], child, module)
-        self._known = (0, frozenset())
 
     def _loaded(self) -> Iterator[tuple[str, Path, ModuleType]]:
         for name, module in list(sys.modules.items()):

@@ -48,7 +48,7 @@ from tests.kit.serving import ask, serving
 
 
 def model(base_url: str, name: str = "gpt-4o-mini") -> OpenAIModelConfig:
-    return OpenAIModelConfig(provider="openai", model=name, base_url=base_url).with_api_key(SecretStr("sk-table"))
+    return OpenAIModelConfig(provider="openai", model=name, base_url=base_url).with_secret(SecretStr("sk-table"))
 
 
 class Verdict(BaseModel):

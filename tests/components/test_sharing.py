@@ -26,7 +26,7 @@ MASKED = "**********"
 
 def table(model: str, base_url: str, key: str | None = "sk-table", **settings: Any) -> OpenAIModelConfig:
     made = OpenAIModelConfig(provider="openai", model=model, base_url=base_url, **settings)
-    return made.with_api_key(None if key is None else SecretStr(key))
+    return made.with_secret(None if key is None else SecretStr(key))
 
 
 async def sent(client: StreamingClient, provider: ScriptedProvider) -> tuple[Json, str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.config.load import load_auth, load_config
+from aiostream_server.config.load import load_config
 from aiostream_server.config.model import (
     BUILT_IN_TEAM_IDS,
     ComponentModelConfig,
@@ -121,8 +121,11 @@ def test_auth_alone_loads_where_other_secrets_are_not_at_hand(tmp_path: Path) ->
         '[auth]\nkeys_file = "keys.json"\n[models.default]\nprovider = "openai"\nmodel = "m"\napi_key_env = "NOT_SET"'
     )
     path = written(tmp_path, text)
-    assert load_auth(path, {"AIOSTREAM_SERVER__PORT": "wrong"}).keys_file == tmp_path / "keys.json"
-    assert load_auth(path, {"AIOSTREAM_AUTH__KEYS_FILE": "/k.json"}).keys_file == Path("/k.json")
+    assert (
+        load_config(path, {"AIOSTREAM_SERVER__PORT": "wrong"}, section="auth").auth.keys_file == tmp_path / "keys.json"
+    )
+    environ = {"AIOSTREAM_AUTH__KEYS_FILE": "/k.json"}
+    assert load_config(path, environ, section="auth").auth.keys_file == Path("/k.json")
 
 
 class TestReferences:

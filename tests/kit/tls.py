@@ -13,9 +13,11 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.service.composition import compose
-from aiostream_server.service.sockets import BACKLOG, listen
+from aiostream_server.service.sockets import listen
 from aiostream_server.service.tls.certificate import Certificate
-from aiostream_server.service.tls.site import OWN_TRANSPORT, TlsSite
+from aiostream_server.service.tls.connection import OWN_TRANSPORT
+from aiostream_server.service.workers.share import ConnectionCounts
+from aiostream_server.service.workers.site import SharedSite
 from aiostream_server.web.state import STATE
 from tests.kit.serving import Server
 
@@ -62,8 +64,9 @@ async def serving_tls(
     try:
         certificate = Certificate(files.certificate, files.key)
         listening = listen("127.0.0.1", 0)
-        await TlsSite(runner, listening, certificate, backlog=BACKLOG, own_transport=own_transport).start()
-        yield TlsServer(f"https://127.0.0.1:{runner.addresses[0][1]}", app[STATE], runner, certificate)
+        counts, port = ConnectionCounts.create(1), listening.getsockname()[1]
+        await SharedSite(runner, listening, counts, 1, certificate, own_transport=own_transport).start()
+        yield TlsServer(f"https://127.0.0.1:{port}", app[STATE], runner, certificate)
     finally:
         await runner.cleanup()
 

@@ -103,7 +103,7 @@ async def test_request(scripted: ScriptedProvider) -> None:
     """The key is a bearer token, the configured options are in the body, nothing is compressed."""
     scripted.script(ScriptedAnswer("hi"))
     config = config_of(scripted, options={"temperature": 0.5})
-    config._api_key = SecretStr("sk-1")
+    config = config.with_secret(SecretStr("sk-1"))
     await read(config)
     sent = scripted.exchanges[0]
     assert sent.headers["Authorization"] == "Bearer sk-1"
@@ -206,7 +206,7 @@ async def test_failures(scripted: ScriptedProvider, error: Any, message: str) ->
     """One line, with the status and the provider's own words, without the key."""
     scripted.script(*[error] * 3)  # where there is no room, it is asked for again
     config = config_of(scripted)
-    config._api_key = SecretStr("sk-1")
+    config = config.with_secret(SecretStr("sk-1"))
     origin = scripted.base_url.removesuffix("/v1")
     assert await failure(config) == f"the model provider at {origin} {message}"
 
@@ -346,7 +346,7 @@ async def test_where_the_key_goes(scripted: ScriptedProvider) -> None:
     scripted.script(ScriptedAnswer("hi"))
     base_url = f"{scripted.base_url}/?api-version=1"
     config = config_of(scripted, base_url=base_url, api_key_header="api-key", headers={"X-Title": "t"})
-    await read(config.with_api_key(SecretStr("k")))
+    await read(config.with_secret(SecretStr("k")))
     sent = scripted.exchanges[0].headers
     assert (sent["api-key"], sent["X-Title"], "Authorization" in sent) == ("k", "t", False)
     assert config.api_key is None

@@ -85,11 +85,14 @@ def test_cutting_takes_linear_time() -> None:
     """Four times the text takes about four times the CPU time, not sixteen times."""
 
     def cut(count: int) -> float:
-        started = time.process_time()
-        assert sum(map(len, pieces("😀" * count))) == count
-        return time.process_time() - started
+        """Of three times, the least: other processes on the machine make it dearer, never cheaper."""
+        took_s: list[float] = []
+        for _ in range(3):
+            started = time.process_time()
+            assert sum(map(len, pieces("😀" * count))) == count
+            took_s.append(time.process_time() - started)
+        return min(took_s)
 
-    cut(100_000)
     assert cut(4_000_000) < 10 * cut(1_000_000)
 
 

@@ -212,7 +212,7 @@ class TestProblems:
 
     async def test_a_url_from_a_variable_is_as_good_as_one_in_the_file(self, tmp_path: Path) -> None:
         named = ConversationsConfig()
-        named._resolved_url = SecretStr(f"sqlite+aiosqlite:///{tmp_path}/named.db")
+        named._secret = SecretStr(f"sqlite+aiosqlite:///{tmp_path}/named.db")
         async with open_conversations(named, Path("/nowhere")):
             assert (tmp_path / "named.db").exists()
 

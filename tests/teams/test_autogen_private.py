@@ -178,7 +178,6 @@ PRIVATE_MODULES: Final = {
 }
 ALLOWED: Final[dict[str, frozenset[str]]] = {
     "teams/tools/mcp/connection.py": frozenset({"_request_id"}),  # mcp: the id of the next request of a session
-    "service/tls/site.py": frozenset({"_server"}),  # aiohttp: the server that `BaseSite.stop` closes
 }
 """Private names of other libraries that are used outside the folder."""
 AIOHTTP_INTERNALS: Final[dict[str, frozenset[str]]] = {

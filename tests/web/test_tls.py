@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiostream_server.service.tls.certificate import Certificate
-from aiostream_server.service.tls.site import Handshakes
+from aiostream_server.service.tls.connection import Handshakes
 from tests.kit.scripted_provider import Exchange, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, asking, chat_body, config_for, sample_team, until_idle
 from tests.kit.tls import Files, make_files, serving_tls, tls_connected
@@ -163,7 +163,7 @@ async def test_one_that_reads_slowly_but_steadily_gets_all_of_it(tmp_path: Path,
 
 @on_both_loops
 async def test_an_answer_is_streamed_on_the_event_loops_own_transport_too(tmp_path: Path) -> None:
-    """The plain way beside ours (`service.tls.site.OWN_TRANSPORT`); a renewed certificate counts there, too."""
+    """The plain way beside ours (`service.tls.connection.OWN_TRANSPORT`); a renewed certificate counts there, too."""
     files = make_files(tmp_path)
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("one ", "two"))

@@ -109,7 +109,7 @@ class LlamaCppProvider:
             model_info=self._info,
             idle_timeout_s=_SILENCE_S,
             max_retries=0,
-        ).with_api_key(process.api_key)
+        ).with_secret(process.api_key)
         before, self._asked = self._asked, (process, OpenAIProvider(config, self._session))
         if before is not None:
             await before[1].close()

@@ -121,7 +121,7 @@ class OpenAIChatClient(ComponentClient[OpenAIClientConfig], Component[OpenAIClie
         host = next((host for prefix, host in _HOSTS.items() if config.model.startswith(prefix)), _OPENAI)
         organization = {"OpenAI-Organization": config.organization} if config.organization else {}
         headers = {**(config.default_headers or {}), **organization}
-        return _model(config, base_url=config.base_url or host, headers=headers).with_api_key(config.api_key)
+        return _model(config, base_url=config.base_url or host, headers=headers).with_secret(config.api_key)
 
 
 class AzureOpenAIChatClient(ComponentClient[AzureOpenAIClientConfig], Component[AzureOpenAIClientConfig]):
@@ -140,7 +140,7 @@ class AzureOpenAIChatClient(ComponentClient[AzureOpenAIClientConfig], Component[
             base_url=str(deployment.with_query({"api-version": config.api_version})),
             headers=config.default_headers or {},
             api_key_header="Authorization" if config.azure_ad_token else "api-key",
-        ).with_api_key(config.azure_ad_token or config.api_key)
+        ).with_secret(config.azure_ad_token or config.api_key)
 
 
 def _model(config: ClientConfig, **settings: Any) -> OpenAIModelConfig:

@@ -68,7 +68,7 @@ def shared_table(
         raise ConfigError(["default_headers: Host could send the key of the configuration elsewhere"])
     like = tables[there[0]]
     headers = {"headers": {**like.headers, **wanted.headers}, "api_key_header": like.api_key_header}
-    return None, wanted.with_api_key(like.api_key).model_copy(update=headers)
+    return None, wanted.with_secret(like.api_key).model_copy(update=headers)
 
 
 def _place(table: OpenAIModelConfig) -> URL:

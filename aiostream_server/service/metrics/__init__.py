@@ -2,8 +2,7 @@
 
 families    every counter and histogram: its name, labels and buckets
 observer    counts what the server reports
-exposition  all of them as text, with gauges that are read when they are asked for
-listener    serves them on a loopback port, without a key
+exposition  all of them as text, with gauges that are read when they are asked for; served on a loopback port, too
 
 Each worker counts for itself. A request at the shared address reaches any worker, so `/metrics` is not served there,
 and worker number n listens at `loopback_port` + n - 1.
@@ -59,7 +58,7 @@ class MetricsExport:
         if self.metrics is None:
             yield
             return
-        from aiostream_server.service.metrics.listener import listening
+        from aiostream_server.service.metrics.exposition import listening
 
         state = app[STATE].state
         self.metrics.watch(state.registry, app[LOOP_LAG], tuple(team.id for team in state.catalogue))

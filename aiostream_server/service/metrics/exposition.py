@@ -1,12 +1,19 @@
 """One process's metrics as text: OpenMetrics if the client accepts it, else Prometheus' older format.
 
 https://prometheus.io/docs/instrumenting/exposition_formats/
+
+`[metrics] loopback_port` is a listener for this machine only, which asks for no key. During a restart the former
+process may still drain and hold the port: binding is retried each second. The server serves without the port meanwhile.
 """
 
+import asyncio
 import platform
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Final
 
+import structlog
+from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
@@ -14,11 +21,20 @@ from prometheus_client.registry import Collector
 
 from aiostream_server import __version__
 from aiostream_server.config.model import Config
+from aiostream_server.errors import Forbidden
+from aiostream_server.intake.keys import KeyRing
+from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.observe.observer import Observer
 from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
-from aiostream_server.web.health import LoopLag
+from aiostream_server.service.sockets import listen
+from aiostream_server.web.health import Exposition, LoopLag, expose
+
+_HOST: Final = "127.0.0.1"
+_AGAIN_S: Final = 1.0
+
+_log = structlog.get_logger()
 
 
 class Metrics:
@@ -68,3 +84,46 @@ class _Gauges(Collector):
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
     return GaugeMetricFamily(f"aiostream_{name}", documentation, value=value)
+
+
+@asynccontextmanager
+async def listening(exposition: Exposition, port: int) -> AsyncIterator[None]:
+    """`port` 0 is none."""
+    if not port:
+        yield
+        return
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            check_local_host(request.headers, KeyRing())
+        except Forbidden as exc:
+            raise web.HTTPForbidden(text=f"{exc}\n") from None
+        return expose(request, exposition)
+
+    app = web.Application()
+    app.router.add_get("/metrics", handle)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.05)
+    await runner.setup()
+    starting = asyncio.create_task(_start(runner, port), name="metrics-listener")
+    try:
+        yield
+    finally:
+        starting.cancel()
+        await asyncio.wait({starting})
+        await runner.cleanup()
+
+
+async def _start(runner: web.AppRunner, port: int) -> None:
+    is_told = False
+    while True:
+        try:
+            bound = listen(_HOST, port)
+        except OSError as exc:
+            if not is_told:
+                _log.warning("metrics_port_taken", port=port, reason=(exc.strerror or "cannot be bound").lower())
+            is_told = True
+            await asyncio.sleep(_AGAIN_S)  # the former process may still hold the port
+        else:
+            await web.SockSite(runner, bound).start()
+            _log.info("metrics_listening", url=f"http://{_HOST}:{port}/metrics")
+            return

@@ -1,5 +1,10 @@
 """One client's TLS: OpenSSL between its socket's transport and the protocol that serves it.
 
+The event loops' own TLS transports keep up to 64 KiB that a client does not read where `get_write_buffer_size` does not
+show it: a write looks done that is not, and a client that closes one side without reading goes unnoticed. They also
+take more memory for each connection: 290 KiB with asyncio and 23 KiB with uvloop, where `TlsConnection` takes 15 KiB.
+The CPU time is the same: 0.5 ms for a handshake, 1.5 us for a write. `OWN_TRANSPORT` is the switch.
+
 Encrypting does not wait, so each write is in the socket's transport when it returns. The state of that transport (how
 much it still holds, that writing must pause, that the peer has gone) is therefore true for the plain text, too.
 """
@@ -12,7 +17,13 @@ from typing import Any, Final, TypeAlias, cast
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.protocols.chat.errors import refusal
+from aiostream_server.service.tls.certificate import Certificate
 
+OWN_TRANSPORT: Final = True
+"""False serves TLS on the event loop's own transport."""
+HANDSHAKE_S: Final = 10.0
+_FINISH_S: Final = 2.0
+_POLL_S: Final = 0.02
 _READ_BYTES: Final = 16 * 1024  # the size of a record; OpenSSL never returns more at once
 
 Serve: TypeAlias = Callable[[], asyncio.Protocol]
@@ -215,6 +226,34 @@ class TlsTransport(asyncio.Transport):
                 return self._connection.tls
             case _:
                 return self._transport.get_extra_info(name, default)
+
+
+class Handshakes:
+    """A protocol factory for `create_server`: its protocols speak TLS, and give the plain text to those of `serve`."""
+
+    def __init__(self, certificate: Certificate, serve: Serve, *, within_s: float = HANDSHAKE_S) -> None:
+        self._certificate: Final = certificate
+        self._serve: Final = serve
+        self._within_s: Final = within_s
+        self._under_way: Final[set[TlsConnection]] = set()
+
+    def __call__(self) -> TlsConnection:
+        return TlsConnection(self._certificate.context, self._serve, self._under_way, within_s=self._within_s)
+
+    @property
+    def under_way(self) -> int:
+        """How many clients have not finished their handshake."""
+        return len(self._under_way)
+
+    async def finish(self) -> None:
+        """Wait for the handshakes under way, and abort those that take longer than 2 s."""
+        try:
+            async with asyncio.timeout(_FINISH_S):
+                while self._under_way:  # noqa: ASYNC110 - connections signal nothing
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError:
+            for connection in tuple(self._under_way):
+                connection.abort()
 
 
 def _speak_tls() -> bytes:

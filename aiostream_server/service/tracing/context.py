@@ -4,7 +4,6 @@ Needs only OpenTelemetry's API, which AutoGen depends on. `tracestate` is ignore
 into it.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
@@ -14,33 +13,29 @@ from opentelemetry.context import Context
 from opentelemetry.trace import (
     NonRecordingSpan,
     SpanContext,
-    TraceFlags,
     format_span_id,
     format_trace_id,
     get_current_span,
     set_span_in_context,
 )
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from structlog.typing import EventDict
 
-_TRACEPARENT: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
-_KNOWN_FLAGS: Final = TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID
+_PROPAGATOR: Final = TraceContextTextMapPropagator()
+_MAX_CHARS: Final = 512  # OpenTelemetry logs a warning for each longer header: a client could fill the log
 
 
-def parent_of(headers: Mapping[str, str]) -> SpanContext | None:
-    """The caller's span. A malformed header counts as absent, as the standard demands."""
-    match = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip(" \t"))
-    if match is None:
-        return None
-    version, trace_id, span_id, flags, more = match.groups()
-    if version == "ff" or (version == "00" and more):
-        return None
-    parent = SpanContext(int(trace_id, 16), int(span_id, 16), True, TraceFlags(int(flags, 16) & _KNOWN_FLAGS))
-    return parent if parent.is_valid else None
+def parent_of(headers: Mapping[str, str]) -> Context:
+    """A context for children of the caller's span. A malformed header counts as absent, as the standard demands."""
+    header = headers.get("traceparent", "")
+    return _PROPAGATOR.extract({"traceparent": header} if len(header) <= _MAX_CHARS else {}, Context())
 
 
-def traceparent_of(span: SpanContext) -> str:
-    """The header that makes the callee's spans children of this one."""
-    return f"00-{format_trace_id(span.trace_id)}-{format_span_id(span.span_id)}-{span.trace_flags:02x}"
+def headers_of(span: SpanContext) -> Mapping[str, str]:
+    """The headers that make the callee's spans children of this one."""
+    headers: dict[str, str] = {}
+    _PROPAGATOR.inject(headers, below(span))
+    return headers
 
 
 def below(span: SpanContext | None) -> Context:

@@ -12,7 +12,7 @@ from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, Tracer
 
 from aiostream_server.events import TokenCount
 from aiostream_server.observe.observer import NO_OBSERVER, CallWatch, RequestWatch, RunWatch
-from aiostream_server.service.tracing.context import below, here, inside, parent_of, traceparent_of
+from aiostream_server.service.tracing.context import below, headers_of, here, inside, parent_of
 from aiostream_server.service.tracing.run_spans import RunSpans, begin_run
 
 _POLLED: Final = ("/healthz", "/readyz", "/metrics")
@@ -45,7 +45,7 @@ class TracingObserver:
             **({"http.route": route} if known else {}),
         }
         span = self._tracer.start_span(
-            f"{shown} {route}" if known else shown, below(parent_of(headers)), SpanKind.SERVER, attributes
+            f"{shown} {route}" if known else shown, parent_of(headers), SpanKind.SERVER, attributes
         )
         watch = _RequestSpan(span, self._runs)
         try:
@@ -137,7 +137,7 @@ class _CallSpan:
     def __init__(self, span: Span) -> None:
         self._span = span
         self._began_at = time.perf_counter()
-        self.headers: Mapping[str, str] = {"traceparent": traceparent_of(span.get_span_context())}
+        self.headers: Final = headers_of(span.get_span_context())
 
     def retried(self, reason: str) -> None:
         self._span.add_event("aiostream.retry", {"error.type": reason})

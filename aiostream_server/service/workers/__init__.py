@@ -2,9 +2,9 @@
 
 supervisor  the parent: starts, replaces and stops the workers; serves nothing itself
 process     one worker, as its parent sees it
-channel     the socket pair between a worker and its parent
+channel     a worker's end of the socket pair between it and its parent
 share       the shared sockets, and how many connections each worker has
-site        accepts connections from a shared socket, so that every worker gets its share
+site        accepts connections, so that every worker gets its share; without workers, those with TLS
 
 Workers do not share runs: a request reaches one worker, which knows its own runs only.
 """

@@ -1,4 +1,4 @@
-"""The socket pair between a worker and its parent.
+"""A worker's end of the socket pair between it and its parent.
 
 The worker reports its problems, or that it is ready, and then its status as often as its event loop turns. The parent
 sends nothing. When the parent ends, for any reason, the socket closes, and the worker gets a SIGTERM.
@@ -9,7 +9,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import astuple
@@ -17,7 +16,6 @@ from typing import Final
 
 from aiostream_server.service.status import ProcessStatus
 
-_READ_BYTES: Final = 64 * 1024
 _BEAT_S: Final = 0.5
 
 
@@ -57,38 +55,3 @@ class ParentChannel:
             while self._connection.recv(1):
                 pass
         os.kill(os.getpid(), signal.SIGTERM)
-
-
-class WorkerChannel:
-    """The parent's end. `problems` is None until the worker reports; `heard_at` is the time of its last report."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.connection: Final = connection
-        self.problems: list[str] | None = None
-        self.status = ProcessStatus()
-        self.heard_at = time.monotonic()
-        self._received = b""
-        connection.setblocking(False)
-
-    def read(self) -> bool:
-        """Read what has arrived, without waiting. Returns False when the worker has closed its end."""
-        try:
-            while piece := self.connection.recv(_READ_BYTES):
-                self._received += piece
-        except BlockingIOError:
-            return True
-        except ConnectionError:
-            return False
-        finally:
-            *lines, self._received = self._received.split(b"\n")
-            for line in lines:
-                self._hear(line)
-        return False
-
-    def _hear(self, line: bytes) -> None:
-        said = json.loads(line)
-        self.heard_at = time.monotonic()
-        if "status" in said:
-            self.status = ProcessStatus(*said["status"])
-        else:
-            self.problems = said["problems"]

@@ -1,17 +1,19 @@
 """A worker, as its parent sees it."""
 
+import json
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from socket import socketpair
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from aiostream_server.service.sockets import Listening
 from aiostream_server.service.status import ProcessStatus
-from aiostream_server.service.workers.channel import WorkerChannel
 from aiostream_server.service.workers.share import ConnectionCounts
+
+_READ_BYTES: Final = 64 * 1024
 
 Command: TypeAlias = Callable[..., Sequence[str]]
 """Makes a worker's command line of numbers: the worker's own, then the descriptors that it inherits: the channel, the
@@ -19,13 +21,20 @@ connection counts, whether the listening sockets are adopted (1 or 0), and each 
 
 
 class WorkerProcess:
-    """A fresh process, not a fork. `connection` is readable when `hear` has something to read."""
+    """A fresh process, not a fork. `connection` is readable when `hear` has something to read.
+
+    `reported` are its problems, or none if it is ready; None until it reports.
+    """
 
     def __init__(self, number: int, command: Command, listening: Listening, counts: ConnectionCounts) -> None:
         self.number: Final = number
         self.connection, theirs = socketpair()
-        self._channel: Final = WorkerChannel(self.connection)
+        self.connection.setblocking(False)
+        self.reported: Sequence[str] | None = None
+        self.process_status = ProcessStatus()
+        self._received = b""
         self._started_at: Final = time.monotonic()
+        self._heard_at = self._started_at
         self.is_aborted = False
         channel, sockets = theirs.fileno(), [each.fileno() for each in listening.sockets]
         with theirs:
@@ -40,21 +49,11 @@ class WorkerProcess:
 
     @property
     def is_ready(self) -> bool:
-        return self._channel.problems == []
-
-    @property
-    def problems(self) -> Sequence[str]:
-        """What the worker has reported."""
-        return self._channel.problems or ()
-
-    @property
-    def process_status(self) -> ProcessStatus:
-        """The last one that the worker has reported."""
-        return self._channel.status
+        return self.reported == []
 
     def is_silent(self, for_s: float) -> bool:
         """Whether a worker that was ready has reported nothing for so long: its event loop is blocked."""
-        return self.is_ready and time.monotonic() - self._channel.heard_at > for_s
+        return self.is_ready and time.monotonic() - self._heard_at > for_s
 
     @property
     def lived_s(self) -> float:
@@ -66,8 +65,26 @@ class WorkerProcess:
         return self._process.poll()
 
     def hear(self) -> bool:
-        """Read its reports. Returns False when it has closed the channel."""
-        return self._channel.read()
+        """Read its reports, without waiting. Returns False when it has closed the channel."""
+        try:
+            while piece := self.connection.recv(_READ_BYTES):
+                self._received += piece
+        except BlockingIOError:
+            return True
+        except ConnectionError:
+            return False
+        finally:
+            *lines, self._received = self._received.split(b"\n")
+            for line in lines:
+                self._take(json.loads(line))
+        return False
+
+    def _take(self, said: Mapping[str, Any]) -> None:
+        self._heard_at = time.monotonic()
+        if "status" in said:
+            self.process_status = ProcessStatus(*said["status"])
+        else:
+            self.reported = said["problems"]
 
     def signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):

@@ -70,7 +70,7 @@ class SocketShare:
         return cls(number, Listening(sockets, is_adopted=is_adopted), ConnectionCounts(counts), has_parent=True)
 
     @classmethod
-    def adopted(cls, listening: Listening) -> Self:
-        """The share of a server without workers in sockets of systemd. During a restart the former or the next server
-        accepts from them, too."""
+    def without_workers(cls, listening: Listening) -> Self:
+        """The share of the only worker. During a restart the former or the next server may accept from sockets of
+        systemd, too."""
         return cls(1, listening, ConnectionCounts.create(1), has_parent=False)

@@ -1,4 +1,4 @@
-"""Accepts connections from a socket that several processes listen on, so that each of them gets its share.
+"""Accepts connections, with TLS or without, from a socket that several processes may listen on.
 
 By default the process that wakes first accepts all waiting connections: of 200 connections to two workers asyncio's
 servers took 134 and 66, uvloop's 166 and 34; of four workers one got a single connection. Here a worker with more
@@ -13,7 +13,7 @@ import structlog
 from aiohttp import web
 
 from aiostream_server.service.tls.certificate import Certificate
-from aiostream_server.service.tls.site import OWN_TRANSPORT, Handshakes
+from aiostream_server.service.tls.connection import HANDSHAKE_S, OWN_TRANSPORT, Handshakes
 from aiostream_server.service.workers.share import ConnectionCounts
 
 _WAIT_S: Final = 0.001  # per connection more than the worker with the fewest
@@ -33,6 +33,8 @@ class SharedSite(web.BaseSite):
         counts: ConnectionCounts,
         worker: int,
         certificate: Certificate | None = None,
+        *,
+        own_transport: bool = OWN_TRANSPORT,
     ) -> None:
         super().__init__(runner)
         assert runner.server is not None  # noqa: S101 - `super().__init__` raises otherwise
@@ -41,7 +43,7 @@ class SharedSite(web.BaseSite):
         self._listening: Final = listening
         self._counts: Final = counts
         self._worker: Final = worker
-        self._handshakes: Handshakes | None = None
+        self._handshakes: Final = Handshakes(certificate, runner.server) if certificate and own_transport else None
         self._opening: Final[set[asyncio.Task[object]]] = set()
         self._later: asyncio.TimerHandle | None = None
         self._is_open = False
@@ -52,8 +54,6 @@ class SharedSite(web.BaseSite):
 
     async def start(self) -> None:
         await super().start()
-        if self._certificate is not None and OWN_TRANSPORT:
-            self._handshakes = Handshakes(self._certificate, self._serving)
         self._is_open = True
         self._counts.set(self._worker, 0)
         self._listen()
@@ -114,7 +114,10 @@ class SharedSite(web.BaseSite):
         loop = asyncio.get_running_loop()
         try:
             if self._certificate is not None and self._handshakes is None:
-                await loop.connect_accepted_socket(self._serving, connection, ssl=self._certificate.context)
+                context = self._certificate.context
+                await loop.connect_accepted_socket(
+                    self._serving, connection, ssl=context, ssl_handshake_timeout=HANDSHAKE_S
+                )
             else:
                 await loop.connect_accepted_socket(self._handshakes or self._serving, connection)
         except OSError:

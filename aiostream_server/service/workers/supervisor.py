@@ -215,4 +215,4 @@ class Supervisor:
 def _check_living(ended: Iterable[WorkerProcess]) -> None:
     for worker in ended:
         why = f"worker {worker.number} ended before it was ready, with status {worker.status}"
-        raise ConfigError(worker.problems or [why])
+        raise ConfigError(worker.reported or [why])
