@@ -149,15 +149,11 @@ class Files:
 
     def _put(self, path: Path, content: bytes, expires_at: int) -> None:
         """Write atomically, readable by the server's user only. The modification time is when the file expires."""
-        descriptor, name = tempfile.mkstemp(dir=self._folder, prefix=".new-")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            os.utime(name, (expires_at, expires_at))
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".new-") as file:
+            file.write(content)
+            file.flush()
+            os.utime(file.name, (expires_at, expires_at))
+            os.link(file.name, path)
 
     def _known(self, file_id: str) -> StoredFile | None:
         try:

@@ -68,16 +68,12 @@ def read_secret(path: Path) -> bytes:
     """
     with suppress(FileNotFoundError):
         return _checked(path.read_bytes(), path)
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".secret-")  # its mode is 0600
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_SECRET_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".secret-") as file:  # its mode is 0600
+        file.write(secrets.token_bytes(_SECRET_BYTES))
+        file.flush()
+        os.fsync(file.fileno())
         with suppress(FileExistsError):
-            os.link(name, path)  # unlike a rename, this never replaces a file
-    finally:
-        Path(name).unlink()
+            os.link(file.name, path)  # unlike a rename, this never replaces a file
     return _checked(path.read_bytes(), path)
 
 
