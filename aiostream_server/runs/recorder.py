@@ -60,7 +60,7 @@ class Recorder(LogWriter):
     ) -> None:
         """The agents of the team; none for a team that does not tell: then every speaker is heard.
 
-        `answer_from` names the agents whose words are the answer; by default a lone agent's are. `roles` says which
+        `answer_from` names the agents that answer; by default a lone agent does. `roles` says which
         kind of speech the words of others are.
         """
         self._names = names
@@ -251,7 +251,7 @@ class Recorder(LogWriter):
         self.tell(events.Action(agent, shortened(call.name), arguments, shortened(call.id), is_cut))
 
     def _kind_of(self, agent: str, text: str = "") -> events.SpeechKind:
-        """Of words that end with `text`, or whose end is still to come."""
+        """Of a message, or, without its text, of one that is being streamed."""
         return "final" if agent in self._answer_from else self._roles.get(agent) or speech_kind(agent, text)
 
     def _say_alike(self, agent: str, is_thought: bool, texts: Sequence[str]) -> bool:

@@ -19,7 +19,7 @@ from aiostream_server.runs.translator import Translator
 from aiostream_server.teams.autogen_private.structure import agent_names
 from aiostream_server.teams.context import Streams, Team
 
-# The stop reason of a group chat whose runtime went idle before its manager ended it.
+# The stop reason of a group chat if its runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
 _STREAMED: Final = "AutoGen's messages, then a TaskResult"
 
