@@ -59,8 +59,11 @@ class OpenAIProvider:
         *,
         retry: RetryPolicy = DEFAULT_RETRY,
         reader: type[BytesReader] = PushReader,
+        subject: str = "",
     ) -> None:
         """Without a `session` it opens one at its first request. `config` limits the retries, `retry` spaces them.
+
+        `subject` names the provider in failures: `the model provider of [models.default]`.
 
         Raises `ValueError` if `base_url` is no URL.
         """
@@ -70,7 +73,7 @@ class OpenAIProvider:
         self._owns_session = session is None
         base = URL(config.base_url)
         self._url = (base / "chat/completions").with_query(base.query)
-        self._failures = Failures(str(self._url.origin()), config.api_key)
+        self._failures = Failures(str(self._url.origin()), config.api_key, subject)
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
         self.context_tokens: Final = context_tokens_of(config.model)
@@ -104,6 +107,11 @@ class OpenAIProvider:
             await _read_to_end(response)
         finally:
             response.close()  # no effect after the end of the body
+
+    @property
+    def address(self) -> str:
+        """Where the provider is, without path and credentials. For logs."""
+        return self._failures.origin
 
     async def close(self) -> None:
         if self._owns_session and self._session is not None:
@@ -155,9 +163,8 @@ class OpenAIProvider:
         if response.status == 200:
             return response
         error_body = await _error_body(response)
-        failure = self._failures.refused(response.status, error_body)
-        later, later_ms = (response.headers.get(name, "") for name in ("Retry-After", "Retry-After-Ms"))
-        return Refusal(failure, response.status, error_body, later, later_ms)
+        failure = self._failures.refused(response.status, error_body, response.headers)
+        return Refusal(failure, response.status, error_body, failure.retry_after_s or 0.0)
 
     async def _body(self, request: ModelRequest, options: Wire) -> bytes:
         names = self._config.message_names
