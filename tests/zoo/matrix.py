@@ -23,8 +23,8 @@ from tests.zoo import rules
 from tests.zoo.hosted import Azure, OpenAI
 from tests.zoo.local import Ollama
 from tests.zoo.mind import Mind, questions
-from tests.zoo.vendor_server import Exchange, VendorServer
 from tests.zoo.vendor import Vendor
+from tests.zoo.vendor_server import Exchange, VendorServer
 
 ROOT: Final = Path(__file__).parents[2]
 DOC: Final = ROOT / "docs" / "providers.md"
