@@ -45,7 +45,13 @@ def message_of(*deltas: dict[str, Any]) -> Any:
 
 def test_an_ordinary_answer_has_none() -> None:
     assert extra_of(read({"role": "assistant", "content": "a", "refusal": None}, {"content": "b"})) is None
-    empty: dict[str, Any] = {"reasoning_content": "", "reasoning_details": [], "thinking_blocks": None, "unknown": None, "odd": {}}
+    empty: dict[str, Any] = {
+        "reasoning_content": "",
+        "reasoning_details": [],
+        "thinking_blocks": None,
+        "unknown": None,
+        "odd": {},
+    }
     assert extra_of(read({"content": "a", **empty, "annotations": [{"type": "url_citation"}]})) is None
 
 
