@@ -20,6 +20,7 @@ from aiostream_server.models.openai.chunks import (
     request_usage,
     token_logprobs,
 )
+from aiostream_server.models.openai.extra_fields import ExtraFieldsReader, set_apart
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
 
@@ -30,13 +31,14 @@ _EVENT: Final = b"data: "
 class AnswerReader:
     """Reads one answer. `failure` is set behind the deltas that came before it."""
 
-    __slots__ = ("_calls", "_failures", "_finish", "_logprobs", "_tail", "_usage", "done", "failure")
+    __slots__ = ("_calls", "_extra", "_failures", "_finish", "_logprobs", "_tail", "_usage", "done", "failure")
 
     def __init__(self, failures: Failures) -> None:
         self.done = False  # `End` was returned
         self.failure: ModelFailed | None = None  # ends the answer
         self._failures = failures
         self._calls = ToolCallNumbering()
+        self._extra = ExtraFieldsReader()
         self._tail = b""  # an incomplete line
         self._finish: str | None = None
         self._usage: ProviderUsage | None = None
@@ -107,6 +109,8 @@ class AnswerReader:
             return None
         if delta.reasoning_content or delta.reasoning or delta.tool_calls:
             return None
+        if delta.reasoning_details or delta.thinking_blocks or delta.provider_specific_fields:
+            return None
         return delta.content or None
 
     def _read_lines(self, lines: bytes, deltas: list[Delta]) -> None:
@@ -128,7 +132,10 @@ class AnswerReader:
 
     def _decode(self, payload: bytes) -> ProviderChunk:
         try:
-            return decode_chunk(payload)
+            try:
+                return decode_chunk(payload)
+            except msgspec.ValidationError:
+                return msgspec.convert(set_apart(msgspec.json.decode(payload)), ProviderChunk)
         except msgspec.ValidationError as error:
             raise self._failures.said(f"sent something unexpected: {error}") from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -151,15 +158,20 @@ class AnswerReader:
         delta = choice.delta or choice.message
         if delta is None:
             return
+        self._extra.read(delta)
         if thought := delta.reasoning_content or delta.reasoning:
             deltas.append(ThoughtDelta(thought))
         if text := delta.content or delta.refusal:
             deltas.append(TextDelta(text))
-        if delta.tool_calls:
-            deltas.extend(map(self._calls.read, delta.tool_calls))
+        for piece in delta.tool_calls or ():
+            call = self._calls.read(piece)
+            deltas.append(call)
+            if piece.extra:
+                self._extra.read_call(call.index, piece.extra)
 
     def _finish_with_end(self, deltas: list[Delta]) -> None:
-        deltas.append(End(finish_reason(self._finish), request_usage(self._usage), token_logprobs(self._logprobs)))
+        usage, logprobs = request_usage(self._usage), token_logprobs(self._logprobs)
+        deltas.append(End(finish_reason(self._finish), usage, logprobs, self._extra.fields()))
         self.done = True
 
 

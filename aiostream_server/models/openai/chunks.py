@@ -1,7 +1,8 @@
 """The chunks of an OpenAI-compatible answer: the used fields only, and the numbering of tool calls.
 
 https://platform.openai.com/docs/api-reference/chat-streaming. Every field may be missing or null: some provider omits
-each of them.
+each of them. A message and a tool call know all of their fields: a chunk with another one does not fit, and
+`extra_fields` reads it a second time.
 """
 
 from collections.abc import Sequence
@@ -13,24 +14,43 @@ from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, Reque
 
 from aiostream_server.models.provider import CallDelta
 
+EXTRA: Final = "(extra)"  # no provider's key
 
-class Function(msgspec.Struct, gc=False):
+
+class Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     name: str | None = None
     arguments: str | dict[str, Any] | None = None  # some send the object itself
 
 
-class ToolCallPiece(msgspec.Struct, gc=False):
+class ToolCallPiece(msgspec.Struct, forbid_unknown_fields=True):
     index: int | None = None
     id: str | None = None
+    type: Any = None
     function: Function | None = None
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)  # from `extra_fields.set_apart`
 
 
-class ProviderDelta(msgspec.Struct):
+class ProviderDelta(msgspec.Struct, forbid_unknown_fields=True):
     content: str | None = None
     reasoning_content: str | None = None  # DeepSeek, vLLM, llama.cpp
     reasoning: str | None = None  # Ollama, OpenRouter
     refusal: str | None = None
     tool_calls: list[ToolCallPiece] | None = None
+    # Extra fields that come with every token.
+    reasoning_details: list[Any] | None = None  # OpenRouter
+    thinking_blocks: list[Any] | None = None  # LiteLLM
+    provider_specific_fields: dict[str, Any] | None = None
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)  # from `extra_fields.set_apart`
+    # Known, and not wanted back.
+    role: Any = None
+    name: Any = None
+    annotations: Any = None
+    audio: Any = None
+    citations: Any = None
+    function_call: Any = None
+    images: Any = None
+    prefix: Any = None
+    token_ids: Any = None
 
 
 class OtherToken(msgspec.Struct, gc=False):
