@@ -25,7 +25,7 @@ def said(message: str, **more: Any) -> dict[str, Any]:
     return {"error": {"message": message, **more}}
 
 
-CONTEXT = [
+CONTEXT: list[tuple[int, Any]] = [
     (400, said("This model's maximum context length is 8192 tokens.", code="context_length_exceeded")),  # OpenAI, Azure
     (400, said("Your input exceeds the context window of this model.", code="context_length_exceeded")),
     (400, said("prompt is too long: 210000 tokens > 200000 maximum", type="invalid_request_error")),  # Anthropic
@@ -81,7 +81,7 @@ CONTEXT = [
     (413, ""),
     (200, said("This model's maximum context length is 4096 tokens", code=400)),
 ]
-FILTERED = [
+FILTERED: list[tuple[int, Any]] = [
     (
         400,
         said("The response was filtered", code="content_filter", innererror={"code": "ResponsibleAIPolicyViolation"}),
@@ -93,7 +93,7 @@ FILTERED = [
     (403, said("Your chosen model requires moderation and your input was flagged", code=403)),  # OpenRouter
     (400, said("litellm.ContentPolicyViolationError: AzureException", code="400")),
 ]
-QUOTA = [
+QUOTA: list[tuple[int, Any]] = [
     (
         429,
         said("You exceeded your current quota, please check your plan and billing details.", code="insufficient_quota"),
@@ -106,7 +106,7 @@ QUOTA = [
     (400, said("Access denied, please make sure your account is in good standing.", code="Arrearage")),  # Qwen
     (200, said("Insufficient credits", code=402)),
 ]
-REFUSED = [
+REFUSED: list[tuple[int, Any]] = [
     (401, said("Incorrect API key provided: sk-***", code="invalid_api_key")),
     (401, {"detail": "Unauthorized"}),
     (403, said("You do not have access to this model")),
@@ -127,7 +127,7 @@ REFUSED = [
     (500, said("litellm.AuthenticationError: AnthropicException - invalid x-api-key", code="401")),
     (200, said("invalid x-api-key", type="authentication_error")),
 ]
-LIMITED = [
+LIMITED: list[tuple[int, Any]] = [
     (429, said("Rate limit reached for gpt-4o", type="tokens", code="rate_limit_exceeded")),
     (
         429,
@@ -147,7 +147,7 @@ LIMITED = [
     (200, said("This request would exceed your organization's rate limit", type="rate_limit_error")),  # Anthropic
     (200, said("Rate limited upstream", code=429)),  # OpenRouter
 ]
-OVERLOADED = [
+OVERLOADED: list[tuple[int, Any]] = [
     (503, said("Loading model", type="unavailable_error", code=503)),  # llama.cpp
     (529, said("Overloaded", type="overloaded_error")),  # Anthropic
     (503, [{"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}}]),
@@ -155,8 +155,13 @@ OVERLOADED = [
     (200, said("Overloaded", type="overloaded_error")),
     (500, said("The server is currently overloaded with other requests.")),
 ]
-LATE = [(504, "upstream request timeout"), (408, ""), (524, ""), (200, said("Deadline exceeded", code=504))]
-OTHER = [
+LATE: list[tuple[int, Any]] = [
+    (504, "upstream request timeout"),
+    (408, ""),
+    (524, ""),
+    (200, said("Deadline exceeded", code=504)),
+]
+OTHER: list[tuple[int, Any]] = [
     (500, said("The server had an error while processing your request")),
     (502, ""),
     (404, said("The model `gpt-9` does not exist", code="model_not_found")),
@@ -177,7 +182,7 @@ OTHER = [
     (404, ""),
     (200, said("Something went wrong", type="server_error")),
 ]
-KINDS = [
+KINDS: list[tuple[list[tuple[int, Any]], type[ModelFailed]]] = [
     (CONTEXT, ContextTooLong),
     (FILTERED, ContentFiltered),
     (QUOTA, QuotaExhausted),
