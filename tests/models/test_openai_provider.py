@@ -209,7 +209,7 @@ async def test_odd_fields_are_one_warning_for_each_run(scripted: ScriptedProvide
         {
             "event": "model_answer_odd",
             "log_level": "warning",
-            "model": "m",
+            "model": "scripted",
             "fields": ("choices.delta.content", "usage"),
         }
     ] * 3

@@ -24,6 +24,7 @@ from aiostream_server.models.openai.chunks import (
     request_usage,
     token_logprobs,
 )
+from aiostream_server.models.openai.extra_fields import ExtraFieldsReader, set_apart
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.odd_chunks import OddChunkReader, json_values
 from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
@@ -42,6 +43,7 @@ class AnswerReader:
         "_calls",
         "_deltas",
         "_events",
+        "_extra",
         "_failures",
         "_finish",
         "_has_choices",
@@ -64,6 +66,7 @@ class AnswerReader:
         self._failures = failures
         self._events = BodyEvents(self._read_event, self._read_error, failures.said)
         self._calls = ToolCallNumbering(failures.said)
+        self._extra = ExtraFieldsReader()
         self._odd: OddChunkReader | None = None
         self._is_plain = False  # the next read may take the fast path
         self._unread = b""  # the rest of a large read
@@ -150,6 +153,17 @@ class AnswerReader:
             return True
         try:
             chunk = decode_chunk(payload)
+        except msgspec.ValidationError:
+            return self._read_again(payload)
+        except _UNREADABLE:
+            return self._read_oddly(payload)
+        self._read_chunk(chunk)
+        return True
+
+    def _read_again(self, payload: bytes) -> bool:
+        """Read JSON with more fields than are known, or with odd ones."""
+        try:
+            chunk = msgspec.convert(set_apart(msgspec.json.decode(payload)), ProviderChunk)
         except _UNREADABLE:
             return self._read_oddly(payload)
         self._read_chunk(chunk)
@@ -170,7 +184,7 @@ class AnswerReader:
             self._no_json = payload
         for value in chain.from_iterable(value if isinstance(value, list) else [value] for value in values):
             if isinstance(value, Mapping):
-                self._read_chunk(self._odd.read(value))
+                self._read_chunk(self._odd.read(set_apart(value)))
         if not self._odd.odd:
             self._odd.odd["syntax"] = None
         return True
@@ -212,17 +226,22 @@ class AnswerReader:
             self._deltas.append(TextDelta(choice.text))
 
     def _read_delta(self, delta: ProviderDelta) -> None:
+        self._extra.read(delta)
         if thought := delta.reasoning_content or delta.reasoning:
             self._deltas.append(ThoughtDelta(thought))
         if text := delta.content or delta.refusal:
             self._deltas.append(TextDelta(text))
-        if delta.tool_calls:
-            self._deltas.extend(map(self._calls.read, delta.tool_calls))
+        for piece in delta.tool_calls or ():
+            call = self._calls.read(piece)
+            self._deltas.append(call)
+            if piece.extra:
+                self._extra.read_call(call.index, piece.extra)
         if delta.function_call is not None:
             self._deltas.append(self._calls.read(ToolCallPiece(0, function=delta.function_call)))
 
     def _finish_with_end(self, deltas: list[Delta]) -> None:
-        deltas.append(End(finish_reason(self._finish), request_usage(self._usage), token_logprobs(self._logprobs)))
+        usage, logprobs = request_usage(self._usage), token_logprobs(self._logprobs)
+        deltas.append(End(finish_reason(self._finish), usage, logprobs, self._extra.fields()))
         self.done = True
 
 
@@ -242,5 +261,7 @@ def _lone_text(data: bytes) -> str | None:
     if delta is None or choice.index or choice.finish_reason or choice.logprobs is not None or choice.text:
         return None
     if delta.reasoning_content or delta.reasoning or delta.tool_calls or delta.function_call is not None:
+        return None
+    if delta.reasoning_details or delta.thinking_blocks or delta.provider_specific_fields:
         return None
     return delta.content or None

@@ -1,7 +1,8 @@
 """The chunks of an OpenAI-compatible answer: the used fields only, decoded strictly, because it is the fastest way.
 
 https://platform.openai.com/docs/api-reference/chat-streaming. Every field may be missing or null: some provider omits
-each of them. `odd_chunks` reads what does not fit.
+each of them. A message and a tool call know all of their fields: a chunk with another one does not fit, and is read a
+second time, by `extra_fields` where that is all, else by `odd_chunks`.
 """
 
 from collections.abc import Sequence
@@ -10,25 +11,43 @@ from typing import Annotated, Any, Final, TypeAlias
 import msgspec
 from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, RequestUsage, TopLogprob
 
+EXTRA: Final = "(extra)"  # no provider's key
 
-class Function(msgspec.Struct, gc=False):
+
+class Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     name: str | None = None
     arguments: str | dict[str, Any] | None = None  # some send the object itself
 
 
-class ToolCallPiece(msgspec.Struct, gc=False):
+class ToolCallPiece(msgspec.Struct, forbid_unknown_fields=True):
     index: int | None = None
     id: str | None = None
+    type: Any = None
     function: Function | None = None
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)  # from `extra_fields.set_apart`
 
 
-class ProviderDelta(msgspec.Struct):
+class ProviderDelta(msgspec.Struct, forbid_unknown_fields=True):
     content: str | None = None
     reasoning_content: str | None = None  # DeepSeek, vLLM, llama.cpp
     reasoning: str | None = None  # Ollama, OpenRouter
     refusal: str | None = None
     tool_calls: list[ToolCallPiece] | None = None
     function_call: Function | None = None  # the form before `tool_calls`
+    # Extra fields that come with every token.
+    reasoning_details: list[Any] | None = None  # OpenRouter
+    thinking_blocks: list[Any] | None = None  # LiteLLM
+    provider_specific_fields: dict[str, Any] | None = None
+    extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)  # from `extra_fields.set_apart`
+    # Known, and not wanted back.
+    role: Any = None
+    name: Any = None
+    annotations: Any = None
+    audio: Any = None
+    citations: Any = None
+    images: Any = None
+    prefix: Any = None
+    token_ids: Any = None
 
 
 class OtherToken(msgspec.Struct, gc=False):

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, SecretStr
 from yarl import URL
 
 from aiostream_server.config.model import ModelInfoConfig, OpenAIModelConfig
+from aiostream_server.models.call_memory import CallMemory
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import ModelLabel
@@ -95,7 +96,8 @@ class ComponentClient(StreamingClient, Generic[_Config]):
         self._config = self.component_config_schema.model_validate(settings)
         self.table: Final = self._table(self._config)
         self.provider: Final = OpenAIProvider(self.table)
-        super().__init__(self.provider, label=ModelLabel(self._config.model, self._config.model, "openai"))
+        label = ModelLabel(self._config.model, self._config.model, "openai")
+        super().__init__(self.provider, label=label, calls=CallMemory())
 
     @staticmethod
     @abstractmethod

@@ -110,7 +110,7 @@ class OddChunkReader:
         """A struct of the fields that fit or that their reader can read; the others are absent."""
         fields: dict[str, Any] = {}
         for field in msgspec.structs.fields(kind):
-            found, name = value.get(field.name), f"{path}{field.name}"
+            found, name = value.get(field.encode_name), f"{path}{field.name}"
             if found is None:
                 continue
             if (read := readers.get(field.name)) is not None:

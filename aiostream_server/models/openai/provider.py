@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from hashlib import blake2b
 from io import BytesIO
 from typing import Final
 from weakref import WeakValueDictionary
@@ -75,6 +76,8 @@ class OpenAIProvider:
         self._owns_session = session is None
         base = URL(config.base_url)
         self._url = (base / "chat/completions").with_query(base.query)
+        # A change of the model or the service ends what it sent: signatures of another one are refused.
+        self.origin: Final = blake2b(f"{self._url}\0{config.model}".encode(), digest_size=8).hexdigest()
         self._failures = Failures(str(self._url.origin()), config.api_key)
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
