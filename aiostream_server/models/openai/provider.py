@@ -65,8 +65,11 @@ class OpenAIProvider:
         *,
         retry: RetryPolicy = DEFAULT_RETRY,
         reader: type[BytesReader] = PushReader,
+        subject: str = "",
     ) -> None:
         """Without a `session` it opens one at its first request. `config` limits the retries, `retry` spaces them.
+
+        `subject` names the provider in failures: `the model provider of [models.default]`.
 
         Raises `ValueError` if `base_url` is no URL.
         """
@@ -78,7 +81,7 @@ class OpenAIProvider:
         self._url = (base / "chat/completions").with_query(base.query)
         # A change of the model or the service ends what it sent: signatures of another one are refused.
         self.origin: Final = blake2b(f"{self._url}\0{config.model}".encode(), digest_size=8).hexdigest()
-        self._failures = Failures(str(self._url.origin()), config.api_key)
+        self._failures = Failures(str(self._url.origin()), config.api_key, subject)
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
         self.context_tokens: Final = context_tokens_of(config.model)
@@ -110,6 +113,11 @@ class OpenAIProvider:
             response.close()  # no effect after the end of the body
             if reader.odd_fields:
                 self._warn_of(reader.odd_fields)
+
+    @property
+    def address(self) -> str:
+        """Where the provider is, without path and credentials. For logs."""
+        return self._failures.origin
 
     async def close(self) -> None:
         if self._owns_session and self._session is not None:
@@ -170,9 +178,8 @@ class OpenAIProvider:
         if response.status == 200:
             return response
         error_body = await _error_body(response)
-        failure = self._failures.refused(response.status, error_body)
-        later, later_ms = (response.headers.get(name, "") for name in ("Retry-After", "Retry-After-Ms"))
-        return Refusal(failure, response.status, error_body, later, later_ms)
+        failure = self._failures.refused(response.status, error_body, response.headers)
+        return Refusal(failure, response.status, error_body, failure.retry_after_s or 0.0)
 
     async def _body(self, request: ModelRequest, options: Wire) -> bytes:
         names = self._config.message_names
