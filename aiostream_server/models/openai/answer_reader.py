@@ -12,14 +12,15 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.openai.chunks import (
     Choice,
     ProviderChunk,
+    ProviderDelta,
     ProviderUsage,
     TokenLogprob,
     ToolCallNumbering,
     decode_chunk,
-    finish_reason,
     request_usage,
     token_logprobs,
 )
+from aiostream_server.models.openai.endings import ending, is_said
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
 
@@ -30,7 +31,18 @@ _EVENT: Final = b"data: "
 class AnswerReader:
     """Reads one answer. `failure` is set behind the deltas that came before it."""
 
-    __slots__ = ("_calls", "_failures", "_finish", "_logprobs", "_tail", "_usage", "done", "failure")
+    __slots__ = (
+        "_calls",
+        "_failures",
+        "_finish",
+        "_logprobs",
+        "_native_finish",
+        "_refused",
+        "_tail",
+        "_usage",
+        "done",
+        "failure",
+    )
 
     def __init__(self, failures: Failures) -> None:
         self.done = False  # `End` was returned
@@ -39,13 +51,15 @@ class AnswerReader:
         self._calls = ToolCallNumbering()
         self._tail = b""  # an incomplete line
         self._finish: str | None = None
+        self._native_finish: str | None = None
+        self._refused = False
         self._usage: ProviderUsage | None = None
         self._logprobs: list[TokenLogprob] = []
 
     @property
     def finished(self) -> bool:
         """Whether a finish reason came: a connection that is lost now loses nothing."""
-        return self._finish is not None
+        return self._finish is not None or self._native_finish is not None
 
     def feed(self, data: bytes) -> list[Delta]:
         """The deltas that `data` completes, with `End` at `[DONE]`."""
@@ -68,8 +82,11 @@ class AnswerReader:
     def end(self) -> list[Delta]:
         """The remaining deltas at the end of the body; afterwards `done` or `failure` is set."""
         deltas = self.feed(b"\n")
-        if self.finished and not self.done:
-            self._finish_with_end(deltas)
+        if self.finished and not self.done and self.failure is None:
+            try:
+                self._finish_with_end(deltas)
+            except ModelFailed as failure:
+                self.failure = failure
         if not self.done and self.failure is None:
             self.failure = self._failures.broke_off()
         return deltas
@@ -103,7 +120,9 @@ class AnswerReader:
             return None
         choice = choices[0]
         delta = choice.delta
-        if delta is None or choice.index or choice.finish_reason or choice.logprobs is not None:
+        if delta is None or choice.index or choice.finish_reason or choice.native_finish_reason or choice.error:
+            return None
+        if choice.logprobs is not None:
             return None
         if delta.reasoning_content or delta.reasoning or delta.tool_calls:
             return None
@@ -144,22 +163,32 @@ class AnswerReader:
                 self._read_choice(choice, deltas)
 
     def _read_choice(self, choice: Choice, deltas: list[Delta]) -> None:
-        if choice.finish_reason:
+        if is_said(choice.finish_reason):
             self._finish = choice.finish_reason
+        if is_said(choice.native_finish_reason):
+            self._native_finish = choice.native_finish_reason
         if choice.logprobs is not None and choice.logprobs.content:
             self._logprobs += choice.logprobs.content
-        delta = choice.delta or choice.message
-        if delta is None:
-            return
+        if (delta := choice.delta or choice.message) is not None:
+            self._read_delta(delta, deltas)
+        if choice.error:
+            raise self._failures.reported(choice.error)
+
+    def _read_delta(self, delta: ProviderDelta, deltas: list[Delta]) -> None:
         if thought := delta.reasoning_content or delta.reasoning:
             deltas.append(ThoughtDelta(thought))
         if text := delta.content or delta.refusal:
+            self._refused = self._refused or not delta.content
             deltas.append(TextDelta(text))
         if delta.tool_calls:
             deltas.extend(map(self._calls.read, delta.tool_calls))
 
     def _finish_with_end(self, deltas: list[Delta]) -> None:
-        deltas.append(End(finish_reason(self._finish), request_usage(self._usage), token_logprobs(self._logprobs)))
+        reason, native = ending(self._finish, self._native_finish, refused=self._refused)
+        if reason is None:
+            raise self._failures.ended_with(native)
+        usage, logprobs = request_usage(self._usage), token_logprobs(self._logprobs)
+        deltas.append(End(reason, usage, logprobs, native))
         self.done = True
 
 
