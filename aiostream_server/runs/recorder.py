@@ -6,7 +6,7 @@ remembers what each agent said, which tools were called and which have answered,
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
@@ -16,6 +16,7 @@ from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
+from aiostream_server.errors import ModelFailed
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.ending import EndReason, in_words, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
@@ -33,6 +34,7 @@ _NO_REPLY: Final = (
 )
 _MAX_REMARK_CHARS: Final = 300
 _NAMELESS: Final = "Agent"
+_MOST_FAILURES: Final = 8
 _ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
 
@@ -40,7 +42,8 @@ class Recorder(LogWriter):
     """One run's. `options` go to every model call that is heard. `listen_to` comes before anything is said.
 
     `answer` is what the answering agents said last, `last` what any agent did. `beside` is what each agent said beside
-    its last tool calls, without its reasoning; known only of our own model clients.
+    its last tool calls, without its reasoning; known only of our own model clients. `failures` are the latest model
+    calls that failed.
     """
 
     def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
@@ -48,6 +51,7 @@ class Recorder(LogWriter):
         self.answer: events.Answer | None = None
         self.last: events.Answer | None = None
         self.beside: dict[str, str] = {}
+        self.failures: deque[ModelFailed] = deque(maxlen=_MOST_FAILURES)
         self.calls: Final = HeardCalls()
         self._options = options
         self._names: frozenset[str] = frozenset()
@@ -149,6 +153,9 @@ class Recorder(LogWriter):
         self._speech[agent].is_tapped = True
         self._spend(agent, usage)
 
+    def failed(self, error: ModelFailed) -> None:
+        self.failures.append(error)
+
     # Called by the translator
 
     def thought(self, agent: str, text: str) -> None:
@@ -217,6 +224,7 @@ class Recorder(LogWriter):
         """Let go of everything: pooled connections keep the context in which they were opened, and so this object."""
         super().release()
         self._speech.clear()
+        self.failures.clear()
         self._options = {}
 
     def close_all(self) -> None:

@@ -1,12 +1,13 @@
 """What a run does with its team: recall the conversation, choose, build and drive the team, keep what it remembers."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 
 from aiostream_server.events import Message, Routing
+from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
 from aiostream_server.routing.question import routing_question
@@ -41,12 +42,14 @@ class TeamWork:
     team: object | None = None
     scope: RunScope | None = None
     stop_reason: str | None = None
+    calls: CallMemory = field(default_factory=CallMemory)
 
     async def perform(self, token: CancellationToken, *, asked_at: float) -> None:
         """All of it. Raises what the team raises, and `ToolFailed`. `asked_at` is Unix time."""
         request, resources, recorder = self.request, self.resources, self.recorder
+        current_calls.set(self.calls)
         memory = ConversationMemory(
-            resources.archive, request.owner, request.conversation, request.question, asked_at=asked_at
+            resources.archive, request.owner, request.conversation, request.question, self.calls, asked_at=asked_at
         )
         await memory.recall()
         spec = request.spec or await self._route(memory)
@@ -79,6 +82,7 @@ class TeamWork:
     def release(self, spec: TeamSpec | None) -> None:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
         self.recorder.release()
+        self.calls.clear()
         if spec is not None and self.scope is not None:
             spec.toolbox.release(self.scope)
         self.team = self.scope = None
