@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
-from schemathesis import Case, HookContext, engine
+from schemathesis import Case, HookContext, engine, hooks
 from schemathesis.engine import Status, events
 
 from aiostream_server.config.load import load_config
@@ -67,7 +68,34 @@ def fuzz(url: str) -> Iterator[events.EngineEvent]:
 
     schema.config.generation.max_examples = EXAMPLES
     schema.config.generation.deterministic = True
-    yield from engine.from_schema(schema).execute()
+    with each_key_once():
+        yield from engine.from_schema(schema).execute()
+
+
+@contextmanager
+def each_key_once() -> Iterator[None]:
+    """Right cases share few values of `Idempotency-Key`: the second use of one would be a conflict (409)."""
+    used: set[object] = set()
+
+    @schemathesis.hook
+    def before_call(_: HookContext, case: Case[Any], __: dict[str, Any]) -> None:
+        headers = case.headers
+        if (
+            not headers
+            or "Idempotency-Key" not in headers
+            or case.meta is None
+            or case.meta.generation.mode.is_negative
+        ):
+            return
+        key = headers["Idempotency-Key"]
+        if key in used:
+            headers.pop("Idempotency-Key")
+        used.add(key)
+
+    try:
+        yield
+    finally:
+        hooks.unregister(before_call)
 
 
 def failures(finished: events.ScenarioFinished) -> Iterator[str]:
@@ -95,7 +123,7 @@ async def test_schemathesis_finds_nothing(tmp_path: Path) -> None:
             for interaction in scenario.recorder.interactions.values()
             if interaction.response is not None
         )
-        assert statuses[200] + statuses[202] > 5, f"{label}: hardly anything was answered"
+        assert statuses[200] + statuses[202] > 50, f"{label}: hardly anything was answered"
         assert statuses[400] > 100, f"{label}: hardly anything was refused"
 
 
