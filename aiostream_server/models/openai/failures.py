@@ -42,6 +42,10 @@ class Failures:
     def broke_off(self) -> ModelFailed:
         return self.said("broke off in the middle of its answer")
 
+    def ended_with(self, reason: str) -> ModelFailed:
+        """A reason for the end of the answer that says that the answer is broken."""
+        return self.said("reported an error" if reason.lower() == "error" else f"ended its answer with {reason}")
+
     def refused(self, status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> ModelFailed:
         """An HTTP status other than 200. `headers` must find their names in any case."""
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""

@@ -90,6 +90,7 @@ class OddChunkReader:
             "delta": self._delta,
             "message": self._delta,
             "finish_reason": self._word,
+            "native_finish_reason": self._word,
             "text": self._text,
         }
         self._said: Final[_Readers] = {
