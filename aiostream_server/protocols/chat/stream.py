@@ -10,7 +10,7 @@ from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
-from aiostream_server.events import Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
+from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.protocols.chat.errors import error_frame
@@ -32,6 +32,7 @@ class Delta(TypedDict, total=False):
     role: Literal["assistant"]
     content: str
     reasoning_content: str
+    refusal: str
 
 
 class ChunkChoice(TypedDict):
@@ -75,6 +76,10 @@ class ChunkEncoder:
         """Not OpenAI's: Open WebUI, vLLM and DeepSeek agree on it. Comes before the first `content`."""
         return quote(text).join(self.around("reasoning"))
 
+    def refusal(self, text: str) -> str:
+        """Repeats an answer by which the model refused, for clients that look for it there."""
+        return f'{self._delta}"refusal":{quote(text)}}},"finish_reason":null}}]}}'
+
     def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, str]:
         """The parts of a chunk before and behind its quoted text, which many chunks share."""
         key = "content" if channel == "content" else "reasoning_content"
@@ -105,7 +110,7 @@ class ChatFrames:
     (Open WebUI renders the whole text anew for each), and usage is always sent.
     """
 
-    __slots__ = ("_encoder", "_include_usage", "_open", "_page", "_presenter")
+    __slots__ = ("_answer", "_encoder", "_include_usage", "_open", "_page", "_presenter")
 
     def __init__(
         self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None
@@ -115,6 +120,7 @@ class ChatFrames:
         self._include_usage = include_usage or page is not None
         self._page = page
         self._open: _OpenMessage | None = None
+        self._answer = ""
 
     def opening(self, *, at_end: bool) -> bytes:
         return data_frame(self._encoder.role())
@@ -164,7 +170,11 @@ class ChatFrames:
             yield from self._page.sources(event)
         if isinstance(event, Error):
             yield data_frame(error_frame(event.message, code=event.code))
+        elif isinstance(event, Answer):
+            self._answer = event.content
         elif isinstance(event, RunFinished):
+            if event.reason == "refusal":
+                yield from (data_frame(self._encoder.refusal(piece)) for piece in _pieces(self._answer))
             yield data_frame(self._encoder.finish(wire_finish_reason(event.reason)))
             if self._include_usage:
                 yield data_frame(self._encoder.usage(event.usage))
@@ -200,5 +210,9 @@ class ChatFrames:
         if len(shown.text) <= _MAX_DELTA_CHARS or (shown.is_block and len(whole) <= _MAX_BLOCK_FRAME_BYTES):
             yield whole
             return
-        for start in range(0, len(shown.text), _MAX_DELTA_CHARS):
-            yield data_frame(encode(shown.text[start : start + _MAX_DELTA_CHARS]))
+        for piece in _pieces(shown.text):
+            yield data_frame(encode(piece))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _MAX_DELTA_CHARS] for start in range(0, len(text), _MAX_DELTA_CHARS))

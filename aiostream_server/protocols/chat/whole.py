@@ -8,12 +8,12 @@ from typing import Annotated, Literal, NotRequired, TypeAlias, TypedDict, assert
 from msgspec import Meta
 
 from aiostream_server.errors import ShuttingDown, error_for
-from aiostream_server.events import Entry, Error, FinishReason, RunFinished, TokenCount
+from aiostream_server.events import Answer, Entry, Error, FinishReason, RunFinished, TokenCount
 from aiostream_server.present.shown import Channel, Presenter
 from aiostream_server.protocols.json_schema import Natural
 from aiostream_server.runs.card import RunCard
 
-WireFinishReason: TypeAlias = Literal["stop", "length"]
+WireFinishReason: TypeAlias = Literal["stop", "length", "content_filter"]
 
 
 class UsageBody(TypedDict):
@@ -26,6 +26,7 @@ class CompletionMessage(TypedDict):
     role: Literal["assistant"]
     content: str
     reasoning_content: NotRequired[str]
+    refusal: NotRequired[str]
 
 
 class CompletionChoice(TypedDict):
@@ -53,8 +54,10 @@ def completion_id(run_id: str) -> str:
 def wire_finish_reason(reason: FinishReason) -> WireFinishReason:
     """OpenAI has no reason for a cancelled, failed or interrupted answer; an error frame reports a failure."""
     match reason:
-        case "length":
-            return "length"
+        case "length" | "content_filter":
+            return reason
+        case "refusal":  # OpenAI's own models stop, with `refusal` beside the text
+            return "stop"
         case "stop" | "cancelled" | "error" | "interrupted":
             return "stop"
         case _:
@@ -77,6 +80,7 @@ class CompletionCollector:
         self._presenter = presenter
         self._texts: dict[Channel, list[str]] = {"content": [], "reasoning": []}
         self._finished = RunFinished("error", TokenCount(), 0.0)
+        self._answer = ""
 
     def add(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -84,6 +88,8 @@ class CompletionCollector:
                 raise error_for(entry.event.code, entry.event.message)
             if isinstance(entry.event, RunFinished):
                 self._finished = entry.event
+            elif isinstance(entry.event, Answer):
+                self._answer = entry.event.content
             for shown in self._presenter.show(entry.event):
                 self._texts[shown.channel].append(shown.text)
 
@@ -105,4 +111,6 @@ class CompletionCollector:
         message: CompletionMessage = {"role": "assistant", "content": "".join(self._texts["content"])}
         if reasoning := "".join(self._texts["reasoning"]):
             message["reasoning_content"] = reasoning
+        if self._finished.reason == "refusal":
+            message["refusal"] = self._answer
         return message
