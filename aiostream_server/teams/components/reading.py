@@ -116,7 +116,7 @@ def _chosen(document: object, choose: str | None) -> Component:
     if choose is not None:
         return _named(choose, candidates)
     teams = [one for one in candidates if one.get("component_type") == "team"]
-    if len(teams) == 1:  # the agents beside it are there to be put into teams
+    if len(teams) == 1 and not isinstance(document, list):  # the agents beside it are there to be put into teams
         return teams[0]
     if len(candidates) > 1:
         raise _Unusable(f"holds {len(candidates)} teams and agents: choose one of {_listed(candidates)}")
