@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
-FinishReason: TypeAlias = Literal["stop", "length", "cancelled", "error", "interrupted"]
+FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"]
+NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended"]
 
 
 class BaseEvent:
@@ -218,24 +219,45 @@ class InputRequested(FromAgent):
 
 
 @dataclass(frozen=True, slots=True)
+class Notice(FromAgent):
+    """How something ended, where nothing else shows it: the answer of `agent` was cut off (`length`), withheld
+    (`content_filter`) or ended in an `other` unusual way, or a limit or condition ended the team behind the words of
+    `agent` (`team_ended`). `content` says it in one line."""
+
+    type: ClassVar[Literal["notice"]] = "notice"
+    sign: ClassVar[str] = "📌"
+    agent: str
+    content: str
+    reason: NoticeReason
+
+
+@dataclass(frozen=True, slots=True)
 class Error(BaseEvent):
-    """The run failed. `message` is one readable line: no traceback, no path."""
+    """The run failed. `message` is one readable line: no traceback, no path.
+
+    `retry_after_s` are the seconds after which asking again can succeed, if that is known. `lasting`: asking again at
+    once fails in the same way.
+    """
 
     type: ClassVar[Literal["error"]] = "error"
     sign: ClassVar[str] = "❌"
     colour: ClassVar[str] = "red"
     code: str
     message: str
+    retry_after_s: float | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(BaseEvent):
-    """Last event of every run."""
+    """Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number of
+    turns 3 reached."; None if the team gave none."""
 
     type: ClassVar[Literal["run_finished"]] = "run_finished"
     reason: FinishReason
     usage: TokenCount
     duration_s: float
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +282,7 @@ Event: TypeAlias = (
     | Usage
     | Answer
     | InputRequested
+    | Notice
     | Error
     | RunFinished
     | Dropped

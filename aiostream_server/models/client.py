@@ -9,12 +9,14 @@ task, which closes the provider's connection at once.
 """
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
 from dataclasses import replace
 from typing import Any, Final, Literal, Self, cast
 
+import structlog
 from autogen_core import CancellationToken
 from autogen_core.models import (
     ChatCompletionClient,
@@ -32,10 +34,14 @@ from pydantic import BaseModel
 from aiostream_server.errors import ModelFailed
 from aiostream_server.events import TokenCount
 from aiostream_server.models.answer import ModelAnswer, estimate_tokens
+from aiostream_server.models.call_memory import CallMemory, current_calls
+from aiostream_server.models.ending import why_broken
 from aiostream_server.models.listeners import AnswerFeed, Listener, QueueListener, SinkListener
 from aiostream_server.models.provider import (
     UNNAMED,
     Delta,
+    ExtraFields,
+    KeptAnswer,
     ModelLabel,
     ModelRequest,
     Provider,
@@ -50,18 +56,27 @@ from aiostream_server.observe.observer import CallWatch
 _AnyTool = Tool | ToolSchema
 _Choice = Tool | Literal["auto", "required", "none"]
 
+_log = structlog.get_logger()
 _ASSUMED_CONTEXT_TOKENS: Final = 128_000  # for a model that is not in `families`
 
 
 class StreamingClient(ChatCompletionClient):
     """Shared by every run and agent that uses this model; the state of a call is local to the call."""
 
-    def __init__(self, provider: Provider, *, speaker: str | None = None, label: ModelLabel = UNNAMED) -> None:
-        """`speaker` is set by `speaking_as`."""
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        speaker: str | None = None,
+        label: ModelLabel = UNNAMED,
+        calls: CallMemory | None = None,
+    ) -> None:
+        """`speaker` is set by `speaking_as`. `calls` serves calls outside a run; without it they are forgotten."""
         self._provider = provider
         self._speaker = speaker
         self.label: Final = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
+        self._calls = calls
 
     def speaking_as(self, agent: str) -> Self:
         """The same model for one agent inside another agent's tool: AutoGen does not tell its name there."""
@@ -171,22 +186,58 @@ class StreamingClient(ChatCompletionClient):
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options}) if is_heard else request
+        request = self._with_memory(request, speaker)
         answer = ModelAnswer()
         with self.label.call(speaker) as call:
             try:
                 await self._read(request, AnswerFeed(answer, listener, call.first_token), call)
                 calls = answer.calls()
+                if isinstance(request.json_output, type) and not calls:
+                    _refuse_broken_json(answer)
                 if sink is not None and is_heard:
-                    text, thought, reason = answer.text, answer.thought, answer.end.finish_reason
-                    await sink.said(speaker, text=text, thought=thought, calls=calls, finish_reason=reason)
+                    text, thought = answer.text, answer.thought
+                    await sink.said(speaker, text=text, thought=thought, calls=calls, end=answer.end)
             except BaseException as error:
                 has_cost = _has_cost(answer, error)
                 spent = await self._spend(request, answer, sink, speaker) if has_cost else RequestUsage(0, 0)
                 call.failed(code_of(error), TokenCount(spent.prompt_tokens, spent.completion_tokens))
+                if isinstance(error, ModelFailed):
+                    self._note_failure(error, sink)
                 raise
             usage = await self._spend(request, answer, sink, speaker)
-            call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), answer.end.finish_reason)
-        return answer.result(calls, usage)
+            reason = answer.end.finish_reason
+            told = answer.end.native or reason if reason == "unknown" else reason
+            call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), told)
+        result = answer.result(calls, usage, for_other_agents=is_heard)
+        self._remember(result, answer, speaker)
+        return result
+
+    def _with_memory(self, request: ModelRequest, speaker: str | None) -> ModelRequest:
+        """The request with what earlier calls left for it."""
+        memory = self._memory
+        if memory is None:
+            return request
+        kept = memory.recall(self._origin, speaker, request.messages)
+        if request.tools:
+            memory.offer(speaker, request.tools)
+            return replace(request, kept=kept) if kept else request
+        return replace(request, kept=kept, offered=memory.offered(speaker))
+
+    def _remember(self, result: CreateResult, answer: ModelAnswer, speaker: str | None) -> None:
+        """Keep what goes back with this answer. Beside calls, AutoGen's message mixes text and reasoning."""
+        extra = answer.end.extra
+        is_mixed = bool(answer.thought) and not isinstance(result.content, str)
+        if (memory := self._memory) is not None and (extra is not None or is_mixed):
+            memory.keep(self._origin, speaker, result.content, KeptAnswer(answer.text, extra or ExtraFields({})))
+
+    @property
+    def _memory(self) -> CallMemory | None:
+        return (current_calls.get() or self._calls) if self._origin else None
+
+    @property
+    def _origin(self) -> str:
+        """The service and the model, where its extra fields can go back."""
+        return getattr(self._provider, "origin", "")
 
     async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch) -> None:
         # Providers' streams are async generators: `aclosing` closes the connection when this task is cancelled.
@@ -196,6 +247,13 @@ class StreamingClient(ChatCompletionClient):
             async for batch in batches:
                 await hearing.take(batch)
         hearing.end()
+
+    def _note_failure(self, error: ModelFailed, sink: TokenSink | None) -> None:
+        """The log has the provider's address, which the message to the user leaves out."""
+        address = getattr(self._provider, "address", None)
+        _log.warning("model_call_failed", model=self.label.name, address=address, code=error.code)
+        if sink is not None:
+            sink.failed(error)
 
     async def _spend(
         self, request: ModelRequest, answer: ModelAnswer, sink: TokenSink | None, speaker: str | None
@@ -216,6 +274,16 @@ def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:
     if answer.delta_count or answer.end.usage is not None:
         return True
     return isinstance(error, asyncio.CancelledError) and not isinstance(error.__cause__, ModelFailed)
+
+
+def _refuse_broken_json(answer: ModelAnswer) -> None:
+    """Raises `ModelFailed` for JSON that was cut off or withheld: its reader could only say that it is not valid."""
+    if (why := why_broken(answer.end.finish_reason)) is None:
+        return
+    try:
+        json.loads(answer.text)
+    except (ValueError, RecursionError):
+        raise ModelFailed(f"the model did not give the JSON that it was asked for: {why}") from None
 
 
 def _start(

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
-from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, LLMMessage, ModelInfo, RequestUsage
+from autogen_core.models import ChatCompletionTokenLogprob, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
 
 from aiostream_server.errors import ServerError
+from aiostream_server.models.ending import EndReason
 from aiostream_server.observe.observer import CallWatch, Observer, current_observer
 
 
@@ -41,12 +42,36 @@ class CallDelta(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """Last delta of an answer; `usage` and `logprobs` are None if the provider reports none."""
+class ExtraFields:
+    """What a provider sent beside the text and the calls of an answer, and wants back with them: JSON.
 
-    finish_reason: FinishReasons
+    `calls` is keyed by the number of the call. Its reasoning is among the fields of the message.
+    """
+
+    message: Mapping[str, Any]
+    calls: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What is known of an earlier answer. `text` stood beside its calls, where AutoGen's message has reasoning, too."""
+
+    text: str
+    extra: ExtraFields
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Last delta of an answer; `usage`, `logprobs` and `extra` are None if the provider reports none.
+
+    `native` is the provider's own word for the reason where it says more than `finish_reason`, such as `SAFETY`.
+    """
+
+    finish_reason: EndReason
     usage: RequestUsage | None = None
     logprobs: list[ChatCompletionTokenLogprob] | None = None
+    extra: ExtraFields | None = field(default=None, compare=False)
+    native: str = ""
 
 
 Delta: TypeAlias = TextDelta | ThoughtDelta | CallDelta | End
@@ -60,6 +85,9 @@ class ModelRequest:
     A provider may call `shortcut` with a batch instead of yielding it, from any callback, so that no task wakes for a
     token. False: the batch was not taken and must be yielded. An exception of `shortcut` ends the stream. `retried` is
     called before each retry with the status ("429") or "connection". `headers` are HTTP request headers.
+
+    `kept` is what goes back with earlier answers, by the index of the message. `offered` are the tools of earlier
+    requests, where this one has none.
     """
 
     messages: Sequence[LLMMessage]
@@ -70,6 +98,8 @@ class ModelRequest:
     shortcut: Callable[[Sequence[Delta]], bool] | None = field(default=None, compare=False, repr=False)
     retried: Callable[[str], None] | None = field(default=None, compare=False, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    kept: Mapping[int, KeptAnswer] = field(default_factory=dict, compare=False, repr=False)
+    offered: Sequence[ToolSchema] = field(default=(), compare=False, repr=False)
 
 
 class Provider(Protocol):

@@ -21,6 +21,7 @@ from aiostream_server.intake.json_text import dump, load
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log
+from aiostream_server.models.call_memory import CallMemory
 from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
@@ -63,8 +64,9 @@ class ConversationMemory:
     """One run's. Without a conversation, or without an archive, it recalls nothing and keeps nothing.
 
     `question` is what the run is asked, with the earlier messages if the client leaves these to the server.
-    `previous_team` answered last; `waits_for` is its agent that asked the user something. `asked_at` is Unix time: a
-    memory that was kept later does not count, since the user had not seen its question.
+    `calls`, what model calls leave for later ones, is kept beside the team's state. `previous_team` answered last;
+    `waits_for` is its agent that asked the user something. `asked_at` is Unix time: a memory that was kept later does
+    not count, since the user had not seen its question.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class ConversationMemory:
         owner: Owner,
         conversation: Conversation | None,
         question: Question,
+        calls: CallMemory,
         *,
         asked_at: float,
     ) -> None:
@@ -81,6 +84,7 @@ class ConversationMemory:
         self._archive = archive if conversation is not None else None
         name = conversation.name if conversation is not None else ""
         self._address = Address(owner.key_id or "", owner.user_id or "", name)
+        self._calls = calls
         self._asked_at = asked_at
         self._resends = conversation is None or conversation.resends
         self._memory: TeamMemory | None = None
@@ -125,6 +129,7 @@ class ConversationMemory:
             await team.load_state(kept["state"])
             if kept["systems"] != [turn.text for turn in self._systems]:
                 await replace_systems(team, self._systems)
+            self._calls.restore(kept.get("calls", []))
         except Exception as exc:  # the team was changed since: its agents may raise anything
             _log.warning("state_not_restored", team=self._memory.team, error=type(exc).__name__)
             self._memory = None
@@ -195,7 +200,12 @@ class ConversationMemory:
             state = handover.state if handover is not None and handover.state else await team.save_state()
             kept = {"shape": state_signature(team), "systems": [turn.text for turn in self._systems], "state": state}
             last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
-            encoded = await off_loop(last > _SMALL, dump, kept)
+            calls = self._calls.saved()
+            encoded = await off_loop(last > _SMALL, dump, kept | {"calls": calls} if calls else kept)
+            if (
+                calls and len(encoded) > most_bytes
+            ):  # the conversation goes on better without these than without a state
+                encoded = await off_loop(last > _SMALL, dump, kept)
         except Exception as exc:  # raised by a user's own team
             _log.warning("state_not_saved", team=team_id, error=type(exc).__name__)
             return b""

@@ -17,7 +17,6 @@ from autogen_core.models import (
     AssistantMessage,
     ChatCompletionClient,
     CreateResult,
-    FinishReasons,
     FunctionExecutionResult,
     LLMMessage,
     RequestUsage,
@@ -30,7 +29,8 @@ from aiostream_server.errors import ConfigError, ModelFailed, SchemaNotMet
 from aiostream_server.intake.answer_form import AnswerForm, JsonForm, ToolForm
 from aiostream_server.intake.question import Question
 from aiostream_server.models.client import StreamingClient
-from aiostream_server.models.provider import ModelLabel, TextDelta, ThoughtDelta
+from aiostream_server.models.ending import without_remark
+from aiostream_server.models.provider import End, ModelLabel, TextDelta, ThoughtDelta
 from aiostream_server.models.token_sink import current_sink
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.teams.autogen_private.structure import client_of_agent
@@ -54,6 +54,8 @@ async def put_in_form(
     said = recorder.answer or recorder.last
     if said is None:
         raise SchemaNotMet("the team said nothing that could be put into the JSON that the request asks for")
+    if recorder.ended in ("refusal", "content_filter"):
+        return  # nothing to put into a form: the client is told how it ended
     if isinstance(form, JsonForm):
         ready = await asyncio.to_thread(fitted, said.content, form.schema)
         if isinstance(ready, Formed):
@@ -137,8 +139,10 @@ class _LastCall:
                 if not way.is_streamed:
                     self.recorder.answer_in_form(self.agent, fitting.text, fitting.tool)
                 return
+            if way.is_streamed and self.recorder.ended in ("length", "refusal", "content_filter"):
+                return  # the client is told how it ended
             if result.finish_reason == "length":
-                self._cut_short(result, way)
+                self._cut_short(result)
                 return
             reason = fitting.reason
             self.messages.append(AssistantMessage(content=_text_of(result) or "…", source="assistant"))
@@ -172,12 +176,11 @@ class _LastCall:
                 return formed_answer.fitted_call(cast("Sequence[FunctionCall]", calls), tools)
         return formed_answer.Misfit("it is a call of a tool, and not JSON")
 
-    def _cut_short(self, result: CreateResult, way: _Way) -> None:
+    def _cut_short(self, result: CreateResult) -> None:
         """As with OpenAI: half an answer, which says that it is one."""
-        if not way.is_streamed:
-            call = result.content[0] if not isinstance(result.content, str) and result.content else None
-            self.recorder.answer_in_form(self.agent, _text_of(result), call.name if call is not None else "")
-        self.recorder.was_cut_short = True
+        call = result.content[0] if not isinstance(result.content, str) and result.content else None
+        text = without_remark(_text_of(result))
+        self.recorder.answer_in_form(self.agent, text, "" if call is None else call.name, end="length")
 
     def _ways(self) -> list[_Way]:
         """The best first."""
@@ -275,9 +278,12 @@ class _Unheard:
         text: str,
         thought: str,
         calls: Sequence[FunctionCall],
-        finish_reason: FinishReasons,
+        end: End,
     ) -> None:
         return
+
+    def failed(self, error: ModelFailed) -> None:
+        self.recorder.failed(error)
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
         await self.recorder.spent(speaker, usage)

@@ -20,6 +20,13 @@ _PREFIX: Final = "NOT TESTED: "
 
 SMOLLM2: Final = _CACHE / "SmolLM2-135M-Instruct.Q4_1.gguf"
 GALLERY: Final = _CACHE / "studio" / "gallery.json"
+CLIENTS: Final = _CACHE / "clients"
+"""A folder for each client library of `tests/clients`."""
+
+
+def _has_clients() -> bool:
+    wanted = (_ROOT / "tests" / "clients" / "environments").iterdir()
+    return all((CLIENTS / source.stem / ".made").exists() for source in wanted)
 
 
 def find_program(name: str) -> str | None:
@@ -45,6 +52,7 @@ _FOUND: Final[Mapping[str, Callable[[], object]]] = {
     "systemd": lambda: find_program("systemd-socket-activate"),
     "smollm2": lambda: SMOLLM2.exists() and find_spec("xllamacpp"),
     "gallery": GALLERY.exists,
+    "clients": _has_clients,
 }
 """Each name is also an argument of scripts/dev/fetch."""
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel, Field, SecretStr
 from yarl import URL
 
 from aiostream_server.config.model import ModelInfoConfig, OpenAIModelConfig
+from aiostream_server.models.call_memory import CallMemory
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import ModelLabel
@@ -94,8 +95,10 @@ class ComponentClient(StreamingClient, Generic[_Config]):
     def __init__(self, **settings: Any) -> None:
         self._config = self.component_config_schema.model_validate(settings)
         self.table: Final = self._table(self._config)
-        self.provider: Final = OpenAIProvider(self.table)
-        super().__init__(self.provider, label=ModelLabel(self._config.model, self._config.model, "openai"))
+        subject = f"the provider of the model {self._config.model}"
+        self.provider: Final = OpenAIProvider(self.table, subject=subject)
+        label = ModelLabel(self._config.model, self._config.model, "openai")
+        super().__init__(self.provider, label=label, calls=CallMemory())
 
     @staticmethod
     @abstractmethod

@@ -19,19 +19,25 @@ from autogen_core.models import (
 )
 
 from aiostream_server.config.providers import MessageNames
+from aiostream_server.models.provider import ExtraFields, KeptAnswer
 
 Wire: TypeAlias = dict[str, Any]
+
+_NOTHING_KEPT: Final[Mapping[int, KeptAnswer]] = {}
+_NO_EXTRA: Final = ExtraFields({})
 
 _NOT_IN_A_NAME: Final = re.compile(r"[^a-zA-Z0-9_-]")
 _MAX_NAME: Final = 64
 
 
-def wire_messages(messages: Sequence[LLMMessage], names: MessageNames = "none") -> list[Wire]:
+def wire_messages(
+    messages: Sequence[LLMMessage], names: MessageNames = "none", kept: Mapping[int, KeptAnswer] = _NOTHING_KEPT
+) -> list[Wire]:
     """If `has_images`, call this in a thread: encoding images takes CPU time."""
     leading = [str(message.content) for message in takewhile(lambda one: isinstance(one, SystemMessage), messages)]
     wire: list[Wire] = [{"role": "system", "content": "\n".join(leading)}] if leading else []
-    for message in messages[len(leading) :]:
-        wire.extend(_wire(message, names))
+    for index, message in enumerate(messages[len(leading) :], len(leading)):
+        wire.extend(_wire(message, names, kept.get(index)))
     return wire
 
 
@@ -44,22 +50,29 @@ def has_images(messages: Sequence[LLMMessage]) -> bool:
     )
 
 
-def _wire(message: LLMMessage, names: MessageNames) -> Sequence[Wire]:
+def _wire(message: LLMMessage, names: MessageNames, kept: KeptAnswer | None) -> Sequence[Wire]:
     match message:
         case UserMessage():
             return (_user(message, names),)
-        case AssistantMessage(content=str() as text):
-            return ({"role": "assistant", "content": text},)  # without its reasoning: models do not expect it back
         case AssistantMessage():
-            # With calls, the thought holds the text beside them: it belongs to the conversation.
-            calls = [_call(one) for one in message.content if not isinstance(one, str)]
-            return ({"role": "assistant", "content": message.thought, "tool_calls": calls},)
+            return (_assistant(message, kept),)
         case SystemMessage(content=text):
             return ({"role": "system", "content": text},)
         case FunctionExecutionResultMessage(content=results):
             return [{"role": "tool", "tool_call_id": one.call_id, "content": one.content} for one in results]
         case _:
             assert_never(message)
+
+
+def _assistant(message: AssistantMessage, kept: KeptAnswer | None) -> Wire:
+    """Reasoning goes back only in the fields that it came in."""
+    extra = kept.extra if kept is not None else _NO_EXTRA
+    if isinstance(message.content, str):
+        return {**extra.message, "role": "assistant", "content": message.content}
+    calls = [_call(call, extra.calls.get(number, {})) for number, call in enumerate(message.content)]
+    # Beside calls, AutoGen's thought holds the text, too: it belongs to the conversation.
+    text = message.thought if kept is None else kept.text or None
+    return {**extra.message, "role": "assistant", "content": text, "tool_calls": calls}
 
 
 def _user(message: UserMessage, names: MessageNames) -> Wire:
@@ -81,8 +94,9 @@ def _part(part: str | Image) -> Wire:
     return {"type": "image_url", "image_url": {"url": part.data_uri}}
 
 
-def _call(call: FunctionCall) -> Wire:
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+def _call(call: FunctionCall, extra: Mapping[str, Any]) -> Wire:
+    function = {**extra.get("function", {}), "name": call.name, "arguments": call.arguments}
+    return {**extra, "id": call.id, "type": "function", "function": function}
 
 
 def without_surrogates(value: Any) -> Any:

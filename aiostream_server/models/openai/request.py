@@ -38,7 +38,7 @@ def request_body(model: str, options: Mapping[str, Any], request: ModelRequest, 
     body: Wire = {**options, **(options.get("extra_body") or {})}
     for name in ("extra_body", "timeout"):
         body.pop(name, None)
-    body |= {"model": model, "messages": wire_messages(request.messages, names), "stream": True}
+    body |= {"model": model, "messages": wire_messages(request.messages, names, request.kept), "stream": True}
     if request.tools:
         body["tools"] = [_tool(schema) for schema in request.tools]
         if request.tool_choice != "auto":

@@ -34,6 +34,7 @@ class Delta(TypedDict, total=False):
     content: str
     reasoning_content: str
     tool_calls: list[ToolCallDelta]
+    refusal: str
 
 
 class ChunkChoice(TypedDict):
@@ -78,6 +79,10 @@ class ChunkEncoder:
         """Not OpenAI's: Open WebUI, vLLM and DeepSeek agree on it. Comes before the first `content`."""
         return quote(text).join(self.around("reasoning"))
 
+    def refusal(self, text: str) -> str:
+        """Repeats an answer by which the model refused, for clients that look for it there."""
+        return f'{self._delta}"refusal":{quote(text)}}},"finish_reason":null}}]}}'
+
     def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, str]:
         """The parts of a chunk before and behind its quoted text, which many chunks share."""
         key = "content" if channel == "content" else "reasoning_content"
@@ -111,7 +116,7 @@ class ChatFrames:
     (Open WebUI renders the whole text anew for each), and usage is always sent.
     """
 
-    __slots__ = ("_calls", "_encoder", "_has_called", "_include_usage", "_open", "_page", "_presenter")
+    __slots__ = ("_answer", "_calls", "_encoder", "_has_called", "_include_usage", "_open", "_page", "_presenter")
 
     def __init__(
         self,
@@ -129,6 +134,7 @@ class ChatFrames:
         self._has_called = False
         self._page = page
         self._open: _OpenMessage | None = None
+        self._answer = ""
 
     def opening(self, *, at_end: bool) -> bytes:
         return data_frame(self._encoder.role())
@@ -182,10 +188,13 @@ class ChatFrames:
             yield from map(data_frame, map(self._encoder.tool_call, tool_call_deltas(call, _MAX_DELTA_CHARS)))
         elif isinstance(event, Error):
             yield data_frame(error_frame(event.message, code=event.code))
+        elif isinstance(event, Answer):
+            self._answer = event.content
         elif isinstance(event, RunFinished):
-            yield data_frame(
-                self._encoder.finish(wire_finish_reason(event.reason, self._calls if self._has_called else None))
-            )
+            if event.reason == "refusal":
+                yield from (data_frame(self._encoder.refusal(piece)) for piece in _pieces(self._answer))
+            called = self._calls if self._has_called else None
+            yield data_frame(self._encoder.finish(wire_finish_reason(event.reason, called)))
             if self._include_usage:
                 yield data_frame(self._encoder.usage(event.usage))
             if self._page is not None:
@@ -220,5 +229,9 @@ class ChatFrames:
         if len(shown.text) <= _MAX_DELTA_CHARS or (shown.is_block and len(whole) <= _MAX_BLOCK_FRAME_BYTES):
             yield whole
             return
-        for start in range(0, len(shown.text), _MAX_DELTA_CHARS):
-            yield data_frame(encode(shown.text[start : start + _MAX_DELTA_CHARS]))
+        for piece in _pieces(shown.text):
+            yield data_frame(encode(piece))
+
+
+def _pieces(text: str) -> Iterator[str]:
+    return (text[start : start + _MAX_DELTA_CHARS] for start in range(0, len(text), _MAX_DELTA_CHARS))

@@ -14,7 +14,7 @@ from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallBody, tool
 from aiostream_server.protocols.json_schema import Natural
 from aiostream_server.runs.card import RunCard
 
-WireFinishReason: TypeAlias = Literal["stop", "length", "tool_calls"]
+WireFinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_calls"]
 
 
 class UsageBody(TypedDict):
@@ -28,6 +28,7 @@ class CompletionMessage(TypedDict):
     content: str | None
     reasoning_content: NotRequired[str]
     tool_calls: NotRequired[list[ToolCallBody]]
+    refusal: NotRequired[str]
 
 
 class CompletionChoice(TypedDict):
@@ -60,8 +61,10 @@ def wire_finish_reason(reason: FinishReason, called: Calls = None) -> WireFinish
     match reason:
         case "stop" if called == "chosen":
             return "tool_calls"
-        case "length":
-            return "length"
+        case "length" | "content_filter":
+            return reason
+        case "refusal":  # OpenAI's own models stop, with `refusal` beside the text
+            return "stop"
         case "stop" | "cancelled" | "error" | "interrupted":
             return "stop"
         case _:
@@ -86,6 +89,7 @@ class CompletionCollector:
         self._presenter = presenter
         self._texts: dict[Channel, list[str]] = {"content": [], "reasoning": []}
         self._finished = RunFinished("error", TokenCount(), 0.0)
+        self._answer = ""
 
     def add(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -95,6 +99,8 @@ class CompletionCollector:
                 self._finished = entry.event
             elif isinstance(entry.event, Answer) and entry.event.tool and self._calls is not None:
                 self._called = entry.event
+            elif isinstance(entry.event, Answer):
+                self._answer = entry.event.content
             for shown in self._presenter.show(entry.event):
                 self._texts[shown.channel].append(shown.text)
 
@@ -119,4 +125,6 @@ class CompletionCollector:
         if self._called is not None:
             message["content"] = None
             message["tool_calls"] = [tool_call(self._called, completion_id(self._card.id))]
+        if self._finished.reason == "refusal":
+            message["refusal"] = self._answer
         return message

@@ -1,0 +1,70 @@
+"""openai-python, with its own retries."""
+
+from functools import partial
+from typing import Any
+
+from openai import AsyncOpenAI
+from pydantic import BaseModel
+
+from tests.clients.programs.telling import BASE_URL, MODEL, question, tell
+
+client = AsyncOpenAI(base_url=BASE_URL, api_key="none")
+
+
+class Region(BaseModel):
+    name: str
+    total: int
+
+
+def messages(scenario: str) -> Any:
+    return [{"role": "user", "content": question(scenario)}]
+
+
+async def whole(scenario: str = "whole") -> dict[str, Any]:
+    answer = await client.chat.completions.create(model=MODEL, messages=messages(scenario))
+    usage = answer.usage.total_tokens if answer.usage else 0
+    choice = answer.choices[0]
+    return {"text": choice.message.content, "finish": choice.finish_reason, "tokens": usage}
+
+
+async def stream(scenario: str = "stream") -> dict[str, Any]:
+    pieces, finish = [], None
+    chunks = await client.chat.completions.create(model=MODEL, messages=messages(scenario), stream=True)
+    async for chunk in chunks:
+        pieces.append(chunk.choices[0].delta.content or "")
+        finish = chunk.choices[0].finish_reason or finish
+    return {"text": "".join(pieces), "finish": finish, "pieces": len(pieces)}
+
+
+async def cancel() -> dict[str, Any]:
+    chunks = await client.chat.completions.create(model=MODEL, messages=messages("cancel"), stream=True)
+    async for chunk in chunks:
+        if chunk.choices[0].delta.content:
+            break
+    await chunks.close()
+    return {"text": chunk.choices[0].delta.content}
+
+
+async def parsed() -> dict[str, Any]:
+    answer = await client.chat.completions.parse(model=MODEL, messages=messages("typed"), response_format=Region)
+    return {"typed": repr(answer.choices[0].message.parsed)}
+
+
+async def parsed_stream() -> dict[str, Any]:
+    async with client.chat.completions.stream(
+        model=MODEL, messages=messages("typed_stream"), response_format=Region
+    ) as events:
+        answer = await events.get_final_completion()
+    return {"typed": repr(answer.choices[0].message.parsed)}
+
+
+tell(
+    {
+        "whole": whole,
+        "stream": stream,
+        "cancel": cancel,
+        "typed": parsed,
+        "typed_stream": parsed_stream,
+        **{name: partial(stream, name) for name in ("broken_stream", "broken_off")},
+    }
+)

@@ -1,0 +1,38 @@
+"""What the Python programs share: they run scenarios together, and tell each outcome as a line of JSON on stdout.
+
+A program ends when its stdin is closed, so that a connection which closes before was closed by the scenario.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias
+
+BASE_URL = os.environ["AIOSTREAM_BASE_URL"]
+MODEL = os.environ["AIOSTREAM_MODEL"]
+Scenario: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
+
+
+def question(scenario: str) -> str:
+    """The provider behind the server looks for the word in angle brackets."""
+    return f"Do what <{scenario}> says."
+
+
+async def _outcome(name: str, scenario: Scenario) -> None:
+    try:
+        outcome = await scenario()
+    except Exception as exc:
+        outcome = {"raised": type(exc).__name__, "status": getattr(exc, "status_code", None), "said": str(exc)[:500]}
+    print(json.dumps({"scenario": name, **outcome}), flush=True)
+
+
+async def _tell(scenarios: dict[str, Scenario]) -> None:
+    await asyncio.gather(*(_outcome(name, scenario) for name, scenario in scenarios.items()))
+    print(json.dumps({"scenario": "end"}), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+def tell(scenarios: dict[str, Scenario]) -> None:
+    asyncio.run(_tell(scenarios))

@@ -1,0 +1,119 @@
+"""Runs a client's program against a real server, whose team's model is a provider that counts its calls.
+
+All scenarios of a program run at once. The provider finds the scenario's name in the question; `_reply` says what it
+does then.
+"""
+
+import asyncio
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tests.kit.needs import CLIENTS
+from tests.kit.scripted_provider import BreakOff, Exchange, HttpError, Reply, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import config_for, sample_team, serving
+from tests.kit.waiting import DEADLINE_S
+
+_ROOT: Final = Path(__file__).parents[2]
+_PROGRAMS: Final = Path(__file__).with_name("programs")
+_PROGRAM_OF: Final = {
+    "openai": "ask_openai.py",
+    "langchain-openai": "ask_langchain.py",
+    "pydantic-ai": "ask_pydantic_ai.py",
+    "litellm": "ask_litellm.py",
+    "openai-node": "ask_openai.mjs",
+    "ai-sdk": "ask_ai_sdk.mjs",
+}
+NAMES: Final = tuple(_PROGRAM_OF)
+_SCENARIO: Final = re.compile(r"<(\w+)>")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """`outcomes` by scenario, as the client saw them; `calls` by scenario, as the provider counted them."""
+
+    outcomes: Mapping[str, Mapping[str, Any]]
+    calls: Mapping[str, int]
+    provider_saw_cancel: bool
+
+
+def _scenario(exchange: Exchange) -> str:
+    return _named(exchange.body)
+
+
+def _named(body: Mapping[str, Any]) -> str:
+    found = _SCENARIO.search(json.dumps(body["messages"]))
+    assert found is not None, body
+    return found[1]
+
+
+def _reply(body: Mapping[str, Any]) -> Reply:
+    match _named(body):
+        case "broken" | "broken_stream":
+            return HttpError(500, {"error": {"message": "out of order"}})
+        case "broken_off":
+            return ScriptedAnswer("so far ", BreakOff())
+        case "cancel":
+            return ScriptedAnswer("one ", Stall())
+        case _:
+            return ScriptedAnswer("Hel", "lo.")
+
+
+async def run_client(name: str, folder: Path) -> Told:
+    """The scenarios of one client, each once."""
+    async with ScriptedProvider() as provider:
+        provider.script(_reply)
+        config = config_for(provider.base_url, sample_team("solo", presentation="answer"))
+        async with serving(config, folder) as server:
+            program = await _start(name, f"{server.url}/v1", "solo")
+            try:
+                async with asyncio.timeout(DEADLINE_S):
+                    outcomes = await _outcomes(program)
+                closed = [await _is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
+            finally:
+                if program.returncode is None:
+                    program.kill()
+                await program.communicate()
+        return Told(outcomes, Counter(map(_scenario, provider.exchanges)), closed == [True])
+
+
+async def _is_closed(exchange: Exchange) -> bool:
+    try:
+        await asyncio.wait_for(exchange.closed.wait(), DEADLINE_S)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _start(name: str, base_url: str, model: str) -> asyncio.subprocess.Process:
+    folder, program = CLIENTS / name, _PROGRAMS / _PROGRAM_OF[name]
+    if program.suffix == ".py":
+        command = [f"{folder}/bin/python", "-m", f"tests.clients.programs.{program.stem}"]
+    else:  # a program on the command line finds its imports from the working directory
+        command = ["node", "--input-type=module", "--eval", program.read_text("utf-8")]
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}
+    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_MODEL": model, "NO_PROXY": "127.0.0.1"}
+    return await asyncio.create_subprocess_exec(
+        *command,
+        cwd=_ROOT if program.suffix == ".py" else folder,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**inherited, **told, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},  # it would fetch prices
+    )
+
+
+async def _outcomes(program: asyncio.subprocess.Process) -> dict[str, dict[str, Any]]:
+    assert program.stdout is not None
+    outcomes: dict[str, dict[str, Any]] = {}
+    async for line in program.stdout:
+        if line.startswith(b"{"):
+            told = json.loads(line)
+            if told["scenario"] == "end":
+                return outcomes
+            outcomes[told.pop("scenario")] = told
+    raise AssertionError(f"the program ended early, after {sorted(outcomes)}")
