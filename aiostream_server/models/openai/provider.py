@@ -14,8 +14,10 @@ from dataclasses import replace
 from hashlib import blake2b
 from io import BytesIO
 from typing import Final
+from weakref import WeakValueDictionary
 
 import aiohttp
+import structlog
 from autogen_core.models import ModelFamily
 from yarl import URL
 
@@ -29,11 +31,14 @@ from aiostream_server.models.openai.push_reader import BytesReader, PushReader
 from aiostream_server.models.openai.request import AcceptedOptions, request_body
 from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
 from aiostream_server.models.provider import Delta, ModelRequest, unsupported
+from aiostream_server.models.token_sink import TokenSink, current_sink
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body; a slower connection is not reused
+
+_log = structlog.get_logger()
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -79,9 +84,11 @@ class OpenAIProvider:
         self._failures = Failures(str(self._url.origin()), config.api_key, subject)
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
+        self.takes_schemas: Final = self.model_info["structured_output"]
         self.context_tokens: Final = context_tokens_of(config.model)
         self._accepted = AcceptedOptions(self.model_info["family"], config.options)
         self._retry = replace(retry, max_retries=config.max_retries)
+        self._warned_runs: WeakValueDictionary[int, TokenSink] = WeakValueDictionary()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """See `Provider.stream`; the request's option `timeout` overrides `total_timeout_s`.
@@ -93,13 +100,8 @@ class OpenAIProvider:
         total_s = (asked if isinstance(asked, int | float) else self._config.total_timeout_s) or math.inf
         ends_at = asyncio.get_running_loop().time() + total_s
         response = await self._post(request, ends_at)
+        reader = AnswerReader(self._failures)
         try:
-            reader = AnswerReader(self._failures)
-            if response.content_type == "application/json":
-                yield reader.whole(await self._read_all(response))
-                return
-            if response.content_type == "text/html":
-                raise self._failures.said("answered with a web page: is its base_url right?")
             with self._reader(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
                 while not reader.done:
                     batch = await self._read(source, reader, request.shortcut)
@@ -110,6 +112,8 @@ class OpenAIProvider:
             await _read_to_end(response)
         finally:
             response.close()  # no effect after the end of the body
+            if reader.odd_fields:
+                self._warn_of(reader.odd_fields)
 
     @property
     def address(self) -> str:
@@ -119,6 +123,15 @@ class OpenAIProvider:
     async def close(self) -> None:
         if self._owns_session and self._session is not None:
             await self._session.close()
+
+    def _warn_of(self, odd_fields: Sequence[str]) -> None:
+        """Once for each run."""
+        run = current_sink.get()
+        if run is not None:
+            if self._warned_runs.get(id(run)) is run:
+                return
+            self._warned_runs[id(run)] = run
+        _log.warning("model_answer_odd", model=self._config.model, fields=odd_fields)
 
     def _check(self, request: ModelRequest) -> None:
         info, said = self.model_info, self._config.model_info
@@ -179,12 +192,15 @@ class OpenAIProvider:
         self, source: BytesReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
     ) -> Sequence[Delta]:
         """The next deltas that `shortcut` does not take; may be empty at the end of the answer or on a failure."""
+        if reader.is_behind:
+            await asyncio.sleep(0)  # other tasks get their share of the event loop
+            return reader.feed(b"")
         batch: Sequence[Delta] = ()
 
         def take(data: bytes) -> bool:
             nonlocal batch
             batch = reader.feed(data) if data else reader.end()
-            if not data or reader.done or reader.failure is not None:
+            if not data or reader.done or reader.is_behind or reader.failure is not None:
                 return False
             if not batch:
                 return True
@@ -197,12 +213,6 @@ class OpenAIProvider:
                 raise self._failures.lost(error, answering=True) from error
             return reader.end()
         return batch
-
-    async def _read_all(self, response: aiohttp.ClientResponse) -> bytes:
-        try:
-            return await response.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._failures.lost(error, answering=True) from error
 
 
 def _headers(config: OpenAIModelConfig) -> dict[str, str]:

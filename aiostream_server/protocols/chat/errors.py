@@ -27,7 +27,7 @@ def refusal(error: ServerError) -> tuple[int, bytes]:
 
 
 def error_frame(message: str, *, code: str) -> str:
-    """The error of a stream, without `choices`. Open WebUI shows it in no other form (0.6.36, 0.12.4: middleware.py)."""
+    """The error of a stream, without `choices`: the only form that Open WebUI shows (0.6.36, 0.12.4: middleware.py)."""
     return encode(_body(message, kind=error_for(code, message).type, param=None, code=code))
 
 
