@@ -31,11 +31,16 @@ _EVENT: Final = b"data: "
 class AnswerReader:
     """Reads one answer. `failure` is set behind the deltas that came before it."""
 
-    __slots__ = ("_calls", "_extra", "_failures", "_finish", "_logprobs", "_tail", "_usage", "done", "failure")
+    __slots__ = (
+        *("_calls", "_extra", "_failures", "_finish", "_logprobs", "_tail", "_usage"),
+        *("done", "failure", "has_begun", "reported"),
+    )
 
     def __init__(self, failures: Failures) -> None:
         self.done = False  # `End` was returned
         self.failure: ModelFailed | None = None  # ends the answer
+        self.reported = b""  # the provider's own error, if that is the failure
+        self.has_begun = False  # set by the caller with the first deltas
         self._failures = failures
         self._calls = ToolCallNumbering()
         self._extra = ExtraFieldsReader()
@@ -143,7 +148,9 @@ class AnswerReader:
 
     def _read_chunk(self, chunk: ProviderChunk, deltas: list[Delta]) -> None:
         if chunk.error or chunk.object == "error":
-            raise self._failures.reported(chunk.error or {"message": chunk.message})
+            error = chunk.error or {"message": chunk.message}
+            self.reported = msgspec.json.encode(error)
+            raise self._failures.reported(error)
         if chunk.usage is not None:
             self._usage = chunk.usage
         for choice in chunk.choices or ():

@@ -1,0 +1,234 @@
+"""Makes any sequence of messages one that a strict chat template takes: no text is lost, and the order stays.
+
+AutoGen makes the words of other agents user messages, and chat clients keep answers that were stopped before their
+first word. Many templates and services take only one leading system message, then user and assistant in turns, the
+user or a tool last; each `MessageRule` is one such demand. Only empty messages are dropped for every model.
+
+Written from the templates of Mistral (https://huggingface.co/mistralai/Mistral-7B-Instruct-v0.3), Gemma
+(https://huggingface.co/google/gemma-3-12b-it), Llama 2 and Qwen 3.5, and from
+https://docs.claude.com/en/api/messages, https://api-docs.deepseek.com and mistral-common's request validator.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import groupby
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from aiostream_server.models.families import MessageRule
+
+Wire: TypeAlias = dict[str, Any]
+_Content: TypeAlias = str | list[Wire] | None
+
+_OPENING: Final = "Begin."  # where the assistant would have the first word
+_GO_ON: Final = "Continue."  # where it would have the last
+_NOTED: Final = "OK."  # between a tool's result and a user's words, which another agent may have said
+_NO_RESULT: Final = "(no result)"
+_NO_OUTPUT: Final = "(no output)"
+_EMPTY: Final = "(empty)"
+_SHORT_ID: Final = re.compile(r"[a-zA-Z0-9]{9}")
+_THOUGHTS: Final = frozenset({"reasoning", "reasoning_content"})
+
+
+class Turn(NamedTuple):
+    """`source` is who said a user's message, as AutoGen has it; empty where the message itself says so."""
+
+    message: Wire
+    source: str = ""
+
+    @property
+    def role(self) -> str:
+        return str(self.message["role"])
+
+
+def without_empty(turns: Sequence[Turn]) -> Sequence[Turn]:
+    """For every model: nobody needs messages without words, pictures and calls, and many refuse them."""
+    said = [turn for turn in turns if _says_something(turn.message)]
+    if len(said) == len(turns) or any(turn.role != "system" for turn in said):
+        return said
+    return [*said, *[turn for turn in turns if turn.role != "system"][-1:]]
+
+
+def fitted(turns: Sequence[Turn], rules: MessageRule, *, are_named: bool) -> list[Wire]:
+    """The messages as `rules` demand. `are_named`: each user's message says already who said it."""
+    if MessageRule.ROLES_ALTERNATE in rules:
+        rules |= MessageRule.SYSTEM_FIRST | MessageRule.CALLS_ANSWERED
+    if MessageRule.CALLS_ANSWERED in rules:
+        turns = list(_answered(turns))
+    if rules & (MessageRule.SYSTEM_FIRST | MessageRule.NO_SYSTEM):
+        turns = _one_system(turns, MessageRule.NO_SYSTEM in rules)
+    if MessageRule.ROLES_ALTERNATE in rules:
+        turns = list(_alternating(turns, are_named))
+    if MessageRule.USER_LAST in rules and turns and turns[-1].role == "assistant":
+        turns = [*turns, _user(_GO_ON)]
+    messages: Iterable[Wire] = (turn.message for turn in turns)
+    if MessageRule.NOT_EMPTY in rules:
+        messages = map(_filled, messages)
+    if MessageRule.SHORT_IDS in rules:
+        messages = map(_with_short_ids, messages)
+    if MessageRule.TEXT_OR_THOUGHT in rules:
+        messages = map(_without_thought_beside_text, messages)
+    return list(messages)
+
+
+def _says_something(message: Wire) -> bool:
+    content: _Content = message.get("content")
+    if message["role"] == "tool" or message.get("tool_calls"):
+        return True
+    if isinstance(content, list):
+        return any(map(_is_part, content))
+    return bool(content and content.strip())
+
+
+def _is_part(part: Wire) -> bool:
+    return part.get("type") != "text" or bool(part["text"].strip())
+
+
+def _user(text: str) -> Turn:
+    return Turn({"role": "user", "content": text})
+
+
+def _answered(turns: Sequence[Turn]) -> Iterator[Turn]:
+    """Each call has one result, right behind it; a result without its call becomes a user's words."""
+    rest = list(reversed(turns))
+    while rest:
+        turn = rest.pop()
+        if turn.role == "tool":
+            yield _without_call(turn)
+            continue
+        yield turn
+        results: dict[str, Turn] = {call["id"]: _no_result(call["id"]) for call in turn.message.get("tool_calls", ())}
+        left, others = set(results), []
+        while results and rest and rest[-1].role == "tool":
+            result = rest.pop()
+            if (call_id := result.message["tool_call_id"]) in left:
+                left.discard(call_id)
+                results[call_id] = result
+            else:
+                others.append(_without_call(result))
+        yield from results.values()
+        yield from others
+
+
+def _no_result(call_id: str) -> Turn:
+    return Turn({"role": "tool", "tool_call_id": call_id, "content": _NO_RESULT})
+
+
+def _without_call(result: Turn) -> Turn:
+    return _user(f"Result of a tool call:\n{result.message['content']}")
+
+
+def _one_system(turns: Sequence[Turn], is_refused: bool) -> list[Turn]:
+    """At most the first message is the system's; the others become a user's."""
+    is_alone = all(turn.role == "system" for turn in turns)
+    fit: list[Turn] = []
+    for turn in turns:
+        if turn.role != "system" or (not fit and not is_refused and not is_alone):
+            fit.append(turn)
+        else:
+            text = turn.message["content"]
+            fit.append(_user(f"System message:\n{text}" if fit else text))
+    return fit
+
+
+def _alternating(turns: Sequence[Turn], are_named: bool) -> Iterator[Turn]:
+    before = "system"
+    for role, group in groupby(turns, key=lambda turn: turn.role):
+        if before == "system" and role not in ("system", "user"):
+            yield _user(_OPENING)
+        if before == "tool" and role == "user":
+            yield Turn({"role": "assistant", "content": _NOTED})
+        if role == "user":
+            yield _joined_users(list(group), are_named)
+        elif role == "assistant":
+            yield _joined_assistants(list(group))
+        else:
+            yield from group
+        before = role
+
+
+def _joined_users(turns: list[Turn], are_named: bool) -> Turn:
+    if len(turns) == 1:
+        return turns[0]
+    sources = {turn.source for turn in turns} - {""}
+    with_names = len(sources) > 1 and not are_named
+    contents = [_named(turn) if with_names else turn.message["content"] for turn in turns]
+    joined = {"role": "user", "content": _joined(contents)}
+    names = {turn.message.get("name") for turn in turns}
+    if len(names) == 1 and (name := names.pop()) is not None:
+        joined["name"] = name
+    return Turn(joined, turns[0].source)
+
+
+def _named(turn: Turn) -> _Content:
+    content: _Content = turn.message["content"]
+    if not turn.source:
+        return content
+    said = f"{turn.source} said:"
+    return f"{said}\n{content}" if isinstance(content, str) else [_text_part(said), *(content or ())]
+
+
+def _joined_assistants(turns: list[Turn]) -> Turn:
+    """Calls can only stand in the last one: their results follow."""
+    joined = dict(turns[0].message)
+    for turn in turns[1:]:
+        for name, value in turn.message.items():
+            if name == "content":
+                joined[name] = _joined([joined.get(name), value])
+            else:
+                joined[name] = _both(joined.get(name), value)
+    return Turn(joined)
+
+
+def _both(old: Any, new: Any) -> Any:
+    """Of two extra fields: both texts, all items, else the later."""
+    if isinstance(old, list) and isinstance(new, list):
+        return [*old, *new]
+    if isinstance(old, str) and isinstance(new, str) and old != new:
+        return f"{old}\n\n{new}"
+    return new
+
+
+def _joined(contents: Sequence[_Content]) -> _Content:
+    said = [content for content in contents if content]
+    texts = [content for content in said if isinstance(content, str)]
+    if len(texts) == len(said):
+        return "\n\n".join(texts) or None
+    return [part for content in said for part in ([_text_part(content)] if isinstance(content, str) else content)]
+
+
+def _text_part(text: str) -> Wire:
+    return {"type": "text", "text": text}
+
+
+def _filled(message: Wire) -> Wire:
+    """No blank text, and no empty list of parts."""
+    content: _Content = message.get("content")
+    if isinstance(content, list):
+        return {**message, "content": [part for part in content if _is_part(part)] or _EMPTY}
+    if content and content.strip():
+        return message
+    if message.get("tool_calls"):
+        return {**message, "content": None}
+    return {**message, "content": _NO_OUTPUT if message["role"] == "tool" else _EMPTY}
+
+
+def _with_short_ids(message: Wire) -> Wire:
+    """Mistral's calls have ids of nine letters and digits."""
+    if message["role"] == "tool":
+        return {**message, "tool_call_id": _short_id(message["tool_call_id"])}
+    if "tool_calls" not in message:
+        return message
+    return {**message, "tool_calls": [{**call, "id": _short_id(call["id"])} for call in message["tool_calls"]]}
+
+
+def _short_id(call_id: str) -> str:
+    if _SHORT_ID.fullmatch(call_id):
+        return call_id
+    return blake2b(call_id.encode("utf-8", "surrogatepass"), digest_size=5).hexdigest()[:9]
+
+
+def _without_thought_beside_text(message: Wire) -> Wire:
+    if not (message.get("tool_calls") and message.get("content")):
+        return message
+    return {name: value for name, value in message.items() if name not in _THOUGHTS}
