@@ -16,6 +16,12 @@
   - ShuttingDown         503 shutting_down
   - TeamFailed           502 team_failed
     - ModelFailed        502 model_failed
+      - ProviderRefused  502 provider_refused
+      - ContextTooLong   400 context_length_exceeded
+      - ContentFiltered  400 content_filter
+      - RateLimited      429 rate_limit_exceeded
+      - QuotaExhausted   429 insufficient_quota
+      - ModelOverloaded  503 model_overloaded
       - ModelTimeout     504 model_timeout
     - ToolFailed         502 tool_failed
     - TooManyTurns       502 too_many_turns
@@ -34,15 +40,22 @@ from typing import ClassVar, Final
 
 
 class ServerError(Exception):
-    """An error that the client is told about; `str(error)` is one line and safe to show."""
+    """An error that the client is told about; `str(error)` is one line and safe to show.
+
+    `is_passing`: a client library may send the request again by itself. A failed run is not: the server has retried
+    what a retry can mend, and a second run costs as much as the first. `retry_after_s` are the seconds after which
+    asking again can succeed, if that is known.
+    """
 
     status: ClassVar[int] = 500
     code: ClassVar[str] = "internal_error"
     type: ClassVar[str] = "server_error"
+    is_passing: ClassVar[bool] = False
 
-    def __init__(self, message: str, *, param: str | None = None) -> None:
+    def __init__(self, message: str, *, param: str | None = None, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.param = param
+        self.retry_after_s = retry_after_s
 
 
 class InvalidRequest(ServerError):
@@ -73,10 +86,12 @@ class MethodNotAllowed(ServerError):
 
 class RequestTimeout(ServerError):
     status, code, type = 408, "request_timeout", "invalid_request_error"
+    is_passing = True
 
 
 class Conflict(ServerError):
     status, code, type = 409, "conflict", "invalid_request_error"
+    is_passing = True
 
 
 class RunGone(ServerError):
@@ -95,10 +110,12 @@ class UnsupportedMedia(ServerError):
 
 class TooManyRuns(ServerError):
     status, code, type = 429, "too_many_runs", "rate_limit_error"
+    is_passing = True
 
 
 class ShuttingDown(ServerError):
     status, code = 503, "shutting_down"
+    is_passing = True
 
     def __init__(self, message: str = "the server is shutting down; ask again in a moment") -> None:
         super().__init__(message)
@@ -111,9 +128,53 @@ class TeamFailed(ServerError):
 
 
 class ModelFailed(TeamFailed):
-    """The model provider refused the request, could not be reached, or broke off its answer."""
+    """The model provider refused the request, could not be reached, or broke off its answer.
+
+    `is_lasting`: the same request fails in the same way if it is sent again at once. It is not set for an answer that
+    broke off, and for a timeout.
+    """
 
     code = "model_failed"
+
+    def __init__(self, message: str, *, is_lasting: bool = False, retry_after_s: float | None = None) -> None:
+        super().__init__(message, retry_after_s=retry_after_s)
+        self.is_lasting = is_lasting
+
+
+class ProviderRefused(ModelFailed):
+    """The provider does not accept the server's key, or what the key may do: its operator has to act."""
+
+    code = "provider_refused"
+
+
+class ContextTooLong(ModelFailed):
+    """The conversation is longer than the model can read."""
+
+    status, code, type = 400, "context_length_exceeded", "invalid_request_error"
+
+
+class ContentFiltered(ModelFailed):
+    """The provider's content filter refused the conversation."""
+
+    status, code, type = 400, "content_filter", "invalid_request_error"
+
+
+class RateLimited(ModelFailed):
+    """The provider limits how much it is asked, and still did after our own retries."""
+
+    status, code, type = 429, "rate_limit_exceeded", "rate_limit_error"
+
+
+class QuotaExhausted(ModelFailed):
+    """The server's account at the provider has no credit left: no retry helps."""
+
+    status, code, type = 429, "insufficient_quota", "insufficient_quota"
+
+
+class ModelOverloaded(ModelFailed):
+    """The provider is overloaded or still loads the model, and still did after our own retries."""
+
+    status, code = 503, "model_overloaded"
 
 
 class ModelTimeout(ModelFailed):
@@ -127,7 +188,7 @@ class ToolFailed(TeamFailed):
 
 
 class TooManyTurns(TeamFailed):
-    """The run reached its limit of agents' turns. Asking again may succeed, as for every failure of a team."""
+    """The run reached its limit of agents' turns."""
 
     code = "too_many_turns"
 
@@ -167,9 +228,11 @@ class ClientStalled(ClientGone):
     """The peer did not read within the write timeout, so the server closed its connection."""
 
 
-def error_for(code: str, message: str) -> ServerError:
+def error_for(code: str, message: str, *, retry_after_s: float | None = None) -> ServerError:
     """The exception of an `Error` event. A code that the tree does not have means that a team failed."""
-    return ERRORS.get(code, TeamFailed)(message)
+    error = ERRORS.get(code, TeamFailed)(message)
+    error.retry_after_s = error.retry_after_s if retry_after_s is None else retry_after_s
+    return error
 
 
 def _tree(error: type[ServerError]) -> Iterator[type[ServerError]]:

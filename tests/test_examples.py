@@ -10,6 +10,7 @@ import pytest
 from aiostream_server.config.load import load_config
 from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import config_for, sample_team, serving
+from tests.kit.waiting import DEADLINE_S
 
 STREAM_CLIENT = Path(__file__).parents[1] / "examples" / "stream_client.py"
 
@@ -50,7 +51,7 @@ async def test_the_stream_client_prints_each_piece_as_it_comes(tmp_path: Path) -
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
             process = await start(server.url, "hi", "solo")
             assert process.stdout is not None
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(DEADLINE_S):
                 await process.stdout.readuntil(b"one ")
                 assert len(provider.exchanges[0].left) == 1
                 assert await process.stdout.read() == b"two three \n"

@@ -215,13 +215,19 @@ class InputRequested(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Error(BaseEvent):
-    """The run failed. `message` is one readable line: no traceback, no path."""
+    """The run failed. `message` is one readable line: no traceback, no path.
+
+    `retry_after_s` are the seconds after which asking again can succeed, if that is known. `lasting`: asking again at
+    once fails in the same way.
+    """
 
     type: ClassVar[Literal["error"]] = "error"
     sign: ClassVar[str] = "❌"
     colour: ClassVar[str] = "red"
     code: str
     message: str
+    retry_after_s: float | None = None
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

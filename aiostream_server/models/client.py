@@ -15,6 +15,7 @@ from copy import copy
 from dataclasses import replace
 from typing import Any, Final, Literal, Self, cast
 
+import structlog
 from autogen_core import CancellationToken
 from autogen_core.models import (
     ChatCompletionClient,
@@ -53,6 +54,7 @@ from aiostream_server.observe.observer import CallWatch
 _AnyTool = Tool | ToolSchema
 _Choice = Tool | Literal["auto", "required", "none"]
 
+_log = structlog.get_logger()
 _ASSUMED_CONTEXT_TOKENS: Final = 128_000  # for a model that is not in `families`
 
 
@@ -190,6 +192,8 @@ class StreamingClient(ChatCompletionClient):
                 has_cost = _has_cost(answer, error)
                 spent = await self._spend(request, answer, sink, speaker) if has_cost else RequestUsage(0, 0)
                 call.failed(code_of(error), TokenCount(spent.prompt_tokens, spent.completion_tokens))
+                if isinstance(error, ModelFailed):
+                    self._note_failure(error, sink)
                 raise
             usage = await self._spend(request, answer, sink, speaker)
             call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), answer.end.finish_reason)
@@ -232,6 +236,13 @@ class StreamingClient(ChatCompletionClient):
             async for batch in batches:
                 await hearing.take(batch)
         hearing.end()
+
+    def _note_failure(self, error: ModelFailed, sink: TokenSink | None) -> None:
+        """The log has the provider's address, which the message to the user leaves out."""
+        address = getattr(self._provider, "address", None)
+        _log.warning("model_call_failed", model=self.label.name, address=address, code=error.code)
+        if sink is not None:
+            sink.failed(error)
 
     async def _spend(
         self, request: ModelRequest, answer: ModelAnswer, sink: TokenSink | None, speaker: str | None

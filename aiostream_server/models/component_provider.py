@@ -7,7 +7,7 @@ client blocks the event loop for up to 85 ms, so it is built once, when the mode
 import asyncio
 import json
 import re
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -16,16 +16,23 @@ from autogen_core.models import ChatCompletionClient, CreateResult, ModelInfo
 from autogen_core.tools import ToolSchema
 from pydantic import SecretStr, ValidationError
 
-from aiostream_server.errors import ModelFailed, ServerError
+from aiostream_server.errors import ModelFailed, RateLimited, ServerError
+from aiostream_server.models.error_kinds import LASTING, error_kind
 from aiostream_server.models.openai.component import ComponentClient, replace_model_components
+from aiostream_server.models.openai.provider import OpenAIProvider
+from aiostream_server.models.openai.waits import asked_wait_s
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, Provider, TextDelta, ThoughtDelta
 
 _MAX_MESSAGE: Final = 300
+_ADDRESS: Final = re.compile(r"https?://[^\s'\"]+")
 _THOUGHTS: Final = re.compile(r"<(think(?:ing)?)>.*?(?:</\1>|\Z)", re.DOTALL)
 
 
-def load_component(component: dict[str, Any] | Path, api_key: SecretStr | None = None) -> Provider:
-    """Load a component, or its JSON file; `api_key` is for an OpenAI component without a key. Raises `ValueError`."""
+def load_component(component: dict[str, Any] | Path, api_key: SecretStr | None = None, name: str = "") -> Provider:
+    """Load a component, or its JSON file; `api_key` is for an OpenAI component without a key.
+
+    `name` is the model's in failures: `[models.default]`. Raises `ValueError`.
+    """
     try:
         loaded = json.loads(component.read_text("utf-8")) if isinstance(component, Path) else component
         client = ChatCompletionClient.load_component(replace_model_components(loaded, api_key=api_key))
@@ -34,18 +41,21 @@ def load_component(component: dict[str, Any] | Path, api_key: SecretStr | None =
     except Exception as error:  # the component's own code may raise anything
         where = f"{component}: " if isinstance(component, Path) else ""
         raise ValueError(f"{where}{_first_line(error)}") from error
-    return provider_of(client)
+    if name and isinstance(client, ComponentClient):
+        return OpenAIProvider(client.table, subject=f"the model provider of {name}")
+    return provider_of(client, name)
 
 
-def provider_of(client: ChatCompletionClient) -> Provider:
-    return client.provider if isinstance(client, ComponentClient) else ComponentProvider(client)
+def provider_of(client: ChatCompletionClient, name: str = "") -> Provider:
+    return client.provider if isinstance(client, ComponentClient) else ComponentProvider(client, name)
 
 
 class ComponentProvider:
-    """Owns the client, and closes it."""
+    """Owns the client, and closes it. `name` is the model's in failures."""
 
-    def __init__(self, client: ChatCompletionClient) -> None:
+    def __init__(self, client: ChatCompletionClient, name: str = "") -> None:
         self._client = client
+        self._subject = f"the model of {name} failed: " if name else ""
 
     @property
     def model_info(self) -> ModelInfo:
@@ -55,7 +65,7 @@ class ComponentProvider:
         streamed: list[str] = []
         async with aclosing(self._items(request)) as items:
             while True:
-                with _failures():
+                with _failures(self._subject, has_begun=bool(streamed)):
                     item = await anext(items)
                 if isinstance(item, CreateResult):
                     yield _last_deltas(item, "".join(streamed))
@@ -113,7 +123,7 @@ def _last_deltas(result: CreateResult, streamed: str) -> list[Delta]:
 
 
 @contextmanager
-def _failures() -> Iterator[None]:
+def _failures(subject: str, *, has_begun: bool) -> Iterator[None]:
     """Turns the errors of any library into `ModelFailed`."""
     try:
         yield
@@ -124,15 +134,27 @@ def _failures() -> Iterator[None]:
         if task is not None and task.cancelling():
             raise
         # The client raised it itself. As a cancellation it would stop AutoGen's runtime silently.
-        raise ModelFailed("the model's client gave up: CancelledError") from error
+        raise ModelFailed(f"{subject}the model's client gave up: CancelledError") from error
     except StopAsyncIteration as error:
-        raise ModelFailed("the model's client ended its stream without a result") from error
+        raise ModelFailed(f"{subject}the model's client ended its stream without a result") from error
     except Exception as error:  # libraries raise any class
-        raise ModelFailed(_first_line(error)) from error
+        raise _failure(error, subject, has_begun=has_begun) from error
+
+
+def _failure(error: Exception, subject: str, *, has_begun: bool) -> ModelFailed:
+    """The kind follows from the status and the body that the clients of most services keep, or from the words."""
+    status, line = getattr(error, "status_code", None), _first_line(error)
+    is_http = isinstance(status, int)
+    said = {"message": line, "body": getattr(error, "body", None)}
+    kind = error_kind(status if isinstance(status, int) else 200, said)
+    headers = getattr(getattr(error, "response", None), "headers", None)
+    wait_s = asked_wait_s(headers if isinstance(headers, Mapping) else {}, str(error)) if kind is RateLimited else None
+    is_lasting = kind in LASTING or (is_http and not has_begun)
+    return kind(f"{subject}{line}", is_lasting=is_lasting, retry_after_s=wait_s)
 
 
 def _first_line(error: Exception) -> str:
-    """`RateLimitError: ...`, without traceback and path."""
+    """`RateLimitError: ...`, without traceback, path and address."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    line = next(iter(text.strip().splitlines()), "")[:_MAX_MESSAGE]
+    line = _ADDRESS.sub("…", next(iter(text.strip().splitlines()), ""))[:_MAX_MESSAGE]
     return f"{type(error).__name__}: {line}" if line else type(error).__name__

@@ -67,7 +67,8 @@ class Models:
         if name is not None and table is tables[name]:
             return self.client(name)
         label = ModelLabel(name or table.model, table.model, "openai", self._observer)
-        return self._shared(table, label, lambda: OpenAIProvider(table, self._session))
+        subject = f"the model provider of {_table_name(name)}" if name else f"the provider of the model {table.model}"
+        return self._shared(table, label, lambda: OpenAIProvider(table, self._session, subject=subject))
 
     async def close(self) -> None:
         """Close the components' clients; `open_models` closes the configured ones."""
@@ -141,7 +142,9 @@ async def open_models(
         for name, client in (embedded or {}).items():
             from aiostream_server.models.component_provider import provider_of
 
-            clients[name] = StreamingClient(provider_of(client), label=ModelLabel(name, name, "component", observer))
+            clients[name] = StreamingClient(
+                provider_of(client, _table_name(name)), label=ModelLabel(name, name, "component", observer)
+            )
         problems: list[str] = []
         for name, table in config.items():
             if name in clients:
@@ -152,7 +155,7 @@ async def open_models(
                 else:
                     provider, model = _open(name, table, session)
             except ValueError as error:
-                problems.append(f"[models.{toml_key(name)}] {error}")
+                problems.append(f"{_table_name(name)} {error}")
             else:
                 stack.push_async_callback(provider.close)
                 clients[name] = StreamingClient(provider, label=ModelLabel(name, model, table.provider, observer))
@@ -169,7 +172,8 @@ def _open(name: str, config: ModelConfig, session: aiohttp.ClientSession | None)
         case OpenAIModelConfig():
             from aiostream_server.models.openai.provider import OpenAIProvider
 
-            return OpenAIProvider(config, session), config.model
+            subject = f"the model provider of {_table_name(name)}"
+            return OpenAIProvider(config, session, subject=subject), config.model
         case LlamaCppModelConfig():
             from aiostream_server.models.llama_cpp.provider import LlamaCppProvider
 
@@ -181,4 +185,8 @@ def _open(name: str, config: ModelConfig, session: aiohttp.ClientSession | None)
         case ComponentModelConfig():
             from aiostream_server.models.component_provider import load_component
 
-            return load_component(config.component, config.api_key), name
+            return load_component(config.component, config.api_key, _table_name(name)), name
+
+
+def _table_name(name: str) -> str:
+    return f"[models.{toml_key(name)}]"

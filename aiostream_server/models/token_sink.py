@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 from autogen_core import FunctionCall, MessageHandlerContext
 from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
 
+from aiostream_server.errors import ModelFailed
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 
 
@@ -64,6 +65,10 @@ class TokenSink(Protocol):
         It must not wait: it is also called while the call's task is being cancelled. A call that failed before the
         first piece of its answer cost nothing and is not reported.
         """
+        ...
+
+    def failed(self, error: ModelFailed) -> None:
+        """A model call failed. AutoGen passes its error on as text, which loses everything but the message."""
         ...
 
 

@@ -1,18 +1,17 @@
 """Describes a failure in one line that a user may read: no traceback, no path of this machine."""
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from aiostream_server import errors
-from aiostream_server.errors import ServerError
+from aiostream_server.errors import ERRORS, ModelFailed, ServerError, TeamFailed
 from aiostream_server.events import Error
 from aiostream_server.text import printable_line
 
 # AutoGen passes an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
 _RETOLD: Final = re.compile(r"(?P<type>[A-Za-z_]\w*): ?(?P<message>.*)", re.DOTALL)
-_TEAM_ERRORS: Final = {
-    kind.__name__: kind for kind in (errors.TeamFailed, errors.ModelFailed, errors.ModelTimeout, errors.ToolFailed)
-}
+_TEAM_ERRORS: Final = {kind.__name__: kind for kind in ERRORS.values() if issubclass(kind, TeamFailed)}
 # Keys that AutoGen reads from the JSON answer of Magentic-One's orchestrator before it checks that they are there
 # (_magentic_one_orchestrator.py:370).
 _LEDGER_KEYS: Final = frozenset({"is_request_satisfied", "next_speaker"})
@@ -28,13 +27,17 @@ _PATH: Final = re.compile(
 _MAX_CHARS: Final = 500
 
 
-def describe_failure(exc: BaseException) -> Error:
-    """The error event for what a team raised."""
+def describe_failure(exc: BaseException, model_failures: Sequence[ModelFailed] = ()) -> Error:
+    """The error event for what a team raised. `model_failures` are those of the run's model calls, oldest first."""
     while isinstance(exc, BaseExceptionGroup) and len(exc.exceptions) == 1:
         exc = exc.exceptions[0]  # a task group says only how many failed
     if isinstance(exc, ServerError):
-        return Error(exc.code, _safe_line(str(exc)))
+        return _told(exc)
     name, message = type(exc).__name__, _text_of(exc)
+    if isinstance(exc, RuntimeError):  # perhaps of a team inside a team: then the text is wrapped twice
+        for failure in reversed(model_failures):
+            if f"{type(failure).__name__}: {failure}" in message:
+                return _told(failure)
     if isinstance(exc, RuntimeError) and (retold := _RETOLD.match(message)):
         name, message = retold["type"], retold["message"].partition("\nTraceback:\n")[0]
         if (own := _TEAM_ERRORS.get(name)) is not None:
@@ -42,6 +45,11 @@ def describe_failure(exc: BaseException) -> Error:
     if name == "KeyError" and message.strip("'\"") in _LEDGER_KEYS:
         return Error(errors.TeamFailed.code, f"the team failed: {_NO_LEDGER} (no {message.strip()})")
     return Error(errors.TeamFailed.code, f"the team failed: {_safe_line(f'{name}: {message}' if message else name)}")
+
+
+def _told(error: ServerError) -> Error:
+    is_lasting = isinstance(error, ModelFailed) and error.is_lasting
+    return Error(error.code, _safe_line(str(error)), error.retry_after_s, is_lasting)
 
 
 def exception_name(exc: BaseException) -> str:

@@ -6,7 +6,7 @@ remembers what each agent said, which tools were called and which have answered,
 """
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
@@ -16,6 +16,7 @@ from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestU
 
 from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
+from aiostream_server.errors import ModelFailed
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
@@ -30,6 +31,7 @@ _NO_REPLY: Final = (
 )
 _NOTHING_SAID: Final = "The team ended without saying anything."
 _NAMELESS: Final = "Agent"
+_MOST_FAILURES: Final = 8
 _ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
 
 
@@ -38,7 +40,7 @@ class Recorder(LogWriter):
 
     `answer` is what the answering agents said last, `last` what any agent did. `was_cut_short`: the last model call
     stopped at its token limit. `beside` is what each agent said beside its last tool calls, without its reasoning;
-    known only of our own model clients.
+    known only of our own model clients. `failures` are the latest model calls that failed.
     """
 
     def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
@@ -47,6 +49,7 @@ class Recorder(LogWriter):
         self.last: events.Answer | None = None
         self.was_cut_short = False
         self.beside: dict[str, str] = {}
+        self.failures: deque[ModelFailed] = deque(maxlen=_MOST_FAILURES)
         self.calls: Final = HeardCalls()
         self._options = options
         self._names: frozenset[str] = frozenset()
@@ -136,6 +139,9 @@ class Recorder(LogWriter):
         self._speech[agent].is_tapped = True
         self._spend(agent, usage)
 
+    def failed(self, error: ModelFailed) -> None:
+        self.failures.append(error)
+
     # Called by the translator
 
     def thought(self, agent: str, text: str) -> None:
@@ -203,6 +209,7 @@ class Recorder(LogWriter):
         """Let go of everything: pooled connections keep the context in which they were opened, and so this object."""
         super().release()
         self._speech.clear()
+        self.failures.clear()
         self._options = {}
 
     def close_all(self) -> None:

@@ -153,7 +153,7 @@ class Run:
         """Work until it is done, fails, or is ended."""
         token = RunCancellation()  # it references every message that was read under it: it lives as long as the task
         task = asyncio.create_task(work.perform(token, asked_at=self.created_at), name=f"{self.id}-work")
-        task.add_done_callback(self._work_ended)
+        task.add_done_callback(lambda _: self._work_ended(task, work))
         deadlines = Deadlines(self.log, self.resources.limits, self.end)
         try:
             ending = await self._ending
@@ -165,13 +165,13 @@ class Run:
             _report_threads(work)
         return ending
 
-    def _work_ended(self, task: asyncio.Task[None]) -> None:
+    def _work_ended(self, task: asyncio.Task[None], work: TeamWork) -> None:
         if self._ending.done():
             return
         if task.cancelled():
             self.end(Error(TeamFailed.code, "the team cancelled itself before it was done"))
         elif exc := task.exception():
-            error = describe_failure(exc)
+            error = describe_failure(exc, work.recorder.failures)
             self.end(error)
             # The message may repeat what a user wrote: clients and debug logs get it, the warning does not.
             _log.warning("team_failed", code=error.code, exception=exception_name(exc))

@@ -11,6 +11,7 @@ from autogen_core import FunctionCall
 from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
 
 from aiostream_server.config.model import OpenAIModelConfig
+from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
@@ -70,6 +71,9 @@ class RecordingSink:
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
         self.heard.append(("spent", speaker, usage.prompt_tokens, usage.completion_tokens))
+
+    def failed(self, error: ModelFailed) -> None:
+        self.heard.append(("failed", error.code))
 
     def texts(self, speaker: str | None) -> str:
         return "".join(said[2] for said in self.heard if said[:2] == ("text", speaker))

@@ -251,7 +251,7 @@ async def test_failure_reaches_the_caller_both_ways() -> None:
             _ = [item async for item in client.create_stream(HELLO)]
         with sink_in_context(RecordingSink()) as sink, pytest.raises(ModelFailed, match="no luck"):
             _ = [item async for item in client.create_stream(HELLO)]
-        assert sink.heard == []
+        assert sink.heard == [("failed", "model_failed")]
 
 
 async def test_tokens_reach_the_sink_as_they_leave() -> None:

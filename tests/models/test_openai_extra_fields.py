@@ -148,7 +148,8 @@ def test_an_answer_that_is_not_streamed() -> None:
         "tool_calls": [call(0, **signed)],
     }
     body = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
-    deltas = AnswerReader(FAILURES).whole(json.dumps(body).encode())
+    reader = AnswerReader(FAILURES)
+    deltas = [*reader.feed(json.dumps(body).encode()), *reader.end()]
     assert extra_of(deltas) == ExtraFields({"reasoning_content": "Hm", "x": 1}, {0: signed})
     assert TextDelta("Hi") in deltas
 

@@ -16,6 +16,7 @@ from autogen_core import Image
 from autogen_core.models import RequestUsage, UserMessage
 from PIL import Image as PillowImage
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed, ModelTimeout
@@ -36,7 +37,7 @@ from tests.kit.scripted_provider import (
     Stall,
     Think,
 )
-from tests.models.recording import config_of
+from tests.models.recording import RecordingSink, config_of, sink_in_context
 
 REQUEST = ModelRequest([UserMessage(content="hello", source="user")])
 
@@ -176,6 +177,42 @@ async def test_answer_that_is_not_streamed(scripted: ScriptedProvider) -> None:
     body = b'{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}'
     scripted.script(Raw([body[:20], body[20:]], content_type="application/json"))
     assert await read(config_of(scripted)) == [TextDelta("hi"), End("stop")]
+
+
+_STREAMED = [b"\xef\xbb\xbfda", b'ta: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\r', b"\n\r\n"]
+
+
+@pytest.mark.parametrize("label", ["text/event-stream", "application/json", "text/html", "application/octet-stream"])
+@pytest.mark.parametrize(
+    "body", [_STREAMED, [b'{"choices":[\n', b'{"message":{"content":"hi"},"finish_reason":"stop"}]}']]
+)
+async def test_first_bytes_say_what_an_answer_is_not_its_label(
+    scripted: ScriptedProvider, label: str, body: Sequence[bytes]
+) -> None:
+    scripted.script(Raw(body, content_type=label, pause_s=0.01))
+    assert await read(config_of(scripted)) == [TextDelta("hi"), End("stop")]
+
+
+async def test_odd_fields_are_one_warning_for_each_run(scripted: ScriptedProvider) -> None:
+    """Outside a run there is one for each call."""
+    odd = Raw([b'data: {"choices":[{"delta":{"content":[{"text":"hi"}]},"finish_reason":"stop"}],"usage":[]}\n\n'])
+    scripted.script(*[odd] * 5)
+    provider = OpenAIProvider(config_of(scripted))
+    with capture_logs() as logs:
+        for run in (RecordingSink(), RecordingSink(), None):
+            with sink_in_context(run):
+                for _ in range(2 if run is not None else 1):
+                    async with aclosing(provider.stream(REQUEST)) as batches:
+                        assert [delta async for batch in batches for delta in batch] == [TextDelta("hi"), End("stop")]
+    await provider.close()
+    assert [line for line in logs if line["event"] == "model_answer_odd"] == [
+        {
+            "event": "model_answer_odd",
+            "log_level": "warning",
+            "model": "scripted",
+            "fields": ("choices.delta.content", "usage"),
+        }
+    ] * 3
 
 
 @pytest.mark.parametrize(

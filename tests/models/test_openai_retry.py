@@ -14,11 +14,13 @@ import pytest
 from autogen_core.models import UserMessage
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from aiostream_server.config.model import OpenAIModelConfig
-from aiostream_server.errors import ModelFailed
+from aiostream_server.errors import ModelFailed, RateLimited
 from aiostream_server.models.openai.provider import OpenAIProvider
-from aiostream_server.models.openai.retry import Refusal, RetryPolicy, seconds_of
+from aiostream_server.models.openai.retry import Refusal, RetryPolicy
+from aiostream_server.models.openai.waits import asked_wait_s
 from aiostream_server.models.provider import Delta, End, ModelRequest, TextDelta
 from tests.kit.scripted_provider import BreakOff, HttpError, Raw, Reply, ScriptedAnswer, ScriptedProvider
 from tests.models.recording import config_of
@@ -178,36 +180,76 @@ def test_delays_grow_are_spread_and_end() -> None:
     assert policy.delay_s(busy, 2) is None
 
 
+def busy(**headers: str) -> Refusal:
+    """A refusal with these headers."""
+    named = CIMultiDict({name.replace("_", "-"): value for name, value in headers.items()})
+    return Refusal(RateLimited("busy"), 429, wait_s=asked_wait_s(named, "") or 0.0)
+
+
 @pytest.mark.parametrize(
     ("retry_after", "least_s", "most_s"), [("3", 3, 3.5), ("10", 10, 10), ("-5", 0.25, 0.5), ("soon", 0.25, 0.5)]
 )
 def test_what_the_provider_asks_for_is_the_least(retry_after: str, least_s: float, most_s: float) -> None:
-    delay_s = RetryPolicy().delay_s(Refusal(ModelFailed("busy"), 429, retry_after=retry_after), 0)
+    delay_s = RetryPolicy().delay_s(busy(retry_after=retry_after), 0)
     assert delay_s is not None
     assert least_s <= delay_s <= most_s
 
 
 @pytest.mark.parametrize("retry_after", ["11", "inf", "nan", "Fri, 31 Dec 9998 23:59:59 GMT"])
 def test_more_than_is_waited_for(retry_after: str) -> None:
-    assert RetryPolicy().delay_s(Refusal(ModelFailed("busy"), 429, retry_after=retry_after), 0) is None
+    assert RetryPolicy().delay_s(busy(retry_after=retry_after), 0) is None
 
 
 @pytest.mark.parametrize(("milliseconds", "least_s"), [("1500", 1.5), ("", 4), ("soon", 4), ("-1", -0.001)])
 def test_milliseconds_go_before_seconds(milliseconds: str, least_s: float) -> None:
-    refusal = Refusal(ModelFailed("busy"), 429, retry_after="4", retry_after_ms=milliseconds)
-    assert refusal.least_s == least_s
+    assert busy(retry_after="4", retry_after_ms=milliseconds).wait_s == least_s
 
 
 def test_retry_after_as_a_date() -> None:
     at = datetime.now(UTC) + timedelta(seconds=5)
-    assert 3 < seconds_of(format_datetime(at, usegmt=True)) <= 5
-    assert 3 < seconds_of(at.strftime("%a, %d %b %Y %H:%M:%S")) <= 5
+    assert 3 < busy(retry_after=format_datetime(at, usegmt=True)).wait_s <= 5
+    assert 3 < busy(retry_after=at.strftime("%a, %d %b %Y %H:%M:%S")).wait_s <= 5
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d{1,3} (Jan|Dec) \d{1,6} \d\d:\d\d:\d\d [+-]\d{1,12}", fullmatch=True))
 def test_no_header_is_too_odd(retry_after: str) -> None:
-    delay_s = RetryPolicy().delay_s(Refusal(ModelFailed("busy"), 429, retry_after=retry_after), 0)
+    delay_s = RetryPolicy().delay_s(busy(retry_after=retry_after), 0)
     assert delay_s is None or 0 < delay_s <= 10
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "wait_s"),
+    [
+        ({"x-ratelimit-remaining-tokens": "0", "x-ratelimit-reset-tokens": "1m2.5s"}, "", 62.5),
+        ({"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "120ms"}, "", 0.12),
+        ({"x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "1h"}, "", None),
+        ({"RateLimit-Remaining": "0", "RateLimit-Reset": "7"}, "", 7),
+        ({}, '{"error":{"message":"Rate limit reached for gpt-4o. Please try again in 6.5s."}}', 6.5),
+        ({}, '{"error":{"message":"Limit 6000, Used 5900. Please try again in 1m3.5s. Need more?"}}', 63.5),
+        ({}, '{"error":{"message":"Please retry after 18 seconds."}}', 18),
+        ({}, '[{"error":{"code":429,"details":[{"@type":"x.RetryInfo","retryDelay":"37s"}]}}]', 37),
+        ({"Retry-After": "3"}, '{"error":{"message":"Please try again in 20s."}}', 3),
+        ({}, '{"error":{"message":"try again later"}}', None),
+    ],
+)
+def test_a_wait_is_found_wherever_a_provider_tells_it(headers: dict[str, str], body: str, wait_s: float | None) -> None:
+    assert asked_wait_s(CIMultiDict(headers), body) == wait_s
+
+
+def test_a_time_of_reset_becomes_seconds() -> None:
+    at = datetime.now(UTC) + timedelta(seconds=30)
+    anthropic = {"anthropic-ratelimit-requests-remaining": "0", "anthropic-ratelimit-requests-reset": at.isoformat()}
+    openrouter = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(at.timestamp() * 1000))}
+    for headers in (anthropic, openrouter):
+        assert 25 < (asked_wait_s(CIMultiDict(headers), "") or 0) <= 30
+
+
+@given(
+    st.dictionaries(st.sampled_from(["Retry-After", "x-ratelimit-remaining", "x-ratelimit-reset"]), st.text()),
+    st.text(),
+)
+def test_no_wait_is_too_odd(headers: dict[str, str], body: str) -> None:
+    asked_wait_s(CIMultiDict(headers), body)
 
 
 @pytest.mark.parametrize(

@@ -191,7 +191,7 @@ def test_no_text_closes_its_code_block() -> None:
         fence = code_block(text).partition("\n")[0]
         assert fence not in text
         assert len(fence) >= 3
-    started_at = time.perf_counter()
+    started_at = time.process_time()
     block = code_block("`" * 400_000)
-    assert time.perf_counter() - started_at < 0.1
+    assert time.process_time() - started_at < 0.3
     assert block.startswith("`" * 400_001 + "\n")

@@ -8,6 +8,8 @@ from typing import Any
 
 from multidict import CIMultiDict
 
+from tests.kit.waiting import DEADLINE_S
+
 HELLO = b'{"model":"general","messages":[{"role":"user","content":"What is 2+3?"}]}'
 
 
@@ -50,7 +52,7 @@ def head(start: str, *headers: str) -> bytes:
     return "\r\n".join((*lines, "", "")).encode("utf-8", "surrogateescape")
 
 
-async def send(url: str, request: bytes, *, timeout_s: float = 10.0) -> RawAnswer:
+async def send(url: str, request: bytes, *, timeout_s: float = DEADLINE_S) -> RawAnswer:
     """Send, and read to the end of the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
     try:

@@ -83,7 +83,7 @@ async def test_the_log_has_one_line_and_no_content(url: str) -> None:
     with capture_logs() as logs:
         await _post(url, _TITLE)
     (line,) = logs
-    assert line.pop("seconds") < 0.5
+    assert 0 <= line.pop("seconds") < 30
     assert line == {"event": "auxiliary_answered", "kind": "title_generation", "by": "rules", "log_level": "info"}
 
 

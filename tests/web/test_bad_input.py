@@ -174,14 +174,15 @@ async def test_a_body_that_never_finishes_is_408_and_the_connection_closed(serve
 async def test_a_body_that_comes_byte_by_byte_has_the_same_deadline(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
     writer.write(head(TO_CHAT, JSON, "Content-Length: 1000"))
-    response = asyncio.create_task(reader.read())
+    # Not to the end of the connection: a byte that arrives after the server closed it resets it.
+    status_line = asyncio.create_task(reader.readline())
     sent = 0
-    while not response.done():
+    while not status_line.done():
         writer.write(b" ")
         sent += 1
         await asyncio.sleep(0.05)
     writer.close()
-    assert b" 408 " in (await response).split(b"\r\n")[0]
+    assert b" 408 " in await status_line
     assert sent < 1000
 
 

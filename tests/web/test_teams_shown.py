@@ -102,20 +102,20 @@ async def test_unpaced_answers_keep_their_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reply", "words"),
+    ("reply", "words", "code"),
     [
-        (HttpError(401, {"error": {"message": "bad key"}}), "bad key"),
-        (HttpError(501, "<html>oops</html>"), "501"),
+        (HttpError(401, {"error": {"message": "bad key"}}), "bad key", "provider_refused"),
+        (HttpError(501, "<html>oops</html>"), "501", "model_failed"),
     ],
 )
-async def test_a_failing_provider_is_one_readable_line(tmp_path: Path, reply: HttpError, words: str) -> None:
+async def test_a_failing_provider_is_one_readable_line(tmp_path: Path, reply: HttpError, words: str, code: str) -> None:
     async with ScriptedProvider() as provider:
         provider.script(reply)
         async with serving(config_for(provider.base_url, sample_team("pair")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="pair")
     (error,) = answer.errors
     assert words in error["message"]
-    assert error["code"] == "model_failed"
+    assert error["code"] == code
     assert "\n" not in error["message"]
     assert answer.text == f"❌ {error['message']}"
     assert answer.finish_reasons == ["stop"]
@@ -128,7 +128,8 @@ async def test_an_unreachable_provider_is_one_readable_line(tmp_path: Path) -> N
     async with serving(config, tmp_path) as server:
         answer = await ask(server.url, "hi", model="solo")
     (error,) = answer.errors
-    assert "127.0.0.1:9" in error["message"]
+    message = error["message"]
+    assert message == "the model provider of [models.default] cannot be reached: connection refused"
     assert answer.done
 
 

@@ -9,6 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -20,15 +21,16 @@ from aiostream_server.config.model import Config
 from tests.examples.telling import STORIES
 from tests.kit.serving import Server, ask, chat_body, serving, until_idle
 from tests.zoo import rules
-from tests.zoo.hosted import Azure, OpenAI
+from tests.zoo.hosted import Azure, Gemini, OpenAI
 from tests.zoo.local import Ollama
 from tests.zoo.mind import Mind, questions
+from tests.zoo.thinking import Kimi, OpenRouter
 from tests.zoo.vendor import Vendor
 from tests.zoo.vendor_server import Exchange, VendorServer
 
 ROOT: Final = Path(__file__).parents[2]
 DOC: Final = ROOT / "docs" / "providers.md"
-ZOO: Final[Sequence[type[Vendor]]] = (OpenAI, Azure, Ollama)
+ZOO: Final[Sequence[type[Vendor]]] = (OpenAI, Azure, Gemini, Kimi, OpenRouter, Ollama)
 TEAMS: Final = tuple(STORIES)
 KEY: Final = "sk-of-the-zoo"
 
@@ -91,53 +93,55 @@ def both_rows(vendor: type[Vendor], folder: Path) -> Sequence[Row]:
 
 
 async def row_of(vendor: type[Vendor], folder: Path, *, streamed: bool) -> Row:
-    """Streamed, for a client that names its conversation; or whole, for one that sends the history. `folder` exists."""
-    mind, cells = Mind(), {}
-    async with (
-        VendorServer(vendor(), mind, streams=streamed) as provider,
-        serving(config_of(vendor, provider.origin, folder), folder) as server,
-    ):
-        for team in TEAMS:
-            cells[team] = cell = Cell()
-            first = len(provider.exchanges)
-            await (_ask_streamed if streamed else _ask_whole)(server, mind, team, cell)
-            cell.exchanges += provider.exchanges[first:]
+    """Streamed, for a client that names its conversation; or whole, for one that sends the history. `folder` exists.
+
+    The server is started anew before the second question: what a provider wants back outlives it.
+    """
+    mind = Mind()
+    cells = {team: Cell() for team in TEAMS}
+    async with VendorServer(vendor(), mind, streams=streamed) as provider:
+        config = config_of(vendor, provider.origin, folder)
+        for first, last in ((0, 1), (1, 3)):
+            async with serving(config, folder) as server:
+                for team, cell in cells.items():
+                    begun = len(provider.exchanges)
+                    for turn in range(first, min(last, len(questions(team)))):
+                        mind.play(team, turn)
+                        await (_ask_streamed if streamed else _ask_whole)(server, team, turn, cell)
+                        await until_idle(server)
+                    cell.exchanges += provider.exchanges[begun:]
     return cells
 
 
-async def _ask_streamed(server: Server, mind: Mind, team: str, cell: Cell) -> None:
-    for turn, question in enumerate(questions(team)):
-        mind.play(team, turn)
-        answer = await ask(server.url, question, model=team, headers={"X-Conversation-Id": team})
-        cell.answers.append(answer.text)
-        cell.problems += [error["message"] for error in answer.errors]
-        if not answer.done or answer.finish_reasons != ["stop"]:
-            cell.problems.append(f"ended with {answer.finish_reasons}")
-        await until_idle(server)
+async def _ask_streamed(server: Server, team: str, turn: int, cell: Cell) -> None:
+    answer = await ask(server.url, questions(team)[turn], model=team, headers={"X-Conversation-Id": team})
+    cell.answers.append(answer.text)
+    cell.problems += [error["message"] for error in answer.errors]
+    if not answer.done or answer.finish_reasons != ["stop"]:
+        cell.problems.append(f"ended with {answer.finish_reasons}")
 
 
-async def _ask_whole(server: Server, mind: Mind, team: str, cell: Cell) -> None:
+async def _ask_whole(server: Server, team: str, turn: int, cell: Cell) -> None:
     asks_back = len(STORIES[team].questions) > 1  # such a team continues only in a conversation with a name
     headers = {"X-Presentation": "answer", **({"X-Conversation-Id": team} if asks_back else {})}
-    history: list[dict[str, Any]] = []
-    for turn, question in enumerate(questions(team)):
-        mind.play(team, turn)
-        history.append({"role": "user", "content": question})
-        body = chat_body(history, model=team) | {"stream": False}
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) as response,
-        ):
-            answer = await response.json()
-        if response.status != 200:
-            cell.problems.append(f"{response.status}: {answer['error']['message']}")
-            return
-        (choice,) = answer["choices"]
-        cell.answers.append(choice["message"]["content"])
-        if choice["finish_reason"] != "stop":
-            cell.problems.append(f"ended with {choice['finish_reason']}")
-        history.append({"role": "assistant", "content": choice["message"]["content"]})
-        await until_idle(server)
+    said = [text for pair in zip(questions(team), cell.answers, strict=False) for text in pair]
+    roles = cycle(("user", "assistant"))
+    messages = [
+        {"role": role, "content": text} for role, text in zip(roles, [*said, questions(team)[turn]], strict=False)
+    ]
+    body = chat_body(messages, model=team) | {"stream": False}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) as response,
+    ):
+        answer = await response.json()
+    if response.status != 200:
+        cell.problems.append(f"{response.status}: {answer['error']['message']}")
+        return
+    (choice,) = answer["choices"]
+    cell.answers.append(choice["message"]["content"])
+    if choice["finish_reason"] != "stop":
+        cell.problems.append(f"ended with {choice['finish_reason']}")
 
 
 def agent_of(body: Mapping[str, Any]) -> str:

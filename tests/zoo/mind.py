@@ -43,13 +43,15 @@ class Mind:
 
     def __init__(self) -> None:
         self.thoughts: list[str] = []
+        self._told: dict[str, Callable[[Mapping[str, Any]], Reply]] = {}
         self._tell: Callable[[Mapping[str, Any]], Reply] = _silent
 
     def play(self, team: str, turn: int) -> None:
         """Before each question."""
         story: Story = STORIES[team]
         if turn % len(story.questions) == 0:
-            self._tell = story.told()
+            self._told[team] = story.told()
+        self._tell = self._told[team]
 
     def answer(self, body: Mapping[str, Any]) -> Said:
         """Raises `LookupError` where the model is asked more often than the story has answers."""

@@ -61,8 +61,10 @@ class LlamaCppProvider:
                         return
                     except ModelFailed as failure:
                         await asyncio.wait((process.ended,), timeout=_DEATH_S)
-                        if process.is_alive or is_second or heartbeat.has_ended:
-                            raise self._worded(failure, process) from failure
+                        if process.is_alive:
+                            raise
+                        if is_second or heartbeat.has_ended:
+                            raise self._ended(process) from failure
                 is_second = True  # it crashed before the first word: try a new process once
 
     async def close(self) -> None:
@@ -110,10 +112,11 @@ class LlamaCppProvider:
             idle_timeout_s=_SILENCE_S,
             max_retries=0,
         ).with_secret(process.api_key)
-        before, self._asked = self._asked, (process, OpenAIProvider(config, self._session))
+        asked = OpenAIProvider(config, self._session, subject=f"the local model {self._name}")
+        before, self._asked = self._asked, (process, asked)
         if before is not None:
             await before[1].close()
-        return self._asked[1]
+        return asked
 
     def _check(self, request: ModelRequest) -> None:
         if request.tools and not self.model_info["function_calling"]:
@@ -121,15 +124,11 @@ class LlamaCppProvider:
         if has_images(request.messages):
             raise ValueError(f"the local model {self._name} does not support images")
 
-    def _worded(self, failure: ModelFailed, process: LlamaProcess) -> ModelFailed:
-        """The failure with the model's name instead of the address, or with the process's end."""
-        if not process.is_alive:
-            return ModelFailed(
-                f"the process of the local model {self._name} ended while it answered ({process.ending}); "
-                "the next question starts it again"
-            )
-        text = str(failure).replace(f"the model provider at {process.url}", f"the local model {self._name}")
-        return type(failure)(text)
+    def _ended(self, process: LlamaProcess) -> ModelFailed:
+        return ModelFailed(
+            f"the process of the local model {self._name} ended while it answered ({process.ending}); "
+            "the next question starts it again"
+        )
 
 
 def _forced(request: ModelRequest) -> ModelRequest:

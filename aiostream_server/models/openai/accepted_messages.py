@@ -1,7 +1,7 @@
 """What a model takes in its messages: known by its name, set by the configuration, or learned once from a refusal.
 
-A refusal is recognised by its words: chat templates and services say the same in many ways, and with a status of 400,
-422 or 500 (llama.cpp, LocalAI), or inside an answer with status 200 (LM Studio).
+A refusal is recognised by its words: chat templates and services say the same in many ways, and with a status of 400 or
+422, of 500 (llama.cpp, LocalAI), or inside an answer with status 200 (LM Studio).
 """
 
 import re
@@ -12,10 +12,11 @@ from typing import Any, Final
 import structlog
 
 from aiostream_server.config.providers import MessageSequence
+from aiostream_server.errors import ModelFailed
+from aiostream_server.models.error_kinds import words_in
 from aiostream_server.models.families import MessageRule, message_rules_of
 from aiostream_server.models.provider import KeptAnswer, ModelRequest
 
-_STATUSES: Final = (200, 400, 422, 500)
 _STRICT: Final = (
     MessageRule.ROLES_ALTERNATE
     | MessageRule.SYSTEM_FIRST
@@ -114,11 +115,14 @@ class AcceptedMessages:
         rules = {"auto": known, "any": MessageRule(0), "alternate": known | _STRICT}[configured]
         self.dialect = MessageDialect(rules)
 
-    def learn(self, sent: MessageDialect, request: ModelRequest, status: int, error: bytes) -> bool:
-        """Learn from the refusal of a request in the dialect `sent`; whether it would now be sent in another one."""
-        if status not in _STATUSES:
+    def learn(self, sent: MessageDialect, request: ModelRequest, failure: ModelFailed, error: Any) -> bool:
+        """Learn from the refusal of a request in the dialect `sent`; whether it would now be sent in another one.
+
+        `error` is the provider's, as JSON or text.
+        """
+        if type(failure) is not ModelFailed or not error:  # another kind is not about the messages
             return False
-        text = error.decode("utf-8", "replace").lower()
+        text = "\n".join((words_in(error), *_places(error)))
         rules = _rules_in(text, sent, request) if self._learns_rules else MessageRule(0)
         refused, demanded = _fields_in(text, request.kept.values())
         for name in (*_names(rules & ~self.dialect.rules), *(refused - self.dialect.refused)):
@@ -151,6 +155,19 @@ def _fields_in(text: str, kept: Iterable[KeptAnswer]) -> tuple[frozenset[str], f
     elif _NOT_TAKEN.search(text):
         refused = (name for name in _names_sent(kept) if re.search(rf"\b{re.escape(name.lower())}\b", text))
     return frozenset(refused), frozenset(demanded)
+
+
+def _places(error: Any) -> Iterator[str]:
+    """The paths of the fields that are refused."""
+    match error:
+        case {"loc": list() as path}:
+            yield ".".join(map(str, path)).lower()
+        case {"param": str() as path}:
+            yield path.lower()
+    inner = error.values() if isinstance(error, dict) else error if isinstance(error, list) else ()
+    for one in inner:
+        if isinstance(one, dict | list):
+            yield from _places(one)
 
 
 def _names_sent(kept: Iterable[KeptAnswer]) -> Iterator[str]:

@@ -1,18 +1,15 @@
-"""The chunks of an OpenAI-compatible answer: the used fields only, and the numbering of tool calls.
+"""The chunks of an OpenAI-compatible answer: the used fields only, decoded strictly, because it is the fastest way.
 
 https://platform.openai.com/docs/api-reference/chat-streaming. Every field may be missing or null: some provider omits
-each of them. A message and a tool call know all of their fields: a chunk with another one does not fit, and
-`extra_fields` reads it a second time.
+each of them. A message and a tool call know all of their fields: a chunk with another one does not fit, and is read a
+second time, by `extra_fields` where that is all, else by `odd_chunks`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
 from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, RequestUsage, TopLogprob
-
-from aiostream_server.models.provider import CallDelta
 
 EXTRA: Final = "(extra)"  # no provider's key
 
@@ -36,6 +33,7 @@ class ProviderDelta(msgspec.Struct, forbid_unknown_fields=True):
     reasoning: str | None = None  # Ollama, OpenRouter
     refusal: str | None = None
     tool_calls: list[ToolCallPiece] | None = None
+    function_call: Function | None = None  # the form before `tool_calls`
     # Extra fields that come with every token.
     reasoning_details: list[Any] | None = None  # OpenRouter
     thinking_blocks: list[Any] | None = None  # LiteLLM
@@ -47,7 +45,6 @@ class ProviderDelta(msgspec.Struct, forbid_unknown_fields=True):
     annotations: Any = None
     audio: Any = None
     citations: Any = None
-    function_call: Any = None
     images: Any = None
     prefix: Any = None
     token_ids: Any = None
@@ -75,13 +72,17 @@ class Choice(msgspec.Struct):
     index: int | None = None
     delta: ProviderDelta | None = None
     message: ProviderDelta | None = None  # in an answer that is not streamed
+    text: str | None = None  # in an answer of the older completions
     finish_reason: str | None = None
     logprobs: Logprobs | None = None
 
 
+_Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
+
+
 class ProviderUsage(msgspec.Struct, gc=False):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
+    prompt_tokens: _Count | None = None
+    completion_tokens: _Count | None = None
 
 
 class ProviderChunk(msgspec.Struct):
@@ -133,74 +134,3 @@ def request_usage(usage: ProviderUsage | None) -> RequestUsage | None:
     if usage is None or not (usage.prompt_tokens or usage.completion_tokens):
         return None
     return RequestUsage(prompt_tokens=usage.prompt_tokens or 0, completion_tokens=usage.completion_tokens or 0)
-
-
-_EMPTY = Function()
-
-
-@dataclass(slots=True)
-class _BegunCall:
-    number: int
-    call_id: str = ""
-    name: str = ""
-    arguments: list[str] = field(default_factory=list)
-
-    def is_whole(self) -> bool:
-        """Whether the arguments are a complete JSON object."""
-        try:
-            msgspec.json.decode("".join(self.arguments), type=dict[str, msgspec.Raw])
-        except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
-            return False
-        return True
-
-
-class ToolCallNumbering:
-    """Numbers the tool calls of one answer 0, 1, 2 ... in the order in which they begin.
-
-    OpenAI numbers calls by `index` and gives id and name in the first piece only. Gemini omits the index, Ollama
-    numbers every call 0 (ollama/ollama#15457), some proxies send empty ids, older vLLM sends a new id with each piece,
-    others repeat the name. So a new call begins at a name with a new id; without ids, at a name without an index or
-    behind complete arguments.
-    """
-
-    __slots__ = ("_by_index", "_count", "_last")
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._last: _BegunCall | None = None
-        self._by_index: dict[int, _BegunCall] = {}
-
-    def read(self, piece: ToolCallPiece) -> CallDelta:
-        function = piece.function or _EMPTY
-        call_id, name, arguments = piece.id or "", function.name or "", _json(function.arguments)
-        begun = self._last if piece.index is None else self._by_index.get(piece.index)
-        if begun is None or _begins_another(begun, piece.index, call_id, name, arguments):
-            begun = self._begin(piece.index)
-        self._last = begun
-        new_id = call_id if not begun.call_id else ""
-        new_name = name if name != begun.name else ""
-        begun.call_id += new_id
-        begun.name += new_name
-        begun.arguments.append(arguments)
-        return CallDelta(begun.number, new_id, new_name, arguments)
-
-    def _begin(self, index: int | None) -> _BegunCall:
-        begun = _BegunCall(self._count)
-        self._count += 1
-        if index is not None:
-            self._by_index[index] = begun
-        return begun
-
-
-def _begins_another(begun: _BegunCall, index: int | None, call_id: str, name: str, arguments: str) -> bool:
-    if not (name and begun.name):
-        return False
-    if call_id and begun.call_id:
-        return call_id != begun.call_id
-    return index is None or (bool(arguments) and begun.is_whole())
-
-
-def _json(arguments: str | dict[str, object] | None) -> str:
-    if isinstance(arguments, dict):
-        return msgspec.json.encode(arguments).decode()
-    return arguments or ""

@@ -95,7 +95,8 @@ class ComponentClient(StreamingClient, Generic[_Config]):
     def __init__(self, **settings: Any) -> None:
         self._config = self.component_config_schema.model_validate(settings)
         self.table: Final = self._table(self._config)
-        self.provider: Final = OpenAIProvider(self.table)
+        subject = f"the provider of the model {self._config.model}"
+        self.provider: Final = OpenAIProvider(self.table, subject=subject)
         label = ModelLabel(self._config.model, self._config.model, "openai")
         super().__init__(self.provider, label=label, calls=CallMemory())
 

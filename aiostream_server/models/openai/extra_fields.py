@@ -71,7 +71,10 @@ class ExtraFieldsReader:
         return ExtraFields(message, calls) if message or calls else None
 
     def _add(self, fields: _Object, extra: _Object) -> None:
-        self._left -= _characters(extra)
+        try:
+            self._left -= _characters(extra)
+        except RecursionError:  # nested deeper than Python follows
+            self._left = -1
         if self._left >= 0:
             _merge(fields, extra)
 

@@ -14,8 +14,10 @@ from dataclasses import replace
 from hashlib import blake2b
 from io import BytesIO
 from typing import Final, NamedTuple
+from weakref import WeakValueDictionary
 
 import aiohttp
+import structlog
 from autogen_core.models import ModelFamily
 from yarl import URL
 
@@ -25,18 +27,21 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import context_tokens_of, model_info_of
 from aiostream_server.models.openai.accepted_messages import AcceptedMessages, MessageDialect
 from aiostream_server.models.openai.answer_reader import AnswerReader
-from aiostream_server.models.openai.failures import Failures
+from aiostream_server.models.openai.failures import Failures, decoded
 from aiostream_server.models.openai.messages import has_images
 from aiostream_server.models.openai.push_reader import BytesReader, PushReader
 from aiostream_server.models.openai.request import AcceptedOptions, request_body
 from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
 from aiostream_server.models.openai.sequences import Wire
 from aiostream_server.models.provider import Delta, ModelRequest, unsupported
+from aiostream_server.models.token_sink import TokenSink, current_sink
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
 _RECEIVE_BUFFER_BYTES: Final = 256 * 1024
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body; a slower connection is not reused
+
+_log = structlog.get_logger()
 
 
 def open_session() -> aiohttp.ClientSession:
@@ -76,8 +81,11 @@ class OpenAIProvider:
         *,
         retry: RetryPolicy = DEFAULT_RETRY,
         reader: type[BytesReader] = PushReader,
+        subject: str = "",
     ) -> None:
         """Without a `session` it opens one at its first request. `config` limits the retries, `retry` spaces them.
+
+        `subject` names the provider in failures: `the model provider of [models.default]`.
 
         Raises `ValueError` if `base_url` is no URL.
         """
@@ -89,13 +97,14 @@ class OpenAIProvider:
         self._url = (base / "chat/completions").with_query(base.query)
         # A change of the model or the service ends what it sent: signatures of another one are refused.
         self.origin: Final = blake2b(f"{self._url}\0{config.model}".encode(), digest_size=8).hexdigest()
-        self._failures = Failures(str(self._url.origin()), config.api_key)
+        self._failures = Failures(str(self._url.origin()), config.api_key, subject)
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
         self.context_tokens: Final = context_tokens_of(config.model)
         self._accepted = AcceptedOptions(self.model_info["family"], config.options)
         self._messages = AcceptedMessages(config.model, config.messages)
         self._retry = replace(retry, max_retries=config.max_retries)
+        self._warned_runs: WeakValueDictionary[int, TokenSink] = WeakValueDictionary()
 
     async def stream(self, request: ModelRequest) -> AsyncGenerator[Sequence[Delta], None]:
         """See `Provider.stream`; the request's option `timeout` overrides `total_timeout_s`.
@@ -109,33 +118,45 @@ class OpenAIProvider:
         refused: _Refused | None = None
         while True:
             posted = await self._post(request, ends_at, refused)
-            reader, response = AnswerReader(self._failures), posted.response
+            reader = AnswerReader(self._failures)
             try:
-                if response.content_type == "application/json":
-                    yield reader.whole(await self._read_all(response))
-                    return
-                if response.content_type == "text/html":
-                    raise self._failures.said("answered with a web page: is its base_url right?")
-                with self._reader(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
+                with self._reader(posted.response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
                     while not reader.done:
                         batch = await self._read(source, reader, request.shortcut)
                         if batch:
                             yield batch
                         if reader.failure is not None:
                             raise reader.failure
-                await _read_to_end(response)
+                await _read_to_end(posted.response)
                 return
-            except ModelFailed as failure:  # LM Studio refuses messages in an answer with status 200
-                is_refusal = bool(reader.reported) and not reader.has_begun
-                if not (is_refusal and self._messages.learn(posted.dialect, request, 200, reader.reported)):
+            except ModelFailed as failure:
+                # LM Studio refuses messages in an answer with status 200.
+                learn = self._messages.learn
+                if reader.has_begun or not learn(posted.dialect, request, failure, reader.reported):
                     raise
                 refused = _Refused(posted.body, failure)
             finally:
-                response.close()  # no effect after the end of the body
+                posted.response.close()  # no effect after the end of the body
+                if reader.odd_fields:
+                    self._warn_of(reader.odd_fields)
+
+    @property
+    def address(self) -> str:
+        """Where the provider is, without path and credentials. For logs."""
+        return self._failures.origin
 
     async def close(self) -> None:
         if self._owns_session and self._session is not None:
             await self._session.close()
+
+    def _warn_of(self, odd_fields: Sequence[str]) -> None:
+        """Once for each run."""
+        run = current_sink.get()
+        if run is not None:
+            if self._warned_runs.get(id(run)) is run:
+                return
+            self._warned_runs[id(run)] = run
+        _log.warning("model_answer_odd", model=self._config.model, fields=odd_fields)
 
     def _check(self, request: ModelRequest) -> None:
         info, said = self.model_info, self._config.model_info
@@ -160,7 +181,7 @@ class OpenAIProvider:
             if not isinstance(answer, Refusal):
                 return _Posted(answer, body, dialect)
             has_learned = self._accepted.learn(options, answer.status, answer.body)
-            if self._messages.learn(dialect, request, answer.status, answer.body) or has_learned:
+            if self._messages.learn(dialect, request, answer.failure, decoded(answer.body)) or has_learned:
                 refused = _Refused(body, answer.failure)
                 continue
             refused = None
@@ -192,9 +213,8 @@ class OpenAIProvider:
         if response.status == 200:
             return response
         error_body = await _error_body(response)
-        failure = self._failures.refused(response.status, error_body)
-        later, later_ms = (response.headers.get(name, "") for name in ("Retry-After", "Retry-After-Ms"))
-        return Refusal(failure, response.status, error_body, later, later_ms)
+        failure = self._failures.refused(response.status, error_body, response.headers)
+        return Refusal(failure, response.status, error_body, failure.retry_after_s or 0.0)
 
     async def _body(self, request: ModelRequest, options: Wire, dialect: MessageDialect) -> bytes:
         model, names = self._config.model, self._config.message_names
@@ -206,16 +226,18 @@ class OpenAIProvider:
         self, source: BytesReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
     ) -> Sequence[Delta]:
         """The next deltas that `shortcut` does not take; may be empty at the end of the answer or on a failure."""
+        if reader.is_behind:
+            await asyncio.sleep(0)  # other tasks get their share of the event loop
+            return reader.feed(b"")
         batch: Sequence[Delta] = ()
 
         def take(data: bytes) -> bool:
             nonlocal batch
             batch = reader.feed(data) if data else reader.end()
-            if not data or reader.done or reader.failure is not None:
+            if not data or reader.done or reader.is_behind or reader.failure is not None:
                 return False
             if not batch:
                 return True
-            reader.has_begun = True
             return shortcut is not None and shortcut(batch)
 
         try:
@@ -225,12 +247,6 @@ class OpenAIProvider:
                 raise self._failures.lost(error, answering=True) from error
             return reader.end()
         return batch
-
-    async def _read_all(self, response: aiohttp.ClientResponse) -> bytes:
-        try:
-            return await response.read()
-        except (aiohttp.ClientError, OSError) as error:
-            raise self._failures.lost(error, answering=True) from error
 
 
 def _headers(config: OpenAIModelConfig) -> dict[str, str]:

@@ -197,6 +197,7 @@ class AgentSpans:
         for inner in tuple(self._open.values()):
             if inner.tool is tool:
                 self._end_turn(inner)
+                at = max(at, inner.active_at)
         if outcome:
             tool.span.set_attribute("aiostream.outcome", outcome)
         if error is not None:

@@ -99,7 +99,7 @@ async def test_a_provider_that_fails_is_answered_by_rules() -> None:
                 assert await AuxiliaryDesk(AuxiliaryConfig(), client).answer(_TITLE) == _BY_RULES
         finally:
             await client.close()
-    assert {"event": "auxiliary_model_failed", "kind": "title_generation", "error": "ModelFailed"}.items() <= logs[
+    assert {"event": "auxiliary_model_failed", "kind": "title_generation", "error": "ProviderRefused"}.items() <= logs[
         -1
     ].items()
 

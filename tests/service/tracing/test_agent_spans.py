@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -124,6 +124,7 @@ _STEPS = st.one_of(
 
 @settings(max_examples=200)
 @given(st.lists(_STEPS, max_size=25))
+@example([_call("A", "1", "B"), _call("B", "2", "C"), Message("C", "x"), _answer("A", "1")])
 def test_spans_nest_and_end_in_any_order_of_events(steps: list[object]) -> None:
     run, calls = _Run(content=True), list[AgentTurn]()
     for step in steps:
