@@ -18,7 +18,9 @@ _MOST_DEPTH: Final = 6
 _TELLING: Final = frozenset(
     {"code", "type", "status", "reason", "message", "msg", "error", "detail", "object", "title"}
 )
-_NESTED: Final = frozenset({"error", "errors", "detail", "details", "innererror", "metadata", "violations", "body"})
+_NESTED: Final = frozenset(
+    {"error", "message", "errors", "detail", "details", "innererror", "metadata", "violations", "body"}
+)
 _UNSAID: Final = (0, 200)  # an error inside an answer
 
 _CONTEXT: Final = re.compile(

@@ -21,10 +21,12 @@ class MessageRule(Flag):
     SYSTEM_FIRST = auto()  # one system message, at the beginning
     NO_SYSTEM = auto()
     USER_LAST = auto()  # or a tool
+    HAS_USER = auto()
     NOT_EMPTY = auto()  # results and parts, too
     CALLS_ANSWERED = auto()  # each call has a result, right behind it
     SHORT_IDS = auto()  # of calls: nine letters and digits
     TEXT_OR_THOUGHT = auto()  # not both beside calls
+    CALLS_AS_TEXT = auto()  # for a template that knows no tools
     TOOLS_NAMED = auto()  # where messages hold calls
     NO_TOOL_CHOICE = auto()  # for tools that are only named
 
@@ -100,7 +102,7 @@ _MESSAGE_RULES: Final = (
     (r"(code)?llama-?2|codellama", _ALTERNATE),
     (r"(deepseek-r1|deepseek-reasoner|r1)", _ALTERNATE_TO_USER),
     (r"sonar", _ALTERNATE_TO_USER),  # Perplexity's
-    (r"qwen-?3\.[5-9]|qwen-?[4-9]", MessageRule.SYSTEM_FIRST),
+    (r"qwen-?3\.[5-9]|qwen-?[4-9]", MessageRule.SYSTEM_FIRST | MessageRule.HAS_USER),
     (r"claude", _WHOLE_CALLS | MessageRule.USER_LAST | MessageRule.TOOLS_NAMED),
     (r"o1-(preview|mini)", MessageRule.NO_SYSTEM),
 )

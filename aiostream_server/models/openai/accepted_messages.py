@@ -5,11 +5,12 @@ A refusal is recognised by its words: chat templates and services say the same i
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import structlog
+from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage
 
 from aiostream_server.config.providers import MessageSequence
 from aiostream_server.errors import ModelFailed
@@ -31,8 +32,8 @@ _REFUSALS: Final = {
         r"roles?\b.{0,60}\balternat|must alternate|alternat\w+ between .?user|multiturn requests alternate",
         r"(successive|consecutive|adjacent) .{0,20}\b(user|assistant|messages|role)|multiple .{0,9}roles in a row",
         r"unexpected role .?(user|assistant|tool).? after|interleave the user",
-        r"first (\w+ )?message.{0,30}\buser\b|(start|begin)s? with .{0,20}\buser\b|no user query found",
-        r"at least one (non-system|user) message|function call turn comes immediately after",
+        r"first (\w+ )?message.{0,30}\buser\b|(start|begin)s? with .{0,20}\buser\b",
+        r"function call turn comes immediately after",
     ),
     MessageRule.SYSTEM_FIRST: (
         r"system message.{0,40}\b(beginning|first|start|top)\b|unexpected role .?system.? after",
@@ -42,13 +43,14 @@ _REFUSALS: Final = {
     MessageRule.NO_SYSTEM: (
         r"system (role|messages?|prompts?) .{0,20}(not (supported|allowed)|unsupported)",
         r"only user and assistant roles(?!.{0,80}optional system)",
-        r"(not support|unsupported|invalid|unknown|unexpected).{0,40}\brole\W+system\b(?! after)",
+        r"(not support|unsupported|invalid|unknown|unexpected).{0,40}\brole\W+system\b(?!\W+after)",
         r"(not support|unsupported).{0,40}\bsystem\b|(system|developer) instruction is not enabled",
     ),
     MessageRule.USER_LAST: (
         r"prefill|expected last role|(last|final) (\w+ )?(message|turn|role).{0,60}\b(user|tool)\b",
         r"(end|finish)s? with .{0,20}\b(user|tool)\b",
     ),
+    MessageRule.HAS_USER: (r"no user (query|message)|at least one ([\w-]+ )?message",),
     MessageRule.NOT_EMPTY: (
         r"non-?empty|non-?whitespace|(not|cannot|can't|never) be (empty|blank)|(is|are|was|were) (empty|blank)",
         r"either content or tool_calls|must have .{0,20}\b(content|text)|at least one (content|text|part)",
@@ -74,6 +76,7 @@ _NOT_TAKEN: Final = re.compile(
     r"unsupported|not? (longer )?support|unknown|unrecogni[sz]ed|unexpected|not (permitted|allowed|accepted)|forbidden"
     r"|remove|cannot find field|extra inputs|additional propert"
 )
+_MOST_DEPTH: Final = 6
 _DEMANDABLE: Final = ("reasoning_content", "thought_signature")
 _NO_SIGNATURE: Final = "skip_thought_signature_validator"  # documented by Google, for calls of other models
 
@@ -139,11 +142,21 @@ def _rules_in(text: str, sent: MessageDialect, request: ModelRequest) -> Message
     for rule, words in _KINDS.items():
         if words.search(text):
             rules |= rule
+    if MessageRule.ROLES_ALTERNATE in rules & sent.rules and _has_calls(request.messages):
+        rules |= MessageRule.CALLS_AS_TEXT
     if request.tools:
         rules &= ~MessageRule.TOOLS_NAMED
     elif MessageRule.TOOLS_NAMED in sent.rules and "tool_choice" in text and _NOT_TAKEN.search(text):
         rules |= MessageRule.NO_TOOL_CHOICE
     return rules
+
+
+def _has_calls(messages: Sequence[LLMMessage]) -> bool:
+    return any(
+        isinstance(message, FunctionExecutionResultMessage)
+        or (isinstance(message, AssistantMessage) and not isinstance(message.content, str))
+        for message in messages
+    )
 
 
 def _fields_in(text: str, kept: Iterable[KeptAnswer]) -> tuple[frozenset[str], frozenset[str]]:
@@ -157,7 +170,7 @@ def _fields_in(text: str, kept: Iterable[KeptAnswer]) -> tuple[frozenset[str], f
     return frozenset(refused), frozenset(demanded)
 
 
-def _places(error: Any) -> Iterator[str]:
+def _places(error: Any, depth: int = 0) -> Iterator[str]:
     """The paths of the fields that are refused."""
     match error:
         case {"loc": list() as path}:
@@ -166,8 +179,8 @@ def _places(error: Any) -> Iterator[str]:
             yield path.lower()
     inner = error.values() if isinstance(error, dict) else error if isinstance(error, list) else ()
     for one in inner:
-        if isinstance(one, dict | list):
-            yield from _places(one)
+        if isinstance(one, dict | list) and depth < _MOST_DEPTH:
+            yield from _places(one, depth + 1)
 
 
 def _names_sent(kept: Iterable[KeptAnswer]) -> Iterator[str]:

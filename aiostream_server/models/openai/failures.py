@@ -115,7 +115,7 @@ def _message(error: Any) -> str:
     match error:
         case str():
             return error
-        case {"error": str() | dict() as inner}:
+        case {"error": str() | dict() as inner} | {"message": dict() as inner}:  # the latter is Mistral's
             return _message(inner)
         case {
             "message": str() as text,

@@ -38,12 +38,19 @@ def wire_messages(
     dialect: MessageDialect = TAKES_ALL,
 ) -> list[Wire]:
     """If `has_images`, call this in a thread: encoding images takes CPU time."""
-    leading = [str(message.content) for message in takewhile(lambda one: isinstance(one, SystemMessage), messages)]
-    turns = [Turn({"role": "system", "content": "\n".join(leading)})] if leading else []
-    for index, message in enumerate(messages[len(leading) :], len(leading)):
-        source = message.source if isinstance(message, UserMessage) else ""
-        turns.extend(Turn(wire, source) for wire in _wire(message, names, kept.get(index), dialect))
-    return fitted(without_empty(turns), dialect.rules, are_named=names == "prefix")
+    turns = [
+        Turn(wire, message.source if isinstance(message, UserMessage) else "")
+        for index, message in enumerate(messages)
+        for wire in _wire(message, names, kept.get(index), dialect)
+    ]
+    return fitted(_with_one_leading_system(without_empty(turns)), dialect.rules, are_named=names == "prefix")
+
+
+def _with_one_leading_system(turns: Sequence[Turn]) -> Sequence[Turn]:
+    leading = [turn.message["content"] for turn in takewhile(lambda turn: turn.role == "system", turns)]
+    if len(leading) <= 1:
+        return turns
+    return [Turn({"role": "system", "content": "\n".join(leading)}), *turns[len(leading) :]]
 
 
 def has_images(messages: Sequence[LLMMessage]) -> bool:

@@ -12,7 +12,7 @@ https://docs.claude.com/en/api/messages, https://api-docs.deepseek.com and mistr
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
-from itertools import groupby
+from itertools import groupby, takewhile
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from aiostream_server.models.families import MessageRule
@@ -27,6 +27,13 @@ _NO_RESULT: Final = "(no result)"
 _NO_OUTPUT: Final = "(no output)"
 _EMPTY: Final = "(empty)"
 _SHORT_ID: Final = re.compile(r"[a-zA-Z0-9]{9}")
+_OF_ROLES: Final = (
+    MessageRule.ROLES_ALTERNATE
+    | MessageRule.SYSTEM_FIRST
+    | MessageRule.NO_SYSTEM
+    | MessageRule.USER_LAST
+    | MessageRule.HAS_USER
+)
 _THOUGHTS: Final = frozenset({"reasoning", "reasoning_content"})
 
 
@@ -46,7 +53,7 @@ def without_empty(turns: Sequence[Turn]) -> Sequence[Turn]:
     said = [turn for turn in turns if _says_something(turn.message)]
     if len(said) == len(turns) or any(turn.role != "system" for turn in said):
         return said
-    return [*said, *[turn for turn in turns if turn.role != "system"][-1:]]
+    return [*said, *[turn for turn in turns if turn.role != "system"][-1:]] or turns[-1:]
 
 
 def fitted(turns: Sequence[Turn], rules: MessageRule, *, are_named: bool) -> list[Wire]:
@@ -55,13 +62,11 @@ def fitted(turns: Sequence[Turn], rules: MessageRule, *, are_named: bool) -> lis
         rules |= MessageRule.SYSTEM_FIRST | MessageRule.CALLS_ANSWERED
     if MessageRule.CALLS_ANSWERED in rules:
         turns = list(_answered(turns))
-    if rules & (MessageRule.SYSTEM_FIRST | MessageRule.NO_SYSTEM):
-        turns = _one_system(turns, MessageRule.NO_SYSTEM in rules)
-    if MessageRule.ROLES_ALTERNATE in rules:
-        turns = list(_alternating(turns, are_named))
-    if MessageRule.USER_LAST in rules and turns and turns[-1].role == "assistant":
-        turns = [*turns, _user(_GO_ON)]
-    messages: Iterable[Wire] = (turn.message for turn in turns)
+    if MessageRule.CALLS_AS_TEXT in rules:
+        turns = _without_calls(turns)
+    if rules & _OF_ROLES:
+        turns = _with_fit_roles(turns, rules)
+    messages: Iterable[Wire] = (turn.message for turn in _alternating(turns, are_named, rules))
     if MessageRule.NOT_EMPTY in rules:
         messages = map(_filled, messages)
     if MessageRule.SHORT_IDS in rules:
@@ -97,16 +102,16 @@ def _answered(turns: Sequence[Turn]) -> Iterator[Turn]:
             yield _without_call(turn)
             continue
         yield turn
-        results: dict[str, Turn] = {call["id"]: _no_result(call["id"]) for call in turn.message.get("tool_calls", ())}
-        left, others = set(results), []
-        while results and rest and rest[-1].role == "tool":
+        open_calls = {call["id"]: None for call in turn.message.get("tool_calls", ())}  # in their order
+        others = []
+        while open_calls and rest and rest[-1].role == "tool":
             result = rest.pop()
-            if (call_id := result.message["tool_call_id"]) in left:
-                left.discard(call_id)
-                results[call_id] = result
+            if result.message["tool_call_id"] in open_calls:
+                del open_calls[result.message["tool_call_id"]]
+                yield result
             else:
                 others.append(_without_call(result))
-        yield from results.values()
+        yield from map(_no_result, open_calls)
         yield from others
 
 
@@ -118,12 +123,50 @@ def _without_call(result: Turn) -> Turn:
     return _user(f"Result of a tool call:\n{result.message['content']}")
 
 
-def _one_system(turns: Sequence[Turn], is_refused: bool) -> list[Turn]:
+def _without_calls(turns: Sequence[Turn]) -> list[Turn]:
+    """Calls become the assistant's words, and their results a user's."""
+    called: dict[str, str] = {}
+    told: list[Turn] = []
+    for turn in turns:
+        if turn.role == "tool":
+            name = called.get(turn.message["tool_call_id"], "a tool")
+            told.append(_user(f"Result of {name}:\n{turn.message['content']}"))
+        elif calls := turn.message.get("tool_calls"):
+            lines = []
+            for call in calls:
+                name, arguments = call["function"]["name"], call["function"]["arguments"]
+                called[call["id"]] = name
+                lines.append(f"Call {name}: {arguments}")
+            rest = {key: value for key, value in turn.message.items() if key != "tool_calls"}
+            told.append(turn._replace(message={**rest, "content": _joined([rest["content"], "\n".join(lines)])}))
+        else:
+            told.append(turn)
+    return told
+
+
+def _with_fit_roles(turns: Sequence[Turn], rules: MessageRule) -> Sequence[Turn]:
+    """A system message where it may stand, and a user's where there must be one."""
+    if all(turn.role == "system" for turn in turns):
+        rules |= MessageRule.NO_SYSTEM
+    if rules & (MessageRule.SYSTEM_FIRST | MessageRule.NO_SYSTEM):
+        turns = _one_system(turns, is_refused=MessageRule.NO_SYSTEM in rules)
+    elif MessageRule.USER_LAST in rules and turns[-1].role == "system":
+        turns = [*turns[:-1], *_one_system(turns[-1:], is_refused=True)]
+    talk = [turn.role for turn in turns if turn.role != "system"]
+    must_begin = MessageRule.ROLES_ALTERNATE in rules and talk[:1] != ["user"]
+    if must_begin or (MessageRule.HAS_USER in rules and "user" not in talk):
+        at = sum(1 for _ in takewhile(lambda turn: turn.role == "system", turns))
+        turns = [*turns[:at], _user(_OPENING), *turns[at:]]
+    if MessageRule.USER_LAST in rules and talk[-1:] == ["assistant"]:
+        turns = [*turns, _user(_GO_ON)]
+    return turns
+
+
+def _one_system(turns: Sequence[Turn], *, is_refused: bool) -> list[Turn]:
     """At most the first message is the system's; the others become a user's."""
-    is_alone = all(turn.role == "system" for turn in turns)
     fit: list[Turn] = []
     for turn in turns:
-        if turn.role != "system" or (not fit and not is_refused and not is_alone):
+        if turn.role != "system" or (not fit and not is_refused):
             fit.append(turn)
         else:
             text = turn.message["content"]
@@ -131,11 +174,12 @@ def _one_system(turns: Sequence[Turn], is_refused: bool) -> list[Turn]:
     return fit
 
 
-def _alternating(turns: Sequence[Turn], are_named: bool) -> Iterator[Turn]:
-    before = "system"
+def _alternating(turns: Sequence[Turn], are_named: bool, rules: MessageRule) -> Iterator[Turn]:
+    if MessageRule.ROLES_ALTERNATE not in rules:
+        yield from turns
+        return
+    before = ""
     for role, group in groupby(turns, key=lambda turn: turn.role):
-        if before == "system" and role not in ("system", "user"):
-            yield _user(_OPENING)
         if before == "tool" and role == "user":
             yield Turn({"role": "assistant", "content": _NOTED})
         if role == "user":
