@@ -21,6 +21,7 @@ from autogen_core.models import (
 from autogen_core.tools import ToolSchema
 
 from aiostream_server.errors import ModelFailed
+from aiostream_server.models.ending import autogen_reason, marked
 from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta
 from aiostream_server.models.think import Spoken, ThinkSplitter
 
@@ -91,12 +92,14 @@ class ModelAnswer:
             calls[call_id] = FunctionCall(call_id, arguments if arguments.strip() else "{}", call.name)
         return list(calls.values())
 
-    def result(self, calls: list[FunctionCall], usage: RequestUsage) -> CreateResult:
-        """AutoGen's result; `calls` come from `calls()`."""
+    def result(self, calls: list[FunctionCall], usage: RequestUsage, *, for_other_agents: bool = False) -> CreateResult:
+        """AutoGen's result; `calls` come from `calls()`. `for_other_agents`: the text tells how it ended."""
         text, thought = self.text, self.thought
+        if for_other_agents and not calls:
+            text = marked(text, self.end.finish_reason)
         if calls:
             thought = "\n\n".join(filter(None, (thought, text)))
-        reason = self.end.finish_reason
+        reason = autogen_reason(self.end.finish_reason)
         if calls or reason == "function_calls":  # some providers report one without the other
             reason = "function_calls" if calls else "stop"
         return CreateResult(

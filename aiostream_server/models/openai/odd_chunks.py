@@ -90,6 +90,7 @@ class OddChunkReader:
             "delta": self._delta,
             "message": self._delta,
             "finish_reason": self._word,
+            "native_finish_reason": self._word,
             "text": self._text,
         }
         self._said: Final[_Readers] = {
@@ -148,7 +149,7 @@ class OddChunkReader:
         thoughts: list[str] = []
         _gather(value.get("content"), texts, thoughts)
         if thoughts and not (delta.reasoning_content or delta.reasoning):
-            delta.reasoning_content = "".join(thoughts)
+            delta.thought = "".join(thoughts)  # it came in no field of its own, so none goes back
         return delta
 
     def _text(self, value: Any, path: str) -> str:
