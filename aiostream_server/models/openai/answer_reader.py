@@ -245,7 +245,7 @@ class AnswerReader:
         if choice.text:
             self._deltas.append(TextDelta(choice.text))
         if choice.error:
-            raise self._failures.reported(choice.error)
+            raise self._report(choice.error)
 
     def _read_delta(self, delta: ProviderDelta) -> None:
         self._extra.read(delta)
