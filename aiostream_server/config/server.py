@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from aiostream_server.config.choices import ReasoningField
 from aiostream_server.config.pointers import FilePath
 from aiostream_server.config.table import ConfigTable, HttpUrl, Origin
 
@@ -37,6 +38,7 @@ class ServerConfig(ConfigTable):
     tls_key: FilePath | None = Field(default=None, validate_default=True)
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     cors_origins: Annotated[tuple[Origin, ...], Strict(False)] = ()
+    reasoning_fields: Annotated[tuple[ReasoningField, ...], Strict(False), Field(min_length=1)] = ("reasoning_content",)
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     watch: bool = Field(default=False, description="reload when a file has changed")
