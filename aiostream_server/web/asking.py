@@ -201,7 +201,7 @@ async def _answer_auxiliary(
     _log.info("auxiliary_answered", kind=auxiliary.kind, seconds=seconds, by=answer.by)
     request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)
     log = MemoryLog(secrets.token_hex(16))
-    log.append(Answer("", answer.text), RunFinished("stop", answer.usage, seconds))
+    log.append(Answer("", answer.text, tool=auxiliary.wrapping.tool), RunFinished("stop", answer.usage, seconds))
     card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), log.committed, None, None)
     answering = _Answering(dialect, read.asked.options, read.asked.delivery, DisplayOptions("answer"))
     with log.reader() as reader:
