@@ -31,6 +31,8 @@ class ServerConfig(ConfigTable):
     max_body_bytes: PositiveInt = 32 * 1024**2
     body_timeout_s: PositiveFloat = 15.0
     heartbeat_s: PositiveFloat = 10.0
+    whole_heartbeat_s: PositiveFloat = 100.0
+    failure_memory_s: NonNegativeFloat = 10.0
     write_timeout_s: PositiveFloat = 10.0
     lame_duck_s: NonNegativeFloat = 0.0
     drain_s: NonNegativeFloat = 25.0

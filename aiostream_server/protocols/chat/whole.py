@@ -56,7 +56,7 @@ def completion_id(run_id: str) -> str:
 
 
 def wire_finish_reason(reason: FinishReason, called: Calls = None) -> WireFinishReason:
-    """OpenAI has no reason for a cancelled, failed or interrupted answer; an error frame reports a failure.
+    """Of an answer without an error. OpenAI has no reason for a cancelled one.
 
     A call of a tool that the request named ends with `stop`.
     """
@@ -103,8 +103,8 @@ class CompletionCollector:
 
     def add(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if isinstance(entry.event, Error):
-                raise error_for(entry.event.code, entry.event.message)
+            if isinstance(error := entry.event, Error):
+                raise error_for(error.code, error.message, retry_after_s=error.retry_after_s, at=entry.timestamp)
             if isinstance(entry.event, RunFinished):
                 self._finished = entry.event
             elif isinstance(entry.event, Answer) and entry.event.tool and self._calls is not None:
