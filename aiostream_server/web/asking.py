@@ -96,6 +96,8 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     raw = await read_body(request)
     is_small = len(raw) <= _SMALL_BYTES
     asked = dialect.question(raw) if is_small else await asyncio.to_thread(dialect.question, raw)
+    limits = state.config.limits
+    asked.question.check_pictures(max_pixels=limits.max_image_pixels, max_bytes=limits.max_image_bytes)
     is_page = is_open_webui(request.headers, principal)
     named = offer.find(asked.model)
     return _Request(

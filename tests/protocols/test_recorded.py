@@ -1,7 +1,6 @@
 """What the server answered before its protocols were taken apart, and answers still: see `recording`."""
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -19,10 +18,11 @@ from tests.kit.scripted_provider import BreakOff, Call, HttpError, ScriptedAnswe
 from tests.kit.serving import Server, config_for, sample_team, serving
 from tests.protocols.recording import Recording
 from tests.web.raw import head, post, send
+from tests.web.test_images import png
 
 PAGE: Final = "X-OpenWebUI-User-Name: Ann"
 PRESENTATIONS: Final = ("transcript", "reasoning", "answer")
-PNG: Final = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
+PNG: Final = png()
 SELECT: Final = "SELECT name FROM regions ORDER BY name LIMIT 2"
 LONG: Final = 'A long line, with an emoji 😀 and a quote " and <details>. ' * 120
 
