@@ -48,6 +48,7 @@ from aiostream_server.models.provider import (
     code_of,
     unsupported,
 )
+from aiostream_server.models.think import ThinkingHabit
 from aiostream_server.models.token_sink import TokenSink, current_sink, current_speaker
 from aiostream_server.observe.observer import CallWatch
 
@@ -75,6 +76,8 @@ class StreamingClient(ChatCompletionClient):
         self.label: Final = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
         self._calls = calls
+        opens_thinking = bool(getattr(provider, "opens_thinking", False))
+        self._thinking = ThinkingHabit("</think>" if opens_thinking else "", is_configured=opens_thinking)
 
     def speaking_as(self, agent: str) -> Self:
         """The same model for one agent inside another agent's tool: AutoGen does not tell its name there."""
@@ -180,11 +183,12 @@ class StreamingClient(ChatCompletionClient):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options}) if is_heard else request
         request = self._with_memory(request, speaker)
-        answer = ModelAnswer()
+        answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
             try:
                 await self._read(request, AnswerFeed(answer, listener, call.first_token), call)
-                calls = answer.calls()
+                self._learn(answer)
+                calls = answer.calls(request.tools or request.offered)
                 if sink is not None and is_heard:
                     text, thought, reason = answer.text, answer.thought, answer.end.finish_reason
                     await sink.said(speaker, text=text, thought=thought, calls=calls, finish_reason=reason)
@@ -197,9 +201,13 @@ class StreamingClient(ChatCompletionClient):
                 raise
             usage = await self._spend(request, answer, sink, speaker)
             call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), answer.end.finish_reason)
-        result = answer.result(calls, usage)
+        result = answer.result(calls, usage, is_json=bool(request.json_output))
         self._remember(result, answer, speaker)
         return result
+
+    def _learn(self, answer: ModelAnswer) -> None:
+        if self._thinking.learn(answer.unopened, was_no_thought=answer.was_no_thought):
+            _log.info("model_begins_in_thought", model=self.label.name, closing_tag=answer.unopened or None)
 
     def _with_memory(self, request: ModelRequest, speaker: str | None) -> ModelRequest:
         """The request with what earlier calls left for it."""
