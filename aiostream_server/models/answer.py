@@ -22,6 +22,7 @@ from autogen_core.tools import ToolSchema
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.call_repair import regular_arguments, regular_name
+from aiostream_server.models.ending import autogen_reason, marked
 from aiostream_server.models.json_text import json_text
 from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta
 from aiostream_server.models.think import Split, Spoken, ThinkSplitter, Unopened
@@ -121,14 +122,21 @@ class ModelAnswer:
             calls[call_id] = FunctionCall(call_id, regular_arguments("".join(call.arguments), schemas.get(name)), name)
         return list(calls.values())
 
-    def result(self, calls: list[FunctionCall], usage: RequestUsage, *, is_json: bool = False) -> CreateResult:
-        """AutoGen's result; `calls` come from `calls()`. With `is_json` the text is the JSON that stands in it."""
+    def result(
+        self, calls: list[FunctionCall], usage: RequestUsage, *, for_other_agents: bool = False, is_json: bool = False
+    ) -> CreateResult:
+        """AutoGen's result; `calls` come from `calls()`.
+
+        `for_other_agents`: the text tells how it ended. `is_json`: the text is the JSON that stands in it.
+        """
         text, thought = self.text, self.thought
         if is_json:
             text = json_text(text) or text
+        if for_other_agents and not calls:
+            text = marked(text, self.end.finish_reason)
         if calls:
             thought = "\n\n".join(filter(None, (thought, text)))
-        reason = self.end.finish_reason
+        reason = autogen_reason(self.end.finish_reason)
         if calls or reason == "function_calls":  # some providers report one without the other
             reason = "function_calls" if calls else "stop"
         return CreateResult(

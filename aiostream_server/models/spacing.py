@@ -47,6 +47,8 @@ class Spacing:
         if piece.isspace():
             if self._in_thought:
                 self._held.append(piece)
+            elif not self.in_text:
+                self._is_behind_thought = True
             return ""
         text = piece.rstrip()
         said = "".join([*self._held, text])

@@ -16,6 +16,7 @@ from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
 
 from aiostream_server.events import Answer, Message
+from aiostream_server.models.ending import without_remark
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.think import ThinkSplitter, Unopened, split_whole
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
@@ -70,7 +71,7 @@ class Translator:
             case autogen.TextMessage() if source in self._code_runners and message.content != _NO_CODE:
                 recorder.whole(source, code_block(message.content))
             case autogen.TextMessage() if source == ORCHESTRATOR:
-                self._orchestrated(source, message.content.strip())
+                self._orchestrated(source, without_remark(message.content).strip())
             case autogen.TextMessage() | autogen.HandoffMessage() | autogen.StopMessage():
                 self._text(source, message.content)
             case autogen.MultiModalMessage() | autogen.StructuredMessage():

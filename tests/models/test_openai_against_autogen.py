@@ -149,7 +149,7 @@ def answers(draw: st.DrawFn) -> Said:
     if thoughts:  # theirs cuts off these letters at the ends: see below
         thoughts = ["So", *thoughts, "."]
     return Said(
-        thoughts, texts, (), draw(st.sampled_from(["stop", "length", "content_filter", "eos", "end_turn", None]))
+        thoughts, texts, (), draw(st.sampled_from(["stop", "length", "content_filter", "load", "end_turn", None]))
     )
 
 
