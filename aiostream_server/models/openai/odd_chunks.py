@@ -91,7 +91,6 @@ class OddChunkReader:
             "message": self._delta,
             "finish_reason": self._reason,
             "native_finish_reason": self._reason,
-            "native_finish_reason": self._word,
             "text": self._text,
         }
         self._said: Final[_Readers] = {
