@@ -70,7 +70,7 @@ class Question:
     form: AnswerForm | None = None
 
     def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
-        """Raise `InvalidRequest` where all pictures, those of the history included, are larger together. 0: no limit."""
+        """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""
         images = [image for turn in (*self.history, self.task) for image in turn.images]
         pixels, size_bytes = (sum(map(attrgetter(name), images)) for name in ("pixels", "size_bytes"))
         for size, most, unit in ((pixels, max_pixels, "pixels"), (size_bytes, max_bytes, "bytes")):

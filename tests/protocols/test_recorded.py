@@ -14,11 +14,11 @@ from aiostream_server.config.model import AuthConfig, Config, LimitsConfig, Open
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.sse import writer
+from tests.kit.pictures import png
 from tests.kit.scripted_provider import BreakOff, Call, HttpError, ScriptedAnswer, ScriptedProvider, Think
 from tests.kit.serving import Server, config_for, sample_team, serving
 from tests.protocols.recording import Recording
 from tests.web.raw import head, post, send
-from tests.web.test_images import png
 
 PAGE: Final = "X-OpenWebUI-User-Name: Ann"
 PRESENTATIONS: Final = ("transcript", "reasoning", "answer")

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import struct
-import zlib
 from io import BytesIO
 from pathlib import Path
 from resource import RUSAGE_SELF, getrusage
@@ -13,19 +11,9 @@ import PIL.Image
 import pytest
 
 from aiostream_server.config.model import Config, LimitsConfig, OpenAIModelConfig, TeamConfig
+from tests.kit.pictures import png
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, asking, sample_team, serving
-
-
-def png() -> str:
-    """One red pixel, as a data URL."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    pixels = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(b"\0\xff\0\0"))
-    content = b"\x89PNG\r\n\x1a\n" + pixels + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def config(base_url: str, *, vision: bool) -> Config:

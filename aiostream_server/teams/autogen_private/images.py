@@ -1,8 +1,8 @@
 """AutoGen's `Image` as the bytes that were sent, decoded only where an agent reads its pixels.
 
 AutoGen decodes every image into three bytes for each pixel, and encodes it as a PNG again for each model call. Here the
-checked bytes go to the model as they came, and into a saved state and out of it. `Image.from_base64`, with which AutoGen
-loads a state, is replaced for that.
+checked bytes go to the model as they came, and into a saved state and out of it. For that `Image.from_base64`, with
+which AutoGen loads a state, is replaced.
 """
 
 import base64
