@@ -7,6 +7,7 @@ answer that was stopped before its first one: at the end it does not count.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
@@ -28,6 +29,11 @@ class ImagePart:
     media_type: str
     base64: str = field(repr=False)
     detail: Detail = "auto"
+    pixels: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.base64) * 3 // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,15 @@ class Question:
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
     form: AnswerForm | None = None
+
+    def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
+        """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""
+        images = [image for turn in (*self.history, self.task) for image in turn.images]
+        pixels, size_bytes = (sum(map(attrgetter(name), images)) for name in ("pixels", "size_bytes"))
+        for size, most, unit in ((pixels, max_pixels, "pixels"), (size_bytes, max_bytes, "bytes")):
+            if most and size > most:
+                told = f"the images of all messages together have {size} {unit}; this server takes {most}"
+                raise InvalidRequest(f"messages: {told}", param="messages")
 
     @property
     def asked(self) -> list[str]:
