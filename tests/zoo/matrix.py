@@ -36,7 +36,12 @@ ZOO: Final[Sequence[type[Vendor]]] = (
 TEAMS: Final = tuple(STORIES)
 KEY: Final = "sk-of-the-zoo"
 
-_TEAM_FOLDER: Final = f'\n[[team_folders]]\npath = "{ROOT / "examples" / "teams"}"\n'
+_REST: Final = f"""
+[[team_folders]]
+path = "{ROOT / "examples" / "teams"}"
+[database.empty] # quicker than the demo shop
+url = "sqlite:///empty.db"
+"""
 _PLACE: Final = re.compile(r"(index |messages[.\[])\d+")
 _OPTIONS: Final = "options = { max_tokens = 4000, temperature = 0.3 }\n"  # some vendors refuse these
 
@@ -73,9 +78,10 @@ def snippets() -> Mapping[str, str]:
 def config_of(vendor: type[Vendor], origin: str, folder: Path, model: str = "") -> Config:
     """The documented configuration with the example teams; `model` is another name of the same model."""
     text = snippets()[vendor.title]
+    (folder / "empty.db").touch()
     table = tomllib.loads(text)["models"]["default"]
     url = urlsplit(table.get("base_url", "https://api.openai.com/v1"))
-    (folder / "server.toml").write_text(text + ("" if "options" in table else _OPTIONS) + _TEAM_FOLDER, "utf-8")
+    (folder / "server.toml").write_text(text + ("" if "options" in table else _OPTIONS) + _REST, "utf-8")
     environment = {
         "AIOSTREAM_MODELS__DEFAULT__BASE_URL": f"{origin}{url.path}" + (f"?{url.query}" if url.query else "")
     }
