@@ -14,7 +14,7 @@ from rich.text import Text
 
 from aiostream_server.cli.printing import without_controls
 from aiostream_server.client import RunStream
-from aiostream_server.events import EVENTS, Dropped, InputRequested
+from aiostream_server.events import EVENTS, Dropped, InputRequested, Notice
 from aiostream_server.present import Presenter
 from aiostream_server.present.shown import Channel
 
@@ -24,7 +24,7 @@ _BLOCK: Final = re.compile(
 )
 _FENCE: Final = re.compile(r"\A(?P<fence>`{3,})[^\n]*\n(?P<text>.*)\n(?P=fence)\Z", re.DOTALL)
 _REMARK: Final = re.compile(r"\*(?P<text>[^*\n]+)\*")
-_ASKED: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{InputRequested.sign}) \*(?P<text>[^\n]+)\*")
+_ASIDE: Final = re.compile(rf"(?P<gap>\n*)(?P<sign>{InputRequested.sign}|{Notice.sign}) \*(?P<text>[^\n]+)\*")
 _RULE: Final = re.compile(r"\|[\s:|-]+\|")
 _SIGN_STYLES: Final = {event.sign: f"bold {event.colour}" for event in EVENTS.values() if event.colour}
 _INDENT: Final = "   "
@@ -49,7 +49,7 @@ class TerminalTranscript:
             self._print(f"{match['gap']}{match['sign']} {match['name']}", _SIGN_STYLES[match["sign"]])
             rest = match["rest"]
             self._print(f"\n{rest[2:]}" if rest.startswith("\n\n") else rest)
-        elif match := _ASKED.fullmatch(piece):
+        elif match := _ASIDE.fullmatch(piece):
             self._print(f"{match['gap']}{match['sign']} {match['text']}", "bold")
         else:
             self._print(piece, "dim" if is_aside else "")

@@ -1,12 +1,34 @@
 """`[database.NAME]` and `[conversations]`: SQLAlchemy URLs of databases, and what is read from them."""
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, PositiveFloat, PositiveInt, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from aiostream_server.config.pointers import DatabaseUrl, SecretFile, VariableName, WithSecret, database_url
 
 ConcurrentTurns = Literal["queue", "reject", "interrupt"]
+
+
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError(f"there is no time zone {name!r}; write it like Europe/Berlin or UTC") from None
+    return name
+
+
+TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class _WithDatabaseUrl(WithSecret):
@@ -61,6 +83,11 @@ class DatabaseConfig(_WithDatabaseUrl):
     row_limit: PositiveInt = 200
     byte_limit: PositiveInt = 64 * 1024
     statement_timeout_s: PositiveFloat = 10.0
+    timezone: TimeZone | None = None
+    decimal_places: NonNegativeInt = 6
+    schemas: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    tables: tuple[str, ...] = ()
+    notes: dict[str, str] = Field(default_factory=dict)
 
     @property
     def resolved_url(self) -> SecretStr:

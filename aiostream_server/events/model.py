@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
-FinishReason: TypeAlias = Literal["stop", "length", "cancelled", "error", "interrupted"]
+FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"]
+NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended"]
 
 
 class BaseEvent:
@@ -191,7 +192,10 @@ class Usage(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Speech):
-    """The run's answer, once, before `InputRequested` and `RunFinished`. A failed or cancelled run may have none."""
+    """The run's answer, once, before `InputRequested` and `RunFinished`. A failed or cancelled run may have none.
+
+    Where a request forces a call of one of its own tools, `tool` is its name, and `content` the JSON of its arguments.
+    """
 
     type: ClassVar[Literal["final"]] = "final"
     sign: ClassVar[str] = "✅"
@@ -200,6 +204,7 @@ class Answer(Speech):
     agent: str
     content: str
     streamed: bool = False
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +216,19 @@ class InputRequested(FromAgent):
     sign: ClassVar[str] = "🙋"
     agent: str
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(FromAgent):
+    """How something ended, where nothing else shows it: the answer of `agent` was cut off (`length`), withheld
+    (`content_filter`) or ended in an `other` unusual way, or a limit or condition ended the team behind the words of
+    `agent` (`team_ended`). `content` says it in one line."""
+
+    type: ClassVar[Literal["notice"]] = "notice"
+    sign: ClassVar[str] = "📌"
+    agent: str
+    content: str
+    reason: NoticeReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,12 +250,14 @@ class Error(BaseEvent):
 
 @dataclass(frozen=True, slots=True)
 class RunFinished(BaseEvent):
-    """Last event of every run."""
+    """Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number of
+    turns 3 reached."; None if the team gave none."""
 
     type: ClassVar[Literal["run_finished"]] = "run_finished"
     reason: FinishReason
     usage: TokenCount
     duration_s: float
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +282,7 @@ Event: TypeAlias = (
     | Usage
     | Answer
     | InputRequested
+    | Notice
     | Error
     | RunFinished
     | Dropped

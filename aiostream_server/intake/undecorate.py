@@ -16,6 +16,7 @@ from aiostream_server.events import (
     Answer,
     Error,
     InputRequested,
+    Notice,
     Routing,
     Thinking,
     ToolResult,
@@ -43,7 +44,9 @@ _OURS: Final = re.compile(
     rf"|{InputRequested.sign} \*)"
 )
 _ERROR: Final = re.compile(rf"(?:\A|\n\n){Error.sign} [^\n]*\Z")
-_INPUT: Final = re.compile(rf"^{InputRequested.sign} \*[^\n]+ waits for your answer\*$", re.MULTILINE)
+_REMARK: Final = re.compile(
+    rf"^(?:{InputRequested.sign} \*[^\n]+ waits for your answer\*|{Notice.sign} \*[^*\n]+\*)$", re.MULTILINE
+)
 
 
 def undecorate(text: str) -> str:
@@ -52,7 +55,7 @@ def undecorate(text: str) -> str:
         return text.strip()
     is_ours = _OURS.match(text) is not None
     words = without_details(without_breaks(_without_own_blocks(text)))
-    return _said(_INPUT.sub("", words.replace("\r\n", "\n")).strip()) if is_ours else words.strip()
+    return _said(_REMARK.sub("", words.replace("\r\n", "\n")).strip()) if is_ours else words.strip()
 
 
 def _said(transcript: str) -> str:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
-from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, LLMMessage, ModelInfo, RequestUsage
+from autogen_core.models import ChatCompletionTokenLogprob, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
 
 from aiostream_server.errors import ServerError
+from aiostream_server.models.ending import EndReason
 from aiostream_server.observe.observer import CallWatch, Observer, current_observer
 
 
@@ -61,12 +62,16 @@ class KeptAnswer:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Last delta of an answer; `usage`, `logprobs` and `extra` are None if the provider reports none."""
+    """Last delta of an answer; `usage`, `logprobs` and `extra` are None if the provider reports none.
 
-    finish_reason: FinishReasons
+    `native` is the provider's own word for the reason where it says more than `finish_reason`, such as `SAFETY`.
+    """
+
+    finish_reason: EndReason
     usage: RequestUsage | None = None
     logprobs: list[ChatCompletionTokenLogprob] | None = None
     extra: ExtraFields | None = field(default=None, compare=False)
+    native: str = ""
 
 
 Delta: TypeAlias = TextDelta | ThoughtDelta | CallDelta | End

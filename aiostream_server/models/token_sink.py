@@ -10,10 +10,10 @@ from contextvars import ContextVar
 from typing import Any, Final, Protocol
 
 from autogen_core import FunctionCall, MessageHandlerContext
-from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
+from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server.errors import ModelFailed
-from aiostream_server.models.provider import TextDelta, ThoughtDelta
+from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 
 
 class TokenSink(Protocol):
@@ -54,9 +54,9 @@ class TokenSink(Protocol):
         text: str,
         thought: str,
         calls: Sequence[FunctionCall],
-        finish_reason: FinishReasons,
+        end: End,
     ) -> None:
-        """The end of a model call: all that it gave, and the provider's own finish reason."""
+        """The end of a model call: all that it gave, and how the provider says that it ended."""
         ...
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:

@@ -57,7 +57,10 @@ class CallWatch(Protocol):
         """The first text, thought or piece of a tool call arrived. Not called if there is none."""
         ...
 
-    def ended(self, usage: TokenCount, finish_reason: str) -> None: ...
+    def ended(self, usage: TokenCount, finish_reason: str) -> None:
+        """`finish_reason` is one of `models.ending.EndReason`, or the provider's own word where that has no meaning
+        here."""
+        ...
 
     def failed(self, code: str, usage: TokenCount) -> None:
         """`code` is an error's (`model_failed`, `model_timeout`, `internal_error`), or "cancelled"; `usage` is what the

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from aiostream_server.events import Error, InputRequested, RunFinished, SpeechKind, Token
+from aiostream_server.events import Error, InputRequested, Notice, RunFinished, SpeechKind, Token
 from aiostream_server.present.blocks import folded
 from aiostream_server.present.escaping import Page
 from aiostream_server.present.parts import Closed, Opened, Part
@@ -61,6 +61,8 @@ class Reasoning:
                 yield from self._show_late_work()
             case InputRequested():
                 pass  # its question is the answer, which was shown
+            case Notice() if self._has_answered:
+                pass  # clients show reasoning above the answer; the finish reason tells that the answer was cut off
             case _:
                 for shown in self._work.show(part):
                     yield from self._show_work(shown)

@@ -13,6 +13,7 @@ from aiostream_server.events import (
     Dropped,
     Error,
     InputRequested,
+    Notice,
     Routing,
     RunFinished,
     SpeechKind,
@@ -71,6 +72,9 @@ class EscapedView:
                 yield replace(part, agent=self._name(part.agent), content=content, team_name=team_name)
             case InputRequested():
                 yield replace(part, agent=self._name(part.agent))
+            case Notice():
+                content = escaped_line(part.content, self._page)
+                yield replace(part, agent=self._name(part.agent), content=content)
             case Dropped():
                 self._trust.is_lost = True  # the dropped events may have swallowed a fence
                 yield part

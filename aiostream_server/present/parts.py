@@ -5,7 +5,7 @@ answer repeats an earlier message; and agents that speak at once interleave thei
 knows so. Everything that shows a run to a person, and every protocol, reads parts:
 
 * `Opened`, then `Token`s, then `Closed`: one message, streamed or not
-* `Action`, `ToolResult`, `Routing`, `InputRequested`, `Dropped`, `Error`, `RunFinished`: the events themselves
+* `Action`, `ToolResult`, `Routing`, `InputRequested`, `Notice`, `Dropped`, `Error`, `RunFinished`: events as they are
 
 While one agent's message is open, the events of other agents wait until it is closed.
 """
@@ -23,6 +23,7 @@ from aiostream_server.events import (
     Event,
     FromAgent,
     InputRequested,
+    Notice,
     Routing,
     RunFinished,
     RunStarted,
@@ -59,7 +60,7 @@ class Closed:
     said: Said | None
 
 
-EventPart: TypeAlias = Action | ToolResult | Routing | InputRequested | Dropped | Error | RunFinished
+EventPart: TypeAlias = Action | ToolResult | Routing | InputRequested | Notice | Dropped | Error | RunFinished
 Part: TypeAlias = Opened | Token | Closed | EventPart
 
 
@@ -114,7 +115,9 @@ class Parts:
             case Speech():
                 yield from self._message(event)
                 self._speaking = None
-            case Action() | ToolResult() | Routing() | InputRequested() | Dropped() | Error() | RunFinished():
+            case (
+                Action() | ToolResult() | Routing() | InputRequested() | Notice() | Dropped() | Error() | RunFinished()
+            ):
                 yield from self._close()
                 yield event
             case RunStarted() | Usage():

@@ -5,7 +5,7 @@ one bounded line of printable characters, without `{{`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, assert_never
 
@@ -15,7 +15,9 @@ from aiostream_server.events import (
     Dropped,
     Error,
     Event,
+    FinishReason,
     InputRequested,
+    Notice,
     Routing,
     RunFinished,
     Token,
@@ -27,6 +29,10 @@ from aiostream_server.text import clipped, printable_line
 
 _MAX_CHARS: Final = 120
 _QUERY: Final = "query"
+_CUT: Final[Mapping[FinishReason, str]] = {
+    "length": "cut at the token limit",
+    "content_filter": "cut by the content filter",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,14 +85,14 @@ class StatusLine:
                 return "Waiting for your answer"
             case RunFinished():
                 return self._ending(part)
-            case Token() | Dropped() | Error():
+            case Token() | Notice() | Dropped() | Error():
                 return ""
             case _:
                 assert_never(part)
 
     def _ending(self, event: RunFinished) -> str:
         match event.reason:
-            case "stop" | "length":
+            case "stop" | "length" | "content_filter" | "refusal":
                 return self._facts(event)
             case "cancelled":
                 return "Stopped"
@@ -102,7 +108,7 @@ class StatusLine:
         facts = [f"Done in {event.duration_s:.1f} s"]
         facts += [f"{agents} agent{'s' * (agents > 1)}"] if agents else []
         facts += [f"{tokens} token{'s' * (tokens > 1)}"] if tokens else []
-        facts += ["cut at the token limit"] if event.reason == "length" else []
+        facts += [_CUT[event.reason]] if event.reason in _CUT else []
         return " · ".join(facts)
 
 

@@ -13,6 +13,7 @@ from aiostream_server.events import (
     Dropped,
     Error,
     InputRequested,
+    Notice,
     Routing,
     RunFinished,
     SpeechKind,
@@ -51,7 +52,7 @@ class Transcript:
                 yield self._paragraphs.begin(block, is_block=not self._flat)
             case Error() if self._page is not None:
                 pass
-            case Routing() | InputRequested() | Dropped() | Error():
+            case Routing() | InputRequested() | Notice() | Dropped() | Error():
                 yield self._paragraphs.begin(_line(part))
             case RunFinished():
                 pass
@@ -82,12 +83,14 @@ def _heading(opened: Opened) -> str:
     return f"{SPEECHES[opened.kind].sign} **{opened.agent}**{gap}"
 
 
-def _line(event: Routing | InputRequested | Dropped | Error) -> str:
+def _line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
     match event:
         case Routing():
             return f"{event.sign} **{event.agent}** {_routing_words(event)}"
         case InputRequested():
             return f"{event.sign} *{event.agent} waits for your answer*"
+        case Notice():
+            return f"{event.sign} *{event.content}*"
         case Dropped():
             return "*… a part of this run is kept no longer …*"
         case Error():

@@ -77,6 +77,10 @@ class HeardCalls:
         """The tools that were called and have not answered."""
         return frozenset(tool for call, tool in self._tools.items() if call not in self._answered)
 
+    def __bool__(self) -> bool:
+        """Whether a tool was called."""
+        return bool(self._tools)
+
     def __contains__(self, call: _CallKey) -> bool:
         return call in self._tools
 

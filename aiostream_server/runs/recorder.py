@@ -12,24 +12,27 @@ from itertools import groupby
 from typing import Any, Final
 
 from autogen_core import FunctionCall
-from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
+from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.errors import ModelFailed
 from aiostream_server.log.protocol import Log
-from aiostream_server.models.provider import TextDelta, ThoughtDelta
+from aiostream_server.models.ending import EndReason, in_words, without_remark
+from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
 from aiostream_server.runs.log_writer import LogWriter, capped, shortened
 from aiostream_server.runs.speech_kinds import speech_kind
+from aiostream_server.runs.team_ending import TeamEnding
+from aiostream_server.text import printable_line
 
 _NO_REPLY: Final = (
     "A reply will not reach me: this question belongs to no conversation. Programs name one with X-"
     "Conversation-Id, `aiostream-server ask` with --conversation NAME; Open WebUI names its chats where "
     "ENABLE_FORWARD_USER_INFO_HEADERS is on."
 )
-_NOTHING_SAID: Final = "The team ended without saying anything."
+_MAX_REMARK_CHARS: Final = 300
 _NAMELESS: Final = "Agent"
 _MOST_FAILURES: Final = 8
 _ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
@@ -38,17 +41,19 @@ _ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group
 class Recorder(LogWriter):
     """One run's. `options` go to every model call that is heard. `listen_to` comes before anything is said.
 
-    `answer` is what the answering agents said last, `last` what any agent did. `was_cut_short`: the last model call
-    stopped at its token limit. `beside` is what each agent said beside its last tool calls, without its reasoning;
-    known only of our own model clients. `failures` are the latest model calls that failed.
+    `answer` is what the answering agents said last, `last` what any agent did. `beside` is what each agent said beside
+    its last tool calls, without its reasoning; known only of our own model clients. `failures` are the latest model
+    calls that failed. `awaits_form`: what the answering agents say is not the answer yet, because a last call puts it
+    into the form that the request asks for.
     """
 
     def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
         super().__init__(log, budget)
         self.answer: events.Answer | None = None
         self.last: events.Answer | None = None
-        self.was_cut_short = False
         self.beside: dict[str, str] = {}
+        self.awaits_form = False
+        self._is_last_call = False
         self.failures: deque[ModelFailed] = deque(maxlen=_MOST_FAILURES)
         self.calls: Final = HeardCalls()
         self._options = options
@@ -57,6 +62,7 @@ class Recorder(LogWriter):
         self._answer_from: Collection[str] = ()
         self._speech: defaultdict[str, HeardSpeech] = defaultdict(HeardSpeech)
         self._reported = events.TokenCount()
+        self._ends: Final[dict[str, EndReason]] = {}  # of each agent's last model call, the latest last
 
     def listen_to(
         self, names: frozenset[str], *, answer_from: Collection[str] = (), roles: Mapping[str, SpeechRole] | None = None
@@ -69,6 +75,14 @@ class Recorder(LogWriter):
         self._names = names
         self._answer_from = answer_from or (names if len(names) == 1 else ())
         self._roles = roles or {}
+
+    @property
+    def ended(self) -> EndReason:
+        """How the last model call of the agent that answered has ended."""
+        answer = self.answer or self.last
+        if answer is None:
+            return next(reversed(self._ends.values()), "stop")
+        return self._ends.get(answer.agent, "stop")
 
     @property
     def usage(self) -> events.TokenCount:
@@ -113,7 +127,7 @@ class Recorder(LogWriter):
         text: str,
         thought: str,
         calls: Sequence[FunctionCall],
-        finish_reason: FinishReasons,
+        end: End,
     ) -> None:
         agent = self._agent(speaker)
         self._close(agent, before_tool=bool(calls))
@@ -130,9 +144,12 @@ class Recorder(LogWriter):
         for call in calls:
             self.calls.told_early(agent, call.id)
             self._tell_call(agent, call)
-        self.was_cut_short = finish_reason == "length"
-        if self.was_cut_short:
+        self._ends.pop(agent, None)
+        self._ends[agent] = end.finish_reason
+        if end.finish_reason == "length":
             self.budget.cut_short()
+        if calls or text.strip():  # else the next agents get a remark as the answer, and so do the viewers
+            self._tell_end(agent, end)
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
         agent = self._agent(speaker)
@@ -154,6 +171,7 @@ class Recorder(LogWriter):
 
     def whole(self, agent: str, text: str) -> None:
         """A whole message, unless its words were heard before."""
+        text = without_remark(text)
         if not text.strip():
             return
         self.last = events.Answer(agent, text, streamed=False)
@@ -227,10 +245,27 @@ class Recorder(LogWriter):
             self.tell(self.answer)
         self.tell(events.InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
-    def tell_answer(self) -> None:
-        """The team is done: tell the answer, else the last message, else that no agent said anything."""
-        nothing = events.Answer(self._agent(None), _NOTHING_SAID, streamed=False)
-        self.tell(self.answer or self.last or nothing)
+    def begin_last_call(self, agent: str) -> None:
+        """From here on the words of this agent are the answer. The turns are over: no limit of them counts."""
+        self.awaits_form, self._is_last_call = False, True
+        self._answer_from = (agent,)
+
+    def answer_in_form(self, agent: str, text: str, tool: str = "", *, end: EndReason = "stop") -> None:
+        """The answer in its form, which nothing has shown yet, and how the model ended it."""
+        self._ends.pop(agent, None)
+        self._ends[agent] = end
+        is_streamed = not tool and self.stream_if_long(agent, text, "final")
+        self.answer = events.Answer(agent, text, is_streamed, tool)
+
+    def tell_answer(self, ending: TeamEnding) -> None:
+        """The team is done: tell the answer, else the last message, else why no agent said anything."""
+        if (answer := self.answer or self.last) is None:
+            words = ending.without_words(has_acted=bool(self.calls))
+            self.tell(events.Answer(self._agent(None), words, streamed=False))
+            return
+        self.tell(answer)
+        if self.answer is None and (why := ending.unexplained(answer.content)) is not None:
+            self.tell(events.Notice(answer.agent, _in_a_remark(f"The team ended: {why}"), "team_ended"))
 
     # Inside
 
@@ -251,6 +286,12 @@ class Recorder(LogWriter):
         self.budget.settle(agent, usage.completion_tokens)
         self.tell(events.Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
+    def _tell_end(self, agent: str, end: End) -> None:
+        is_asked_for = end.finish_reason == "length" and self.budget.left == 0  # by the client, which is told
+        if (words := in_words(end.finish_reason, end.native)) is not None and not is_asked_for:
+            reason = "other" if end.finish_reason not in ("length", "content_filter") else end.finish_reason
+            self.tell(events.Notice(agent, _in_a_remark(f"{agent} {words}"), reason))
+
     def _tell_call(self, agent: str, call: FunctionCall) -> None:
         self.calls.called(agent, call)
         arguments = capped(call.arguments)
@@ -259,7 +300,9 @@ class Recorder(LogWriter):
 
     def _kind_of(self, agent: str, text: str = "") -> events.SpeechKind:
         """Of a message, or, without its text, of one that is being streamed."""
-        return "final" if agent in self._answer_from else self._roles.get(agent) or speech_kind(agent, text)
+        if agent in self._answer_from:
+            return "message" if self.awaits_form else "final"
+        return self._roles.get(agent) or speech_kind(agent, text)
 
     def _say_alike(self, agent: str, is_thought: bool, texts: Sequence[str]) -> bool:
         speech = self._speech[agent]
@@ -268,7 +311,7 @@ class Recorder(LogWriter):
             self._close(agent)
             spoken = None
         if spoken is None:
-            if not self.budget.may_begin_turn():
+            if not (self._is_last_call or self.budget.may_begin_turn()):
                 return True
             spoken = Utterance("thinking" if is_thought else self._kind_of(agent), is_thought)
             speech.open = spoken
@@ -291,3 +334,8 @@ class Recorder(LogWriter):
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:
             self.answer = events.Answer(agent, text, streamed)
+
+
+def _in_a_remark(text: str) -> str:
+    """On one line, which presentations set between asterisks."""
+    return printable_line(text.replace("*", ""), _MAX_REMARK_CHARS)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -19,6 +20,7 @@ from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log, Reader
+from aiostream_server.models.ending import EndReason
 from aiostream_server.observe.observer import current_observer
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.card import RunCard, RunView
@@ -27,6 +29,7 @@ from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_work
 from aiostream_server.runs.team_work import TeamWork
+from aiostream_server.teams.autogen_private.contained import contained
 from aiostream_server.teams.autogen_private.structure import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
 
@@ -152,7 +155,8 @@ class Run:
     async def _supervise(self, work: TeamWork) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""
         token = RunCancellation()  # it references every message that was read under it: it lives as long as the task
-        task = asyncio.create_task(work.perform(token, asked_at=self.created_at), name=f"{self.id}-work")
+        performing = partial(work.perform, token, asked_at=self.created_at)
+        task = asyncio.create_task(contained(performing, "the team"), name=f"{self.id}-work")
         task.add_done_callback(lambda _: self._work_ended(task, work))
         deadlines = Deadlines(self.log, self.resources.limits, self.end)
         try:
@@ -182,14 +186,14 @@ class Run:
     def _finish(self, work: TeamWork, ending: FinishReason | Error) -> None:
         """Write `RunFinished`, whatever else goes wrong."""
         recorder = work.recorder
-        finished = RunFinished("error", recorder.usage, round(time.monotonic() - self._started_at, 6))
+        duration_s = round(time.monotonic() - self._started_at, 6)
+        finished = RunFinished("error", recorder.usage, duration_s, work.stop_reason)
         try:
             recorder.close_all()
             if isinstance(ending, Error):
                 self.log.append(ending)
             else:
-                is_cut = ending == "stop" and recorder.was_cut_short
-                finished = replace(finished, reason="length" if is_cut else ending)
+                finished = replace(finished, reason=_with_the_answers(ending, recorder.ended))
             self._log_line(recorder, ending, finished)
         finally:
             self.finished = finished
@@ -211,6 +215,13 @@ class Run:
             time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
             duration_s=round(finished.duration_s, 4),
         )
+
+
+def _with_the_answers(ending: FinishReason, answer: EndReason) -> FinishReason:
+    """The run's reason: that of its answer where the run itself ended well."""
+    if ending == "stop" and (answer == "length" or answer == "content_filter" or answer == "refusal"):
+        return answer
+    return ending
 
 
 def _report_threads(work: TeamWork) -> None:

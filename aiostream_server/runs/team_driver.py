@@ -15,6 +15,7 @@ from autogen_core import CancellationToken
 
 from aiostream_server.errors import TeamFailed
 from aiostream_server.runs.conversation_memory import Handover, Stateful
+from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.teams.autogen_private.structure import agent_names
 from aiostream_server.teams.context import Streams, Team
@@ -26,8 +27,9 @@ _STREAMED: Final = "AutoGen's messages, then a TaskResult"
 
 async def drive(
     team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken
-) -> Handover | None:
+) -> TeamEnding:
     """Run the team until it is done or waits for the user. Raises what the team raises."""
+    stop_reason: str | None = None
     echoes = list(task)
     last: BaseAgentEvent | BaseChatMessage | None = None
     items = _items(team, task, token)
@@ -35,6 +37,7 @@ async def drive(
         if isinstance(item, TaskResult):
             if item.stop_reason == _STOPPED_ABNORMALLY:
                 raise TeamFailed("the team stopped before it was done")
+            stop_reason = item.stop_reason
             continue
         if (echoed := next((message for message in echoes if _is_echo(item, message)), None)) is not None:
             echoes.remove(echoed)
@@ -43,10 +46,10 @@ async def drive(
         if isinstance(item, UserInputRequestedEvent):
             handover = Handover(item.source, await team.save_state() if isinstance(team, Stateful) else None)
             await _end(items, token)
-            return handover
+            return TeamEnding(handover)
         last = item if isinstance(item, BaseChatMessage) else last
     is_asking = isinstance(last, HandoffMessage) and last.target not in agent_names(team)
-    return Handover(last.source) if last is not None and is_asking else None
+    return TeamEnding(Handover(last.source) if last is not None and is_asking else None, stop_reason)
 
 
 async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult], token: CancellationToken) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from aiostream_server.config.model import ConversationsConfig
+from aiostream_server.config.postgres_url import read_parameters
 from aiostream_server.errors import ConfigError
 from aiostream_server.text import clipped, one_line
 
@@ -89,9 +90,11 @@ class ConversationDatabase:
 def make_engine(url: URL, *, timeout_s: float) -> AsyncEngine:
     """`timeout_s` bounds one statement on PostgreSQL, and the wait for other processes' writes on SQLite."""
     if url.get_backend_name() != "sqlite":
+        read = read_parameters(url.query)
         waits = {"timeout": _CONNECT_TIMEOUT_S, "command_timeout": timeout_s}
-        named = {"server_settings": {"application_name": "aiostream-server"}}
-        return create_async_engine(url, connect_args=waits | named, pool_pre_ping=True, **_POOL)
+        named = {"server_settings": {"application_name": "aiostream-server", **read.settings}}
+        arguments = waits | read.arguments | named
+        return create_async_engine(url.set(query=read.in_url), connect_args=arguments, pool_pre_ping=True, **_POOL)
     # IMMEDIATE: SQLite refuses to wait with a transaction that has read before it writes.
     engine = create_async_engine(url, connect_args={"timeout": timeout_s, "isolation_level": "IMMEDIATE"}, **_POOL)
     event.listen(engine.sync_engine, "connect", _set_up_sqlite)
@@ -133,8 +136,11 @@ def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
     url = url.set(drivername=_DRIVERS[scheme])
     if scheme == "sqlite":
         return _checked_file(url)
-    mode = url.query.get("sslmode")  # libpq's name of the parameter; asyncpg's is `ssl`
-    return url.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode}) if mode else url
+    try:
+        read_parameters(url.query)
+    except ValueError as exc:
+        raise _wrong(str(exc)) from None
+    return url
 
 
 def _checked_file(url: URL) -> URL:

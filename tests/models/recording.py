@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from autogen_core import FunctionCall
-from autogen_core.models import FinishReasons, FunctionExecutionResult, RequestUsage
+from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
-from aiostream_server.models.provider import TextDelta, ThoughtDelta
+from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.models.token_sink import current_sink
 from tests.kit.scripted_provider import ScriptedProvider
 
@@ -65,9 +65,9 @@ class RecordingSink:
         text: str,
         thought: str,
         calls: Sequence[FunctionCall],
-        finish_reason: FinishReasons,
+        end: End,
     ) -> None:
-        self.heard.append(("said", speaker, text, thought, [call.name for call in calls], finish_reason))
+        self.heard.append(("said", speaker, text, thought, [call.name for call in calls], end.finish_reason))
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
         self.heard.append(("spent", speaker, usage.prompt_tokens, usage.completion_tokens))

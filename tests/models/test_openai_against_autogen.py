@@ -141,7 +141,7 @@ def calls(draw: st.DrawFn) -> list[Mapping[str, Any]]:
 @st.composite
 def answers(draw: st.DrawFn) -> Said:
     texts = draw(st.lists(tokens, max_size=5))
-    assume("<think" not in "".join(texts))
+    assume("<think" not in "".join(texts) and "</think" not in "".join(texts))
     if draw(st.booleans()):
         return Said((), texts, draw(calls()), "tool_calls")
     thoughts = draw(st.lists(tokens, max_size=4))
@@ -149,7 +149,7 @@ def answers(draw: st.DrawFn) -> Said:
     if thoughts:  # theirs cuts off these letters at the ends: see below
         thoughts = ["So", *thoughts, "."]
     return Said(
-        thoughts, texts, (), draw(st.sampled_from(["stop", "length", "content_filter", "eos", "end_turn", None]))
+        thoughts, texts, (), draw(st.sampled_from(["stop", "length", "content_filter", "load", "end_turn", None]))
     )
 
 

@@ -76,7 +76,7 @@ class TestOpenAI:
         ]
 
     def test_refusal_is_what_the_model_says(self) -> None:
-        assert read(data(choice({"refusal": "I can't"}), STOP)) == [TextDelta("I can't"), STOPPED]
+        assert read(data(choice({"refusal": "I can't"}), STOP)) == [TextDelta("I can't"), End("refusal")]
 
     def test_error_in_the_stream(self) -> None:
         error = {"error": {"message": "The server had an error", "type": "server_error", "code": None}}

@@ -4,12 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from autogen_core import FunctionCall
-from autogen_core.models import FinishReasons, RequestUsage
+from autogen_core.models import RequestUsage
 
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import Error, Event, FinishReason
 from aiostream_server.log.memory import MemoryLog
-from aiostream_server.models.provider import TextDelta, ThoughtDelta
+from aiostream_server.models.ending import EndReason
+from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.translator import Translator
@@ -33,7 +34,8 @@ class Listening:
         speaker: str | None,
         *pieces: str | ThoughtDelta,
         calls: Sequence[FunctionCall] = (),
-        finish_reason: FinishReasons = "stop",
+        finish_reason: EndReason = "stop",
+        native: str = "",
     ) -> None:
         """One call of a model client of ours."""
         deltas = [TextDelta(piece) if isinstance(piece, str) else piece for piece in pieces]
@@ -41,7 +43,9 @@ class Listening:
             self.recorder.say(speaker, [delta])
         text = "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
         thought = "".join(delta.text for delta in deltas if isinstance(delta, ThoughtDelta))
-        await self.recorder.said(speaker, text=text, thought=thought, calls=calls, finish_reason=finish_reason)
+        await self.recorder.said(
+            speaker, text=text, thought=thought, calls=calls, end=End(finish_reason, native=native)
+        )
         await self.recorder.spent(speaker, RequestUsage(1, len(deltas)))
 
 

@@ -26,7 +26,7 @@ from aiostream_server.events import (
     Usage,
     Validation,
 )
-from aiostream_server.models.provider import TextDelta, ThoughtDelta
+from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from tests.runs.listening import Listening, listening
 
 CALL = FunctionCall("c1", '{"a": 1}', "tool")
@@ -87,7 +87,7 @@ async def test_autogen_may_lag_any_number_of_turns_behind() -> None:
         text("second"),
     )
     run.recorder.say("A", [*(_deltas("rd"))])
-    await run.recorder.said("A", text="third", thought="", calls=(), finish_reason="stop")
+    await run.recorder.said("A", text="third", thought="", calls=(), end=End("stop"))
     tell(run, text("third"))
     messages = [event.content for event in run.told if isinstance(event, Message | Thinking)]
     assert messages == ["t1", "first", "t2", "second", "third"]
@@ -333,17 +333,17 @@ async def test_a_provider_that_stops_at_the_bound_it_was_told_ends_the_run() -> 
     run = listening("A", limit=2)
     await run.tapped("A", "a", "b", finish_reason="length")
     assert set(run.ends) == {"length"}
-    assert run.recorder.was_cut_short
+    assert run.recorder.ended == "length"
     assert listening("A").recorder.options == {"seed": 7}
 
 
 async def test_a_provider_that_stops_at_its_own_bound_does_not() -> None:
     run = listening("A", limit=9)
     await run.tapped("A", "a", finish_reason="length")
-    assert run.recorder.was_cut_short
+    ended = [run.recorder.ended]
     assert not run.ends
     await run.tapped("A", "b")
-    assert not run.recorder.was_cut_short
+    assert [*ended, run.recorder.ended] == ["length", "stop"]
 
 
 async def test_the_end_closes_what_is_open() -> None:

@@ -232,13 +232,6 @@ async def test_an_error_is_the_databases_message_in_one_line(shop: Database) -> 
         assert noise not in message
 
 
-async def test_a_value_that_python_has_no_type_for_is_a_failed_query(postgres_url: str) -> None:
-    async with opened(postgres_url) as database:
-        with pytest.raises(QueryFailed):
-            await database._run("SELECT DATE '0044-03-15 BC'")
-        assert (await database._run("SELECT 1")).rows == ((1,),)
-
-
 async def test_a_statement_without_rows_is_not_a_question(postgres_url: str, shop_path: Path) -> None:
     nothing = {postgres_url: "SET search_path = public", f"sqlite:///{shop_path}": "-- nothing"}
     for url, sql in nothing.items():

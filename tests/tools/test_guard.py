@@ -3,7 +3,7 @@
 import hashlib
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,29 @@ from hypothesis import strategies as st
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.guard import MAX_CHARS, Approved, Blocked, Guard
-from aiostream_server.tools.sql.shop import shop_tables
+from aiostream_server.tools.sql.schema import Column, Schema, Table
+from aiostream_server.tools.sql.shop import SCHEMA, shop_tables
 from tests.tools.statements import FAIR, HOSTILE
 
-TABLES = tuple(shop_tables())
 DIALECTS: tuple[DialectName, ...] = ("sqlite", "postgres")
 HOSTILE_CASES = [(dialect, sql) for dialect in DIALECTS for sql in HOSTILE[dialect]]
-GUARDS = {dialect: Guard(dialect, TABLES) for dialect in DIALECTS}
+
+
+def shop_columns() -> dict[str, list[str]]:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        columns = "SELECT name FROM pragma_table_info(?)"
+        return {table: [name for (name,) in connection.execute(columns, (table,))] for table in shop_tables()}
+
+
+def guard(dialect: DialectName, tables: Mapping[str, Iterable[str]], schema: str = "") -> Guard:
+    made = [
+        Table(name, tuple(Column(each, "TEXT") for each in columns), schema=schema) for name, columns in tables.items()
+    ]
+    return Guard(Schema(dialect, tuple(made)))
+
+
+GUARDS = {dialect: guard(dialect, shop_columns()) for dialect in DIALECTS}
 
 
 def blocked(dialect: DialectName, sql: str) -> str:
@@ -48,7 +64,9 @@ def test_hostile_statements_are_blocked_with_one_readable_line(dialect: DialectN
 async def test_fair_questions_mean_the_same_after_the_guard(shop: Database) -> None:
     """Each is approved, and gives the same rows as the raw text."""
     for sql in FAIR[shop.dialect]:
-        judged, raw = await shop.ask(sql), await shop._run(sql.rstrip("; \n"))
+        verdict = await shop.check(sql)
+        assert isinstance(verdict, Approved), f"{sql}: {verdict}"
+        judged, raw = await shop._run(verdict.sql), await shop._run(sql.rstrip("; \n"))
         assert judged.rows == raw.rows, sql
         assert judged.rows or "NULL" in sql or "NOT EXISTS" in sql or "NATURAL" in sql, f"proves nothing: {sql}"
 
@@ -74,15 +92,15 @@ def test_an_approved_statement_is_approved_again_unchanged(dialect: DialectName)
         ("SELECT FROM WHERE", "not understood as"),
         ("SELECT * FROM secrets", "there is no table secrets; there are: categories, customers, order_items, orders"),
         ("SELECT * FROM pg_tables.orders", "the schema pg_tables is not open to questions"),
-        ("SELECT * INTO x FROM orders", "INTO is not allowed in SELECT"),
+        ("SELECT * INTO x FROM orders", "INTO is not allowed"),
         ("SELECT pg_sleep(1)", "the function pg_sleep is not allowed"),
         ("WITH orders AS (SELECT 1) SELECT * FROM orders", "a WITH query cannot have a table's name (orders)"),
-        ("SELECT * FROM f(1)", "rows can be read from tables only, not from f"),
+        ("SELECT * FROM f(1)", "rows cannot be read from f; they can from"),
         ("SELECT " + "x" * MAX_CHARS, f"longer than {MAX_CHARS} characters"),
         ("SELECT \x00", "control character"),
         ("SELECT " + "NOT " * 900 + "1", "nested too deeply"),
         ("SELECT " + "1 + " * 120 + "1", "nested too deeply"),
-        ("SELECT " + ", ".join("1" * 2_100), "too many parts"),
+        ("SELECT " + ", ".join("1" * 9_000), "too many parts"),
         ("SELECT CAST(1 AS NOPE)", "not allowed"),
     ],
 )
@@ -92,19 +110,19 @@ def test_the_reason_says_what_to_change(dialect: DialectName, sql: str, reason: 
 
 
 def test_names_are_compared_as_the_database_compares_them() -> None:
-    postgres = Guard("postgres", ["orders", "Mixed"], schema="sales")
+    postgres = guard("postgres", {"orders": (), "Mixed": ()}, "sales")
     for fair in ("SELECT * FROM ORDERS", 'SELECT * FROM "Mixed"', 'SELECT * FROM Sales."orders"'):
         assert isinstance(postgres.check(fair), Approved)
     for wrong in ("SELECT * FROM Mixed", 'SELECT * FROM "ORDERS"', "SELECT * FROM public.orders"):
         assert isinstance(postgres.check(wrong), Blocked)
-    verdict = Guard("sqlite", ["Mixed"]).check('SELECT * FROM "mIXED", MAIN.[mixed]')
+    verdict = guard("sqlite", {"Mixed": ()}).check('SELECT * FROM "mIXED", MAIN.[mixed]')
     assert isinstance(verdict, Approved)
     assert verdict.tables == ("Mixed",)
 
 
 def test_a_table_that_looks_like_a_catalog_is_never_known() -> None:
-    assert isinstance(Guard("postgres", ["pg_class"]).check("SELECT * FROM pg_class"), Blocked)
-    assert isinstance(Guard("sqlite", ["sqlite_stat1"]).check("SELECT * FROM sqlite_stat1"), Blocked)
+    assert isinstance(guard("postgres", {"pg_class": ()}).check("SELECT * FROM pg_class"), Blocked)
+    assert isinstance(guard("sqlite", {"sqlite_stat1": ()}).check("SELECT * FROM sqlite_stat1"), Blocked)
 
 
 def test_a_cte_is_seen_where_it_is_in_scope_only() -> None:

@@ -20,10 +20,10 @@ from aiostream_server.models.openai.chunks import (
     TokenLogprob,
     ToolCallPiece,
     decode_chunk,
-    finish_reason,
     request_usage,
     token_logprobs,
 )
+from aiostream_server.models.openai.endings import ending, is_said
 from aiostream_server.models.openai.extra_fields import ExtraFieldsReader, set_apart
 from aiostream_server.models.openai.failures import Failures
 from aiostream_server.models.openai.odd_chunks import OddChunkReader, json_values
@@ -51,8 +51,10 @@ class AnswerReader:
         "_has_spoken",
         "_is_plain",
         "_logprobs",
+        "_native_finish",
         "_no_json",
         "_odd",
+        "_refused",
         "_silent_bytes",
         "_unread",
         "_usage",
@@ -77,13 +79,15 @@ class AnswerReader:
         self._has_spoken = False  # in deltas
         self._no_json = b""  # the last payload that was none
         self._finish: str | None = None
+        self._native_finish: str | None = None
+        self._refused = False
         self._usage: ProviderUsage | None = None
         self._logprobs: list[TokenLogprob] = []
 
     @property
     def finished(self) -> bool:
         """Whether a finish reason came: a connection that is lost now loses nothing."""
-        return self._finish is not None
+        return self._finish is not None or self._native_finish is not None
 
     @property
     def is_behind(self) -> bool:
@@ -116,7 +120,10 @@ class AnswerReader:
         if self.done or self.failure is not None:
             return deltas
         if self.finished or (self._events.is_json and self._has_message):
-            self._finish_with_end(deltas)
+            try:
+                self._finish_with_end(deltas)
+            except ModelFailed as failure:
+                self.failure = failure
         elif self._events.is_json and not self._has_choices:
             self.failure = self._failures.said("sent an answer without choices")
         elif self._no_json:
@@ -211,8 +218,10 @@ class AnswerReader:
                 self._read_choice(choice)
 
     def _read_choice(self, choice: Choice) -> None:
-        if choice.finish_reason:
+        if is_said(choice.finish_reason):
             self._finish = choice.finish_reason
+        if is_said(choice.native_finish_reason):
+            self._native_finish = choice.native_finish_reason
         if choice.logprobs is not None and choice.logprobs.content:
             self._logprobs += choice.logprobs.content
         said = len(self._deltas)
@@ -224,12 +233,15 @@ class AnswerReader:
             self._read_delta(choice.message)
         if choice.text:
             self._deltas.append(TextDelta(choice.text))
+        if choice.error:
+            raise self._failures.reported(choice.error)
 
     def _read_delta(self, delta: ProviderDelta) -> None:
         self._extra.read(delta)
-        if thought := delta.reasoning_content or delta.reasoning:
+        if thought := delta.reasoning_content or delta.reasoning or delta.thought:
             self._deltas.append(ThoughtDelta(thought))
         if text := delta.content or delta.refusal:
+            self._refused = self._refused or not delta.content
             self._deltas.append(TextDelta(text))
         for piece in delta.tool_calls or ():
             call = self._calls.read(piece)
@@ -240,8 +252,11 @@ class AnswerReader:
             self._deltas.append(self._calls.read(ToolCallPiece(0, function=delta.function_call)))
 
     def _finish_with_end(self, deltas: list[Delta]) -> None:
+        reason, native = ending(self._finish, self._native_finish, refused=self._refused)
+        if reason is None:
+            raise self._failures.ended_with(native)
         usage, logprobs = request_usage(self._usage), token_logprobs(self._logprobs)
-        deltas.append(End(finish_reason(self._finish), usage, logprobs, self._extra.fields()))
+        deltas.append(End(reason, usage, logprobs, self._extra.fields(), native))
         self.done = True
 
 
@@ -259,6 +274,8 @@ def _lone_text(data: bytes) -> str | None:
     choice = choices[0]
     delta = choice.delta
     if delta is None or choice.index or choice.finish_reason or choice.logprobs is not None or choice.text:
+        return None
+    if choice.error or choice.native_finish_reason:
         return None
     if delta.reasoning_content or delta.reasoning or delta.tool_calls or delta.function_call is not None:
         return None

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
-from autogen_core.models import ChatCompletionTokenLogprob, FinishReasons, RequestUsage, TopLogprob
+from autogen_core.models import ChatCompletionTokenLogprob, RequestUsage, TopLogprob
 
 EXTRA: Final = "(extra)"  # no provider's key
+THOUGHT: Final = "(thought)"
 
 
 class Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -39,6 +40,7 @@ class ProviderDelta(msgspec.Struct, forbid_unknown_fields=True):
     thinking_blocks: list[Any] | None = None  # LiteLLM
     provider_specific_fields: dict[str, Any] | None = None
     extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)  # from `extra_fields.set_apart`
+    thought: str | None = msgspec.field(default=None, name=THOUGHT)  # from `odd_chunks`
     # Known, and not wanted back.
     role: Any = None
     name: Any = None
@@ -74,7 +76,9 @@ class Choice(msgspec.Struct):
     message: ProviderDelta | None = None  # in an answer that is not streamed
     text: str | None = None  # in an answer of the older completions
     finish_reason: str | None = None
+    native_finish_reason: str | None = None  # the upstream's own word, from OpenRouter
     logprobs: Logprobs | None = None
+    error: Any = None  # OpenRouter and others report a failure of the upstream here
 
 
 _Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -95,21 +99,7 @@ class ProviderChunk(msgspec.Struct):
 
 decode_chunk: Final = msgspec.json.Decoder(ProviderChunk).decode
 
-_FINISH_REASONS: Final[dict[str, FinishReasons]] = {
-    "stop": "stop",
-    "length": "length",
-    "tool_calls": "function_calls",
-    "function_call": "function_calls",
-    "function_calls": "function_calls",
-    "content_filter": "content_filter",
-    "end_turn": "stop",  # Anthropic's reasons, passed through by proxies
-    "max_tokens": "length",
-}
 _IMPOSSIBLE: Final = -9999.0  # OpenAI's value for a very unlikely token
-
-
-def finish_reason(said: str | None) -> FinishReasons:
-    return _FINISH_REASONS.get((said or "").lower(), "unknown")
 
 
 def token_logprobs(tokens: Sequence[TokenLogprob]) -> list[ChatCompletionTokenLogprob] | None:

@@ -42,6 +42,10 @@ class Failures:
     def broke_off(self) -> ModelFailed:
         return self.said("broke off in the middle of its answer")
 
+    def ended_with(self, reason: str) -> ModelFailed:
+        """A reason for the end of the answer that says that the answer is broken."""
+        return self.said("reported an error" if reason.lower() == "error" else f"ended its answer with {reason}")
+
     def refused(self, status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> ModelFailed:
         """An HTTP status other than 200. `headers` must find their names in any case."""
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
@@ -124,8 +128,12 @@ def _message(error: Any) -> str:
             return f"{text}: {raw}"
         case {"message": str() as text} | {"detail": str() as text}:
             return text
+        case {"detail": [{"msg": str() as text, "loc": [*where]}, *_]}:  # FastAPI's
+            return f"{text}: {'.'.join(map(str, where))}"
         case {"detail": [{"msg": str() as text}, *_]}:
             return text
+        case {"message": dict() as inner}:  # Mistral
+            return _message(inner)
         case [dict() as first, *_]:  # Gemini
             return _message(first)
     return ""

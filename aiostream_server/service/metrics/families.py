@@ -6,15 +6,18 @@ Label values come from the configuration, from this program, or from `BoundedNam
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
+from aiostream_server.events import FinishReason
+
 _MOST_NAMES: Final = 100
 OTHER: Final = "other"
+FINISH_REASONS: Final = ("stop", "length", "tool_calls", "content_filter", "refusal", OTHER)
 
 _BYTE_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _TOKEN_S: Final = (0.05, 0.1, 0.2, 0.35, 0.5, 0.75, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30)
@@ -89,6 +92,9 @@ class Families:
         )
         self.run_tokens: Final = counter("run_tokens_total", "Tokens that runs read and wrote.", "team", "type")
         self.calls: Final = counter("model_calls_total", "Calls of models.", "model", "outcome")
+        self.call_endings: Final = counter(
+            "model_answers_total", "Answers of models, by how they ended.", "model", "reason"
+        )
         self.call_s: Final = histogram(
             "model_call_duration_seconds", "Of calls of models, retries included.", _RUN_S, "model"
         )
@@ -114,8 +120,10 @@ class Families:
     def start_at_zero(self, teams: tuple[str, ...], models: tuple[str, ...]) -> None:
         """Create the series at 0, so that Prometheus sees the first event of each as an increase."""
         for team in teams:
-            for outcome in ("stop", "length", "cancelled", "error", "interrupted"):
+            for outcome in get_args(FinishReason):
                 self.runs.labels(team, outcome)
         for model in models:
             for outcome in ("ok", "error", "cancelled"):
                 self.calls.labels(model, outcome)
+            for reason in FINISH_REASONS:
+                self.call_endings.labels(model, reason)

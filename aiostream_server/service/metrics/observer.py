@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from aiostream_server.events import Action, Error, Event, RunFinished, Token, TokenCount, ToolResult
-from aiostream_server.service.metrics.families import OTHER, BoundedNames, Families
+from aiostream_server.service.metrics.families import FINISH_REASONS, OTHER, BoundedNames, Families
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _NO_TEAM: Final = "none"
@@ -111,6 +111,8 @@ class _CallMetrics:
         self._families.call_first_token.labels(self._model).observe(time.monotonic() - self._began_at)
 
     def ended(self, usage: TokenCount, finish_reason: str) -> None:
+        reason = "tool_calls" if finish_reason == "function_calls" else finish_reason
+        self._families.call_endings.labels(self._model, reason if reason in FINISH_REASONS else OTHER).inc()
         self._over("ok", usage)
 
     def failed(self, code: str, usage: TokenCount) -> None:

@@ -12,6 +12,7 @@ from aiostream_server.events import (
     Error,
     Event,
     InputRequested,
+    Notice,
     Routing,
     RunFinished,
     RunStarted,
@@ -46,7 +47,7 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Usage() | InputRequested() | Dropped():
+            case RunStarted() | Usage() | InputRequested() | Notice() | Dropped():
                 pass
             case _:
                 assert_never(event)
@@ -75,6 +76,8 @@ class RunSpans:
             case RunFinished():
                 self._outcome = event.reason
                 span.set_attribute("aiostream.outcome", event.reason)
+                if self._content and event.stop_reason is not None:  # it may quote what was said
+                    span.set_attribute("aiostream.stop_reason", event.stop_reason)
                 if event.reason == "error":
                     span.set_status(StatusCode.ERROR)
             case _:

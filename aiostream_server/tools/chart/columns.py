@@ -4,11 +4,12 @@ import math
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Final
 
 from aiostream_server.tools.chart.arguments import ChartProblem
 from aiostream_server.tools.chart.labels import safe_label
-from aiostream_server.tools.sql.cells import Cell, show_cell
+from aiostream_server.tools.sql.cells import Cell, is_number, show_cell
 
 _LARGEST: Final = 1e100  # beyond it, matplotlib's arithmetic with floats overflows
 _NO_NAME: Final = "(none)"
@@ -41,7 +42,7 @@ def numbers(column: str, cells: Sequence[Cell]) -> list[float | None]:
 def are_numbers(cells: Sequence[Cell]) -> bool:
     """Whether all cells that are not NULL are numbers, and there is at least one."""
     known = [cell for cell in cells if cell is not None]
-    return bool(known) and all(isinstance(cell, int | float) and not isinstance(cell, bool) for cell in known)
+    return bool(known) and all(map(is_number, known))
 
 
 def days(cells: Sequence[Cell]) -> list[float] | None:
@@ -55,7 +56,7 @@ def days(cells: Sequence[Cell]) -> list[float] | None:
         return None
 
 
-def _number(column: str, cell: str | float) -> float:
+def _number(column: str, cell: str | float | Decimal) -> float:
     try:
         number = math.nan if isinstance(cell, bool) else float(cell)
     except ValueError:

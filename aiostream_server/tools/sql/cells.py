@@ -1,41 +1,47 @@
-"""One value of a result: from the driver's type to a JSON value, and to text for people."""
+"""One value of a result: a number, a truth value, NULL, or text as the database itself writes it."""
 
 import math
-from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Final, TypeAlias
 
-Cell: TypeAlias = str | int | float | bool | None
+Cell: TypeAlias = str | int | float | Decimal | bool | None
+"""A `Decimal` is finite and has the scale that the database gave it: money keeps its zeros."""
 
 MAX_CELL_CHARS: Final = 2_000
+MAX_BINARY_BYTES: Final = 32
+_SIGNIFICANT_DIGITS: Final = 6
+_NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def to_cell(value: object) -> Cell:
-    """Numbers stay numbers where they are exact; values of types that JSON does not have become text."""
+    """Finite numbers stay numbers; values of all other types become text."""
     match value:
         case None | bool() | int() | str():
             return value
         case float():
-            return value if math.isfinite(value) else str(value)
+            return value if math.isfinite(value) else _NOT_FINITE[str(value)]
         case Decimal():
-            return _from_decimal(value)
-        case datetime():
-            return value.isoformat(sep=" ")
-        case date() | time():
-            return value.isoformat()
+            return value if value.is_finite() and value.adjusted() < MAX_CELL_CHARS else str(value)
         case bytes() | bytearray() | memoryview():
-            return f"({len(value)} bytes)"
+            return f"({len(value)} bytes)" if len(value) > MAX_BINARY_BYTES else f"\\x{bytes(value).hex()}"
         case _:
             return str(value)
 
 
-def _from_decimal(value: Decimal) -> int | float | str:
-    if not value.is_finite():
-        return str(value)
-    if value == value.to_integral_value():
-        return int(value) if value.adjusted() < MAX_CELL_CHARS else str(value)
-    number = float(value)
-    return number if Decimal(repr(number)) == value else format(value, "f")
+def is_number(cell: Cell) -> bool:
+    return isinstance(cell, int | float | Decimal) and not isinstance(cell, bool)
+
+
+def rounded(cell: Cell, places: int | None) -> Cell:
+    """The cell; a number with at most `places` decimal places, or six significant digits where it is small."""
+    if places is None or isinstance(cell, bool) or not isinstance(cell, float | Decimal):
+        return cell
+    number = Decimal(repr(cell)) if isinstance(cell, float) else cell
+    if not number or -int(number.as_tuple().exponent) <= places:
+        return cell
+    kept = max(places, _SIGNIFICANT_DIGITS - 1 - number.adjusted())
+    short = format(round(number, kept), "f").rstrip("0").rstrip(".")
+    return float(short) if isinstance(cell, float) else Decimal(short)
 
 
 def clip(text: str) -> str:
@@ -56,7 +62,7 @@ def unclip(cell: Cell) -> tuple[Cell, bool]:
 
 
 def show_cell(cell: Cell) -> str:
-    """The cell as text. Floats have plain digits: no exponent, no trailing `.0`; 0.30000000000000004 is 0.3."""
+    """The cell as text. Numbers have plain digits: no exponent, and floats no trailing `.0`."""
     match cell:
         case None:
             return "NULL"
@@ -64,12 +70,15 @@ def show_cell(cell: Cell) -> str:
             return "true" if cell else "false"
         case float():
             return _show_float(cell)
+        case Decimal():
+            return format(cell, "f")
         case _:
             return str(cell)
 
 
 def _show_float(number: float) -> str:
+    """The shortest text that is read back as the same number."""
     if not 1e-6 <= abs(number) < 1e21:
         return "0" if number == 0 else repr(number)
-    text = format(Decimal(format(number, ".15g")), "f")
+    text = format(Decimal(repr(number)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

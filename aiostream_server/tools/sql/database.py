@@ -8,11 +8,13 @@ server or in SQLite's thread.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import replace
 from typing import Final, Self, TypeVar
 
 import asyncpg
+import structlog
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,12 +25,14 @@ from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, driver_message
 from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
 from aiostream_server.tools.sql.postgres import PostgresBackend
-from aiostream_server.tools.sql.reflection import reflect
+from aiostream_server.tools.sql.reflection.of_postgres import reflect_postgres
+from aiostream_server.tools.sql.reflection.of_sqlite import reflect_sqlite
 from aiostream_server.tools.sql.rows import Rows, fetch
-from aiostream_server.tools.sql.schema import Schema
+from aiostream_server.tools.sql.schema import NO_RIGHT, Schema, Skipped
 from aiostream_server.tools.sql.sqlite import SQLiteBackend
 
 T = TypeVar("T")
+_log: Final = structlog.get_logger()
 
 SCHEMA_LIFETIME_S: Final = 60.0
 _GRACE_S: Final = 1.0  # the database ends a late statement itself; after this the server cancels it
@@ -53,16 +57,18 @@ class Database:
         self.name: Final = name
         self.description: Final = config.description
         self.dialect: Final = _dialect_of(url)
-        open_backend = SQLiteBackend if self.dialect == "sqlite" else PostgresBackend
-        self._backend: Final[Backend] = open_backend(url, timeout_s=config.statement_timeout_s)
-        self._row_limit: Final = config.row_limit
-        self._byte_limit: Final = config.byte_limit
+        try:
+            self._backend: Final = _backend(url, config)
+        except ValueError as exc:
+            raise self._unreachable(exc) from exc
+        self._config: Final = config
         self._timeout_s: Final = config.statement_timeout_s
+        self._told: Final[set[str]] = set()
         self._schema_lifetime_s: Final = schema_lifetime_s
         self._schema_lock: Final = asyncio.Lock()
         self._schema = Schema(self.dialect, ())
         self._schema_read_at = -float("inf")
-        self._guard = Guard(self.dialect, ())
+        self._guard = Guard(self._schema)
 
     @classmethod
     async def open(cls, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> Self:
@@ -93,8 +99,11 @@ class Database:
         async with self._schema_lock:
             if time.monotonic() - self._schema_read_at >= self._schema_lifetime_s:
                 connect = self._backend.connect_for_schema
-                home, self._schema = await self._supervised(connect, lambda on: on.run_sync(reflect, self.dialect))
-                self._guard = Guard(self.dialect, [table.name for table in self._schema.tables], schema=home)
+                found = await self._supervised(connect, self._reflect)
+                self._tell_skipped(found.skipped)
+                timezone = self._config.timezone or found.timezone
+                self._schema = replace(found, about=self.description, notes=self._config.notes, timezone=timezone)
+                self._guard = Guard(self._schema)
                 self._schema_read_at = time.monotonic()
             return self._schema
 
@@ -106,17 +115,32 @@ class Database:
         verdict = await self.check(sql)
         if not isinstance(verdict, Approved):
             raise QueryFailed(f"not run: {verdict.reason}")
-        return await self._run(verdict.sql)
+        return await self._run(verdict.sql, verdict)
 
     async def close(self) -> None:
         await self._backend.close()
 
+    async def _reflect(self, connection: AsyncConnection) -> Schema:
+        if self.dialect == "postgres":
+            return await reflect_postgres(connection, self._config.schemas, self._config.tables)
+        if self._config.schemas not in (None, ("main",)):
+            raise DatabaseUnreachable("schemas: SQLite has no schemas; leave the key out")
+        return await connection.run_sync(reflect_sqlite, self._config.tables)
+
+    def _tell_skipped(self, skipped: Sequence[Skipped]) -> None:
+        """Warn once of each that cannot be read for another reason than the role's rights."""
+        for each in skipped:
+            if each.reason != NO_RIGHT and each.name not in self._told:
+                self._told.add(each.name)
+                _log.warning("table_skipped", database=self.name, table=each.name, reason=each.reason)
+
     # Below the guard
 
-    async def _run(self, sql: str) -> Rows:
+    async def _run(self, sql: str, approved: Approved | None = None) -> Rows:
         async def read(connection: AsyncConnection) -> Rows:
             async with self._backend.execute(connection, sql) as cursor:
-                return await fetch(cursor, self._row_limit, self._byte_limit)
+                places = _places(cursor.columns, approved, self._config.decimal_places)
+                return await fetch(cursor, self._config.row_limit, self._config.byte_limit, places)
 
         return await self._supervised(self._backend.connect, read)
 
@@ -162,6 +186,19 @@ class Database:
         return DatabaseUnreachable(f"the database {self.name!r} cannot be reached: {driver_message(error)}")
 
 
+def _backend(url: URL, config: DatabaseConfig) -> Backend:
+    if _dialect_of(url) == "sqlite":
+        return SQLiteBackend(url, timeout_s=config.statement_timeout_s)
+    return PostgresBackend(url, timeout_s=config.statement_timeout_s, timezone=config.timezone)
+
+
+def _places(columns: Sequence[str], approved: Approved | None, most: int) -> Sequence[int | None]:
+    """For each column the decimal places to which its numbers are rounded; None: they are exact."""
+    if approved is None or not approved.has_quotients:
+        return [None] * len(columns)
+    return [None if column in approved.exact else most for column in columns]
+
+
 def _is_lost(error: BaseException) -> bool:
     """Whether the error means that the connection is gone, and not only that the statement failed."""
     cause: BaseException | None = error  # SQLAlchemy wraps asyncpg's error twice
@@ -179,11 +216,7 @@ def normalise_url(text: str) -> URL:
         url = make_url(text)
     except (ArgumentError, ValueError) as exc:
         raise DatabaseUnreachable("not a database URL; write sqlite:///file or postgresql://user@host/name") from exc
-    url = url.set(drivername=_DRIVERS[_dialect_of(url)])
-    if "sslmode" not in url.query:
-        return url
-    ssl = {"ssl": url.query["sslmode"]}  # asyncpg's name for libpq's parameter
-    return url.difference_update_query(["sslmode"]).update_query_dict(ssl)
+    return url.set(drivername=_DRIVERS[_dialect_of(url)])
 
 
 def _dialect_of(url: URL) -> DialectName:

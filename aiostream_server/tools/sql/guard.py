@@ -9,7 +9,6 @@ The guard is the first protection. The backends' connections are read-only and l
 """
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -17,26 +16,54 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, ParseError, UnsupportedError
 
-from aiostream_server.tools.sql.allow_list import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, SYNTAX, TYPES
+from aiostream_server.text import clipped, one_line
+from aiostream_server.tools.sql.allow_list import (
+    CALLS_WITHOUT_PARENTHESES,
+    FUNCTIONS,
+    QUOTIENTS,
+    ROW_FUNCTIONS,
+    SYNTAX,
+    TYPES,
+)
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName, cte_name, fold_identifier, walk
+from aiostream_server.tools.sql.schema import Schema, Table
+from aiostream_server.tools.sql.scopes import Found, Resolver, UnknownColumn
+from aiostream_server.tools.sql.series import series_length
 
-MAX_CHARS: Final = 8_000
-MAX_NODES: Final = 2_000
+MAX_CHARS: Final = 32_000
+MAX_NODES: Final = 8_000
 MAX_DEPTH: Final = 100
 MAX_PADDING: Final = 1_000
+MAX_SERIES: Final = 10_000
+_MAX_SHOWN_CHARS: Final = 60
+_CLAUSES: Final = {
+    "locks": "FOR UPDATE",
+    "into": "INTO",
+    "recursive": "RECURSIVE",
+    "pivots": "PIVOT",
+    "rows_from": "ROWS FROM",
+    "by_name": "BY NAME",
+}
 _HOME_SCHEMA: Final[dict[DialectName, str]] = {"sqlite": "main", "postgres": "public"}
 _SYSTEM_NAME: Final = re.compile(r"(sqlite|pg|pragma)_|information_schema$")
 _BARE_NAME: Final = re.compile(r"[^\W\d]\w*( [^\W\d]\w*)?")  # sqlglot takes `$1` for a name, SQLite for a parameter
+_FENCED: Final = re.compile(r"\s*```(?:[a-z]+\s*\n)?(.*?)```\s*", re.DOTALL | re.IGNORECASE)
 _WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
-    """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text."""
+    """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text.
+
+    `has_quotients`: it computes averages or the like, whose many digits mean nothing. `exact` names the columns of the
+    result that are columns of a table all the same.
+    """
 
     sql: str
     reason: str
     tables: tuple[str, ...]
+    has_quotients: bool = False
+    exact: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,24 +81,33 @@ class _Refused(Exception):
 
 
 class Guard:
-    """Checks statements for one database: its dialect, and the names of the tables and views that may be read.
+    """Checks statements for one database: its dialect, and its tables and views.
 
-    `schema` is the schema of the tables. A statement may name it (`schema.table`), and no other schema.
+    A statement may name a table's schema, and the database itself before that.
     """
 
-    def __init__(self, dialect: DialectName, tables: Iterable[str], *, schema: str | None = None) -> None:
-        self.dialect: Final = dialect
-        self.schema: Final = schema or _HOME_SCHEMA[dialect]
+    def __init__(self, schema: Schema) -> None:
+        self.dialect: Final[DialectName] = schema.dialect
+        self._catalog: Final = schema.catalog
+        self._types: Final = schema.types
         # A known name has its exact case, so it is folded like a quoted one.
-        self._tables: Final = {_fold_known(name, dialect): name for name in tables}
+        self._tables: Final[dict[tuple[str, str], Table]] = {}
+        for table in schema.tables:
+            for place in (table.schema or _HOME_SCHEMA[self.dialect], *([""] if table.is_home else [])):
+                self._tables[place, _fold_known(table.name, self.dialect)] = table
 
     def check(self, sql: str) -> Verdict:
         """Approve one read-only query, or say in one line why it is blocked. Never raises."""
+        if fenced := _FENCED.fullmatch(sql):
+            sql = fenced[1]
         try:
             root = self._parse(sql)
             tables = self._inspect(root)
-            return Approved(self._rewrite(root), _reason(tables), tables)
-        except _Refused as refusal:
+            if self.dialect == "postgres":
+                Resolver(self.dialect, self._found).resolve(root)
+            quotients = any(isinstance(node, exp.Div) or _is_quotient(node) for node in root.walk())
+            return Approved(self._rewrite(root), _reason(tables), tables, quotients, _plain_columns(root))
+        except (_Refused, UnknownColumn) as refusal:
             return Blocked(str(refusal))
         except RecursionError:
             return Blocked("the statement is nested too deeply")
@@ -141,21 +177,42 @@ class Guard:
     def _check_syntax(self, node: exp.Expr) -> None:
         parts = SYNTAX[self.dialect].get(type(node))
         if parts is None:
-            raise _Refused(f"{_title(node)} is not allowed")
+            raise _Refused(f"{self._shown(node)} is not allowed")
         for part, value in node.args.items():
             if part not in parts and value:
-                raise _Refused(f"{part.strip('_').upper()} is not allowed in {_title(node)}")
+                if part in _CLAUSES:
+                    raise _Refused(f"{_CLAUSES[part]} is not allowed")
+                what = self._shown(value[0] if isinstance(value, list) else value)
+                raise _Refused(f"{what} is not allowed in {self._shown(node)}")
+
+    def _shown(self, part: object) -> str:
+        """What the model wrote: the keyword of a command, else the beginning of the text."""
+        if isinstance(part, exp.Command):
+            return str(part.this).upper()
+        if not isinstance(part, exp.Expr):
+            return str(part)
+        try:
+            text = part.sql(dialect=DIALECTS[self.dialect], comments=False, unsupported_level=ErrorLevel.IGNORE)
+            return f"`{clipped(one_line(text), _MAX_SHOWN_CHARS)}`"
+        except Exception:  # sqlglot cannot write every tree that it reads
+            return _title(part)
 
     def _check_names(self, node: exp.Expr) -> None:
         match node:
             case exp.Anonymous():
                 self._check_function(node)
-            case exp.DataType() if node.this not in TYPES[self.dialect]:
-                raise _Refused(f"the type {node.sql(dialect=DIALECTS[self.dialect])} is not allowed")
+            case exp.DataType():
+                self._check_type(node)
+            case exp.Dot() if not isinstance(node.parent, exp.DataType):  # (c).secret_of calls a function
+                raise _Refused(f"{self._shown(node)} is not allowed: write table.column")
             case exp.CTE():
                 self._check_cte(node)
-            case exp.Lateral() if type(node.this) is not exp.Subquery:
-                raise _Refused("LATERAL is allowed with a subquery only")
+            case exp.Lateral() if type(node.this) not in (exp.Subquery, exp.Unnest, exp.Anonymous):
+                raise _Refused("LATERAL is allowed with a subquery, or a function that reads an array or JSON")
+            case exp.Lateral(this=exp.Anonymous() as call):
+                self._check_row_function(call)
+            case exp.Unnest() if node.find(exp.Select, exp.SetOperation):
+                raise _Refused("unnest over a column is allowed; over a subquery it is not")
             case exp.Var() | exp.Identifier() if not _is_plain(node):
                 raise _Refused(f"the name {node.name} must be in double quotes")
             case exp.Column(this=exp.Identifier() as name) if self._is_call(name):
@@ -171,27 +228,80 @@ class Guard:
         if name not in FUNCTIONS[self.dialect]:
             raise _Refused(f"the function {name or call.name} is not allowed")
         arguments = call.expressions
+        if name == "generate_series" and not 0 <= series_length(arguments) <= MAX_SERIES:
+            raise _Refused(f"generate_series needs literal bounds of at most {MAX_SERIES:,} rows")
         if name in ("printf", "format") and not _is_narrow_format(arguments):
             raise _Refused(f"{name} needs a literal format with widths below 100")
         if name in ("lpad", "rpad") and not _is_short_padding(arguments):
             raise _Refused(f"{name} needs a literal length of at most {MAX_PADDING}")
 
+    def _check_row_function(self, call: exp.Anonymous) -> None:
+        """A function in FROM reads the elements of one value, or gives a series with literal bounds."""
+        name = call.this.lower() if isinstance(call.this, str) else ""
+        if name not in ROW_FUNCTIONS[self.dialect]:
+            examples = {"sqlite": "json_each", "postgres": "unnest, jsonb_array_elements or jsonb_each"}
+            raise _Refused(f"rows cannot be read from {name or call.name}; they can from {examples[self.dialect]}")
+        if call.find(exp.Select, exp.SetOperation):
+            raise _Refused(f"{name} over a column is allowed; over a subquery it is not")
+
     def _check_cte(self, cte: exp.CTE) -> None:
         name = cte_name(cte, self.dialect)
-        if name in self._tables or _SYSTEM_NAME.match(name):
+        if ("", name) in self._tables or _SYSTEM_NAME.match(name):
             raise _Refused(f"a WITH query cannot have a table's name ({name}): call it something else")
 
+    def _check_type(self, kind: exp.DataType) -> None:
+        own = kind.args.get("kind")
+        if kind.this is exp.DType.USERDEFINED and isinstance(own, exp.Expr):
+            parts = [own.this, own.expression] if isinstance(own, exp.Dot) else [own]
+            name = ".".join(fold_identifier(part, self.dialect) for part in parts if isinstance(part, exp.Identifier))
+            if name in self._types:
+                return
+        if kind.this not in TYPES[self.dialect]:
+            raise _Refused(f"the type {kind.sql(dialect=DIALECTS[self.dialect])} is not allowed")
+
     def _known_table(self, table: exp.Table, visible: frozenset[str]) -> set[str]:
-        if type(table.this) is not exp.Identifier:
-            raise _Refused(f"rows can be read from tables only, not from {_title(table.this)}")
-        name, schema = fold_identifier(table.this, self.dialect), table.args.get("db")
-        if schema is None and name in visible:
+        if type(table.this) is exp.Anonymous:
+            self._check_row_function(table.this)
             return set()
-        if schema is not None and fold_identifier(schema, self.dialect) != self.schema:
-            raise _Refused(f"the schema {schema.name} is not open to questions")
-        if name not in self._tables or _SYSTEM_NAME.match(name):
-            raise _Refused(f"there is no table {table.name}; there are: {', '.join(sorted(self._tables.values()))}")
-        return {self._tables[name]}
+        if type(table.this) is not exp.Identifier:
+            raise _Refused(f"rows can be read from tables only, not from {self._shown(table.this)}")
+        name, schema, catalog = (
+            fold_identifier(part, self.dialect) if part is not None else ""
+            for part in (table.this, table.args.get("db"), table.args.get("catalog"))
+        )
+        if not schema and name in visible:
+            return set()
+        if catalog and catalog != self._catalog:
+            raise _Refused(f"the database {catalog} is not this one, which is {self._catalog or 'without a name'}")
+        found = self._tables.get((schema, name))
+        if found is None or _SYSTEM_NAME.match(name):
+            if schema and schema not in {place for place, _ in self._tables}:
+                raise _Refused(f"the schema {schema} is not open to questions")
+            known = sorted({table.full_name for table in self._tables.values()})
+            raise _Refused(f"there is no table {_written(table)}; there are: {', '.join(known)}")
+        return {found.full_name}
+
+    def _found(self, table: exp.Table) -> Found:
+        schema = table.args.get("db")
+        place = fold_identifier(schema, self.dialect) if schema is not None else ""
+        name = fold_identifier(table.this, self.dialect)
+        found = self._tables[place, name]
+        return (name, found.schema, self._catalog), tuple(column.name for column in found.columns)
+
+
+def _written(table: exp.Table) -> str:
+    return ".".join(part.name for part in table.parts)
+
+
+def _is_quotient(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Anonymous) and isinstance(node.this, str) and node.this.lower() in QUOTIENTS
+
+
+def _plain_columns(root: exp.Expr) -> frozenset[str]:
+    """The names of the result's columns that are columns of a table."""
+    if not isinstance(root, exp.Select) or root.find(exp.Subquery, exp.CTE):
+        return frozenset()
+    return frozenset(each.alias_or_name for each in root.expressions if isinstance(each.unalias(), exp.Column))
 
 
 def _fold_known(name: str, dialect: DialectName) -> str:

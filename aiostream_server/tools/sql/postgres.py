@@ -1,10 +1,11 @@
 """PostgreSQL: sessions and transactions are read-only, the server itself times statements and clips long values.
 
+Values that are no plain numbers are cast to text by the server, so they read as in `psql`, in the session's time zone.
 In addition, the role in the URL should have no right to write.
 https://www.postgresql.org/docs/current/runtime-config-client.html
 """
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -13,28 +14,29 @@ import asyncpg
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from aiostream_server.config.postgres_url import read_parameters
 from aiostream_server.tools.sql.backend import StatementDeadline
-from aiostream_server.tools.sql.cells import MAX_CELL_CHARS
+from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS
 from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
 
 _CONNECT_TIMEOUT_S: Final = 10.0
 _SKIP_TIMEOUT_S: Final = 0.5
 _POOL_SIZE: Final = 5
 _LOCK_TIMEOUT_S: Final = 2.0
-_FIXED_SIZE: Final = frozenset(
-    (
-        *("bool", "int2", "int4", "int8", "oid", "float4", "float8", "uuid", "inet", "cidr"),
-        *("date", "time", "timetz", "timestamp", "timestamptz", "interval"),
-    )
-)
+_FIXED_SIZE: Final = frozenset(("bool", "int2", "int4", "int8", "oid", "float8", "inet", "cidr"))
+_READ_FROM_TEXT: Final[Mapping[str, Callable[[str], object]]] = {"numeric": Decimal, "float4": float}
 
 
 class PostgresBackend:
-    """A `Backend` with a connection pool."""
+    """A `Backend` with a connection pool. Raises `ValueError` for parameters of the URL that cannot be followed."""
 
-    def __init__(self, url: URL, *, timeout_s: float) -> None:
+    def __init__(self, url: URL, *, timeout_s: float, timezone: str | None = None) -> None:
+        read = read_parameters(url.query)
         settings = {
             "application_name": "aiostream-server",
+            **read.settings,
+            "datestyle": "ISO",
+            **({} if timezone is None else {"timezone": timezone}),
             "default_transaction_read_only": "on",
             "statement_timeout": _milliseconds(timeout_s),
             "lock_timeout": _milliseconds(min(timeout_s, _LOCK_TIMEOUT_S)),
@@ -42,12 +44,12 @@ class PostgresBackend:
             "standard_conforming_strings": "on",  # the guard parses string literals without backslash escapes
         }
         self._engine: Final = create_async_engine(
-            url,
+            url.set(query=read.in_url),
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_SIZE,
             pool_timeout=_CONNECT_TIMEOUT_S,
             pool_pre_ping=True,
-            connect_args={"timeout": _CONNECT_TIMEOUT_S, "server_settings": settings},
+            connect_args={"timeout": _CONNECT_TIMEOUT_S, **read.arguments, "server_settings": settings},
             execution_options={"postgresql_readonly": True},
         )
 
@@ -83,7 +85,7 @@ class _ResultColumn(NamedTuple):
 class _PostgresCursor:
     def __init__(self, cursor: asyncpg.cursor.Cursor, columns: Sequence[_ResultColumn]) -> None:
         self._cursor = cursor
-        self._are_numeric = [column.type == "numeric" for column in columns]
+        self._readers = [_READ_FROM_TEXT.get(column.type) for column in columns]
         self.columns = tuple(column.name for column in columns)
 
     async def read(self, count: int) -> list[tuple[object, ...]]:
@@ -97,9 +99,9 @@ class _PostgresCursor:
         return skipped
 
     def _values(self, record: Iterable[object]) -> Iterable[object]:
-        for value, is_numeric in zip(record, self._are_numeric, strict=True):
+        for value, read in zip(record, self._readers, strict=True):
             came_whole = isinstance(value, str) and len(value) <= MAX_CELL_CHARS
-            yield Decimal(str(value)) if is_numeric and came_whole else value
+            yield read(str(value)) if read is not None and came_whole else value
 
 
 def _result_columns(statement: asyncpg.prepared_stmt.PreparedStatement) -> list[_ResultColumn]:
@@ -114,7 +116,7 @@ def _clip_in_server(sql: str, columns: Sequence[_ResultColumn]) -> str:
     """Wrap `sql`, a prepared SELECT with these columns, in a SELECT that clips long values as `cells.clip` does.
 
     Without it, one `array_agg` over a cross join sends hundreds of megabytes, which the driver decodes in the event
-    loop. Values of fixed size stay as they are, `bytea` becomes its length, all other types become text. PostgreSQL
+    loop. Plain numbers stay as they are, a long `bytea` becomes its length, all other types become text. PostgreSQL
     keeps the row order: it does not reorder what a projection reads from an ordered subquery.
     """
     names = [f"c{number}" for number in range(1, len(columns) + 1)]
@@ -129,7 +131,9 @@ def _as_text(name: str, kind: str) -> str:
     if kind in _FIXED_SIZE:
         return name
     if kind == "bytea":
-        return f"'(' || octet_length({name}) || ' bytes)' AS {name}"
+        length = f"octet_length({name})"
+        short = f"'\\x' || encode({name}, 'hex')"
+        return f"CASE WHEN {length} > {MAX_BINARY_BYTES} THEN '(' || {length} || ' bytes)' ELSE {short} END AS {name}"
     return f"CAST({name} AS text) AS {name}"
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from aiostream_server.tools.sql.backend import ResultCursor
-from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, Cell, show_cell, to_cell, unclip
+from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, Cell, is_number, rounded, show_cell, to_cell, unclip
 
 Row: TypeAlias = tuple[Cell, ...]
 
@@ -63,7 +63,7 @@ class Rows:
 
     def _is_numeric(self, index: int) -> bool:
         values = [row[index] for row in self.rows if row[index] is not None]
-        return bool(values) and all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+        return bool(values) and all(is_number(value) for value in values)
 
 
 def _units(line: str) -> int:
@@ -81,10 +81,11 @@ def _escape(text: str) -> str:
     return text.replace("://", "&#58;//").replace("www.", "www&#46;")  # Markdown links bare addresses
 
 
-async def fetch(cursor: ResultCursor, row_limit: int, byte_limit: int) -> Rows:
+async def fetch(cursor: ResultCursor, row_limit: int, byte_limit: int, places: Sequence[int | None]) -> Rows:
     """Read rows within the limits, and count the remaining rows where that is cheap.
 
-    `byte_limit` counts the bytes of the values as they are shown.
+    `byte_limit` counts the bytes of the values as they are shown. `places` has an entry for each column: the decimal
+    places to which its numbers are rounded, or None.
     """
     columns, rows, was_cut = cursor.columns, list[Row](), False
     step = max(1, min(_MAX_STEP, _MAX_STEP_CHARS // (MAX_CELL_CHARS * len(columns))))
@@ -93,7 +94,7 @@ async def fetch(cursor: ResultCursor, row_limit: int, byte_limit: int) -> Rows:
         if not found:
             return Rows(columns, tuple(rows), was_cut, 0)
         for values in found:
-            cells = [unclip(to_cell(value)) for value in values]
+            cells = [unclip(rounded(to_cell(value), most)) for value, most in zip(values, places, strict=True)]
             byte_limit -= sum(len(show_cell(cell).encode(errors="replace")) + _CELL_OVERHEAD for cell, _ in cells)
             if byte_limit < 0:
                 return Rows(columns, tuple(rows), True, None)

@@ -54,6 +54,8 @@ class _ReadOnlyConnection(sqlite3.Connection):
             self.setlimit(limit, value)
         self.execute("PRAGMA query_only = ON")
         self.execute("PRAGMA trusted_schema = OFF")
+        # Declares the two, which the authorizer would not allow later.
+        self.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()
 
 
 class SQLiteBackend:
@@ -89,6 +91,7 @@ class SQLiteBackend:
     async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
             driver = await _driver_of(connection)
+            driver.text_factory = _readable_text
             await driver.set_progress_handler(deadline.is_over, _STEPS_BETWEEN_CHECKS)
             yield connection
 
@@ -102,8 +105,8 @@ class _SQLiteCursor:
         self._cursor = cursor
         self.columns = tuple(columns)
 
-    async def read(self, count: int) -> list[sqlite3.Row]:
-        return list(await self._cursor.fetchmany(count))
+    async def read(self, count: int) -> list[tuple[object, ...]]:
+        return [tuple(map(_as_in_the_shell, row)) for row in await self._cursor.fetchmany(count)]
 
     async def skip(self, count: int) -> int | None:
         skipped = 0
@@ -130,8 +133,17 @@ async def _driver_of(connection: AsyncConnection) -> aiosqlite.Connection:
     return driver
 
 
+def _readable_text(utf8: bytes) -> str:
+    return utf8.decode(errors="replace")  # SQLite stores whatever bytes a program gives it as text
+
+
 def _clipped_text(utf8: bytes) -> str:
-    return clip(utf8.decode())
+    return clip(_readable_text(utf8))
+
+
+def _as_in_the_shell(value: object) -> object:
+    """SQLite computes with 17 digits and writes 15: 0.1 + 0.2 is 0.3."""
+    return float(format(value, ".15g")) if isinstance(value, float) else value
 
 
 def _try_to_open(uri: str, timeout_s: float) -> None:

@@ -32,6 +32,8 @@ def test_runs_are_counted_by_team_and_outcome(happened: Figures) -> None:
 def test_model_calls_are_counted_with_what_went_wrong(happened: Figures) -> None:
     assert happened.value("aiostream_model_calls_total", model="default", outcome="ok") == 2
     assert happened.value("aiostream_model_calls_total", model="default", outcome="error") == 1
+    assert happened.value("aiostream_model_answers_total", model="default", reason="stop") == 1
+    assert happened.value("aiostream_model_answers_total", model="default", reason="tool_calls") == 1
     assert happened.value("aiostream_model_errors_total", model="default", code="model_failed") == 1
     assert happened.value("aiostream_model_retries_total", model="default", reason="429") == 1
     assert happened.value("aiostream_model_call_duration_seconds_count", model="default") == 3
