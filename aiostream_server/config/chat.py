@@ -3,6 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import (
+    BeforeValidator,
     Field,
     NonNegativeFloat,
     PositiveFloat,
@@ -76,6 +77,28 @@ class OpenWebUIConfig(WithSecret):
         return self.secret
 
 
+class AuxiliaryPattern(ConfigTable):
+    """An entry of `[auxiliary] patterns`: where a prompt stands, what it looks like, and how it is answered."""
+
+    pattern: Pattern
+    place: Literal["alone", "last", "system"] = Field(
+        default="alone",
+        description="the only user message and its system messages, the last message behind others, or system messages",
+    )
+    answer: str = Field(default="", description='what goes around the answer, which takes the place of "{}"')
+
+    @field_validator("answer")
+    @classmethod
+    def _check_answer(cls, answer: str) -> str:
+        if answer and "{}" not in answer:
+            raise ValueError('has no "{}", the place of the answer')
+        return answer
+
+
+def _as_entry(value: object) -> object:
+    return {"pattern": value} if isinstance(value, str) else value
+
+
 class AuxiliaryConfig(ConfigTable):
     """`[auxiliary]`: titles, tags and the like, which chat clients ask for beside the conversation."""
 
@@ -83,4 +106,8 @@ class AuxiliaryConfig(ConfigTable):
         default=None, description="the [models.*] table that answers; without, no model does"
     )
     timeout_s: PositiveFloat = 5.0
-    patterns: Annotated[tuple[Pattern, ...], Strict(False)] = ()
+    patterns: Annotated[
+        tuple[Annotated[AuxiliaryPattern, BeforeValidator(_as_entry)], ...],
+        Strict(False),
+        Field(description="each a regular expression, or a table of `pattern`, `place` and `answer`"),
+    ] = ()

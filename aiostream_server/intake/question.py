@@ -6,9 +6,11 @@ task is a sentence of ours. System messages are history wherever they stand.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.answer_form import AnswerForm
 
 CONTINUE_TASK: Final = "Continue your last answer exactly where it stopped. Do not repeat what it already says."
 TOOL_RESULT_TASK: Final = "Answer my last question, using the tool result above."
@@ -26,6 +28,11 @@ class ImagePart:
     media_type: str
     base64: str = field(repr=False)
     detail: Detail = "auto"
+    pixels: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.base64) * 3 // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +60,23 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes."""
+    """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes. `form` is that of the
+    answer; None for text."""
 
     task: Turn
     history: tuple[Turn, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
+    form: AnswerForm | None = None
+
+    def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
+        """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""
+        images = [image for turn in (*self.history, self.task) for image in turn.images]
+        pixels, size_bytes = (sum(map(attrgetter(name), images)) for name in ("pixels", "size_bytes"))
+        for size, most, unit in ((pixels, max_pixels, "pixels"), (size_bytes, max_bytes, "bytes")):
+            if most and size > most:
+                told = f"the images of all messages together have {size} {unit}; this server takes {most}"
+                raise InvalidRequest(f"messages: {told}", param="messages")
 
     @property
     def asked(self) -> list[str]:
@@ -68,7 +86,12 @@ class Question:
 
 
 def question_of(
-    turns: tuple[Turn, ...], options: Mapping[str, object], max_tokens: int | None, *, field: str = "messages"
+    turns: tuple[Turn, ...],
+    options: Mapping[str, object],
+    max_tokens: int | None,
+    form: AnswerForm | None = None,
+    *,
+    field: str = "messages",
 ) -> Question:
     """The question that a conversation asks. Raises `InvalidRequest` about `field` where there is nothing to answer."""
     if not any(turn.role == "user" for turn in turns):
@@ -76,9 +99,9 @@ def question_of(
     last = max(index for index, turn in enumerate(turns) if turn.role != "system")
     task = turns[last]
     if task.role == "assistant":  # Open WebUI's "Continue response"
-        return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens)
+        return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens, form)
     if task.role == "tool":
-        return Question(Turn("user", TOOL_RESULT_TASK), turns, options, max_tokens)
+        return Question(Turn("user", TOOL_RESULT_TASK), turns, options, max_tokens, form)
     if not task.text.strip() and not task.images:
         raise InvalidRequest(f"{field}[{last}].content: is empty", param=f"{field}[{last}].content")
-    return Question(task, turns[:last] + turns[last + 1 :], options, max_tokens)
+    return Question(task, turns[:last] + turns[last + 1 :], options, max_tokens, form)

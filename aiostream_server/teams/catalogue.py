@@ -9,6 +9,7 @@ from aiostream_server.config.model import Config, TeamConfig
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models
+from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.structure import sees_images
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
@@ -48,6 +49,7 @@ class TeamSpec:
         team = _as_team(await built if inspect.isawaitable(built) else built)
         use_team_runtimes(team)
         name_speakers(team)
+        contain(team)
         return team
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.models.openai.answer_reader import AnswerReader
 from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.provider import CallDelta, Delta, End, ExtraFields, TextDelta
+from aiostream_server.models.provider import CallDelta, Delta, End, ExtraFields, TextDelta, ThoughtDelta
 
 FAILURES = Failures("http://host:1", None)
 
@@ -157,6 +157,13 @@ def test_an_answer_that_is_not_streamed() -> None:
 def test_more_than_a_megabyte_is_not_kept() -> None:
     pieces = [{"content": "", "blob": f"{number}" + "x" * 300_000} for number in range(4)]
     assert extra_of(read(*pieces, {"content": "a"})) is None
+
+
+def test_thoughts_among_the_parts_of_a_text_came_in_no_field_and_none_goes_back() -> None:
+    """Mistral refuses the `reasoning_content` that it never sent: charmbracelet/crush#1590."""
+    deltas = read({"content": [{"type": "thinking", "thinking": [{"type": "text", "text": "Hm."}]}]}, {"content": "4"})
+    assert extra_of(deltas) is None
+    assert ThoughtDelta("Hm.") in deltas
 
 
 def test_only_the_first_choice_counts() -> None:

@@ -225,6 +225,12 @@ async def test_odd_fields_are_one_warning_for_each_run(scripted: ScriptedProvide
         (HttpError(404, {"error": "no such model"}), "answered 404 Not Found: no such model"),
         (HttpError(429, {"message": "slow down"}), "answered 429 Too Many Requests: slow down"),
         (HttpError(409, {"detail": [{"msg": "bad field"}]}), "answered 409 Conflict: bad field"),
+        (
+            HttpError(
+                422, {"object": "error", "message": {"detail": [{"loc": ["body", "top_k"], "msg": "not permitted"}]}}
+            ),
+            "answered 422 Unprocessable Entity: not permitted: body.top_k",
+        ),
         (HttpError(400, {"detail": "bad"}), "answered 400 Bad Request: bad"),
         (HttpError(500, {"weird": []}), "answered 500 Internal Server Error"),
         (HttpError(502, "<html>nginx</html>"), "answered 502 Bad Gateway"),

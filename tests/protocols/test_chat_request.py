@@ -1,6 +1,5 @@
 """What a request may say; every mistake is named by its path, with what was expected."""
 
-import base64
 from typing import Any
 
 import pytest
@@ -10,9 +9,10 @@ from aiostream_server.intake.body import first_problem
 from aiostream_server.intake.data_url import DataUrl, parse_data_url
 from aiostream_server.protocols.chat.messages import ImageUrl, ImageUrlPart, PlainMessage, TextPart, UserMessage
 from aiostream_server.protocols.chat.request import ChatRequest
+from tests.kit.pictures import png
 
 HI = {"role": "user", "content": "hi"}
-PIXEL = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+PIXEL = png()
 
 
 def request(**fields: Any) -> ChatRequest:
@@ -48,7 +48,7 @@ def test_null_is_the_same_as_absent_for_every_optional_field() -> None:
 
 
 def test_unknown_and_ignored_fields_are_not_looked_at() -> None:
-    assert request(tools="nonsense", functions=5, stop=object(), made_up=[{}]) == request()
+    assert request(logprobs="nonsense", functions=5, stop=object(), made_up=[{}]) == request()
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,11 @@ def test_a_request_may_be_built_in_python_too() -> None:
         ({"modalities": [1]}, "modalities[0]", "expected a string, got a number"),
         ({"audio": {"voice": "alloy"}}, "audio", "the answer is text: leave it out"),
         ({"response_format": "json"}, "response_format", "expected an object, got a string"),
+        ({"response_format": {"type": 3}}, "response_format.type", "expected a string, got a number"),
         (
-            {"response_format": {"type": "json_object"}},
-            "response_format.type",
-            "only 'text' can be answered: what agents say to each other is not JSON",
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": []}}},
+            "response_format.json_schema.schema",
+            "expected an object, got a list",
         ),
     ],
 )
@@ -211,7 +212,8 @@ def test_a_wrong_image_is_named(image_url: dict[str, Any], param: str, complaint
 
 @pytest.mark.parametrize("head", ["data:image/png;base64", "DATA:IMAGE/PNG;charset=utf-8;BASE64"])
 def test_an_image_stays_encoded(head: str) -> None:
-    assert parse_data_url(f"{head},AAE=") == DataUrl("image/png", "AAE=")
+    pixel = PIXEL.partition(",")[2]
+    assert parse_data_url(f"{head},{pixel}") == DataUrl("image/png", pixel, 1)
 
 
 def test_the_first_wrong_item_ends_a_list() -> None:

@@ -108,6 +108,14 @@ async def _fifo_lock() -> object:
     return vars(await _manager())["_fifo_lock"]
 
 
+async def _run_context() -> object:
+    runtime = SingleThreadedAgentRuntime()
+    runtime.start()
+    context = vars(runtime)["_run_context"]
+    await runtime.stop()
+    return context
+
+
 def _langchain_tool() -> StructuredTool:
     def look() -> str:
         """Looks."""
@@ -162,6 +170,11 @@ PRIVATE: Final[dict[str, Private]] = {
     "_handlers": Private(_manager, "each agent holds its own copy of its message handlers"),
     "_discover_handlers": Private(lambda: RoutedAgent, "each run takes 0.1 ms more"),
     "_handles_types": Private(lambda: RoutedAgent, "each run takes 0.1 ms more"),
+    # The death of inner tasks
+    "_execute_tool_call": Private(lambda: AssistantAgent, "a tool call that dies leaves its run waiting"),
+    "_candidate_func": Private(_selector, "a function that names candidates can end the server"),
+    "_run_context": Private(SingleThreadedAgentRuntime, "a dead runtime of AutoGen leaves its run waiting"),
+    "_run_task": Private(_run_context, "a dead runtime of AutoGen leaves its run waiting"),
     # Tools
     "_actor": Private(_mcp, "AutoGen opens MCP workbenches, which are not closed with the run"),
     "_tool_overrides": Private(_mcp, "teams with an McpWorkbench cannot run"),

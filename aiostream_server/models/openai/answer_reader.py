@@ -238,7 +238,7 @@ class AnswerReader:
 
     def _read_delta(self, delta: ProviderDelta) -> None:
         self._extra.read(delta)
-        if thought := delta.reasoning_content or delta.reasoning:
+        if thought := delta.reasoning_content or delta.reasoning or delta.thought:
             self._deltas.append(ThoughtDelta(thought))
         if text := delta.content or delta.refusal:
             self._refused = self._refused or not delta.content

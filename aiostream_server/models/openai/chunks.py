@@ -12,6 +12,7 @@ import msgspec
 from autogen_core.models import ChatCompletionTokenLogprob, RequestUsage, TopLogprob
 
 EXTRA: Final = "(extra)"  # no provider's key
+THOUGHT: Final = "(thought)"
 
 
 class Function(msgspec.Struct, gc=False, forbid_unknown_fields=True):
@@ -39,6 +40,7 @@ class ProviderDelta(msgspec.Struct, forbid_unknown_fields=True):
     thinking_blocks: list[Any] | None = None  # LiteLLM
     provider_specific_fields: dict[str, Any] | None = None
     extra: dict[str, Any] | None = msgspec.field(default=None, name=EXTRA)  # from `extra_fields.set_apart`
+    thought: str | None = msgspec.field(default=None, name=THOUGHT)  # from `odd_chunks`
     # Known, and not wanted back.
     role: Any = None
     name: Any = None

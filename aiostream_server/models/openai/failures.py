@@ -128,8 +128,12 @@ def _message(error: Any) -> str:
             return f"{text}: {raw}"
         case {"message": str() as text} | {"detail": str() as text}:
             return text
+        case {"detail": [{"msg": str() as text, "loc": [*where]}, *_]}:  # FastAPI's
+            return f"{text}: {'.'.join(map(str, where))}"
         case {"detail": [{"msg": str() as text}, *_]}:
             return text
+        case {"message": dict() as inner}:  # Mistral
+            return _message(inner)
         case [dict() as first, *_]:  # Gemini
             return _message(first)
     return ""

@@ -22,7 +22,7 @@ class RequestField:
 _AGENTS_TOOLS: Final = "a team works with tools of its own, and never asks the client to run one"
 
 FIELDS: Final = (
-    RequestField("model", "applied", "the team that answers; `auto` chooses one"),
+    RequestField("model", "applied", "the team that answers; `auto` chooses one; `auto:answer` says how it is shown"),
     RequestField("messages", "applied", "the conversation; the last user message is the team's task"),
     RequestField("stream", "applied", "server-sent events as the team works, or one completion when it is done"),
     RequestField("stream_options", "applied", "`include_usage` adds the usage chunk; other options are ignored"),
@@ -38,14 +38,16 @@ FIELDS: Final = (
     RequestField("frequency_penalty", "passed on", "-2 to 2"),
     RequestField("reasoning_effort", "passed on", "none, minimal, low, medium, high, xhigh or max"),
     RequestField("verbosity", "passed on", "low, medium or high"),
-    RequestField("response_format", "refused", "but for `text`: what agents say to each other is not JSON"),
+    RequestField("response_format", "applied", "`json_schema`, `json_object`: see [JSON answers](#json-answers)"),
     RequestField("modalities", "refused", "but for `text`: the answer is text"),
     RequestField("audio", "refused", "the answer is text"),
-    RequestField("tools", "ignored", _AGENTS_TOOLS),
-    RequestField("tool_choice", "ignored", _AGENTS_TOOLS),
+    RequestField(
+        "tools", "applied", "where `tool_choice` forces a call; else ignored: a team works with its own tools"
+    ),
+    RequestField("tool_choice", "applied", "a forced call is the answer: see [JSON answers](#json-answers)"),
     RequestField("parallel_tool_calls", "ignored", _AGENTS_TOOLS),
     RequestField("functions", "ignored", _AGENTS_TOOLS),
-    RequestField("function_call", "ignored", _AGENTS_TOOLS),
+    RequestField("function_call", "refused", "but for `none` and `auto`: send `tools` and `tool_choice`"),
     RequestField("stop", "ignored", "it would cut the agents' work in the middle, not the answer"),
     RequestField("logprobs", "ignored", "an answer of several model calls has no one distribution"),
     RequestField("top_logprobs", "ignored", "see `logprobs`"),

@@ -17,13 +17,17 @@ from aiostream_server.events import TokenCount
 from aiostream_server.intake.question import Question
 from aiostream_server.routing.auxiliary.history import condensed
 from aiostream_server.routing.auxiliary.kinds import JSON_KINDS, Auxiliary
-from aiostream_server.routing.auxiliary.recognise import recognise
+from aiostream_server.routing.auxiliary.language import language_of
+from aiostream_server.routing.auxiliary.recognise import PromptPattern, recognise
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
 from aiostream_server.routing.auxiliary.shapes import usable_answer
+from aiostream_server.routing.question import shortened
 
 _log: Final = structlog.get_logger()
 _MAX_CALLS: Final = 16
 _PROMPT_CHARS: Final = 200_000
+_MAX_TURNS: Final = 40
+_TURN_CHARS: Final = 4_000
 _NO_TOKENS: Final = TokenCount()
 
 
@@ -44,7 +48,9 @@ class AuxiliaryDesk:
 
     def __init__(self, config: AuxiliaryConfig, client: ChatCompletionClient | None = None) -> None:
         """Without a `client`, rules answer everything."""
-        self._patterns = tuple(re.compile(pattern) for pattern in config.patterns)
+        self._patterns = tuple(
+            PromptPattern(re.compile(entry.pattern), entry.place, entry.answer) for entry in config.patterns
+        )
         self._timeout_s = config.timeout_s
         self._client = client
         self._calls = 0
@@ -68,13 +74,13 @@ class AuxiliaryDesk:
 
 async def _ask_model(auxiliary: Auxiliary, client: ChatCompletionClient, *, timeout_s: float) -> AuxiliaryAnswer | None:
     """None where the model gave no usable answer within `timeout_s`; the log says why."""
-    prompt = condensed(auxiliary.prompt)
+    prompt = _prompt(auxiliary)
     if len(prompt) + len(auxiliary.system) > _PROMPT_CHARS:
         _log.info("auxiliary_prompt_too_long", kind=auxiliary.kind, chars=len(prompt) + len(auxiliary.system))
         return None
     messages: list[LLMMessage] = [SystemMessage(content=auxiliary.system)] if auxiliary.system else []
     messages.append(UserMessage(content=prompt, source="user"))
-    is_json = auxiliary.kind in JSON_KINDS
+    is_json = auxiliary.kind in JSON_KINDS or bool(auxiliary.wrapping.fields)
     try:
         async with asyncio.timeout(timeout_s):
             result = await client.create(messages, json_output=is_json and client.model_info["json_output"])
@@ -91,4 +97,10 @@ async def _ask_model(auxiliary: Auxiliary, client: ChatCompletionClient, *, time
         _log.warning("auxiliary_model_answer_unusable", kind=auxiliary.kind, finish_reason=result.finish_reason)
         return None
     usage = TokenCount(result.usage.prompt_tokens, result.usage.completion_tokens)
-    return AuxiliaryAnswer(text, "model", usage)
+    return AuxiliaryAnswer(auxiliary.wrapping.around(text, language_of(text)), "model", usage)
+
+
+def _prompt(auxiliary: Auxiliary) -> str:
+    """Messages that stand beside the instruction come before it, as lines of one prompt."""
+    lines = [f"{said.role}: {shortened(said.text, _TURN_CHARS)}" for said in auxiliary.said[-_MAX_TURNS:]]
+    return "\n".join(lines) + f"\n\n{auxiliary.prompt}" if lines else condensed(auxiliary.prompt)

@@ -5,10 +5,11 @@ A line of a message that itself begins with such a label is taken for the beginn
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from aiostream_server.intake.undecorate import undecorate
+from aiostream_server.routing.auxiliary.kinds import Said
 from aiostream_server.routing.auxiliary.templates import HISTORY_END, HISTORY_START, RESPONSES
 from aiostream_server.routing.question import RETRIEVAL, routing_question, shortened
 
@@ -20,14 +21,6 @@ _READ_CHARS: Final = 200_000
 _TURN_CHARS: Final = 4_000
 _BETWEEN_RESPONSES: Final = '"""\n\n"""'
 _BLOCK_START: Final = "<details>\n<summary>"
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One message; `role` is in capitals."""
-
-    role: str
-    text: str
 
 
 def conversation(prompt: str) -> list[Said]:

@@ -1,10 +1,11 @@
 """The kinds of auxiliary questions, by Open WebUI's names for its tasks.
 
-The names are those of its `constants.TASKS`, `utils/context_compaction.py` and `utils/memory.py`. Two are ours:
-`plain_title` is LibreChat's question for a title, answered as plain text; `unknown` is a question that a header or a
-pattern calls auxiliary without naming its kind.
+The names are those of its `constants.TASKS`, `utils/context_compaction.py` and `utils/memory.py`. Three are ours:
+`plain_title` and `plain_tags` are what other chat apps ask for, answered as text in the `Wrapping` that they want;
+`unknown` is a question that a header or a pattern calls auxiliary without naming its kind.
 """
 
+import json
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -19,7 +20,7 @@ JsonKind: TypeAlias = Literal[
     "memory_review",
 ]
 TextKind: TypeAlias = Literal[
-    "emoji_generation", "moa_response_generation", "context_compaction", "plain_title", "unknown"
+    "emoji_generation", "moa_response_generation", "context_compaction", "plain_title", "plain_tags", "unknown"
 ]
 AuxiliaryKind: TypeAlias = JsonKind | TextKind
 
@@ -41,9 +42,48 @@ JSON_KINDS: Final[dict[AuxiliaryKind, JsonKind]] = {kind: kind for kind in JSON_
 
 
 @dataclass(frozen=True, slots=True)
+class Wrapping:
+    """What a client expects around a text: the `fields` of a JSON object, an XML tag named `tag`, or nothing.
+
+    `fields` are names and what each holds; `tool` is the client's tool whose arguments the object is. `template` is an
+    administrator's, with "{}" in the text's place.
+    """
+
+    fields: tuple[tuple[str, Literal["text", "list", "language", "emoji"]], ...] = ()
+    tag: str = ""
+    tool: str = ""
+    template: str = ""
+
+    def around(self, text: str, language: str) -> str:
+        if self.template:
+            is_json = self.template.lstrip().startswith(("{", "["))
+            return self.template.replace("{}", json.dumps(text, ensure_ascii=False)[1:-1] if is_json else text)
+        if self.fields:
+            values = {"text": text, "list": text.split(", "), "language": language, "emoji": "💬"}
+            return json.dumps({name: values[holds] for name, holds in self.fields}, ensure_ascii=False)
+        return f"<{self.tag}>{text}</{self.tag}>" if self.tag else text
+
+
+PLAIN: Final = Wrapping()
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message; `role` is in capitals."""
+
+    role: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Auxiliary:
-    """A recognised question: the client's user message and, where there is one, its system message."""
+    """A recognised question: the client's instruction and, where there is one, its system message.
+
+    `said` is the conversation where its messages stand beside the instruction; otherwise the texts hold it.
+    """
 
     kind: AuxiliaryKind
     prompt: str = field(repr=False)
     system: str = field(default="", repr=False)
+    said: tuple[Said, ...] = field(default=(), repr=False)
+    wrapping: Wrapping = PLAIN

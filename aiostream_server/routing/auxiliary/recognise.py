@@ -6,18 +6,21 @@ its tasks. In this order, these decide:
 
 * the header that a connection fills with `{{TASK}}` (Open WebUI 0.12.4: `utils/headers.py`): empty for every real turn;
 * the shape: one user message, not streamed, that begins and ends as its template does and holds a rendered history;
-* the administrator's patterns.
+* the administrator's patterns;
+* what the text instructs, as other chat apps do (`apps`).
 
 Everything here takes a few passes over the text, and each regular expression reads a bounded part.
 """
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal
 
 from aiostream_server.intake.question import Question
-from aiostream_server.routing.auxiliary.kinds import JSON_KEYS, KINDS, Auxiliary, AuxiliaryKind
-from aiostream_server.routing.auxiliary.templates import kind_by_shape
+from aiostream_server.routing.auxiliary.apps import last_message, recognise_app, said_before
+from aiostream_server.routing.auxiliary.kinds import JSON_KEYS, KINDS, Auxiliary, AuxiliaryKind, Wrapping
+from aiostream_server.routing.auxiliary.templates import TASK, kind_by_shape
 from aiostream_server.routing.question import routing_question
 
 _READ_CHARS: Final = 8_000
@@ -26,13 +29,22 @@ _KIND_OF_KEY: Final = {key: kind for kind, key in JSON_KEYS.items()}
 _KEY: Final = re.compile(rf'"({"|".join(_KIND_OF_KEY)})"\s{{0,9}}:')
 
 
+@dataclass(frozen=True, slots=True)
+class PromptPattern:
+    """An administrator's: the messages that it is searched in, and the template of the answer."""
+
+    pattern: re.Pattern[str]
+    place: Literal["alone", "last", "system"] = "alone"
+    answer: str = ""
+
+
 def recognise(
-    question: Question, task: str | None, patterns: Sequence[re.Pattern[str]] = (), *, is_streamed: bool
+    question: Question, task: str | None, patterns: Sequence[PromptPattern] = (), *, is_streamed: bool
 ) -> Auxiliary | None:
     """None for a turn of a conversation. `task` is the value of the task header, None where it was not sent.
 
-    The first 8,000 characters of the user's and of the system message are searched for `patterns`. A named group that
-    is the name of a kind tells the kind; otherwise the first JSON key that the prompt asks for tells it.
+    The first 8,000 characters of a message are searched for `patterns`. A named group that is the name of a kind tells
+    the kind; otherwise the first JSON key that the prompt asks for tells it.
     """
     system = "\n".join(turn.text for turn in question.history if turn.role == "system")
     prompt = question.asked[-1]
@@ -40,15 +52,20 @@ def recognise(
         name = task.strip()
         if not name:
             return None
-        if name in KINDS:
+        if name in KINDS and question.form is None:
             return Auxiliary(KINDS[name], prompt, system)
-        if _TASK_NAME.fullmatch(name):  # of a newer client
+        if question.form is None and _TASK_NAME.fullmatch(name):  # of a newer client
             return Auxiliary(kind_by_shape(prompt, system, streamed=False) or "unknown", prompt, system)
         # Anything else is not the name of a task: 0.6.36 sends the header's `{{TASK}}` as it is, with every request.
-    if not _is_lone_prompt(question) or _is_wrapped(prompt):
+    if _is_wrapped(prompt):
         return None
-    kind = kind_by_shape(prompt, system, streamed=is_streamed) or _kind_by_pattern(prompt, system, patterns)
-    return None if kind is None else Auxiliary(kind, prompt, system)
+    if question.form is not None:
+        return recognise_app(question)
+    if _is_lone_prompt(question) and (kind := kind_by_shape(prompt, system, streamed=is_streamed)) is not None:
+        return Auxiliary(kind, prompt, system)
+    if patterns and (found := _by_pattern(question, prompt, system, patterns)) is not None:
+        return found
+    return None if prompt.lstrip().startswith(TASK) else recognise_app(question)
 
 
 def _is_lone_prompt(question: Question) -> bool:
@@ -61,14 +78,26 @@ def _is_wrapped(prompt: str) -> bool:
     return routing_question(prompt) != prompt.strip()
 
 
-def _kind_by_pattern(prompt: str, system: str, patterns: Sequence[re.Pattern[str]]) -> AuxiliaryKind | None:
-    head, system_head = prompt[:_READ_CHARS], system[:_READ_CHARS]
-    for pattern in patterns:
-        if found := pattern.search(head) or pattern.search(system_head):
-            return KINDS.get(found.lastgroup or "") or _kind_by_key(head) or _kind_by_key(system_head) or "unknown"
+def _by_pattern(question: Question, prompt: str, system: str, patterns: Sequence[PromptPattern]) -> Auxiliary | None:
+    is_alone, last = _is_lone_prompt(question), last_message(question)
+    for entry in patterns:
+        match entry.place:
+            case "alone":
+                texts = [prompt, system] if is_alone else []
+            case "last":
+                texts = [] if is_alone else [last]
+            case "system":
+                texts = [system]
+        found = next((found for text in texts if (found := entry.pattern.search(text[:_READ_CHARS]))), None)
+        if found is not None:
+            kind = KINDS.get(found.lastgroup or "") or _kind_by_key(prompt) or _kind_by_key(system) or "unknown"
+            said = () if is_alone else said_before(question)
+            return Auxiliary(
+                kind, last if entry.place == "last" else prompt, system, said, Wrapping(template=entry.answer)
+            )
     return None
 
 
-def _kind_by_key(head: str) -> AuxiliaryKind | None:
-    found = _KEY.search(head)
+def _kind_by_key(text: str) -> AuxiliaryKind | None:
+    found = _KEY.search(text[:_READ_CHARS])
     return None if found is None else _KIND_OF_KEY[found[1]]

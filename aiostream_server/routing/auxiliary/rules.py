@@ -1,4 +1,4 @@
-"""Answers by rules, in the exact shapes that Open WebUI parses; in microseconds.
+"""Answers by rules, in the exact shapes that chat apps parse; in microseconds.
 
 * A title is the beginning of the user's first question that has words, without markup and greetings.
 * Search queries are the user's last question, never an empty list: without a query Open WebUI makes no web search
@@ -11,13 +11,16 @@ import unicodedata
 from typing import Final, assert_never
 
 from aiostream_server.routing.auxiliary.history import conversation, messages_of, questions, responses
-from aiostream_server.routing.auxiliary.kinds import Auxiliary, JsonKind
+from aiostream_server.routing.auxiliary.kinds import Auxiliary, JsonKind, Said
+from aiostream_server.routing.auxiliary.language import language_of
 from aiostream_server.routing.auxiliary.shapes import json_answer
-from aiostream_server.routing.auxiliary.templates import COMPACTED, KEPT
-from aiostream_server.routing.question import shortened
+from aiostream_server.routing.auxiliary.templates import COMPACTED, KEPT, TASK
+from aiostream_server.routing.auxiliary.transcript import said_in
+from aiostream_server.routing.question import routing_question, shortened
 from aiostream_server.text import one_line
 
 _UNTITLED: Final = "New Chat"
+_GENERAL: Final = "General"
 _IMAGE_PROMPT_CHARS: Final = 2_000
 _SUMMARY_CHARS: Final = 6_000
 _MESSAGE_CHARS: Final = range(160, 801)
@@ -48,13 +51,18 @@ def answer_by_rules(auxiliary: Auxiliary, team_name: str = "") -> str:
     prompt = auxiliary.prompt
     match kind := auxiliary.kind:
         case "plain_title" | "unknown":
-            return _title(prompt, team_name)
+            asked = _questions_of(auxiliary)
+            title = next(filter(None, map(title_of, asked)), "") or team_name or _UNTITLED
+            return auxiliary.wrapping.around(title, language_of(asked[0] if asked else ""))
+        case "plain_tags":
+            return auxiliary.wrapping.around(team_name or _GENERAL, language_of(" ".join(_questions_of(auxiliary)[:1])))
         case "emoji_generation":
             return "🤔" if "?" in prompt.rpartition("Message: ```")[2] else "🙂"
         case "moa_response_generation":
             return max(responses(prompt), key=len, default="There is no response to merge.")
         case "context_compaction":
-            return _summary(prompt)
+            said = said_in(auxiliary) if not auxiliary.prompt.lstrip().startswith(TASK.strip()) else []
+            return auxiliary.wrapping.around(_summary(prompt, said), language_of(""))
         case _:
             return json_answer(kind, _value(kind, prompt, team_name))
 
@@ -64,7 +72,7 @@ def _value(kind: JsonKind, prompt: str, team_name: str) -> str | list[str]:
         case "title_generation":
             return _title(prompt, team_name)
         case "tags_generation":
-            return [team_name or "General"]
+            return [team_name or _GENERAL]
         case "query_generation":
             return [query for query in (query_of(_last_question(prompt)),) if query]
         case "image_prompt_generation":
@@ -86,17 +94,23 @@ def _last_question(prompt: str) -> str:
     return next(reversed([*questions(prompt)]), "")
 
 
-def _summary(prompt: str) -> str:
+def _questions_of(auxiliary: Auxiliary) -> list[str]:
+    """The user's questions, without what a client put around them."""
+    asked = (routing_question(said.text).strip() for said in said_in(auxiliary) if said.role == "USER")
+    return [question for question in asked if question]
+
+
+def _summary(prompt: str, said: list[Said]) -> str:
     """The older summary, then the beginning and the end of each message."""
     before, found, after = prompt.partition(COMPACTED)
-    messages = messages_of(after.rpartition(KEPT)[0]) if found else conversation(prompt)
+    messages = said or (messages_of(after.rpartition(KEPT)[0]) if found else conversation(prompt))
     previous = shortened(before.partition(_PREVIOUS)[2].strip(), _SUMMARY_CHARS) if found else ""
     left_out = max(0, len(messages) - _SUMMARY_CHARS // _MESSAGE_CHARS.start)
     share = _SUMMARY_CHARS // max(1, len(messages))
     chars = min(max(share, _MESSAGE_CHARS.start), _MESSAGE_CHARS.stop)
-    said = [f"- {each.role.lower()}: {one_line(shortened(each.text, chars))}" for each in messages[left_out:]]
+    lines = [f"- {each.role.lower()}: {one_line(shortened(each.text, chars))}" for each in messages[left_out:]]
     omission = f"({left_out} earlier messages are left out.)" if left_out else ""
-    return "\n".join(line for line in (previous, omission, *said) if line) or "Nothing was said before."
+    return "\n".join(line for line in (previous, omission, *lines) if line) or "Nothing was said before."
 
 
 def title_of(question: str) -> str:

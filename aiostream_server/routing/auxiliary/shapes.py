@@ -51,9 +51,25 @@ def usable_answer(kind: AuxiliaryKind, written: str) -> str | None:
     if kind == "emoji_generation":
         found = _EMOJI.search(written)
         return found[0] if found else None
-    if kind == "plain_title":
-        return _short_line(written, _TITLE_CHARS)
+    match kind:
+        case "plain_title":
+            return _short_line(_inner(written, "title"), _TITLE_CHARS)
+        case "plain_tags":
+            tags = _tags([tag.strip(_QUOTES + "[]") for tag in re.split(r"[,，、\n]", _inner(written, "tags"))])
+            return ", ".join(tags) if tags else None
     return written.strip() or None
+
+
+def _inner(written: str, name: str) -> str:
+    """The text in a JSON object or an XML element of that name; otherwise all of it."""
+    for found in json_objects(written[-_READ_CHARS:]):
+        value = found.get(name, next(iter(found.values()), None))
+        if isinstance(value, list):
+            return ",".join(map(str, value))
+        if isinstance(value, str):
+            return value
+    element = re.search(rf"<{name}>([^<]{{0,400}})</{name}>", written)
+    return element[1] if element else written
 
 
 def json_objects(written: str) -> Iterator[dict[str, Json]]:

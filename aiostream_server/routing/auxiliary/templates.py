@@ -10,7 +10,7 @@ from typing import Final
 
 from aiostream_server.routing.auxiliary.kinds import JSON_KEYS, AuxiliaryKind, JsonKind
 
-_TASK: Final = "### Task:\n"
+TASK: Final = "### Task:\n"
 _HEAD_CHARS: Final = 20_000
 HISTORY_START: Final = re.compile(r"<chat_history>\n(?=(?:USER|ASSISTANT|SYSTEM|TOOL): )")
 HISTORY_END: Final = "</chat_history>"
@@ -27,8 +27,8 @@ _FRAMED: Final = {JSON_KEYS[kind]: kind for _, kind in _FIRST_WORDS}
 _OUTPUT: Final = re.compile(
     rf'\n### Output:\s{{1,9}}(?:Strictly return in )?JSON format:\s{{0,9}}\{{\s{{0,9}}"({"|".join(_FRAMED)})"\s{{0,9}}:'
 )
-_AUTOCOMPLETE: Final = f"{_TASK}You are an autocompletion system."
-_COMPACTION: Final = f"{_TASK}Summarize the conversation history that will be compacted out"
+_AUTOCOMPLETE: Final = f"{TASK}You are an autocompletion system."
+_COMPACTION: Final = f"{TASK}Summarize the conversation history that will be compacted out"
 COMPACTED: Final = "\n### Messages Being Compacted:\n"
 KEPT: Final = "\n### Recent Messages Kept In Context:"
 _EMOJI: Final = "Your task is to reflect the speaker's likely facial expression through a fitting emoji."
@@ -64,7 +64,7 @@ def kind_by_shape(prompt: str, system: str, *, streamed: bool) -> AuxiliaryKind 
 
 
 def _about_history(text: str) -> AuxiliaryKind | None:
-    if not text.startswith(_TASK):
+    if not text.startswith(TASK):
         return None
     if text.startswith(_AUTOCOMPLETE):
         return "autocomplete_generation" if _ends_as_autocomplete(text) else None
@@ -74,7 +74,7 @@ def _about_history(text: str) -> AuxiliaryKind | None:
         return None
     head = head[: opening.start()]
     for words, kind in _FIRST_WORDS:
-        if head.startswith(words, len(_TASK)) and f'"{JSON_KEYS[kind]}"' in head:
+        if head.startswith(words, len(TASK)) and f'"{JSON_KEYS[kind]}"' in head:
             return kind
     output = _OUTPUT.search(head)
     return _FRAMED[output[1]] if output and head.endswith("\n### Chat History:\n") else None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from autogen_core.models import ModelInfo, RequestUsage, SystemMessage, UserMessage
 from autogen_ext.models.replay import ReplayChatCompletionClient
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import AuxiliaryConfig, OpenAIModelConfig
@@ -13,11 +14,13 @@ from aiostream_server.events.model import TokenCount
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import Delta, End, ModelRequest, TextDelta
+from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.routing.auxiliary.desk import AuxiliaryAnswer, AuxiliaryDesk
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
 from tests.kit.scripted_provider import HttpError, ScriptedAnswer, ScriptedProvider
 from tests.kit.waiting import wait_for
+from tests.routing.auxiliary.app_prompts import CHAT, PROMPTS, QUESTION, Message, system, user
 from tests.routing.auxiliary.cases import recognised, rendered
 
 _TITLE = recognised("0_12_4 generate_title short")
@@ -166,7 +169,91 @@ async def test_long_messages_are_shortened_and_long_prompts_are_not_sent() -> No
 
 
 def test_the_administrators_patterns_are_heeded() -> None:
-    desk = AuxiliaryDesk(AuxiliaryConfig(patterns=("title_of_my_own", "summarizing")))
+    desk = AuxiliaryDesk(AuxiliaryConfig.model_validate({"patterns": ("title_of_my_own", "summarizing")}))
     found = desk.recognise(rendered("0_12_4 generate_title short").question, None, is_streamed=True)
     assert found is not None
     assert found.kind == "title_generation"
+
+
+class TestPatternsOfEveryShape:
+    """Prompts that no app of the corpus sends."""
+
+    @pytest.mark.parametrize(
+        ("entry", "messages", "kind", "answer"),
+        [
+            ("^Taufe (?P<plain_title>das)", [user(f"Taufe das: {QUESTION}")], "plain_title", None),
+            (
+                {"pattern": "^Taufe (?P<plain_title>es)", "place": "last", "answer": '{"name": "{}"}'},
+                [*CHAT, user("Taufe es.")],
+                "plain_title",
+                f'{{"name": "{QUESTION}"}}',
+            ),
+            (
+                {"pattern": "^Kurz (?P<context_compaction>gefasst)", "place": "last"},
+                [*CHAT, system("Kurz gefasst.")],
+                "context_compaction",
+                f"- user: {QUESTION}\n- assistant: North.",
+            ),
+            (
+                {"pattern": "Taufpate (?P<plain_title>)", "place": "system", "answer": "<name>{}</name>"},
+                [system("Du bist Taufpate fuer alles."), *CHAT, user("Und?")],
+                "plain_title",
+                f"<name>{QUESTION}</name>",
+            ),
+            (
+                {"pattern": "^Etiketten (?P<plain_tags>bitte)", "place": "last"},
+                [*CHAT, user("Etiketten bitte")],
+                "plain_tags",
+                "General",
+            ),
+        ],
+    )
+    async def test_is_recognised_and_answered(
+        self, entry: object, messages: list[Message], kind: str, answer: str | None
+    ) -> None:
+        question = read_question(ChatRequest.model_validate({"model": "auto", "messages": messages}))
+        assert AuxiliaryDesk(AuxiliaryConfig()).recognise(question, None, is_streamed=True) is None
+        desk = AuxiliaryDesk(AuxiliaryConfig.model_validate({"patterns": [entry]}))
+        found = desk.recognise(question, None, is_streamed=True)
+        assert found is not None
+        assert found.kind == kind
+        assert answer is None or (await desk.answer(found)).text == answer
+
+    def test_elsewhere_is_a_turn(self) -> None:
+        last = {"pattern": "^Taufe", "place": "last"}
+        desk = AuxiliaryDesk(AuxiliaryConfig.model_validate({"patterns": [last]}))
+        for messages in ([user("Taufe das.")], [user("Taufe das."), CHAT[1], user("Und jetzt?")]):
+            question = read_question(ChatRequest.model_validate({"model": "auto", "messages": messages}))
+            assert desk.recognise(question, None, is_streamed=False) is None
+
+    def test_a_template_without_a_place_is_refused(self) -> None:
+        with pytest.raises(ValidationError, match="the place of the answer"):
+            AuxiliaryConfig.model_validate({"patterns": [{"pattern": "x", "answer": "<name></name>"}]})
+
+
+class TestAnswersForApps:
+    @pytest.mark.parametrize(
+        ("name", "written", "answer"),
+        [
+            (
+                "JSON with a language",
+                '{"language": "French", "title": "Sales"}',
+                '{"language": "English", "title": "Sales"}',
+            ),
+            ("XML", "<title>Sales by region</title>", "<title>Sales by region</title>"),
+            ("opencode", '"Sales by region"', "Sales by region"),
+            ("tags as a list", "sales, regions", "sales, regions"),
+            ("tags as JSON", '{"tags": ["sales", "regions"]}', '{"tags": ["sales", "regions"]}'),
+            ("NextChat, summary, en", "They spoke of sales.", "They spoke of sales."),
+        ],
+    )
+    async def test_of_a_model_come_in_the_apps_format(self, name: str, written: str, answer: str) -> None:
+        (prompt,) = (prompt for prompt in PROMPTS if prompt.name == name)
+        question = read_question(ChatRequest.model_validate({"model": "auto", "messages": prompt.messages}))
+        client = ReplayChatCompletionClient([written], _INFO)
+        desk = AuxiliaryDesk(AuxiliaryConfig(), client)
+        found = desk.recognise(question, None, is_streamed=False)
+        assert found is not None
+        answered = await desk.answer(found)
+        assert (answered.text, answered.by) == (answer, "model")
+        assert QUESTION in str(client.create_calls[0]["messages"][-1].content) or name == "tags as JSON"

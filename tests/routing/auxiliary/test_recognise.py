@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.routing.auxiliary.kinds import KINDS, JsonKind
-from aiostream_server.routing.auxiliary.recognise import recognise
+from aiostream_server.routing.auxiliary.recognise import PromptPattern, recognise
 from tests.routing.auxiliary.cases import AUXILIARY, CASES, TURNS, rendered
 
 _TITLE = rendered("0_12_4 generate_title short")
@@ -29,7 +29,7 @@ def _request(body: dict[str, Any]) -> ChatRequest:
 
 
 def _kind(chat: ChatRequest, task: str | None = None, *patterns: str) -> str | None:
-    compiled = [re.compile(pattern) for pattern in patterns]
+    compiled = [PromptPattern(re.compile(pattern)) for pattern in patterns]
     found = recognise(read_question(chat), task, compiled, is_streamed=chat.stream)
     return None if found is None else found.kind
 
@@ -40,7 +40,7 @@ class TestTheCorpus:
         old = {case.kind for case in AUXILIARY if "0_6_36" in case.name}
         assert len(AUXILIARY) >= 200
         assert len(TURNS) >= 150
-        assert new == KINDS.keys() - {"plain_title", "unknown"}
+        assert new == KINDS.keys() - {"plain_title", "plain_tags", "unknown"}
         assert old == new - {"context_compaction", "memory_review"}
 
     def test_is_told_apart_without_a_mistake(self) -> None:
@@ -97,7 +97,6 @@ class TestEditedPrompts:
     @pytest.mark.parametrize(
         ("there", "instead"),
         [
-            ("### Task:\n", "Please:\n"),
             ("### Output:\n", "### Answer:\n"),
             ('"title"', '"name"'),
             ("### Chat History:\n", ""),
@@ -109,6 +108,13 @@ class TestEditedPrompts:
         edited = _PROMPT.replace("Generate a concise title summarizing the chat history.", "Gib dem Chat einen Titel.")
         assert there in edited
         assert _kind(_chat(edited.replace(there, instead))) is None
+
+    def test_are_known_by_their_wording_where_the_frame_is_gone(self) -> None:
+        """As those of other apps are; the answer has the key that they ask for."""
+        edited = _chat(_PROMPT.replace("### Task:\n", "Please:\n"))
+        found = recognise(read_question(edited), None, is_streamed=False)
+        assert found is not None
+        assert (found.kind, found.wrapping.fields) == ("plain_title", (("title", "text"),))
 
     def test_are_known_by_the_administrators_patterns(self) -> None:
         prompt = 'Erzeuge einen Titel: { "title": "..." }\nUSER: Hallo'

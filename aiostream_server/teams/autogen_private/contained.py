@@ -1,0 +1,199 @@
+"""Ends an agent's turn when one of its inner tasks has died, and keeps tools and agents from ending the server.
+
+AutoGen's `AssistantAgent` runs its tool calls in a task and waits on a queue for a None that the task puts last
+(autogen-agentchat 0.7.5, agents/_assistant_agent.py:1194). A task that dies puts none, and the agent waits for ever:
+after a handoff with the arguments `null`, a workbench that raises, a tool that is cancelled from inside. Here the None
+always comes, and the agent raises what the task died of.
+
+asyncio passes SystemExit and KeyboardInterrupt of any task on to the event loop, which then ends. Here they become
+errors of the tool, or of the team, that raised them.
+"""
+
+import asyncio
+import functools
+import inspect
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
+
+from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRuntime
+from autogen_core.models import FunctionExecutionResult
+
+from aiostream_server.errors import TeamFailed, ToolFailed
+from aiostream_server.teams.autogen_private.structure import everything_in, tools_of
+
+_T = TypeVar("_T")
+_ToolCall = Callable[..., Coroutine[Any, Any, tuple[FunctionCall, FunctionExecutionResult]]]
+_EXECUTE: Final = "_execute_tool_call"
+_SELECTORS: Final = ("_selector_func", "_candidate_func")
+_ENDS_THE_SERVER: Final = (SystemExit, KeyboardInterrupt)
+
+_guarded: Final[set[tuple[type, str]]] = set()
+_calls_of: Final[WeakKeyDictionary[asyncio.Queue[Any], set[asyncio.Task[Any]]]] = WeakKeyDictionary()
+
+
+def contain(team: object) -> None:
+    """Guard everything in a team that has never run. Classes are patched once, for the whole process."""
+    for thing in everything_in(team):
+        _patch(type(thing), _EXECUTE, lambda execute: staticmethod(_guarded_call(execute)))
+        for tool in tools_of(thing):
+            _patch(type(tool), "run_json", _guarded_run)
+            _patch(type(tool), "run_json_stream", _guarded_stream)
+        for name in _SELECTORS:
+            if callable(select := getattr(thing, name, None)):
+                vars(thing)[name] = _guarded_function(select)
+        _watch_runtime(thing)
+
+
+def _patch(cls: type, name: str, guard: Callable[[Any], Any]) -> None:
+    """Replace the method in each class of `cls` that defines it."""
+    for owner in cls.__mro__:
+        if (owner, name) not in _guarded:
+            _guarded.add((owner, name))
+            if name in vars(owner):
+                setattr(owner, name, guard(getattr(owner, name)))
+
+
+def _guarded_call(execute: _ToolCall) -> _ToolCall:
+    @functools.wraps(execute)
+    async def execute_tool_call(
+        *, tool_call: FunctionCall, cancellation_token: CancellationToken, stream: asyncio.Queue[Any], **others: Any
+    ) -> tuple[FunctionCall, FunctionExecutionResult]:
+        """Runs in a task of its own, one of those that AutoGen gathers for one answer of the model."""
+        calls = _calls_of.setdefault(stream, set())
+        calls.add(task := _current_task())
+        call = _with_an_object(tool_call)
+        if call is None:
+            return tool_call, _refused(tool_call)
+        try:
+            with _contained(f"the tool {tool_call.name}", ToolFailed, cancellation_token):
+                _, result = await execute(
+                    tool_call=call, cancellation_token=cancellation_token, stream=stream, **others
+                )
+                return tool_call, result
+        except BaseException:
+            if not task.cancelling():  # else one of the other calls has died, or the run is being ended
+                for other in calls - {task}:
+                    other.cancel()
+            stream.put_nowait(None)
+            raise
+
+    return execute_tool_call
+
+
+def _with_an_object(call: FunctionCall) -> FunctionCall | None:
+    """The call with arguments that are a JSON object, or that AutoGen refuses itself; None for any other JSON.
+
+    Models write `null`, `[]` or `""` for no arguments.
+    """
+    try:
+        arguments = json.loads(call.arguments or "{}")
+    except (ValueError, RecursionError):
+        return call
+    if isinstance(arguments, dict):
+        return call if call.arguments else FunctionCall(call.id, "{}", call.name)
+    return None if arguments else FunctionCall(call.id, "{}", call.name)
+
+
+def _refused(call: FunctionCall) -> FunctionExecutionResult:
+    said = "Error: the arguments are not a JSON object"
+    return FunctionExecutionResult(content=said, call_id=call.id, is_error=True, name=call.name)
+
+
+def _guarded_run(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    @functools.wraps(run)
+    async def run_json(self: Any, args: Any, cancellation_token: CancellationToken, *more: Any, **named: Any) -> Any:
+        with _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
+            return await run(self, args, cancellation_token, *more, **named)
+
+    return run_json
+
+
+def _guarded_stream(run: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+    @functools.wraps(run)
+    async def run_json_stream(
+        self: Any, args: Any, cancellation_token: CancellationToken, *more: Any, **named: Any
+    ) -> AsyncIterator[Any]:
+        with _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
+            async for item in run(self, args, cancellation_token, *more, **named):
+                yield item
+
+    return run_json_stream
+
+
+def _guarded_function(select: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that chooses the next speaker: AutoGen calls it in a task of its own."""
+    if inspect.iscoroutinefunction(select):
+
+        @functools.wraps(select)
+        async def select_later(*args: Any) -> Any:
+            with _contained("the choice of the next speaker"):
+                return await select(*args)
+
+        return select_later
+
+    @functools.wraps(select)
+    def select_now(*args: Any) -> Any:
+        with _contained("the choice of the next speaker"):
+            return select(*args)
+
+    return select_now
+
+
+@contextmanager
+def _contained(
+    what: str, error: type[TeamFailed] = TeamFailed, token: CancellationToken | None = None
+) -> Iterator[None]:
+    """Raises `error` for what would end the server, and for a cancellation that came from inside."""
+    try:
+        yield
+    except _ENDS_THE_SERVER as exc:
+        raise error(ends_the_server(what, exc)) from exc
+    except asyncio.CancelledError as exc:
+        if _current_task().cancelling() or (token is not None and token.is_cancelled()):
+            raise
+        raise error(f"{what} was cancelled from inside") from exc
+
+
+async def contained(work: Callable[[], Coroutine[Any, Any, _T]], what: str) -> _T:
+    """Do `work`. Raises `TeamFailed` for what would end the server."""
+    try:
+        return await work()
+    except _ENDS_THE_SERVER as exc:
+        raise TeamFailed(ends_the_server(what, exc)) from exc
+
+
+def ends_the_server(what: str, exc: BaseException) -> str:
+    return f"{what} tried to end the server ({type(exc).__name__})"
+
+
+def _current_task() -> asyncio.Task[Any]:
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("this is no task")
+    return task
+
+
+def _watch_runtime(group: object) -> None:
+    """Make AutoGen's own runtime, where a team keeps it, end with its task. The team waits for ever otherwise."""
+    runtime = getattr(group, "_runtime", None)
+    if type(runtime) is SingleThreadedAgentRuntime and getattr(group, "_embedded_runtime", None) is True:
+        vars(runtime)["stop_when_idle"] = functools.partial(_stop_when_idle, runtime)
+
+
+async def _stop_when_idle(runtime: SingleThreadedAgentRuntime) -> None:
+    running = getattr(getattr(runtime, "_run_context", None), "_run_task", None)
+    stopping = asyncio.ensure_future(type(runtime).stop_when_idle(runtime))
+    try:
+        await asyncio.wait({stopping, running} if running is not None else {stopping}, return_when="FIRST_COMPLETED")
+        if not stopping.done() and running is not None and (running.cancelled() or running.exception() is not None):
+            stopping.cancel()
+        await asyncio.wait({stopping})
+    finally:
+        stopping.cancel()
+    died = running if running is not None and stopping.cancelled() else stopping
+    if died.cancelled():
+        raise TeamFailed("the team was cancelled from inside")
+    died.result()
