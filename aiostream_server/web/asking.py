@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Generic, get_args
+from typing import Final, Generic
 
 import structlog
 from aiohttp import web
@@ -31,7 +31,7 @@ from aiostream_server.runs.starts import Idempotency
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.web.caller import caller_of, fingerprint_of, idempotency_of, link_base, own_links, path_prefix
 from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
-from aiostream_server.web.models import Offer
+from aiostream_server.web.models import PRESENTATIONS, Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
@@ -39,15 +39,16 @@ from aiostream_server.web.whole import answer_whole, json_bytes
 
 _log: Final = structlog.get_logger()
 _SMALL_BYTES: Final = 256 * 1024  # a longer body is parsed in a thread: it would hold up the event loop
-PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 
 
 @dataclass(frozen=True, slots=True)
 class _Request(Generic[Options]):
-    """A request that can be answered. `spec` is the team it names, None where the router chooses."""
+    """A request that can be answered. `spec` is the team it names, None where the router chooses; `presentation` that
+    in the model's id."""
 
     asked: Asked[Options]
     spec: TeamSpec | None
+    presentation: Presentation | None
     offer: Offer
     principal: Principal
     conversation: Conversation | None
@@ -95,10 +96,14 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     raw = await read_body(request)
     is_small = len(raw) <= _SMALL_BYTES
     asked = dialect.question(raw) if is_small else await asyncio.to_thread(dialect.question, raw)
+    limits = state.config.limits
+    asked.question.check_pictures(max_pixels=limits.max_image_pixels, max_bytes=limits.max_image_bytes)
     is_page = is_open_webui(request.headers, principal)
+    named = offer.find(asked.model)
     return _Request(
         asked,
-        offer.find(asked.model),
+        named.spec,
+        named.presentation,
         offer,
         principal,
         read_conversation(request.headers, state.config.open_webui, from_open_webui=is_page),
@@ -118,7 +123,10 @@ async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
 
 
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
-    """The presentation is the one that the header names, or the team's. Raises `InvalidRequest` for an unknown one."""
+    """The presentation is that of the header, else of the model's id, else of the key, else of the team.
+
+    Raises `InvalidRequest` for an unknown one in the header.
+    """
     prefix = path_prefix(request)
     if not dialect.serves_chat_pages:
         return DisplayOptions(path_prefix=prefix)
@@ -127,10 +135,11 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
     chosen = next((known for known in PRESENTATIONS if known == wish), None)
+    chosen = chosen or read.presentation or read.principal.presentation
     if chosen is None and read.spec is not None:
         chosen = read.spec.config.presentation
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
-    view = DisplayOptions(chosen, by_team, page, prefix)
+    view = DisplayOptions(chosen, by_team, page, prefix, state.config.server.reasoning_fields)
     return view if read.asked.question.form is None else _of_json(view)
 
 
