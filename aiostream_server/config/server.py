@@ -71,6 +71,8 @@ class LimitsConfig(ConfigTable):
     idle_timeout_s: PositiveFloat = 120.0
     max_tokens_per_run: NonNegativeInt = 0
     max_turns_per_run: NonNegativeInt = 0
+    max_image_pixels: NonNegativeInt = Field(default=100_000_000, description="of all images of a request together")
+    max_image_bytes: NonNegativeInt = Field(default=24 * 1024**2, description="the same, before base64")
     max_tool_calls_per_run: NonNegativeInt = 200
     retention_s: NonNegativeFloat = 900.0
     retained_bytes: NonNegativeInt = 64 * 1024**2

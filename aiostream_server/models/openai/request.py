@@ -6,17 +6,20 @@ https://platform.openai.com/docs/api-reference/chat/create
 """
 
 import re
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 import msgspec
 import structlog
-from autogen_core.models import ModelFamily
+from autogen_core.models import AssistantMessage, LLMMessage, ModelFamily
 from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
 
 from aiostream_server.config.providers import MessageNames
-from aiostream_server.models.openai.messages import Wire, wire_messages, without_surrogates
+from aiostream_server.models.families import MessageRule
+from aiostream_server.models.openai.accepted_messages import TAKES_ALL, MessageDialect
+from aiostream_server.models.openai.messages import wire_messages, without_surrogates
+from aiostream_server.models.openai.sequences import Wire
 from aiostream_server.models.provider import ModelRequest, ToolChoice
 
 _Schema: TypeAlias = dict[str, Any]
@@ -33,16 +36,27 @@ _REFUSAL: Final = re.compile(
 _log = structlog.get_logger()
 
 
-def request_body(model: str, options: Mapping[str, Any], request: ModelRequest, names: MessageNames = "none") -> bytes:
+def request_body(
+    model: str,
+    options: Mapping[str, Any],
+    request: ModelRequest,
+    names: MessageNames = "none",
+    dialect: MessageDialect = TAKES_ALL,
+) -> bytes:
     """The body with the accepted `options`; as in the `openai` package, `extra_body` is merged, `timeout` dropped."""
     body: Wire = {**options, **(options.get("extra_body") or {})}
     for name in ("extra_body", "timeout"):
         body.pop(name, None)
-    body |= {"model": model, "messages": wire_messages(request.messages, names, request.kept), "stream": True}
-    if request.tools:
-        body["tools"] = [_tool(schema) for schema in request.tools]
-        if request.tool_choice != "auto":
-            body["tool_choice"] = _tool_choice(request.tool_choice)
+    messages = wire_messages(request.messages, names, request.kept, dialect)
+    body |= {"model": model, "messages": messages, "stream": True}
+    tools, choice = request.tools, request.tool_choice
+    if not tools and MessageRule.TOOLS_NAMED in dialect.rules and (called := _called(request.messages)):
+        tools = _named_again(request.offered, called)
+        choice = "auto" if MessageRule.NO_TOOL_CHOICE in dialect.rules else "none"
+    if tools:
+        body["tools"] = [_tool(schema) for schema in tools]
+        if choice != "auto":
+            body["tool_choice"] = _tool_choice(choice)
     output = request.json_output or body.get("response_format")
     if output is True or isinstance(output, type):  # else the options' own format is sent unchanged
         body["response_format"] = _response_format(output)
@@ -50,6 +64,23 @@ def request_body(model: str, options: Mapping[str, Any], request: ModelRequest, 
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
         return msgspec.json.encode(without_surrogates(body))
+
+
+def _called(messages: Sequence[LLMMessage]) -> list[str]:
+    """The names of the tools that the messages call."""
+    called = [
+        call.name
+        for message in messages
+        if isinstance(message, AssistantMessage) and not isinstance(message.content, str)
+        for call in message.content
+    ]
+    return list(dict.fromkeys(called))
+
+
+def _named_again(offered: Sequence[ToolSchema], called: Sequence[str]) -> list[ToolSchema]:
+    """The tools of earlier requests, and what is known of others that were called."""
+    tools = {schema["name"]: schema for schema in offered}
+    return [*tools.values(), *(ToolSchema(name=name) for name in called if name not in tools)]
 
 
 def _tool(schema: ToolSchema) -> Wire:

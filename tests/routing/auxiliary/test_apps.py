@@ -8,6 +8,7 @@ from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.routing.auxiliary.recognise import recognise
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
+from tests.kit.pictures import png
 from tests.routing.auxiliary.app_prompts import CHAT, PROMPTS, QUESTION, Message, Prompt, system, user
 from tests.routing.auxiliary.look_alikes import LOOK_ALIKES
 
@@ -51,7 +52,7 @@ def test_a_question_about_an_instruction_is_a_question() -> None:
 
 
 def test_a_picture_is_never_beside_such_a_prompt() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    picture = {"type": "image_url", "image_url": {"url": png()}}
     text = {"type": "text", "text": PROMPTS[0].messages[0]["content"]}
     assert _recognised([{"role": "user", "content": [text, picture]}]) is None
 
