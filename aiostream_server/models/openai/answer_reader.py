@@ -97,7 +97,7 @@ class AnswerReader:
     @property
     def has_begun(self) -> bool:
         """Whether something was said or called."""
-        return self._has_spoken or self._has_message
+        return bool(self._said or self._calls.count)
 
     @property
     def is_behind(self) -> bool:
