@@ -24,6 +24,7 @@
       - ModelOverloaded  503 model_overloaded
       - ModelTimeout     504 model_timeout
     - ToolFailed         502 tool_failed
+    - SchemaNotMet       422 schema_not_met
     - TooManyTurns       502 too_many_turns
     - TooManyToolCalls   502 too_many_tool_calls
     - RunTimeout         504 run_timeout
@@ -185,6 +186,12 @@ class ToolFailed(TeamFailed):
     """A tool that the team needs is not available."""
 
     code = "tool_failed"
+
+
+class SchemaNotMet(TeamFailed):
+    """The answer could not be put into the JSON that the request asks for. Clients do not repeat a 422."""
+
+    status, code, type = 422, "schema_not_met", "invalid_request_error"
 
 
 class TooManyTurns(TeamFailed):

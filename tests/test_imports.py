@@ -35,7 +35,7 @@ ROOMS: Final = {
     "config": Room(1, PYDANTIC | {"msgspec"}),
     "observe": Room(1),
     "sse": Room(1, AIOHTTP),
-    "intake": Room(2, PYDANTIC | {"multidict", "jwt", "msgspec"}),
+    "intake": Room(2, PYDANTIC | {"multidict", "jwt", "msgspec", "jsonschema", "referencing"}),
     "present": Room(2),
     "models": Room(2, AUTOGEN | AIOHTTP | {"msgspec", "xllamacpp"}),
     "tools": Room(2, frozenset({"msgspec", "sqlglot", "sqlalchemy", "aiosqlite", "asyncpg", "matplotlib", "numpy"})),

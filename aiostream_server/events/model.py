@@ -192,7 +192,10 @@ class Usage(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Answer(Speech):
-    """The run's answer, once, before `InputRequested` and `RunFinished`. A failed or cancelled run may have none."""
+    """The run's answer, once, before `InputRequested` and `RunFinished`. A failed or cancelled run may have none.
+
+    Where a request forces a call of one of its own tools, `tool` is its name, and `content` the JSON of its arguments.
+    """
 
     type: ClassVar[Literal["final"]] = "final"
     sign: ClassVar[str] = "✅"
@@ -201,6 +204,7 @@ class Answer(Speech):
     agent: str
     content: str
     streamed: bool = False
+    tool: str = ""
 
 
 @dataclass(frozen=True, slots=True)

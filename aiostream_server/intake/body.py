@@ -22,6 +22,7 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "float_type": "expected a number",
     "bool_type": "expected true or false",
     "tuple_type": "expected a list",
+    "dict_type": "expected an object",
     "model_type": "expected an object",
     "model_attributes_type": "expected an object",
     "content_type": "expected a string or a list of content parts",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.answer_form import AnswerForm
 
 CONTINUE_TASK: Final = "Continue your last answer exactly where it stopped. Do not repeat what it already says."
 TOOL_RESULT_TASK: Final = "Answer my last question, using the tool result above."
@@ -53,12 +54,14 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes."""
+    """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes. `form` is that of the
+    answer; None for text."""
 
     task: Turn
     history: tuple[Turn, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
+    form: AnswerForm | None = None
 
     @property
     def asked(self) -> list[str]:
@@ -68,7 +71,12 @@ class Question:
 
 
 def question_of(
-    turns: tuple[Turn, ...], options: Mapping[str, object], max_tokens: int | None, *, field: str = "messages"
+    turns: tuple[Turn, ...],
+    options: Mapping[str, object],
+    max_tokens: int | None,
+    form: AnswerForm | None = None,
+    *,
+    field: str = "messages",
 ) -> Question:
     """The question that a conversation asks. Raises `InvalidRequest` about `field` where there is nothing to answer."""
     if not any(turn.role == "user" for turn in turns):
@@ -76,9 +84,9 @@ def question_of(
     last = max(index for index, turn in enumerate(turns) if turn.role != "system")
     task = turns[last]
     if task.role == "assistant":  # Open WebUI's "Continue response"
-        return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens)
+        return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens, form)
     if task.role == "tool":
-        return Question(Turn("user", TOOL_RESULT_TASK), turns, options, max_tokens)
+        return Question(Turn("user", TOOL_RESULT_TASK), turns, options, max_tokens, form)
     if not task.text.strip() and not task.images:
         raise InvalidRequest(f"{field}[{last}].content: is empty", param=f"{field}[{last}].content")
-    return Question(task, turns[:last] + turns[last + 1 :], options, max_tokens)
+    return Question(task, turns[:last] + turns[last + 1 :], options, max_tokens, form)

@@ -144,6 +144,11 @@ class StreamingClient(ChatCompletionClient):
         context_tokens = getattr(self._provider, "context_tokens", _ASSUMED_CONTEXT_TOKENS)
         return int(context_tokens) - self.count_tokens(messages, tools=tools)
 
+    @property
+    def takes_schemas(self) -> bool:
+        """Whether the option `response_format` takes a JSON schema, in OpenAI's form."""
+        return bool(getattr(self._provider, "takes_schemas", False))
+
     def speaker_of(self, messages: Sequence[LLMMessage]) -> str | None:
         """The agent that a call with these messages speaks as. None: outside a team."""
         return self._speaker or current_speaker()

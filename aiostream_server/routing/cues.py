@@ -36,6 +36,15 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_INTRODUCTION: Final = word_set(
+    """
+    please answer answers reply question questions this these the following my our boss manager colleague customer asks
+    asked asking wants to know bitte beantworte antworte frage fragen diese folgende mein chef kunde fragt wissen will
+    reponds mon demande responde pregunta jefe
+    """
+)
+
+
 def singular(word: str) -> str:
     """The singular by simple English rules, good enough to compare `categories` with `category`."""
     if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
@@ -54,14 +63,22 @@ def words_of(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class NormalisedText:
-    """A question for the rules: lower case, no accents, limited length, single spaces, no quotations."""
+    """A question for the rules: lower case, no accents, limited length, single spaces, nothing quoted.
+
+    Of a question that is a quotation, alone or introduced ("My boss asks:"), what stands inside is read.
+    """
 
     text: str
 
     @classmethod
     def of(cls, question: str) -> "NormalisedText":
         read = _COUNTRY.sub("usa", shortened(question, _READ_CHARS))
-        plain = _IDIOMS.sub(" ", _QUOTED.sub(_QUOTED_PLACEHOLDER, normalise(read)))
+        text = normalise(read)
+        outside = _QUOTED.sub(_QUOTED_PLACEHOLDER, text)
+        quoted = _QUOTED.findall(text)
+        if quoted and _INTRODUCTION.issuperset(_WORD.findall(outside)):
+            outside = " ".join(part[1:-1] for part in quoted)
+        plain = _IDIOMS.sub(" ", outside)
         return cls(" ".join(plain.split()).lstrip("¿¡-*>#. "))
 
     @cached_property

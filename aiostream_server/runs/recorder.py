@@ -43,7 +43,8 @@ class Recorder(LogWriter):
 
     `answer` is what the answering agents said last, `last` what any agent did. `beside` is what each agent said beside
     its last tool calls, without its reasoning; known only of our own model clients. `failures` are the latest model
-    calls that failed.
+    calls that failed. `awaits_form`: what the answering agents say is not the answer yet, because a last call puts it
+    into the form that the request asks for.
     """
 
     def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
@@ -51,6 +52,8 @@ class Recorder(LogWriter):
         self.answer: events.Answer | None = None
         self.last: events.Answer | None = None
         self.beside: dict[str, str] = {}
+        self.awaits_form = False
+        self._is_last_call = False
         self.failures: deque[ModelFailed] = deque(maxlen=_MOST_FAILURES)
         self.calls: Final = HeardCalls()
         self._options = options
@@ -242,6 +245,18 @@ class Recorder(LogWriter):
             self.tell(self.answer)
         self.tell(events.InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
+    def begin_last_call(self, agent: str) -> None:
+        """From here on the words of this agent are the answer. The turns are over: no limit of them counts."""
+        self.awaits_form, self._is_last_call = False, True
+        self._answer_from = (agent,)
+
+    def answer_in_form(self, agent: str, text: str, tool: str = "", *, end: EndReason = "stop") -> None:
+        """The answer in its form, which nothing has shown yet, and how the model ended it."""
+        self._ends.pop(agent, None)
+        self._ends[agent] = end
+        is_streamed = not tool and self.stream_if_long(agent, text, "final")
+        self.answer = events.Answer(agent, text, is_streamed, tool)
+
     def tell_answer(self, ending: TeamEnding) -> None:
         """The team is done: tell the answer, else the last message, else why no agent said anything."""
         if (answer := self.answer or self.last) is None:
@@ -285,7 +300,9 @@ class Recorder(LogWriter):
 
     def _kind_of(self, agent: str, text: str = "") -> events.SpeechKind:
         """Of a message, or, without its text, of one that is being streamed."""
-        return "final" if agent in self._answer_from else self._roles.get(agent) or speech_kind(agent, text)
+        if agent in self._answer_from:
+            return "message" if self.awaits_form else "final"
+        return self._roles.get(agent) or speech_kind(agent, text)
 
     def _say_alike(self, agent: str, is_thought: bool, texts: Sequence[str]) -> bool:
         speech = self._speech[agent]
@@ -294,7 +311,7 @@ class Recorder(LogWriter):
             self._close(agent)
             spoken = None
         if spoken is None:
-            if not self.budget.may_begin_turn():
+            if not (self._is_last_call or self.budget.may_begin_turn()):
                 return True
             spoken = Utterance("thinking" if is_thought else self._kind_of(agent), is_thought)
             speech.open = spoken

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 
+from aiostream_server.errors import SchemaNotMet
 from aiostream_server.events import Message, Routing
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
@@ -13,6 +14,7 @@ from aiostream_server.models.token_sink import current_sink
 from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.runs.history import remember, task_messages
+from aiostream_server.runs.last_call import put_in_form
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.team_driver import drive
@@ -25,6 +27,7 @@ from aiostream_server.teams.context import Team
 from aiostream_server.teams.resume import reply_to
 from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.text import one_line
 from aiostream_server.tools.chart.painter import current_painter
 
 
@@ -62,6 +65,7 @@ class TeamWork:
         self.scope = spec.toolbox.scope()
         team, task = await _build_with_memory(spec, memory, self.scope)
         answer_from = spec.config.answer_from or answerers(team)
+        recorder.awaits_form = request.question.form is not None
         recorder.listen_to(agent_names(team), answer_from=answer_from, roles=spec.config.roles)
         current_sink.set(recorder)
         self.team = team
@@ -71,13 +75,19 @@ class TeamWork:
             _add_missing_pictures(recorder, files)
             await files.settle()
         recorder.close_all()
-        if ending.handover is None:
+        form = memory.question.form
+        if ending.handover is not None:
+            recorder.ask_user(ending.handover.asker, can_reply=memory.is_kept)
+        else:
+            if form is not None:
+                await put_in_form(form, memory.question, team, spec, recorder, token)
             asked, is_reply = memory.question.task.text, memory.waits_for is not None
             ending = replace(ending, asked=asked, is_reply=is_reply, members=len(participant_names(team)))
             recorder.tell_answer(ending)
-        else:
-            recorder.ask_user(ending.handover.asker, can_reply=memory.is_kept)
         await memory.keep(team, spec.id, recorder.log, ending.handover)
+        if form is not None and ending.handover is not None:
+            question = "" if recorder.last is None else one_line(recorder.last.content, 300)
+            raise SchemaNotMet(f"the team ended with a question to the user, which is no JSON: {question}")
 
     def release(self, spec: TeamSpec | None) -> None:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""

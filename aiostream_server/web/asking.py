@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic, get_args
 
 import structlog
@@ -38,7 +38,7 @@ from aiostream_server.web.traffic import read_body
 
 _log: Final = structlog.get_logger()
 _SMALL_BYTES: Final = 256 * 1024  # a longer body is parsed in a thread: it would hold up the event loop
-_PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
+PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +116,25 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
         return DisplayOptions(path_prefix=prefix)
     state, wish = state_of(request), request.headers.get("X-Presentation")
     page = Page(state.config.open_webui.remote_images, own_links(request)) if read.is_page else None
-    for known in _PRESENTATIONS:
-        if wish == known:
-            return DisplayOptions(known, page=page, path_prefix=prefix)
-    if wish is not None:
-        raise InvalidRequest(f"X-Presentation must be one of: {', '.join(_PRESENTATIONS)}")
-    if read.spec is not None:
-        return DisplayOptions(read.spec.config.presentation, page=page, path_prefix=prefix)
-    return DisplayOptions(None, {team.id: team.config.presentation for team in state.catalogue}, page, prefix)
+    if wish is not None and wish not in PRESENTATIONS:
+        raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
+    chosen = next((known for known in PRESENTATIONS if known == wish), None)
+    if chosen is None and read.spec is not None:
+        chosen = read.spec.config.presentation
+    by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
+    view = DisplayOptions(chosen, by_team, page, prefix)
+    return view if read.asked.question.form is None else _of_json(view)
+
+
+def _of_json(view: DisplayOptions) -> DisplayOptions:
+    """The answer is JSON alone, for a program: no transcript, and nothing that only a page understands."""
+    by_team = {team: _without_transcript(each) for team, each in view.by_team.items()}
+    chosen = None if view.presentation is None else _without_transcript(view.presentation)
+    return replace(view, presentation=chosen, by_team=by_team, page=None)
+
+
+def _without_transcript(presentation: Presentation) -> Presentation:
+    return "answer" if presentation == "transcript" else presentation
 
 
 async def _start(

@@ -44,6 +44,7 @@ _REFUSALS: Final = {
     "410": "The run is over, and its events are kept no longer.",
     "413": "The body is too large.",
     "415": "The body is not JSON, or it is compressed.",
+    "422": "The answer could not be put into the JSON that was asked for.",
     "429": "Too many runs; see `Retry-After`.",
     "500": "A bug of the server's.",
     "502": "The team or its model failed.",
@@ -151,7 +152,7 @@ def _create_completion() -> dict[str, Any]:
         "Ask a team; streamed as server-sent events, or as one completion.",
         {
             "200": _response("The answer.", content, "X-Run-Id", "Idempotent-Replayed"),
-            **_refused(*_ASKING, "502", "504"),
+            **_refused(*_ASKING, "422", "502", "504"),
         },
         parameters=[_parameter("header", "X-Presentation", "How the run is shown.", shown), *_asking_headers()],
         body="ChatRequest",

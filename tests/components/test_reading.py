@@ -18,7 +18,7 @@ def labelled(component: dict[str, Any], label: str) -> dict[str, Any]:
     return {**component, "label": label}
 
 
-GALLERY = {
+GALLERY: dict[str, Any] = {
     "id": "gallery_default",
     "name": "Mine",
     "metadata": {"author": "me"},
@@ -42,10 +42,22 @@ GALLERY = {
         [TEAM],
         {"components": {"teams": [TEAM]}},
         {"id": 1, "config": {"components": {"teams": [ROW]}}},
+        {"id": "g", "name": "Old", "items": {"teams": [TEAM], "components": {"agents": [], "models": []}}},
+        {"id": 1, "config": {"id": "g", "items": {"teams": [ROW], "components": {}}}},
+        {"items": {"components": {"teams": [TEAM]}}},
     ],
 )
 def test_a_file_with_one_team(tmp_path: Path, document: object) -> None:
     assert read_component(written(tmp_path / "t.json", document)) == TEAM
+
+
+def test_the_only_team_of_a_gallery_needs_no_choice(tmp_path: Path) -> None:
+    """The agents of a gallery are parts for teams; a choice finds them."""
+    team = {**TEAM, "component_type": "team"}
+    gallery = {"items": {"teams": [team], "components": {"agents": [assistant("solo"), assistant("other")]}}}
+    path = written(tmp_path / "g.json", gallery)
+    assert read_component(path) == team
+    assert read_component(path, "solo") == assistant("solo")
 
 
 def test_a_file_of_windows(tmp_path: Path) -> None:
@@ -54,7 +66,22 @@ def test_a_file_of_windows(tmp_path: Path) -> None:
     assert read_component(path) == TEAM
 
 
-@pytest.mark.parametrize("document", [GALLERY, {"id": 1, "user_id": "me", "config": GALLERY}])
+EARLY_GALLERY = {
+    "id": "g",
+    "name": "Early",
+    "url": None,
+    "metadata": {"author": "me"},
+    "items": {
+        "teams": GALLERY["components"]["teams"],
+        "components": {kind: listed for kind, listed in GALLERY["components"].items() if kind != "teams"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [GALLERY, {"id": 1, "user_id": "me", "config": GALLERY}, EARLY_GALLERY, {"id": 1, "config": EARLY_GALLERY}],
+)
 @pytest.mark.parametrize(
     ("name", "provider", "found"),
     [
@@ -148,6 +175,15 @@ def test_a_part_of_a_team_is_none(tmp_path: Path, document: object, words: str) 
         (b'{"provider": "a.B", "config": []}', '"a.B" has no "config" object'),
         (b'{"component": {"component": {}}}', "is no component"),
         (b'{"components": {"teams": {}}}', 'the "teams" and "agents" of a gallery are lists'),
+        (b'{"items": {"teams": {}}}', 'the "teams" and "agents" of a gallery are lists'),
+        (b'{"items": {"teams": []}}', "holds neither a team nor an agent"),
+        (b'{"components": {"models": []}}', "holds neither a team nor an agent"),
+        (b'{"id": "g", "name": "n", "url": null, "metadata": {}}', "looks like a gallery of AutoGen Studio"),
+        (b'{"name": "n", "team_type": "RoundRobinGroupChat", "participants": []}', "before January 2025"),
+        (b'{"id": 1, "config": {"team_type": "RoundRobinGroupChat"}}', "before January 2025"),
+        (b'[{"agent_type": "AssistantAgent"}]', "before January 2025"),
+        (b'{"items": {"teams": [{"team_type": "SelectorGroupChat"}]}}', "before January 2025"),
+        (b'{"name": "w", "type": "twoagents", "sender": {}, "receiver": {}}', "for AutoGen 0.2"),
         (b'{"components": {}}', "holds neither a team nor an agent"),
         (b'{"components": {"teams": [7]}}', "a number is no component"),
         (b'{"components": [], "config": {"components": 3}}', "is no component"),

@@ -48,7 +48,7 @@ def test_null_is_the_same_as_absent_for_every_optional_field() -> None:
 
 
 def test_unknown_and_ignored_fields_are_not_looked_at() -> None:
-    assert request(tools="nonsense", functions=5, stop=object(), made_up=[{}]) == request()
+    assert request(logprobs="nonsense", functions=5, stop=object(), made_up=[{}]) == request()
 
 
 @pytest.mark.parametrize(
@@ -115,10 +115,11 @@ def test_a_request_may_be_built_in_python_too() -> None:
         ({"modalities": [1]}, "modalities[0]", "expected a string, got a number"),
         ({"audio": {"voice": "alloy"}}, "audio", "the answer is text: leave it out"),
         ({"response_format": "json"}, "response_format", "expected an object, got a string"),
+        ({"response_format": {"type": 3}}, "response_format.type", "expected a string, got a number"),
         (
-            {"response_format": {"type": "json_object"}},
-            "response_format.type",
-            "only 'text' can be answered: what agents say to each other is not JSON",
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": []}}},
+            "response_format.json_schema.schema",
+            "expected an object, got a list",
         ),
     ],
 )

@@ -244,7 +244,7 @@ async def test_refusals(tmp_path: Path) -> None:
             "n": _body("hi", "solo", n=2),
             "temperature": _body("hi", "solo", temperature=3),
             "seed": _body("hi", "solo", seed="x"),
-            "response_format": _body("hi", "solo", response_format={"type": "json_object"}),
+            "response_format": _body("hi", "solo", response_format={"type": "xml"}),
             "modalities": _body("hi", "solo", modalities=["audio"]),
             "audio": _body("hi", "solo", audio={}),
             "effort": _body("hi", "solo", reasoning_effort="enormous"),

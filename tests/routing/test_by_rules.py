@@ -22,13 +22,21 @@ from tests.routing.teams import BUILT_IN, DATA, GENERAL, LEAVE
         ("What is 15% of 850?", "general", "is arithmetic"),
         ("What is gross margin?", "general", "asks for an explanation"),
         ('Translate "total sales by region" into French', "general", "is a writing task"),
+        ('"Which region had the highest total sales?"', "data", "asks for totals of sales"),
+        ("„Wie hoch war der Umsatz im Mai?“", "data", "asks for records of umsatz"),
+        ("«Total revenue by month».", "data", "asks for totals of revenue by month"),
+        ("'What is 15% of 850?'", "general", "is arithmetic"),
+        ('My boss asks: "How many customers do we have?"', "data", "asks for a count of customers"),
+        ('Please answer this question: "What is gross margin?"', "general", "asks for an explanation"),
+        ('Is "total sales by region" correct English?', "general", None),
         ("How do I write a query that sums sales by region?", "general", "asks how something is done"),
         ("How are we doing?", "data", "is about us"),
     ],
 )
-def test_reason_says_what_was_found(question: str, team: str, reason: str) -> None:
+def test_reason_says_what_was_found(question: str, team: str, reason: str | None) -> None:
     decision = classify(question, BUILT_IN)
-    assert (decision.team, decision.reason, decision.strategy) == (team, reason, "rules")
+    assert decision.team == team
+    assert reason is None or (decision.reason, decision.strategy) == (reason, "rules")
 
 
 def test_words_of_the_real_schema_are_a_subject() -> None:

@@ -88,7 +88,7 @@ def asked(content: str, **more: str) -> bytes:
         (chat(max_tokens=1.5), "max_tokens", "expected an integer"),
         (chat(temperature=3), "temperature", "at most 2"),
         (chat(n=2), "n", "one answer"),
-        (chat(response_format={"type": "json_object"}), "response_format.type", "only 'text'"),
+        (chat(response_format={"type": "xml"}), "response_format.type", "json_schema"),
         (chat(stream_options=[]), "stream_options", "expected an object"),
     ],
 )

@@ -28,6 +28,8 @@ class DemoProvider:
         multiple_system_messages=True,
     )
 
+    takes_schemas: Final = True
+
     def __init__(self, tokens_per_s: float = 0.0) -> None:
         self._tokens_per_s = tokens_per_s
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from aiostream_server.models.demo import assistant, sql_agent
 from aiostream_server.models.demo.conversation import LABEL, DemoReply, DemoRequest, read_request, say, shorten
+from aiostream_server.models.demo.forms import fill_form
 from aiostream_server.models.demo.rows import CHART, draw_rows, say_rows
 from aiostream_server.models.provider import ModelRequest
 
@@ -22,8 +23,10 @@ _LAST_WORD: Final = re.compile(
 
 
 def decide(request: ModelRequest) -> DemoReply:
-    """The whole reply of one model call."""
+    """The whole reply of one model call. Raises `SchemaNotMet` for a form that no rule fills."""
     read = read_request(request)
+    if (filled := fill_form(request)) is not None:
+        return filled
     teams = dict(_TEAM.findall(read.system))
     if request.json_output or (len(teams) > 1 and _CHOOSES.search(read.system)):
         return DemoReply(json.dumps(_choose(read, teams), ensure_ascii=False))

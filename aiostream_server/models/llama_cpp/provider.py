@@ -42,6 +42,7 @@ class LlamaCppProvider:
         self._info = _info(config)
         self.model_info: Final = model_info_of(self._name, self._info)
         self.context_tokens: Final = config.context_tokens
+        self.takes_schemas: Final = True
         self._supervisor = shared_supervisor(config)
         self._asked: tuple[LlamaProcess, OpenAIProvider] | None = None
 

@@ -11,6 +11,7 @@ from aiostream_server.protocols.chat.errors import refusal
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.tool_calls import Calls, WithoutContent, calls_of
 from aiostream_server.protocols.chat.whole import CompletionCollector, completion_id
 from aiostream_server.protocols.dialect import Asked, Dialect, DisplayOptions
 from aiostream_server.runs.card import RunCard
@@ -18,25 +19,29 @@ from aiostream_server.runs.card import RunCard
 
 @dataclass(frozen=True, slots=True)
 class ChatOptions:
-    """`stream_options` of a request."""
+    """`stream_options` of a request, and whether a call of one of its tools is the answer."""
 
     include_usage: bool = False
+    calls: Calls = None
 
 
 def _question(raw: bytes) -> Asked[ChatOptions]:
     body = parse_body(raw, ChatRequest)
-    options = ChatOptions(body.stream_options.include_usage)
-    return Asked(body.model, read_question(body), "stream" if body.stream else "whole", options)
+    question = read_question(body)
+    options = ChatOptions(body.stream_options.include_usage, calls_of(question.form))
+    return Asked(body.model, question, "stream" if body.stream else "whole", options)
 
 
 def _stream(card: RunCard, options: ChatOptions, view: DisplayOptions) -> ChatFrames:
     encoder = ChunkEncoder(completion_id(card.id), int(card.created_at), card.model)
     page = None if view.page is None else PageFrames()
-    return ChatFrames(view.presenter(), encoder, include_usage=options.include_usage, page=page)
+    presenter = view.presenter() if options.calls is None else WithoutContent(view.presenter())
+    return ChatFrames(presenter, encoder, include_usage=options.include_usage, calls=options.calls, page=page)
 
 
-def _whole(card: RunCard, _: ChatOptions, view: DisplayOptions) -> CompletionCollector:
-    return CompletionCollector(card, view.presenter())
+def _whole(card: RunCard, options: ChatOptions, view: DisplayOptions) -> CompletionCollector:
+    presenter = view.presenter() if options.calls is None else WithoutContent(view.presenter())
+    return CompletionCollector(card, presenter, calls=options.calls)
 
 
 CHAT: Final = Dialect("chat", _question, _stream, _whole, refusal, on_disconnect="cancel", serves_chat_pages=True)

@@ -15,6 +15,7 @@ from aiostream_server.intake.body import Shape
 from aiostream_server.intake.question import ImagePart, Question, ToolCall, Turn, question_of
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.protocols.chat import messages as chat
+from aiostream_server.protocols.chat.answer_form import FunctionCall, ResponseFormat, ToolChoice, Tools, read_form
 from aiostream_server.protocols.chat.fields import PASSED_ON
 
 _Tokens: TypeAlias = Annotated[int, Field(ge=1)]
@@ -35,19 +36,12 @@ def _only(allowed: Callable[[Any], bool], otherwise: LiteralString) -> AfterVali
 
 
 _ONE: Final = _only(lambda n: n == 1, "one answer is given per request: send 1, or leave it out")
-_TEXT: Final = _only(
-    lambda form: form == "text", "only 'text' can be answered: what agents say to each other is not JSON"
-)
 _TEXTS_ONLY: Final = _only(lambda names: {*names} <= {"text"}, "the answer is text: send ['text'], or leave it out")
 _ABSENT: Final = _only(lambda _: False, "the answer is text: leave it out")
 
 
 class StreamOptions(Shape):
     include_usage: bool = False
-
-
-class ResponseFormat(Shape):
-    type: Annotated[str, _TEXT, WithJsonSchema({"const": "text"})]
 
 
 class ChatRequest(Shape):
@@ -74,6 +68,9 @@ class ChatRequest(Shape):
     reasoning_effort: _ReasoningEffort | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
     response_format: ResponseFormat | None = None
+    tools: Tools = None
+    tool_choice: ToolChoice = None
+    function_call: FunctionCall = None
     modalities: Annotated[tuple[str, ...], Field(strict=False), _TEXTS_ONLY, WithJsonSchema(_TEXTS)] = ("text",)
     audio: Annotated[object, _ABSENT, WithJsonSchema({"type": "null"})] = None
 
@@ -89,7 +86,8 @@ def read_question(request: ChatRequest) -> Question:
     _check_tool_results(request.messages)
     turns = tuple(_turn(message) for message in request.messages)
     options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
-    return question_of(turns, options, request.output_bound)
+    form = read_form(request.response_format, request.tools, request.tool_choice, request.function_call)
+    return question_of(turns, options, request.output_bound, form)
 
 
 def _check_tool_results(messages: Sequence[chat.ChatMessage]) -> None:

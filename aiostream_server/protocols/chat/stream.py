@@ -15,6 +15,7 @@ from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.protocols.chat.errors import error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames
+from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call, tool_call_deltas
 from aiostream_server.protocols.chat.whole import (
     UsageBody,
     WireFinishReason,
@@ -32,6 +33,7 @@ class Delta(TypedDict, total=False):
     role: Literal["assistant"]
     content: str
     reasoning_content: str
+    tool_calls: list[ToolCallDelta]
     refusal: str
 
 
@@ -58,9 +60,10 @@ class ChunkEncoder:
     The envelope is encoded once, so that a token costs only the quoting of its text and a concatenation.
     """
 
-    __slots__ = ("_delta", "_head")
+    __slots__ = ("_delta", "_head", "completion_id")
 
     def __init__(self, completion_id: str, created: int, model: str) -> None:
+        self.completion_id: Final = completion_id
         head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = encode(head).removesuffix("}") + ',"choices":['
         self._delta = self._head + '{"index":0,"delta":{'
@@ -84,6 +87,9 @@ class ChunkEncoder:
         """The parts of a chunk before and behind its quoted text, which many chunks share."""
         key = "content" if channel == "content" else "reasoning_content"
         return f'{self._delta}"{key}":', '},"finish_reason":null}]}'
+
+    def tool_call(self, delta: ToolCallDelta) -> str:
+        return f'{self._delta}"tool_calls":[{encode(delta)}]}},"finish_reason":null}}]}}'
 
     def finish(self, reason: WireFinishReason) -> str:
         return f'{self._delta}}},"finish_reason":"{reason}"}}]}}'
@@ -110,14 +116,22 @@ class ChatFrames:
     (Open WebUI renders the whole text anew for each), and usage is always sent.
     """
 
-    __slots__ = ("_answer", "_encoder", "_include_usage", "_open", "_page", "_presenter")
+    __slots__ = ("_answer", "_calls", "_encoder", "_has_called", "_include_usage", "_open", "_page", "_presenter")
 
     def __init__(
-        self, presenter: Presenter, encoder: ChunkEncoder, *, include_usage: bool, page: PageFrames | None = None
+        self,
+        presenter: Presenter,
+        encoder: ChunkEncoder,
+        *,
+        include_usage: bool,
+        calls: Calls = None,
+        page: PageFrames | None = None,
     ) -> None:
         self._presenter = presenter
         self._encoder = encoder
         self._include_usage = include_usage or page is not None
+        self._calls = calls
+        self._has_called = False
         self._page = page
         self._open: _OpenMessage | None = None
         self._answer = ""
@@ -168,14 +182,19 @@ class ChatFrames:
         yield from self._presenter.show(event)
         if self._page is not None:
             yield from self._page.sources(event)
-        if isinstance(event, Error):
+        if isinstance(event, Answer) and event.tool and self._calls is not None:
+            self._has_called = True
+            call = tool_call(event, self._encoder.completion_id)
+            yield from map(data_frame, map(self._encoder.tool_call, tool_call_deltas(call, _MAX_DELTA_CHARS)))
+        elif isinstance(event, Error):
             yield data_frame(error_frame(event.message, code=event.code))
         elif isinstance(event, Answer):
             self._answer = event.content
         elif isinstance(event, RunFinished):
             if event.reason == "refusal":
                 yield from (data_frame(self._encoder.refusal(piece)) for piece in _pieces(self._answer))
-            yield data_frame(self._encoder.finish(wire_finish_reason(event.reason)))
+            called = self._calls if self._has_called else None
+            yield data_frame(self._encoder.finish(wire_finish_reason(event.reason, called)))
             if self._include_usage:
                 yield data_frame(self._encoder.usage(event.usage))
             if self._page is not None:

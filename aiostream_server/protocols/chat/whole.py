@@ -10,10 +10,11 @@ from msgspec import Meta
 from aiostream_server.errors import ShuttingDown, error_for
 from aiostream_server.events import Answer, Entry, Error, FinishReason, RunFinished, TokenCount
 from aiostream_server.present.shown import Channel, Presenter
+from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallBody, tool_call
 from aiostream_server.protocols.json_schema import Natural
 from aiostream_server.runs.card import RunCard
 
-WireFinishReason: TypeAlias = Literal["stop", "length", "content_filter"]
+WireFinishReason: TypeAlias = Literal["stop", "length", "content_filter", "tool_calls"]
 
 
 class UsageBody(TypedDict):
@@ -24,8 +25,9 @@ class UsageBody(TypedDict):
 
 class CompletionMessage(TypedDict):
     role: Literal["assistant"]
-    content: str
+    content: str | None
     reasoning_content: NotRequired[str]
+    tool_calls: NotRequired[list[ToolCallBody]]
     refusal: NotRequired[str]
 
 
@@ -51,9 +53,14 @@ def completion_id(run_id: str) -> str:
     return f"chatcmpl-{sha256(run_id.encode()).hexdigest()[:32]}"
 
 
-def wire_finish_reason(reason: FinishReason) -> WireFinishReason:
-    """OpenAI has no reason for a cancelled, failed or interrupted answer; an error frame reports a failure."""
+def wire_finish_reason(reason: FinishReason, called: Calls = None) -> WireFinishReason:
+    """OpenAI has no reason for a cancelled, failed or interrupted answer; an error frame reports a failure.
+
+    A call of a tool that the request named ends with `stop`.
+    """
     match reason:
+        case "stop" if called == "chosen":
+            return "tool_calls"
         case "length" | "content_filter":
             return reason
         case "refusal":  # OpenAI's own models stop, with `refusal` beside the text
@@ -75,8 +82,10 @@ def usage_body(count: TokenCount) -> UsageBody:
 class CompletionCollector:
     """`protocols.dialect.Collector`: the same text as a stream with this presenter would send."""
 
-    def __init__(self, card: RunCard, presenter: Presenter) -> None:
+    def __init__(self, card: RunCard, presenter: Presenter, *, calls: Calls = None) -> None:
         self._card = card
+        self._calls = calls
+        self._called: Answer | None = None
         self._presenter = presenter
         self._texts: dict[Channel, list[str]] = {"content": [], "reasoning": []}
         self._finished = RunFinished("error", TokenCount(), 0.0)
@@ -88,6 +97,8 @@ class CompletionCollector:
                 raise error_for(entry.event.code, entry.event.message)
             if isinstance(entry.event, RunFinished):
                 self._finished = entry.event
+            elif isinstance(entry.event, Answer) and entry.event.tool and self._calls is not None:
+                self._called = entry.event
             elif isinstance(entry.event, Answer):
                 self._answer = entry.event.content
             for shown in self._presenter.show(entry.event):
@@ -96,7 +107,7 @@ class CompletionCollector:
     def body(self) -> bytes:
         if self._finished.reason == "interrupted":  # half an answer must not look like a whole one
             raise ShuttingDown
-        reason = wire_finish_reason(self._finished.reason)
+        reason = wire_finish_reason(self._finished.reason, self._calls if self._called is not None else None)
         completion: Completion = {
             "id": completion_id(self._card.id),
             "object": "chat.completion",
@@ -111,6 +122,9 @@ class CompletionCollector:
         message: CompletionMessage = {"role": "assistant", "content": "".join(self._texts["content"])}
         if reasoning := "".join(self._texts["reasoning"]):
             message["reasoning_content"] = reasoning
+        if self._called is not None:
+            message["content"] = None
+            message["tool_calls"] = [tool_call(self._called, completion_id(self._card.id))]
         if self._finished.reason == "refusal":
             message["refusal"] = self._answer
         return message

@@ -131,6 +131,13 @@ def answerers(team: object) -> frozenset[str]:
     return frozenset({name} if isinstance(name, str) else ())
 
 
+def client_of_agent(team: object, name: str) -> ChatCompletionClient | None:
+    """The model client of the agent of that name; of any agent, if that one has none."""
+    agents = sorted(all_agents(team), key=lambda agent: getattr(agent, "name", None) != name)
+    clients = (client for agent in agents if isinstance(client := model_client_of(agent), ChatCompletionClient))
+    return next(clients, None)
+
+
 def code_runners(team: object) -> frozenset[str]:
     """The agents without a model that execute the code blocks of others: their messages are program output."""
     runners = (agent for agent in all_agents(team) if isinstance(agent, CodeExecutorAgent))

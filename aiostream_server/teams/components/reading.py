@@ -3,7 +3,8 @@
 * the output of `dump_component()`: a team, or a single agent;
 * AutoGen Studio's team export, which is the same, and a row of its database: `{"id": 1, ..., "component": {...}}`;
 * a gallery of Studio, `{"components": {"teams": [...], "agents": [...]}}`, as a file or as a row, from which one is
-  chosen by its label, name or number; and answers of Studio's API, `{"status": true, "data": ...}`.
+  chosen by its label, name or number; in galleries of Studio 0.4.0 and 0.4.1 both stand below `items`, the agents in
+  `components` there; and answers of Studio's API, `{"status": true, "data": ...}`.
 
 Reading imports nothing. A file with a duplicate key is refused, because two readers could take different values.
 """
@@ -23,6 +24,9 @@ MAX_BYTES: Final = 8 * 1024**2
 MAX_DEPTH: Final = 100
 MAX_PARTS: Final = 100_000
 _MAX_LISTED: Final = 20
+_OLD_KEYS: Final = frozenset({"team_type", "agent_type"})
+_WORKFLOW_KEYS: Final = frozenset({"sender", "receiver", "workflow_type", "skills"})
+_GALLERY_KEYS: Final = frozenset({"name", "metadata"})
 _NO_TEAMS: Final = {
     "model": "a model",
     "termination": "a termination condition",
@@ -32,7 +36,10 @@ _NO_TEAMS: Final = {
 
 
 def read_component(path: Path, choose: str | None = None) -> Component:
-    """The team or agent of the file; of several, the one with the name or number `choose`. Raises `ConfigError`."""
+    """The team or agent of the file; of several, the one with the name or number `choose`, or else the only team.
+
+    Raises `ConfigError`.
+    """
     try:
         return _chosen(_read_json(path), choose)
     except _Unusable as exc:
@@ -108,6 +115,9 @@ def _chosen(document: object, choose: str | None) -> Component:
         raise _Unusable("holds neither a team nor an agent")
     if choose is not None:
         return _named(choose, candidates)
+    teams = [one for one in candidates if one.get("component_type") == "team"]
+    if len(teams) == 1 and not isinstance(document, list):  # the agents beside it are there to be put into teams
+        return teams[0]
     if len(candidates) > 1:
         raise _Unusable(f"holds {len(candidates)} teams and agents: choose one of {_listed(candidates)}")
     return candidates[0]
@@ -116,14 +126,21 @@ def _chosen(document: object, choose: str | None) -> Component:
 def _of_object(document: object) -> list[Component]:
     if not isinstance(document, dict):
         raise _no_component(document)
+    lists = [] if "provider" in document else _lists_of_gallery(document)
+    if not lists:
+        return [_as_component(document)]
+    if not all(isinstance(part, list) for part in lists):
+        raise _Unusable('the "teams" and "agents" of a gallery are lists')
+    return [_as_component(item) for part in lists for item in part]
+
+
+def _lists_of_gallery(document: Mapping[str, Any]) -> list[Any]:
+    """Its teams, then its agents; none where the document is no gallery."""
     gallery = document.get("config") if isinstance(document.get("config"), dict) else document
-    components = gallery.get("components") if isinstance(gallery, dict) and "provider" not in document else None
-    if isinstance(components, dict):
-        listed = [components.get(kind, []) for kind in ("teams", "agents")]
-        if not all(isinstance(part, list) for part in listed):
-            raise _Unusable('the "teams" and "agents" of a gallery are lists')
-        return [_as_component(item) for part in listed for item in part]
-    return [_as_component(document)]
+    items = gallery.get("items") if isinstance(gallery, dict) else None
+    within = [place.get("components") for place in (gallery, items) if isinstance(place, dict)]
+    places = [place for place in (items, *within) if isinstance(place, dict)]
+    return [place[kind] for kind in ("teams", "agents") for place in places if kind in place] or [[] for _ in places]
 
 
 def _as_component(item: object) -> Component:
@@ -140,8 +157,26 @@ def _as_component(item: object) -> Component:
 
 
 def _no_component(item: object) -> _Unusable:
+    if isinstance(item, dict) and (old := _described(item)):
+        return _Unusable(old)
     what = f"an object with the keys {_few(map(_quoted, item))}" if isinstance(item, dict) else _kind(item)
     return _Unusable(f'{what} is no component: expected {{"provider": "module.Class", "config": {{...}}}}')
+
+
+def _described(item: Mapping[str, Any]) -> str:
+    """What an object is that has no component, where its keys say so."""
+    if not _OLD_KEYS.isdisjoint(item) or (
+        isinstance(item.get("config"), dict) and not _OLD_KEYS.isdisjoint(item["config"])
+    ):
+        return (
+            'is in the format of AutoGen Studio before January 2025 ("team_type", "agent_type"): '
+            "open it in a newer Studio, or build the team anew, and export it again"
+        )
+    if not _WORKFLOW_KEYS.isdisjoint(item):
+        return "is a workflow of AutoGen Studio for AutoGen 0.2, which has other agents: build the team anew"
+    if item.keys() >= _GALLERY_KEYS:
+        return 'looks like a gallery of AutoGen Studio, but has no "teams" and "agents" below "components" or "items"'
+    return ""
 
 
 def _named(choose: str, candidates: Sequence[Component]) -> Component:
