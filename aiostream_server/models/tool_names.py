@@ -13,6 +13,7 @@ from typing import Final
 
 from autogen_core import FunctionCall
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage
+from autogen_core.tools import ToolSchema
 
 from aiostream_server.models.provider import ModelRequest
 
@@ -62,7 +63,7 @@ class NamesOnTheWire:
     """The names of one request's tools as the provider gets them, where it would not take their own."""
 
     def __init__(self, request: ModelRequest) -> None:
-        own = [tool["name"] for tool in request.tools]
+        own = [tool["name"] for tool in (*request.tools, *request.offered)]
         called = [name for message in request.messages for name in _names_in(message)]
         self._wire: Mapping[str, str] = {} if all(map(is_valid, {*own, *called})) else valid_names([*own, *called])
         self._own = {self._wire.get(name, name): name for name in own}
@@ -72,16 +73,23 @@ class NamesOnTheWire:
         if not self._wire:
             return request
         wire = self._wire
-        tools = [{**tool, "name": wire[tool["name"]]} for tool in request.tools]
-        choice = wire.get(request.tool_choice, request.tool_choice)
-        messages = [_renamed(message, wire) for message in request.messages]
-        return replace(request, messages=messages, tools=tools, tool_choice=choice)  # type: ignore[arg-type]
+        return replace(
+            request,
+            messages=[_renamed(message, wire) for message in request.messages],
+            tools=[_named(tool, wire[tool["name"]]) for tool in request.tools],
+            tool_choice=wire.get(request.tool_choice, request.tool_choice),
+            offered=[_named(tool, wire[tool["name"]]) for tool in request.offered],
+        )
 
     def own(self, calls: Sequence[FunctionCall]) -> list[FunctionCall]:
         """The calls of the answer, by the tools' own names."""
         if not self._wire:
             return list(calls)
         return [FunctionCall(call.id, call.arguments, self._own.get(call.name, call.name)) for call in calls]
+
+
+def _named(tool: ToolSchema, name: str) -> ToolSchema:
+    return {**tool, "name": name}
 
 
 def _names_in(message: LLMMessage) -> Iterable[str]:

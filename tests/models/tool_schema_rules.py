@@ -7,7 +7,7 @@ Anthropic and Mistral check that it is JSON Schema 2020-12.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 
 _TYPES = {"string", "number", "integer", "boolean", "array", "object"}
 _GEMINI = {
