@@ -45,7 +45,7 @@ class ServerError(Exception):
 
     `is_passing`: a client library may send the request again by itself. A failed run is not: the server has retried
     what a retry can mend, and a second run costs as much as the first. `retry_after_s` are the seconds after which
-    asking again can succeed, if that is known.
+    asking again can succeed, if that is known, counted from the Unix time `at`; without it from now.
     """
 
     status: ClassVar[int] = 500
@@ -57,6 +57,7 @@ class ServerError(Exception):
         super().__init__(message)
         self.param = param
         self.retry_after_s = retry_after_s
+        self.at: float | None = None
 
 
 class InvalidRequest(ServerError):
@@ -235,10 +236,10 @@ class ClientStalled(ClientGone):
     """The peer did not read within the write timeout, so the server closed its connection."""
 
 
-def error_for(code: str, message: str, *, retry_after_s: float | None = None) -> ServerError:
+def error_for(code: str, message: str, *, retry_after_s: float | None = None, at: float | None = None) -> ServerError:
     """The exception of an `Error` event. A code that the tree does not have means that a team failed."""
     error = ERRORS.get(code, TeamFailed)(message)
-    error.retry_after_s = error.retry_after_s if retry_after_s is None else retry_after_s
+    error.retry_after_s, error.at = retry_after_s, at
     return error
 
 

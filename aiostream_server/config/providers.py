@@ -60,6 +60,7 @@ class OpenAIModelConfig(_WithApiKey):
     headers: dict[HeaderName, str] = Field(default_factory=dict, description="sent with every request; no secrets")
     model_info: ModelInfoConfig | None = None
     message_names: MessageNames = "none"
+    opens_thinking: bool = Field(default=False, description="its chat template writes the opening <think>")
     options: dict[str, Any] = Field(default_factory=dict, description="sent with every request: temperature ...")
     connect_timeout_s: PositiveFloat = 10.0
     idle_timeout_s: PositiveFloat = Field(default=120.0, description="longest silence of the provider")

@@ -6,6 +6,7 @@ task is a sentence of ours. System messages are history wherever they stand.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
@@ -27,6 +28,11 @@ class ImagePart:
     media_type: str
     base64: str = field(repr=False)
     detail: Detail = "auto"
+    pixels: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.base64) * 3 // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,15 @@ class Question:
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
     form: AnswerForm | None = None
+
+    def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
+        """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""
+        images = [image for turn in (*self.history, self.task) for image in turn.images]
+        pixels, size_bytes = (sum(map(attrgetter(name), images)) for name in ("pixels", "size_bytes"))
+        for size, most, unit in ((pixels, max_pixels, "pixels"), (size_bytes, max_bytes, "bytes")):
+            if most and size > most:
+                told = f"the images of all messages together have {size} {unit}; this server takes {most}"
+                raise InvalidRequest(f"messages: {told}", param="messages")
 
     @property
     def asked(self) -> list[str]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
+from aiostream_server.errors import NotFound, RunGone
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.protocol import LogFactory
 from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
+from aiostream_server.runs.failure_memory import FailureMemory
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
@@ -43,6 +45,7 @@ class Registry:
         self._starts: Final = backend.starts
         self._new_log: Final = backend.new_log
         self._live: dict[str, Run] = {}
+        self._failures: Final = FailureMemory()
 
     def __len__(self) -> int:
         """How many runs are live in this process."""
@@ -69,6 +72,7 @@ class Registry:
     def renew(self, resources: RunResources) -> None:
         """Make later runs of `resources`. Runs that are live or queued keep theirs; the new limits count them."""
         self._resources = resources
+        self._failures.clear()
         self._turns.set_policy(resources.concurrent_turns)
         self._directory.limit(resources.limits)
         self._admission.limit(resources.limits)
@@ -78,10 +82,12 @@ class Registry:
     ) -> StartedRun:
         """Find the run that the same idempotency key has started, or `start` one of the `resources`.
 
-        Raises what `start` raises, and `Conflict` for a key that was used for something else.
+        Without a key, the run that has just failed on the same question is found, too. Raises what `start` raises, and
+        `Conflict` for a key that was used for something else.
         """
         if idempotency is None:
-            return StartedRun(await self.start(request, resources), is_replay=False)
+            failed = await self._failed(request)
+            return StartedRun(failed or await self.start(request, resources), is_replay=failed is not None)
         self._directory.drop()  # frees the keys of runs past their retention
         return await self._starts.find_or_start(request.owner, idempotency, lambda: self.start(request, resources))
 
@@ -109,6 +115,16 @@ class Registry:
             resources.references.acquire()
             run.start(after=earlier, on_end=lambda: self._ended(run))
         return run
+
+    async def _failed(self, request: RunRequest) -> RunView | None:
+        """The run that has just failed on the same question, as long as it is kept."""
+        run_id = self._failures.find(request.owner, request.fingerprint) if request.fingerprint else None
+        if run_id is None:
+            return None
+        try:
+            return await self._directory.find(run_id, request.owner)
+        except (NotFound, RunGone):
+            return None
 
     async def find(self, run_id: str, owner: Owner) -> RunView:
         """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped."""
@@ -139,3 +155,7 @@ class Registry:
             self._turns.leave(key, run)
         self._admission.leave(run.id)
         self._directory.finish(run)
+        request, error = run.request, run.card().error
+        if error is not None and request.fingerprint:
+            remembered_s = run.resources.failure_memory_s
+            self._failures.note(request.owner, request.fingerprint, run.id, error, for_s=remembered_s)

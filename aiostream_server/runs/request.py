@@ -36,7 +36,8 @@ class RunRequest:
 
     `spec` is the team that the client named. Without one the router chooses among the `allowed` teams (None: all).
     `on_disconnect` is the client's choice; without one the team's applies, and without that `by_default`. `link_base`
-    is the beginning of links to the server; without it the run keeps no files.
+    is the beginning of links to the server; without it the run keeps no files. `fingerprint` is that of the whole
+    request; empty where a failure is not to be remembered.
     """
 
     question: Question
@@ -48,6 +49,7 @@ class RunRequest:
     by_default: OnDisconnect = "cancel"
     conversation: Conversation | None = None
     link_base: str = ""
+    fingerprint: str = ""
 
     @property
     def turn_key(self) -> TurnKey | None:
@@ -98,5 +100,6 @@ class RunResources:
     observer: Observer = NO_OBSERVER
     files: Files | None = None
     painter: Painter | None = None
+    failure_memory_s: float = 0.0
     references: ReferenceCount = field(default_factory=ReferenceCount)
     """Runs, and requests about to start one: all of this stays open for them."""

@@ -216,6 +216,7 @@ async def _open_generation(
             observer,
             shared.files,
             shared.painter,
+            config.server.failure_memory_s,
         )
         yield resources, AuxiliaryDesk(config.auxiliary, small)
 

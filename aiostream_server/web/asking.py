@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Generic, get_args
+from typing import Final, Generic
 
 import structlog
 from aiohttp import web
@@ -22,36 +22,39 @@ from aiostream_server.intake.principal import Principal
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Reader
 from aiostream_server.present import Page
-from aiostream_server.protocols.dialect import Asked, Collector, Delivery, Dialect, DisplayOptions, Options
+from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, DisplayOptions, Options
 from aiostream_server.protocols.runs.whole import run_path
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.request import RunRequest
 from aiostream_server.runs.starts import Idempotency
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.web.caller import caller_of, idempotency_of, link_base, own_links, path_prefix
-from aiostream_server.web.middlewares import OBSERVER
-from aiostream_server.web.models import Offer
+from aiostream_server.web.caller import caller_of, fingerprint_of, idempotency_of, link_base, own_links, path_prefix
+from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
+from aiostream_server.web.models import PRESENTATIONS, Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
+from aiostream_server.web.whole import answer_whole, json_bytes
 
 _log: Final = structlog.get_logger()
 _SMALL_BYTES: Final = 256 * 1024  # a longer body is parsed in a thread: it would hold up the event loop
-PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 
 
 @dataclass(frozen=True, slots=True)
 class _Request(Generic[Options]):
-    """A request that can be answered. `spec` is the team it names, None where the router chooses."""
+    """A request that can be answered. `spec` is the team it names, None where the router chooses; `presentation` that
+    in the model's id."""
 
     asked: Asked[Options]
     spec: TeamSpec | None
+    presentation: Presentation | None
     offer: Offer
     principal: Principal
     conversation: Conversation | None
     is_page: bool
     idempotency: Idempotency | None
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +87,6 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     return handle
 
 
-def json_bytes(body: bytes, *, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
-
-
 async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Options]:
     """Authenticate and validate. Takes no slot and starts nothing."""
     principal = caller_of(request)
@@ -97,20 +96,37 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     raw = await read_body(request)
     is_small = len(raw) <= _SMALL_BYTES
     asked = dialect.question(raw) if is_small else await asyncio.to_thread(dialect.question, raw)
+    limits = state.config.limits
+    asked.question.check_pictures(max_pixels=limits.max_image_pixels, max_bytes=limits.max_image_bytes)
     is_page = is_open_webui(request.headers, principal)
+    named = offer.find(asked.model)
     return _Request(
         asked,
-        offer.find(asked.model),
+        named.spec,
+        named.presentation,
         offer,
         principal,
         read_conversation(request.headers, state.config.open_webui, from_open_webui=is_page),
         is_page,
         idempotency_of(request, raw, dialect.name),
+        await _fingerprint(request, raw, dialect.name),
     )
 
 
+async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
+    """Of the bytes that were sent: a client library repeats them as they are. Empty where failures are forgotten."""
+    if not state_of(request).config.server.failure_memory_s:
+        return ""
+    if len(raw) <= _SMALL_BYTES:
+        return fingerprint_of(request, raw, protocol)
+    return await asyncio.to_thread(fingerprint_of, request, raw, protocol)
+
+
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
-    """The presentation is the one that the header names, or the team's. Raises `InvalidRequest` for an unknown one."""
+    """The presentation is that of the header, else of the model's id, else of the key, else of the team.
+
+    Raises `InvalidRequest` for an unknown one in the header.
+    """
     prefix = path_prefix(request)
     if not dialect.serves_chat_pages:
         return DisplayOptions(path_prefix=prefix)
@@ -119,10 +135,11 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
     chosen = next((known for known in PRESENTATIONS if known == wish), None)
+    chosen = chosen or read.presentation or read.principal.presentation
     if chosen is None and read.spec is not None:
         chosen = read.spec.config.presentation
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
-    view = DisplayOptions(chosen, by_team, page, prefix)
+    view = DisplayOptions(chosen, by_team, page, prefix, state.config.server.reasoning_fields)
     return view if read.asked.question.form is None else _of_json(view)
 
 
@@ -157,10 +174,12 @@ async def _start(
         by_default=dialect.on_disconnect,
         conversation=read.conversation if named is None else Conversation(named, resends=False),
         link_base=link_base(request),
+        fingerprint=read.fingerprint,
     )
     run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)
     replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
-    return run, {"X-Run-Id": run.id, **replayed}
+    headers = request[RUN_HEADERS] = {"X-Run-Id": run.id, **replayed}
+    return run, headers
 
 
 async def _answer(
@@ -175,13 +194,8 @@ async def _answer(
         frames = dialect.stream(card, answering.options, view)
         coalesce_s = 0.0 if view.page is None else config.open_webui.coalesce_ms / 1_000
         return await stream_run(request, headers, reader, frames, config.server, coalesce_s=coalesce_s)
-    return json_bytes(await _collect(reader, dialect.whole(card, answering.options, view)), headers=headers)
-
-
-async def _collect(reader: Reader, collector: Collector) -> bytes:
-    while not reader.at_end:
-        collector.add(await reader.read())
-    return collector.body()
+    collector = dialect.whole(card, answering.options, view)
+    return await answer_whole(request, headers, reader, collector, dialect.refusal, config.server)
 
 
 def _auxiliary(request: web.Request, asked: Asked[Options]) -> Auxiliary | None:
@@ -201,7 +215,7 @@ async def _answer_auxiliary(
     _log.info("auxiliary_answered", kind=auxiliary.kind, seconds=seconds, by=answer.by)
     request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)
     log = MemoryLog(secrets.token_hex(16))
-    log.append(Answer("", answer.text), RunFinished("stop", answer.usage, seconds))
+    log.append(Answer("", answer.text, tool=auxiliary.wrapping.tool), RunFinished("stop", answer.usage, seconds))
     card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), log.committed, None, None)
     answering = _Answering(dialect, read.asked.options, read.asked.delivery, DisplayOptions("answer"))
     with log.reader() as reader:

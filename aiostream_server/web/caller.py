@@ -52,8 +52,7 @@ def _bind_to_log(caller: Principal) -> None:
 def idempotency_of(request: web.Request, raw: bytes, protocol: str) -> Idempotency | None:
     """The `Idempotency-Key`, with a fingerprint of the question; None without the header. Raises `InvalidRequest`.
 
-    The fingerprint covers the protocol, the path (with or without `/api`), the headers that are a part of the question,
-    and what the body says, in whatever order its keys stand.
+    The fingerprint covers what the body says, in whatever order its keys stand.
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
     """
     keys = request.headers.getall(_IDEMPOTENCY_KEY, ())
@@ -62,10 +61,16 @@ def idempotency_of(request: web.Request, raw: bytes, protocol: str) -> Idempoten
     if len(keys) > 1 or not _PRINTABLE.fullmatch(keys[0]):
         message = f"{_IDEMPOTENCY_KEY} must be 1 to 255 printable ASCII characters, sent once"
         raise InvalidRequest(message, param=_IDEMPOTENCY_KEY)
+    return Idempotency(keys[0], fingerprint_of(request, canonical(decode_json(raw)), protocol))
+
+
+def fingerprint_of(request: web.Request, body: bytes, protocol: str) -> str:
+    """Of the protocol, the path (with or without `/api`), the headers that are a part of the question, and `body`."""
     path = request.path.removeprefix("/api").replace("//", "/")
     said = (request.headers.get(name, "") for name in _PART_OF_THE_QUESTION)
-    asked = "\0".join((protocol, path, *said)).encode("utf-8", "surrogateescape")
-    return Idempotency(keys[0], sha256(asked + b"\0" + canonical(decode_json(raw))).hexdigest())
+    asked = sha256("\0".join((protocol, path, *said)).encode("utf-8", "surrogateescape") + b"\0")
+    asked.update(body)
+    return asked.hexdigest()
 
 
 def path_prefix(request: web.Request) -> str:

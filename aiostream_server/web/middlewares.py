@@ -1,8 +1,11 @@
 """Around every handler: a request id, the observer, errors in the words of the route's protocol."""
 
+import math
 import re
 import secrets
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import structlog
@@ -16,6 +19,7 @@ from aiostream_server.errors import (
     NotFound,
     RequestTimeout,
     ServerError,
+    TeamFailed,
 )
 from aiostream_server.intake.loopback import is_loopback
 from aiostream_server.observe.observer import Observer, RequestWatch
@@ -30,10 +34,13 @@ REFUSALS: Final[web.AppKey[dict[web.AbstractRoute, Refusal]]] = web.AppKey("refu
 """How each route's protocol renders errors. Other routes, and paths without one, render them as the chat protocol."""
 OBSERVER: Final[web.AppKey[Observer]] = web.AppKey("observer")
 
+RUN_HEADERS: Final[web.RequestKey[Mapping[str, str]]] = web.RequestKey("run_headers")
+"""The headers of every answer about the run that the request started; errors have them, too."""
+
 _WATCH: Final[web.RequestKey[RequestWatch]] = web.RequestKey("watch")
 _UNKNOWN_ROUTE: Final = "unknown"
 _SAFE_ID: Final = re.compile(r"[\w.:-]{1,128}", re.ASCII)
-_RETRY_AFTER_S: Final = "1"
+_RETRY_AFTER_S: Final = 1.0  # where the wait is not known: until a run ends, or another process serves
 _PATH_CHARS: Final = 200
 
 
@@ -105,7 +112,12 @@ async def render_errors(request: web.Request, handler: Handler) -> web.StreamRes
         return response
     except Exception as exc:
         log_bug("request_failed", exc)
-        return _error_response(request, ServerError("the server failed; its log says why, under the request id"))
+        return _error_response(request, bug())
+
+
+def bug() -> ServerError:
+    """What a client is told of a bug."""
+    return ServerError("the server failed; its log says why, under the request id")
 
 
 def _shown_path(request: web.Request) -> str:
@@ -116,8 +128,24 @@ def _shown_path(request: web.Request) -> str:
 def _error_response(request: web.Request, error: ServerError) -> web.Response:
     render = request.app[REFUSALS].get(request.match_info.route, chat_refusal)
     status, body = render(error)
-    headers = {"Retry-After": _RETRY_AFTER_S} if status in (429, 503) else None
+    headers = {**request.get(RUN_HEADERS, {}), **_advice(error)}
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
+
+
+def _advice(error: ServerError) -> dict[str, str]:
+    """When to ask again, and whether a client library may do that by itself.
+
+    The `openai` packages read `x-should-retry`. They would repeat a whole run after every 429 and 5xx.
+    """
+    wait_s = error.retry_after_s
+    if wait_s is not None and error.at is not None:
+        wait_s -= time.time() - error.at
+    elif wait_s is None and error.is_passing and error.status in (429, 503):
+        wait_s = _RETRY_AFTER_S
+    advice = {} if wait_s is None or not math.isfinite(wait_s) else {"Retry-After": str(max(math.ceil(wait_s), 0))}
+    if not error.is_passing and (isinstance(error, TeamFailed) or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR):
+        advice["x-should-retry"] = "false"
+    return advice
 
 
 async def _answer_and_hang_up(request: web.Request, response: web.Response) -> web.Response:

@@ -28,6 +28,7 @@ _HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "X-Request-ID": ("Also on every line of the log.", _TEXT),
     "X-Run-Id": ("Unguessable.", _TEXT),
     "Retry-After": ("Seconds.", {"type": "integer"}),
+    "x-should-retry": ("A client library must not repeat the request by itself.", {"const": "false"}),
     "Idempotent-Replayed": (
         "`true` where the same `Idempotency-Key` had started the run; else absent.",
         {"const": "true"},
@@ -35,7 +36,7 @@ _HEADERS: Final[dict[str, tuple[str, Schema]]] = {
     "Location": ("Where the run is served.", _TEXT),
 }
 _REFUSALS: Final = {
-    "400": "The request is wrong; `param` says where.",
+    "400": "The request is wrong; `param` says where. Or the conversation is too long for the model.",
     "401": "No API key, or a wrong one.",
     "403": "The key may not do this; or there are no keys, and the caller is not on this machine.",
     "404": "No such model (the message lists those there are), or no such run or file of this caller's.",
@@ -45,11 +46,18 @@ _REFUSALS: Final = {
     "413": "The body is too large.",
     "415": "The body is not JSON, or it is compressed.",
     "422": "The answer could not be put into the JSON that was asked for.",
-    "429": "Too many runs; see `Retry-After`.",
+    "429": "Too many runs, or the rate limit of the model provider; see `Retry-After`.",
     "500": "A bug of the server's.",
     "502": "The team or its model failed.",
-    "503": "The server is shutting down; see `Retry-After`.",
+    "503": "The server is shutting down, or the model is overloaded; see `Retry-After`.",
     "504": "The team or its model took too long.",
+}
+_ADVICE: Final = {
+    "429": ("Retry-After", "x-should-retry"),
+    "500": ("x-should-retry",),
+    "502": ("x-should-retry",),
+    "503": ("Retry-After", "x-should-retry"),
+    "504": ("x-should-retry",),
 }
 _READING: Final = ("400", "401", "403", "500")
 _SENDING: Final = (*_READING, "408", "413", "415", "503")
@@ -104,7 +112,7 @@ def _schemas() -> dict[str, Schema]:
         **answer_schemas(*answers),
         **event_schemas(),
         "ChatEvent": {
-            "description": "A chunk each, perhaps an error behind them, and `[DONE]` last.",
+            "description": "A chunk each, the last one with an error if the run failed, and `[DONE]` behind it.",
             **_object(data=frames),
         },
         "RunEvent": {
@@ -292,6 +300,6 @@ def _response(description: str, content: dict[str, Any], *headers: str) -> dict[
 def _refused(*statuses: str) -> dict[str, Any]:
     """Errors, in OpenAI's shape."""
     return {
-        status: _response(_REFUSALS[status], _json("ErrorBody"), *(["Retry-After"] if status in ("429", "503") else []))
+        status: _response(_REFUSALS[status], _json("ErrorBody"), *_ADVICE.get(status, ()))
         for status in sorted(statuses)
     }

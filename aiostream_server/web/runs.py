@@ -18,12 +18,12 @@ from aiostream_server.protocols.runs import RUNS
 from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED
 from aiostream_server.protocols.runs.whole import runs_body
 from aiostream_server.runs.card import RunView
-from aiostream_server.web.asking import json_bytes
 from aiostream_server.web.caller import caller_of, path_prefix
 from aiostream_server.web.cors import is_allowed_page
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
+from aiostream_server.web.whole import json_bytes
 
 _CANCEL_WAIT_S: Final = 2.0
 _INTEGER: Final = re.compile(r"[0-9]{1,16}", re.ASCII)

@@ -12,7 +12,16 @@ from aiostream_server.config.reloading import (
     for_running,
 )
 
-TAKEN_SERVER = {"public_url", "max_body_bytes", "body_timeout_s", "heartbeat_s", "write_timeout_s"}
+TAKEN_SERVER = {
+    "public_url",
+    "max_body_bytes",
+    "body_timeout_s",
+    "heartbeat_s",
+    "whole_heartbeat_s",
+    "failure_memory_s",
+    "reasoning_fields",
+    "write_timeout_s",
+}
 TAKEN_CONVERSATIONS = {"max_state_bytes", "concurrent_turns"}
 
 

@@ -76,7 +76,6 @@ ODD: Final[list[tuple[bytes, list[Delta]]]] = [
     (data(choice({"reasoning": [{"type": "reasoning.text", "text": "Hm."}]})), [THOUGHT("Hm.")]),
     (data(choice({"reasoning_content": [{"summary": [{"type": "summary_text", "text": "Hm."}]}]})), [THOUGHT("Hm.")]),
     (data(choice({"reasoning": "Hm.", "content": [THINKING]})), [THOUGHT("Hm.")]),
-    (data(choice({"refusal": {"text": "No."}})), [TEXT("No.")]),
     (data({"choices": choice({"content": "4"})["choices"][0]}), [TEXT("4")]),
     (data({"choices": {"0": choice({"content": "4"})["choices"][0]}}), [TEXT("4")]),
     (data({"choices": [{"index": "0", "text": "4"}]}), [TEXT("4")]),
@@ -121,12 +120,16 @@ def test_odd_event_is_read_leniently(odd: bytes, deltas: Sequence[Delta]) -> Non
     [
         ({"type": "stop"}, STOPPED),
         (["length"], End("length")),
-        (1, End("unknown")),
-        (True, End("unknown")),
+        (1, End("unknown", native="code 1")),
+        (True, STOPPED),
     ],
 )
 def test_odd_finish_reason_ends_the_answer(finish: Any, end: End) -> None:
     assert read(WORD + data(choice({}, finish_reason=finish))) == [TEXT("word"), end]
+
+
+def test_odd_refusal() -> None:
+    assert read(data(choice({"refusal": {"text": "No."}})) + STOP) == [TEXT("No."), End("refusal")]
 
 
 @pytest.mark.parametrize(

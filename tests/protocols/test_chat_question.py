@@ -17,6 +17,9 @@ from aiostream_server.intake.question import (
     Turn,
 )
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
+from tests.kit.pictures import png
+
+PNG = png().partition(",")[2]
 
 
 def question(*messages: dict[str, Any], **fields: Any) -> Question:
@@ -129,14 +132,14 @@ def test_an_empty_message_earlier_does_not_spoil_the_conversation() -> None:
 
 
 def test_text_parts_are_lines_and_images_follow() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/webp;base64,AAAA", "detail": "low"}}
+    picture = {"type": "image_url", "image_url": {"url": png(), "detail": "low"}}
     parts = [{"type": "text", "text": "what"}, picture, {"type": "text", "text": "is this?"}]
-    assert question(user(parts)).task == Turn("user", "what\nis this?", (ImagePart("image/webp", "AAAA", "low"),))
+    assert question(user(parts)).task == Turn("user", "what\nis this?", (ImagePart("image/png", PNG, "low", 1),))
 
 
 def test_an_image_alone_is_a_question() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    assert question(user([picture])).task == Turn("user", "", (ImagePart("image/png", "AAAA"),))
+    picture = {"type": "image_url", "image_url": {"url": png()}}
+    assert question(user([picture])).task == Turn("user", "", (ImagePart("image/png", PNG, pixels=1),))
 
 
 def test_an_image_is_not_printed() -> None:

@@ -1,6 +1,5 @@
 """What a request may say; every mistake is named by its path, with what was expected."""
 
-import base64
 from typing import Any
 
 import pytest
@@ -10,9 +9,10 @@ from aiostream_server.intake.body import first_problem
 from aiostream_server.intake.data_url import DataUrl, parse_data_url
 from aiostream_server.protocols.chat.messages import ImageUrl, ImageUrlPart, PlainMessage, TextPart, UserMessage
 from aiostream_server.protocols.chat.request import ChatRequest
+from tests.kit.pictures import png
 
 HI = {"role": "user", "content": "hi"}
-PIXEL = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
+PIXEL = png()
 
 
 def request(**fields: Any) -> ChatRequest:
@@ -212,7 +212,8 @@ def test_a_wrong_image_is_named(image_url: dict[str, Any], param: str, complaint
 
 @pytest.mark.parametrize("head", ["data:image/png;base64", "DATA:IMAGE/PNG;charset=utf-8;BASE64"])
 def test_an_image_stays_encoded(head: str) -> None:
-    assert parse_data_url(f"{head},AAE=") == DataUrl("image/png", "AAE=")
+    pixel = PIXEL.partition(",")[2]
+    assert parse_data_url(f"{head},{pixel}") == DataUrl("image/png", pixel, 1)
 
 
 def test_the_first_wrong_item_ends_a_list() -> None:

@@ -110,11 +110,11 @@ def test_no_frame_is_longer_than_open_webui_takes_whatever_a_tool_answered() -> 
     assert sum(frame.count(rb"\ud83d\ude00") for frame in frames) == 20_000
 
 
-def test_a_failed_run_ends_like_any_other() -> None:
+def test_a_failed_run_ends_with_its_error() -> None:
     frames = ChatFrames(Showing(Shown("")), ChunkEncoder("id", 1, "m"), include_usage=True)
     entries = [Entry(1, 0.0, Error("c", "m")), Entry(2, 0.0, RunFinished("error", TokenCount(1, 2), 0.1))]
     lines = frames.encode(entries).split(b"\n\n")
-    assert lines[0] == b'data: {"error":{"message":"m","type":"server_error","param":null,"code":"c"}}'
-    assert b'"finish_reason":"stop"' in lines[1]
-    assert b'"total_tokens":3' in lines[2]
-    assert lines[3:] == [b"data: [DONE]", b""]
+    assert b'"total_tokens":3' in lines[0]
+    assert b'{"index":0,"delta":{"content":""},"finish_reason":"error"}' in lines[1]
+    assert lines[1].endswith(b'"error":{"message":"m","type":"server_error","param":null,"code":"c"}}')
+    assert lines[2:] == [b"data: [DONE]", b""]

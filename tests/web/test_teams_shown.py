@@ -118,7 +118,7 @@ async def test_a_failing_provider_is_one_readable_line(tmp_path: Path, reply: Ht
     assert error["code"] == code
     assert "\n" not in error["message"]
     assert answer.text == f"❌ {error['message']}"
-    assert answer.finish_reasons == ["stop"]
+    assert answer.finish_reasons == ["error"]
     assert answer.done
 
 

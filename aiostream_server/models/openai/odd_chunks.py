@@ -89,8 +89,8 @@ class OddChunkReader:
             "index": self._choice_number,
             "delta": self._delta,
             "message": self._delta,
-            "finish_reason": self._word,
-            "native_finish_reason": self._word,
+            "finish_reason": self._reason,
+            "native_finish_reason": self._reason,
             "text": self._text,
         }
         self._said: Final[_Readers] = {
@@ -186,6 +186,13 @@ class OddChunkReader:
             inner = value if isinstance(value, list) else [value[key] for key in _WORD_KEYS if value.get(key)]
             value = inner[0] if inner else None
         return None if value in (None, False, "") else str(value)
+
+    def _reason(self, value: Any, path: str) -> str | None:
+        """A reason that is no word ends the answer all the same."""
+        word = self._word(value, path)
+        if word is None or isinstance(value, str):
+            return word
+        return "stop" if value is True else f"code {word}" if isinstance(value, int | float) else word
 
     def _objects(self, value: Any, path: str, keys: tuple[str, ...]) -> list[Mapping[str, Any]]:
         """The objects in a list, in an object with numbers as its keys, or the lone object that has one of `keys`."""

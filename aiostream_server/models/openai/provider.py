@@ -84,6 +84,7 @@ class OpenAIProvider:
         self._failures = Failures(str(self._url.origin()), config.api_key, subject)
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
+        self.opens_thinking: Final = config.opens_thinking
         self.takes_schemas: Final = self.model_info["structured_output"]
         self.context_tokens: Final = context_tokens_of(config.model)
         self._accepted = AcceptedOptions(self.model_info["family"], config.options)

@@ -3,7 +3,7 @@
 import json
 from typing import TypedDict
 
-from aiostream_server.errors import ServerError
+from aiostream_server.errors import ServerError, error_for
 from aiostream_server.intake.json_text import encode
 
 
@@ -22,14 +22,14 @@ class ErrorBody(TypedDict):
 
 def refusal(error: ServerError) -> tuple[int, bytes]:
     """Status and body of an answer that is an error."""
-    body = _error(str(error), kind=error.type, param=error.param, code=error.code)
+    body = _body(str(error), kind=error.type, param=error.param, code=error.code)
     return error.status, json.dumps(body).encode()
 
 
 def error_frame(message: str, *, code: str) -> str:
-    """What a stream says when it fails after its headers. Has no `choices`, or clients would take it for a chunk."""
-    return encode(_error(message, kind=ServerError.type, param=None, code=code))
+    """The error of a stream, without `choices`: the only form that Open WebUI shows (0.6.36, 0.12.4: middleware.py)."""
+    return encode(_body(message, kind=error_for(code, message).type, param=None, code=code))
 
 
-def _error(message: str, *, kind: str, param: str | None, code: str) -> ErrorBody:
+def _body(message: str, *, kind: str, param: str | None, code: str) -> ErrorBody:
     return {"error": {"message": message, "type": kind, "param": param, "code": code}}

@@ -1,5 +1,9 @@
 """A run as the chunks of a chat stream: https://platform.openai.com/docs/api-reference/chat-streaming
 
+A failure after the headers is told by the last chunk: `error` beside a choice with `finish_reason: "error"`. This is
+OpenRouter's form: the `openai` package raises on it, and the AI SDK ends with `error`. Open WebUI ignores an error
+beside choices, so its pages get it in a frame of its own.
+
 Optional keys are left out, never null (except `finish_reason`): Open WebUI drops a chunk that has `"type": null` or
 `"delta": null`. For the same reason only the usage chunk has `usage`, though OpenAI puts a null into the others.
 """
@@ -10,10 +14,12 @@ from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from aiostream_server.config.model import ReasoningField
+from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
-from aiostream_server.protocols.chat.errors import error_frame
+from aiostream_server.protocols.chat.errors import ErrorDetail, error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call, tool_call_deltas
 from aiostream_server.protocols.chat.whole import (
@@ -33,6 +39,7 @@ class Delta(TypedDict, total=False):
     role: Literal["assistant"]
     content: str
     reasoning_content: str
+    reasoning: str
     tool_calls: list[ToolCallDelta]
     refusal: str
 
@@ -40,7 +47,7 @@ class Delta(TypedDict, total=False):
 class ChunkChoice(TypedDict):
     index: Literal[0]
     delta: Delta
-    finish_reason: WireFinishReason | None
+    finish_reason: WireFinishReason | Literal["error"] | None
 
 
 class Chunk(TypedDict):
@@ -52,6 +59,7 @@ class Chunk(TypedDict):
     model: str
     choices: Annotated[list[ChunkChoice], Meta(max_length=1)]
     usage: NotRequired[UsageBody]
+    error: NotRequired[ErrorDetail]
 
 
 class ChunkEncoder:
@@ -60,13 +68,22 @@ class ChunkEncoder:
     The envelope is encoded once, so that a token costs only the quoting of its text and a concatenation.
     """
 
-    __slots__ = ("_delta", "_head", "completion_id")
+    __slots__ = ("_delta", "_head", "_reasoning", "completion_id")
 
-    def __init__(self, completion_id: str, created: int, model: str) -> None:
+    def __init__(
+        self,
+        completion_id: str,
+        created: int,
+        model: str,
+        reasoning_fields: Sequence[ReasoningField] = ("reasoning_content",),
+    ) -> None:
         self.completion_id: Final = completion_id
         head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = encode(head).removesuffix("}") + ',"choices":['
         self._delta = self._head + '{"index":0,"delta":{'
+        first, *others = [f'"{name}":' for name in reasoning_fields]
+        between = [f",{other}" for other in others]
+        self._reasoning = (self._delta + first, *between, '},"finish_reason":null}]}')
 
     def role(self) -> str:
         """The first chunk of a stream, and the only one with a role."""
@@ -76,23 +93,31 @@ class ChunkEncoder:
         return quote(text).join(self.around("content"))
 
     def reasoning(self, text: str) -> str:
-        """Not OpenAI's: Open WebUI, vLLM and DeepSeek agree on it. Comes before the first `content`."""
-        return quote(text).join(self.around("reasoning"))
+        """Not OpenAI's: Open WebUI, vLLM and DeepSeek call it `reasoning_content`, OpenRouter and newer vLLM
+        `reasoning`. Comes before the first `content`."""
+        return quote(text).join(self._reasoning)
 
     def refusal(self, text: str) -> str:
         """Repeats an answer by which the model refused, for clients that look for it there."""
         return f'{self._delta}"refusal":{quote(text)}}},"finish_reason":null}}]}}'
 
-    def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, str]:
-        """The parts of a chunk before and behind its quoted text, which many chunks share."""
-        key = "content" if channel == "content" else "reasoning_content"
-        return f'{self._delta}"{key}":', '},"finish_reason":null}]}'
+    def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, ...]:
+        """The parts of a chunk before and behind its quoted text, and between where it stands in several fields. Many
+        chunks share them."""
+        if channel == "reasoning":
+            return self._reasoning
+        return f'{self._delta}"content":', '},"finish_reason":null}]}'
 
     def tool_call(self, delta: ToolCallDelta) -> str:
         return f'{self._delta}"tool_calls":[{encode(delta)}]}},"finish_reason":null}}]}}'
 
-    def finish(self, reason: WireFinishReason) -> str:
+    def finish(self, reason: WireFinishReason | Literal["error"]) -> str:
         return f'{self._delta}}},"finish_reason":"{reason}"}}]}}'
+
+    def failed(self, error: Error) -> str:
+        """The last chunk of a stream that failed."""
+        told = error_frame(error.message, code=error.code).removeprefix("{")
+        return f'{self._delta}"content":""}},"finish_reason":"error"}}],{told}'
 
     def usage(self, count: TokenCount) -> str:
         """The chunk without choices that `stream_options.include_usage` asks for; comes after `finish`."""
@@ -116,7 +141,17 @@ class ChatFrames:
     (Open WebUI renders the whole text anew for each), and usage is always sent.
     """
 
-    __slots__ = ("_answer", "_calls", "_encoder", "_has_called", "_include_usage", "_open", "_page", "_presenter")
+    __slots__ = (
+        "_answer",
+        "_calls",
+        "_encoder",
+        "_error",
+        "_has_called",
+        "_include_usage",
+        "_open",
+        "_page",
+        "_presenter",
+    )
 
     def __init__(
         self,
@@ -135,6 +170,7 @@ class ChatFrames:
         self._page = page
         self._open: _OpenMessage | None = None
         self._answer = ""
+        self._error: Error | None = None
 
     def opening(self, *, at_end: bool) -> bytes:
         return data_frame(self._encoder.role())
@@ -169,8 +205,9 @@ class ChatFrames:
         channel = self._presenter.continued(event)
         if channel is None:
             return None
-        before, behind = self._encoder.around(channel)
-        self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n")
+        before, *between, behind = self._encoder.around(channel)
+        is_plain = not between  # text that stands in one field
+        self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n") if is_plain else None
         encode = self._encoder.content if channel == "content" else self._encoder.reasoning
         return data_frame(encode(event.content))
 
@@ -187,19 +224,31 @@ class ChatFrames:
             call = tool_call(event, self._encoder.completion_id)
             yield from map(data_frame, map(self._encoder.tool_call, tool_call_deltas(call, _MAX_DELTA_CHARS)))
         elif isinstance(event, Error):
-            yield data_frame(error_frame(event.message, code=event.code))
+            self._error = event
         elif isinstance(event, Answer):
             self._answer = event.content
         elif isinstance(event, RunFinished):
+            yield from self._ending(event)
+            yield DONE
+
+    def _ending(self, event: RunFinished) -> Iterator[bytes]:
+        if event.reason == "interrupted":  # half an answer must not look like a whole one
+            self._error = Error(ShuttingDown.code, str(ShuttingDown()))
+        error, usage = self._error, b""
+        if self._include_usage:
+            usage = data_frame(self._encoder.usage(event.usage))
+        if error is None:
             if event.reason == "refusal":
                 yield from (data_frame(self._encoder.refusal(piece)) for piece in _pieces(self._answer))
             called = self._calls if self._has_called else None
-            yield data_frame(self._encoder.finish(wire_finish_reason(event.reason, called)))
-            if self._include_usage:
-                yield data_frame(self._encoder.usage(event.usage))
-            if self._page is not None:
-                yield from self._page.statuses(event)
-            yield DONE
+            yield data_frame(self._encoder.finish(wire_finish_reason(event.reason, called))) + usage
+        elif self._page is None:
+            yield usage + data_frame(self._encoder.failed(error))  # behind the usage: clients stop reading here
+        else:
+            yield data_frame(error_frame(error.message, code=error.code))
+            yield data_frame(self._encoder.finish("error")) + usage
+        if self._page is not None:
+            yield from self._page.statuses(event)
 
     def _merged(self, made: Iterator[Shown | bytes]) -> Iterator[bytes]:
         """Join adjacent pieces of text of one channel."""
