@@ -95,9 +95,9 @@ def repaired(schema: object) -> RepairedSchema:
 
 def acceptable(tool: ToolSchema) -> ToolSchema:
     """The tool with a repaired schema. One that is `strict` stays: its maker wrote it for OpenAI's strict dialect."""
-    given = tool.get("parameters")
-    if tool.get("strict"):
+    if tool.get("strict") or "parameters" not in tool:
         return tool
+    given = tool["parameters"]
     try:
         encoded = msgspec.json.encode(given)
     except (TypeError, ValueError, RecursionError):  # not JSON, or a schema that holds itself
@@ -404,7 +404,7 @@ class _Repair:
             return {**made, **told}
         if (text := told.get("description")) is None:
             return made
-        return {"anyOf": [each if "description" in each else {**each, "description": text} for each in made["anyOf"]]}
+        return _any_of([each if "description" in each else {**each, "description": text} for each in made["anyOf"]])
 
     def _note(self, path: str, what: str) -> None:
         self.repairs.append(f"{path or 'the schema'}: {what}")
