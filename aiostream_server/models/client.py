@@ -78,6 +78,7 @@ class StreamingClient(ChatCompletionClient):
         self.label: Final = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
         self._calls = calls
+        self._refusals: Final[set[str]] = set()
         opens_thinking = bool(getattr(provider, "opens_thinking", False))
         self._thinking = ThinkingHabit("</think>" if opens_thinking else "", is_configured=opens_thinking)
 
@@ -148,7 +149,11 @@ class StreamingClient(ChatCompletionClient):
     @property
     def takes_schemas(self) -> bool:
         """Whether the option `response_format` takes a JSON schema, in OpenAI's form."""
-        return bool(getattr(self._provider, "takes_schemas", False))
+        return bool(getattr(self._provider, "takes_schemas", False)) and not self._refusals
+
+    def refuses_schemas(self) -> None:
+        """Remember, for all who share this model, that its provider said so."""
+        self._refusals.add("schemas")
 
     def speaker_of(self, messages: Sequence[LLMMessage]) -> str | None:
         """The agent that a call with these messages speaks as. None: outside a team."""

@@ -5,7 +5,7 @@ All events of one read are read together, but a large read is shared out: the ev
 
 from collections.abc import Mapping
 from itertools import chain
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -60,11 +60,13 @@ class AnswerReader:
         "_usage",
         "done",
         "failure",
+        "reported",
     )
 
     def __init__(self, failures: Failures) -> None:
         self.done = False  # `End` was returned
         self.failure: ModelFailed | None = None  # ends the answer
+        self.reported: Any = None  # the provider's own error, as JSON, where that is the failure
         self._failures = failures
         self._events = BodyEvents(self._read_event, self._read_error, failures.said)
         self._calls = ToolCallNumbering(failures.said)
@@ -88,6 +90,11 @@ class AnswerReader:
     def finished(self) -> bool:
         """Whether a finish reason came: a connection that is lost now loses nothing."""
         return self._finish is not None or self._native_finish is not None
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether something was said or called."""
+        return self._has_spoken or self._has_message
 
     @property
     def is_behind(self) -> bool:
@@ -127,7 +134,7 @@ class AnswerReader:
         elif self._events.is_json and not self._has_choices:
             self.failure = self._failures.said("sent an answer without choices")
         elif self._no_json:
-            self.failure = self._failures.reported(self._no_json.decode("utf-8", "replace"))
+            self.failure = self._report(self._no_json.decode("utf-8", "replace"))
         else:
             self.failure = self._failures.broke_off()
         return deltas
@@ -203,13 +210,17 @@ class AnswerReader:
             error = json_values(payload)[0]
         except (ValueError, RecursionError):
             error = payload.decode("utf-8", "replace")
-        raise self._failures.reported(error)
+        raise self._report(error)
+
+    def _report(self, error: Any) -> ModelFailed:
+        self.reported = error
+        return self._failures.reported(error)
 
     def _read_chunk(self, chunk: ProviderChunk) -> None:
         if chunk.error or chunk.object == "error":
-            raise self._failures.reported(chunk.error or {"message": chunk.message})
+            raise self._report(chunk.error or {"message": chunk.message})
         if chunk.choices is None and isinstance(chunk.message, str):
-            raise self._failures.reported(chunk.message)
+            raise self._report(chunk.message)
         if chunk.usage is not None:
             self._usage = chunk.usage
         for choice in chunk.choices or ():
@@ -234,7 +245,7 @@ class AnswerReader:
         if choice.text:
             self._deltas.append(TextDelta(choice.text))
         if choice.error:
-            raise self._failures.reported(choice.error)
+            raise self._report(choice.error)
 
     def _read_delta(self, delta: ProviderDelta) -> None:
         self._extra.read(delta)
