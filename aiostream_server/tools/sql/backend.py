@@ -62,7 +62,10 @@ class Session(Protocol):
     """A limited connection for one approved statement."""
 
     def execute(self, sql: str, row_limit: int) -> AbstractAsyncContextManager[ResultCursor]:
-        """Run the statement, of which at most `row_limit` rows will be read. Raises `QueryFailed` where it has no rows, and `StatementLate` at the time limit."""
+        """Run the statement, of which at most `row_limit` rows will be read.
+
+        Raises `QueryFailed` where it has no rows, and `StatementLate` at the time limit.
+        """
         ...
 
 
