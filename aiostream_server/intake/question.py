@@ -1,7 +1,8 @@
 """A question as every part behind the protocols sees it: the task, what was said before it, and how to answer.
 
 The last user message is the task. Where an assistant or a tool spoke last, the whole conversation is history and the
-task is a sentence of ours. System messages are history wherever they stand.
+task is a sentence of ours. System messages are history wherever they stand. An assistant's message without words is an
+answer that was stopped before its first one: at the end it does not count.
 """
 
 from collections.abc import Mapping
@@ -57,6 +58,11 @@ class Turn(NamedTuple):
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
 
+    @property
+    def is_blank_answer(self) -> bool:
+        """Whether chat clients keep it of an answer that was stopped before its first word."""
+        return self.role == "assistant" and not self.tool_calls and not self.text.strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -96,7 +102,8 @@ def question_of(
     """The question that a conversation asks. Raises `InvalidRequest` about `field` where there is nothing to answer."""
     if not any(turn.role == "user" for turn in turns):
         raise InvalidRequest(f"{field} must contain at least one user message", param=field)
-    last = max(index for index, turn in enumerate(turns) if turn.role != "system")
+    last = max(index for index, turn in enumerate(turns) if turn.role != "system" and not turn.is_blank_answer)
+    turns = tuple(turn for index, turn in enumerate(turns) if index <= last or turn.role == "system")
     task = turns[last]
     if task.role == "assistant":  # Open WebUI's "Continue response"
         return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens, form)

@@ -60,7 +60,7 @@ def _contexts(team: object) -> Iterable[ChatCompletionContext]:
 
 
 def history_messages(history: Sequence[Turn], sees_images: bool) -> Sequence[LLMMessage]:
-    """The earlier turns in their own roles."""
+    """The earlier turns in their own roles, without answers that were stopped before their first word."""
     names = {call.call_id: call.name for turn in history for call in turn.tool_calls}
     messages: list[LLMMessage] = []
     for turn in history:
@@ -69,8 +69,10 @@ def history_messages(history: Sequence[Turn], sees_images: bool) -> Sequence[LLM
                 messages.append(SystemMessage(content=turn.text))
             case "user":
                 messages.append(UserMessage(content=_content(turn, sees_images), source=USER))
-            case "assistant":
+            case "assistant" if not turn.is_blank_answer:
                 messages.append(_assistant_message(turn))
+            case "assistant":
+                pass
             case "tool":
                 call_id = turn.call_id or ""
                 result = FunctionExecutionResult(content=turn.text, name=names.get(call_id, ""), call_id=call_id)

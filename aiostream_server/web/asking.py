@@ -39,6 +39,7 @@ from aiostream_server.web.whole import answer_whole, json_bytes
 
 _log: Final = structlog.get_logger()
 _SMALL_BYTES: Final = 256 * 1024  # a longer body is parsed in a thread: it would hold up the event loop
+_SCHEMAS: Final = (b'"response_format"', b'"tool_choice"')  # and so may a body with these: checking a schema takes time
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,8 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     offer = Offer(state.catalogue, principal)
     check_headers(request.headers)
     raw = await read_body(request)
-    is_small = len(raw) <= _SMALL_BYTES
-    asked = dialect.question(raw) if is_small else await asyncio.to_thread(dialect.question, raw)
+    is_quick = len(raw) <= _SMALL_BYTES and not any(word in raw for word in _SCHEMAS)
+    asked = dialect.question(raw) if is_quick else await asyncio.to_thread(dialect.question, raw)
     limits = state.config.limits
     asked.question.check_pictures(max_pixels=limits.max_image_pixels, max_bytes=limits.max_image_bytes)
     is_page = is_open_webui(request.headers, principal)

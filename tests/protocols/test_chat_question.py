@@ -131,6 +131,15 @@ def test_an_empty_message_earlier_does_not_spoil_the_conversation() -> None:
     assert question(user(""), said(""), user("hi")).history == (Turn("user", ""), Turn("assistant", ""))
 
 
+@pytest.mark.parametrize("stopped", [["", " \n"], [""]])
+def test_an_answer_that_was_stopped_before_its_first_word_is_given_again(stopped: list[str]) -> None:
+    """Chat clients keep it as an empty message, which there is nothing to continue of."""
+    asked = question(user("one"), said("1"), user("two"), *map(said, stopped), system("careful"))
+    assert (asked.task.text, [turn.text for turn in asked.history]) == ("two", ["one", "1", "careful"])
+    cut = question(user("one"), said("1 an"), *map(said, stopped))
+    assert (cut.task.text, [turn.text for turn in cut.history]) == (CONTINUE_TASK, ["one", "1 an"])
+
+
 def test_text_parts_are_lines_and_images_follow() -> None:
     picture = {"type": "image_url", "image_url": {"url": png(), "detail": "low"}}
     parts = [{"type": "text", "text": "what"}, picture, {"type": "text", "text": "is this?"}]
