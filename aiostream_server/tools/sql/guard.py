@@ -77,7 +77,7 @@ class Blocked:
 Verdict: TypeAlias = Approved | Blocked
 
 
-class _Refused(Exception):
+class _NotAllowed(Exception):
     """The statement breaks a rule of the guard; the message says which."""
 
 
@@ -109,7 +109,7 @@ class Guard:
                 Resolver(self.dialect, self._found).resolve(root)
             quotients = any(isinstance(node, exp.Div) or _is_quotient(node) for node in root.walk())
             return Approved(self._rewrite(root), _reason(tables), tables, quotients, _plain_columns(root))
-        except (_Refused, UnknownColumn, TooLarge) as refusal:
+        except (_NotAllowed, UnknownColumn, TooLarge) as refusal:
             return Blocked(str(refusal))
         except RecursionError:
             return Blocked("the statement is nested too deeply")
@@ -120,19 +120,19 @@ class Guard:
 
     def _parse(self, sql: str) -> exp.Expr:
         if len(sql) > MAX_CHARS:
-            raise _Refused(f"the statement is longer than {MAX_CHARS} characters")
+            raise _NotAllowed(f"the statement is longer than {MAX_CHARS} characters")
         if not sql.isprintable() and re.search(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]|[\ud800-\udfff]", sql):
-            raise _Refused("the statement contains a control character or half of a character")
+            raise _NotAllowed("the statement contains a control character or half of a character")
         statements = [node for node in self._read(sql) if node is not None and not isinstance(node, exp.Semicolon)]
         if len(statements) != 1:
-            raise _Refused(f"exactly one statement may run, this is {len(statements) or 'none'}")
+            raise _NotAllowed(f"exactly one statement may run, this is {len(statements) or 'none'}")
         return self._pin(statements[0])
 
     def _read(self, sql: str) -> list[exp.Expr | None]:
         try:
             return list(sqlglot.parse(sql, read=DIALECTS[self.dialect]))
         except ParseError as exc:
-            raise _Refused(f"not understood as {TITLES[self.dialect]}: {_explain(exc)}") from exc
+            raise _NotAllowed(f"not understood as {TITLES[self.dialect]}: {_explain(exc)}") from exc
 
     def _pin(self, root: exp.Expr) -> exp.Expr:
         """Make implicit defaults explicit in the tree, so that two spellings of one query give the same tree."""
@@ -149,27 +149,27 @@ class Guard:
     def _rewrite(self, root: exp.Expr) -> str:
         written = self._write(root)
         if [node and self._pin(node) for node in self._read(written)] != [root]:
-            raise _Refused("the statement can be read in two ways: add parentheses, or use plainer functions")
+            raise _NotAllowed("the statement can be read in two ways: add parentheses, or use plainer functions")
         return written
 
     def _write(self, root: exp.Expr) -> str:
         try:
             return root.sql(dialect=DIALECTS[self.dialect], comments=False, unsupported_level=ErrorLevel.RAISE)
         except UnsupportedError as exc:
-            raise _Refused(f"not {TITLES[self.dialect]}: {exc}") from exc
+            raise _NotAllowed(f"not {TITLES[self.dialect]}: {exc}") from exc
 
     # Checking
 
     def _inspect(self, root: exp.Expr) -> tuple[str, ...]:
         """Check every node and return the known tables that the statement reads, sorted."""
         if not isinstance(root, exp.Select | exp.SetOperation | exp.Subquery):
-            raise _Refused(f"only SELECT may run, this is {_title(root)}")
+            raise _NotAllowed(f"only SELECT may run, this is {_title(root)}")
         tables: set[str] = set()
         for count, visit in enumerate(walk(root, self.dialect), start=1):
             if count > MAX_NODES:
-                raise _Refused("the statement has too many parts")
+                raise _NotAllowed("the statement has too many parts")
             if visit.depth > MAX_DEPTH:
-                raise _Refused("the statement is nested too deeply")
+                raise _NotAllowed("the statement is nested too deeply")
             self._check_syntax(visit.node)
             self._check_names(visit.node)
             if isinstance(visit.node, exp.Table):
@@ -179,13 +179,13 @@ class Guard:
     def _check_syntax(self, node: exp.Expr) -> None:
         parts = SYNTAX[self.dialect].get(type(node))
         if parts is None:
-            raise _Refused(f"{self._shown(node)} is not allowed")
+            raise _NotAllowed(f"{self._shown(node)} is not allowed")
         for part, value in node.args.items():
             if part not in parts and value:
                 if part in _CLAUSES:
-                    raise _Refused(f"{_CLAUSES[part]} is not allowed")
+                    raise _NotAllowed(f"{_CLAUSES[part]} is not allowed")
                 what = self._shown(value[0] if isinstance(value, list) else value)
-                raise _Refused(f"{what} is not allowed in {self._shown(node)}")
+                raise _NotAllowed(f"{what} is not allowed in {self._shown(node)}")
 
     def _shown(self, part: object) -> str:
         """What the model wrote: the keyword of a command, else the beginning of the text."""
@@ -206,19 +206,19 @@ class Guard:
             case exp.DataType():
                 self._check_type(node)
             case exp.Dot() if not isinstance(node.parent, exp.DataType):  # (c).secret_of calls a function
-                raise _Refused(f"{self._shown(node)} is not allowed: write table.column")
+                raise _NotAllowed(f"{self._shown(node)} is not allowed: write table.column")
             case exp.CTE():
                 self._check_cte(node)
             case exp.Lateral() if type(node.this) not in (exp.Subquery, exp.Unnest, exp.Anonymous):
-                raise _Refused("LATERAL is allowed with a subquery, or a function that reads an array or JSON")
+                raise _NotAllowed("LATERAL is allowed with a subquery, or a function that reads an array or JSON")
             case exp.Lateral(this=exp.Anonymous() as call):
                 self._check_row_function(call)
             case exp.Unnest() if node.find(exp.Select, exp.SetOperation):
-                raise _Refused("unnest over a column is allowed; over a subquery it is not")
+                raise _NotAllowed("unnest over a column is allowed; over a subquery it is not")
             case exp.Var() | exp.Identifier() if not _is_plain(node):
-                raise _Refused(f"the name {node.name} must be in double quotes")
+                raise _NotAllowed(f"the name {node.name} must be in double quotes")
             case exp.Column(this=exp.Identifier() as name) if self._is_call(name):
-                raise _Refused(f"{name.name} is not allowed: it asks who is connected")
+                raise _NotAllowed(f"{name.name} is not allowed: it asks who is connected")
 
     def _is_call(self, name: exp.Identifier) -> bool:
         if self.dialect == "sqlite" or name.args.get("quoted"):
@@ -228,28 +228,28 @@ class Guard:
     def _check_function(self, call: exp.Anonymous) -> None:
         name = call.this.lower() if isinstance(call.this, str) else ""
         if name not in FUNCTIONS[self.dialect]:
-            raise _Refused(f"the function {name or call.name} is not allowed")
+            raise _NotAllowed(f"the function {name or call.name} is not allowed")
         arguments = call.expressions
         if name == "generate_series" and not 0 <= series_length(arguments) <= MAX_SERIES:
-            raise _Refused(f"generate_series needs literal bounds of at most {MAX_SERIES:,} rows")
+            raise _NotAllowed(f"generate_series needs literal bounds of at most {MAX_SERIES:,} rows")
         if name in ("printf", "format") and not _is_narrow_format(arguments):
-            raise _Refused(f"{name} needs a literal format with widths below 100")
+            raise _NotAllowed(f"{name} needs a literal format with widths below 100")
         if name in ("lpad", "rpad") and not _is_short_padding(arguments):
-            raise _Refused(f"{name} needs a literal length of at most {MAX_PADDING}")
+            raise _NotAllowed(f"{name} needs a literal length of at most {MAX_PADDING}")
 
     def _check_row_function(self, call: exp.Anonymous) -> None:
         """A function in FROM reads the elements of one value, or gives a series with literal bounds."""
         name = call.this.lower() if isinstance(call.this, str) else ""
         if name not in ROW_FUNCTIONS[self.dialect]:
             examples = {"sqlite": "json_each", "postgres": "unnest, jsonb_array_elements or jsonb_each"}
-            raise _Refused(f"rows cannot be read from {name or call.name}; they can from {examples[self.dialect]}")
+            raise _NotAllowed(f"rows cannot be read from {name or call.name}; they can from {examples[self.dialect]}")
         if call.find(exp.Select, exp.SetOperation):
-            raise _Refused(f"{name} over a column is allowed; over a subquery it is not")
+            raise _NotAllowed(f"{name} over a column is allowed; over a subquery it is not")
 
     def _check_cte(self, cte: exp.CTE) -> None:
         name = cte_name(cte, self.dialect)
         if ("", name) in self._tables or _SYSTEM_NAME.match(name):
-            raise _Refused(f"a WITH query cannot have a table's name ({name}): call it something else")
+            raise _NotAllowed(f"a WITH query cannot have a table's name ({name}): call it something else")
 
     def _check_type(self, kind: exp.DataType) -> None:
         own = kind.args.get("kind")
@@ -259,14 +259,14 @@ class Guard:
             if name in self._types:
                 return
         if kind.this not in TYPES[self.dialect]:
-            raise _Refused(f"the type {kind.sql(dialect=DIALECTS[self.dialect])} is not allowed")
+            raise _NotAllowed(f"the type {kind.sql(dialect=DIALECTS[self.dialect])} is not allowed")
 
     def _known_table(self, table: exp.Table, visible: frozenset[str]) -> set[str]:
         if type(table.this) is exp.Anonymous:
             self._check_row_function(table.this)
             return set()
         if type(table.this) is not exp.Identifier:
-            raise _Refused(f"rows can be read from tables only, not from {self._shown(table.this)}")
+            raise _NotAllowed(f"rows can be read from tables only, not from {self._shown(table.this)}")
         name, schema, catalog = (
             fold_identifier(part, self.dialect) if part is not None else ""
             for part in (table.this, table.args.get("db"), table.args.get("catalog"))
@@ -274,13 +274,13 @@ class Guard:
         if not schema and name in visible:
             return set()
         if catalog and catalog != self._catalog:
-            raise _Refused(f"the database {catalog} is not this one, which is {self._catalog or 'without a name'}")
+            raise _NotAllowed(f"the database {catalog} is not this one, which is {self._catalog or 'without a name'}")
         found = self._tables.get((schema, name))
         if found is None or _SYSTEM_NAME.match(name):
             if schema and schema not in {place for place, _ in self._tables}:
-                raise _Refused(f"the schema {schema} is not open to questions")
+                raise _NotAllowed(f"the schema {schema} is not open to questions")
             known = sorted({table.full_name for table in self._tables.values()})
-            raise _Refused(f"there is no table {_written(table)}; there are: {', '.join(known)}")
+            raise _NotAllowed(f"there is no table {_written(table)}; there are: {', '.join(known)}")
         return {found.full_name}
 
     def _found(self, table: exp.Table) -> Found:

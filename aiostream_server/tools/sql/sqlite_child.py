@@ -41,7 +41,7 @@ _LIMITS = {
 _OPERATORS = ("like", "glob", "->", "->>", "current_date", "current_timestamp")
 
 
-class Unopened(Exception):
+class FileNotOpened(Exception):
     """The file cannot be opened, is no database, or is locked."""
 
 
@@ -131,7 +131,7 @@ def _opened(uri: str, timeout_s: float) -> sqlite3.Connection:
         connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, isolation_level=None)
         connection.execute("PRAGMA schema_version").close()
     except sqlite3.Error as exc:
-        raise Unopened(str(exc)) from exc
+        raise FileNotOpened(str(exc)) from exc
     return connection
 
 
@@ -164,7 +164,7 @@ def main() -> None:
                 continue
         except MemoryError:
             answer = {"error": f"the statement needs more memory than {memory >> 20} MiB", "last": True}
-        except Unopened as exc:
+        except FileNotOpened as exc:
             answer = {"error": str(exc), "unopened": True}
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError) as exc:
             answer = {"error": str(exc), "late": time.monotonic() > deadline}
