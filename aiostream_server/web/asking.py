@@ -29,7 +29,15 @@ from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.request import RunRequest
 from aiostream_server.runs.starts import Idempotency
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.web.caller import caller_of, fingerprint_of, idempotency_of, link_base, own_links, path_prefix
+from aiostream_server.web.caller import (
+    caller_of,
+    fingerprint_of,
+    idempotency_of,
+    link_base,
+    own_links,
+    path_prefix,
+    watch_link,
+)
 from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
 from aiostream_server.web.models import Offer
 from aiostream_server.web.state import state_of
@@ -94,7 +102,8 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     check_headers(request.headers)
     raw = await read_body(request)
     is_small = len(raw) <= _SMALL_BYTES
-    asked = dialect.question(raw) if is_small else await asyncio.to_thread(dialect.question, raw)
+    model = request.match_info.get("model")
+    asked = dialect.question(raw, model) if is_small else await asyncio.to_thread(dialect.question, raw, model)
     is_page = is_open_webui(request.headers, principal)
     return _Request(
         asked,
@@ -121,7 +130,7 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     """The presentation is the one that the header names, or the team's. Raises `InvalidRequest` for an unknown one."""
     prefix = path_prefix(request)
     if not dialect.serves_chat_pages:
-        return DisplayOptions(path_prefix=prefix)
+        return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request))
     state, wish = state_of(request), request.headers.get("X-Presentation")
     page = Page(state.config.open_webui.remote_images, own_links(request)) if read.is_page else None
     if wish is not None and wish not in PRESENTATIONS:
