@@ -1,7 +1,9 @@
 """What all tests share: one PostgreSQL for the session, and the rule for what is missing on this machine."""
 
 import gc
+import os
 import signal
+import sys
 
 import pytest
 import structlog
@@ -11,6 +13,13 @@ from tests.kit.needs import missing_lines, require_marked
 from tests.kit.postgres import postgres_url
 
 __all__ = ["postgres_url"]
+
+# Without bytecode files each worker would rewrite all tests, and each server process compile the package, anew.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# Collecting makes thousands of objects that live to the end: `pytest_collection_finish` switches this on again.
+gc.disable()
 
 # A shell that runs the suite in the background makes it ignore SIGINT, and the servers under test would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -33,6 +42,7 @@ def pytest_collection_finish() -> None:
     """Freezes the collected modules and tests, so that tests which collect garbage do not traverse them each time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

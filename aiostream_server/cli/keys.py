@@ -5,16 +5,19 @@ Only the new key is printed on stdout, so that `KEY=$(aiostream-server keys crea
 
 import os
 from pathlib import Path
+from typing import Final, get_args
 
 import click
 
 from aiostream_server.cli.options import FILE
 from aiostream_server.config.load import load_config
+from aiostream_server.config.model import Presentation
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import Key, KeyRing, new_key
 
-_ROW = "{:<10}{:<20}{:<22}{:<24}{:<14}{}"
+_ROW = "{:<10}{:<20}{:<22}{:<24}{:<14}{:<12}{}"
+PRESENTATIONS: Final = get_args(Presentation)
 
 _RELOAD = "A running server {} it after a reload: `systemctl reload aiostream-server`, or SIGHUP."
 
@@ -34,6 +37,7 @@ def keys() -> None:
 @click.option("--model", "models", multiple=True, metavar="ID", help="Allow only this model; may be repeated.")
 @click.option("--trust-user-headers", is_flag=True, help="Trust the user headers that come with this key.")
 @click.option("--open-webui", is_flag=True, help="For Open WebUI: show answers its way, even without its headers.")
+@click.option("--presentation", type=click.Choice(PRESENTATIONS), help="How answers are shown to this key's holder.")
 @click.option("--metrics", is_flag=True, help="A key that can read /metrics only.")
 def create(
     name: str,
@@ -42,10 +46,11 @@ def create(
     models: tuple[str, ...],
     trust_user_headers: bool,
     open_webui: bool,
+    presentation: Presentation | None,
     metrics: bool,
 ) -> None:
     """Create a key for NAME and print it, once."""
-    if metrics and (models or trust_user_headers or open_webui):
+    if metrics and (models or trust_user_headers or open_webui or presentation):
         raise click.UsageError("a key made with --metrics cannot ask questions: --metrics excludes the other options")
     path = _keys_file(config_path, keys_file)
     key, text = new_key(
@@ -54,6 +59,7 @@ def create(
         trust_user_headers=trust_user_headers,
         client="open-webui" if open_webui else None,
         scope="metrics" if metrics else "ask",
+        presentation=presentation,
     )
     add_key(path, key)
     click.echo(f"Key {key.id} for {key.name}, stored as a hash in {path}.", err=True)
@@ -67,7 +73,7 @@ def create(
 def list_keys(config_path: Path | None, keys_file: Path | None) -> None:
     """List the keys, without their secret parts."""
     ring = KeyRing.load(_keys_file(config_path, keys_file))
-    click.echo(_ROW.format("ID", "NAME", "CREATED", "MODELS", "USER HEADERS", "CLIENT"))
+    click.echo(_ROW.format("ID", "NAME", "CREATED", "MODELS", "USER HEADERS", "CLIENT", "PRESENTATION"))
     for key in ring:
         click.echo(_row(key))
 
@@ -88,9 +94,8 @@ def _row(key: Key) -> str:
     allowed = "all" if key.models is None else ", ".join(key.models)
     allowed = allowed if key.scope == "ask" else "only /metrics"
     believed = "trusted" if key.trust_user_headers else "ignored"
-    return _ROW.format(
-        key.id, f"{key.name} ", f"{key.created:%Y-%m-%d %H:%M} UTC", f"{allowed} ", believed, key.client or "any"
-    )
+    created, presentation = f"{key.created:%Y-%m-%d %H:%M} UTC", key.presentation or "the team's"
+    return _ROW.format(key.id, f"{key.name} ", created, f"{allowed} ", believed, key.client or "any", presentation)
 
 
 def _keys_file(config_path: Path | None, keys_file: Path | None) -> Path:

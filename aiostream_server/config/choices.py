@@ -7,4 +7,5 @@ from typing import Literal, TypeAlias
 
 Presentation: TypeAlias = Literal["transcript", "reasoning", "answer"]
 OnDisconnect: TypeAlias = Literal["cancel", "continue"]
+ReasoningField: TypeAlias = Literal["reasoning_content", "reasoning"]
 SpeechRole: TypeAlias = Literal["thinking", "validation", "analysis", "message"]

@@ -83,6 +83,8 @@ class DatabaseConfig(_WithDatabaseUrl):
     row_limit: PositiveInt = 200
     byte_limit: PositiveInt = 64 * 1024
     statement_timeout_s: PositiveFloat = 10.0
+    statement_memory_bytes: Annotated[int, Field(ge=64 * 1024**2)] = 256 * 1024**2
+    max_statements: PositiveInt = 5
     timezone: TimeZone | None = None
     decimal_places: NonNegativeInt = 6
     schemas: Annotated[tuple[str, ...], Field(min_length=1)] | None = None

@@ -17,6 +17,7 @@ from aiostream_server.config.chat import OpenWebUIConfig as OpenWebUIConfig
 from aiostream_server.config.chat import RoutingConfig as RoutingConfig
 from aiostream_server.config.choices import OnDisconnect as OnDisconnect
 from aiostream_server.config.choices import Presentation as Presentation
+from aiostream_server.config.choices import ReasoningField as ReasoningField
 from aiostream_server.config.choices import SpeechRole as SpeechRole
 from aiostream_server.config.databases import ConcurrentTurns as ConcurrentTurns
 from aiostream_server.config.databases import ConversationsConfig as ConversationsConfig

@@ -27,6 +27,10 @@ _OF_GPUS: Final = ("CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_", "GGML_")
 MessageNames = Literal["none", "field", "prefix"]
 """How a model learns the speaker of a user message: not at all, by `name`, or by "Writer said:" before the text."""
 
+MessageSequence = Literal["auto", "any", "alternate"]
+"""Which sequences of messages a model takes: by its name and its refusals, all of them, or only strict ones: one system
+message, then user and assistant in turns, the user or a tool last."""
+
 
 class ModelInfoConfig(ConfigTable):
     """What a model can do. Keys that are not given are derived from its name, or have the usual values."""
@@ -60,6 +64,8 @@ class OpenAIModelConfig(_WithApiKey):
     headers: dict[HeaderName, str] = Field(default_factory=dict, description="sent with every request; no secrets")
     model_info: ModelInfoConfig | None = None
     message_names: MessageNames = "none"
+    messages: MessageSequence = "auto"
+    opens_thinking: bool = Field(default=False, description="its chat template writes the opening <think>")
     options: dict[str, Any] = Field(default_factory=dict, description="sent with every request: temperature ...")
     connect_timeout_s: PositiveFloat = 10.0
     idle_timeout_s: PositiveFloat = Field(default=120.0, description="longest silence of the provider")

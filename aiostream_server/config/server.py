@@ -14,6 +14,7 @@ from pydantic import (
     field_validator,
 )
 
+from aiostream_server.config.choices import ReasoningField
 from aiostream_server.config.pointers import FilePath
 from aiostream_server.config.table import ConfigTable, HttpUrl, Origin
 
@@ -39,6 +40,7 @@ class ServerConfig(ConfigTable):
     tls_key: FilePath | None = Field(default=None, validate_default=True)
     loop: Literal["uvloop", "asyncio"] = "uvloop"
     cors_origins: Annotated[tuple[Origin, ...], Strict(False)] = ()
+    reasoning_fields: Annotated[tuple[ReasoningField, ...], Strict(False), Field(min_length=1)] = ("reasoning_content",)
     log_format: Literal["auto", "json", "text"] = "auto"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     watch: bool = Field(default=False, description="reload when a file has changed")
@@ -69,6 +71,8 @@ class LimitsConfig(ConfigTable):
     idle_timeout_s: PositiveFloat = 120.0
     max_tokens_per_run: NonNegativeInt = 0
     max_turns_per_run: NonNegativeInt = 0
+    max_image_pixels: NonNegativeInt = Field(default=100_000_000, description="of all images of a request together")
+    max_image_bytes: NonNegativeInt = Field(default=24 * 1024**2, description="the same, before base64")
     max_tool_calls_per_run: NonNegativeInt = 200
     retention_s: NonNegativeFloat = 900.0
     retained_bytes: NonNegativeInt = 64 * 1024**2

@@ -4,10 +4,13 @@ Nothing is fetched: a server that follows its clients' URLs can be made to read 
 """
 
 import re
+from base64 import b64decode
 from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic_core import PydanticCustomError
+
+from aiostream_server.intake.pictures import Damaged, size_of
 
 _IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
 _ALIASES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
@@ -21,10 +24,12 @@ DATA_URL_PATTERN: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DataUrl:
-    """An image. `base64` is well formed, and stays encoded because models take it so."""
+    """An image. `base64` is well formed, and stays encoded because models take it so. `media_type` is what the bytes
+    are, whatever the URL says."""
 
     media_type: str
     base64: str = field(repr=False)
+    pixels: int = 0
 
 
 def parse_data_url(url: object) -> DataUrl:
@@ -45,4 +50,9 @@ def parse_data_url(url: object) -> DataUrl:
         raise PydanticCustomError("url_media", "the image must be a PNG, JPEG, GIF or WebP")
     if len(payload) % 4 or not _BASE64.fullmatch(payload):
         raise PydanticCustomError("url_base64", "the image is not valid base64")
-    return DataUrl(media_type, payload)
+    try:
+        size = size_of(b64decode(payload))
+    except Damaged as exc:
+        reason = str(exc)
+        raise PydanticCustomError("url_damaged", "the image is damaged: {reason}", {"reason": reason}) from exc
+    return DataUrl(size.media_type, payload, size.pixels)

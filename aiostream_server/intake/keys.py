@@ -18,7 +18,7 @@ from typing import Annotated, ClassVar, Final, Literal, Self, TypeAlias
 
 from pydantic import AwareDatetime, ConfigDict, Field, SecretStr, TypeAdapter, ValidationError
 
-from aiostream_server.config.model import ClientKind
+from aiostream_server.config.model import ClientKind, Presentation
 from aiostream_server.errors import ConfigError
 
 Scope: TypeAlias = Literal["ask", "metrics"]
@@ -35,7 +35,8 @@ class Key:
     """A record of the keys file: everything about a key but its secret.
 
     `models` None allows every model. `trust_user_headers` believes what the key's holder says about its users. `client`
-    is the program that the key was made for. A record may leave out what has a default.
+    is the program that the key was made for. `presentation` is that of its answers, unless a request names another. A
+    record may leave out what has a default.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
@@ -48,6 +49,7 @@ class Key:
     trust_user_headers: bool = False
     client: ClientKind | None = None
     scope: Scope = "ask"
+    presentation: Presentation | None = None
 
 
 _FILE: Final = TypeAdapter(list[Key])
@@ -94,6 +96,7 @@ def new_key(
     trust_user_headers: bool = False,
     client: ClientKind | None = None,
     scope: Scope = "ask",
+    presentation: Presentation | None = None,
 ) -> tuple[Key, SecretStr]:
     """A new key, and the text that its owner presents."""
     key_id = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(8))
@@ -107,6 +110,7 @@ def new_key(
         trust_user_headers=trust_user_headers,
         client=client,
         scope=scope,
+        presentation=presentation,
     )
     return key, SecretStr(text)
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from multidict import MultiMapping
 
-from aiostream_server.config.model import ClientKind
+from aiostream_server.config.model import ClientKind, Presentation
 from aiostream_server.errors import Forbidden, InvalidRequest, Unauthorized
 from aiostream_server.intake.headers import only_value
 from aiostream_server.intake.keys import Key, KeyRing, Scope
@@ -48,7 +48,7 @@ LOCAL_OWNER: Final = Owner()
 @dataclass(frozen=True, slots=True)
 class Principal:
     """A caller. `trusted`: its headers about the `user` behind it are believed. `client`: the program that the key was
-    made for, if that is known."""
+    made for, if that is known. `presentation` is the key's."""
 
     key_id: str | None
     name: str
@@ -56,6 +56,7 @@ class Principal:
     trusted: bool
     client: ClientKind | None = None
     user: User | None = None
+    presentation: Presentation | None = None
 
     @property
     def owner(self) -> Owner:
@@ -89,7 +90,7 @@ def authenticate(headers: MultiMapping[str], ring: KeyRing, scope: Scope = "ask"
 
 def _principal(key: Key) -> Principal:
     allowed = None if key.models is None else frozenset(key.models)
-    return Principal(key.id, key.name, allowed, key.trust_user_headers, key.client)
+    return Principal(key.id, key.name, allowed, key.trust_user_headers, key.client, presentation=key.presentation)
 
 
 def _bearer(headers: MultiMapping[str]) -> str | None:

@@ -1,11 +1,13 @@
 """A question as every part behind the protocols sees it: the task, what was said before it, and how to answer.
 
 The last user message is the task. Where an assistant or a tool spoke last, the whole conversation is history and the
-task is a sentence of ours. System messages are history wherever they stand.
+task is a sentence of ours. System messages are history wherever they stand. An assistant's message without words is an
+answer that was stopped before its first one: at the end it does not count.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
@@ -27,6 +29,11 @@ class ImagePart:
     media_type: str
     base64: str = field(repr=False)
     detail: Detail = "auto"
+    pixels: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.base64) * 3 // 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +58,11 @@ class Turn(NamedTuple):
     tool_calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
 
+    @property
+    def is_blank_answer(self) -> bool:
+        """Whether chat clients keep it of an answer that was stopped before its first word."""
+        return self.role == "assistant" and not self.tool_calls and not self.text.strip()
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -62,6 +74,15 @@ class Question:
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
     form: AnswerForm | None = None
+
+    def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
+        """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""
+        images = [image for turn in (*self.history, self.task) for image in turn.images]
+        pixels, size_bytes = (sum(map(attrgetter(name), images)) for name in ("pixels", "size_bytes"))
+        for size, most, unit in ((pixels, max_pixels, "pixels"), (size_bytes, max_bytes, "bytes")):
+            if most and size > most:
+                told = f"the images of all messages together have {size} {unit}; this server takes {most}"
+                raise InvalidRequest(f"messages: {told}", param="messages")
 
     @property
     def asked(self) -> list[str]:
@@ -81,7 +102,8 @@ def question_of(
     """The question that a conversation asks. Raises `InvalidRequest` about `field` where there is nothing to answer."""
     if not any(turn.role == "user" for turn in turns):
         raise InvalidRequest(f"{field} must contain at least one user message", param=field)
-    last = max(index for index, turn in enumerate(turns) if turn.role != "system")
+    last = max(index for index, turn in enumerate(turns) if turn.role != "system" and not turn.is_blank_answer)
+    turns = tuple(turn for index, turn in enumerate(turns) if index <= last or turn.role == "system")
     task = turns[last]
     if task.role == "assistant":  # Open WebUI's "Continue response"
         return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens, form)

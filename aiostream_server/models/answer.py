@@ -21,9 +21,11 @@ from autogen_core.models import (
 from autogen_core.tools import ToolSchema
 
 from aiostream_server.errors import ModelFailed
+from aiostream_server.models.call_repair import regular_arguments, regular_name
 from aiostream_server.models.ending import autogen_reason, marked
-from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta
-from aiostream_server.models.think import Spoken, ThinkSplitter
+from aiostream_server.models.json_text import json_text
+from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta, ThoughtDelta
+from aiostream_server.models.think import Split, Spoken, ThinkSplitter, Unopened
 
 
 @dataclass(slots=True)
@@ -36,15 +38,27 @@ class _Call:
 class ModelAnswer:
     """Call `take` with every batch, then `rest`; the other members are valid after that."""
 
-    __slots__ = ("_calls", "_splitter", "_texts", "_thoughts", "delta_count", "end")
+    __slots__ = (
+        "_calls",
+        "_splitter",
+        "_texts",
+        "_thoughts",
+        "delta_count",
+        "end",
+        "unopened",
+        "was_no_thought",
+    )
 
-    def __init__(self) -> None:
+    def __init__(self, closing_tag: str = "") -> None:
+        """With a `closing_tag` the model's text begins in a thought (`ThinkSplitter`)."""
         self.delta_count = 0
-        self._splitter = ThinkSplitter()
+        self.end = End("unknown")  # as the provider reported it
+        self.unopened = ""  # the closing tag that came without an opening one
+        self.was_no_thought = False  # the answer did not begin with the expected thought
+        self._splitter = ThinkSplitter(closing_tag)
         self._texts: list[str] = []
         self._thoughts: list[str] = []
         self._calls: dict[int, _Call] = {}
-        self.end = End("unknown")  # as the provider reported it
 
     def take(self, batch: Sequence[Delta]) -> Sequence[Spoken]:
         """Add a batch; return its text and its reasoning, told apart."""
@@ -53,9 +67,9 @@ class ModelAnswer:
             parts = self._splitter.feed(only)
             if len(parts) == 1 and parts[0] is only:  # the common case: nothing to split
                 self._texts.append(only.text)
-                return parts
+                return batch  # type: ignore[return-value]  # it holds nothing but `only`
             return self._keep(parts)
-        spoken: list[Spoken] = []
+        spoken: list[Split] = []
         for delta in batch:
             if isinstance(delta, End):
                 self.end = delta
@@ -66,12 +80,23 @@ class ModelAnswer:
             elif isinstance(delta, CallDelta):
                 self._add_to_call(delta)
             else:
+                if not self._splitter.is_apart:
+                    self._splitter.begin_text()
                 spoken.append(delta)
         return self._keep(spoken)
 
     def rest(self) -> Sequence[Spoken]:
-        """The held-back text that could have begun a `<think>` tag and did not."""
-        return self._keep(self._splitter.flush())
+        """The held-back text that could have begun a `<think>` tag and did not; call it at the end of the stream.
+
+        An answer that was expected to begin with a thought, and is over without the end of one, is the answer.
+        """
+        spoken = self._keep(self._splitter.flush())
+        is_over = not self._calls and self.end.finish_reason in ("stop", "unknown")
+        self.was_no_thought = is_over and self._splitter.is_supposed and bool(self._thoughts) and not self._texts
+        if not self.was_no_thought:
+            return spoken
+        self._texts, self._thoughts = self._thoughts, []
+        return [*spoken, TextDelta(self.text)]
 
     @property
     def text(self) -> str:
@@ -79,22 +104,35 @@ class ModelAnswer:
 
     @property
     def thought(self) -> str:
-        return "".join(self._thoughts)
+        """Empty if it is only white space."""
+        thought = "".join(self._thoughts)
+        return "" if thought.isspace() else thought
 
-    def calls(self) -> list[FunctionCall]:
-        """The tool calls, each with a unique id. Raises `ModelFailed` for a call without a name."""
+    def calls(self, tools: Sequence[ToolSchema] = ()) -> list[FunctionCall]:
+        """The tool calls, each with a unique id, made regular for the offered `tools`.
+
+        Raises `ModelFailed` for a call without a name, where no tools were offered.
+        """
+        schemas = {tool["name"]: tool for tool in tools}
         calls: dict[str, FunctionCall] = {}
         for _, call in sorted(self._calls.items()):
-            if not call.name:
-                raise ModelFailed("the model called a tool without saying which one")
             call_id = call.call_id if call.call_id and call.call_id not in calls else f"call_{uuid4().hex}"
-            arguments = "".join(call.arguments)
-            calls[call_id] = FunctionCall(call_id, arguments if arguments.strip() else "{}", call.name)
+            name = regular_name(call.name, tools)
+            if not call.name and not tools:
+                raise ModelFailed("the model called a tool without saying which one")
+            calls[call_id] = FunctionCall(call_id, regular_arguments("".join(call.arguments), schemas.get(name)), name)
         return list(calls.values())
 
-    def result(self, calls: list[FunctionCall], usage: RequestUsage, *, for_other_agents: bool = False) -> CreateResult:
-        """AutoGen's result; `calls` come from `calls()`. `for_other_agents`: the text tells how it ended."""
+    def result(
+        self, calls: list[FunctionCall], usage: RequestUsage, *, for_other_agents: bool = False, is_json: bool = False
+    ) -> CreateResult:
+        """AutoGen's result; `calls` come from `calls()`.
+
+        `for_other_agents`: the text tells how it ended. `is_json`: the text is the JSON that stands in it.
+        """
         text, thought = self.text, self.thought
+        if is_json:
+            text = json_text(text) or text
         if for_other_agents and not calls:
             text = marked(text, self.end.finish_reason)
         if calls:
@@ -111,10 +149,25 @@ class ModelAnswer:
             thought=thought or None,
         )
 
-    def _keep(self, spoken: Sequence[Spoken]) -> Sequence[Spoken]:
-        for delta in spoken:
-            (self._texts if isinstance(delta, TextDelta) else self._thoughts).append(delta.text)
+    def _keep(self, parts: Sequence[Split]) -> Sequence[Spoken]:
+        spoken: list[Spoken] = []
+        for part in parts:
+            if isinstance(part, TextDelta):
+                self._texts.append(part.text)
+            elif isinstance(part, ThoughtDelta):
+                self._thoughts.append(part.text)
+            else:
+                spoken += self._text_was_thought(part)
+                continue
+            spoken.append(part)
         return spoken
+
+    def _text_was_thought(self, closed: Unopened) -> Sequence[Spoken]:
+        """Take back the text, which has been shown: what follows begins a paragraph."""
+        self.unopened = closed.tag
+        self._thoughts += self._texts
+        self._texts = []
+        return [TextDelta("\n\n")] if self.thought else []
 
     def _add_to_call(self, delta: CallDelta) -> None:
         call = self._calls.setdefault(delta.index, _Call())

@@ -9,7 +9,6 @@ task, which closes the provider's connection at once.
 """
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
@@ -36,6 +35,7 @@ from aiostream_server.events import TokenCount
 from aiostream_server.models.answer import ModelAnswer, estimate_tokens
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.ending import why_broken
+from aiostream_server.models.json_text import json_text
 from aiostream_server.models.listeners import AnswerFeed, Listener, QueueListener, SinkListener
 from aiostream_server.models.provider import (
     UNNAMED,
@@ -50,6 +50,7 @@ from aiostream_server.models.provider import (
     code_of,
     unsupported,
 )
+from aiostream_server.models.think import ThinkingHabit
 from aiostream_server.models.token_sink import TokenSink, current_sink, current_speaker
 from aiostream_server.observe.observer import CallWatch
 
@@ -77,6 +78,9 @@ class StreamingClient(ChatCompletionClient):
         self.label: Final = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
         self._calls = calls
+        self._refusals: Final[set[str]] = set()
+        opens_thinking = bool(getattr(provider, "opens_thinking", False))
+        self._thinking = ThinkingHabit("</think>" if opens_thinking else "", is_configured=opens_thinking)
 
     def speaking_as(self, agent: str) -> Self:
         """The same model for one agent inside another agent's tool: AutoGen does not tell its name there."""
@@ -145,7 +149,11 @@ class StreamingClient(ChatCompletionClient):
     @property
     def takes_schemas(self) -> bool:
         """Whether the option `response_format` takes a JSON schema, in OpenAI's form."""
-        return bool(getattr(self._provider, "takes_schemas", False))
+        return bool(getattr(self._provider, "takes_schemas", False)) and not self._refusals
+
+    def refuses_schemas(self) -> None:
+        """Remember, for all who share this model, that its provider said so."""
+        self._refusals.add("schemas")
 
     def speaker_of(self, messages: Sequence[LLMMessage]) -> str | None:
         """The agent that a call with these messages speaks as. None: outside a team."""
@@ -187,11 +195,12 @@ class StreamingClient(ChatCompletionClient):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options}) if is_heard else request
         request = self._with_memory(request, speaker)
-        answer = ModelAnswer()
+        answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
             try:
                 await self._read(request, AnswerFeed(answer, listener, call.first_token), call)
-                calls = answer.calls()
+                self._learn(answer)
+                calls = answer.calls(request.tools or request.offered)
                 if isinstance(request.json_output, type) and not calls:
                     _refuse_broken_json(answer)
                 if sink is not None and is_heard:
@@ -208,9 +217,13 @@ class StreamingClient(ChatCompletionClient):
             reason = answer.end.finish_reason
             told = answer.end.native or reason if reason == "unknown" else reason
             call.ended(TokenCount(usage.prompt_tokens, usage.completion_tokens), told)
-        result = answer.result(calls, usage, for_other_agents=is_heard)
+        result = answer.result(calls, usage, for_other_agents=is_heard, is_json=bool(request.json_output))
         self._remember(result, answer, speaker)
         return result
+
+    def _learn(self, answer: ModelAnswer) -> None:
+        if self._thinking.learn(answer.unopened, was_no_thought=answer.was_no_thought):
+            _log.info("model_begins_in_thought", model=self.label.name, closing_tag=answer.unopened or None)
 
     def _with_memory(self, request: ModelRequest, speaker: str | None) -> ModelRequest:
         """The request with what earlier calls left for it."""
@@ -278,12 +291,8 @@ def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:
 
 def _refuse_broken_json(answer: ModelAnswer) -> None:
     """Raises `ModelFailed` for JSON that was cut off or withheld: its reader could only say that it is not valid."""
-    if (why := why_broken(answer.end.finish_reason)) is None:
-        return
-    try:
-        json.loads(answer.text)
-    except (ValueError, RecursionError):
-        raise ModelFailed(f"the model did not give the JSON that it was asked for: {why}") from None
+    if (why := why_broken(answer.end.finish_reason)) is not None and json_text(answer.text) is None:
+        raise ModelFailed(f"the model did not give the JSON that it was asked for: {why}")
 
 
 def _start(

@@ -18,7 +18,9 @@ _MOST_DEPTH: Final = 6
 _TELLING: Final = frozenset(
     {"code", "type", "status", "reason", "message", "msg", "error", "detail", "object", "title"}
 )
-_NESTED: Final = frozenset({"error", "errors", "detail", "details", "innererror", "metadata", "violations", "body"})
+_NESTED: Final = frozenset(
+    {"error", "message", "errors", "detail", "details", "innererror", "metadata", "violations", "body"}
+)
 _UNSAID: Final = (0, 200)  # an error inside an answer
 
 _CONTEXT: Final = re.compile(
@@ -55,7 +57,7 @@ _TIMEOUT: Final = re.compile(r"time[ _-]?out|timed[ _-]out|deadline[ _]exceeded"
 
 def error_kind(status: int, error: Any) -> type[ModelFailed]:
     """The class for an HTTP `status` and the decoded `error` (or its text). 200 is an error inside an answer."""
-    said = "\n".join(_said(error))[:_MOST_CHARS].lower()
+    said = words_in(error)
     status = _status_in(error) or status if status in _UNSAID else status
     is_unsaid = status in _UNSAID
     if status == 413 or (status not in (401, 402, 403, 404, 429) and _CONTEXT.search(said)):
@@ -77,6 +79,11 @@ def error_kind(status: int, error: Any) -> type[ModelFailed]:
 
 LASTING: Final = (errors.ProviderRefused, errors.ContextTooLong, errors.ContentFiltered, errors.QuotaExhausted)
 """The kinds that no retry mends, whatever the status."""
+
+
+def words_in(error: Any) -> str:
+    """The codes and the words of an error, in lower case, without what it repeats of the request."""
+    return "\n".join(_said(error))[:_MOST_CHARS].lower()
 
 
 def _said(error: Any, depth: int = 0) -> Iterator[str]:

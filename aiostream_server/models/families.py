@@ -1,15 +1,34 @@
-"""A model's capabilities by its name: AutoGen's `model_info` where the configuration does not set it.
+"""A model's capabilities by its name: AutoGen's `model_info` where the configuration does not set it, and which
+sequences of messages its template or service refuses.
 
 Matches names of OpenAI, Ollama (`llama3.3:70b`), Hugging Face and OpenRouter (`meta-llama/Llama-3.3-70B-Instruct`).
 """
 
 import re
+from enum import Flag, auto
 from functools import partial
 from typing import Final, NamedTuple, cast
 
 from autogen_core.models import ModelFamily, ModelInfo
 
 from aiostream_server.config.model import ModelInfoConfig
+
+
+class MessageRule(Flag):
+    """A demand on the messages of a request; `models.openai.sequences` meets them."""
+
+    ROLES_ALTERNATE = auto()  # user and assistant in turns, the user first
+    SYSTEM_FIRST = auto()  # one system message, at the beginning
+    NO_SYSTEM = auto()
+    USER_LAST = auto()  # or a tool
+    HAS_USER = auto()
+    NOT_EMPTY = auto()  # results and parts, too
+    CALLS_ANSWERED = auto()  # each call has a result, right behind it
+    SHORT_IDS = auto()  # of calls: nine letters and digits
+    TEXT_OR_THOUGHT = auto()  # not both beside calls
+    CALLS_AS_TEXT = auto()  # for a template that knows no tools
+    TOOLS_NAMED = auto()  # where messages hold calls
+    NO_TOOL_CHOICE = auto()  # for tools that are only named
 
 
 class _Family(NamedTuple):
@@ -68,6 +87,26 @@ _FAMILIES: Final[tuple[tuple[str, _Family], ...]] = (
     (r"ministral", _Family(ModelFamily.MINISTRAL)),
     (r"mistral", _Family(ModelFamily.MISTRAL)),
 )
+_ALTERNATE: Final = MessageRule.ROLES_ALTERNATE | MessageRule.SYSTEM_FIRST
+_ALTERNATE_TO_USER: Final = _ALTERNATE | MessageRule.USER_LAST
+_WHOLE_CALLS: Final = MessageRule.CALLS_ANSWERED | MessageRule.NOT_EMPTY
+
+# As above. Names that are not here take every sequence, or their refusal is learned.
+_MESSAGE_RULES: Final = (
+    (
+        r"(open-)?(mi[sx]tral|ministral|codestral|devstral|magistral|mathstral|pixtral|voxtral)",
+        _ALTERNATE_TO_USER | _WHOLE_CALLS | MessageRule.SHORT_IDS,
+    ),
+    (r"gemma(-1\.1)?([-:]\d+b|:|$)|gemma-?2", _ALTERNATE | MessageRule.NO_SYSTEM),
+    (r"gemma", _ALTERNATE),
+    (r"(code)?llama-?2|codellama", _ALTERNATE),
+    (r"(deepseek-r1|deepseek-reasoner|r1)", _ALTERNATE_TO_USER),
+    (r"sonar", _ALTERNATE_TO_USER),  # Perplexity's
+    (r"qwen-?3\.[5-9]|qwen-?[4-9]", MessageRule.SYSTEM_FIRST | MessageRule.HAS_USER),
+    (r"claude", _WHOLE_CALLS | MessageRule.USER_LAST | MessageRule.TOOLS_NAMED),
+    (r"o1-(preview|mini)", MessageRule.NO_SYSTEM),
+)
+_RULES_BY_NAME: Final = tuple((re.compile(pattern), rules) for pattern, rules in _MESSAGE_RULES)
 _BY_NAME: Final = tuple((re.compile(pattern), family) for pattern, family in _FAMILIES)
 _UNKNOWN: Final = _Family(ModelFamily.UNKNOWN)
 
@@ -85,6 +124,16 @@ def context_tokens_of(model: str) -> int:
     return _family_of(model).context_tokens
 
 
+def message_rules_of(model: str) -> MessageRule:
+    """What the model is known to demand of a sequence of messages."""
+    name = _bare(model)
+    return next((rules for pattern, rules in _RULES_BY_NAME if pattern.match(name)), MessageRule(0))
+
+
+def _bare(model: str) -> str:
+    return model.rsplit("/", 1)[-1].lower()
+
+
 def _family_of(model: str) -> _Family:
-    name = model.rsplit("/", 1)[-1].lower()
+    name = _bare(model)
     return next((family for pattern, family in _BY_NAME if pattern.match(name)), _UNKNOWN)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, Self
 
 from aiostream_server.models.answer import ModelAnswer
-from aiostream_server.models.provider import Delta
+from aiostream_server.models.provider import Delta, TextDelta
+from aiostream_server.models.spacing import Spacing
 from aiostream_server.models.think import Spoken
 from aiostream_server.models.token_sink import TokenSink
 
@@ -33,16 +34,20 @@ class Listener(Protocol):
 class SinkListener:
     """A run's sink. For a speaker that is not shown it only reports that the model is alive."""
 
-    __slots__ = ("_is_shown", "_sink", "_speaker")
+    __slots__ = ("_is_shown", "_sink", "_spacing", "_speaker")
 
     def __init__(self, sink: TokenSink, speaker: str | None, *, is_shown: bool) -> None:
         self._sink = sink
         self._speaker = speaker
         self._is_shown = is_shown
+        self._spacing = Spacing()
 
     def hear(self, spoken: Sequence[Spoken]) -> bool:
         if spoken and self._is_shown:
-            return self._sink.say(self._speaker, spoken)
+            if not (self._spacing.in_text and len(spoken) == 1 and type(spoken[0]) is TextDelta):
+                spoken = self._spacing.shown(spoken)
+            if spoken:
+                return self._sink.say(self._speaker, spoken)
         self._sink.alive()
         return True
 

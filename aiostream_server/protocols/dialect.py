@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from aiostream_server.config.model import OnDisconnect, Presentation
+from aiostream_server.config.model import OnDisconnect, Presentation, ReasoningField
 from aiostream_server.errors import ServerError
 from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.intake.question import Question
@@ -45,6 +45,7 @@ class DisplayOptions:
     `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown. `page`
     is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
     `watch_link` makes the signed link to a run's events.
+    `reasoning_fields` are the names of the fields with the reasoning.
     """
 
     presentation: Presentation | None = None
@@ -52,6 +53,7 @@ class DisplayOptions:
     page: Page | None = None
     path_prefix: str = ""
     watch_link: WatchLink | None = None
+    reasoning_fields: Sequence[ReasoningField] = ("reasoning_content",)
 
     def presenter(self) -> Presenter:
         """A new one: a presenter remembers what it has shown."""

@@ -26,6 +26,13 @@ _PATH: Final = re.compile(
 )
 _MAX_CHARS: Final = 500
 
+# What pydantic says of a value that does not fit: a headline, then two lines for each field.
+_INVALID: Final = re.compile(r"\d+ validation errors? for (?P<model>.+)\n")
+_OF_FIELD: Final = re.compile(
+    r"^(?P<field>\S.*)?\n?  (?P<what>\S.*?) \[type=\w+, input_value=(?P<value>.*), input_type=\w+\]$", re.MULTILINE
+)
+_MAX_FIELDS: Final = 3
+
 
 def describe_failure(exc: BaseException, model_failures: Sequence[ModelFailed] = ()) -> Error:
     """The error event for what a team raised. `model_failures` are those of the run's model calls, oldest first."""
@@ -44,7 +51,20 @@ def describe_failure(exc: BaseException, model_failures: Sequence[ModelFailed] =
             return Error(own.code, _safe_line(message))
     if name == "KeyError" and message.strip("'\"") in _LEDGER_KEYS:
         return Error(errors.TeamFailed.code, f"the team failed: {_NO_LEDGER} (no {message.strip()})")
+    if name == "ValidationError":
+        message = _invalid_fields(message)
     return Error(errors.TeamFailed.code, f"the team failed: {_safe_line(f'{name}: {message}' if message else name)}")
+
+
+def _invalid_fields(message: str) -> str:
+    """The first fields and their values, in place of pydantic's headline, which only counts them."""
+    headline = _INVALID.match(message)
+    fields = list(_OF_FIELD.finditer(message, headline.end())) if headline is not None else []
+    if headline is None or not fields:
+        return message
+    told = [f"{at['field'] or ''}: {at['what']}, got {at['value']}".removeprefix(": ") for at in fields[:_MAX_FIELDS]]
+    more = f"; and {len(fields) - _MAX_FIELDS} more" if len(fields) > _MAX_FIELDS else ""
+    return f"{headline['model']}: {'; '.join(told)}{more}"
 
 
 def _told(error: ServerError) -> Error:

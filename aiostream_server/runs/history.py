@@ -4,13 +4,9 @@ AutoGen treats every task message as the user's, counts it towards message limit
 So only the new question is the task; earlier turns are put into each agent's model context, in their own roles.
 """
 
-import base64
-import io
-import struct
 from collections.abc import Iterable, Sequence
 from typing import Final, assert_never
 
-import PIL.Image
 from autogen_agentchat.messages import BaseChatMessage, MultiModalMessage, TextMessage
 from autogen_core import FunctionCall, Image
 from autogen_core.model_context import ChatCompletionContext
@@ -23,24 +19,17 @@ from autogen_core.models import (
     UserMessage,
 )
 
-from aiostream_server.errors import InvalidRequest
-from aiostream_server.intake.question import ImagePart, Turn
-from aiostream_server.store.off_loop import off_loop
+from aiostream_server.intake.question import Turn
+from aiostream_server.teams.autogen_private.images import EncodedImage
 from aiostream_server.teams.autogen_private.structure import model_contexts
 
 USER: Final = "user"
 ASSISTANT: Final = "assistant"
 
-_MAX_PIXELS: Final = 40_000_000
-"""A few kilobytes can hold thousands of megapixels; each takes three bytes of memory."""
-
-# What Pillow's decoders raise for bytes that are no image; `SyntaxError` is its own, for broken PNGs.
-_DAMAGED: Final = (OSError, ValueError, SyntaxError, EOFError, struct.error)
-
 
 async def task_messages(task: Turn, *, sees_images: bool) -> Sequence[BaseChatMessage]:
     """The question, for `run_stream`."""
-    content = await off_loop(bool(task.images), _content, task, sees_images)
+    content = _content(task, sees_images)
     if isinstance(content, str):
         return [TextMessage(content=content, source=USER)]
     return [MultiModalMessage(content=content, source=USER)]
@@ -50,7 +39,7 @@ async def remember(team: object, history: Sequence[Turn], *, sees_images: bool) 
     """Put the earlier turns into the model context of every agent that has one."""
     if not history:
         return
-    messages = await off_loop(any(turn.images for turn in history), history_messages, history, sees_images)
+    messages = history_messages(history, sees_images)
     for context in _contexts(team):
         for message in messages:
             await context.add_message(message)
@@ -71,7 +60,7 @@ def _contexts(team: object) -> Iterable[ChatCompletionContext]:
 
 
 def history_messages(history: Sequence[Turn], sees_images: bool) -> Sequence[LLMMessage]:
-    """The earlier turns in their own roles."""
+    """The earlier turns in their own roles, without answers that were stopped before their first word."""
     names = {call.call_id: call.name for turn in history for call in turn.tool_calls}
     messages: list[LLMMessage] = []
     for turn in history:
@@ -80,8 +69,10 @@ def history_messages(history: Sequence[Turn], sees_images: bool) -> Sequence[LLM
                 messages.append(SystemMessage(content=turn.text))
             case "user":
                 messages.append(UserMessage(content=_content(turn, sees_images), source=USER))
-            case "assistant":
+            case "assistant" if not turn.is_blank_answer:
                 messages.append(_assistant_message(turn))
+            case "assistant":
+                pass
             case "tool":
                 call_id = turn.call_id or ""
                 result = FunctionExecutionResult(content=turn.text, name=names.get(call_id, ""), call_id=call_id)
@@ -104,18 +95,6 @@ def _content(turn: Turn, sees_images: bool) -> str | list[str | Image]:
         return turn.text
     text = [turn.text] if turn.text.strip() else []  # providers refuse an empty part
     if sees_images:
-        return [*text, *(_decode(image) for image in turn.images)]
+        return [*text, *(EncodedImage(image.base64, image.media_type) for image in turn.images)]
     notes = "\n".join(f"[an image ({image.media_type}) that this model cannot see]" for image in turn.images)
     return "\n\n".join([*text, notes])
-
-
-def _decode(image: ImagePart) -> Image:
-    try:
-        with PIL.Image.open(io.BytesIO(base64.b64decode(image.base64))) as picture:
-            if picture.width * picture.height <= _MAX_PIXELS:
-                return Image(picture)
-    except PIL.Image.DecompressionBombError:
-        pass
-    except _DAMAGED as exc:
-        raise InvalidRequest(f"the image ({image.media_type}) cannot be read: it is damaged") from exc
-    raise InvalidRequest(f"the image ({image.media_type}) has more than {_MAX_PIXELS} pixels")

@@ -39,6 +39,9 @@ from aiostream_server.teams.catalogue import TeamSpec
 _ATTEMPTS: Final = 2
 _MAX_TEXT_CHARS: Final = 100_000
 _REFUSES: Final = re.compile(r"response.?format|schema|grammar|structured|tool_choice", re.IGNORECASE)
+_KNOWS_NONE: Final = re.compile(
+    r"not support|unsupported|not available|unavailable|unknown|unrecogni[sz]ed", re.IGNORECASE
+)
 _TASK: Final = "You put an answer that is given to you into JSON. You add nothing to what it says."
 _ALONE: Final = "Write the JSON alone, without words around it and without a code fence."
 
@@ -127,6 +130,8 @@ class _LastCall:
                 if way is ways[-1] or not _REFUSES.search(str(failure)):
                     raise
                 _log.warning("answer_form_refused", model=self.client.label.name)
+                if way.response_format is not None and _KNOWS_NONE.search(str(failure)):
+                    self.client.refuses_schemas()
 
     async def _try(self, way: _Way) -> None:
         from aiostream_server.runs.formed_answer import Formed

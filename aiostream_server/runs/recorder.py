@@ -8,6 +8,7 @@ remembers what each agent said, which tools were called and which have answered,
 import asyncio
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
@@ -242,7 +243,8 @@ class Recorder(LogWriter):
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
         if self.answer is not None:
-            self.tell(self.answer)
+            # Where the answer has to be JSON, this one is not shown as the answer: the run fails with it.
+            self.tell(replace(self.answer, streamed=True) if self.awaits_form else self.answer)
         self.tell(events.InputRequested(asker, "" if self.last is None else capped(self.last.content)))
 
     def begin_last_call(self, agent: str) -> None:

@@ -17,8 +17,8 @@ from autogen_core.models import FunctionExecutionResult
 
 from aiostream_server.events import Answer, Message
 from aiostream_server.models.ending import without_remark
-from aiostream_server.models.provider import TextDelta, ThoughtDelta
-from aiostream_server.models.think import ThinkSplitter
+from aiostream_server.models.provider import TextDelta
+from aiostream_server.models.think import ThinkSplitter, Unopened, split_whole
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
@@ -173,18 +173,17 @@ class Translator:
 
     def _text(self, source: str, text: str) -> None:
         """A whole message; reasoning in it is recorded separately."""
-        text = text.strip("\r\n")
-        splitter = ThinkSplitter()
-        parts = [*splitter.feed(TextDelta(text)), *splitter.flush()]
-        self._recorder.thought(source, "".join(part.text for part in parts if isinstance(part, ThoughtDelta)))
-        self._recorder.whole(source, "".join(part.text for part in parts if isinstance(part, TextDelta)))
+        thought, text = split_whole(text.strip("\r\n"))
+        self._recorder.thought(source, thought)
+        self._recorder.whole(source, text)
 
     def _chunk(self, chunk: autogen.ModelClientStreamingChunkEvent) -> None:
         if not chunk.content or not self._recorder.hears(chunk.source):
             return  # a selector is no participant
         splitter = self._splitters.setdefault(chunk.source, ThinkSplitter())
         for delta in splitter.feed(TextDelta(chunk.content)):
-            self._recorder.say(chunk.source, (delta,))
+            if not isinstance(delta, Unopened):
+                self._recorder.say(chunk.source, (delta,))
 
     def _end_chunks(self, source: str) -> None:
         splitter = self._splitters.pop(source, None)

@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final, Generic, get_args
+from typing import Final, Generic
 
 import structlog
 from aiohttp import web
@@ -39,7 +39,7 @@ from aiostream_server.web.caller import (
     watch_link,
 )
 from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
-from aiostream_server.web.models import Offer
+from aiostream_server.web.models import PRESENTATIONS, Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
@@ -47,15 +47,17 @@ from aiostream_server.web.whole import answer_whole, json_bytes
 
 _log: Final = structlog.get_logger()
 _SMALL_BYTES: Final = 256 * 1024  # a longer body is parsed in a thread: it would hold up the event loop
-PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
+_SCHEMAS: Final = (b'"response_format"', b'"tool_choice"')  # and so may a body with these: checking a schema takes time
 
 
 @dataclass(frozen=True, slots=True)
 class _Request(Generic[Options]):
-    """A request that can be answered. `spec` is the team it names, None where the router chooses."""
+    """A request that can be answered. `spec` is the team it names, None where the router chooses; `presentation` that
+    in the model's id."""
 
     asked: Asked[Options]
     spec: TeamSpec | None
+    presentation: Presentation | None
     offer: Offer
     principal: Principal
     conversation: Conversation | None
@@ -101,13 +103,17 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     offer = Offer(state.catalogue, principal)
     check_headers(request.headers)
     raw = await read_body(request)
-    is_small = len(raw) <= _SMALL_BYTES
+    is_quick = len(raw) <= _SMALL_BYTES and not any(word in raw for word in _SCHEMAS)
     model = request.match_info.get("model")
-    asked = dialect.question(raw, model) if is_small else await asyncio.to_thread(dialect.question, raw, model)
+    asked = dialect.question(raw, model) if is_quick else await asyncio.to_thread(dialect.question, raw, model)
+    limits = state.config.limits
+    asked.question.check_pictures(max_pixels=limits.max_image_pixels, max_bytes=limits.max_image_bytes)
     is_page = is_open_webui(request.headers, principal)
+    named = offer.find(asked.model)
     return _Request(
         asked,
-        offer.find(asked.model),
+        named.spec,
+        named.presentation,
         offer,
         principal,
         read_conversation(request.headers, state.config.open_webui, from_open_webui=is_page),
@@ -127,7 +133,10 @@ async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
 
 
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
-    """The presentation is the one that the header names, or the team's. Raises `InvalidRequest` for an unknown one."""
+    """The presentation is that of the header, else of the model's id, else of the key, else of the team.
+
+    Raises `InvalidRequest` for an unknown one in the header.
+    """
     prefix = path_prefix(request)
     if not dialect.serves_chat_pages:
         return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request))
@@ -136,10 +145,12 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
     chosen = next((known for known in PRESENTATIONS if known == wish), None)
+    chosen = chosen or read.presentation or read.principal.presentation
     if chosen is None and read.spec is not None:
         chosen = read.spec.config.presentation
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
-    view = DisplayOptions(chosen, by_team, page, prefix)
+    fields = state.config.server.reasoning_fields
+    view = DisplayOptions(chosen, by_team, page, prefix, reasoning_fields=fields)
     return view if read.asked.question.form is None else _of_json(view)
 
 
@@ -215,7 +226,7 @@ async def _answer_auxiliary(
     _log.info("auxiliary_answered", kind=auxiliary.kind, seconds=seconds, by=answer.by)
     request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)
     log = MemoryLog(secrets.token_hex(16))
-    log.append(Answer("", answer.text), RunFinished("stop", answer.usage, seconds))
+    log.append(Answer("", answer.text, tool=auxiliary.wrapping.tool), RunFinished("stop", answer.usage, seconds))
     card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), log.committed, None, None)
     answering = _Answering(dialect, read.asked.options, read.asked.delivery, DisplayOptions("answer"))
     with log.reader() as reader:

@@ -5,10 +5,12 @@ caller. `auto` is a model as any other: a key that names it may use it.
 """
 
 from collections.abc import Collection, Iterator
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, get_args
 
 from aiohttp import web
 
+from aiostream_server.config.model import Presentation
 from aiostream_server.errors import Forbidden, InvalidRequest, UnknownModel
 from aiostream_server.intake.principal import Principal
 from aiostream_server.intake.question import Question
@@ -21,6 +23,8 @@ AUTO: Final = "auto"
 _AUTO_NAMES: Final = frozenset({AUTO, "autogen-agents"})
 _AUTO_NAME: Final = "Auto"
 _AUTO_DESCRIPTION: Final = "Sends each question to the team that suits it."
+PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
+_PRESENTED: Final = ", ".join(PRESENTATIONS)
 _EXAMPLES_SHOWN: Final = 4
 _SHOWN_CHARS: Final = 80
 
@@ -37,13 +41,25 @@ class Offer:
         """Whether the caller may use the model of this canonical id, if there is one."""
         return self._allowed is None or model_id in self._allowed
 
-    def find(self, model: str) -> TeamSpec | None:
-        """The team of that id; None for `auto`, by any of its names. Raises `UnknownModel`."""
+    def find(self, model: str) -> "NamedModel":
+        """The model of that id, perhaps with a presentation behind a colon. Raises `UnknownModel`."""
+        if (found := self._find(model)) is not None:
+            return found
+        name, colon, suffix = model.rpartition(":")
+        found = self._find(name) if colon else None
+        if found is None:
+            raise self.unknown(model)
+        for presentation in PRESENTATIONS:
+            if suffix == presentation:
+                return replace(found, presentation=presentation)
+        problem = f"there is no presentation {shown(suffix)!r} of the model {found.id!r}; there are: {_PRESENTED}"
+        raise UnknownModel(problem, param="model")
+
+    def _find(self, model: str) -> "NamedModel | None":
         model_id = canonical_id(model)
         spec = self._catalogue.get(model_id)
-        if model_id not in self or (spec is None and model_id != AUTO):
-            raise self.unknown(model)
-        return spec
+        is_offered = model_id in self and (spec is not None or model_id == AUTO)
+        return NamedModel(model_id, spec) if is_offered else None
 
     def teams_for(self, question: Question, spec: TeamSpec | None) -> Collection[str] | None:
         """The teams that may answer: the named one, or those that `auto` may choose from. None: any.
@@ -74,8 +90,22 @@ class Offer:
     def unknown(self, model: str) -> UnknownModel:
         """The error, which lists the models of this caller."""
         ids = ", ".join(model_id for model_id in (AUTO, *(spec.id for spec in self._catalogue)) if model_id in self)
-        shown = model if len(model) <= _SHOWN_CHARS else f"{model[:_SHOWN_CHARS]}…"
-        return UnknownModel(f"there is no model {shown!r}; there are: {ids or 'none for this key'}", param="model")
+        return UnknownModel(
+            f"there is no model {shown(model)!r}; there are: {ids or 'none for this key'}", param="model"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NamedModel:
+    """The model that a request names: its `spec` is None for `auto`. `presentation` is that of `auto:answer`."""
+
+    id: str
+    spec: TeamSpec | None
+    presentation: Presentation | None = None
+
+
+def shown(name: str) -> str:
+    return name if len(name) <= _SHOWN_CHARS else f"{name[:_SHOWN_CHARS]}…"
 
 
 def canonical_id(model: str) -> str:
@@ -88,12 +118,11 @@ async def list_models(request: web.Request) -> web.Response:
 
 
 async def get_model(request: web.Request) -> web.Response:
-    """One of them."""
+    """One of them; with a presentation in its id where it is asked for with one."""
     offer, wanted = _offer(request), request.match_info["model"]
-    for card in _offered_cards(request, offer):
-        if card.id == canonical_id(wanted):
-            return web.json_response(model_body(card))
-    raise offer.unknown(wanted)
+    found = offer.find(wanted)
+    card = next(card for card in _offered_cards(request, offer) if card.id == found.id)
+    return web.json_response(model_body(card if found.presentation is None else replace(card, id=wanted)))
 
 
 def _offer(request: web.Request) -> Offer:

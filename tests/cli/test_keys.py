@@ -49,7 +49,19 @@ def test_key_may_be_made_for_metrics_alone(keys_file: Path) -> None:
     assert "only /metrics" in run("list", "--keys-file", keys_file).stdout
 
 
-@pytest.mark.parametrize("option", [("--model", "data"), ("--trust-user-headers",), ("--open-webui",)])
+def test_key_may_choose_how_answers_are_shown(keys_file: Path) -> None:
+    assert run("create", "script", "--keys-file", keys_file, "--presentation", "answer").exit_code == 0
+    assert run("create", "other", "--keys-file", keys_file).exit_code == 0
+    assert [key.presentation for key in KeyRing.load(keys_file)] == ["answer", None]
+    _, script, other = run("list", "--keys-file", keys_file).stdout.splitlines()
+    assert script.endswith("answer")
+    assert other.endswith("the team's")
+    assert run("create", "x", "--keys-file", keys_file, "--presentation", "loud").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "option", [("--model", "data"), ("--trust-user-headers",), ("--open-webui",), ("--presentation", "answer")]
+)
 def test_a_key_for_metrics_cannot_ask_questions(keys_file: Path, option: tuple[str, ...]) -> None:
     result = run("create", "prometheus", "--keys-file", keys_file, "--metrics", *option)
     assert result.exit_code == 2
@@ -63,11 +75,11 @@ def test_list_shows_all_but_the_keys(keys_file: Path) -> None:
     result = run("list", "--keys-file", keys_file)
     first, second = KeyRing.load(keys_file)
     head, *rows = result.stdout.splitlines()
-    assert head.split() == ["ID", "NAME", "CREATED", "MODELS", "USER", "HEADERS", "CLIENT"]
+    assert head.split() == ["ID", "NAME", "CREATED", "MODELS", "USER", "HEADERS", "CLIENT", "PRESENTATION"]
     assert rows[0].split()[0] == first.id
-    assert rows[0].endswith("all                     ignored       any")
+    assert rows[0].endswith("all                     ignored       any         the team's")
     created = f"{second.created:%Y-%m-%d %H:%M} UTC".split()
-    assert rows[1].split() == [second.id, "bob", *created, "data", "trusted", "open-webui"]
+    assert rows[1].split() == [second.id, "bob", *created, "data", "trusted", "open-webui", "the", "team's"]
     assert text not in result.output
     assert first.sha256 not in result.output
 

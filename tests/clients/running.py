@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from tests.kit.needs import CLIENTS
-from tests.kit.scripted_provider import BreakOff, Exchange, HttpError, Reply, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.scripted_provider import (
+    BreakOff,
+    Call,
+    Exchange,
+    HttpError,
+    Reply,
+    ScriptedAnswer,
+    ScriptedProvider,
+    Stall,
+)
 from tests.kit.serving import config_for, sample_team, serving
 from tests.kit.waiting import DEADLINE_S
 
@@ -30,6 +39,16 @@ _PROGRAM_OF: Final = {
     "ai-sdk": "ask_ai_sdk.mjs",
 }
 NAMES: Final = tuple(_PROGRAM_OF)
+FAILURES: Final[Mapping[str, HttpError]] = {
+    "broken": HttpError(500, {"error": {"message": "out of order"}}),
+    "limited": HttpError(429, {"error": {"message": "too many requests"}}),
+    "no_credit": HttpError(429, {"error": {"message": "no credit is left", "code": "insufficient_quota"}}),
+    "refused": HttpError(401, {"error": {"message": "wrong key"}}),
+    "too_long": HttpError(400, {"error": {"message": "maximum context length", "code": "context_length_exceeded"}}),
+}
+"""What the provider answers, always, by scenario."""
+
+REGION: Final = {"name": "North", "total": 42}
 _SCENARIO: Final = re.compile(r"<(\w+)>")
 
 
@@ -53,15 +72,28 @@ def _named(body: Mapping[str, Any]) -> str:
 
 
 def _reply(body: Mapping[str, Any]) -> Reply:
-    match _named(body):
-        case "broken" | "broken_stream":
-            return HttpError(500, {"error": {"message": "out of order"}})
+    scenario = _named(body)
+    if scenario in FAILURES:
+        return FAILURES[scenario]
+    match scenario:
+        case "broken_stream":
+            return FAILURES["broken"]
         case "broken_off":
             return ScriptedAnswer("so far ", BreakOff())
         case "cancel":
             return ScriptedAnswer("one ", Stall())
-        case _:
+        case _ if scenario.startswith("typed"):
+            return _typed(body)
+        case _:  # words, also where a form is wanted
             return ScriptedAnswer("Hel", "lo.")
+
+
+def _typed(body: Mapping[str, Any]) -> Reply:
+    """The team's agent answers in words. The last call of its model has that answer, and puts it into a form."""
+    if tools := body.get("tools"):
+        return ScriptedAnswer(Call(tools[0]["function"]["name"], REGION))
+    is_last_call = any(message["role"] == "assistant" for message in body["messages"])
+    return ScriptedAnswer(json.dumps(REGION) if is_last_call else "North leads, with 42.")
 
 
 async def run_client(name: str, folder: Path) -> Told:
@@ -97,13 +129,18 @@ async def _start(name: str, base_url: str, model: str) -> asyncio.subprocess.Pro
     else:  # a program on the command line finds its imports from the working directory
         command = ["node", "--input-type=module", "--eval", program.read_text("utf-8")]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}
-    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_MODEL": model, "NO_PROXY": "127.0.0.1"}
+    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_MODEL": model, "AIOSTREAM_FAILURES": " ".join(FAILURES)}
     return await asyncio.create_subprocess_exec(
         *command,
         cwd=_ROOT if program.suffix == ".py" else folder,
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={**inherited, **told, "LITELLM_LOCAL_MODEL_COST_MAP": "True"},  # it would fetch prices
+        env={
+            **inherited,
+            **told,
+            "NO_PROXY": "127.0.0.1",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        },  # it would fetch prices
     )
 
 

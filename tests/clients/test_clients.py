@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.running import NAMES, Told, run_client
+from tests.clients.running import FAILURES, NAMES, REGION, Told, run_client
 from tests.kit.needs import require
 
 
@@ -38,4 +38,32 @@ def test_a_cancelled_stream_ends_the_call_of_the_provider(told: Told) -> None:
 def test_a_stream_that_fails_raises_and_is_not_asked_for_again(told: Told, scenario: str, calls: int) -> None:
     """Three calls are the server's own tries."""
     assert told.outcomes[scenario].get("raised"), told.outcomes[scenario]
+    assert told.calls[scenario] == calls
+
+
+def test_every_way_to_a_typed_answer_gives_the_object(told: Told) -> None:
+    """One call is the team's, one puts its answer into the form."""
+    ways = {name: outcome for name, outcome in told.outcomes.items() if name.startswith("typed")}
+    assert ways == {name: {"typed": REGION} for name in ways}
+    assert {name: told.calls[name] for name in ways} == dict.fromkeys(ways, 2)
+    assert "typed" in ways
+
+
+def test_a_form_that_cannot_be_met_is_an_error_with_the_reason(told: Told) -> None:
+    outcome = told.outcomes["never_typed"]
+    assert outcome.get("status") == 422, outcome
+    assert "it is not JSON: Hello." in outcome["said"]
+    assert told.calls["never_typed"] == 3, "the team's, and two tries to put its answer into the form"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "status", "calls"),
+    [("broken", 502, 3), ("limited", 429, 3), ("no_credit", 429, 1), ("refused", 502, 1), ("too_long", 400, 1)],
+)
+def test_a_failing_call_costs_no_more_than_the_servers_own_tries(
+    told: Told, scenario: str, status: int, calls: int
+) -> None:
+    """Most clients repeat a failure twice, and each repetition would be a run of the whole team."""
+    assert set(FAILURES) == {"broken", "limited", "no_credit", "refused", "too_long"}
+    assert told.outcomes[scenario].get("status") == status, told.outcomes[scenario]
     assert told.calls[scenario] == calls

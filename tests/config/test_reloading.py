@@ -19,6 +19,7 @@ TAKEN_SERVER = {
     "heartbeat_s",
     "whole_heartbeat_s",
     "failure_memory_s",
+    "reasoning_fields",
     "write_timeout_s",
 }
 TAKEN_CONVERSATIONS = {"max_state_bytes", "concurrent_turns"}

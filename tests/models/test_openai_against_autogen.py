@@ -141,7 +141,7 @@ def calls(draw: st.DrawFn) -> list[Mapping[str, Any]]:
 @st.composite
 def answers(draw: st.DrawFn) -> Said:
     texts = draw(st.lists(tokens, max_size=5))
-    assume("<think" not in "".join(texts))
+    assume("<think" not in "".join(texts) and "</think" not in "".join(texts))
     if draw(st.booleans()):
         return Said((), texts, draw(calls()), "tool_calls")
     thoughts = draw(st.lists(tokens, max_size=4))

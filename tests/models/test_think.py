@@ -7,24 +7,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
-from aiostream_server.models.think import Spoken, ThinkSplitter
+from aiostream_server.models.think import Split, ThinkSplitter, Unopened, split_whole
 
 
-def split(*pieces: str) -> list[Spoken]:
+def split(*pieces: str, closing_tag: str = "") -> list[Split]:
     """The parts of a text that arrives in `pieces`; neighbours of one kind joined."""
-    splitter = ThinkSplitter()
+    splitter = ThinkSplitter(closing_tag)
     parts = [part for piece in pieces for part in splitter.feed(TextDelta(piece))]
     return joined([*parts, *splitter.flush()])
 
 
-def joined(parts: Sequence[Spoken]) -> list[Spoken]:
-    result: list[Spoken] = []
+def joined(parts: Sequence[Split]) -> list[Split]:
+    result: list[Split] = []
     for part in parts:
-        if result and type(result[-1]) is type(part):
-            result[-1] = type(part)(result[-1].text + part.text)
+        last = result[-1] if result else None
+        if isinstance(part, TextDelta) and isinstance(last, TextDelta):
+            result[-1] = TextDelta(last.text + part.text)
+        elif isinstance(part, ThoughtDelta) and isinstance(last, ThoughtDelta):
+            result[-1] = ThoughtDelta(last.text + part.text)
         else:
             result.append(part)
     return result
+
+
+def text_of(part: Split) -> str:
+    return "" if isinstance(part, Unopened) else part.text
 
 
 TEXT, THOUGHT = TextDelta, ThoughtDelta
@@ -40,21 +47,51 @@ CASES = [
     ("<think>one</thinking> still</think>two", [THOUGHT("one</thinking> still"), TEXT("two")]),
     ("<think></think>", []),
     ("1 < 2 <thin", [TEXT("1 < 2 <thin")]),
-    ("<thinker> </think>", [TEXT("<thinker> </think>")]),
+    ("<thinker> </think>", [TEXT("<thinker> "), Unopened("</think>")]),
     ("write `<think>` first", [TEXT("write `<think>` first")]),
     ("```\n<think>x</think>\n```\n<think>y</think>z", [TEXT("```\n<think>x</think>\n```\n"), THOUGHT("y"), TEXT("z")]),
     ("````\n```\n<think>\n````\n<think>y", [TEXT("````\n```\n<think>\n````\n"), THOUGHT("y")]),
     ("a `b` <think>c", [TEXT("a `b` "), THOUGHT("c")]),
     ("<think>`</think><think>a", [THOUGHT("`a")]),
     ("<<think>a", [TEXT("<"), THOUGHT("a")]),
+    ("Hm.\n</think>\n\nHello.", [TEXT("Hm.\n"), Unopened("</think>"), TEXT("Hello.")]),
+    ("Hm.</thinking>Hello.", [TEXT("Hm."), Unopened("</thinking>"), TEXT("Hello.")]),
+    ("</think>Hello.", [Unopened("</think>"), TEXT("Hello.")]),
+    ("a</think>b</think>\nc", [TEXT("a"), Unopened("</think>"), TEXT("bc")]),
+    ("<think>a</think>b</think>\nc", [THOUGHT("a"), TEXT("bc")]),
+    ("write `</think>` last", [TEXT("write `</think>` last")]),
+    ("```\n</think>\n```\nHm.</think>a", [TEXT("```\n</think>\n```\nHm."), Unopened("</think>"), TEXT("a")]),
+    ("1 </ 2 </thin", [TEXT("1 </ 2 </thin")]),
+]
+
+BEGUN_BY_THE_TEMPLATE = [
+    ("Hm.\n</think>\n\nHello.", [THOUGHT("Hm.\n"), TEXT("Hello.")]),
+    ("Hm. ```\n<think></think>Hello.", [THOUGHT("Hm. ```\n<think>"), TEXT("Hello.")]),
+    ("\n<think>Hm.</think>Hello.", [THOUGHT("Hm."), TEXT("Hello.")]),
+    ("<thinking>Hm.</think></thinking>Hello.", [THOUGHT("Hm.</think>"), TEXT("Hello.")]),
+    ("Never closed </thi", [THOUGHT("Never closed </thi")]),
+    ("</think>Hello.", [TEXT("Hello.")]),
+    ("<thi", [THOUGHT("<thi")]),
 ]
 
 
 @pytest.mark.parametrize(("text", "parts"), CASES)
-def test_split(text: str, parts: Sequence[Spoken]) -> None:
+def test_split(text: str, parts: Sequence[Split]) -> None:
     """Whole, and character by character."""
     assert split(text) == parts
     assert split(*text) == parts
+
+
+@pytest.mark.parametrize(("text", "parts"), BEGUN_BY_THE_TEMPLATE)
+def test_split_of_text_that_begins_in_a_thought(text: str, parts: Sequence[Split]) -> None:
+    assert split(text, closing_tag="</think>") == parts
+    assert split(*text, closing_tag="</think>") == parts
+
+
+def test_split_whole() -> None:
+    assert split_whole("<think>a</think>b") == ("a", "b")
+    assert split_whole("a</think>b") == ("a", "b")
+    assert split_whole("b") == ("", "b")
 
 
 words = st.sampled_from(
@@ -63,19 +100,19 @@ words = st.sampled_from(
 texts = st.lists(st.one_of(words, st.text(alphabet="<>/think`\n g", max_size=4))).map("".join)
 
 
-@given(text=texts, data=st.data())
-def test_any_cutting_gives_the_same_split(text: str, data: st.DataObject) -> None:
+@given(text=texts, data=st.data(), tag=st.sampled_from(["", "</think>"]))
+def test_any_cutting_gives_the_same_split(text: str, data: st.DataObject, tag: str) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)))))
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
-    assert split(*filter(None, pieces)) == split(*filter(None, [text]))
+    assert split(*filter(None, pieces), closing_tag=tag) == split(*filter(None, [text]), closing_tag=tag)
 
 
 @given(text=texts)
 def test_nothing_is_lost_but_tags_and_line_ends(text: str) -> None:
     """The parts, in order, are what is left of the text when tags and line ends are taken out."""
     rest = iter(text)
-    assert all(character in rest for part in split(text) for character in part.text), "parts are a subsequence"
-    lost = len(text) - sum(len(part.text) for part in split(text))
+    assert all(character in rest for part in split(text) for character in text_of(part)), "parts are a subsequence"
+    lost = len(text) - sum(len(text_of(part)) for part in split(text))
     tags = sum(text.count(tag) * len(tag) for tag in ("<think>", "</think>", "<thinking>", "</thinking>"))
     assert lost <= tags + text.count("\n") + text.count("\r")
 
@@ -84,7 +121,7 @@ def test_nothing_is_lost_but_tags_and_line_ends(text: str) -> None:
 def test_deltas_are_never_empty(text: str) -> None:
     splitter = ThinkSplitter()
     parts = [part for character in text for part in splitter.feed(TextDelta(character))]
-    assert all(part.text for part in [*parts, *splitter.flush()])
+    assert all(isinstance(part, Unopened) or part.text for part in [*parts, *splitter.flush()])
 
 
 def test_text_without_tags_is_passed_through_as_it_is() -> None:

@@ -17,6 +17,9 @@ from aiostream_server.intake.question import (
     Turn,
 )
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
+from tests.kit.pictures import png
+
+PNG = png().partition(",")[2]
 
 
 def question(*messages: dict[str, Any], **fields: Any) -> Question:
@@ -128,15 +131,24 @@ def test_an_empty_message_earlier_does_not_spoil_the_conversation() -> None:
     assert question(user(""), said(""), user("hi")).history == (Turn("user", ""), Turn("assistant", ""))
 
 
+@pytest.mark.parametrize("stopped", [["", " \n"], [""]])
+def test_an_answer_that_was_stopped_before_its_first_word_is_given_again(stopped: list[str]) -> None:
+    """Chat clients keep it as an empty message, which there is nothing to continue of."""
+    asked = question(user("one"), said("1"), user("two"), *map(said, stopped), system("careful"))
+    assert (asked.task.text, [turn.text for turn in asked.history]) == ("two", ["one", "1", "careful"])
+    cut = question(user("one"), said("1 an"), *map(said, stopped))
+    assert (cut.task.text, [turn.text for turn in cut.history]) == (CONTINUE_TASK, ["one", "1 an"])
+
+
 def test_text_parts_are_lines_and_images_follow() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/webp;base64,AAAA", "detail": "low"}}
+    picture = {"type": "image_url", "image_url": {"url": png(), "detail": "low"}}
     parts = [{"type": "text", "text": "what"}, picture, {"type": "text", "text": "is this?"}]
-    assert question(user(parts)).task == Turn("user", "what\nis this?", (ImagePart("image/webp", "AAAA", "low"),))
+    assert question(user(parts)).task == Turn("user", "what\nis this?", (ImagePart("image/png", PNG, "low", 1),))
 
 
 def test_an_image_alone_is_a_question() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
-    assert question(user([picture])).task == Turn("user", "", (ImagePart("image/png", "AAAA"),))
+    picture = {"type": "image_url", "image_url": {"url": png()}}
+    assert question(user([picture])).task == Turn("user", "", (ImagePart("image/png", PNG, pixels=1),))
 
 
 def test_an_image_is_not_printed() -> None:

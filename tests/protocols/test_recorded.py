@@ -1,7 +1,6 @@
 """What the server answered before its protocols were taken apart, and answers still: see `recording`."""
 
 import asyncio
-import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from aiostream_server.config.model import AuthConfig, Config, LimitsConfig, Open
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.sse import writer
+from tests.kit.pictures import png
 from tests.kit.scripted_provider import BreakOff, Call, HttpError, ScriptedAnswer, ScriptedProvider, Think
 from tests.kit.serving import Server, config_for, sample_team, serving
 from tests.protocols.recording import Recording
@@ -22,7 +22,7 @@ from tests.web.raw import head, post, send
 
 PAGE: Final = "X-OpenWebUI-User-Name: Ann"
 PRESENTATIONS: Final = ("transcript", "reasoning", "answer")
-PNG: Final = "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(40)).decode()
+PNG: Final = png()
 SELECT: Final = "SELECT name FROM regions ORDER BY name LIMIT 2"
 LONG: Final = 'A long line, with an emoji 😀 and a quote " and <details>. ' * 120
 

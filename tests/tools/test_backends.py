@@ -4,7 +4,6 @@
 """
 
 import asyncio
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -12,12 +11,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import DBAPIError
 
 from aiostream_server.config.model import DatabaseConfig
-from aiostream_server.tools.sql.backend import StatementDeadline
+from aiostream_server.tools.sql.backend import Session, StatementDeadline
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
+from aiostream_server.tools.sql.postgres import PostgresSession
 
 ENDLESS = {
     "sqlite": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id - 9999",
@@ -69,13 +68,19 @@ async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
         await database.close()
 
 
+async def open_cursor(session: Session, sql: str) -> None:
+    async with session.execute(sql):
+        pass
+
+
 @pytest.mark.parametrize("sql", WRITES)
 async def test_a_write_is_refused_by_the_database_itself(shop: Database, sql: str) -> None:
     with pytest.raises(QueryFailed):
         await shop._run(sql)
-    with pytest.raises((DBAPIError, sqlite3.Error), match=r"read-only|not authorized|prohibited"):
-        async with shop._backend.connect(StatementDeadline(5)) as connection:
-            await connection.exec_driver_sql(sql)
+    async with shop._backend.connect(StatementDeadline(30)) as session:
+        running = session.driver.execute(sql) if isinstance(session, PostgresSession) else open_cursor(session, sql)
+        with pytest.raises((asyncpg.PostgresError, QueryFailed), match=r"read-only|not authorized|prohibited"):
+            await running
     assert (await shop._run("SELECT COUNT(*) FROM orders")).rows == ((1280,),)
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.load import load_config
 from tests.kit.serving import ServedAnswer, Server, serving
-from tests.routing.auxiliary.app_prompts import PROMPTS, Prompt
+from tests.routing.auxiliary.app_prompts import PROMPTS, QUESTION, Prompt
 from tests.routing.auxiliary.cases import rendered
 
 _TITLE = rendered("0_12_4 generate_title short").body
@@ -130,3 +130,17 @@ async def test_other_apps_get_no_run_and_leave_no_turn(server: Server, url: str,
     assert streamed.text == answer
     assert streamed.finish_reasons == ["stop"]
     assert server.state.registry.ended == len(server.state.registry) == 0
+
+
+async def test_a_forced_tool_is_called_with_the_title(url: str) -> None:
+    """LibreChat's `titleMethod` "functions"."""
+    parameters = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+    tool = {"type": "function", "function": {"name": "extract", "parameters": parameters}}
+    choice = {"type": "function", "function": {"name": "extract"}}
+    body = {"model": "auto", "messages": PROMPTS[0].messages, "tools": [tool], "tool_choice": choice}
+    (answered,) = (await _post(url, body))["choices"]
+    (call,) = answered["message"]["tool_calls"]
+    assert call["function"] == {"name": "extract", "arguments": f'{{"title": "{QUESTION}"}}'}
+    streamed = await _stream(url, {**body, "stream": True})
+    calls = [call for frame in streamed.frames for call in frame["choices"][0]["delta"].get("tool_calls", ())]
+    assert "".join(call["function"]["arguments"] for call in calls) == call["function"]["arguments"]

@@ -2,27 +2,18 @@
 
 import base64
 import json
-import struct
-import zlib
+from io import BytesIO
 from pathlib import Path
+from resource import RUSAGE_SELF, getrusage
 from typing import Any
 
+import PIL.Image
 import pytest
 
-from aiostream_server.config.model import Config, OpenAIModelConfig, TeamConfig
+from aiostream_server.config.model import Config, LimitsConfig, OpenAIModelConfig, TeamConfig
+from tests.kit.pictures import png
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, asking, sample_team, serving
-
-
-def png() -> str:
-    """One red pixel, as a data URL."""
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    pixels = chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(b"\0\xff\0\0"))
-    content = b"\x89PNG\r\n\x1a\n" + pixels + chunk(b"IEND", b"")
-    return "data:image/png;base64," + base64.b64encode(content).decode()
 
 
 def config(base_url: str, *, vision: bool) -> Config:
@@ -133,11 +124,76 @@ async def test_an_image_from_elsewhere_or_of_another_kind_is_400(tmp_path: Path,
     assert words in error["message"]
 
 
-async def test_what_is_no_image_behind_its_first_bytes_is_the_models_to_refuse(tmp_path: Path) -> None:
-    """Nothing here decodes pictures: a hostile one meets no parser of ours."""
-    url = "data:image/png;base64," + base64.b64encode(b"no picture at all").decode()
+@pytest.mark.parametrize("kept", [0, 3, 8, 30, 60], ids=str)
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_damaged_image_is_400_before_a_run_starts(tmp_path: Path, kept: int, stream: bool) -> None:
+    content = base64.b64decode(png().partition(",")[2])[:kept] if kept else b"no picture"
+    url = "data:image/png;base64," + base64.b64encode(content).decode()
+    async with (
+        serving(config("http://127.0.0.1:9/v1", vision=True), tmp_path) as server,
+        asking(server.url, with_image(url), model="solo", stream=stream) as answer,
+    ):
+        assert answer.response.status == 400
+        assert "X-Run-Id" not in answer.response.headers
+        error = (await answer.response.json())["error"]
+    assert error["param"] == "messages[0].content[1].image_url.url"
+    assert "the image is damaged" in error["message"]
+
+
+def earlier(url: str) -> list[dict[str, Any]]:
+    """The image in the history, and once more in the question."""
+    return [*with_image(url), {"role": "assistant", "content": "Red."}, *with_image(url)]
+
+
+@pytest.mark.parametrize("limits", [{"max_image_pixels": 1}, {"max_image_bytes": 100}])
+async def test_all_images_of_a_request_share_one_budget(tmp_path: Path, limits: dict[str, int]) -> None:
+    bounded = config("http://127.0.0.1:9/v1", vision=True).model_copy(update={"limits": LimitsConfig(**limits)})
+    async with (
+        serving(bounded, tmp_path) as server,
+        asking(server.url, earlier(png()), model="solo") as answer,
+    ):
+        assert answer.response.status == 400
+        error = (await answer.response.json())["error"]
+    assert error["param"] == "messages"
+    assert "all messages together" in error["message"]
+
+
+def bomb(side: int) -> str:
+    """A PNG of many pixels and few bytes."""
+    buffer = BytesIO()
+    PIL.Image.new("1", (side, side)).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+async def test_many_pixels_in_few_bytes_are_refused_by_their_header(tmp_path: Path) -> None:
+    async with serving(config("http://127.0.0.1:9/v1", vision=True), tmp_path) as server:
+        for question in (with_image(bomb(11_000)), earlier(bomb(8_000))):
+            async with asking(server.url, question, model="solo") as answer:
+                assert answer.response.status == 400
+
+
+async def test_an_image_is_not_decoded_on_its_way(tmp_path: Path) -> None:
+    """Nor on its way into the state of a conversation, and out of it: decoded, these would take 190 MB each time."""
+    big = bomb(8_000)
+    headers = {"X-Conversation-Id": "pictures"}
     async with ScriptedProvider() as provider:
-        provider.script(lambda _: ScriptedAnswer("fine"))
+        provider.script(lambda _: ScriptedAnswer("Black."))
         async with serving(config(provider.base_url, vision=True), tmp_path) as server:
-            answer = await ask(server.url, with_image(url), model="solo")
-    assert answer.done
+            await ask(server.url, with_image(big), model="solo", headers=headers)
+            before = getrusage(RUSAGE_SELF).ru_maxrss
+            await ask(server.url, with_image(big), model="solo", headers=headers)
+            await ask(server.url, "And now?", model="solo", headers=headers)
+            grown_kib = getrusage(RUSAGE_SELF).ru_maxrss - before
+        sent = json.dumps(provider.exchanges[-1].body)
+    assert sent.count(big) == 2
+    assert grown_kib < 100 * 1024
+
+
+async def test_the_bytes_say_what_kind_of_image_it_is(tmp_path: Path) -> None:
+    """Clients often call a JPEG a PNG; providers refuse that."""
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("A red pixel."))
+        async with serving(config(provider.base_url, vision=True), tmp_path) as server:
+            await ask(server.url, with_image(png().replace("image/png", "image/jpeg")), model="solo")
+        sent = provider.exchanges[0].body["messages"][-1]
+    assert sent["content"][1]["image_url"]["url"] == png()

@@ -1,18 +1,20 @@
 """`response_format` and forced tools: the team works as always, and the answer is JSON that fits the schema."""
 
+import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import aiohttp
 import openai
 import pytest
 from openai.types.chat import ChatCompletion
 from pydantic import BaseModel
 
 from aiostream_server.config.model import Config, OpenAIModelConfig
-from tests.kit.scripted_provider import Call, HttpError, ScriptedAnswer, ScriptedProvider
-from tests.kit.serving import Server, ask, sample_team, serving
+from tests.kit.scripted_provider import Call, HttpError, Raw, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.serving import Server, ask, asking, sample_team, serving, until_idle
 from tests.web.test_openai_client import client_of, demo
 
 HELLO = [{"role": "user", "content": "How is the weather in Paris?"}]
@@ -153,6 +155,18 @@ async def test_a_provider_that_refuses_the_schema_is_told_it_in_words(tmp_path: 
             answer = await asked(server, response_format=schema_format(STRICT))
         assert provider.exchanges[2].body["response_format"] == {"type": "json_object"}
     assert content_of(answer) == json.loads(GOOD)
+
+
+async def test_a_provider_that_takes_no_schema_is_asked_with_one_once(tmp_path: Path) -> None:
+    refused = {"error": {"message": "This response_format type is unavailable now"}}
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("Mild."), HttpError(400, refused), ScriptedAnswer(GOOD))
+        provider.script(ScriptedAnswer("Mild."), ScriptedAnswer(GOOD))
+        async with serving(config(provider, structured_output=True), tmp_path) as server:
+            for _ in range(2):
+                answer = await asked(server, response_format=schema_format(STRICT))
+                assert content_of(answer) == json.loads(GOOD)
+        assert len(provider.exchanges) == 5
 
 
 async def test_any_other_failure_of_the_provider_is_one(tmp_path: Path) -> None:
@@ -333,3 +347,121 @@ async def test_words_are_the_default(tmp_path: Path, form: Any) -> None:
         question = [{"role": "user", "content": "What is 15% of 850?"}]
         answer = await asked(server, "general", messages=question, response_format=form)
     assert "127.5" in (answer.choices[0].message.content or "")
+
+
+async def test_the_model_of_the_agent_that_answered_makes_the_last_call(tmp_path: Path) -> None:
+    """Of several agents none of which is marked, that is the one that spoke last."""
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("A draft."), ScriptedAnswer("Mild."), ScriptedAnswer(GOOD))
+        async with serving(config(provider, "pair"), tmp_path) as server:
+            answer = await asked(server, "pair", response_format=schema_format(SCHEMA))
+        told = json.dumps(provider.exchanges[2].body["messages"])
+    assert content_of(answer) == json.loads(GOOD)
+    assert "Mild." in told
+    assert "A draft." not in told
+
+
+async def test_a_team_without_a_model_uses_that_of_its_configuration(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer(GOOD))
+        async with serving(config(provider, "only_runs"), tmp_path) as server:
+            answer = await asked(server, "only-runs", response_format=schema_format(SCHEMA))
+    assert content_of(answer) == json.loads(GOOD)
+
+
+async def test_auto_routes_as_always_and_shows_nothing_of_it(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("Mild."), ScriptedAnswer(GOOD))
+        async with serving(config(provider), tmp_path) as server:
+            answer = await ask(server.url, "Weather?", response_format=schema_format(SCHEMA))
+    assert answer.text == GOOD
+
+
+@pytest.mark.parametrize("team", ["solo", "pair"])
+async def test_open_webuis_page_gets_the_json_as_it_is(tmp_path: Path, team: str) -> None:
+    wild = {"city": "<b>*Paris*</b> ![x](http://x)", "degrees": 21}
+    async with ScriptedProvider() as provider:
+        provider.script(*[ScriptedAnswer("Mild.")] * (1 + (team == "pair")), ScriptedAnswer(json.dumps(wild)))
+        async with serving(config(provider, team), tmp_path) as server:
+            page = {"X-OpenWebUI-User-Name": "Ann"}
+            answer = await ask(server.url, "Hi", model=team, headers=page, response_format=schema_format(SCHEMA))
+    assert json.loads(answer.text) == wild
+    assert not [frame for frame in answer.frames if "event" in frame]
+
+
+async def test_a_run_tells_the_form_in_its_last_events(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("Mild."), ScriptedAnswer(Call("final_result", GOOD)))
+        async with serving(config(provider), tmp_path) as server:
+            body = {"model": "solo", "messages": HELLO, "tools": [tool()], "tool_choice": "required"}
+            async with aiohttp.ClientSession() as session, session.post(f"{server.url}/v1/runs", json=body) as response:
+                lines = (await response.text()).splitlines()
+    events = [json.loads(line[6:]) for line in lines if line.startswith("data: ")]
+    final = next(event for event in events if event["type"] == "final")
+    assert (final["tool"], json.loads(final["content"])) == ("final_result", json.loads(GOOD))
+    assert [event["kind"] for event in events if event["type"] == "token"] == ["message"], "the team's own words"
+
+
+async def test_a_team_that_asks_the_user_says_so(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(*[ScriptedAnswer("Which city?")] * 2)
+        async with serving(config(provider, "until_approved"), tmp_path) as server:
+            with pytest.raises(openai.UnprocessableEntityError, match="question to the user"):
+                await asked(server, "until-approved", response_format=schema_format(SCHEMA))
+            answer = await ask(server.url, "Hi", model="until-approved", response_format=schema_format(SCHEMA))
+    assert not answer.text
+    assert [error["code"] for error in answer.errors] == ["schema_not_met"]
+
+
+async def test_a_refusal_of_the_model_is_one(tmp_path: Path) -> None:
+    pieces = (
+        b'data: {"choices":[{"index":0,"delta":{"role":"assistant","refusal":"I cannot say that."}}]}\n\n',
+        b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n',
+    )
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("Mild."), Raw(pieces))
+        async with (
+            serving(config(provider, structured_output=True), tmp_path) as server,
+            client_of(server) as client,
+        ):
+            answer = await client.chat.completions.parse(model="solo", messages=HELLO, response_format=Weather)  # type: ignore[arg-type]
+    assert answer.choices[0].message.refusal == "I cannot say that."
+    assert answer.choices[0].message.parsed is None
+
+
+async def test_a_conversation_goes_on_from_an_answer_in_json(tmp_path: Path) -> None:
+    headers = {"X-Conversation-Id": "weather"}
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("Mild."), ScriptedAnswer(GOOD), ScriptedAnswer("Wind."), ScriptedAnswer(GOOD))
+        async with serving(config(provider), tmp_path) as server:
+            for _ in range(2):
+                answer = await asked(server, response_format=schema_format(SCHEMA), extra_headers=headers)
+                assert content_of(answer) == json.loads(GOOD)
+        second = provider.exchanges[2].body["messages"]
+    assert [message["role"] for message in second] == ["system", "user", "assistant", "user"]
+    assert second[2]["content"] == "Mild.", "the team remembers its own words"
+
+
+async def test_a_long_answer_comes_whole(tmp_path: Path) -> None:
+    long = json.dumps({"city": "x" * 150_000, "degrees": 1})
+    async with ScriptedProvider() as provider:
+        provider.script(lambda body: ScriptedAnswer(long if "JSON" in json.dumps(body) else "Mild."))
+        async with serving(config(provider), tmp_path) as server:
+            whole = await asked(server, response_format=schema_format(SCHEMA))
+            streamed = await ask(server.url, "Hi", model="solo", response_format=schema_format(SCHEMA))
+            call = await asked(server, tools=[tool()], tool_choice="required")
+    assert whole.choices[0].message.content == streamed.text == long
+    assert call.choices[0].message.tool_calls
+    called = call.choices[0].message.tool_calls[0]
+    assert called.type == "function"
+    assert called.function.arguments == long
+
+
+async def test_stopping_the_client_ends_the_last_call(tmp_path: Path) -> None:
+    async with ScriptedProvider() as provider:
+        provider.script(ScriptedAnswer("Mild."), ScriptedAnswer(GOOD[:9], Stall()))
+        async with serving(config(provider), tmp_path) as server:
+            async with asking(server.url, "Hi", model="solo", response_format=schema_format(SCHEMA)):
+                exchange = await provider.request(2)
+            await asyncio.wait_for(exchange.closed.wait(), timeout=30)
+            await until_idle(server)

@@ -26,8 +26,8 @@ INTEGERS = ("n", "seed", "max_tokens", "max_completion_tokens")
 
 
 def is_in_the_schemas_reach(body: Any) -> bool:
-    """Not what the descriptions say in words: no blank question, no tool's message without its call, no `1.0`, no
-    picture for the demo model, which is blind."""
+    """Not what the descriptions say in words: no blank question, no tool's message without its call, no `1.0`, and no
+    bytes that are a picture."""
     if not isinstance(body, dict):
         return True
     if any(isinstance(body.get(field), float) and body[field].is_integer() for field in INTEGERS):
@@ -37,7 +37,7 @@ def is_in_the_schemas_reach(body: Any) -> bool:
         return True
     roles = [message.get("role") for message in messages]
     last = [message for message in messages if message.get("role") not in ("system", "developer")][-1:]
-    if any(part.get("type") == "image_url" for message in last for part in parts_of(message)):
+    if any(part.get("type") == "image_url" for message in messages for part in parts_of(message)):
         return False
     return "tool" not in roles and not any(is_blank(message.get("content")) for message in last)
 

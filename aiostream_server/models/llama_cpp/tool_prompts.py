@@ -21,7 +21,7 @@ from autogen_core.models import (
 from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
 
-from aiostream_server.models.openai.request import response_schema
+from aiostream_server.models.openai.output_formats import response_schema
 from aiostream_server.models.provider import ModelRequest, ToolChoice
 
 _Schema: TypeAlias = dict[str, Any]

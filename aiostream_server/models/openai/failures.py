@@ -49,7 +49,7 @@ class Failures:
     def refused(self, status: int, body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> ModelFailed:
         """An HTTP status other than 200. `headers` must find their names in any case."""
         phrase = HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else ""
-        error = _decoded(body)
+        error = decoded(body)
         message = self._line(_message(error))
         what = f"answered {f'{status} {phrase}'.strip()}" + (f": {message}" if message else "")
         wait_s = asked_wait_s(headers, body.decode("utf-8", "replace")) if status in (429, 503, 529) else None
@@ -105,7 +105,7 @@ def _reason(error: aiohttp.ClientConnectorError) -> str:
     return os.strerror(error.errno).lower() if error.errno else "no connection"
 
 
-def _decoded(body: bytes) -> Any:
+def decoded(body: bytes) -> Any:
     """The error's JSON, else its text. A proxy's HTML page adds nothing to the status."""
     try:
         return msgspec.json.decode(body)
@@ -119,7 +119,7 @@ def _message(error: Any) -> str:
     match error:
         case str():
             return error
-        case {"error": str() | dict() as inner}:
+        case {"error": str() | dict() as inner} | {"message": dict() as inner}:  # the latter is Mistral's
             return _message(inner)
         case {
             "message": str() as text,

@@ -1,13 +1,14 @@
 """AutoGen's messages as the `messages` of OpenAI's chat completions.
 
 https://platform.openai.com/docs/api-reference/chat/create. For other servers with this API, leading system messages
-become one, and no message has a `name` unless it is configured (Groq and Mistral refuse it).
+become one, no message is empty, and none has a `name` unless it is configured (Groq and Mistral refuse it). What else
+a model demands is its `MessageDialect`.
 """
 
 import re
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
-from typing import Any, Final, TypeAlias, assert_never
+from typing import Any, Final, assert_never
 
 from autogen_core import FunctionCall, Image
 from autogen_core.models import (
@@ -19,9 +20,9 @@ from autogen_core.models import (
 )
 
 from aiostream_server.config.providers import MessageNames
+from aiostream_server.models.openai.accepted_messages import TAKES_ALL, MessageDialect
+from aiostream_server.models.openai.sequences import Turn, Wire, fitted, without_empty
 from aiostream_server.models.provider import ExtraFields, KeptAnswer
-
-Wire: TypeAlias = dict[str, Any]
 
 _NOTHING_KEPT: Final[Mapping[int, KeptAnswer]] = {}
 _NO_EXTRA: Final = ExtraFields({})
@@ -31,14 +32,25 @@ _MAX_NAME: Final = 64
 
 
 def wire_messages(
-    messages: Sequence[LLMMessage], names: MessageNames = "none", kept: Mapping[int, KeptAnswer] = _NOTHING_KEPT
+    messages: Sequence[LLMMessage],
+    names: MessageNames = "none",
+    kept: Mapping[int, KeptAnswer] = _NOTHING_KEPT,
+    dialect: MessageDialect = TAKES_ALL,
 ) -> list[Wire]:
     """If `has_images`, call this in a thread: encoding images takes CPU time."""
-    leading = [str(message.content) for message in takewhile(lambda one: isinstance(one, SystemMessage), messages)]
-    wire: list[Wire] = [{"role": "system", "content": "\n".join(leading)}] if leading else []
-    for index, message in enumerate(messages[len(leading) :], len(leading)):
-        wire.extend(_wire(message, names, kept.get(index)))
-    return wire
+    turns = [
+        Turn(wire, message.source if isinstance(message, UserMessage) else "")
+        for index, message in enumerate(messages)
+        for wire in _wire(message, names, kept.get(index), dialect)
+    ]
+    return fitted(_with_one_leading_system(without_empty(turns)), dialect.rules, are_named=names == "prefix")
+
+
+def _with_one_leading_system(turns: Sequence[Turn]) -> Sequence[Turn]:
+    leading = [turn.message["content"] for turn in takewhile(lambda turn: turn.role == "system", turns)]
+    if len(leading) <= 1:
+        return turns
+    return [Turn({"role": "system", "content": "\n".join(leading)}), *turns[len(leading) :]]
 
 
 def has_images(messages: Sequence[LLMMessage]) -> bool:
@@ -50,12 +62,12 @@ def has_images(messages: Sequence[LLMMessage]) -> bool:
     )
 
 
-def _wire(message: LLMMessage, names: MessageNames, kept: KeptAnswer | None) -> Sequence[Wire]:
+def _wire(message: LLMMessage, names: MessageNames, kept: KeptAnswer | None, dialect: MessageDialect) -> Sequence[Wire]:
     match message:
         case UserMessage():
             return (_user(message, names),)
         case AssistantMessage():
-            return (_assistant(message, kept),)
+            return (_assistant(message, kept, dialect),)
         case SystemMessage(content=text):
             return ({"role": "system", "content": text},)
         case FunctionExecutionResultMessage(content=results):
@@ -64,15 +76,19 @@ def _wire(message: LLMMessage, names: MessageNames, kept: KeptAnswer | None) -> 
             assert_never(message)
 
 
-def _assistant(message: AssistantMessage, kept: KeptAnswer | None) -> Wire:
+def _assistant(message: AssistantMessage, kept: KeptAnswer | None, dialect: MessageDialect) -> Wire:
     """Reasoning goes back only in the fields that it came in."""
     extra = kept.extra if kept is not None else _NO_EXTRA
+    beside = dialect.sent_back(extra.message)
     if isinstance(message.content, str):
-        return {**extra.message, "role": "assistant", "content": message.content}
-    calls = [_call(call, extra.calls.get(number, {})) for number, call in enumerate(message.content)]
+        return {**beside, "role": "assistant", "content": message.content}
+    calls = [
+        _call(call, dialect.sent_back_with_call(extra.calls.get(number, {}), is_first=number == 0))
+        for number, call in enumerate(message.content)
+    ]
     # Beside calls, AutoGen's thought holds the text, too: it belongs to the conversation.
     text = message.thought if kept is None else kept.text or None
-    return {**extra.message, "role": "assistant", "content": text, "tool_calls": calls}
+    return {**beside, "role": "assistant", "content": text, "tool_calls": calls}
 
 
 def _user(message: UserMessage, names: MessageNames) -> Wire:

@@ -9,6 +9,7 @@ halves of surrogate pairs, and values nested deeper than a parser follows.
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -76,6 +77,7 @@ def _whole_number(digits: str) -> int | None:
     return int(digits) if len(digits) <= _MAX_DIGITS else None
 
 
+_fields_of: Final = cache(msgspec.structs.fields)  # it takes longer than the reading
 _decoder: Final = json.JSONDecoder(strict=False, parse_int=_whole_number, parse_constant=lambda _: None)
 
 
@@ -89,8 +91,8 @@ class OddChunkReader:
             "index": self._choice_number,
             "delta": self._delta,
             "message": self._delta,
-            "finish_reason": self._word,
-            "native_finish_reason": self._word,
+            "finish_reason": self._reason,
+            "native_finish_reason": self._reason,
             "text": self._text,
         }
         self._said: Final[_Readers] = {
@@ -110,7 +112,7 @@ class OddChunkReader:
     def _struct(self, kind: type[_StructT], value: Mapping[str, Any], readers: _Readers, path: str) -> _StructT:
         """A struct of the fields that fit or that their reader can read; the others are absent."""
         fields: dict[str, Any] = {}
-        for field in msgspec.structs.fields(kind):
+        for field in _fields_of(kind):
             found, name = value.get(field.encode_name), f"{path}{field.name}"
             if found is None:
                 continue
@@ -186,6 +188,13 @@ class OddChunkReader:
             inner = value if isinstance(value, list) else [value[key] for key in _WORD_KEYS if value.get(key)]
             value = inner[0] if inner else None
         return None if value in (None, False, "") else str(value)
+
+    def _reason(self, value: Any, path: str) -> str | None:
+        """A reason that is no word ends the answer all the same."""
+        word = self._word(value, path)
+        if word is None or isinstance(value, str):
+            return word
+        return "stop" if value is True else f"code {word}" if isinstance(value, int | float) else word
 
     def _objects(self, value: Any, path: str, keys: tuple[str, ...]) -> list[Mapping[str, Any]]:
         """The objects in a list, in an object with numbers as its keys, or the lone object that has one of `keys`."""

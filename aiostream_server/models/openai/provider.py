@@ -1,8 +1,8 @@
 """Streams from any service that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, LiteLLM, OpenRouter ...
 
 https://platform.openai.com/docs/api-reference/chat/create. One connection pool serves all models of the process. A
-closed or cancelled stream closes its connection at once. Refused options are left out of the next request, and a
-refused or lost request is retried with backoff, only before the answer begins.
+closed or cancelled stream closes its connection at once. What a refusal says of options or messages is learned, and the
+request sent again at once; a refused or lost request is retried with backoff, only before the answer begins.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import replace
 from hashlib import blake2b
 from io import BytesIO
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
 import aiohttp
@@ -23,13 +23,17 @@ from yarl import URL
 
 from aiostream_server import __version__
 from aiostream_server.config.model import OpenAIModelConfig
+from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import context_tokens_of, model_info_of
+from aiostream_server.models.openai.accepted_messages import AcceptedMessages, MessageDialect
 from aiostream_server.models.openai.answer_reader import AnswerReader
-from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.openai.messages import Wire, has_images
+from aiostream_server.models.openai.failures import Failures, decoded
+from aiostream_server.models.openai.messages import has_images
+from aiostream_server.models.openai.output_formats import OutputFormats
 from aiostream_server.models.openai.push_reader import BytesReader, PushReader
 from aiostream_server.models.openai.request import AcceptedOptions, request_body
 from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
+from aiostream_server.models.openai.sequences import Wire
 from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 from aiostream_server.models.token_sink import TokenSink, current_sink
 
@@ -53,6 +57,19 @@ def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
     return made
+
+
+class _Posted(NamedTuple):
+    """A request that is being answered."""
+
+    response: aiohttp.ClientResponse
+    body: bytes
+    dialect: MessageDialect
+
+
+class _Refused(NamedTuple):
+    body: bytes
+    failure: ModelFailed
 
 
 class OpenAIProvider:
@@ -84,9 +101,11 @@ class OpenAIProvider:
         self._failures = Failures(str(self._url.origin()), config.api_key, subject)
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
-        self.takes_schemas: Final = self.model_info["structured_output"]
+        self.opens_thinking: Final = config.opens_thinking
         self.context_tokens: Final = context_tokens_of(config.model)
         self._accepted = AcceptedOptions(self.model_info["family"], config.options)
+        self._messages = AcceptedMessages(config.model, config.messages)
+        self._formats = OutputFormats()
         self._retry = replace(retry, max_retries=config.max_retries)
         self._warned_runs: WeakValueDictionary[int, TokenSink] = WeakValueDictionary()
 
@@ -99,21 +118,34 @@ class OpenAIProvider:
         asked = request.options.get("timeout")
         total_s = (asked if isinstance(asked, int | float) else self._config.total_timeout_s) or math.inf
         ends_at = asyncio.get_running_loop().time() + total_s
-        response = await self._post(request, ends_at)
-        reader = AnswerReader(self._failures)
-        try:
-            with self._reader(response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
-                while not reader.done:
-                    batch = await self._read(source, reader, request.shortcut)
-                    if batch:
-                        yield batch
-                    if reader.failure is not None:
-                        raise reader.failure
-            await _read_to_end(response)
-        finally:
-            response.close()  # no effect after the end of the body
-            if reader.odd_fields:
-                self._warn_of(reader.odd_fields)
+        refused: _Refused | None = None
+        while True:
+            posted = await self._post(request, ends_at, refused)
+            reader = AnswerReader(self._failures)
+            try:
+                with self._reader(posted.response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
+                    while not reader.done:
+                        batch = await self._read(source, reader, request.shortcut)
+                        if batch:
+                            yield batch
+                        if reader.failure is not None:
+                            raise reader.failure
+                await _read_to_end(posted.response)
+                return
+            except ModelFailed as failure:
+                # LM Studio refuses messages in an answer with status 200.
+                learn = self._messages.learn
+                if reader.has_begun or not learn(posted.dialect, request, failure, reader.reported):
+                    raise
+                refused = _Refused(posted.body, failure)
+            finally:
+                posted.response.close()  # no effect after the end of the body
+                if reader.odd_fields:
+                    self._warn_of(reader.odd_fields)
+
+    @property
+    def takes_schemas(self) -> bool:
+        return self.model_info["structured_output"] and self._formats.takes_schemas
 
     @property
     def address(self) -> str:
@@ -141,16 +173,27 @@ class OpenAIProvider:
         if is_known and not info["vision"] and has_images(request.messages):
             raise unsupported("images", "vision")
 
-    async def _post(self, request: ModelRequest, deadline: float) -> aiohttp.ClientResponse:
-        """A response with status 200, after other options or retries where they help."""
+    async def _post(self, request: ModelRequest, deadline: float, refused: _Refused | None) -> _Posted:
+        """A response with status 200, after other options, formats or messages, or retries, where they help.
+
+        A `refused` body is not sent again: what was learned of its refusal does not concern this request.
+        """
         retries, now = 0, asyncio.get_running_loop().time
         while True:
-            options = self._accepted.options(request.options)
-            answer = await self._ask(await self._body(request, options), request.headers, deadline - now())
+            options, dialect = self._accepted.options(request.options), self._messages.dialect
+            asked, options = self._formats.asked(request, options)
+            body = await self._body(asked, options, dialect)
+            if refused is not None and body == refused.body:
+                raise refused.failure
+            answer = await self._ask(body, request.headers, deadline - now())
             if not isinstance(answer, Refusal):
-                return answer
-            if self._accepted.learn(options, answer.status, answer.body):
+                return _Posted(answer, body, dialect)
+            has_learned = self._accepted.learn(options, answer.status, answer.body)
+            has_learned |= self._formats.learn(request, options, answer.status, answer.body)
+            if self._messages.learn(dialect, request, answer.failure, decoded(answer.body)) or has_learned:
+                refused = _Refused(body, answer.failure)
                 continue
+            refused = None
             delay_s = self._retry.delay_s(answer, retries)
             if delay_s is None or now() + delay_s >= deadline:
                 raise answer.failure from answer.error
@@ -182,11 +225,11 @@ class OpenAIProvider:
         failure = self._failures.refused(response.status, error_body, response.headers)
         return Refusal(failure, response.status, error_body, failure.retry_after_s or 0.0)
 
-    async def _body(self, request: ModelRequest, options: Wire) -> bytes:
-        names = self._config.message_names
+    async def _body(self, request: ModelRequest, options: Wire, dialect: MessageDialect) -> bytes:
+        model, names = self._config.model, self._config.message_names
         if has_images(request.messages):  # encoding them as PNG blocks
-            return await asyncio.to_thread(request_body, self._config.model, options, request, names)
-        return request_body(self._config.model, options, request, names)
+            return await asyncio.to_thread(request_body, model, options, request, names, dialect)
+        return request_body(model, options, request, names, dialect)
 
     async def _read(
         self, source: BytesReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None

@@ -33,7 +33,7 @@ def _question(raw: bytes, model: str | None) -> Asked[ChatOptions]:
 
 
 def _stream(card: RunCard, options: ChatOptions, view: DisplayOptions) -> ChatFrames:
-    encoder = ChunkEncoder(completion_id(card.id), int(card.created_at), card.model)
+    encoder = ChunkEncoder(completion_id(card.id), int(card.created_at), card.model, view.reasoning_fields)
     page = None if view.page is None else PageFrames()
     presenter = view.presenter() if options.calls is None else WithoutContent(view.presenter())
     return ChatFrames(presenter, encoder, include_usage=options.include_usage, calls=options.calls, page=page)
@@ -41,7 +41,7 @@ def _stream(card: RunCard, options: ChatOptions, view: DisplayOptions) -> ChatFr
 
 def _whole(card: RunCard, options: ChatOptions, view: DisplayOptions) -> CompletionCollector:
     presenter = view.presenter() if options.calls is None else WithoutContent(view.presenter())
-    return CompletionCollector(card, presenter, calls=options.calls)
+    return CompletionCollector(card, presenter, calls=options.calls, reasoning_fields=view.reasoning_fields)
 
 
 CHAT: Final = Dialect("chat", _question, _stream, _whole, refusal, on_disconnect="cancel", serves_chat_pages=True)

@@ -22,7 +22,7 @@ class RequestField:
 _AGENTS_TOOLS: Final = "a team works with tools of its own, and never asks the client to run one"
 
 FIELDS: Final = (
-    RequestField("model", "applied", "the team that answers; `auto` chooses one"),
+    RequestField("model", "applied", "the team that answers; `auto` chooses one; `auto:answer` says how it is shown"),
     RequestField("messages", "applied", "the conversation; the last user message is the team's task"),
     RequestField("stream", "applied", "server-sent events as the team works, or one completion when it is done"),
     RequestField("stream_options", "applied", "`include_usage` adds the usage chunk; other options are ignored"),

@@ -168,4 +168,4 @@ def _joined(parts: Iterable[chat.Part]) -> str:
 
 def _images(parts: Iterable[chat.Part]) -> tuple[ImagePart, ...]:
     pictures = (part.image_url for part in parts if isinstance(part, chat.ImageUrlPart))
-    return tuple(ImagePart(each.url.media_type, each.url.base64, each.detail) for each in pictures)
+    return tuple(ImagePart(each.url.media_type, each.url.base64, each.detail, each.url.pixels) for each in pictures)

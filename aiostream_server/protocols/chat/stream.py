@@ -14,6 +14,7 @@ from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
 
+from aiostream_server.config.model import ReasoningField
 from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.intake.json_text import encode, quote
@@ -38,6 +39,7 @@ class Delta(TypedDict, total=False):
     role: Literal["assistant"]
     content: str
     reasoning_content: str
+    reasoning: str
     tool_calls: list[ToolCallDelta]
     refusal: str
 
@@ -66,13 +68,22 @@ class ChunkEncoder:
     The envelope is encoded once, so that a token costs only the quoting of its text and a concatenation.
     """
 
-    __slots__ = ("_delta", "_head", "completion_id")
+    __slots__ = ("_delta", "_head", "_reasoning", "completion_id")
 
-    def __init__(self, completion_id: str, created: int, model: str) -> None:
+    def __init__(
+        self,
+        completion_id: str,
+        created: int,
+        model: str,
+        reasoning_fields: Sequence[ReasoningField] = ("reasoning_content",),
+    ) -> None:
         self.completion_id: Final = completion_id
         head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
         self._head = encode(head).removesuffix("}") + ',"choices":['
         self._delta = self._head + '{"index":0,"delta":{'
+        first, *others = [f'"{name}":' for name in reasoning_fields]
+        between = [f",{other}" for other in others]
+        self._reasoning = (self._delta + first, *between, '},"finish_reason":null}]}')
 
     def role(self) -> str:
         """The first chunk of a stream, and the only one with a role."""
@@ -82,17 +93,20 @@ class ChunkEncoder:
         return quote(text).join(self.around("content"))
 
     def reasoning(self, text: str) -> str:
-        """Not OpenAI's: Open WebUI, vLLM and DeepSeek agree on it. Comes before the first `content`."""
-        return quote(text).join(self.around("reasoning"))
+        """Not OpenAI's: Open WebUI, vLLM and DeepSeek call it `reasoning_content`, OpenRouter and newer vLLM
+        `reasoning`. Comes before the first `content`."""
+        return quote(text).join(self._reasoning)
 
     def refusal(self, text: str) -> str:
         """Repeats an answer by which the model refused, for clients that look for it there."""
         return f'{self._delta}"refusal":{quote(text)}}},"finish_reason":null}}]}}'
 
-    def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, str]:
-        """The parts of a chunk before and behind its quoted text, which many chunks share."""
-        key = "content" if channel == "content" else "reasoning_content"
-        return f'{self._delta}"{key}":', '},"finish_reason":null}]}'
+    def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, ...]:
+        """The parts of a chunk before and behind its quoted text, and between where it stands in several fields. Many
+        chunks share them."""
+        if channel == "reasoning":
+            return self._reasoning
+        return f'{self._delta}"content":', '},"finish_reason":null}]}'
 
     def tool_call(self, delta: ToolCallDelta) -> str:
         return f'{self._delta}"tool_calls":[{encode(delta)}]}},"finish_reason":null}}]}}'
@@ -191,8 +205,9 @@ class ChatFrames:
         channel = self._presenter.continued(event)
         if channel is None:
             return None
-        before, behind = self._encoder.around(channel)
-        self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n")
+        before, *between, behind = self._encoder.around(channel)
+        is_plain = not between  # text that stands in one field
+        self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n") if is_plain else None
         encode = self._encoder.content if channel == "content" else self._encoder.reasoning
         return data_frame(encode(event.content))
 

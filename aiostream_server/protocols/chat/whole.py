@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NotRequired, TypeAlias, TypedDict, assert
 
 from msgspec import Meta
 
+from aiostream_server.config.model import ReasoningField
 from aiostream_server.errors import ShuttingDown, error_for
 from aiostream_server.events import Answer, Entry, Error, FinishReason, RunFinished, TokenCount
 from aiostream_server.present.shown import Channel, Presenter
@@ -27,6 +28,7 @@ class CompletionMessage(TypedDict):
     role: Literal["assistant"]
     content: str | None
     reasoning_content: NotRequired[str]
+    reasoning: NotRequired[str]
     tool_calls: NotRequired[list[ToolCallBody]]
     refusal: NotRequired[str]
 
@@ -82,8 +84,16 @@ def usage_body(count: TokenCount) -> UsageBody:
 class CompletionCollector:
     """`protocols.dialect.Collector`: the same text as a stream with this presenter would send."""
 
-    def __init__(self, card: RunCard, presenter: Presenter, *, calls: Calls = None) -> None:
+    def __init__(
+        self,
+        card: RunCard,
+        presenter: Presenter,
+        *,
+        calls: Calls = None,
+        reasoning_fields: Sequence[ReasoningField] = ("reasoning_content",),
+    ) -> None:
         self._card = card
+        self._reasoning_fields = reasoning_fields
         self._calls = calls
         self._called: Answer | None = None
         self._presenter = presenter
@@ -121,7 +131,8 @@ class CompletionCollector:
     def _message(self) -> CompletionMessage:
         message: CompletionMessage = {"role": "assistant", "content": "".join(self._texts["content"])}
         if reasoning := "".join(self._texts["reasoning"]):
-            message["reasoning_content"] = reasoning
+            for name in self._reasoning_fields:
+                message[name] = reasoning
         if self._called is not None:
             message["content"] = None
             message["tool_calls"] = [tool_call(self._called, completion_id(self._card.id))]

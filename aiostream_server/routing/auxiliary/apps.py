@@ -32,7 +32,7 @@ from aiostream_server.routing.auxiliary.transcript import (
     lines_to_add,
     rest_behind_frame,
 )
-from aiostream_server.routing.auxiliary.wrapping import wrapping_of
+from aiostream_server.routing.auxiliary.wrapping import words_of_form, wrapping_of
 
 _HEAD_CHARS: Final = 1_500
 _TAIL_CHARS: Final = 700
@@ -56,7 +56,7 @@ def recognise_app(question: Question) -> Auxiliary | None:
     if question.task.images:
         return None
     is_behind = any(turn.role != "system" for turn in question.history)
-    if not any(may_instruct(text) for text in _windows(question)):
+    if question.form is None and not any(may_instruct(text) for text in _windows(question)):
         return None  # as nearly always
     return _behind(question) if is_behind else _alone(question)
 
@@ -86,7 +86,9 @@ def _alone(question: Question) -> Auxiliary | None:
     wanted = _in_prompt(prompt, system)
     if wanted is None and (is_parameter(prompt) or not holds_history(system)):
         wanted = _in_system(system)  # about the user's message, not about a conversation that it holds itself
-    return None if wanted is None else _auxiliary(wanted, prompt, system)
+    if wanted is None and has_conversation(prompt):
+        wanted = wanted_by(words_of_form(question.form), least=1, by_system=True)
+    return None if wanted is None else _auxiliary(question, wanted, prompt, system)
 
 
 def _in_prompt(prompt: str, system: str) -> Wanted | None:
@@ -133,16 +135,18 @@ def _behind(question: Question) -> Auxiliary | None:
     if turns[-1].role == "system" and question.task.text == CONTINUE_TASK:
         last = turns.pop()
         wanted = wanted_by(last.text[:_LAST_CHARS], least=1, by_system=True) or _summary_by_system(last.text)
-        return None if wanted is None else _auxiliary(wanted, last.text, "", turns)
+        return None if wanted is None else _auxiliary(question, wanted, last.text, "", turns)
     last = question.task
     system = _joined(turn for turn in turns if turn.role == "system")
     if len(last.text) <= _LAST_CHARS and not is_first_person(last.text):
         text = last.text.strip()
         wanted = wanted_by(text, least=2) or ("summary" if wants_summary(text) else None)
         if wanted is not None:
-            return _auxiliary(wanted, text, system, turns)
+            return _auxiliary(question, wanted, text, system, turns)
     if (wanted := _in_system(system)) is not None:
-        return _auxiliary(wanted, last.text, system, [last] if is_about_one_message(system) else [*turns, last])
+        return _auxiliary(
+            question, wanted, last.text, system, [last] if is_about_one_message(system) else [*turns, last]
+        )
     return None
 
 
@@ -153,9 +157,13 @@ def _summary_by_system(text: str) -> Wanted | None:
     return "summary" if is_summary or wants_summary(text) else None
 
 
-def _auxiliary(wanted: Wanted, prompt: str, system: str, turns: Sequence[Turn] = ()) -> Auxiliary:
+def _auxiliary(
+    question: Question, wanted: Wanted, prompt: str, system: str, turns: Sequence[Turn] = ()
+) -> Auxiliary | None:
+    """None where the request wants an answer in a form that holds something else."""
     instruction = f"{system}\n\n{prompt}" if system else prompt
-    return Auxiliary(_KIND_OF[wanted], prompt, system, _said(turns), wrapping_of(wanted, instruction))
+    wrapping = wrapping_of(wanted, instruction, question.form)
+    return None if wrapping is None else Auxiliary(_KIND_OF[wanted], prompt, system, _said(turns), wrapping)
 
 
 def _said(turns: Sequence[Turn]) -> tuple[Said, ...]:

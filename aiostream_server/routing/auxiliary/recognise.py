@@ -52,13 +52,15 @@ def recognise(
         name = task.strip()
         if not name:
             return None
-        if name in KINDS:
+        if name in KINDS and question.form is None:
             return Auxiliary(KINDS[name], prompt, system)
-        if _TASK_NAME.fullmatch(name):  # of a newer client
+        if question.form is None and _TASK_NAME.fullmatch(name):  # of a newer client
             return Auxiliary(kind_by_shape(prompt, system, streamed=False) or "unknown", prompt, system)
         # Anything else is not the name of a task: 0.6.36 sends the header's `{{TASK}}` as it is, with every request.
     if _is_wrapped(prompt):
         return None
+    if question.form is not None:
+        return recognise_app(question)
     if _is_lone_prompt(question) and (kind := kind_by_shape(prompt, system, streamed=is_streamed)) is not None:
         return Auxiliary(kind, prompt, system)
     if patterns and (found := _by_pattern(question, prompt, system, patterns)) is not None:

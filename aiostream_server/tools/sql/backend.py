@@ -30,6 +30,11 @@ class StatementDeadline:
     def is_late(self) -> bool:
         return time.monotonic() > self._deadline
 
+    @property
+    def remaining_s(self) -> float:
+        """At least 0."""
+        return max(0.0, self._deadline - time.monotonic())
+
     def is_over(self) -> bool:
         return self._stopped or self.is_late
 
@@ -53,16 +58,18 @@ class ResultCursor(Protocol):
         ...
 
 
+class Session(Protocol):
+    """A limited connection for one approved statement."""
+
+    def execute(self, sql: str) -> AbstractAsyncContextManager[ResultCursor]:
+        """Run the statement. Raises `QueryFailed` where it has no rows, and `StatementLate` at the time limit."""
+        ...
+
+
 class Backend(Protocol):
     """Opens connections to one database and runs statements on them."""
 
-    def connect(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A limited connection for one approved statement."""
-        ...
-
-    def execute(self, connection: AsyncConnection, sql: str) -> AbstractAsyncContextManager[ResultCursor]:
-        """Run the statement on a connection of `connect`. Raises `QueryFailed` where the statement has no rows."""
-        ...
+    def connect(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[Session]: ...
 
     def connect_for_schema(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[AsyncConnection]:
         """A read-only connection that may also read the catalogs. It runs only the server's own statements."""

@@ -20,9 +20,9 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiostream_server.config.model import DatabaseConfig
-from aiostream_server.tools.sql.backend import Backend, StatementDeadline
+from aiostream_server.tools.sql.backend import Backend, Session, StatementDeadline
 from aiostream_server.tools.sql.dialects import DialectName
-from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, driver_message
+from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, StatementLate, driver_message
 from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
 from aiostream_server.tools.sql.postgres import PostgresBackend
 from aiostream_server.tools.sql.reflection.of_postgres import reflect_postgres
@@ -32,6 +32,7 @@ from aiostream_server.tools.sql.schema import NO_RIGHT, Schema, Skipped
 from aiostream_server.tools.sql.sqlite import SQLiteBackend
 
 T = TypeVar("T")
+C = TypeVar("C")
 _log: Final = structlog.get_logger()
 
 SCHEMA_LIFETIME_S: Final = 60.0
@@ -63,6 +64,7 @@ class Database:
             raise self._unreachable(exc) from exc
         self._config: Final = config
         self._timeout_s: Final = config.statement_timeout_s
+        self._slots: Final = asyncio.Semaphore(config.max_statements)
         self._told: Final[set[str]] = set()
         self._schema_lifetime_s: Final = schema_lifetime_s
         self._schema_lock: Final = asyncio.Lock()
@@ -137,17 +139,25 @@ class Database:
     # Below the guard
 
     async def _run(self, sql: str, approved: Approved | None = None) -> Rows:
-        async def read(connection: AsyncConnection) -> Rows:
-            async with self._backend.execute(connection, sql) as cursor:
+        async def read(session: Session) -> Rows:
+            async with session.execute(sql) as cursor:
                 places = _places(cursor.columns, approved, self._config.decimal_places)
                 return await fetch(cursor, self._config.row_limit, self._config.byte_limit, places)
 
-        return await self._supervised(self._backend.connect, read)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise QueryFailed("too many queries run at once on this database; try again in a moment") from None
+        try:
+            return await self._supervised(self._backend.connect, read)
+        finally:
+            self._slots.release()
 
     async def _supervised(
         self,
-        connect: Callable[[StatementDeadline], AbstractAsyncContextManager[AsyncConnection]],
-        read: Callable[[AsyncConnection], Awaitable[T]],
+        connect: Callable[[StatementDeadline], AbstractAsyncContextManager[C]],
+        read: Callable[[C], Awaitable[T]],
     ) -> T:
         """The result of `read`. Stops its statement, and waits for its end, on a timeout and on cancellation."""
         deadline = StatementDeadline(self._timeout_s)
@@ -165,15 +175,17 @@ class Database:
 
     async def _with_connection(
         self,
-        opened: AbstractAsyncContextManager[AsyncConnection],
+        opened: AbstractAsyncContextManager[C],
         deadline: StatementDeadline,
-        read: Callable[[AsyncConnection], Awaitable[T]],
+        read: Callable[[C], Awaitable[T]],
     ) -> T:
         reached = False
         try:
             async with opened as connection:
                 reached = True
                 return await read(connection)
+        except StatementLate as exc:
+            raise self._late() from exc
         except _DRIVER_ERRORS as exc:
             if not reached or _is_lost(exc):
                 raise self._unreachable(exc) from exc
@@ -188,7 +200,8 @@ class Database:
 
 def _backend(url: URL, config: DatabaseConfig) -> Backend:
     if _dialect_of(url) == "sqlite":
-        return SQLiteBackend(url, timeout_s=config.statement_timeout_s)
+        memory_bytes = config.statement_memory_bytes
+        return SQLiteBackend(url, timeout_s=config.statement_timeout_s, memory_bytes=memory_bytes)
     return PostgresBackend(url, timeout_s=config.statement_timeout_s, timezone=config.timezone)
 
 

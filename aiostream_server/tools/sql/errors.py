@@ -1,6 +1,7 @@
 """The errors of running an approved statement.
 
 * QueryFailed            the database refused or stopped the statement
+* StatementLate          it was stopped at its time limit; `Database` turns it into a `QueryFailed`
 * DatabaseUnreachable    no connection to the database, or its URL is invalid
 
 The text of both is one line that is safe to show to users: no path, no SQL, no traceback.
@@ -19,6 +20,10 @@ NO_ROWS: Final = "the statement is not a question: it has no rows"
 
 class QueryFailed(Exception):
     """The statement did not give its rows."""
+
+
+class StatementLate(Exception):
+    """The statement reached its time limit."""
 
 
 class DatabaseUnreachable(Exception):

@@ -26,6 +26,7 @@ from aiostream_server.tools.sql.allow_list import (
     TYPES,
 )
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName, cte_name, fold_identifier, walk
+from aiostream_server.tools.sql.expansion import TooLarge, check_expansion
 from aiostream_server.tools.sql.schema import Schema, Table
 from aiostream_server.tools.sql.scopes import Found, Resolver, UnknownColumn
 from aiostream_server.tools.sql.series import series_length
@@ -103,11 +104,12 @@ class Guard:
         try:
             root = self._parse(sql)
             tables = self._inspect(root)
+            check_expansion(root, self.dialect)
             if self.dialect == "postgres":
                 Resolver(self.dialect, self._found).resolve(root)
             quotients = any(isinstance(node, exp.Div) or _is_quotient(node) for node in root.walk())
             return Approved(self._rewrite(root), _reason(tables), tables, quotients, _plain_columns(root))
-        except (_Refused, UnknownColumn) as refusal:
+        except (_Refused, UnknownColumn, TooLarge) as refusal:
             return Blocked(str(refusal))
         except RecursionError:
             return Blocked("the statement is nested too deeply")

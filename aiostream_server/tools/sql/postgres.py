@@ -54,25 +54,34 @@ class PostgresBackend:
         )
 
     @asynccontextmanager
-    async def connect(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
+    async def connect(self, deadline: StatementDeadline) -> AsyncIterator["PostgresSession"]:
+        async with self._engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - the pool types it as object
+            yield PostgresSession(driver)
+
+    @asynccontextmanager
+    async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
             yield connection
 
-    connect_for_schema = connect
-
-    @asynccontextmanager
-    async def execute(self, connection: AsyncConnection, sql: str) -> AsyncIterator["_PostgresCursor"]:
-        driver = (await connection.get_raw_connection()).driver_connection
-        assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - the pool types it as object
-        # The driver's own cursor, because SQLAlchemy's reads at least fifty rows.
-        async with driver.transaction(readonly=True):
-            columns = _result_columns(await driver.prepare(sql))
-            if not columns:
-                raise QueryFailed(NO_ROWS)
-            yield _PostgresCursor(await driver.cursor(_clip_in_server(sql, columns)), columns)
-
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+class PostgresSession:
+    """Uses the driver's own cursor, because SQLAlchemy's reads at least fifty rows."""
+
+    def __init__(self, driver: asyncpg.Connection) -> None:
+        self.driver: Final = driver
+
+    @asynccontextmanager
+    async def execute(self, sql: str) -> AsyncIterator["_PostgresCursor"]:
+        async with self.driver.transaction(readonly=True):
+            columns = _result_columns(await self.driver.prepare(sql))
+            if not columns:
+                raise QueryFailed(NO_ROWS)
+            yield _PostgresCursor(await self.driver.cursor(_clip_in_server(sql, columns)), columns)
 
 
 class _ResultColumn(NamedTuple):

@@ -152,9 +152,11 @@ def build_shop(path: Path) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-    os.close(handle)
     try:
-        _write(Path(name))
+        with os.fdopen(handle, "wb") as file:
+            file.write(_shop())
+            file.flush()
+            os.fsync(file.fileno())
         Path(name).replace(path)
     finally:
         Path(name).unlink(missing_ok=True)
@@ -172,11 +174,14 @@ def _version_of(path: Path) -> int:
     return version
 
 
-def _write(path: Path) -> None:
-    with closing(sqlite3.connect(path)) as connection, connection:
+def _shop() -> bytes:
+    """The database file. It is made in memory: on a disk, SQLite would wait for it a dozen times."""
+    with closing(sqlite3.connect(":memory:")) as connection:
         connection.executescript(SCHEMA)
         for table, rows in shop_tables().items():
             places = ", ".join("?" * len(rows[0]))
             connection.executemany(f"INSERT INTO {table} VALUES ({places})", rows)  # noqa: S608 - our own names
         connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SHOP_VERSION}")
+        connection.commit()
+        return connection.serialize()

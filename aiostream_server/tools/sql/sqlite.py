@@ -1,13 +1,17 @@
-"""SQLite: the file is opened read-only, an authorizer limits what a statement may use, a progress handler ends it.
+"""SQLite: statements run in child processes, which the kernel limits; the file is opened read-only.
 
-Each statement gets a connection, and so a thread, of its own, and no state remains after it.
+An authorizer limits what a statement may use, and a progress handler ends it in time. Where SQLite does not look at
+either (one long `instr`), the process is killed. Each statement gets a connection of its own.
 https://www.sqlite.org/security.html
 """
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager, closing
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, closing, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -19,104 +23,162 @@ from sqlalchemy.pool import NullPool
 
 from aiostream_server.tools.sql.allow_list import FUNCTIONS
 from aiostream_server.tools.sql.backend import StatementDeadline
-from aiostream_server.tools.sql.cells import clip
-from aiostream_server.tools.sql.errors import NO_ROWS, DatabaseUnreachable, QueryFailed
+from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS
+from aiostream_server.tools.sql.errors import NO_ROWS, DatabaseUnreachable, QueryFailed, StatementLate
 
-_SKIP_STEP: Final = 100
+_CHILD: Final = Path(__file__).with_name("sqlite_child.py")
 _SKIP_TIMEOUT_S: Final = 0.5
+_KILL_AFTER_S: Final = 0.3  # the child's own deadline comes first
+_LINE_BYTES: Final = 64 * 1024**2
+_FILE_BYTES: Final = 1024**3
+_MOST_IDLE: Final = 2
 _STEPS_BETWEEN_CHECKS: Final = 1_000  # virtual-machine steps: well under a millisecond
-_LIMITS: Final = {
-    sqlite3.SQLITE_LIMIT_LENGTH: 1024**2,  # of one value: bounds group_concat
-    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 64 * 1024,
-    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
-    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
-    sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 50,
-    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
-    sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER: 10,
-    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
-}
-_OPERATORS: Final = {
-    "like",
-    "glob",
-    "->",
-    "->>",
-    "current_date",
-    "current_timestamp",
-}  # SQLite's authorizer calls them functions
-_CALLABLE: Final = FUNCTIONS["sqlite"] | _OPERATORS
-
-
-class _ReadOnlyConnection(sqlite3.Connection):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for limit, value in _LIMITS.items():
-            self.setlimit(limit, value)
-        self.execute("PRAGMA query_only = ON")
-        self.execute("PRAGMA trusted_schema = OFF")
-        # Declares the two, which the authorizer would not allow later.
-        self.execute("SELECT 1 FROM json_each('[]'), json_tree('[]')").close()
 
 
 class SQLiteBackend:
     """A `Backend` for one file. Raises `DatabaseUnreachable` where the URL names no file."""
 
-    def __init__(self, url: URL, *, timeout_s: float) -> None:
-        uri = read_only_uri(url)
+    def __init__(self, url: URL, *, timeout_s: float, memory_bytes: int) -> None:
+        self._uri: Final = read_only_uri(url)
+        self._timeout_s: Final = timeout_s
+        self._memory_bytes: Final = memory_bytes
+        self._idle: Final[list[_Child]] = []
+        self._starting: Final[set[asyncio.Task[None]]] = set()
+        self._is_closed = False
 
         async def connect() -> aiosqlite.Connection:
             # aiosqlite leaves its thread running where the connection cannot be opened, so try that first.
-            await asyncio.to_thread(_try_to_open, uri, timeout_s)
-            return await aiosqlite.connect(uri, uri=True, timeout=timeout_s, factory=_ReadOnlyConnection)
+            await asyncio.to_thread(_try_to_open, self._uri, timeout_s)
+            return await aiosqlite.connect(self._uri, uri=True, timeout=timeout_s)
 
         self._engine: Final = create_async_engine(url, async_creator=connect, poolclass=NullPool)
 
     @asynccontextmanager
-    async def connect(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
-        async with self.connect_for_schema(deadline) as connection:
-            driver = await _driver_of(connection)
-            driver.text_factory = _clipped_text
-            await driver.set_authorizer(_authorize)
-            yield connection
-
-    @asynccontextmanager
-    async def execute(self, connection: AsyncConnection, sql: str) -> AsyncIterator["_SQLiteCursor"]:
-        driver = await _driver_of(connection)
-        async with driver.execute(sql) as cursor:
-            if cursor.description is None:
-                raise QueryFailed(NO_ROWS)
-            yield _SQLiteCursor(driver, cursor, (name for name, *_ in cursor.description))
+    async def connect(self, deadline: StatementDeadline) -> AsyncIterator["_Child"]:
+        """A child for one statement. It is used again only where it has answered everything."""
+        child = self._idle.pop() if self._idle else await self._start()
+        child.deadline = deadline
+        try:
+            yield child
+        finally:
+            await self._put_back(child)
 
     @asynccontextmanager
     async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
-            driver = await _driver_of(connection)
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101 - the pool types it as object
             driver.text_factory = _readable_text
             await driver.set_progress_handler(deadline.is_over, _STEPS_BETWEEN_CHECKS)
             yield connection
 
     async def close(self) -> None:
+        self._is_closed = True
+        while self._starting:
+            await asyncio.wait({*self._starting})
+        for child in self._idle:
+            await child.end()
+        self._idle.clear()
         await self._engine.dispose()
+
+    async def _start(self) -> "_Child":
+        settings = {
+            "uri": self._uri,
+            "functions": sorted(FUNCTIONS["sqlite"]),
+            "max_cell_chars": MAX_CELL_CHARS,
+            "max_binary_bytes": MAX_BINARY_BYTES,
+            "memory_bytes": self._memory_bytes,
+            "file_bytes": _FILE_BYTES,
+        }
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", str(_CHILD)),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            env={},
+            limit=_LINE_BYTES,
+        )
+        return _Child(process, settings)
+
+    async def _put_back(self, child: "_Child") -> None:
+        if child.is_idle and not self._is_closed and len(self._idle) < _MOST_IDLE:
+            self._idle.append(child)
+            return
+        await child.end()
+        if not self._idle and not self._starting and not self._is_closed:  # the next statement need not wait for it
+            task = asyncio.create_task(self._start_spare(), name="sqlite-spare")
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    async def _start_spare(self) -> None:
+        with suppress(OSError):
+            self._idle.append(await self._start())
+
+
+class _Child:
+    """One process, for one statement at a time. Cancelling an `ask` leaves it unusable: `end` kills it."""
+
+    def __init__(self, process: Process, settings: Mapping[str, object]) -> None:
+        self._process: Final = process
+        self.deadline = StatementDeadline(0)
+        self.is_idle = True
+        self._write(settings)
+
+    @asynccontextmanager
+    async def execute(self, sql: str) -> AsyncIterator["_SQLiteCursor"]:
+        answer = await self.ask({"open": sql, "timeout_s": self.deadline.remaining_s})
+        if answer["columns"] is None:
+            raise QueryFailed(NO_ROWS)
+        yield _SQLiteCursor(self, tuple(answer["columns"]))
+        await self.ask({"close": True})
+
+    async def ask(self, request: Mapping[str, object]) -> dict[str, Any]:
+        """Raises `StatementLate`, `QueryFailed`, or `ConnectionError` for a file that cannot be opened."""
+        self.is_idle = False
+        try:
+            self._write(request)
+            async with asyncio.timeout(self.deadline.remaining_s + _KILL_AFTER_S):
+                assert self._process.stdout is not None  # noqa: S101 - it was started with a pipe
+                line = await self._process.stdout.readline()
+        except TimeoutError:
+            raise StatementLate from None
+        except (ConnectionError, ValueError) as exc:
+            raise QueryFailed("the statement's process ended") from exc
+        if not line:
+            raise StatementLate if self.deadline.is_late else QueryFailed("the statement's process ended")
+        answer: dict[str, Any] = json.loads(line)
+        if "error" not in answer:
+            self.is_idle = "close" in request
+            return answer
+        if answer.get("late"):
+            raise StatementLate
+        if answer.get("unopened"):
+            raise ConnectionError(answer["error"])
+        raise QueryFailed(answer["error"])
+
+    async def end(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+        await self._process.wait()
+
+    def _write(self, request: Mapping[str, object]) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - it was started with a pipe
+        self._process.stdin.write(json.dumps(request).encode() + b"\n")
 
 
 class _SQLiteCursor:
-    def __init__(self, driver: aiosqlite.Connection, cursor: aiosqlite.Cursor, columns: Iterable[str]) -> None:
-        self._driver = driver
-        self._cursor = cursor
-        self.columns = tuple(columns)
+    def __init__(self, child: _Child, columns: tuple[str, ...]) -> None:
+        self._child = child
+        self.columns = columns
 
-    async def read(self, count: int) -> list[tuple[object, ...]]:
-        return [tuple(map(_as_in_the_shell, row)) for row in await self._cursor.fetchmany(count)]
+    async def read(self, count: int) -> list[list[object]]:
+        rows: list[list[object]] = (await self._child.ask({"read": count}))["rows"]
+        return rows
 
     async def skip(self, count: int) -> int | None:
-        skipped = 0
-        try:
-            async with asyncio.timeout(_SKIP_TIMEOUT_S):
-                while skipped < count and (rows := await self.read(min(_SKIP_STEP, count - skipped))):
-                    skipped += len(rows)
-        except TimeoutError:
-            await self._driver.interrupt()  # otherwise its thread keeps reading
-            return None
+        skipped: int | None = (await self._child.ask({"skip": count, "timeout_s": _SKIP_TIMEOUT_S}))["skipped"]
         return skipped
 
 
@@ -127,39 +189,10 @@ def read_only_uri(url: URL) -> str:
     return f"file:{quote(str(Path(url.database).absolute()))}?mode=ro"
 
 
-async def _driver_of(connection: AsyncConnection) -> aiosqlite.Connection:
-    driver = (await connection.get_raw_connection()).driver_connection
-    assert isinstance(driver, aiosqlite.Connection)  # noqa: S101 - the pool types it as object
-    return driver
-
-
 def _readable_text(utf8: bytes) -> str:
     return utf8.decode(errors="replace")  # SQLite stores whatever bytes a program gives it as text
-
-
-def _clipped_text(utf8: bytes) -> str:
-    return clip(_readable_text(utf8))
-
-
-def _as_in_the_shell(value: object) -> object:
-    """SQLite computes with 17 digits and writes 15: 0.1 + 0.2 is 0.3."""
-    return float(format(value, ".15g")) if isinstance(value, float) else value
 
 
 def _try_to_open(uri: str, timeout_s: float) -> None:
     with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s)) as connection:
         connection.execute("PRAGMA schema_version")
-
-
-def _authorize(action: int, first: str | None, second: str | None, _schema: str | None, _via: str | None) -> int:
-    """SQLite calls this while it compiles a statement: https://www.sqlite.org/c3ref/c_alter_table.html"""
-    match action:
-        case sqlite3.SQLITE_SELECT:
-            allowed = True
-        case sqlite3.SQLITE_READ:
-            allowed = first is not None and not first.lower().startswith("sqlite_")
-        case sqlite3.SQLITE_FUNCTION:
-            allowed = second is not None and second.lower() in _CALLABLE
-        case _:
-            allowed = False
-    return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY

@@ -38,10 +38,11 @@ async function cancel(scenario) {
 async function typed(scenario) {
   const schema = z.object({ name: z.string(), total: z.number().int() })
   const answer = await generateObject({ model, schema, prompt: prompt(scenario) })
-  return { typed: JSON.stringify(answer.object) }
+  return { typed: answer.object }
 }
 
-const scenarios = { whole, stream, cancel, typed }
+const scenarios = { whole, stream, cancel, typed, never_typed: typed }
+for (const name of process.env.AIOSTREAM_FAILURES.split(' ')) scenarios[name] = whole
 Object.assign(scenarios, { broken_stream: stream, broken_off: stream })
 await Promise.all(
   Object.entries(scenarios).map(async ([scenario, run]) => {

@@ -6,7 +6,7 @@ from typing import Any
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from tests.clients.programs.telling import BASE_URL, MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, question, tell
 
 model = ChatOpenAI(model=MODEL, base_url=BASE_URL, api_key="none")
 
@@ -44,7 +44,7 @@ async def cancel() -> dict[str, Any]:
 
 
 async def typed(method: str, scenario: str) -> dict[str, Any]:
-    return {"typed": repr(await model.with_structured_output(Region, method=method).ainvoke(question(scenario)))}
+    return {"typed": dict(await model.with_structured_output(Region, method=method).ainvoke(question(scenario)))}
 
 
 tell(
@@ -52,9 +52,11 @@ tell(
         "whole": whole,
         "stream": stream,
         "cancel": cancel,
-        "typed": lambda: typed("json_schema", "typed"),
-        "typed_by_tool": lambda: typed("function_calling", "typed_by_tool"),
-        "typed_json_object": lambda: typed("json_mode", "typed_json_object"),
+        "typed": partial(typed, "json_schema", "typed"),
+        "typed_by_tool": partial(typed, "function_calling", "typed_by_tool"),
+        "typed_json_object": partial(typed, "json_mode", "typed_json_object"),
+        "never_typed": partial(typed, "json_schema", "never_typed"),
+        **{name: partial(whole, name) for name in FAILURES},
         **{name: partial(stream, name) for name in ("broken_stream", "broken_off")},
     }
 )

@@ -6,7 +6,7 @@ from typing import Any
 import litellm
 from pydantic import BaseModel
 
-from tests.clients.programs.telling import BASE_URL, MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, question, tell
 
 litellm.suppress_debug_info = True
 
@@ -49,9 +49,9 @@ async def cancel() -> dict[str, Any]:
     return {"text": chunk.choices[0].delta.content}
 
 
-async def typed() -> dict[str, Any]:
-    answer = await ask("typed", response_format=Region)
-    return {"typed": repr(Region.model_validate_json(answer.choices[0].message.content))}
+async def typed(scenario: str = "typed") -> dict[str, Any]:
+    answer = await ask(scenario, response_format=Region)
+    return {"typed": dict(Region.model_validate_json(answer.choices[0].message.content))}
 
 
 tell(
@@ -60,6 +60,8 @@ tell(
         "stream": stream,
         "cancel": cancel,
         "typed": typed,
+        "never_typed": partial(typed, "never_typed"),
+        **{name: partial(whole, name) for name in FAILURES},
         **{name: partial(stream, name) for name in ("broken_stream", "broken_off")},
     }
 )

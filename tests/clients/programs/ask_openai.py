@@ -6,7 +6,7 @@ from typing import Any
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from tests.clients.programs.telling import BASE_URL, MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, question, tell
 
 client = AsyncOpenAI(base_url=BASE_URL, api_key="none")
 
@@ -45,9 +45,9 @@ async def cancel() -> dict[str, Any]:
     return {"text": chunk.choices[0].delta.content}
 
 
-async def parsed() -> dict[str, Any]:
-    answer = await client.chat.completions.parse(model=MODEL, messages=messages("typed"), response_format=Region)
-    return {"typed": repr(answer.choices[0].message.parsed)}
+async def parsed(scenario: str = "typed") -> dict[str, Any]:
+    answer = await client.chat.completions.parse(model=MODEL, messages=messages(scenario), response_format=Region)
+    return {"typed": dict(answer.choices[0].message.parsed or {})}
 
 
 async def parsed_stream() -> dict[str, Any]:
@@ -55,7 +55,7 @@ async def parsed_stream() -> dict[str, Any]:
         model=MODEL, messages=messages("typed_stream"), response_format=Region
     ) as events:
         answer = await events.get_final_completion()
-    return {"typed": repr(answer.choices[0].message.parsed)}
+    return {"typed": dict(answer.choices[0].message.parsed or {})}
 
 
 tell(
@@ -65,6 +65,8 @@ tell(
         "cancel": cancel,
         "typed": parsed,
         "typed_stream": parsed_stream,
+        "never_typed": partial(parsed, "never_typed"),
+        **{name: partial(whole, name) for name in FAILURES},
         **{name: partial(stream, name) for name in ("broken_stream", "broken_off")},
     }
 )

@@ -8,7 +8,7 @@ from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.clients.programs.telling import BASE_URL, MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, question, tell
 
 model = OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=BASE_URL, api_key="none"))
 texts = Agent(model)
@@ -40,7 +40,7 @@ async def cancel() -> dict[str, Any]:
 
 
 async def typed(output: Any, scenario: str) -> dict[str, Any]:
-    return {"typed": repr((await Agent(model, output_type=output).run(question(scenario))).output)}
+    return {"typed": dict((await Agent(model, output_type=output).run(question(scenario))).output)}
 
 
 tell(
@@ -48,9 +48,11 @@ tell(
         "whole": whole,
         "stream": stream,
         "cancel": cancel,
-        "typed": lambda: typed(NativeOutput(Region), "typed"),
-        "typed_by_tool": lambda: typed(ToolOutput(Region), "typed_by_tool"),
-        "typed_by_prompt": lambda: typed(PromptedOutput(Region), "typed_by_prompt"),
+        "typed": partial(typed, NativeOutput(Region), "typed"),
+        "typed_by_tool": partial(typed, ToolOutput(Region), "typed_by_tool"),
+        "typed_by_prompt": partial(typed, PromptedOutput(Region), "typed_by_prompt"),
+        "never_typed": partial(typed, NativeOutput(Region), "never_typed"),
+        **{name: partial(whole, name) for name in FAILURES},
         **{name: partial(stream, name) for name in ("broken_stream", "broken_off")},
     }
 )

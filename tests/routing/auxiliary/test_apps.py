@@ -8,6 +8,7 @@ from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.routing.auxiliary.recognise import recognise
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
+from tests.kit.pictures import png
 from tests.routing.auxiliary.app_prompts import CHAT, PROMPTS, QUESTION, Message, Prompt, system, user
 from tests.routing.auxiliary.look_alikes import LOOK_ALIKES
 
@@ -51,7 +52,7 @@ def test_a_question_about_an_instruction_is_a_question() -> None:
 
 
 def test_a_picture_is_never_beside_such_a_prompt() -> None:
-    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,iVBORw0KGgo="}}
+    picture = {"type": "image_url", "image_url": {"url": png()}}
     text = {"type": "text", "text": PROMPTS[0].messages[0]["content"]}
     assert _recognised([{"role": "user", "content": [text, picture]}]) is None
 
@@ -85,3 +86,59 @@ def test_a_megabyte_takes_milliseconds(filler: str) -> None:
         if auxiliary := _recognised(messages):
             answer_by_rules(auxiliary)
     assert time.process_time() - started < 2
+
+
+_COMBINED = {
+    "type": "object",
+    "properties": {
+        "language": {"type": "string", "description": "The detected language of the conversation"},
+        "title": {"type": "string", "description": "A concise title for the conversation in 5 words or less"},
+    },
+    "required": ["language", "title"],
+    "additionalProperties": False,
+}
+_FORMAT = {"type": "json_schema", "json_schema": {"name": "extract", "schema": _COMBINED, "strict": True}}
+_TOOL = {"type": "function", "function": {"name": "extract", "description": "", "parameters": _COMBINED}}
+_FORCED = {"tools": [_TOOL], "tool_choice": {"type": "function", "function": {"name": "extract"}}}
+
+
+class TestFormsOfARequest:
+    """LibreChat's `titleMethod` structured and functions: `response_format`, or a tool that must be called."""
+
+    @pytest.mark.parametrize(("fields", "tool"), [({"response_format": _FORMAT}, ""), (_FORCED, "extract")])
+    @pytest.mark.parametrize("messages", [PROMPTS[0].messages, [user(f"Betitle das.\n\nUser: {QUESTION}\nAI: North.")]])
+    def test_are_filled(self, fields: dict[str, object], tool: str, messages: list[Message]) -> None:
+        """Also where the user of the app changed the prompt: the schema says what is wanted."""
+        body = {"model": "auto", "messages": messages, **fields}
+        auxiliary = recognise(read_question(ChatRequest.model_validate(body)), None, is_streamed=False)
+        assert auxiliary is not None
+        assert answer_by_rules(auxiliary) == f'{{"language": "English", "title": "{QUESTION}"}}'
+        assert auxiliary.wrapping.tool == tool
+
+    def test_of_any_object_have_a_title(self) -> None:
+        body = {"model": "auto", "messages": PROMPTS[1].messages, "response_format": {"type": "json_object"}}
+        auxiliary = recognise(read_question(ChatRequest.model_validate(body)), None, is_streamed=False)
+        assert auxiliary is not None
+        assert answer_by_rules(auxiliary) == f'{{"title": "{QUESTION}"}}'
+
+    @pytest.mark.parametrize(
+        "schema",
+        [
+            {**_COMBINED, "required": ["language", "title", "sentiment"]},
+            {"type": "object", "properties": {"sentiment": {"type": "string"}}, "required": ["sentiment"]},
+            {"type": "object", "properties": {"title": {"type": "string", "enum": ["a", "b"]}}, "required": ["title"]},
+            {"type": "object", "properties": {"title": {"type": "integer"}}, "required": ["title"]},
+            {"type": "array", "items": {"type": "string"}},
+        ],
+    )
+    def test_that_hold_something_else_are_for_a_team(self, schema: dict[str, object]) -> None:
+        form = {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}
+        body = {"model": "auto", "messages": PROMPTS[0].messages, "response_format": form}
+        assert recognise(read_question(ChatRequest.model_validate(body)), None, is_streamed=False) is None
+
+    @pytest.mark.parametrize("messages", [*LOOK_ALIKES[::5]])
+    def test_of_programs_are_for_a_team(self, messages: list[Message]) -> None:
+        schema = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+        form = {"type": "json_schema", "json_schema": {"name": "article", "schema": schema}}
+        body = {"model": "auto", "messages": messages, "response_format": form}
+        assert recognise(read_question(ChatRequest.model_validate(body)), None, is_streamed=False) is None

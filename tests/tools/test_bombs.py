@@ -1,0 +1,98 @@
+"""No statement takes the machine: each bomb is refused, or over at its time limit, and leaves nothing behind."""
+
+import asyncio
+import os
+import time
+from collections import Counter
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from aiostream_server.config.model import DatabaseConfig
+from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.dialects import DialectName
+from aiostream_server.tools.sql.errors import QueryFailed
+from aiostream_server.tools.sql.guard import Approved
+from aiostream_server.tools.sql.shop import build_shop
+from tests.tools.bombs import bombs
+
+TIMEOUT_S = 0.4
+AT_ONCE = 4
+GROWTH_BYTES = 64 * 1024**2
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
+async def test_every_bomb_is_contained(dialect: DialectName, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    build_shop(tmp_path / "shop.db")
+    url = f"sqlite:///{tmp_path}/shop.db" if dialect == "sqlite" else request.getfixturevalue("postgres_url")
+    corpus = list(bombs(dialect))
+    assert len(corpus) >= 125
+    assert len({shape for shape, _ in corpus}) >= 12
+    database = await Database.open(
+        "shop", DatabaseConfig(url=url, statement_timeout_s=TIMEOUT_S, max_statements=AT_ONCE)
+    )
+    outcomes: Counter[str] = Counter()
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def explode(shape: str, sql: str) -> None:
+        async with slots:
+            if not isinstance(await database.check(sql), Approved):
+                outcomes["refused"] += 1
+                return
+            started = time.monotonic()
+            try:
+                await database.ask(sql)
+                outcomes["answered"] += 1
+            except QueryFailed as exc:
+                outcomes["stopped" if "took longer" in str(exc) else "failed"] += 1
+            took.append((time.monotonic() - started, shape))
+
+    took: list[tuple[float, str]] = []
+    before = resident_bytes()
+    try:
+        await asyncio.gather(*(explode(shape, sql) for shape, sql in corpus))
+        assert resident_bytes() - before < GROWTH_BYTES
+        await nothing_is_left(dialect, url)
+        rows = await database.ask("SELECT COUNT(*) FROM regions")
+        assert rows.rows == ((4,),)
+    finally:
+        await database.close()
+    print(f"{dialect}: {len(corpus)} bombs, {dict(outcomes)}, the longest took {max(took)[0]:.1f} s ({max(took)[1]})")
+    assert outcomes["refused"] > 40
+    assert outcomes["stopped"] > 10
+
+
+async def nothing_is_left(dialect: DialectName, url: str) -> None:
+    """Within a second of the limit, no process computes any more."""
+    deadline = time.monotonic() + 30
+    while left := await busy(dialect, url):
+        assert time.monotonic() < deadline, left
+        await asyncio.sleep(0.1)
+
+
+async def busy(dialect: DialectName, url: str) -> list[str]:
+    """The processes, or the statements, that still compute."""
+    if dialect == "sqlite":
+        used = cpu_of_children()
+        await asyncio.sleep(0.2)
+        return [pid for pid, ticks in cpu_of_children().items() if pid in used and ticks - used[pid] > 1]
+    connection = await asyncpg.connect(url)
+    try:
+        active = "SELECT left(query, 300) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()"
+        left = await connection.fetch(active + " AND backend_type = 'client backend'")
+    finally:
+        await connection.close()
+    return [text for (text,) in left]
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def cpu_of_children() -> dict[str, int]:
+    """Ticks of user time by process id."""
+    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    stats = {pid: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids}
+    return {pid: int(stat[11]) for pid, stat in stats.items()}
