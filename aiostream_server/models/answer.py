@@ -24,7 +24,7 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.call_repair import regular_arguments, regular_name
 from aiostream_server.models.ending import autogen_reason, marked
 from aiostream_server.models.json_text import json_text
-from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta
+from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta, ThoughtDelta
 from aiostream_server.models.think import Split, Spoken, ThinkSplitter, Unopened
 
 
@@ -80,7 +80,8 @@ class ModelAnswer:
             elif isinstance(delta, CallDelta):
                 self._add_to_call(delta)
             else:
-                self._splitter.begin_text()
+                if not self._splitter.is_apart:
+                    self._splitter.begin_text()
                 spoken.append(delta)
         return self._keep(spoken)
 
@@ -151,11 +152,14 @@ class ModelAnswer:
     def _keep(self, parts: Sequence[Split]) -> Sequence[Spoken]:
         spoken: list[Spoken] = []
         for part in parts:
-            if isinstance(part, Unopened):
-                spoken += self._text_was_thought(part)
+            if isinstance(part, TextDelta):
+                self._texts.append(part.text)
+            elif isinstance(part, ThoughtDelta):
+                self._thoughts.append(part.text)
             else:
-                (self._texts if isinstance(part, TextDelta) else self._thoughts).append(part.text)
-                spoken.append(part)
+                spoken += self._text_was_thought(part)
+                continue
+            spoken.append(part)
         return spoken
 
     def _text_was_thought(self, closed: Unopened) -> Sequence[Spoken]:

@@ -8,14 +8,17 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-_FENCE: Final = re.compile(r"(`{3,}|~{3,})[ \t]*[\w+-]*[ \t]*\r?\n(.*?)(?:\r?\n)?[ \t]*\1", re.DOTALL)
+_FENCE: Final = re.compile(r"(`{3,}|~{3,})[^`\n]*\n")
+_MAX_CHARACTERS: Final = 2 * 1024**2  # decoding more would block the event loop for more than 50 ms
 _MAX_ATTEMPTS: Final = 50  # braces in prose that might begin an object
 _decoder: Final = json.JSONDecoder(strict=False)
 
 
 def json_text(text: str) -> str | None:
     """All of `text` if it is JSON, else what a fence in it holds, else the longest object in it; None without any."""
-    for whole in (text, *(fenced[2] for fenced in _FENCE.finditer(text))):
+    if len(text) > _MAX_CHARACTERS:
+        return None
+    for whole in (text, *_fenced(text)):
         if (decoded := _decoded(whole)) is not None:
             return _text_of(whole, decoded[0])
     objects = list(_objects(text))
@@ -36,6 +39,16 @@ def json_object(text: str) -> dict[str, Any] | None:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     return value if isinstance(value, dict) else None
+
+
+def _fenced(text: str) -> Iterator[str]:
+    at = 0
+    while (fence := _FENCE.search(text, at)) is not None:
+        end = text.find(fence[1], fence.end())
+        if end < 0:
+            return
+        yield text[fence.end() : end]
+        at = end + len(fence[1])
 
 
 def _decoded(text: str) -> tuple[Any] | None:

@@ -31,7 +31,9 @@ class Spacing:
         parts: list[Spoken] = []
         for part in spoken:
             if isinstance(part, ThoughtDelta):
-                if thought := self._of_thought(part.text):
+                if self._in_thought and not self._held and not part.text[-1].isspace():
+                    parts.append(part)
+                elif thought := self._of_thought(part.text):
                     parts.append(ThoughtDelta(thought))
             elif self.in_text:
                 parts.append(part)
@@ -52,7 +54,7 @@ class Spacing:
             return ""
         text = piece.rstrip()
         said = "".join([*self._held, text])
-        self._held = [piece[len(text) :]]
+        self._held = [piece[len(text) :]] if len(text) < len(piece) else []
         return said
 
     def _of_text(self, piece: str) -> str:

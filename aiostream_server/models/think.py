@@ -63,12 +63,14 @@ class ThinkSplitter:
         "_is_undecided",
         "_pending",
         "_ticks",
+        "is_apart",
         "is_supposed",
     )
 
     def __init__(self, closing_tag: str = "") -> None:
         """With a `closing_tag` the text begins in a thought, unless it opens one itself."""
         self.is_supposed = bool(closing_tag)  # the text is a thought only because the answer should begin with one
+        self.is_apart = False  # the provider sends reasoning apart from the text
         self._is_undecided = bool(closing_tag)  # nothing of that thought was read
         self._has_thought = False  # one began or ended
         self._close = closing_tag  # of the current thought; empty in text
@@ -79,7 +81,7 @@ class ThinkSplitter:
 
     def begin_text(self) -> None:
         """The provider sends reasoning apart: the text itself does not begin with any."""
-        self._has_thought = True
+        self.is_apart = self._has_thought = True
         if self._is_undecided:
             self._close, self._is_undecided, self.is_supposed = "", False, False
 

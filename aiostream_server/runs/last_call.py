@@ -38,7 +38,9 @@ from aiostream_server.teams.catalogue import TeamSpec
 
 _ATTEMPTS: Final = 2
 _MAX_TEXT_CHARS: Final = 100_000
-_REFUSES: Final = re.compile(r"response.?format|schema|grammar|structured|tool_choice", re.IGNORECASE)
+_REFUSES: Final = re.compile(
+    r"response.?format|schema|grammar|structured|tool_choice|json.?(mode|object)|mime type", re.IGNORECASE
+)
 _KNOWS_NONE: Final = re.compile(
     r"not support|unsupported|not available|unavailable|unknown|unrecogni[sz]ed", re.IGNORECASE
 )
@@ -256,7 +258,7 @@ def _unheard(recorder: Recorder) -> Iterator[None]:
         current_sink.reset(previous)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class _Unheard:
     """A `TokenSink` of calls that are not shown."""
 

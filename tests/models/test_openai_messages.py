@@ -23,12 +23,14 @@ from pydantic import BaseModel, Field
 
 from aiostream_server.config.providers import MessageNames
 from aiostream_server.models.openai.messages import has_images, wire_messages
+from aiostream_server.models.openai.output_formats import OutputFormats
 from aiostream_server.models.openai.request import request_body
 from aiostream_server.models.provider import ModelRequest
 
 
 def body_of(request: ModelRequest, **options: Any) -> dict[str, Any]:
-    body: dict[str, Any] = msgspec.json.decode(request_body("m", options, request))
+    asked, options = OutputFormats().asked(request, options)
+    body: dict[str, Any] = msgspec.json.decode(request_body("m", options, asked))
     return body
 
 

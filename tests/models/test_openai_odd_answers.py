@@ -128,6 +128,19 @@ def test_odd_finish_reason_ends_the_answer(finish: Any, end: End) -> None:
     assert read(WORD + data(choice({}, finish_reason=finish))) == [TEXT("word"), end]
 
 
+def test_reasoning_in_details_alone() -> None:
+    """Beside `reasoning` they repeat it. Encrypted ones have no text."""
+    details = [
+        {"type": "reasoning.text", "text": "Hm", "signature": "s"},
+        {"type": "reasoning.summary", "summary": "m."},
+    ]
+    deltas = read(data(choice({"reasoning_details": details})) + STOP)
+    assert deltas[0] == THOUGHT("Hmm.")
+    assert read(data(choice({"reasoning_details": details, "reasoning": "So."})) + STOP)[0] == THOUGHT("So.")
+    encrypted = [{"type": "reasoning.encrypted", "data": "x"}]
+    assert len(read(data(choice({"reasoning_details": encrypted})) + STOP)) == 1
+
+
 def test_odd_refusal() -> None:
     assert read(data(choice({"refusal": {"text": "No."}})) + STOP) == [TEXT("No."), End("refusal")]
 
@@ -338,25 +351,50 @@ def test_too_many_calls_end_the_answer_as_they_arrive() -> None:
         assert failure == "called tools more than 128 times in one answer"
 
 
-def test_too_many_bytes_of_arguments_end_the_answer() -> None:
+def test_too_many_bytes_of_calls_end_the_answer() -> None:
     first = calls([{"index": 0, "id": "x", "function": {"name": "f", "arguments": "{"}}])
-    more = calls([{"index": 0, "function": {"arguments": " " * 1024**2}}])
-    assert told([first, *[more] * 9])[1] == "sent more than 8 MiB of arguments of tool calls"
+    for function in ({"arguments": " " * 100_000}, {"name": "f" * 100_000}):
+        piece = calls([{"index": 0, "function": function}])
+        assert told([first, *[piece] * 20, STOP])[1] == ""
+        assert told([first, *[piece] * 21, STOP])[1] == "sent more than 2 MiB of tool calls"
 
 
-@pytest.mark.parametrize(
-    "silence", [b"\n", b": keep-alive\n\n", b"data: {}\n\n", b'data: {"choices":[{"delta":{"role":"a"}}]}\n\n']
-)
+@pytest.mark.parametrize("silence", [b"\n", b": keep-alive\n\n" * 500, b"data: {}\n\n" * 50])
 def test_too_many_bytes_without_a_word_end_the_answer(silence: bytes) -> None:
+    """A word in between begins the count anew."""
     answer = AnswerReader(FAILURES)
-    piece = silence * (16_000 // len(silence))
-    fed = 0
-    while answer.failure is None and fed < 70 * 1024**2:
-        answer._silent_bytes += 99 * len(piece)  # the other reads of this kind
-        answer.feed(piece)
-        fed += 100 * len(piece)
+    answer._silent_bytes = 64 * 1024**2
+    assert answer.feed(WORD) == [TEXT("word")]
+    answer.feed(silence)
+    assert answer.failure is None
+    answer._silent_bytes = 64 * 1024**2
+    answer.feed(silence)
     assert isinstance(answer.failure, ModelFailed)
     assert str(answer.failure).endswith("sent more than 64 MiB without a word")
+
+
+def test_large_events_are_no_silence() -> None:
+    """A part of one holds no word."""
+    piece = content("a" * 1024**2)
+    answer = AnswerReader(FAILURES)
+    for _ in range(3):
+        answer.feed(piece)
+        while answer.is_behind:
+            answer.feed(b"")
+    assert answer._silent_bytes < 1024**2
+
+
+@pytest.mark.parametrize("size", [1000, 1024**2])
+def test_too_much_text_ends_the_answer(size: int) -> None:
+    answer = AnswerReader(FAILURES)
+    answer.feed(WORD)
+    answer._said = 14 * 1024**2
+    for _ in range(3 * 1024**2 // size):
+        answer.feed(content("a" * size))
+        while answer.is_behind:
+            answer.feed(b"")
+    assert str(answer.failure).endswith("sent more than 16 MiB of text")
+    assert answer.feed(WORD) == []
 
 
 def test_an_event_of_too_many_values_is_not_decoded() -> None:

@@ -21,20 +21,23 @@ from aiostream_server.config.model import Config
 from tests.examples.telling import STORIES
 from tests.kit.serving import Server, ask, chat_body, serving, until_idle
 from tests.zoo import rules
-from tests.zoo.hosted import Azure, Gemini, OpenAI
-from tests.zoo.local import Ollama
+from tests.zoo.hosted import Azure, Gemini, LiteLLM, OpenAI
+from tests.zoo.local import GptOss, LlamaCpp, Ollama, VLlm
 from tests.zoo.mind import Mind, questions
-from tests.zoo.thinking import Kimi, OpenRouter
+from tests.zoo.thinking import DeepSeek, Kimi, Mistral, OpenRouter, Qwen
 from tests.zoo.vendor import Vendor
 from tests.zoo.vendor_server import Exchange, VendorServer
 
 ROOT: Final = Path(__file__).parents[2]
 DOC: Final = ROOT / "docs" / "providers.md"
-ZOO: Final[Sequence[type[Vendor]]] = (OpenAI, Azure, Gemini, Kimi, OpenRouter, Ollama)
+ZOO: Final[Sequence[type[Vendor]]] = (
+    OpenAI, Azure, Gemini, LiteLLM, DeepSeek, Kimi, Mistral, Qwen, GptOss, OpenRouter, VLlm, Ollama, LlamaCpp,
+)  # fmt: skip
 TEAMS: Final = tuple(STORIES)
 KEY: Final = "sk-of-the-zoo"
 
-_TEAM_FOLDER: Final = f'\n[[team_folders]]\npath = "{ROOT / "examples" / "teams"}"\n'
+_EXAMPLES: Final = f'[[team_folders]]\npath = "{ROOT / "examples" / "teams"}"\n'
+_DATABASE: Final = '\n[database.empty] # quicker than the demo shop\nurl = "sqlite:///empty.db"\n'
 _PLACE: Final = re.compile(r"(index |messages[.\[])\d+")
 _OPTIONS: Final = "options = { max_tokens = 4000, temperature = 0.3 }\n"  # some vendors refuse these
 
@@ -68,15 +71,19 @@ def snippets() -> Mapping[str, str]:
     return dict(found)
 
 
-def config_of(vendor: type[Vendor], origin: str, folder: Path) -> Config:
-    """The documented configuration with the example teams."""
+def config_of(vendor: type[Vendor], origin: str, folder: Path, *, model: str = "", teams: str = _EXAMPLES) -> Config:
+    """The documented configuration with `teams`, in TOML; `model` is another name of the same model."""
     text = snippets()[vendor.title]
+    (folder / "empty.db").touch()
     table = tomllib.loads(text)["models"]["default"]
     url = urlsplit(table.get("base_url", "https://api.openai.com/v1"))
-    (folder / "server.toml").write_text(text + ("" if "options" in table else _OPTIONS) + _TEAM_FOLDER, "utf-8")
+    options = "" if "options" in table else _OPTIONS
+    (folder / "server.toml").write_text(text + options + _DATABASE + teams, "utf-8")
     environment = {
         "AIOSTREAM_MODELS__DEFAULT__BASE_URL": f"{origin}{url.path}" + (f"?{url.query}" if url.query else "")
     }
+    if model:
+        environment["AIOSTREAM_MODELS__DEFAULT__MODEL"] = model
     if "api_key_env" in table:
         environment[table["api_key_env"]] = KEY
     return load_config(folder / "server.toml", environment)
@@ -92,15 +99,17 @@ def both_rows(vendor: type[Vendor], folder: Path) -> Sequence[Row]:
     return rows
 
 
-async def row_of(vendor: type[Vendor], folder: Path, *, streamed: bool) -> Row:
+async def row_of(
+    vendor: type[Vendor], folder: Path, *, streamed: bool, model: str = "", teams: Sequence[str] = TEAMS
+) -> Row:
     """Streamed, for a client that names its conversation; or whole, for one that sends the history. `folder` exists.
 
     The server is started anew before the second question: what a provider wants back outlives it.
     """
     mind = Mind()
-    cells = {team: Cell() for team in TEAMS}
+    cells = {team: Cell() for team in teams}
     async with VendorServer(vendor(), mind, streams=streamed) as provider:
-        config = config_of(vendor, provider.origin, folder)
+        config = config_of(vendor, provider.origin, folder, model=model)
         for first, last in ((0, 1), (1, 3)):
             async with serving(config, folder) as server:
                 for team, cell in cells.items():

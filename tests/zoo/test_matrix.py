@@ -10,9 +10,11 @@ from typing import Final
 
 import pytest
 
-from tests.zoo.hosted import OpenAI
-from tests.zoo.matrix import DOC, TEAMS, ZOO, Row, agent_of, both_rows, documented, lost
+from tests.zoo.hosted import LiteLLM, OpenAI
+from tests.zoo.local import GptOss, LlamaCpp, VLlm
+from tests.zoo.matrix import DOC, TEAMS, ZOO, Row, agent_of, both_rows, documented, learned, lost, row_of
 from tests.zoo.mind import MEANWHILE
+from tests.zoo.thinking import Mistral, Qwen
 from tests.zoo.vendor import Vendor
 
 _HEADING: Final = re.compile(r"^\S+ \*\*\w+\*\*$", re.MULTILINE)
@@ -71,6 +73,15 @@ def test_every_thought_of_an_agent_is_shown_once(rows: Rows, vendor: type[Vendor
         for thought in [thought for agent, thought in made if agent and team != "structured"]:
             assert shown.count(thought) == vendor.thinks, f"{team}: {thought}"
         assert len(_THOUGHT.findall(shown)) == len(set(_THOUGHT.findall(shown))), team
+
+
+@pytest.mark.parametrize("vendor", [Mistral, Qwen, GptOss, LiteLLM, VLlm, LlamaCpp], ids=lambda vendor: vendor.__name__)
+async def test_a_model_whose_name_says_nothing_teaches_by_its_refusals(tmp_path: Path, vendor: type[Vendor]) -> None:
+    """A refusal costs one more request, once for each rule of the vendor: not one for each question."""
+    row = await row_of(vendor, tmp_path, streamed=True, model="served", teams=("round-robin", "swarm", "society"))
+    assert {team: cell.problems for team, cell in row.items() if cell.problems} == {}
+    refused = [exchange.refused for cell in row.values() for exchange in cell.exchanges if exchange.refused]
+    assert len(refused) <= 2 * len(learned(row)), "each of the two servers learns for itself"
 
 
 def test_the_documentation_shows_the_matrix(rows: Rows) -> None:

@@ -11,14 +11,12 @@ import pytest
 
 from tests.zoo.hosted import Azure, Gemini, LiteLLM, OpenAI
 from tests.zoo.local import GptOss, LlamaCpp, Ollama, VLlm
+from tests.zoo.matrix import ZOO
 from tests.zoo.mind import Said
 from tests.zoo.rules import Broken
 from tests.zoo.thinking import DeepSeek, Kimi, Mistral, OpenRouter, Qwen
 from tests.zoo.vendor import Request, Vendor
 
-ALL: Final = (
-    OpenAI, Azure, Gemini, LiteLLM, DeepSeek, Kimi, Mistral, Qwen, GptOss, OpenRouter, VLlm, Ollama, LlamaCpp,
-)  # fmt: skip
 TOOL: Final = {
     "type": "function",
     "function": {
@@ -57,13 +55,13 @@ def refusal(
     return ""
 
 
-@pytest.mark.parametrize("vendor", ALL, ids=lambda vendor: vendor.__name__)
+@pytest.mark.parametrize("vendor", ZOO, ids=lambda vendor: vendor.__name__)
 def test_what_came_from_the_vendor_is_taken_back(vendor: type[Vendor]) -> None:
     one = vendor()
     assert refusal(one, conversation(one)) == ""
 
 
-@pytest.mark.parametrize("vendor", [one for one in ALL if one.key_header], ids=lambda vendor: vendor.__name__)
+@pytest.mark.parametrize("vendor", [one for one in ZOO if one.key_header], ids=lambda vendor: vendor.__name__)
 def test_a_key_is_needed(vendor: type[Vendor]) -> None:
     one = vendor()
     with pytest.raises(Broken, match="API key"):

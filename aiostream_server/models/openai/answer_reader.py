@@ -5,6 +5,7 @@ All events of one read are read together, but a large read is shared out: the ev
 
 from collections.abc import Mapping
 from itertools import chain
+from time import perf_counter
 from typing import Any, Final
 
 import msgspec
@@ -26,10 +27,12 @@ from aiostream_server.models.openai.chunks import (
 from aiostream_server.models.openai.endings import ending, is_said
 from aiostream_server.models.openai.extra_fields import ExtraFieldsReader, set_apart
 from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.openai.odd_chunks import OddChunkReader, json_values
+from aiostream_server.models.openai.odd_chunks import OddChunkReader, json_values, thought_in
 from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
 
-SHARE_BYTES: Final = 16 * 1024  # of tiny events, reading so much blocks the event loop for 2 ms
+_SHARE_S: Final = 0.001  # of the event loop, for one read; a larger one is read on in the next turn
+_SLICE_BYTES: Final = 2 * 1024  # of tiny events that do not fit, 4 ms
+_MAX_CHARACTERS: Final = 16 * 1024**2  # of text and reasoning; the longest outputs of models are below 1 MiB
 _MAX_SILENT_BYTES: Final = 64 * 1024**2  # without a word or a call: keep-alives, comments, fields that are not read
 _EVENT: Final = b"data: "
 _LONGEST_DONE: Final = 16  # bytes
@@ -48,13 +51,13 @@ class AnswerReader:
         "_finish",
         "_has_choices",
         "_has_message",
-        "_has_spoken",
         "_is_plain",
         "_logprobs",
         "_native_finish",
         "_no_json",
         "_odd",
         "_refused",
+        "_said",
         "_silent_bytes",
         "_unread",
         "_usage",
@@ -78,7 +81,7 @@ class AnswerReader:
         self._deltas: list[Delta] = []  # of the current read
         self._has_choices = False
         self._has_message = False  # a whole one
-        self._has_spoken = False  # in deltas
+        self._said = 0  # characters of text and reasoning
         self._no_json = b""  # the last payload that was none
         self._finish: str | None = None
         self._native_finish: str | None = None
@@ -94,7 +97,7 @@ class AnswerReader:
     @property
     def has_begun(self) -> bool:
         """Whether something was said or called."""
-        return self._has_spoken or self._has_message
+        return bool(self._said or self._calls.count)
 
     @property
     def is_behind(self) -> bool:
@@ -109,13 +112,29 @@ class AnswerReader:
     def feed(self, data: bytes) -> list[Delta]:
         """The deltas that `data` completes, with `End` at `[DONE]`; of a large read, those of its first part."""
         if self._is_plain and (text := _lone_text(data)) is not None:
-            self._has_spoken = True
-            return [TextDelta(text)]
+            self._said += len(text)
+            if self._said <= _MAX_CHARACTERS:
+                return [TextDelta(text)]
+            self.failure = self._too_much()
         if self.done or self.failure is not None:
             return []
+        if len(data) <= _SLICE_BYTES and not self._unread:
+            return self._read(data)
         data = self._unread + data
-        self._unread = data[SHARE_BYTES:]
-        return self._read(data[:SHARE_BYTES])
+        self._unread = data[_SLICE_BYTES:]
+        deltas = self._read(data[:_SLICE_BYTES])
+        self._read_share(deltas)
+        return deltas
+
+    def _read_share(self, deltas: list[Delta]) -> None:
+        """Read on while the share of the event loop lasts."""
+        rest, at = self._unread, 0
+        ends_at = perf_counter() + _SHARE_S
+        while at < len(rest) and perf_counter() < ends_at and self.failure is None and not self.done:
+            deltas += self._read(rest[at : at + _SLICE_BYTES])
+            at += _SLICE_BYTES
+        self._unread = rest[at:]
+        self._is_plain = self._is_plain and not self._unread
 
     def end(self) -> list[Delta]:
         """The remaining deltas at the end of the body; afterwards `done` or `failure` is set."""
@@ -150,12 +169,15 @@ class AnswerReader:
                 self._events.feed(data)
         except ModelFailed as failure:
             self.failure = failure
-        if not deltas and data is not None:
+        if deltas:
+            self._silent_bytes = 0
+            if self._said > _MAX_CHARACTERS:
+                self.failure = self._too_much()
+        elif data is not None:
             self._silent_bytes += len(data)
             if self._silent_bytes > _MAX_SILENT_BYTES and self.failure is None:
                 self.failure = self._failures.said(f"sent more than {_MAX_SILENT_BYTES // 1024**2} MiB without a word")
-        goes_on = not (self.done or self._unread or self.failure is not None)
-        self._is_plain = goes_on and self._events.is_between
+        self._is_plain = not self.done and self.failure is None and self._events.is_between
         return deltas
 
     def _read_event(self, payload: bytes) -> bool:
@@ -229,30 +251,35 @@ class AnswerReader:
                 self._read_choice(choice)
 
     def _read_choice(self, choice: Choice) -> None:
-        if is_said(choice.finish_reason):
+        if choice.finish_reason and is_said(choice.finish_reason):
             self._finish = choice.finish_reason
-        if is_said(choice.native_finish_reason):
+        if choice.native_finish_reason and is_said(choice.native_finish_reason):
             self._native_finish = choice.native_finish_reason
         if choice.logprobs is not None and choice.logprobs.content:
             self._logprobs += choice.logprobs.content
-        said = len(self._deltas)
         if choice.delta is not None:
             self._read_delta(choice.delta)
-            self._has_spoken = self._has_spoken or len(self._deltas) > said
-        if choice.message is not None and not self._has_spoken:  # else it repeats the deltas
+        if choice.message is not None and not (self._said or self._calls.count):  # else it repeats the deltas
             self._has_message = True
             self._read_delta(choice.message)
         if choice.text:
+            self._said += len(choice.text)
             self._deltas.append(TextDelta(choice.text))
         if choice.error:
             raise self._report(choice.error)
 
     def _read_delta(self, delta: ProviderDelta) -> None:
-        self._extra.read(delta)
-        if thought := delta.reasoning_content or delta.reasoning or delta.thought:
+        thought = delta.reasoning_content or delta.reasoning or delta.thought
+        if thought or delta.extra or delta.reasoning_details or delta.thinking_blocks or delta.provider_specific_fields:
+            self._extra.read(delta)
+            if not thought and delta.reasoning_details:
+                thought = thought_in(delta.reasoning_details)
+        if thought:
+            self._said += len(thought)
             self._deltas.append(ThoughtDelta(thought))
         if text := delta.content or delta.refusal:
             self._refused = self._refused or not delta.content
+            self._said += len(text)
             self._deltas.append(TextDelta(text))
         for piece in delta.tool_calls or ():
             call = self._calls.read(piece)
@@ -261,6 +288,9 @@ class AnswerReader:
                 self._extra.read_call(call.index, piece.extra)
         if delta.function_call is not None:
             self._deltas.append(self._calls.read(ToolCallPiece(0, function=delta.function_call)))
+
+    def _too_much(self) -> ModelFailed:
+        return self._failures.said(f"sent more than {_MAX_CHARACTERS // 1024**2} MiB of text")
 
     def _finish_with_end(self, deltas: list[Delta]) -> None:
         reason, native = ending(self._finish, self._native_finish, refused=self._refused)

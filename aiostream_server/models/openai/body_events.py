@@ -11,6 +11,7 @@ from typing import Final
 from aiostream_server.errors import ModelFailed
 
 MAX_EVENT_BYTES: Final = 16 * 1024**2  # a picture in an answer is one event
+_LINE_COST_BYTES: Final = 64  # of keeping a line
 _DENSE_BYTES: Final = 256 * 1024
 _MAX_VALUES: Final = 200_000  # decoding them blocks the event loop for about 20 ms
 
@@ -58,8 +59,8 @@ class BodyEvents:
 
     def feed(self, data: bytes) -> None:
         """Raises `ModelFailed`, and what the callbacks raise."""
-        if self._cut_in_line_end:
-            data = data.removeprefix(b"\n")
+        if self._cut_in_line_end and data.startswith(b"\n"):
+            data = data[1:]
         self._cut_in_line_end = data.endswith(b"\r")
         cut = max(data.rfind(b"\n"), data.rfind(b"\r")) + 1
         if cut:
@@ -82,9 +83,14 @@ class BodyEvents:
         if lines.startswith(_LINE_ENDS) and not self.is_json:
             self._end_event()
             lines = lines.lstrip(b"\r\n")  # a flood of them costs nothing
+        take = self._take
         for line in lines.splitlines():
             if line.startswith(b"data:") and not (self.is_json and self._held):
-                self._read_data(line[5:].strip())
+                payload = line[5:].strip()
+                if self._held or self._is_error or len(payload) > _DENSE_BYTES or not payload.startswith(b"{"):
+                    self._read_data(payload)
+                elif not take(payload):
+                    self._hold(payload)
             elif line:
                 self._read_other(line)
             elif not self.is_json:
@@ -117,9 +123,12 @@ class BodyEvents:
     def _read_whole(self, payload: bytes) -> None:
         """Read a payload, or hold it until its event is whole."""
         if self._held or not self._take_checked(payload):
-            self._held.append(payload)
-            self._held_size += len(payload) + 1
-            self._check(self._held_size)
+            self._hold(payload)
+
+    def _hold(self, payload: bytes) -> None:
+        self._held.append(payload)
+        self._held_size += len(payload) + _LINE_COST_BYTES
+        self._check(self._held_size)
 
     def _end_event(self) -> None:
         self._is_error = False

@@ -17,7 +17,7 @@ from aiostream_server.models.openai.chunks import Function, ToolCallPiece
 from aiostream_server.models.provider import CallDelta
 
 MAX_CALLS: Final = 128  # OpenAI takes no more of them back: openai/openai-dotnet#317
-MAX_ARGUMENT_BYTES: Final = 8 * 1024**2  # of all calls together; the longest outputs of models are below 1 MiB
+MAX_CHARACTERS: Final = 2 * 1024**2  # of all calls together; the longest outputs of models are below 1 MiB
 _MAX_REPEATED_BYTES: Final = 64 * 1024  # longer arguments are not searched for their end
 
 _EMPTY: Final = Function()
@@ -45,18 +45,18 @@ class _BegunCall:
 class ToolCallNumbering:
     """Numbers the calls of one answer 0, 1, 2 ... in the order in which they begin."""
 
-    __slots__ = ("_by_index", "_count", "_fail", "_last", "_size")
+    __slots__ = ("_by_index", "_fail", "_last", "_size", "count")
 
     def __init__(self, fail: Callable[[str], ModelFailed]) -> None:
         """`fail` words the failure of a provider that goes past a bound."""
         self._fail = fail
-        self._count = 0
+        self.count = 0
         self._size = 0
         self._last: _BegunCall | None = None
         self._by_index: dict[int, _BegunCall] = {}
 
     def read(self, piece: ToolCallPiece) -> CallDelta:
-        """Raises `ModelFailed` past `MAX_CALLS` or `MAX_ARGUMENT_BYTES`."""
+        """Raises `ModelFailed` past `MAX_CALLS` or `MAX_CHARACTERS`."""
         function = piece.function or _EMPTY
         call_id, name, arguments = piece.id or "", function.name or "", _json(function.arguments)
         begun = self._last if piece.index is None else self._by_index.get(piece.index)
@@ -67,25 +67,22 @@ class ToolCallNumbering:
         new_name = name if name != begun.name else ""
         begun.call_id += new_id
         begun.name += new_name
+        self._size += len(new_id) + len(new_name) + len(arguments)
+        if self._size > MAX_CHARACTERS:
+            raise self._fail(f"sent more than {MAX_CHARACTERS // 1024**2} MiB of tool calls")
         if arguments:
-            self._add(begun, arguments)
+            begun.size += len(arguments)
+            begun.arguments.append(arguments)
         return CallDelta(begun.number, new_id, new_name, arguments)
 
     def _begin(self, index: int | None) -> _BegunCall:
-        if self._count == MAX_CALLS:
+        if self.count == MAX_CALLS:
             raise self._fail(f"called tools more than {MAX_CALLS} times in one answer")
-        begun = _BegunCall(self._count)
-        self._count += 1
+        begun = _BegunCall(self.count)
+        self.count += 1
         if index is not None:
             self._by_index[index] = begun
         return begun
-
-    def _add(self, begun: _BegunCall, arguments: str) -> None:
-        self._size += len(arguments)
-        if self._size > MAX_ARGUMENT_BYTES:
-            raise self._fail(f"sent more than {MAX_ARGUMENT_BYTES // 1024**2} MiB of arguments of tool calls")
-        begun.size += len(arguments)
-        begun.arguments.append(arguments)
 
 
 def _begins_another(begun: _BegunCall, index: int | None, call_id: str, name: str, arguments: str) -> bool:

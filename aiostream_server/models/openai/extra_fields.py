@@ -18,6 +18,7 @@ _Json: TypeAlias = Any  # an unchecked JSON value
 _Object: TypeAlias = dict[str, Any]
 
 _MAX_CHARACTERS: Final = 1024**2  # of one answer; of more, nothing is sent back
+_OPEN_ITEMS: Final = 64  # that a piece may continue: of many more, a search would block the event loop
 _REPEATED: Final = 32  # characters: so long a piece that comes again is a repetition
 _OF_EACH_TOKEN: Final = ("reasoning_details", "thinking_blocks", "provider_specific_fields")
 _WHOLE: Final = frozenset({"id", "index", "type", "format", "name", "role", "signature", "thought_signature", "data"})
@@ -52,9 +53,10 @@ class ExtraFieldsReader:
             self._reasoning.setdefault("reasoning_content", []).append(delta.reasoning_content)
         if delta.reasoning:
             self._reasoning.setdefault("reasoning", []).append(delta.reasoning)
-        for name in _OF_EACH_TOKEN:
-            if value := getattr(delta, name):
-                self._add(self._message, {name: value})
+        if delta.reasoning_details or delta.thinking_blocks or delta.provider_specific_fields:
+            for name in _OF_EACH_TOKEN:
+                if value := getattr(delta, name):
+                    self._add(self._message, {name: value})
         if delta.extra:
             self._add(self._message, delta.extra)
 
@@ -136,7 +138,7 @@ def _continued(name: str, old: str | _Text, new: str) -> str | _Text:
 def _add_item(items: list[_Json], item: _Json) -> None:
     """Add an item, or the next piece of one."""
     if isinstance(item, dict):
-        known = (one for one in reversed(items) if isinstance(one, dict))
+        known = (one for one in reversed(items[-_OPEN_ITEMS:]) if isinstance(one, dict))
         if "index" not in item:
             known = (one for one in items[-1:] if isinstance(one, dict))
         if (begun := next((one for one in known if _continues(item, one)), None)) is not None:

@@ -9,6 +9,7 @@ halves of surrogate pairs, and values nested deeper than a parser follows.
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -76,6 +77,7 @@ def _whole_number(digits: str) -> int | None:
     return int(digits) if len(digits) <= _MAX_DIGITS else None
 
 
+_fields_of: Final = cache(msgspec.structs.fields)  # it takes longer than the reading
 _decoder: Final = json.JSONDecoder(strict=False, parse_int=_whole_number, parse_constant=lambda _: None)
 
 
@@ -110,7 +112,7 @@ class OddChunkReader:
     def _struct(self, kind: type[_StructT], value: Mapping[str, Any], readers: _Readers, path: str) -> _StructT:
         """A struct of the fields that fit or that their reader can read; the others are absent."""
         fields: dict[str, Any] = {}
-        for field in msgspec.structs.fields(kind):
+        for field in _fields_of(kind):
             found, name = value.get(field.encode_name), f"{path}{field.name}"
             if found is None:
                 continue
@@ -206,6 +208,13 @@ class OddChunkReader:
 
     def _note(self, path: str) -> None:
         self.odd[path] = None
+
+
+def thought_in(details: list[Any]) -> str:
+    """The text of `reasoning_details`, for providers that send it nowhere else."""
+    thoughts: list[str] = []
+    _gather(details, [], thoughts, is_thought=True)
+    return "".join(thoughts)
 
 
 def _gather(value: Any, texts: list[str], thoughts: list[str], *, is_thought: bool = False) -> None:

@@ -29,6 +29,7 @@ from aiostream_server.models.openai.accepted_messages import AcceptedMessages, M
 from aiostream_server.models.openai.answer_reader import AnswerReader
 from aiostream_server.models.openai.failures import Failures, decoded
 from aiostream_server.models.openai.messages import has_images
+from aiostream_server.models.openai.output_formats import OutputFormats
 from aiostream_server.models.openai.push_reader import BytesReader, PushReader
 from aiostream_server.models.openai.request import AcceptedOptions, request_body
 from aiostream_server.models.openai.retry import DEFAULT_RETRY, Refusal, RetryPolicy
@@ -101,10 +102,10 @@ class OpenAIProvider:
         self._headers = _headers(config)
         self.model_info: Final = model_info_of(config.model, config.model_info)
         self.opens_thinking: Final = config.opens_thinking
-        self.takes_schemas: Final = self.model_info["structured_output"]
         self.context_tokens: Final = context_tokens_of(config.model)
         self._accepted = AcceptedOptions(self.model_info["family"], config.options)
         self._messages = AcceptedMessages(config.model, config.messages)
+        self._formats = OutputFormats()
         self._retry = replace(retry, max_retries=config.max_retries)
         self._warned_runs: WeakValueDictionary[int, TokenSink] = WeakValueDictionary()
 
@@ -143,6 +144,10 @@ class OpenAIProvider:
                     self._warn_of(reader.odd_fields)
 
     @property
+    def takes_schemas(self) -> bool:
+        return self.model_info["structured_output"] and self._formats.takes_schemas
+
+    @property
     def address(self) -> str:
         """Where the provider is, without path and credentials. For logs."""
         return self._failures.origin
@@ -169,22 +174,27 @@ class OpenAIProvider:
             raise unsupported("images", "vision")
 
     async def _post(self, request: ModelRequest, deadline: float, refused: _Refused | None) -> _Posted:
-        """A response with status 200, after other options or messages, or retries, where they help.
+        """A response with status 200, after other options, formats or messages, or retries, where they help.
 
         A `refused` body is not sent again: what was learned of its refusal does not concern this request.
         """
         retries, now = 0, asyncio.get_running_loop().time
         while True:
             options, dialect = self._accepted.options(request.options), self._messages.dialect
-            body = await self._body(request, options, dialect)
+            asked, options = self._formats.asked(request, options)
+            body = await self._body(asked, options, dialect)
             if refused is not None and body == refused.body:
                 raise refused.failure
             answer = await self._ask(body, request.headers, deadline - now())
             if not isinstance(answer, Refusal):
                 return _Posted(answer, body, dialect)
             has_learned = self._accepted.learn(options, answer.status, answer.body)
+            has_learned |= self._formats.learn(request, options, answer.status, answer.body)
             if self._messages.learn(dialect, request, answer.failure, decoded(answer.body)) or has_learned:
                 refused = _Refused(body, answer.failure)
+                continue
+            if self._messages.doubts_signatures(request, answer.failure, decoded(answer.body)):
+                request = request.without_extra_fields()  # of this request only: those of other conversations are good
                 continue
             refused = None
             delay_s = self._retry.delay_s(answer, retries)

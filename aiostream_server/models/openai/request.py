@@ -1,4 +1,4 @@
-"""The body of one chat-completions request: the options that the provider accepts, tools, and the output's JSON schema.
+"""The body of one chat-completions request: the options that the provider accepts, the messages, and the tools.
 
 OpenAI's reasoning models take `max_completion_tokens` and no `temperature`, most other servers know only `max_tokens`,
 and some refuse any unknown option. `AcceptedOptions` starts from the model's name and learns each refusal once.
@@ -7,13 +7,12 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import msgspec
 import structlog
 from autogen_core.models import AssistantMessage, LLMMessage, ModelFamily
 from autogen_core.tools import ToolSchema
-from pydantic import BaseModel
 
 from aiostream_server.config.providers import MessageNames
 from aiostream_server.models.families import MessageRule
@@ -21,8 +20,6 @@ from aiostream_server.models.openai.accepted_messages import TAKES_ALL, MessageD
 from aiostream_server.models.openai.messages import wire_messages, without_surrogates
 from aiostream_server.models.openai.sequences import Wire
 from aiostream_server.models.provider import ModelRequest, ToolChoice
-
-_Schema: TypeAlias = dict[str, Any]
 
 _BOUNDS: Final = ("max_tokens", "max_completion_tokens")
 _DISPENSABLE: Final = ("stream_options", *_BOUNDS, "temperature", "top_p", "presence_penalty", "frequency_penalty")
@@ -43,7 +40,10 @@ def request_body(
     names: MessageNames = "none",
     dialect: MessageDialect = TAKES_ALL,
 ) -> bytes:
-    """The body with the accepted `options`; as in the `openai` package, `extra_body` is merged, `timeout` dropped."""
+    """The body with the accepted `options`; as in the `openai` package, `extra_body` is merged, `timeout` dropped.
+
+    The request's `json_output` is not read: `OutputFormats` has made an option of it.
+    """
     body: Wire = {**options, **(options.get("extra_body") or {})}
     for name in ("extra_body", "timeout"):
         body.pop(name, None)
@@ -57,9 +57,6 @@ def request_body(
         body["tools"] = [_tool(schema) for schema in tools]
         if choice != "auto":
             body["tool_choice"] = _tool_choice(choice)
-    output = request.json_output or body.get("response_format")
-    if output is True or isinstance(output, type):  # else the options' own format is sent unchanged
-        body["response_format"] = _response_format(output)
     try:
         return msgspec.json.encode(body)
     except UnicodeEncodeError:
@@ -100,12 +97,6 @@ def _tool_choice(choice: ToolChoice) -> str | Wire:
     return {"type": "function", "function": {"name": choice}}
 
 
-def _response_format(output: bool | type[BaseModel]) -> Wire:
-    if isinstance(output, bool):
-        return {"type": "json_object"}
-    return {"type": "json_schema", "json_schema": response_schema(output)}
-
-
 class AcceptedOptions:
     """The options of one provider's model; `family` is AutoGen's name of the model family."""
 
@@ -137,33 +128,3 @@ class AcceptedOptions:
             _log.warning("model_option_refused", option=name)
         self._refused |= named
         return bool(named)
-
-
-def response_schema(model: type[BaseModel]) -> _Schema:
-    """The `json_schema` of a `response_format`, in the strict dialect of structured outputs.
-
-    https://platform.openai.com/docs/guides/structured-outputs: every property is required, no other is allowed, there
-    are no defaults, and a `$ref` stands alone.
-    """
-    return {"name": model.__name__[:64], "strict": True, "schema": _strict(model.model_json_schema())}
-
-
-def _strict(node: Any) -> Any:
-    if isinstance(node, list):
-        return [_strict(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    if "$ref" in node:
-        return {"$ref": node["$ref"]}
-    strict = {key: _strict_member(key, value) for key, value in node.items() if key != "default"}
-    if "properties" in strict:
-        strict |= {"additionalProperties": False, "required": list(strict["properties"])}
-    return strict
-
-
-def _strict_member(key: str, value: Any) -> Any:
-    if key in ("properties", "$defs"):  # names, not keywords: a property may be called "default"
-        return {name: _strict(schema) for name, schema in value.items()}
-    if key in ("enum", "const", "examples"):  # values, not schemas
-        return value
-    return _strict(value)

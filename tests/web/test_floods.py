@@ -1,0 +1,82 @@
+"""Whatever a provider sends, other requests are answered."""
+
+import asyncio
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.kit.flood import FLOODS, flood_process
+from tests.kit.process import serving_process
+from tests.kit.serving import chat_body
+
+_FLOOD_S = 1.0
+_ENDED = {
+    "newlines": "64 MiB without a word",
+    "calls": "called tools more than 128 times",
+    "one-line": "an event of more than",
+}
+
+
+async def healthz_s(session: aiohttp.ClientSession, url: str, during: asyncio.Task[Any]) -> list[float]:
+    """How long `/healthz` took, each time during a flood."""
+    taken: list[float] = []
+    ends_at = time.monotonic() + _FLOOD_S
+    while not during.done() and time.monotonic() < ends_at:
+        begun = time.monotonic()
+        async with session.get(f"{url}/healthz") as response:
+            assert response.status == 200
+            await response.read()
+        taken.append(time.monotonic() - begun)
+        await asyncio.sleep(0.005)
+    return taken
+
+
+def p99(taken: list[float]) -> float:
+    return sorted(taken)[len(taken) * 99 // 100]
+
+
+async def ask(session: aiohttp.ClientSession, url: str, model: str) -> str:
+    """The end of the answer."""
+    said = b""
+    async with session.post(f"{url}/v1/chat/completions", json=chat_body("hi", model=model)) as response:
+        async for data in response.content.iter_any():
+            said = (said + data)[-1_000:]
+    return said.decode()
+
+
+def config(provider: str) -> str:
+    tables = (
+        f'[models.{kind}]\nprovider = "openai"\nmodel = "{kind}"\nbase_url = "{provider}/v1"\n'
+        f'[[teams]]\nid = "{kind}"\nfactory = "tests.kit.sample_teams:solo"\nmodel = "{kind}"\n'
+        for kind in FLOODS
+    )
+    return "\n".join(["[server]\nport = 0", *tables])
+
+
+@pytest.mark.alone
+async def test_healthz_answers_while_a_provider_floods(tmp_path: Path) -> None:
+    """In 99 of 100 cases at most 50 ms later than a bare server that reads the same flood and does nothing with it."""
+    async with (
+        flood_process("provider") as provider,
+        flood_process("reader") as reader,
+        serving_process(config(provider), tmp_path) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        for kind in FLOODS:
+            flood = {"url": provider, "model": kind, "seconds": _FLOOD_S}
+            bare = asyncio.create_task(session.post(f"{reader}/read", json=flood))
+            bare_s = p99(await healthz_s(session, reader, bare))
+            (await bare).close()
+            answer = asyncio.create_task(ask(session, server.url, kind))
+            ours_s = p99(await healthz_s(session, server.url, answer))
+            if kind in _ENDED:
+                assert _ENDED[kind] in await answer
+            answer.cancel()
+            with suppress(asyncio.CancelledError):
+                await answer
+            print(f"{kind}: {ours_s * 1000:.0f} ms, bare {bare_s * 1000:.0f} ms")
+            assert ours_s < bare_s + 0.05, kind
