@@ -52,6 +52,8 @@ from aiostream_server.models.provider import (
 )
 from aiostream_server.models.think import ThinkingHabit
 from aiostream_server.models.token_sink import TokenSink, current_sink, current_speaker
+from aiostream_server.models.tool_names import NamesOnTheWire
+from aiostream_server.models.tool_schemas import acceptable
 from aiostream_server.observe.observer import CallWatch
 
 _AnyTool = Tool | ToolSchema
@@ -198,9 +200,11 @@ class StreamingClient(ChatCompletionClient):
         answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
             try:
-                await self._read(request, AnswerFeed(answer, listener, call.first_token), call)
+                names = NamesOnTheWire(request)
+                sent = names.sent(request)
+                await self._read(sent, AnswerFeed(answer, listener, call.first_token), call)
                 self._learn(answer)
-                calls = answer.calls(request.tools or request.offered)
+                calls = names.own(answer.calls(sent.tools or sent.offered))
                 if isinstance(request.json_output, type) and not calls:
                     _refuse_broken_json(answer)
                 if sink is not None and is_heard:
@@ -314,7 +318,7 @@ async def _end(task: asyncio.Task[CreateResult]) -> None:
 
 def _schemas(tools: Sequence[_AnyTool]) -> list[ToolSchema]:
     # isinstance(tool, Tool) would compute every property of the tool, its JSON schema included.
-    return [tool if isinstance(tool, dict) else tool.schema for tool in tools]
+    return [acceptable(tool if isinstance(tool, dict) else tool.schema) for tool in tools]
 
 
 def _chosen(choice: _Choice, schemas: Sequence[ToolSchema]) -> ToolChoice:

@@ -69,7 +69,7 @@ async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
 
 
 async def open_cursor(session: Session, sql: str) -> None:
-    async with session.execute(sql):
+    async with session.execute(sql, 1):
         pass
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from aiostream_server.config.load import load_config
@@ -23,24 +24,45 @@ TO_CHAT: Final = "POST /v1/chat/completions HTTP/1.1"
 JSON: Final = "Content-Type: application/json"
 
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 @asynccontextmanager
-async def small_server(tmp_path: Path) -> AsyncIterator[Server]:
-    """Small bodies, and little patience; afterwards it must still answer, and have no run left."""
+async def small_server(folder: Path, **settings: Any) -> AsyncIterator[Server]:
+    """Takes only small bodies."""
     config = load_config(None, {})
-    settings = {"max_body_bytes": MAX_BODY_BYTES, "body_timeout_s": 0.3}
+    settings |= {"max_body_bytes": MAX_BODY_BYTES}
     config = config.model_copy(update={"server": config.server.model_copy(update=settings)})
-    async with serving(config, tmp_path) as server:
+    async with serving(config, folder) as server:
         yield server
-        answer = await send(server.url, post())
-        assert answer.status == 200
-        assert b"2+3 is 5" in answer.body
-        assert len(server.state.registry) == 0
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with small_server(tmp_path) as running:
-        yield running
+async def goes_on(server: Server) -> None:
+    """It still answers, and has no run left."""
+    answer = await send(server.url, post())
+    assert answer.status == 200
+    assert b"2+3 is 5" in answer.body
+    assert len(server.state.registry) == 0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    async with small_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def server(shared: Server) -> AsyncIterator[Server]:
+    yield shared
+    await goes_on(shared)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(tmp_path: Path) -> AsyncIterator[Server]:
+    """Waits for a body only a moment."""
+    async with small_server(tmp_path, body_timeout_s=0.3) as server:
+        yield server
+        await goes_on(server)
 
 
 def chat(**fields: Any) -> bytes:
@@ -176,17 +198,17 @@ async def test_the_largest_body_is_taken(server: Server) -> None:
     ],
     ids=["one byte", "no byte", "chunked", "kept alive"],
 )
-async def test_a_body_that_never_finishes_is_408_and_the_connection_closed(server: Server, start: bytes) -> None:
+async def test_a_body_that_never_finishes_is_408_and_the_connection_closed(impatient: Server, start: bytes) -> None:
     started = time.monotonic()
-    answer = await send(server.url, start)
+    answer = await send(impatient.url, start)
     assert time.monotonic() - started >= 0.3
     assert answer.status == 408
     assert answer.error["code"] == "request_timeout"
     assert answer.headers["Connection"] == "close"
 
 
-async def test_a_body_that_comes_byte_by_byte_has_the_same_deadline(server: Server) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+async def test_a_body_that_comes_byte_by_byte_has_the_same_deadline(impatient: Server) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(impatient.url.rpartition(":")[2]))
     writer.write(head(TO_CHAT, JSON, "Content-Length: 1000"))
     # Not to the end of the connection: a byte that arrives after the server closed it resets it.
     status_line = asyncio.create_task(reader.readline())

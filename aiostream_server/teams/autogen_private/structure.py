@@ -56,6 +56,12 @@ def tools_of(agent: object) -> Iterator[object]:
         yield from getattr(workbench, "_tools", ())
 
 
+def tools_in(workbench: object) -> Sequence[object] | None:
+    """The tools of one workbench; None for one that shows them only once it is opened."""
+    tools = getattr(workbench, "_tools", None)
+    return tools if isinstance(tools, Sequence) else None
+
+
 def run_by_tool(tool: object) -> object | None:
     """The agent or team that an `AgentTool` or a `TeamTool` runs; None for any other tool."""
     return getattr(tool, "_task_runner", None)
@@ -221,6 +227,12 @@ def parts_of(thing: object) -> TeamParts:
         graph=getattr(thing, "_graph", None),
         selects=getattr(thing, "_selector_func", None),
     )
+
+
+def handoff_names(agent: object) -> Sequence[str]:
+    """The names of the tools by which an agent hands off."""
+    handoffs = getattr(agent, "_handoffs", None)
+    return list(handoffs) if isinstance(handoffs, dict) else []
 
 
 def replace_workbenches(agent: object, workbenches: Sequence[object]) -> None:

@@ -22,6 +22,7 @@ from aiostream_server.teams.autogen_private.structure import (
     workbenches_of,
 )
 from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.teams.tools.unique_toolset import make_names_unique
 from aiostream_server.text import one_line
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ _MIN_SECRET_CHARS = 6
 async def tie_to_run(team: object, scope: RunScope) -> None:
     """Raises `ToolFailed` for a code executor that cannot be started.
 
-    Replaces an `McpWorkbench` that has not been started by an `McpToolset`. One that has been started stays, because
-    its owner may use it for other runs too.
+    Tools of one agent get names of their own. Replaces an `McpWorkbench` that has not been started by an `McpToolset`.
+    One that has been started stays, because its owner may use it for other runs too.
     """
     ours: dict[int, Workbench] = {}
     for thing in everything_in(team):
@@ -44,6 +45,7 @@ async def tie_to_run(team: object, scope: RunScope) -> None:
                 ours[id(workbench)] = _replacement(workbench, scope)
         if any(map(is_unstarted_mcp, workbenches)):
             replace_workbenches(thing, [ours.get(id(workbench), workbench) for workbench in workbenches])
+        make_names_unique(thing)
     for executor in code_executors_in(team):
         if is_unstarted_executor(executor):
             scope.on_close(executor.stop)

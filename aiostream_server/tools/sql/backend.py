@@ -61,8 +61,11 @@ class ResultCursor(Protocol):
 class Session(Protocol):
     """A limited connection for one approved statement."""
 
-    def execute(self, sql: str) -> AbstractAsyncContextManager[ResultCursor]:
-        """Run the statement. Raises `QueryFailed` where it has no rows, and `StatementLate` at the time limit."""
+    def execute(self, sql: str, row_limit: int) -> AbstractAsyncContextManager[ResultCursor]:
+        """Run the statement, of which at most `row_limit` rows will be read.
+
+        Raises `QueryFailed` where it has no rows, and `StatementLate` at the time limit.
+        """
         ...
 
 

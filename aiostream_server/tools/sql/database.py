@@ -140,7 +140,7 @@ class Database:
 
     async def _run(self, sql: str, approved: Approved | None = None) -> Rows:
         async def read(session: Session) -> Rows:
-            async with session.execute(sql) as cursor:
+            async with session.execute(sql, self._config.row_limit) as cursor:
                 places = _places(cursor.columns, approved, self._config.decimal_places)
                 return await fetch(cursor, self._config.row_limit, self._config.byte_limit, places)
 

@@ -76,7 +76,8 @@ class PostgresSession:
         self.driver: Final = driver
 
     @asynccontextmanager
-    async def execute(self, sql: str) -> AsyncIterator["_PostgresCursor"]:
+    async def execute(self, sql: str, row_limit: int) -> AsyncIterator["_PostgresCursor"]:
+        del row_limit
         async with self.driver.transaction(readonly=True):
             columns = _result_columns(await self.driver.prepare(sql))
             if not columns:

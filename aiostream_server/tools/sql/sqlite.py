@@ -55,7 +55,7 @@ class SQLiteBackend:
 
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["_Child"]:
-        """A child for one statement. It is used again only where it has answered everything."""
+        """A child for one statement. It is used again only where it has closed the statement."""
         child = self._idle.pop() if self._idle else await self._start()
         child.deadline = deadline
         try:
@@ -125,12 +125,13 @@ class _Child:
         self._write(settings)
 
     @asynccontextmanager
-    async def execute(self, sql: str) -> AsyncIterator["_SQLiteCursor"]:
-        answer = await self.ask({"open": sql, "timeout_s": self.deadline.remaining_s})
+    async def execute(self, sql: str, row_limit: int) -> AsyncIterator["_SQLiteCursor"]:
+        answer = await self.ask({"open": sql, "first": row_limit, "timeout_s": self.deadline.remaining_s})
         if answer["columns"] is None:
             raise QueryFailed(NO_ROWS)
-        yield _SQLiteCursor(self, tuple(answer["columns"]))
-        await self.ask({"close": True})
+        yield _SQLiteCursor(self, answer)
+        self._write({"close": True})
+        self.is_idle = True
 
     async def ask(self, request: Mapping[str, object]) -> dict[str, Any]:
         """Raises `StatementLate`, `QueryFailed`, or `ConnectionError` for a file that cannot be opened."""
@@ -148,7 +149,6 @@ class _Child:
             raise StatementLate if self.deadline.is_late else QueryFailed("the statement's process ended")
         answer: dict[str, Any] = json.loads(line)
         if "error" not in answer:
-            self.is_idle = "close" in request
             return answer
         if answer.get("late"):
             raise StatementLate
@@ -169,17 +169,25 @@ class _Child:
 
 
 class _SQLiteCursor:
-    def __init__(self, child: _Child, columns: tuple[str, ...]) -> None:
+    def __init__(self, child: _Child, opened: Mapping[str, Any]) -> None:
         self._child = child
-        self.columns = columns
+        self._rows: list[list[object]] = opened["rows"]
+        self._has_more: bool = opened["more"]
+        self.columns: tuple[str, ...] = tuple(opened["columns"])
 
     async def read(self, count: int) -> list[list[object]]:
-        rows: list[list[object]] = (await self._child.ask({"read": count}))["rows"]
-        return rows
+        if not self._rows and self._has_more:
+            answer = await self._child.ask({"read": count})
+            self._rows, self._has_more = answer["rows"], answer["more"]
+        found, self._rows = self._rows[:count], self._rows[count:]
+        return found
 
     async def skip(self, count: int) -> int | None:
-        skipped: int | None = (await self._child.ask({"skip": count, "timeout_s": _SKIP_TIMEOUT_S}))["skipped"]
-        return skipped
+        if not self._has_more or len(self._rows) >= count:
+            return min(count, len(self._rows))
+        asked = {"skip": count - len(self._rows), "timeout_s": _SKIP_TIMEOUT_S}
+        skipped: int | None = (await self._child.ask(asked))["skipped"]
+        return None if skipped is None else skipped + len(self._rows)
 
 
 def read_only_uri(url: URL) -> str:

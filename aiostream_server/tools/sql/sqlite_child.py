@@ -5,10 +5,10 @@ time. The kernel limits its memory, the size of its files and its CPU time, and 
 
 | request | answer |
 | --- | --- |
-| `{"open": sql, "timeout_s": 10}` | `{"columns": [...]}` |
-| `{"read": 32}` | `{"rows": [...]}` |
+| `{"open": sql, "first": 200, "timeout_s": 10}` | `{"columns": [...], "rows": [...], "more": true}` |
+| `{"read": 32}` | `{"rows": [...], "more": false}` |
 | `{"skip": 100, "timeout_s": 0.5}` | `{"skipped": 7}`; null: not counted in time |
-| `{"close": true}` | `{}` |
+| `{"close": true}` | none |
 
 Any answer may be `{"error": text}`, with `"late": true` where the time ran out, `"unopened": true` where the file
 cannot be opened, and `"last": true` where the process ends.
@@ -24,6 +24,8 @@ from typing import Any
 
 _STEPS_BETWEEN_CHECKS = 1_000  # virtual-machine steps: well under a millisecond
 _SKIP_STEP = 100
+_FIRST_ROWS = 32
+_FIRST_CHARS = 512 * 1024
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: 1024**2,  # of one value: bounds group_concat
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 64 * 1024,
@@ -69,8 +71,16 @@ class Statement:
         described = self._cursor.description
         self.columns = None if described is None else [name for name, *_ in described]
 
-    def read(self, count: int) -> list[list[object]]:
-        return [[self._plain(value) for value in row] for row in self._cursor.fetchmany(count)]
+    def first(self, most: int) -> dict[str, object]:
+        """The first rows come with the columns: most results need no second question."""
+        if self.columns is None:
+            return {"columns": None}
+        step = max(1, min(most, _FIRST_ROWS, _FIRST_CHARS // (self._max_chars * len(self.columns))))
+        return {"columns": self.columns, **self.read(step)}
+
+    def read(self, count: int) -> dict[str, object]:
+        rows = [[self._plain(value) for value in row] for row in self._cursor.fetchmany(count)]
+        return {"rows": rows, "more": len(rows) == count}
 
     def skip(self, count: int, timeout_s: float) -> int | None:
         """Skip at most `count` rows; None where that takes longer than `timeout_s`."""
@@ -141,16 +151,17 @@ def main() -> None:
                 _limit_cpu(request["timeout_s"])
                 deadline = time.monotonic() + request["timeout_s"]
                 statement = Statement(settings, request["open"], request["timeout_s"])
-                answer = {"columns": statement.columns}
+                answer = statement.first(request["first"])
             elif statement is None:
-                answer = {}
+                continue
             elif "read" in request:
-                answer = {"rows": statement.read(request["read"])}
+                answer = statement.read(request["read"])
             elif "skip" in request:
                 answer = {"skipped": statement.skip(request["skip"], request["timeout_s"])}
             else:
                 statement.close()
                 statement = None
+                continue
         except MemoryError:
             answer = {"error": f"the statement needs more memory than {memory >> 20} MiB", "last": True}
         except Unopened as exc:

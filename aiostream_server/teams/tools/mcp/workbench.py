@@ -8,7 +8,6 @@ import asyncio
 import base64
 import binascii
 import json
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, cast
 
@@ -31,14 +30,12 @@ from pydantic import BaseModel
 
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
+from aiostream_server.models.tool_names import valid_names
 from aiostream_server.store.run_files import FileRefused, current_files
 from aiostream_server.teams.tools.mcp.connection import McpSettings, NoAnswer, Unreachable
 from aiostream_server.teams.tools.mcp.server import McpServer
 from aiostream_server.teams.tools.mcp.transport import Program, Service
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope, limited
-
-_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
-_MAX_NAME_CHARS: Final = 64  # OpenAI's limit for function names
 
 _READ_MARGIN_S: Final = 5.0  # longer than a call, so that the call's own timeout ends it
 
@@ -75,7 +72,7 @@ class McpToolset(Workbench):
     async def list_tools(self) -> list[ToolSchema]:
         """Raises `ToolFailed` until the server has answered once; after that, returns its last answer where it fails.
 
-        AutoGen lists the tools before each call, and waits forever where this raises.
+        AutoGen lists the tools before each call: where this raises, the run ends.
         """
         try:
             connection = await self._server.connection()
@@ -89,8 +86,10 @@ class McpToolset(Workbench):
             raise ToolFailed(
                 f'the tool "{self._server.name}" is not available: its MCP server does not say what it can do'
             ) from exc
-        self._names = {}
-        self._listed = [self._schema(tool) for tool in tools if not self._only or tool.name in self._only]
+        found = {self._wanted(tool): tool for tool in tools if not self._only or tool.name in self._only}
+        valid = valid_names(found)
+        self._names = {valid[wanted]: tool.name for wanted, tool in found.items()}
+        self._listed = [self._schema(tool, valid[wanted]) for wanted, tool in found.items()]
         return list(self._listed)
 
     async def problem(self) -> str | None:
@@ -146,11 +145,13 @@ class McpToolset(Workbench):
         connection = await self._server.connection()
         return await connection.call(tool, arguments)
 
-    def _schema(self, tool: Tool) -> ToolSchema:
+    def _wanted(self, tool: Tool) -> str:
+        """The tool's name before it is made valid."""
         override = self._overrides.get(tool.name, ToolOverride())
-        wanted = override.name or f"{self._prefix}{tool.name}"
-        name = _NOT_IN_A_NAME.sub("_", wanted)[:_MAX_NAME_CHARS]
-        self._names[name] = tool.name
+        return override.name or f"{self._prefix}{tool.name}"
+
+    def _schema(self, tool: Tool, name: str) -> ToolSchema:
+        override = self._overrides.get(tool.name, ToolOverride())
         # The whole schema, because it contains the definitions that its `$ref`s refer to.
         parameters = cast(ParametersSchema, {"type": "object", "properties": {}, **tool.inputSchema})
         description = override.description if override.description is not None else tool.description or ""
