@@ -24,9 +24,9 @@ from aiostream_server.routing.auxiliary.instructions import (
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, AuxiliaryKind, Said
 from aiostream_server.routing.auxiliary.transcript import (
     begins_as_transcript,
-    has_both_speakers,
     has_conversation,
     holds_history,
+    holds_speech,
     is_parameter,
     is_transcript,
     lines_to_add,
@@ -48,7 +48,7 @@ _PROGRESSIVE: Final = re.compile(
 )
 _CUT_OFF: Final = re.compile(r"\AThe following text is cut-off:\n.*\nSummary:\s*\Z", re.DOTALL)
 _PARAMETER: Final = re.compile(r"\A\w{1,20}: ?[^\n]{1,40}\Z")
-_WEAK: Final = (words.BOUND, words.ONLY, words.CUE)
+_WEAK: Final = (words.BOUND, words.ONLY, words.CUE, words.KEY)
 
 
 def recognise_app(question: Question) -> Auxiliary | None:
@@ -102,7 +102,7 @@ def _in_prompt(prompt: str, system: str) -> Wanted | None:
         if wants_summary(tail):
             return "summary"
     elif (
-        (found := wanted_by(head, least=1 if has_both_speakers(prompt) else 2)) is not None
+        (found := wanted_by(head, least=1 if holds_speech(prompt) else 2)) is not None
         and _ends_as_instruction(rest)
         and has_conversation(prompt)
     ):

@@ -25,7 +25,7 @@ _VERB: Final = (
     r"deriv\w+|"
     r"determin\w+|assign\w*|choos\w+|devis\w+|nam(?:e|es|ing)|titl(?:e|es|ing)|label|specializ\w+|design\w+|tells?)\b"
 )
-_NAME: Final = r"\b(?:titles?|names?|headings?|label)\b"
+_NAME: Final = r"\b(?:titles?|name|headings?|label)\b"
 _USERS: Final = (
     r"(?:users?(?:'s?|’s?)?|human(?:'s?|’s?)?|person(?:'s|’s))\s+(?:first\s+|initial\s+|opening\s+|original\s+|"
     r"input\s+)?"
@@ -42,7 +42,7 @@ _THING: Final = (
 )
 _CHAT: Final = (
     rf"(?:\b(?:{_USERS}|(?:first|initial|opening)\s+(?:user\s+)?(?:message|query|question)|"
-    rf"here is the message|(?:following|above|given|these|the|initial)\s+messages|"
+    rf"here is the message|following\s+message|(?:following|above|given|these|the|initial)\s+messages|"
     rf"(?:conversation|chat|thread|session|dialog(?:ue)?|discussion|exchange|interaction)s?)\b(?!\s+{_THING}|"
     rf"'s\s+{_THING}|\s+between\s+(?!an?\s+|the\s+|users?|human|assistant|me)))"
 )
@@ -71,7 +71,7 @@ _TITLE_FORMS: Final = tuple(
             rf"one)?{_GAP}{{0,50}}?{_NAME}"
         ),
         (
-            rf"\b(?:analy[sz]e|read|review|look at|given|based on|consider|"
+            rf"\b(?:analy[sz]e|read|review|look at|given|based on|consider|identify|detect|"
             rf"from)\b{_GAP}{{0,60}}?{_CHAT}[^?]{{0,220}}?\b(?:title|name)\b"
         ),
         (
@@ -92,6 +92,8 @@ _TITLE_FORMS: Final = tuple(
             rf"\bsummari[sz]\w*{_GAP}{{0,60}}?{_CHAT}{_GAP}{{0,60}}?\b(?:[2-9]|10|two|three|four|five|six|seven|eight|ten)"
             r"[ -](?:\w+ ){0,2}?words?\b"
         ),
+        rf"\bused as (?:an? |the )?{_NAME}{_GAP}{{0,40}}?{_CHAT}",
+        rf"\byou (?:name|title|label) {_GAP}{{0,30}}?{_CHAT}",
         r"\ASummari[sz]e in an? \d{1,2}-word title\. Give the title only\.",
     )
 )
@@ -100,6 +102,10 @@ _ROLE: Final = re.compile(
     rf"\byou are (?:an?|the) (?:[\w-]+ ){{0,3}}?titles?[ -](?:generat|writ|creat)\w*[\s\S]{{0,200}}?{_CHAT}",
     re.IGNORECASE,
 )
+_ROLE_BESIDE: Final = re.compile(
+    rf"\byou are an? {_GAP}{{0,60}}?\b(?:naming|titles?)\b{_GAP}{{0,40}}?{_CHAT}", re.IGNORECASE
+)
+_QUOTED: Final = re.compile(r"\"[^\"]{0,600}\"|“[^“”]{0,600}”|「[^「」]{0,600}」")
 _TAG_FORM: Final = re.compile(
     rf"(?:{_VERB}|\breturn\b){_GAP}{{0,90}}?\btags\b{_GAP}{{0,120}}?{_CHAT}|"
     rf"{_CHAT}[^?]{{0,200}}?\btags\b",
@@ -173,7 +179,7 @@ def is_about_one_message(text: str) -> bool:
 
 def conditions(text: str) -> int:
     """How many kinds of conditions on its answer a text has."""
-    kinds = (words.BOUND, words.MARKS, words.LANGUAGE, words.CUE, _COMPOUND)
+    kinds = (words.BOUND, words.MARKS, words.LANGUAGE, words.CUE, words.KEY, _COMPOUND, _ROLE_BESIDE)
     insistence = min(2, len({*words.ONLY.findall(text)}))
     return insistence + sum(kind.search(text) is not None for kind in kinds)
 
@@ -185,7 +191,7 @@ def is_role(text: str) -> bool:
 
 
 def _is_talked_about(text: str, start: int) -> bool:
-    return _TALKED_ABOUT.search(text[:start]) is not None
+    return _TALKED_ABOUT.search(_QUOTED.sub("", text[:start])) is not None
 
 
 def _title_starts(text: str) -> Iterator[int]:

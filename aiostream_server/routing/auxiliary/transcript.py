@@ -12,6 +12,7 @@ from aiostream_server.routing.auxiliary.kinds import Auxiliary, Said
 
 _READ_CHARS: Final = 12_000
 _SHORT_CHARS: Final = 500
+_INTRODUCTION_CHARS: Final = 25
 _USER: Final = (
     r"user|human|you|用户|使用者|ユーザー|사용자|benutzer|utilisateur|usuario|utente|usuário|пользователь|question|q"
 )
@@ -33,7 +34,8 @@ _OPENING: Final = re.compile(
 _MAX_OPENINGS: Final = 5
 _QUOTED: Final = re.compile(r"(?:[:：.]\s{0,3}|^)[\"“「](?P<inside>[^\"“”「」]{2,4000})[\"”」]", re.MULTILINE)
 _INTRODUCED: Final = re.compile(
-    r"\b(?:query|message|prompt|question|request|input|text|conversation)\s{0,2}:[ \t]*(?P<inside>\S[^\n]*)",
+    r"\b(?:query|message|prompt|question|request|input|text|conversation|content|summari[sz]e)\s{0,2}:[ \t]*"
+    r"(?P<inside>\S[^\n]*)",
     re.IGNORECASE,
 )
 _EXAMPLE: Final = re.compile(r"\bexamples?\b", re.IGNORECASE)
@@ -55,6 +57,11 @@ def is_transcript(text: str) -> bool:
 
 def has_both_speakers(text: str) -> bool:
     return len({found.lastgroup for found in _LABEL.finditer(text[:_READ_CHARS])}) > 1
+
+
+def holds_speech(text: str) -> bool:
+    """Whether what was said is marked as such: lines of both speakers, or a message behind a colon."""
+    return has_both_speakers(text) or _INTRODUCED.search(text[:_READ_CHARS]) is not None
 
 
 def holds_history(text: str) -> bool:
@@ -186,10 +193,15 @@ def _without_instruction(text: str) -> Iterator[str]:
     for between in ("\n\n", "\n"):
         parts = [part.strip() for part in text.split(between) if part.strip() and not _is_instruction(part)]
         if parts:
-            yield from [part for part in parts if part[-1] not in ":："] or parts
+            yield from map(_without_introduction, [part for part in parts if part[-1] not in ":："] or parts)
             return
     if introduced := _INTRODUCED.search(text):
         yield introduced["inside"]
+
+
+def _without_introduction(part: str) -> str:
+    found = _INTRODUCED.search(part)
+    return part[found.start("inside") :] if found is not None and found.start() < _INTRODUCTION_CHARS else part
 
 
 def _is_instruction(paragraph: str) -> bool:

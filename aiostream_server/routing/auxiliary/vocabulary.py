@@ -84,12 +84,13 @@ LANGUAGE: Final = _any_of(
 )
 """Which language the answer is in."""
 
+KEY: Final = _any_of(r'"(?:title|name|topic|tags|summary)"\s{0,3}:', r"<title>|</title>|\bsubmit_title\b")
+"""The field that the answer goes into."""
+
 CUE: Final = _any_of(
-    r'"(?:title|name|topic|tags|summary)"\s{0,3}:',
-    r"<title>|</title>|\bsubmit_title\b",
     r"(?:\b(?:title|name is|name|topic|summary|titel|titre|título|tags)|标题|標題|主题|タイトル|제목)"
     r"\s{0,2}[:：]\s{0,3}\Z",
-    r"\b(?:as|in|valid|return|respond with|output|only)\b.{0,20}\bJSON\b|comma[- ]separated|分隔",
+    r"\b(?:as|in|with|valid|return|output|only)\b.{0,20}\bJSON\b|comma[- ]separated|分隔",
 )
 """The form of the answer."""
 

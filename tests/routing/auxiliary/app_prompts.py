@@ -313,6 +313,55 @@ SIBLINGS: Final = (
         kind="plain_tags",
         answer='{"tags": ["General"]}',
     ),
+    _alone(
+        "triple quotes",
+        f'Generate a title in less than 6 words for the following message (language: en):\n"""\nUser: {QUESTION}\nAssistant: {ANSWER}\n"""',
+    ),
+    _alone(
+        "based on a message",
+        f'Generate a very short title (max 5 words) for this chat based on the message: "{QUESTION}"',
+    ),
+    _alone(
+        "a name that starts with",
+        f'Generate a name (maximum 4 words) for a conversation that starts with: "{QUESTION}". Only the name, no quotes.',
+    ),
+    _alone(
+        "a summary that becomes a title",
+        f"Create a 3-5 word summary for the following text. It will be used as a title for a conversation.\n\nContent to summarize: {QUESTION}",
+    ),
+    _alone(
+        "the instruction behind a frame",
+        f"<conversation>\nuser: {QUESTION}\nassistant: {ANSWER}\n</conversation>\n\nWrite a title of 3-7 words for the conversation above inside <title></title> tags.",
+        answer=f"<title>{QUESTION}</title>",
+    ),
+    _told("a namer", "You name chat threads. Reply with a name of up to four words and nothing else."),
+    Prompt(
+        "JSON behind a conversation",
+        [*CHAT, user('Create a title for the conversation so far. Answer with JSON: {"title": "..."}')],
+        answer=f'{{"title": "{QUESTION}"}}',
+    ),
+    Prompt(
+        "a summary for a new session",
+        [
+            *CHAT,
+            user(
+                "Condense the conversation above into a summary that preserves the context needed to continue in a new session. At most 500 words."
+            ),
+        ],
+        kind="context_compaction",
+        answer=_SUMMARY,
+    ),
+    Prompt(
+        "a role-play's memory",
+        [
+            *CHAT,
+            system(
+                "[Pause your roleplay. Summarize the most important facts in the chat so far. Limit the summary to 200 words or less.]"
+            ),
+        ],
+        kind="context_compaction",
+        answer=_SUMMARY,
+    ),
     Prompt(
         "system message at the end",
         [*CHAT, system("Provide a short name for this conversation, less than 60 characters.")],
