@@ -128,6 +128,19 @@ def test_odd_finish_reason_ends_the_answer(finish: Any, end: End) -> None:
     assert read(WORD + data(choice({}, finish_reason=finish))) == [TEXT("word"), end]
 
 
+def test_reasoning_in_details_alone() -> None:
+    """Beside `reasoning` they repeat it. Encrypted ones have no text."""
+    details = [
+        {"type": "reasoning.text", "text": "Hm", "signature": "s"},
+        {"type": "reasoning.summary", "summary": "m."},
+    ]
+    deltas = read(data(choice({"reasoning_details": details})) + STOP)
+    assert deltas[0] == THOUGHT("Hmm.")
+    assert read(data(choice({"reasoning_details": details, "reasoning": "So."})) + STOP)[0] == THOUGHT("So.")
+    encrypted = [{"type": "reasoning.encrypted", "data": "x"}]
+    assert len(read(data(choice({"reasoning_details": encrypted})) + STOP)) == 1
+
+
 def test_odd_refusal() -> None:
     assert read(data(choice({"refusal": {"text": "No."}})) + STOP) == [TEXT("No."), End("refusal")]
 

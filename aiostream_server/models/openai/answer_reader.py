@@ -27,7 +27,7 @@ from aiostream_server.models.openai.chunks import (
 from aiostream_server.models.openai.endings import ending, is_said
 from aiostream_server.models.openai.extra_fields import ExtraFieldsReader, set_apart
 from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.openai.odd_chunks import OddChunkReader, json_values
+from aiostream_server.models.openai.odd_chunks import OddChunkReader, json_values, thought_in
 from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
 
 _SHARE_S: Final = 0.001  # of the event loop, for one read; a larger one is read on in the next turn
@@ -272,6 +272,8 @@ class AnswerReader:
         thought = delta.reasoning_content or delta.reasoning or delta.thought
         if thought or delta.extra or delta.reasoning_details or delta.thinking_blocks or delta.provider_specific_fields:
             self._extra.read(delta)
+            if not thought and delta.reasoning_details:
+                thought = thought_in(delta.reasoning_details)
         if thought:
             self._said += len(thought)
             self._deltas.append(ThoughtDelta(thought))

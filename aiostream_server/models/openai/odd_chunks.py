@@ -210,6 +210,13 @@ class OddChunkReader:
         self.odd[path] = None
 
 
+def thought_in(details: list[Any]) -> str:
+    """The text of `reasoning_details`, for providers that send it nowhere else."""
+    thoughts: list[str] = []
+    _gather(details, [], thoughts, is_thought=True)
+    return "".join(thoughts)
+
+
 def _gather(value: Any, texts: list[str], thoughts: list[str], *, is_thought: bool = False) -> None:
     """Add the texts that `value` carries, and apart from them those of its `thinking` parts."""
     match value:
