@@ -19,7 +19,7 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from jsonschema.validators import Draft202012Validator, extend, validator_for
 from pydantic_core import SchemaError as PatternError
 from pydantic_core import SchemaValidator, core_schema
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
@@ -49,12 +49,14 @@ class AnswerSchema:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         """Raises `ValueError` with the reason, for a schema that cannot be checked."""
-        root = Registry().resolver_with_root(Resource.from_contents(schema, default_specification=DRAFT202012))
-        for place, node in _subschemas(schema):
-            _check_node(node, place, root.lookup)
+        if not isinstance(schema.get("$schema", ""), str):
+            raise ValueError("/$schema: must be a string")
         draft = validator_for(schema, default=Draft202012Validator)
         try:
             draft.check_schema(schema)
+            root = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
+            for place, node in _subschemas(schema):
+                _check_node(node, place, root.lookup)
         except SchemaError as exc:
             raise ValueError(f"is no JSON Schema: {_said(exc)}") from exc
         except RecursionError as exc:
@@ -99,16 +101,18 @@ def read_schema(schema: object, field: str) -> AnswerSchema:
     try:
         if not isinstance(schema, Mapping):
             raise ValueError("must be an object")
-        encoded = canonical(schema)
+        encoded = dump(schema)  # in its own order: models write properties in the schema's
         if len(encoded) > _MAX_SCHEMA_BYTES:
             raise ValueError(f"is larger than {_MAX_SCHEMA_BYTES} bytes")
         return _known(encoded)
+    except RecursionError as exc:
+        raise InvalidRequest(f"{field}: is nested too deeply", param=field) from exc
     except ValueError as exc:
         raise InvalidRequest(f"{field}: {exc}", param=field) from exc
 
 
 def any_object() -> AnswerSchema:
-    return _known(canonical({"type": "object"}))
+    return _known(dump({"type": "object"}))
 
 
 @lru_cache(_KEPT)

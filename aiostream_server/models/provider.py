@@ -7,7 +7,7 @@ AutoGen model client of any provider.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
@@ -100,6 +100,11 @@ class ModelRequest:
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     kept: Mapping[int, KeptAnswer] = field(default_factory=dict, compare=False, repr=False)
     offered: Sequence[ToolSchema] = field(default=(), compare=False, repr=False)
+
+    def without_extra_fields(self) -> "ModelRequest":
+        """The same request, where earlier answers are sent back as text and calls alone."""
+        kept = {index: KeptAnswer(answer.text, ExtraFields({})) for index, answer in self.kept.items()}
+        return replace(self, kept=kept)
 
 
 class Provider(Protocol):

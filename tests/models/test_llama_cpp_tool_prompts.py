@@ -75,7 +75,10 @@ def test_roles_take_turns_as_strict_templates_want_it() -> None:
         AssistantMessage(content="d", source="A"),
         AssistantMessage(content="e", source="A"),
     ]
-    assert shown(in_turn(messages)) == [("System", "S"), ("User", "a\n\nb\nc\n\nlater"), ("Assistant", "d\n\ne")]
+    users = "user said:\na\n\nWriter said:\nb\nc\n\nlater"
+    assert shown(in_turn(messages)) == [("System", "S"), ("User", users), ("Assistant", "d\n\ne")]
+    users = "a\n\nlater"
+    assert shown(in_turn([messages[1], messages[3]])) == [("User", users)]
     assert in_turn(CONVERSATION) == CONVERSATION
     assert in_turn([]) == []
 

@@ -230,6 +230,24 @@ async def test_a_signature_that_is_not_known_any_more() -> None:
     assert call["extra_content"] == {"google": {"thought_signature": "skip_thought_signature_validator"}}
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "messages.1.content.0: Invalid `signature` in `thinking` block",
+        "Thought signature is not valid.",
+        "Corrupted thought signature.",
+        "The encrypted content for item rs_1 could not be verified.",
+    ],
+)
+async def test_a_signature_of_another_model_behind_the_same_name(words: str) -> None:
+    """The request goes on without it. Those of other conversations are still sent."""
+    replies = (refusal(words), ScriptedAnswer("a"), ScriptedAnswer("b"))
+    first, second, third = await ask(ModelRequest(CALLED, kept=KEPT), *replies, times=2)
+    assert messages_of(first) == messages_of(third)
+    assert set(messages_of(second)[1]) == {"role", "content", "tool_calls"}
+    assert "extra_content" not in messages_of(second)[1]["tool_calls"][0]
+
+
 async def test_refusals_without_end() -> None:
     """A provider that refuses a field and its absence is not asked for ever."""
     replies = [refusal("Missing `reasoning_content` field"), refusal("reasoning_content is not supported, remove it")]

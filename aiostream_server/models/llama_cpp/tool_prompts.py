@@ -7,7 +7,7 @@ in turn, no other messages), so messages of one role are merged and calls become
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Any, Final, TypeAlias
 
 from autogen_core import FunctionCall
@@ -121,21 +121,40 @@ def _found(target: str, root: Mapping[str, Any]) -> _Json:
 
 
 _USE_RESULT: Final = "Answer with this result."
+_NO_SPEAKERS: Final = frozenset({"system", "tools"})
 
 
 def in_turn(messages: Sequence[LLMMessage]) -> list[LLMMessage]:
-    """Merge messages of one role; a later system message becomes a user's."""
+    """Merge messages of one role, with who said what; a later system message becomes a user's."""
     leading = len(list(takewhile(_is_system, messages)))
     turns: list[LLMMessage] = list(messages[:leading])
-    for message in map(_without_later_system, messages[leading:]):
-        match turns[-1:], message:
-            case [UserMessage() as last], UserMessage():
-                turns[-1] = UserMessage(content=f"{_text(last)}\n\n{_text(message)}", source=message.source)
-            case [AssistantMessage(content=str() as before)], AssistantMessage(content=str() as text):
-                turns[-1] = AssistantMessage(content=f"{before}\n\n{text}", source=message.source)
-            case _:
-                turns.append(message)
+    for kind, group in groupby(map(_without_later_system, messages[leading:]), _kind):
+        alike = list(group)
+        if len(alike) == 1 or kind not in (UserMessage, str):
+            turns += alike
+        elif kind is UserMessage:
+            turns.append(_merged_users([message for message in alike if isinstance(message, UserMessage)]))
+        else:
+            said = [message for message in alike if isinstance(message, AssistantMessage)]
+            text = "\n\n".join(str(message.content) for message in said)
+            turns.append(AssistantMessage(content=text, source=said[-1].source))
     return turns
+
+
+def _kind(message: LLMMessage) -> type:
+    """Messages of one kind are merged: users', and assistants' texts (`str`)."""
+    return str if isinstance(message, AssistantMessage) and isinstance(message.content, str) else type(message)
+
+
+def _merged_users(messages: Sequence[UserMessage]) -> UserMessage:
+    sources = {message.source for message in messages} - _NO_SPEAKERS
+    texts = [
+        f"{message.source} said:\n{_text(message)}"
+        if len(sources) > 1 and message.source in sources
+        else _text(message)
+        for message in messages
+    ]
+    return UserMessage(content="\n\n".join(texts), source=messages[-1].source)
 
 
 def as_replies(messages: Sequence[LLMMessage], instructions: str) -> list[LLMMessage]:

@@ -76,6 +76,12 @@ _NOT_TAKEN: Final = re.compile(
     r"unsupported|not? (longer )?support|unknown|unrecogni[sz]ed|unexpected|not (permitted|allowed|accepted)|forbidden"
     r"|remove|cannot find field|extra inputs|additional propert"
 )
+_INVALID_SIGNATURE: Final = re.compile(
+    r"signature\b.{0,60}\b(invalid|not valid|corrupt|mismatch|malformed|verif|expired)"
+    r"|(invalid|corrupt\w*|malformed|verify|decode|decrypt)\W.{0,40}\b(thought_?)?signature"
+    r"|(encrypted|reasoning) (content|item)\b.{0,60}\b(verified|decrypt)",
+    re.DOTALL,
+)
 _MOST_DEPTH: Final = 6
 _DEMANDABLE: Final = ("reasoning_content", "thought_signature")
 _NO_SIGNATURE: Final = "skip_thought_signature_validator"  # documented by Google, for calls of other models
@@ -117,6 +123,12 @@ class AcceptedMessages:
         known = message_rules_of(model)
         rules = {"auto": known, "any": MessageRule(0), "alternate": known | _STRICT}[configured]
         self.dialect = MessageDialect(rules)
+
+    @staticmethod
+    def doubts_signatures(request: ModelRequest, failure: ModelFailed, error: Any) -> bool:
+        """Whether signatures that were sent back are refused: another model answers now under the same name."""
+        has_extra = any(answer.extra.message or answer.extra.calls for answer in request.kept.values())
+        return has_extra and type(failure) is ModelFailed and bool(_INVALID_SIGNATURE.search(words_in(error)))
 
     def learn(self, sent: MessageDialect, request: ModelRequest, failure: ModelFailed, error: Any) -> bool:
         """Learn from the refusal of a request in the dialect `sent`; whether it would now be sent in another one.

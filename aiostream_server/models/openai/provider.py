@@ -193,6 +193,9 @@ class OpenAIProvider:
             if self._messages.learn(dialect, request, answer.failure, decoded(answer.body)) or has_learned:
                 refused = _Refused(body, answer.failure)
                 continue
+            if self._messages.doubts_signatures(request, answer.failure, decoded(answer.body)):
+                request = request.without_extra_fields()  # of this request only: those of other conversations are good
+                continue
             refused = None
             delay_s = self._retry.delay_s(answer, retries)
             if delay_s is None or now() + delay_s >= deadline:
