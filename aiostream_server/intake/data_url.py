@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from aiostream_server.intake.pictures import Damaged, size_of
 
-_IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/jpg", "image/gif", "image/webp")  # many write `image/jpg`
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _GROUPS: Final = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)"
 DATA_URL_PATTERN: Final = (
