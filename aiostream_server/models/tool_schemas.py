@@ -105,6 +105,12 @@ def acceptable(tool: ToolSchema) -> ToolSchema:
     return _with(tool, _repaired_once(tool["name"], encoded) if len(encoded) <= _MAX_CACHED_BYTES else repaired(given))
 
 
+def schema_notes(tool: ToolSchema) -> list[str]:
+    """A line for each thing in the tool's schema that cannot be repaired: a provider may refuse it."""
+    problems = () if tool.get("strict") else repaired(tool.get("parameters")).problems
+    return [f"the schema of {tool['name']} cannot be repaired: {problem}" for problem in problems]
+
+
 @lru_cache(maxsize=1024)
 def _repaired_once(name: str, encoded: bytes) -> RepairedSchema:
     made = repaired(msgspec.json.decode(encoded))

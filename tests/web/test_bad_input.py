@@ -106,7 +106,11 @@ def asked(content: str, **more: str) -> bytes:
         (chat(model=""), "model", "must not be empty"),
         (chat(stream="yes"), "stream", "expected true or false"),
         (chat(stream=1), "stream", "expected true or false"),
-        (chat(max_tokens=0), "max_tokens", "at least 1"),
+        (chat(max_tokens=-2), "max_tokens", "at least 1"),
+        (chat(max_tokens=True), "max_tokens", "expected an integer"),
+        (chat(max_tokens="1e3"), "max_tokens", "expected an integer"),
+        (chat(max_tokens="9" * 5000), "max_tokens", "expected an integer"),
+        (chat(seed="1"), "seed", "expected an integer"),
         (chat(max_tokens=1.5), "max_tokens", "expected an integer"),
         (chat(temperature=3), "temperature", "at most 2"),
         (chat(n=2), "n", "one answer"),
@@ -148,6 +152,16 @@ async def test_a_compressed_body_is_415(
     assert answer.status == 415
     assert "compressed" in answer.error["message"]
     assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "deflate, chunked", "GZIP,chunked", "identity, chunked"])
+async def test_a_body_in_another_transfer_coding_is_415(server: Server, coding: str) -> None:
+    """The HTTP parser takes it, and reads only the chunks."""
+    body = gzip.compress(HELLO)
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    answer = await send(server.url, head(TO_CHAT, JSON, f"Transfer-Encoding: {coding}") + chunks)
+    assert answer.status == 415
+    assert "compressed" in answer.error["message"]
 
 
 async def test_a_body_that_says_it_is_too_large_is_413_at_once(server: Server) -> None:
