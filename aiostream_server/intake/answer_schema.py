@@ -19,7 +19,7 @@ from jsonschema.exceptions import SchemaError, ValidationError, best_match
 from jsonschema.validators import Draft202012Validator, extend, validator_for
 from pydantic_core import SchemaError as PatternError
 from pydantic_core import SchemaValidator, core_schema
-from referencing import Registry, Resource
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
@@ -32,6 +32,7 @@ _MAX_STEPS: Final = 50_000  # about half a second
 _MAX_ERRORS: Final = 50  # of which the best is told
 _MAX_REASON_CHARS: Final = 300
 _TOO_DEEP: Final = "the schema refers to itself without an end, or the answer is nested too deeply"
+_TOO_LONG: Final = "the answer takes too many steps to compare with the schema"
 _KEPT: Final = 64  # programs send the same few schemas again and again, and checking one takes milliseconds
 _SUBSCHEMAS_BY_NAME: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _VALUES: Final = ("const", "enum", "default", "examples", "example")
@@ -49,12 +50,14 @@ class AnswerSchema:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         """Raises `ValueError` with the reason, for a schema that cannot be checked."""
-        root = Registry().resolver_with_root(Resource.from_contents(schema, default_specification=DRAFT202012))
-        for place, node in _subschemas(schema):
-            _check_node(node, place, root.lookup)
+        if not isinstance(schema.get("$schema", ""), str):
+            raise ValueError("/$schema: must be a string")
         draft = validator_for(schema, default=Draft202012Validator)
         try:
             draft.check_schema(schema)
+            root = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
+            for place, node in _subschemas(schema):
+                _check_node(node, place, root.lookup)
         except SchemaError as exc:
             raise ValueError(f"is no JSON Schema: {_said(exc)}") from exc
         except RecursionError as exc:
@@ -62,8 +65,11 @@ class AnswerSchema:
         self.schema: Final = schema
         self.text: Final = dump(schema).decode()
         self._validator: Final = _bounded(draft)(schema, registry=Registry(), format_checker=_formats())
-        if self.problem(None) == _TOO_DEEP:
-            raise ValueError("refers to itself without an end")
+        match self.problem(None):
+            case str(endless) if endless == _TOO_DEEP:
+                raise ValueError("refers to itself without an end")
+            case str(endless) if endless == _TOO_LONG:
+                raise ValueError("takes too many steps to compare even a null with it")
 
     @property
     def is_strict(self) -> bool:
@@ -84,7 +90,7 @@ class AnswerSchema:
         try:
             error = best_match(islice(self._validator.iter_errors(value), _MAX_ERRORS))
         except _TooManySteps:
-            return "the answer takes too many steps to compare with the schema"
+            return _TOO_LONG
         except RecursionError:
             return _TOO_DEEP
         except (Unresolvable, jsonschema.exceptions.UnknownType, ArithmeticError) as exc:
@@ -99,16 +105,18 @@ def read_schema(schema: object, field: str) -> AnswerSchema:
     try:
         if not isinstance(schema, Mapping):
             raise ValueError("must be an object")
-        encoded = canonical(schema)
+        encoded = dump(schema)  # in its own order: models write properties in the schema's
         if len(encoded) > _MAX_SCHEMA_BYTES:
             raise ValueError(f"is larger than {_MAX_SCHEMA_BYTES} bytes")
         return _known(encoded)
+    except RecursionError as exc:
+        raise InvalidRequest(f"{field}: is nested too deeply", param=field) from exc
     except ValueError as exc:
         raise InvalidRequest(f"{field}: {exc}", param=field) from exc
 
 
 def any_object() -> AnswerSchema:
-    return _known(canonical({"type": "object"}))
+    return _known(dump({"type": "object"}))
 
 
 @lru_cache(_KEPT)

@@ -15,6 +15,7 @@ from aiostream_server.intake.json_text import decode
 
 _AnyShape = TypeVar("_AnyShape", bound="Shape")
 
+_NOTHING: Final[Mapping[str, object]] = {}
 _UTF8: Final = frozenset({"utf-8", "utf8"})
 _EXPECTED: Final[Mapping[str, str]] = {
     "string_type": "expected a string",
@@ -59,10 +60,11 @@ class Shape(BaseModel):
         return {key: item for key, item in value.items() if item is not None}
 
 
-def parse_body(raw: bytes, shape: type[_AnyShape]) -> _AnyShape:
-    """Decode and validate. Raises `InvalidRequest` for the first mistake."""
+def parse_body(raw: bytes, shape: type[_AnyShape], *, given: Mapping[str, object] = _NOTHING) -> _AnyShape:
+    """Decode and validate; `given` are fields that stand elsewhere in the request. Raises `InvalidRequest` for the
+    first mistake."""
     try:
-        return shape.model_validate(decode_json(raw))
+        return shape.model_validate({**decode_json(raw), **given})
     except ValidationError as exc:
         raise first_problem(exc) from exc
 
@@ -81,6 +83,8 @@ def check_headers(headers: Mapping[str, str]) -> None:
             raise InvalidRequest("the charset of Content-Type must be utf-8")
     if headers.get("Content-Encoding", "").strip().lower() not in ("", "identity"):
         raise UnsupportedMedia("the body must not be compressed: send no Content-Encoding")
+    if headers.get("Transfer-Encoding", "").strip().lower() not in ("", "chunked"):
+        raise UnsupportedMedia("the body must not be compressed: the only Transfer-Encoding is chunked")
 
 
 def decode_json(raw: bytes) -> dict[str, object]:

@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from aiostream_server.intake.pictures import Damaged, size_of
 
 _IMAGE_TYPES: Final = ("image/png", "image/jpeg", "image/gif", "image/webp")
+_ALIASES: Final = {"image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png"}
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _GROUPS: Final = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)"
 DATA_URL_PATTERN: Final = (
@@ -44,6 +45,7 @@ def parse_data_url(url: object) -> DataUrl:
     media_type, *parameters = media_type.lower().split(";")
     if scheme.lower() != "data" or not comma or "base64" not in parameters:
         raise PydanticCustomError("url_form", "expected a data URL: data:image/png;base64,...")
+    media_type = _ALIASES.get(media_type, media_type)
     if media_type not in _IMAGE_TYPES:
         raise PydanticCustomError("url_media", "the image must be a PNG, JPEG, GIF or WebP")
     if len(payload) % 4 or not _BASE64.fullmatch(payload):

@@ -1,7 +1,8 @@
 """Authentication: the principal is the key that a request presents, and with `intake.user` the user behind it.
 
-Keys come as `Authorization: Bearer KEY` or `X-API-Key: KEY`. A server without keys serves only its own machine
-(`intake.loopback`); there a presented key is ignored, and the caller is trusted. No message ever repeats a key.
+Keys come as `Authorization: Bearer KEY`, `X-API-Key: KEY`, or Azure's `api-key: KEY`. A server without keys serves only
+its own machine (`intake.loopback`); there a presented key is ignored, and the caller is trusted. No message repeats a
+key.
 """
 
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ _WHAT_FOR: Final[Mapping[Scope, str]] = {
     "ask": "this key reads /metrics, and nothing else",
     "metrics": "this key may not read /metrics; `aiostream-server keys create NAME --metrics` makes one that may",
 }
+_KEY_HEADERS: Final = ("X-API-Key", "api-key")
 _HOW: Final = "send `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
 
@@ -72,9 +74,10 @@ def authenticate(headers: MultiMapping[str], ring: KeyRing, scope: Scope = "ask"
     """
     if not ring:
         return LOCAL
-    presented = {key for key in (_bearer(headers), only_value(headers, "X-API-Key")) if key is not None}
+    # Clients with a field for each header send the other one empty.
+    presented = {key for key in (_bearer(headers), *(only_value(headers, name) for name in _KEY_HEADERS)) if key}
     if len(presented) > 1:
-        raise InvalidRequest("Authorization and X-API-Key present different keys: send one of them")
+        raise InvalidRequest("Authorization, X-API-Key and api-key present different keys: send one of them")
     if not presented:
         raise Unauthorized(f"an API key is needed: {_HOW}")
     key = ring.find(presented.pop())

@@ -21,6 +21,9 @@ Options = TypeVar("Options")
 Delivery: TypeAlias = Literal["stream", "whole", "background"]
 """`background`: the answer is `whole` at once, before anything has happened."""
 
+WatchLink: TypeAlias = Callable[[RunCard], str]
+"""Makes the link by which a browser watches a run without a key."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[Options]):
@@ -41,6 +44,7 @@ class DisplayOptions:
 
     `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown. `page`
     is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
+    `watch_link` makes the signed link to a run's events.
     `reasoning_fields` are the names of the fields with the reasoning.
     """
 
@@ -48,6 +52,7 @@ class DisplayOptions:
     by_team: Mapping[str, Presentation] = field(default_factory=dict)
     page: Page | None = None
     path_prefix: str = ""
+    watch_link: WatchLink | None = None
     reasoning_fields: Sequence[ReasoningField] = ("reasoning_content",)
 
     def presenter(self) -> Presenter:
@@ -90,13 +95,14 @@ class Collector(Protocol):
 class Dialect(Generic[Options]):
     """One protocol.
 
-    `name` keeps the idempotency keys of protocols apart. `on_disconnect` applies where neither the client nor the team
+    `name` keeps the idempotency keys of protocols apart. `question` reads a body; a model in the path counts before the
+    body's. `on_disconnect` applies where neither the client nor the team
     says what happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles
     and other auxiliary questions are answered without a team.
     """
 
     name: str
-    question: Callable[[bytes], Asked[Options]]
+    question: Callable[[bytes, str | None], Asked[Options]]
     stream: Callable[[RunCard, Options, DisplayOptions], Frames]
     whole: Callable[[RunCard, Options, DisplayOptions], Collector]
     refusal: Callable[[ServerError], tuple[int, bytes]]

@@ -34,8 +34,9 @@ class Directory(Protocol):
     def drop(self) -> None:
         """Drop finished runs that are past their retention."""
 
-    async def find(self, run_id: str, owner: Owner) -> RunView:
-        """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped."""
+    async def find(self, run_id: str, owner: Owner | None) -> RunView:
+        """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped. Without an owner it
+        finds anyone's."""
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         """The owner's latest runs, newest first."""
@@ -82,12 +83,12 @@ class MemoryDirectory:
                 self._dropped.popitem(last=False)
             self._on_drop(run.id)
 
-    async def find(self, run_id: str, owner: Owner) -> RunView:
+    async def find(self, run_id: str, owner: Owner | None) -> RunView:
         self.drop()
         run = self._runs.get(run_id)
-        if run is not None and run.owner == owner:
+        if run is not None and owner in (None, run.owner):
             return run
-        if self._dropped.get(run_id) == owner:
+        if run_id in self._dropped and owner in (None, self._dropped[run_id]):
             raise RunGone(f"the run {run_id} has ended, and its events are kept no longer")
         raise NotFound(f"there is no run {run_id[:80]!r}")
 

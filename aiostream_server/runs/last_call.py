@@ -44,6 +44,8 @@ _REFUSES: Final = re.compile(
 _KNOWS_NONE: Final = re.compile(
     r"not support|unsupported|not available|unavailable|unknown|unrecogni[sz]ed", re.IGNORECASE
 )
+_NOT_IN_A_NAME: Final = re.compile(r"[^A-Za-z0-9_-]")
+_MAX_NAME_CHARS: Final = 64
 _TASK: Final = "You put an answer that is given to you into JSON. You add nothing to what it says."
 _ALONE: Final = "Write the JSON alone, without words around it and without a code fence."
 
@@ -129,7 +131,8 @@ class _LastCall:
                 return
             except ModelFailed as failure:
                 # A provider that does not take a schema, or not this one, says so; any other failure is one.
-                if way is ways[-1] or not _REFUSES.search(str(failure)):
+                is_refused = type(failure) is ModelFailed and _REFUSES.search(str(failure))
+                if way is ways[-1] or not is_refused or self.recorder.has_begun_answer:
                     raise
                 _log.warning("answer_form_refused", model=self.client.label.name)
                 if way.response_format is not None and _KNOWS_NONE.search(str(failure)):
@@ -228,7 +231,8 @@ def _told_tools(form: ToolForm) -> str:
 def _response_format(form: JsonForm) -> Mapping[str, Any]:
     if not form.name:
         return {"type": "json_object"}
-    spec = {"name": form.name, "strict": form.schema.is_strict, "schema": form.schema.schema}
+    name = _NOT_IN_A_NAME.sub("_", form.name)[:_MAX_NAME_CHARS]
+    spec = {"name": name, "strict": form.schema.is_strict, "schema": form.schema.schema}
     if form.description:
         spec["description"] = form.description
     return {"type": "json_schema", "json_schema": spec}

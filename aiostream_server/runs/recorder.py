@@ -45,7 +45,7 @@ class Recorder(LogWriter):
     `answer` is what the answering agents said last, `last` what any agent did. `beside` is what each agent said beside
     its last tool calls, without its reasoning; known only of our own model clients. `failures` are the latest model
     calls that failed. `awaits_form`: what the answering agents say is not the answer yet, because a last call puts it
-    into the form that the request asks for.
+    into the form that the request asks for; `has_begun_answer`: words of that call are in the log.
     """
 
     def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
@@ -54,6 +54,7 @@ class Recorder(LogWriter):
         self.last: events.Answer | None = None
         self.beside: dict[str, str] = {}
         self.awaits_form = False
+        self.has_begun_answer = False
         self._is_last_call = False
         self.failures: deque[ModelFailed] = deque(maxlen=_MOST_FAILURES)
         self.calls: Final = HeardCalls()
@@ -315,6 +316,7 @@ class Recorder(LogWriter):
         if spoken is None:
             if not (self._is_last_call or self.budget.may_begin_turn()):
                 return True
+            self.has_begun_answer = self._is_last_call
             spoken = Utterance("thinking" if is_thought else self._kind_of(agent), is_thought)
             speech.open = spoken
         spoken.add(texts)

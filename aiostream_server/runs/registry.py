@@ -126,8 +126,9 @@ class Registry:
         except (NotFound, RunGone):
             return None
 
-    async def find(self, run_id: str, owner: Owner) -> RunView:
-        """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped."""
+    async def find(self, run_id: str, owner: Owner | None) -> RunView:
+        """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped. Without an owner it
+        finds anyone's: the caller has a signed link."""
         return await self._directory.find(run_id, owner)
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:

@@ -1,7 +1,8 @@
-"""Signed links: each lets its holder read one file until it expires. A browser that shows a chat has no API key.
+"""Signed links: each lets its holder read one file, or watch one run, until it expires. A browser has no API key.
 
-`BASE/v1/files/ID?expires=UNIX_TIME&signature=...`: HMAC-SHA-256 over the id and the time, cut to 128 bits, by a secret
-that is generated once and kept in the state directory. https://www.rfc-editor.org/rfc/rfc2104#section-5
+`BASE/v1/files/ID?expires=UNIX_TIME&signature=...` or `BASE/v1/runs/ID/events?...`: HMAC-SHA-256 over the id and the
+time, cut to 128 bits, by a secret that is generated once and kept in the state directory.
+https://www.rfc-editor.org/rfc/rfc2104#section-5
 """
 
 import base64
@@ -21,6 +22,7 @@ PATH: Final = "/v1/files/"
 _SECRET_BYTES: Final = 32
 _SIGNATURE_BYTES: Final = 16
 _FILE_ID: Final = re.compile(r"file-[A-Za-z0-9_-]{24}", re.ASCII)
+_RUN_ID: Final = re.compile(r"run-[A-Za-z0-9_-]{24}", re.ASCII)
 _EXPIRES: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
 _LINK: Final = re.compile(
     rf"{PATH}(?P<file>{_FILE_ID.pattern})\?expires=(?P<expires>{_EXPIRES.pattern})&signature=(?P<signature>[A-Za-z0-9_-]+)",
@@ -44,11 +46,16 @@ class SignedLinks:
         """`base` is scheme and host, perhaps with a path, without a slash at the end."""
         return f"{base}{PATH}{file_id}?expires={expires_at}&signature={self._signature(file_id, expires_at)}"
 
-    def is_signed(self, file_id: str, expires: str, signature: str) -> bool:
-        """Whether the link was signed by us, is unchanged and has not expired."""
-        if not _EXPIRES.fullmatch(expires) or not is_file_id(file_id):
+    def watch_link(self, base: str, run_id: str, expires_at: int) -> str:
+        """The events of a run."""
+        path = f"/v1/runs/{run_id}/events"
+        return f"{base}{path}?expires={expires_at}&signature={self._signature(run_id, expires_at)}"
+
+    def is_signed(self, subject: str, expires: str, signature: str) -> bool:
+        """Whether the link to this file or run was signed by us, is unchanged and has not expired."""
+        if not _EXPIRES.fullmatch(expires) or not (is_file_id(subject) or _RUN_ID.fullmatch(subject)):
             return False
-        right = self._signature(file_id, int(expires))
+        right = self._signature(subject, int(expires))
         return hmac.compare_digest(right.encode(), signature.encode()) and self._clock() < int(expires)
 
     def is_own(self, url: str, base: str) -> bool:
@@ -56,8 +63,9 @@ class SignedLinks:
         found = _LINK.fullmatch(url.removeprefix(base)) if base and url.startswith(base) else None
         return found is not None and self.is_signed(found["file"], found["expires"], found["signature"])
 
-    def _signature(self, file_id: str, expires_at: int) -> str:
-        mac = hmac.digest(self._secret, f"{file_id}\n{expires_at}".encode(), hashlib.sha256)[:_SIGNATURE_BYTES]
+    def _signature(self, subject: str, expires_at: int) -> str:
+        """The beginning of an id (`file-`, `run-`) keeps the signatures of files and of runs apart."""
+        mac = hmac.digest(self._secret, f"{subject}\n{expires_at}".encode(), hashlib.sha256)[:_SIGNATURE_BYTES]
         return base64.urlsafe_b64encode(mac).rstrip(b"=").decode()
 
 

@@ -13,6 +13,7 @@ from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
 from aiostream_server.web.files import get_file
 from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
+from aiostream_server.web.http_errors import answer_by_ourselves
 from aiostream_server.web.middlewares import (
     OBSERVER,
     REFUSALS,
@@ -44,6 +45,7 @@ def create_app(config: Config, open_state: OpenState, *, observer: Observer = NO
     app[TRAFFIC] = Traffic()
     app.cleanup_ctx.append(state_ctx)
     app.on_response_prepare.extend((add_request_id, close_when_draining, report_stream))
+    answer_by_ourselves(app)
     allow_origins(app, config.server.cors_origins)
     app.on_shutdown.append(_end_runs)
     _add_routes(app)
@@ -62,10 +64,15 @@ async def _openapi(_: web.Request) -> web.Response:
 
 
 def _add_routes(app: web.Application) -> None:
-    """Each under `/v1` and `/api/v1`; a base URL saved with a slash at its end gives a double one."""
+    """Each under `/v1` and `/api/v1`; a base URL saved with a slash at its end gives a double one.
+
+    Azure's clients ask below `/openai`: with the model in the path, or as OpenAI's do.
+    """
     app[REFUSALS] = {}
     create_completion, create_run = ask(CHAT), ask(RUNS)
-    for base in ("/v1/", "/v1//", "/api/v1/", "/api/v1//"):
+    app.router.add_post("/openai/deployments/{model}/chat/completions", create_completion)
+    app.router.add_get("/openai/models", list_models)
+    for base in ("/v1/", "/v1//", "/api/v1/", "/api/v1//", "/openai/v1/", "/openai/v1//"):
         app.router.add_post(f"{base}chat/completions", create_completion)
         app.router.add_get(f"{base}models", list_models)
         app.router.add_get(f"{base}models/{{model}}", get_model)

@@ -29,7 +29,15 @@ from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.request import RunRequest
 from aiostream_server.runs.starts import Idempotency
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.web.caller import caller_of, fingerprint_of, idempotency_of, link_base, own_links, path_prefix
+from aiostream_server.web.caller import (
+    caller_of,
+    fingerprint_of,
+    idempotency_of,
+    link_base,
+    own_links,
+    path_prefix,
+    watch_link,
+)
 from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
 from aiostream_server.web.models import PRESENTATIONS, Offer
 from aiostream_server.web.state import state_of
@@ -96,7 +104,8 @@ async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Opt
     check_headers(request.headers)
     raw = await read_body(request)
     is_quick = len(raw) <= _SMALL_BYTES and not any(word in raw for word in _SCHEMAS)
-    asked = dialect.question(raw) if is_quick else await asyncio.to_thread(dialect.question, raw)
+    model = request.match_info.get("model")
+    asked = dialect.question(raw, model) if is_quick else await asyncio.to_thread(dialect.question, raw, model)
     limits = state.config.limits
     asked.question.check_pictures(max_pixels=limits.max_image_pixels, max_bytes=limits.max_image_bytes)
     is_page = is_open_webui(request.headers, principal)
@@ -130,7 +139,7 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     """
     prefix = path_prefix(request)
     if not dialect.serves_chat_pages:
-        return DisplayOptions(path_prefix=prefix)
+        return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request))
     state, wish = state_of(request), request.headers.get("X-Presentation")
     page = Page(state.config.open_webui.remote_images, own_links(request)) if read.is_page else None
     if wish is not None and wish not in PRESENTATIONS:
@@ -140,7 +149,8 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     if chosen is None and read.spec is not None:
         chosen = read.spec.config.presentation
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
-    view = DisplayOptions(chosen, by_team, page, prefix, state.config.server.reasoning_fields)
+    fields = state.config.server.reasoning_fields
+    view = DisplayOptions(chosen, by_team, page, prefix, reasoning_fields=fields)
     return view if read.asked.question.form is None else _of_json(view)
 
 

@@ -16,12 +16,14 @@ from aiostream_server.intake.json_text import canonical
 from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.intake.principal import Principal, authenticate
 from aiostream_server.intake.user import read_user
+from aiostream_server.protocols.dialect import WatchLink
 from aiostream_server.runs.starts import Idempotency
 from aiostream_server.web.state import state_of
 
 _IDEMPOTENCY_KEY: Final = "Idempotency-Key"
 _PRINTABLE: Final = re.compile(r"[ -~]{1,255}")
 _PART_OF_THE_QUESTION: Final = ("X-Conversation-Id", "X-OpenWebUI-Chat-Id", "X-Presentation")
+_WATCH_S: Final = 86_400
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::[0-9]{1,5})?", re.ASCII)
 
 
@@ -92,6 +94,14 @@ def link_base(request: web.Request) -> str:
     if len(hosts) != 1 or not _HOST.fullmatch(hosts[0]):
         return ""
     return f"{request.scheme}://{hosts[0]}"
+
+
+def watch_link(request: web.Request) -> WatchLink | None:
+    """Signs links for `_WATCH_S` from the start of their run. None where the own address is not known."""
+    files, base = state_of(request).resources.files, link_base(request)
+    if files is None or not base:
+        return None
+    return lambda card: files.links.watch_link(base, card.id, int(card.created_at) + _WATCH_S)
 
 
 def own_links(request: web.Request) -> Callable[[str], bool]:

@@ -25,6 +25,7 @@ from aiostream_server.intake.loopback import is_loopback
 from aiostream_server.observe.observer import Observer, RequestWatch
 from aiostream_server.protocols.chat.errors import refusal as chat_refusal
 from aiostream_server.web.bugs import log_bug
+from aiostream_server.web.http_errors import advice_on
 from aiostream_server.web.state import REQUEST_ID, STATE, Handler
 from aiostream_server.web.undocumented import close_connection
 
@@ -103,7 +104,8 @@ async def render_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except ServerError as exc:
         return _error_response(request, exc)
     except web.HTTPNotFound:
-        return _error_response(request, NotFound(f"there is no {_shown_path(request)}"))
+        advice = advice_on(request.rel_url.raw_path)
+        return _error_response(request, NotFound(f"there is no {_shown_path(request)}: {advice}"))
     except web.HTTPMethodNotAllowed as exc:
         allowed = ",".join(sorted(exc.allowed_methods))
         error = MethodNotAllowed(f"{request.method} is not what {_shown_path(request)} is for, but {allowed}")

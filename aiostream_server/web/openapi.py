@@ -200,12 +200,15 @@ def _stream_events() -> dict[str, Any]:
         "A run's events behind a number: first a replay, then live.",
         {
             "200": _response("The events.", _events("RunEvent"), "X-Run-Id"),
+            "204": {"description": "The run is over, and `Last-Event-ID` is its last event."},
             **_refused(*_READING, "404", "410"),
         },
         parameters=[
             _in_path("run_id"),
             _parameter("query", "starting_after", "The last number that the client has.", cursor),
             _parameter("header", "Last-Event-ID", "The same; where both are sent they must agree.", cursor),
+            _parameter("query", "expires", "Unix time until which the link holds; with `signature`.", _TEXT),
+            _parameter("query", "signature", "Instead of an API key; a wrong one is a 404.", _TEXT),
         ],
     )
 

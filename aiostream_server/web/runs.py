@@ -13,12 +13,13 @@ from aiohttp import web
 
 from aiostream_server.errors import InvalidRequest, NotFound
 from aiostream_server.intake.body import check_headers
+from aiostream_server.intake.loopback import check_local_host
 from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.protocols.runs import RUNS
 from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED
 from aiostream_server.protocols.runs.whole import runs_body
 from aiostream_server.runs.card import RunView
-from aiostream_server.web.caller import caller_of, path_prefix
+from aiostream_server.web.caller import caller_of, path_prefix, watch_link
 from aiostream_server.web.cors import is_allowed_page
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
@@ -33,7 +34,7 @@ async def list_runs(request: web.Request) -> web.Response:
     """The caller's own, newest first."""
     owner, limit = caller_of(request).owner, limit_of(request)
     latest = await state_of(request).registry.list(owner, limit)
-    return json_bytes(runs_body((run.card() for run in latest), path_prefix(request)))
+    return json_bytes(runs_body((run.card() for run in latest), path_prefix(request), watch_link(request)))
 
 
 async def get_run(request: web.Request) -> web.Response:
@@ -42,8 +43,14 @@ async def get_run(request: web.Request) -> web.Response:
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
-    """The run's events behind the client's cursor: first a replay, then live, until the run is over."""
-    run, after = await _find(request), cursor_of(request)
+    """The run's events behind the client's cursor: first a replay, then live, until the run is over.
+
+    A browser's `EventSource` reconnects at the end of every stream; 204 says that there is nothing to come.
+    https://html.spec.whatwg.org/multipage/server-sent-events.html#server-sent-events-intro
+    """
+    run, after = await _find(request, is_signed=_has_signature(request)), cursor_of(request)
+    if "Last-Event-ID" in request.headers and (card := run.card()).finished is not None and after >= card.last_seq:
+        return web.Response(status=204, headers={"X-Run-Id": run.id})
     with run.watch(after) as reader:
         frames = RUNS.stream(run.card(), None, DisplayOptions())
         return await stream_run(request, {"X-Run-Id": run.id}, reader, frames, state_of(request).config.server)
@@ -69,8 +76,22 @@ async def _check_cancel_body(request: web.Request) -> None:
         await read_body(request)
 
 
-async def _find(request: web.Request) -> RunView:
-    owner, state = caller_of(request).owner, state_of(request)
+def _has_signature(request: web.Request) -> bool:
+    """Whether the link is signed, so that the caller needs no key. Raises `NotFound` for a wrong signature."""
+    state, run_id = state_of(request), request.match_info["run_id"]
+    expires, signatures = request.query.getall("expires", ()), request.query.getall("signature", ())
+    if not expires and not signatures:
+        return False
+    check_local_host(request.headers, state.keys, request.version)
+    files = state.resources.files
+    if len(expires) == len(signatures) == 1 and files and files.links.is_signed(run_id, expires[0], signatures[0]):
+        return True
+    raise NotFound(f"there is no run {run_id[:80]!r}")
+
+
+async def _find(request: web.Request, *, is_signed: bool = False) -> RunView:
+    state = state_of(request)
+    owner = None if is_signed else caller_of(request).owner
     try:
         return await state.registry.find(request.match_info["run_id"], owner)
     except NotFound as exc:
@@ -80,7 +101,8 @@ async def _find(request: web.Request) -> RunView:
 
 
 def _described(request: web.Request, run: RunView) -> web.Response:
-    body = RUNS.whole(run.card(), None, DisplayOptions(path_prefix=path_prefix(request))).body()
+    view = DisplayOptions(path_prefix=path_prefix(request), watch_link=watch_link(request))
+    body = RUNS.whole(run.card(), None, view).body()
     return json_bytes(body, headers={"X-Run-Id": run.id})
 
 

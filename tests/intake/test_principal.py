@@ -28,6 +28,11 @@ def asked(*headers: tuple[str, str], ring: KeyRing = RING) -> Principal:
         [("x-api-key", f" {KEY}")],
         [("Authorization", f"Bearer {KEY}"), ("X-API-Key", KEY)],
         [("Authorization", "Basic dXNlcjpwYXNz"), ("X-API-Key", KEY)],
+        [("Authorization", f"Bearer {KEY}"), ("X-API-Key", "")],
+        [("Authorization", f"Bearer {KEY}"), ("X-API-Key", " "), ("api-key", "")],
+        [("Authorization", "Bearer "), ("X-API-Key", KEY)],
+        [("api-key", KEY)],
+        [("API-Key", KEY), ("Authorization", f"Bearer {KEY}")],
     ],
 )
 def test_key_is_taken_from_either_header(headers: list[tuple[str, str]]) -> None:
@@ -69,6 +74,7 @@ def test_no_key_or_a_wrong_one_is_unauthorized(headers: list[tuple[str, str]]) -
         [("Authorization", f"Bearer {KEY}"), ("X-API-Key", OTHER)],
         [("Authorization", f"Bearer {KEY}"), ("authorization", f"Bearer {KEY}")],
         [("X-API-Key", KEY), ("X-API-Key", OTHER)],
+        [("api-key", KEY), ("X-API-Key", OTHER)],
     ],
 )
 def test_two_keys_are_refused(headers: list[tuple[str, str]]) -> None:

@@ -22,6 +22,7 @@ _NORMALISED: Final = (
     (re.compile(r'("duration_s": ?)[0-9.e-]+'), r"\1DURATION"),
     (re.compile(r"(SQLite) [0-9.]+(; the time zone is UTC, today is) [0-9-]+"), r"\1 VERSION\2 DATE"),
     (re.compile(r"(127\.0\.0\.1):\d+"), r"\1:PORT"),
+    (re.compile(r"expires=\d+&signature=[\w-]+"), "expires=SECONDS&signature=SIGNATURE"),
     (re.compile(r"(Done in|Failed after) [0-9.]+ s"), r"\1 SECONDS"),
     (re.compile(r"^Date: .*\n", re.MULTILINE), ""),
     (re.compile(r"^Server: .*\n", re.MULTILINE), ""),

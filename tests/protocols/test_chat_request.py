@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from aiostream_server.intake.body import first_problem
 from aiostream_server.intake.data_url import DataUrl, parse_data_url
 from aiostream_server.protocols.chat.messages import ImageUrl, ImageUrlPart, PlainMessage, TextPart, UserMessage
-from aiostream_server.protocols.chat.request import ChatRequest
+from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from tests.kit.pictures import png
 
 HI = {"role": "user", "content": "hi"}
@@ -33,6 +33,28 @@ def image(**image_url: Any) -> list[dict[str, Any]]:
 def call(**fields: Any) -> dict[str, Any]:
     made = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     return {"role": "assistant", "tool_calls": [made | fields]}
+
+
+@pytest.mark.parametrize(
+    ("sent", "bound"),
+    [(1024, 1024), (1024.0, 1024), ("1024", 1024), (0, None), (-1, None), ("0", None), ("-1", None), (0.0, None)],
+)
+@pytest.mark.parametrize("field", ["max_tokens", "max_completion_tokens"])
+def test_a_bound_is_taken_in_every_form_that_programs_send(field: str, sent: object, bound: int | None) -> None:
+    assert request(**{field: sent}).output_bound == bound
+
+
+def test_what_programs_send_for_nothing_is_nothing() -> None:
+    asked = request(response_format={}, reasoning_effort="", verbosity="", n=1.0, seed=7.0, max_tokens=None)
+    question = read_question(asked)
+    assert question.options == {"seed": 7}
+    assert question.form is None
+    assert read_question(request(response_format=None)).form is None
+
+
+def test_the_other_names_of_image_types_are_known() -> None:
+    """The type that counts is that of the bytes."""
+    assert parse_data_url(PIXEL.replace("image/png", "image/jpg")) == parse_data_url(PIXEL)
 
 
 def test_the_least_request_has_openais_defaults() -> None:
@@ -99,8 +121,8 @@ def test_a_request_may_be_built_in_python_too() -> None:
         ),
         ({"n": 2}, "n", "one answer is given per request: send 1, or leave it out"),
         ({"n": True}, "n", "expected an integer, got a boolean"),
-        ({"max_tokens": 0}, "max_tokens", "must be at least 1"),
-        ({"max_completion_tokens": 1.0}, "max_completion_tokens", "expected an integer, got a number"),
+        ({"max_tokens": -2}, "max_tokens", "must be at least 1"),
+        ({"max_completion_tokens": 1.5}, "max_completion_tokens", "expected an integer, got a number"),
         ({"temperature": "hot"}, "temperature", "expected a number, got a string"),
         ({"temperature": True}, "temperature", "expected a number, got a boolean"),
         ({"temperature": 2.1}, "temperature", "must be at most 2.0"),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import pytest_asyncio
 from aiohttp import web
 
 from aiostream_server.config.load import load_config
@@ -23,24 +24,45 @@ TO_CHAT: Final = "POST /v1/chat/completions HTTP/1.1"
 JSON: Final = "Content-Type: application/json"
 
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
 @asynccontextmanager
-async def small_server(tmp_path: Path) -> AsyncIterator[Server]:
-    """Small bodies, and little patience; afterwards it must still answer, and have no run left."""
+async def small_server(folder: Path, **settings: Any) -> AsyncIterator[Server]:
+    """Takes only small bodies."""
     config = load_config(None, {})
-    settings = {"max_body_bytes": MAX_BODY_BYTES, "body_timeout_s": 0.3}
+    settings |= {"max_body_bytes": MAX_BODY_BYTES}
     config = config.model_copy(update={"server": config.server.model_copy(update=settings)})
-    async with serving(config, tmp_path) as server:
+    async with serving(config, folder) as server:
         yield server
-        answer = await send(server.url, post())
-        assert answer.status == 200
-        assert b"2+3 is 5" in answer.body
-        assert len(server.state.registry) == 0
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[Server]:
-    async with small_server(tmp_path) as running:
-        yield running
+async def goes_on(server: Server) -> None:
+    """It still answers, and has no run left."""
+    answer = await send(server.url, post())
+    assert answer.status == 200
+    assert b"2+3 is 5" in answer.body
+    assert len(server.state.registry) == 0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    async with small_server(tmp_path_factory.mktemp("server")) as server:
+        yield server
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def server(shared: Server) -> AsyncIterator[Server]:
+    yield shared
+    await goes_on(shared)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def impatient(tmp_path: Path) -> AsyncIterator[Server]:
+    """Waits for a body only a moment."""
+    async with small_server(tmp_path, body_timeout_s=0.3) as server:
+        yield server
+        await goes_on(server)
 
 
 def chat(**fields: Any) -> bytes:
@@ -84,7 +106,11 @@ def asked(content: str, **more: str) -> bytes:
         (chat(model=""), "model", "must not be empty"),
         (chat(stream="yes"), "stream", "expected true or false"),
         (chat(stream=1), "stream", "expected true or false"),
-        (chat(max_tokens=0), "max_tokens", "at least 1"),
+        (chat(max_tokens=-2), "max_tokens", "at least 1"),
+        (chat(max_tokens=True), "max_tokens", "expected an integer"),
+        (chat(max_tokens="1e3"), "max_tokens", "expected an integer"),
+        (chat(max_tokens="9" * 5000), "max_tokens", "expected an integer"),
+        (chat(seed="1"), "seed", "expected an integer"),
         (chat(max_tokens=1.5), "max_tokens", "expected an integer"),
         (chat(temperature=3), "temperature", "at most 2"),
         (chat(n=2), "n", "one answer"),
@@ -128,6 +154,16 @@ async def test_a_compressed_body_is_415(
     assert "Traceback" not in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("coding", ["gzip, chunked", "deflate, chunked", "GZIP,chunked", "identity, chunked"])
+async def test_a_body_in_another_transfer_coding_is_415(server: Server, coding: str) -> None:
+    """The HTTP parser takes it, and reads only the chunks."""
+    body = gzip.compress(HELLO)
+    chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    answer = await send(server.url, head(TO_CHAT, JSON, f"Transfer-Encoding: {coding}") + chunks)
+    assert answer.status == 415
+    assert "compressed" in answer.error["message"]
+
+
 async def test_a_body_that_says_it_is_too_large_is_413_at_once(server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
     writer.write(head(TO_CHAT, JSON, f"Content-Length: {MAX_BODY_BYTES + 1}"))
@@ -162,17 +198,17 @@ async def test_the_largest_body_is_taken(server: Server) -> None:
     ],
     ids=["one byte", "no byte", "chunked", "kept alive"],
 )
-async def test_a_body_that_never_finishes_is_408_and_the_connection_closed(server: Server, start: bytes) -> None:
+async def test_a_body_that_never_finishes_is_408_and_the_connection_closed(impatient: Server, start: bytes) -> None:
     started = time.monotonic()
-    answer = await send(server.url, start)
+    answer = await send(impatient.url, start)
     assert time.monotonic() - started >= 0.3
     assert answer.status == 408
     assert answer.error["code"] == "request_timeout"
     assert answer.headers["Connection"] == "close"
 
 
-async def test_a_body_that_comes_byte_by_byte_has_the_same_deadline(server: Server) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(server.url.rpartition(":")[2]))
+async def test_a_body_that_comes_byte_by_byte_has_the_same_deadline(impatient: Server) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(impatient.url.rpartition(":")[2]))
     writer.write(head(TO_CHAT, JSON, "Content-Length: 1000"))
     # Not to the end of the connection: a byte that arrives after the server closed it resets it.
     status_line = asyncio.create_task(reader.readline())

@@ -84,23 +84,23 @@ async def test_in_the_background_it_is_told_at_once_where_the_run_is(tmp_path: P
 
 
 async def test_whoever_resumes_at_any_number_sees_exactly_the_rest(tmp_path: Path) -> None:
-    """By either way of saying it; at the end and past it, nothing."""
+    """By either way of saying it; at the end and past it, nothing: an `EventSource` is told to stop."""
     async with solo(tmp_path, ScriptedAnswer(*WORDS)) as server:
         async with starting(server.url, "hi", model="solo") as first:
             await first.read_all()
         last = first.numbers[-1]
-        for after in range(last + 1):
+        for after in range(last):
             by_header = await watch_all(server.url, first.run_id, after)
             async with watching(server.url, first.run_id, starting_after=str(after)) as by_query:
                 await by_query.read_all()
             assert by_header.raw == by_query.raw == b"".join(event.raw for event in first.seen[after:])
         for after in (last, last + 1, 2**53):
-            async with watching(
-                server.url, first.run_id, headers={"Last-Event-ID": str(after)}, starting_after=str(after)
-            ) as view:
+            async with watching(server.url, first.run_id, starting_after=str(after)) as view:
                 assert view.response.status == 200
                 assert view.response.content_type == "text/event-stream"
                 assert await view.response.read() == b""
+            async with watching(server.url, first.run_id, headers={"Last-Event-ID": str(after)}) as view:
+                assert view.response.status == 204
 
 
 async def test_resuming_while_tokens_flow_leaves_no_gap_and_repeats_nothing(tmp_path: Path) -> None:

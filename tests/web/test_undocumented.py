@@ -12,6 +12,8 @@ from aiostream_server.web import undocumented
 UNDOCUMENTED: Final = {
     "protocol": (web.Request, "a drain cannot tell busy connections from idle ones"),
     "force_close": (web.RequestHandler, "a connection whose body never ends stays open for ten seconds more"),
+    "handle_error": (web.RequestHandler, "what is no HTTP is answered as plain text that repeats it"),
+    "_request_factory": (web.RequestHandler, "the same: an app does not know its connections"),
     "http_exception": (web.UrlMappingMatchInfo, "a preflight request is answered 405"),
 }
 

@@ -22,7 +22,7 @@ from tests.examples.telling import STORIES
 from tests.kit.serving import Server, ask, chat_body, serving, until_idle
 from tests.zoo import rules
 from tests.zoo.hosted import Azure, Gemini, LiteLLM, OpenAI
-from tests.zoo.local import GptOss, LlamaCpp, Ollama, VLlm
+from tests.zoo.local import GptOss, LlamaCpp, LmStudio, Ollama, VLlm
 from tests.zoo.mind import Mind, questions
 from tests.zoo.thinking import DeepSeek, Kimi, Mistral, OpenRouter, Qwen
 from tests.zoo.vendor import Vendor
@@ -31,17 +31,14 @@ from tests.zoo.vendor_server import Exchange, VendorServer
 ROOT: Final = Path(__file__).parents[2]
 DOC: Final = ROOT / "docs" / "providers.md"
 ZOO: Final[Sequence[type[Vendor]]] = (
-    OpenAI, Azure, Gemini, LiteLLM, DeepSeek, Kimi, Mistral, Qwen, GptOss, OpenRouter, VLlm, Ollama, LlamaCpp,
+    OpenAI, Azure, Gemini, LiteLLM, DeepSeek, Kimi, Mistral, Qwen, GptOss, OpenRouter, VLlm, Ollama, LmStudio,
+    LlamaCpp,
 )  # fmt: skip
 TEAMS: Final = tuple(STORIES)
 KEY: Final = "sk-of-the-zoo"
 
-_REST: Final = f"""
-[[team_folders]]
-path = "{ROOT / "examples" / "teams"}"
-[database.empty] # quicker than the demo shop
-url = "sqlite:///empty.db"
-"""
+_EXAMPLES: Final = f'[[team_folders]]\npath = "{ROOT / "examples" / "teams"}"\n'
+_DATABASE: Final = '\n[database.empty] # quicker than the demo shop\nurl = "sqlite:///empty.db"\n'
 _PLACE: Final = re.compile(r"(index |messages[.\[])\d+")
 _OPTIONS: Final = "options = { max_tokens = 4000, temperature = 0.3 }\n"  # some vendors refuse these
 
@@ -75,13 +72,14 @@ def snippets() -> Mapping[str, str]:
     return dict(found)
 
 
-def config_of(vendor: type[Vendor], origin: str, folder: Path, model: str = "") -> Config:
-    """The documented configuration with the example teams; `model` is another name of the same model."""
+def config_of(vendor: type[Vendor], origin: str, folder: Path, *, model: str = "", teams: str = _EXAMPLES) -> Config:
+    """The documented configuration with `teams`, in TOML; `model` is another name of the same model."""
     text = snippets()[vendor.title]
     (folder / "empty.db").touch()
     table = tomllib.loads(text)["models"]["default"]
     url = urlsplit(table.get("base_url", "https://api.openai.com/v1"))
-    (folder / "server.toml").write_text(text + ("" if "options" in table else _OPTIONS) + _REST, "utf-8")
+    options = "" if "options" in table else _OPTIONS
+    (folder / "server.toml").write_text(text + options + _DATABASE + teams, "utf-8")
     environment = {
         "AIOSTREAM_MODELS__DEFAULT__BASE_URL": f"{origin}{url.path}" + (f"?{url.query}" if url.query else "")
     }
@@ -112,7 +110,7 @@ async def row_of(
     mind = Mind()
     cells = {team: Cell() for team in teams}
     async with VendorServer(vendor(), mind, streams=streamed) as provider:
-        config = config_of(vendor, provider.origin, folder, model)
+        config = config_of(vendor, provider.origin, folder, model=model)
         for first, last in ((0, 1), (1, 3)):
             async with serving(config, folder) as server:
                 for team, cell in cells.items():

@@ -25,8 +25,8 @@ class ChatOptions:
     calls: Calls = None
 
 
-def _question(raw: bytes) -> Asked[ChatOptions]:
-    body = parse_body(raw, ChatRequest)
+def _question(raw: bytes, model: str | None) -> Asked[ChatOptions]:
+    body = parse_body(raw, ChatRequest, given={} if model is None else {"model": model})
     question = read_question(body)
     options = ChatOptions(body.stream_options.include_usage, calls_of(question.form))
     return Asked(body.model, question, "stream" if body.stream else "whole", options)

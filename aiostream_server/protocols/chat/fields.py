@@ -28,7 +28,9 @@ FIELDS: Final = (
     RequestField("stream_options", "applied", "`include_usage` adds the usage chunk; other options are ignored"),
     RequestField("n", "applied", "only 1 is accepted"),
     RequestField(
-        "max_tokens", "applied", "bounds the output of the whole run; at least 1; the smaller of the two counts"
+        "max_tokens",
+        "applied",
+        'bounds the output of the whole run; `"1024"` is taken as 1024; 0 and -1 are no bound; the smaller counts',
     ),
     RequestField("max_completion_tokens", "applied", "the same as `max_tokens`"),
     RequestField("temperature", "passed on", "0 to 2"),

@@ -4,10 +4,11 @@
 https://platform.openai.com/docs/api-reference/chat/create
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias, assert_never
+from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias, assert_never, get_args
 
-from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from aiostream_server.errors import InvalidRequest
@@ -18,10 +19,42 @@ from aiostream_server.protocols.chat import messages as chat
 from aiostream_server.protocols.chat.answer_form import FunctionCall, ResponseFormat, ToolChoice, Tools, read_form
 from aiostream_server.protocols.chat.fields import PASSED_ON
 
-_Tokens: TypeAlias = Annotated[int, Field(ge=1)]
+
+def _integer(value: object) -> object:
+    """Languages without integers send `1.0`."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _bound(value: object) -> object:
+    """Programs send 0 or -1 for "no bound", and forms send text."""
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        value = int(value)
+    value = _integer(value)
+    return None if value in (0, -1) and not isinstance(value, bool) else value
+
+
+_DIGITS: Final = re.compile(r"-1|[0-9]{1,9}")
+_BOUND_SCHEMA: Final = {
+    "anyOf": [
+        {"type": "integer", "minimum": -1, "description": "0 and -1: no bound."},
+        {"type": "string", "pattern": f"^({_DIGITS.pattern})$"},
+    ]
+}
+_Integer: TypeAlias = Annotated[int, BeforeValidator(_integer)]
+_Tokens: TypeAlias = Annotated[
+    Annotated[int, Field(ge=1)] | None, BeforeValidator(_bound), WithJsonSchema(_BOUND_SCHEMA)
+]
 _Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
 _TEXTS: Final = {"type": "array", "items": {"const": "text"}}
-_ReasoningEffort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+_NOT_EMPTY: Final = BeforeValidator(lambda value: None if value == "" else value)
+_Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+_Level: TypeAlias = Literal["low", "medium", "high"]
+_ReasoningEffort: TypeAlias = Annotated[
+    _Effort | None, _NOT_EMPTY, WithJsonSchema({"type": "string", "enum": ["", *get_args(_Effort)]})
+]
+_Verbosity: TypeAlias = Annotated[
+    _Level | None, _NOT_EMPTY, WithJsonSchema({"type": "string", "enum": ["", *get_args(_Level)]})
+]
 
 
 def _only(allowed: Callable[[Any], bool], otherwise: LiteralString) -> AfterValidator:
@@ -45,28 +78,25 @@ class StreamOptions(Shape):
 
 
 class ChatRequest(Shape):
-    """A request that can be answered. Types are strict: no string is a number, no number a boolean."""
+    """A request that can be answered. Types are strict, except that a bound of tokens may be text: no other string is a
+    number, no number a boolean. An empty word is the same as an absent one."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "description": "Fields that are not listed are ignored. Integers have no fraction: `1`, not `1.0`."
-        }
-    )
+    model_config = ConfigDict(json_schema_extra={"description": "Fields that are not listed are ignored."})
 
     model: Annotated[str, Field(min_length=1, description="A team's id, or `auto`.", examples=["auto"])]
     messages: chat.Messages
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
-    n: Annotated[int, _ONE, WithJsonSchema({"type": "integer", "const": 1})] = 1
-    max_tokens: _Tokens | None = None
-    max_completion_tokens: _Tokens | None = None
+    n: Annotated[_Integer, _ONE, WithJsonSchema({"type": "integer", "const": 1})] = 1
+    max_tokens: _Tokens = None
+    max_completion_tokens: _Tokens = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
-    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    seed: Annotated[_Integer, Field(ge=-(2**63), lt=2**63)] | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
-    reasoning_effort: _ReasoningEffort | None = None
-    verbosity: Literal["low", "medium", "high"] | None = None
+    reasoning_effort: _ReasoningEffort = None
+    verbosity: _Verbosity = None
     response_format: ResponseFormat | None = None
     tools: Tools = None
     tool_choice: ToolChoice = None

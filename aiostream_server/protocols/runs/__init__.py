@@ -15,8 +15,8 @@ from aiostream_server.protocols.runs.whole import RunCollector
 from aiostream_server.runs.card import RunCard
 
 
-def _question(raw: bytes) -> Asked[None]:
-    body = parse_body(raw, RunBody)
+def _question(raw: bytes, model: str | None) -> Asked[None]:
+    body = parse_body(raw, RunBody, given={} if model is None else {"model": model})
     delivery: Delivery = "background" if body.background else "stream"
     return Asked(body.model, read_question(body), delivery, None, body.on_disconnect, body.conversation)
 
@@ -26,7 +26,7 @@ def _stream(card: RunCard, _: None, __: DisplayOptions) -> EventFrames:
 
 
 def _whole(card: RunCard, _: None, view: DisplayOptions) -> RunCollector:
-    return RunCollector(card, view.path_prefix)
+    return RunCollector(card, view.path_prefix, view.watch_link)
 
 
 RUNS: Final = Dialect("runs", _question, _stream, _whole, refusal, on_disconnect="continue", serves_chat_pages=False)

@@ -3,11 +3,12 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import Entry, Error, FinishReason, Routing, RunFinished
 from aiostream_server.protocols.chat.whole import UsageBody, usage_body
+from aiostream_server.protocols.dialect import WatchLink
 from aiostream_server.protocols.json_schema import Natural, Seconds
 from aiostream_server.runs.card import RunCard
 
@@ -18,7 +19,8 @@ class RunError(TypedDict):
 
 
 class RunObject(TypedDict):
-    """Every key is always there; a value that is not known (yet) is null."""
+    """Every key is always there, and a value that is not known (yet) is null; only `watch_url` is left out where the
+    server does not know its own address."""
 
     id: str
     object: Literal["run"]
@@ -34,6 +36,7 @@ class RunObject(TypedDict):
     last_seq: Natural
     error: RunError | None
     events_url: str
+    watch_url: NotRequired[str]
 
 
 class RunList(TypedDict):
@@ -44,9 +47,10 @@ class RunList(TypedDict):
 class RunCollector:
     """`protocols.dialect.Collector`: the run as it stands after the entries that it was given."""
 
-    def __init__(self, card: RunCard, path_prefix: str = "") -> None:
+    def __init__(self, card: RunCard, path_prefix: str = "", watch_link: WatchLink | None = None) -> None:
         self._card = card
         self._path_prefix = path_prefix
+        self._watch_link = watch_link
 
     def add(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -60,11 +64,11 @@ class RunCollector:
                     self._card = replace(card, finished=finished)
 
     def body(self) -> bytes:
-        return json.dumps(_run(self._card, self._path_prefix)).encode()
+        return json.dumps(_run(self._card, self._path_prefix, self._watch_link)).encode()
 
 
-def runs_body(cards: Iterable[RunCard], path_prefix: str = "") -> bytes:
-    body: RunList = {"object": "list", "data": [_run(card, path_prefix) for card in cards]}
+def runs_body(cards: Iterable[RunCard], path_prefix: str = "", watch_link: WatchLink | None = None) -> bytes:
+    body: RunList = {"object": "list", "data": [_run(card, path_prefix, watch_link) for card in cards]}
     return json.dumps(body).encode()
 
 
@@ -73,9 +77,9 @@ def run_path(run_id: str, path_prefix: str = "") -> str:
     return f"{path_prefix}/v1/runs/{run_id}"
 
 
-def _run(card: RunCard, path_prefix: str) -> RunObject:
+def _run(card: RunCard, path_prefix: str, watch_link: WatchLink | None) -> RunObject:
     finished, error = card.finished, card.error
-    return {
+    run: RunObject = {
         "id": card.id,
         "object": "run",
         "status": "running" if finished is None else "finished",
@@ -91,3 +95,6 @@ def _run(card: RunCard, path_prefix: str) -> RunObject:
         "error": {"code": error.code, "message": error.message} if error is not None else None,
         "events_url": f"{run_path(card.id, path_prefix)}/events",
     }
+    if watch_link is not None:
+        run["watch_url"] = watch_link(card)
+    return run
