@@ -84,7 +84,7 @@ async def test_continue_lets_the_run_go_on_without_a_viewer(tmp_path: Path) -> N
 
 
 async def test_shutdown_gives_every_stream_its_last_words(tmp_path: Path) -> None:
-    """A finish reason and `[DONE]` for each of twenty, whatever it was doing."""
+    """An error and `[DONE]` for each of twenty, whatever it was doing."""
     scripts = [
         ScriptedAnswer("a ", Stall()),
         ScriptedAnswer("b ", Pause(30), "c"),
@@ -103,7 +103,7 @@ async def test_shutdown_gives_every_stream_its_last_words(tmp_path: Path) -> Non
             await reading
             for stream in streams:
                 await stream.__aexit__(None, None, None)
-    assert all(answer.done and answer.finish_reasons == ["stop"] for answer in answers)
+    assert all(answer.done and answer.finish_reasons == ["error"] for answer in answers)
     assert all(exchange.closed_at is not None for exchange in provider.exchanges)
 
 
