@@ -55,7 +55,7 @@ async def test_a_signal_ends_every_stream_properly_and_the_status_is_0(
                 await stream.__aexit__(None, None, None)
             assert await server.end() == 0
             assert time.monotonic() - started < 0.3 + NOISE_S
-        assert all(answer.done and answer.finish_reasons == ["stop"] for answer in answers)
+        assert all(answer.done and answer.finish_reasons == ["error"] for answer in answers)
         assert [line["outcome"] for line in server.named("run_finished")] == ["interrupted"] * 10
 
 

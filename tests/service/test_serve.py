@@ -31,7 +31,7 @@ async def test_a_cancelled_server_ends_its_streams_and_leaves_the_process_as_it_
                 await asyncio.wait({server})
     assert server.cancelled()
     assert answer.done
-    assert answer.finish_reasons == ["stop"]
+    assert answer.finish_reasons == ["error"]
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
     _check_no_thread_waits_to_end_the_process()
 

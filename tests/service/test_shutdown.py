@@ -93,7 +93,7 @@ async def test_after_the_deadline_every_stream_is_written_to_its_end(
         await asyncio.gather(*(chat.read_all() for chat in chats))
         told = await asyncio.gather(*map(read_events, typed))
         assert 0.3 <= await seconds_to_end(server, since=stopped_at) < 1.3 + NOISE_S
-    assert all(chat.done and chat.finish_reasons == ["stop"] for chat in chats)
+    assert all(chat.done and chat.finish_reasons == ["error"] for chat in chats)
     assert {(events[-1]["type"], events[-1]["reason"]) for events in told} == {("run_finished", "interrupted")}
     assert [events[-1]["seq"] for events in told] == [len(events) for events in told]
     assert [line["outcome"] for line in server.named("run_finished")] == ["interrupted"] * 100
@@ -240,7 +240,7 @@ async def test_no_run_can_hold_the_process_for_longer_than_a_second_after_the_de
         stopped_at = stop(server)
         await asyncio.gather(*(answer.read_all() for answer in answers))
         assert 0.5 <= await seconds_to_end(server, since=stopped_at) < 1.5 + NOISE_S
-    assert all(answer.done and answer.finish_reasons == ["stop"] for answer in answers)
+    assert all(answer.done and answer.finish_reasons == ["error"] for answer in answers)
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio"])

@@ -103,7 +103,7 @@ async def test_shutdown_gives_every_stream_its_last_words(tmp_path: Path) -> Non
             await reading
             for stream in streams:
                 await stream.__aexit__(None, None, None)
-    assert all(answer.done and answer.finish_reasons == ["stop"] for answer in answers)
+    assert all(answer.done and answer.finish_reasons == ["error"] for answer in answers)
     assert all(exchange.closed_at is not None for exchange in provider.exchanges)
 
 
