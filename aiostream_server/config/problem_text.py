@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
+from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
@@ -48,6 +49,17 @@ def did_you_mean(name: str, known: Collection[str]) -> str:
     if near := get_close_matches(name.lower(), known, n=2):
         return f"; did you mean {either(map(toml_key, near))}?"
     return f"; known: {', '.join(map(toml_key, known))}" if known else "; there is none"
+
+
+def mcp_version_problem() -> str | None:
+    """What is wrong with the installed package `mcp`: AutoGen 0.7.5 cannot import version 2 of it."""
+    try:
+        installed = version("mcp")
+    except PackageNotFoundError:
+        return None
+    if installed.partition(".")[0] == "1":
+        return None
+    return f'MCP tools need version 1 of the package mcp, and {installed} is installed: pip install "mcp>=1.30,<2"'
 
 
 def install_hint(extra: str) -> str:

@@ -32,6 +32,7 @@ _MAX_STEPS: Final = 50_000  # about half a second
 _MAX_ERRORS: Final = 50  # of which the best is told
 _MAX_REASON_CHARS: Final = 300
 _TOO_DEEP: Final = "the schema refers to itself without an end, or the answer is nested too deeply"
+_TOO_LONG: Final = "the answer takes too many steps to compare with the schema"
 _KEPT: Final = 64  # programs send the same few schemas again and again, and checking one takes milliseconds
 _SUBSCHEMAS_BY_NAME: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _VALUES: Final = ("const", "enum", "default", "examples", "example")
@@ -64,8 +65,11 @@ class AnswerSchema:
         self.schema: Final = schema
         self.text: Final = dump(schema).decode()
         self._validator: Final = _bounded(draft)(schema, registry=Registry(), format_checker=_formats())
-        if self.problem(None) == _TOO_DEEP:
-            raise ValueError("refers to itself without an end")
+        match self.problem(None):
+            case str(endless) if endless == _TOO_DEEP:
+                raise ValueError("refers to itself without an end")
+            case str(endless) if endless == _TOO_LONG:
+                raise ValueError("takes too many steps to compare even a null with it")
 
     @property
     def is_strict(self) -> bool:
@@ -86,7 +90,7 @@ class AnswerSchema:
         try:
             error = best_match(islice(self._validator.iter_errors(value), _MAX_ERRORS))
         except _TooManySteps:
-            return "the answer takes too many steps to compare with the schema"
+            return _TOO_LONG
         except RecursionError:
             return _TOO_DEEP
         except (Unresolvable, jsonschema.exceptions.UnknownType, ArithmeticError) as exc:

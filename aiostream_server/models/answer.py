@@ -23,9 +23,9 @@ from autogen_core.tools import ToolSchema
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.call_repair import regular_arguments, regular_name
 from aiostream_server.models.ending import autogen_reason, marked
-from aiostream_server.models.json_text import json_text
+from aiostream_server.models.json_in_text import json_text
 from aiostream_server.models.provider import CallDelta, Delta, End, TextDelta, ThoughtDelta
-from aiostream_server.models.think import Split, Spoken, ThinkSplitter, Unopened
+from aiostream_server.models.think import LoneClosingTag, Split, Spoken, ThinkSplitter
 
 
 @dataclass(slots=True)
@@ -162,7 +162,7 @@ class ModelAnswer:
             spoken.append(part)
         return spoken
 
-    def _text_was_thought(self, closed: Unopened) -> Sequence[Spoken]:
+    def _text_was_thought(self, closed: LoneClosingTag) -> Sequence[Spoken]:
         """Take back the text, which has been shown: what follows begins a paragraph."""
         self.unopened = closed.tag
         self._thoughts += self._texts

@@ -13,7 +13,7 @@ from typing import Final
 
 from autogen_core.tools import ToolSchema
 
-from aiostream_server.models.json_text import json_object
+from aiostream_server.models.json_in_text import json_object
 
 UNNAMED: Final = "unnamed"
 _RECIPIENT: Final = re.compile(r"\bto=([\w.:-]+)")

@@ -35,7 +35,7 @@ from aiostream_server.events import TokenCount
 from aiostream_server.models.answer import ModelAnswer, estimate_tokens
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.ending import why_broken
-from aiostream_server.models.json_text import json_text
+from aiostream_server.models.json_in_text import json_text
 from aiostream_server.models.listeners import AnswerFeed, Listener, QueueListener, SinkListener
 from aiostream_server.models.provider import (
     UNNAMED,

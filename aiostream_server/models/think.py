@@ -5,7 +5,7 @@ backtick or inside a ``` fence is text. The split does not depend on the cuts; i
 behind a closing tag. Best-known source of such text: https://huggingface.co/deepseek-ai/DeepSeek-R1
 
 Some chat templates write the opening tag themselves, and the answer has only the closing one (vllm-project/vllm#13125).
-`Unopened` says that the text before it was reasoning. A model that is known to answer so begins in a thought.
+`LoneClosingTag` says that the text before it was reasoning. A model that is known to answer so begins in a thought.
 """
 
 import re
@@ -20,13 +20,13 @@ from aiostream_server.models.provider import TextDelta, ThoughtDelta
 Spoken: TypeAlias = TextDelta | ThoughtDelta
 
 
-class Unopened(msgspec.Struct, frozen=True, gc=False):
+class LoneClosingTag(msgspec.Struct, frozen=True, gc=False):
     """A closing `tag` without an opening one: all text before it was reasoning. At most once in an answer."""
 
     tag: str
 
 
-Split: TypeAlias = Spoken | Unopened
+Split: TypeAlias = Spoken | LoneClosingTag
 
 # A tag, the beginning of one at the end of the text, or a run of backticks.
 _MARK: Final = re.compile(
@@ -150,7 +150,7 @@ class ThinkSplitter:
             parts.append(TextDelta(text[start:end]))
         if after > end and text.startswith("</", end) and not self._pending:
             if not self._has_thought:
-                parts.append(Unopened(text[end:after]))
+                parts.append(LoneClosingTag(text[end:after]))
             self._end_thought()
         return after
 
@@ -198,7 +198,7 @@ def split_whole(text: str) -> tuple[str, str]:
     thoughts: list[str] = []
     texts: list[str] = []
     for part in (*splitter.feed(TextDelta(text)), *splitter.flush()):
-        if isinstance(part, Unopened):
+        if isinstance(part, LoneClosingTag):
             thoughts, texts = [*thoughts, *texts], []
         else:
             (texts if isinstance(part, TextDelta) else thoughts).append(part.text)

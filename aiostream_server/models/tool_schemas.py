@@ -9,52 +9,51 @@ A repair only loosens: what the old schema allows, the new one allows, too. What
 description.
 """
 
-import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, cast
 from urllib.parse import unquote
 
 import msgspec
 import structlog
 from autogen_core.tools import ParametersSchema, ToolSchema
 
-_Schema: TypeAlias = dict[str, Any]
+from aiostream_server.models.schema_parts import (
+    Schema,
+    and_told,
+    annotations,
+    any_of,
+    any_value,
+    as_json,
+    bounds,
+    description_of,
+    flattened,
+    has_type,
+    is_count,
+    is_null,
+    is_text,
+    kind_of,
+    merge,
+    normal_types,
+    type_of,
+)
 
 _MAX_NODES: Final = 1_500
 _MAX_DEPTH: Final = 24
 _MAX_NESTED_REFS: Final = 2  # of one definition inside itself
 _MAX_HOPS: Final = 20
-_MAX_TOLD_CHARS: Final = 300
 _MAX_CACHED_BYTES: Final = 64 * 1024
 _log = structlog.get_logger()
 _PROPERTY_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
-_TYPES: Final[dict[str, str]] = {
-    **{name: name for name in ("string", "number", "integer", "boolean", "array", "object", "null")},
-    **dict.fromkeys(("str", "text", "char", "date", "datetime", "time", "uuid", "url", "file", "binary"), "string"),
-    **dict.fromkeys(("int", "int32", "int64", "long"), "integer"),
-    **dict.fromkeys(("float", "double", "decimal"), "number"),
-    **dict.fromkeys(("bool",), "boolean"),
-    **dict.fromkeys(("list", "tuple", "set"), "array"),
-    **dict.fromkeys(("dict", "map", "mapping", "struct", "record"), "object"),
-    **dict.fromkeys(("none", "nil"), "null"),
-}
 _FORMATS: Final[dict[str, frozenset[str]]] = {
     "string": frozenset({"date-time"}),
     "integer": frozenset({"int32", "int64"}),
     "number": frozenset({"float", "double"}),
 }
 _COUNTS: Final[dict[str, tuple[str, ...]]] = {"string": ("minLength", "maxLength"), "array": ("minItems", "maxItems")}
-_SIGNS_OF_A_TYPE: Final[tuple[tuple[str, frozenset[str]], ...]] = (
-    ("object", frozenset({"properties", "required", "additionalProperties", "patternProperties"})),
-    ("array", frozenset({"items", "prefixItems", "minItems", "maxItems", "uniqueItems"})),
-    ("string", frozenset({"minLength", "maxLength", "pattern", "format"})),
-    ("number", frozenset({"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"})),
-)
 _SILENTLY_LEFT_OUT: Final = frozenset(
     {"$schema", "$id", "$comment", "$defs", "definitions", "$anchor", "id", "examples", "example", "deprecated"}
 )
@@ -68,20 +67,11 @@ _READ: Final = frozenset(
 )
 
 
-def _any(depth: int = 1) -> _Schema:
-    """Any value. Each `type` is said, because Gemini refuses a schema without one."""
-    types: list[_Schema] = [{"type": "string", "nullable": True}, {"type": "number"}, {"type": "boolean"}]
-    types.append({"type": "object", "properties": {}})
-    if depth:
-        types.append({"type": "array", "items": _any(depth - 1)})
-    return {"anyOf": types}
-
-
 @dataclass(frozen=True, slots=True)
 class RepairedSchema:
     """`repairs` and `problems` have a line each, with the place; `problems` are what a provider may still refuse."""
 
-    schema: _Schema
+    schema: Schema
     repairs: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
 
@@ -103,6 +93,12 @@ def acceptable(tool: ToolSchema) -> ToolSchema:
     except (TypeError, ValueError, RecursionError):  # not JSON, or a schema that holds itself
         return _with(tool, repaired(given))
     return _with(tool, _repaired_once(tool["name"], encoded) if len(encoded) <= _MAX_CACHED_BYTES else repaired(given))
+
+
+def schema_notes(tool: ToolSchema) -> list[str]:
+    """A line for each thing in the tool's schema that cannot be repaired: a provider may refuse it."""
+    problems = () if tool.get("strict") else repaired(tool.get("parameters")).problems
+    return [f"the schema of {tool['name']} cannot be repaired: {problem}" for problem in problems]
 
 
 @lru_cache(maxsize=1024)
@@ -130,7 +126,7 @@ class _Repair:
         self.repairs: list[str] = []
         self.problems: list[str] = []
 
-    def top(self) -> _Schema:
+    def top(self) -> Schema:
         if self._root is None or self._root == {}:
             return {"type": "object", "properties": {}}
         made = self._node(self._root, "") if isinstance(self._root, Mapping) else {}
@@ -142,11 +138,11 @@ class _Repair:
             return {"type": "object", "properties": {}}
         return made
 
-    def _node(self, schema: object, path: str) -> _Schema:
+    def _node(self, schema: object, path: str) -> Schema:
         self._nodes += 1
         if self._nodes > _MAX_NODES or self._depth > _MAX_DEPTH:
             self.problems.append("the schema is too large: its inner parts are not told to models")
-            return _any()
+            return any_value()
         self._depth += 1
         refs = len(self._refs)
         try:
@@ -155,16 +151,16 @@ class _Repair:
             self._depth -= 1
             del self._refs[refs:]
 
-    def _read(self, schema: object, path: str) -> _Schema:
+    def _read(self, schema: object, path: str) -> Schema:
         if schema is True or schema == {}:
             self._note(path, "a value of any type")
-            return _any()
+            return any_value()
         if not isinstance(schema, Mapping):
             self._note(path, "is no schema")
-            return _any()
+            return any_value()
         flat = self._flat(schema, path)
         if flat is None:
-            return self._annotated(_any(), schema)
+            return self._annotated(any_value(), schema)
         for key in flat.keys() - _READ - _SILENTLY_LEFT_OUT:
             if not str(key).startswith("x-"):
                 self._note(path, f"{key} is left out")
@@ -176,7 +172,7 @@ class _Repair:
 
     # References and `allOf`
 
-    def _flat(self, schema: Mapping[str, Any], path: str) -> _Schema | None:
+    def _flat(self, schema: Mapping[str, Any], path: str) -> Schema | None:
         """The schema with its `$ref` and `allOf` merged into it; None where it must count as any value."""
         flat, waiting = dict(schema), 0
         while "$ref" in flat or "allOf" in flat or "$recursiveRef" in flat or "$dynamicRef" in flat:
@@ -189,7 +185,7 @@ class _Repair:
                 self._note(path, "allOf is merged")
                 for part in parts if isinstance(parts, list) else ():
                     if isinstance(part, Mapping):
-                        _merge(flat, part)
+                        merge(flat, part)
                 continue
             ref = next(flat.pop(key) for key in ("$ref", "$recursiveRef", "$dynamicRef") if key in flat)
             target = self._target(ref)
@@ -200,9 +196,9 @@ class _Repair:
             if self._refs.count(str(ref)) >= _MAX_NESTED_REFS:
                 self._note(path, "a definition that holds itself is cut off")
                 is_object = target.get("type") == "object" or "properties" in target
-                return {**_told(flat), "type": "object"} if is_object else None
+                return {**annotations(flat), "type": "object"} if is_object else None
             self._refs.append(str(ref))
-            _merge(flat, target)
+            merge(flat, target)
         return flat
 
     def _target(self, ref: object) -> object:
@@ -221,35 +217,35 @@ class _Repair:
 
     # Alternatives
 
-    def _alternatives(self, flat: _Schema, path: str) -> _Schema:
+    def _alternatives(self, flat: Schema, path: str) -> Schema:
         both = [flat.pop(key) for key in ("anyOf", "oneOf") if key in flat]
         branches = [branch for branch in (both[0] if isinstance(both[0], list) else []) if branch is not False]
         if len(both) > 1:
             self._note(path, "oneOf beside anyOf is left out")
         base = flat.keys() - {"title", "description", "default", "nullable"} - _SILENTLY_LEFT_OUT
-        if not branches or (base and not any(map(_has_type, branches))):
+        if not branches or (base and not any(map(has_type, branches))):
             self._note(path, "alternatives without a type are left out")  # such as `required` in one way or another
-            return self._read({**flat, "type": flat.get("type", _type_of(flat) or "object")}, path)
+            return self._read({**flat, "type": flat.get("type", type_of(flat) or "object")}, path)
         if base:
             self._note(path, "alternatives are joined with what stands beside them")
             whole = self._read(flat, path)
-            made = [self._node(branch, path) for branch in branches if not _is_null(branch)]
+            made = [self._node(branch, path) for branch in branches if not is_null(branch)]
             return self._joined(whole, made, path) if whole.get("type") == "object" else whole
-        made = [self._node(branch, path) for branch in branches if not _is_null(branch)]
+        made = [self._node(branch, path) for branch in branches if not is_null(branch)]
         nullable = len(made) < len(branches) or flat.get("nullable") is True
         if nullable:
             self._note(path, "null is told as nullable")
-        return self._annotated(_any_of(made, nullable=nullable), flat)
+        return self._annotated(any_of(made, nullable=nullable), flat)
 
-    def _joined(self, base: _Schema, others: Sequence[_Schema], path: str) -> _Schema:
+    def _joined(self, base: Schema, others: Sequence[Schema], path: str) -> Schema:
         """One object for several: it has the properties of all, and requires what all require."""
-        objects = [each for each in (*_flattened([base]), *_flattened(others)) if each.get("type") == "object"]
+        objects = [each for each in (*flattened([base]), *flattened(others)) if each.get("type") == "object"]
         if not objects:
             return base
         alternatives = objects[1:] if base.get("type") == "object" else objects
         if not path:
             self.repairs.append("the schema: alternatives at the top are joined")
-        properties: dict[str, list[_Schema]] = {}
+        properties: dict[str, list[Schema]] = {}
         for each in objects:
             for name, schema in each["properties"].items():
                 if schema not in properties.setdefault(name, []):
@@ -257,22 +253,22 @@ class _Repair:
         required = [
             name for name in objects[0].get("required", ()) if objects[0] is base or self._all_have(name, objects)
         ]
-        if objects[0] is base and len(alternatives) == len(_flattened(others)):
+        if objects[0] is base and len(alternatives) == len(flattened(others)):
             required += [
                 name
                 for name in properties
                 if name not in required and alternatives and self._all_have(name, alternatives)
             ]
-        made = {**_told(base), "type": "object"}
-        made["properties"] = {name: _any_of(schemas) for name, schemas in properties.items()}
+        made = {**annotations(base), "type": "object"}
+        made["properties"] = {name: any_of(schemas) for name, schemas in properties.items()}
         return {**made, "required": required} if required else made
 
-    def _all_have(self, name: str, objects: Iterable[_Schema]) -> bool:
+    def _all_have(self, name: str, objects: Iterable[Schema]) -> bool:
         return all(name in each.get("required", ()) for each in objects)
 
     # Values
 
-    def _enumeration(self, flat: _Schema, path: str) -> _Schema:
+    def _enumeration(self, flat: Schema, path: str) -> Schema:
         values = flat.pop("enum", None)
         if "const" in flat:
             values = [flat.pop("const")]
@@ -284,24 +280,24 @@ class _Repair:
         if len(said) < len(values):
             flat["nullable"] = True
             self._note(path, "null in an enum is told as nullable")
-        declared = _normal_types(flat.get("type"))
+        declared = normal_types(flat.get("type"))
         if (
             all(isinstance(value, str) and value for value in said)
             and said
             and declared in ([], ["string"], ["string", "null"])
         ):
-            made = {"type": "string", **_told(flat), "enum": list(dict.fromkeys(said))}
+            made = {"type": "string", **annotations(flat), "enum": list(dict.fromkeys(said))}
             return {**made, "nullable": True} if flat.get("nullable") is True or "null" in declared else made
         if said:
             self._note(path, "an enum of other values than strings is told in the description")
-        kinds = declared or list(dict.fromkeys(map(_kind, said))) or ["string"]
-        told = _and_told(flat.get("description"), f"one of {', '.join(map(_as_json, said))}" if said else "")
+        kinds = declared or list(dict.fromkeys(map(kind_of, said))) or ["string"]
+        told = and_told(flat.get("description"), f"one of {', '.join(map(as_json, said))}" if said else "")
         flat = {key: value for key, value in flat.items() if key not in ("pattern", "format")}
         return self._typed({**flat, "description": told, "type": kinds if len(kinds) > 1 else kinds[0]}, path)
 
-    def _typed(self, flat: _Schema, path: str) -> _Schema:
-        types = _normal_types(flat.get("type"))
-        if not types and (kind := _type_of(flat)) is not None:
+    def _typed(self, flat: Schema, path: str) -> Schema:
+        types = normal_types(flat.get("type"))
+        if not types and (kind := type_of(flat)) is not None:
             types = [kind]
             self._note(path, f"the type {kind} was not said")
         nullable = flat.get("nullable") is True or "null" in types
@@ -312,7 +308,7 @@ class _Repair:
         types = [kind for kind in types if kind != "null" and not (kind == "integer" and "number" in types)]
         if not types and not nullable:
             self._note(path, "a value of any type")
-            return self._annotated(_any(), flat)
+            return self._annotated(any_value(), flat)
         branches = [self._of_type(kind, flat, path) for kind in types or ["string"]]
         if len(branches) == 1:
             return {**branches[0], "nullable": True} if nullable else branches[0]
@@ -320,25 +316,25 @@ class _Repair:
             {key: value for key, value in each.items() if key not in ("title", "description", "default")}
             for each in branches
         ]
-        return self._annotated(_any_of(plain, nullable=nullable), {**flat, **_described(branches[0])})
+        return self._annotated(any_of(plain, nullable=nullable), {**flat, **description_of(branches[0])})
 
-    def _of_type(self, kind: str, flat: _Schema, path: str) -> _Schema:
-        made: _Schema = {"type": kind, **_told(flat)}
+    def _of_type(self, kind: str, flat: Schema, path: str) -> Schema:
+        made: Schema = {"type": kind, **annotations(flat)}
         self._add_format(made, flat, path)
-        made |= {key: flat[key] for key in _COUNTS.get(kind, ()) if _is_count(flat.get(key))}
+        made |= {key: flat[key] for key in _COUNTS.get(kind, ()) if is_count(flat.get(key))}
         match kind:
             case "string":
                 if isinstance(pattern := flat.get("pattern"), str) and self._is_pattern(pattern, path):
                     made["pattern"] = pattern
             case "number" | "integer":
-                made |= _bounds(flat)
+                made |= bounds(flat)
             case "array":
                 made["items"] = self._items(flat, path)
             case "object":
                 self._add_properties(made, flat, path)
         return made
 
-    def _add_format(self, made: _Schema, flat: _Schema, path: str) -> None:
+    def _add_format(self, made: Schema, flat: Schema, path: str) -> None:
         known, said = _FORMATS.get(made["type"]), flat.get("format")
         if known is None or not isinstance(said, str):
             return
@@ -346,7 +342,7 @@ class _Repair:
             made["format"] = said
         else:
             self._note(path, f"the format {said:.40} is told in the description")
-            made["description"] = _and_told(made.get("description"), f"format: {said:.40}")
+            made["description"] = and_told(made.get("description"), f"format: {said:.40}")
 
     def _is_pattern(self, pattern: str, path: str) -> bool:
         try:
@@ -356,25 +352,25 @@ class _Repair:
             return False
         return True
 
-    def _items(self, flat: _Schema, path: str) -> _Schema:
+    def _items(self, flat: Schema, path: str) -> Schema:
         items, prefix = flat.get("items"), flat.get("prefixItems")
         parts = prefix if isinstance(prefix, list) else items if isinstance(items, list) else None
         if parts is not None:
             self._note(path, "the types of a tuple are told as alternatives")
             more = [items] if isinstance(prefix, list) and isinstance(items, Mapping) else []
             made = [self._node(part, f"{path}[]") for part in (*parts, *more) if part is not False]
-            return _any_of(made) if made else _any()
+            return any_of(made) if made else any_value()
         if items is None or items is False:
             self._note(path, "an array without items")
-            return _any()
+            return any_value()
         return self._node(items, f"{path}[]")
 
-    def _add_properties(self, made: _Schema, flat: _Schema, path: str) -> None:
+    def _add_properties(self, made: Schema, flat: Schema, path: str) -> None:
         given = flat.get("properties")
         if not isinstance(given, Mapping):
             given = {}
             self._note(path, "an object without properties")
-        properties: dict[str, _Schema] = {}
+        properties: dict[str, Schema] = {}
         for name, schema in given.items():
             if not isinstance(name, str) or schema is False:
                 self._note(path, f"the property {name!r:.60} is left out")
@@ -384,155 +380,27 @@ class _Repair:
                 self.problems.append(f"{place:.100}: some providers refuse such a name of a property")
             properties[name] = self._node(schema, place)
         asked = flat.get("required")
-        required = list(dict.fromkeys(filter(_is_text, asked if isinstance(asked, list) else ())))
+        required = list(dict.fromkeys(filter(is_text, asked if isinstance(asked, list) else ())))
         for name in required:
             if name not in properties and given.get(name) is not False:
                 self._note(path, f"the required property {name!r:.60} was not described")
-                properties[name] = _any()
+                properties[name] = any_value()
         made["properties"] = properties
         if required := [name for name in required if name in properties]:
             made["required"] = required
         if isinstance(more := flat.get("additionalProperties"), Mapping) and more and not properties:
             self._note(path, "the type of other properties is told in the description")
-            told = f"any names, each with a value like {_as_json(more)}"
-            made["description"] = _and_told(made.get("description"), told)
+            told = f"any names, each with a value like {as_json(more)}"
+            made["description"] = and_told(made.get("description"), told)
 
-    def _annotated(self, made: _Schema, flat: Mapping[str, Any]) -> _Schema:
+    def _annotated(self, made: Schema, flat: Mapping[str, Any]) -> Schema:
         """With title and description; an `anyOf` stands alone, so its branches get them."""
-        told = _told(flat)
+        told = annotations(flat)
         if "anyOf" not in made:
             return {**made, **told}
         if (text := told.get("description")) is None:
             return made
-        return _any_of([each if "description" in each else {**each, "description": text} for each in made["anyOf"]])
+        return any_of([each if "description" in each else {**each, "description": text} for each in made["anyOf"]])
 
     def _note(self, path: str, what: str) -> None:
         self.repairs.append(f"{path or 'the schema'}: {what}")
-
-
-def _merge(flat: _Schema, part: Mapping[str, Any]) -> None:
-    """Add what `part` says to `flat`, which has the last word."""
-    for key, value in part.items():
-        known = flat.get(key)
-        if key == "properties" and isinstance(known, Mapping) and isinstance(value, Mapping):
-            both = {
-                name: {"allOf": [known[name], value[name]]}
-                for name in known.keys() & value.keys()
-                if known[name] != value[name]
-            }
-            flat[key] = {**value, **known, **both}
-        elif key == "required" and isinstance(known, list) and isinstance(value, list):
-            flat[key] = [*known, *(name for name in value if name not in known)]
-        elif key == "allOf" and isinstance(known, list) and isinstance(value, list):
-            flat[key] = [*known, *value]
-        else:
-            flat.setdefault(key, value)
-
-
-def _any_of(schemas: Sequence[_Schema], *, nullable: bool = False) -> _Schema:
-    distinct: list[_Schema] = []
-    for schema in _flattened(schemas):
-        if schema not in distinct:
-            distinct.append(schema)
-    if nullable:
-        distinct = [{**schema, "nullable": True} for schema in distinct] or [{"type": "string", "nullable": True}]
-    if not distinct:
-        return _any()
-    return distinct[0] if len(distinct) == 1 else {"anyOf": distinct}
-
-
-def _flattened(schemas: Iterable[_Schema]) -> list[_Schema]:
-    return [inner for schema in schemas for inner in schema.get("anyOf", [schema])]
-
-
-def _told(flat: Mapping[str, Any]) -> _Schema:
-    """Title, description and default, where they are what they should be."""
-    told: _Schema = {key: flat[key] for key in ("title", "description") if isinstance(flat.get(key), str) and flat[key]}
-    if "default" in flat and _is_json(flat["default"]):
-        told["default"] = flat["default"]
-    return told
-
-
-def _described(schema: _Schema) -> _Schema:
-    return {"description": schema["description"]} if "description" in schema else {}
-
-
-def _and_told(description: object, more: str) -> str:
-    more = more if len(more) <= _MAX_TOLD_CHARS else f"{more[:_MAX_TOLD_CHARS]}…"
-    said = description if isinstance(description, str) else ""
-    return f"{said} ({more})".strip() if more else said
-
-
-def _normal_types(said: object) -> list[str]:
-    """JSON Schema's names of the types, each once."""
-    names = [name for name in (said if isinstance(said, list) else [said]) if isinstance(name, str)]
-    return list(dict.fromkeys(filter(None, (_TYPES.get(name.lower()) for name in names))))
-
-
-def _type_of(flat: Mapping[str, Any]) -> str | None:
-    return next((kind for kind, signs in _SIGNS_OF_A_TYPE if not signs.isdisjoint(flat)), None)
-
-
-def _has_type(branch: object) -> bool:
-    if not isinstance(branch, Mapping):
-        return branch is True
-    says = {"type", "properties", "items", "prefixItems", "enum", "const", "$ref", "anyOf", "oneOf", "allOf"}
-    return not says.isdisjoint(branch) or not branch
-
-
-def _is_null(branch: object) -> bool:
-    if not isinstance(branch, Mapping):
-        return branch is None
-    return (
-        _normal_types(branch.get("type")) == ["null"] or branch.get("enum") == [None] or branch.get("const", 0) is None
-    )
-
-
-def _kind(value: object) -> str:
-    match value:
-        case bool():
-            return "boolean"
-        case str():
-            return "string"
-        case int():
-            return "integer"
-        case float():
-            return "number"
-        case list():
-            return "array"
-        case _:
-            return "object"
-
-
-def _bounds(flat: Mapping[str, Any]) -> _Schema:
-    """An exclusive bound becomes an inclusive one, which allows more."""
-    pairs = (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum"))
-    said = {key: flat.get(key) if _is_number(flat.get(key)) else flat.get(other) for key, other in pairs}
-    return {key: bound for key, bound in said.items() if _is_number(bound)}
-
-
-def _is_count(value: object) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
-
-
-def _is_json(value: object) -> bool:
-    try:
-        json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        return False
-    return True
-
-
-def _as_json(value: object) -> str:
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        return "…"

@@ -11,7 +11,7 @@ from autogen_core import FunctionCall
 
 from aiostream_server.intake.answer_form import OutputTool
 from aiostream_server.intake.answer_schema import AnswerSchema
-from aiostream_server.models.json_text import json_text
+from aiostream_server.models.json_in_text import json_text
 from aiostream_server.text import printable_line
 
 _FENCE: Final = re.compile(r"```[ \t]*\w*[ \t]*\n(.*?)\n?[ \t]*```", re.DOTALL)

@@ -18,7 +18,7 @@ from autogen_core.models import FunctionExecutionResult
 from aiostream_server.events import Answer, Message
 from aiostream_server.models.ending import without_remark
 from aiostream_server.models.provider import TextDelta
-from aiostream_server.models.think import ThinkSplitter, Unopened, split_whole
+from aiostream_server.models.think import LoneClosingTag, ThinkSplitter, split_whole
 from aiostream_server.runs.message_markdown import ToolPictures, code_block, markdown_of, text_of
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
@@ -182,7 +182,7 @@ class Translator:
             return  # a selector is no participant
         splitter = self._splitters.setdefault(chunk.source, ThinkSplitter())
         for delta in splitter.feed(TextDelta(chunk.content)):
-            if not isinstance(delta, Unopened):
+            if not isinstance(delta, LoneClosingTag):
                 self._recorder.say(chunk.source, (delta,))
 
     def _end_chunks(self, source: str) -> None:

@@ -81,6 +81,8 @@ async def find_problems(
                 if missing.isdisjoint(team.config.tools):
                     problems += await _build(team, models, databases, toolbox, offload, [] if notes is None else notes)
             problems += [*wrong, *(await toolbox.problems() if uses_tools else ())]
+            if uses_tools and notes is not None:
+                notes += toolbox.notes
     return problems
 
 

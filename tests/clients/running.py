@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from aiostream_server.config.model import ServerConfig
 from tests.kit.needs import CLIENTS
 from tests.kit.scripted_provider import (
     BreakOff,
@@ -28,6 +29,7 @@ from tests.kit.scripted_provider import (
 from tests.kit.serving import config_for, sample_team, serving
 from tests.kit.waiting import DEADLINE_S
 
+_DEADLINE_S: Final = 3 * DEADLINE_S  # LiteLLM alone takes seconds of CPU to import
 _ROOT: Final = Path(__file__).parents[2]
 _PROGRAMS: Final = Path(__file__).with_name("programs")
 _PROGRAM_OF: Final = {
@@ -100,11 +102,13 @@ async def run_client(name: str, folder: Path) -> Told:
     """The scenarios of one client, each once."""
     async with ScriptedProvider() as provider:
         provider.script(_reply)
-        config = config_for(provider.base_url, sample_team("solo", presentation="answer"))
+        # On a busy machine the AI SDK's repetitions come late.
+        memory = ServerConfig(failure_memory_s=_DEADLINE_S)
+        config = config_for(provider.base_url, sample_team("solo", presentation="answer"), server=memory)
         async with serving(config, folder) as server:
             program = await _start(name, f"{server.url}/v1", "solo")
             try:
-                async with asyncio.timeout(DEADLINE_S):
+                async with asyncio.timeout(_DEADLINE_S):
                     outcomes = await _outcomes(program)
                 closed = [await _is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
             finally:

@@ -4,9 +4,10 @@ import msgspec
 import pytest
 from autogen_core import FunctionCall
 from autogen_core.models import AssistantMessage, LLMMessage, UserMessage
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiostream_server.intake.json_text import dump, load
 from aiostream_server.models.call_memory import CallMemory
 from aiostream_server.models.provider import ExtraFields, KeptAnswer
 
@@ -91,13 +92,14 @@ contents = st.one_of(
 answers = st.builds(KeptAnswer, st.text(), st.builds(ExtraFields, fields, st.dictionaries(st.integers(0, 3), fields)))
 
 
+@settings(max_examples=50)
 @given(st.lists(st.tuples(st.sampled_from(["A", None]), contents, answers), max_size=6))
 def test_the_next_run_goes_on(entries: list[tuple[str | None, str | list[FunctionCall], KeptAnswer]]) -> None:
     """What is saved as JSON and restored recalls the same: each answer with its own message, in order."""
     memory, restored = CallMemory(), CallMemory()
     for speaker, content, kept in entries:
         memory.keep(MODEL, speaker, content, kept)
-    restored.restore(msgspec.json.decode(msgspec.json.encode(memory.saved())))
+    restored.restore(load(dump(memory.saved())))
     messages = [said(content) for _, content, _ in entries]
     assert restored.recall(MODEL, "A", messages) == memory.recall(MODEL, "A", messages)
     if {speaker for speaker, _, _ in entries} <= {"A"}:

@@ -19,7 +19,7 @@ from autogen_core.models import (
     SystemMessage,
     UserMessage,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
@@ -265,6 +265,7 @@ def body_of(sent: Sequence[LLMMessage], dialect: MessageDialect, names: MessageN
 
 
 @pytest.mark.parametrize("model", TEMPLATES)
+@settings(max_examples=50)
 @given(sent=messages, names=st.sampled_from(["none", "field", "prefix"]))
 def test_a_known_family_is_sent_what_it_takes(model: str, sent: list[LLMMessage], names: MessageNames) -> None:
     body = body_of(sent, AcceptedMessages(model, "auto").dialect, names)
@@ -274,6 +275,7 @@ def test_a_known_family_is_sent_what_it_takes(model: str, sent: list[LLMMessage]
 
 
 @pytest.mark.parametrize("template", ALL)
+@settings(max_examples=50)
 @given(sent=messages)
 def test_any_strict_template_is_learned_from_its_own_words(template: Template, sent: list[LLMMessage]) -> None:
     """Each refusal teaches something, and the first one is the usual case: `body` is sent anew after each."""
@@ -294,6 +296,7 @@ def test_any_strict_template_is_learned_from_its_own_words(template: Template, s
     assert arrives(sent, body["messages"])
 
 
+@settings(max_examples=50)
 @given(sent=messages, names=st.sampled_from(["none", "field", "prefix"]))
 def test_what_takes_everything_is_sent_everything(sent: list[LLMMessage], names: MessageNames) -> None:
     """As AutoGen has it, message for message, but for empty ones and the leading system messages."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.models.provider import TextDelta, ThoughtDelta
-from aiostream_server.models.think import Split, ThinkSplitter, Unopened, split_whole
+from aiostream_server.models.think import LoneClosingTag, Split, ThinkSplitter, split_whole
 
 
 def split(*pieces: str, closing_tag: str = "") -> list[Split]:
@@ -31,7 +31,7 @@ def joined(parts: Sequence[Split]) -> list[Split]:
 
 
 def text_of(part: Split) -> str:
-    return "" if isinstance(part, Unopened) else part.text
+    return "" if isinstance(part, LoneClosingTag) else part.text
 
 
 TEXT, THOUGHT = TextDelta, ThoughtDelta
@@ -47,20 +47,20 @@ CASES = [
     ("<think>one</thinking> still</think>two", [THOUGHT("one</thinking> still"), TEXT("two")]),
     ("<think></think>", []),
     ("1 < 2 <thin", [TEXT("1 < 2 <thin")]),
-    ("<thinker> </think>", [TEXT("<thinker> "), Unopened("</think>")]),
+    ("<thinker> </think>", [TEXT("<thinker> "), LoneClosingTag("</think>")]),
     ("write `<think>` first", [TEXT("write `<think>` first")]),
     ("```\n<think>x</think>\n```\n<think>y</think>z", [TEXT("```\n<think>x</think>\n```\n"), THOUGHT("y"), TEXT("z")]),
     ("````\n```\n<think>\n````\n<think>y", [TEXT("````\n```\n<think>\n````\n"), THOUGHT("y")]),
     ("a `b` <think>c", [TEXT("a `b` "), THOUGHT("c")]),
     ("<think>`</think><think>a", [THOUGHT("`a")]),
     ("<<think>a", [TEXT("<"), THOUGHT("a")]),
-    ("Hm.\n</think>\n\nHello.", [TEXT("Hm.\n"), Unopened("</think>"), TEXT("Hello.")]),
-    ("Hm.</thinking>Hello.", [TEXT("Hm."), Unopened("</thinking>"), TEXT("Hello.")]),
-    ("</think>Hello.", [Unopened("</think>"), TEXT("Hello.")]),
-    ("a</think>b</think>\nc", [TEXT("a"), Unopened("</think>"), TEXT("bc")]),
+    ("Hm.\n</think>\n\nHello.", [TEXT("Hm.\n"), LoneClosingTag("</think>"), TEXT("Hello.")]),
+    ("Hm.</thinking>Hello.", [TEXT("Hm."), LoneClosingTag("</thinking>"), TEXT("Hello.")]),
+    ("</think>Hello.", [LoneClosingTag("</think>"), TEXT("Hello.")]),
+    ("a</think>b</think>\nc", [TEXT("a"), LoneClosingTag("</think>"), TEXT("bc")]),
     ("<think>a</think>b</think>\nc", [THOUGHT("a"), TEXT("bc")]),
     ("write `</think>` last", [TEXT("write `</think>` last")]),
-    ("```\n</think>\n```\nHm.</think>a", [TEXT("```\n</think>\n```\nHm."), Unopened("</think>"), TEXT("a")]),
+    ("```\n</think>\n```\nHm.</think>a", [TEXT("```\n</think>\n```\nHm."), LoneClosingTag("</think>"), TEXT("a")]),
     ("1 </ 2 </thin", [TEXT("1 </ 2 </thin")]),
 ]
 
@@ -121,7 +121,7 @@ def test_nothing_is_lost_but_tags_and_line_ends(text: str) -> None:
 def test_deltas_are_never_empty(text: str) -> None:
     splitter = ThinkSplitter()
     parts = [part for character in text for part in splitter.feed(TextDelta(character))]
-    assert all(isinstance(part, Unopened) or part.text for part in [*parts, *splitter.flush()])
+    assert all(isinstance(part, LoneClosingTag) or part.text for part in [*parts, *splitter.flush()])
 
 
 def test_text_without_tags_is_passed_through_as_it_is() -> None:

@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from autogen_agentchat.agents import AssistantAgent
 from autogen_agentchat.teams import Swarm
 from autogen_core.tools import FunctionTool, StaticWorkbench
 
 from aiostream_server.config.model import HttpToolConfig, McpToolConfig, TeamConfig
+from aiostream_server.service.config_check import find_problems
 from aiostream_server.teams.autogen_private.structure import tools_of
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.teams.tools.unique_toolset import UniqueToolset, make_names_unique
@@ -160,3 +162,29 @@ async def test_the_first_keeps_its_name_and_a_lone_workbench_stays() -> None:
     for other in (lone, distinct):
         make_names_unique(other)
         assert not any(isinstance(bench, UniqueToolset) for bench in vars(other)["_workbench"])
+
+
+async def test_check_notes_other_names_and_what_cannot_be_repaired(tmp_path: Path) -> None:
+    odd = {"type": "object", "properties": {"größe": {"type": "string"}, "to": {"$ref": "https://example.org/to.json"}}}
+    offered = (tool("a.b"), tool("a_b"), tool("plain", schema=odd))
+    notes: list[str] = []
+    config = config_for("http://127.0.0.1:9/v1", tools={"small": mcp("small", *offered, prefix="s_", scope="run")})
+    assert await find_problems(config, state_directory=tmp_path, uses_tools=True, notes=notes) == []
+    renamed, *others = notes
+    assert renamed.startswith("[tools.small] the tool 'a.b' is offered as s_a_b_")
+    where = "[tools.small] the schema of s_plain cannot be repaired:"
+    assert others == [
+        f"{where} größe: some providers refuse such a name of a property",
+        f"{where} to: 'https://example.org/to.json' is not in the schema",
+    ]
+
+
+async def test_version_2_of_mcp_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mcp-2.3.0.dist-info").mkdir()
+    (tmp_path / "mcp-2.3.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: mcp\nVersion: 2.3.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    config = config_for("http://127.0.0.1:9/v1", tools={"small": mcp("small")})
+    (problem,) = await find_problems(config, state_directory=tmp_path)
+    assert problem == (
+        '[tools.small] MCP tools need version 1 of the package mcp, and 2.3.0 is installed: pip install "mcp>=1.30,<2"'
+    )

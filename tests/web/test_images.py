@@ -189,11 +189,12 @@ async def test_an_image_is_not_decoded_on_its_way(tmp_path: Path) -> None:
     assert grown_kib < 100 * 1024
 
 
-async def test_the_bytes_say_what_kind_of_image_it_is(tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["image/jpeg", "image/jpg", "IMAGE/WEBP"])
+async def test_the_bytes_say_what_kind_of_image_it_is(tmp_path: Path, said: str) -> None:
     """Clients often call a JPEG a PNG; providers refuse that."""
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("A red pixel."))
         async with serving(config(provider.base_url, vision=True), tmp_path) as server:
-            await ask(server.url, with_image(png().replace("image/png", "image/jpeg")), model="solo")
+            await ask(server.url, with_image(png().replace("image/png", said)), model="solo")
         sent = provider.exchanges[0].body["messages"][-1]
     assert sent["content"][1]["image_url"]["url"] == png()

@@ -60,7 +60,8 @@ async def test_a_selectors_words_are_not_shown(tmp_path: Path) -> None:
         provider.script(ScriptedAnswer("Beta"), ScriptedAnswer("hello ", "from Beta"))
         async with serving(config_for(provider.base_url, sample_team("selected")), tmp_path) as server:
             answer = await ask(server.url, "hi", model="selected", stream_options={"include_usage": True})
-    assert answer.text == "💬 **Beta**\n\nhello from Beta"
+    ended = "📌 *The team ended: Maximum number of messages 2 reached, current message count: 2*"
+    assert answer.text == f"💬 **Beta**\n\nhello from Beta\n\n{ended}"
     assert answer.frames[-1]["usage"]["completion_tokens"] == 14  # what the selector cost is counted all the same
 
 

@@ -1,4 +1,4 @@
-"""Servers that people run themselves: gpt-oss on vLLM, a Mistral model on vLLM, Ollama, Gemma on llama.cpp."""
+"""Servers that people run: a Mistral model on vLLM and LM Studio, gpt-oss on vLLM, Ollama, Gemma on llama.cpp."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.zoo import rules
 from tests.zoo.mind import Said
-from tests.zoo.vendor import USAGE, Body, Delta, Made, Vendor
+from tests.zoo.vendor import USAGE, Body, Delta, Made, Request, Vendor
 
 
 class VLlm(Vendor):
@@ -48,6 +48,36 @@ class VLlm(Vendor):
 
     def event(self, delta: Delta, finish: str | None = None, **more: Any) -> bytes:
         return super().event(delta, finish, **({"stop_reason": None} if finish else {}), token_ids=None, **more)
+
+
+class LmStudio(VLlm):
+    """Devstral in LM Studio, whose template is as strict; it refuses in the stream, with status 200.
+
+    Objects cannot be asked for, only schemas: lmstudio-ai/lmstudio-bug-tracker#189. The template's refusal comes as an
+    event when the stream has begun: zed-industries/zed#45379, sterlp/eclipse-peon-ai#75.
+    """
+
+    title = "LM Studio"
+
+    def check(self, request: Request) -> None:
+        if (request.body.get("response_format") or {}).get("type") == "json_object":
+            raise rules.Broken("'response_format.type' must be 'json_schema' or 'text'")
+        super().check(request)
+
+    def refusal(self, broken: rules.Broken) -> Any:
+        return {"error": {"message": str(broken)} if broken.status == rules.IN_STREAM else str(broken)}
+
+    def check_messages(self, messages: rules.Messages, body: Body) -> None:
+        try:
+            super().check_messages(messages, body)
+        except rules.Broken as broken:
+            text = (
+                f'Error rendering prompt with jinja template: "{broken}". This is usually an issue with the template.'
+            )
+            raise rules.Broken(text, rules.IN_STREAM) from broken
+
+    def call_id(self, number: int, name: str) -> str:
+        return f"{365174485 + number}"
 
 
 class GptOss(Vendor):

@@ -22,7 +22,7 @@ from tests.examples.telling import STORIES
 from tests.kit.serving import Server, ask, chat_body, serving, until_idle
 from tests.zoo import rules
 from tests.zoo.hosted import Azure, Gemini, LiteLLM, OpenAI
-from tests.zoo.local import GptOss, LlamaCpp, Ollama, VLlm
+from tests.zoo.local import GptOss, LlamaCpp, LmStudio, Ollama, VLlm
 from tests.zoo.mind import Mind, questions
 from tests.zoo.thinking import DeepSeek, Kimi, Mistral, OpenRouter, Qwen
 from tests.zoo.vendor import Vendor
@@ -31,7 +31,8 @@ from tests.zoo.vendor_server import Exchange, VendorServer
 ROOT: Final = Path(__file__).parents[2]
 DOC: Final = ROOT / "docs" / "providers.md"
 ZOO: Final[Sequence[type[Vendor]]] = (
-    OpenAI, Azure, Gemini, LiteLLM, DeepSeek, Kimi, Mistral, Qwen, GptOss, OpenRouter, VLlm, Ollama, LlamaCpp,
+    OpenAI, Azure, Gemini, LiteLLM, DeepSeek, Kimi, Mistral, Qwen, GptOss, OpenRouter, VLlm, Ollama, LmStudio,
+    LlamaCpp,
 )  # fmt: skip
 TEAMS: Final = tuple(STORIES)
 KEY: Final = "sk-of-the-zoo"

@@ -14,6 +14,9 @@ PARTS: Final = frozenset({"text", "image_url"})
 NAME: Final = r"[a-zA-Z0-9_-]{1,64}"
 
 
+IN_STREAM: Final = 200  # the status of a refusal that comes as an event of the stream
+
+
 class Broken(Exception):
     """A rule is broken; `status` is the vendor's."""
 

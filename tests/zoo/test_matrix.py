@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 
 from tests.zoo.hosted import LiteLLM, OpenAI
-from tests.zoo.local import GptOss, LlamaCpp, VLlm
+from tests.zoo.local import GptOss, LlamaCpp, LmStudio, VLlm
 from tests.zoo.matrix import DOC, TEAMS, ZOO, Row, agent_of, both_rows, documented, learned, lost, row_of
 from tests.zoo.mind import MEANWHILE
 from tests.zoo.thinking import Mistral, Qwen
@@ -75,7 +75,9 @@ def test_every_thought_of_an_agent_is_shown_once(rows: Rows, vendor: type[Vendor
         assert len(_THOUGHT.findall(shown)) == len(set(_THOUGHT.findall(shown))), team
 
 
-@pytest.mark.parametrize("vendor", [Mistral, Qwen, GptOss, LiteLLM, VLlm, LlamaCpp], ids=lambda vendor: vendor.__name__)
+@pytest.mark.parametrize(
+    "vendor", [Mistral, Qwen, GptOss, LiteLLM, VLlm, LmStudio, LlamaCpp], ids=lambda vendor: vendor.__name__
+)
 async def test_a_model_whose_name_says_nothing_teaches_by_its_refusals(tmp_path: Path, vendor: type[Vendor]) -> None:
     """A refusal costs one more request, once for each rule of the vendor: not one for each question."""
     row = await row_of(vendor, tmp_path, streamed=True, model="served", teams=("round-robin", "swarm", "society"))

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from tests.zoo.hosted import Azure, Gemini, LiteLLM, OpenAI
-from tests.zoo.local import GptOss, LlamaCpp, Ollama, VLlm
+from tests.zoo.local import GptOss, LlamaCpp, LmStudio, Ollama, VLlm
 from tests.zoo.matrix import ZOO
 from tests.zoo.mind import Said
 from tests.zoo.rules import Broken
@@ -198,6 +198,8 @@ LOOSE: Final = {
         (VLlm, with_message(2, "user", "Well?"), "must alternate"),
         (VLlm, with_message(2, "system", "Be brief."), "Only user and assistant roles are supported"),
         (VLlm, with_long_id, "strings with length 9"),
+        (LmStudio, with_option("response_format", JSON), "must be 'json_schema' or 'text'"),
+        (LmStudio, with_message(2, "user", "Well?"), "Error rendering prompt with jinja template"),
         (Ollama, with_arguments("null"), "invalid tool call arguments"),
         (Ollama, with_arguments("{"), "invalid tool call arguments"),
         (LlamaCpp, with_message(2, "user", "Well?"), "Jinja Exception: Conversation roles must alternate"),

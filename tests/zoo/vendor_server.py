@@ -9,7 +9,7 @@ from typing import Any, Self
 from aiohttp import web
 
 from tests.zoo.mind import Mind, Said
-from tests.zoo.rules import Broken
+from tests.zoo.rules import IN_STREAM, Broken
 from tests.zoo.vendor import Request, Vendor
 
 
@@ -53,7 +53,7 @@ class VendorServer:
             self._vendor.check(Request(request.path_qs, request.headers, body))
         except Broken as broken:
             self.exchanges.append(Exchange(body, refused=str(broken)))
-            return web.json_response(self._vendor.refusal(broken), status=broken.status)
+            return self._refused(broken)
         try:
             said = self._mind.answer(body)
         except LookupError:
@@ -68,3 +68,9 @@ class VendorServer:
             await response.write(event)
         await response.write_eof()
         return response
+
+    def _refused(self, broken: Broken) -> web.Response:
+        error = json.dumps(self._vendor.refusal(broken))
+        if broken.status == IN_STREAM and self._streams:
+            return web.Response(text=f"event: error\ndata: {error}\n\n", content_type="text/event-stream")
+        return web.json_response(text=error, status=400 if broken.status == IN_STREAM else broken.status)

@@ -205,11 +205,11 @@ class ChatFrames:
         channel = self._presenter.continued(event)
         if channel is None:
             return None
-        before, *between, behind = self._encoder.around(channel)
-        is_plain = not between  # text that stands in one field
-        self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n") if is_plain else None
-        encode = self._encoder.content if channel == "content" else self._encoder.reasoning
-        return data_frame(encode(event.content))
+        parts = self._encoder.around(channel)
+        is_plain = len(parts) == 2  # the text stands in one field
+        opened = _OpenMessage(event.agent, event.kind, f"data: {parts[0]}", f"{parts[-1]}\n\n") if is_plain else None
+        self._open = opened
+        return data_frame(quote(event.content).join(parts))
 
     def _made(self, event: Event) -> Iterator[Shown | bytes]:
         """Text to show, and frames, in the order in which they are sent."""

@@ -5,7 +5,6 @@ system message, with the conversation as the user's (LobeChat, Cherry Studio, op
 behind the conversation (NextChat: a user message for a title, a system message for a summary). They stream or not.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -22,7 +21,7 @@ from aiostream_server.routing.auxiliary.instructions import (
     wants_summary,
 )
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, AuxiliaryKind, Said
-from aiostream_server.routing.auxiliary.transcript import (
+from aiostream_server.routing.auxiliary.quoted_conversation import (
     begins_as_transcript,
     has_conversation,
     holds_history,
@@ -43,11 +42,6 @@ _KIND_OF: Final[dict[Wanted, AuxiliaryKind]] = {
     "tags": "plain_tags",
     "summary": "context_compaction",
 }
-_PROGRESSIVE: Final = re.compile(
-    r"\bCurrent summary:\s.*\bNew lines(?: of conversation)?:\s.*\bNew summary:\s*\Z", re.DOTALL
-)
-_CUT_OFF: Final = re.compile(r"\AThe following text is cut-off:\n.*\nSummary:\s*\Z", re.DOTALL)
-_PARAMETER: Final = re.compile(r"\A\w{1,20}: ?[^\n]{1,40}\Z")
 _WEAK: Final = (words.BOUND, words.ONLY, words.CUE, words.KEY)
 
 
@@ -56,7 +50,7 @@ def recognise_app(question: Question) -> Auxiliary | None:
     if question.task.images:
         return None
     is_behind = any(turn.role != "system" for turn in question.history)
-    if question.form is None and not any(may_instruct(text) for text in _windows(question)):
+    if not any(may_instruct(text) for text in _windows(question)):
         return None  # as nearly always
     return _behind(question) if is_behind else _alone(question)
 
@@ -73,6 +67,8 @@ def said_before(question: Question) -> tuple[Said, ...]:
 
 
 def _windows(question: Question) -> Iterator[str]:
+    """The texts that may instruct, and of long ones the two ends."""
+    yield words_of_form(question.form)
     for turn in (*question.history, question.task):
         if turn.role == "system" or turn is question.task:
             yield (

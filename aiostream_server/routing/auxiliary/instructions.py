@@ -20,39 +20,35 @@ _NEAR_CHARS: Final = 120
 _NOWHERE: Final = 1_000_000
 _VERB: Final = (
     r"\b(?:generat\w+|creat\w+|writ(?:e|es|ing)|provid\w+|produc\w+|craft\w*|suggest\w*|giv(?:e|es|ing)|mak(?:e|es|"
-    r"ing)|"
-    r"summari[sz]\w+|extract\w*|comes? up with|outputs?|find|propos\w+|returns?|repl(?:y|ies)|responds?|compos\w+|"
-    r"deriv\w+|"
-    r"determin\w+|assign\w*|choos\w+|devis\w+|nam(?:e|es|ing)|titl(?:e|es|ing)|label|specializ\w+|design\w+|tells?)\b"
+    r"ing)|summari[sz]\w+|extract\w*|comes? up with|outputs?|find|propos\w+|returns?|repl(?:y|ies)|responds?|"
+    r"compos\w+|deriv\w+|determin\w+|assign\w*|choos\w+|devis\w+|nam(?:e|es|ing)|titl(?:e|es|ing)|label|specializ\w+|"
+    r"design\w+|tells?)\b"
 )
 _NAME: Final = r"\b(?:titles?|name|headings?|label)\b"
 _USERS: Final = (
     r"(?:users?(?:'s?|’s?)?|human(?:'s?|’s?)?|person(?:'s|’s))\s+(?:first\s+|initial\s+|opening\s+|original\s+|"
-    r"input\s+)?"
-    r"(?:messages?|query|queries|requests?|questions?|prompts?|input)"
+    r"input\s+)?(?:messages?|query|queries|requests?|questions?|prompts?|input)"
 )
 _MESSAGE: Final = re.compile(_USERS, re.IGNORECASE)
 _CONVERSATION: Final = re.compile(r"\b(?:conversation|chat|thread|session|dialog(?:ue)?|discussion)", re.IGNORECASE)
 _NAMED: Final = re.compile(r"\A(?!.*\btitle).*\bnames?\b", re.IGNORECASE | re.DOTALL)
 _THING: Final = (
     r"(?:app|apps|application|bot|bots|client|feature|function|group|room|server|service|software|system|tool|widget|"
-    r"window|page|"
-    r"site|website|product|company|startup|show|podcast|class|course|book|scene|partner|variable|table|column|button|"
-    r"agent|model)\b"
+    r"window|page|site|website|product|company|startup|show|podcast|class|course|book|scene|partner|variable|table|"
+    r"column|button|agent|model)\b"
 )
 _CHAT: Final = (
-    rf"(?:\b(?:{_USERS}|(?:first|initial|opening)\s+(?:user\s+)?(?:message|query|question)|"
-    rf"here is the message|following\s+message|(?:following|above|given|these|the|initial)\s+messages|"
-    rf"(?:conversation|chat|thread|session|dialog(?:ue)?|discussion|exchange|interaction)s?)\b(?!\s+{_THING}|"
-    rf"'s\s+{_THING}|\s+between\s+(?!an?\s+|the\s+|users?|human|assistant|me)))"
+    rf"(?:\b(?:{_USERS}|(?:first|initial|opening)\s+(?:user\s+)?(?:message|query|question)|here is the message|"
+    rf"following\s+message|(?:following|above|given|these|the|initial)\s+messages|(?:conversation|chat|thread|session|"
+    rf"dialog(?:ue)?|discussion|exchange|interaction)s?)\b(?!\s+{_THING}|'s\s+{_THING}|\s+between\s+(?!an?\s+|the\s+|"
+    rf"users?|human|assistant|me)))"
 )
 _OTHER: Final = re.compile(
     r"\b(?:variable|function|class|method|database|blog|post|article|essay|story|novel|song|poem|videos?|film|movie|"
-    r"podcast|"
-    r"playlist|presentation|slides?|report|paper|thesis|e-?mail|newsletter|brand|startup|product|"
-    r"(?<!\d[ -])characters?|recipe|chapter|column|"
-    r"chart|diagram|game|group|channel|room|business|course|event|meeting|play|scene|exercise|drill|lesson|unit test)\b"
-    r"|文章|小说|视频|变量|公司|产品|论文|ブログ|記事|\b(?:artikel|aufsatz|buch|firma|produkt|roman|artículo|libro|статьи|книги)\b",
+    r"podcast|playlist|presentation|slides?|report|paper|thesis|e-?mail|newsletter|brand|startup|product|"
+    r"(?<!\d[ -])characters?|recipe|chapter|column|chart|diagram|game|group|channel|room|business|course|event|"
+    r"meeting|play|scene|exercise|drill|lesson|unit test)\b|文章|小说|视频|变量|公司|产品|论文|ブログ|記事|"
+    r"\b(?:artikel|aufsatz|buch|firma|produkt|roman|artículo|libro|статьи|книги)\b",
     re.IGNORECASE,
 )
 _GAP: Final = r"(?:[^.!?\n]|(?<=max)\.)"
@@ -60,8 +56,8 @@ _TITLE_FORMS: Final = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
         (
-            rf"{_VERB}{_GAP}{{0,90}}?\b(?:conversation|chat|thread|session|dialog(?:ue)?|discussion|topic)s?[ -]"
-            rf"(?:titles?|names?|headings?|label|topic)\b(?!\s+{_THING})"
+            rf"{_VERB}{_GAP}{{0,90}}?\b(?:conversation|chat|thread|session|dialog(?:ue)?|discussion|"
+            rf"topic)s?[ -](?:titles?|names?|headings?|label|topic)\b(?!\s+{_THING})"
         ),
         rf"{_VERB}{_GAP}{{0,90}}?{_NAME}{_GAP}{{0,90}}?{_CHAT}",
         rf"\b(?:name|title|label)\s+(?:the|this|our|my|following|above|current)\s+(?:\w+\s+)?{_CHAT}",
@@ -81,8 +77,8 @@ _TITLE_FORMS: Final = tuple(
         rf"{_CHAT}[\s-](?:titles?|topics?|naming)[ -]?(?:generat|assist|writ|creat|expert)\w*",
         rf"\b(?:expert|specialist|skilled) (?:in|at|on){_GAP}{{0,40}}?{_CHAT} titles?\b",
         (
-            rf"\b\d{{1,2}}(?:\s?[-–]\s?\d{{1,2}})?[ -]words?(?: or (?:less|fewer))? "
-            rf"(?:summary|description|phrase|label|overview){_GAP}{{0,60}}?{_CHAT}"
+            rf"\b\d{{1,2}}(?:\s?[-–]\s?\d{{1,2}})?[ -]words?(?: or (?:less|fewer))? (?:summary|description|phrase|"
+            rf"label|overview){_GAP}{{0,60}}?{_CHAT}"
         ),
         (
             rf"\b(?:summari[sz]\w*|extract\w*|identif\w+|name|state|return){_GAP}{{0,60}}?\b(?:topic|"
@@ -98,8 +94,8 @@ _TITLE_FORMS: Final = tuple(
     )
 )
 _ROLE: Final = re.compile(
-    rf"\byou are (?:an?|the) (?:[\w-]+ ){{0,4}}?{_CHAT}[\s-](?:titles?|naming)\b|"
-    rf"\byou are (?:an?|the) (?:[\w-]+ ){{0,3}}?titles?[ -](?:generat|writ|creat)\w*[\s\S]{{0,200}}?{_CHAT}",
+    rf"\byou are (?:an?|the) (?:[\w-]+ ){{0,4}}?{_CHAT}[\s-](?:titles?|naming)\b|\byou are (?:an?|"
+    rf"the) (?:[\w-]+ ){{0,3}}?titles?[ -](?:generat|writ|creat)\w*[\s\S]{{0,200}}?{_CHAT}",
     re.IGNORECASE,
 )
 _ROLE_BESIDE: Final = re.compile(
@@ -107,8 +103,7 @@ _ROLE_BESIDE: Final = re.compile(
 )
 _QUOTED: Final = re.compile(r"\"[^\"]{0,600}\"|“[^“”]{0,600}”|「[^「」]{0,600}」")
 _TAG_FORM: Final = re.compile(
-    rf"(?:{_VERB}|\breturn\b){_GAP}{{0,90}}?\btags\b{_GAP}{{0,120}}?{_CHAT}|"
-    rf"{_CHAT}[^?]{{0,200}}?\btags\b",
+    rf"(?:{_VERB}|\breturn\b){_GAP}{{0,90}}?\btags\b{_GAP}{{0,120}}?{_CHAT}|{_CHAT}[^?]{{0,200}}?\btags\b",
     re.IGNORECASE,
 )
 _COMPOUND: Final = re.compile(r"\b(?:conversation|chat|thread|session)s?[ -](?:title|name|topic)s?\b", re.IGNORECASE)
@@ -120,11 +115,10 @@ _CONTINUATION: Final = re.compile(
 )
 # What comes before the instruction shows that a person asks about it, or asks for something else.
 _TALKED_ABOUT: Final = re.compile(
-    r"[?？`]|### Task|\b(?:translat\w+|explain\w*|rewrit\w+|rephras\w+|improv\w+|prompts?\b(?! engineer)|why|wrong|fix|"
-    r"correct|debug|python|javascript|code that|"
-    r"shorten|template|proofread|convert|critique|compare|regex|sql|script|what|how (?:do|can|should|would)|is this|"
-    r"i have|i'm|i am|we have|implement|endpoint|api)\b|为什么|怎么|翻译|"
-    r"\b(?:übersetz\w+|warum|wie kann|wieso|pourquoi|traduis\w*|traduce\w*|почему|переведи\w*)\b",
+    r"[?？`]|### Task|\b(?:translat\w+|explain\w*|rewrit\w+|rephras\w+|improv\w+|prompts?\b(?! engineer)|why|wrong|"
+    r"fix|correct|debug|python|javascript|code that|shorten|template|proofread|convert|critique|compare|regex|sql|"
+    r"script|what|how (?:do|can|should|would)|is this|i have|i'm|i am|we have|implement|endpoint|api)\b|为什么|怎么|"
+    r"翻译|\b(?:übersetz\w+|warum|wie kann|wieso|pourquoi|traduis\w*|traduce\w*|почему|переведи\w*)\b",
     re.IGNORECASE,
 )
 _FIRST_PERSON: Final = re.compile(

@@ -13,9 +13,9 @@ from typing import Final, assert_never
 from aiostream_server.routing.auxiliary.history import conversation, messages_of, questions, responses
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, JsonKind, Said
 from aiostream_server.routing.auxiliary.language import language_of
+from aiostream_server.routing.auxiliary.quoted_conversation import said_in
 from aiostream_server.routing.auxiliary.shapes import json_answer
 from aiostream_server.routing.auxiliary.templates import COMPACTED, KEPT, TASK
-from aiostream_server.routing.auxiliary.transcript import said_in
 from aiostream_server.routing.question import routing_question, shortened
 from aiostream_server.text import one_line
 
@@ -52,7 +52,7 @@ def answer_by_rules(auxiliary: Auxiliary, team_name: str = "") -> str:
     match kind := auxiliary.kind:
         case "plain_title" | "unknown":
             asked = _questions_of(auxiliary)
-            title = next(filter(None, map(title_of, asked)), "") or team_name or _UNTITLED
+            title = next(filter(None, map(title_of, asked)), _UNTITLED)
             return auxiliary.wrapping.around(title, language_of(asked[0] if asked else ""))
         case "plain_tags":
             return auxiliary.wrapping.around(team_name or _GENERAL, language_of(" ".join(_questions_of(auxiliary)[:1])))

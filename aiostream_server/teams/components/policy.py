@@ -20,6 +20,7 @@ from itertools import islice
 from string import Formatter
 from typing import Any, Final
 
+from aiostream_server.config.problem_text import mcp_version_problem
 from aiostream_server.models.openai.component import own_class
 from aiostream_server.teams.components.classes import (
     AUTOGEN,
@@ -187,6 +188,8 @@ def _import(place: Place, trusted: bool) -> str | None:
         found = class_of(place)
     except ImportError as exc:
         why = missing_package(exc) if isinstance(exc, ModuleNotFoundError) and exc.name else one_line(exc, 300)
+        if ".mcp" in place.provider and (problem := mcp_version_problem()) is not None:
+            why = problem
         return f"{place.where}: {_shown(place.provider)} cannot be imported: {why}"
     except AttributeError:
         return f"{place.where}: there is no {_shown(place.provider)} in the version that is installed"

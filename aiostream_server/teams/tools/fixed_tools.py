@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, Workbench
@@ -10,6 +10,7 @@ from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOver
 from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig, SqlToolConfig
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
+from aiostream_server.models.tool_schemas import schema_notes
 from aiostream_server.teams.autogen_private.structure import await_in_loop
 from aiostream_server.teams.factories import imported, reason
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
@@ -21,11 +22,16 @@ class FixedTool(ConfiguredTool):
 
     def __init__(self, *tools: BaseTool[Any, Any], name: str | None = None) -> None:
         """`name` renames a single tool."""
+        self._tools: Final = tools
         overrides = {tools[0].name: ToolOverride(name=name)} if name is not None else None
         self._workbench: Final = StaticWorkbench(list(tools), overrides)
 
     def workbench(self, scope: RunScope) -> Workbench:
         return self._workbench
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return [note for tool in self._tools for note in schema_notes(tool.schema)]
 
 
 def python_tool(name: str, config: PythonToolConfig) -> FixedTool:

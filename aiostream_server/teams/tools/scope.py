@@ -1,7 +1,7 @@
 """What a configured tool provides and returns, and the resources that one run has open, which close when it ends."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from contextvars import Context
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
@@ -35,6 +35,11 @@ class ConfiguredTool(Protocol):
     async def problem(self) -> str | None:
         """Why the tool cannot be used, in one line for the server's operator; None where it can."""
         return None
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What an operator should know of it, one line each, once `problem` has found none."""
+        return ()
 
     async def close(self) -> None:
         """Close what all runs share."""

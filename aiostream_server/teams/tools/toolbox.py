@@ -21,7 +21,7 @@ from aiostream_server.config.model import (
     SqlToolConfig,
     ToolConfig,
 )
-from aiostream_server.config.problem_text import did_you_mean, install_hint, toml_key
+from aiostream_server.config.problem_text import did_you_mean, install_hint, mcp_version_problem, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database
@@ -60,6 +60,11 @@ class Toolbox:
         """One line for each tool that cannot be used now."""
         found = await asyncio.gather(*(tool.problem() for tool in self._tools.values()))
         return [f"[tools.{name}] {problem}" for name, problem in zip(self._tools, found, strict=True) if problem]
+
+    @property
+    def notes(self) -> list[str]:
+        """One line for each thing about a usable tool that an operator should know, after `problems`."""
+        return [f"[tools.{name}] {note}" for name, tool in self._tools.items() for note in tool.notes]
 
     async def close(self) -> None:
         """Close all tools, after the resources of runs that are being closed."""
@@ -104,17 +109,23 @@ async def open_tools(
         await toolbox.close()
 
 
+def _mcp_tool(name: str, config: McpToolConfig) -> ConfiguredTool:
+    if (problem := mcp_version_problem()) is not None:
+        raise ConfigError([problem])
+    try:
+        from aiostream_server.teams.tools.mcp.workbench import McpTool
+    except ImportError:
+        raise ConfigError([f'kind = "mcp" needs: {install_hint("mcp")}']) from None
+    return McpTool(name, config)
+
+
 def _make_tool(
     name: str, config: ToolConfig, databases: Mapping[str, Database], state_directory: Path
 ) -> ConfiguredTool:
     """Imports only the kinds of tools that are configured, because some of them need optional packages."""
     match config:
         case McpToolConfig():
-            try:
-                from aiostream_server.teams.tools.mcp.workbench import McpTool
-            except ImportError:
-                raise ConfigError([f'kind = "mcp" needs: {install_hint("mcp")}']) from None
-            return McpTool(name, config)
+            return _mcp_tool(name, config)
         case HttpToolConfig():
             try:
                 from aiostream_server.teams.tools.http import HttpService

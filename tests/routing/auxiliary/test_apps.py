@@ -39,6 +39,29 @@ def test_the_title_is_never_the_teams_name() -> None:
             assert "Sales team" not in answer_by_rules(auxiliary, "Sales team")
 
 
+@pytest.mark.parametrize("question", ["Which film has the title Alien?", "Name the longest conversation."])
+def test_a_question_about_titles_is_a_title_itself(question: str) -> None:
+    """It is no part of the instruction around it."""
+    for messages in (
+        [user(f"Reply with a title for the chat that is 3-4 words in length, no additional text.\n\n{question}")],
+        [
+            system("You are a title generator. You output ONLY a thread title."),
+            user("Generate a title for this conversation:\n"),
+            user(question),
+        ],
+        [
+            user(question),
+            CHAT[1],
+            user("And?"),
+            CHAT[1],
+            user("Give this conversation a title: 4-5 words, no quotes, nothing else."),
+        ],
+    ):
+        auxiliary = _recognised(messages)
+        assert auxiliary is not None
+        assert answer_by_rules(auxiliary) == question.removesuffix(".")
+
+
 def test_the_same_instruction_about_nothing_is_a_question() -> None:
     """A person typed it: there is no conversation to write a title for."""
     assert _recognised([user("Please generate a 5-word title for the conversation, without punctuation.")]) is None

@@ -31,6 +31,7 @@ from pydantic import BaseModel
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
 from aiostream_server.models.tool_names import valid_names
+from aiostream_server.models.tool_schemas import schema_notes
 from aiostream_server.store.run_files import FileRefused, current_files
 from aiostream_server.teams.tools.mcp.connection import McpSettings, NoAnswer, Unreachable
 from aiostream_server.teams.tools.mcp.server import McpServer
@@ -99,6 +100,15 @@ class McpToolset(Workbench):
             return None
         names = [tool.name for tool in await (await self._server.connection()).tools()]
         return f"only: the MCP server has no tool {missing[0]!r}; it has {', '.join(names)}"
+
+    def notes(self) -> list[str]:
+        """What `check` says of the tools that were listed: other names, and schemas that a provider may refuse."""
+        names = [
+            f"the tool {own!r} is offered as {name}"
+            for name, own in self._names.items()
+            if name not in (own, f"{self._prefix}{own}") and own not in self._overrides
+        ]
+        return names + [note for tool in self._listed or () for note in schema_notes(tool)]
 
     async def call_tool(
         self,
@@ -180,6 +190,7 @@ class McpTool(ConfiguredTool):
         self._config: Final = config
         self._settings: Final = mcp_settings(name, config)
         self._shared: Final = McpServer(self._settings) if config.scope == "shared" else None
+        self._notes: Sequence[str] = ()
 
     def begin(self) -> None:
         if self._shared is not None:
@@ -197,12 +208,19 @@ class McpTool(ConfiguredTool):
         try:
             if (problem := await server.problem()) is not None:
                 return f"the MCP server cannot be used: {problem}"
-            return await self._toolset(server).problem()
+            toolset = self._toolset(server)
+            problem = await toolset.problem()
+            self._notes = toolset.notes()
+            return problem
         except ToolFailed as exc:
             return str(exc)
         finally:
             if server is not self._shared:
                 await server.close()
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self._notes
 
     async def close(self) -> None:
         if self._shared is not None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.models.json_text import json_object, json_text
+from aiostream_server.models.json_in_text import json_object, json_text
 
 TRIP = '{"city": "Rome", "days": 3}'
 

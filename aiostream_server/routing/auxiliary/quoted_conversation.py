@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Final
 
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.routing.auxiliary import vocabulary as words
+from aiostream_server.routing.auxiliary.instructions import wanted_by
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, Said
 
 _READ_CHARS: Final = 12_000
@@ -47,6 +48,7 @@ _CUT_OFF: Final = "The following text is cut-off:\n"
 _PARAMETER: Final = re.compile(r"\A(?:language|locale|lang) ?: ?[^\n]{1,40}\Z", re.IGNORECASE)
 _BETWEEN: Final = re.compile(r"\n\s*-{5,}\s*\n")
 _ROLES: Final = {"user": "USER", "human": "USER", "assistant": "ASSISTANT", "ai": "ASSISTANT"}
+_CONDITIONS: Final = (words.BOUND, words.ONLY, words.MARKS)
 _TEXT_KEYS: Final = ("content", "mainText", "text", "message", "parts")
 
 
@@ -119,13 +121,19 @@ def is_parameter(text: str) -> bool:
 def said_in(auxiliary: Auxiliary) -> list[Said]:
     """The conversation that an app asks about, oldest first; empty where none is found."""
     if auxiliary.said:
-        said = [one for one in auxiliary.said if len(one.text) > _SHORT_CHARS or not _is_instruction(one.text)]
-        return said or [*auxiliary.said]
+        return _without_first_instruction(auxiliary.said)
     prompt = lines_to_add(auxiliary.prompt) or auxiliary.prompt
     for text in (auxiliary.system, prompt) if is_parameter(prompt) else (prompt, auxiliary.system):
         if said := _said(text[:_READ_CHARS]):
             return said
     return []
+
+
+def _without_first_instruction(said: Sequence[Said]) -> list[Said]:
+    """opencode's first user message instructs; the conversation comes behind it."""
+    first, *others = said
+    is_instruction = len(first.text) <= _SHORT_CHARS and wanted_by(first.text, least=0) is not None
+    return others if is_instruction and others and others[0].role == "USER" else [*said]
 
 
 def _said(text: str) -> list[Said]:
@@ -197,6 +205,10 @@ def _without_instruction(text: str) -> Iterator[str]:
             return
     if introduced := _INTRODUCED.search(text):
         yield introduced["inside"]
+        return
+    _, _, last = text.strip().rpartition("\n\n")
+    if last != text.strip() and not any(part.search(last) for part in _CONDITIONS):
+        yield last  # a question that speaks of titles itself
 
 
 def _without_introduction(part: str) -> str:
@@ -205,7 +217,7 @@ def _without_introduction(part: str) -> str:
 
 
 def _is_instruction(paragraph: str) -> bool:
-    parts = (words.BOUND, words.ONLY, words.MARKS, words.CUE, words.TITLE)
+    parts = (*_CONDITIONS, words.CUE, words.TITLE)
     is_about_titles = re.search(r"\btitles?\b|\bconversation\b", paragraph, re.IGNORECASE) is not None
     return sum(part.search(paragraph) is not None for part in parts) + is_about_titles >= 2 or (
         is_about_titles and len(paragraph) < 200
