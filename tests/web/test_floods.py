@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import aiohttp
 import pytest
@@ -13,13 +13,24 @@ from tests.kit.flood import FLOODS, flood_process
 from tests.kit.process import serving_process
 from tests.kit.serving import chat_body
 
-_FLOOD_S = 1.0
-ATTEMPTS = 6  # a busy machine may give the processor to others in any of them
+_FLOOD_S = 0.6
+_MOST_TRIES = 8
 _ENDED = {
     "newlines": "64 MiB without a word",
     "calls": "called tools more than 128 times",
     "one-line": "an event of more than",
 }
+
+
+class Figures(NamedTuple):
+    """The 99th percentile of the time that `/healthz` took, in seconds."""
+
+    bare_s: float
+    ours_s: float
+
+    @property
+    def is_fair(self) -> bool:
+        return self.ours_s < 2 * self.bare_s + 0.05
 
 
 async def healthz_s(session: aiohttp.ClientSession, url: str, during: asyncio.Task[Any]) -> list[float]:
@@ -58,32 +69,10 @@ def config(provider: str) -> str:
     return "\n".join(["[server]\nport = 0", *tables])
 
 
-@pytest.mark.alone
-async def test_healthz_answers_while_a_provider_floods(tmp_path: Path) -> None:
-    """In 99 of 100 cases hardly later than a bare server that reads the same flood and does nothing with it."""
-    async with (
-        flood_process("provider") as provider,
-        flood_process("reader") as reader,
-        serving_process(config(provider), tmp_path) as server,
-        aiohttp.ClientSession() as session,
-    ):
-        for kind in FLOODS:
-            for _ in range(ATTEMPTS):
-                bare_s, ours_s = await in_turn(session, provider, reader, server.url, kind)
-                print(f"{kind}: {ours_s * 1000:.0f} ms, bare {bare_s * 1000:.0f} ms")
-                if ours_s < 3 * bare_s + 0.05:
-                    break
-            else:
-                pytest.fail(f"{kind}: {ours_s * 1000:.0f} ms, bare {bare_s * 1000:.0f} ms, {ATTEMPTS} times so")
-
-
-async def in_turn(
-    session: aiohttp.ClientSession, provider: str, reader: str, server: str, kind: str
-) -> tuple[float, float]:
-    """What `/healthz` of the bare server took, and then that of ours."""
-    bare = asyncio.create_task(
-        session.post(f"{reader}/read", json={"url": provider, "model": kind, "seconds": _FLOOD_S})
-    )
+async def p99_of_both(session: aiohttp.ClientSession, provider: str, reader: str, server: str, kind: str) -> Figures:
+    """Of the bare server and of ours, one after the other, while each reads the same flood."""
+    flood = {"url": provider, "model": kind, "seconds": _FLOOD_S}
+    bare = asyncio.create_task(session.post(f"{reader}/read", json=flood))
     bare_s = p99(await healthz_s(session, reader, bare))
     (await bare).close()
     answer = asyncio.create_task(ask(session, server, kind))
@@ -93,4 +82,24 @@ async def in_turn(
     answer.cancel()
     with suppress(asyncio.CancelledError):
         await answer
-    return bare_s, ours_s
+    return Figures(bare_s, ours_s)
+
+
+@pytest.mark.alone
+async def test_healthz_answers_while_a_provider_floods(tmp_path: Path) -> None:
+    """In 99 of 100 cases within 50 ms and twice the time of a bare server that reads the same flood and drops it.
+
+    Both are measured again where other programs took the processor from one of them.
+    """
+    async with (
+        flood_process("provider") as provider,
+        flood_process("reader") as reader,
+        serving_process(config(provider), tmp_path) as server,
+        aiohttp.ClientSession() as session,
+    ):
+        for kind in FLOODS:
+            measured: list[Figures] = []
+            while not measured or (not measured[-1].is_fair and len(measured) < _MOST_TRIES):
+                measured.append(await p99_of_both(session, provider, reader, server.url, kind))
+            print(kind, measured)
+            assert measured[-1].is_fair, (kind, measured)
