@@ -21,6 +21,7 @@ from aiostream_server.models.openai.chunks import (
     TokenLogprob,
     ToolCallPiece,
     decode_chunk,
+    decode_text_chunk,
     request_usage,
     token_logprobs,
 )
@@ -35,6 +36,7 @@ _SLICE_BYTES: Final = 2 * 1024  # of tiny events that do not fit, 4 ms
 _MAX_CHARACTERS: Final = 16 * 1024**2  # of text and reasoning; the longest outputs of models are below 1 MiB
 _MAX_SILENT_BYTES: Final = 64 * 1024**2  # without a word or a call: keep-alives, comments, fields that are not read
 _EVENT: Final = b"data: "
+_MOST_MISSES: Final = 32
 _LONGEST_DONE: Final = 16  # bytes
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -53,6 +55,7 @@ class AnswerReader:
         "_has_message",
         "_is_plain",
         "_logprobs",
+        "_misses",
         "_native_finish",
         "_no_json",
         "_odd",
@@ -76,6 +79,7 @@ class AnswerReader:
         self._extra = ExtraFieldsReader()
         self._odd: OddChunkReader | None = None
         self._is_plain = False  # the next read may take the fast path
+        self._misses = 0  # of the fast path
         self._unread = b""  # the rest of a large read
         self._silent_bytes = 0
         self._deltas: list[Delta] = []  # of the current read
@@ -111,10 +115,10 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> list[Delta]:
         """The deltas that `data` completes, with `End` at `[DONE]`; of a large read, those of its first part."""
-        if self._is_plain and (text := _lone_text(data)) is not None:
-            self._said += len(text)
+        if self._is_plain and (delta := self._lone_text(data)) is not None:
+            self._said += len(delta.text)
             if self._said <= _MAX_CHARACTERS:
-                return [TextDelta(text)]
+                return [delta]
             self.failure = self._too_much()
         if self.done or self.failure is not None:
             return []
@@ -125,6 +129,35 @@ class AnswerReader:
         deltas = self._read(data[:_SLICE_BYTES])
         self._read_share(deltas)
         return deltas
+
+    def _lone_text(self, data: bytes) -> TextDelta | ThoughtDelta | None:
+        """The fast path of most reads: one whole event that holds nothing but text. None for any other read."""
+        if (
+            not (data.startswith(_EVENT) and data.endswith(b"\n\n"))
+            or data.find(b"\n") < len(data) - 2
+            or b"\r" in data
+        ):
+            return None
+        return self._text_of(data[len(_EVENT) :])
+
+    def _text_of(self, payload: bytes) -> TextDelta | ThoughtDelta | None:
+        """What an event says that holds nothing but text. None for any other event."""
+        try:
+            chunk = decode_text_chunk(payload)
+        except _UNREADABLE:  # what is wrong with it is reported where it is read again
+            self._misses += 1
+            return None
+        choice = chunk.choices[0]
+        if choice.index or chunk.object == "error":
+            return None
+        delta = choice.delta
+        thought = delta.reasoning_content or delta.reasoning
+        if not thought:
+            return TextDelta(delta.content) if delta.content else None
+        if delta.content or (delta.reasoning_content and delta.reasoning):
+            return None
+        self._extra.read_reasoning("reasoning_content" if delta.reasoning_content else "reasoning", thought)
+        return ThoughtDelta(thought)
 
     def _read_share(self, deltas: list[Delta]) -> None:
         """Read on while the share of the event loop lasts."""
@@ -177,7 +210,9 @@ class AnswerReader:
             self._silent_bytes += len(data)
             if self._silent_bytes > _MAX_SILENT_BYTES and self.failure is None:
                 self.failure = self._failures.said(f"sent more than {_MAX_SILENT_BYTES // 1024**2} MiB without a word")
-        self._is_plain = not self.done and self.failure is None and self._events.is_between
+        # Where many chunks have more than text, to try the fast path first costs more than it saves.
+        may_be_plain = self._misses < _MOST_MISSES and not self.done and self.failure is None
+        self._is_plain = may_be_plain and self._events.is_between
         return deltas
 
     def _read_event(self, payload: bytes) -> bool:
@@ -186,6 +221,11 @@ class AnswerReader:
             return True
         if payload == b"[DONE]":
             self._finish_with_end(self._deltas)
+            return True
+        if self._misses < _MOST_MISSES and (delta := self._text_of(payload)) is not None:
+            self._said += len(delta.text)
+            self._has_choices = True
+            self._deltas.append(delta)
             return True
         try:
             chunk = decode_chunk(payload)
@@ -299,27 +339,3 @@ class AnswerReader:
         usage, logprobs = request_usage(self._usage), token_logprobs(self._logprobs)
         deltas.append(End(reason, usage, logprobs, self._extra.fields(), native))
         self.done = True
-
-
-def _lone_text(data: bytes) -> str | None:
-    """The fast path of most reads: the text of one whole event that holds nothing else. None for any other read."""
-    if not (data.startswith(_EVENT) and data.endswith(b"\n\n")) or data.find(b"\n") < len(data) - 2 or b"\r" in data:
-        return None
-    try:
-        chunk = decode_chunk(data[len(_EVENT) :])
-    except _UNREADABLE:
-        return None  # `_read` reports it
-    choices = chunk.choices
-    if chunk.usage is not None or chunk.error or chunk.object == "error" or not choices or len(choices) > 1:
-        return None
-    choice = choices[0]
-    delta = choice.delta
-    if delta is None or choice.index or choice.finish_reason or choice.logprobs is not None or choice.text:
-        return None
-    if choice.error or choice.native_finish_reason:
-        return None
-    if delta.reasoning_content or delta.reasoning or delta.tool_calls or delta.function_call is not None:
-        return None
-    if delta.reasoning_details or delta.thinking_blocks or delta.provider_specific_fields:
-        return None
-    return delta.content or None

@@ -97,7 +97,38 @@ class ProviderChunk(msgspec.Struct):
     message: Any = None
 
 
+class _TextDelta(msgspec.Struct, gc=False, forbid_unknown_fields=True):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    role: str | None = None
+    refusal: None = None
+    tool_calls: None = None
+    function_call: None = None
+
+
+class _TextChoice(msgspec.Struct, gc=False):
+    delta: _TextDelta
+    index: int | None = None
+    message: None = None
+    text: None = None
+    finish_reason: None = None
+    native_finish_reason: None = None
+    logprobs: None = None
+    error: None = None
+
+
+class TextChunk(msgspec.Struct, gc=False):
+    """A chunk that holds nothing but text or reasoning, as most do; no other fits."""
+
+    choices: Annotated[list[_TextChoice], msgspec.Meta(min_length=1, max_length=1)]
+    usage: None = None
+    object: str | None = None
+    error: None = None
+
+
 decode_chunk: Final = msgspec.json.Decoder(ProviderChunk).decode
+decode_text_chunk: Final = msgspec.json.Decoder(TextChunk).decode
 
 _IMPOSSIBLE: Final = -9999.0  # OpenAI's value for a very unlikely token
 

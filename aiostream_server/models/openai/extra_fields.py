@@ -50,15 +50,18 @@ class ExtraFieldsReader:
     def read(self, delta: ProviderDelta) -> None:
         """Of each piece but those that are only text."""
         if delta.reasoning_content:
-            self._reasoning.setdefault("reasoning_content", []).append(delta.reasoning_content)
+            self.read_reasoning("reasoning_content", delta.reasoning_content)
         if delta.reasoning:
-            self._reasoning.setdefault("reasoning", []).append(delta.reasoning)
+            self.read_reasoning("reasoning", delta.reasoning)
         if delta.reasoning_details or delta.thinking_blocks or delta.provider_specific_fields:
             for name in _OF_EACH_TOKEN:
                 if value := getattr(delta, name):
                     self._add(self._message, {name: value})
         if delta.extra:
             self._add(self._message, delta.extra)
+
+    def read_reasoning(self, name: str, text: str) -> None:
+        self._reasoning.setdefault(name, []).append(text)
 
     def read_call(self, number: int, extra: _Object) -> None:
         self._add(self._calls.setdefault(number, {}), extra)

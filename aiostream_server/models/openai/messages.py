@@ -21,7 +21,7 @@ from autogen_core.models import (
 
 from aiostream_server.config.providers import MessageNames
 from aiostream_server.models.openai.accepted_messages import TAKES_ALL, MessageDialect
-from aiostream_server.models.openai.sequences import Turn, Wire, fitted, without_empty
+from aiostream_server.models.openai.sequences import SequenceTurn, Wire, fitted, without_empty
 from aiostream_server.models.provider import ExtraFields, KeptAnswer
 
 _NOTHING_KEPT: Final[Mapping[int, KeptAnswer]] = {}
@@ -39,18 +39,18 @@ def wire_messages(
 ) -> list[Wire]:
     """If `has_images`, call this in a thread: encoding images takes CPU time."""
     turns = [
-        Turn(wire, message.source if isinstance(message, UserMessage) else "")
+        SequenceTurn(wire, message.source if isinstance(message, UserMessage) else "")
         for index, message in enumerate(messages)
         for wire in _wire(message, names, kept.get(index), dialect)
     ]
     return fitted(_with_one_leading_system(without_empty(turns)), dialect.rules, are_named=names == "prefix")
 
 
-def _with_one_leading_system(turns: Sequence[Turn]) -> Sequence[Turn]:
+def _with_one_leading_system(turns: Sequence[SequenceTurn]) -> Sequence[SequenceTurn]:
     leading = [turn.message["content"] for turn in takewhile(lambda turn: turn.role == "system", turns)]
     if len(leading) <= 1:
         return turns
-    return [Turn({"role": "system", "content": "\n".join(leading)}), *turns[len(leading) :]]
+    return [SequenceTurn({"role": "system", "content": "\n".join(leading)}), *turns[len(leading) :]]
 
 
 def has_images(messages: Sequence[LLMMessage]) -> bool:

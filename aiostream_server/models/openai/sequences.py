@@ -37,7 +37,7 @@ _OF_ROLES: Final = (
 _THOUGHTS: Final = frozenset({"reasoning", "reasoning_content"})
 
 
-class Turn(NamedTuple):
+class SequenceTurn(NamedTuple):
     """`source` is who said a user's message, as AutoGen has it; empty where the message itself says so."""
 
     message: Wire
@@ -48,7 +48,7 @@ class Turn(NamedTuple):
         return str(self.message["role"])
 
 
-def without_empty(turns: Sequence[Turn]) -> Sequence[Turn]:
+def without_empty(turns: Sequence[SequenceTurn]) -> Sequence[SequenceTurn]:
     """For every model: nobody needs messages without words, pictures and calls, and many refuse them."""
     said = [turn for turn in turns if _says_something(turn.message)]
     if len(said) == len(turns) or any(turn.role != "system" for turn in said):
@@ -56,7 +56,7 @@ def without_empty(turns: Sequence[Turn]) -> Sequence[Turn]:
     return [*said, *[turn for turn in turns if turn.role != "system"][-1:]] or turns[-1:]
 
 
-def fitted(turns: Sequence[Turn], rules: MessageRule, *, are_named: bool) -> list[Wire]:
+def fitted(turns: Sequence[SequenceTurn], rules: MessageRule, *, are_named: bool) -> list[Wire]:
     """The messages as `rules` demand. `are_named`: each user's message says already who said it."""
     if MessageRule.ROLES_ALTERNATE in rules:
         rules |= MessageRule.SYSTEM_FIRST | MessageRule.CALLS_ANSWERED
@@ -89,11 +89,11 @@ def _is_part(part: Wire) -> bool:
     return part.get("type") != "text" or bool(part["text"].strip())
 
 
-def _user(text: str) -> Turn:
-    return Turn({"role": "user", "content": text})
+def _user(text: str) -> SequenceTurn:
+    return SequenceTurn({"role": "user", "content": text})
 
 
-def _answered(turns: Sequence[Turn]) -> Iterator[Turn]:
+def _answered(turns: Sequence[SequenceTurn]) -> Iterator[SequenceTurn]:
     """Each call has one result, right behind it; a result without its call becomes a user's words."""
     rest = list(reversed(turns))
     while rest:
@@ -115,18 +115,18 @@ def _answered(turns: Sequence[Turn]) -> Iterator[Turn]:
         yield from others
 
 
-def _no_result(call_id: str) -> Turn:
-    return Turn({"role": "tool", "tool_call_id": call_id, "content": _NO_RESULT})
+def _no_result(call_id: str) -> SequenceTurn:
+    return SequenceTurn({"role": "tool", "tool_call_id": call_id, "content": _NO_RESULT})
 
 
-def _without_call(result: Turn) -> Turn:
+def _without_call(result: SequenceTurn) -> SequenceTurn:
     return _user(f"Result of a tool call:\n{result.message['content']}")
 
 
-def _without_calls(turns: Sequence[Turn]) -> list[Turn]:
+def _without_calls(turns: Sequence[SequenceTurn]) -> list[SequenceTurn]:
     """Calls become the assistant's words, and their results a user's."""
     called: dict[str, str] = {}
-    told: list[Turn] = []
+    told: list[SequenceTurn] = []
     for turn in turns:
         if turn.role == "tool":
             name = called.get(turn.message["tool_call_id"], "a tool")
@@ -144,7 +144,7 @@ def _without_calls(turns: Sequence[Turn]) -> list[Turn]:
     return told
 
 
-def _with_fit_roles(turns: Sequence[Turn], rules: MessageRule) -> Sequence[Turn]:
+def _with_fit_roles(turns: Sequence[SequenceTurn], rules: MessageRule) -> Sequence[SequenceTurn]:
     """A system message where it may stand, and a user's where there must be one."""
     if all(turn.role == "system" for turn in turns):
         rules |= MessageRule.NO_SYSTEM
@@ -162,9 +162,9 @@ def _with_fit_roles(turns: Sequence[Turn], rules: MessageRule) -> Sequence[Turn]
     return turns
 
 
-def _one_system(turns: Sequence[Turn], *, is_refused: bool) -> list[Turn]:
+def _one_system(turns: Sequence[SequenceTurn], *, is_refused: bool) -> list[SequenceTurn]:
     """At most the first message is the system's; the others become a user's."""
-    fit: list[Turn] = []
+    fit: list[SequenceTurn] = []
     for turn in turns:
         if turn.role != "system" or (not fit and not is_refused):
             fit.append(turn)
@@ -174,14 +174,14 @@ def _one_system(turns: Sequence[Turn], *, is_refused: bool) -> list[Turn]:
     return fit
 
 
-def _alternating(turns: Sequence[Turn], are_named: bool, rules: MessageRule) -> Iterator[Turn]:
+def _alternating(turns: Sequence[SequenceTurn], are_named: bool, rules: MessageRule) -> Iterator[SequenceTurn]:
     if MessageRule.ROLES_ALTERNATE not in rules:
         yield from turns
         return
     before = ""
     for role, group in groupby(turns, key=lambda turn: turn.role):
         if before == "tool" and role == "user":
-            yield Turn({"role": "assistant", "content": _NOTED})
+            yield SequenceTurn({"role": "assistant", "content": _NOTED})
         if role == "user":
             yield _joined_users(list(group), are_named)
         elif role == "assistant":
@@ -191,7 +191,7 @@ def _alternating(turns: Sequence[Turn], are_named: bool, rules: MessageRule) -> 
         before = role
 
 
-def _joined_users(turns: list[Turn], are_named: bool) -> Turn:
+def _joined_users(turns: list[SequenceTurn], are_named: bool) -> SequenceTurn:
     if len(turns) == 1:
         return turns[0]
     sources = {turn.source for turn in turns} - {""}
@@ -201,10 +201,10 @@ def _joined_users(turns: list[Turn], are_named: bool) -> Turn:
     names = {turn.message.get("name") for turn in turns}
     if len(names) == 1 and (name := names.pop()) is not None:
         joined["name"] = name
-    return Turn(joined, turns[0].source)
+    return SequenceTurn(joined, turns[0].source)
 
 
-def _named(turn: Turn) -> _Content:
+def _named(turn: SequenceTurn) -> _Content:
     content: _Content = turn.message["content"]
     if not turn.source:
         return content
@@ -212,7 +212,7 @@ def _named(turn: Turn) -> _Content:
     return f"{said}\n{content}" if isinstance(content, str) else [_text_part(said), *(content or ())]
 
 
-def _joined_assistants(turns: list[Turn]) -> Turn:
+def _joined_assistants(turns: list[SequenceTurn]) -> SequenceTurn:
     """Calls can only stand in the last one: their results follow."""
     joined = dict(turns[0].message)
     for turn in turns[1:]:
@@ -221,7 +221,7 @@ def _joined_assistants(turns: list[Turn]) -> Turn:
                 joined[name] = _joined([joined.get(name), value])
             else:
                 joined[name] = _both(joined.get(name), value)
-    return Turn(joined)
+    return SequenceTurn(joined)
 
 
 def _both(old: Any, new: Any) -> Any:
