@@ -35,13 +35,19 @@ class BadAnswer(ClientError):
 
 
 class RequestRefused(ClientError):
-    """`code` is OpenAI's, such as `model_not_found`; `retry_after_s` is how long the server asks to wait."""
+    """`code` is OpenAI's, such as `model_not_found`; `retry_after_s` is how long the server asks to wait.
 
-    def __init__(self, status: int, code: str, message: str, *, retry_after_s: float | None = None) -> None:
+    `is_final`: the server asks not to send the request again (`x-should-retry: false`).
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after_s: float | None = None, is_final: bool = False
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.retry_after_s = retry_after_s
+        self.is_final = is_final
 
 
 class UnknownRun(RequestRefused):
@@ -76,7 +82,8 @@ async def refusal_of(response: aiohttp.ClientResponse) -> RequestRefused:
         code, message = "", f"HTTP {response.status} {response.reason}".strip()
     leaf = _LEAVES.get(code, RequestRefused)
     wait_s = _retry_after_s(response.headers.get("Retry-After"))
-    return leaf(response.status, code, message[:_MAX_MESSAGE_CHARS], retry_after_s=wait_s)
+    is_final = response.headers.get("x-should-retry", "").strip().lower() == "false"
+    return leaf(response.status, code, message[:_MAX_MESSAGE_CHARS], retry_after_s=wait_s, is_final=is_final)
 
 
 def _retry_after_s(header: str | None) -> float | None:

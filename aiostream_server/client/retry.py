@@ -39,7 +39,7 @@ class Backoff:
         """Whether another attempt may succeed. A server that never answered is not expected to begin now."""
         match error:
             case RequestRefused():
-                return error.status in _PASSING_STATUSES
+                return error.status in _PASSING_STATUSES and not error.is_final
             case NoServer():
                 return self._has_connected
             case _:

@@ -45,7 +45,7 @@ async def trying(folder: Path, *arguments: str, stdin: int = PIPE) -> AsyncItera
         env=environment(state),
     )
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(3 * DEADLINE_S):  # with the imports of a start
             yield process
     finally:
         if process.returncode is None:

@@ -173,6 +173,15 @@ async def test_a_retry_after_that_is_too_long_is_an_error(wait: bytes) -> None:
     assert caught.value.retry_after_s >= 3600
 
 
+async def test_what_the_server_calls_final_is_not_asked_again() -> None:
+    """A 503 for an overloaded model: the server has retried it."""
+    refusal = refusal_of(503, b'{"error":{"message":"no","code":"model_overloaded"}}', b"x-should-retry: false")
+    async with raw_server(refusal, stream_of(FINISHED % 1)) as url:
+        with pytest.raises(RequestRefused) as caught:
+            await read(url)
+    assert caught.value.is_final
+
+
 @pytest.mark.parametrize("wait", [b"soon", b"Fri, 31 Dec 1999 23:59:59 GMT"])
 async def test_a_malformed_or_past_retry_after_is_ignored(wait: bytes) -> None:
     async with raw_server(refusal_of(503, b"", b"Retry-After: " + wait), stream_of(FINISHED % 1)) as url:

@@ -84,7 +84,7 @@ async def test_continue_lets_the_run_go_on_without_a_viewer(tmp_path: Path) -> N
 
 
 async def test_shutdown_gives_every_stream_its_last_words(tmp_path: Path) -> None:
-    """A finish reason and `[DONE]` for each of twenty, whatever it was doing."""
+    """An error and `[DONE]` for each of twenty, whatever it was doing."""
     scripts = [
         ScriptedAnswer("a ", Stall()),
         ScriptedAnswer("b ", Pause(30), "c"),

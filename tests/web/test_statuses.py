@@ -31,7 +31,7 @@ async def solo(
     async with ScriptedProvider() as provider:
         provider.script(*replies)
         model = OpenAIModelConfig(
-            provider="openai", model="m", base_url=provider.base_url, max_retries=max_retries, idle_timeout_s=0.5
+            provider="openai", model="m", base_url=provider.base_url, max_retries=max_retries, idle_timeout_s=1.0
         )
         config = Config(models={"default": model}, teams=(sample_team("solo"),), server=ServerConfig(**settings))
         async with serving(config, tmp_path) as server:
