@@ -29,6 +29,7 @@ class MessageRule(Flag):
     CALLS_AS_TEXT = auto()  # for a template that knows no tools
     TOOLS_NAMED = auto()  # where messages hold calls
     NO_TOOL_CHOICE = auto()  # for tools that are only named
+    RESULTS_NAMED = auto()  # by their tools
 
 
 class _Family(NamedTuple):
@@ -103,6 +104,7 @@ _MESSAGE_RULES: Final = (
     (r"(deepseek-r1|deepseek-reasoner|r1)", _ALTERNATE_TO_USER),
     (r"sonar", _ALTERNATE_TO_USER),  # Perplexity's
     (r"qwen-?3\.[5-9]|qwen-?[4-9]", MessageRule.SYSTEM_FIRST | MessageRule.HAS_USER),
+    (r"gemini", MessageRule.RESULTS_NAMED),
     (r"claude", _WHOLE_CALLS | MessageRule.USER_LAST | MessageRule.TOOLS_NAMED),
     (r"o1-(preview|mini)", MessageRule.NO_SYSTEM),
 )

@@ -146,6 +146,11 @@ async def test_runs_that_were_refused_together_are_both_put_right() -> None:
          MessageRule.ROLES_ALTERNATE),
         ("System message must be at the beginning.", MessageRule.SYSTEM_FIRST),
         ("Unexpected role 'system' after role 'user'", MessageRule.SYSTEM_FIRST),
+        (
+            "GenerateContentRequest.contents[2].parts[0].function_response.name: Name cannot be empty.",
+            MessageRule.RESULTS_NAMED,
+        ),
+        ("Tool message must have a 'name' field.", MessageRule.RESULTS_NAMED),
         ("System role not supported", MessageRule.NO_SYSTEM),
         ("Developer instruction is not enabled for models/gemma-3-27b-it", MessageRule.NO_SYSTEM),
         ("Unsupported value: 'messages[0].role' does not support 'system' with this model.", MessageRule.NO_SYSTEM),

@@ -71,8 +71,9 @@ class Gemini(Vendor):
 
     https://ai.google.dev/gemini-api/docs/openai and .../thought-signatures: of calls made together the first has the
     signature. Calls come whole, without `index`, and end with `stop`: googleapis/python-genai#2868. A result without
-    its function's name is refused: NousResearch/hermes-agent#16482. Schemas: zed-industries/zed#44875; names:
-    https://ai.google.dev/api/caching#FunctionDeclaration. Errors are a list: FuzzAnything/PromptFuzz#42.
+    its function's name is refused: NousResearch/hermes-agent#16482, vectorize-io/hindsight#187. Schemas:
+    zed-industries/zed#44875; names: https://ai.google.dev/api/caching#FunctionDeclaration. Errors are a list:
+    FuzzAnything/PromptFuzz#42.
     """
 
     title = "Gemini"
@@ -92,6 +93,10 @@ class Gemini(Vendor):
         rules.nothing_is_empty(messages, "Unable to submit request because it must have a text parameter.")
         rules.has_a_question(messages, "contents is not specified")
         self._signatures(messages)
+        for at, message in enumerate(messages):
+            if message["role"] == "tool" and not message.get("name"):
+                text = f"GenerateContentRequest.contents[{at}].parts[0].function_response.name: Name cannot be empty."
+                raise rules.Broken(text)
 
     def _signatures(self, messages: rules.Messages) -> None:
         last_question = max(at for at, message in enumerate(messages) if message["role"] == "user")

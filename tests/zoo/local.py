@@ -51,7 +51,7 @@ class VLlm(Vendor):
 
 
 class LmStudio(VLlm):
-    """Devstral in LM Studio, whose template is as strict; it refuses in the stream, with status 200.
+    """Devstral in LM Studio, with a template as strict; it refuses in the stream, with status 200.
 
     Objects cannot be asked for, only schemas: lmstudio-ai/lmstudio-bug-tracker#189. The template's refusal comes as an
     event when the stream has begun: zed-industries/zed#45379, sterlp/eclipse-peon-ai#75.
@@ -177,7 +177,7 @@ class Ollama(Vendor):
 
 
 class LlamaCpp(Vendor):
-    """Gemma 3 on llama.cpp's server, whose template wants strict alternation and knows no tools: a 500 says so.
+    """Gemma 3 on llama.cpp's server: its template wants strict alternation and knows no tools; a 500 says so.
 
     ggml-org/llama.cpp, tools/server/README.md; template: https://huggingface.co/google/gemma-3-12b-it/blob/main/
     chat_template.jinja. A template's refusal comes as `server_error` 500: idiap/sdialog#122, sipeed/picoclaw#207.

@@ -155,7 +155,7 @@ async def _ask_whole(server: Server, team: str, turn: int, cell: Cell) -> None:
 
 
 def agent_of(body: Mapping[str, Any]) -> str:
-    """Empty for callers whose instructions name no agent: selectors, orchestrators, societies."""
+    """Empty where the instructions name no agent: those of selectors, orchestrators, societies."""
     found = re.search(r"You are (\w+)\. ", rules.text_of(body["messages"][0]))
     return found[1] if found else ""
 

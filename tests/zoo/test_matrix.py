@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 
-from tests.zoo.hosted import LiteLLM, OpenAI
+from tests.zoo.hosted import Gemini, LiteLLM, OpenAI
 from tests.zoo.local import GptOss, LlamaCpp, LmStudio, VLlm
 from tests.zoo.matrix import DOC, TEAMS, ZOO, Row, agent_of, both_rows, documented, learned, lost, row_of
 from tests.zoo.mind import MEANWHILE
@@ -76,7 +76,7 @@ def test_every_thought_of_an_agent_is_shown_once(rows: Rows, vendor: type[Vendor
 
 
 @pytest.mark.parametrize(
-    "vendor", [Mistral, Qwen, GptOss, LiteLLM, VLlm, LmStudio, LlamaCpp], ids=lambda vendor: vendor.__name__
+    "vendor", [Mistral, Qwen, GptOss, LiteLLM, Gemini, VLlm, LmStudio, LlamaCpp], ids=lambda vendor: vendor.__name__
 )
 async def test_a_model_whose_name_says_nothing_teaches_by_its_refusals(tmp_path: Path, vendor: type[Vendor]) -> None:
     """A refusal costs one more request, once for each rule of the vendor: not one for each question."""

@@ -39,6 +39,8 @@ def conversation(vendor: Vendor) -> dict[str, Any]:
     if vendor.message_fields is not None:
         made = {name: value for name, value in made.items() if name in vendor.message_fields}
     result = {"role": "tool", "tool_call_id": made["tool_calls"][0]["id"], "content": "2,850 km"}
+    if isinstance(vendor, Gemini):
+        result["name"] = "look_up"
     messages = [{"role": "system", "content": "You are Librarian."}, {"role": "user", "content": "How long?"}]
     return {"model": "m", "stream": True, "messages": [*messages, made, result], "tools": [copy.deepcopy(TOOL)]}
 
@@ -163,6 +165,7 @@ LOOSE: Final = {
         (OpenAI, with_tool_named("a.b"), "does not match pattern"),
         (OpenAI, twice, "must be unique"),
         (Azure, with_a_choice_of_nothing, "only allowed when 'tools'"),
+        (Gemini, without(3, "name"), "Name cannot be empty"),
         (Gemini, without_signature, "missing a thought_signature"),
         (Gemini, with_message(1, "assistant", ""), "must have a text parameter"),
         (Gemini, with_schema("const", 1), "Unknown name"),

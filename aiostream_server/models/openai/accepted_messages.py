@@ -64,6 +64,9 @@ _REFUSALS: Final = {
     ),
     MessageRule.SHORT_IDS: (r"tool call ids?\b.{0,150}\blength( of)? 9",),
     MessageRule.TEXT_OR_THOUGHT: (r"both content and (thinking|reasoning)",),
+    MessageRule.RESULTS_NAMED: (
+        r"function_response\.name|tool (message|result)s? .{0,30}'?\bname\b'? (field|is|cannot|must)",
+    ),
     MessageRule.TOOLS_NAMED: (
         r"\btools\b\W{0,4}(\w+ ){0,2}(param|field|list)?.{0,40}\b(must|required|needs?|missing|expected|passed)\b",
         r"must (define|include|provide|specify|pass) .{0,9}\btools\b|toolconfig\b",
@@ -156,6 +159,8 @@ def _rules_in(text: str, sent: MessageDialect, request: ModelRequest) -> Message
             rules |= rule
     if MessageRule.ROLES_ALTERNATE in rules & sent.rules and _has_calls(request.messages):
         rules |= MessageRule.CALLS_AS_TEXT
+    if MessageRule.RESULTS_NAMED in rules:  # it is the name that must not be empty
+        rules &= ~MessageRule.NOT_EMPTY
     if request.tools:
         rules &= ~MessageRule.TOOLS_NAMED
     elif MessageRule.TOOLS_NAMED in sent.rules and "tool_choice" in text and _NOT_TAKEN.search(text):

@@ -13,6 +13,7 @@ from typing import Any, Final, assert_never
 from autogen_core import FunctionCall, Image
 from autogen_core.models import (
     AssistantMessage,
+    FunctionExecutionResult,
     FunctionExecutionResultMessage,
     LLMMessage,
     SystemMessage,
@@ -20,6 +21,7 @@ from autogen_core.models import (
 )
 
 from aiostream_server.config.providers import MessageNames
+from aiostream_server.models.families import MessageRule
 from aiostream_server.models.openai.accepted_messages import TAKES_ALL, MessageDialect
 from aiostream_server.models.openai.sequences import SequenceTurn, Wire, fitted, without_empty
 from aiostream_server.models.provider import ExtraFields, KeptAnswer
@@ -71,9 +73,16 @@ def _wire(message: LLMMessage, names: MessageNames, kept: KeptAnswer | None, dia
         case SystemMessage(content=text):
             return ({"role": "system", "content": text},)
         case FunctionExecutionResultMessage(content=results):
-            return [{"role": "tool", "tool_call_id": one.call_id, "content": one.content} for one in results]
+            return [_result(one, dialect) for one in results]
         case _:
             assert_never(message)
+
+
+def _result(result: FunctionExecutionResult, dialect: MessageDialect) -> Wire:
+    wire: Wire = {"role": "tool", "tool_call_id": result.call_id, "content": result.content}
+    if MessageRule.RESULTS_NAMED in dialect.rules and result.name:
+        wire["name"] = result.name
+    return wire
 
 
 def _assistant(message: AssistantMessage, kept: KeptAnswer | None, dialect: MessageDialect) -> Wire:

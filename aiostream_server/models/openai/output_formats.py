@@ -48,7 +48,7 @@ class OutputFormats:
     def asked(self, request: ModelRequest, options: Wire) -> tuple[ModelRequest, Wire]:
         """The request with its `json_output` among the options, or in its messages.
 
-        A format that is an option already is sent as it is: whoever asks for it has to know what comes of it.
+        A format that is an option already is sent as it is: the caller falls back by itself (`runs.last_call`).
         """
         output = request.json_output or options.get(_KEY)
         if output is not True and not isinstance(output, type):
