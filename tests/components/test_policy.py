@@ -40,12 +40,13 @@ NOT_OURS: Final = ("aiostream_server.cli.serve.serve", "aiostream_server.teams.c
 
 
 @pytest.fixture
-def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def evil(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Writes a module that makes a file when it is imported; returns the path of that file."""
     (tmp_path / "evil.py").write_text(SAY_PWNED.format(path=str(tmp_path / "pwned")))
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "evil", raising=False)
-    return tmp_path / "pwned"
+    sys.modules.pop("evil", None)
+    yield tmp_path / "pwned"
+    sys.modules.pop("evil", None)  # the test may have imported it
 
 
 def team_with(provider: object, place: str) -> Json:

@@ -388,12 +388,12 @@ def test_large_events_are_no_silence() -> None:
 def test_too_much_text_ends_the_answer(size: int) -> None:
     answer = AnswerReader(FAILURES)
     answer.feed(WORD)
-    answer._said = 14 * 1024**2
+    answer._said = 62 * 1024**2
     for _ in range(3 * 1024**2 // size):
         answer.feed(content("a" * size))
         while answer.is_behind:
             answer.feed(b"")
-    assert str(answer.failure).endswith("sent more than 16 MiB of text")
+    assert str(answer.failure).endswith("sent more than 64 MiB of text")
     assert answer.feed(WORD) == []
 
 

@@ -33,7 +33,7 @@ from aiostream_server.models.provider import Delta, End, TextDelta, ThoughtDelta
 
 _SHARE_S: Final = 0.001  # of the event loop, for one read; a larger one is read on in the next turn
 _SLICE_BYTES: Final = 2 * 1024  # of tiny events that do not fit, 4 ms
-_MAX_CHARACTERS: Final = 16 * 1024**2  # of text and reasoning; the longest outputs of models are below 1 MiB
+_MAX_CHARACTERS: Final = 64 * 1024**2  # of text and reasoning; the longest outputs of models are below 1 MiB
 _MAX_SILENT_BYTES: Final = 64 * 1024**2  # without a word or a call: keep-alives, comments, fields that are not read
 _EVENT: Final = b"data: "
 _MOST_MISSES: Final = 32
