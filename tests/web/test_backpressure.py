@@ -134,7 +134,7 @@ async def test_one_that_reads_slowly_but_steadily_is_kept(tmp_path: Path) -> Non
 
 
 async def test_when_all_viewers_are_slow_the_provider_is_slowed_and_goes_on_when_they_do(tmp_path: Path) -> None:
-    tokens = [f"<{number:06}>" + "x" * 4_000 for number in range(5_000)]
+    tokens = [f"<{number:06}>" + "x" * 4_000 for number in range(4_000)]  # 16 MB: longer answers are cut
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer(*tokens))
         limits = {"max_log_bytes": 128 * MIB}
@@ -142,12 +142,11 @@ async def test_when_all_viewers_are_slow_the_provider_is_slowed_and_goes_on_when
         async with serving(config, tmp_path) as server, asking(server.url, "hi", model="solo") as answer:
             await until_held(provider)
             held_at = len(provider.exchanges[0].left)
-            assert (
-                held_at < len(tokens) // 2
-            )  # in the kernel's buffers, the provider's 4 MiB among them, and the client's
+            # In the kernel's buffers, the provider's 4 MiB among them, and the client's.
+            assert held_at < len(tokens) * 5 // 8, held_at
             assert the_run(server).log.size_bytes < 6 * MIB  # the client's kernel took most of that
             await answer.read_all()
-    assert re.findall(r"<(\d{6})>", answer.text) == [f"{number:06}" for number in range(5_000)]
+    assert re.findall(r"<(\d{6})>", answer.text) == [f"{number:06}" for number in range(4_000)]
 
 
 @pytest.mark.alone
