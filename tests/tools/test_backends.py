@@ -4,6 +4,8 @@
 """
 
 import asyncio
+import os
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -17,6 +19,7 @@ from aiostream_server.tools.sql.backend import Session, StatementDeadline
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
 from aiostream_server.tools.sql.postgres import PostgresSession
+from aiostream_server.tools.sql.sqlite import SQLiteBackend
 
 ENDLESS = {
     "sqlite": "SELECT COUNT(*) FROM order_items a, order_items b, order_items c WHERE a.id + b.id = c.id - 9999",
@@ -159,6 +162,19 @@ async def until(ask: Callable[[], Awaitable[int]], wanted: int) -> None:
     async with asyncio.timeout(30):
         while await ask() != wanted:  # noqa: ASYNC110 - the server has no event for it
             await asyncio.sleep(0.02)
+
+
+async def test_a_process_that_was_killed_while_it_waited_is_replaced(shop_path: Path) -> None:
+    async with opened(f"sqlite:///{shop_path}") as database:
+        assert (await database._run("SELECT 1")).rows == ((1,),)
+        backend = database._backend
+        assert isinstance(backend, SQLiteBackend)
+        for child in backend._idle:
+            os.kill(child.pid, signal.SIGKILL)
+        async with asyncio.timeout(30):
+            while any(child.is_alive for child in backend._idle):  # noqa: ASYNC110 - asyncio tells it to the child alone
+                await asyncio.sleep(0.01)
+        assert (await database._run("SELECT 2")).rows == ((2,),)
 
 
 async def test_many_queries_at_once_do_not_mix(shop: Database) -> None:

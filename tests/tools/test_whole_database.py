@@ -68,6 +68,7 @@ REFUSED = {
     "SELECT (SELECT i.secret_of) FROM sales.invoices i": "there is no column secret_of in i",
     "SELECT 1 FROM sales.invoices i ORDER BY i.secret_of": "there is no column secret_of in i",
     "SELECT 1 FROM sales.invoices i JOIN crm.customers c ON c.id = i.secret_of::int": "there is no column secret_of",
+    "SELECT 1 FROM sales.invoices i, crm.customers c TABLESAMPLE SYSTEM ((i.secret_of))": "needs literal numbers",
     "SELECT secret_of(i) FROM sales.invoices i": "the function secret_of is not allowed",
     "SELECT (i).secret_of FROM sales.invoices i": "is not allowed",
     "SELECT * FROM other.invoices": "the schema other is not open to questions",

@@ -5,7 +5,7 @@ an unknown clause (`SELECT ... INTO`, `FOR UPDATE`), is refused, also where a la
 `FUNCTIONS` and `TYPES` list names per dialect. They leave out functions that read files, settings or catalogs, sleep,
 take locks, run SQL from a string, or make large values from small ones (`repeat`, `randomblob`).
 `ROW_FUNCTIONS` may stand in FROM: they make no more rows than a value holds, or than the guard allows. `QUOTIENTS`
-lists the functions whose results have more digits than they mean.
+lists the functions with results of more digits than they mean.
 """
 
 from collections.abc import Mapping

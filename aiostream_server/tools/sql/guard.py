@@ -56,8 +56,8 @@ _WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
 class Approved:
     """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text.
 
-    `has_quotients`: it computes averages or the like, whose many digits mean nothing. `exact` names the columns of the
-    result that are columns of a table all the same.
+    `has_quotients`: it computes averages or the like, with many digits that mean nothing. `exact` names the columns
+    of the result that are columns of a table all the same.
     """
 
     sql: str
@@ -187,6 +187,9 @@ class Guard:
                 what = self._shown(value[0] if isinstance(value, list) else value)
                 raise _NotAllowed(f"{what} is not allowed in {self._shown(node)}")
 
+        if isinstance(node, exp.TableSample) and not all(isinstance(part, exp.Literal) for part in _amounts(node)):
+            raise _NotAllowed("TABLESAMPLE needs literal numbers")
+
     def _shown(self, part: object) -> str:
         """What the model wrote: the keyword of a command, else the beginning of the text."""
         if isinstance(part, exp.Command):
@@ -293,6 +296,11 @@ class Guard:
 
 def _written(table: exp.Table) -> str:
     return ".".join(part.name for part in table.parts)
+
+
+def _amounts(sample: exp.TableSample) -> list[exp.Expr]:
+    """Its numbers. PostgreSQL lets them read columns of the tables before it, which no scope here checks."""
+    return [part for name in ("percent", "size", "seed") if (part := sample.args.get(name)) is not None]
 
 
 def _is_quotient(node: exp.Expr) -> bool:

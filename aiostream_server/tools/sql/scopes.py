@@ -55,7 +55,7 @@ class Resolver:
                 return self._select(query, outer, ctes)
             case exp.Subquery() if isinstance(query.this, exp.Expr):
                 columns = self._query(query.this, outer, ctes)
-                self._check(query, [{}, *outer], ctes, skipping=("this", "with_", "alias"))
+                self._check(query, [{}, *outer], ctes, skipping=("this", "with_", "alias", "joins"))
                 return columns
             case exp.Values():
                 self._check(query, outer, ctes)

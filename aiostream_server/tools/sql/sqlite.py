@@ -56,6 +56,8 @@ class SQLiteBackend:
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["_Child"]:
         """A child for one statement. It is used again only where it has closed the statement."""
+        while self._idle and not self._idle[-1].is_alive:  # the kernel may have killed one that waited
+            await self._idle.pop().end()
         child = self._idle.pop() if self._idle else await self._start()
         child.deadline = deadline
         try:
@@ -155,6 +157,14 @@ class _Child:
         if answer.get("unopened"):
             raise ConnectionError(answer["error"])
         raise QueryFailed(answer["error"])
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.returncode is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     async def end(self) -> None:
         with suppress(ProcessLookupError):

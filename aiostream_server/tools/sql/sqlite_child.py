@@ -174,7 +174,7 @@ def main() -> None:
 
 
 def _limit_cpu(timeout_s: float) -> None:
-    """The kernel ends the process if nobody else does: its parent may have been killed."""
+    """Let the kernel end the process where its parent cannot, because it was killed."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     most = int(used.ru_utime + used.ru_stime + timeout_s) + 5
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))

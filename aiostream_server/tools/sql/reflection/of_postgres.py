@@ -5,7 +5,7 @@ https://www.postgresql.org/docs/current/catalogs.html
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Row, column, func, select, text
 from sqlalchemy import table as table_clause
@@ -92,7 +92,11 @@ _TYPES: Final = text(
     WHERE n.nspname = ANY(:schemas) AND t.typtype IN ('e', 'd') AND pg_catalog.has_type_privilege(t.oid, 'USAGE')
     """
 )
-_Name = tuple[str, str]
+_Name: TypeAlias = tuple[str, str]
+"""Of a table: its schema and its own name."""
+_Columns: TypeAlias = dict[_Name, list[Row[Any]]]  # a row's values have the types of the catalog's columns
+_Primary: TypeAlias = dict[_Name, tuple[str, ...]]
+_Foreign: TypeAlias = dict[tuple[_Name, str], tuple[str, str]]
 
 
 async def reflect_postgres(
@@ -103,53 +107,22 @@ async def reflect_postgres(
     if unknown := sorted({*(schemas or ())} - {*session.known}):
         raise DatabaseUnreachable(f"it has no schema {', '.join(unknown)}")
     chosen = {"schemas": list(schemas or session.home)}
-    there_is: dict[_Name, list[Row[Any]]] = {}
+    there_is: _Columns = {}
     for row in await connection.execute(_COLUMNS, chosen):
         if is_chosen([row.name, f"{row.schema}.{row.name}"], patterns):
             there_is.setdefault((row.schema, row.name), []).append(row)
-    skipped = tuple(_closed(there_is))
     opened = {key: [row for row in rows if row.is_open] for key, rows in there_is.items()}
     found = {key: rows for key, rows in opened.items() if rows}
-    names = {
-        key: rows[0].name if rows[0].is_home else f"{rows[0].schema}.{rows[0].name}" for key, rows in found.items()
-    }
-    known = {(key, row.column) for key, rows in found.items() for row in rows}
-    primary: dict[_Name, tuple[str, ...]] = {}
-    foreign: dict[tuple[_Name, str], tuple[str, str]] = {}
-    for constraint in await connection.execute(_KEYS, chosen):
-        here, there = (constraint.schema, constraint.name), (constraint.there_schema, constraint.there_name)
-        if constraint.kind == "p" and all((here, name) in known for name in constraint.here):
-            primary[here] = tuple(constraint.here)
-        for name, target in zip(constraint.here, constraint.there, strict=False):
-            if (there, target) in known:
-                foreign[here, name] = (names[there], target)
-    tables: list[Table] = []
-    for number, (key, rows) in enumerate(found.items()):
-        kind: TableKind = "partition" if rows[0].is_partition else _KINDS[rows[0].kind]
-        # Even a few rows of a view can be expensive, and those of a foreign table far away.
-        samples: Mapping[str, tuple[str, ...]] = {}
-        if number < SAMPLED_TABLES and kind in ("table", "partitioned table"):
-            samples = await _samples(connection, key, [row.column for row in rows if row.is_text])
-        columns = tuple(
-            Column(
-                row.column,
-                _type_name(row),
-                not row.is_required,
-                foreign.get((key, row.column)),
-                samples.get(row.column, ()),
-                tuple(row.labels),
-                row.comment or "",
-                row.is_generated,
-            )
-            for row in rows
-        )
-        first = rows[0]
-        tables.append(Table(key[1], columns, primary.get(key, ()), kind, key[0], first.is_home, first.about or ""))
+    primary, foreign = _keys(found, (await connection.execute(_KEYS, chosen)).all())
+    tables = [
+        await _table(connection, key, rows, primary.get(key, ()), foreign, is_sampled=number < SAMPLED_TABLES)
+        for number, (key, rows) in enumerate(found.items())
+    ]
     types = {name for row in await connection.execute(_TYPES, chosen) for name in _written(row)}
     return Schema(
         "postgres",
         tuple(sorted(tables, key=lambda table: (not table.is_home, table.full_name))),
-        skipped,
+        tuple(_closed(there_is)),
         session.version.split()[0],
         session.timezone,
         session.catalog,
@@ -157,7 +130,54 @@ async def reflect_postgres(
     )
 
 
-def _closed(found: Mapping[_Name, Sequence[Row[Any]]]) -> Iterator[Skipped]:
+def _keys(found: _Columns, constraints: Sequence[Row[Any]]) -> tuple[_Primary, _Foreign]:
+    """The primary keys, and the references of columns; without those to what is not in the schema."""
+    known = {(key, row.column) for key, rows in found.items() for row in rows}
+    names = {key: key[1] if rows[0].is_home else ".".join(key) for key, rows in found.items()}
+    primary: _Primary = {}
+    foreign: _Foreign = {}
+    for constraint in constraints:
+        here, there = (constraint.schema, constraint.name), (constraint.there_schema, constraint.there_name)
+        if constraint.kind == "p" and all((here, name) in known for name in constraint.here):
+            primary[here] = tuple(constraint.here)
+        for name, target in zip(constraint.here, constraint.there, strict=False):
+            if (there, target) in known:
+                foreign[here, name] = (names[there], target)
+    return primary, foreign
+
+
+async def _table(
+    connection: AsyncConnection,
+    key: _Name,
+    rows: Sequence[Row[Any]],
+    primary: tuple[str, ...],
+    foreign: _Foreign,
+    *,
+    is_sampled: bool,
+) -> Table:
+    first = rows[0]
+    kind: TableKind = "partition" if first.is_partition else _KINDS[first.kind]
+    # Even a few rows of a view can be expensive, and those of a foreign table far away.
+    samples: Mapping[str, tuple[str, ...]] = {}
+    if is_sampled and kind in ("table", "partitioned table"):
+        samples = await _samples(connection, key, [row.column for row in rows if row.is_text])
+    columns = tuple(
+        Column(
+            row.column,
+            _type_name(row),
+            not row.is_required,
+            foreign.get((key, row.column)),
+            samples.get(row.column, ()),
+            tuple(row.labels),
+            row.comment or "",
+            row.is_generated,
+        )
+        for row in rows
+    )
+    return Table(key[1], columns, primary, kind, key[0], first.is_home, first.about or "")
+
+
+def _closed(found: _Columns) -> Iterator[Skipped]:
     """The tables of which no column may be read, and single columns that may not."""
     for (schema, name), rows in found.items():
         closed = [row for row in rows if not row.is_open]

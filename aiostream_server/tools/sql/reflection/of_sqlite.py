@@ -95,7 +95,7 @@ def _samples(connection: Connection, table: str, names: Sequence[str]) -> Mappin
     statement = select(*cut).select_from(table_clause(table)).limit(SAMPLED_ROWS)
     try:
         rows = connection.execute(statement).all()
-    except DBAPIError:  # a generated column whose function fails: the table itself may still be asked
+    except DBAPIError:  # the function of a generated column fails: the table itself may still be asked
         return {}
     return {name: telling(row[index] for row in rows) for index, name in enumerate(names)}
 
