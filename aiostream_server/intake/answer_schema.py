@@ -38,6 +38,7 @@ _SUBSCHEMAS_BY_NAME: Final = ("properties", "patternProperties", "$defs", "defin
 _VALUES: Final = ("const", "enum", "default", "examples", "example")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
+# jsonschema is untyped: a validator, and the schema and instance as JSON has them.
 _Keyword = Callable[[Any, Any, Any, Any], Iterator[ValidationError] | None]
 
 
@@ -258,7 +259,7 @@ def _unique_items(validator: Any, is_wanted: Any, instance: Any, _: Any) -> Iter
         yield ValidationError("the items are not unique")
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Equal numbers are written alike: 1.0 is 1."""
     if isinstance(value, float) and value.is_integer():
         return int(value)

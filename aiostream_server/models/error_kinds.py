@@ -8,7 +8,7 @@ validation error repeats.
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiostream_server import errors
 from aiostream_server.errors import ModelFailed
@@ -55,7 +55,7 @@ _OVERLOAD: Final = re.compile(
 _TIMEOUT: Final = re.compile(r"time[ _-]?out|timed[ _-]out|deadline[ _]exceeded")
 
 
-def error_kind(status: int, error: Any) -> type[ModelFailed]:
+def error_kind(status: int, error: object) -> type[ModelFailed]:
     """The class for an HTTP `status` and the decoded `error` (or its text). 200 is an error inside an answer."""
     said = words_in(error)
     status = _status_in(error) or status if status in _UNSAID else status
@@ -81,12 +81,12 @@ LASTING: Final = (errors.ProviderRefused, errors.ContextTooLong, errors.ContentF
 """The kinds that no retry mends, whatever the status."""
 
 
-def words_in(error: Any) -> str:
+def words_in(error: object) -> str:
     """The codes and the words of an error, in lower case, without what it repeats of the request."""
     return "\n".join(_said(error))[:_MOST_CHARS].lower()
 
 
-def _said(error: Any, depth: int = 0) -> Iterator[str]:
+def _said(error: object, depth: int = 0) -> Iterator[str]:
     """The codes and the words of an error, wherever providers put them."""
     match error:
         case str() | int():
@@ -102,7 +102,7 @@ def _said(error: Any, depth: int = 0) -> Iterator[str]:
                     yield value
 
 
-def _status_in(error: Any) -> int | None:
+def _status_in(error: object) -> int | None:
     """The HTTP status that OpenRouter, Gemini and LiteLLM repeat as the error's `code`."""
     if isinstance(error, list) and error:
         error = error[0]

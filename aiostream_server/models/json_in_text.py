@@ -58,7 +58,7 @@ def _decoded(text: str) -> tuple[Any] | None:
         return None
 
 
-def _text_of(text: str, value: Any) -> str:
+def _text_of(text: str, value: object) -> str:
     """The text of a value, which strict parsers read."""
     if isinstance(value, str) and (inner := _decoded(value)) is not None and isinstance(inner[0], dict | list):
         return _text_of(value, inner[0])

@@ -1,4 +1,4 @@
-"""What a schema says, read leniently: its types, alternatives, annotations. The pure parts of `tool_schemas`."""
+"""What a schema says, read leniently: its types, alternatives, annotations. The pure parts of `schema_repair`."""
 
 import json
 import math

@@ -128,12 +128,12 @@ class AcceptedMessages:
         self.dialect = MessageDialect(rules)
 
     @staticmethod
-    def doubts_signatures(request: ModelRequest, failure: ModelFailed, error: Any) -> bool:
+    def doubts_signatures(request: ModelRequest, failure: ModelFailed, error: object) -> bool:
         """Whether signatures that were sent back are refused: another model answers now under the same name."""
         has_extra = any(answer.extra.message or answer.extra.calls for answer in request.kept.values())
         return has_extra and type(failure) is ModelFailed and bool(_INVALID_SIGNATURE.search(words_in(error)))
 
-    def learn(self, sent: MessageDialect, request: ModelRequest, failure: ModelFailed, error: Any) -> bool:
+    def learn(self, sent: MessageDialect, request: ModelRequest, failure: ModelFailed, error: object) -> bool:
         """Learn from the refusal of a request in the dialect `sent`; whether it would now be sent in another one.
 
         `error` is the provider's, as JSON or text.
@@ -187,7 +187,7 @@ def _fields_in(text: str, kept: Iterable[KeptAnswer]) -> tuple[frozenset[str], f
     return frozenset(refused), frozenset(demanded)
 
 
-def _places(error: Any, depth: int = 0) -> Iterator[str]:
+def _places(error: object, depth: int = 0) -> Iterator[str]:
     """The paths of the fields that are refused."""
     match error:
         case {"loc": list() as path}:

@@ -82,7 +82,7 @@ _decoder: Final = json.JSONDecoder(strict=False, parse_int=_whole_number, parse_
 
 
 class OddChunkReader:
-    """Reads chunks whose fields have any JSON as their values. `odd` names the fields that did not fit."""
+    """Reads chunks with any JSON as the values of their fields. `odd` names the fields that did not fit."""
 
     def __init__(self) -> None:
         self.odd: dict[str, None] = {}  # in the order in which they came

@@ -49,7 +49,7 @@ class SequenceTurn(NamedTuple):
 
 
 def without_empty(turns: Sequence[SequenceTurn]) -> Sequence[SequenceTurn]:
-    """For every model: nobody needs messages without words, pictures and calls, and many refuse them."""
+    """For every model: messages without words, pictures and calls say nothing, and many models refuse them."""
     said = [turn for turn in turns if _says_something(turn.message)]
     if len(said) == len(turns) or any(turn.role != "system" for turn in said):
         return said

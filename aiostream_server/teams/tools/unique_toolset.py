@@ -33,7 +33,7 @@ class UniqueToolset(Workbench):
         self._inner: Final = tuple(workbenches)
         self._taken: Final = taken
         self._tools: Final = [tool for inner in workbenches for tool in tools_in(inner) or ()]  # as AutoGen's have
-        self._places: dict[str, tuple[Workbench, str]] = {}  # the name for the model -> whose tool, and its own name
+        self._places: dict[str, tuple[Workbench, str]] = {}  # the name for the model -> its workbench, and its own name
 
     async def list_tools(self) -> list[ToolSchema]:
         listed: list[ToolSchema] = []

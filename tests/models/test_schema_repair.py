@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aiostream_server.models.tool_schemas import repaired
+from aiostream_server.models.schema_repair import repaired
 from tests.models.tool_schema_rules import allows, complaints
 
 ANYTHING = repaired({"type": "object", "properties": {"x": {}}}).schema["properties"]["x"]
