@@ -20,10 +20,9 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 from autogen_core.tools import BaseTool, FunctionTool, ToolSchema
-from pydantic import BaseModel
 
 _Read: TypeAlias = Callable[[Callable[..., Any]], inspect.Signature]
-_Make: TypeAlias = Callable[[str, inspect.Signature], type[BaseModel]]
+_Make: TypeAlias = Callable[[str, inspect.Signature], type[Any]]
 _WriteSchema: TypeAlias = Callable[[BaseTool[Any, Any]], ToolSchema]
 
 _READ: Final = "get_typed_signature"
@@ -36,8 +35,8 @@ _WRAPPED: Final = "__wrapped__"
 _LEADS_ELSEWHERE: Final = frozenset({_WRAPPED, "__signature__"})
 
 _signatures: Final[WeakKeyDictionary[FunctionType, tuple[object, inspect.Signature]]] = WeakKeyDictionary()
-_models: Final[dict[Hashable, type[BaseModel]]] = {}
-_schemas: Final[WeakKeyDictionary[type[BaseModel], dict[bool, bytes]]] = WeakKeyDictionary()
+_models: Final[dict[Hashable, type[Any]]] = {}
+_schemas: Final[WeakKeyDictionary[type[Any], dict[bool, bytes]]] = WeakKeyDictionary()
 
 
 def share_function_tools() -> None:
@@ -67,7 +66,7 @@ def _read_once(read: _Read) -> _Read:
 
 def _made_once(make: _Make) -> _Make:
     @functools.wraps(make)
-    def args_base_model_from_signature(name: str, sig: inspect.Signature) -> type[BaseModel]:
+    def args_base_model_from_signature(name: str, sig: inspect.Signature) -> type[Any]:
         if (key := _key(name, sig)) is None:
             return make(name, sig)
         if (known := _models.pop(key, None)) is None:
@@ -127,7 +126,7 @@ def _is_fixed(hint: Any) -> bool:
         return hint is Any or hint is ... or isinstance(hint, _IMMUTABLE)  # the latter in a `Literal`
     if hint is NoneType:
         return True
-    own = getattr(hint, _WRITES_SCHEMA, None)
-    if own is not None and getattr(own, "__func__", own) is not vars(BaseModel)[_WRITES_SCHEMA].__func__:
+    writes = getattr(hint, _WRITES_SCHEMA, None)
+    if writes is not None and writes.__module__.partition(".")[0] != "pydantic":
         return False
     return getattr(sys.modules.get(hint.__module__), hint.__qualname__, None) is hint
