@@ -11,6 +11,7 @@ them can change later: defaults are immutable, and types are found by name in th
 
 import functools
 import inspect
+import json
 import sys
 from collections.abc import Callable, Hashable
 from enum import Enum
@@ -18,7 +19,6 @@ from types import FunctionType, NoneType
 from typing import Annotated, Any, Final, TypeAlias, get_args, get_origin
 from weakref import WeakKeyDictionary
 
-import msgspec
 from autogen_core.tools import BaseTool, FunctionTool, ToolSchema
 
 _Read: TypeAlias = Callable[[Callable[..., Any]], inspect.Signature]
@@ -36,7 +36,7 @@ _LEADS_ELSEWHERE: Final = frozenset({_WRAPPED, "__signature__"})
 
 _signatures: Final[WeakKeyDictionary[FunctionType, tuple[object, inspect.Signature]]] = WeakKeyDictionary()
 _models: Final[dict[Hashable, type[Any]]] = {}
-_schemas: Final[WeakKeyDictionary[type[Any], dict[bool, bytes]]] = WeakKeyDictionary()
+_schemas: Final[WeakKeyDictionary[type[Any], dict[bool, str]]] = WeakKeyDictionary()
 
 
 def share_function_tools() -> None:
@@ -91,12 +91,12 @@ def _written_once(write: _WriteSchema) -> _WriteSchema:
             return ToolSchema(
                 name=self.name,
                 description=self.description,
-                parameters=msgspec.json.decode(encoded),
+                parameters=json.loads(encoded),
                 strict=self._strict,
             )
         tool = write(self)  # raises for what `strict` forbids
-        encoded = msgspec.json.encode(tool.get("parameters"))
-        if msgspec.json.decode(encoded) == tool.get("parameters"):
+        encoded = json.dumps(tool.get("parameters"))
+        if json.loads(encoded) == tool.get("parameters"):
             known[self._strict] = encoded
         return tool
 
