@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import Connection, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.config.postgres_url import read_parameters
+from aiostream_server.config.postgres_problems import known_problem
+from aiostream_server.config.postgres_url import read_parameters, with_plain_host
 from aiostream_server.errors import ConfigError
 from aiostream_server.text import clipped, one_line
 
@@ -90,12 +91,15 @@ class PostgresLink:
     """asyncpg in an event loop of the thread's own: a transaction takes no turns of the server's loop."""
 
     def __init__(self, url: URL, *, timeout_s: float) -> None:
-        read = read_parameters(url.query)
+        read = read_parameters(url.query, url.password)
         waits = {"timeout": _CONNECT_TIMEOUT_S, "command_timeout": timeout_s}
-        named = {"server_settings": {"application_name": "aiostream-server", **read.settings}}
-        arguments = waits | read.arguments | named
+        more = {"server_settings": read.startup, "prepared_statement_cache_size": 0}
+        arguments = waits | read.arguments | more
         pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
         self._engine: Final = create_async_engine(url.set(query=read.in_url), connect_args=arguments, **pool)
+        if read.settings:
+            calls = [func.set_config(name, value, True) for name, value in read.settings.items()]
+            event.listen(self._engine.sync_engine, "begin", lambda connection: connection.execute(select(*calls)))
         self._loop: Final = asyncio.Runner()
 
     def transact(self, work: Callable[[Connection], _T], *, writes: bool = False) -> _T:
@@ -119,7 +123,9 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def reason(error: BaseException, url: URL) -> str:
-    """The driver's message in one line; only the class of the error if the message repeats the URL's password."""
+    """Why, in one line: only the class of the error if the driver's message repeats the URL's password."""
+    if url.get_backend_name() != "sqlite" and (known := known_problem(error)) is not None:
+        return known
     said = getattr(error, "orig", None) or error
     text = str(said).rpartition(">: ")[2]  # asyncpg's errors as SQLAlchemy passes them on: <class '...'>: text
     line = one_line(text)
@@ -137,7 +143,7 @@ def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
     if config.resolved_url is None:
         return URL.create(_DRIVERS["sqlite"], database=str(state_directory.absolute() / "conversations.db"))
     try:
-        url = make_url(config.resolved_url.get_secret_value())
+        url = make_url(with_plain_host(config.resolved_url.get_secret_value()))
     except (ArgumentError, ValueError):
         raise _wrong("it is not a database URL; write sqlite:///file or postgresql://user@host/name") from None
     scheme = url.drivername.partition("+")[0]
@@ -147,7 +153,7 @@ def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
     if scheme == "sqlite":
         return _checked_file(url)
     try:
-        read_parameters(url.query)
+        read_parameters(url.query, url.password)
     except ValueError as exc:
         raise _wrong(str(exc)) from None
     return url
