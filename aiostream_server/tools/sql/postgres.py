@@ -1,8 +1,7 @@
-"""PostgreSQL: sessions and transactions are read-only, the server itself times statements and clips long values.
+"""PostgreSQL: transactions are read-only, the server itself times statements and clips long values.
 
 Values that are no plain numbers are cast to text by the server, so they read as in `psql`, in the session's time zone.
 In addition, the role in the URL should have no right to write.
-https://www.postgresql.org/docs/current/runtime-config-client.html
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -13,76 +12,62 @@ from typing import Final, NamedTuple
 import asyncpg
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from aiostream_server.config.postgres_url import read_parameters
 from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS
 from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
+from aiostream_server.tools.sql.postgres_connections import PostgresConnections
 
-_CONNECT_TIMEOUT_S: Final = 10.0
 _SKIP_TIMEOUT_S: Final = 0.5
-_POOL_SIZE: Final = 5
-_LOCK_TIMEOUT_S: Final = 2.0
 _FIXED_SIZE: Final = frozenset(("bool", "int2", "int4", "int8", "oid", "float8", "inet", "cidr"))
 _READ_FROM_TEXT: Final[Mapping[str, Callable[[str], object]]] = {"numeric": Decimal, "float4": float}
 
 
 class PostgresBackend:
-    """A `Backend` with a connection pool. Raises `ValueError` for parameters of the URL that cannot be followed."""
+    """A `Backend`. Raises `ValueError` for parameters of the URL that cannot be followed."""
 
     def __init__(self, url: URL, *, timeout_s: float, timezone: str | None = None) -> None:
-        read = read_parameters(url.query)
-        settings = {
-            "application_name": "aiostream-server",
-            **read.settings,
-            "datestyle": "ISO",
-            **({} if timezone is None else {"timezone": timezone}),
-            "default_transaction_read_only": "on",
-            "statement_timeout": _milliseconds(timeout_s),
-            "lock_timeout": _milliseconds(min(timeout_s, _LOCK_TIMEOUT_S)),
-            "idle_in_transaction_session_timeout": _milliseconds(2 * timeout_s),
-            "standard_conforming_strings": "on",  # the guard parses string literals without backslash escapes
-        }
-        self._engine: Final = create_async_engine(
-            url.set(query=read.in_url),
-            pool_size=_POOL_SIZE,
-            max_overflow=_POOL_SIZE,
-            pool_timeout=_CONNECT_TIMEOUT_S,
-            pool_pre_ping=True,
-            connect_args={"timeout": _CONNECT_TIMEOUT_S, **read.arguments, "server_settings": settings},
+        self._connections: Final = PostgresConnections(url, timeout_s=timeout_s, timezone=timezone)
+        self._engine: Final = create_async_engine(  # for the schema, which is read once a minute
+            "postgresql+asyncpg://",
+            poolclass=NullPool,
+            connect_args={**self._connections.arguments, "prepared_statement_cache_size": 0},
             execution_options={"postgresql_readonly": True},
         )
 
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["PostgresSession"]:
-        async with self._engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - the pool types it as object
-            yield PostgresSession(driver)
+        async with self._connections.transaction(deadline) as (driver, mark):
+            yield PostgresSession(driver, mark)
 
     @asynccontextmanager
     async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
+            version = (connection.dialect.server_version_info or (0,))[0]
+            await connection.exec_driver_sql(self._connections.limits(int(version)))
             yield connection
 
     async def close(self) -> None:
+        await self._connections.close()
         await self._engine.dispose()
 
 
 class PostgresSession:
     """Uses the driver's own cursor, because SQLAlchemy's reads at least fifty rows."""
 
-    def __init__(self, driver: asyncpg.Connection) -> None:
+    def __init__(self, driver: asyncpg.Connection, mark: str) -> None:
         self.driver: Final = driver
+        self._mark: Final = mark
 
     @asynccontextmanager
     async def execute(self, sql: str, row_limit: int) -> AsyncIterator["_PostgresCursor"]:
         del row_limit
-        async with self.driver.transaction(readonly=True):
-            columns = _result_columns(await self.driver.prepare(sql))
-            if not columns:
-                raise QueryFailed(NO_ROWS)
-            yield _PostgresCursor(await self.driver.cursor(_clip_in_server(sql, columns)), columns)
+        columns = _result_columns(await self.driver.prepare(f"{self._mark}{sql}"))
+        if not columns:
+            raise QueryFailed(NO_ROWS)
+        statement = await self.driver.prepare(f"{self._mark}{_clip_in_server(sql, columns)}")
+        yield _PostgresCursor(await statement.cursor(), columns)
 
 
 class _ResultColumn(NamedTuple):
@@ -152,7 +137,3 @@ def _clipped(name: str, kind: str) -> str:
         return name
     clip = f"length({name}) || ':' || left({name}, {MAX_CELL_CHARS})"
     return f"CASE WHEN length({name}) > {MAX_CELL_CHARS} THEN {clip} ELSE {name} END"
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(max(1, round(seconds * 1000)))  # 0 would mean no limit
