@@ -43,7 +43,7 @@ _PROMPT: Final = (
     "columns clearly. If the question cannot be answered from these tables, say so in plain words without a tool call."
 )
 _LARGE: Final = (
-    " The database has more tables than fit here: `schema` shows those that suit the question, and others by name. Read "
+    " The database has more tables than fit here: `schema` shows those that suit the question and others by name. Read "
     "any other table with `tables` before you query it, and call `schema` again when the subject changes. Do not "
     "say that something cannot be answered before you have looked for its tables."
 )

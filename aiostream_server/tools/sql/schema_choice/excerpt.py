@@ -23,8 +23,9 @@ _LEAST: Final = 40
 _MOST_COLUMNS: Final = 20
 _COLUMN_NAMES: Final = 150
 _EVERYWHERE_SHARE: Final = 0.5
+_FEW_TABLES: Final = 10
 _MOST_COUNTS: Final = 12
-_FOR_TITLES: Final = 200
+_FOR_COUNTS: Final = 100
 
 
 class Excerpts:
@@ -47,16 +48,19 @@ class Excerpts:
         self._hubs: Final = {tables[number].full_name for number in hubs}
         count = Counter(column.name for table in tables for column in table.columns)
         most = _EVERYWHERE_SHARE * len(tables)
-        self._everywhere: Final = sorted(name for name, each in count.items() if each > most and not is_name(name))
+        common = (name for name, each in count.items() if each > most and not is_name(name))
+        self._everywhere: Final = sorted(common) if len(tables) > _FEW_TABLES else []
 
     def for_question(self, order: Sequence[int], terms: Sequence[Term], tool: str) -> str:
         """The first tables of this order. `tool` shows others."""
         head = self._schema.head()
-        budget = self._budget - estimated_tokens(head) - _FOR_TITLES
+        title = self._title(len(order), tool)
+        budget = self._budget - estimated_tokens(f"{head}\n{title}") - _FOR_COUNTS
         names_cost = sum(_cost_of_name(table.full_name) for table in self._tables)
         chosen = self._fill(order, terms, budget - min(int(_NAMES_SHARE * self._budget), names_cost))
         left = budget - sum(estimated_tokens(text) + 1 for text in chosen.values())
-        return "\n".join([head, *chosen.values(), *self._others(order, chosen, tool, left)])
+        others = [self._tables[number].full_name for number in order if number not in chosen]
+        return "\n".join([head, *chosen.values(), self._title(len(chosen), tool), *_listed(others, left)])
 
     def of_tables(self, numbers: Sequence[int], terms: Sequence[Term], unknown: Iterable[str], tool: str) -> str:
         """These tables, and remarks on what does not fit and what is `unknown`."""
@@ -109,20 +113,20 @@ class Excerpts:
         is_key = column.references is not None and column.references[0] not in self._hubs
         return is_key or not words.isdisjoint(_roots(column))
 
-    def _others(self, order: Sequence[int], chosen: Collection[int], tool: str, budget: int) -> Iterator[str]:
-        yield (
-            f"-- Above: {len(chosen)} of {len(self._tables)} tables, chosen for the question. "
-            f"Call {tool} to read any of the others:"
-        )
-        if self._everywhere:
-            yield f"-- Most tables also have {', '.join(self._everywhere[:_MOST_COUNTS])}"
-        others = [self._tables[number].full_name for number in order if number not in chosen]
-        if names := _within(others, budget):
-            yield f"-- {', '.join(sorted(names))}"
-        if left := others[len(names) :]:
-            groups = Counter(name.partition("_")[0] for name in left if "_" in name).most_common(_MOST_COUNTS)
-            counted = ", ".join(f"{group}_* {count}" for group, count in groups)
-            yield f"-- and {len(left)} more{': ' if counted else ''}{counted}"
+    def _title(self, shown: int, tool: str) -> str:
+        about = f"-- Above: {shown} of {len(self._tables)} tables, chosen for the question. "
+        also = f"\n-- Most tables also have {', '.join(self._everywhere[:_MOST_COUNTS])}" if self._everywhere else ""
+        return f"{about}Call {tool} to read any of the others:{also}"
+
+
+def _listed(others: Sequence[str], budget: int) -> Iterator[str]:
+    """The names of tables, and how many there are of each kind where not all fit."""
+    if names := _within(others, budget):
+        yield f"-- {', '.join(sorted(names))}"
+    if left := others[len(names) :]:
+        groups = Counter(name.partition("_")[0] for name in left if "_" in name).most_common(_MOST_COUNTS)
+        counted = ", ".join(f"{group}_* {count}" for group, count in groups if count > 1)
+        yield f"-- and {len(left)} more{': ' if counted else ''}{counted}"
 
 
 def _roots(column: Column) -> Set[str]:

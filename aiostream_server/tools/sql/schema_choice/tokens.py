@@ -10,6 +10,8 @@ from typing import Final
 from aiostream_server.tools.sql.schema_choice.words import word_set
 
 _PIECES: Final = re.compile(r"[a-z]+|[A-Z][a-z]+|[A-Z]+|\d+|[^\W\d_A-Za-z]+|[ \t]+|_+|\n|[^\w\s]+")
+_VOWELS: Final = re.compile("[aeiouy]", re.IGNORECASE)
+_FEWEST_VOWELS: Final = 0.25
 _KEYWORDS: Final = word_set(
     """
     ARRAY BIGINT BOOLEAN BYTEA CHAR CREATE DATE DECIMAL DOUBLE INTEGER INTERVAL JSON JSONB KEY NOT NULL NUMERIC
@@ -34,5 +36,7 @@ def _cost(piece: str) -> int:
     if piece in _KEYWORDS or len(piece) == 1:
         return 1
     if piece.isupper():
+        return (len(piece) + 1) // 2
+    if len(_VOWELS.findall(piece)) < _FEWEST_VOWELS * len(piece):  # kunnr, mtart
         return (len(piece) + 1) // 2
     return (len(piece) + 6) // 7

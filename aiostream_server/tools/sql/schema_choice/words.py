@@ -18,7 +18,7 @@ _UMLAUTS: Final = str.maketrans(
 )
 _SHORTEST_STEM: Final = 4
 _SHORTEST_ROOT: Final = 3
-_ENDINGS: Final = ("ern", "en", "er", "es", "em", "e", "n", "s")
+_ENDINGS: Final = ("ungen", "ung", "ern", "en", "er", "es", "em", "e", "n", "s")
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -66,13 +66,13 @@ def folded(text: str) -> tuple[str, ...]:
     """The word in lower case without accents; with an umlaut, both ways to write it."""
     lower = unicodedata.normalize("NFC", text).lower()
     written = (lower.translate(_UMLAUTS), lower.replace("ß", "ss"))
-    return tuple(dict.fromkeys(map(_bare, written)))
+    return tuple(dict.fromkeys(filter(None, map(_bare, written))))
 
 
 def _bare(text: str) -> str:
     if text.isascii():
         return text
-    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each))
+    return "".join(each for each in unicodedata.normalize("NFKD", text) if not unicodedata.combining(each)).lower()
 
 
 def split_name(name: str) -> Iterator[str]:
