@@ -98,7 +98,7 @@ def _line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
         case InputRequested():
             return f"{event.sign} *{event.agent} waits for your answer*"
         case Notice():
-            return f"{event.sign} *{event.content}*"
+            return notice_line(event)
         case Dropped():
             return "*… a part of this run is kept no longer …*"
         case Error():
@@ -109,6 +109,10 @@ def _line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
 
 def error_line(error: Error) -> str:
     return f"{error.sign} {error.message}"
+
+
+def notice_line(notice: Notice) -> str:
+    return f"{notice.sign} *{notice.content}*"
 
 
 def _routing_words(event: Routing) -> str:

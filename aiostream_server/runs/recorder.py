@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult, RequestUsage
@@ -272,6 +272,11 @@ class Recorder(LogWriter):
         self.tell(answer)
         if self.answer is None and (why := ending.unexplained(answer.content)) is not None:
             self.tell(events.Notice(answer.agent, _in_a_remark(f"The team ended: {why}"), "team_ended"))
+
+    def tell_memory_failure(self, reason: Literal["not_kept", "not_recalled"], words: str) -> None:
+        """The server does not remember the conversation as it should."""
+        answer = self.answer or self.last
+        self.tell(events.Notice(_NAMELESS if answer is None else answer.agent, words, reason))
 
     # Inside
 

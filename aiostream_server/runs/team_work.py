@@ -8,6 +8,7 @@ from autogen_core import CancellationToken
 
 from aiostream_server.errors import SchemaNotMet
 from aiostream_server.events import Message, Routing
+from aiostream_server.events.memory_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
@@ -84,7 +85,11 @@ class TeamWork:
             asked, is_reply = memory.question.task.text, memory.waits_for is not None
             ending = replace(ending, asked=asked, is_reply=is_reply, members=len(participant_names(team)))
             recorder.tell_answer(ending)
-        await memory.keep(team, spec.id, recorder.log, ending.handover)
+        not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
+        if not memory.was_recalled:
+            recorder.tell_memory_failure("not_recalled", NOT_RECALLED)
+        if not_kept is not None:
+            recorder.tell_memory_failure("not_kept", not_kept)
         if form is not None and ending.handover is not None:
             question = "" if recorder.last is None else one_line(recorder.last.content, 300)
             raise SchemaNotMet(f"the team ended with a question to the user, which is no JSON: {question}")

@@ -158,7 +158,7 @@ def _of_json(view: DisplayOptions) -> DisplayOptions:
     """The answer is JSON alone, for a program: no transcript, and nothing that only a page understands."""
     by_team = {team: _without_transcript(each) for team, each in view.by_team.items()}
     chosen = None if view.presentation is None else _without_transcript(view.presentation)
-    return replace(view, presentation=chosen, by_team=by_team, page=None)
+    return replace(view, presentation=chosen, by_team=by_team, page=None, is_json=True)
 
 
 def _without_transcript(presentation: Presentation) -> Presentation:
