@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.events import Action, Answer, Event, Thinking, Token, ToolResult
+from aiostream_server.events.breaks import BREAK
 from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.teams.charts import chart_tool, chart_tool_over
 from aiostream_server.teams.context import TeamContext
@@ -29,7 +30,7 @@ BY_REGION = (
     "JOIN regions r ON r.id = c.region_id GROUP BY r.name ORDER BY 2 DESC"
 )
 CHART = {"kind": "bar", "x": "region", "y": ["total_sales"], "title": "Sales by region"}
-RESULT = re.compile(r"\n\n\[shop\.csv\]\(http://[^)]*\) \([^\n]*\)$")
+RESULT = re.compile(rf"\n\n{BREAK}?\[shop\.csv\]\(http://[^)]*\) \([^\n]*\)$")
 PICTURE = re.compile(r"!\[([^\]]*)\]\((http://[^)]*)\)")
 USER = Owner(None, "u1")
 WEB_UI = {"X-OpenWebUI-User-Id": "u1", "X-OpenWebUI-Chat-Id": "chat-1"}
