@@ -177,6 +177,8 @@ PRIVATE: Final[dict[str, Private]] = {
     "_run_context": Private(SingleThreadedAgentRuntime, "a dead runtime of AutoGen leaves its run waiting"),
     "_run_task": Private(_run_context, "a dead runtime of AutoGen leaves its run waiting"),
     # Tools
+    "_args_type": Private(_tool, "no agent can tell its model of its tools"),
+    "_strict": Private(_tool, "no agent can tell its model of its tools"),
     "_actor": Private(_mcp, "AutoGen opens MCP workbenches, which are not closed with the run"),
     "_tool_overrides": Private(_mcp, "teams with an McpWorkbench cannot run"),
     "_sampling_callback": Private(lambda: McpSessionActor, "MCP servers get no answer to a sampling request"),
