@@ -161,9 +161,9 @@ def _add_missing_pictures(recorder: Recorder, files: RunFiles) -> None:
     before = "".join(f"{file.markdown}\n\n" for file in shown if file.id not in answer.content)
     after = "".join(f"\n\n{file.markdown}" for file in files.missing_in(answer.content))
     if after and answer.streamed:
-        recorder.say(answer.agent, (TextDelta(after),))
+        recorder.say(answer.agent, (TextDelta(after.removeprefix("\n\n")),))  # begins a paragraph of its own
         recorder.close_all()
-    elif after:
+    elif after and answer.content != recorder.untold:
         recorder.tell(Message(answer.agent, after))
     if before or after:
         whole = replace(answer, content=f"{before}{answer.content}{after}")
