@@ -45,6 +45,7 @@ def find_postgres() -> Path | None:
 
 _FOUND: Final[Mapping[str, Callable[[], object]]] = {
     "postgres": find_postgres,
+    "pgbouncer": lambda: find_program("pgbouncer"),
     "nginx": lambda: find_program("nginx"),
     "caddy": lambda: find_program("caddy"),
     "curl": lambda: find_program("curl"),
