@@ -21,12 +21,11 @@ from aiostream_server.tools.sql.refusals import (
     part_refused,
     shown,
 )
-from aiostream_server.tools.sql.schema import Schema, Table
+from aiostream_server.tools.sql.schema import Schema, Table, listed_names
 from aiostream_server.tools.sql.scopes import Found
 
 MAX_NODES: Final = 8_000
 MAX_DEPTH: Final = 100
-_MAX_LISTED_CHARS: Final = 300
 _HOME_SCHEMA: Final[dict[DialectName, str]] = {"sqlite": "main", "postgres": "public"}
 _SYSTEM_NAME: Final = re.compile(r"(sqlite|pg|pragma)_|information_schema$")
 _BARE_NAME: Final = re.compile(r"[^\W\d]\w*( [^\W\d]\w*)?")  # sqlglot takes `$1` for a name, SQLite for a parameter
@@ -234,10 +233,8 @@ class Inspector:
                     f"the schema `{clipped(schema, 60)}` is not open to questions: ask the tables that are described"
                 )
             known = sorted({each.full_name for each in self._tables.values()})
-            raise NotAllowed(
-                f"there is no table `{clipped(_written(table), 60)}`; "
-                f"there are: {clipped(', '.join(known), _MAX_LISTED_CHARS)}"
-            )
+            written = _written(table)
+            raise NotAllowed(f"there is no table `{clipped(written, 60)}`; there are: {listed_names(known, written)}")
         return {found.full_name}
 
 
