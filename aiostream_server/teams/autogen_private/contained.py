@@ -15,13 +15,14 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 from weakref import WeakKeyDictionary
 
 from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRuntime
 from autogen_core.models import FunctionExecutionResult
 
-from aiostream_server.errors import TeamFailed, ToolFailed
+from aiostream_server.errors import TeamFailed, ToolFailed, forget_traceback
 from aiostream_server.teams.autogen_private.structure import everything_in, tools_of
 
 _T = TypeVar("_T")
@@ -31,6 +32,7 @@ _SELECTORS: Final = ("_selector_func", "_candidate_func")
 _ENDS_THE_SERVER: Final = (SystemExit, KeyboardInterrupt)
 
 _guarded: Final[set[tuple[type, str]]] = set()
+_errors: Final[ContextVar[list[Exception]]] = ContextVar("errors of the tools of one call")
 _calls_of: Final[WeakKeyDictionary[asyncio.Queue[Any], set[asyncio.Task[Any]]]] = WeakKeyDictionary()
 
 
@@ -67,11 +69,15 @@ def _guarded_call(execute: _ToolCall) -> _ToolCall:
         call = _with_an_object(tool_call)
         if call is None:
             return tool_call, _refused(tool_call)
+        errors: list[Exception] = []
+        _errors.set(errors)
         try:
             with _contained(f"the tool {tool_call.name}", ToolFailed, cancellation_token):
                 _, result = await execute(
                     tool_call=call, cancellation_token=cancellation_token, stream=stream, **others
                 )
+                for error in errors:  # the result has their text
+                    forget_traceback(error)
                 return tool_call, result
         except BaseException:
             if not task.cancelling():  # else one of the other calls has died, or the run is being ended
@@ -105,7 +111,7 @@ def _refused(call: FunctionCall) -> FunctionExecutionResult:
 def _guarded_run(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(run)
     async def run_json(self: Any, args: Any, cancellation_token: CancellationToken, *more: Any, **named: Any) -> Any:
-        with _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
+        with _noted(), _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
             return await run(self, args, cancellation_token, *more, **named)
 
     return run_json
@@ -116,7 +122,7 @@ def _guarded_stream(run: Callable[..., AsyncIterator[Any]]) -> Callable[..., Asy
     async def run_json_stream(
         self: Any, args: Any, cancellation_token: CancellationToken, *more: Any, **named: Any
     ) -> AsyncIterator[Any]:
-        with _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
+        with _noted(), _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
             async for item in run(self, args, cancellation_token, *more, **named):
                 yield item
 
@@ -140,6 +146,16 @@ def _guarded_function(select: Callable[..., Any]) -> Callable[..., Any]:
             return select(*args)
 
     return select_now
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """Notes an error of a tool for the call that it belongs to."""
+    try:
+        yield
+    except Exception as exc:
+        _errors.get([]).append(exc)
+        raise
 
 
 @contextmanager
