@@ -82,6 +82,7 @@ class DatabaseConfig(_WithDatabaseUrl):
     description: str = ""
     row_limit: PositiveInt = 200
     byte_limit: PositiveInt = 64 * 1024
+    result_bytes: NonNegativeInt = 4 * 1024**2
     statement_timeout_s: PositiveFloat = 10.0
     statement_memory_bytes: Annotated[int, Field(ge=64 * 1024**2)] = 256 * 1024**2
     max_statements: PositiveInt = 5

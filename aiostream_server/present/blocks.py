@@ -17,6 +17,9 @@ from aiostream_server.events.breaks import BREAK
 from aiostream_server.present.escaping import Page, escaped_line
 from aiostream_server.text import indented_json
 
+ROWS_AS_FILE: Final = "The user gets all rows as a file, below the answer."
+"""What a tool may say below a table."""
+
 _NO_ARGUMENTS: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
 _NO_CONTENT: Final = "*nothing more*"
 _BACKTICKS: Final = re.compile(r"`+")
@@ -24,8 +27,8 @@ _OWN_TAG: Final = re.compile(r"<(?=/?(?:details|summary))", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"<|!(?=\\?\[)")
 _HTML: Final = re.compile(r"<(?=[A-Za-z/!?|])|!(?=\[)")
 _LINE_END: Final = re.compile(r"\r\n?")
-_ROWS_LEFT_OUT: Final = r"\n\n(?:no|[0-9]+) rows? \((?:[0-9]+ )?(?:more left out|long values shortened)\)"
-_TABLE: Final = re.compile(rf"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*(?:{_ROWS_LEFT_OUT})?")
+_BELOW_ROWS: Final = rf"(?:\n\n… and(?: [0-9,]+)? more rows?)?(?:\n\n{re.escape(ROWS_AS_FILE)})?"
+_TABLE: Final = re.compile(rf"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*{_BELOW_ROWS}")
 _SQL_ARGUMENTS: Final = frozenset({"sql", "query"})
 _RESULT_CHARS: Final = 60
 _TITLE_CHARS: Final = 200

@@ -100,12 +100,12 @@ def _table(rows: object) -> str:
         return ""
     shown = tuple(tuple(_cell(row.get(name)) for name in columns) for row in rows[:_MOST_ROWS])
     left_out = len(rows) - len(shown)
-    table = Rows(columns, shown).to_markdown()
+    table = Rows(columns, shown).to_markdown(null="")
     return f"{table}\n\n*… {left_out} more left out*" if left_out else table
 
 
 def _cell(value: Cell) -> Cell:
-    return "" if value is None else clipped(value, _MOST_CELL_CHARS) if isinstance(value, str) else value
+    return clipped(value, _MOST_CELL_CHARS) or None if isinstance(value, str) else value
 
 
 @dataclass(frozen=True, slots=True)

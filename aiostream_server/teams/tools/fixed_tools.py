@@ -11,8 +11,10 @@ from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig,
 from aiostream_server.config.problem_text import install_hint
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.tool_schemas import schema_notes
+from aiostream_server.present.blocks import ROWS_AS_FILE
 from aiostream_server.teams.autogen_private.structure import await_in_loop
 from aiostream_server.teams.factories import imported, reason
+from aiostream_server.teams.query_results import query_result
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database
 
@@ -82,9 +84,9 @@ def sql_tool(name: str, config: SqlToolConfig, databases: Mapping[str, Database]
         return (await database.schema()).describe()
 
     async def query(sql: Annotated[str, "One SELECT statement."]) -> str:
-        rows = await database.ask(sql)
-        table = rows.to_markdown()
-        return f"{table}\n\n{rows.summary}" if rows.truncated else table
+        rows, file = await query_result(database, sql)
+        note = "" if file is None else ROWS_AS_FILE
+        return "\n\n".join(part for part in (rows.to_markdown(), rows.ending, note) if part)
 
     about = f": {database.description}" if database.description else ""
     return FixedTool(

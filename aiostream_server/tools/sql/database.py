@@ -22,6 +22,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.config.postgres_url import with_plain_host
 from aiostream_server.tools.sql.backend import Backend, Session, StatementDeadline
+from aiostream_server.tools.sql.cells import MAX_CELL_CHARS
+from aiostream_server.tools.sql.csv_file import MAX_FILE_CHARS, CsvFile
 from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, StatementLate, driver_message
 from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
@@ -58,6 +60,7 @@ class Database:
         url = normalise_url(config.resolved_url.get_secret_value())
         self.name: Final = name
         self.description: Final = config.description
+        self.result_bytes: Final = config.result_bytes
         self.dialect: Final = _dialect_of(url)
         self._url: Final = url
         try:
@@ -111,15 +114,15 @@ class Database:
                 self._schema_read_at = time.monotonic()
             return self._schema
 
-    async def ask(self, sql: str) -> Rows:
-        """Check an untrusted statement, and run it where the guard approves it.
+    async def ask(self, sql: str, file: CsvFile | None = None) -> Rows:
+        """Check an untrusted statement, and run it where the guard approves it. All its rows are written to `file`.
 
         Raises `QueryFailed`, also for a blocked statement, or `DatabaseUnreachable`.
         """
         verdict = await self.check(sql)
         if not isinstance(verdict, Approved):
             raise QueryFailed(f"not run: {verdict.reason}")
-        return await self._run(verdict.sql, verdict)
+        return await self._run(verdict.sql, verdict, file)
 
     async def close(self) -> None:
         await self._backend.close()
@@ -140,11 +143,14 @@ class Database:
 
     # Below the guard
 
-    async def _run(self, sql: str, approved: Approved | None = None) -> Rows:
+    async def _run(self, sql: str, approved: Approved | None = None, file: CsvFile | None = None) -> Rows:
+        limits = self._config.row_limit, self._config.byte_limit
+        value_chars = MAX_CELL_CHARS if file is None else MAX_FILE_CHARS
+
         async def read(session: Session) -> Rows:
-            async with session.execute(sql, self._config.row_limit) as cursor:
+            async with session.execute(sql, self._config.row_limit, value_chars) as cursor:
                 places = _places(cursor.columns, approved, self._config.decimal_places)
-                return await fetch(cursor, self._config.row_limit, self._config.byte_limit, places)
+                return await fetch(cursor, limits, places, file, session.deadline)
 
         try:
             async with asyncio.timeout(self._timeout_s):
