@@ -20,13 +20,13 @@ from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.allow_list import (
     CALLS_WITHOUT_PARENTHESES,
     FUNCTIONS,
-    QUOTIENTS,
     ROW_FUNCTIONS,
     SYNTAX,
     TYPES,
 )
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName, cte_name, fold_identifier, walk
 from aiostream_server.tools.sql.expansion import TooLarge, check_expansion
+from aiostream_server.tools.sql.quotients import NO_QUOTIENTS, QuotientColumns, quotient_columns
 from aiostream_server.tools.sql.schema import Schema, Table
 from aiostream_server.tools.sql.scopes import Found, Resolver, UnknownColumn
 from aiostream_server.tools.sql.series import series_length
@@ -56,15 +56,13 @@ _WIDE_FORMAT: Final = re.compile(r"\*|\d{3}")
 class Approved:
     """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text.
 
-    `has_quotients`: it computes averages or the like, with many digits that mean nothing. `exact` names the columns
-    of the result that are columns of a table all the same.
+    `quotients` are the columns of the result whose many digits mean nothing.
     """
 
     sql: str
     reason: str
     tables: tuple[str, ...]
-    has_quotients: bool = False
-    exact: frozenset[str] = frozenset()
+    quotients: QuotientColumns = NO_QUOTIENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +105,7 @@ class Guard:
             check_expansion(root, self.dialect)
             if self.dialect == "postgres":
                 Resolver(self.dialect, self._found).resolve(root)
-            quotients = any(isinstance(node, exp.Div) or _is_quotient(node) for node in root.walk())
-            return Approved(self._rewrite(root), _reason(tables), tables, quotients, _plain_columns(root))
+            return Approved(self._rewrite(root), _reason(tables), tables, quotient_columns(root))
         except (_NotAllowed, UnknownColumn, TooLarge) as refusal:
             return Blocked(str(refusal))
         except RecursionError:
@@ -301,17 +298,6 @@ def _written(table: exp.Table) -> str:
 def _amounts(sample: exp.TableSample) -> list[exp.Expr]:
     """Its numbers. PostgreSQL lets them read columns of the tables before it, which no scope here checks."""
     return [part for name in ("percent", "size", "seed") if (part := sample.args.get(name)) is not None]
-
-
-def _is_quotient(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Anonymous) and isinstance(node.this, str) and node.this.lower() in QUOTIENTS
-
-
-def _plain_columns(root: exp.Expr) -> frozenset[str]:
-    """The names of the result's columns that are columns of a table."""
-    if not isinstance(root, exp.Select) or root.find(exp.Subquery, exp.CTE):
-        return frozenset()
-    return frozenset(each.alias_or_name for each in root.expressions if isinstance(each.unalias(), exp.Column))
 
 
 def _fold_known(name: str, dialect: DialectName) -> str:
