@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from aiostream_server.tools.sql.allow_list import QUOTIENTS
+from aiostream_server.tools.sql.functions import QUOTIENTS
 
 _ROUNDING: Final = frozenset(("round", "trunc", "to_char", "printf", "format"))
 _VALUE_ONLY: Final = (exp.Filter, exp.Window, exp.WithinGroup)  # the rest of these says which rows count
