@@ -26,10 +26,11 @@ from aiostream_server.tools.sql.allow_list import (
     TYPES,
 )
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName, cte_name, fold_identifier, walk
-from aiostream_server.tools.sql.expansion import TooLarge, check_expansion
+from aiostream_server.tools.sql.expansion import check_expansion
 from aiostream_server.tools.sql.schema import Schema, Table
 from aiostream_server.tools.sql.scopes import Found, Resolver, UnknownColumn
 from aiostream_server.tools.sql.series import series_length
+from aiostream_server.tools.sql.value_size import TooLarge
 
 MAX_CHARS: Final = 32_000
 MAX_NODES: Final = 8_000

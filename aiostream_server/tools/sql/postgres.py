@@ -4,6 +4,7 @@ Values that are no plain numbers are cast to text by the server, so they read as
 In addition, the role in the URL should have no right to write.
 """
 
+import json
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -18,8 +19,14 @@ from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS
 from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
 from aiostream_server.tools.sql.postgres_connections import PostgresConnections
+from aiostream_server.tools.sql.postgres_plan import SMALL_TABLES, GathersTooMuch, check_plan, scanned, working_nodes
 
 _SKIP_TIMEOUT_S: Final = 0.5
+_GATHERED_PART: Final = 4  # of a statement's memory: a gathered value is copied, and written out as text
+_FEW_NODES: Final = 8  # of a plan, which may use `work_mem` each
+_LESS_WORK_MEM: Final = """
+    SELECT set_config('work_mem', least(setting::bigint, {kib})::text, true) FROM pg_settings WHERE name = 'work_mem'
+"""
 _FIXED_SIZE: Final = frozenset(("bool", "int2", "int4", "int8", "oid", "float8", "inet", "cidr"))
 _READ_FROM_TEXT: Final[Mapping[str, Callable[[str], object]]] = {"numeric": Decimal, "float4": float}
 
@@ -27,7 +34,8 @@ _READ_FROM_TEXT: Final[Mapping[str, Callable[[str], object]]] = {"numeric": Deci
 class PostgresBackend:
     """A `Backend`. Raises `ValueError` for parameters of the URL that cannot be followed."""
 
-    def __init__(self, url: URL, *, timeout_s: float, timezone: str | None = None) -> None:
+    def __init__(self, url: URL, *, timeout_s: float, memory_bytes: int, timezone: str | None = None) -> None:
+        self._memory_bytes: Final = memory_bytes
         self._connections: Final = PostgresConnections(url, timeout_s=timeout_s, timezone=timezone)
         self._engine: Final = create_async_engine(  # for the schema, which is read once a minute
             "postgresql+asyncpg://",
@@ -39,7 +47,7 @@ class PostgresBackend:
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["PostgresSession"]:
         async with self._connections.transaction(deadline) as (driver, mark):
-            yield PostgresSession(driver, mark)
+            yield PostgresSession(driver, mark, self._memory_bytes)
 
     @asynccontextmanager
     async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
@@ -56,9 +64,10 @@ class PostgresBackend:
 class PostgresSession:
     """Uses the driver's own cursor, because SQLAlchemy's reads at least fifty rows."""
 
-    def __init__(self, driver: asyncpg.Connection, mark: str) -> None:
+    def __init__(self, driver: asyncpg.Connection, mark: str, memory_bytes: int) -> None:
         self.driver: Final = driver
         self._mark: Final = mark
+        self._memory_bytes: Final = memory_bytes
 
     @asynccontextmanager
     async def execute(self, sql: str, row_limit: int) -> AsyncIterator["_PostgresCursor"]:
@@ -66,8 +75,22 @@ class PostgresSession:
         columns = _result_columns(await self.driver.prepare(f"{self._mark}{sql}"))
         if not columns:
             raise QueryFailed(NO_ROWS)
+        await self._bound_memory(sql)
         statement = await self.driver.prepare(f"{self._mark}{_clip_in_server(sql, columns)}")
         yield _PostgresCursor(await statement.cursor(), columns)
+
+    async def _bound_memory(self, sql: str) -> None:
+        """Raises `QueryFailed` where the statement would need too much memory."""
+        explained = await self.driver.fetchval(f"{self._mark}EXPLAIN (FORMAT JSON, VERBOSE) {sql}")
+        plan, gathered = json.loads(explained)[0]["Plan"], self._memory_bytes // _GATHERED_PART
+        try:
+            check_plan(sql, plan, gathered, {})
+        except GathersTooMuch:
+            names = [name for _, name in scanned(plan)]
+            found = await self.driver.fetch(f"{self._mark}{SMALL_TABLES}", names)
+            check_plan(sql, plan, gathered, {(schema, name): pages for schema, name, pages in found})
+        if (nodes := working_nodes(plan)) > _FEW_NODES:
+            await self.driver.execute(_LESS_WORK_MEM.format(kib=max(64, self._memory_bytes // nodes >> 10)))
 
 
 class _ResultColumn(NamedTuple):
