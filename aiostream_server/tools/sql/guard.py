@@ -27,7 +27,7 @@ from aiostream_server.tools.sql.allow_list import (
 )
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName, cte_name, fold_identifier, walk
 from aiostream_server.tools.sql.expansion import TooLarge, check_expansion
-from aiostream_server.tools.sql.schema import Schema, Table
+from aiostream_server.tools.sql.schema import Schema, Table, listed_names
 from aiostream_server.tools.sql.scopes import Found, Resolver, UnknownColumn
 from aiostream_server.tools.sql.series import series_length
 
@@ -283,7 +283,8 @@ class Guard:
             if schema and schema not in {place for place, _ in self._tables}:
                 raise _NotAllowed(f"the schema {schema} is not open to questions")
             known = sorted({table.full_name for table in self._tables.values()})
-            raise _NotAllowed(f"there is no table {_written(table)}; there are: {', '.join(known)}")
+            written = _written(table)
+            raise _NotAllowed(f"there is no table {written}; there are: {listed_names(known, written)}")
         return {found.full_name}
 
     def _found(self, table: exp.Table) -> Found:
