@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from aiostream_server.config.model import OnDisconnect
-from aiostream_server.errors import TeamFailed
+from aiostream_server.errors import TeamFailed, forget_traceback
 from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
@@ -180,6 +180,7 @@ class Run:
             # The message may repeat what a user wrote: clients and debug logs get it, the warning does not.
             _log.warning("team_failed", code=error.code, exception=exception_name(exc))
             _log.debug("team_failure", exc_info=exc)
+            forget_traceback(exc)
         else:
             self.end("stop")
 

@@ -155,6 +155,7 @@ class OpenAIProvider:
                 refused = _Refused(posted.body, failure)
             finally:
                 posted.response.close()  # no effect after the end of the body
+                reader.close()
                 if reader.odd_fields:
                     self._warn_of(reader.odd_fields)
 

@@ -21,10 +21,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from aiostream_server.tools.sql.allow_list import FUNCTIONS
 from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS, Binary, Clipped
 from aiostream_server.tools.sql.errors import NO_ROWS, DatabaseUnreachable, QueryFailed, StatementLate
+from aiostream_server.tools.sql.functions import FUNCTIONS
 
 _CHILD: Final = Path(__file__).with_name("sqlite_child.py")
 _SKIP_TIMEOUT_S: Final = 0.5
