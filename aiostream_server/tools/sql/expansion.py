@@ -63,9 +63,13 @@ class _Estimate:
 
     def query(self, query: exp.Expr, scope: _Scope) -> _Size:
         with_ = query.args.get("with_")
+        reads_itself = self._dialect == "sqlite" or bool(with_ and with_.args.get("recursive"))
         for cte in with_.expressions if with_ else ():
-            known = {**scope.ctes, cte_name(cte, self._dialect): self._renamed(self.query(cte.this, scope), cte)}
-            scope = replace(scope, ctes=known)
+            name, within = cte_name(cte, self._dialect), scope
+            if reads_itself and isinstance(cte.this, exp.SetOperation):
+                first = self._renamed(self.query(cte.this.this, scope), cte)  # a recursion's first row
+                within = replace(scope, ctes={**scope.ctes, name: first})
+            scope = replace(scope, ctes={**scope.ctes, name: self._renamed(self.query(cte.this, within), cte)})
         if isinstance(query, exp.SetOperation):
             left, right = self.query(query.this, scope), self.query(query.expression, scope)
             size = _Size(

@@ -1,14 +1,12 @@
 """PostgreSQL: transactions are read-only, the server itself times statements and clips long values.
 
-Values that are no plain numbers are cast to text by the server, so they read as in `psql`, in the session's time zone.
 In addition, the role in the URL should have no right to write.
 """
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 import asyncpg
 from sqlalchemy.engine import URL
@@ -16,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from aiostream_server.tools.sql.backend import StatementDeadline
-from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS
 from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
 from aiostream_server.tools.sql.postgres_connections import PostgresConnections
 from aiostream_server.tools.sql.postgres_plan import SMALL_TABLES, GathersTooMuch, check_plan, scanned, working_nodes
+from aiostream_server.tools.sql.postgres_values import ResultColumn, clip_in_server, reader, result_columns, size_limits
 
 _SKIP_TIMEOUT_S: Final = 0.5
 _GATHERED_PART: Final = 4  # of a statement's memory: a gathered value is copied, and written out as text
@@ -27,8 +25,6 @@ _FEW_NODES: Final = 8  # of a plan, which may use `work_mem` each
 _LESS_WORK_MEM: Final = """
     SELECT set_config('work_mem', least(setting::bigint, {kib})::text, true) FROM pg_settings WHERE name = 'work_mem'
 """
-_FIXED_SIZE: Final = frozenset(("bool", "int2", "int4", "int8", "oid", "float8", "inet", "cidr"))
-_READ_FROM_TEXT: Final[Mapping[str, Callable[[str], object]]] = {"numeric": Decimal, "float4": float}
 
 
 class PostgresBackend:
@@ -47,7 +43,7 @@ class PostgresBackend:
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["PostgresSession"]:
         async with self._connections.transaction(deadline) as (driver, mark):
-            yield PostgresSession(driver, mark, self._memory_bytes)
+            yield PostgresSession(driver, mark, deadline, self._memory_bytes)
 
     @asynccontextmanager
     async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
@@ -64,20 +60,22 @@ class PostgresBackend:
 class PostgresSession:
     """Uses the driver's own cursor, because SQLAlchemy's reads at least fifty rows."""
 
-    def __init__(self, driver: asyncpg.Connection, mark: str, memory_bytes: int) -> None:
+    def __init__(self, driver: asyncpg.Connection, mark: str, deadline: StatementDeadline, memory_bytes: int) -> None:
         self.driver: Final = driver
+        self.deadline: Final = deadline
         self._mark: Final = mark
         self._memory_bytes: Final = memory_bytes
 
     @asynccontextmanager
-    async def execute(self, sql: str, row_limit: int) -> AsyncIterator["_PostgresCursor"]:
+    async def execute(self, sql: str, row_limit: int, value_chars: int) -> AsyncIterator["_PostgresCursor"]:
         del row_limit
-        columns = _result_columns(await self.driver.prepare(f"{self._mark}{sql}"))
+        columns = result_columns(await self.driver.prepare(f"{self._mark}{sql}"))
         if not columns:
             raise QueryFailed(NO_ROWS)
         await self._bound_memory(sql)
-        statement = await self.driver.prepare(f"{self._mark}{_clip_in_server(sql, columns)}")
-        yield _PostgresCursor(await statement.cursor(), columns)
+        value_chars, step = size_limits(columns, value_chars)
+        statement = await self.driver.prepare(f"{self._mark}{clip_in_server(sql, columns, value_chars)}")
+        yield _PostgresCursor(await statement.cursor(), columns, value_chars, step)
 
     async def _bound_memory(self, sql: str) -> None:
         """Raises `QueryFailed` where the statement would need too much memory."""
@@ -93,18 +91,15 @@ class PostgresSession:
             await self.driver.execute(_LESS_WORK_MEM.format(kib=max(64, self._memory_bytes // nodes >> 10)))
 
 
-class _ResultColumn(NamedTuple):
-    """`type` is the name of a type in `pg_catalog`, empty for a user-defined type."""
-
-    name: str
-    type: str
-
-
 class _PostgresCursor:
-    def __init__(self, cursor: asyncpg.cursor.Cursor, columns: Sequence[_ResultColumn]) -> None:
+    def __init__(
+        self, cursor: asyncpg.cursor.Cursor, columns: Sequence[ResultColumn], value_chars: int, step: int
+    ) -> None:
         self._cursor = cursor
-        self._readers = [_READ_FROM_TEXT.get(column.type) for column in columns]
+        self._readers = [reader(column.type, value_chars) for column in columns]
         self.columns = tuple(column.name for column in columns)
+        self.types = tuple(column.title for column in columns)
+        self.step = step
 
     async def read(self, count: int) -> list[tuple[object, ...]]:
         return [tuple(self._values(record)) for record in await self._cursor.fetch(count)]
@@ -118,45 +113,4 @@ class _PostgresCursor:
 
     def _values(self, record: Iterable[object]) -> Iterable[object]:
         for value, read in zip(record, self._readers, strict=True):
-            came_whole = isinstance(value, str) and len(value) <= MAX_CELL_CHARS
-            yield read(str(value)) if read is not None and came_whole else value
-
-
-def _result_columns(statement: asyncpg.prepared_stmt.PreparedStatement) -> list[_ResultColumn]:
-    """The columns of a prepared statement, which has not run yet."""
-    return [
-        _ResultColumn(found.name, found.type.name if found.type.schema == "pg_catalog" else "")
-        for found in statement.get_attributes()
-    ]
-
-
-def _clip_in_server(sql: str, columns: Sequence[_ResultColumn]) -> str:
-    """Wrap `sql`, a prepared SELECT with these columns, in a SELECT that clips long values as `cells.clip` does.
-
-    Without it, one `array_agg` over a cross join sends hundreds of megabytes, which the driver decodes in the event
-    loop. Plain numbers stay as they are, a long `bytea` becomes its length, all other types become text. PostgreSQL
-    keeps the row order: it does not reorder what a projection reads from an ordered subquery.
-    """
-    names = [f"c{number}" for number in range(1, len(columns) + 1)]
-    written = [_as_text(name, column.type) for name, column in zip(names, columns, strict=True)]
-    shown = [_clipped(name, column.type) for name, column in zip(names, columns, strict=True)]
-    # OFFSET 0 keeps the planner from merging the subqueries, so that each value is computed and cast to text once.
-    inside = f"SELECT {', '.join(written)} FROM (\n{sql}\n) AS approved ({', '.join(names)}) OFFSET 0"  # noqa: S608
-    return f"SELECT {', '.join(shown)} FROM ({inside}) AS written"  # noqa: S608
-
-
-def _as_text(name: str, kind: str) -> str:
-    if kind in _FIXED_SIZE:
-        return name
-    if kind == "bytea":
-        length = f"octet_length({name})"
-        short = f"'\\x' || encode({name}, 'hex')"
-        return f"CASE WHEN {length} > {MAX_BINARY_BYTES} THEN '(' || {length} || ' bytes)' ELSE {short} END AS {name}"
-    return f"CAST({name} AS text) AS {name}"
-
-
-def _clipped(name: str, kind: str) -> str:
-    if kind in _FIXED_SIZE:
-        return name
-    clip = f"length({name}) || ':' || left({name}, {MAX_CELL_CHARS})"
-    return f"CASE WHEN length({name}) > {MAX_CELL_CHARS} THEN {clip} ELSE {name} END"
+            yield value if read is None or value is None else read(str(value))

@@ -10,6 +10,8 @@ from typing import Final
 
 from sqlglot import exp
 
+from aiostream_server.tools.sql.bounds import MAX_PADDING
+
 GATHERED_CHARS: Final = 1024**2
 MAX_DIGITS: Final = 4_000
 NUMBER_DIGITS: Final = 20
@@ -46,12 +48,14 @@ def called_chars(name: str, arguments: Sequence[exp.Expr], inner: Sequence[float
         searched = max(1.0, inner[1]) if name == "replace" and arguments[1].is_string else 1.0
         factor = inner[2] / searched
         return max(inner[0], _STORED_CHARS) * factor if factor > 1 else inner[0]
-    if name == "power" and len(arguments) == 2:
+    if name in ("power", "pow") and len(arguments) == 2:
         exponent = arguments[1]
         if isinstance(exponent, exp.Literal) and not exponent.is_string and float(exponent.this) > MAX_DIGITS / 4:
             raise TooLarge(f"power needs an exponent of at most {MAX_DIGITS // 4}")
-    if name in ("lpad", "rpad", "round", "trunc") and len(arguments) >= 2 and arguments[1].is_int:
-        return max(longest, float(arguments[1].to_py()))
+    if name == "repeat" and inner:
+        return max(inner[0], _STORED_CHARS) * MAX_PADDING
+    if name in ("lpad", "rpad", "round", "trunc") and len(arguments) >= 2:
+        return max(longest, float(arguments[1].to_py()) if arguments[1].is_int else MAX_PADDING)
     if name in ("format", "printf") and arguments:
         return sum(inner) + longest * arguments[0].name.count("%")
     if name == "concat_ws":
