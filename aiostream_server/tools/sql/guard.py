@@ -19,12 +19,13 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.bounds import bind
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
-from aiostream_server.tools.sql.expansion import TooLarge, check_expansion
+from aiostream_server.tools.sql.expansion import check_expansion
 from aiostream_server.tools.sql.inspection import Inspector
 from aiostream_server.tools.sql.quotients import NO_QUOTIENTS, QuotientColumns, quotient_columns
 from aiostream_server.tools.sql.refusals import NotAllowed, not_understood, shown
 from aiostream_server.tools.sql.schema import Schema
 from aiostream_server.tools.sql.scopes import Resolver, UnknownColumn
+from aiostream_server.tools.sql.value_size import TooLarge
 
 MAX_CHARS: Final = 32_000
 _FENCED: Final = re.compile(r"\s*```(?:[a-z]+\s*\n)?(.*?)```\s*", re.DOTALL | re.IGNORECASE)
