@@ -19,12 +19,13 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.bounds import bind
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
-from aiostream_server.tools.sql.expansion import TooLarge, check_expansion
-from aiostream_server.tools.sql.functions import QUOTIENTS
+from aiostream_server.tools.sql.expansion import check_expansion
 from aiostream_server.tools.sql.inspection import Inspector
+from aiostream_server.tools.sql.quotients import NO_QUOTIENTS, QuotientColumns, quotient_columns
 from aiostream_server.tools.sql.refusals import NotAllowed, not_understood, shown
 from aiostream_server.tools.sql.schema import Schema
 from aiostream_server.tools.sql.scopes import Resolver, UnknownColumn
+from aiostream_server.tools.sql.value_size import TooLarge
 
 MAX_CHARS: Final = 32_000
 _FENCED: Final = re.compile(r"\s*```(?:[a-z]+\s*\n)?(.*?)```\s*", re.DOTALL | re.IGNORECASE)
@@ -38,15 +39,13 @@ _START_CHARS: Final = 40
 class Approved:
     """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text.
 
-    `has_quotients`: it computes averages or the like, with many digits that mean nothing. `exact` names the columns
-    of the result that are columns of a table all the same.
+    `quotients` are the columns of the result whose many digits mean nothing.
     """
 
     sql: str
     reason: str
     tables: tuple[str, ...]
-    has_quotients: bool = False
-    exact: frozenset[str] = frozenset()
+    quotients: QuotientColumns = NO_QUOTIENTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +85,11 @@ class Guard:
     def _approved(self, root: exp.Expr) -> Approved:
         tables = self._inspector.tables(root)
         check_expansion(root, self.dialect)
-        quotients = any(isinstance(node, exp.Div) or _is_quotient(node) for node in root.walk())
-        exact = _plain_columns(root)
+        quotients = quotient_columns(root)
         if self.dialect == "postgres":
             Resolver(self.dialect, self._inspector.find).resolve(root)
             bind(root)
-        return Approved(self._rewrite(root), _reason(tables), tables, quotients, exact)
+        return Approved(self._rewrite(root), _reason(tables), tables, quotients)
 
     def _parse(self, sql: str) -> exp.Expr:
         if len(sql) > MAX_CHARS:
@@ -176,17 +174,6 @@ class Guard:
 def _start(sql: str) -> str:
     """Its first words. A statement can have a hundred million characters, so only the first are looked at."""
     return clipped(one_line(sql[: 2 * _START_CHARS]).replace("`", "'"), _START_CHARS)
-
-
-def _is_quotient(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Anonymous) and isinstance(node.this, str) and node.this.lower() in QUOTIENTS
-
-
-def _plain_columns(root: exp.Expr) -> frozenset[str]:
-    """The names of the result's columns that are columns of a table."""
-    if not isinstance(root, exp.Select) or root.find(exp.Subquery, exp.CTE):
-        return frozenset()
-    return frozenset(each.alias_or_name for each in root.expressions if isinstance(each.unalias(), exp.Column))
 
 
 def _reason(tables: tuple[str, ...]) -> str:
