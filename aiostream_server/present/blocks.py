@@ -15,6 +15,7 @@ from typing import Final
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.events.breaks import BREAK
 from aiostream_server.present.escaping import Page, escaped_line
+from aiostream_server.text import indented_json
 
 ROWS_AS_FILE: Final = "The user gets all rows as a file, below the answer."
 """What a tool may say below a table."""
@@ -80,15 +81,15 @@ def readable_arguments(arguments: str) -> tuple[str, str]:
     """(language of the fence, text): a single text argument as it is, others as indented JSON."""
     try:
         parsed = json.loads(arguments)
-        indented = json.dumps(parsed, indent=2, ensure_ascii=False)
+        if parsed is None or parsed == {}:
+            return "", ""
+        if isinstance(parsed, dict) and len(parsed) == 1:
+            ((name, value),) = parsed.items()
+            if isinstance(value, str):
+                return ("sql" if name in _SQL_ARGUMENTS else ""), value
+        indented = indented_json(parsed)
     except (ValueError, RecursionError):
         return "", arguments
-    if parsed is None or parsed == {}:
-        return "", ""
-    if isinstance(parsed, dict) and len(parsed) == 1:
-        ((name, value),) = parsed.items()
-        if isinstance(value, str):
-            return ("sql" if name in _SQL_ARGUMENTS else ""), value
     return "json", indented if len(indented) <= _MAX_INDENTED_CHARS else arguments
 
 

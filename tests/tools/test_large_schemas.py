@@ -161,6 +161,9 @@ async def test_every_change_is_seen(large_url: str) -> None:
                 await admin.execute(change)
                 await asyncio.sleep(0.03)
                 assert told in (await database.schema()).describe(), change
+            await admin.execute("CREATE FUNCTION now.four() RETURNS int LANGUAGE sql AS 'SELECT 4'")
+            await asyncio.sleep(0.03)
+            assert "four" in (await database.schema()).own.functions
     finally:
         await admin.execute("DROP SCHEMA now CASCADE")
         await admin.close()

@@ -27,6 +27,7 @@ from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, StatementLate, driver_message
 from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
 from aiostream_server.tools.sql.postgres import PostgresBackend
+from aiostream_server.tools.sql.quotients import NO_QUOTIENTS
 from aiostream_server.tools.sql.rows import Rows, fetch
 from aiostream_server.tools.sql.schema import NO_RIGHT, Schema, Skipped
 from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
@@ -40,7 +41,7 @@ _log: Final = structlog.get_logger()
 
 SCHEMA_LIFETIME_S: Final = 60.0
 _SAMPLES_LIFETIMES: Final = 30
-_GRACE_S: Final = 1.0  # the database ends a late statement itself; after this the server cancels it
+_GRACE_S: Final = 0.3  # the database ends a late statement itself; after this the server cancels it
 _STOP_TIMEOUT_S: Final = 5.0
 _LONG_CHARS: Final = 500  # checking 1,000 characters takes 10 ms, which would block the event loop
 _SCHEMES: Final[dict[str, DialectName]] = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres"}
@@ -181,7 +182,8 @@ class Database:
 
         async def read(session: Session) -> Rows:
             async with session.execute(sql, self._config.row_limit, value_chars) as cursor:
-                places = _places(cursor.columns, approved, self._config.decimal_places)
+                quotients = NO_QUOTIENTS if approved is None else approved.quotients
+                places = quotients.places(cursor.columns, self._config.decimal_places)
                 return await fetch(cursor, limits, places, file, session.deadline)
 
         try:
@@ -243,17 +245,12 @@ class Database:
 
 
 def _backend(url: URL, config: DatabaseConfig) -> Backend:
+    memory_bytes = config.statement_memory_bytes
     if _dialect_of(url) == "sqlite":
-        memory_bytes = config.statement_memory_bytes
         return SQLiteBackend(url, timeout_s=config.statement_timeout_s, memory_bytes=memory_bytes)
-    return PostgresBackend(url, timeout_s=config.statement_timeout_s, timezone=config.timezone)
-
-
-def _places(columns: Sequence[str], approved: Approved | None, most: int) -> Sequence[int | None]:
-    """For each column the decimal places to which its numbers are rounded; None: they are exact."""
-    if approved is None or not approved.has_quotients:
-        return [None] * len(columns)
-    return [None if column in approved.exact else most for column in columns]
+    return PostgresBackend(
+        url, timeout_s=config.statement_timeout_s, memory_bytes=memory_bytes, timezone=config.timezone
+    )
 
 
 def normalise_url(text: str) -> URL:

@@ -18,10 +18,10 @@ from urllib.parse import quote
 
 from sqlalchemy.engine import URL
 
-from aiostream_server.tools.sql.allow_list import FUNCTIONS
 from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS, Binary, Clipped
 from aiostream_server.tools.sql.errors import NO_ROWS, DatabaseUnreachable, QueryFailed, StatementLate
+from aiostream_server.tools.sql.functions import FUNCTIONS
 from aiostream_server.tools.sql.reflection.of_sqlite import SqliteCatalog
 
 _CHILD: Final = Path(__file__).with_name("sqlite_child.py")

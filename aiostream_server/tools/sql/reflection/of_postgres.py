@@ -15,7 +15,9 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiostream_server.tools.sql.errors import DatabaseUnreachable
+from aiostream_server.tools.sql.own_code import OwnCode
 from aiostream_server.tools.sql.reflection.choice import is_chosen
+from aiostream_server.tools.sql.reflection.own_code import read_own_code
 from aiostream_server.tools.sql.reflection.postgres_catalogs import COLUMN_FIELDS, KEYS, SESSION, STAMP, TABLES, TYPES
 from aiostream_server.tools.sql.reflection.postgres_samples import Samples, TextColumns, read_samples
 from aiostream_server.tools.sql.schema import NO_RIGHT, Column, Schema, Skipped, Table, TableKind
@@ -60,8 +62,9 @@ class PostgresCatalog:
         found = await asyncio.to_thread(_parsed, described, patterns)
         keys = (await self._connection.execute(KEYS, chosen)).scalars().all()
         types = (await self._connection.execute(TYPES, chosen)).all()
+        own = await read_own_code(self._connection)
         samples = await read_samples(self._connection, chosen["schemas"], _text_columns(found))
-        return await asyncio.to_thread(_schema, session, found, keys, types, samples)
+        return await asyncio.to_thread(_schema, session, found, keys, types, own, samples)
 
     async def _session(self) -> Row[Any]:
         return (await self._connection.execute(SESSION)).one()
@@ -132,7 +135,12 @@ def _text_columns(found: Sequence[_Table]) -> TextColumns:
 
 
 def _schema(
-    session: Row[Any], found: Sequence[_Table], keys: Sequence[str], types: Sequence[Row[Any]], samples: Samples
+    session: Row[Any],
+    found: Sequence[_Table],
+    keys: Sequence[str],
+    types: Sequence[Row[Any]],
+    own: OwnCode,
+    samples: Samples,
 ) -> Schema:
     primary, foreign = _keys({table.id: table for table in found}, [json.loads(key) for key in keys])
     tables = [_made(table, primary.get(table.id, ()), foreign, samples) for table in found if table.open_columns]
@@ -144,6 +152,7 @@ def _schema(
         session.timezone,
         session.catalog,
         frozenset(name for row in types for name in _written(row)),
+        own,
     )
 
 

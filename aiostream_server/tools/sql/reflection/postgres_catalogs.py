@@ -20,7 +20,7 @@ STAMP: Final = text(
         f"FROM pg_catalog.{catalog}"
         for catalog in (
             *("pg_class", "pg_attribute", "pg_constraint", "pg_description", "pg_enum", "pg_namespace"),
-            *("pg_type", "pg_auth_members"),
+            *("pg_type", "pg_auth_members", "pg_proc", "pg_operator", "pg_cast", "pg_depend"),
         )
     )
 )
@@ -85,6 +85,15 @@ TYPES: Final = text(
     """
     SELECT n.nspname AS schema, t.typname AS name, pg_catalog.pg_type_is_visible(t.oid) AS is_home
     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-    WHERE n.nspname = ANY(:schemas) AND t.typtype IN ('e', 'd') AND pg_catalog.has_type_privilege(t.oid, 'USAGE')
+    WHERE n.nspname = ANY(:schemas) AND pg_catalog.has_type_privilege(t.oid, 'USAGE')
+      AND (t.typtype IN ('e', 'd')
+           OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+      -- A domain whose check calls a function of the database would run that function.
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_constraint k
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid
+               AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+          WHERE k.contypid = t.oid
+      )
     """
 )
