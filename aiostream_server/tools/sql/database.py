@@ -43,7 +43,7 @@ C = TypeVar("C")
 _log: Final = structlog.get_logger()
 
 SCHEMA_LIFETIME_S: Final = 60.0
-_GRACE_S: Final = 1.0  # the database ends a late statement itself; after this the server cancels it
+_GRACE_S: Final = 0.3  # the database ends a late statement itself; after this the server cancels it
 _STOP_TIMEOUT_S: Final = 5.0
 _LONG_CHARS: Final = 500  # checking 1,000 characters takes 10 ms, which would block the event loop
 _SCHEMES: Final[dict[str, DialectName]] = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres"}
@@ -240,10 +240,12 @@ class Database:
 
 
 def _backend(url: URL, config: DatabaseConfig) -> Backend:
+    memory_bytes = config.statement_memory_bytes
     if _dialect_of(url) == "sqlite":
-        memory_bytes = config.statement_memory_bytes
         return SQLiteBackend(url, timeout_s=config.statement_timeout_s, memory_bytes=memory_bytes)
-    return PostgresBackend(url, timeout_s=config.statement_timeout_s, timezone=config.timezone)
+    return PostgresBackend(
+        url, timeout_s=config.statement_timeout_s, memory_bytes=memory_bytes, timezone=config.timezone
+    )
 
 
 def normalise_url(text: str) -> URL:
