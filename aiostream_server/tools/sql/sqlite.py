@@ -30,6 +30,7 @@ _KILL_AFTER_S: Final = 0.3  # the child's own deadline comes first
 _LINE_BYTES: Final = 64 * 1024**2
 _FILE_BYTES: Final = 1024**3
 _MOST_IDLE: Final = 2
+_STEP: Final = 256  # rows; of long ones the child sends fewer
 _STEPS_BETWEEN_CHECKS: Final = 1_000  # virtual-machine steps: well under a millisecond
 
 
@@ -183,7 +184,7 @@ class _SQLiteCursor:
         self._has_more: bool = opened["more"]
         self.columns: tuple[str, ...] = tuple(opened["columns"])
         self.types: tuple[str, ...] = tuple(opened["types"])
-        self.step: int = opened["step"]
+        self.step = _STEP
 
     async def read(self, count: int) -> list[list[object]]:
         if not self._rows and self._has_more:
