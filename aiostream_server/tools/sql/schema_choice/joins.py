@@ -75,7 +75,19 @@ class Joins:
                 yield child
 
     def ways(self, start: int, goals: Collection[int]) -> Mapping[int, Sequence[int]]:
-        """For each goal that can be reached, the tables between."""
+        """For each goal that can be reached, the tables on the shortest way, and on the shortest beside that one:
+
+        a recording has artists by its credits, and by relationships that name their kind.
+        """
+        first = self._shortest(start, goals, frozenset())
+        found = dict(first)
+        for goal, between in first.items():
+            if between:
+                found[goal] = [*between, *self._shortest(start, [goal], frozenset(between)).get(goal, ())]
+        return found
+
+    def _shortest(self, start: int, goals: Collection[int], closed: Collection[int]) -> Mapping[int, Sequence[int]]:
+        """For each goal that can be reached, the tables between; none of them `closed`."""
         wanted, found = {*goals} - {start}, {}
         distance, before = {start: 0.0}, {start: start}
         queue = [(0.0, start)]
@@ -88,7 +100,7 @@ class Joins:
                 found[here] = _between(here, start, before)
             through = so_far + (self._lengths[here] if here != start else 1.0)
             for there in self.neighbours(here):
-                if through <= _LONGEST_WAY and through < distance.get(there, math.inf):
+                if there not in closed and through <= _LONGEST_WAY and through < distance.get(there, math.inf):
                     distance[there], before[there] = through, here
                     heapq.heappush(queue, (through, there))
         return found
