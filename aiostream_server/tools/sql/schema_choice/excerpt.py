@@ -16,10 +16,10 @@ from aiostream_server.tools.sql.schema_choice.terms import Term
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
 from aiostream_server.tools.sql.schema_choice.words import is_name, root, split_name
 
-_NAMES_SHARE: Final = 0.15  # of the budget, for the names of tables that are not shown
+_NAMES_SHARE: Final = 0.08  # of the budget, for the names of tables that are not shown
 _WIDE_SHARE: Final = 0.15  # what one table may take
 _MOST_WHOLE: Final = 6
-_MOST_DETAILED: Final = 18
+_MOST_DETAILED: Final = 12
 _LEAST: Final = 40
 _SURE: Final = 0.5
 _EVERYWHERE_SHARE: Final = 0.5
@@ -38,7 +38,7 @@ class _Detail(NamedTuple):
 
 
 _SOME_DETAIL: Final = _Detail(80, 80)
-_LITTLE_DETAIL: Final = _Detail(40, 16)
+_LITTLE_DETAIL: Final = _Detail(35, 8)
 
 
 class Excerpts:
