@@ -124,7 +124,7 @@ class Guard:
                         )
             return list(sqlglot.parse(sql, read=dialect))
         except ParseError as exc:
-            raise not_understood(exc, self.dialect) from exc
+            raise not_understood(exc, sql, self.dialect) from exc
         except TokenError as exc:
             raise NotAllowed(
                 f"not understood as {TITLES[self.dialect]}: a quote or comment is not closed in "
@@ -142,6 +142,8 @@ class Guard:
                 case exp.NullSafeEQ() | exp.NullSafeNEQ() if isinstance(node.expression, exp.Null):
                     is_null = exp.Is(this=node.this, expression=exp.Null())
                     node.replace(is_null if isinstance(node, exp.NullSafeEQ) else exp.Not(this=is_null))
+                case exp.ParseJSON():  # json '{}'
+                    node.replace(exp.Cast(this=node.this, to=exp.DataType(this=exp.DType.JSON)))
                 case exp.RawString():  # $$it's$$
                     node.replace(exp.Literal.string(node.name))
                 case exp.Join() if self.dialect == "sqlite" and node.kind == "CROSS":
