@@ -75,8 +75,10 @@ class Guard:
         start = _start(sql)
         try:
             return self._approved(self._parse(sql))
-        except (NotAllowed, UnknownColumn, TooLarge) as refusal:
+        except (NotAllowed, UnknownColumn) as refusal:
             return Blocked(str(refusal))
+        except TooLarge as refusal:
+            return Blocked(f"`{start}` would take too much: {refusal}")
         except RecursionError:
             return Blocked(f"`{start}` is nested too deeply: use fewer parentheses and subqueries")
         except Exception:  # sqlglot fails in many ways on statements that it cannot parse
