@@ -174,6 +174,8 @@ class Inspector:
         )
 
     def _check_cte(self, cte: exp.CTE) -> None:
+        if not isinstance(cte.this, _QUERIES):
+            raise NotAllowed(f"a WITH query must be a SELECT, not {shown(cte.this, self.dialect)}: write one")
         name = cte_name(cte, self.dialect)
         if ("", name) in self._tables or _SYSTEM_NAME.match(name):
             raise NotAllowed(f"a WITH query cannot have a table's name (`{clipped(name, 60)}`): call it something else")
