@@ -29,6 +29,7 @@ from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
 from aiostream_server.service.sockets import listen
+from aiostream_server.store.conversations import Conversations
 from aiostream_server.web.health import Exposition, LoopLag, expose
 
 _HOST: Final = "127.0.0.1"
@@ -48,10 +49,10 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
-    def watch(self, runs: Registry, lag: LoopLag, teams: tuple[str, ...]) -> None:
+    def watch(self, runs: Registry, conversations: Conversations, lag: LoopLag, teams: tuple[str, ...]) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, lag))
+        self._registry.register(_Gauges(runs, conversations, lag))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
@@ -62,8 +63,9 @@ class Metrics:
 class _Gauges(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, runs: Registry, lag: LoopLag) -> None:
+    def __init__(self, runs: Registry, conversations: Conversations, lag: LoopLag) -> None:
         self._runs: Final = runs
+        self._conversations: Final = conversations
         self._lag: Final = lag
 
     def collect(self) -> Iterator[Metric]:
@@ -73,6 +75,8 @@ class _Gauges(Collector):
         yield _gauge("runs_queued", "Callers who wait for a slot.", runs.queued)
         yield _gauge("runs_queue_limit", "How many callers may wait.", limits.queue_size)
         yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
+        held = self._conversations.held
+        yield _gauge("conversation_turns_held", "Turns of conversations that could not be written yet.", held)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
         yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
         built = GaugeMetricFamily(
