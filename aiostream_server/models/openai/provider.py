@@ -38,7 +38,8 @@ from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 from aiostream_server.models.token_sink import TokenSink, current_sink
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_RECEIVE_BUFFER_BYTES: Final = 256 * 1024
+_RECEIVE_BUFFER_BYTES: Final = 128 * 1024
+_READ_BUFFER_BYTES: Final = 64 * 1024  # of aiohttp, which pauses the connection at twice as much
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body; a slower connection is not reused
 
@@ -219,7 +220,12 @@ class OpenAIProvider:
         headers = {**self._headers, **more}
         try:
             response = await self._session.post(
-                self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                self._url,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                read_bufsize=_READ_BUFFER_BYTES,
             )
         except (aiohttp.ClientError, OSError) as error:
             return Refusal(self._failures.lost(error, answering=False), error=error)
