@@ -8,7 +8,7 @@ from autogen_core import CancellationToken
 
 from aiostream_server.errors import SchemaNotMet
 from aiostream_server.events import Message, Routing
-from aiostream_server.events.memory_notices import NOT_RECALLED
+from aiostream_server.events.fixed_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.dialects import TITLES, DialectName
+from aiostream_server.tools.sql.own_code import OwnCode
 
 TableKind: TypeAlias = Literal["table", "view", "materialized view", "foreign table", "partitioned table", "partition"]
 
@@ -85,8 +86,8 @@ class Schema:
     """All tables that can be queried, sorted by name.
 
     `version` is the server's, `timezone` the session's, `catalog` the database's own name; each is empty where unknown.
-    `types` are the names of the database's own types. `about` and `notes` are the administrator's words: on the
-    database, and by table (`orders`) or column (`orders.total`).
+    `types` are the names of the database's own types, `own` the code that it defines. `about` and `notes` are the
+    administrator's words: on the database, and by table (`orders`) or column (`orders.total`).
     """
 
     dialect: DialectName
@@ -96,6 +97,7 @@ class Schema:
     timezone: str = ""
     catalog: str = ""
     types: frozenset[str] = frozenset()
+    own: OwnCode = field(default_factory=OwnCode)
     about: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
     _by_name: Mapping[str, Table] = field(init=False, repr=False, compare=False)

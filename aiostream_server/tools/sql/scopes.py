@@ -43,7 +43,9 @@ class Resolver:
         with_ = query.args.get("with_")
         for cte in with_.expressions if with_ else ():
             name = cte_name(cte, self._dialect)
-            within = {**ctes, name: self._renamed((), cte)} if cte.parent.args.get("recursive") else ctes
+            within = ctes
+            if cte.parent.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
+                within = {**ctes, name: self._renamed(self._query(cte.this.this, outer, ctes), cte)}
             ctes = {**ctes, name: self._renamed(self._query(cte.this, outer, within), cte)}
         match query:
             case exp.SetOperation():
@@ -122,7 +124,10 @@ class Resolver:
         alias = aliased.args.get("alias")
         if not columns and alias and alias.this:  # a function with one column: the alias names that, too
             columns = (self._fold(alias.this),)
-        ordinality = ("ordinality",) if source.args.get("ordinality") or source.args.get("offset") else ()
+        offset = source.args.get("offset")  # WITH ORDINALITY after unnest; sqlglot takes its name out of the alias
+        if isinstance(offset, exp.Identifier):
+            return (*self._renamed(columns, aliased), self._fold(offset))
+        ordinality = ("ordinality",) if source.args.get("ordinality") or offset else ()
         return self._renamed((*columns, *ordinality), aliased)
 
     def _added(self, columns: Columns, source: exp.Expr, scopes: Sequence[_Sources]) -> Columns:
@@ -177,12 +182,13 @@ class Resolver:
         if not path:
             return
         columns = next((scope[path] for scope in scopes if path in scope), None)
-        shown = ".".join(part.name for part in column.parts[:-1])
+        written = clipped(".".join(part.name for part in column.parts), 60)
+        shown = clipped(".".join(part.name for part in column.parts[:-1]), 60)
         if columns is None:
-            raise UnknownColumn(f"{column.sql()}: nothing in FROM is called {shown}")
+            raise UnknownColumn(f"`{written}`: nothing in FROM is called `{shown}`; name a table of FROM, or its alias")
         if isinstance(column.this, exp.Identifier) and self._fold(column.this) not in columns:
             known = clipped(", ".join(filter(None, columns)) or "none", _MAX_LISTED_CHARS)
-            raise UnknownColumn(f"there is no column {column.name} in {shown}; there are: {known}")
+            raise UnknownColumn(f"there is no column `{clipped(column.name, 60)}` in `{shown}`; there are: {known}")
 
     def _path(self, column: exp.Column) -> tuple[str, ...]:
         """The alias or table, its schema and its catalog, as far as they are written."""
