@@ -362,6 +362,7 @@ def test_the_pinned_aiohttp_has_the_private_names_of_the_push_reader() -> None:
     """Without them `PushReader` breaks: then `OpenAIProvider(reader=PullReader)` still works."""
     assert isinstance(ResponseHandler.read_timeout, property)
     assert ResponseHandler.read_timeout.fset is not None
+    assert callable(ResponseHandler.start_timeout)
     for name in ("data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
         assert callable(getattr(ResponseHandler, name))
     for name in ("read_nowait", "at_eof", "is_eof", "on_eof"):

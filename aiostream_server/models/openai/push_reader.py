@@ -77,6 +77,7 @@ class PushReader(asyncio.Protocol):
     def __enter__(self) -> Self:
         if self._transport is not None:
             self._protocol.read_timeout = None  # replaced by `_tick`: aiohttp sets a timer for each read
+            self._protocol.start_timeout()  # without one, this cancels the timer that runs
             self._transport.set_protocol(self)
             self._content.on_eof(self._leave)
         self._tick()
