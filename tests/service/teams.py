@@ -4,6 +4,7 @@ Each of them leaves a file in the state directory when it begins to do so: `unti
 """
 
 import asyncio
+import logging
 import os
 import time
 from pathlib import Path
@@ -70,6 +71,18 @@ class DeafForEver:
                 await asyncio.sleep(30)
             except asyncio.CancelledError:
                 continue
+
+
+class WritesALot:
+    async def run(self) -> TaskResult:
+        for _ in range(2):
+            logging.getLogger("library").warning("x" * 8_000)
+            print("x" * 8_000)
+        return TaskResult(messages=[], stop_reason="done")
+
+
+def writes_a_lot(_: TeamContext) -> WritesALot:
+    return WritesALot()
 
 
 def deaf_for_ever(_: TeamContext) -> DeafForEver:

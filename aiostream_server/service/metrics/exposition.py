@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -28,6 +28,7 @@ from aiostream_server.observe.observer import Observer
 from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
+from aiostream_server.service.output import dropped_lines
 from aiostream_server.service.sockets import listen
 from aiostream_server.web.health import Exposition, LoopLag, expose
 
@@ -75,6 +76,12 @@ class _Gauges(Collector):
         yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
         yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
+        dropped = CounterMetricFamily(
+            "aiostream_output_dropped_lines", "Lines that could not be written, or not in time.", labels=("stream",)
+        )
+        for stream, lines in dropped_lines().items():
+            dropped.add_metric((stream,), lines)
+        yield dropped
         built = GaugeMetricFamily(
             "aiostream_build_info", "What runs here; always 1.", labels=("version", "python_version")
         )
