@@ -11,6 +11,7 @@ from aiostream_server.protocols.chat import CHAT
 from aiostream_server.protocols.runs import RUNS
 from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
+from aiostream_server.web.early_refusal import LOOKS, new_looks
 from aiostream_server.web.files import get_file
 from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
 from aiostream_server.web.http_errors import answer_by_ourselves
@@ -43,6 +44,7 @@ def create_app(config: Config, open_state: OpenState, *, observer: Observer = NO
     )
     app[OBSERVER] = observer
     app[TRAFFIC] = Traffic()
+    app[LOOKS] = new_looks()
     app.cleanup_ctx.append(state_ctx)
     app.on_response_prepare.extend((add_request_id, close_when_draining, report_stream))
     answer_by_ourselves(app)

@@ -25,7 +25,7 @@ class Traffic:
         self.phase: Phase = "ready"
         self.keeps_connections = True
         """Whether a connection may bring another request. A draining server keeps none."""
-        self._requests: list[object] = []
+        self._requests: dict[object, int] = {}  # by connection: those of a pipeline are answered one after the other
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._bodies: set[asyncio.Timeout] = set()
@@ -37,12 +37,14 @@ class Traffic:
 
     def begun(self, connection: object) -> None:
         """A request arrived; `ended` has to follow."""
-        self._requests.append(connection)
+        self._requests[connection] = self._requests.get(connection, 0) + 1
         self._quiet.clear()
 
     def ended(self, connection: object) -> None:
         """A request was answered completely."""
-        self._requests.remove(connection)
+        self._requests[connection] -= 1
+        if not self._requests[connection]:
+            del self._requests[connection]
         if not self._requests:
             self._quiet.set()
 
