@@ -18,7 +18,6 @@ from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
-from aiostream_server.runs.start_queue import StartQueue
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
@@ -49,7 +48,6 @@ class Registry:
         self._new_log: Final = backend.new_log
         self._live: dict[str, Run] = {}
         self._failures: Final = FailureMemory()
-        self._start_queue: Final = StartQueue()
 
     def __len__(self) -> int:
         """How many runs are live in this process."""
@@ -84,10 +82,10 @@ class Registry:
     def refusal(self, owner: Owner, idempotency_key: str | None = None) -> ServerError | None:
         """What starting a run will raise. None where it may not, or where the key has started one already.
 
-        Of callers that wait for their `turn_to_start` all but a few count: in a burst, those that will find no slot do
-        not wait for it.
+        Of callers that wait for their `turn` all but a few count: in a burst, those that will find no slot do not wait
+        for it.
         """
-        ahead = self._start_queue.ahead_of(owner) - _UNCERTAIN
+        ahead = self._resources.steps.ahead_of(owner) - _UNCERTAIN
         refusal = self._admission.refusal(owner, max(ahead, 0))
         if refusal is None or self._turns.may_free_a_slot(owner):
             return None
@@ -95,9 +93,9 @@ class Registry:
             return None
         return refusal
 
-    async def turn_to_start(self, owner: Owner) -> None:
-        """Wait before the expensive part of a question: only some begin in each turn of the event loop."""
-        await self._start_queue.wait(owner)
+    async def turn(self, owner: Owner) -> None:
+        """Wait before the expensive part of a question: only some are begun in each turn of the event loop."""
+        await self._resources.steps.wait(owner)
 
     async def find_or_start(
         self, request: RunRequest, idempotency: Idempotency | None, resources: RunResources

@@ -141,7 +141,7 @@ class Run:
             max_turns=limits.max_turns_per_run,
             max_tool_calls=limits.max_tool_calls_per_run,
         )
-        return Recorder(self.log, budget, question.options)
+        return Recorder(self.log, budget, question.options, partial(self.resources.steps.wait, self.owner))
 
     async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
         """Until those have ended, or this one is stopped. No deadline runs yet."""

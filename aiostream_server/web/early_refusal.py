@@ -39,12 +39,16 @@ def new_looks() -> Allowance:
     return Allowance(_LOOKS_PER_S)
 
 
-def refuse_early(request: web.Request, principal: Principal, *, takes_auxiliary: bool) -> None:
-    """Raise `TooManyRuns` or `ShuttingDown` where it is certain that a run could not start now."""
+def refuse_early(request: web.Request, principal: Principal, *, takes_auxiliary: bool) -> bool:
+    """Raise `TooManyRuns` or `ShuttingDown` where it is certain that a run could not start now.
+
+    Returns whether only an auxiliary question can be answered.
+    """
     keys = request.headers.getall("Idempotency-Key", ())
     refusal = state_of(request).registry.refusal(principal.owner, keys[0] if keys else None)
     if refusal is not None and not (takes_auxiliary and _may_be_auxiliary(request)):
         raise refusal
+    return refusal is not None
 
 
 def _may_be_auxiliary(request: web.Request) -> bool:

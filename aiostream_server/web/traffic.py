@@ -11,6 +11,7 @@ from typing import Final, Literal
 from aiohttp import StreamReader, web
 
 from aiostream_server.errors import BodyTooLarge, RequestTimeout, ShuttingDown
+from aiostream_server.web.request_wait import RequestWaits
 from aiostream_server.web.state import Handler, state_of
 from aiostream_server.web.undocumented import connection_of
 
@@ -26,6 +27,7 @@ class Traffic:
         self.keeps_connections = True
         """Whether a connection may bring another request. A draining server keeps none."""
         self._requests: dict[object, int] = {}  # by connection: those of a pipeline are answered one after the other
+        self.waits: Final = RequestWaits()
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._bodies: set[asyncio.Timeout] = set()
@@ -88,6 +90,7 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
+    traffic.waits.measure(request)
     connection = connection_of(request)
     traffic.begun(connection)
     try:
