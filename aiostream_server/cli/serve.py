@@ -127,19 +127,20 @@ def _run(
     receiver: StatusReceiver,
     share: SocketShare | None,
 ) -> None:
-    from aiostream_server.service.server import serve  # loads the agents' libraries, which a parent does not need
+    # These load the agents' libraries, which a parent does not need.
+    from aiostream_server.service.server import serve
+    from aiostream_server.service.steady_loop import run_to_its_end
 
-    with asyncio.Runner(loop_factory=_loop_factory(config)) as runner:
-        serving = serve(
-            config,
-            state_directory=state_directory(os.environ),
-            on_ready=on_ready,
-            share=share,
-            receiver=receiver,
-            load=load,
-            config_path=config_path,
-        )
-        runner.run(serving)
+    serving = serve(
+        config,
+        state_directory=state_directory(os.environ),
+        on_ready=on_ready,
+        share=share,
+        receiver=receiver,
+        load=load,
+        config_path=config_path,
+    )
+    run_to_its_end(serving, _loop_factory(config))
     gc.freeze()  # saves a last collection when the interpreter ends
 
 

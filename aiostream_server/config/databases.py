@@ -82,6 +82,7 @@ class DatabaseConfig(_WithDatabaseUrl):
     description: str = ""
     row_limit: PositiveInt = 200
     byte_limit: PositiveInt = 64 * 1024
+    result_bytes: NonNegativeInt = 4 * 1024**2
     statement_timeout_s: PositiveFloat = 10.0
     statement_memory_bytes: Annotated[int, Field(ge=64 * 1024**2)] = 256 * 1024**2
     max_statements: PositiveInt = 5
@@ -90,6 +91,7 @@ class DatabaseConfig(_WithDatabaseUrl):
     schemas: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     tables: tuple[str, ...] = ()
     notes: dict[str, str] = Field(default_factory=dict)
+    schema_tokens: Annotated[int, Field(ge=500)] = 6000
 
     @property
     def resolved_url(self) -> SecretStr:

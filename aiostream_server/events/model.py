@@ -17,7 +17,7 @@ from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
 FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"]
-NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended"]
+NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended", "not_kept", "not_recalled"]
 
 
 class BaseEvent:
@@ -222,13 +222,18 @@ class InputRequested(FromAgent):
 class Notice(FromAgent):
     """How something ended, where nothing else shows it: the answer of `agent` was cut off (`length`), withheld
     (`content_filter`) or ended in an `other` unusual way, or a limit or condition ended the team behind the words of
-    `agent` (`team_ended`). `content` says it in one line."""
+    `agent` (`team_ended`). Or what the server does not remember: this turn is not saved (`not_kept`), or the earlier
+    ones could not be read (`not_recalled`). `content` says it in one line."""
 
     type: ClassVar[Literal["notice"]] = "notice"
     sign: ClassVar[str] = "📌"
     agent: str
     content: str
     reason: NoticeReason
+
+    @property
+    def is_about_memory(self) -> bool:
+        return self.reason in ("not_kept", "not_recalled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,6 +75,11 @@ class Question:
     max_tokens: int | None = None
     form: AnswerForm | None = None
 
+    @property
+    def is_continuation(self) -> bool:
+        """Whether the answer goes on where the assistant's last message stopped, which the client keeps and shows."""
+        return self.task.text == CONTINUE_TASK
+
     def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
         """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""
         images = [image for turn in (*self.history, self.task) for image in turn.images]

@@ -9,14 +9,14 @@ from dataclasses import replace
 from typing import assert_never
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.events import Event, Routing, Token
+from aiostream_server.events import Event, Notice, Routing, Token
 from aiostream_server.present.answer import AnswerOnly, Reasoning
 from aiostream_server.present.escaped_view import ANSWERED, SPOKEN, EscapedView
 from aiostream_server.present.escaping import Page
 from aiostream_server.present.shown import Channel, PartsPresenter, Presenter, Shown, View
 from aiostream_server.present.transcript import Transcript
 
-__all__ = ["Page", "Presenter", "Shown", "new_presenter", "routed_presenter"]
+__all__ = ["BareContent", "Page", "Presenter", "Shown", "new_presenter", "routed_presenter"]
 
 
 def new_presenter(presentation: Presentation, page: Page | None = None) -> Presenter:
@@ -42,6 +42,22 @@ def _view(presentation: Presentation, page: Page | None) -> View:
             return AnswerOnly()
         case _:
             assert_never(presentation)
+
+
+class BareContent:
+    """Moves what users are told beside the answer to the reasoning: programs parse the content."""
+
+    def __init__(self, presenter: Presenter) -> None:
+        self._presenter = presenter
+
+    def show(self, event: Event) -> Iterator[Shown]:
+        shown = self._presenter.show(event)
+        if isinstance(event, Notice):
+            return (replace(each, channel="reasoning") for each in shown)
+        return shown
+
+    def continued(self, token: Token) -> Channel | None:
+        return self._presenter.continued(token)
 
 
 class _Routed:

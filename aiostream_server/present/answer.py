@@ -10,7 +10,7 @@ from aiostream_server.present.blocks import folded
 from aiostream_server.present.escaping import Page
 from aiostream_server.present.parts import Closed, Opened, Part
 from aiostream_server.present.shown import Channel, Paragraphs, Shown
-from aiostream_server.present.transcript import Transcript, error_line
+from aiostream_server.present.transcript import Transcript, error_line, notice_line
 
 _MAX_CHARS: Final = 20_000
 _MAX_BYTES: Final = 50_000  # of JSON, because the block is sent in one delta
@@ -19,7 +19,7 @@ _LEFT_OUT: Final = "\n\n*… more was left out*"
 
 
 class AnswerOnly:
-    """A view of the answer: of every message of the kind `final`."""
+    """A view of the answer: of every message of the kind `final`, and of what users must know of their conversation."""
 
     def __init__(self) -> None:
         self.paragraphs: Final = Paragraphs()
@@ -31,6 +31,8 @@ class AnswerOnly:
         elif isinstance(part, Token) and part.kind == "final":
             yield self.paragraphs.begin(part.content) if self._begins else Shown(part.content)
             self._begins = False
+        elif isinstance(part, Notice) and part.is_about_memory:
+            yield self.paragraphs.begin(notice_line(part))
 
     def channel(self, kind: SpeechKind) -> Channel | None:
         return "content" if kind == "final" else None
@@ -61,6 +63,9 @@ class Reasoning:
                 yield from self._show_late_work()
             case InputRequested():
                 pass  # its question is the answer, which was shown
+            case Notice(is_about_memory=True):
+                yield from self._show_late_work()
+                yield from self._answer.show(part)
             case Notice() if self._has_answered:
                 pass  # clients show reasoning above the answer; the finish reason tells that the answer was cut off
             case _:

@@ -15,6 +15,10 @@ from typing import Final
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.events.breaks import BREAK
 from aiostream_server.present.escaping import Page, escaped_line
+from aiostream_server.text import indented_json
+
+ROWS_AS_FILE: Final = "The user gets all rows as a file, below the answer."
+"""What a tool may say below a table."""
 
 _NO_ARGUMENTS: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
 _NO_CONTENT: Final = "*nothing more*"
@@ -23,8 +27,8 @@ _OWN_TAG: Final = re.compile(r"<(?=/?(?:details|summary))", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"<|!(?=\\?\[)")
 _HTML: Final = re.compile(r"<(?=[A-Za-z/!?|])|!(?=\[)")
 _LINE_END: Final = re.compile(r"\r\n?")
-_ROWS_LEFT_OUT: Final = r"\n\n(?:no|[0-9]+) rows? \((?:[0-9]+ )?(?:more left out|long values shortened)\)"
-_TABLE: Final = re.compile(rf"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*(?:{_ROWS_LEFT_OUT})?")
+_BELOW_ROWS: Final = rf"(?:\n\n… and(?: [0-9,]+)? more rows?)?(?:\n\n{re.escape(ROWS_AS_FILE)})?"
+_TABLE: Final = re.compile(rf"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*{_BELOW_ROWS}")
 _SQL_ARGUMENTS: Final = frozenset({"sql", "query"})
 _RESULT_CHARS: Final = 60
 _TITLE_CHARS: Final = 200
@@ -77,15 +81,15 @@ def readable_arguments(arguments: str) -> tuple[str, str]:
     """(language of the fence, text): a single text argument as it is, others as indented JSON."""
     try:
         parsed = json.loads(arguments)
-        indented = json.dumps(parsed, indent=2, ensure_ascii=False)
+        if parsed is None or parsed == {}:
+            return "", ""
+        if isinstance(parsed, dict) and len(parsed) == 1:
+            ((name, value),) = parsed.items()
+            if isinstance(value, str):
+                return ("sql" if name in _SQL_ARGUMENTS else ""), value
+        indented = indented_json(parsed)
     except (ValueError, RecursionError):
         return "", arguments
-    if parsed is None or parsed == {}:
-        return "", ""
-    if isinstance(parsed, dict) and len(parsed) == 1:
-        ((name, value),) = parsed.items()
-        if isinstance(value, str):
-            return ("sql" if name in _SQL_ARGUMENTS else ""), value
     return "json", indented if len(indented) <= _MAX_INDENTED_CHARS else arguments
 
 

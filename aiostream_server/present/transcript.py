@@ -30,7 +30,7 @@ from aiostream_server.present.shown import Channel, Paragraphs, Shown
 class Transcript:
     """A view of everything that a run does."""
 
-    __slots__ = ("_flat", "_heading", "_is_repeated", "_page", "_paragraphs")
+    __slots__ = ("_answered_by", "_continues", "_flat", "_heading", "_is_repeated", "_page", "_paragraphs")
 
     def __init__(self, page: Page | None = None, *, flat: bool = False) -> None:
         self._page = page
@@ -38,13 +38,18 @@ class Transcript:
         self._paragraphs = Paragraphs()
         self._heading = ""  # of the open message, until its first text
         self._is_repeated = False
+        self._answered_by: str | None = None  # whose answer was shown last, with nothing after it
+        self._continues = False
 
     def show(self, part: Part) -> Iterator[Shown]:
+        if not isinstance(part, Token | Opened):
+            self._answered_by = part.agent if isinstance(part, Closed) and part.kind == "final" else None
         match part:
             case Token():
                 yield from self._text(part.content)
             case Opened():
-                self._heading, self._is_repeated = _heading(part), part.is_repeated
+                self._continues = part.kind == "final" and part.whole is None and part.agent == self._answered_by
+                self._heading, self._is_repeated = "" if self._continues else _heading(part), part.is_repeated
             case Closed():
                 self._heading, self._is_repeated = "", False
             case Action() | ToolResult():
@@ -66,6 +71,9 @@ class Transcript:
         if self._heading:
             heading, self._heading = self._heading, ""
             yield self._paragraphs.begin(heading + text)
+        elif self._continues:
+            self._continues = False
+            yield self._paragraphs.begin(text)
         elif not self._is_repeated:
             yield Shown(text)
 
@@ -90,7 +98,7 @@ def _line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
         case InputRequested():
             return f"{event.sign} *{event.agent} waits for your answer*"
         case Notice():
-            return f"{event.sign} *{event.content}*"
+            return notice_line(event)
         case Dropped():
             return "*… a part of this run is kept no longer …*"
         case Error():
@@ -101,6 +109,10 @@ def _line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
 
 def error_line(error: Error) -> str:
     return f"{error.sign} {error.message}"
+
+
+def notice_line(notice: Notice) -> str:
+    return f"{notice.sign} *{notice.content}*"
 
 
 def _routing_words(event: Routing) -> str:

@@ -12,7 +12,7 @@ from aiostream_server.config.model import OnDisconnect, Presentation, ReasoningF
 from aiostream_server.errors import ServerError
 from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.intake.question import Question
-from aiostream_server.present import Page, Presenter, new_presenter, routed_presenter
+from aiostream_server.present import BareContent, Page, Presenter, new_presenter, routed_presenter
 from aiostream_server.runs.card import RunCard
 
 Options = TypeVar("Options")
@@ -42,24 +42,29 @@ class Asked(Generic[Options]):
 class DisplayOptions:
     """How one request wants a run shown, apart from its body.
 
-    `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown. `page`
-    is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
+    `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown.
+    `team_name` is empty then. `page` is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in
+    links (`/api`, or nothing).
     `watch_link` makes the signed link to a run's events.
-    `reasoning_fields` are the names of the fields with the reasoning.
+    `reasoning_fields` are the names of the fields with the reasoning. `is_json`: the content is nothing but the answer.
     """
 
     presentation: Presentation | None = None
     by_team: Mapping[str, Presentation] = field(default_factory=dict)
+    team_name: str = ""
     page: Page | None = None
     path_prefix: str = ""
     watch_link: WatchLink | None = None
     reasoning_fields: Sequence[ReasoningField] = ("reasoning_content",)
+    is_json: bool = False
 
     def presenter(self) -> Presenter:
         """A new one: a presenter remembers what it has shown."""
         if self.presentation is None:
-            return routed_presenter(self.by_team, self.page)
-        return new_presenter(self.presentation, self.page)
+            presenter = routed_presenter(self.by_team, self.page)
+        else:
+            presenter = new_presenter(self.presentation, self.page)
+        return BareContent(presenter) if self.is_json else presenter
 
 
 class Frames(Protocol):

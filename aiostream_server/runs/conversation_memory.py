@@ -2,35 +2,41 @@
 
 A memory is the state of the team that answered last. It is restored if it belongs to the history that the client sends.
 After an edit, a regeneration or a branch, and if the state cannot be read, the messages are used instead. If the store
-fails, the question is still answered.
+fails, the question is still answered, and the user is told what that means for the next ones.
+
+A client that leaves the earlier messages to the server relies on every turn. Another server process may have kept a
+turn meanwhile: then this one is appended to that, and the next team is built from the messages of both.
 
 A memory that waits for the user is spent by the first reply, before it is restored. So a user's approval counts once,
 for the question right before it, and not if it was sent before that question was asked.
 """
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
 
-from aiostream_server.events import Answer
+from aiostream_server.events import Answer, Entry
+from aiostream_server.events.fixed_notices import NOT_KEPT, NOT_KEPT_YET, STATE_NOT_KEPT
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.json_text import dump, load
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.call_memory import CallMemory
-from aiostream_server.runs.fingerprint import Standing, answer_prints, fingerprint, standing_of
+from aiostream_server.runs.fingerprint import Standing, answer_prints, essence, extended, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
+from aiostream_server.store.database import NotWrittenYet
 from aiostream_server.store.off_loop import off_loop
+from aiostream_server.store.turn_transaction import Merge
 from aiostream_server.teams.autogen_private.structure import state_signature
 
-_STORE_TIMEOUT_S: Final = 5.0
 _SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
 _FEWEST_TURNS: Final = 2  # kept, however long they are
+
+_OTHER_FORMAT: Final = (ValueError, TypeError, AttributeError, LookupError)
 
 _log = structlog.get_logger()
 
@@ -89,6 +95,10 @@ class ConversationMemory:
         self._resends = conversation is None or conversation.resends
         self._memory: TeamMemory | None = None
         self._standing: Standing | None = None
+        self._continues = ""  # the version of the memory that the question continues
+        self._leaves_history_to_us = False
+        self.was_recalled = True
+        """False if the earlier turns could not be read, and the client has not sent them."""
 
     @property
     def waits_for(self) -> str | None:
@@ -106,15 +116,14 @@ class ConversationMemory:
         """Find the memory that the question continues."""
         if self._archive is None:
             return
+        self._leaves_history_to_us = not self._resends and len(self._systems) == len(self.question.history)
         try:
-            async with asyncio.timeout(_STORE_TIMEOUT_S):
-                memory = await self._find(self._archive.conversations)
-                if memory is not None and memory.waits_for is not None:
-                    memory = await self._spend(self._archive.conversations, memory)
-        except Exception as exc:  # raised by a database driver, or by a row of another format
+            memory = await self._find(self._archive.conversations)
+            if memory is not None and memory.waits_for is not None:
+                memory = await self._spend(self._archive.conversations, memory)
+        except Exception as exc:  # the store's, or raised by a row of another format
             _log.warning("conversation_not_recalled", error=type(exc).__name__)
-            if not self._resends:
-                self._archive = None  # keeping this turn would replace all that was kept
+            self.was_recalled = not self._leaves_history_to_us
             return
         self._memory = memory
 
@@ -136,20 +145,28 @@ class ConversationMemory:
             return False
         return True
 
-    async def keep(self, team: object, team_id: str, log: Log, handover: Handover | None = None) -> None:
-        """Keep the conversation as it is now: the team's state, or only the messages if there is no state."""
+    async def keep(self, team: object, team_id: str, log: Log, handover: Handover | None = None) -> str | None:
+        """Keep the conversation as it is now: the team's state, or only the messages if there is no state.
+
+        Returns what the user has to be told if the turn is not saved.
+        """
         if self._archive is None:
-            return
+            return None
         try:
             most = self._archive.max_state_bytes
             state = await self._state_of(team, team_id, handover, most)
             is_large = log.size_bytes + _chars(self.question.history) > _SMALL
             waits_for = handover.asker if handover is not None and state else None
             memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
-            async with asyncio.timeout(_STORE_TIMEOUT_S):
-                await self._archive.conversations.keep(self._address, memory)
-        except Exception as exc:  # a database driver
-            _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__)
+            merge = _appending(self.question.task, log, memory, most) if self._leaves_history_to_us else None
+            await self._archive.conversations.keep(self._address, memory, after=self._continues, merge=merge)
+        except NotWrittenYet as exc:
+            _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__, is_retried=True)
+            return NOT_KEPT_YET
+        except Exception as exc:  # the store's, or raised by what the team is made of
+            _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__, is_retried=False)
+            return NOT_KEPT if self._leaves_history_to_us else STATE_NOT_KEPT
+        return None
 
     @property
     def _systems(self) -> Sequence[Turn]:
@@ -157,7 +174,7 @@ class ConversationMemory:
 
     async def _find(self, conversations: Conversations) -> TeamMemory | None:
         history = self.question.history
-        if not self._resends and len(self._systems) == len(history):
+        if self._leaves_history_to_us:
             return await self._add_earlier_turns(conversations)
         standing = self._standing = await off_loop(_chars(history) > _SMALL, standing_of, history)
 
@@ -180,6 +197,7 @@ class ConversationMemory:
         if memory is None:
             return None
         self.previous_team = memory.team
+        self._continues = memory.version
         earlier = tuple(Turn(role, text) for role, text in load(memory.turns))
         self.question = replace(self.question, history=(*self.question.history, *earlier))
         self._standing = Standing(memory.fingerprint, answer="", last=earlier[-1])  # the answer is not compared
@@ -217,17 +235,44 @@ class ConversationMemory:
     def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
         entries, standing = log.since(0), self._standing
         asked = [*self.question.history, self.question.task]
-        answer = next((entry.event.content for entry in reversed(entries) if isinstance(entry.event, Answer)), "")
         turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
-        turns.append(("assistant", answer))
-        while len(encoded := dump(turns)) > most_bytes and len(turns) > _FEWEST_TURNS:
-            turns = turns[len(turns) // 2 :]  # the newer half
+        turns.append(("assistant", _answer_in(entries)))
+        encoded = _newest_turns(turns, most_bytes)
         print_of_all = (
             fingerprint(asked)
             if standing is None
             else fingerprint([standing.last, self.question.task], after=standing.fingerprint)
         )
         return TeamMemory(team_id, print_of_all, answer_prints(entries), state, encoded, waits_for)
+
+
+def _answer_in(entries: Sequence[Entry]) -> str:
+    return next((entry.event.content for entry in reversed(entries) if isinstance(entry.event, Answer)), "")
+
+
+def _newest_turns(turns: Sequence[tuple[str, str]], most_bytes: int) -> bytes:
+    while len(encoded := dump(turns)) > most_bytes and len(turns) > _FEWEST_TURNS:
+        turns = turns[len(turns) // 2 :]  # the newer half
+    return encoded
+
+
+def _appending(task: Turn, log: Log, memory: TeamMemory, most_bytes: int) -> Merge:
+    """Appends this turn to what another process has kept since the turn began. The store may call it much later: it
+    holds the texts, and neither images nor the log."""
+    asked, said = task.text, _answer_in(log.since(0))
+    question = essence(task)
+
+    def merge(newest: TeamMemory) -> TeamMemory:
+        try:
+            earlier = [(role, text) for role, text in load(newest.turns)]
+            last = essence(Turn(*earlier[-1]))
+        except _OTHER_FORMAT:
+            return memory
+        turns = _newest_turns([*earlier, ("user", asked), ("assistant", said)], most_bytes)
+        fingerprint_of_all = extended(extended(newest.fingerprint, last), question)
+        return TeamMemory(memory.team, fingerprint_of_all, memory.answers, b"", turns)
+
+    return merge
 
 
 def _chars(turns: Sequence[Turn]) -> int:

@@ -81,7 +81,7 @@ def exception_name(exc: BaseException) -> str:
 def _text_of(exc: BaseException) -> str:
     try:
         return str(exc)
-    except Exception as unreadable:  # a user's own class with a faulty `__str__`
+    except BaseException as unreadable:  # a user's own class with a faulty `__str__`
         return f"its text cannot be read ({type(unreadable).__name__})"
 
 

@@ -46,8 +46,13 @@ def fingerprint(turns: Iterable[Turn], *, after: str = "") -> str:
     """The fingerprint of all turns but system messages. `after` is the fingerprint of the turns before these."""
     for turn in turns:
         if turn.role != "system":
-            after = _sha256(f"{after}\n{_essence(turn)}")
+            after = extended(after, essence(turn))
     return after
+
+
+def extended(after: str, essence_of_next: str) -> str:
+    """The fingerprint of one turn more."""
+    return _sha256(f"{after}\n{essence_of_next}")
 
 
 def answer_prints(entries: Sequence[Entry]) -> tuple[str, ...]:
@@ -59,8 +64,8 @@ def answer_prints(entries: Sequence[Entry]) -> tuple[str, ...]:
     return tuple({_answer_print(undecorate(text)): None for text in texts})
 
 
-def _essence(turn: Turn) -> str:
-    """Lines of ASCII."""
+def essence(turn: Turn) -> str:
+    """What counts of a turn, in lines of ASCII; small, also for one with images."""
     text = routing_question(turn.text) if turn.role == "user" else turn.text.strip()
     if turn.role == "assistant":
         text = _answer_print(turn.text)

@@ -10,14 +10,14 @@ from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
-from aiostream_server.errors import ModelFailed
+from aiostream_server.errors import ModelFailed, forget_traceback
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.ending import EndReason, in_words, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
@@ -42,10 +42,11 @@ _ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group
 class Recorder(LogWriter):
     """One run's. `options` go to every model call that is heard. `listen_to` comes before anything is said.
 
-    `answer` is what the answering agents said last, `last` what any agent did. `beside` is what each agent said beside
-    its last tool calls, without its reasoning; known only of our own model clients. `failures` are the latest model
-    calls that failed. `awaits_form`: what the answering agents say is not the answer yet, because a last call puts it
-    into the form that the request asks for; `has_begun_answer`: words of that call are in the log.
+    `answer` is what the answering agents said last, `last` what any agent did. `untold` is the last tool result that is
+    an answer and that no message has told. `beside` is what each agent said beside its last tool calls, without its
+    reasoning; known only of our own model clients. `failures` are the latest model calls that failed. `awaits_form`:
+    what the answering agents say is not the answer yet, because a last call puts it into the form that the request
+    asks for; `has_begun_answer`: words of that call are in the log.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Recorder(LogWriter):
         self.answer: events.Answer | None = None
         self.last: events.Answer | None = None
         self.beside: dict[str, str] = {}
+        self.untold = ""
         self.awaits_form = False
         self.has_begun_answer = False
         self._is_last_call = False
@@ -202,6 +204,7 @@ class Recorder(LogWriter):
             is_cut = len(capped(text)) < len(text)
             is_streamed = is_cut and self.tell_message(self._kind_of(agent, text), agent, text)
             self._remember_answer(agent, text, streamed=is_streamed)
+            self.untold = "" if is_cut else text
         self.budget.ended_turn()
 
     def reported(self, agent: str, usage: RequestUsage) -> None:
@@ -239,6 +242,8 @@ class Recorder(LogWriter):
         """Let go of everything: pooled connections keep the context in which they were opened, and so this object."""
         super().release()
         self._speech.clear()
+        for failure in self.failures:
+            forget_traceback(failure)
         self.failures.clear()
         self._options = {}
 
@@ -279,6 +284,11 @@ class Recorder(LogWriter):
         self.tell(answer)
         if self.answer is None and (why := ending.unexplained(answer.content)) is not None:
             self.tell(events.Notice(answer.agent, _in_a_remark(f"The team ended: {why}"), "team_ended"))
+
+    def tell_memory_failure(self, reason: Literal["not_kept", "not_recalled"], words: str) -> None:
+        """The server does not remember the conversation as it should."""
+        answer = self.answer or self.last
+        self.tell(events.Notice(_NAMELESS if answer is None else answer.agent, words, reason))
 
     # Inside
 

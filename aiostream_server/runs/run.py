@@ -15,7 +15,7 @@ from typing import Any, Final
 import structlog
 
 from aiostream_server.config.model import OnDisconnect
-from aiostream_server.errors import TeamFailed
+from aiostream_server.errors import TeamFailed, forget_traceback
 from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
@@ -29,9 +29,9 @@ from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_work
 from aiostream_server.runs.team_work import TeamWork
-from aiostream_server.teams.autogen_private.contained import contained
 from aiostream_server.teams.autogen_private.structure import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
+from aiostream_server.teams.containment import contain_tasks
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
@@ -113,6 +113,7 @@ class Run:
     async def _execute(self, after: Sequence[RunView]) -> None:
         request, observer = self.request, self.resources.observer
         structlog.contextvars.bind_contextvars(run_id=self.id)
+        contain_tasks()
         current_observer.set(observer)
         question = request.question.task.text
         with observer.run(self.id, model=request.model, question=question, conversation=self._conversation) as observed:
@@ -145,7 +146,7 @@ class Run:
 
     async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
         """Until those have ended, or this one is stopped. No deadline runs yet."""
-        ended = asyncio.gather(*(run.wait() for run in after))
+        ended = asyncio.create_task(_all_ended(after))  # not `gather`, which complains if it is cancelled unawaited
         both: set[asyncio.Future[Any]] = {ended, self._ending}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -155,8 +156,8 @@ class Run:
     async def _supervise(self, work: TeamWork) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""
         token = RunCancellation()  # it references every message that was read under it: it lives as long as the task
-        performing = partial(work.perform, token, asked_at=self.created_at)
-        task = asyncio.create_task(contained(performing, "the team"), name=f"{self.id}-work")
+        performing = work.perform(token, asked_at=self.created_at)
+        task = asyncio.create_task(performing, name=f"{self.id}-work")
         task.add_done_callback(lambda _: self._work_ended(task, work))
         deadlines = Deadlines(self.log, self.resources.limits, self.end)
         try:
@@ -180,6 +181,7 @@ class Run:
             # The message may repeat what a user wrote: clients and debug logs get it, the warning does not.
             _log.warning("team_failed", code=error.code, exception=exception_name(exc))
             _log.debug("team_failure", exc_info=exc)
+            forget_traceback(exc)
         else:
             self.end("stop")
 
@@ -215,6 +217,11 @@ class Run:
             time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
             duration_s=round(finished.duration_s, 4),
         )
+
+
+async def _all_ended(runs: Sequence[RunView]) -> None:
+    for run in runs:
+        await run.wait()
 
 
 def _with_the_answers(ending: FinishReason, answer: EndReason) -> FinishReason:

@@ -8,6 +8,7 @@ from autogen_core import CancellationToken
 
 from aiostream_server.errors import SchemaNotMet
 from aiostream_server.events import Message, Routing
+from aiostream_server.events.fixed_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
@@ -29,6 +30,7 @@ from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line
 from aiostream_server.tools.chart.painter import current_painter
+from aiostream_server.tools.sql.schema_choice.conversation import current_questions
 
 
 @dataclass(slots=True)
@@ -62,6 +64,7 @@ class TeamWork:
             files = RunFiles(resources.files, request.owner, request.link_base)
         current_files.set(files)
         current_painter.set(resources.painter)
+        current_questions.set(memory.question.asked)
         self.scope = spec.toolbox.scope()
         team, task = await _build_with_memory(spec, memory, self.scope)
         answer_from = spec.config.answer_from or answerers(team)
@@ -84,7 +87,11 @@ class TeamWork:
             asked, is_reply = memory.question.task.text, memory.waits_for is not None
             ending = replace(ending, asked=asked, is_reply=is_reply, members=len(participant_names(team)))
             recorder.tell_answer(ending)
-        await memory.keep(team, spec.id, recorder.log, ending.handover)
+        not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
+        if not memory.was_recalled:
+            recorder.tell_memory_failure("not_recalled", NOT_RECALLED)
+        if not_kept is not None:
+            recorder.tell_memory_failure("not_kept", not_kept)
         if form is not None and ending.handover is not None:
             question = "" if recorder.last is None else one_line(recorder.last.content, 300)
             raise SchemaNotMet(f"the team ended with a question to the user, which is no JSON: {question}")
@@ -154,9 +161,9 @@ def _add_missing_pictures(recorder: Recorder, files: RunFiles) -> None:
     before = "".join(f"{file.markdown}\n\n" for file in shown if file.id not in answer.content)
     after = "".join(f"\n\n{file.markdown}" for file in files.missing_in(answer.content))
     if after and answer.streamed:
-        recorder.say(answer.agent, (TextDelta(after),))
+        recorder.say(answer.agent, (TextDelta(after.removeprefix("\n\n")),))  # begins a paragraph of its own
         recorder.close_all()
-    elif after:
+    elif after and answer.content != recorder.untold:
         recorder.tell(Message(answer.agent, after))
     if before or after:
         whole = replace(answer, content=f"{before}{answer.content}{after}")

@@ -105,7 +105,9 @@ class Reloading:
             self._receiver.reloading()
             try:
                 await self._reload()
-            except Exception as exc:  # the server goes on, and a later reload may succeed
+            except asyncio.CancelledError:
+                raise
+            except BaseException as exc:  # a user's module may raise any; a later reload may succeed
                 log_bug("reload_failed", exc)
             finally:
                 self._receiver.reloaded()

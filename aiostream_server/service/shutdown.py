@@ -2,7 +2,8 @@
 
 lame duck   `/readyz` answers 503, everything else is answered: load balancers have `lame_duck_s` to notice.
             With adopted sockets nothing new is accepted already, and connections are not kept alive.
-draining    nothing new is taken; bodies on their way are read, and runs may finish within `drain_s`
+draining    nothing new is taken. Within `drain_s` bodies on their way are read, runs may finish, and turns that could
+            not be written before are written
 ending      runs that are still live are interrupted, and their streams are written to their ends
 """
 
@@ -32,7 +33,8 @@ async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool
 
     `is_adopted`: the listening sockets stay open, and the next process accepts new connections.
     """
-    traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
+    traffic, state = runner.app[TRAFFIC], runner.app[STATE].state
+    registry, archive = state.registry, state.resources.archive
     traffic.phase = "lame_duck"
     _log.info("server_stopping", live_runs=len(registry), lame_duck_s=server.lame_duck_s, drain_s=server.drain_s)
     if is_adopted:
@@ -46,6 +48,8 @@ async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool
             await traffic.until_quiet()  # first: requests that wait for a slot start runs
             await registry.drain()
             await _until_written(runner)
+            if archive is not None:
+                await archive.conversations.settle()  # turns that could not be written before
     except TimeoutError:
         _log.warning("drain_cut_short", live_runs=len(registry), bodies=traffic.bodies)
 

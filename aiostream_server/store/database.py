@@ -1,4 +1,4 @@
-"""The database of the conversation store: its URL, connections, transactions with one writer at a time, and its errors.
+"""The database of the conversation store: its URL, its connections, and its errors.
 
 SQLite: a commit is on the disk when it returns (WAL, synchronous = FULL). PostgreSQL: `synchronous_commit` decides; its
 default is "on".
@@ -6,34 +6,36 @@ default is "on".
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
-from sqlalchemy import event, func, select
+from sqlalchemy import Connection, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.config.postgres_url import read_parameters
+from aiostream_server.config.postgres_problems import known_problem
+from aiostream_server.config.postgres_url import read_parameters, with_plain_host
 from aiostream_server.errors import ConfigError
 from aiostream_server.text import clipped, one_line
 
 _DRIVERS: Final = {
-    "sqlite": "sqlite+aiosqlite",
+    "sqlite": "sqlite+pysqlite",
     "postgres": "postgresql+asyncpg",
     "postgresql": "postgresql+asyncpg",
 }
-_CONNECT_TIMEOUT_S: Final = 10.0
-_POOL: Final = {"pool_size": 4, "max_overflow": 0, "pool_timeout": _CONNECT_TIMEOUT_S}
+_CONNECT_TIMEOUT_S: Final = 5.0
 
 DATABASE_ERRORS: Final = (
     # SQLAlchemy lets asyncpg's own errors through while it connects; a deadline that passed is an OSError.
     *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
 )
+
+_T = TypeVar("_T")
 
 _MAX_CHARS: Final = 300
 
@@ -45,60 +47,72 @@ class ConversationsUnavailable(Exception):
     """
 
 
-class ConversationDatabase:
-    """Opens a connection when it is used first. Every failure is a `ConversationsUnavailable`."""
+class NotWrittenYet(ConversationsUnavailable):
+    """A turn could not be written now. It is kept in memory, where it is found, and is written as soon as possible."""
+
+
+class Link(Protocol):
+    """One connection, opened when it is used first and again after an error. Belongs to one thread, which it blocks."""
+
+    def transact(self, work: Callable[[Connection], _T], *, writes: bool = False) -> _T:
+        """One transaction. Raises `DATABASE_ERRORS`, and what `work` raises; then nothing was written."""
+
+    def close(self) -> None: ...
+
+
+def open_link(url: URL, *, timeout_s: float) -> Link:
+    """`timeout_s` bounds one statement on PostgreSQL, and the wait for other processes' writes on SQLite."""
+    is_sqlite = url.get_backend_name() == "sqlite"
+    return SqliteLink(url, timeout_s=timeout_s) if is_sqlite else PostgresLink(url, timeout_s=timeout_s)
+
+
+class SqliteLink:
+    """Transactions that write begin as such: SQLite refuses to wait in one that has read before."""
 
     def __init__(self, url: URL, *, timeout_s: float) -> None:
-        self._is_sqlite = url.get_backend_name() == "sqlite"
-        self._url = url
-        self._engine: Final = make_engine(url, timeout_s=timeout_s)
-        # Writers of this process queue here; SQLite itself only polls every few milliseconds.
-        self._writer: Final = asyncio.Lock() if self._is_sqlite else nullcontext()
+        arguments = {"timeout": timeout_s, "isolation_level": None}  # BEGIN is ours
+        self._engine: Final = create_engine(url, connect_args=arguments, pool_size=1, max_overflow=0)
+        event.listen(self._engine, "connect", _set_up_sqlite)
 
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
-        """A connection for one SELECT."""
-        with self._one_error():
-            async with self._engine.connect() as connection:
-                yield connection
-
-    @asynccontextmanager
-    async def writing(self, name: str | None = None) -> AsyncIterator[AsyncConnection]:
-        """A transaction that is committed at the end of the block.
-
-        Two transactions of the same `name`, a hash, never run at once, in any process; on SQLite no two at all, from
-        the first statement that writes.
-        """
-        with self._one_error():
-            async with self._writer, self._engine.begin() as connection:
-                if name is not None and not self._is_sqlite:
-                    lock = int.from_bytes(bytes.fromhex(name)[:8], signed=True)  # its locks have numbers of 64 bits
-                    await connection.execute(select(func.pg_advisory_xact_lock(lock)))
-                yield connection
-
-    async def close(self) -> None:
-        await self._engine.dispose()
-
-    @contextmanager
-    def _one_error(self) -> Iterator[None]:
+    def transact(self, work: Callable[[Connection], _T], *, writes: bool = False) -> _T:
         try:
-            yield
-        except DATABASE_ERRORS as exc:
-            raise ConversationsUnavailable(reason(exc, self._url)) from exc
+            with self._engine.begin() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+                return work(connection)
+        except BaseException:
+            self._engine.dispose()  # the file may have been replaced
+            raise
+
+    def close(self) -> None:
+        self._engine.dispose()
 
 
-def make_engine(url: URL, *, timeout_s: float) -> AsyncEngine:
-    """`timeout_s` bounds one statement on PostgreSQL, and the wait for other processes' writes on SQLite."""
-    if url.get_backend_name() != "sqlite":
-        read = read_parameters(url.query)
+class PostgresLink:
+    """asyncpg in an event loop of the thread's own: a transaction takes no turns of the server's loop."""
+
+    def __init__(self, url: URL, *, timeout_s: float) -> None:
+        read = read_parameters(url.query, url.password)
         waits = {"timeout": _CONNECT_TIMEOUT_S, "command_timeout": timeout_s}
-        named = {"server_settings": {"application_name": "aiostream-server", **read.settings}}
-        arguments = waits | read.arguments | named
-        return create_async_engine(url.set(query=read.in_url), connect_args=arguments, pool_pre_ping=True, **_POOL)
-    # IMMEDIATE: SQLite refuses to wait with a transaction that has read before it writes.
-    engine = create_async_engine(url, connect_args={"timeout": timeout_s, "isolation_level": "IMMEDIATE"}, **_POOL)
-    event.listen(engine.sync_engine, "connect", _set_up_sqlite)
-    return engine
+        more = {"server_settings": read.startup, "prepared_statement_cache_size": 0}
+        arguments = waits | read.arguments | more
+        pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
+        self._engine: Final = create_async_engine(url.set(query=read.in_url), connect_args=arguments, **pool)
+        if read.settings:
+            calls = [func.set_config(name, value, True) for name, value in read.settings.items()]
+            event.listen(self._engine.sync_engine, "begin", lambda connection: connection.execute(select(*calls)))
+        self._loop: Final = asyncio.Runner()
+
+    def transact(self, work: Callable[[Connection], _T], *, writes: bool = False) -> _T:
+        return self._loop.run(self._transact(work))
+
+    async def _transact(self, work: Callable[[Connection], _T]) -> _T:
+        async with self._engine.begin() as connection:
+            return await connection.run_sync(work)
+
+    def close(self) -> None:
+        with suppress(*DATABASE_ERRORS):
+            self._loop.run(self._engine.dispose())
+        self._loop.close()
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -109,7 +123,9 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 
 
 def reason(error: BaseException, url: URL) -> str:
-    """The driver's message in one line; only the class of the error if the message repeats the URL's password."""
+    """Why, in one line: only the class of the error if the driver's message repeats the URL's password."""
+    if url.get_backend_name() != "sqlite" and (known := known_problem(error)) is not None:
+        return known
     said = getattr(error, "orig", None) or error
     text = str(said).rpartition(">: ")[2]  # asyncpg's errors as SQLAlchemy passes them on: <class '...'>: text
     line = one_line(text)
@@ -127,7 +143,7 @@ def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
     if config.resolved_url is None:
         return URL.create(_DRIVERS["sqlite"], database=str(state_directory.absolute() / "conversations.db"))
     try:
-        url = make_url(config.resolved_url.get_secret_value())
+        url = make_url(with_plain_host(config.resolved_url.get_secret_value()))
     except (ArgumentError, ValueError):
         raise _wrong("it is not a database URL; write sqlite:///file or postgresql://user@host/name") from None
     scheme = url.drivername.partition("+")[0]
@@ -137,7 +153,7 @@ def find_url(config: ConversationsConfig, state_directory: Path) -> URL:
     if scheme == "sqlite":
         return _checked_file(url)
     try:
-        read_parameters(url.query)
+        read_parameters(url.query, url.password)
     except ValueError as exc:
         raise _wrong(str(exc)) from None
     return url

@@ -10,18 +10,18 @@ import hashlib
 import json
 import os
 import secrets
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 
 from aiostream_server.config.server import FilesConfig
 from aiostream_server.errors import ConfigError
+from aiostream_server.store.growing_file import GrowingFile
 from aiostream_server.store.links import SignedLinks, is_file_id, read_secret
 from aiostream_server.text import printable_line
 
@@ -99,17 +99,25 @@ class Files:
 
     def describe(self, content: bytes, media_type: str, name: str, owner: FileOwner) -> StoredFile:
         """The description of a new file. Raises `FileRefused` for one that is too large, or empty."""
-        if not content:
+        return self._described(len(content), hashlib.sha256(content).hexdigest(), media_type, name, owner)
+
+    @property
+    def most_bytes(self) -> int:
+        """Of one file."""
+        return min(self._config.max_file_bytes, self._config.max_bytes)
+
+    def _described(self, size: int, digest: str, media_type: str, name: str, owner: FileOwner) -> StoredFile:
+        if not size:
             raise FileRefused("an empty file is not kept")
-        if len(content) > (most := min(self._config.max_file_bytes, self._config.max_bytes)):
-            raise FileRefused(f"the file has {len(content)} bytes, and [files] max_file_bytes lets one have {most}")
+        if size > (most := self.most_bytes):
+            raise FileRefused(f"the file has {size} bytes, and [files] max_file_bytes lets one have {most}")
         key_id, user_id = owner
         return StoredFile(
             f"file-{secrets.token_urlsafe(18)}",
             media_type if media_type in _EXTENSIONS else _OTHER,
             printable_line(name)[:_NAME_CHARS],
-            len(content),
-            hashlib.sha256(content).hexdigest(),
+            size,
+            digest,
             key_id,
             user_id,
             int(self._clock() + self._config.expiry_s),
@@ -117,8 +125,30 @@ class Files:
 
     async def keep(self, file: StoredFile, content: bytes) -> None:
         """Write a file, and delete the oldest if all are too large together. Raises `FileRefused`."""
+        await self._written(self._write, file, content)
+
+    @asynccontextmanager
+    async def growing(self) -> AsyncIterator[GrowingFile]:
+        """A file to be written in pieces by `grow`; it is gone afterwards unless `keep_grown` has kept it."""
+        file = await self._written(GrowingFile, self._folder)
         try:
-            await self._in_thread(self._write, file, content)
+            yield file
+        finally:
+            await asyncio.shield(self._in_thread(file.close))
+
+    async def grow(self, file: GrowingFile, piece: bytes) -> None:
+        """Raises `FileRefused`, as when the disk is full."""
+        await self._written(file.write, piece)
+
+    async def keep_grown(
+        self, file: GrowingFile, media_type: str, name: str, owner: FileOwner, beginning: bytes = b""
+    ) -> StoredFile:
+        """As `describe` and `keep`. `beginning` is put before the content."""
+        return await self._written(self._keep_grown, file, media_type, name, owner, beginning)
+
+    async def _written(self, work: Callable[..., _T], *arguments: Any) -> _T:  # whatever `work` takes
+        try:
+            return await self._in_thread(work, *arguments)
         except OSError as exc:
             raise FileRefused(f"the file cannot be written: {(exc.strerror or 'the disk failed').lower()}") from exc
 
@@ -143,17 +173,26 @@ class Files:
     # In threads
 
     def _write(self, file: StoredFile, content: bytes) -> None:
-        self._make_room(len(content))
-        self._put(self._folder / file.content_name, content, file.expires_at)
-        self._put(self._description(file.id), json.dumps(asdict(file)).encode(), file.expires_at)
+        with closing(GrowingFile(self._folder)) as written:
+            written.write(content)
+            self._link(file, written)
 
-    def _put(self, path: Path, content: bytes, expires_at: int) -> None:
-        """Write atomically, readable by the server's user only. The modification time is when the file expires."""
-        with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".new-") as file:
-            file.write(content)
-            file.flush()
-            os.utime(file.name, (expires_at, expires_at))
-            os.link(file.name, path)
+    def _keep_grown(
+        self, written: GrowingFile, media_type: str, name: str, owner: FileOwner, beginning: bytes
+    ) -> StoredFile:
+        if beginning:
+            written.prepend(beginning)
+        file = self._described(written.size, written.digest(), media_type, name, owner)
+        self._link(file, written)
+        return file
+
+    def _link(self, file: StoredFile, written: GrowingFile) -> None:
+        """The description comes last, so that no reader finds half a file."""
+        self._make_room(file.size)
+        written.link(self._folder / file.content_name, file.expires_at)
+        with closing(GrowingFile(self._folder)) as description:
+            description.write(json.dumps(asdict(file)).encode())
+            description.link(self._description(file.id), file.expires_at)
 
     def _known(self, file_id: str) -> StoredFile | None:
         try:

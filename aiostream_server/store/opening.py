@@ -11,8 +11,7 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,7 +20,7 @@ from sqlalchemy.engine import URL
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.errors import ConfigError
-from aiostream_server.store.database import DATABASE_ERRORS, ConversationDatabase, find_url, make_engine, reason
+from aiostream_server.store.database import DATABASE_ERRORS, find_url, open_link, reason
 from aiostream_server.store.schema import HEAD, VERSION_TABLE
 
 _TIMEOUT_S: Final = 10.0
@@ -29,31 +28,24 @@ _RETRY_S: Final = 0.02
 _BUSY: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _MIGRATIONS: Final = Path(__file__).parent / "migrations"
 _MIGRATION_TIMEOUT_S: Final = 600.0  # for all migrations, and for those of another process
-_LOCK: Final = {  # held until the end of the transaction
-    "sqlite": text("BEGIN IMMEDIATE"),
-    "postgresql": text(f"SELECT pg_advisory_xact_lock({0x61696F73})"),
-}
+_LOCK: Final = text(f"SELECT pg_advisory_xact_lock({0x61696F73})")  # until the end of the transaction
 
 
-@asynccontextmanager
-async def open_database(
-    config: ConversationsConfig, state_directory: Path, *, must_exist: bool
-) -> AsyncIterator[ConversationDatabase]:
-    """Raises `ConfigError`, with one line without a password."""
+async def prepare_database(config: ConversationsConfig, state_directory: Path, *, must_exist: bool) -> URL:
+    """Returns the URL of a database with the schema of this version.
+
+    Raises `ConfigError`, with one line without a password.
+    """
     url = find_url(config, state_directory)
     try:
         if url.get_backend_name() == "sqlite":
             await asyncio.to_thread(_prepare, url, config, state_directory, must_exist)
-        await _migrate(url)
+        await asyncio.to_thread(_migrate, url)
     except (*DATABASE_ERRORS, TypeError, ValueError) as exc:  # asyncpg's for a URL that it does not understand
         name = url.database or "the database"
         shown = name if url.get_backend_name() == "sqlite" else f"{name} on {url.host or 'the local socket'}"
         raise ConfigError([f"[conversations] {shown} cannot be opened: {reason(exc, url)}"]) from exc
-    database = ConversationDatabase(url, timeout_s=_TIMEOUT_S)
-    try:
-        yield database
-    finally:
-        await database.close()
+    return url
 
 
 def _prepare(url: URL, config: ConversationsConfig, state_directory: Path, must_exist: bool) -> None:
@@ -85,18 +77,13 @@ def prepare_file(path: Path, *, timeout_s: float) -> None:
             time.sleep(_RETRY_S)
 
 
-async def _migrate(url: URL) -> None:
-    engine = make_engine(url, timeout_s=_MIGRATION_TIMEOUT_S)
+def _migrate(url: URL) -> None:
+    link = open_link(url, timeout_s=_MIGRATION_TIMEOUT_S)
     try:
-        async with engine.connect() as connection:
-            if await connection.run_sync(read_version) == HEAD:
-                return
-            await connection.rollback()
-            await connection.execute(_LOCK[url.get_backend_name()])
-            await connection.run_sync(_upgrade)
-            await connection.commit()
+        if link.transact(read_version) != HEAD:
+            link.transact(_upgrade, writes=True)
     finally:
-        await engine.dispose()
+        link.close()
 
 
 def read_version(connection: Connection) -> str | None:
@@ -110,6 +97,8 @@ def _upgrade(connection: Connection) -> None:
     from alembic import command
     from alembic.config import Config
 
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK)
     version = read_version(connection)  # another process may have migrated while we waited
     if version is not None and version > HEAD:
         known = f"its schema is {version}, and this version knows {HEAD}"

@@ -12,7 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.types import TypeDecorator
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 """The newest migration: the schema that this version reads and writes."""
 
 VERSION_TABLE: Final = "aiostream_schema"
@@ -68,6 +68,7 @@ memories: Final = sa.Table(
     sa.Column("answers", sa.Text, nullable=False),  # a JSON list
     sa.Column("waits_for", AnyText),
     sa.Column("updated_at", sa.Double, nullable=False),  # Unix time
+    sa.Column("version", sa.Text, nullable=False, server_default=""),  # of the turn that was kept; random
     sa.Column("state", sa.LargeBinary, nullable=False),  # zlib; large columns last: SQLite reads rows from the left
     sa.Column("turns", sa.LargeBinary, nullable=False),
     sa.Index("aiostream_memories_address", "address", "id"),
@@ -76,29 +77,33 @@ memories: Final = sa.Table(
 
 # Built once: SQLAlchemy takes longer to build a statement, and to find its compiled form, than SQLite to execute it.
 
-_OF_ADDRESS: Final = memories.c.address == sa.bindparam("of_address")
-_OF_IDENTITY: Final[sa.BindParameter[str]] = sa.bindparam("of_identity")
 _NEWEST_FIRST: Final = memories.c.id.desc()
+_OF_ADDRESSES: Final = memories.c.address.in_(sa.bindparam("addresses", expanding=True))
 
-FIND: Final = (
-    sa.select(memories)
-    .where(_OF_ADDRESS, memories.c.updated_at > sa.bindparam("expired_until"))
+FIND: Final = sa.select(memories).where(_OF_ADDRESSES).order_by(_NEWEST_FIRST)
+"""The memories of some conversations, newest first, expired ones included."""
+
+FIND_HEADINGS: Final = (
+    sa.select(memories.c.id, memories.c.address, memories.c.identity, memories.c.version, memories.c.updated_at)
+    .where(_OF_ADDRESSES)
     .order_by(_NEWEST_FIRST)
-    .limit(MAX_MEMORIES)
 )
-"""The memories that have not expired, newest first."""
+"""The same without anything large: what decides where a turn is written."""
 
-_OTHERS: Final = sa.select(memories.c.id).where(_OF_ADDRESS, memories.c.identity != _OF_IDENTITY)
-_STAYING: Final = _OTHERS.order_by(_NEWEST_FIRST).limit(MAX_MEMORIES - 1)
+FIND_ONE: Final = sa.select(memories).where(memories.c.id == sa.bindparam("of_id"))
 
-MAKE_ROOM: Final = sa.delete(memories).where(_OF_ADDRESS, memories.c.id.not_in(_STAYING))
-"""Before a memory with this identity is inserted: delete that identity, and all others but the newest."""
+DELETE: Final = sa.delete(memories).where(memories.c.id.in_(sa.bindparam("ids", expanding=True)))
 
-INSERT: Final = sa.insert(memories)
+LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(number) FROM unnest(CAST(:numbers AS bigint[])) AS number")
+"""PostgreSQL: until the end of the transaction, nothing else writes to the conversations of these numbers."""
 
 SPEND: Final = (
     sa.update(memories)
-    .where(_OF_ADDRESS, memories.c.identity == _OF_IDENTITY, memories.c.waits_for.is_not(None))
+    .where(
+        memories.c.address == sa.bindparam("of_address"),
+        memories.c.identity == sa.bindparam("of_identity"),
+        memories.c.waits_for.is_not(None),
+    )
     .values(waits_for=None, state=sa.bindparam("nothing"))
 )
 """Clear the state of a memory that waits for the user."""

@@ -11,6 +11,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models
 from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
+from aiostream_server.teams.autogen_private.function_tools import share_function_tools
 from aiostream_server.teams.autogen_private.structure import sees_images
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
 from aiostream_server.teams.factories import Factory, import_factory
@@ -99,6 +100,7 @@ def for_each_team(config: Config, load: Callable[[ServedTeam], _T], embedded: Se
 def load_team(
     team: ServedTeam, models: Models, databases: Mapping[str, Database], toolbox: Toolbox | None = None
 ) -> TeamSpec:
+    share_function_tools()
     toolbox = toolbox or Toolbox()
     toolbox.check(team.config.tools)
     context = TeamContext(team.config, models, _chosen(team.config.databases, databases))

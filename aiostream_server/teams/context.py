@@ -10,14 +10,15 @@ It is called once for every run, since an AutoGen team that was cancelled or fai
 holds what is expensive and shared: model clients and database pools.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+import inspect
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
-from autogen_core.tools import Workbench
+from autogen_core.tools import FunctionTool, Workbench
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.errors import ConfigError
@@ -92,6 +93,18 @@ class TeamContext:
         Functions and AutoGen's own tools may stand among the names. Raises `ConfigError`, which lists the tools.
         """
         return self.scope.workbenches(self.config.tools, requested)
+
+    def tool(
+        self, function: Callable[..., object], *, name: str | None = None, description: str | None = None
+    ) -> FunctionTool:
+        """A function with type hints as an AutoGen tool, described by its docstring, for an agent's `tools`.
+
+            AssistantAgent("Helper", context.model(), tools=[context.tool(my_function)])
+
+        Its schema is made once, and not again for each run.
+        """
+        told = inspect.getdoc(function) or "" if description is None else description
+        return FunctionTool(function, name=name, description=told)
 
     async def open(self, resource: AbstractAsyncContextManager[_T]) -> _T:
         """Enter a context manager, and exit it when the run has ended. Raises what entering it raises."""

@@ -3,7 +3,6 @@
 from typing import Final
 
 from autogen_agentchat.agents import AssistantAgent
-from autogen_core.tools import FunctionTool
 
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.tools.calculator import calculate
@@ -20,7 +19,7 @@ def build(context: TeamContext) -> AssistantAgent:
     return AssistantAgent(
         "Assistant",
         model_client=context.model(),
-        tools=[FunctionTool(calculate, name="calculate", description="Evaluate an arithmetic expression exactly.")],
+        tools=[context.tool(calculate, description="Evaluate an arithmetic expression exactly.")],
         system_message=_PROMPT,
         reflect_on_tool_use=True,
         max_tool_iterations=_MAX_TOOL_ROUNDS,

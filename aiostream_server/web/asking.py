@@ -40,7 +40,7 @@ from aiostream_server.web.caller import (
 )
 from aiostream_server.web.early_refusal import refuse_early
 from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
-from aiostream_server.web.models import PRESENTATIONS, Offer
+from aiostream_server.web.models import PRESENTATIONS, Offer, examples_of
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
@@ -142,6 +142,8 @@ async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
     """The presentation is that of the header, else of the model's id, else of the key, else of the team.
 
+    What continues an answer is only the answer's text: it goes on in the sentence.
+
     Raises `InvalidRequest` for an unknown one in the header.
     """
     prefix = path_prefix(request)
@@ -155,9 +157,12 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     chosen = chosen or read.presentation or read.principal.presentation
     if chosen is None and read.spec is not None:
         chosen = read.spec.config.presentation
+    if read.asked.question.is_continuation:
+        chosen = "answer"
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
     fields = state.config.server.reasoning_fields
-    view = DisplayOptions(chosen, by_team, page, prefix, reasoning_fields=fields)
+    name = "" if read.spec is None else read.spec.name
+    view = DisplayOptions(chosen, by_team, name, page, prefix, reasoning_fields=fields)
     return view if read.asked.question.form is None else _of_json(view)
 
 
@@ -165,7 +170,7 @@ def _of_json(view: DisplayOptions) -> DisplayOptions:
     """The answer is JSON alone, for a program: no transcript, and nothing that only a page understands."""
     by_team = {team: _without_transcript(each) for team, each in view.by_team.items()}
     chosen = None if view.presentation is None else _without_transcript(view.presentation)
-    return replace(view, presentation=chosen, by_team=by_team, page=None)
+    return replace(view, presentation=chosen, by_team=by_team, page=None, is_json=True)
 
 
 def _without_transcript(presentation: Presentation) -> Presentation:
@@ -228,7 +233,9 @@ async def _answer_auxiliary(
 ) -> web.StreamResponse:
     """Answer without a team, out of a log that holds nothing but the answer. Takes at most the model's timeout."""
     started = time.monotonic()
-    answer = await state_of(request).auxiliary.answer(auxiliary, "" if read.spec is None else read.spec.name)
+    spec = read.spec
+    examples = examples_of(read.offer.routed_specs()) if spec is None else spec.config.examples
+    answer = await state_of(request).auxiliary.answer(auxiliary, "" if spec is None else spec.name, examples)
     seconds = round(time.monotonic() - started, 4)
     _log.info("auxiliary_answered", kind=auxiliary.kind, seconds=seconds, by=answer.by)
     request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)

@@ -10,7 +10,7 @@ import structlog
 _log = structlog.get_logger()
 
 
-def log_bug(event: str, exc: Exception) -> None:
+def log_bug(event: str, exc: BaseException) -> None:
     """One line at error level; `places` are the frames, the innermost last."""
     places = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(exc.__traceback__)]
     _log.error(event, exception=type(exc).__name__, places=places)

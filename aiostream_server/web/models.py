@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/models. A model that the key does
 caller. `auto` is a model as any other: a key that names it may use it.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
@@ -77,6 +77,11 @@ class Offer:
             raise InvalidRequest(problem, param="messages")
         return seeing
 
+    def routed_specs(self) -> Iterator[TeamSpec]:
+        """The teams of `routable`."""
+        names = self.routable()
+        return (spec for spec in self._catalogue if names is None or spec.id in names)
+
     def routable(self) -> Collection[str] | None:
         """The teams that `auto` may choose: those that the key names, or any (None) where it names only `auto`.
 
@@ -133,15 +138,20 @@ def _offered_cards(request: web.Request, offer: Offer) -> Iterator[ModelCard]:
     return (card for card in _cards(state_of(request)) if card.id in offer)
 
 
+def examples_of(specs: Iterable[TeamSpec]) -> tuple[str, ...]:
+    """Of a router to these teams: the first example of each, without repeats."""
+    first = dict.fromkeys(example for spec in specs for example in spec.config.examples[:1])
+    return tuple(first)[:_EXAMPLES_SHOWN]
+
+
 def _cards(state: ServerState) -> Iterator[ModelCard]:
     specs = tuple(state.catalogue)
-    examples = tuple(example for spec in specs for example in spec.config.examples[:1])
     yield ModelCard(
         AUTO,
         _AUTO_NAME,
         _AUTO_DESCRIPTION,
         state.started_at,
-        examples[:_EXAMPLES_SHOWN],
+        examples_of(specs),
         vision=any(spec.sees_images for spec in specs),
     )
     for spec in specs:

@@ -56,7 +56,7 @@ def _span() -> int:
 
 
 def _waited_s(request: web.Request) -> float | None:
-    """Since the last bytes came; for a request behind another on its connection, since the last bytes of that answer."""
+    """Since the last bytes came, or since the last bytes of an answer that had to be sent first."""
     connection = request.get_extra_info("socket")
     if connection is None or connection.family == socket.AF_UNIX:
         return None

@@ -4,7 +4,7 @@ aiohttp silently drops the rest of a body once its shutdown has begun. So a drai
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
@@ -26,33 +26,36 @@ class Traffic:
         self.phase: Phase = "ready"
         self.keeps_connections = True
         """Whether a connection may bring another request. A draining server keeps none."""
-        self._requests: dict[object, int] = {}  # by connection: those of a pipeline are answered one after the other
         self.waits: Final = RequestWaits()
+        self._requests: Final[dict[int, web.Request]] = {}  # by id(): a set would compare them in Python
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._bodies: set[asyncio.Timeout] = set()
+
+    @property
+    def requests(self) -> Collection[web.Request]:
+        """Those that are being answered."""
+        return self._requests.values()
 
     @property
     def bodies(self) -> int:
         """How many requests are under way with an incomplete body."""
         return len(self._bodies)
 
-    def begun(self, connection: object) -> None:
+    def begun(self, request: web.Request) -> None:
         """A request arrived; `ended` has to follow."""
-        self._requests[connection] = self._requests.get(connection, 0) + 1
+        self._requests[id(request)] = request
         self._quiet.clear()
 
-    def ended(self, connection: object) -> None:
+    def ended(self, request: web.Request) -> None:
         """A request was answered completely."""
-        self._requests[connection] -= 1
-        if not self._requests[connection]:
-            del self._requests[connection]
+        del self._requests[id(request)]
         if not self._requests:
             self._quiet.set()
 
     def is_busy(self, connection: object) -> bool:
         """Whether a request of this connection is being answered."""
-        return connection in self._requests
+        return any(connection_of(request) is connection for request in self.requests)
 
     async def until_quiet(self) -> None:
         """Wait until no request is being answered."""
@@ -91,12 +94,11 @@ async def count_requests(request: web.Request, handler: Handler) -> web.StreamRe
     """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
     traffic.waits.measure(request)
-    connection = connection_of(request)
-    traffic.begun(connection)
+    traffic.begun(request)
     try:
         return await handler(request)
     finally:
-        traffic.ended(connection)
+        traffic.ended(request)
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:

@@ -103,13 +103,13 @@ def test_examples_are_right(example: str) -> None:
     assert report(CONFIGS / example, {}, nothing_wrong)[-1] == "ok"
 
 
-def test_broken_file_ends_with_status_1_and_its_mistakes(tmp_path: Path) -> None:
+async def test_broken_file_ends_with_status_1_and_its_mistakes(tmp_path: Path) -> None:
     """From a real process: lines on stderr, nothing on stdout, no traceback."""
     path = written(tmp_path, '[server]\nport = 70000\nhosst = "x"')
-    command = [sys.executable, "-m", "aiostream_server", "check", "--config", str(path)]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.splitlines() == [
+    process = await start("check", "--config", str(path), state_directory=tmp_path)
+    out, errors = await process.communicate()
+    assert (process.returncode, out) == (1, b"")
+    assert errors.decode().splitlines() == [
         "[server] port: expected a whole number from 0 to 65535, got 70000",
         "[server] hosst: unknown key; did you mean host?",
     ]

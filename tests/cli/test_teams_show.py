@@ -1,10 +1,8 @@
 """`aiostream-server teams show`: every agent and every edge is in the tree and in the flowchart."""
 
-import asyncio
 import io
 import json
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +19,7 @@ from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.trial import inspect_team
 from aiostream_server.teams.shape import AgentShape, Edge, Inside, Shape, TeamShape, names_in
-from tests.kit.process import environment
+from tests.kit.process import start
 
 ROOT: Final = Path(__file__).parents[2]
 EXAMPLES: Final = ("--config", str(ROOT / "examples" / "server.toml"))
@@ -29,12 +27,8 @@ DEMO: Final = Config(models={"default": DemoModelConfig(provider="demo")})
 
 
 async def shown(folder: Path, *arguments: str, **extra: str) -> tuple[int | None, str, str]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aiostream_server", "teams", "show", *arguments),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(folder / "state", OPENAI_API_KEY="none", **extra),
-    )
+    extra = {"OPENAI_API_KEY": "none", **extra}
+    process = await start("teams", "show", *arguments, state_directory=folder / "state", extra=extra)
     out, errors = await process.communicate()
     assert not (folder / "state").exists(), "nothing is kept"
     return process.returncode, out.decode(), errors.decode()

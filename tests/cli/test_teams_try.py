@@ -4,7 +4,6 @@ import asyncio
 import re
 import shutil
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from aiostream_server.cli.commands import cli
-from tests.kit.process import environment
+from tests.kit.process import Process, start
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.waiting import DEADLINE_S
 
@@ -35,15 +34,9 @@ def config(folder: Path, base_url: str, *teams: str, more: str = "") -> Sequence
 
 
 @asynccontextmanager
-async def trying(folder: Path, *arguments: str, stdin: int = PIPE) -> AsyncIterator[asyncio.subprocess.Process]:
+async def trying(folder: Path, *arguments: str, stdin: int = PIPE) -> AsyncIterator[Process]:
     state = folder / "state"
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "aiostream_server", "teams", "try", *arguments),
-        stdin=stdin,
-        stdout=PIPE,
-        stderr=PIPE,
-        env=environment(state),
-    )
+    process = await start("teams", "try", *arguments, state_directory=state, stdin=stdin)
     try:
         async with asyncio.timeout(3 * DEADLINE_S):  # with the imports of a start
             yield process
@@ -169,10 +162,12 @@ async def test_pictures_stay_when_their_links_have_ended(tmp_path: Path) -> None
     status, out, errors = await outcome(tmp_path, "data", "Plot total sales by region as a bar chart")
     assert status == 0, errors
     assert "🖼 " in out
-    found = re.search(r"links in the answer end with this command; the files are kept in (\S+): (.+\.png)\]", errors)
+    found = re.search(r"links in the answer end with this command; the files are kept in (\S+): (.+)\]", errors)
     assert found is not None, errors
     folder = Path(found[1])
-    assert (folder / found[2]).read_bytes().startswith(b"\x89PNG")
+    table, picture = (folder / name for name in found[2].split(", "))
+    assert table.read_text().startswith("region,")
+    assert picture.read_bytes().startswith(b"\x89PNG")
     shutil.rmtree(folder)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from aiostream_server.config.postgres_url import read_parameters
+from aiostream_server.config.postgres_url import read_parameters, with_plain_host
 
 
 def test_what_libpq_knows_is_translated() -> None:
@@ -23,18 +23,57 @@ def test_what_libpq_knows_is_translated() -> None:
         }
     )
     assert read.in_url == {"host": "/run/postgresql"}
-    assert read.arguments == {"ssl": "require", "timeout": 5, "target_session_attrs": "read-only", "direct_tls": True}
-    assert read.settings == {"application_name": "x", "options": "-csearch_path=sales"}
+    assert read.arguments == {
+        "ssl": "require",
+        "timeout": 5,
+        "target_session_attrs": "read-only",
+        "direct_tls": True,
+        "statement_cache_size": 0,
+    }
+    assert (read.startup, read.settings) == ({"application_name": "x"}, {"search_path": "sales"})
 
 
-def test_behind_a_pooler_no_statement_is_kept() -> None:
-    assert read_parameters({"pgbouncer": "true"}).arguments["statement_cache_size"] == 0
+@pytest.mark.parametrize(
+    ("options", "settings", "startup"),
+    [
+        ("-c search_path=sales,\\ crm --work-mem=8MB", {"search_path": "sales, crm", "work_mem": "8MB"}, None),
+        ("endpoint=ep-cool-1 -cgeqo=off", {"geqo": "off"}, "endpoint=ep-cool-1"),
+        ("-c a.b=c\\\\d", {"a.b": "c\\d"}, None),
+        ("", {}, None),
+    ],
+)
+def test_options_are_settings_of_each_transaction(options: str, settings: dict[str, str], startup: str | None) -> None:
+    """What is no setting goes to the server as it is: Neon's proxy reads it there."""
+    read = read_parameters({"options": options})
+    assert (read.settings, read.startup.get("options")) == (settings, startup)
+
+
+@pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        (
+            "postgresql://u:p@a:1,b/d?target_session_attrs=read-write",
+            "postgresql://u:p@/d?host=a:1&host=b:5432&target_session_attrs=read-write",
+        ),
+        ("postgres://u@%2Fcloudsql%2Fp:r:i/d", "postgres://u@/d?host=%2Fcloudsql%2Fp%3Ar%3Ai"),
+        ("postgresql://a,b", "postgresql:///?host=a:5432&host=b:5432"),
+        ("postgresql://u:p%2C@h/d", "postgresql://u:p%2C@h/d"),
+        ("postgresql://u:p,q@h:1/d?x=a,b", "postgresql://u:p,q@h:1/d?x=a,b"),
+        ("postgresql:///d?host=/run/postgresql", "postgresql:///d?host=/run/postgresql"),
+    ],
+)
+def test_hosts_are_parameters(written: str, plain: str) -> None:
+    assert with_plain_host(written) == plain
 
 
 @pytest.mark.parametrize(
     ("name", "value", "sentence"),
     [
-        ("channel_binding", "require", "channel_binding=require is not supported: leave it out of the URL"),
+        ("channel_binding", "require", "channel_binding=require needs the password in the URL"),
+        ("channel_binding", "always", "channel_binding=always is not supported: leave it out of the URL"),
+        ("target_session_attrs", "fast", "target_session_attrs=fast is not supported: leave it out of the URL"),
+        ("options", "-d 2", "options=-d in the URL is not supported: only -c name=value is"),
+        ("sslmode", "verify-full", "sslmode=verify-full needs sslrootcert in the URL"),
         ("connection_limit", "1", "connection_limit is not a parameter of PostgreSQL that this server knows"),
         ("connect_timeout", "soon", "connect_timeout=soon in the URL is no number"),
         ("sslmode", "perhaps", "`sslmode` parameter must be one of: disable, allow,"),

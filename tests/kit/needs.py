@@ -45,8 +45,10 @@ def find_postgres() -> Path | None:
 
 _FOUND: Final[Mapping[str, Callable[[], object]]] = {
     "postgres": find_postgres,
+    "pgbouncer": lambda: find_program("pgbouncer"),
     "nginx": lambda: find_program("nginx"),
     "caddy": lambda: find_program("caddy"),
+    "sqlite3": lambda: find_program("sqlite3"),
     "curl": lambda: find_program("curl"),
     "promtool": lambda: find_program("promtool"),
     "systemd": lambda: find_program("systemd-socket-activate"),

@@ -9,8 +9,9 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -33,30 +34,55 @@ _SETTINGS = (
 @contextmanager
 def running_postgres(binaries: Path) -> Iterator[str]:
     """The URL of a database with the shop, for a superuser. The database `kept` beside it is empty."""
+    with running_cluster(binaries) as cluster:
+        yield cluster.url
+
+
+@contextmanager
+def running_cluster(
+    binaries: Path, *settings: str, hba: str | None = None, files: Mapping[str, Path] | None = None
+) -> Iterator["Cluster"]:
+    """A cluster that a test may restart. `hba` are the lines of its pg_hba.conf; `files` are copied into its folder."""
     with tempfile.TemporaryDirectory(prefix="postgres-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         if os.getuid() == 0:
             shutil.chown(home, "postgres")
-        cluster, port = _Cluster(binaries, home), free_port()
-        password = secrets.token_hex(8)
-        cluster.initialise(password)
-        cluster.start(port)
+        home.chmod(0o755)  # for clients of its socket
+        cluster = Cluster(binaries, home, free_port(), secrets.token_hex(8), settings)
+        cluster.initialise()
+        for name, source in (files or {}).items():
+            cluster.add_file(name, source)
+        if hba is not None:
+            (cluster.data / "pg_hba.conf").write_text(hba)
+        cluster.start()
         try:
-            cluster.load(port, password, f"{_shop_as_sql()}\nCREATE DATABASE kept;")
-            yield f"postgresql://tester:{password}@127.0.0.1:{port}/postgres"
+            cluster.load(f"{_shop_as_sql()}\nCREATE DATABASE kept;")
+            yield cluster
         finally:
             cluster.stop()
 
 
-class _Cluster:
-    def __init__(self, binaries: Path, home: Path) -> None:
-        self._binaries = binaries
-        self._home = home
-        self._data = home / "data"
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """`folder` also has its socket. The superuser is `tester`."""
 
-    def initialise(self, password: str) -> None:
-        secret = self._home / "password"
-        secret.write_text(password)
+    binaries: Path
+    folder: Path
+    port: int
+    password: str
+    settings: Sequence[str] = ()
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://tester:{self.password}@127.0.0.1:{self.port}/postgres"
+
+    def initialise(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(self.password)
         if os.getuid() == 0:
             shutil.chown(secret, "postgres")
         arguments = [
@@ -66,24 +92,31 @@ class _Cluster:
             "--encoding=UTF8",
             "--no-locale",
         ]
-        self._run("initdb", f"--pgdata={self._data}", *arguments, "--no-sync")
+        self._run("initdb", f"--pgdata={self.data}", *arguments, "--no-sync")
 
-    def start(self, port: int) -> None:
-        options = " ".join(
-            f"-c {setting}" for setting in (*_SETTINGS, f"port={port}", f"unix_socket_directories={self._home}")
-        )
-        log = self._home / "server.log"
-        self._run("pg_ctl", "start", "--wait", f"--pgdata={self._data}", f"--log={log}", f"--options={options}")
+    def add_file(self, name: str, source: Path) -> None:
+        """Copy a file, such as the key of its certificate, that only the server can read."""
+        target = self.data / name
+        shutil.copyfile(source, target)
+        if os.getuid() == 0:
+            shutil.chown(target, "postgres")
+        target.chmod(0o600)
 
-    def load(self, port: int, password: str, sql: str) -> None:
-        url = f"postgresql://tester:{password}@127.0.0.1:{port}/postgres"
+    def start(self) -> None:
+        settings = (*_SETTINGS, f"port={self.port}", f"unix_socket_directories={self.folder}", *self.settings)
+        options = " ".join(f"-c {setting}" for setting in settings)
+        log = self.folder / "server.log"
+        self._run("pg_ctl", "start", "--wait", f"--pgdata={self.data}", f"--log={log}", f"--options={options}")
+
+    def load(self, sql: str) -> None:
+        url = f"postgresql://tester:{self.password}@/postgres?host={self.folder}&port={self.port}"
         self._run("psql", "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", f"--dbname={url}", text=sql)
 
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--wait", "--mode=immediate", f"--pgdata={self._data}")
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "stop", "--wait", f"--mode={mode}", f"--pgdata={self.data}")
 
     def _run(self, command: str, *arguments: str, text: str = "") -> None:
-        line = [*_as_postgres(), str(self._binaries / command), *arguments]
+        line = [*_as_postgres(), str(self.binaries / command), *arguments]
         # Output goes to a file: the server would inherit a pipe, and reading it would wait for the server's end.
         with tempfile.TemporaryFile("w+") as output:
             done = subprocess.run(
@@ -93,7 +126,7 @@ class _Cluster:
                 stdout=output,
                 stderr=output,
                 timeout=_COMMAND_TIMEOUT_S,
-                cwd=self._home,
+                cwd=self.folder,
                 check=False,
             )
             output.seek(0)

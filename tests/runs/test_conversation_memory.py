@@ -1,9 +1,10 @@
 """A conversation continues from the team's own memory if it belongs to the history that the client sends."""
 
 import asyncio
+import json
 import sqlite3
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ from autogen_core.model_context import UnboundedChatCompletionContext
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.events import Answer, Event, InputRequested, Message, RunFinished
+from aiostream_server.events import Answer, Event, InputRequested, Message, Notice, RunFinished
+from aiostream_server.events.fixed_notices import NOT_KEPT_YET, NOT_RECALLED
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import ImagePart, Question, Turn
@@ -93,6 +95,18 @@ async def _ask(runs: Runs, text: str, *args: Any, **asked: Any) -> str:
 def _talk(*texts: str) -> list[Turn]:
     """User, assistant, user, assistant ..."""
     return [Turn("assistant" if number % 2 else "user", text) for number, text in enumerate(texts)]
+
+
+def _notices(run: Run) -> list[tuple[str, str]]:
+    return [(event.reason, event.content) for event in events_of(run) if isinstance(event, Notice)]
+
+
+@contextmanager
+def _without_table(folder: Path) -> Iterator[None]:
+    with closing(sqlite3.connect(folder / "conversations.db")) as database:
+        database.execute(f"ALTER TABLE {memories.name} RENAME TO away")
+        yield
+        database.execute(f"ALTER TABLE away RENAME TO {memories.name}")
 
 
 async def test_the_next_question_goes_on_from_the_teams_memory_and_reads_nothing_again(runs: Runs) -> None:
@@ -211,14 +225,18 @@ async def test_of_too_many_messages_the_latest_are_kept(runs: Runs, conversation
     assert "0" * 200 not in kept
 
 
-async def test_a_conversation_that_cannot_be_recalled_now_is_not_overwritten(
-    runs: Runs, conversations: Conversations, monkeypatch: pytest.MonkeyPatch
+async def test_a_turn_that_could_not_recall_the_earlier_ones_is_appended_to_them(
+    runs: Runs, conversations: Conversations, tmp_path: Path
 ) -> None:
+    """And so it is before it is written: the database may still be broken then."""
     await _ask(runs, "one", talk=TALK)
-    with monkeypatch.context() as broken:
-        broken.setattr(conversations._database, "reading", None)
-        assert await _ask(runs, "two", talk=TALK) == "1 of memory, 0 read: two"
-    assert await _ask(runs, "three", talk=TALK) == "2 of memory, 0 read: one / three"
+    with _without_table(tmp_path):
+        run = await _run(runs, "two", talk=TALK)
+    assert _answer(run) == "1 of memory, 0 read: two"
+    assert _notices(run) == [("not_recalled", NOT_RECALLED), ("not_kept", NOT_KEPT_YET)]
+    assert await _ask(runs, "three", talk=TALK) == "1 of memory, 4 read: three"
+    await conversations.settle()
+    assert await _ask(runs, "four", talk=TALK) == "2 of memory, 0 read: three / four"
 
 
 async def test_a_row_of_another_format_is_no_memory(runs: Runs, conversations: Conversations) -> None:
@@ -239,14 +257,51 @@ async def test_a_team_of_another_shape_reads_the_messages_once(runs: Runs, conve
     assert await _ask(changed, "two", _talk("one", first)) == "1 of memory, 2 read: two"
 
 
-async def test_a_store_that_is_gone_does_not_spoil_the_answer(runs: Runs, tmp_path: Path) -> None:
+async def test_a_store_that_is_gone_does_not_spoil_the_answer_and_the_user_is_told(runs: Runs, tmp_path: Path) -> None:
     await _ask(runs, "one")
-    with closing(sqlite3.connect(tmp_path / "conversations.db")) as database:
-        database.execute(f"DROP TABLE {memories.name}")
-        database.commit()
-    with capture_logs() as logs:
-        assert await _ask(runs, "two") == "1 of memory, 0 read: two"
+    with _without_table(tmp_path), capture_logs() as logs:
+        run = await _run(runs, "two")
+        assert _answer(run) == "1 of memory, 0 read: two"
+        assert _notices(run) == [("not_kept", NOT_KEPT_YET)]
     assert {"conversation_not_recalled", "conversation_not_kept"} <= {line["event"] for line in logs}
+
+
+async def test_what_is_not_written_yet_is_remembered(runs: Runs, conversations: Conversations, tmp_path: Path) -> None:
+    """Turn after turn, by both kinds of clients, and it is written when the database works again."""
+    with _without_table(tmp_path):
+        for talk in (CHAT, TALK):
+            first = await _ask(runs, "one", talk=talk)
+            second = await _ask(runs, "two", () if talk is TALK else _talk("one", first), talk=talk)
+            assert second == "2 of memory, 0 read: one / two"
+    await conversations.settle()
+    async with open_conversations(ConversationsConfig(), tmp_path) as other:
+        for talk in (CHAT, TALK):
+            assert len(await other.recall(Address("key", "ann", talk.name))) == 2
+
+
+async def test_a_reply_to_a_question_that_is_not_written_yet_counts_once(runs: Runs, tmp_path: Path) -> None:
+    with _without_table(tmp_path):
+        await _run(runs, "ask me")
+        history = _talk("ask me", "Shall I?")
+        answers = await asyncio.gather(*(_ask(runs, "yes", history) for _ in range(3)))
+    assert sorted(answers) == ["1 of memory, 2 read: yes"] * 2 + ["2 of memory, 0 read: ask me / yes"]
+
+
+async def test_turns_of_several_processes_are_all_remembered(conversations: Conversations, tmp_path: Path) -> None:
+    """Each has its own store and its own turns; whichever is kept last is appended to what it had not seen."""
+    async with open_conversations(ConversationsConfig(), tmp_path) as other:
+        workers = [
+            runs_of(Elephant, archive=Archive(store, max_state_bytes=10_000)) for store in (conversations, other)
+        ]
+        await _ask(workers[0], "zero", talk=TALK)
+        for number in range(3):
+            await asyncio.gather(
+                *(_ask(runs, f"{name}{number}", talk=TALK) for name, runs in zip("ab", workers, strict=True))
+            )
+        latest = await other.latest(Address("key", "ann", "talk"))
+    assert latest is not None
+    asked = [text for role, text in json.loads(latest.turns) if role == "user"]
+    assert sorted(asked) == sorted(["zero", "a0", "b0", "a1", "b1", "a2", "b2"])
 
 
 async def test_an_answer_is_kept_before_the_client_hears_that_it_is_over(

@@ -3,28 +3,16 @@
 import asyncio
 import socket
 import struct
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.kit.process import ServerProcess, environment
+from tests.kit.forkserver import fork
+from tests.kit.process import Process, ServerProcess, environment
 from tests.kit.waiting import DEADLINE_S
 
 Message = Mapping[str, str]
-_LAUNCH = """
-import fcntl, os, sys
-given = [int(number) for number in sys.argv[1].split(",")]
-sockets = [fcntl.fcntl(number, fcntl.F_DUPFD, 100) for number in given]
-for number in given:
-    os.close(number)
-for place, number in enumerate(sockets, 3):
-    os.dup2(number, place)
-    os.close(number)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(sockets))}
-os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
-"""
 
 
 @dataclass(slots=True)
@@ -81,16 +69,14 @@ def manager(address: str) -> Iterator[Manager]:
 
 async def launch(
     arguments: Sequence[str], sockets: Sequence[socket.socket], state_directory: Path, **extra: str
-) -> asyncio.subprocess.Process:
+) -> Process:
     """`aiostream-server ARGUMENTS` with those sockets, as a service manager starts it."""
-    numbers = [each.fileno() for each in sockets]
-    return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _LAUNCH, ",".join(map(str, numbers)), "-m", "aiostream_server", *arguments),
+    return await fork(
+        arguments,
+        environment(state_directory, **extra),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
-        env=environment(state_directory, **extra),
-        pass_fds=numbers,
-        limit=1024**2,
+        listening=[each.fileno() for each in sockets],
     )
 
 

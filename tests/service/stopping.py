@@ -30,14 +30,20 @@ TEAMS = {
 
 @asynccontextmanager
 async def stoppable(
-    folder: Path, provider: ScriptedProvider, *, loop: str = "uvloop", limits: str = "", **server: float | str
+    folder: Path,
+    provider: ScriptedProvider,
+    *,
+    loop: str = "uvloop",
+    limits: str = "",
+    **server: float | str,
 ) -> AsyncIterator[ServerProcess]:
     """A server with all of `TEAMS`, and these keys in `[server]`."""
     keys = "\n".join(f"{key} = {value}" for key, value in server.items())
     teams = "\n".join(f'[[teams]]\nid = "{name}"\nfactory = "{factory}"' for name, factory in TEAMS.items())
     model = f'[models.default]\nprovider = "openai"\nmodel = "scripted"\nbase_url = "{provider.base_url}"'
     head = f'[server]\nport = 0\nlog_format = "json"\nloop = "{loop}"'
-    async with serving_process(f"{head}\n{keys}\n[limits]\n{limits}\n{model}\n{teams}\n", folder) as process:
+    config = f"{head}\n{keys}\n[limits]\n{limits}\n{model}\n{teams}\n"
+    async with serving_process(config, folder) as process:
         yield process
 
 

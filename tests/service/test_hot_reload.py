@@ -62,6 +62,7 @@ async def served(
 ) -> AsyncIterator[ServerProcess]:
     save_team(folder, "v1")
     save(folder / "my_words.py", WORDS.format("hello"))
+    await asyncio.sleep(0.05)  # a file that is changed within 20 ms of its import counts as changed
     head = HEAD.format(watch=str(watch).lower(), workers=workers)
     async with serving_process(head + toml, folder) as server:
         yield server

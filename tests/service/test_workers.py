@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.service.workers.share import ConnectionCounts
 from aiostream_server.service.workers.supervisor import RestartBackoff
-from tests.kit.process import ServerProcess, is_running, start, until_gone
+from tests.kit.process import ServerProcess, is_running, start, start_afresh, until_gone
 from tests.kit.scripted_provider import Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import ask, asking, chat_body
 from tests.kit.waiting import DEADLINE_S, wait_for
@@ -67,7 +67,6 @@ async def test_workers_are_replaced_without_a_failed_request_and_end_with_their_
     """Then workers finish what they were asked, and none stays behind."""
     provider.script(lambda _: ScriptedAnswer("a ", Pause(0.5), "b"))
     async with stoppable(tmp_path, provider, loop="asyncio", workers=2, drain_s=20) as server:
-        _check_is_small(server.process.pid)
         await _check_a_run_is_known_to_one(server.url)
         first, second = pids(server)
 
@@ -96,13 +95,17 @@ async def test_workers_are_replaced_without_a_failed_request_and_end_with_their_
     assert "a b" in answer.text
 
 
-def _check_is_small(pid: int) -> None:
-    """The parent loads no module that serves."""
-    process = Path(f"/proc/{pid}")
+async def test_the_parent_loads_no_module_that_serves(tmp_path: Path) -> None:
+    extra = {"AIOSTREAM_SERVER__WORKERS": "2", "AIOSTREAM_SERVER__PORT": "0", "AIOSTREAM_SERVER__LOG_FORMAT": "json"}
+    server = ServerProcess(await start_afresh("serve", state_directory=tmp_path, extra=extra))
+    await server.until_logged("worker_ready", 2)
+    process = Path(f"/proc/{server.process.pid}")
     mapped = process.joinpath("maps").read_text("utf-8")
     assert not [name for name in ("aiohttp", "msgspec", "uvloop") if f"/{name}/" in mapped]
     (rss,) = re.findall(r"VmRSS:\s+(\d+) kB", process.joinpath("status").read_text("utf-8"))
     assert int(rss) < 60 * 1024
+    server.process.terminate()
+    assert await server.end() == 0
 
 
 async def _check_a_run_is_known_to_one(url: str) -> None:

@@ -5,15 +5,18 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import asyncpg
 import pytest
 import pytest_asyncio
-from sqlalchemy import make_url
+from sqlalchemy import Connection, Executable, make_url, text
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.conversations import Conversations, open_conversations
+from aiostream_server.store.database import find_url, open_link
+
+T = TypeVar("T")
 
 OpenStore: TypeAlias = Callable[..., AbstractAsyncContextManager[Conversations]]
 
@@ -77,3 +80,23 @@ def open_store(store_url: str, tmp_path: Path) -> OpenStore:
 async def store(open_store: OpenStore) -> AsyncIterator[Conversations]:
     async with open_store() as conversations:
         yield conversations
+
+
+async def in_database(url: str, work: Callable[[Connection], T]) -> T:
+    """Do `work` in a transaction on a connection of its own."""
+
+    def transact() -> T:
+        link = open_link(find_url(ConversationsConfig(url=url), Path("/nowhere")), timeout_s=5.0)
+        try:
+            return link.transact(work, writes=True)
+        finally:
+            link.close()
+
+    return await asyncio.to_thread(transact)
+
+
+async def execute(url: str, statement: Executable | str) -> None:
+    """Execute SQL on a connection of its own."""
+    await in_database(
+        url, lambda connection: connection.execute(text(statement) if isinstance(statement, str) else statement)
+    )

@@ -16,7 +16,7 @@ from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory, open_conversations
 from aiostream_server.store.database import ConversationsUnavailable
 from aiostream_server.store.schema import escape, memories, unescape
-from tests.store.conftest import OpenStore
+from tests.store.conftest import OpenStore, execute
 
 CHAT = Address("key1", "user1", "chat1")
 ODD_NAMES = (
@@ -54,12 +54,10 @@ async def test_what_was_kept_is_recalled_as_it_was(store: Conversations) -> None
     assert replace(found, updated_at=1.0) == kept
 
 
-async def test_only_of_what_is_wanted_are_state_and_turns_read(store: Conversations) -> None:
+async def test_only_of_what_is_wanted_are_state_and_turns_read(store: Conversations, store_url: str) -> None:
     for name in ("old", "wanted", "damaged"):
         await store.keep(CHAT, memory(name))
-    async with store._database.writing() as connection:
-        damage = update(memories).where(memories.c.fingerprint == "damaged").values(state=b"no zlib")
-        await connection.execute(damage)
+    await execute(store_url, update(memories).where(memories.c.fingerprint == "damaged").values(state=b"no zlib"))
     with capture_logs() as logs:
         found = await store.recall(CHAT, lambda heading: heading.fingerprint == "wanted")
     assert not logs
@@ -70,13 +68,11 @@ async def test_only_of_what_is_wanted_are_state_and_turns_read(store: Conversati
     ]
 
 
-async def test_the_latest_is_the_first_that_would_be_recalled(store: Conversations) -> None:
+async def test_the_latest_is_the_first_that_would_be_recalled(store: Conversations, store_url: str) -> None:
     assert await store.latest(CHAT) is None
     for name in ("old", "new", "damaged"):
         await store.keep(CHAT, memory(name))
-    async with store._database.writing() as connection:
-        damage = update(memories).where(memories.c.fingerprint == "damaged").values(turns=b"no zlib")
-        await connection.execute(damage)
+    await execute(store_url, update(memories).where(memories.c.fingerprint == "damaged").values(turns=b"no zlib"))
     assert await store.latest(CHAT) == (await store.recall(CHAT))[0]
     assert (await store.recall(CHAT))[0].fingerprint == "new"
 
@@ -290,7 +286,7 @@ async def test_what_has_expired_is_not_recalled_and_can_be_deleted(open_store: O
         assert await store.summaries() == []
 
 
-async def test_a_damaged_row_is_skipped_and_reported(store: Conversations) -> None:
+async def test_a_damaged_row_is_skipped_and_reported(store: Conversations, store_url: str) -> None:
     damages: list[dict[str, object]] = [
         {"state": b"no zlib"},
         {"turns": b""},
@@ -303,8 +299,7 @@ async def test_a_damaged_row_is_skipped_and_reported(store: Conversations) -> No
     for damage in damages:
         for name in ("sound", "damaged"):
             await store.keep(CHAT, memory(name))
-        async with store._database.writing() as connection:
-            await connection.execute(update(memories).where(memories.c.fingerprint == "damaged").values(damage))
+        await execute(store_url, update(memories).where(memories.c.fingerprint == "damaged").values(damage))
         with capture_logs() as logs:
             assert await fingerprints(store) == ["sound"]
         assert [(line["event"], line["log_level"]) for line in logs] == [("memory_unreadable", "warning")]
@@ -339,15 +334,13 @@ async def test_a_cancelled_caller_leaves_the_store_usable(store: Conversations) 
         assert all(replace(found, updated_at=0.0) == whole for found in await store.recall(chat(str(number))))
 
 
-async def test_a_database_that_fails_is_one_error_without_values(store: Conversations) -> None:
-    async with store._database.writing() as connection:
-        await connection.exec_driver_sql("ALTER TABLE aiostream_memories RENAME TO away")
+async def test_a_database_that_fails_is_one_error_without_values(store: Conversations, store_url: str) -> None:
+    await execute(store_url, "ALTER TABLE aiostream_memories RENAME TO away")
     for asked in (store.recall(CHAT), store.keep(CHAT, memory()), store.summaries(), store.delete(key_id="key1")):
         with pytest.raises(ConversationsUnavailable, match="aiostream_memories") as caught:
             await asked
         assert "\n" not in str(caught.value)
         assert "SELECT" not in str(caught.value)
         assert "chat1" not in str(caught.value)
-    async with store._database.writing() as connection:
-        await connection.exec_driver_sql("ALTER TABLE away RENAME TO aiostream_memories")
+    await execute(store_url, "ALTER TABLE away RENAME TO aiostream_memories")
     await store.keep(CHAT, memory())

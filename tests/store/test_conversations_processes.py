@@ -3,12 +3,15 @@
 import asyncio
 import random
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sqlalchemy import Connection, text
+
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.conversations import Conversations, open_conversations
+from tests.store.conftest import in_database
 from tests.store.keeping import address, memory
 
 ROUNDS = 2
@@ -52,6 +55,10 @@ async def missing(store: Conversations, name: str, numbers: Iterable[int]) -> li
     return [number for number in numbers if (memory(number).fingerprint, memory(number).state) not in found]
 
 
+def _integrity(connection: Connection) -> Sequence[str]:
+    return connection.execute(text("PRAGMA integrity_check")).scalars().all()
+
+
 async def test_two_that_write_at_once_and_are_killed_have_kept_what_they_said(bare_url: str) -> None:
     """From an empty database on, which both want to migrate. What a killed process leaves behind blocks no other."""
     writers = [Writer("one", bare_url), Writer("two", bare_url)]
@@ -62,8 +69,7 @@ async def test_two_that_write_at_once_and_are_killed_have_kept_what_they_said(ba
                 assert writer.kept == list(range(len(writer.kept)))
                 assert await missing(store, writer.name, writer.kept) == []
             if bare_url.startswith("sqlite"):
-                async with store._database.reading() as connection:
-                    assert (await connection.exec_driver_sql("PRAGMA integrity_check")).scalars().all() == ["ok"]
+                assert await in_database(bare_url, _integrity) == ["ok"]
     for writer in writers:
         assert writer.greetings[1:] == [b"ready"] * (ROUNDS - 1)
     assert b"migrated" in {writer.greetings[0] for writer in writers}

@@ -239,11 +239,14 @@ async def test_the_shown_query_cannot_break_out_of_its_fence() -> None:
 YES = [
     "yes", "Yes", " YES! ", "y", "ok", "Okay.", "run it", "Go ahead!", "yes, please", "**yes**", "ja", "Oui", "sí",
     "si", "sì", "да", "はい。", "是", "ｙｅｓ", "Yes, run it.", "\u200byes",
+    "Anna: yes", "Anna Maria O’Neil: ok, run it", "王: 是",
 ]  # fmt: skip
-NO = ["no", "No.", "nein", "STOP!", "cancel", "don't", "Don’t run it", "no, thanks", "нет", "いいえ"]
+NO = ["no", "No.", "nein", "STOP!", "cancel", "don't", "Don’t run it", "no, thanks", "нет", "いいえ", "anna: no"]
 NEITHER = [
     "", "   ", "yes?", "ok?", "yes and no", "yes but only 2024", "not yes", "yes yes", "y e s", "yesterday", "1", "run",
     "drop it", "no problem", "no, run it", "はい？", "yes" + "!" * 60, "yes\n\nignore the rest", "only 2024",
+    "no: yes", "but not this: yes", "Anna: yes?", "Anna: yes but only 2024", "Anna: Ben: yes", "a b c d e: yes",
+    "Anna:yes",
 ]  # fmt: skip
 
 
@@ -257,7 +260,7 @@ def test_each_listed_word_is_a_yes(words: str, reply: str) -> None:
 
 @given(st.text(max_size=60))
 def test_only_the_listed_words_are_a_yes(words: str) -> None:
-    letters = "".join(one for one in words.casefold() if one.isalnum())
+    letters = "".join(one for one in words.rpartition(": ")[2].casefold() if one.isalnum())
     if read_reply(words) == "yes":
         assert 0 < len(letters) <= 16
         assert "?" not in words

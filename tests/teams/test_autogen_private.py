@@ -172,10 +172,13 @@ PRIVATE: Final[dict[str, Private]] = {
     "_handles_types": Private(lambda: RoutedAgent, "each run takes 0.1 ms more"),
     # The death of inner tasks
     "_execute_tool_call": Private(lambda: AssistantAgent, "a tool call that dies leaves its run waiting"),
+    "_handoff_tools": Private(_agent, "a handoff that dies in a thread leaves its run waiting"),
     "_candidate_func": Private(_selector, "a function that names candidates can end the server"),
     "_run_context": Private(SingleThreadedAgentRuntime, "a dead runtime of AutoGen leaves its run waiting"),
     "_run_task": Private(_run_context, "a dead runtime of AutoGen leaves its run waiting"),
     # Tools
+    "_args_type": Private(_tool, "no agent can tell its model of its tools"),
+    "_strict": Private(_tool, "no agent can tell its model of its tools"),
     "_actor": Private(_mcp, "AutoGen opens MCP workbenches, which are not closed with the run"),
     "_tool_overrides": Private(_mcp, "teams with an McpWorkbench cannot run"),
     "_sampling_callback": Private(lambda: McpSessionActor, "MCP servers get no answer to a sampling request"),
@@ -190,6 +193,7 @@ PRIVATE_MODULES: Final = {
     "autogen_ext.agents.openai._openai_agent": ("ImageMessage", "pictures of an OpenAIAgent are shown as text"),
 }
 ALLOWED: Final[dict[str, frozenset[str]]] = {
+    "service/steady_loop.py": frozenset({"_unregister_task"}),  # asyncio: documented for task factories
     "teams/tools/mcp/connection.py": frozenset({"_request_id"}),  # mcp: the id of the next request of a session
     "web/undocumented.py": frozenset({"_request_factory"}),  # aiohttp: the app that a connection belongs to
 }

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 
 from aiostream_server.config.model import TeamConfig
 from aiostream_server.events import Action, Answer, Event, Thinking, Token, ToolResult
+from aiostream_server.events.breaks import BREAK
 from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.teams.charts import chart_tool, chart_tool_over
 from aiostream_server.teams.context import TeamContext
@@ -29,6 +30,7 @@ BY_REGION = (
     "JOIN regions r ON r.id = c.region_id GROUP BY r.name ORDER BY 2 DESC"
 )
 CHART = {"kind": "bar", "x": "region", "y": ["total_sales"], "title": "Sales by region"}
+RESULT = re.compile(rf"\n\n{BREAK}?\[shop\.csv\]\(http://[^)]*\) \([^\n]*\)$")
 PICTURE = re.compile(r"!\[([^\]]*)\]\((http://[^)]*)\)")
 USER = Owner(None, "u1")
 WEB_UI = {"X-OpenWebUI-User-Id": "u1", "X-OpenWebUI-Chat-Id": "chat-1"}
@@ -111,7 +113,7 @@ async def test_a_picture_stands_above_the_words_and_the_model_never_sees_its_lin
     text = await stage.ask(drafted(), charted(), ScriptedAnswer("East ", "sold most."), headers=WEB_UI)
     ((title, url),) = PICTURE.findall(text)
     assert title == "Sales by region"
-    assert text.endswith(f"✅ **AnalysisAgent**\n\n![{title}]({url})\n\nEast sold most.")
+    assert RESULT.sub("", text).endswith(f"✅ **AnalysisAgent**\n\n![{title}]({url})\n\nEast sold most.")
     with PIL.Image.open(io.BytesIO(await picture_at(url))) as image:
         assert image.size == (1280, 720)
     told = stage.told()
@@ -120,13 +122,14 @@ async def test_a_picture_stands_above_the_words_and_the_model_never_sees_its_lin
     assert (result.summary, result.is_error) == ("bar chart: 4 bars", False)
     shown = next(event for event in told if isinstance(event, Token) and url in event.content)
     assert (shown.kind, told.index(result) < told.index(shown)) == ("final", True)
-    assert next(event for event in told if isinstance(event, Answer)).content == f"![{title}]({url})\n\nEast sold most."
+    answer = next(event for event in told if isinstance(event, Answer)).content
+    assert RESULT.sub("", answer) == f"![{title}]({url})\n\nEast sold most."
     assert all("/v1/files" not in str(sent.body) for sent in stage.provider.exchanges)
 
 
 async def test_only_the_answer_has_the_picture_too(stage: Stage) -> None:
     text = await stage.ask(drafted(), charted(), ScriptedAnswer("East."), headers={"X-Presentation": "answer"})
-    assert PICTURE.sub("PICTURE", text) == "PICTURE\n\nEast."
+    assert PICTURE.sub("PICTURE", RESULT.sub("", text)) == "PICTURE\n\nEast."
 
 
 async def test_a_model_is_told_why_a_chart_was_not_drawn_and_can_try_again(stage: Stage) -> None:
@@ -143,7 +146,7 @@ async def test_wrong_arguments_reach_no_other_rows_and_do_not_fail_the_run(stage
         drafted(), ScriptedAnswer(Call("chart", arguments, "call_2")), ScriptedAnswer("In words, then.")
     )
     assert not PICTURE.search(text)
-    assert text.endswith("In words, then.")
+    assert RESULT.sub("", text).endswith("In words, then.")
 
 
 async def test_the_number_of_charts_is_limited(stage: Stage) -> None:
@@ -220,10 +223,12 @@ async def test_of_many_rows_the_first_are_shown_and_the_rest_is_counted(stage: S
     )
     told = [event for event in stage.told() if isinstance(event, ToolResult) and event.tool == "query"]
     (result,) = told
-    count = len(result.content.splitlines()) - 2
+    table, _, ending = result.content.rpartition("\n\n")
+    count = len(table.splitlines()) - 2
     assert result.summary.endswith(f", the first {count} shown")
     assert result.truncated
     assert count == 50
     assert f"📦 {result.summary}</summary>\n\n| id | name |" in text
     rows = int(result.summary.partition(" ")[0])
     assert str(stage.provider.exchanges[-1].body["messages"]).count("\\n| ") > rows > 50
+    assert ending == f"… and {rows - 50} more rows"

@@ -72,7 +72,7 @@ async def opened(url: str, **limits: float) -> AsyncIterator[Database]:
 
 
 async def open_cursor(session: Session, sql: str) -> None:
-    async with session.execute(sql, 1):
+    async with session.execute(sql, 1, 100):
         pass
 
 
@@ -108,7 +108,7 @@ async def test_rows_are_capped_and_the_rest_is_counted(shop_url: str) -> None:
     async with opened(shop_url, row_limit=7) as database:
         rows = await database._run("SELECT id FROM orders ORDER BY id")
         assert [row[0] for row in rows.rows] == [1, 2, 3, 4, 5, 6, 7]
-        assert (rows.truncated, rows.left_out, rows.summary) == (True, 1273, "7 rows (1273 more left out)")
+        assert (rows.truncated, rows.left_out, rows.summary) == (True, 1273, "7 rows (1,273 more left out)")
 
 
 async def test_very_many_rows_are_not_counted(shop_url: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, Cell, clip, rounded, show_cell, to_cell, unclip
+from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, Binary, Cell, Clipped, rounded, show_cell, to_cell
 from aiostream_server.tools.sql.rows import Rows
 
 
@@ -26,14 +26,16 @@ from aiostream_server.tools.sql.rows import Rows
         (Decimal("127.50"), Decimal("127.50")),
         (Decimal("1E+5000"), "1E+5000"),
         (Decimal("NaN"), "NaN"),
-        (b"\x00\x01", "\\x0001"),
-        (bytes(33), "(33 bytes)"),
+        (Binary("0001", 2), "\\x0001"),
+        (Binary("00" * 33, 33), "(33 bytes)"),
+        (Binary("00" * 32, 99), "(99 bytes)"),
         (UUID(int=1), "00000000-0000-0000-0000-000000000001"),
     ],
 )
 def test_every_value_becomes_a_cell_without_losing_digits(value: object, cell: Cell) -> None:
-    assert to_cell(value) == cell
-    assert type(to_cell(value)) is type(cell)
+    found, was_cut = to_cell(value)
+    assert (found, was_cut) == (cell, False)
+    assert type(found) is type(cell)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +72,7 @@ def test_quotients_are_rounded_and_small_ones_keep_six_digits(cell: Cell, shown:
         (1234567.5, "1234567.5"),
         (1e20, "100000000000000000000"),
         (0.0, "0"),
-        (-0.0, "0"),
+        (-0.0, "-0"),
         (1e300, "1e+300"),
         (1e-9, "1e-09"),
         ("a", "a"),
@@ -136,9 +138,10 @@ def test_no_cell_breaks_out_of_its_place(cells: list[str]) -> None:
 
 
 def test_a_long_text_is_cut_and_says_so() -> None:
-    assert unclip(clip("x:" * MAX_CELL_CHARS)) == ("x:" * (MAX_CELL_CHARS // 2) + "… (4000 characters)", True)
-    assert unclip(clip("x" * MAX_CELL_CHARS)) == ("x" * MAX_CELL_CHARS, False)
-    assert unclip(5) == (5, False)
+    cut = "x:" * (MAX_CELL_CHARS // 2) + "… (4000 characters)"
+    assert to_cell("x:" * MAX_CELL_CHARS) == (cut, True)
+    assert to_cell(Clipped("x:" * (MAX_CELL_CHARS // 2), 4000)) == (cut, True)
+    assert to_cell("x" * MAX_CELL_CHARS) == ("x" * MAX_CELL_CHARS, False)
 
 
 def test_the_first_rows_are_a_table_of_their_own_and_say_what_they_leave_out() -> None:

@@ -1,5 +1,6 @@
 """A team that turns to the user: its question is the answer of that turn, the next question its reply."""
 
+import json
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -146,3 +147,14 @@ async def test_runs_tell_that_they_wait(careful: Server) -> None:
     assert text.count("event: input_requested\n") == 1
     events = _events(careful)
     assert [type(event) for event in events[-3:-1]] == [Answer, InputRequested]
+
+
+async def test_a_page_offers_the_replies_as_buttons(careful: Server) -> None:
+    """Its follow-up task after the question, with the answer as the page was sent it, in every presentation."""
+    for presentation in ("transcript", "reasoning", "answer"):
+        headers = {"X-OpenWebUI-Chat-Id": presentation, "X-Presentation": presentation}
+        question = await ask(careful.url, QUESTION, model="careful", headers=headers)
+        history = f"<chat_history>\nUSER: {QUESTION}\nASSISTANT: {question.text}\n</chat_history>"
+        task = f'### Task:\nSuggest 3-5 relevant follow-up questions\n### Output:\n{{ "follow_ups": [] }}\n{history}'
+        told = await ask(careful.url, task, model="careful", headers={"X-OpenWebUI-Task": "follow_up_generation"})
+        assert json.loads(told.text) == {"follow_ups": ["yes", "no"]}

@@ -115,6 +115,8 @@ def read_question(request: ChatRequest) -> Question:
     """Raise `InvalidRequest` where there is nothing to answer."""
     _check_tool_results(request.messages)
     turns = tuple(_turn(message) for message in request.messages)
+    if turns[-1].role == "assistant":
+        turns = (*turns[:-1], _with_its_end(turns[-1], request.messages[-1]))
     options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
     form = read_form(request.response_format, request.tools, request.tool_choice, request.function_call)
     return question_of(turns, options, request.output_bound, form)
@@ -155,6 +157,12 @@ def _assistant_turn(message: chat.AssistantMessage) -> Turn:
     text = undecorate(_joined(message.content)) or message.refusal or ""
     calls = (ToolCall(call.id, call.function.name, call.function.arguments) for call in message.tool_calls)
     return Turn("assistant", text, name=message.name, tool_calls=tuple(calls))
+
+
+def _with_its_end(turn: Turn, message: chat.ChatMessage) -> Turn:
+    """The space at its end included: the answer continues from there."""
+    raw = message.text if isinstance(message, chat.PlainMessage) else _joined(message.content)
+    return turn._replace(text=turn.text + raw[len(raw.rstrip()) :]) if turn.text else turn
 
 
 def _joined(parts: Iterable[chat.Part]) -> str:

@@ -6,6 +6,7 @@ parse, whatever the conversation in the prompt says. Otherwise rules answer.
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ from autogen_core.models import ChatCompletionClient, LLMMessage, SystemMessage,
 from aiostream_server.config.model import AuxiliaryConfig
 from aiostream_server.events import TokenCount
 from aiostream_server.intake.question import Question
+from aiostream_server.routing.auxiliary.follow_ups import fixed_replies
 from aiostream_server.routing.auxiliary.history import condensed
 from aiostream_server.routing.auxiliary.kinds import JSON_KINDS, Auxiliary
 from aiostream_server.routing.auxiliary.language import language_of
@@ -59,9 +61,13 @@ class AuxiliaryDesk:
         """None for a turn of a conversation. `task` is the task header's value, None where it was not sent."""
         return recognise(question, task, self._patterns, is_streamed=is_streamed)
 
-    async def answer(self, auxiliary: Auxiliary, team_name: str = "") -> AuxiliaryAnswer:
-        """Never fails. `team_name` is the tag, and the title of a conversation without words."""
-        if self._client is not None and self._calls < _MAX_CALLS:
+    async def answer(self, auxiliary: Auxiliary, team_name: str = "", examples: Sequence[str] = ()) -> AuxiliaryAnswer:
+        """Never fails. `team_name` is the tag, and the title of a conversation without words.
+
+        `examples` are questions that the team answers. Replies that its last message asks for need no model.
+        """
+        has_replies = auxiliary.kind == "follow_up_generation" and fixed_replies(auxiliary.prompt)
+        if self._client is not None and self._calls < _MAX_CALLS and not has_replies:
             self._calls += 1
             try:
                 answer = await _ask_model(auxiliary, self._client, timeout_s=self._timeout_s)
@@ -69,7 +75,7 @@ class AuxiliaryDesk:
                 self._calls -= 1
             if answer is not None:
                 return answer
-        return AuxiliaryAnswer(answer_by_rules(auxiliary, team_name), "rules")
+        return AuxiliaryAnswer(answer_by_rules(auxiliary, team_name, examples), "rules")
 
 
 async def _ask_model(auxiliary: Auxiliary, client: ChatCompletionClient, *, timeout_s: float) -> AuxiliaryAnswer | None:

@@ -36,6 +36,12 @@ def messages_of(text: str) -> list[Said]:
     ]
 
 
+def last_raw_answer(prompt: str) -> str:
+    """The assistant's last message as it was sent, decoration included; empty where there is none."""
+    start, end = _bounds(prompt)
+    return next((said.text for said in reversed(_messages(prompt[start:end])) if said.role == "ASSISTANT"), "")
+
+
 def questions(prompt: str) -> Iterator[str]:
     """The user's questions, oldest first, without what the client put around them."""
     start, end = _bounds(prompt)

@@ -3,13 +3,16 @@
 * A title is the beginning of the user's first question that has words, without markup and greetings.
 * Search queries are the user's last question, never an empty list: without a query Open WebUI makes no web search
   (`utils/middleware.py`).
-* Follow-ups, completions, tool calls and memories need a model: the answer offers none.
+* Follow-ups are replies that were asked for, or examples (`follow_ups`).
+* Completions, tool calls and memories need a model: the answer offers none.
 """
 
 import re
 import unicodedata
+from collections.abc import Sequence
 from typing import Final, assert_never
 
+from aiostream_server.routing.auxiliary.follow_ups import fixed_replies, follow_ups
 from aiostream_server.routing.auxiliary.history import conversation, messages_of, questions, responses
 from aiostream_server.routing.auxiliary.kinds import Auxiliary, JsonKind, Said
 from aiostream_server.routing.auxiliary.language import language_of
@@ -18,6 +21,7 @@ from aiostream_server.routing.auxiliary.shapes import json_answer
 from aiostream_server.routing.auxiliary.templates import COMPACTED, KEPT, TASK
 from aiostream_server.routing.question import routing_question, shortened
 from aiostream_server.text import one_line
+from aiostream_server.tools.chart import can_draw
 
 _UNTITLED: Final = "New Chat"
 _GENERAL: Final = "General"
@@ -46,8 +50,8 @@ _LOOSE_END: Final = " \t.,;:!…–-—(/、，。！；："
 _JOINERS: Final = frozenset("\u200d\ufe0e\ufe0f")
 
 
-def answer_by_rules(auxiliary: Auxiliary, team_name: str = "") -> str:
-    """The content of the answer; never empty."""
+def answer_by_rules(auxiliary: Auxiliary, team_name: str = "", examples: Sequence[str] = ()) -> str:
+    """The content of the answer; never empty. `examples` are questions that the team answers."""
     prompt = auxiliary.prompt
     match kind := auxiliary.kind:
         case "plain_title" | "unknown":
@@ -64,10 +68,10 @@ def answer_by_rules(auxiliary: Auxiliary, team_name: str = "") -> str:
             said = said_in(auxiliary) if not auxiliary.prompt.lstrip().startswith(TASK.strip()) else []
             return auxiliary.wrapping.around(_summary(prompt, said), language_of(""))
         case _:
-            return json_answer(kind, _value(kind, prompt, team_name))
+            return json_answer(kind, _value(kind, prompt, team_name, examples))
 
 
-def _value(kind: JsonKind, prompt: str, team_name: str) -> str | list[str]:
+def _value(kind: JsonKind, prompt: str, team_name: str, examples: Sequence[str]) -> str | list[str]:
     match kind:
         case "title_generation":
             return _title(prompt, team_name)
@@ -79,7 +83,9 @@ def _value(kind: JsonKind, prompt: str, team_name: str) -> str | list[str]:
             return shortened(_last_question(prompt), _IMAGE_PROMPT_CHARS) or team_name
         case "autocomplete_generation":
             return ""
-        case "follow_up_generation" | "function_calling" | "memory_review":
+        case "follow_up_generation":
+            return fixed_replies(prompt) or follow_ups(prompt, examples, can_draw=can_draw())
+        case "function_calling" | "memory_review":
             return []
         case _:
             assert_never(kind)

@@ -1,36 +1,39 @@
-"""Ends an agent's turn when one of its inner tasks has died, and keeps tools and agents from ending the server.
+"""Ends an agent's turn when one of its inner tasks has died, and names the tool that raised what would end the server.
 
 AutoGen's `AssistantAgent` runs its tool calls in a task and waits on a queue for a None that the task puts last
 (autogen-agentchat 0.7.5, agents/_assistant_agent.py:1194). A task that dies puts none, and the agent waits for ever:
 after a handoff with the arguments `null`, a workbench that raises, a tool that is cancelled from inside. Here the None
 always comes, and the agent raises what the task died of.
 
-asyncio passes SystemExit and KeyboardInterrupt of any task on to the event loop, which then ends. Here they become
-errors of the tool, or of the team, that raised them.
+An exception of a tool that is no `Exception` becomes `ToolFailed`: a result that the model sees. `teams.containment`
+contains those of everything else in a team.
 """
 
 import asyncio
 import functools
 import inspect
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
-from typing import Any, Final, TypeVar
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
+from contextvars import ContextVar
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRuntime
 from autogen_core.models import FunctionExecutionResult
+from autogen_core.tools import FunctionTool
 
-from aiostream_server.errors import TeamFailed, ToolFailed
-from aiostream_server.teams.autogen_private.structure import everything_in, tools_of
+from aiostream_server.errors import TeamFailed, ToolFailed, forget_traceback
+from aiostream_server.teams.autogen_private.structure import everything_in, handoff_tools, tools_of
+from aiostream_server.teams.containment import converted, running
 
-_T = TypeVar("_T")
 _ToolCall = Callable[..., Coroutine[Any, Any, tuple[FunctionCall, FunctionExecutionResult]]]
 _EXECUTE: Final = "_execute_tool_call"
+_FOR_A_THREAD: Final = "__aiostream_for_a_thread__"
 _SELECTORS: Final = ("_selector_func", "_candidate_func")
-_ENDS_THE_SERVER: Final = (SystemExit, KeyboardInterrupt)
 
 _guarded: Final[set[tuple[type, str]]] = set()
+_errors: Final[ContextVar[list[Exception]]] = ContextVar("errors of the tools of one call")
 _calls_of: Final[WeakKeyDictionary[asyncio.Queue[Any], set[asyncio.Task[Any]]]] = WeakKeyDictionary()
 
 
@@ -38,9 +41,12 @@ def contain(team: object) -> None:
     """Guard everything in a team that has never run. Classes are patched once, for the whole process."""
     for thing in everything_in(team):
         _patch(type(thing), _EXECUTE, lambda execute: staticmethod(_guarded_call(execute)))
-        for tool in tools_of(thing):
+        for tool in (*tools_of(thing), *handoff_tools(thing)):
             _patch(type(tool), "run_json", _guarded_run)
             _patch(type(tool), "run_json_stream", _guarded_stream)
+            _patch(type(tool), "return_value_as_string", _guarded_text)
+            if isinstance(tool, FunctionTool) and not asyncio.iscoroutinefunction(tool._func):
+                tool._func = for_a_thread(tool._func)
         for name in _SELECTORS:
             if callable(select := getattr(thing, name, None)):
                 vars(thing)[name] = _guarded_function(select)
@@ -67,11 +73,15 @@ def _guarded_call(execute: _ToolCall) -> _ToolCall:
         call = _with_an_object(tool_call)
         if call is None:
             return tool_call, _refused(tool_call)
+        errors: list[Exception] = []
+        _errors.set(errors)
         try:
             with _contained(f"the tool {tool_call.name}", ToolFailed, cancellation_token):
                 _, result = await execute(
                     tool_call=call, cancellation_token=cancellation_token, stream=stream, **others
                 )
+                for error in errors:  # the result has their text
+                    forget_traceback(error)
                 return tool_call, result
         except BaseException:
             if not task.cancelling():  # else one of the other calls has died, or the run is being ended
@@ -105,22 +115,56 @@ def _refused(call: FunctionCall) -> FunctionExecutionResult:
 def _guarded_run(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
     @functools.wraps(run)
     async def run_json(self: Any, args: Any, cancellation_token: CancellationToken, *more: Any, **named: Any) -> Any:
-        with _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
+        what = f"the tool {self.name}"
+        with _noted(), running(what), _contained(what, ToolFailed, cancellation_token):
             return await run(self, args, cancellation_token, *more, **named)
 
     return run_json
 
 
-def _guarded_stream(run: Callable[..., AsyncIterator[Any]]) -> Callable[..., AsyncIterator[Any]]:
+def _guarded_stream(run: Callable[..., AsyncGenerator[Any, None]]) -> Callable[..., AsyncGenerator[Any, None]]:
     @functools.wraps(run)
     async def run_json_stream(
         self: Any, args: Any, cancellation_token: CancellationToken, *more: Any, **named: Any
-    ) -> AsyncIterator[Any]:
-        with _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
-            async for item in run(self, args, cancellation_token, *more, **named):
+    ) -> AsyncGenerator[Any, None]:
+        async with aclosing(run(self, args, cancellation_token, *more, **named)) as items:
+            while True:
+                with _noted(), _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
+                    try:
+                        item = await anext(items)
+                    except StopAsyncIteration:
+                        return
                 yield item
 
     return run_json_stream
+
+
+def _guarded_text(text_of: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
+    @functools.wraps(text_of)
+    def return_value_as_string(self: Any, value: Any) -> str:
+        with _contained(f"the tool {self.name}", ToolFailed):
+            return text_of(self, value)
+
+    return return_value_as_string
+
+
+def for_a_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, with RuntimeError in place of StopIteration, as in a coroutine.
+
+    Python 3.11 cannot pass a StopIteration from a thread on: whatever awaits the thread waits for ever.
+    """
+    if hasattr(function, _FOR_A_THREAD):
+        return function
+
+    @functools.wraps(function)
+    def in_a_thread(*args: Any, **named: Any) -> Any:
+        try:
+            return function(*args, **named)
+        except StopIteration as exc:
+            raise RuntimeError("the function raised StopIteration") from exc
+
+    setattr(in_a_thread, _FOR_A_THREAD, True)
+    return in_a_thread
 
 
 def _guarded_function(select: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,30 +187,40 @@ def _guarded_function(select: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
+def _noted() -> Iterator[None]:
+    """Notes an error of a tool for the call that it belongs to."""
+    try:
+        yield
+    except Exception as exc:
+        _errors.get([]).append(exc)
+        raise
+
+
+@contextmanager
 def _contained(
     what: str, error: type[TeamFailed] = TeamFailed, token: CancellationToken | None = None
 ) -> Iterator[None]:
-    """Raises `error` for what would end the server, and for a cancellation that came from inside."""
+    """Raises `error` for an exception that is no `Exception`, and for a cancellation that came from inside."""
+    task = _current_task()
     try:
         yield
-    except _ENDS_THE_SERVER as exc:
-        raise error(ends_the_server(what, exc)) from exc
     except asyncio.CancelledError as exc:
-        if _current_task().cancelling() or (token is not None and token.is_cancelled()):
+        if task.cancelling() or (token is not None and token.is_cancelled()):
             raise
         raise error(f"{what} was cancelled from inside") from exc
+    except Exception:
+        raise
+    except BaseException as exc:
+        if isinstance(exc, GeneratorExit) and not _is_current(task):
+            raise  # the coroutine is closed from outside
+        raise converted(exc, what, error) from exc
 
 
-async def contained(work: Callable[[], Coroutine[Any, Any, _T]], what: str) -> _T:
-    """Do `work`. Raises `TeamFailed` for what would end the server."""
+def _is_current(task: asyncio.Task[Any]) -> bool:
     try:
-        return await work()
-    except _ENDS_THE_SERVER as exc:
-        raise TeamFailed(ends_the_server(what, exc)) from exc
-
-
-def ends_the_server(what: str, exc: BaseException) -> str:
-    return f"{what} tried to end the server ({type(exc).__name__})"
+        return asyncio.current_task() is task
+    except RuntimeError:  # no event loop runs
+        return False
 
 
 def _current_task() -> asyncio.Task[Any]:

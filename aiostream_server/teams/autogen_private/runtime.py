@@ -40,7 +40,6 @@ from autogen_core import (
     TopicId,
 )
 
-from aiostream_server.errors import TeamFailed
 from aiostream_server.teams.autogen_private.runtime_agents import RuntimeAgents
 
 _AgentT = TypeVar("_AgentT", bound=Agent)
@@ -131,7 +130,10 @@ class TeamRuntime(SingleThreadedAgentRuntime):
             self._started_in = self._idle = None
         failure, self._failure = self._failure, None
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # else its traceback and this frame are a reference cycle that holds the team
 
     async def register_factory(
         self,
@@ -174,9 +176,6 @@ class TeamRuntime(SingleThreadedAgentRuntime):
             if not context.is_rpc:
                 _log.exception("Error processing publish message for %s", recipient)
             raise
-        except (SystemExit, KeyboardInterrupt) as exc:  # asyncio would end the event loop
-            agent_name = recipient.type.rsplit("_", 1)[0]
-            raise TeamFailed(f"{agent_name} tried to end the server ({type(exc).__name__})") from exc
 
     def _handled(self, task: asyncio.Task[Any]) -> None:
         """The handler of a published message has ended."""

@@ -235,6 +235,11 @@ def handoff_names(agent: object) -> Sequence[str]:
     return list(handoffs) if isinstance(handoffs, dict) else []
 
 
+def handoff_tools(agent: object) -> Sequence[object]:
+    tools = getattr(agent, "_handoff_tools", ())
+    return tools if isinstance(tools, Sequence) else ()
+
+
 def replace_workbenches(agent: object, workbenches: Sequence[object]) -> None:
     vars(agent)["_workbench"] = list(workbenches)
 

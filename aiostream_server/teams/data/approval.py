@@ -36,6 +36,9 @@ _NO: Final = frozenset(
         *("nein", "nein danke", "abbrechen", "non", "não", "нет", "いいえ", "不", "否"),
     }
 )
+# Open WebUI's channels put the sender's name before the text.
+_SENDER: Final = re.compile(r"\s*(?P<name>[^\s:.,;?!]+(?: [^\s:.,;?!]+){0,3}):\s+(?=\S)")
+_NO_NAMES: Final = _YES | _NO | {"not", "never", "but", "if", "wait", "nicht", "aber", "change", "question", "sql"}
 _IGNORED: Final = re.compile(r"[^\w?]+|_")
 _LONGEST: Final = 40
 
@@ -69,12 +72,20 @@ def _question(verdict: Verdict) -> str:
 
 
 def read_reply(text: str) -> ApprovalReply:
-    """Compares the whole message, without case and punctuation. With a question mark it is neither a yes nor a no."""
+    """Compares the whole message, without case, punctuation and a sender's name before it. With a question mark it is
+    neither a yes nor a no."""
+    sender = _SENDER.match(text)
+    if sender and _NO_NAMES.isdisjoint(map(_plain, sender["name"].split())):
+        text = text[sender.end() :]
     if len(text) > _LONGEST:
         return "other"
-    plain = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("’", "")
-    words = _IGNORED.sub(" ", plain).strip()
+    words = _plain(text)
     return "yes" if words in _YES else "no" if words in _NO else "other"
+
+
+def _plain(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("’", "")
+    return _IGNORED.sub(" ", folded).strip()
 
 
 def find_reply(thread: Sequence[BaseAgentEvent | BaseChatMessage]) -> tuple[Verdict, ApprovalReply] | None:

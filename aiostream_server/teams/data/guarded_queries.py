@@ -16,6 +16,7 @@ from autogen_core.models import ChatCompletionClient, FunctionExecutionResult, L
 from aiostream_server.teams.data.agent_bases import CodeAgent, Said
 from aiostream_server.teams.data.approval import find_reply
 from aiostream_server.teams.data.messages import DRAFTER, QUERY, LatestRows, QueryDraft, QueryOutcome, Verdict
+from aiostream_server.teams.query_results import query_result
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
 from aiostream_server.tools.sql.guard import Approved
@@ -26,7 +27,7 @@ _OPINION_PROMPT: Final = (
     "answers the question it was written for, and name a mistake if you see one. You cannot block or change it."
 )
 _MOST_SHOWN: Final = 50
-_MOST_SHOWN_UNITS: Final = 7_900
+_MOST_SHOWN_UNITS: Final = 7_850
 """A run's event holds 8,000 (`runs.ledger`), and would cut a longer table in the middle of a row."""
 
 
@@ -82,7 +83,8 @@ class SqlValidator(CodeAgent):
 class QueryRunner(CodeAgent):
     """Executes approved queries read-only, within the database's row, byte and time limits.
 
-    `asks_first` requires the user's yes right behind the question. The rows are also put into `latest`.
+    `asks_first` requires the user's yes right behind the question. The rows are also put into `latest`, and all of
+    them into a file that the answer links to.
     """
 
     def __init__(
@@ -114,7 +116,7 @@ class QueryRunner(CodeAgent):
         if self._asks_first:  # the model's call is in the log of an earlier run
             yield ToolCallRequestEvent(content=[_call(verdict)], source=self.name)
         outcome, shown = await self._run(verdict)
-        content = outcome.content if shown is None else shown.to_markdown()
+        content = outcome.content if shown is None else f"{shown.to_markdown()}\n\n{shown.ending}".rstrip()
         result = FunctionExecutionResult(content=content, name=QUERY, call_id=verdict.call_id, is_error=outcome.failed)
         about = {
             "summary": _summary(outcome, shown),
@@ -129,7 +131,7 @@ class QueryRunner(CodeAgent):
             if (database := self._databases.get(verdict.database)) is None:  # removed since the verdict was saved
                 raise QueryFailed(f"not run: there is no database {verdict.database!r} any more")
             # The guard checks the statement again: a verdict is a message, which other agents could have made.
-            rows: Rows | None = await database.ask(verdict.sql)
+            rows: Rows | None = (await query_result(database, verdict.sql)).rows
         except (QueryFailed, DatabaseUnreachable) as exc:
             rows, failure = None, str(exc)
         else:

@@ -42,12 +42,22 @@ class StatementDeadline:
 class ResultCursor(Protocol):
     """The rows of a running statement, in the statement's order, read in steps.
 
-    The database cuts long values itself, in the form of `cells.clip`, before they cross a socket or become Python
-    objects. Each row has as many values as there are `columns`.
+    The database cuts long values itself, before they cross a socket or become Python objects: they are `cells.Clipped`,
+    and binary values `cells.Binary`. Each row has as many values as there are `columns`.
     """
 
     @property
     def columns(self) -> tuple[str, ...]: ...
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """Of the columns, as the database names them; of SQLite, those of the values that were read so far."""
+        ...
+
+    @property
+    def step(self) -> int:
+        """How many rows may be read at once, even if all their values are as long as they can be."""
+        ...
 
     async def read(self, count: int) -> Sequence[Sequence[object]]:
         """The next rows, at most `count`; empty at the end."""
@@ -61,8 +71,11 @@ class ResultCursor(Protocol):
 class Session(Protocol):
     """A limited connection for one approved statement."""
 
-    def execute(self, sql: str, row_limit: int) -> AbstractAsyncContextManager[ResultCursor]:
-        """Run the statement, of which at most `row_limit` rows will be read.
+    @property
+    def deadline(self) -> StatementDeadline: ...
+
+    def execute(self, sql: str, row_limit: int, value_chars: int) -> AbstractAsyncContextManager[ResultCursor]:
+        """Run the statement, of which `row_limit` rows will be read, or more, and `value_chars` of each value.
 
         Raises `QueryFailed` where it has no rows, and `StatementLate` at the time limit.
         """

@@ -1,6 +1,7 @@
 """One value of a result: a number, a truth value, NULL, or text as the database itself writes it."""
 
 import math
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final, TypeAlias
 
@@ -13,19 +14,48 @@ _SIGNIFICANT_DIGITS: Final = 6
 _NOT_FINITE: Final = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
-def to_cell(value: object) -> Cell:
-    """Finite numbers stay numbers; values of all other types become text."""
+@dataclass(frozen=True, slots=True)
+class Clipped:
+    """A text of `size` characters, of which the database sent only the beginning."""
+
+    beginning: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.beginning}… ({self.size} characters)"
+
+
+@dataclass(frozen=True, slots=True)
+class Binary:
+    """A value of `size` bytes, in hexadecimal; of a long one the database sent only the beginning."""
+
+    hex: str
+    size: int
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.hex) == 2 * self.size
+
+
+def to_cell(value: object) -> tuple[Cell, bool]:
+    """The value for a table, and whether it was shortened. Only numbers and truth values do not become text."""
     match value:
-        case None | bool() | int() | str():
-            return value
+        case None | bool() | int():
+            return value, False
+        case str():
+            if len(value) <= MAX_CELL_CHARS:
+                return value, False
+            return str(Clipped(value[:MAX_CELL_CHARS], len(value))), True
         case float():
-            return value if math.isfinite(value) else _NOT_FINITE[str(value)]
+            return value if math.isfinite(value) else _NOT_FINITE[str(value)], False
         case Decimal():
-            return value if value.is_finite() and value.adjusted() < MAX_CELL_CHARS else str(value)
-        case bytes() | bytearray() | memoryview():
-            return f"({len(value)} bytes)" if len(value) > MAX_BINARY_BYTES else f"\\x{bytes(value).hex()}"
+            return value if value.is_finite() and value.adjusted() < MAX_CELL_CHARS else str(value), False
+        case Clipped():
+            return str(Clipped(value.beginning[:MAX_CELL_CHARS], value.size)), True
+        case Binary():
+            return f"({value.size} bytes)" if value.size > MAX_BINARY_BYTES else f"\\x{value.hex}", False
         case _:
-            return str(value)
+            return to_cell(str(value))
 
 
 def is_number(cell: Cell) -> bool:
@@ -42,23 +72,6 @@ def rounded(cell: Cell, places: int | None) -> Cell:
     kept = max(places, _SIGNIFICANT_DIGITS - 1 - number.adjusted())
     short = format(round(number, kept), "f").rstrip("0").rstrip(".")
     return float(short) if isinstance(cell, float) else Decimal(short)
-
-
-def clip(text: str) -> str:
-    """The text; where it is longer than `MAX_CELL_CHARS`, its length, a colon, and its beginning.
-
-    Only clipped text is longer than `MAX_CELL_CHARS`, which is how `unclip` recognises it. The databases clip values
-    in the same form themselves.
-    """
-    return text if len(text) <= MAX_CELL_CHARS else f"{len(text)}:{text[:MAX_CELL_CHARS]}"
-
-
-def unclip(cell: Cell) -> tuple[Cell, bool]:
-    """The cell for people to read, and whether it was cut."""
-    if not isinstance(cell, str) or len(cell) <= MAX_CELL_CHARS:
-        return cell, False
-    length, _, beginning = cell.partition(":")
-    return f"{beginning}… ({length} characters)", True
 
 
 def show_cell(cell: Cell) -> str:
@@ -78,7 +91,7 @@ def show_cell(cell: Cell) -> str:
 
 def _show_float(number: float) -> str:
     """The shortest text that is read back as the same number."""
-    if not 1e-6 <= abs(number) < 1e21:
-        return "0" if number == 0 else repr(number)
+    if number and not 1e-6 <= abs(number) < 1e21:
+        return repr(number)
     text = format(Decimal(repr(number)), "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -16,20 +16,27 @@ from typing import Final, Self, TypeVar
 import asyncpg
 import structlog
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiostream_server.config.model import DatabaseConfig
+from aiostream_server.config.postgres_url import with_plain_host
 from aiostream_server.tools.sql.backend import Backend, Session, StatementDeadline
+from aiostream_server.tools.sql.cells import MAX_CELL_CHARS
+from aiostream_server.tools.sql.csv_file import MAX_FILE_CHARS, CsvFile
 from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, StatementLate, driver_message
 from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
 from aiostream_server.tools.sql.postgres import PostgresBackend
+from aiostream_server.tools.sql.quotients import NO_QUOTIENTS
 from aiostream_server.tools.sql.reflection.of_postgres import reflect_postgres
 from aiostream_server.tools.sql.reflection.of_sqlite import reflect_sqlite
 from aiostream_server.tools.sql.rows import Rows, fetch
 from aiostream_server.tools.sql.schema import NO_RIGHT, Schema, Skipped
+from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
+from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 from aiostream_server.tools.sql.sqlite import SQLiteBackend
+from aiostream_server.tools.sql.unreachable import LOST_MESSAGE, is_lost, why_unreachable
 
 T = TypeVar("T")
 C = TypeVar("C")
@@ -41,7 +48,6 @@ _STOP_TIMEOUT_S: Final = 5.0
 _LONG_CHARS: Final = 500  # checking 1,000 characters takes 10 ms, which would block the event loop
 _SCHEMES: Final[dict[str, DialectName]] = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres"}
 _DRIVERS: Final[dict[DialectName, str]] = {"sqlite": "sqlite+aiosqlite", "postgres": "postgresql+asyncpg"}
-_LOST: Final = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError, OSError)
 # SQLAlchemy does not wrap asyncpg's errors while it connects and while it reads from a cursor. asyncpg raises a
 # TypeError for an unknown parameter in the URL, and a ValueError for a date that Python cannot hold (44 BC).
 _DRIVER_ERRORS: Final = (
@@ -57,7 +63,9 @@ class Database:
         url = normalise_url(config.resolved_url.get_secret_value())
         self.name: Final = name
         self.description: Final = config.description
+        self.result_bytes: Final = config.result_bytes
         self.dialect: Final = _dialect_of(url)
+        self._url: Final = url
         try:
             self._backend: Final = _backend(url, config)
         except ValueError as exc:
@@ -71,6 +79,7 @@ class Database:
         self._schema = Schema(self.dialect, ())
         self._schema_read_at = -float("inf")
         self._guard = Guard(self._schema)
+        self._chooser = SchemaChooser(self._schema, config.schema_tokens)
 
     @classmethod
     async def open(cls, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> Self:
@@ -104,20 +113,44 @@ class Database:
                 found = await self._supervised(connect, self._reflect)
                 self._tell_skipped(found.skipped)
                 timezone = self._config.timezone or found.timezone
-                self._schema = replace(found, about=self.description, notes=self._config.notes, timezone=timezone)
-                self._guard = Guard(self._schema)
+                schema = replace(found, about=self.description, notes=self._config.notes, timezone=timezone)
+                self._chooser = await asyncio.to_thread(SchemaChooser, schema, self._config.schema_tokens)
+                self._schema, self._guard = schema, Guard(schema)
                 self._schema_read_at = time.monotonic()
             return self._schema
 
-    async def ask(self, sql: str) -> Rows:
-        """Check an untrusted statement, and run it where the guard approves it.
+    @property
+    def is_large(self) -> bool:
+        """Whether the schema, as it was last read, is larger than `schema_tokens`."""
+        return not self._chooser.is_whole
+
+    async def describe(self, conversation: Conversation, tool: str) -> str:
+        """The schema; of a large one the tables for the conversation. `tool` is the agent's name for `find_tables`."""
+        await self.schema()
+        return await asyncio.to_thread(self._chooser.describe, conversation, tool)
+
+    async def find_tables(self, wanted: Sequence[str], tool: str) -> str:
+        """The tables of these names, shell patterns or words, as far as they fit into `schema_tokens`."""
+        await self.schema()
+        return await asyncio.to_thread(self._chooser.find, wanted, tool)
+
+    async def summary(self) -> str:
+        """`schema sales: 7 tables`; of a large schema, also how much of it a question gets."""
+        text = (await self.schema()).summary()
+        if not self.is_large:
+            return text
+        tokens, budget = self._chooser.tokens, self._config.schema_tokens
+        return f"{text}; about {tokens} tokens, of which agents read the {budget} that fit a question (schema_tokens)"
+
+    async def ask(self, sql: str, file: CsvFile | None = None) -> Rows:
+        """Check an untrusted statement, and run it where the guard approves it. All its rows are written to `file`.
 
         Raises `QueryFailed`, also for a blocked statement, or `DatabaseUnreachable`.
         """
         verdict = await self.check(sql)
         if not isinstance(verdict, Approved):
             raise QueryFailed(f"not run: {verdict.reason}")
-        return await self._run(verdict.sql, verdict)
+        return await self._run(verdict.sql, verdict, file)
 
     async def close(self) -> None:
         await self._backend.close()
@@ -138,11 +171,15 @@ class Database:
 
     # Below the guard
 
-    async def _run(self, sql: str, approved: Approved | None = None) -> Rows:
+    async def _run(self, sql: str, approved: Approved | None = None, file: CsvFile | None = None) -> Rows:
+        limits = self._config.row_limit, self._config.byte_limit
+        value_chars = MAX_CELL_CHARS if file is None else MAX_FILE_CHARS
+
         async def read(session: Session) -> Rows:
-            async with session.execute(sql, self._config.row_limit) as cursor:
-                places = _places(cursor.columns, approved, self._config.decimal_places)
-                return await fetch(cursor, self._config.row_limit, self._config.byte_limit, places)
+            async with session.execute(sql, self._config.row_limit, value_chars) as cursor:
+                quotients = NO_QUOTIENTS if approved is None else approved.quotients
+                places = quotients.places(cursor.columns, self._config.decimal_places)
+                return await fetch(cursor, limits, places, file, session.deadline)
 
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -187,15 +224,19 @@ class Database:
         except StatementLate as exc:
             raise self._late() from exc
         except _DRIVER_ERRORS as exc:
-            if not reached or _is_lost(exc):
+            if not reached:
                 raise self._unreachable(exc) from exc
-            raise self._late() if deadline.is_late else QueryFailed(driver_message(exc)) from exc
+            if deadline.is_late:
+                raise self._late() from exc
+            if is_lost(exc):
+                raise DatabaseUnreachable(f"the database {self.name!r}: {LOST_MESSAGE}") from exc
+            raise QueryFailed(driver_message(exc)) from exc
 
     def _late(self) -> QueryFailed:
         return QueryFailed(f"the statement took longer than {self._timeout_s:g} s and was stopped")
 
     def _unreachable(self, error: BaseException) -> DatabaseUnreachable:
-        return DatabaseUnreachable(f"the database {self.name!r} cannot be reached: {driver_message(error)}")
+        return DatabaseUnreachable(f"the database {self.name!r} cannot be reached: {why_unreachable(error, self._url)}")
 
 
 def _backend(url: URL, config: DatabaseConfig) -> Backend:
@@ -205,28 +246,13 @@ def _backend(url: URL, config: DatabaseConfig) -> Backend:
     return PostgresBackend(url, timeout_s=config.statement_timeout_s, timezone=config.timezone)
 
 
-def _places(columns: Sequence[str], approved: Approved | None, most: int) -> Sequence[int | None]:
-    """For each column the decimal places to which its numbers are rounded; None: they are exact."""
-    if approved is None or not approved.has_quotients:
-        return [None] * len(columns)
-    return [None if column in approved.exact else most for column in columns]
-
-
-def _is_lost(error: BaseException) -> bool:
-    """Whether the error means that the connection is gone, and not only that the statement failed."""
-    cause: BaseException | None = error  # SQLAlchemy wraps asyncpg's error twice
-    while cause is not None and not isinstance(cause, _LOST):
-        cause = cause.__cause__
-    return cause is not None or (isinstance(error, DBAPIError) and error.connection_invalidated)
-
-
 def normalise_url(text: str) -> URL:
     """A URL as users write it, with the asyncio driver: `sqlite:///shop.db`, `postgres://...`, `postgresql://...`.
 
     Raises `DatabaseUnreachable`. The message never contains the URL, which may hold a password.
     """
     try:
-        url = make_url(text)
+        url = make_url(with_plain_host(text))
     except (ArgumentError, ValueError) as exc:
         raise DatabaseUnreachable("not a database URL; write sqlite:///file or postgresql://user@host/name") from exc
     return url.set(drivername=_DRIVERS[_dialect_of(url)])

@@ -59,8 +59,13 @@ class _Estimate:
 
     def query(self, query: exp.Expr, ctes: Mapping[str, _Size]) -> _Size:
         with_ = query.args.get("with_")
+        reads_itself = self._dialect == "sqlite" or bool(with_ and with_.args.get("recursive"))
         for cte in with_.expressions if with_ else ():
-            ctes = {**ctes, cte_name(cte, self._dialect): self._renamed(self.query(cte.this, ctes), cte)}
+            name = cte_name(cte, self._dialect)
+            within = ctes
+            if reads_itself and isinstance(cte.this, exp.SetOperation):
+                within = {**ctes, name: self._renamed(self.query(cte.this.this, ctes), cte)}  # a recursion's first row
+            ctes = {**ctes, name: self._renamed(self.query(cte.this, within), cte)}
         if isinstance(query, exp.SetOperation):
             left, right = self.query(query.this, ctes), self.query(query.expression, ctes)
             size = _Size(
@@ -186,6 +191,8 @@ def _called(name: str, arguments: Sequence[exp.Expr], inner: Sequence[float]) ->
         exponent = arguments[1]
         if isinstance(exponent, exp.Literal) and not exponent.is_string and float(exponent.this) > MAX_DIGITS / 4:
             raise TooLarge(f"power needs an exponent of at most {MAX_DIGITS // 4}")
+    if name == "repeat" and inner:
+        return inner[0] * 1_000  # the guard lets it repeat no more
     if name in _GROWING:
         return sum(inner)
     return 2 * longest if name in _DOUBLING else longest

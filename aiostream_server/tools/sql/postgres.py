@@ -1,102 +1,82 @@
-"""PostgreSQL: sessions and transactions are read-only, the server itself times statements and clips long values.
+"""PostgreSQL: transactions are read-only, the server itself times statements and clips long values.
 
-Values that are no plain numbers are cast to text by the server, so they read as in `psql`, in the session's time zone.
 In addition, the role in the URL should have no right to write.
-https://www.postgresql.org/docs/current/runtime-config-client.html
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 import asyncpg
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.pool import NullPool
 
-from aiostream_server.config.postgres_url import read_parameters
 from aiostream_server.tools.sql.backend import StatementDeadline
-from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS
 from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
+from aiostream_server.tools.sql.postgres_connections import PostgresConnections
+from aiostream_server.tools.sql.postgres_values import ResultColumn, clip_in_server, reader, result_columns, size_limits
 
-_CONNECT_TIMEOUT_S: Final = 10.0
 _SKIP_TIMEOUT_S: Final = 0.5
-_POOL_SIZE: Final = 5
-_LOCK_TIMEOUT_S: Final = 2.0
-_FIXED_SIZE: Final = frozenset(("bool", "int2", "int4", "int8", "oid", "float8", "inet", "cidr"))
-_READ_FROM_TEXT: Final[Mapping[str, Callable[[str], object]]] = {"numeric": Decimal, "float4": float}
 
 
 class PostgresBackend:
-    """A `Backend` with a connection pool. Raises `ValueError` for parameters of the URL that cannot be followed."""
+    """A `Backend`. Raises `ValueError` for parameters of the URL that cannot be followed."""
 
     def __init__(self, url: URL, *, timeout_s: float, timezone: str | None = None) -> None:
-        read = read_parameters(url.query)
-        settings = {
-            "application_name": "aiostream-server",
-            **read.settings,
-            "datestyle": "ISO",
-            **({} if timezone is None else {"timezone": timezone}),
-            "default_transaction_read_only": "on",
-            "statement_timeout": _milliseconds(timeout_s),
-            "lock_timeout": _milliseconds(min(timeout_s, _LOCK_TIMEOUT_S)),
-            "idle_in_transaction_session_timeout": _milliseconds(2 * timeout_s),
-            "standard_conforming_strings": "on",  # the guard parses string literals without backslash escapes
-        }
-        self._engine: Final = create_async_engine(
-            url.set(query=read.in_url),
-            pool_size=_POOL_SIZE,
-            max_overflow=_POOL_SIZE,
-            pool_timeout=_CONNECT_TIMEOUT_S,
-            pool_pre_ping=True,
-            connect_args={"timeout": _CONNECT_TIMEOUT_S, **read.arguments, "server_settings": settings},
+        self._connections: Final = PostgresConnections(url, timeout_s=timeout_s, timezone=timezone)
+        self._engine: Final = create_async_engine(  # for the schema, which is read once a minute
+            "postgresql+asyncpg://",
+            poolclass=NullPool,
+            connect_args={**self._connections.arguments, "prepared_statement_cache_size": 0},
             execution_options={"postgresql_readonly": True},
         )
 
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["PostgresSession"]:
-        async with self._engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, asyncpg.Connection)  # noqa: S101 - the pool types it as object
-            yield PostgresSession(driver)
+        async with self._connections.transaction(deadline) as (driver, mark):
+            yield PostgresSession(driver, mark, deadline)
 
     @asynccontextmanager
     async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
         async with self._engine.connect() as connection:
+            version = (connection.dialect.server_version_info or (0,))[0]
+            await connection.exec_driver_sql(self._connections.limits(int(version)))
             yield connection
 
     async def close(self) -> None:
+        await self._connections.close()
         await self._engine.dispose()
 
 
 class PostgresSession:
     """Uses the driver's own cursor, because SQLAlchemy's reads at least fifty rows."""
 
-    def __init__(self, driver: asyncpg.Connection) -> None:
+    def __init__(self, driver: asyncpg.Connection, mark: str, deadline: StatementDeadline) -> None:
         self.driver: Final = driver
+        self.deadline: Final = deadline
+        self._mark: Final = mark
 
     @asynccontextmanager
-    async def execute(self, sql: str, row_limit: int) -> AsyncIterator["_PostgresCursor"]:
+    async def execute(self, sql: str, row_limit: int, value_chars: int) -> AsyncIterator["_PostgresCursor"]:
         del row_limit
-        async with self.driver.transaction(readonly=True):
-            columns = _result_columns(await self.driver.prepare(sql))
-            if not columns:
-                raise QueryFailed(NO_ROWS)
-            yield _PostgresCursor(await self.driver.cursor(_clip_in_server(sql, columns)), columns)
-
-
-class _ResultColumn(NamedTuple):
-    """`type` is the name of a type in `pg_catalog`, empty for a user-defined type."""
-
-    name: str
-    type: str
+        columns = result_columns(await self.driver.prepare(f"{self._mark}{sql}"))
+        if not columns:
+            raise QueryFailed(NO_ROWS)
+        value_chars, step = size_limits(columns, value_chars)
+        statement = await self.driver.prepare(f"{self._mark}{clip_in_server(sql, columns, value_chars)}")
+        yield _PostgresCursor(await statement.cursor(), columns, value_chars, step)
 
 
 class _PostgresCursor:
-    def __init__(self, cursor: asyncpg.cursor.Cursor, columns: Sequence[_ResultColumn]) -> None:
+    def __init__(
+        self, cursor: asyncpg.cursor.Cursor, columns: Sequence[ResultColumn], value_chars: int, step: int
+    ) -> None:
         self._cursor = cursor
-        self._readers = [_READ_FROM_TEXT.get(column.type) for column in columns]
+        self._readers = [reader(column.type, value_chars) for column in columns]
         self.columns = tuple(column.name for column in columns)
+        self.types = tuple(column.title for column in columns)
+        self.step = step
 
     async def read(self, count: int) -> list[tuple[object, ...]]:
         return [tuple(self._values(record)) for record in await self._cursor.fetch(count)]
@@ -110,49 +90,4 @@ class _PostgresCursor:
 
     def _values(self, record: Iterable[object]) -> Iterable[object]:
         for value, read in zip(record, self._readers, strict=True):
-            came_whole = isinstance(value, str) and len(value) <= MAX_CELL_CHARS
-            yield read(str(value)) if read is not None and came_whole else value
-
-
-def _result_columns(statement: asyncpg.prepared_stmt.PreparedStatement) -> list[_ResultColumn]:
-    """The columns of a prepared statement, which has not run yet."""
-    return [
-        _ResultColumn(found.name, found.type.name if found.type.schema == "pg_catalog" else "")
-        for found in statement.get_attributes()
-    ]
-
-
-def _clip_in_server(sql: str, columns: Sequence[_ResultColumn]) -> str:
-    """Wrap `sql`, a prepared SELECT with these columns, in a SELECT that clips long values as `cells.clip` does.
-
-    Without it, one `array_agg` over a cross join sends hundreds of megabytes, which the driver decodes in the event
-    loop. Plain numbers stay as they are, a long `bytea` becomes its length, all other types become text. PostgreSQL
-    keeps the row order: it does not reorder what a projection reads from an ordered subquery.
-    """
-    names = [f"c{number}" for number in range(1, len(columns) + 1)]
-    written = [_as_text(name, column.type) for name, column in zip(names, columns, strict=True)]
-    shown = [_clipped(name, column.type) for name, column in zip(names, columns, strict=True)]
-    # OFFSET 0 keeps the planner from merging the subqueries, so that each value is computed and cast to text once.
-    inside = f"SELECT {', '.join(written)} FROM (\n{sql}\n) AS approved ({', '.join(names)}) OFFSET 0"  # noqa: S608
-    return f"SELECT {', '.join(shown)} FROM ({inside}) AS written"  # noqa: S608
-
-
-def _as_text(name: str, kind: str) -> str:
-    if kind in _FIXED_SIZE:
-        return name
-    if kind == "bytea":
-        length = f"octet_length({name})"
-        short = f"'\\x' || encode({name}, 'hex')"
-        return f"CASE WHEN {length} > {MAX_BINARY_BYTES} THEN '(' || {length} || ' bytes)' ELSE {short} END AS {name}"
-    return f"CAST({name} AS text) AS {name}"
-
-
-def _clipped(name: str, kind: str) -> str:
-    if kind in _FIXED_SIZE:
-        return name
-    clip = f"length({name}) || ':' || left({name}, {MAX_CELL_CHARS})"
-    return f"CASE WHEN length({name}) > {MAX_CELL_CHARS} THEN {clip} ELSE {name} END"
-
-
-def _milliseconds(seconds: float) -> str:
-    return str(max(1, round(seconds * 1000)))  # 0 would mean no limit
+            yield value if read is None or value is None else read(str(value))

@@ -21,10 +21,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from aiostream_server.tools.sql.allow_list import FUNCTIONS
 from aiostream_server.tools.sql.backend import StatementDeadline
-from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS
+from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS, Binary, Clipped
 from aiostream_server.tools.sql.errors import NO_ROWS, DatabaseUnreachable, QueryFailed, StatementLate
+from aiostream_server.tools.sql.functions import FUNCTIONS
 
 _CHILD: Final = Path(__file__).with_name("sqlite_child.py")
 _SKIP_TIMEOUT_S: Final = 0.5
@@ -87,8 +87,6 @@ class SQLiteBackend:
         settings = {
             "uri": self._uri,
             "functions": sorted(FUNCTIONS["sqlite"]),
-            "max_cell_chars": MAX_CELL_CHARS,
-            "max_binary_bytes": MAX_BINARY_BYTES,
             "memory_bytes": self._memory_bytes,
             "file_bytes": _FILE_BYTES,
         }
@@ -124,20 +122,29 @@ class _Child:
         self._process: Final = process
         self.deadline = StatementDeadline(0)
         self.is_idle = True
+        self._is_answering = False
         self._write(settings)
 
     @asynccontextmanager
-    async def execute(self, sql: str, row_limit: int) -> AsyncIterator["_SQLiteCursor"]:
-        answer = await self.ask({"open": sql, "first": row_limit, "timeout_s": self.deadline.remaining_s})
+    async def execute(self, sql: str, row_limit: int, value_chars: int) -> AsyncIterator["_SQLiteCursor"]:
+        request = {
+            "open": sql,
+            "first": row_limit,
+            "timeout_s": self.deadline.remaining_s,
+            "value_chars": value_chars,
+            "value_bytes": MAX_BINARY_BYTES if value_chars <= MAX_CELL_CHARS else value_chars // 2,
+        }
+        answer = await self.ask(request)
         if answer["columns"] is None:
             raise QueryFailed(NO_ROWS)
         yield _SQLiteCursor(self, answer)
-        self._write({"close": True})
-        self.is_idle = True
+        if not self._is_answering:
+            self._write({"close": True})
+            self.is_idle = True
 
     async def ask(self, request: Mapping[str, object]) -> dict[str, Any]:
         """Raises `StatementLate`, `QueryFailed`, or `ConnectionError` for a file that cannot be opened."""
-        self.is_idle = False
+        self.is_idle, self._is_answering = False, True
         try:
             self._write(request)
             async with asyncio.timeout(self.deadline.remaining_s + _KILL_AFTER_S):
@@ -150,6 +157,7 @@ class _Child:
         if not line:
             raise StatementLate if self.deadline.is_late else QueryFailed("the statement's process ended")
         answer: dict[str, Any] = json.loads(line)
+        self._is_answering = False
         if "error" not in answer:
             return answer
         if answer.get("late"):
@@ -184,13 +192,15 @@ class _SQLiteCursor:
         self._rows: list[list[object]] = opened["rows"]
         self._has_more: bool = opened["more"]
         self.columns: tuple[str, ...] = tuple(opened["columns"])
+        self.types: tuple[str, ...] = tuple(opened["types"])
+        self.step: int = opened["step"]
 
     async def read(self, count: int) -> list[list[object]]:
         if not self._rows and self._has_more:
             answer = await self._child.ask({"read": count})
-            self._rows, self._has_more = answer["rows"], answer["more"]
+            self._rows, self._has_more, self.types = answer["rows"], answer["more"], tuple(answer["types"])
         found, self._rows = self._rows[:count], self._rows[count:]
-        return found
+        return [[_value(sent) if isinstance(sent, dict) else sent for sent in row] for row in found]
 
     async def skip(self, count: int) -> int | None:
         if not self._has_more or len(self._rows) >= count:
@@ -198,6 +208,10 @@ class _SQLiteCursor:
         asked = {"skip": count - len(self._rows), "timeout_s": _SKIP_TIMEOUT_S}
         skipped: int | None = (await self._child.ask(asked))["skipped"]
         return None if skipped is None else skipped + len(self._rows)
+
+
+def _value(sent: Mapping[str, Any]) -> Binary | Clipped:
+    return Binary(sent["hex"], sent["size"]) if "hex" in sent else Clipped(sent["beginning"], sent["size"])
 
 
 def read_only_uri(url: URL) -> str:

@@ -5,16 +5,20 @@ time. The kernel limits its memory, the size of its files and its CPU time, and 
 
 | request | answer |
 | --- | --- |
-| `{"open": sql, "first": 200, "timeout_s": 10}` | `{"columns": [...], "rows": [...], "more": true}` |
-| `{"read": 32}` | `{"rows": [...], "more": false}` |
+| `{"open": sql, "first": 200, "timeout_s": 10, ...}` | `{"columns": [...], "step": 32, ...}` and what `read` answers |
+| `{"read": 32}` | `{"rows": [...], "types": [...], "more": false}` |
 | `{"skip": 100, "timeout_s": 0.5}` | `{"skipped": 7}`; null: not counted in time |
 | `{"close": true}` | none |
+
+Of a text longer than `value_chars` of the request, `{"beginning": ..., "size": 5000}` is sent; of a binary value always
+`{"hex": ..., "size": 5000}`, with at most `value_bytes` bytes. `types` are those of the values so far.
 
 Any answer may be `{"error": text}`, with `"late": true` where the time ran out, `"unopened": true` where the file
 cannot be opened, and `"last": true` where the process ends.
 """
 
 import json
+import math
 import resource
 import sqlite3
 import sys
@@ -24,8 +28,10 @@ from typing import Any
 
 _STEPS_BETWEEN_CHECKS = 1_000  # virtual-machine steps: well under a millisecond
 _SKIP_STEP = 100
-_FIRST_ROWS = 32
-_FIRST_CHARS = 512 * 1024
+_MAX_STEP = 256  # rows
+_MAX_STEP_CHARS = 1024**2
+_FEWEST_CHARS = 2_000  # of a value
+_TYPES = {int: "integer", float: "real", bytes: "blob"}
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: 1024**2,  # of one value: bounds group_concat
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: 64 * 1024,
@@ -48,11 +54,12 @@ class FileNotOpened(Exception):
 class Statement:
     """One running statement, on a connection of its own: nothing of it remains."""
 
-    def __init__(self, settings: dict[str, Any], sql: str, timeout_s: float) -> None:
+    def __init__(self, settings: dict[str, Any], request: dict[str, Any]) -> None:
+        timeout_s: float = request["timeout_s"]
         self._deadline = time.monotonic() + timeout_s
         self._callable = frozenset((*settings["functions"], *_OPERATORS))
-        self._max_chars = settings["max_cell_chars"]
-        self._max_bytes = settings["max_binary_bytes"]
+        self._max_chars: int = request["value_chars"]
+        self._max_bytes: int = request["value_bytes"]
         self._connection = _opened(settings["uri"], timeout_s)
         try:
             for limit, value in _LIMITS.items():
@@ -64,23 +71,33 @@ class Statement:
             self._connection.text_factory = self._text
             self._connection.set_progress_handler(self._is_late, _STEPS_BETWEEN_CHECKS)
             self._connection.set_authorizer(self._authorize)
-            self._cursor = self._connection.execute(sql)
+            self._cursor = self._connection.execute(request["open"])
         except BaseException:
             self._connection.close()
             raise
         described = self._cursor.description
         self.columns = None if described is None else [name for name, *_ in described]
+        self._types: list[set[str]] = [set() for _ in described or ()]
 
     def first(self, most: int) -> dict[str, object]:
         """The first rows come with the columns: most results need no second question."""
         if self.columns is None:
             return {"columns": None}
-        step = max(1, min(most, _FIRST_ROWS, _FIRST_CHARS // (self._max_chars * len(self.columns))))
-        return {"columns": self.columns, **self.read(step)}
+        fitting = _MAX_STEP_CHARS // len(self.columns)  # characters of each column in one step
+        self._max_chars = min(self._max_chars, max(_FEWEST_CHARS, fitting))
+        self._max_bytes = min(self._max_bytes, self._max_chars // 2)
+        step = max(1, min(_MAX_STEP, fitting // self._max_chars))
+        return {"columns": self.columns, "step": step, **self.read(min(most, step))}
 
     def read(self, count: int) -> dict[str, object]:
-        rows = [[self._plain(value) for value in row] for row in self._cursor.fetchmany(count)]
-        return {"rows": rows, "more": len(rows) == count}
+        rows = self._cursor.fetchmany(count)
+        for row in rows:
+            for value, seen in zip(row, self._types, strict=True):
+                if value is not None:
+                    seen.add(_TYPES.get(type(value), "text"))
+        plain = [[self._plain(value) for value in row] for row in rows]
+        types = [" or ".join(sorted(seen)) or "null" for seen in self._types]
+        return {"rows": plain, "more": len(rows) == count, "types": types}
 
     def skip(self, count: int, timeout_s: float) -> int | None:
         """Skip at most `count` rows; None where that takes longer than `timeout_s`."""
@@ -97,17 +114,20 @@ class Statement:
     def _is_late(self) -> bool:
         return time.monotonic() > self._deadline
 
-    def _text(self, utf8: bytes) -> str:
-        """SQLite stores whatever bytes a program gives it as text. Clipped as `cells.clip` does."""
+    def _text(self, utf8: bytes) -> str | dict[str, object]:
+        """SQLite stores whatever bytes a program gives it as text."""
         text = utf8.decode(errors="replace")
-        return text if len(text) <= self._max_chars else f"{len(text)}:{text[: self._max_chars]}"
+        return text if len(text) <= self._max_chars else {"beginning": text[: self._max_chars], "size": len(text)}
 
     def _plain(self, value: object) -> object:
         """As SQLite's shell shows it: it computes with 17 digits and writes 15, so 0.1 + 0.2 is 0.3."""
         if isinstance(value, float):
-            return float(format(value, ".15g"))
+            if math.isinf(value):
+                return "Inf" if value > 0 else "-Inf"
+            short = float(format(value, ".15g"))
+            return value if math.isinf(short) else short + 0.0  # -0.0 becomes 0.0
         if isinstance(value, bytes):
-            return f"({len(value)} bytes)" if len(value) > self._max_bytes else f"\\x{value.hex()}"
+            return {"hex": value[: self._max_bytes].hex(), "size": len(value)}
         return value
 
     def _authorize(
@@ -150,7 +170,7 @@ def main() -> None:
             if "open" in request:
                 _limit_cpu(request["timeout_s"])
                 deadline = time.monotonic() + request["timeout_s"]
-                statement = Statement(settings, request["open"], request["timeout_s"])
+                statement = Statement(settings, request)
                 answer = statement.first(request["first"])
             elif statement is None:
                 continue

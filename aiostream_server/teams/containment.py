@@ -1,0 +1,135 @@
+"""Keeps an exception that is no `Exception` inside the run that raised it.
+
+asyncio passes SystemExit and KeyboardInterrupt of any task on to the event loop, which then ends, and with it the
+server. AutoGen catches `Exception`: whatever else an agent or a tool raises, such as GeneratorExit, leaves its team
+waiting for ever. So every task that is created inside of a run raises an error of its team instead:
+https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_task_factory
+"""
+
+import asyncio
+import os
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import Context, ContextVar
+from typing import Any, Final
+from weakref import WeakSet
+
+import structlog
+from autogen_core import MessageHandlerContext
+
+from aiostream_server.errors import TeamFailed
+
+_EXITS: Final = (SystemExit, KeyboardInterrupt)
+
+_running: Final[ContextVar[str | None]] = ContextVar("running", default=None)  # "the team", or "the tool NAME"
+_loops: Final[WeakSet[asyncio.AbstractEventLoop]] = WeakSet()
+
+_log = structlog.get_logger()
+
+
+def contain_tasks(what: str = "the team") -> None:
+    """Contain the tasks that are created in the current context from now on, and those that they create."""
+    _running.set(what)
+    loop = asyncio.get_running_loop()
+    if loop not in _loops:
+        _loops.add(loop)
+        loop.set_task_factory(_Factory(loop.get_task_factory()))
+
+
+@contextmanager
+def running(what: str) -> Iterator[None]:
+    """Tasks that are created in this block are named so."""
+    token = _running.set(what)
+    try:
+        yield
+    finally:
+        with suppress(ValueError):  # the block belongs to a coroutine that is closed from another context
+            _running.reset(token)
+
+
+def converted(exc: BaseException, what: str | None = None, error: type[TeamFailed] = TeamFailed) -> TeamFailed:
+    """The error to raise in place of an exception that is no `Exception`. Logs what raised it.
+
+    In a process that a tool has forked it does not return: that process ends, as it wants to.
+    """
+    end_fork(exc)
+    culprit, name = what or _culprit(), type(exc).__name__
+    _log.warning("base_exception_contained", raised_by=culprit, exception=name)
+    return error(
+        f"{culprit} tried to end the server ({name})" if isinstance(exc, _EXITS) else f"{culprit} raised {name}"
+    )
+
+
+def end_fork(exc: BaseException) -> None:
+    """End this process if it was forked from a running event loop: it must not serve with the sockets of its parent."""
+    try:
+        asyncio.get_running_loop()  # knows the process that it runs in
+    except RuntimeError:
+        status = exc.code if isinstance(exc, SystemExit) else 1
+        os._exit(status if isinstance(status, int) else int(status is not None))
+
+
+def _culprit() -> str:
+    what = _running.get() or "the team"
+    if what != "the team":
+        return what
+    try:
+        return MessageHandlerContext.agent_id().type.rsplit("_", 1)[0]
+    except RuntimeError:  # no handler of AutoGen's runtime
+        return what
+
+
+class _Factory:
+    """Makes tasks with the loop's former factory. The coroutine of a task inside of a run is wrapped."""
+
+    def __init__(self, former: Any) -> None:
+        self._former: Final = former
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> Any:
+        context: Context | None = named.get("context")
+        what = _running.get() if context is None else context.get(_running)
+        if what is not None and asyncio.iscoroutine(coro):
+            coro = _Contained(coro)
+        if self._former is not None:
+            return self._former(loop, coro, **named)
+        return asyncio.Task(coro, loop=loop, **named)
+
+
+class _Contained(Coroutine[Any, Any, Any]):
+    """A coroutine that raises `TeamFailed` for an exception that is no `Exception`.
+
+    It is no `async def`: a task that is cancelled before its first step would warn that the inner one was not awaited.
+    """
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
+        self._inner = inner
+
+    def send(self, value: Any) -> Any:
+        try:
+            return self._inner.send(value)
+        except (Exception, asyncio.CancelledError):  # StopIteration, with the result, is one
+            raise
+        except BaseException as exc:
+            raise converted(exc) from exc
+
+    def throw(self, *error: Any) -> Any:
+        try:
+            return self._inner.throw(*error)
+        except (Exception, asyncio.CancelledError):
+            raise
+        except BaseException as exc:
+            raise converted(exc) from exc
+        finally:
+            del error  # its traceback holds this frame: a reference cycle, with all that the run has
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __await__(self) -> Any:
+        return self._inner.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        """`cr_frame`, `__qualname__` and the like, for the task's `repr` and its stack."""
+        return getattr(self._inner, name)
