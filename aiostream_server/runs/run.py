@@ -31,7 +31,7 @@ from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_wo
 from aiostream_server.runs.team_work import TeamWork
 from aiostream_server.teams.autogen_private.structure import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.teams.containment import contain_tasks
+from aiostream_server.teams.containment import RunLabel, contain_tasks
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
@@ -113,13 +113,15 @@ class Run:
     async def _execute(self, after: Sequence[RunView]) -> None:
         request, observer = self.request, self.resources.observer
         structlog.contextvars.bind_contextvars(run_id=self.id)
-        contain_tasks()
+        label = RunLabel(self.id)
+        contain_tasks(run=label)
         current_observer.set(observer)
         question = request.question.task.text
         with observer.run(self.id, model=request.model, question=question, conversation=self._conversation) as observed:
 
             def chosen(spec: TeamSpec) -> None:
                 self.spec = spec
+                label.team = spec.id
                 observed.chose(spec.id)
 
             self.log.on_event = observed.event

@@ -18,12 +18,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer
 
 LAST_LINES_S: Final = 0.5
 _MAX_QUEUED_BYTES: Final = 4 * 1024**2
@@ -67,7 +64,7 @@ class QueuedOutput(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self._descriptor)
 
-    def write(self, piece: "ReadableBuffer", /) -> int:
+    def write(self, piece: bytes | bytearray | memoryview, /) -> int:  # type: ignore[override]  # 3.11 has no Buffer
         written = bytes(piece)
         size = len(written)
         if not self._has_thread:
