@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from aiostream_server.config.pointers import DatabaseUrl, SecretFile, VariableName, WithSecret, database_url
+from aiostream_server.config.table import Strings
 
 ConcurrentTurns = Literal["queue", "reject", "interrupt"]
 
@@ -88,8 +89,8 @@ class DatabaseConfig(_WithDatabaseUrl):
     max_statements: PositiveInt = 5
     timezone: TimeZone | None = None
     decimal_places: NonNegativeInt = 6
-    schemas: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    tables: tuple[str, ...] = ()
+    schemas: Annotated[Strings, Field(min_length=1)] | None = None
+    tables: Strings = ()
     notes: dict[str, str] = Field(default_factory=dict)
     schema_tokens: Annotated[int, Field(ge=500)] = 6000
 

@@ -57,20 +57,18 @@ def read_statements(path: Path) -> list[str]:
     return found
 
 
-def fair_statements(dialect: DialectName) -> list[str]:
-    written = [sql for path in sorted(FOLDER.glob("*.sql")) if _is_for(path, dialect) for sql in read_statements(path)]
-    asked = [*written, *_shaped(dialect)]
-    styled = [
-        _STYLES[number % len(_STYLES)].format(sql=sql.rstrip("; \n"))
-        for number, sql in enumerate(asked)
-        if number % 3 == 0
-    ]
+def fair_statements(dialect: DialectName, *, held_back: bool) -> list[str]:
+    """The questions that the guard was tuned on, or those that were written afterwards (`fair/*-held.sql`)."""
+    asked = [sql for path in _files(dialect, held_back=held_back) for sql in read_statements(path)]
+    if not held_back:
+        asked += _shaped(dialect)
+    styled = [_STYLES[place % len(_STYLES)].format(sql=sql.rstrip("; \n")) for place, sql in enumerate(asked[::2])]
     return [*asked, *styled]
 
 
-def _is_for(path: Path, dialect: DialectName) -> bool:
-    kind = path.name.partition(".")[0].partition("-")[0]
-    return kind in ("either", dialect) and not path.name.endswith(".schema.sql")
+def _files(dialect: DialectName, *, held_back: bool) -> Iterator[Path]:
+    ending = "-held.sql" if held_back else ".sql"
+    yield from (FOLDER / f"either{ending}", FOLDER / f"{dialect}{ending}")
 
 
 def _shaped(dialect: DialectName) -> Iterator[str]:

@@ -215,7 +215,6 @@ POSTGRES_HOSTILE: Final = [
     "SELECT (o).total FROM orders o",
     "SELECT 1 OPERATOR(pg_catalog.+) 2",
     "SELECT id JOIN FROM orders",
-    "SELECT * FROM ONLY orders",
     "SELECT * FROM orders FOR NO KEY UPDATE SKIP LOCKED",
     "SELECT * FROM orders WHERE total = ANY(SELECT total FROM secrets)",
     "SELECT * FROM orders CROSS JOIN LATERAL (SELECT * FROM secrets) s",

@@ -98,7 +98,7 @@ _POSTGRES: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Fetch: _parts("direction count limit_options"),
     exp.LimitOptions: _parts("rows with_ties"),
     exp.WithinGroup: _BINARY,
-    exp.Array: _parts("expressions bracket_notation"),
+    exp.Array: _parts("expressions bracket_notation value_constructor"),
     exp.Interval: _parts("this unit"),
     exp.ILike: _parts("this expression negate"),
     **dict.fromkeys((exp.SimilarTo, exp.RegexpLike, exp.RegexpILike), _BINARY),
@@ -122,9 +122,11 @@ _POSTGRES: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.BitString: _UNARY,
     exp.ByteString: _UNARY,
     exp.UnicodeString: _UNARY,
-    exp.Table: _parts("this alias db catalog joins ordinality sample rows_from"),
+    exp.Table: _parts("this alias db catalog joins ordinality sample rows_from only"),
     exp.ColumnDef: _parts("this kind"),
     exp.Kwarg: _BINARY,
+    exp.Variadic: _UNARY,
+    exp.IntervalSpan: _BINARY,
     exp.PropertyEQ: _BINARY,
     exp.MatchAgainst: _parts("this expressions"),
     # Arrays and JSON
@@ -154,7 +156,7 @@ POSTGRES_TYPES: Final = frozenset(
     | {_T.DATE, _T.TIME, _T.TIMETZ, _T.TIMESTAMP, _T.TIMESTAMPTZ, _T.INTERVAL, _T.ARRAY, _T.UUID, _T.JSON, _T.JSONB}
     | {_T.MONEY, _T.VARBINARY, _T.BIT, _T.INET, _T.NAME, _T.INT4RANGE, _T.INT8RANGE, _T.NUMRANGE, _T.DATERANGE}
     | {_T.TSRANGE, _T.TSTZRANGE, _T.INT4MULTIRANGE, _T.INT8MULTIRANGE, _T.NUMMULTIRANGE, _T.DATEMULTIRANGE}
-    | {_T.TSMULTIRANGE, _T.TSTZMULTIRANGE, _T.BPCHAR, _T.POINT}
+    | {_T.TSMULTIRANGE, _T.TSTZMULTIRANGE, _T.BPCHAR, _T.POINT, _T.GEOMETRY, _T.GEOGRAPHY}
 )
 # Types that sqlglot has no word for.
 POSTGRES_TYPE_NAMES: Final = _parts("char cidr jsonpath macaddr macaddr8 tsquery tsvector varbit")

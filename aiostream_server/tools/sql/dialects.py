@@ -60,6 +60,8 @@ class PlainPostgres(Postgres):
             exp.Sqrt: lambda self, node: f"|/ {self.sql(node, 'this')}",
             exp.Cbrt: lambda self, node: f"||/ {self.sql(node, 'this')}",
             exp.CurrentTime: lambda _self, _node: "CURRENT_TIME",
+            # ARRAY[(SELECT 1)] is not ARRAY(SELECT 1), which is a call in this tree.
+            exp.Array: lambda self, node: f"ARRAY[{self.expressions(node, flat=True)}]",
             exp.Trim: lambda self, node: _trim(self, node),
         }
 
@@ -90,7 +92,7 @@ class PlainSQLite(SQLite):
             while self._curr and (depth or self._curr.text != ")"):
                 depth += {"(": 1, ")": -1}.get(self._curr.text, 0)
                 self._advance()
-            written = self._find_sql(first, self._prev)
+            written = " ".join(self._find_sql(first, self._prev).split())
             return self.expression(exp.Cast(this=this, to=exp.DataType(this=exp.DType.USERDEFINED, kind=written)))
 
         FUNCTION_PARSERS: ClassVar = {"CAST": _parse_plain_cast}

@@ -50,7 +50,10 @@ _POSTGRES: Final = _names(
     repeat reverse right rpad sha224 sha256 sha384 sha512 similarity soundex split_part starts_with string_to_array
     string_to_table strpos to_char to_number translate unaccent unistr word_similarity
     """,
-    "phraseto_tsquery plainto_tsquery to_tsquery to_tsvector ts_headline ts_rank ts_rank_cd websearch_to_tsquery",
+    """
+    json_to_tsvector jsonb_to_tsvector numnode phraseto_tsquery plainto_tsquery querytree setweight strip to_tsquery
+    to_tsvector ts_headline ts_rank ts_rank_cd tsquery_phrase tsvector_to_array websearch_to_tsquery
+    """,
     # Dates and times
     """
     age clock_timestamp current_time current_timestamp date date_add date_bin date_part date_subtract date_trunc
@@ -61,9 +64,10 @@ _POSTGRES: Final = _names(
     # Arrays, ranges and enumerations
     """
     array_append array_cat array_dims array_length array_lower array_ndims array_position array_positions
-    array_prepend array_remove array_replace array_to_json array_to_string array_upper cardinality daterange
-    enum_first enum_last enum_range generate_series generate_subscripts int4range int8range isempty lower_inc
-    lower_inf multirange num_nonnulls num_nulls numrange range_merge trim_array tsrange tstzrange unnest upper_inc
+    array_prepend array_remove array_replace array_sample array_shuffle array_to_json array_to_string array_upper
+    cardinality datemultirange daterange enum_first enum_last enum_range generate_series generate_subscripts
+    int4multirange int4range int8multirange int8range isempty lower_inc lower_inf multirange num_nonnulls num_nulls
+    nummultirange numrange range_merge trim_array tsmultirange tsrange tstzmultirange tstzrange unnest upper_inc
     upper_inf
     """,
     # JSON
@@ -73,8 +77,18 @@ _POSTGRES: Final = _names(
     json_to_record json_to_recordset json_typeof jsonb_array_elements jsonb_array_elements_text jsonb_array_length
     jsonb_build_array jsonb_build_object jsonb_each jsonb_each_text jsonb_extract_path jsonb_extract_path_text
     jsonb_insert jsonb_object jsonb_object_keys jsonb_path_exists jsonb_path_match jsonb_path_query
-    jsonb_path_query_array jsonb_path_query_first jsonb_pretty jsonb_set jsonb_strip_nulls jsonb_to_record
-    jsonb_to_recordset jsonb_typeof row_to_json to_json to_jsonb
+    jsonb_path_exists_tz jsonb_path_match_tz jsonb_path_query_array
+    jsonb_path_query_array_tz jsonb_path_query_first jsonb_path_query_first_tz jsonb_path_query_tz
+    jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls
+    jsonb_to_record jsonb_to_recordset jsonb_typeof row_to_json to_json to_jsonb
+    """,
+    # XML that is in a column
+    "xpath xpath_exists",
+    # PostGIS
+    """
+    st_area st_asgeojson st_astext st_azimuth st_centroid st_contains st_coveredby st_covers st_crosses st_disjoint
+    st_distance st_distancesphere st_dwithin st_envelope st_equals st_geometrytype st_intersects st_length st_makepoint
+    st_npoints st_overlaps st_perimeter st_point st_setsrid st_srid st_touches st_transform st_within st_x st_y
     """,
     # Network addresses, and the type of a value
     "abbrev broadcast family host hostmask inet_merge inet_same_family masklen netmask network set_masklen pg_typeof",
@@ -83,18 +97,8 @@ FUNCTIONS: Final[Mapping[DialectName, frozenset[str]]] = {
     "sqlite": _names(_COMMON, _SQLITE),
     "postgres": _names(_COMMON) | _POSTGRES,
 }
-# These may stand in FROM: they make no more rows than a value holds, or than the guard allows.
-ROW_FUNCTIONS: Final[Mapping[DialectName, frozenset[str]]] = {
-    "sqlite": _names("json_each json_tree"),
-    "postgres": _names(
-        """
-        generate_series generate_subscripts json_array_elements json_array_elements_text json_each json_each_text
-        json_object_keys json_to_record json_to_recordset jsonb_array_elements jsonb_array_elements_text jsonb_each
-        jsonb_each_text jsonb_object_keys jsonb_path_query jsonb_to_record jsonb_to_recordset regexp_matches
-        regexp_split_to_table string_to_table unnest
-        """
-    ),
-}
+# SQLite's functions that may stand in FROM. In PostgreSQL every function may.
+ROW_FUNCTIONS: Final = _names("json_each json_tree")
 # Their results have more digits than they mean.
 QUOTIENTS: Final = _names(
     """

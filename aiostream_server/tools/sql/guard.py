@@ -19,12 +19,13 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.bounds import bind
 from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
-from aiostream_server.tools.sql.expansion import TooLarge, check_expansion
+from aiostream_server.tools.sql.expansion import check_expansion
 from aiostream_server.tools.sql.inspection import Inspector
 from aiostream_server.tools.sql.quotients import NO_QUOTIENTS, QuotientColumns, quotient_columns
 from aiostream_server.tools.sql.refusals import NotAllowed, not_understood, shown
 from aiostream_server.tools.sql.schema import Schema
 from aiostream_server.tools.sql.scopes import Resolver, UnknownColumn
+from aiostream_server.tools.sql.value_size import TooLarge
 
 MAX_CHARS: Final = 32_000
 _FENCED: Final = re.compile(r"\s*```(?:[a-z]+\s*\n)?(.*?)```\s*", re.DOTALL | re.IGNORECASE)
@@ -74,8 +75,10 @@ class Guard:
         start = _start(sql)
         try:
             return self._approved(self._parse(sql))
-        except (NotAllowed, UnknownColumn, TooLarge) as refusal:
+        except (NotAllowed, UnknownColumn) as refusal:
             return Blocked(str(refusal))
+        except TooLarge as refusal:
+            return Blocked(f"`{start}` would take too much: {refusal}")
         except RecursionError:
             return Blocked(f"`{start}` is nested too deeply: use fewer parentheses and subqueries")
         except Exception:  # sqlglot fails in many ways on statements that it cannot parse
@@ -123,7 +126,7 @@ class Guard:
                         )
             return list(sqlglot.parse(sql, read=dialect))
         except ParseError as exc:
-            raise not_understood(exc, self.dialect) from exc
+            raise not_understood(exc, sql, self.dialect) from exc
         except TokenError as exc:
             raise NotAllowed(
                 f"not understood as {TITLES[self.dialect]}: a quote or comment is not closed in "
@@ -141,6 +144,8 @@ class Guard:
                 case exp.NullSafeEQ() | exp.NullSafeNEQ() if isinstance(node.expression, exp.Null):
                     is_null = exp.Is(this=node.this, expression=exp.Null())
                     node.replace(is_null if isinstance(node, exp.NullSafeEQ) else exp.Not(this=is_null))
+                case exp.ParseJSON():  # json '{}'
+                    node.replace(exp.Cast(this=node.this, to=exp.DataType(this=exp.DType.JSON)))
                 case exp.RawString():  # $$it's$$
                     node.replace(exp.Literal.string(node.name))
                 case exp.Join() if self.dialect == "sqlite" and node.kind == "CROSS":

@@ -162,12 +162,8 @@ class Inspector:
         name = call.this.lower() if isinstance(call.this, str) else ""
         if name not in FUNCTIONS[self.dialect]:
             raise function_refused(name or call.name, self.dialect)
-        if name not in ROW_FUNCTIONS[self.dialect]:
-            examples = {"sqlite": "json_each", "postgres": "unnest, jsonb_array_elements or jsonb_each"}
-            raise NotAllowed(
-                f"rows cannot be read from `{name or call.name}`; they can from {examples[self.dialect]}: "
-                "write it in SELECT"
-            )
+        if self.dialect == "sqlite" and name not in ROW_FUNCTIONS:
+            raise NotAllowed(f"rows cannot be read from `{name}`; they can from json_each: write it in SELECT")
         if name != "generate_series" and call.find(exp.Select, exp.SetOperation):
             raise self._over_a_subquery(name, call)
 
@@ -178,6 +174,8 @@ class Inspector:
         )
 
     def _check_cte(self, cte: exp.CTE) -> None:
+        if not isinstance(cte.this, _QUERIES):
+            raise NotAllowed(f"a WITH query must be a SELECT, not {shown(cte.this, self.dialect)}: write one")
         name = cte_name(cte, self.dialect)
         if ("", name) in self._tables or _SYSTEM_NAME.match(name):
             raise NotAllowed(f"a WITH query cannot have a table's name (`{clipped(name, 60)}`): call it something else")

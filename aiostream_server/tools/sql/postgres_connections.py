@@ -81,12 +81,12 @@ class PostgresConnections:
             await self._end(connection, mark)
             raise
         except asyncpg.PostgresError:
-            await self._put_back(connection, started)
+            await self._put_back(connection, started, mark)
             raise
         except BaseException:
             await self._end(connection, mark)
             raise
-        await self._put_back(connection, started)
+        await self._put_back(connection, started, mark)
 
     async def close(self) -> None:
         self._is_closed = True
@@ -131,14 +131,14 @@ class PostgresConnections:
                 self._was_reached = True
                 return connection
 
-    async def _put_back(self, connection: asyncpg.Connection, started: float) -> None:
+    async def _put_back(self, connection: asyncpg.Connection, started: float, mark: str) -> None:
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.execute("ROLLBACK", timeout=_CANCEL_TIMEOUT_S)
             took_s = time.monotonic() - started
             if took_s < _LONG_S and not self._is_closed and len(self._idle) < _MOST_IDLE:
                 self._idle.append((connection, time.monotonic()))
                 return
-        await _closed(connection)
+        await self._end(connection, mark)
 
     async def _end(self, connection: asyncpg.Connection, mark: str) -> None:
         """Cancel the statement. Terminate its backend where that does not help, as far as the role may."""

@@ -14,7 +14,7 @@ from aiostream_server.tools.sql.functions import QUOTIENTS
 
 _ROUNDING: Final = frozenset(("round", "trunc", "to_char", "printf", "format"))
 _VALUE_ONLY: Final = (exp.Filter, exp.Window, exp.WithinGroup)  # the rest of these says which rows count
-_MOST_PASSES: Final = 50
+_MOST_PASSES: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,16 @@ NO_QUOTIENTS: Final = QuotientColumns()
 
 
 def quotient_columns(root: exp.Expr) -> QuotientColumns:
+    if not any(isinstance(node, exp.Div) or _calls(node, QUOTIENTS) for node in root.walk()):
+        return NO_QUOTIENTS
     names = frozenset[str]()
+    queries = list(root.find_all(exp.Select, exp.CTE, exp.Subquery))
     for _ in range(_MOST_PASSES):
-        found = names.union(*(_names(query, names) for query in root.find_all(exp.Select, exp.CTE, exp.Subquery)))
-        if found == names:
+        before = names
+        for query in queries:
+            names = names.union(_names(query, names))
+        if names == before:
             break
-        names = found
     projected = _projections(root)
     if any(each.is_star for each in projected):
         return QuotientColumns(None, names)
@@ -87,9 +91,9 @@ def _is_quotient(node: exp.Expr, known: frozenset[str]) -> bool:
             return True
         case exp.Column():
             return node.name.lower() in known
-        case exp.Anonymous(this=str() as name) if name.lower() in QUOTIENTS:
+        case exp.Anonymous() if _calls(node, QUOTIENTS):
             return True
-        case exp.Anonymous(this=str() as name) if name.lower() in _ROUNDING:
+        case exp.Anonymous() if _calls(node, _ROUNDING):
             return False
         case exp.Cast(to=exp.DataType() as kind) if kind.expressions:
             return False
@@ -104,3 +108,7 @@ def _is_quotient(node: exp.Expr, known: frozenset[str]) -> bool:
             return _is_quotient(node.this, known)
         case _:
             return any(_is_quotient(child, known) for child in node.iter_expressions())
+
+
+def _calls(node: exp.Expr, functions: frozenset[str]) -> bool:
+    return isinstance(node, exp.Anonymous) and isinstance(node.this, str) and node.this.lower() in functions

@@ -40,17 +40,17 @@ def keyword(node: exp.Expr) -> str:
     return str(node.this).upper() if isinstance(node, exp.Command) else _keyword(node)
 
 
-def not_understood(error: ParseError, dialect: DialectName) -> NotAllowed:
+def not_understood(error: ParseError, sql: str, dialect: DialectName) -> NotAllowed:
     """Where the parser stopped. Its own message can name its classes, so it is left out."""
     first = error.errors[0] if error.errors else {}
     near = one_line(f"{first.get('highlight') or ''}{first.get('end_context') or ''}").strip()
     before = one_line(str(first.get("start_context") or "")).strip()
     place = f"line {first.get('line', 1)}, column {first.get('col', 1)}"
     where = f"at {_quoted(near)}" if near else f"after {_quoted(before[-_MAX_SHOWN_CHARS:])}" if before else ""
-    return NotAllowed(
-        f"not understood as {TITLES[dialect]} {where} ({place}): check the parentheses and commas there, "
-        "or write it in plainer SQL"
-    )
+    advice = "check the parentheses and commas there, or write it in plainer SQL"
+    if dialect == "postgres" and "`" in sql:
+        advice = 'write names in double quotes, "like this", and not in backquotes'
+    return NotAllowed(f"not understood as {TITLES[dialect]} {where} ({place}): {advice}")
 
 
 def function_refused(name: str, dialect: DialectName) -> NotAllowed:
@@ -91,7 +91,6 @@ _CLAUSES: Final = {
     "pivots": ("PIVOT", "write sum(CASE WHEN ... THEN ... END) for each column"),
     "by_name": ("BY NAME", "name the columns in the same order on both sides"),
     "search": ("SEARCH or CYCLE", "keep the way in a column, path || id, and stop where id = ANY(path)"),
-    "only": ("ONLY", "name the table alone"),
     "indexed": ("INDEXED BY", "the database chooses the index; leave it out"),
 }
 _NODES: Final[Mapping[type[exp.Expr], str]] = {
@@ -106,9 +105,7 @@ _NODES: Final[Mapping[type[exp.Expr], str]] = {
     exp.RegexpLike: "use LIKE or GLOB",
     exp.Match: "use LIKE '%word%'",
     exp.CurrentUser: "it asks who is connected; leave it out",
-    exp.ParseJSON: "write the text and ::jsonb",
     exp.JSON: "write jsonb_typeof(x) IS NOT NULL",
-    exp.IntervalSpan: "write INTERVAL '1 year 2 months'",
 }
 _SQLITE_NODES: Final[Mapping[type[exp.Expr], str]] = {
     exp.Interval: "SQLite has no intervals; write date(x, '+1 month')",
