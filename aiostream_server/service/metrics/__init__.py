@@ -19,6 +19,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
 from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
+from aiostream_server.web.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from aiostream_server.service.metrics.exposition import Metrics
@@ -61,6 +62,7 @@ class MetricsExport:
         from aiostream_server.service.metrics.exposition import listening
 
         state = app[STATE].state
-        self.metrics.watch(state.registry, app[LOOP_LAG], tuple(team.id for team in state.catalogue))
+        teams = tuple(team.id for team in state.catalogue)
+        self.metrics.watch(state.registry, app[LOOP_LAG], app[TRAFFIC].waits, teams)
         async with listening(self.metrics, self.port):
             yield
