@@ -17,6 +17,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
+from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
@@ -63,6 +64,7 @@ class MetricsExport:
 
         state = app[STATE].state
         teams = tuple(team.id for team in state.catalogue)
-        self.metrics.watch(state.registry, app[LOOP_LAG], app[TRAFFIC].waits, teams)
+        conversations, waits = app[GENERATIONS].conversations, app[TRAFFIC].waits
+        self.metrics.watch(state.registry, conversations, app[LOOP_LAG], waits, teams)
         async with listening(self.metrics, self.port):
             yield

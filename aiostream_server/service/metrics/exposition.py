@@ -30,6 +30,7 @@ from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
 from aiostream_server.service.output import dropped_lines
 from aiostream_server.service.sockets import listen
+from aiostream_server.store.conversations import Conversations
 from aiostream_server.web.health import Exposition, LoopLag, expose
 from aiostream_server.web.request_wait import RequestWaits
 
@@ -50,10 +51,12 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
-    def watch(self, runs: Registry, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...]) -> None:
+    def watch(
+        self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...]
+    ) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, lag, waits))
+        self._registry.register(_Gauges(runs, conversations, lag, waits))
         waits.report = self._families.request_waits.add
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -65,8 +68,9 @@ class Metrics:
 class _Gauges(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, runs: Registry, lag: LoopLag, waits: RequestWaits) -> None:
+    def __init__(self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits) -> None:
         self._runs: Final = runs
+        self._conversations: Final = conversations
         self._lag: Final = lag
         self._waits: Final = waits
 
@@ -77,6 +81,8 @@ class _Gauges(Collector):
         yield _gauge("runs_queued", "Callers who wait for a slot.", runs.queued)
         yield _gauge("runs_queue_limit", "How many callers may wait.", limits.queue_size)
         yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
+        held = self._conversations.held
+        yield _gauge("conversation_turns_held", "Turns of conversations that could not be written yet.", held)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
         yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
         yield _gauge(
