@@ -6,6 +6,7 @@ import resource
 import shutil
 import sqlite3
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import replace
@@ -336,3 +337,19 @@ async def test_a_database_that_is_away_gets_every_turn_once_when_it_is_back(post
                 cable.is_pulled = False
                 await store.settle()
                 assert turns_of(await other.latest(TALK)) == ["before", "committed", "other", "away"]
+
+
+async def test_a_closed_store_says_so(migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing waits for ever: neither what comes later, nor what a bug in the thread leaves behind."""
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    shutil.copy(migrated_file, tmp_path / "kept.db")
+    async with quick_store(tmp_path / "kept.db") as store:
+        await say(store, "turn", None)
+        store._reader._jobs.append(None)  # type: ignore[arg-type] # what the thread does not expect
+        assert await store.latest(TALK) is not None
+        await store._reader.ended()
+        with pytest.raises(ConversationsUnavailable, match="closed"):
+            await store.latest(TALK)
+    for asked in (store.latest(TALK), store.summaries(), store.keep(TALK, said(["x"])), store.delete(key_id="key")):
+        with pytest.raises(ConversationsUnavailable, match="closed"):
+            await asked

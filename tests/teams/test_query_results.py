@@ -225,7 +225,7 @@ async def test_a_file_that_is_cut_says_so(tmp_path: Path) -> None:
         text = await stage.ask(drafted("SELECT n, s FROM t ORDER BY n"), ScriptedAnswer("Many."))
         ((name, url, about),) = LINK.findall(text)
         assert (name, about) == (
-            "sales.csv",
+            "sales-first-198-rows.csv",
             "the first 198 rows, as many as 195 KiB hold: n integer, s text",
         )
         assert len(read((await download(url))[1])) == 199

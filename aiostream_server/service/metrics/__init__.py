@@ -17,8 +17,10 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
+from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
+from aiostream_server.web.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from aiostream_server.service.metrics.exposition import Metrics
@@ -61,6 +63,8 @@ class MetricsExport:
         from aiostream_server.service.metrics.exposition import listening
 
         state = app[STATE].state
-        self.metrics.watch(state.registry, app[LOOP_LAG], tuple(team.id for team in state.catalogue))
+        teams = tuple(team.id for team in state.catalogue)
+        conversations, waits = app[GENERATIONS].conversations, app[TRAFFIC].waits
+        self.metrics.watch(state.registry, conversations, app[LOOP_LAG], waits, teams)
         async with listening(self.metrics, self.port):
             yield

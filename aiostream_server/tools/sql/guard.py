@@ -23,7 +23,7 @@ from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
 from aiostream_server.tools.sql.expansion import check_expansion
 from aiostream_server.tools.sql.inspection import Inspector
 from aiostream_server.tools.sql.quotients import NO_QUOTIENTS, QuotientColumns, quotient_columns
-from aiostream_server.tools.sql.refusals import NotAllowed, not_understood, shown
+from aiostream_server.tools.sql.refusals import NotAllowed, keyword, not_understood, shown
 from aiostream_server.tools.sql.schema import Schema
 from aiostream_server.tools.sql.scopes import Resolver, UnknownColumn
 from aiostream_server.tools.sql.value_size import TooLarge
@@ -110,9 +110,9 @@ class Guard:
         if not statements:
             raise NotAllowed(f"exactly one statement may run, `{_start(sql)}` is none: write one SELECT")
         if len(statements) > 1:
-            second = shown(statements[1], self.dialect)
+            second = keyword(statements[1], self.dialect)
             raise NotAllowed(
-                f"exactly one statement may run, this is {len(statements)}: leave out the second, {second}"
+                f"exactly one statement may run, this is {len(statements)}: leave out the second, `{second}`"
             )
         return self._pin(statements[0])
 
