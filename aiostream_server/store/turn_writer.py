@@ -23,6 +23,7 @@ from aiostream_server.store.database import (
     Link,
     NotWrittenYet,
 )
+from aiostream_server.store.schema import digest
 from aiostream_server.store.team_memory import Address, TeamMemory
 from aiostream_server.store.threads import Job, Outcome, StoreThread, new_future
 from aiostream_server.store.turn_transaction import KeptTurn, write_turns
@@ -34,6 +35,7 @@ _GROUP: Final = 64  # turns of one transaction
 _GROUP_BYTES: Final = 8 * 1024**2
 _FIRST_PAUSE_S: Final = 0.25
 _LONGEST_PAUSE_S: Final = 15.0
+_MOST_DOUBLINGS: Final = 10
 _HURRIED_PAUSE_S: Final = 0.1
 
 _T = TypeVar("_T")
@@ -62,6 +64,7 @@ class TurnWriter(StoreThread):
         self._expiry_s: Final = expiry_s
         self._turns: list[Pending] = []
         self._jobs: list[Job[Any]] = []
+        self._outage = 0  # attempts since the database worked
         self._until: float | None = None  # when the thread ends, whatever is left
         self._empty: list[asyncio.Future[None]] = []
         super().__init__(url, "conversations-writer", timeout_s=timeout_s)
@@ -92,10 +95,11 @@ class TurnWriter(StoreThread):
 
     async def spend_pending(self, address: Address, memory: TeamMemory) -> bool | None:
         """Whether the memory was still waiting for the user; None if the database has to be asked."""
-        identity = memory.identity(address)
+        identity, name = memory.identity(address), digest(*address)
         while True:
             with self.changed:
-                found = [each for each in self._turns if each.turn.memory.identity(address) == identity]
+                of_conversation = [each for each in self._turns if each.name == name]
+                found = [each for each in of_conversation if each.turn.memory.identity(address) == identity]
                 if not found:
                     return None
                 pending = found[-1]
@@ -167,18 +171,20 @@ class TurnWriter(StoreThread):
         return self._until is not None and not self._jobs and (is_late or not self._turns)
 
     def _take(self) -> tuple[list[Pending], list[Job[Any]]]:
-        """Of each conversation with a turn that is due the oldest turn, in the order in which they came."""
+        """Of each conversation with a turn that is due the oldest turn: first those that a caller waits for."""
         now, hurries = time.monotonic(), self._hurries
-        due = {each.name for each in self._turns if hurries or each.due_at <= now}
+        waited_for = {each.name for each in self._turns if not each.failures}
+        due = waited_for | {each.name for each in self._turns if hurries or each.due_at <= now}
+        oldest = [each for each in {each.name: each for each in reversed(self._turns)}.values() if each.name in due]
+        oldest.reverse()
+        oldest.sort(key=lambda each: each.name not in waited_for)  # stable
         size, group = 0, list[Pending]()
-        for each in self._turns:
-            if each.name in due:
-                due.remove(each.name)
-                size += each.turn.memory.size_bytes
-                if group and (size > _GROUP_BYTES or len(group) == _GROUP):
-                    break
-                each.is_being_written = True
-                group.append(each)
+        for each in oldest[:_GROUP]:
+            size += each.turn.memory.size_bytes
+            if group and size > _GROUP_BYTES:
+                break
+            each.is_being_written = True
+            group.append(each)
         jobs, self._jobs = self._jobs, []
         return group, jobs
 
@@ -198,6 +204,7 @@ class TurnWriter(StoreThread):
     def _written(self, group: Sequence[Pending]) -> None:
         with self.changed:
             self._turns = [each for each in self._turns if each not in group]
+            self._outage = 0
             for each in self._turns:
                 each.due_at = 0.0  # the database works
             watching = _watching(group)
@@ -209,6 +216,8 @@ class TurnWriter(StoreThread):
         unavailable = self.unavailable(error)
         with self.changed:
             lost = self._postpone(group, is_final=_is_final(error))
+            if _is_about_all(error):
+                self._hold_all()
             told = [each for each in self._turns if each.failures == 1 and not each.done.done()]
             watching = _watching(group)
         if told:
@@ -238,9 +247,17 @@ class TurnWriter(StoreThread):
                 continue
             room -= size
             each.failures += 1
-            each.due_at = now + min(_FIRST_PAUSE_S * 2 ** min(each.failures - 1, 10), _LONGEST_PAUSE_S)
+            each.due_at = now + _backoff_s(each.failures)
         self._turns = [each for each in self._turns if each not in lost]
         return lost
+
+    def _hold_all(self) -> None:
+        """The database fails as a whole: what is held waits for its next sign of life, and delays no new turn."""
+        self._outage = min(self._outage + 1, _MOST_DOUBLINGS)
+        due_at = time.monotonic() + _backoff_s(self._outage)
+        for each in self._turns:
+            if each.failures:
+                each.due_at = max(each.due_at, due_at)
 
     def _tell_if_empty(self) -> None:
         with self.changed:
@@ -257,6 +274,10 @@ class TurnWriter(StoreThread):
         told = [(future, None) for future in (*self._empty, *_watching(turns))]
         unheard = (*(each.done for each in turns), *(job.done for job in self._jobs))
         return [*told, *((done, lost) for done in unheard)]
+
+
+def _backoff_s(failures: int) -> float:
+    return min(_FIRST_PAUSE_S * 2.0 ** min(failures - 1, _MOST_DOUBLINGS), _LONGEST_PAUSE_S)
 
 
 def _watching(group: Sequence[Pending]) -> Sequence["asyncio.Future[None]"]:
