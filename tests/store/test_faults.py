@@ -25,7 +25,7 @@ from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.store import turn_writer
+from aiostream_server.store import turn_queue
 from aiostream_server.store.conversations import Conversations, TeamMemory, open_conversations
 from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet, find_url
 from aiostream_server.store.turn_reader import TurnReader
@@ -247,7 +247,7 @@ async def test_postponed_turns_are_bounded_in_bytes(
     migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is refused is not found by later turns either: its user was told."""
-    monkeypatch.setattr(turn_writer, "MAX_WAITING_BYTES", 2_000)
+    monkeypatch.setattr(turn_queue, "MAX_HELD_BYTES", 2_000)
     shutil.copy(migrated_file, tmp_path / "kept.db")
     async with quick_store(tmp_path / "kept.db") as store:
         with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as database:
