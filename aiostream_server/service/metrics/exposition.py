@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -28,7 +28,9 @@ from aiostream_server.observe.observer import Observer
 from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
+from aiostream_server.service.metrics.process import ProcessMetrics
 from aiostream_server.service.sockets import listen
+from aiostream_server.service.status import LastReload
 from aiostream_server.web.health import Exposition, LoopLag, expose
 
 _HOST: Final = "127.0.0.1"
@@ -45,13 +47,13 @@ class Metrics:
         self._registry: Final = CollectorRegistry()
         self._families: Final = Families(self._registry)
         self._models: Final = tuple(config.models)
-        ProcessCollector(registry=self._registry)
+        self._registry.register(ProcessMetrics())
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
-    def watch(self, runs: Registry, lag: LoopLag, teams: tuple[str, ...]) -> None:
+    def watch(self, runs: Registry, lag: LoopLag, teams: tuple[str, ...], last_reload: LastReload) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, lag))
+        self._registry.register(_Gauges(runs, lag, last_reload))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
@@ -62,9 +64,10 @@ class Metrics:
 class _Gauges(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, runs: Registry, lag: LoopLag) -> None:
+    def __init__(self, runs: Registry, lag: LoopLag, last_reload: LastReload) -> None:
         self._runs: Final = runs
         self._lag: Final = lag
+        self._last_reload: Final = last_reload
 
     def collect(self) -> Iterator[Metric]:
         runs, lag, limits = self._runs, self._lag, self._runs.limits
@@ -75,6 +78,15 @@ class _Gauges(Collector):
         yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
         yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
+        reloaded = self._last_reload
+        yield _gauge(
+            "config_last_reload_successful",
+            "Whether what the configuration says is served.",
+            float(not reloaded.problem),
+        )
+        yield _gauge(
+            "config_last_reload_success_timestamp_seconds", "When what is served was loaded.", reloaded.succeeded_at
+        )
         built = GaugeMetricFamily(
             "aiostream_build_info", "What runs here; always 1.", labels=("version", "python_version")
         )
