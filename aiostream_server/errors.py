@@ -243,6 +243,24 @@ def error_for(code: str, message: str, *, retry_after_s: float | None = None, at
     return error
 
 
+def forget_traceback(error: BaseException) -> None:
+    """Cut the tracebacks of an error that was handled, and of those behind it.
+
+    Asyncio keeps an error in its task. Where a frame of the traceback holds that task, as AutoGen's do, the error, the
+    frames and all their variables are a reference cycle.
+    """
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        if (found := waiting.pop()) is None or id(found) in seen:
+            continue
+        seen.add(id(found))
+        found.__traceback__ = None
+        waiting += (found.__cause__, found.__context__)
+        if isinstance(found, BaseExceptionGroup):
+            waiting += found.exceptions
+
+
 def _tree(error: type[ServerError]) -> Iterator[type[ServerError]]:
     yield error
     for leaf in error.__subclasses__():

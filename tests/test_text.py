@@ -1,6 +1,11 @@
-"""Text from outside becomes one short, printable line."""
+"""Text from outside becomes one short, printable line; JSON becomes indented lines."""
 
-from aiostream_server.text import clipped, one_line, printable_line
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiostream_server.text import clipped, indented_json, one_line, printable_line
 
 
 def test_white_space_becomes_single_spaces() -> None:
@@ -16,3 +21,13 @@ def test_cut_text_ends_with_an_ellipsis() -> None:
     assert clipped("12345", 5) == "12345"
     assert clipped("1234 6", 6) == "1234 6"
     assert clipped("1234 67", 6) == "1234…"
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_indented_json_is_that_of_the_standard_library(value: object) -> None:
+    assert indented_json(value) == json.dumps(value, indent=2, ensure_ascii=False)

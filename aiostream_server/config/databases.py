@@ -91,6 +91,7 @@ class DatabaseConfig(_WithDatabaseUrl):
     schemas: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     tables: tuple[str, ...] = ()
     notes: dict[str, str] = Field(default_factory=dict)
+    schema_tokens: Annotated[int, Field(ge=500)] = 6000
 
     @property
     def resolved_url(self) -> SecretStr:

@@ -3,7 +3,8 @@
 An agent that reads our decoration as its own earlier words imitates it. Only a text that begins as our transcripts do
 counts as a transcript: what remains of it is the answer (✅), or, where no answer is marked, everything that was said,
 without the speakers. `<details>` blocks are taken out of any text, since Open WebUI makes some itself; so are, at the
-end, notices of what the server does not remember. All else stays as it is: models write signs and bold words, too.
+end, notices of what the server does not remember and of where an answer was cut. All else stays as it is: models write
+signs and bold words, too.
 """
 
 import re
@@ -23,7 +24,7 @@ from aiostream_server.events import (
     Validation,
 )
 from aiostream_server.events.breaks import without_breaks
-from aiostream_server.events.memory_notices import MEMORY_NOTICES
+from aiostream_server.events.fixed_notices import FIXED_NOTICES
 
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _FENCE: Final = re.compile(r" {0,3}(?:(`{3,50})(?!`)[^`\r\n]*$|(~{3,50})(?!~))", re.MULTILINE)
@@ -48,7 +49,7 @@ _ERROR: Final = re.compile(rf"(?:\A|\n\n){Error.sign} [^\n]*\Z")
 _REMARK: Final = re.compile(
     rf"^(?:{InputRequested.sign} \*[^\n]+ waits for your answer\*|{Notice.sign} \*[^*\n]+\*)$", re.MULTILINE
 )
-_MEMORY_NOTICES: Final = re.compile(rf"(?:\s*{Notice.sign} \*(?:{'|'.join(map(re.escape, MEMORY_NOTICES))})\*)+\s*\Z")
+_FIXED_NOTICES: Final = re.compile(rf"(?:\s*{Notice.sign} \*(?:{'|'.join(map(re.escape, FIXED_NOTICES))})\*)+\s*\Z")
 
 
 def undecorate(text: str) -> str:
@@ -56,7 +57,7 @@ def undecorate(text: str) -> str:
     if text.isascii() and "<" not in text:  # neither a sign of ours nor a block
         return text.strip()
     if Notice.sign in text:
-        text = _MEMORY_NOTICES.sub("", text)
+        text = _FIXED_NOTICES.sub("", text)
     is_ours = _OURS.match(text) is not None
     words = without_details(without_breaks(_without_own_blocks(text)))
     return _said(_REMARK.sub("", words.replace("\r\n", "\n")).strip()) if is_ours else words.strip()

@@ -15,6 +15,7 @@ from typing import Final
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.events.breaks import BREAK
 from aiostream_server.present.escaping import Page, escaped_line
+from aiostream_server.text import indented_json
 
 ROWS_AS_FILE: Final = "The user gets all rows as a file, below the answer."
 """What a tool may say below a table."""
@@ -29,6 +30,7 @@ _LINE_END: Final = re.compile(r"\r\n?")
 _BELOW_ROWS: Final = rf"(?:\n\n… and(?: [0-9,]+)? more rows?)?(?:\n\n{re.escape(ROWS_AS_FILE)})?"
 _TABLE: Final = re.compile(rf"\|[^\r\n]*\n\|[ :|-]+(?:\n\|[^\r\n]*)*{_BELOW_ROWS}")
 _SQL_ARGUMENTS: Final = frozenset({"sql", "query"})
+_TEXT: Final = "text"  # of a fence without a language Open WebUI guesses one, and offers to run it
 _RESULT_CHARS: Final = 60
 _TITLE_CHARS: Final = 200
 _MAX_INDENTED_CHARS: Final = 4_000
@@ -38,14 +40,21 @@ _SPECIAL: Final = re.compile(r"[&<>$\\◁]|:(?=::)|!(?=\[)|`{3,}|~{3,}")
 
 def tool_block(event: Action | ToolResult, page: Page | None = None, *, flat: bool = False) -> str:
     if isinstance(event, Action):
-        language, text = readable_arguments(event.arguments)
-        body, if_empty = fenced(text, language) if text else "", _NO_ARGUMENTS
+        body, if_empty = _arguments_body(event), _NO_ARGUMENTS
         title, line = f"{event.sign} {event.tool}", f"{event.sign} **{_line(event.tool, page)}**"
     else:
         body, if_empty = _result_body(event), _NO_CONTENT
         title = f"{event.sign} {_result_title(event)}"
         line = _line(title, page)
     return _flat(line, body, page) if flat else folded(title, body or if_empty, page)
+
+
+def answered_block(call: Action, result: ToolResult, page: Page | None) -> str:
+    """A call and its result in one block; `schema: 6 tables`."""
+    told = _result_title(result)
+    title = told if told.startswith(call.tool) else f"{call.tool}: {told}"
+    bodies = filter(None, (_arguments_body(call), _result_body(result)))
+    return folded(f"{result.sign} {title}", "\n\n".join(bodies) or _NO_CONTENT, page)
 
 
 def folded(title: str, body: str, page: Page | None) -> str:
@@ -73,22 +82,22 @@ def table_or_fence(content: str) -> str:
     table = content.strip()
     if _TABLE.fullmatch(table):
         return _MARKUP.sub(lambda match: f"&#{ord(match[0])};", table)
-    return fenced(content)
+    return fenced(content, _TEXT)
 
 
 def readable_arguments(arguments: str) -> tuple[str, str]:
-    """(language of the fence, text): a single text argument as it is, others as indented JSON."""
+    """(language of the fence, text or nothing): a single text argument as it is, others as indented JSON."""
     try:
         parsed = json.loads(arguments)
-        indented = json.dumps(parsed, indent=2, ensure_ascii=False)
+        if parsed is None or parsed == {}:
+            return _TEXT, ""
+        if isinstance(parsed, dict) and len(parsed) == 1:
+            ((name, value),) = parsed.items()
+            if isinstance(value, str):
+                return ("sql" if name in _SQL_ARGUMENTS else _TEXT), value
+        indented = indented_json(parsed)
     except (ValueError, RecursionError):
-        return "", arguments
-    if parsed is None or parsed == {}:
-        return "", ""
-    if isinstance(parsed, dict) and len(parsed) == 1:
-        ((name, value),) = parsed.items()
-        if isinstance(value, str):
-            return ("sql" if name in _SQL_ARGUMENTS else ""), value
+        return _TEXT, arguments
     return "json", indented if len(indented) <= _MAX_INDENTED_CHARS else arguments
 
 
@@ -106,6 +115,11 @@ def _flat(line: str, body: str, page: Page | None) -> str:
 def _line(title: str, page: Page | None) -> str:
     line = " ".join(title.split())[:_TITLE_CHARS]
     return _OWN_TAG.sub(f"<{BREAK}", line) if page is None else escaped_line(line, page)
+
+
+def _arguments_body(call: Action) -> str:
+    language, text = readable_arguments(call.arguments)
+    return fenced(text, language) if text else ""
 
 
 def _result_body(event: ToolResult) -> str:

@@ -20,6 +20,7 @@ from aiostream_server.events import (
     Notice,
     Routing,
     RunFinished,
+    RunStarted,
     Token,
     ToolResult,
     Validation,
@@ -46,8 +47,10 @@ class Status:
 class StatusLine:
     """One viewer's status line of one run. Feed it every event, in order; it yields each change."""
 
-    def __init__(self) -> None:
+    def __init__(self, team_name: str = "") -> None:
+        """`team_name`: the team was chosen directly, and the line says so until an agent does something."""
         self._parts = Parts()
+        self._team_name = team_name
         self._shown = ""
         self._is_done = False
         self._agents: set[str] = set()
@@ -55,6 +58,8 @@ class StatusLine:
     def show(self, event: Event) -> Iterator[Status]:
         if isinstance(event, Token) and self._parts.is_open(event):
             return
+        if isinstance(event, RunStarted) and self._team_name:
+            yield Status(_one_line(f"Asking {self._team_name}…"), done=False)
         for part in self._parts.of(event):
             yield from self._change(part)
 

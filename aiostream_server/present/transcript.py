@@ -1,7 +1,8 @@
 """`transcript`: everything in the answer's text, as it happens, under one heading per speaker.
 
 The Markdown reads well in a chat page and in a terminal. A tool call or its result is one complete `<details>` block in
-one piece; with `flat`, a heading and its text. On a page errors are left out, because the page shows them itself.
+one piece; with `flat`, a heading and its text. On a page errors are left out, because the page shows them itself, and a
+call and its result are one block where nothing comes between: the status line tells of the call meanwhile.
 """
 
 from collections.abc import Iterator
@@ -21,7 +22,7 @@ from aiostream_server.events import (
     ToolResult,
     Validation,
 )
-from aiostream_server.present.blocks import tool_block
+from aiostream_server.present.blocks import answered_block, tool_block
 from aiostream_server.present.escaping import Page
 from aiostream_server.present.parts import Closed, Opened, Part
 from aiostream_server.present.shown import Channel, Paragraphs, Shown
@@ -30,7 +31,7 @@ from aiostream_server.present.shown import Channel, Paragraphs, Shown
 class Transcript:
     """A view of everything that a run does."""
 
-    __slots__ = ("_answered_by", "_continues", "_flat", "_heading", "_is_repeated", "_page", "_paragraphs")
+    __slots__ = ("_answered_by", "_call", "_continues", "_flat", "_heading", "_is_repeated", "_page", "_paragraphs")
 
     def __init__(self, page: Page | None = None, *, flat: bool = False) -> None:
         self._page = page
@@ -40,8 +41,18 @@ class Transcript:
         self._is_repeated = False
         self._answered_by: str | None = None  # whose answer was shown last, with nothing after it
         self._continues = False
+        self._call: Action | None = None  # waits for its result
 
     def show(self, part: Part) -> Iterator[Shown]:
+        call, self._call = self._call, None
+        if call is not None:
+            if isinstance(part, ToolResult) and part.call_id == call.call_id:
+                yield self._paragraphs.begin(answered_block(call, part, self._page), is_block=True)
+                return
+            yield self._paragraphs.begin(tool_block(call, self._page), is_block=True)
+        yield from self._show(part)
+
+    def _show(self, part: Part) -> Iterator[Shown]:
         if not isinstance(part, Token | Opened):
             self._answered_by = part.agent if isinstance(part, Closed) and part.kind == "final" else None
         match part:
@@ -52,6 +63,8 @@ class Transcript:
                 self._heading, self._is_repeated = "" if self._continues else _heading(part), part.is_repeated
             case Closed():
                 self._heading, self._is_repeated = "", False
+            case Action() if self._page is not None and not self._flat:
+                self._call = part
             case Action() | ToolResult():
                 block = tool_block(part, self._page, flat=self._flat)
                 yield self._paragraphs.begin(block, is_block=not self._flat)

@@ -42,14 +42,16 @@ class Asked(Generic[Options]):
 class DisplayOptions:
     """How one request wants a run shown, apart from its body.
 
-    `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown. `page`
-    is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
+    `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown.
+    `team_name` is empty then. `page` is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in
+    links (`/api`, or nothing).
     `watch_link` makes the signed link to a run's events.
     `reasoning_fields` are the names of the fields with the reasoning. `is_json`: the content is nothing but the answer.
     """
 
     presentation: Presentation | None = None
     by_team: Mapping[str, Presentation] = field(default_factory=dict)
+    team_name: str = ""
     page: Page | None = None
     path_prefix: str = ""
     watch_link: WatchLink | None = None

@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 import structlog
 
 from aiostream_server.events import Answer, Entry
-from aiostream_server.events.memory_notices import NOT_KEPT, NOT_KEPT_YET, STATE_NOT_KEPT
+from aiostream_server.events.fixed_notices import NOT_KEPT, NOT_KEPT_YET, STATE_NOT_KEPT
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.json_text import dump, load
 from aiostream_server.intake.principal import Owner

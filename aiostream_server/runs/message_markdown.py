@@ -20,7 +20,7 @@ from pydantic import BaseModel
 
 from aiostream_server.store.run_files import FileRefused, current_files
 from aiostream_server.teams.autogen_private import is_openai_image
-from aiostream_server.text import clipped
+from aiostream_server.text import clipped, indented_json
 from aiostream_server.tools.sql.cells import Cell
 from aiostream_server.tools.sql.rows import Rows
 
@@ -76,7 +76,7 @@ def code_block(text: str, language: str = "") -> str:
 def data(value: object) -> str:
     """A list of flat objects, alone or the only value of an object, as a table; everything else as JSON."""
     alone = next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else value
-    return _table(alone) or code_block(json.dumps(value, indent=2, ensure_ascii=False), "json")
+    return _table(alone) or code_block(indented_json(value), "json")
 
 
 def _json_in(text: str) -> object:

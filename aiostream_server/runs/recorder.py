@@ -17,7 +17,7 @@ from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
-from aiostream_server.errors import ModelFailed
+from aiostream_server.errors import ModelFailed, forget_traceback
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.ending import EndReason, in_words, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
@@ -232,6 +232,8 @@ class Recorder(LogWriter):
         """Let go of everything: pooled connections keep the context in which they were opened, and so this object."""
         super().release()
         self._speech.clear()
+        for failure in self.failures:
+            forget_traceback(failure)
         self.failures.clear()
         self._options = {}
 

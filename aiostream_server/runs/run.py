@@ -14,7 +14,7 @@ from typing import Any, Final
 import structlog
 
 from aiostream_server.config.model import OnDisconnect
-from aiostream_server.errors import TeamFailed
+from aiostream_server.errors import TeamFailed, forget_traceback
 from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
@@ -145,7 +145,7 @@ class Run:
 
     async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
         """Until those have ended, or this one is stopped. No deadline runs yet."""
-        ended = asyncio.gather(*(run.wait() for run in after))
+        ended = asyncio.create_task(_all_ended(after))  # not `gather`, which complains if it is cancelled unawaited
         both: set[asyncio.Future[Any]] = {ended, self._ending}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -180,6 +180,7 @@ class Run:
             # The message may repeat what a user wrote: clients and debug logs get it, the warning does not.
             _log.warning("team_failed", code=error.code, exception=exception_name(exc))
             _log.debug("team_failure", exc_info=exc)
+            forget_traceback(exc)
         else:
             self.end("stop")
 
@@ -215,6 +216,11 @@ class Run:
             time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
             duration_s=round(finished.duration_s, 4),
         )
+
+
+async def _all_ended(runs: Sequence[RunView]) -> None:
+    for run in runs:
+        await run.wait()
 
 
 def _with_the_answers(ending: FinishReason, answer: EndReason) -> FinishReason:

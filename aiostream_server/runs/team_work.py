@@ -8,7 +8,7 @@ from autogen_core import CancellationToken
 
 from aiostream_server.errors import SchemaNotMet
 from aiostream_server.events import Message, Routing
-from aiostream_server.events.memory_notices import NOT_RECALLED
+from aiostream_server.events.fixed_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
@@ -30,6 +30,7 @@ from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line
 from aiostream_server.tools.chart.painter import current_painter
+from aiostream_server.tools.sql.schema_choice.conversation import current_questions
 
 
 @dataclass(slots=True)
@@ -63,6 +64,7 @@ class TeamWork:
             files = RunFiles(resources.files, request.owner, request.link_base)
         current_files.set(files)
         current_painter.set(resources.painter)
+        current_questions.set(memory.question.asked)
         self.scope = spec.toolbox.scope()
         team, task = await _build_with_memory(spec, memory, self.scope)
         answer_from = spec.config.answer_from or answerers(team)

@@ -61,7 +61,7 @@ async def find_problems(
         models = await _open(stack, opening_models, problems)
         databases = await _open(stack, open_databases(config, state_directory), problems)
         if databases is not None and notes is not None and config.database:
-            notes += [f"[database.{name}] {(await each.schema()).summary()}" for name, each in databases.items()]
+            notes += [f"[database.{name}] {await each.summary()}" for name, each in databases.items()]
         sound: list[ServedTeam] = []
 
         def collect(team: ServedTeam) -> None:

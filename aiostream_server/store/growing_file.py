@@ -8,6 +8,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Final
 
@@ -52,5 +53,6 @@ class GrowingFile:
         os.link(self._file.name, path)
 
     def close(self) -> None:
-        """Deletes the temporary name."""
-        self._file.close()
+        """Deletes the temporary name. Where the disk is full, the rest of the content is dropped."""
+        with suppress(OSError):
+            self._file.close()

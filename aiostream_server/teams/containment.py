@@ -121,6 +121,8 @@ class _Contained(Coroutine[Any, Any, Any]):
             raise
         except BaseException as exc:
             raise converted(exc) from exc
+        finally:
+            del error  # its traceback holds this frame: a reference cycle, with all that the run has
 
     def close(self) -> None:
         self._inner.close()

@@ -12,6 +12,7 @@ from aiostream_server.protocols.runs import RUNS
 from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
 from aiostream_server.web.files import get_file
+from aiostream_server.web.hangups import HANG_UPS, HangUps, close_when_last, watch_hang_ups
 from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
 from aiostream_server.web.http_errors import answer_by_ourselves
 from aiostream_server.web.middlewares import (
@@ -43,8 +44,9 @@ def create_app(config: Config, open_state: OpenState, *, observer: Observer = NO
     )
     app[OBSERVER] = observer
     app[TRAFFIC] = Traffic()
-    app.cleanup_ctx.append(state_ctx)
-    app.on_response_prepare.extend((add_request_id, close_when_draining, report_stream))
+    app[HANG_UPS] = HangUps(app[TRAFFIC])
+    app.cleanup_ctx.extend((state_ctx, watch_hang_ups))
+    app.on_response_prepare.extend((add_request_id, close_when_draining, close_when_last, report_stream))
     answer_by_ourselves(app)
     allow_origins(app, config.server.cors_origins)
     app.on_shutdown.append(_end_runs)

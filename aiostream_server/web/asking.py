@@ -154,7 +154,8 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
         chosen = "answer"
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
     fields = state.config.server.reasoning_fields
-    view = DisplayOptions(chosen, by_team, page, prefix, reasoning_fields=fields)
+    name = "" if read.spec is None else read.spec.name
+    view = DisplayOptions(chosen, by_team, name, page, prefix, reasoning_fields=fields)
     return view if read.asked.question.form is None else _of_json(view)
 
 

@@ -25,7 +25,8 @@ class Traffic:
         self.phase: Phase = "ready"
         self.keeps_connections = True
         """Whether a connection may bring another request. A draining server keeps none."""
-        self._requests: list[object] = []
+        self.requests: Final[list[web.Request]] = []
+        """Those that are being answered."""
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._bodies: set[asyncio.Timeout] = set()
@@ -35,20 +36,20 @@ class Traffic:
         """How many requests are under way with an incomplete body."""
         return len(self._bodies)
 
-    def begun(self, connection: object) -> None:
+    def begun(self, request: web.Request) -> None:
         """A request arrived; `ended` has to follow."""
-        self._requests.append(connection)
+        self.requests.append(request)
         self._quiet.clear()
 
-    def ended(self, connection: object) -> None:
+    def ended(self, request: web.Request) -> None:
         """A request was answered completely."""
-        self._requests.remove(connection)
-        if not self._requests:
+        self.requests.remove(request)
+        if not self.requests:
             self._quiet.set()
 
     def is_busy(self, connection: object) -> bool:
         """Whether a request of this connection is being answered."""
-        return connection in self._requests
+        return any(connection_of(request) is connection for request in self.requests)
 
     async def until_quiet(self) -> None:
         """Wait until no request is being answered."""
@@ -86,12 +87,11 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
-    connection = connection_of(request)
-    traffic.begun(connection)
+    traffic.begun(request)
     try:
         return await handler(request)
     finally:
-        traffic.ended(connection)
+        traffic.ended(request)
 
 
 async def close_when_draining(request: web.Request, response: web.StreamResponse) -> None:

@@ -162,10 +162,12 @@ async def test_pictures_stay_when_their_links_have_ended(tmp_path: Path) -> None
     status, out, errors = await outcome(tmp_path, "data", "Plot total sales by region as a bar chart")
     assert status == 0, errors
     assert "🖼 " in out
-    found = re.search(r"links in the answer end with this command; the files are kept in (\S+): (.+\.png)\]", errors)
+    found = re.search(r"links in the answer end with this command; the files are kept in (\S+): (.+)\]", errors)
     assert found is not None, errors
     folder = Path(found[1])
-    assert (folder / found[2]).read_bytes().startswith(b"\x89PNG")
+    table, picture = (folder / name for name in found[2].split(", "))
+    assert table.read_text().startswith("region,")
+    assert picture.read_bytes().startswith(b"\x89PNG")
     shutil.rmtree(folder)
 
 

@@ -48,6 +48,7 @@ _FOUND: Final[Mapping[str, Callable[[], object]]] = {
     "pgbouncer": lambda: find_program("pgbouncer"),
     "nginx": lambda: find_program("nginx"),
     "caddy": lambda: find_program("caddy"),
+    "sqlite3": lambda: find_program("sqlite3"),
     "curl": lambda: find_program("curl"),
     "promtool": lambda: find_program("promtool"),
     "systemd": lambda: find_program("systemd-socket-activate"),

@@ -1,13 +1,16 @@
 """What is asked again, how often and how soon; and that nothing is, once an answer has begun."""
 
 import asyncio
+import re
 import socket
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Final
 
 import aiohttp
 import pytest
@@ -166,9 +169,9 @@ async def test_waiting_is_cancelled_at_once() -> None:
         assert len(scripted.exchanges) == 1
 
 
-def config_at(port: int) -> OpenAIModelConfig:
+def config_at(port: int, **more: int) -> OpenAIModelConfig:
     return OpenAIModelConfig.model_validate(
-        {"provider": "openai", "model": "m", "base_url": f"http://127.0.0.1:{port}/v1"}
+        {"provider": "openai", "model": "m", "base_url": f"http://127.0.0.1:{port}/v1", **more}
     )
 
 
@@ -265,3 +268,78 @@ def test_no_wait_is_too_odd(headers: dict[str, str], body: str) -> None:
 )
 def test_which_lost_connections_are_tried_again(error: aiohttp.ClientError | OSError, is_transient: bool) -> None:
     assert Refusal(ModelFailed("lost"), error=error).is_transient == is_transient
+
+
+_OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: %d\r\n\r\n%b" % (
+    len(body := b'data: {"choices":[{"delta":{"content":"hi"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'),
+    body,
+)
+
+
+class ForgetfulProvider:
+    """Answers once on each connection, and hangs up at the next request on it: the end comes after that was sent."""
+
+    def __init__(self, *, resets: bool) -> None:
+        self.connections = self.requests = 0
+        self.is_down = False
+        self._resets = resets
+        self._together = asyncio.Barrier(1)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await self._read(reader)
+        if not self.is_down:
+            await self._together.wait()
+            writer.write(_OK)
+            await self._read(reader)
+        if self._resets:
+            linger = struct.pack("ii", 1, 0)
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        with suppress(asyncio.IncompleteReadError, ConnectionError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(re.search(rb"(?i)content-length: (\d+)", head)[1]))  # type: ignore[index]
+            self.requests += 1
+
+    @asynccontextmanager
+    async def running(self, connections: int) -> AsyncIterator[int]:
+        """Its port. It answers the first requests together, so that each has a connection of its own."""
+        self._together = asyncio.Barrier(connections)
+        server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
+
+
+@pytest.mark.parametrize("resets", [False, True], ids=["FIN", "RST"])
+async def test_a_connection_that_was_closed_in_the_pool_is_replaced(resets: bool) -> None:
+    """Forty at once as well, and without any retry that counts."""
+    forgetful = ForgetfulProvider(resets=resets)
+    async with forgetful.running(40) as port:
+        provider = OpenAIProvider(config_at(port, max_retries=0))
+
+        async def one() -> str:
+            deltas = [delta async for batch in provider.stream(REQUEST) for delta in batch]
+            return "".join(delta.text for delta in deltas if isinstance(delta, TextDelta))
+
+        assert await asyncio.gather(*(one() for _ in range(40))) == ["hi"] * 40
+        assert forgetful.connections == 40
+        forgetful._together = asyncio.Barrier(1)
+        assert await one() == "hi"
+        assert await asyncio.gather(*(one() for _ in range(40))) == ["hi"] * 40
+        await provider.close()
+
+
+async def test_a_provider_that_hangs_up_on_fresh_connections_is_not_asked_for_ever() -> None:
+    forgetful = ForgetfulProvider(resets=False)
+    async with forgetful.running(1) as port:
+        provider = OpenAIProvider(config_at(port), retry=SOON)
+        _ = [batch async for batch in provider.stream(REQUEST)]
+        forgetful.is_down = True
+        with pytest.raises(ModelFailed):
+            _ = [batch async for batch in provider.stream(REQUEST)]
+        await provider.close()
+    assert forgetful.requests == 1 + 1 + 3  # the last three on fresh connections

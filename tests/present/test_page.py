@@ -49,9 +49,9 @@ def streamed(agent: str, text: str, kind: str = "final") -> list[Event]:
 
 @settings(max_examples=60)
 @given(runs())
-def test_ordinary_runs_look_the_same_as_without_a_page_except_for_errors(told: Told) -> None:
+def test_ordinary_runs_look_the_same_as_without_a_page_except_for_errors_and_calls(told: Told) -> None:
     """All words are shown, none is held back at the end."""
-    events = [event for event in told.events if not isinstance(event, Error)]
+    events = [event for event in told.events if not isinstance(event, Error | Action)]
     for presentation in ("transcript", "answer"):
         there, here = shown_by(presentation, events, None), shown_by(presentation, events)
         assert [html.unescape(each.text) for each in here if each.is_block] == [
@@ -101,10 +101,38 @@ def test_reasoning_tags_of_agents_tools_and_names_are_split() -> None:
 def test_a_block_holds_no_markup_before_the_page_decodes_it_and_the_text_after() -> None:
     text = "a < b </details> &lt; ![x](y) ``` $$ <think>"
     for event in (Action("A", "t", json.dumps({"sql": text}), "c"), ToolResult("A", "t", text, "c", summary="s")):
-        ((here,), (there,)) = shown_by("transcript", [event]), shown_by("transcript", [event], None)
+        ((here,), (there,)) = shown_by("transcript", [event, END]), shown_by("transcript", [event], None)
         body = here.text.split("</summary>")[1].removesuffix("</details>")
         assert not any(sign in body for sign in ("<", "![", "```", "$"))
         assert html.unescape(body) == there.text.split("</summary>")[1].removesuffix("</details>")
+
+
+CALL = Action("A", "query", json.dumps({"sql": "SELECT\n1"}), "c1")
+RESULT = ToolResult("A", "query", "| a |\n| ---: |\n| 1 |", "c1", summary="1 row")
+
+
+def test_a_call_and_its_result_are_one_block_where_nothing_comes_between() -> None:
+    (block,) = shown_by("transcript", [CALL, RESULT, END])
+    assert block.text == (
+        "<details>\n<summary>📦 query: 1 row</summary>\n\n&#96;&#96;&#96;sql\nSELECT\n1\n&#96;&#96;&#96;\n\n"
+        "| a |\n| ---: |\n| 1 |\n\n</details>"
+    )
+    failed = ToolResult("A", "query", "no such table", "c1", is_error=True)
+    assert "<summary>📦 query failed</summary>" in shown_by("transcript", [CALL, failed, END])[0].text
+
+
+@pytest.mark.parametrize(
+    "between", [Message("B", "hm"), Action("A", "other", "{}", "c2"), ToolResult("A", "other", "x", "c2")]
+)
+def test_a_call_is_shown_by_itself_as_soon_as_anything_else_comes(between: Event) -> None:
+    first, *_ = shown_by("transcript", [CALL, between])
+    assert first.text.startswith("<details>\n<summary>⚡ query</summary>")
+    titles = [each.text for each in shown_by("transcript", [CALL, between, RESULT, END]) if "1 row" in each.text]
+    assert len(titles) == 1
+
+
+def test_a_call_without_a_result_is_shown_at_the_end() -> None:
+    assert "⚡ query" in text_of(shown_by("transcript", [CALL, RunFinished("cancelled", TokenCount(), 0.1)]))
 
 
 def test_a_table_cell_loads_no_picture_after_decoding() -> None:

@@ -47,6 +47,15 @@ def test_the_status_line_of_the_data_team() -> None:
     ]
 
 
+def test_a_team_that_was_chosen_directly_is_named_before_its_first_agent_speaks() -> None:
+    line = StatusLine("Newsroom")
+    events: list[Event] = [RunStarted("news"), Token("Writer", "a", "message"), END]
+    assert [status.description for event in events for status in line.show(event)][:2] == [
+        "Asking Newsroom…",
+        "Writer is writing…",
+    ]
+
+
 @pytest.mark.parametrize(
     ("event", "description"),
     [

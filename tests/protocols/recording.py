@@ -17,6 +17,7 @@ _NORMALISED: Final = (
     (re.compile(r"run-[A-Za-z0-9_-]{16,}"), "run-ID"),
     (re.compile(r"chatcmpl-[A-Za-z0-9_-]{16,}"), "chatcmpl-ID"),
     (re.compile(r"req-[0-9a-f]{24}"), "req-ID"),
+    (re.compile(r"file-[A-Za-z0-9_-]{16,}"), "file-ID"),
     (re.compile(r'("created(?:_at)?": ?)\d+'), r"\1SECONDS"),
     (re.compile(r'("timestamp": ?)"[^"]+"'), r'\1"TIME"'),
     (re.compile(r'("duration_s": ?)[0-9.e-]+'), r"\1DURATION"),

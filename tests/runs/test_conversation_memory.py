@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.events import Answer, Event, InputRequested, Message, Notice, RunFinished
-from aiostream_server.events.memory_notices import NOT_KEPT_YET, NOT_RECALLED
+from aiostream_server.events.fixed_notices import NOT_KEPT_YET, NOT_RECALLED
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import ImagePart, Question, Turn

@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import gc
 from typing import Any
 
 import pytest
@@ -99,6 +100,22 @@ async def test_a_queued_run_can_be_stopped_and_does_not_delay_the_others() -> No
     Held.go.set()
     assert [await _reason(first), await _reason(third)] == ["stop", "stop"]
     assert Held.most_at_once == 1
+
+
+async def test_a_run_that_is_stopped_while_it_waits_leaves_nothing_to_complain_about() -> None:
+    complaints: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+    runs = _runs("queue")
+    first = await _start(runs, "one")
+    await _until_at_work(1)
+    second = await _start(runs, "two")
+    second.end("cancelled")
+    await second.wait()
+    Held.go.set()
+    await first.wait()
+    del first, second
+    gc.collect()
+    assert complaints == []
 
 
 async def test_a_second_question_is_refused() -> None:

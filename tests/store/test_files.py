@@ -1,8 +1,11 @@
 """Files of runs: kept for a while and within bounds, for the server's user only, shared by processes, signed for."""
 
 import asyncio
+import hashlib
 import multiprocessing
 import os
+import resource
+import signal
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -231,3 +234,69 @@ def test_a_title_is_never_markup(text: str) -> None:
 async def test_many_at_once_are_all_kept(files: Files) -> None:
     made = await asyncio.gather(*(kept(files, bytes([n]) * 99) for n in range(20)))
     assert [await files.read(file) for file in made] == [bytes([n]) * 99 for n in range(20)]
+
+
+async def test_a_file_that_grows_is_kept_with_its_beginning(tmp_path: Path, files: Files) -> None:
+    async with files.growing() as growing:
+        for piece in (b"a,b\r\n", b"1,2\r\n" * 50_000):
+            await files.grow(growing, piece)
+        kept_file = await files.keep_grown(growing, "text/csv", "sales.csv", OWNER, b"\xef\xbb\xbf")
+    whole = b"\xef\xbb\xbfa,b\r\n" + b"1,2\r\n" * 50_000
+    assert await files.read(kept_file) == whole
+    assert (kept_file.size, kept_file.digest) == (len(whole), hashlib.sha256(whole).hexdigest())
+    assert (kept_file.file_name, kept_file.owner) == ("sales.csv", OWNER)
+    assert await files.find(kept_file.id) == kept_file
+    assert {mode for path, mode in modes_in(tmp_path).items() if path.is_file()} == {0o600}
+    assert in_folder(tmp_path) == {kept_file.content_name, f"{kept_file.id}.json"}
+
+
+async def test_a_file_that_grew_and_was_not_kept_is_gone(tmp_path: Path, files: Files) -> None:
+    async def fail() -> None:
+        async with files.growing() as growing:
+            await files.grow(growing, b"x" * 100)
+            assert len(in_folder(tmp_path)) == 1
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    assert not in_folder(tmp_path)
+
+
+async def test_a_file_that_grew_too_large_is_refused_and_gone(tmp_path: Path, clock: Clock) -> None:
+    async with open_files(FilesConfig(max_file_bytes=1_000), tmp_path, clock=clock) as files:
+        async with files.growing() as growing:
+            await files.grow(growing, b"x" * 1_001)
+            with pytest.raises(FileRefused, match="1001 bytes"):
+                await files.keep_grown(growing, "text/csv", "sales.csv", OWNER)
+        async with files.growing() as growing:
+            with pytest.raises(FileRefused, match="empty"):
+                await files.keep_grown(growing, "text/csv", "sales.csv", OWNER)
+        assert not in_folder(tmp_path)
+
+
+async def test_where_the_disk_is_full_a_growing_file_is_refused(tmp_path: Path, files: Files) -> None:
+    """A limit of the kernel's stands for the disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        async with files.growing() as growing:
+            with pytest.raises(FileRefused, match="cannot be written: file too large"):
+                await files.grow(growing, b"x" * 300_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    assert not in_folder(tmp_path)
+
+
+async def test_only_the_last_results_are_promised(files: Files) -> None:
+    run = RunFiles(files, OWNER, BASE)
+    made = []
+    for n in range(5):
+        async with run.growing() as growing:
+            await growing.write(b"n\r\n%d\r\n" % n)
+            made.append(await growing.keep("text/csv", f"{n}.csv", remark=f"({n} rows)"))
+        run.promise_result(made[-1])
+    assert run.missing_in(f"see {made[3].markdown}") == [made[2], made[4]]
+    assert made[4].markdown.startswith("[4.csv](https://agents.example.com/v1/files/file-")
+    assert made[4].markdown.endswith(") (4 rows)")

@@ -23,6 +23,7 @@ from aiostream_server.tools.sql.csv_file import MAX_FILE_CHARS, CsvFile
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.rows import Rows
 from tests.kit.needs import find_postgres
+from tests.tools.test_floods import peak_memory
 
 WIDE = "SELECT a.id, b.channel, a.total FROM orders a CROSS JOIN orders b ORDER BY a.id, b.id"
 
@@ -40,6 +41,14 @@ class Written(CsvFile):
 
     def rows(self) -> list[list[str]]:
         return list(csv.reader(io.StringIO(self.content.decode(), newline=""), strict=True))
+
+
+class Discarding(CsvFile):
+    def __init__(self) -> None:
+        super().__init__(self._take, 10**9)
+
+    async def _take(self, piece: bytes) -> bool:
+        return True
 
 
 @asynccontextmanager
@@ -164,6 +173,23 @@ async def test_the_file_ends_before_the_statements_time(shop_url: str) -> None:
         assert (await database.ask("SELECT count(*) FROM regions")).rows == ((4,),)
 
 
+async def test_a_long_result_needs_little_memory_and_does_not_block_the_event_loop(shop: Database) -> None:
+    """Short rows first, so that the server expects no long ones, and then as many long ones as fit."""
+    text = "repeat('é', 30000)" if shop.dialect == "postgres" else f"replace('{'a' * 3000}', 'a', 'ééééééééééé')"
+    sql = f"WITH s AS (SELECT {text} AS t) SELECT o.id, CASE WHEN o.id > 900 THEN t END FROM orders o, s ORDER BY o.id"  # noqa: S608
+    await shop._run(sql, None, Discarding())  # load what every first query loads
+    file, before, blocked_s = Discarding(), peak_memory(), 0.0
+    task = asyncio.create_task(shop._run(sql, None, file))
+    while not task.done():
+        started = time.thread_time()
+        await asyncio.sleep(0.002)
+        blocked_s = max(blocked_s, time.thread_time() - started)
+    assert (await task).left_out == 1280 - 200
+    assert file.row_count == 1280
+    assert peak_memory() - before < 32 * 1024**2
+    assert blocked_s < 0.1
+
+
 async def test_a_stopped_task_leaves_nothing_running(shop_url: str) -> None:
     async with opened(shop_url, statement_timeout_s=60.0) as database:
         file = Written()
@@ -187,8 +213,9 @@ async def test_long_values_are_whole_up_to_what_a_spreadsheets_cell_holds(shop: 
     assert forty == "x" * MAX_FILE_CHARS + "… (40000 characters)"
     assert file.has_shortened
     many = Written()
-    await shop._run(f"{text} {', '.join(['t'] * 300)} FROM s", None, many)
-    assert {len(one) for one in many.rows()[1]} == {1024**2 // 300 + len("… (5000 characters)")}, "1 MiB of one row"
+    await shop._run(f"{text} {', '.join(['t'] * 700)} FROM s", None, many)
+    most = {"sqlite": 2_000, "postgres": 2 * 1024**2 // 700}[shop.dialect]
+    assert {len(one) for one in many.rows()[1]} == {most + len("… (5000 characters)")}
 
 
 async def test_sqlite_tells_the_types_of_its_values(tmp_path: Path) -> None:

@@ -134,7 +134,7 @@ async def test_the_schema_leaves_out_what_the_role_may_not_read(postgres_url: st
         ]
         assert "REFERENCES" not in schema.describe()
         verdict = await database.check("SELECT * FROM secrets")
-        assert verdict == Blocked("there is no table secrets; there are: orders, partly")
+        assert verdict == Blocked("there is no table `secrets`; there are: orders, partly")
         assert (await database.ask("SELECT shown FROM partly")).rows == (("a",),)
         with pytest.raises(QueryFailed, match="permission denied for table secrets"):
             await database._run("SELECT * FROM secrets")

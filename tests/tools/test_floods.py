@@ -68,7 +68,7 @@ async def ask(database: Database, sql: str) -> Rows | None:
 async def test_a_huge_result_needs_little_memory_and_does_not_block_the_event_loop(shop: Database) -> None:
     await ask(shop, "SELECT * FROM orders")  # load what every first query loads
     for sql in FLOODS[shop.dialect]:
-        before = _peak_memory()
+        before = peak_memory()
         task, blocked_s = asyncio.create_task(ask(shop, sql)), 0.0
         while not task.done():
             started = time.thread_time()
@@ -76,11 +76,11 @@ async def test_a_huge_result_needs_little_memory_and_does_not_block_the_event_lo
             blocked_s = max(blocked_s, time.thread_time() - started)
         rows = await task
         assert rows is None or (rows.truncated and len(rows.to_markdown()) < 200_000), sql
-        assert _peak_memory() - before < MAX_GROWTH_BYTES, sql
+        assert peak_memory() - before < MAX_GROWTH_BYTES, sql
         assert blocked_s < MAX_BLOCKED_S, sql
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
     """The peak memory of this process, in bytes: https://www.kernel.org/doc/html/latest/filesystems/proc.html"""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) * 1024

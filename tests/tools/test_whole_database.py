@@ -69,12 +69,11 @@ REFUSED = {
     "SELECT 1 FROM sales.invoices i ORDER BY i.secret_of": "there is no column secret_of in i",
     "SELECT 1 FROM sales.invoices i JOIN crm.customers c ON c.id = i.secret_of::int": "there is no column secret_of",
     "SELECT 1 FROM sales.invoices i, crm.customers c TABLESAMPLE SYSTEM ((i.secret_of))": "needs literal numbers",
-    "SELECT secret_of(i) FROM sales.invoices i": "the function secret_of is not allowed",
+    "SELECT secret_of(i) FROM sales.invoices i": "the function `secret_of` is not allowed",
     "SELECT (i).secret_of FROM sales.invoices i": "is not allowed",
-    "SELECT * FROM other.invoices": "the schema other is not open to questions",
-    "SELECT * FROM elsewhere.sales.invoices": "the database elsewhere is not this one",
-    "SELECT id FROM sales.invoices WHERE items @@ '$.a'": "`items @@ '$.a'` is not allowed",
-    "SELECT d FROM generate_series(1, 1000000) d": "generate_series needs literal bounds",
+    "SELECT * FROM other.invoices": "the schema `other` is not open to questions",
+    "SELECT * FROM elsewhere.sales.invoices": "the database `elsewhere` is not this one",
+    "SELECT d FROM generate_series(1, 1000000) d": "could give more than 10,000 rows",
     "SELECT * FROM jsonb_array_elements((SELECT jsonb_agg(id) FROM sales.invoices)) e": "over a subquery it is not",
 }
 
@@ -150,7 +149,7 @@ async def test_an_unknown_schema_is_named(postgres_url: str) -> None:
 async def test_tables_are_chosen_by_patterns(made: str) -> None:
     async with opened(made, schemas=("sales", "crm"), tables=("sales.*", "!*totals", "!*events*")) as database:
         assert [table.full_name for table in (await database.schema()).tables] == ["sales.invoices"]
-        with pytest.raises(QueryFailed, match="the schema crm is not open"):
+        with pytest.raises(QueryFailed, match="the schema `crm` is not open"):
             await database.ask("SELECT * FROM crm.customers")
 
 

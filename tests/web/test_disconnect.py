@@ -156,26 +156,6 @@ async def test_noticed_in_the_queue(tmp_path: Path, stream: bool, way: Leaving) 
         assert len(provider.exchanges) == 1
 
 
-@on_both_loops
-async def test_a_client_that_pipelines_and_leaves_is_bounded_by_heartbeats(tmp_path: Path) -> None:
-    """aiohttp stops reading a connection with 32 requests waiting on it, so that nothing tells of its end but a write:
-    the first one after it is answered with a reset, the second one fails."""
-    heartbeat_s = 0.2
-    more = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n" * 40
-    async with ScriptedProvider() as provider:
-        config = one_slot(provider, server={"heartbeat_s": heartbeat_s})
-        async with serving(config, tmp_path) as server:
-            provider.script(ScriptedAnswer("a", Stall()))
-            async with connected(server.url, question("solo", stream=True) + more) as client:
-                exchange = await provider.request()
-                await exchange.sent(1)
-                async with no_longer_than(2 * heartbeat_s + _NOTICED_S):
-                    leave(client, "FIN")
-                    await until(lambda: server.state.registry.viewers == 0)
-            await until(exchange.closed.is_set)
-            await until_idle(server)
-
-
 def test_accepted_sockets_inherit_what_bounds_a_client_that_vanished() -> None:
     """Within 30 s: nothing under way to it, a probe and the user timeout; something under way, a heartbeat and it."""
     with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):

@@ -130,6 +130,10 @@ class AnswerReader:
         self._read_share(deltas)
         return deltas
 
+    def close(self) -> None:
+        """Break the reference cycle of a reader that is not needed any more."""
+        self._events.close()
+
     def _lone_text(self, data: bytes) -> TextDelta | ThoughtDelta | None:
         """The fast path of most reads: one whole event that holds nothing but text. None for any other read."""
         if (

@@ -77,6 +77,10 @@ class BodyEvents:
         self.feed(b"\n")
         self._end_event()
 
+    def close(self) -> None:
+        """Let go of the callbacks; nothing may be fed afterwards."""
+        del self._take, self._error, self._fail
+
     def _read(self, lines: bytes) -> None:
         if not self._has_begun:
             lines = self._begin(lines)

@@ -10,9 +10,10 @@ import math
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -48,7 +49,21 @@ _log = structlog.get_logger()
 def open_session() -> aiohttp.ClientSession:
     """A connection pool without a limit: admission control limits the runs. Call it in the loop that uses it."""
     connector = aiohttp.TCPConnector(limit=0, socket_factory=_new_socket)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+    reuse = aiohttp.TraceConfig()
+    reuse.on_connection_reuseconn.append(_note_reuse)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[reuse])
+
+
+@dataclass(slots=True)
+class _Connection:
+    """The connection of one request. `is_reused`: it was in the pool, where the provider may have closed it."""
+
+    is_reused: bool = False
+
+
+async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
+    if isinstance(context.trace_request_ctx, _Connection):
+        context.trace_request_ctx.is_reused = True
 
 
 def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
@@ -140,6 +155,7 @@ class OpenAIProvider:
                 refused = _Refused(posted.body, failure)
             finally:
                 posted.response.close()  # no effect after the end of the body
+                reader.close()
                 if reader.odd_fields:
                     self._warn_of(reader.odd_fields)
 
@@ -186,6 +202,10 @@ class OpenAIProvider:
             if refused is not None and body == refused.body:
                 raise refused.failure
             answer = await self._ask(body, request.headers, deadline - now())
+            while isinstance(answer, Refusal) and answer.is_stale and now() < deadline:
+                if request.retried is not None:
+                    request.retried("connection")
+                answer = await self._ask(body, request.headers, deadline - now())  # there is one fewer in the pool
             if not isinstance(answer, Refusal):
                 return _Posted(answer, body, dialect)
             has_learned = self._accepted.learn(options, answer.status, answer.body)
@@ -215,13 +235,13 @@ class OpenAIProvider:
         )
         # aiohttp sends a file piece by piece, so that a large body does not block the event loop.
         data = BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
-        headers = {**self._headers, **more}
+        headers, used = {**self._headers, **more}, _Connection()
         try:
             response = await self._session.post(
-                self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False
+                self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False, trace_request_ctx=used
             )
         except (aiohttp.ClientError, OSError) as error:
-            return Refusal(self._failures.lost(error, answering=False), error=error)
+            return Refusal(self._failures.lost(error, answering=False), error=error, was_pooled=used.is_reused)
         if response.status == 200:
             return response
         error_body = await _error_body(response)

@@ -21,7 +21,8 @@ _UNSUPPORTED: Final = (HTTPStatus.NOT_IMPLEMENTED, HTTPStatus.HTTP_VERSION_NOT_S
 class Refusal:
     """A request without an answer: an HTTP `status` with its `body`, or the connection's `error`.
 
-    `failure` is the user's message; `wait_s` is the delay that the provider asks for.
+    `failure` is the user's message; `wait_s` is the delay that the provider asks for. `was_pooled`: the connection had
+    been used before.
     """
 
     failure: ModelFailed
@@ -29,6 +30,13 @@ class Refusal:
     body: bytes = b""
     wait_s: float = 0.0
     error: aiohttp.ClientError | OSError | None = None
+    was_pooled: bool = False
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the provider had closed the connection while it was in the pool. A retry needs no delay, and says
+        nothing about the provider: it does not count."""
+        return self.was_pooled and self.error is not None and self.is_transient
 
     @property
     def is_transient(self) -> bool:

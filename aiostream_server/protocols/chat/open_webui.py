@@ -1,5 +1,7 @@
 """Events of Open WebUI's own in a chat stream: a status line above the answer, and sources below it.
 
+And a line behind the text of an answer that was cut, since the page shows half an answer as it shows a whole one.
+
 `{"event": {"type": ..., "data": ...}}` without `choices`: only Open WebUI understands it, so only Open WebUI gets it.
 Nothing in it is null, and a line stays shorter than 64 KiB: Open WebUI 0.6.36 ends a turn over a line of 128 KiB.
 """
@@ -7,7 +9,8 @@ Nothing in it is null, and a line stays shorter than 64 KiB: Open WebUI 0.6.36 e
 from collections.abc import Iterator
 from typing import Final
 
-from aiostream_server.events import Event
+from aiostream_server.events import Error, Event, FinishReason, Notice
+from aiostream_server.events.fixed_notices import CUT_BY_ERROR, CUT_BY_REASON
 from aiostream_server.intake.json_text import encode
 from aiostream_server.present.sources import Sources
 from aiostream_server.present.status import StatusLine
@@ -21,8 +24,9 @@ _BYTES_OF_A_CHAR: Final = len(r"\ud83d\ude00")
 class PageFrames:
     """One viewer's frames. Give both methods every event, in order."""
 
-    def __init__(self) -> None:
-        self._status = StatusLine()
+    def __init__(self, team_name: str = "") -> None:
+        """`team_name` is that of a team which was chosen directly."""
+        self._status = StatusLine(team_name)
         self._sources = Sources()
 
     def statuses(self, event: Event) -> Iterator[bytes]:
@@ -34,9 +38,20 @@ class PageFrames:
             yield data_frame(source_frame(source.name, source.text))
 
 
+def cut_line(reason: FinishReason, error: Error | None) -> str:
+    """What stands behind an answer that ended so; empty where it was not cut."""
+    words = CUT_BY_ERROR.get(error.code) if error is not None and reason == "error" else CUT_BY_REASON.get(reason)
+    return f"{Notice.sign} *{words}*" if words else ""
+
+
 def status_frame(description: str, *, done: bool) -> str:
-    """The line above an answer; `done` ends its shimmer."""
-    return _event("status", {"description": description[: _MOST_BYTES // 2 // _BYTES_OF_A_CHAR], "done": done})
+    """The line above an answer; `done` marks the last one.
+
+    The page shows a line with `"done": false` as one that is going on, for ever if the connection ends before the next:
+    so it does after Stop. Without `done` a line ends by itself.
+    """
+    data: dict[str, object] = {"description": description[: _MOST_BYTES // 2 // _BYTES_OF_A_CHAR]}
+    return _event("status", {**data, "done": True} if done else data)
 
 
 def source_frame(name: str, text: str) -> str:

@@ -20,7 +20,7 @@ from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, Sp
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.protocols.chat.errors import ErrorDetail, error_frame
-from aiostream_server.protocols.chat.open_webui import PageFrames
+from aiostream_server.protocols.chat.open_webui import PageFrames, cut_line
 from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call, tool_call_deltas
 from aiostream_server.protocols.chat.whole import (
     UsageBody,
@@ -228,6 +228,8 @@ class ChatFrames:
         elif isinstance(event, Answer):
             self._answer = event.content
         elif isinstance(event, RunFinished):
+            if self._page is not None and (line := cut_line(event.reason, self._error)):
+                yield Shown(f"\n\n{line}")
             yield from self._ending(event)
             yield DONE
 

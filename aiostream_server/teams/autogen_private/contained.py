@@ -15,6 +15,7 @@ import inspect
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from contextlib import aclosing, contextmanager
+from contextvars import ContextVar
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -22,7 +23,7 @@ from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRun
 from autogen_core.models import FunctionExecutionResult
 from autogen_core.tools import FunctionTool
 
-from aiostream_server.errors import TeamFailed, ToolFailed
+from aiostream_server.errors import TeamFailed, ToolFailed, forget_traceback
 from aiostream_server.teams.autogen_private.structure import everything_in, handoff_tools, tools_of
 from aiostream_server.teams.containment import converted, running
 
@@ -32,6 +33,7 @@ _FOR_A_THREAD: Final = "__aiostream_for_a_thread__"
 _SELECTORS: Final = ("_selector_func", "_candidate_func")
 
 _guarded: Final[set[tuple[type, str]]] = set()
+_errors: Final[ContextVar[list[Exception]]] = ContextVar("errors of the tools of one call")
 _calls_of: Final[WeakKeyDictionary[asyncio.Queue[Any], set[asyncio.Task[Any]]]] = WeakKeyDictionary()
 
 
@@ -71,11 +73,15 @@ def _guarded_call(execute: _ToolCall) -> _ToolCall:
         call = _with_an_object(tool_call)
         if call is None:
             return tool_call, _refused(tool_call)
+        errors: list[Exception] = []
+        _errors.set(errors)
         try:
             with _contained(f"the tool {tool_call.name}", ToolFailed, cancellation_token):
                 _, result = await execute(
                     tool_call=call, cancellation_token=cancellation_token, stream=stream, **others
                 )
+                for error in errors:  # the result has their text
+                    forget_traceback(error)
                 return tool_call, result
         except BaseException:
             if not task.cancelling():  # else one of the other calls has died, or the run is being ended
@@ -110,7 +116,7 @@ def _guarded_run(run: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., 
     @functools.wraps(run)
     async def run_json(self: Any, args: Any, cancellation_token: CancellationToken, *more: Any, **named: Any) -> Any:
         what = f"the tool {self.name}"
-        with running(what), _contained(what, ToolFailed, cancellation_token):
+        with _noted(), running(what), _contained(what, ToolFailed, cancellation_token):
             return await run(self, args, cancellation_token, *more, **named)
 
     return run_json
@@ -123,7 +129,7 @@ def _guarded_stream(run: Callable[..., AsyncGenerator[Any, None]]) -> Callable[.
     ) -> AsyncGenerator[Any, None]:
         async with aclosing(run(self, args, cancellation_token, *more, **named)) as items:
             while True:
-                with _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
+                with _noted(), _contained(f"the tool {self.name}", ToolFailed, cancellation_token):
                     try:
                         item = await anext(items)
                     except StopAsyncIteration:
@@ -178,6 +184,16 @@ def _guarded_function(select: Callable[..., Any]) -> Callable[..., Any]:
             return select(*args)
 
     return select_now
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """Notes an error of a tool for the call that it belongs to."""
+    try:
+        yield
+    except Exception as exc:
+        _errors.get([]).append(exc)
+        raise
 
 
 @contextmanager

@@ -86,7 +86,9 @@ def _written_once(write: _WriteSchema) -> _WriteSchema:
         """A copy for each caller, which may change it."""
         known = _schemas.get(self._args_type)
         if known is None:
-            return write(self)
+            if not _is_fixed_model(self._args_type):
+                return write(self)
+            known = _schemas[self._args_type] = {}
         if (encoded := known.get(self._strict)) is not None:
             return ToolSchema(
                 name=self.name,
@@ -114,6 +116,12 @@ def _key(name: str, signature: inspect.Signature) -> Hashable | None:
             return None
         key.append((parameter.name, hint, repr(hint), type(default), default))  # `int | str` equals `str | int`
     return tuple(key)
+
+
+def _is_fixed_model(arguments: type[Any]) -> bool:
+    """Whether the argument model of a tool that is a class, such as an `AgentTool`, always has the same schema."""
+    fields = getattr(arguments, "model_fields", {}).values()
+    return _is_fixed(arguments) and all(_is_fixed(field.annotation) for field in fields)
 
 
 def _is_fixed(hint: Any) -> bool:

@@ -130,7 +130,10 @@ class TeamRuntime(SingleThreadedAgentRuntime):
             self._started_in = self._idle = None
         failure, self._failure = self._failure, None
         if failure is not None:
-            raise failure
+            try:
+                raise failure
+            finally:
+                del failure  # else its traceback and this frame are a reference cycle that holds the team
 
     async def register_factory(
         self,

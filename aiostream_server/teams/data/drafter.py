@@ -1,7 +1,7 @@
-"""SQLAgent: a model that drafts a query with two tools.
+"""SQLAgent: a model that drafts a query with two tools, or three where the schema is large.
 
-`schema` is answered at once. `query` is not executed: the call ends the agent's turn as a `QueryDraft`, which the guard
-judges. The verdict or the rows come back to the model in its next turn, as the result of that same tool call.
+`schema` and `tables` are answered at once. `query` is not executed: the call ends the agent's turn as a `QueryDraft`,
+which the guard judges. The verdict or the rows come back to the model in its next turn, as the result of that call.
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -17,6 +17,7 @@ from autogen_core.models import (
     FunctionExecutionResult,
     FunctionExecutionResultMessage,
     LLMMessage,
+    UserMessage,
 )
 from autogen_core.tools import ParametersSchema, ToolSchema
 
@@ -24,8 +25,12 @@ from aiostream_server.teams.data.agent_bases import ModelAgent, Said, parse_argu
 from aiostream_server.teams.data.messages import QUERY, QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.resume import USER
 from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.schema_choice.chooser import MORE_TABLES, WANTED
+from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 
 _SCHEMA: Final = "schema"
+_TABLES: Final = "tables"
+_MOST_STATEMENTS: Final = 5
 _MAX_MODEL_CALLS: Final = 8
 _NOT_WANTED: Final = "Not run: the user did not agree to it."
 _ENDED: Final = "Not run: the work was ended before."
@@ -37,6 +42,11 @@ _PROMPT: Final = (
     "are going to look up before you call a tool. Select only what answers the question; aggregate in SQL; name "
     "columns clearly. If the question cannot be answered from these tables, say so in plain words without a tool call."
 )
+_LARGE: Final = (
+    " The database has more tables than fit here: `schema` shows those that suit the question and others by name. Read "
+    "any other table with `tables` before you query it, and call `schema` again when the subject changes. Do not "
+    "say that something cannot be answered before you have looked for its tables."
+)
 
 
 class SqlDrafter(ModelAgent):
@@ -45,7 +55,6 @@ class SqlDrafter(ModelAgent):
     def __init__(self, name: str, *, model_client: ChatCompletionClient, databases: Mapping[str, Database]) -> None:
         super().__init__(name, "Drafts SQL queries against the real schema.", model_client)
         self._databases = databases
-        self._tools: Sequence[ToolSchema] = _tool_schemas(databases)
         self._attempts = 0
 
     @property
@@ -59,7 +68,9 @@ class SqlDrafter(ModelAgent):
             self._attempts = 0
         await add_to_memory(self.model_context, messages)
         for _ in range(_MAX_MODEL_CALLS):
-            result = await self.ask(_PROMPT, self._tools, cancellation_token)
+            is_large = any(database.is_large for database in self._databases.values())
+            tools = _tool_schemas(self._databases, is_large=is_large)
+            result = await self.ask(f"{_PROMPT}{_LARGE}" if is_large else _PROMPT, tools, cancellation_token)
             for said in self.as_messages(result):
                 yield said
             if isinstance(result.content, str):
@@ -104,10 +115,13 @@ class SqlDrafter(ModelAgent):
     async def _run_tool(self, call: FunctionCall, arguments: Mapping[str, Any]) -> str:
         if call.name == QUERY:
             raise ValueError("One query at a time: call query again once the first has been answered.")
+        database = self._database_of(arguments)
+        if call.name == _TABLES:
+            return await database.find_tables(_wanted(arguments), _TABLES)
         if call.name != _SCHEMA:
             raise ValueError(f"There is no tool {call.name!r}; there are {_SCHEMA} and {QUERY}.")
-        schema = await self._database_of(arguments).schema()
-        return schema.describe()
+        asked = conversation_of(await self.model_context.get_messages(), database.name)
+        return await database.describe(asked, _TABLES)
 
     def _database_of(self, arguments: Mapping[str, Any]) -> Database:
         name = arguments.get("database") or next(iter(self._databases))
@@ -116,18 +130,22 @@ class SqlDrafter(ModelAgent):
         return self._databases[name]
 
 
-def _tool_schemas(databases: Mapping[str, Database]) -> Sequence[ToolSchema]:
-    """`schema()` and `query(sql)`; with more than one database, both take its name as well."""
+def _tool_schemas(databases: Mapping[str, Database], *, is_large: bool) -> Sequence[ToolSchema]:
+    """`schema()`, `query(sql)` and, for a large schema, `tables(wanted)`; of several databases they take the name."""
     which: dict[str, Any] = {}
     if len(databases) > 1:
         which = {"database": {"type": "string", "enum": list(databases), "description": "Which database."}}
     sql = {"sql": {"type": "string", "description": "One SELECT statement."}}
-    return (
+    tools = [
         _tool_schema(_SCHEMA, "Read the tables, columns and keys of the database.", which),
         _tool_schema(
             QUERY, "Propose one read-only SELECT. It is checked, then run; its rows are returned.", sql | which
         ),
-    )
+    ]
+    if is_large:
+        wanted: dict[str, Any] = {"wanted": {"type": "array", "items": {"type": "string"}, "description": WANTED}}
+        tools.append(_tool_schema(_TABLES, f"{MORE_TABLES}.", wanted | which))
+    return tools
 
 
 def _tool_schema(name: str, description: str, properties: dict[str, Any]) -> ToolSchema:
@@ -137,11 +155,44 @@ def _tool_schema(name: str, description: str, properties: dict[str, Any]) -> Too
     return ToolSchema(name=name, description=description, parameters=parameters)
 
 
+def _wanted(arguments: Mapping[str, Any]) -> Sequence[str]:
+    wanted = arguments.get("wanted")
+    names = wanted.split(",") if isinstance(wanted, str) else wanted
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise ValueError(f'The tool {_TABLES} needs {{"wanted": ["orders", "sale_*"]}}.')
+    return names
+
+
+def conversation_of(messages: Sequence[LLMMessage], database: str) -> Conversation:
+    """The user's questions in the model's memory, and the queries on this database that were drafted for them."""
+    questions: list[str] = []
+    statements: list[str] = []
+    for message in messages:
+        if isinstance(message, UserMessage) and message.source == USER:
+            parts = [message.content] if isinstance(message.content, str) else message.content
+            questions.append(" ".join(part for part in parts if isinstance(part, str)))
+        elif isinstance(message, AssistantMessage) and not isinstance(message.content, str):
+            statements += [sql for call in message.content if (sql := _statement(call, database))]
+    return Conversation(questions, statements[-_MOST_STATEMENTS:])
+
+
+def _statement(call: FunctionCall, database: str) -> str:
+    """The SQL of a call of `query` for this database; else empty."""
+    try:
+        arguments = parse_arguments(call)
+    except ValueError:
+        return ""
+    sql = arguments.get("sql")
+    return (
+        sql if call.name == QUERY and isinstance(sql, str) and arguments.get("database", database) == database else ""
+    )
+
+
 def _summary(answers: Sequence[FunctionExecutionResult]) -> str:
     """A few words about the one schema that was read; "" in other cases."""
     if len(answers) != 1 or answers[0].is_error:
         return ""
-    tables = answers[0].content.count("CREATE ")
+    tables = sum(line.startswith("CREATE ") for line in answers[0].content.splitlines())
     return f"schema: {tables} table{'' if tables == 1 else 's'}"
 
 

@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
-from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, Workbench
+from autogen_core.tools import BaseTool, FunctionTool, StaticWorkbench, ToolOverride, ToolSchema, Workbench
 
 from aiostream_server.config.model import LangChainToolConfig, PythonToolConfig, SqlToolConfig
 from aiostream_server.config.problem_text import install_hint
@@ -17,16 +17,18 @@ from aiostream_server.teams.factories import imported, reason
 from aiostream_server.teams.query_results import query_result
 from aiostream_server.teams.tools.scope import ConfiguredTool, RunScope
 from aiostream_server.tools.sql.database import Database
+from aiostream_server.tools.sql.schema_choice.chooser import MORE_TABLES, WANTED
+from aiostream_server.tools.sql.schema_choice.conversation import Conversation, current_questions
 
 
 class FixedTool(ConfiguredTool):
     """A `[tools.NAME]` without state: all runs share one workbench."""
 
-    def __init__(self, *tools: BaseTool[Any, Any], name: str | None = None) -> None:
-        """`name` renames a single tool."""
+    def __init__(self, *tools: BaseTool[Any, Any], name: str | None = None, workbench: Workbench | None = None) -> None:
+        """`name` renames a single tool. `workbench` has the tools, where it is another than AutoGen's."""
         self._tools: Final = tools
         overrides = {tools[0].name: ToolOverride(name=name)} if name is not None else None
-        self._workbench: Final = StaticWorkbench(list(tools), overrides)
+        self._workbench: Final = workbench or StaticWorkbench(list(tools), overrides)
 
     def workbench(self, scope: RunScope) -> Workbench:
         return self._workbench
@@ -73,23 +75,42 @@ def langchain_tool(name: str, config: LangChainToolConfig) -> FixedTool:
     return FixedTool(adapter, name=name)
 
 
+class _SqlTools(StaticWorkbench):
+    """Without the last tool, which shows more tables, while the whole schema fits into the prompt."""
+
+    def __init__(self, database: Database, tools: list[BaseTool[Any, Any]]) -> None:
+        super().__init__(tools)
+        self._database: Final = database
+
+    async def list_tools(self) -> list[ToolSchema]:
+        tools = await super().list_tools()
+        return tools if self._database.is_large else tools[:-1]
+
+
 def sql_tool(name: str, config: SqlToolConfig, databases: Mapping[str, Database]) -> FixedTool:
-    """The tools `NAME_schema` and `NAME_query`. Raises `ConfigError` where it must name a database and does not."""
+    """The tools `NAME_schema` and `NAME_query`, and `NAME_tables` where the schema is large.
+
+    Raises `ConfigError` where it must name a database and does not.
+    """
     chosen = config.database or (next(iter(databases)) if len(databases) == 1 else None)
     if chosen is None or chosen not in databases:
         raise ConfigError([f"database: it must be one of {', '.join(databases)}"])
     database = databases[chosen]
+    more = f"{name}_tables"
 
     async def schema() -> str:
-        return (await database.schema()).describe()
+        return await database.describe(Conversation(current_questions.get()), more)
 
     async def query(sql: Annotated[str, "One SELECT statement."]) -> str:
         rows, file = await query_result(database, sql)
         note = "" if file is None else ROWS_AS_FILE
         return "\n\n".join(part for part in (rows.to_markdown(), rows.ending, note) if part)
 
+    async def tables(wanted: Annotated[list[str], WANTED]) -> str:
+        return await database.find_tables(wanted, more)
+
     about = f": {database.description}" if database.description else ""
-    return FixedTool(
+    tools = [
         FunctionTool(
             schema, name=f"{name}_schema", description=f"Read the tables, columns and keys of the database{about}"
         ),
@@ -98,7 +119,9 @@ def sql_tool(name: str, config: SqlToolConfig, databases: Mapping[str, Database]
             name=f"{name}_query",
             description=f"Run one read-only SELECT, written for its schema, on the database{about}",
         ),
-    )
+        FunctionTool(tables, name=more, description=f"{MORE_TABLES}{about}"),
+    ]
+    return FixedTool(*tools, workbench=_SqlTools(database, [*tools]))
 
 
 def _kind(thing: object) -> str:

@@ -4,12 +4,13 @@ What is too much for a picture is left out and counted, and the picture says so.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias, TypeVar
 
 from aiostream_server.tools.chart.arguments import ChartArguments, ChartProblem, Kind, Order
-from aiostream_server.tools.chart.columns import are_numbers, cell_name, days, find_column, numbers
+from aiostream_server.tools.chart.columns import Amounts, amounts, are_amounts, cell_name, days, find_column, midnights
+from aiostream_server.tools.chart.durations import Unit, best_unit
 from aiostream_server.tools.chart.labels import TITLE_CHARS, column_title, safe_label
 from aiostream_server.tools.sql.cells import Cell
 
@@ -70,8 +71,10 @@ def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: Cha
         raise ChartProblem("there are no rows to draw")
     x, cells = column(asked.x)
     y = dict(column(name) for name in asked.y)
-    series = [Series(column_title(name), tuple(numbers(name, values))) for name, values in y.items()]
+    series, unit, not_finite = _series({name: amounts(name, values) for name, values in y.items()})
     draft = _split(cells, column(asked.split_by)[1], series[0].values) if asked.split_by else _Draft(cells, series)
+    if not_finite:
+        draft.notes.append(_left_out(not_finite, "value", "(NaN or infinite)"))
     if len(rows) > MOST_ROWS:
         draft.notes.append(_left_out(len(rows) - MOST_ROWS, "row"))
     match asked.kind:
@@ -84,11 +87,36 @@ def make_plot(columns: Sequence[str], rows: Sequence[Sequence[Cell]], asked: Cha
         case "line" | "scatter":
             _make_points(draft, x, asked)
     if all(value is None for each in draft.series for value in each.values):
-        raise ChartProblem("there are no numbers to draw: every value is NULL")
+        what = "NULL, NaN or infinite" if not_finite else "NULL"
+        raise ChartProblem(f"there are no numbers to draw: every value is {what}")
     x_label, y_label = column_title(x), column_title(*y) if len(y) == 1 else ""
     default_title = f"{y_label or 'Values'} by {x_label.lower()}"
     title = safe_label(asked.title, TITLE_CHARS) or safe_label(default_title, TITLE_CHARS)
+    x_label, y_label = _with_unit(x_label, draft.x_unit), _with_unit(y_label, unit)
     return Plot(asked.kind, draft.axis, draft.x, tuple(draft.series), title, x_label, y_label, notes=tuple(draft.notes))
+
+
+def _series(y: Mapping[str, Amounts]) -> tuple[list[Series], Unit | None, int]:
+    """The series, durations in the unit that suits the longest of all, and how many values are not finite."""
+    not_finite = sum(each.not_finite for each in y.values())
+    durations = [each for each in y.values() if each.are_durations]
+    if not durations:
+        return [Series(column_title(name), each.values) for name, each in y.items()], None, not_finite
+    if len(durations) < len(y):
+        raise ChartProblem("durations and numbers have no axis in common: draw them in two charts")
+    unit = best_unit([value for each in durations for value in each.values])
+    return [Series(column_title(name), _in_unit(each.values, unit)) for name, each in y.items()], unit, not_finite
+
+
+def _in_unit(values: Sequence[float | None], unit: Unit) -> tuple[float | None, ...]:
+    return tuple(None if value is None else value / unit.seconds for value in values)
+
+
+def _with_unit(label: str, unit: Unit | None) -> str:
+    """`Waiting time (hours)`, `hours`"""
+    if unit is None:
+        return label
+    return f"{label} ({unit.name})" if label else unit.name.capitalize()
 
 
 @dataclass(slots=True)
@@ -100,6 +128,7 @@ class _Draft:
     notes: list[str] = field(default_factory=list)
     axis: Axis = "names"
     x: tuple[str | float, ...] = ()
+    x_unit: Unit | None = None
 
     def keep(self, chosen: Sequence[int]) -> None:
         """Keep only the places with these indices, in this order."""
@@ -117,7 +146,7 @@ class _Draft:
             self.keep(sorted(range(len(self.cells)), key=lambda index: sign * self.weight(index)))
 
     def name_cells(self) -> None:
-        self.axis, self.x = "names", tuple(map(cell_name, self.cells))
+        self.axis, self.x = "names", tuple(midnights(self.cells) or map(cell_name, self.cells))
 
     def weight(self, index: int) -> float:
         """The sum of all series at this place, by which places are ordered."""
@@ -180,22 +209,37 @@ def _make_points(draft: _Draft, x: str, asked: ChartArguments) -> None:
         draft.keep(there)
     if not draft.cells:
         raise ChartProblem(f"the column {safe_label(x)!r} is empty")
-    if (found := days(draft.cells)) is not None:
-        draft.axis = "dates"
-    elif are_numbers(draft.cells) or asked.kind == "scatter":
-        found, draft.axis = [value or 0.0 for value in numbers(x, draft.cells)], "numbers"
+    places: Sequence[float | None]
+    if (there_days := days(draft.cells)) is not None:
+        draft.axis, places, beyond = "dates", there_days, "beyond the calendar"
+    elif are_amounts(x, draft.cells) or asked.kind == "scatter":
+        draft.axis, beyond = "numbers", f"where {safe_label(x)} is NaN or infinite"
+        places = _numbers(draft, x)
     else:
         draft.sort(asked.order)
         draft.cut(MOST_NAMES, "point")
         draft.name_cells()
         return
-    in_order = sorted(range(len(found)), key=found.__getitem__)
+    found = {index: place for index, place in enumerate(places) if place is not None}
+    if missing := len(places) - len(found):
+        draft.notes.append(_left_out(missing, "point", beyond))
+    if not found:
+        raise ChartProblem(f"the column {safe_label(x)!r} has no value that has a place on an axis")
+    in_order = sorted(found, key=found.__getitem__)
     draft.keep(in_order)
-    draft.x = tuple(_chosen(found, in_order))
+    draft.x = tuple(found[index] for index in in_order)
     if asked.kind == "scatter":
         gaps = sum(1 for each in draft.series for value in each.values if value is None)
         if gaps and asked.split_by is None:
             draft.notes.append(_left_out(gaps, "point", "without a value"))
+
+
+def _numbers(draft: _Draft, x: str) -> Sequence[float | None]:
+    there = amounts(x, draft.cells)
+    if not there.are_durations:
+        return there.values
+    draft.x_unit = best_unit(there.values)
+    return _in_unit(there.values, draft.x_unit)
 
 
 def _chosen(items: Sequence[_Item], indices: Sequence[int]) -> list[_Item]:

@@ -56,11 +56,11 @@ class ResultCursor(Protocol):
 
     @property
     def step(self) -> int:
-        """How many rows may be read at once, even if all their values are as long as they can be."""
+        """How many rows may be asked for at once, even if all their values are as long as they can be."""
         ...
 
     async def read(self, count: int) -> Sequence[Sequence[object]]:
-        """The next rows, at most `count`; empty at the end."""
+        """The next rows, at most `count`, perhaps fewer; empty at the end."""
         ...
 
     async def skip(self, count: int) -> int | None:

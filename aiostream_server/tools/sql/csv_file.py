@@ -21,6 +21,7 @@ MAX_FILE_CHARS: Final = 32_767
 """Of one value: as many as a cell of Excel holds."""
 
 _PIECE_BYTES: Final = 64 * 1024
+_CLIPPABLE: Final = frozenset((Clipped, Binary))
 _SPARE_S: Final = 0.2  # of the statement's time, in which the rows that were read are still answered
 _SPECIAL: Final = re.compile(r'[",\r\n]|^\s|\s$|^$')
 _FORMULA: Final = re.compile(r"[\s\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
@@ -49,16 +50,18 @@ class CsvFile:
     async def begin(self, columns: Sequence[str], types: Sequence[str]) -> None:
         """Write the header. `types` name those columns that hold no free text, and so no formulas."""
         self._guarded = [kind not in _NO_FREE_TEXT for kind in types]
-        await self._put(",".join(_field(name, is_guarded=True) for name in columns))
+        self._put(",".join(_field(name, True) for name in columns))
 
     async def add(self, rows: Sequence[Sequence[object]]) -> None:
+        """Ends with the last row that fits. The rows are few, as they were read: nothing else runs meanwhile."""
         for row in rows:
             if self.cut_by:
                 return
-            self.has_shortened |= any(isinstance(value, Clipped) or _is_clipped(value) for value in row)
-            fields = (_field(value, is_guarded=guarded) for value, guarded in zip(row, self._guarded, strict=True))
-            await self._put(",".join(fields))
+            self._put(",".join([_field(value, guarded) for value, guarded in zip(row, self._guarded, strict=True)]))
             self.row_count += not self.cut_by
+        if not self.has_shortened:
+            self.has_shortened = any(_is_clipped(value) for row in rows for value in row if type(value) in _CLIPPABLE)
+        await self._flush(_PIECE_BYTES)
 
     async def read_rest(self, cursor: ResultCursor, step: int, deadline: StatementDeadline) -> int:
         """Add the rows that nobody has read yet, and return how many were read. Ends before the statement's time."""
@@ -77,11 +80,9 @@ class CsvFile:
 
     async def finish(self) -> None:
         """Write the last piece."""
-        if self.cut_by != "write" and self._piece and not await self._write(bytes(self._piece)):
-            self.cut_by = "write"
-        self._piece.clear()
+        await self._flush(1)
 
-    async def _put(self, line: str) -> None:
+    def _put(self, line: str) -> None:
         encoded = f"{line}\r\n".encode(errors="replace")
         self._bytes_left -= len(encoded)
         if self._bytes_left < 0:
@@ -89,7 +90,9 @@ class CsvFile:
             return
         self.is_ascii = self.is_ascii and len(encoded) == len(line) + 2
         self._piece += encoded
-        if len(self._piece) >= _PIECE_BYTES:
+
+    async def _flush(self, fewest_bytes: int) -> None:
+        if len(self._piece) >= fewest_bytes and self.cut_by != "write":
             piece = bytes(self._piece)
             self._piece.clear()
             if not await self._write(piece):
@@ -97,21 +100,24 @@ class CsvFile:
 
 
 def _is_clipped(value: object) -> bool:
-    return isinstance(value, Binary) and not value.is_whole
+    return isinstance(value, Clipped) or (isinstance(value, Binary) and not value.is_whole)
 
 
-def _field(value: object, *, is_guarded: bool) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            text = value
-        case Binary():
-            return f"\\x{value.hex}" if value.is_whole else f"({value.size} bytes)"
-        case int() | float():
-            return show_cell(to_cell(value)[0])
-        case _:
-            text = str(value) if isinstance(value, Clipped) else show_cell(to_cell(value)[0])
+def _field(value: object, is_guarded: bool) -> str:
+    kind = type(value)
+    if kind is str or kind is Clipped:
+        text = str(value)
+        return text if text.isalnum() else _quoted(text, is_guarded)
+    if value is None:
+        return ""
+    if kind is int:
+        return str(value)
+    if isinstance(value, Binary):
+        return f"\\x{value.hex}" if value.is_whole else f"({value.size} bytes)"
+    return show_cell(to_cell(value)[0])
+
+
+def _quoted(text: str, is_guarded: bool) -> str:
     if is_guarded and _FORMULA.match(text) and not _NUMBER.fullmatch(text):
         text = f"'{text}"
     return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text

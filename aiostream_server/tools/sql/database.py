@@ -28,10 +28,13 @@ from aiostream_server.tools.sql.dialects import DialectName
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, StatementLate, driver_message
 from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
 from aiostream_server.tools.sql.postgres import PostgresBackend
+from aiostream_server.tools.sql.quotients import NO_QUOTIENTS
 from aiostream_server.tools.sql.reflection.of_postgres import reflect_postgres
 from aiostream_server.tools.sql.reflection.of_sqlite import reflect_sqlite
 from aiostream_server.tools.sql.rows import Rows, fetch
 from aiostream_server.tools.sql.schema import NO_RIGHT, Schema, Skipped
+from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
+from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 from aiostream_server.tools.sql.sqlite import SQLiteBackend
 from aiostream_server.tools.sql.unreachable import LOST_MESSAGE, is_lost, why_unreachable
 
@@ -40,7 +43,7 @@ C = TypeVar("C")
 _log: Final = structlog.get_logger()
 
 SCHEMA_LIFETIME_S: Final = 60.0
-_GRACE_S: Final = 1.0  # the database ends a late statement itself; after this the server cancels it
+_GRACE_S: Final = 0.3  # the database ends a late statement itself; after this the server cancels it
 _STOP_TIMEOUT_S: Final = 5.0
 _LONG_CHARS: Final = 500  # checking 1,000 characters takes 10 ms, which would block the event loop
 _SCHEMES: Final[dict[str, DialectName]] = {"sqlite": "sqlite", "postgres": "postgres", "postgresql": "postgres"}
@@ -76,6 +79,7 @@ class Database:
         self._schema = Schema(self.dialect, ())
         self._schema_read_at = -float("inf")
         self._guard = Guard(self._schema)
+        self._chooser = SchemaChooser(self._schema, config.schema_tokens)
 
     @classmethod
     async def open(cls, name: str, config: DatabaseConfig, *, schema_lifetime_s: float = SCHEMA_LIFETIME_S) -> Self:
@@ -109,10 +113,34 @@ class Database:
                 found = await self._supervised(connect, self._reflect)
                 self._tell_skipped(found.skipped)
                 timezone = self._config.timezone or found.timezone
-                self._schema = replace(found, about=self.description, notes=self._config.notes, timezone=timezone)
-                self._guard = Guard(self._schema)
+                schema = replace(found, about=self.description, notes=self._config.notes, timezone=timezone)
+                self._chooser = await asyncio.to_thread(SchemaChooser, schema, self._config.schema_tokens)
+                self._schema, self._guard = schema, Guard(schema)
                 self._schema_read_at = time.monotonic()
             return self._schema
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the schema, as it was last read, is larger than `schema_tokens`."""
+        return not self._chooser.is_whole
+
+    async def describe(self, conversation: Conversation, tool: str) -> str:
+        """The schema; of a large one the tables for the conversation. `tool` is the agent's name for `find_tables`."""
+        await self.schema()
+        return await asyncio.to_thread(self._chooser.describe, conversation, tool)
+
+    async def find_tables(self, wanted: Sequence[str], tool: str) -> str:
+        """The tables of these names, shell patterns or words, as far as they fit into `schema_tokens`."""
+        await self.schema()
+        return await asyncio.to_thread(self._chooser.find, wanted, tool)
+
+    async def summary(self) -> str:
+        """`schema sales: 7 tables`; of a large schema, also how much of it a question gets."""
+        text = (await self.schema()).summary()
+        if not self.is_large:
+            return text
+        tokens, budget = self._chooser.tokens, self._config.schema_tokens
+        return f"{text}; about {tokens} tokens, of which agents read the {budget} that fit a question (schema_tokens)"
 
     async def ask(self, sql: str, file: CsvFile | None = None) -> Rows:
         """Check an untrusted statement, and run it where the guard approves it. All its rows are written to `file`.
@@ -149,7 +177,8 @@ class Database:
 
         async def read(session: Session) -> Rows:
             async with session.execute(sql, self._config.row_limit, value_chars) as cursor:
-                places = _places(cursor.columns, approved, self._config.decimal_places)
+                quotients = NO_QUOTIENTS if approved is None else approved.quotients
+                places = quotients.places(cursor.columns, self._config.decimal_places)
                 return await fetch(cursor, limits, places, file, session.deadline)
 
         try:
@@ -211,17 +240,12 @@ class Database:
 
 
 def _backend(url: URL, config: DatabaseConfig) -> Backend:
+    memory_bytes = config.statement_memory_bytes
     if _dialect_of(url) == "sqlite":
-        memory_bytes = config.statement_memory_bytes
         return SQLiteBackend(url, timeout_s=config.statement_timeout_s, memory_bytes=memory_bytes)
-    return PostgresBackend(url, timeout_s=config.statement_timeout_s, timezone=config.timezone)
-
-
-def _places(columns: Sequence[str], approved: Approved | None, most: int) -> Sequence[int | None]:
-    """For each column the decimal places to which its numbers are rounded; None: they are exact."""
-    if approved is None or not approved.has_quotients:
-        return [None] * len(columns)
-    return [None if column in approved.exact else most for column in columns]
+    return PostgresBackend(
+        url, timeout_s=config.statement_timeout_s, memory_bytes=memory_bytes, timezone=config.timezone
+    )
 
 
 def normalise_url(text: str) -> URL:

@@ -12,6 +12,8 @@ from typing import Any, ClassVar, Final, Literal, TypeAlias
 from sqlglot import TokenType, exp
 from sqlglot.dialects.postgres import Postgres
 from sqlglot.dialects.sqlite import SQLite
+from sqlglot.generator import Generator
+from sqlglot.generators.postgres import PostgresGenerator
 from sqlglot.generators.sqlite import SQLiteGenerator
 from sqlglot.parser import Parser, build_json_extract, build_json_extract_scalar
 from sqlglot.parsers.postgres import PostgresParser
@@ -23,8 +25,15 @@ _POSTGRES_GRAMMAR: Final = ("CAST", "EXTRACT", "OVERLAY", "POSITION", "SUBSTRING
 
 
 class _QuietParser(Parser):
+    # `f(payload -> 'items')` reads JSON; in other dialects the arrow makes a function of a parameter.
+    LAMBDAS: ClassVar = {TokenType.FARROW: Parser.LAMBDAS[TokenType.FARROW]}
+
     def _warn_unsupported(self) -> None:
         """Without this, sqlglot writes unsupported statements into the log."""
+
+    def _parse_term(self, parse_mod: bool = True) -> exp.Expr | None:
+        """`LIMIT 2 - n % 2` is arithmetic. In other dialects `%` ends a limit."""
+        return super()._parse_term()
 
 
 class PlainPostgres(Postgres):
@@ -41,6 +50,28 @@ class PlainPostgres(Postgres):
             TokenType.DARROW: build_json_extract_scalar,
         }
 
+    class Generator(PostgresGenerator):
+        MULTI_ARG_DISTINCT = True  # string_agg(DISTINCT name, ', ')
+        # sqlglot writes these as functions, which are other nodes when they are parsed again.
+        TRANSFORMS: ClassVar = {
+            **PostgresGenerator.TRANSFORMS,
+            exp.Pow: lambda self, node: self.binary(node, "^"),
+            exp.StartsWith: lambda self, node: self.binary(node, "^@"),
+            exp.Sqrt: lambda self, node: f"|/ {self.sql(node, 'this')}",
+            exp.Cbrt: lambda self, node: f"||/ {self.sql(node, 'this')}",
+            exp.CurrentTime: lambda _self, _node: "CURRENT_TIME",
+            # ARRAY[(SELECT 1)] is not ARRAY(SELECT 1), which is a call in this tree.
+            exp.Array: lambda self, node: f"ARRAY[{self.expressions(node, flat=True)}]",
+            exp.Trim: lambda self, node: _trim(self, node),
+        }
+
+
+def _trim(generator: Generator, trim: exp.Trim) -> str:
+    """Keeps LEADING and TRAILING. sqlglot itself writes LTRIM and RTRIM."""
+    before = " ".join(filter(None, (trim.args.get("position"), generator.sql(trim, "expression"))))
+    text = generator.sql(trim, "this")
+    return f"TRIM({before} FROM {text})" if before else f"TRIM({text})"
+
 
 class PlainSQLite(SQLite):
     def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
@@ -48,14 +79,28 @@ class PlainSQLite(SQLite):
 
     class Parser(_QuietParser, SQLiteParser):
         FUNCTIONS: ClassVar[dict[str, Any]] = {}
-        FUNCTION_PARSERS: ClassVar = {"CAST": SQLiteParser.FUNCTION_PARSERS["CAST"]}
+
+        def _parse_plain_cast(self) -> exp.Cast:
+            """The type stays as it is written: its words decide what SQLite does, and any words are a type.
+
+            sqlglot itself reads `CAST(x AS STRING)` as text, which for SQLite is a number.
+            """
+            this = self._parse_assignment()
+            if not self._match(TokenType.ALIAS):
+                self.raise_error("Expected AS after CAST")
+            first, depth = self._curr, 0
+            while self._curr and (depth or self._curr.text != ")"):
+                depth += {"(": 1, ")": -1}.get(self._curr.text, 0)
+                self._advance()
+            written = " ".join(self._find_sql(first, self._prev).split())
+            return self.expression(exp.Cast(this=this, to=exp.DataType(this=exp.DType.USERDEFINED, kind=written)))
+
+        FUNCTION_PARSERS: ClassVar = {"CAST": _parse_plain_cast}
 
     class Generator(SQLiteGenerator):
-        # CAST(x AS NUMERIC) keeps 5 an integer. sqlglot writes REAL, which makes it 5.0.
-        TYPE_MAPPING: ClassVar = {
-            kind: name
-            for kind, name in SQLiteGenerator.TYPE_MAPPING.items()
-            if kind not in (exp.DType.DECIMAL, exp.DType.BOOLEAN)
+        TRANSFORMS: ClassVar = {
+            **SQLiteGenerator.TRANSFORMS,
+            exp.Cast: lambda self, node: f"CAST({self.sql(node, 'this')} AS {node.to.args['kind']})",
         }
 
 
@@ -86,7 +131,7 @@ class Visit:
 
 
 def walk(root: exp.Expr, dialect: DialectName) -> Iterator[Visit]:
-    """Every node, parents first, without recursion. A CTE sees only the CTEs before it."""
+    """Every node, parents first, without recursion. A CTE sees the CTEs before it, and itself in a recursion."""
     stack = [Visit(root, 1, frozenset())]
     while stack:
         visit = stack.pop()
@@ -97,9 +142,11 @@ def walk(root: exp.Expr, dialect: DialectName) -> Iterator[Visit]:
 def _children(visit: Visit, dialect: DialectName) -> Iterator[Visit]:
     node, depth, visible = visit.node, visit.depth + 1, visit.visible
     if isinstance(node, exp.With):
+        reads_itself = dialect == "sqlite" or bool(node.args.get("recursive"))
         for cte in node.expressions:
-            yield Visit(cte, depth, visible)
-            visible |= {cte_name(cte, dialect)}
+            name = cte_name(cte, dialect)
+            yield Visit(cte, depth, visible | {name} if reads_itself else visible)
+            visible |= {name}
         return
     with_ = node.args.get("with_")
     inside = visible.union(cte_name(cte, dialect) for cte in with_.expressions) if with_ else visible

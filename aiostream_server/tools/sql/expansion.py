@@ -4,31 +4,22 @@ A chain of WITH queries that each read the one before twice doubles with every l
 Neither a time limit nor a row limit bounds the memory that a database needs for that.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from sqlglot import exp
 
 from aiostream_server.tools.sql.dialects import DialectName, cte_name, fold_identifier
+from aiostream_server.tools.sql.value_size import MAX_DIGITS, NUMBER_DIGITS, TooLarge, called_chars, literal_chars
 
 MAX_BLOCKS: Final = 500
 MAX_COLUMNS: Final = 1_000
 MAX_GROUPING_SETS: Final = 256
 MAX_TERMS: Final = 5_000
 MAX_VALUE_CHARS: Final = 4 * 1024**2
-MAX_DIGITS: Final = 4_000
 _COLUMN_CHARS: Final = 256
 _TABLE_COLUMNS: Final = 50
-_NUMBER_DIGITS: Final = 20
-_GROWING: Final = frozenset(("array_append", "array_cat", "concat", "concat_ws", "format", "printf", "array_prepend"))
-_DOUBLING: Final = frozenset(
-    ("hex", "quote", "encode", "to_json", "to_jsonb", "json_quote", "row_to_json", "json_array")
-)
-
-
-class TooLarge(Exception):
-    """The message says what would become too large, and what to do."""
 
 
 @dataclass(slots=True)
@@ -48,21 +39,39 @@ class _Size:
         return max(self.chars.values(), default=_COLUMN_CHARS)
 
 
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """What a name can refer to here: WITH queries, and the columns of the queries around, and of those to the left."""
+
+    ctes: Mapping[str, _Size] = field(default_factory=dict)
+    chars: Mapping[str, float] = field(default_factory=dict)
+    terms: Mapping[str, float] = field(default_factory=dict)
+
+    def beside(self, size: _Size) -> "_Scope":
+        return _Scope(self.ctes, _longer(self.chars, size.chars), _longer(self.terms, size.terms))
+
+
 def check_expansion(root: exp.Expr, dialect: DialectName) -> None:
     """Raises `TooLarge`."""
-    _Estimate(dialect).query(root, {})
+    _Estimate(dialect).query(root, _Scope())
 
 
 class _Estimate:
     def __init__(self, dialect: DialectName) -> None:
         self._dialect: Final[DialectName] = dialect
+        self._inner: Final[dict[int, _Size]] = {}  # of the queries in expressions: each is estimated once
 
-    def query(self, query: exp.Expr, ctes: Mapping[str, _Size]) -> _Size:
+    def query(self, query: exp.Expr, scope: _Scope) -> _Size:
         with_ = query.args.get("with_")
+        reads_itself = self._dialect == "sqlite" or bool(with_ and with_.args.get("recursive"))
         for cte in with_.expressions if with_ else ():
-            ctes = {**ctes, cte_name(cte, self._dialect): self._renamed(self.query(cte.this, ctes), cte)}
+            name, within = cte_name(cte, self._dialect), scope
+            if reads_itself and isinstance(cte.this, exp.SetOperation):
+                first = self._renamed(self.query(cte.this.this, scope), cte)  # a recursion's first row
+                within = replace(scope, ctes={**scope.ctes, name: first})
+            scope = replace(scope, ctes={**scope.ctes, name: self._renamed(self.query(cte.this, within), cte)})
         if isinstance(query, exp.SetOperation):
-            left, right = self.query(query.this, ctes), self.query(query.expression, ctes)
+            left, right = self.query(query.this, scope), self.query(query.expression, scope)
             size = _Size(
                 left.blocks + right.blocks,
                 max(left.columns, right.columns),
@@ -70,9 +79,9 @@ class _Estimate:
                 _longer(left.terms, right.terms),
             )
         elif isinstance(query, exp.Subquery):
-            size = self.query(query.this, ctes)
+            size = self.query(query.this, scope)
         elif isinstance(query, exp.Select):
-            size = self._select(query, ctes)
+            size = self._select(query, scope)
         else:
             return _Size(1, _TABLE_COLUMNS)
         if size.blocks > MAX_BLOCKS:
@@ -83,45 +92,54 @@ class _Estimate:
             raise TooLarge(f"it has more than {MAX_COLUMNS} columns: name the columns that are needed")
         return size
 
-    def _select(self, select: exp.Select, ctes: Mapping[str, _Size]) -> _Size:
+    def _select(self, select: exp.Select, scope: _Scope) -> _Size:
         first = select.args.get("from_")
         named = [first.this] if first else []
         named += [join.this for join in select.args.get("joins") or ()]
-        sources = [self._source(source, ctes) for source in named]
-        size = _Size(1 + sum(source.blocks for source in sources))
-        known: dict[str, float] = {}
-        terms: dict[str, float] = {}
-        for source in sources:
-            known, terms = _longer(known, source.chars), _longer(terms, source.terms)
-        size.blocks += sum(self.query(inner, ctes).blocks for inner in _inner_queries(select))
+        columns, size, own = 0, _Size(), _Scope()
+        for source in named:
+            found = self._source(source, scope)
+            columns, size.blocks = columns + found.columns, size.blocks + found.blocks
+            scope, own = scope.beside(found), own.beside(found)
+        for inner in _inner_queries(select):
+            self._inner[id(inner)] = found = self.query(inner, scope)
+            size.blocks += found.blocks
         for projection in select.expressions:
             if isinstance(projection, exp.Star) or isinstance(projection.this, exp.Star):
-                size.columns += sum(source.columns for source in sources) or _TABLE_COLUMNS
-                size.chars, size.terms = _longer(size.chars, known), _longer(size.terms, terms)
+                size.columns += columns or _TABLE_COLUMNS
+                size.chars, size.terms = _longer(size.chars, own.chars), _longer(size.terms, own.terms)
             else:
                 size.columns += 1
                 name = self._fold(projection.args["alias"]) if isinstance(projection, exp.Alias) else projection.name
-                size.chars[name] = max(size.chars.get(name, 0), self._chars(projection, known))
-                size.terms[name] = max(size.terms.get(name, 0), self._terms(projection, terms))
-        for part in ("where", "group", "having", "order"):
-            if (clause := select.args.get(part)) is not None:
-                self._chars(clause, known)
+                size.chars[name] = max(size.chars.get(name, 0), self._chars(projection, scope))
+                size.terms[name] = max(size.terms.get(name, 0), self._terms(projection, scope.terms))
+        clauses = [select.args.get(part) for part in ("where", "group", "having", "order")]
+        clauses += [join.args.get("on") for join in select.args.get("joins") or ()]
+        for clause in clauses:
+            if clause is not None:
+                self._chars(clause, scope)
         _check_grouping(select.args.get("group"))
         return size
 
-    def _source(self, source: exp.Expr, ctes: Mapping[str, _Size]) -> _Size:
+    def _source(self, source: exp.Expr, scope: _Scope) -> _Size:
         match source:
-            case exp.Table(this=exp.Identifier() as name) if self._fold(name) in ctes and not source.args.get("db"):
-                size = self._renamed(ctes[self._fold(name)], source)
+            case exp.Table(this=exp.Identifier() as name) if self._is_cte(source, name, scope):
+                size = self._renamed(scope.ctes[self._fold(name)], source)
             case exp.Subquery(this=exp.Table() as table):
-                size = self._source(table, ctes)
+                size = self._source(table, scope)
             case exp.Lateral() if isinstance(source.this, exp.Subquery):
-                size = self._renamed(self.query(source.this, ctes), source)
+                size = self._renamed(self.query(source.this, scope), source)
             case exp.Subquery():
-                size = self._renamed(self.query(source, ctes), source)
+                size = self._renamed(self.query(source, scope), source)
+            case exp.Table(this=exp.Anonymous() as call) | exp.Lateral(this=exp.Expr() as call):
+                self._chars(call, scope)
+                size = _Size(0, 1)
+            case exp.Unnest():
+                self._chars(source, scope)
+                size = _Size(0, 1)
             case _:
                 size = _Size(0, _TABLE_COLUMNS)
-        joined = [self._source(join.this, ctes) for join in source.args.get("joins") or ()]
+        joined = [self._source(join.this, scope.beside(size)) for join in source.args.get("joins") or ()]
         for other in joined:
             size = _Size(
                 size.blocks + other.blocks,
@@ -131,6 +149,9 @@ class _Estimate:
             )
         return size
 
+    def _is_cte(self, source: exp.Table, name: exp.Identifier, scope: _Scope) -> bool:
+        return self._fold(name) in scope.ctes and not source.args.get("db")
+
     def _renamed(self, size: _Size, aliased: exp.Expr) -> _Size:
         alias = aliased.args.get("alias")
         names = [self._fold(each) for each in (alias.args.get("columns") if alias else None) or ()]
@@ -139,26 +160,27 @@ class _Estimate:
         terms = max(size.terms.values(), default=1)
         return _Size(size.blocks, size.columns, dict.fromkeys(names, size.longest), dict.fromkeys(names, terms))
 
-    def _chars(self, node: exp.Expr, known: Mapping[str, float]) -> float:
+    def _chars(self, node: exp.Expr, scope: _Scope) -> float:
         """The length of the longest value that this expression can give. Raises `TooLarge`."""
-        inner = [self._chars(child, known) for child in node.iter_expressions() if not _is_query(child)]
+        inner = [
+            self._inner[id(child)].longest if id(child) in self._inner else self._chars(child, scope)
+            for child in node.iter_expressions()
+        ]
         match node:
             case exp.Column():
-                return known.get(self._fold(node.this), _COLUMN_CHARS) if isinstance(node.this, exp.Identifier) else 0
+                return scope.chars.get(self._fold(node.this), _COLUMN_CHARS) if _is_named(node) else 0
             case exp.Literal():
-                return len(node.name) if node.is_string else min(_NUMBER_DIGITS, len(node.name))
-            case exp.DPipe() | exp.Array():
+                return literal_chars(node)
+            case exp.DPipe() | exp.Array() | exp.Overlay():
                 chars = sum(inner)
             case exp.Mul():
                 chars = sum(
-                    _NUMBER_DIGITS
-                    if isinstance(factor, exp.Column) and self._fold(factor.this) not in known
-                    else digits
+                    NUMBER_DIGITS if _is_named(factor) and self._fold(factor.this) not in scope.chars else digits
                     for factor, digits in zip(node.iter_expressions(), inner, strict=False)
                 )
                 _check(chars, MAX_DIGITS, "the numbers that it multiplies")
             case exp.Anonymous():
-                chars = _called(str(node.this).lower(), node.expressions, inner)
+                chars = called_chars(str(node.this).lower(), node.expressions, inner)
             case _:
                 chars = max(inner, default=0)
         _check(chars, MAX_VALUE_CHARS, "the text that it builds")
@@ -166,7 +188,7 @@ class _Estimate:
 
     def _terms(self, projection: exp.Expr, known: Mapping[str, float]) -> float:
         """PostgreSQL writes a column's expression out wherever the column is read."""
-        columns = [each for each in projection.find_all(exp.Column) if isinstance(each.this, exp.Identifier)]
+        columns = [each for each in projection.find_all(exp.Column) if _is_named(each)]
         terms = 1 + sum(known.get(self._fold(column.this), 1) for column in columns)
         if terms > MAX_TERMS:
             raise TooLarge(f"an expression grows to more than {MAX_TERMS:,} terms: use each column only once")
@@ -174,21 +196,6 @@ class _Estimate:
 
     def _fold(self, name: exp.Expr) -> str:
         return fold_identifier(name, self._dialect) if isinstance(name, exp.Identifier) else name.name
-
-
-def _called(name: str, arguments: Sequence[exp.Expr], inner: Sequence[float]) -> float:
-    longest = max(inner, default=0)
-    if name in ("replace", "regexp_replace", "translate") and len(inner) >= 3:
-        # Each character of the first may be replaced by the whole third.
-        searched = max(1.0, inner[1]) if name == "replace" and arguments[1].is_string else 1.0
-        return inner[0] * max(1.0, inner[2] / searched)
-    if name == "power" and len(arguments) == 2:
-        exponent = arguments[1]
-        if isinstance(exponent, exp.Literal) and not exponent.is_string and float(exponent.this) > MAX_DIGITS / 4:
-            raise TooLarge(f"power needs an exponent of at most {MAX_DIGITS // 4}")
-    if name in _GROWING:
-        return sum(inner)
-    return 2 * longest if name in _DOUBLING else longest
 
 
 def _check(size: float, most: int, what: str) -> None:
@@ -211,6 +218,10 @@ def _check_grouping(group: exp.Expr | None) -> None:
         raise TooLarge(
             f"it groups in more than {MAX_GROUPING_SETS} ways: leave out some of CUBE, ROLLUP, GROUPING SETS"
         )
+
+
+def _is_named(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Column) and isinstance(node.this, exp.Identifier)
 
 
 def _is_query(node: exp.Expr) -> bool:

@@ -3,6 +3,7 @@
 In addition, the role in the URL should have no right to write.
 """
 
+import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
@@ -15,15 +16,22 @@ from sqlalchemy.pool import NullPool
 from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
 from aiostream_server.tools.sql.postgres_connections import PostgresConnections
+from aiostream_server.tools.sql.postgres_plan import SMALL_TABLES, GathersTooMuch, check_plan, scanned, working_nodes
 from aiostream_server.tools.sql.postgres_values import ResultColumn, clip_in_server, reader, result_columns, size_limits
 
 _SKIP_TIMEOUT_S: Final = 0.5
+_GATHERED_PART: Final = 4  # of a statement's memory: a gathered value is copied, and written out as text
+_FEW_NODES: Final = 8  # of a plan, which may use `work_mem` each
+_LESS_WORK_MEM: Final = """
+    SELECT set_config('work_mem', least(setting::bigint, {kib})::text, true) FROM pg_settings WHERE name = 'work_mem'
+"""
 
 
 class PostgresBackend:
     """A `Backend`. Raises `ValueError` for parameters of the URL that cannot be followed."""
 
-    def __init__(self, url: URL, *, timeout_s: float, timezone: str | None = None) -> None:
+    def __init__(self, url: URL, *, timeout_s: float, memory_bytes: int, timezone: str | None = None) -> None:
+        self._memory_bytes: Final = memory_bytes
         self._connections: Final = PostgresConnections(url, timeout_s=timeout_s, timezone=timezone)
         self._engine: Final = create_async_engine(  # for the schema, which is read once a minute
             "postgresql+asyncpg://",
@@ -35,7 +43,7 @@ class PostgresBackend:
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["PostgresSession"]:
         async with self._connections.transaction(deadline) as (driver, mark):
-            yield PostgresSession(driver, mark, deadline)
+            yield PostgresSession(driver, mark, deadline, self._memory_bytes)
 
     @asynccontextmanager
     async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
@@ -52,10 +60,11 @@ class PostgresBackend:
 class PostgresSession:
     """Uses the driver's own cursor, because SQLAlchemy's reads at least fifty rows."""
 
-    def __init__(self, driver: asyncpg.Connection, mark: str, deadline: StatementDeadline) -> None:
+    def __init__(self, driver: asyncpg.Connection, mark: str, deadline: StatementDeadline, memory_bytes: int) -> None:
         self.driver: Final = driver
         self.deadline: Final = deadline
         self._mark: Final = mark
+        self._memory_bytes: Final = memory_bytes
 
     @asynccontextmanager
     async def execute(self, sql: str, row_limit: int, value_chars: int) -> AsyncIterator["_PostgresCursor"]:
@@ -63,9 +72,23 @@ class PostgresSession:
         columns = result_columns(await self.driver.prepare(f"{self._mark}{sql}"))
         if not columns:
             raise QueryFailed(NO_ROWS)
+        await self._bound_memory(sql)
         value_chars, step = size_limits(columns, value_chars)
         statement = await self.driver.prepare(f"{self._mark}{clip_in_server(sql, columns, value_chars)}")
         yield _PostgresCursor(await statement.cursor(), columns, value_chars, step)
+
+    async def _bound_memory(self, sql: str) -> None:
+        """Raises `QueryFailed` where the statement would need too much memory."""
+        explained = await self.driver.fetchval(f"{self._mark}EXPLAIN (FORMAT JSON, VERBOSE) {sql}")
+        plan, gathered = json.loads(explained)[0]["Plan"], self._memory_bytes // _GATHERED_PART
+        try:
+            check_plan(sql, plan, gathered, {})
+        except GathersTooMuch:
+            names = [name for _, name in scanned(plan)]
+            found = await self.driver.fetch(f"{self._mark}{SMALL_TABLES}", names)
+            check_plan(sql, plan, gathered, {(schema, name): pages for schema, name, pages in found})
+        if (nodes := working_nodes(plan)) > _FEW_NODES:
+            await self.driver.execute(_LESS_WORK_MEM.format(kib=max(64, self._memory_bytes // nodes >> 10)))
 
 
 class _PostgresCursor:

@@ -13,7 +13,8 @@ import asyncpg
 from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS, Binary, Clipped
 
 _MAX_STEP: Final = 256  # rows
-_MAX_STEP_CHARS: Final = 1024**2
+_MAX_STEP_CHARS: Final = 2 * 1024**2
+_SHORT_CHARS: Final = 200
 _FIXED_SIZE: Final = frozenset(("bool", "int2", "int4", "int8", "oid", "float8"))
 _SHORT: Final = frozenset(
     (*_FIXED_SIZE, "float4", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid", "money", "inet")
@@ -49,9 +50,15 @@ class ResultColumn(NamedTuple):
 
 def size_limits(columns: Sequence[ResultColumn], value_chars: int) -> tuple[int, int]:
     """How many characters of a value are sent, `value_chars` at most, and how many rows at once."""
-    fitting = _MAX_STEP_CHARS // max(1, sum(column.type not in _SHORT for column in columns))
-    value_chars = min(value_chars, max(MAX_CELL_CHARS, fitting))
-    return value_chars, max(1, min(_MAX_STEP, fitting // value_chars))
+    long_columns = max(1, sum(column.type not in _SHORT for column in columns))
+    value_chars = min(value_chars, max(MAX_CELL_CHARS, _MAX_STEP_CHARS // long_columns))
+    row_chars = sum(_most_chars(column.type, value_chars) for column in columns)
+    return value_chars, max(1, min(_MAX_STEP, _MAX_STEP_CHARS // row_chars))
+
+
+def _most_chars(kind: str, value_chars: int) -> int:
+    """No number needs as many digits as a text may have letters."""
+    return min(value_chars, MAX_CELL_CHARS) if kind == "numeric" else _SHORT_CHARS if kind in _SHORT else value_chars
 
 
 def reader(kind: str, value_chars: int) -> Callable[[str], object] | None:
@@ -60,7 +67,7 @@ def reader(kind: str, value_chars: int) -> Callable[[str], object] | None:
         return None
     if kind == "bytea":
         return _binary
-    read = _READ_FROM_TEXT.get(kind, str)
+    read, value_chars = _READ_FROM_TEXT.get(kind, str), _most_chars(kind, value_chars)
 
     def read_text(text: str) -> object:
         if len(text) <= value_chars:
@@ -120,5 +127,6 @@ def _as_text(name: str, kind: str, most: int) -> str:
 def _clipped(name: str, kind: str, most: int) -> str:
     if kind in _FIXED_SIZE or kind == "bytea":
         return name
+    most = _most_chars(kind, most)
     clip = f"length({name}) || ':' || left({name}, {most})"
     return f"CASE WHEN length({name}) > {most} THEN {clip} ELSE {name} END"

@@ -4,9 +4,10 @@
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import Final, Literal, TypeAlias
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -14,12 +15,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.dialects import TITLES, DialectName
+from aiostream_server.tools.sql.own_code import OwnCode
 
 TableKind: TypeAlias = Literal["table", "view", "materialized view", "foreign table", "partitioned table", "partition"]
 
 NO_RIGHT: Final = "the role has no right to read it"
 _MAX_COMMENT_CHARS: Final = 200
 _MAX_SKIPPED_CHARS: Final = 500
+_MAX_LISTED: Final = 100
+_MAX_ALIKE: Final = 12
 _QUOTES: Final = {
     "postgres": postgresql.dialect().identifier_preparer,  # type: ignore[no-untyped-call]
     "sqlite": sqlite.dialect().identifier_preparer,
@@ -63,6 +67,11 @@ class Table:
         """The name, with its schema where a statement must write that."""
         return self.name if self.is_home else f"{self.schema}.{self.name}"
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """As a statement can name it: as `full_name`, and with its schema."""
+        return (self.full_name, f"{self.schema}.{self.name}")
+
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
@@ -77,8 +86,8 @@ class Schema:
     """All tables that can be queried, sorted by name.
 
     `version` is the server's, `timezone` the session's, `catalog` the database's own name; each is empty where unknown.
-    `types` are the names of the database's own types. `about` and `notes` are the administrator's words: on the
-    database, and by table (`orders`) or column (`orders.total`).
+    `types` are the names of the database's own types, `own` the code that it defines. `about` and `notes` are the
+    administrator's words: on the database, and by table (`orders`) or column (`orders.total`).
     """
 
     dialect: DialectName
@@ -88,16 +97,26 @@ class Schema:
     timezone: str = ""
     catalog: str = ""
     types: frozenset[str] = frozenset()
+    own: OwnCode = field(default_factory=OwnCode)
     about: str = ""
     notes: Mapping[str, str] = field(default_factory=dict)
+    _by_name: Mapping[str, Table] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = ((name.lower(), table) for table in reversed(self.tables) for name in table.names)
+        object.__setattr__(self, "_by_name", dict(names))
 
     def table(self, name: str) -> Table:
         """The table of that name. Raises `LookupError`, which lists the tables."""
-        wanted = name.lower()
-        for table in self.tables:
-            if wanted in (table.full_name.lower(), f"{table.schema}.{table.name}".lower()):
-                return table
-        raise LookupError(f"there is no table {name}; there are: {', '.join(table.full_name for table in self.tables)}")
+        found = self.find_table(name)
+        if found is None:
+            known = listed_names([table.full_name for table in self.tables], name)
+            raise LookupError(f"there is no table {name}; there are: {known}")
+        return found
+
+    def find_table(self, name: str) -> Table | None:
+        """The table of that name, in any case, with or without its schema."""
+        return self._by_name.get(name.lower())
 
     def summary(self) -> str:
         """`schema sales: 7 tables, schema crm: 1 table; 1 skipped (sales.old: the role has no right to read it)`."""
@@ -119,7 +138,15 @@ class Schema:
         chosen = [each for each in self.tables if each.kind != "partition"]
         if tables is not None:
             chosen = [self.table(name) for name in tables]
-        return "\n".join([*self._head(), *(line for table in chosen for line in self._describe_table(table))])
+        return "\n".join([self.head(), *map(self.describe_table, chosen)])
+
+    def head(self) -> str:
+        """The dialect, and what else is known of the database, as comments."""
+        return "\n".join(self._head())
+
+    def describe_table(self, table: Table) -> str:
+        """Its CREATE statement, below its comments."""
+        return "\n".join(self._describe_table(table))
 
     def _head(self) -> Iterator[str]:
         today = f"; the time zone is {self.timezone}, today is {_today(self.timezone)}" if self.timezone else ""
@@ -172,12 +199,21 @@ class Schema:
         return name if table.is_home else f"{self._quote(table.schema)}.{name}"
 
     def _quoted_path(self, full_name: str) -> str:
-        table = next((each for each in self.tables if each.full_name == full_name), None)
+        table = self.find_table(full_name)
         return self._quote(full_name) if table is None else self.quoted(table)
 
     def _quote(self, name: str) -> str:
         """In quotes where the name is a reserved word or not a plain identifier."""
         return str(_QUOTES[self.dialect].quote(name))
+
+
+def listed_names(names: Sequence[str], wanted: str) -> str:
+    """All of a few names; of many, those that are most like the wanted one, and how many more there are."""
+    if len(names) <= _MAX_LISTED:
+        return ", ".join(names)
+    by_lower = {name.lower(): name for name in names}
+    alike = [by_lower[name] for name in get_close_matches(wanted.lower(), by_lower, n=_MAX_ALIKE, cutoff=0.5)]
+    return f"{', '.join(alike)}{' and ' if alike else ''}{len(names) - len(alike)} more"
 
 
 def _today(timezone: str) -> str:

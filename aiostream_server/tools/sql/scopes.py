@@ -43,7 +43,9 @@ class Resolver:
         with_ = query.args.get("with_")
         for cte in with_.expressions if with_ else ():
             name = cte_name(cte, self._dialect)
-            within = {**ctes, name: self._renamed((), cte)} if cte.parent.args.get("recursive") else ctes
+            within = ctes
+            if cte.parent.args.get("recursive") and isinstance(cte.this, exp.SetOperation):
+                within = {**ctes, name: self._renamed(self._query(cte.this.this, outer, ctes), cte)}
             ctes = {**ctes, name: self._renamed(self._query(cte.this, outer, within), cte)}
         match query:
             case exp.SetOperation():
@@ -122,7 +124,10 @@ class Resolver:
         alias = aliased.args.get("alias")
         if not columns and alias and alias.this:  # a function with one column: the alias names that, too
             columns = (self._fold(alias.this),)
-        ordinality = ("ordinality",) if source.args.get("ordinality") or source.args.get("offset") else ()
+        offset = source.args.get("offset")  # WITH ORDINALITY after unnest; sqlglot takes its name out of the alias
+        if isinstance(offset, exp.Identifier):
+            return (*self._renamed(columns, aliased), self._fold(offset))
+        ordinality = ("ordinality",) if source.args.get("ordinality") or offset else ()
         return self._renamed((*columns, *ordinality), aliased)
 
     def _added(self, columns: Columns, source: exp.Expr, scopes: Sequence[_Sources]) -> Columns:

@@ -21,10 +21,10 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from aiostream_server.tools.sql.allow_list import FUNCTIONS
 from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS, Binary, Clipped
 from aiostream_server.tools.sql.errors import NO_ROWS, DatabaseUnreachable, QueryFailed, StatementLate
+from aiostream_server.tools.sql.functions import FUNCTIONS
 
 _CHILD: Final = Path(__file__).with_name("sqlite_child.py")
 _SKIP_TIMEOUT_S: Final = 0.5
@@ -32,6 +32,7 @@ _KILL_AFTER_S: Final = 0.3  # the child's own deadline comes first
 _LINE_BYTES: Final = 64 * 1024**2
 _FILE_BYTES: Final = 1024**3
 _MOST_IDLE: Final = 2
+_STEP: Final = 256  # rows; of long ones the child sends fewer
 _STEPS_BETWEEN_CHECKS: Final = 1_000  # virtual-machine steps: well under a millisecond
 
 
@@ -193,7 +194,7 @@ class _SQLiteCursor:
         self._has_more: bool = opened["more"]
         self.columns: tuple[str, ...] = tuple(opened["columns"])
         self.types: tuple[str, ...] = tuple(opened["types"])
-        self.step: int = opened["step"]
+        self.step = _STEP
 
     async def read(self, count: int) -> list[list[object]]:
         if not self._rows and self._has_more:

@@ -5,7 +5,7 @@ time. The kernel limits its memory, the size of its files and its CPU time, and 
 
 | request | answer |
 | --- | --- |
-| `{"open": sql, "first": 200, "timeout_s": 10, ...}` | `{"columns": [...], "step": 32, ...}` and what `read` answers |
+| `{"open": sql, "first": 200, "timeout_s": 10, ...}` | `{"columns": [...], ...}` and what `read` answers |
 | `{"read": 32}` | `{"rows": [...], "types": [...], "more": false}` |
 | `{"skip": 100, "timeout_s": 0.5}` | `{"skipped": 7}`; null: not counted in time |
 | `{"close": true}` | none |
@@ -28,7 +28,6 @@ from typing import Any
 
 _STEPS_BETWEEN_CHECKS = 1_000  # virtual-machine steps: well under a millisecond
 _SKIP_STEP = 100
-_MAX_STEP = 256  # rows
 _MAX_STEP_CHARS = 1024**2
 _FEWEST_CHARS = 2_000  # of a value
 _TYPES = {int: "integer", float: "real", bytes: "blob"}
@@ -83,21 +82,29 @@ class Statement:
         """The first rows come with the columns: most results need no second question."""
         if self.columns is None:
             return {"columns": None}
-        fitting = _MAX_STEP_CHARS // len(self.columns)  # characters of each column in one step
-        self._max_chars = min(self._max_chars, max(_FEWEST_CHARS, fitting))
+        self._max_chars = min(self._max_chars, max(_FEWEST_CHARS, _MAX_STEP_CHARS // len(self.columns)))
         self._max_bytes = min(self._max_bytes, self._max_chars // 2)
-        step = max(1, min(_MAX_STEP, fitting // self._max_chars))
-        return {"columns": self.columns, "step": step, **self.read(min(most, step))}
+        return {"columns": self.columns, **self.read(most)}
 
     def read(self, count: int) -> dict[str, object]:
-        rows = self._cursor.fetchmany(count)
-        for row in rows:
+        """At most `count` rows, fewer where they are long."""
+        rows: list[list[object]] = []
+        size = 0
+        while len(rows) < count and size < _MAX_STEP_CHARS:
+            row = self._cursor.fetchone()
+            if row is None:
+                break
             for value, seen in zip(row, self._types, strict=True):
                 if value is not None:
                     seen.add(_TYPES.get(type(value), "text"))
-        plain = [[self._plain(value) for value in row] for row in rows]
+                if isinstance(value, (str, bytes, dict)):
+                    size += self._max_chars if isinstance(value, dict) else len(value)
+            rows.append([self._plain(value) for value in row])
+            size += 10 * len(row)
+        else:
+            row = ()
         types = [" or ".join(sorted(seen)) or "null" for seen in self._types]
-        return {"rows": plain, "more": len(rows) == count, "types": types}
+        return {"rows": rows, "more": row is not None, "types": types}
 
     def skip(self, count: int, timeout_s: float) -> int | None:
         """Skip at most `count` rows; None where that takes longer than `timeout_s`."""

@@ -21,6 +21,7 @@ from aiostream_server.tools.sql.reflection.choice import (
     is_chosen,
     telling,
 )
+from aiostream_server.tools.sql.reflection.own_code import read_own_code
 from aiostream_server.tools.sql.schema import NO_RIGHT, Column, Schema, Skipped, Table, TableKind
 
 _KINDS: Final[Mapping[str, TableKind]] = {
@@ -89,7 +90,16 @@ _TYPES: Final = text(
     """
     SELECT n.nspname AS schema, t.typname AS name, pg_catalog.pg_type_is_visible(t.oid) AS is_home
     FROM pg_catalog.pg_type t JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
-    WHERE n.nspname = ANY(:schemas) AND t.typtype IN ('e', 'd') AND pg_catalog.has_type_privilege(t.oid, 'USAGE')
+    WHERE n.nspname = ANY(:schemas) AND pg_catalog.has_type_privilege(t.oid, 'USAGE')
+      AND (t.typtype IN ('e', 'd')
+           OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+      -- A domain whose check calls a function of the database would run that function.
+      AND NOT EXISTS (
+          SELECT FROM pg_catalog.pg_constraint k
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid
+               AND d.refclassid IN ('pg_catalog.pg_proc'::regclass, 'pg_catalog.pg_operator'::regclass)
+          WHERE k.contypid = t.oid
+      )
     """
 )
 _Name: TypeAlias = tuple[str, str]
@@ -127,6 +137,7 @@ async def reflect_postgres(
         session.timezone,
         session.catalog,
         frozenset(types),
+        own=await read_own_code(connection),
     )
 
 

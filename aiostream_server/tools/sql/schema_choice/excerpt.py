@@ -1,0 +1,153 @@
+"""Writes as much of a schema as fits into a budget of tokens.
+
+The first tables are whole. The others, and very wide ones, have their keys and the columns that the question means; the
+rest of their columns stand there by name. Then come the names of further tables, and how many there are where even the
+names do not fit.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from dataclasses import replace
+from typing import Final
+
+from aiostream_server.tools.sql.schema import Column, Schema, Table
+from aiostream_server.tools.sql.schema_choice.terms import Term
+from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
+from aiostream_server.tools.sql.schema_choice.words import is_name, root, split_name
+
+_NAMES_SHARE: Final = 0.15  # of the budget, for the names of tables that are not shown
+_WIDE_SHARE: Final = 0.15  # what one table may take
+_MOST_WHOLE: Final = 6
+_SMALL: Final = 80  # a table of so many tokens is not made smaller
+_LEAST: Final = 40
+_MOST_COLUMNS: Final = 20
+_COLUMN_NAMES: Final = 150
+_EVERYWHERE_SHARE: Final = 0.5
+_FEW_TABLES: Final = 10
+_MOST_COUNTS: Final = 12
+_FOR_COUNTS: Final = 100
+
+
+class Excerpts:
+    """Tables are numbers, in their order. `hubs` are the tables to which most others refer."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        tables: Sequence[Table],
+        texts: Sequence[str],
+        costs: Sequence[int],
+        budget: int,
+        hubs: Collection[int],
+    ) -> None:
+        self._schema: Final = schema
+        self._tables: Final = tables
+        self._texts: Final = texts
+        self._costs: Final = costs
+        self._budget: Final = budget
+        self._hubs: Final = {tables[number].full_name for number in hubs}
+        count = Counter(column.name for table in tables for column in table.columns)
+        most = _EVERYWHERE_SHARE * len(tables)
+        common = (name for name, each in count.items() if each > most and not is_name(name))
+        self._everywhere: Final = sorted(common) if len(tables) > _FEW_TABLES else []
+
+    def for_question(self, order: Sequence[int], terms: Sequence[Term], tool: str) -> str:
+        """The first tables of this order. `tool` shows others."""
+        head = self._schema.head()
+        title = self._title(len(order), tool)
+        budget = self._budget - estimated_tokens(f"{head}\n{title}") - _FOR_COUNTS
+        names_cost = sum(_cost_of_name(table.full_name) for table in self._tables)
+        chosen = self._fill(order, terms, budget - min(int(_NAMES_SHARE * self._budget), names_cost))
+        left = budget - sum(estimated_tokens(text) + 1 for text in chosen.values())
+        others = [self._tables[number].full_name for number in order if number not in chosen]
+        return "\n".join([head, *chosen.values(), self._title(len(chosen), tool), *_listed(others, left)])
+
+    def of_tables(self, numbers: Sequence[int], terms: Sequence[Term], unknown: Iterable[str], tool: str) -> str:
+        """These tables, and remarks on what does not fit and what is `unknown`."""
+        chosen = self._fill(numbers, terms, self._budget)
+        remarks = [f"-- no table is called or matches {each.strip()!r}" for each in unknown]
+        if left_out := [self._tables[number].full_name for number in numbers if number not in chosen]:
+            names = _within(left_out, int(_NAMES_SHARE * self._budget))
+            remarks.append(f"-- Not shown, call {tool} for fewer at once: {', '.join(names)}{_more(left_out, names)}")
+        return "\n".join([*chosen.values(), *remarks])
+
+    def _fill(self, order: Sequence[int], terms: Sequence[Term], budget: int) -> dict[int, str]:
+        """As many as fit, in their order."""
+        words = {root(word) for term in terms for _, words in term.meanings for word in words}
+        wide = int(_WIDE_SHARE * self._budget)
+        is_one = len(order) == 1
+        chosen: dict[int, str] = {}
+        for place, number in enumerate(order):
+            if budget < _LEAST:
+                break
+            text, cost = self._texts[number], self._costs[number]
+            is_first = place < _MOST_WHOLE
+            if cost > budget or (not is_one and cost > (wide if is_first else _SMALL)):
+                text = self._narrowed(self._tables[number], words, budget // 2 if is_one else wide if is_first else 0)
+                cost = estimated_tokens(text) + 1
+            if cost <= budget:
+                chosen[number] = text
+                budget -= cost
+        return chosen
+
+    def _narrowed(self, table: Table, words: Set[str], budget: int) -> str:
+        """With the keys and the columns that the words mean, and others within the budget; the rest by name."""
+        first = {column.name for column in table.columns if self._matters(column, table, words)}
+        shown: set[str] = set()
+        for column in sorted(table.columns, key=lambda each: each.name not in first):
+            budget -= estimated_tokens(f"  {column.name} {column.type}, -- {column.comment} {column.values}\n")
+            if budget < 0 and (column.name not in first or len(shown) >= _MOST_COLUMNS):
+                break
+            shown.add(column.name)
+        names = [each.name for each in table.columns if each.name not in shown and each.name not in self._everywhere]
+        listed = _within(names, max(budget, _COLUMN_NAMES))
+        kept = replace(table, columns=tuple(each for each in table.columns if each.name in shown))
+        text = self._schema.describe_table(kept)
+        return f"{text}\n-- {table.full_name} also has {', '.join(listed)}{_more(names, listed)}" if names else text
+
+    def _matters(self, column: Column, table: Table, words: Set[str]) -> bool:
+        if column.name in table.primary_key:
+            return True
+        if column.name in self._everywhere:
+            return False
+        is_key = column.references is not None and column.references[0] not in self._hubs
+        return is_key or not words.isdisjoint(_roots(column))
+
+    def _title(self, shown: int, tool: str) -> str:
+        about = f"-- Above: {shown} of {len(self._tables)} tables, chosen for the question. "
+        also = f"\n-- Most tables also have {', '.join(self._everywhere[:_MOST_COUNTS])}" if self._everywhere else ""
+        return f"{about}Call {tool} to read any of the others:{also}"
+
+
+def _listed(others: Sequence[str], budget: int) -> Iterator[str]:
+    """The names of tables, and how many there are of each kind where not all fit."""
+    if names := _within(others, budget):
+        yield f"-- {', '.join(sorted(names))}"
+    if left := others[len(names) :]:
+        groups = Counter(name.partition("_")[0] for name in left if "_" in name).most_common(_MOST_COUNTS)
+        counted = ", ".join(f"{group}_* {count}" for group, count in groups if count > 1)
+        yield f"-- and {len(left)} more{': ' if counted else ''}{counted}"
+
+
+def _roots(column: Column) -> Set[str]:
+    return {*map(root, split_name(" ".join((column.name, column.comment, *(column.values or column.samples)))))}
+
+
+def _cost_of_name(name: str) -> int:
+    return estimated_tokens(f"{name}, ")
+
+
+def _within(names: Sequence[str], budget: int) -> list[str]:
+    """The first of the names that fit into the budget."""
+    fitting: list[str] = []
+    for name in names:
+        budget -= _cost_of_name(name)
+        if budget < 0:
+            break
+        fitting.append(name)
+    return fitting
+
+
+def _more(names: Sequence[str], listed: Sequence[str]) -> str:
+    left = len(names) - len(listed)
+    return f"{' and ' if listed else ''}{left} more" if left else ""
