@@ -23,6 +23,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.logging import configure_logging
+from aiostream_server.service.output import queue_output
 from aiostream_server.service.signals import outlive_hangups, stop_within_s
 from aiostream_server.service.sockets import Listening, bind
 from aiostream_server.service.status import StatusReceiver
@@ -69,6 +70,7 @@ def _load(config_path: Path | None, watch: bool) -> Config:
 
 def _serve(config_path: Path | None, load: Callable[[], Config], systemd: SystemdEnvironment) -> None:
     config = load()
+    queue_output()
     configure_logging(config.server.log_level, config.server.log_format, traced=config.tracing.enabled)
     _check_keys(config, systemd.listening)
     _check_certificate(config)
@@ -115,6 +117,7 @@ def _work(
         config = load()
         find_modules_beside(config_path)
         traced = config.tracing.enabled
+        queue_output()
         configure_logging(config.server.log_level, config.server.log_format, worker=number, traced=traced)
         share = SocketShare.inherited(number, counts, bool(is_adopted), listening)
         _run(config, config_path, load, lambda _: None, parent, share)

@@ -12,7 +12,9 @@ from aiohttp import web
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import fan_out
 from aiostream_server.service.composition import GENERATIONS, compose
+from aiostream_server.service.descriptors import warn_of_few, watching_accepts
 from aiostream_server.service.event_loop import LagMeter, collect_garbage, watch_load
+from aiostream_server.service.loop_watchdog import watching_the_loop
 from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.reload import Reloading, reloading_at_hangup
 from aiostream_server.service.shutdown import drain, end
@@ -126,8 +128,10 @@ async def _set_up(runner: web.AppRunner, config: Config) -> AsyncIterator[None]:
     registry = runner.app[STATE].registry
     watching = asyncio.create_task(watch_load(lag, registry), name="load")
     collecting = asyncio.create_task(collect_garbage(registry), name="garbage")
+    warn_of_few(runner.app[STATE].registry.limits)
     try:
-        yield
+        with watching_the_loop(), watching_accepts():
+            yield
     finally:
         await end(runner)
         watching.cancel()

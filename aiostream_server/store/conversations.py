@@ -91,7 +91,7 @@ class Conversations:
         except ConversationsUnavailable:
             if not pending:
                 raise
-            return pending[-1].memory
+            found = ()
         newest = next(iter(found), None)
         for turn in _unwritten(pending, found):
             newest = turn.behind(newest)

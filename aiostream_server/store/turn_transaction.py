@@ -28,7 +28,8 @@ Merge: TypeAlias = Callable[[TeamMemory], TeamMemory]
 """Given the newest memory of the conversation: the turn's own memory, appended to that."""
 
 _MERGED: Final = "+"
-"""Ends the version of a merged turn: turns that continue it as it was before are merged too."""
+"""Stands in the version of a merged turn, between its own and a hash of the version it was merged with: a turn that
+continues it as it was without that, or merged with another one, is merged too."""
 
 _INSERT_ONE: Final = insert(memories)
 
@@ -56,7 +57,7 @@ class KeptTurn:
         """The memory to write where this is the newest one: that of the turn, or merged."""
         if newest is None or self.merge is None or not self.collides(newest.version):
             return self.memory
-        version = self.memory.version + _MERGED
+        version = f"{self.memory.version}{_MERGED}{digest(newest.version)[:16]}"
         return replace(self.merge(newest), updated_at=self.memory.updated_at, version=version)
 
 
@@ -77,7 +78,7 @@ def write_turns(connection: Connection, turns: Sequence[KeptTurn], *, expiry_s: 
     rows, gone = [], []
     for turn in turns:
         there = headings[turn.name]
-        if {row.version for row in there} & {turn.memory.version, turn.memory.version + _MERGED}:
+        if any(_own(row.version) == turn.memory.version for row in there):
             continue
         new = row_of(turn.address, _merged(connection, turn, there, expiry_s))
         others = [each.id for each in there if each.identity != new["identity"]]
@@ -101,7 +102,11 @@ def spend(connection: Connection, address: Address, memory: TeamMemory) -> bool:
 
 def is_same_turn(kept: TeamMemory, pending: TeamMemory) -> bool:
     """Whether `kept`, as it was read, is what became of `pending`."""
-    return kept.version.removesuffix(_MERGED) == pending.version
+    return _own(kept.version) == pending.version
+
+
+def _own(version: str) -> str:
+    return version.partition(_MERGED)[0]
 
 
 def _merged(connection: Connection, turn: KeptTurn, there: Sequence[Row[Any]], expiry_s: float) -> TeamMemory:

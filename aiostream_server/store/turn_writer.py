@@ -24,7 +24,7 @@ from aiostream_server.store.database import (
     NotWrittenYet,
 )
 from aiostream_server.store.team_memory import Address, TeamMemory
-from aiostream_server.store.threads import Job, StoreThread, new_future
+from aiostream_server.store.threads import Job, Outcome, StoreThread, new_future
 from aiostream_server.store.turn_transaction import KeptTurn, write_turns
 
 MAX_WAITING_BYTES: Final = 64 * 1024**2
@@ -72,7 +72,7 @@ class TurnWriter(StoreThread):
         """Durable when it returns. Raises `NotWrittenYet`, and `ConversationsUnavailable` for what never will be."""
         pending = Pending(turn)
         with self.changed:
-            self._check_open()
+            self.check_open()
             self._turns.append(pending)
             self.changed.notify()
         await asyncio.shield(pending.done)
@@ -105,7 +105,7 @@ class TurnWriter(StoreThread):
         """A transaction of its own, after the turns that were kept before. It is not repeated."""
         job = Job(work)
         with self.changed:
-            self._check_open()
+            self.check_open()
             self._jobs.append(job)
             self.changed.notify()
         return await asyncio.shield(job.done)
@@ -127,10 +127,6 @@ class TurnWriter(StoreThread):
             self.changed.notify()
         await self.ended()
 
-    def _check_open(self) -> None:
-        if self._until is not None:
-            raise ConversationsUnavailable("the store is closed")
-
     # Called in the thread
 
     def serve(self, link: Link) -> None:
@@ -146,7 +142,6 @@ class TurnWriter(StoreThread):
                 self.report([(job.done, self.do(link, job.work, writes=True))])
             del group, jobs  # while the thread waits
             self._tell_if_empty()
-        self._give_up()
 
     def _has_work(self) -> bool:
         now = time.monotonic()
@@ -248,15 +243,14 @@ class TurnWriter(StoreThread):
             empty, self._empty = self._empty, []
         self.report([(each, None) for each in empty])
 
-    def _give_up(self) -> None:
+    def abandon(self) -> Sequence[Outcome]:
         lost = ConversationsUnavailable("the server ended before the turn could be written")
-        with self.changed:
-            turns, self._turns = self._turns, []
-            empty, self._empty = self._empty, []
+        turns, self._turns = self._turns, []
         if turns:
             _log.error("conversations_lost", turns=len(turns))
-        self.report([(each.done, lost) for each in turns])
-        self.report([(each, None) for each in (*empty, *_watching(turns))])
+        told = [(future, None) for future in (*self._empty, *_watching(turns))]
+        unheard = (*(each.done for each in turns), *(job.done for job in self._jobs))
+        return [*told, *((done, lost) for done in unheard)]
 
 
 def _watching(group: Sequence[Pending]) -> Sequence["asyncio.Future[None]"]:

@@ -209,3 +209,64 @@ async def test_a_thousand_may_wait(admission: NewAdmission) -> None:
         task.cancel()
     await asyncio.wait(waiting)
     assert slots.queued == 0
+
+
+async def test_waiting_keys_get_slots_in_turn(admission: NewAdmission) -> None:
+    """A key with many waiting callers has one before the other key's first."""
+    slots = admission(max_runs=1, queue_size=100)
+    await slots.enter(A)
+    order: list[Owner] = []
+
+    async def ask(owner: Owner) -> None:
+        await slots.enter(owner)
+        order.append(owner)
+
+    waiting = [asyncio.create_task(ask(owner)) for owner in (*[A] * 20, B, B)]
+    await turns()
+    for _ in range(5):
+        slots.leave(order[-1] if order else A)
+        await turns()
+    assert order == [A, B, A, B, A]
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_a_full_queue_of_one_key_makes_room_for_another(admission: NewAdmission) -> None:
+    """For as many as the key has itself; the newest of the other give way, and are told why."""
+    slots = admission(max_runs=1, queue_size=4)
+    await slots.enter(A)
+    waiting = []
+    for owner in (A, A, A, A, B, B):
+        waiting.append(asyncio.create_task(slots.enter(owner)))
+        await turns()
+    assert [task.done() for task in waiting] == [False, False, True, True, False, False]
+    assert slots.queued == 4
+    for refused in waiting[2:4]:
+        with pytest.raises(TooManyRuns, match="1 runs are going on already"):
+            refused.result()
+    for owner in (A, B):
+        assert isinstance(slots.admission.refusal(owner), TooManyRuns)
+        with pytest.raises(TooManyRuns):
+            await slots.enter(owner)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_what_is_refused_is_known_before(admission: NewAdmission) -> None:
+    """With the places that callers take who come before."""
+    slots = admission(max_runs=2, max_runs_per_key=1, queue_size=1)
+    assert slots.admission.refusal(A) is None
+    assert slots.admission.refusal(A, 2) is None
+    assert isinstance(slots.admission.refusal(A, 3), TooManyRuns)
+    await slots.enter(A)
+    assert slots.admission.refusal(A) is None, "it may wait"
+    waiting = asyncio.create_task(slots.enter(A))
+    await turns()
+    assert isinstance(slots.admission.refusal(A), TooManyRuns)
+    assert slots.admission.refusal(B) is None
+    slots.close()
+    assert isinstance(slots.admission.refusal(B), ShuttingDown)
+    await asyncio.wait([waiting])
+    assert isinstance(waiting.exception(), ShuttingDown)

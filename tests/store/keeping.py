@@ -1,6 +1,6 @@
-"""A process that keeps one conversation after the other, and prints the number of each that was kept.
+"""A process that keeps turns of several conversations at once, and prints the number of each that was kept.
 
-python -m tests.store.keeping URL NAME FIRST COUNT
+python -m tests.store.keeping URL NAME FIRST
 """
 
 import asyncio
@@ -9,12 +9,14 @@ from itertools import count
 from pathlib import Path
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.store.conversations import Address, TeamMemory, open_conversations
+from aiostream_server.store.conversations import Address, Conversations, TeamMemory, open_conversations
+
+AT_ONCE = 8
 
 
 def address(name: str, number: int) -> Address:
-    """Three conversations of a process share an address, so that some rows take others' places."""
-    return Address(name, "", f"chat {number // 3}")
+    """Three turns of a process, one after the other, share an address, so that some rows take others' places."""
+    return Address(name, "", f"chat {number % AT_ONCE}, {number // AT_ONCE // 3}")
 
 
 def memory(number: int) -> TeamMemory:
@@ -23,12 +25,16 @@ def memory(number: int) -> TeamMemory:
     return TeamMemory("general", f"question {number}", (f"answer {number}",), text, b"[]")
 
 
+async def _keep_on(store: Conversations, name: str, first: int) -> None:
+    for number in count(first, AT_ONCE):
+        await store.keep(address(name, number), memory(number))
+        print(number, flush=True)
+
+
 async def keep_on(url: str, name: str, first: int) -> None:
     async with open_conversations(ConversationsConfig(url=url), Path("/nowhere")) as store:
         print("migrated" if "alembic" in sys.modules else "ready", flush=True)
-        for number in count(first):
-            await store.keep(address(name, number), memory(number))
-            print(number, flush=True)
+        await asyncio.gather(*(_keep_on(store, name, first + number) for number in range(AT_ONCE)))
 
 
 if __name__ == "__main__":

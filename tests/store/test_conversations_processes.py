@@ -12,14 +12,17 @@ from sqlalchemy import Connection, text
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.conversations import Conversations, open_conversations
 from tests.store.conftest import in_database
-from tests.store.keeping import address, memory
+from tests.store.keeping import AT_ONCE, address, memory
 
 ROUNDS = 2
 
 
 @dataclass(slots=True)
 class Writer:
-    """A process that keeps until it is killed, and the numbers that it said it had kept, from its first life on."""
+    """A process that keeps until it is killed, and the numbers that it said it had kept, from its first life on.
+
+    Several turns are in each transaction, and it is killed in the middle of one.
+    """
 
     name: str
     url: str
@@ -28,7 +31,7 @@ class Writer:
 
     async def live(self) -> None:
         """Start, keep something, and be killed at whatever moment."""
-        first = self.kept[-1] + 1 if self.kept else 0
+        first = (max(self.kept) // AT_ONCE // 3 + 1) * AT_ONCE * 3 if self.kept else 0
         child = await asyncio.create_subprocess_exec(
             *(sys.executable, "-W", "error", "-m", "tests.store.keeping", self.url, self.name, str(first)),
             stdout=asyncio.subprocess.PIPE,
@@ -66,7 +69,7 @@ async def test_two_that_write_at_once_and_are_killed_have_kept_what_they_said(ba
         await asyncio.gather(*(writer.live() for writer in writers))
         async with open_conversations(ConversationsConfig(url=bare_url), Path("/nowhere")) as store:
             for writer in writers:
-                assert writer.kept == list(range(len(writer.kept)))
+                assert len(writer.kept) == len({*writer.kept}) > 0
                 assert await missing(store, writer.name, writer.kept) == []
             if bare_url.startswith("sqlite"):
                 assert await in_database(bare_url, _integrity) == ["ok"]

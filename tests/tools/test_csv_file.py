@@ -95,6 +95,7 @@ async def written(*rows: Sequence[object], types: Sequence[str] = ("text",)) -> 
         ("＝1", "'＝1"),
         ("-", "'-"),
         ("-5", "-5"),
+        ("-Inf", "-Inf"),
         ("+1,5e3", '"+1,5e3"'),
         ("a=b", "a=b"),
     ],

@@ -21,6 +21,7 @@ from aiostream_server.observe.observer import Observer
 from aiostream_server.service.status import LastReload
 from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
+from aiostream_server.web.traffic import TRAFFIC
 
 if TYPE_CHECKING:
     from aiostream_server.service.metrics.exposition import Metrics
@@ -63,8 +64,7 @@ class MetricsExport:
         from aiostream_server.service.metrics.exposition import listening
 
         state = app[STATE].state
-        self.metrics.watch(
-            state.registry, app[LOOP_LAG], tuple(team.id for team in state.catalogue), last_reload or LastReload()
-        )
+        teams = tuple(team.id for team in state.catalogue)
+        self.metrics.watch(state.registry, app[LOOP_LAG], app[TRAFFIC].waits, teams, last_reload or LastReload())
         async with listening(self.metrics, self.port):
             yield

@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -29,9 +29,11 @@ from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
 from aiostream_server.service.metrics.process import ProcessMetrics
+from aiostream_server.service.output import dropped_lines
 from aiostream_server.service.sockets import listen
 from aiostream_server.service.status import LastReload
 from aiostream_server.web.health import Exposition, LoopLag, expose
+from aiostream_server.web.request_wait import RequestWaits
 
 _HOST: Final = "127.0.0.1"
 _AGAIN_S: Final = 1.0
@@ -50,10 +52,13 @@ class Metrics:
         self._registry.register(ProcessMetrics())
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
-    def watch(self, runs: Registry, lag: LoopLag, teams: tuple[str, ...], last_reload: LastReload) -> None:
+    def watch(
+        self, runs: Registry, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...], last_reload: LastReload
+    ) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, lag, last_reload))
+        self._registry.register(_Gauges(runs, lag, waits, last_reload))
+        waits.report = self._families.request_waits.add
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
@@ -64,9 +69,10 @@ class Metrics:
 class _Gauges(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, runs: Registry, lag: LoopLag, last_reload: LastReload) -> None:
+    def __init__(self, runs: Registry, lag: LoopLag, waits: RequestWaits, last_reload: LastReload) -> None:
         self._runs: Final = runs
         self._lag: Final = lag
+        self._waits: Final = waits
         self._last_reload: Final = last_reload
 
     def collect(self) -> Iterator[Metric]:
@@ -87,6 +93,15 @@ class _Gauges(Collector):
         yield _gauge(
             "config_last_reload_success_timestamp_seconds", "When what is served was loaded.", reloaded.succeeded_at
         )
+        yield _gauge(
+            "http_request_wait_max_seconds", "How long a request waited at most in the last minute.", self._waits.max_s
+        )
+        dropped = CounterMetricFamily(
+            "aiostream_output_dropped_lines", "Lines that could not be written, or not in time.", labels=("stream",)
+        )
+        for stream, lines in dropped_lines().items():
+            dropped.add_metric((stream,), lines)
+        yield dropped
         built = GaugeMetricFamily(
             "aiostream_build_info", "What runs here; always 1.", labels=("version", "python_version")
         )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
+from aiostream_server.tools.sql.schema import Schema
 
 
 class StatementDeadline:
@@ -82,13 +82,28 @@ class Session(Protocol):
         ...
 
 
+class Catalog(Protocol):
+    """Reads the schema. Neither method holds the event loop, whatever the number of tables."""
+
+    async def stamp(self) -> str:
+        """A text that changes when a table, view, comment, type or right may have changed. Takes milliseconds."""
+        ...
+
+    async def read(self, schemas: Sequence[str] | None, patterns: Sequence[str]) -> Schema:
+        """The tables of these schemas (None: the session's) that the patterns choose.
+
+        Raises `DatabaseUnreachable` where there is no such schema.
+        """
+        ...
+
+
 class Backend(Protocol):
     """Opens connections to one database and runs statements on them."""
 
     def connect(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[Session]: ...
 
-    def connect_for_schema(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[AsyncConnection]:
-        """A read-only connection that may also read the catalogs. It runs only the server's own statements."""
+    def open_catalog(self, deadline: StatementDeadline) -> AbstractAsyncContextManager[Catalog]:
+        """On a read-only connection, which runs only the server's own statements."""
         ...
 
     async def close(self) -> None: ...

@@ -17,11 +17,10 @@ import asyncpg
 import structlog
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiostream_server.config.model import DatabaseConfig
 from aiostream_server.config.postgres_url import with_plain_host
-from aiostream_server.tools.sql.backend import Backend, Session, StatementDeadline
+from aiostream_server.tools.sql.backend import Backend, Catalog, Session, StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_CELL_CHARS
 from aiostream_server.tools.sql.csv_file import MAX_FILE_CHARS, CsvFile
 from aiostream_server.tools.sql.dialects import DialectName
@@ -29,8 +28,6 @@ from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed, 
 from aiostream_server.tools.sql.guard import Approved, Guard, Verdict
 from aiostream_server.tools.sql.postgres import PostgresBackend
 from aiostream_server.tools.sql.quotients import NO_QUOTIENTS
-from aiostream_server.tools.sql.reflection.of_postgres import reflect_postgres
-from aiostream_server.tools.sql.reflection.of_sqlite import reflect_sqlite
 from aiostream_server.tools.sql.rows import Rows, fetch
 from aiostream_server.tools.sql.schema import NO_RIGHT, Schema, Skipped
 from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
@@ -43,6 +40,7 @@ C = TypeVar("C")
 _log: Final = structlog.get_logger()
 
 SCHEMA_LIFETIME_S: Final = 60.0
+_SAMPLES_LIFETIMES: Final = 30
 _GRACE_S: Final = 0.3  # the database ends a late statement itself; after this the server cancels it
 _STOP_TIMEOUT_S: Final = 5.0
 _LONG_CHARS: Final = 500  # checking 1,000 characters takes 10 ms, which would block the event loop
@@ -77,7 +75,8 @@ class Database:
         self._schema_lifetime_s: Final = schema_lifetime_s
         self._schema_lock: Final = asyncio.Lock()
         self._schema = Schema(self.dialect, ())
-        self._schema_read_at = -float("inf")
+        self._schema_checked_at = self._schema_read_at = -float("inf")
+        self._stamp = ""
         self._guard = Guard(self._schema)
         self._chooser = SchemaChooser(self._schema, config.schema_tokens)
 
@@ -108,15 +107,13 @@ class Database:
     async def schema(self) -> Schema:
         """The database's schema, at most `schema_lifetime_s` old."""
         async with self._schema_lock:
-            if time.monotonic() - self._schema_read_at >= self._schema_lifetime_s:
-                connect = self._backend.connect_for_schema
-                found = await self._supervised(connect, self._reflect)
-                self._tell_skipped(found.skipped)
-                timezone = self._config.timezone or found.timezone
-                schema = replace(found, about=self.description, notes=self._config.notes, timezone=timezone)
-                self._chooser = await asyncio.to_thread(SchemaChooser, schema, self._config.schema_tokens)
-                self._schema, self._guard = schema, Guard(schema)
-                self._schema_read_at = time.monotonic()
+            if time.monotonic() - self._schema_checked_at >= self._schema_lifetime_s:
+                found = await self._supervised(self._backend.open_catalog, self._read_if_changed)
+                if found is not None:
+                    stamp, schema = found
+                    await self._use(schema)
+                    self._stamp, self._schema_read_at = stamp, time.monotonic()
+                self._schema_checked_at = time.monotonic()
             return self._schema
 
     @property
@@ -155,12 +152,20 @@ class Database:
     async def close(self) -> None:
         await self._backend.close()
 
-    async def _reflect(self, connection: AsyncConnection) -> Schema:
-        if self.dialect == "postgres":
-            return await reflect_postgres(connection, self._config.schemas, self._config.tables)
-        if self._config.schemas not in (None, ("main",)):
-            raise DatabaseUnreachable("schemas: SQLite has no schemas; leave the key out")
-        return await connection.run_sync(reflect_sqlite, self._config.tables)
+    async def _read_if_changed(self, catalog: Catalog) -> tuple[str, Schema] | None:
+        """With its stamp. None where nothing has changed; but values can, so now and then all is read again."""
+        stamp = await catalog.stamp()
+        age_s = time.monotonic() - self._schema_read_at
+        if stamp == self._stamp and age_s < _SAMPLES_LIFETIMES * self._schema_lifetime_s:
+            return None
+        return stamp, await catalog.read(self._config.schemas, self._config.tables)
+
+    async def _use(self, found: Schema) -> None:
+        self._tell_skipped(found.skipped)
+        timezone = self._config.timezone or found.timezone
+        schema = replace(found, about=self.description, notes=self._config.notes, timezone=timezone)
+        self._chooser = await asyncio.to_thread(SchemaChooser, schema, self._config.schema_tokens)
+        self._schema, self._guard = schema, Guard(schema)
 
     def _tell_skipped(self, skipped: Sequence[Skipped]) -> None:
         """Warn once of each that cannot be read for another reason than the role's rights."""

@@ -51,12 +51,14 @@ class Inspector:
     def tables(self, root: exp.Expr) -> tuple[str, ...]:
         """Check every node and return the known tables that the statement reads, sorted. Raises `NotAllowed`."""
         if not isinstance(root, _QUERIES):
-            what = keyword(root)
-            raise NotAllowed(f"only SELECT may run, this is `{what}`: ask for rows with SELECT")
+            what = shown(root, self.dialect) if isinstance(root, exp.Condition) else f"`{keyword(root, self.dialect)}`"
+            raise NotAllowed(f"only SELECT may run, this is {what}: ask for rows with SELECT")
         tables: set[str] = set()
         for count, visit in enumerate(walk(root, self.dialect), start=1):
             if count > MAX_NODES:
-                raise NotAllowed(f"`{keyword(root)}` has more than {MAX_NODES:,} parts: ask for less at once")
+                raise NotAllowed(
+                    f"`{keyword(root, self.dialect)}` has more than {MAX_NODES:,} parts: ask for less at once"
+                )
             if visit.depth > MAX_DEPTH:
                 raise NotAllowed(
                     f"{shown(visit.node, self.dialect)} is nested too deeply, in more than {MAX_DEPTH} levels: "
@@ -111,6 +113,8 @@ class Inspector:
                 )
             case exp.Column(this=exp.Identifier() as name):
                 self._check_column(node, name)
+            case exp.MatchAgainst() if not all(isinstance(each, exp.Expr) for each in node.expressions):
+                raise NotAllowed(f"`@@{node.this.name}` is not allowed: write the value itself")
 
     def _check_lateral(self, node: exp.Lateral | exp.Unnest) -> None:
         if isinstance(node, exp.Unnest):
@@ -174,6 +178,8 @@ class Inspector:
         )
 
     def _check_cte(self, cte: exp.CTE) -> None:
+        if not isinstance(cte.this, _QUERIES):
+            raise NotAllowed(f"a WITH query must be a SELECT, not {shown(cte.this, self.dialect)}: write one")
         name = cte_name(cte, self.dialect)
         if ("", name) in self._tables or _SYSTEM_NAME.match(name):
             raise NotAllowed(f"a WITH query cannot have a table's name (`{clipped(name, 60)}`): call it something else")

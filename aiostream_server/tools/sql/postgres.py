@@ -10,7 +10,7 @@ from typing import Final
 
 import asyncpg
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from aiostream_server.tools.sql.backend import StatementDeadline
@@ -18,6 +18,7 @@ from aiostream_server.tools.sql.errors import NO_ROWS, QueryFailed
 from aiostream_server.tools.sql.postgres_connections import PostgresConnections
 from aiostream_server.tools.sql.postgres_plan import SMALL_TABLES, GathersTooMuch, check_plan, scanned, working_nodes
 from aiostream_server.tools.sql.postgres_values import ResultColumn, clip_in_server, reader, result_columns, size_limits
+from aiostream_server.tools.sql.reflection.of_postgres import PostgresCatalog
 
 _SKIP_TIMEOUT_S: Final = 0.5
 _GATHERED_PART: Final = 4  # of a statement's memory: a gathered value is copied, and written out as text
@@ -46,11 +47,12 @@ class PostgresBackend:
             yield PostgresSession(driver, mark, deadline, self._memory_bytes)
 
     @asynccontextmanager
-    async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
+    async def open_catalog(self, deadline: StatementDeadline) -> AsyncIterator[PostgresCatalog]:
         async with self._engine.connect() as connection:
+            self._connections.was_reached = True
             version = (connection.dialect.server_version_info or (0,))[0]
             await connection.exec_driver_sql(self._connections.limits(int(version)))
-            yield connection
+            yield PostgresCatalog(connection)
 
     async def close(self) -> None:
         await self._connections.close()

@@ -11,20 +11,18 @@ import sqlite3
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, closing, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiosqlite
 from sqlalchemy.engine import URL
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
-from sqlalchemy.pool import NullPool
 
 from aiostream_server.tools.sql.backend import StatementDeadline
 from aiostream_server.tools.sql.cells import MAX_BINARY_BYTES, MAX_CELL_CHARS, Binary, Clipped
 from aiostream_server.tools.sql.errors import NO_ROWS, DatabaseUnreachable, QueryFailed, StatementLate
 from aiostream_server.tools.sql.functions import FUNCTIONS
+from aiostream_server.tools.sql.reflection.of_sqlite import SqliteCatalog
 
 _CHILD: Final = Path(__file__).with_name("sqlite_child.py")
 _SKIP_TIMEOUT_S: Final = 0.5
@@ -47,13 +45,6 @@ class SQLiteBackend:
         self._starting: Final[set[asyncio.Task[None]]] = set()
         self._is_closed = False
 
-        async def connect() -> aiosqlite.Connection:
-            # aiosqlite leaves its thread running where the connection cannot be opened, so try that first.
-            await asyncio.to_thread(_try_to_open, self._uri, timeout_s)
-            return await aiosqlite.connect(self._uri, uri=True, timeout=timeout_s)
-
-        self._engine: Final = create_async_engine(url, async_creator=connect, poolclass=NullPool)
-
     @asynccontextmanager
     async def connect(self, deadline: StatementDeadline) -> AsyncIterator["_Child"]:
         """A child for one statement. It is used again only where it has closed the statement."""
@@ -67,13 +58,13 @@ class SQLiteBackend:
             await self._put_back(child)
 
     @asynccontextmanager
-    async def connect_for_schema(self, deadline: StatementDeadline) -> AsyncIterator[AsyncConnection]:
-        async with self._engine.connect() as connection:
-            driver = (await connection.get_raw_connection()).driver_connection
-            assert isinstance(driver, aiosqlite.Connection)  # noqa: S101 - the pool types it as object
-            driver.text_factory = _readable_text
-            await driver.set_progress_handler(deadline.is_over, _STEPS_BETWEEN_CHECKS)
-            yield connection
+    async def open_catalog(self, deadline: StatementDeadline) -> AsyncIterator[SqliteCatalog]:
+        connection = await asyncio.to_thread(_opened, self._uri, self._timeout_s)
+        connection.set_progress_handler(deadline.is_over, _STEPS_BETWEEN_CHECKS)
+        try:
+            yield SqliteCatalog(connection)
+        finally:
+            connection.close()
 
     async def close(self) -> None:
         self._is_closed = True
@@ -82,7 +73,6 @@ class SQLiteBackend:
         for child in self._idle:
             await child.end()
         self._idle.clear()
-        await self._engine.dispose()
 
     async def _start(self) -> "_Child":
         settings = {
@@ -226,6 +216,12 @@ def _readable_text(utf8: bytes) -> str:
     return utf8.decode(errors="replace")  # SQLite stores whatever bytes a program gives it as text
 
 
-def _try_to_open(uri: str, timeout_s: float) -> None:
-    with closing(sqlite3.connect(uri, uri=True, timeout=timeout_s)) as connection:
-        connection.execute("PRAGMA schema_version")
+def _opened(uri: str, timeout_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(uri, uri=True, timeout=timeout_s, check_same_thread=False)
+    try:
+        connection.text_factory = _readable_text
+        connection.execute("PRAGMA schema_version").close()
+    except BaseException:
+        connection.close()
+        raise
+    return connection

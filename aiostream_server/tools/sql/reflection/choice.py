@@ -6,8 +6,9 @@ from typing import Final
 
 SAMPLED_TABLES: Final = 50
 SAMPLED_ROWS: Final = 500
+SAMPLED_CELLS: Final = 500_000  # of all tables together: reading that many takes half a second
 MAX_SAMPLE_CHARS: Final = 40
-_MAX_SAMPLES: Final = 12
+MAX_SAMPLES: Final = 12
 
 
 def is_chosen(names: Sequence[str], patterns: Sequence[str]) -> bool:
@@ -27,6 +28,6 @@ def is_chosen(names: Sequence[str], patterns: Sequence[str]) -> bool:
 def telling(values: Iterable[object]) -> tuple[str, ...]:
     """The different values, sorted, where they are few and short; else nothing."""
     texts = {value for value in values if value is not None}
-    if len(texts) > _MAX_SAMPLES or not all(isinstance(text, str) and len(text) <= MAX_SAMPLE_CHARS for text in texts):
+    if len(texts) > MAX_SAMPLES or not all(isinstance(text, str) and len(text) <= MAX_SAMPLE_CHARS for text in texts):
         return ()
     return tuple(sorted(map(str, texts)))

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
+from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.schema import Column, Schema, Table
 from aiostream_server.tools.sql.schema_choice.terms import Term
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
@@ -26,6 +27,8 @@ _EVERYWHERE_SHARE: Final = 0.5
 _FEW_TABLES: Final = 10
 _MOST_COUNTS: Final = 12
 _FOR_COUNTS: Final = 100
+_MOST_REMARKS: Final = 5
+_REMARK_CHARS: Final = 60
 
 
 class Excerpts:
@@ -64,12 +67,19 @@ class Excerpts:
 
     def of_tables(self, numbers: Sequence[int], terms: Sequence[Term], unknown: Iterable[str], tool: str) -> str:
         """These tables, and remarks on what does not fit and what is `unknown`."""
-        chosen = self._fill(numbers, terms, self._budget)
-        remarks = [f"-- no table is called or matches {each.strip()!r}" for each in unknown]
-        if left_out := [self._tables[number].full_name for number in numbers if number not in chosen]:
-            names = _within(left_out, int(_NAMES_SHARE * self._budget))
-            remarks.append(f"-- Not shown, call {tool} for fewer at once: {', '.join(names)}{_more(left_out, names)}")
-        return "\n".join([*chosen.values(), *remarks])
+        remarks = [f"-- no table is called or matches {clipped(one_line(each), _REMARK_CHARS)!r}" for each in unknown]
+        budget = self._budget - estimated_tokens("\n".join(remarks[:_MOST_REMARKS]))
+        chosen = self._fill(numbers, terms, budget)
+        if len(chosen) < len(numbers):
+            names_budget = int(_NAMES_SHARE * budget)
+            chosen = self._fill(numbers, terms, budget - names_budget - _FOR_COUNTS)
+            left_out = [self._tables[number].full_name for number in numbers if number not in chosen]
+            names = _within(left_out, names_budget)
+            title = f"-- Not shown, call {tool} for fewer at once: "
+            return "\n".join(
+                [*chosen.values(), *remarks[:_MOST_REMARKS], f"{title}{', '.join(names)}{_more(left_out, names)}"]
+            )
+        return "\n".join([*chosen.values(), *remarks[:_MOST_REMARKS]])
 
     def _fill(self, order: Sequence[int], terms: Sequence[Term], budget: int) -> dict[int, str]:
         """As many as fit, in their order."""
