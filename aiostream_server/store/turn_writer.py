@@ -84,6 +84,12 @@ class TurnWriter(StoreThread):
         with self.changed:
             return [each.turn for each in self._turns if each.name == name]
 
+    @property
+    def held(self) -> int:
+        """How many turns wait for a database that has failed."""
+        with self.changed:
+            return sum(each.failures > 0 for each in self._turns)
+
     async def spend_pending(self, address: Address, memory: TeamMemory) -> bool | None:
         """Whether the memory was still waiting for the user; None if the database has to be asked."""
         identity = memory.identity(address)

@@ -19,13 +19,11 @@ from aiostream_server.config.model import Config, MetricsConfig
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.service.composition import GENERATIONS, Generations
-from aiostream_server.service.event_loop import LagMeter
 from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.reload import Reloading
 from aiostream_server.service.status import LastReload, ProcessStatus
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.web.state import ServerState
-from aiostream_server.web.traffic import TRAFFIC
 from tests.kit.process import ServerProcess, environment, serving_process
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ask, asking, chat_body, serving
@@ -407,7 +405,7 @@ async def test_a_reload_that_fails_is_told_to_systemd_and_to_prometheus(
             text = metrics.metrics.render("text/plain")[0].decode()
             return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).split()[1])
 
-        metrics.metrics.watch(server.state.registry, LagMeter(), server.runner.app[TRAFFIC].waits, (), last)
+        metrics.metrics.watch_reloads(last)
         loaded_at = told("aiostream_config_last_reload_success_timestamp_seconds")
         assert told("aiostream_config_last_reload_successful") == 1
         path.write_text("[nonsense]\n", "utf-8")

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
+from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.service.status import LastReload
 from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
@@ -65,6 +66,8 @@ class MetricsExport:
 
         state = app[STATE].state
         teams = tuple(team.id for team in state.catalogue)
-        self.metrics.watch(state.registry, app[LOOP_LAG], app[TRAFFIC].waits, teams, last_reload or LastReload())
+        conversations, waits = app[GENERATIONS].conversations, app[TRAFFIC].waits
+        self.metrics.watch(state.registry, conversations, app[LOOP_LAG], waits, teams)
+        self.metrics.watch_reloads(last_reload or LastReload())
         async with listening(self.metrics, self.port):
             yield

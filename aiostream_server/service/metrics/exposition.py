@@ -32,6 +32,7 @@ from aiostream_server.service.metrics.process import ProcessMetrics
 from aiostream_server.service.output import dropped_lines
 from aiostream_server.service.sockets import listen
 from aiostream_server.service.status import LastReload
+from aiostream_server.store.conversations import Conversations
 from aiostream_server.web.health import Exposition, LoopLag, expose
 from aiostream_server.web.request_wait import RequestWaits
 
@@ -53,12 +54,15 @@ class Metrics:
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
     def watch(
-        self, runs: Registry, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...], last_reload: LastReload
+        self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...]
     ) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, lag, waits, last_reload))
+        self._registry.register(_Gauges(runs, conversations, lag, waits))
         waits.report = self._families.request_waits.add
+
+    def watch_reloads(self, last: LastReload) -> None:
+        self._registry.register(_ReloadGauges(last))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
@@ -69,11 +73,11 @@ class Metrics:
 class _Gauges(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, runs: Registry, lag: LoopLag, waits: RequestWaits, last_reload: LastReload) -> None:
+    def __init__(self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits) -> None:
         self._runs: Final = runs
+        self._conversations: Final = conversations
         self._lag: Final = lag
         self._waits: Final = waits
-        self._last_reload: Final = last_reload
 
     def collect(self) -> Iterator[Metric]:
         runs, lag, limits = self._runs, self._lag, self._runs.limits
@@ -82,17 +86,10 @@ class _Gauges(Collector):
         yield _gauge("runs_queued", "Callers who wait for a slot.", runs.queued)
         yield _gauge("runs_queue_limit", "How many callers may wait.", limits.queue_size)
         yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
+        held = self._conversations.held
+        yield _gauge("conversation_turns_held", "Turns of conversations that could not be written yet.", held)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
         yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
-        reloaded = self._last_reload
-        yield _gauge(
-            "config_last_reload_successful",
-            "Whether what the configuration says is served.",
-            float(not reloaded.problem),
-        )
-        yield _gauge(
-            "config_last_reload_success_timestamp_seconds", "When what is served was loaded.", reloaded.succeeded_at
-        )
         yield _gauge(
             "http_request_wait_max_seconds", "How long a request waited at most in the last minute.", self._waits.max_s
         )
@@ -107,6 +104,16 @@ class _Gauges(Collector):
         )
         built.add_metric((__version__, platform.python_version()), 1.0)
         yield built
+
+
+class _ReloadGauges(Collector):
+    def __init__(self, last: LastReload) -> None:
+        self._last: Final = last
+
+    def collect(self) -> Iterator[Metric]:
+        is_served, loaded_at = float(not self._last.problem), self._last.succeeded_at
+        yield _gauge("config_last_reload_successful", "Whether what the configuration says is served.", is_served)
+        yield _gauge("config_last_reload_success_timestamp_seconds", "When what is served was loaded.", loaded_at)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:
