@@ -23,6 +23,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.intake.loopback import bind_problem
 from aiostream_server.service.logging import configure_logging
+from aiostream_server.service.output import queue_output
 from aiostream_server.service.signals import outlive_hangups, stop_within_s
 from aiostream_server.service.sockets import Listening, bind
 from aiostream_server.service.status import StatusReceiver
@@ -51,7 +52,14 @@ def serve(config_path: Path | None, watch: bool, worker: tuple[int, ...]) -> Non
         _work(config_path, load, *worker)
         return
     with closing(SystemdEnvironment.take(os.environ)) as systemd:
-        _serve(config_path, load, systemd)
+        try:
+            _serve(config_path, load, systemd)
+        except ConfigError as exc:
+            systemd.manager.failed_to_start("; ".join(exc.problems))
+            raise
+        except Exception as exc:
+            systemd.manager.failed_to_start(f"{type(exc).__name__}: {exc}")
+            raise
 
 
 def _load(config_path: Path | None, watch: bool) -> Config:
@@ -62,6 +70,7 @@ def _load(config_path: Path | None, watch: bool) -> Config:
 
 def _serve(config_path: Path | None, load: Callable[[], Config], systemd: SystemdEnvironment) -> None:
     config = load()
+    queue_output()
     configure_logging(config.server.log_level, config.server.log_format, traced=config.tracing.enabled)
     _check_keys(config, systemd.listening)
     _check_certificate(config)
@@ -108,6 +117,7 @@ def _work(
         config = load()
         find_modules_beside(config_path)
         traced = config.tracing.enabled
+        queue_output()
         configure_logging(config.server.log_level, config.server.log_format, worker=number, traced=traced)
         share = SocketShare.inherited(number, counts, bool(is_adopted), listening)
         _run(config, config_path, load, lambda _: None, parent, share)

@@ -15,7 +15,17 @@ from pydantic import (
     model_validator,
 )
 
-from aiostream_server.config.pointers import DatabaseUrl, SecretFile, VariableName, WithSecret, database_url
+from aiostream_server.config.pointers import (
+    UNREAD_DATABASE,
+    DatabaseUrl,
+    SecretFile,
+    VariableName,
+    WithSecret,
+    database_url,
+    secret_of,
+)
+from aiostream_server.config.postgres_url import with_password
+from aiostream_server.config.table import Strings
 
 ConcurrentTurns = Literal["queue", "reject", "interrupt"]
 
@@ -32,12 +42,14 @@ TimeZone = Annotated[str, AfterValidator(_known_zone)]
 
 
 class _WithDatabaseUrl(WithSecret):
-    """A table with a SQLAlchemy URL. A URL that holds a password is named by a variable or a file instead."""
+    """A table with a SQLAlchemy URL. A URL with a password is named by a variable or a file, or the password is."""
 
     key_prefix = "url"
     needs_url: ClassVar[bool]
     url_env: VariableName | None = None
     url_file: SecretFile | None = None
+    password_env: VariableName | None = None
+    password_file: SecretFile | None = None
     url: DatabaseUrl | None = Field(default=None, repr=False, validate_default=True)
 
     @field_validator("url")
@@ -55,10 +67,14 @@ class _WithDatabaseUrl(WithSecret):
     @model_validator(mode="after")
     def _complete_url(self, info: ValidationInfo) -> Self:
         self._secret = database_url(self._secret, info)
+        password = secret_of(self.password_env or self.password_file, info)
+        url = self._resolved()
+        if url is not None and password is not None and url.get_secret_value() != UNREAD_DATABASE:
+            self._secret = SecretStr(with_password(url.get_secret_value(), password.get_secret_value()))
         return self
 
     def _resolved(self) -> SecretStr | None:
-        return self._secret if self.url is None else SecretStr(self.url)
+        return SecretStr(self.url) if self._secret is None and self.url is not None else self._secret
 
 
 class ConversationsConfig(_WithDatabaseUrl):
@@ -88,8 +104,8 @@ class DatabaseConfig(_WithDatabaseUrl):
     max_statements: PositiveInt = 5
     timezone: TimeZone | None = None
     decimal_places: NonNegativeInt = 6
-    schemas: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
-    tables: tuple[str, ...] = ()
+    schemas: Annotated[Strings, Field(min_length=1)] | None = None
+    tables: Strings = ()
     notes: dict[str, str] = Field(default_factory=dict)
     schema_tokens: Annotated[int, Field(ge=500)] = 6000
 

@@ -18,7 +18,9 @@ from aiostream_server.config.problem_text import did_you_mean, either, toml_key,
 KeyPath: TypeAlias = tuple[str | int, ...]
 Schema: TypeAlias = Mapping[str, Any]
 
-_NOT_REPEATED: Final = frozenset({"api_key_env", "api_key_file", "url", "url_env", "url_file", "base_url"})
+_NOT_REPEATED: Final = frozenset(
+    {"api_key_env", "api_key_file", "url", "url_env", "url_file", "password_env", "password_file", "base_url"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Settings of the session (`options=-c name=value`, `schema`) are for the beginnin
 PgBouncer refuses them when a client connects, and gives each transaction another session.
 """
 
+import configparser
 import re
 import ssl
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ _ONLY: Final = {
 }
 _SETTING: Final = re.compile(r"(?:-c\s*|--)([A-Za-z_][\w.-]*)=(.*)", re.ASCII | re.DOTALL)
 _HOSTS: Final = re.compile(r"(postgres(?:ql)?(?:\+\w+)?://(?:[^/?#]*@)?)([^/?#@]+)(/[^?#]*)?(?:\?(.*))?", re.DOTALL)
+_USER: Final = re.compile(r"(postgres(?:ql)?(?:\+\w+)?://)([^/?#@]+)@(.*)", re.DOTALL)
 _UNPREPARED: Final = {"statement_cache_size": 0}
 """Behind a pooler, the next transaction may run in another session, which does not know a prepared statement."""
 
@@ -75,6 +77,7 @@ def read_parameters(query: Mapping[str, str | tuple[str, ...]], password: str | 
     for name, value in texts.items():
         _read_one(name, value, read)
     if "service" in texts:
+        read.arguments["servicefile"] = _service_file(texts["service"], texts.get("servicefile"))
         read.arguments["dsn"] = "postgresql://"  # asyncpg reads a service's file only where it is given a DSN
     is_bound = texts.get("channel_binding") == "require"
     if is_bound or texts.keys() & _TLS:
@@ -113,6 +116,17 @@ def with_plain_host(url: str) -> str:
     else:
         named = f"host={quote(unquote(hosts), safe='')}"
     return f"{before}{path or '/'}?{named}{'&' if query else ''}{query}"
+
+
+def with_password(url: str, password: str) -> str:
+    """The URL of a PostgreSQL with a password that is kept elsewhere. Raises `ValueError` where it has one."""
+    found = _USER.fullmatch(url)
+    if found is None:
+        raise ValueError("the password is for a URL of PostgreSQL with a user: postgresql://user@host/name")
+    scheme, user, rest = found.groups()
+    if ":" in user:
+        raise ValueError("the URL holds a password too: leave one of them out")
+    return f"{scheme}{user}:{quote(password, safe='')}@{rest}"
 
 
 def _has_port(host: str) -> bool:
@@ -171,6 +185,19 @@ def _tls(query: Mapping[str, str], *, is_bound: bool) -> str | ssl.SSLContext:
         return _context(mode, root, files, query.get("sslpassword"))
     except (ssl.SSLError, OSError, ValueError) as exc:
         raise ValueError(f"the certificates that the URL names cannot be used: {exc}") from None
+
+
+def _service_file(service: str, file: str | None) -> str:
+    """The file that has the service. asyncpg connects without it where there is none."""
+    try:
+        path = Path(file) if file else Path.home() / ".pg_service.conf"
+        services = configparser.ConfigParser(interpolation=None)
+        services.read(path)
+    except (configparser.Error, RuntimeError, UnicodeDecodeError):
+        raise ValueError("the file of services cannot be read: name another one with servicefile in the URL") from None
+    if service not in services:
+        raise ValueError(f"the service {service} is not in the service file: name the file with servicefile in the URL")
+    return str(path)
 
 
 def _usual_root() -> str | None:

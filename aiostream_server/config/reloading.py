@@ -25,7 +25,7 @@ FIXED_SERVER: Final = (
     "log_level",
     "watch",
 )
-FIXED_CONVERSATIONS: Final = ("url", "url_env", "url_file", "expiry_s")
+FIXED_CONVERSATIONS: Final = ("url", "url_env", "url_file", "password_env", "password_file", "expiry_s")
 FIXED_TABLES: Final = ("metrics", "tracing")
 
 

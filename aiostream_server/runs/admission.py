@@ -1,16 +1,19 @@
 """Admission control: which runs may start now, which wait, and which are refused.
 
-A run holds a slot until it ends. If none is free, its caller waits in a queue that is bounded in length and in time; a
-caller that finds the queue full is refused at once.
+A run holds a slot until it ends. If none is free, its caller waits in a queue that is bounded in length and in time,
+and that takes keys in turn. A caller that finds the queue full is refused at once, unless another key has more callers
+in it: then the newest of those makes room.
 """
 
 import asyncio
 from collections import Counter
+from dataclasses import dataclass
 from typing import Protocol
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
 from aiostream_server.intake.principal import Owner
+from aiostream_server.runs.fair_queue import FairQueue
 
 
 class Admission(Protocol):
@@ -26,6 +29,9 @@ class Admission(Protocol):
     def limit(self, limits: LimitsConfig) -> None:
         """Apply other limits. Runs beyond lower limits go on; callers that may start now do."""
 
+    def refusal(self, owner: Owner, ahead: int = 0) -> ServerError | None:
+        """What `enter` would raise at once, if it were called now, or after `ahead` other callers."""
+
     async def enter(self, owner: Owner, run_id: str) -> None:
         """Take a slot, waiting for it if need be. Raises `TooManyRuns`, and `ShuttingDown` when closed."""
 
@@ -36,17 +42,26 @@ class Admission(Protocol):
         """Admit no more runs in this process, and refuse those that wait."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Caller:
+    """In the queue. `admitted` raises if it is refused there."""
+
+    run_id: str
+    obstacle: str
+    admitted: asyncio.Future[None]
+
+
 class MemoryAdmission:
     """The `Admission` of one process.
 
-    A slot that is given back goes straight to the first in the queue that may have it: no caller waits that could run.
+    A slot that is given back goes straight to the next in the queue that may have it: no caller waits that could run.
     """
 
     def __init__(self, limits: LimitsConfig) -> None:
         self._limits = limits
         self._holders: dict[str, Owner] = {}  # by run id
         self._taken: Counter[str | Owner | None] = Counter()  # by key id, and by owner
-        self._queue: dict[str, tuple[Owner, asyncio.Future[None]]] = {}  # by run id; the first one came first
+        self._queue: FairQueue[_Caller] = FairQueue()
         self._is_closed = False
 
     @property
@@ -57,15 +72,26 @@ class MemoryAdmission:
     def is_closed(self) -> bool:
         return self._is_closed
 
-    async def enter(self, owner: Owner, run_id: str) -> None:
+    def refusal(self, owner: Owner, ahead: int = 0) -> ServerError | None:
         if self._is_closed:
-            raise _closing()
+            return _closing()
+        limits = self._limits
+        places = limits.max_runs - len(self._holders) + limits.queue_size - len(self._queue)
+        if 0 < places <= ahead:
+            return TooManyRuns(_all_taken(limits))
+        if len(self._queue) < self._limits.queue_size or (obstacle := self._obstacle(owner)) is None:
+            return None
+        return None if self._may_make_room_for(owner) else TooManyRuns(obstacle)
+
+    async def enter(self, owner: Owner, run_id: str) -> None:
+        if (refusal := self.refusal(owner)) is not None:
+            raise refusal
         if (obstacle := self._obstacle(owner)) is None:
             self._take(owner, run_id)
-        elif len(self._queue) >= self._limits.queue_size:
-            raise TooManyRuns(obstacle)
-        else:
-            await self._wait(owner, run_id, obstacle)
+            return
+        if len(self._queue) >= self._limits.queue_size:
+            self._make_room_for(owner)
+        await self._wait(owner, run_id, obstacle)
 
     def leave(self, run_id: str) -> None:
         owner = self._holders.pop(run_id)
@@ -78,17 +104,16 @@ class MemoryAdmission:
 
     def close(self) -> None:
         self._is_closed = True
-        for _, admitted in self._queue.values():
-            if not admitted.done():
-                admitted.set_exception(_closing())
-        self._queue.clear()
+        for caller in self._queue.clear():
+            if not caller.admitted.done():
+                caller.admitted.set_exception(_closing())
 
     async def _wait(self, owner: Owner, run_id: str, obstacle: str) -> None:
-        admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue[run_id] = owner, admitted
+        caller = _Caller(run_id, obstacle, asyncio.get_running_loop().create_future())
+        self._queue.add(owner, caller)
         try:
             async with asyncio.timeout(self._limits.queue_timeout_s):
-                await admitted
+                await caller.admitted
         except TimeoutError as exc:
             if run_id not in self._holders:  # else the slot came in the same iteration of the loop: in time
                 raise TooManyRuns(obstacle) from exc
@@ -97,32 +122,56 @@ class MemoryAdmission:
                 self.leave(run_id)
             raise
         finally:
-            self._queue.pop(run_id, None)
+            self._queue.discard(owner, caller)
         if self._is_closed:
             self.leave(run_id)
             raise _closing()
 
     def _admit_waiting(self) -> None:
-        for run_id, (owner, admitted) in tuple(self._queue.items()):
-            if not admitted.done() and self._obstacle(owner) is None:  # done: cancelled, and still in the queue
-                del self._queue[run_id]
-                self._take(owner, run_id)
-                admitted.set_result(None)
+        while len(self._holders) < self._limits.max_runs:
+            taken = self._queue.take(lambda owner: self._obstacle(owner) is None)
+            if taken is None:
+                return
+            owner, caller = taken
+            if not caller.admitted.done():  # else it was cancelled, and was still in the queue
+                self._take(owner, caller.run_id)
+                caller.admitted.set_result(None)
+
+    def _may_make_room_for(self, owner: Owner) -> bool:
+        """Whether another key has so many callers in the queue that one of them should give way."""
+        return len(self._queue) > 0 and self._queue.longest()[1] > self._queue.count(owner.key_id) + 1
+
+    def _make_room_for(self, owner: Owner) -> None:
+        while len(self._queue) >= self._limits.queue_size and self._may_make_room_for(owner):
+            caller = self._queue.take_newest(self._queue.longest()[0])
+            if not caller.admitted.done():
+                caller.admitted.set_exception(TooManyRuns(caller.obstacle))
 
     def _obstacle(self, owner: Owner) -> str | None:
         """The limit that leaves no slot for the owner; None if there is one."""
         limits, taken = self._limits, self._taken
         if len(self._holders) >= limits.max_runs:
-            return f"{limits.max_runs} runs are going on already; try again in a moment"
+            return _all_taken(limits)
         if 0 < limits.max_runs_per_key <= taken[owner.key_id]:
-            return f"{limits.max_runs_per_key} runs of this key are going on already; try again when one is done"
+            return f"{_going_on(limits.max_runs_per_key, 'runs of this key')}; try again when one is done"
         if owner.user_id is not None and 0 < limits.max_runs_per_user <= taken[owner]:
-            return f"{limits.max_runs_per_user} of your runs are going on already; try again when one is done"
+            return f"{_going_on(limits.max_runs_per_user, 'of your runs')}; stop it or wait"
         return None
 
     def _take(self, owner: Owner, run_id: str) -> None:
         self._holders[run_id] = owner
         self._taken.update((owner.key_id, owner))
+
+
+def _all_taken(limits: LimitsConfig) -> str:
+    return f"{_going_on(limits.max_runs, 'runs')}; try again in a moment"
+
+
+def _going_on(most: int, which: str) -> str:
+    """`one of your runs is still going on`, and the same of several."""
+    if most > 1:
+        return f"{most} {which} are still going on"
+    return f"one {which if which.startswith('of ') else which.replace('runs', 'run', 1)} is still going on"
 
 
 def _closing() -> ServerError:

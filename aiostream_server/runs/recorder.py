@@ -7,7 +7,7 @@ remembers what each agent said, which tools were called and which have answered,
 
 import asyncio
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final, Literal
@@ -49,8 +49,16 @@ class Recorder(LogWriter):
     asks for; `has_begun_answer`: words of that call are in the log.
     """
 
-    def __init__(self, log: Log, budget: Budget, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        budget: Budget,
+        options: Mapping[str, Any],
+        turn: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """`turn` waits until AutoGen may do what follows a model call: see `step_queue`."""
         super().__init__(log, budget)
+        self._turn: Final = turn
         self.answer: events.Answer | None = None
         self.last: events.Answer | None = None
         self.beside: dict[str, str] = {}
@@ -154,6 +162,8 @@ class Recorder(LogWriter):
             self.budget.cut_short()
         if calls or text.strip():  # else the next agents get a remark as the answer, and so do the viewers
             self._tell_end(agent, end)
+        if self._turn is not None:
+            await self._turn()
 
     async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
         agent = self._agent(speaker)

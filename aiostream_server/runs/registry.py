@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import NotFound, RunGone
+from aiostream_server.errors import NotFound, RunGone, ServerError
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.protocol import LogFactory
@@ -20,6 +20,8 @@ from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
+
+_UNCERTAIN: Final = 8  # callers that may want no run after all: their question is invalid, or asks for a title
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,24 @@ class Registry:
         self._turns.set_policy(resources.concurrent_turns)
         self._directory.limit(resources.limits)
         self._admission.limit(resources.limits)
+
+    def refusal(self, owner: Owner, idempotency_key: str | None = None) -> ServerError | None:
+        """What starting a run will raise. None where it may not, or where the key has started one already.
+
+        Of callers that wait for their `turn` all but a few count: in a burst, those that will find no slot do not wait
+        for it.
+        """
+        ahead = self._resources.steps.ahead_of(owner) - _UNCERTAIN
+        refusal = self._admission.refusal(owner, max(ahead, 0))
+        if refusal is None or self._turns.may_free_a_slot(owner):
+            return None
+        if idempotency_key is not None and self._starts.is_known(owner, idempotency_key):
+            return None
+        return refusal
+
+    async def turn(self, owner: Owner) -> None:
+        """Wait before the expensive part of a question: only some are begun in each turn of the event loop."""
+        await self._resources.steps.wait(owner)
 
     async def find_or_start(
         self, request: RunRequest, idempotency: Idempotency | None, resources: RunResources

@@ -13,6 +13,7 @@ from aiostream_server.intake.question import Question
 from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.conversation_memory import Archive
+from aiostream_server.runs.step_queue import StepQueue
 from aiostream_server.store.files import Files
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
 from aiostream_server.tools.chart.painter import Painter
@@ -101,5 +102,6 @@ class RunResources:
     files: Files | None = None
     painter: Painter | None = None
     failure_memory_s: float = 0.0
+    steps: StepQueue = field(default_factory=StepQueue)
     references: ReferenceCount = field(default_factory=ReferenceCount)
     """Runs, and requests about to start one: all of this stays open for them."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -30,7 +31,7 @@ from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_wo
 from aiostream_server.runs.team_work import TeamWork
 from aiostream_server.teams.autogen_private.structure import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.teams.containment import contain_tasks
+from aiostream_server.teams.containment import RunLabel, contain_tasks
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 
@@ -112,13 +113,15 @@ class Run:
     async def _execute(self, after: Sequence[RunView]) -> None:
         request, observer = self.request, self.resources.observer
         structlog.contextvars.bind_contextvars(run_id=self.id)
-        contain_tasks()
+        label = RunLabel(self.id)
+        contain_tasks(run=label)
         current_observer.set(observer)
         question = request.question.task.text
         with observer.run(self.id, model=request.model, question=question, conversation=self._conversation) as observed:
 
             def chosen(spec: TeamSpec) -> None:
                 self.spec = spec
+                label.team = spec.id
                 observed.chose(spec.id)
 
             self.log.on_event = observed.event
@@ -141,7 +144,7 @@ class Run:
             max_turns=limits.max_turns_per_run,
             max_tool_calls=limits.max_tool_calls_per_run,
         )
-        return Recorder(self.log, budget, question.options)
+        return Recorder(self.log, budget, question.options, partial(self.resources.steps.wait, self.owner))
 
     async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
         """Until those have ended, or this one is stopped. No deadline runs yet."""

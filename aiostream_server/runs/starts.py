@@ -28,6 +28,9 @@ class StartedRun(NamedTuple):
 class Starts(Protocol):
     """The idempotency keys of each owner, for as long as their runs are kept."""
 
+    def is_known(self, owner: Owner, key: str) -> bool:
+        """Whether a run may be found by this key."""
+
     async def find_or_start(
         self, owner: Owner, idempotency: Idempotency, start: Callable[[], Coroutine[Any, Any, RunView]]
     ) -> StartedRun:
@@ -44,6 +47,9 @@ class MemoryStarts:
     def __init__(self) -> None:
         self._starts: dict[tuple[Owner, str], tuple[str, asyncio.Task[RunView]]] = {}  # with the fingerprint
         self._key_of: dict[str, tuple[Owner, str]] = {}  # by run id
+
+    def is_known(self, owner: Owner, key: str) -> bool:
+        return (owner, key) in self._starts
 
     async def find_or_start(
         self, owner: Owner, idempotency: Idempotency, start: Callable[[], Coroutine[Any, Any, RunView]]

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from aiostream_server.config.model import ConcurrentTurns
 from aiostream_server.errors import Conflict
+from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.request import TurnKey
 
@@ -19,6 +20,9 @@ class Turns(Protocol):
 
     def set_policy(self, policy: ConcurrentTurns) -> None:
         """For runs that start from now on."""
+
+    def may_free_a_slot(self, owner: Owner) -> bool:
+        """Whether a question of the owner may end one of the owner's runs, and so get its slot."""
 
     async def prepare(self, key: TurnKey) -> None:
         """Called before the run takes its slot: refuse it with `Conflict`, or end the runs that it interrupts."""
@@ -42,6 +46,9 @@ class MemoryTurns:
 
     def set_policy(self, policy: ConcurrentTurns) -> None:
         self._policy = policy
+
+    def may_free_a_slot(self, owner: Owner) -> bool:
+        return self._policy == "interrupt" and any(key.owner == owner for key in self._live)
 
     async def prepare(self, key: TurnKey) -> None:
         self._check(key)

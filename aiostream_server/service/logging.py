@@ -60,6 +60,7 @@ def configure_logging(
     handler.setFormatter(ProcessorFormatter(foreign_pre_chain=shared, processors=[without_meta, *render]))
     # Libraries write URLs, with keys in them, at info: only their warnings are logged.
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.captureWarnings(True)
     logging.getLogger(_OURS).setLevel(level.upper())
     for name in _SILENCED:
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -17,10 +17,12 @@ from types import FrameType
 from typing import Any, Final
 
 from aiostream_server.config.model import ServerConfig
+from aiostream_server.service.output import flush_output
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 _EXIT_BY_SECOND_SIGNAL: Final = 130
 _GRACE_S: Final = 1.0
+_LAST_LINES_S: Final = 0.1
 _STDERR: Final = 2
 _HAND_OVER_S: Final = 1.0
 
@@ -111,6 +113,7 @@ class StopSignals:
     def _on_signal(self, _: int, __: FrameType | None) -> None:
         if self._is_signalled:
             if self._second_ends:
+                flush_output(_LAST_LINES_S)
                 os._exit(_EXIT_BY_SECOND_SIGNAL)
             return
         self._is_signalled = True
@@ -136,7 +139,8 @@ class _LastResort:
     def _wait(self) -> None:
         if (ends_at := self._orders.get()) is None:
             return
-        while (left_s := ends_at - time.monotonic()) > 0:
+        while (left_s := ends_at - _LAST_LINES_S - time.monotonic()) > 0:
             with suppress(Empty):
                 ends_at = min(ends_at, self._orders.get(timeout=left_s) or ends_at)
+        flush_output(_LAST_LINES_S)
         os._exit(0)

@@ -47,6 +47,7 @@ class StoreThread(ABC):
         self._timeout_s: Final = timeout_s
         self._loop: Final = asyncio.get_running_loop()
         self._ended: Final[asyncio.Future[None]] = new_future()
+        self._has_ended = False
         self.changed: Final = threading.Condition()
         # A daemon: a process whose main thread has failed must end.
         self._thread: Final = threading.Thread(target=self._run, name=name, daemon=True)
@@ -57,9 +58,18 @@ class StoreThread(ABC):
         await asyncio.shield(self._ended)
         self._thread.join()
 
+    def check_open(self) -> None:
+        """Raises `ConversationsUnavailable` if the thread has ended, also by a bug. Call it with `changed` held."""
+        if self._has_ended:
+            raise ConversationsUnavailable("the store is closed")
+
     @abstractmethod
     def serve(self, link: Link) -> None:
         """In the thread: do what is submitted, until there is nothing more to come."""
+
+    @abstractmethod
+    def abandon(self) -> Sequence[Outcome]:
+        """What is left at the end of the thread, with `changed` held."""
 
     def report(self, outcomes: Sequence[Outcome]) -> None:
         """Set the futures in the event loop."""
@@ -87,7 +97,10 @@ class StoreThread(ABC):
             self.serve(link)
         finally:
             link.close()
-            self.report([(self._ended, None)])
+            with self.changed:
+                self._has_ended = True
+                left = self.abandon()
+            self.report([*left, (self._ended, None)])
 
 
 def _settle(outcomes: Sequence[Outcome]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import Connection, Row
 from sqlalchemy.engine import URL
 
-from aiostream_server.store.database import Link
+from aiostream_server.store.database import ConversationsUnavailable, Link
 from aiostream_server.store.schema import FIND, MAX_MEMORIES
 from aiostream_server.store.team_memory import TeamMemory, memories_of
 from aiostream_server.store.threads import Job, Outcome, StoreThread, new_future
@@ -40,6 +40,7 @@ class TurnReader(StoreThread):
     ) -> Sequence[TeamMemory]:
         find = Recollection(name, expired_until, wanted)
         with self.changed:
+            self.check_open()
             self._finds.append(find)
             self.changed.notify()
         found: Sequence[TeamMemory] = await find.done
@@ -48,6 +49,7 @@ class TurnReader(StoreThread):
     async def do_job(self, work: Callable[[Connection], _T]) -> _T:
         job = Job(work)
         with self.changed:
+            self.check_open()
             self._jobs.append(job)
             self.changed.notify()
         return await job.done
@@ -71,6 +73,10 @@ class TurnReader(StoreThread):
             for job in jobs:
                 self.report([(job.done, self.do(link, job.work, writes=False))])
             del finds, jobs  # while the thread waits
+
+    def abandon(self) -> Sequence[Outcome]:
+        closed = ConversationsUnavailable("the store is closed")
+        return [(done, closed) for done in (*(each.done for each in self._finds), *(each.done for each in self._jobs))]
 
     def _found(self, link: Link, finds: Sequence[Recollection]) -> Sequence[Outcome]:
         names = list({find.name for find in finds})

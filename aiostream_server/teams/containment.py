@@ -4,32 +4,61 @@ asyncio passes SystemExit and KeyboardInterrupt of any task on to the event loop
 server. AutoGen catches `Exception`: whatever else an agent or a tool raises, such as GeneratorExit, leaves its team
 waiting for ever. So every task that is created inside of a run raises an error of its team instead:
 https://docs.python.org/3/library/asyncio-eventloop.html#asyncio.loop.set_task_factory
+
+The stack of such a task tells which run it belongs to: `work_in` reads it from another thread while a task blocks the
+event loop.
 """
 
 import asyncio
 import os
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
+from dataclasses import dataclass
+from types import FrameType
 from typing import Any, Final
 from weakref import WeakSet
 
 import structlog
-from autogen_core import MessageHandlerContext
+from autogen_core import AgentId, MessageHandlerContext
 
 from aiostream_server.errors import TeamFailed
 
 _EXITS: Final = (SystemExit, KeyboardInterrupt)
 
+_TEAM: Final = "the team"
+_TOOL: Final = "the tool "
+
+
+@dataclass(slots=True)
+class RunLabel:
+    """Which run a task belongs to. `team` is None until one is chosen."""
+
+    run_id: str
+    team: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a task of a run is doing; None where that is not known."""
+
+    run_id: str | None
+    team: str | None
+    agent: str | None
+    tool: str | None
+
+
+_run: Final[ContextVar[RunLabel | None]] = ContextVar("run", default=None)
 _running: Final[ContextVar[str | None]] = ContextVar("running", default=None)  # "the team", or "the tool NAME"
 _loops: Final[WeakSet[asyncio.AbstractEventLoop]] = WeakSet()
 
 _log = structlog.get_logger()
 
 
-def contain_tasks(what: str = "the team") -> None:
+def contain_tasks(what: str = _TEAM, run: RunLabel | None = None) -> None:
     """Contain the tasks that are created in the current context from now on, and those that they create."""
     _running.set(what)
+    _run.set(run)
     loop = asyncio.get_running_loop()
     if loop not in _loops:
         _loops.add(loop)
@@ -60,6 +89,27 @@ def converted(exc: BaseException, what: str | None = None, error: type[TeamFaile
     )
 
 
+def work_in(frame: FrameType | None) -> Work | None:
+    """What a stack belongs to, of which this is the innermost frame; None for code outside of runs."""
+    while frame is not None:
+        task = frame.f_locals.get("self") if frame.f_code in _STEPS else None
+        if isinstance(task, _Contained):
+            return _work_of(task.context)
+        frame = frame.f_back
+    return None
+
+
+def _work_of(context: Context) -> Work:
+    run, what = context.get(_run), context.get(_running) or _TEAM
+    agent = next((value for value in context.values() if isinstance(value, AgentId)), None)
+    return Work(
+        None if run is None else run.run_id,
+        None if run is None else run.team,
+        None if agent is None else agent.type.rsplit("_", 1)[0],
+        what.removeprefix(_TOOL) if what.startswith(_TOOL) else None,
+    )
+
+
 def end_fork(exc: BaseException) -> None:
     """End this process if it was forked from a running event loop: it must not serve with the sockets of its parent."""
     try:
@@ -70,8 +120,8 @@ def end_fork(exc: BaseException) -> None:
 
 
 def _culprit() -> str:
-    what = _running.get() or "the team"
-    if what != "the team":
+    what = _running.get() or _TEAM
+    if what != _TEAM:
         return what
     try:
         return MessageHandlerContext.agent_id().type.rsplit("_", 1)[0]
@@ -89,7 +139,8 @@ class _Factory:
         context: Context | None = named.get("context")
         what = _running.get() if context is None else context.get(_running)
         if what is not None and asyncio.iscoroutine(coro):
-            coro = _Contained(coro)
+            named["context"] = copy_context() if context is None else context
+            coro = _Contained(coro, named["context"])
         if self._former is not None:
             return self._former(loop, coro, **named)
         return asyncio.Task(coro, loop=loop, **named)
@@ -101,10 +152,12 @@ class _Contained(Coroutine[Any, Any, Any]):
     It is no `async def`: a task that is cancelled before its first step would warn that the inner one was not awaited.
     """
 
-    __slots__ = ("_inner",)
+    __slots__ = ("_inner", "context")
 
-    def __init__(self, inner: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, inner: Coroutine[Any, Any, Any], context: Context) -> None:
+        """`context` is that of its task."""
         self._inner = inner
+        self.context = context
 
     def send(self, value: Any) -> Any:
         try:
@@ -133,3 +186,6 @@ class _Contained(Coroutine[Any, Any, Any]):
     def __getattr__(self, name: str) -> Any:
         """`cr_frame`, `__qualname__` and the like, for the task's `repr` and its stack."""
         return getattr(self._inner, name)
+
+
+_STEPS: Final = (_Contained.send.__code__, _Contained.throw.__code__)

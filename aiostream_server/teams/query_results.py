@@ -71,7 +71,8 @@ async def _with_file(database: Database, sql: str, growing: GrowingRunFile) -> t
             raise problem
         # Excel reads UTF-8 only behind a byte order mark. Files that need none have none: few other programs want it.
         beginning = b"" if csv.is_ascii else bom
-        name = f"{_NOT_IN_NAMES.sub('-', database.name)[:_NAME_CHARS]}.csv"
+        part = f"-first-{csv.row_count}-rows" if csv.cut_by else ""
+        name = f"{_NOT_IN_NAMES.sub('-', database.name)[:_NAME_CHARS]}{part}.csv"
         file = await growing.keep(_CSV, name, beginning=beginning, remark=_remark(csv, rows, most_bytes))
     except FileRefused as exc:
         _log.warning("result_not_kept", reason=str(exc))

@@ -11,6 +11,7 @@ from aiostream_server.protocols.chat import CHAT
 from aiostream_server.protocols.runs import RUNS
 from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
+from aiostream_server.web.early_refusal import LOOKS, new_looks
 from aiostream_server.web.files import get_file
 from aiostream_server.web.hangups import HANG_UPS, HangUps, close_when_last, watch_hang_ups
 from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
@@ -44,6 +45,7 @@ def create_app(config: Config, open_state: OpenState, *, observer: Observer = NO
     )
     app[OBSERVER] = observer
     app[TRAFFIC] = Traffic()
+    app[LOOKS] = new_looks()
     app[HANG_UPS] = HangUps(app[TRAFFIC])
     app.cleanup_ctx.extend((state_ctx, watch_hang_ups))
     app.on_response_prepare.extend((add_request_id, close_when_draining, close_when_last, report_stream))

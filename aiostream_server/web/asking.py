@@ -38,6 +38,7 @@ from aiostream_server.web.caller import (
     path_prefix,
     watch_link,
 )
+from aiostream_server.web.early_refusal import refuse_early
 from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
 from aiostream_server.web.models import PRESENTATIONS, Offer, examples_of
 from aiostream_server.web.state import state_of
@@ -80,7 +81,9 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     """The handler of a path where questions in this protocol are asked."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        read = await _read(request, dialect)
+        principal = caller_of(request)
+        is_full = refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)
+        read = await _read(request, dialect, principal, is_full=is_full)
         if dialect.serves_chat_pages and (auxiliary := _auxiliary(request, read.asked)) is not None:
             return await _answer_auxiliary(request, dialect, read, auxiliary)
         answering = _Answering(dialect, read.asked.options, read.asked.delivery, _view(request, dialect, read))
@@ -96,13 +99,17 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     return handle
 
 
-async def _read(request: web.Request, dialect: Dialect[Options]) -> _Request[Options]:
-    """Authenticate and validate. Takes no slot and starts nothing."""
-    principal = caller_of(request)
+async def _read(
+    request: web.Request, dialect: Dialect[Options], principal: Principal, *, is_full: bool
+) -> _Request[Options]:
+    """Validate. Takes no slot and starts nothing. What a full server reads does not wait behind what starts."""
     state = state_of(request)
     offer = Offer(state.catalogue, principal)
     check_headers(request.headers)
     raw = await read_body(request)
+    if not is_full:
+        await state.registry.turn(principal.owner)
+        refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)  # again: others came before it
     is_quick = len(raw) <= _SMALL_BYTES and not any(word in raw for word in _SCHEMAS)
     model = request.match_info.get("model")
     asked = dialect.question(raw, model) if is_quick else await asyncio.to_thread(dialect.question, raw, model)
@@ -143,7 +150,8 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     if not dialect.serves_chat_pages:
         return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request))
     state, wish = state_of(request), request.headers.get("X-Presentation")
-    page = Page(state.config.open_webui.remote_images, own_links(request)) if read.is_page else None
+    shows = state.config.open_webui
+    page = Page(shows.remote_images, own_links(request), shows.artifacts) if read.is_page else None
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
     chosen = next((known for known in PRESENTATIONS if known == wish), None)

@@ -56,6 +56,8 @@ async def readyz(request: web.Request) -> web.Response:
     }
     if (lag := request.app.get(LOOP_LAG)) is not None:
         vitals |= {"loop_lag_s": round(lag.last_s, 4), "loop_lag_max_s": round(lag.max_s, 4)}
+        waits = request.app[TRAFFIC].waits
+        vitals |= {"request_wait_s": round(waits.last_s, 4), "request_wait_max_s": round(waits.max_s, 4)}
     return web.json_response(vitals, status=200 if phase == "ready" else 503)
 
 

@@ -4,13 +4,14 @@ aiohttp silently drops the rest of a body once its shutdown has begun. So a drai
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from typing import Final, Literal
 
 from aiohttp import StreamReader, web
 
 from aiostream_server.errors import BodyTooLarge, RequestTimeout, ShuttingDown
+from aiostream_server.web.request_wait import RequestWaits
 from aiostream_server.web.state import Handler, state_of
 from aiostream_server.web.undocumented import connection_of
 
@@ -25,11 +26,16 @@ class Traffic:
         self.phase: Phase = "ready"
         self.keeps_connections = True
         """Whether a connection may bring another request. A draining server keeps none."""
-        self.requests: Final[list[web.Request]] = []
-        """Those that are being answered."""
+        self.waits: Final = RequestWaits()
+        self._requests: Final[dict[int, web.Request]] = {}  # by id(): a set would compare them in Python
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._bodies: set[asyncio.Timeout] = set()
+
+    @property
+    def requests(self) -> Collection[web.Request]:
+        """Those that are being answered."""
+        return self._requests.values()
 
     @property
     def bodies(self) -> int:
@@ -38,13 +44,13 @@ class Traffic:
 
     def begun(self, request: web.Request) -> None:
         """A request arrived; `ended` has to follow."""
-        self.requests.append(request)
+        self._requests[id(request)] = request
         self._quiet.clear()
 
     def ended(self, request: web.Request) -> None:
         """A request was answered completely."""
-        self.requests.remove(request)
-        if not self.requests:
+        del self._requests[id(request)]
+        if not self._requests:
             self._quiet.set()
 
     def is_busy(self, connection: object) -> bool:
@@ -87,6 +93,7 @@ TRAFFIC: Final[web.AppKey[Traffic]] = web.AppKey("traffic", Traffic)
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
     """The outermost middleware, so that refused requests count, too."""
     traffic = request.app[TRAFFIC]
+    traffic.waits.measure(request)
     traffic.begun(request)
     try:
         return await handler(request)

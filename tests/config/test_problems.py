@@ -208,6 +208,34 @@ class TestSecrets:
         assert config.database["b"].resolved_url.get_secret_value() == f"sqlite:///{tmp_path}/b.db"
         assert "canary" not in repr(config)
 
+    def test_a_password_comes_from_a_variable_or_a_file(self, tmp_path: Path) -> None:
+        (tmp_path / "password").write_text("p@ss:%/w\n")
+        text = (
+            'database.a = { url = "postgresql://u@h/d?sslmode=require", password_file = "password" }\n'
+            'conversations = { url_env = "URL", password_env = "PASSWORD" }'
+        )
+        config = loaded(tmp_path, text, {"URL": "postgresql+asyncpg://u@h:1/d", "PASSWORD": "canary"})
+        assert config.database["a"].resolved_url.get_secret_value() == (
+            "postgresql://u:p%40ss%3A%25%2Fw@h/d?sslmode=require"
+        )
+        kept = config.conversations.resolved_url
+        assert kept is not None
+        assert kept.get_secret_value() == "postgresql+asyncpg://u:canary@h:1/d"
+        assert "canary" not in repr(config)
+        assert "p%40" not in repr(config)
+
+    @pytest.mark.parametrize(
+        ("url", "what"),
+        [
+            ("postgresql://u:canary@h/d", "the URL holds a password too: leave one of them out"),
+            ("sqlite:///a.db", "the password is for a URL of PostgreSQL with a user: postgresql://user@host/name"),
+            ("postgresql://h/d", "the password is for a URL of PostgreSQL with a user: postgresql://user@host/name"),
+        ],
+    )
+    def test_a_password_needs_a_url_without_one(self, tmp_path: Path, url: str, what: str) -> None:
+        text = f'database.a = {{ url = "{url}", password_env = "PASSWORD" }}'
+        assert problems(tmp_path, text, {"PASSWORD": "canary"}) == [f"[database.a]: {what}"]
+
     def test_url_in_the_file_is_not_in_the_repr(self, tmp_path: Path) -> None:
         assert "canary" not in repr(loaded(tmp_path, 'database.a.url = "postgresql://u:canary@h/d"'))
 

@@ -90,7 +90,7 @@ async def test_a_full_queue_refuses_at_once(admission: NewAdmission) -> None:
     waiting = asyncio.create_task(slots.enter(A))
     await turns()
     assert slots.queued == 1
-    with pytest.raises(TooManyRuns, match="1 runs are going on already"):
+    with pytest.raises(TooManyRuns, match="one run is still going on"):
         await asyncio.wait_for(slots.enter(B), DEADLINE_S)
     slots.leave(A)
     await waiting
@@ -100,7 +100,7 @@ async def test_a_caller_that_waits_too_long_is_refused(admission: NewAdmission) 
     slots = admission(max_runs=9, max_runs_per_key=1, queue_size=1, queue_timeout_s=0.1)
     await slots.enter(A)
     started = time.monotonic()
-    with pytest.raises(TooManyRuns, match="1 runs of this key"):
+    with pytest.raises(TooManyRuns, match="one run of this key"):
         await slots.enter(A)
     assert time.monotonic() - started >= 0.1
     assert slots.queued == 0
@@ -127,7 +127,7 @@ async def test_a_user_at_their_limit_does_not_hold_up_the_other_users_of_the_key
     ann, bob, keyless = Owner("a", "ann"), Owner("a", "bob"), Owner("a")
     for owner in (ann, bob, keyless, keyless, Owner("b", "ann")):
         await slots.enter(owner)
-    with pytest.raises(TooManyRuns, match="1 of your runs are going on already"):
+    with pytest.raises(TooManyRuns, match="one of your runs is still going on; stop it or wait"):
         await slots.enter(ann)
     slots.leave(ann)
     await slots.enter(ann)
@@ -209,3 +209,64 @@ async def test_a_thousand_may_wait(admission: NewAdmission) -> None:
         task.cancel()
     await asyncio.wait(waiting)
     assert slots.queued == 0
+
+
+async def test_waiting_keys_get_slots_in_turn(admission: NewAdmission) -> None:
+    """A key with many waiting callers has one before the other key's first."""
+    slots = admission(max_runs=1, queue_size=100)
+    await slots.enter(A)
+    order: list[Owner] = []
+
+    async def ask(owner: Owner) -> None:
+        await slots.enter(owner)
+        order.append(owner)
+
+    waiting = [asyncio.create_task(ask(owner)) for owner in (*[A] * 20, B, B)]
+    await turns()
+    for _ in range(5):
+        slots.leave(order[-1] if order else A)
+        await turns()
+    assert order == [A, B, A, B, A]
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_a_full_queue_of_one_key_makes_room_for_another(admission: NewAdmission) -> None:
+    """For as many as the key has itself; the newest of the other give way, and are told why."""
+    slots = admission(max_runs=1, queue_size=4)
+    await slots.enter(A)
+    waiting = []
+    for owner in (A, A, A, A, B, B):
+        waiting.append(asyncio.create_task(slots.enter(owner)))
+        await turns()
+    assert [task.done() for task in waiting] == [False, False, True, True, False, False]
+    assert slots.queued == 4
+    for refused in waiting[2:4]:
+        with pytest.raises(TooManyRuns, match="one run is still going on"):
+            refused.result()
+    for owner in (A, B):
+        assert isinstance(slots.admission.refusal(owner), TooManyRuns)
+        with pytest.raises(TooManyRuns):
+            await slots.enter(owner)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_what_is_refused_is_known_before(admission: NewAdmission) -> None:
+    """With the places that callers take who come before."""
+    slots = admission(max_runs=2, max_runs_per_key=1, queue_size=1)
+    assert slots.admission.refusal(A) is None
+    assert slots.admission.refusal(A, 2) is None
+    assert isinstance(slots.admission.refusal(A, 3), TooManyRuns)
+    await slots.enter(A)
+    assert slots.admission.refusal(A) is None, "it may wait"
+    waiting = asyncio.create_task(slots.enter(A))
+    await turns()
+    assert isinstance(slots.admission.refusal(A), TooManyRuns)
+    assert slots.admission.refusal(B) is None
+    slots.close()
+    assert isinstance(slots.admission.refusal(B), ShuttingDown)
+    await asyncio.wait([waiting])
+    assert isinstance(waiting.exception(), ShuttingDown)

@@ -110,3 +110,19 @@ async def test_the_key_of_a_run_that_is_no_longer_kept_starts_another() -> None:
     starts.forget(run.id)
     assert not starts._starts
     assert not (await starts.find_or_start(OWNER, KEY, start)).is_replay
+
+
+async def test_a_key_is_known_from_its_first_use_until_it_is_free_again(starts: Starts) -> None:
+    start, failing = _Starting(), _Starting(TooManyRuns("full"))
+    assert not starts.is_known(OWNER, KEY.key)
+    starting = asyncio.create_task(starts.find_or_start(OWNER, KEY, start))
+    await _settle()
+    assert starts.is_known(OWNER, KEY.key)
+    assert not starts.is_known(Owner("key", "bob"), KEY.key)
+    start.go.set()
+    await starting
+    assert starts.is_known(OWNER, KEY.key)
+    failing.go.set()
+    with pytest.raises(TooManyRuns):
+        await starts.find_or_start(OWNER, Idempotency("other", "body"), failing)
+    assert not starts.is_known(OWNER, "other")

@@ -113,3 +113,16 @@ async def test_a_new_policy_applies_to_later_runs(new_turns: NewTurns) -> None:
     await turns.enter(KEY, _View())
     turns.set_policy("queue")
     await turns.prepare(KEY)
+
+
+@pytest.mark.parametrize("policy", ["queue", "reject", "interrupt"])
+async def test_a_question_may_free_a_slot_where_it_interrupts_a_run_of_its_owner(
+    new_turns: NewTurns, policy: ConcurrentTurns
+) -> None:
+    turns, run = new_turns(policy), _View()
+    assert not turns.may_free_a_slot(KEY.owner)
+    await turns.enter(KEY, run)
+    assert turns.may_free_a_slot(KEY.owner) is (policy == "interrupt")
+    assert not turns.may_free_a_slot(OTHER.owner)
+    turns.leave(KEY, run)
+    assert not turns.may_free_a_slot(KEY.owner)

@@ -24,6 +24,8 @@ TEAMS = {
     "sync-tool": "tests.service.teams:with_sync_tool",
     "blocking": "tests.service.teams:blocks_the_loop",
     "stumbling": "tests.service.teams:stumbles",
+    "blocking-tool": "tests.service.teams:blocks_in_a_tool",
+    "blocking-agent": "tests.service.teams:blocks_in_an_agent",
     "deaf-for-ever": "tests.service.teams:deaf_for_ever",
 }
 

@@ -4,13 +4,17 @@ Each of them leaves a file in the state directory when it begins to do so: `unti
 """
 
 import asyncio
+import logging
 import os
 import time
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 
 from autogen_agentchat.agents import AssistantAgent
-from autogen_agentchat.base import TaskResult
+from autogen_agentchat.base import Response, TaskResult
+from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, TextMessage
 from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core import CancellationToken
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.teams.context import TeamContext
@@ -61,6 +65,36 @@ def stumbles(_: TeamContext) -> BlocksTheLoop:
     return BlocksTheLoop(0.3)
 
 
+async def _block_in_a_tool() -> str:
+    """Blocks the loop for 0.4 s."""
+    time.sleep(0.4)  # noqa: ASYNC251 - that is the mistake
+    return "late"
+
+
+def blocks_in_a_tool(context: TeamContext) -> RoundRobinGroupChat:
+    tools = [FunctionTool(_block_in_a_tool, name="look_up", description="look up")]
+    return RoundRobinGroupChat([AssistantAgent("Worker", context.model(), tools=list(tools))], max_turns=1)
+
+
+class BusyAgent(AssistantAgent):
+    """Holds Python's lock for a while, in C."""
+
+    async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
+        ends_at = time.thread_time() + 0.4
+        while time.thread_time() < ends_at:
+            sum(range(2_000_000))
+        return Response(chat_message=TextMessage(content="done", source=self.name))
+
+    async def on_messages_stream(
+        self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
+    ) -> AsyncGenerator[BaseAgentEvent | BaseChatMessage | Response, None]:
+        yield await self.on_messages(messages, cancellation_token)
+
+
+def blocks_in_an_agent(context: TeamContext) -> RoundRobinGroupChat:
+    return RoundRobinGroupChat([BusyAgent("Busy_Bee", context.model())], max_turns=1)
+
+
 class DeafForEver:
     """No cancellation ends it."""
 
@@ -70,6 +104,18 @@ class DeafForEver:
                 await asyncio.sleep(30)
             except asyncio.CancelledError:
                 continue
+
+
+class WritesALot:
+    async def run(self) -> TaskResult:
+        for _ in range(2):
+            logging.getLogger("library").warning("x" * 8_000)
+            print("x" * 8_000)
+        return TaskResult(messages=[], stop_reason="done")
+
+
+def writes_a_lot(_: TeamContext) -> WritesALot:
+    return WritesALot()
 
 
 def deaf_for_ever(_: TeamContext) -> DeafForEver:

@@ -1,17 +1,22 @@
 """Opening the store: its place, its file mode, the versions of its schema, and what cannot be opened."""
 
 import asyncio
+import json
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
 import pytest
+from alembic import command
+from alembic.config import Config
 from pydantic import SecretStr
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, column, insert, make_url, table, text
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from aiostream_server.config.model import ConversationsConfig
@@ -20,8 +25,10 @@ from aiostream_server.store.conversations import Address, Conversations, TeamMem
 from aiostream_server.store.database import find_url
 from aiostream_server.store.opening import prepare_file, read_version
 from aiostream_server.store.schema import HEAD, metadata
+from aiostream_server.store.team_memory import packed, row_of
 from tests.kit.waiting import DEADLINE_S
 from tests.store.conftest import in_database
+from tests.store.talking import TALK, say, turns_of
 
 MIGRATIONS = Path(__file__).parents[2] / "aiostream_server" / "store" / "migrations"
 CHAT = Address("key1", "", "chat1")
@@ -189,6 +196,31 @@ class TestSchema:
                 await connection.exec_driver_sql("DROP TABLE in_the_way")
         async with open_conversations(config(bare_url), Path("/nowhere")) as store:
             await store.keep(CHAT, memory())
+
+    async def test_a_database_of_the_first_version_is_brought_up_to_date_with_what_it_holds(
+        self, bare_url: str
+    ) -> None:
+        """A server of that version may still run during the upgrade: it writes rows without a version."""
+
+        def first_version(connection: Connection) -> None:
+            config = Config(attributes={"connection": connection})
+            config.set_main_option("script_location", str(MIGRATIONS))
+            command.upgrade(config, "0001")
+
+        def row(number: int) -> dict[str, object]:
+            turns = packed(json.dumps([f"turn{number}"]).encode())
+            row = row_of(TALK, replace(memory(str(number)), turns=b"", updated_at=time.time())) | {"turns": turns}
+            return {name: value for name, value in row.items() if name != "version"}
+
+        old = table("aiostream_memories", *(column(name) for name in row(0)))
+        await in_database(bare_url, first_version)
+        await in_database(bare_url, lambda connection: connection.execute(insert(old).values(row(1))))
+        async with open_conversations(config(bare_url), Path("/nowhere")) as store:
+            seen = await store.latest(TALK)
+            assert turns_of(seen) == ["turn1"]
+            await in_database(bare_url, lambda connection: connection.execute(insert(old).values(row(2))))
+            await say(store, "turn3", seen)
+            assert turns_of(await store.latest(TALK)) == ["turn2", "turn3"]  # the old server knew nothing of merging
 
 
 class TestProblems:

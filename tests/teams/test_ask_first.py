@@ -167,7 +167,7 @@ async def test_the_demo_model_resumes_after_a_yes(tmp_path: Path) -> None:
         talk = Talk(lambda: build(context))
         await talk.ask("Which region had the lowest total sales?")
         assert (await talk.answer("yes")).startswith("The **South** region had the lowest total sales")
-        assert "STRFTIME" in await talk.answer("And by month?")
+        assert "strftime" in await talk.answer("And by month?")
         assert "'2024'" in await talk.answer("only 2024")
         said = await talk.ask("yes")
     assert any(isinstance(one, ToolCallExecutionEvent) and "2024-12" in one.content[0].content for one in said)

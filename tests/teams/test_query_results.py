@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -133,6 +134,21 @@ async def test_the_answer_ends_with_a_link_to_every_row(stage: Stage, headers: d
     answer = next(event for event in stage.told() if isinstance(event, Answer))
     assert answer.content.endswith(f"]({url}) ({about})")
     assert all("/v1/files" not in str(sent.body) for sent in stage.provider.exchanges), "no model sees the link"
+    assert "The user gets all rows as a file" in str(stage.provider.exchanges[-1].body)
+
+
+async def test_a_json_answer_stays_json(stage: Stage) -> None:
+    """The link is among what the team said before."""
+    stage.provider.script(drafted(), ScriptedAnswer("Sixty."), ScriptedAnswer('{"customers": 60}'))
+    body = {
+        "model": "data",
+        "messages": [{"role": "user", "content": "How many customers?"}],
+        "response_format": {"type": "json_object"},
+    }
+    url = f"{stage.server.url}/v1/chat/completions"
+    async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+        answer = await response.json()
+    assert json.loads(answer["choices"][0]["message"]["content"]) == {"customers": 60}
 
 
 async def test_the_runs_api_has_the_link_in_the_answer(stage: Stage) -> None:
@@ -209,7 +225,7 @@ async def test_a_file_that_is_cut_says_so(tmp_path: Path) -> None:
         text = await stage.ask(drafted("SELECT n, s FROM t ORDER BY n"), ScriptedAnswer("Many."))
         ((name, url, about),) = LINK.findall(text)
         assert (name, about) == (
-            "sales.csv",
+            "sales-first-198-rows.csv",
             "the first 198 rows, as many as 195 KiB hold: n integer, s text",
         )
         assert len(read((await download(url))[1])) == 199

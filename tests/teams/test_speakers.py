@@ -40,7 +40,7 @@ async def _said(tmp_path: Path, team: str, said: Mapping[str, Sequence[ScriptedA
 
 
 def _tool_call(tool: str, arguments: str) -> str:
-    return f"<details>\n<summary>⚡ {tool}</summary>\n\n```\n{arguments}\n```\n\n</details>\n\n"
+    return f"<details>\n<summary>⚡ {tool}</summary>\n\n```text\n{arguments}\n```\n\n</details>\n\n"
 
 
 def _answered(tool: str) -> str:
@@ -48,7 +48,7 @@ def _answered(tool: str) -> str:
 
 
 def _ran(exit_code: int, output: str) -> str:
-    return f"<details>\n<summary>📦 python: exit code {exit_code}</summary>\n\n```\n{output}\n```\n\n</details>"
+    return f"<details>\n<summary>📦 python: exit code {exit_code}</summary>\n\n```text\n{output}\n```\n\n</details>"
 
 
 def _ledger(*, done: bool) -> ScriptedAnswer:

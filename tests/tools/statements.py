@@ -201,6 +201,7 @@ POSTGRES_HOSTILE: Final = [
     "SELECT current_role",
     "SELECT current_schema",
     "SELECT current_schema()",
+    "SELECT @@version",
     "SELECT current_database()",
     "SELECT repeat('x', 1000000000)",
     "SELECT lpad('x', 1000000000)",

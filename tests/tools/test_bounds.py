@@ -1,6 +1,8 @@
 """Recursion, series and repeated texts are bounded while they run, with an error and never with a result cut short."""
 
 # ruff: noqa: S608
+from pathlib import Path
+
 import pytest
 
 from aiostream_server.config.model import DatabaseConfig
@@ -88,5 +90,24 @@ async def test_bounds_hold_while_the_statement_runs(url: str) -> None:
         for sql in REFUSED:
             with pytest.raises(QueryFailed, match="not run: "):
                 await database.ask(sql)
+    finally:
+        await database.close()
+
+
+async def test_sqlite_recurs_within_its_limits(shop_path: Path) -> None:
+    config = DatabaseConfig(url=f"sqlite:///{shop_path}", statement_timeout_s=0.5)
+    database = await Database.open("shop", config)
+    try:
+        assert (await database.ask(COUNT.format(where=" WHERE i < 5000") + "SELECT count(*) FROM n")).rows == ((5000,),)
+        assert (await database.ask(COUNT.format(where="") + "SELECT i FROM n LIMIT 2")).rows == ((1,), (2,))
+        with pytest.raises(QueryFailed, match=r"took longer than 0\.5 s"):
+            await database.ask(COUNT.format(where="") + "SELECT count(*) FROM n")
+        doubled = "WITH RECURSIVE t(x) AS (SELECT 'x' UNION ALL SELECT x || x FROM t) SELECT max(length(x)) FROM t"
+        with pytest.raises(QueryFailed, match=r"too big|too long|memory"):
+            await database.ask(doubled)
+        # Without the word, SQLite recurs as well.
+        assert (
+            await database.ask("WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 9) SELECT max(i) FROM n")
+        ).rows
     finally:
         await database.close()

@@ -14,8 +14,8 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, disable_created_metrics
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -28,8 +28,13 @@ from aiostream_server.observe.observer import Observer
 from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
+from aiostream_server.service.metrics.process import ProcessMetrics
+from aiostream_server.service.output import dropped_lines
 from aiostream_server.service.sockets import listen
+from aiostream_server.service.status import LastReload
+from aiostream_server.store.conversations import Conversations
 from aiostream_server.web.health import Exposition, LoopLag, expose
+from aiostream_server.web.request_wait import RequestWaits
 
 _HOST: Final = "127.0.0.1"
 _AGAIN_S: Final = 1.0
@@ -45,13 +50,19 @@ class Metrics:
         self._registry: Final = CollectorRegistry()
         self._families: Final = Families(self._registry)
         self._models: Final = tuple(config.models)
-        ProcessCollector(registry=self._registry)
+        self._registry.register(ProcessMetrics())
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
-    def watch(self, runs: Registry, lag: LoopLag, teams: tuple[str, ...]) -> None:
+    def watch(
+        self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...]
+    ) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, lag))
+        self._registry.register(_Gauges(runs, conversations, lag, waits))
+        waits.report = self._families.request_waits.add
+
+    def watch_reloads(self, last: LastReload) -> None:
+        self._registry.register(_ReloadGauges(last))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
@@ -62,9 +73,11 @@ class Metrics:
 class _Gauges(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, runs: Registry, lag: LoopLag) -> None:
+    def __init__(self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits) -> None:
         self._runs: Final = runs
+        self._conversations: Final = conversations
         self._lag: Final = lag
+        self._waits: Final = waits
 
     def collect(self) -> Iterator[Metric]:
         runs, lag, limits = self._runs, self._lag, self._runs.limits
@@ -73,13 +86,34 @@ class _Gauges(Collector):
         yield _gauge("runs_queued", "Callers who wait for a slot.", runs.queued)
         yield _gauge("runs_queue_limit", "How many callers may wait.", limits.queue_size)
         yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
+        held = self._conversations.held
+        yield _gauge("conversation_turns_held", "Turns of conversations that could not be written yet.", held)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
         yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
+        yield _gauge(
+            "http_request_wait_max_seconds", "How long a request waited at most in the last minute.", self._waits.max_s
+        )
+        dropped = CounterMetricFamily(
+            "aiostream_output_dropped_lines", "Lines that could not be written, or not in time.", labels=("stream",)
+        )
+        for stream, lines in dropped_lines().items():
+            dropped.add_metric((stream,), lines)
+        yield dropped
         built = GaugeMetricFamily(
             "aiostream_build_info", "What runs here; always 1.", labels=("version", "python_version")
         )
         built.add_metric((__version__, platform.python_version()), 1.0)
         yield built
+
+
+class _ReloadGauges(Collector):
+    def __init__(self, last: LastReload) -> None:
+        self._last: Final = last
+
+    def collect(self) -> Iterator[Metric]:
+        is_served, loaded_at = float(not self._last.problem), self._last.succeeded_at
+        yield _gauge("config_last_reload_successful", "Whether what the configuration says is served.", is_served)
+        yield _gauge("config_last_reload_success_timestamp_seconds", "When what is served was loaded.", loaded_at)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -116,6 +116,12 @@ class Families:
             _DELAY_S,
         )
         registry.register(self.delays)
+        self.request_waits: Final = DelayHistogram(
+            "aiostream_http_request_wait_seconds",
+            "From the arrival of a request's last bytes in the kernel to its handler.",
+            _BYTE_S,
+        )
+        registry.register(self.request_waits)
 
     def start_at_zero(self, teams: tuple[str, ...], models: tuple[str, ...]) -> None:
         """Create the series at 0, so that Prometheus sees the first event of each as an increase."""

@@ -9,7 +9,6 @@ import asyncio
 import socket
 from typing import Final
 
-import structlog
 from aiohttp import web
 
 from aiostream_server.service.tls.certificate import Certificate
@@ -19,8 +18,6 @@ from aiostream_server.service.workers.share import ConnectionCounts
 _WAIT_S: Final = 0.001  # per connection more than the worker with the fewest
 _LONGEST_WAIT_S: Final = 0.01
 _NO_DESCRIPTOR_S: Final = 1.0
-
-_log = structlog.get_logger()
 
 
 class SharedSite(web.BaseSite):
@@ -100,7 +97,9 @@ class SharedSite(web.BaseSite):
         except (BlockingIOError, InterruptedError, ConnectionAbortedError):
             return  # another worker was faster, or the client has left
         except OSError as exc:  # no descriptor is free
-            _log.warning("connections_not_accepted", error=exc.strerror, retry_s=_NO_DESCRIPTOR_S)
+            asyncio.get_running_loop().call_exception_handler(
+                {"message": "no connection can be accepted", "exception": exc, "socket": self._listening}
+            )
             self._pause()
             self._later = asyncio.get_running_loop().call_later(_NO_DESCRIPTOR_S, self._listen)
             return

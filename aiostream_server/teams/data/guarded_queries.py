@@ -16,7 +16,7 @@ from autogen_core.models import ChatCompletionClient, FunctionExecutionResult, L
 from aiostream_server.teams.data.agent_bases import CodeAgent, Said
 from aiostream_server.teams.data.approval import find_reply
 from aiostream_server.teams.data.messages import DRAFTER, QUERY, LatestRows, QueryDraft, QueryOutcome, Verdict
-from aiostream_server.teams.query_results import query_result
+from aiostream_server.teams.query_results import QueryResult, query_result
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.errors import DatabaseUnreachable, QueryFailed
 from aiostream_server.tools.sql.guard import Approved
@@ -131,11 +131,13 @@ class QueryRunner(CodeAgent):
             if (database := self._databases.get(verdict.database)) is None:  # removed since the verdict was saved
                 raise QueryFailed(f"not run: there is no database {verdict.database!r} any more")
             # The guard checks the statement again: a verdict is a message, which other agents could have made.
-            rows: Rows | None = (await query_result(database, verdict.sql)).rows
+            result: QueryResult | None = await query_result(database, verdict.sql)
         except (QueryFailed, DatabaseUnreachable) as exc:
-            rows, failure = None, str(exc)
+            result, failure = None, str(exc)
         else:
-            self._latest.rows, failure = rows, ""
+            failure = ""
+        rows = None if result is None else result.rows
+        self._latest.rows = rows or self._latest.rows
         outcome = QueryOutcome(
             content=failure if rows is None else rows.to_markdown(),
             source=self.name,
@@ -143,6 +145,7 @@ class QueryRunner(CodeAgent):
             attempt=verdict.attempt,
             failed=rows is None,
             summary="the query failed" if rows is None else rows.summary,
+            has_file=result is not None and result.file is not None,
         )
         return outcome, None if rows is None else rows.first(_MOST_SHOWN, _MOST_SHOWN_UNITS)
 

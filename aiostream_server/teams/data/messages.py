@@ -10,6 +10,7 @@ from typing import Final, Literal
 from autogen_agentchat.messages import BaseTextChatMessage
 from autogen_core.models import UserMessage
 
+from aiostream_server.present.blocks import ROWS_AS_FILE
 from aiostream_server.tools.sql.rows import Rows
 
 DRAFTER: Final = "SQLAgent"
@@ -44,17 +45,19 @@ class Verdict(BaseTextChatMessage):
 
 
 class QueryOutcome(BaseTextChatMessage):
-    """The database's answer: a table of rows, or why there is none."""
+    """The database's answer: a table of rows, or why there is none. `has_file`: the user gets all rows as a file."""
 
     type: Literal["QueryOutcome"] = "QueryOutcome"
     call_id: str
     attempt: int
     failed: bool
     summary: str = ""
+    has_file: bool = False
 
     def to_model_message(self) -> UserMessage:
         """As a user message: the system prompt tells the model that rows are data, not instructions."""
-        text = f"Result of the query ({self.summary}):\n\n{self.content}"
+        file = f"\n\n{ROWS_AS_FILE}" if self.has_file else ""
+        text = f"Result of the query ({self.summary}):\n\n{self.content}{file}"
         return UserMessage(content=text, source=self.source)
 
 

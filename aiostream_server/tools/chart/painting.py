@@ -58,7 +58,8 @@ def _painted(plot: Plot, form: Format, *, text_as_paths: bool) -> tuple[bytes, b
         else:
             _axes(drawn.add_subplot(), plot)
         if plot.notes:
-            note = wrap_label("; ".join(plot.notes).capitalize() + ".", 110)
+            notes = "; ".join(plot.notes)
+            note = wrap_label(f"{notes[:1].upper()}{notes[1:]}.", 110)
             drawn.supxlabel(note, x=0.022, ha="left", size=8.5, color=MUTED)
         file = io.BytesIO()
         drawn.savefig(file, format=form, metadata=_NO_METADATA[form])

@@ -25,7 +25,7 @@ _CLIPPABLE: Final = frozenset((Clipped, Binary))
 _SPARE_S: Final = 0.2  # of the statement's time, in which the rows that were read are still answered
 _SPECIAL: Final = re.compile(r'[",\r\n]|^\s|\s$|^$')
 _FORMULA: Final = re.compile(r"[\s\x00]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:[.,][0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_NUMBER: Final = re.compile(r"[+-]?(?:(?:[0-9]+(?:[.,][0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|Inf(?:inity)?)", re.ASCII)
 _NO_FREE_TEXT: Final = frozenset(
     (*("money", "interval", "date", "numeric"), "timestamp with time zone", "timestamp without time zone")
 )

@@ -200,7 +200,7 @@ class _Estimate:
 
 def _check(size: float, most: int, what: str) -> None:
     if size > most:
-        raise TooLarge(f"{what} could become longer than {most:,} characters")
+        raise TooLarge(f"{what} could become longer than {most:,} characters; build shorter values")
 
 
 def _check_grouping(group: exp.Expr | None) -> None:

@@ -28,8 +28,7 @@ _SQLITE: Final = """
     unixepoch unlikely
 """
 _POSTGRES: Final = _names(
-    # Keywords that are written like functions, and constructors
-    "all any array grouping row some greatest least",
+    "all any array greatest grouping least row some",
     # Aggregates
     """
     any_value array_agg bit_and bit_or bit_xor bool_and bool_or corr covar_pop covar_samp every json_agg
@@ -77,9 +76,9 @@ _POSTGRES: Final = _names(
     json_to_record json_to_recordset json_typeof jsonb_array_elements jsonb_array_elements_text jsonb_array_length
     jsonb_build_array jsonb_build_object jsonb_each jsonb_each_text jsonb_extract_path jsonb_extract_path_text
     jsonb_insert jsonb_object jsonb_object_keys jsonb_path_exists jsonb_path_match jsonb_path_query
-    json_populate_record json_populate_recordset jsonb_path_exists_tz jsonb_path_match_tz jsonb_path_query_array
+    jsonb_path_exists_tz jsonb_path_match_tz jsonb_path_query_array
     jsonb_path_query_array_tz jsonb_path_query_first jsonb_path_query_first_tz jsonb_path_query_tz
-    jsonb_populate_record jsonb_populate_recordset jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls
+    jsonb_pretty jsonb_set jsonb_set_lax jsonb_strip_nulls
     jsonb_to_record jsonb_to_recordset jsonb_typeof row_to_json to_json to_jsonb
     """,
     # XML that is in a column
@@ -107,6 +106,8 @@ QUOTIENTS: Final = _names(
     stddev_samp var_pop var_samp variance
     """
 )
+# Keywords of PostgreSQL's grammar that are written like functions: no function of a database can take their place.
+KEYWORDS: Final = _names("all any array coalesce greatest grouping least nullif row some")
 # Give another value each time. The guard does not repeat them where it writes an argument twice.
 VOLATILE: Final = _names("random clock_timestamp")
 # Words that look like a column and that PostgreSQL parses as a function call.

@@ -10,6 +10,7 @@ The guard is the first protection. The backends' connections are read-only and l
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 import sqlglot
@@ -22,7 +23,7 @@ from aiostream_server.tools.sql.dialects import DIALECTS, TITLES, DialectName
 from aiostream_server.tools.sql.expansion import check_expansion
 from aiostream_server.tools.sql.inspection import Inspector
 from aiostream_server.tools.sql.quotients import NO_QUOTIENTS, QuotientColumns, quotient_columns
-from aiostream_server.tools.sql.refusals import NotAllowed, not_understood, shown
+from aiostream_server.tools.sql.refusals import NotAllowed, keyword, not_understood, shown
 from aiostream_server.tools.sql.schema import Schema
 from aiostream_server.tools.sql.scopes import Resolver, UnknownColumn
 from aiostream_server.tools.sql.value_size import TooLarge
@@ -32,6 +33,7 @@ _FENCED: Final = re.compile(r"\s*```(?:[a-z]+\s*\n)?(.*?)```\s*", re.DOTALL | re
 _UNPRINTABLE: Final = re.compile(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]|[\ud800-\udfff]")
 # sqlglot and PostgreSQL agree on these escapes of E'...'; on \x41 or \101 they could differ.
 _ESCAPED: Final = re.compile(r"e'([^'\\]|''|\\[bfnrt'\\])*'", re.IGNORECASE)
+_LINE_CHARS: Final = 80
 _START_CHARS: Final = 40
 
 
@@ -75,8 +77,10 @@ class Guard:
         start = _start(sql)
         try:
             return self._approved(self._parse(sql))
-        except (NotAllowed, UnknownColumn, TooLarge) as refusal:
+        except (NotAllowed, UnknownColumn) as refusal:
             return Blocked(str(refusal))
+        except TooLarge as refusal:
+            return Blocked(f"`{start}` would take too much: {refusal}")
         except RecursionError:
             return Blocked(f"`{start}` is nested too deeply: use fewer parentheses and subqueries")
         except Exception:  # sqlglot fails in many ways on statements that it cannot parse
@@ -106,9 +110,9 @@ class Guard:
         if not statements:
             raise NotAllowed(f"exactly one statement may run, `{_start(sql)}` is none: write one SELECT")
         if len(statements) > 1:
-            second = shown(statements[1], self.dialect)
+            second = keyword(statements[1], self.dialect)
             raise NotAllowed(
-                f"exactly one statement may run, this is {len(statements)}: leave out the second, {second}"
+                f"exactly one statement may run, this is {len(statements)}: leave out the second, `{second}`"
             )
         return self._pin(statements[0])
 
@@ -160,10 +164,18 @@ class Guard:
         return written
 
     def _write(self, root: exp.Expr) -> str:
+        """In lines where it is long: people read it before they approve it. Indentation at most doubles it."""
+        write = partial(
+            root.sql,
+            DIALECTS[self.dialect],
+            comments=False,
+            unsupported_level=ErrorLevel.RAISE,
+            normalize_functions=False,
+        )
         try:
-            return root.sql(
-                DIALECTS[self.dialect], comments=False, unsupported_level=ErrorLevel.RAISE, normalize_functions=False
-            )
+            line = write()
+            lines = write(pretty=True) if len(line) > _LINE_CHARS else line
+            return lines if len(lines) <= 2 * len(line) else line
         except UnsupportedError as exc:
             why = one_line(str(exc)).rstrip(".")
             raise NotAllowed(

@@ -12,7 +12,13 @@ from sqlglot import exp
 from aiostream_server.text import clipped
 from aiostream_server.tools.sql.allow_list import POSTGRES_TYPE_NAMES, POSTGRES_TYPES, SQLITE_TYPE, SYNTAX
 from aiostream_server.tools.sql.dialects import DIALECTS, DialectName, cte_name, fold_identifier, walk
-from aiostream_server.tools.sql.functions import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, ROW_FUNCTIONS, SYSTEM_COLUMNS
+from aiostream_server.tools.sql.functions import (
+    CALLS_WITHOUT_PARENTHESES,
+    FUNCTIONS,
+    KEYWORDS,
+    ROW_FUNCTIONS,
+    SYSTEM_COLUMNS,
+)
 from aiostream_server.tools.sql.refusals import (
     NotAllowed,
     function_refused,
@@ -51,12 +57,14 @@ class Inspector:
     def tables(self, root: exp.Expr) -> tuple[str, ...]:
         """Check every node and return the known tables that the statement reads, sorted. Raises `NotAllowed`."""
         if not isinstance(root, _QUERIES):
-            what = keyword(root)
-            raise NotAllowed(f"only SELECT may run, this is `{what}`: ask for rows with SELECT")
+            what = shown(root, self.dialect) if isinstance(root, exp.Condition) else f"`{keyword(root, self.dialect)}`"
+            raise NotAllowed(f"only SELECT may run, this is {what}: ask for rows with SELECT")
         tables: set[str] = set()
         for count, visit in enumerate(walk(root, self.dialect), start=1):
             if count > MAX_NODES:
-                raise NotAllowed(f"`{keyword(root)}` has more than {MAX_NODES:,} parts: ask for less at once")
+                raise NotAllowed(
+                    f"`{keyword(root, self.dialect)}` has more than {MAX_NODES:,} parts: ask for less at once"
+                )
             if visit.depth > MAX_DEPTH:
                 raise NotAllowed(
                     f"{shown(visit.node, self.dialect)} is nested too deeply, in more than {MAX_DEPTH} levels: "
@@ -111,6 +119,8 @@ class Inspector:
                 )
             case exp.Column(this=exp.Identifier() as name):
                 self._check_column(node, name)
+            case exp.MatchAgainst() if not all(isinstance(each, exp.Expr) for each in node.expressions):
+                raise NotAllowed(f"`@@{node.this.name}` is not allowed: write the value itself")
 
     def _check_lateral(self, node: exp.Lateral | exp.Unnest) -> None:
         if isinstance(node, exp.Unnest):
@@ -149,7 +159,7 @@ class Inspector:
         name = call.this.lower() if isinstance(call.this, str) else ""
         if name not in FUNCTIONS[self.dialect]:
             raise function_refused(name or call.name, self.dialect)
-        if name in self._schema.own.functions:
+        if name in self._schema.own.functions and name not in KEYWORDS:
             raise NotAllowed(
                 f"the function `{name}` is not allowed: this database has its own function of that name; "
                 "compute it with other functions, operators or CASE"
@@ -174,6 +184,8 @@ class Inspector:
         )
 
     def _check_cte(self, cte: exp.CTE) -> None:
+        if not isinstance(cte.this, _QUERIES):
+            raise NotAllowed(f"a WITH query must be a SELECT, not {shown(cte.this, self.dialect)}: write one")
         name = cte_name(cte, self.dialect)
         if ("", name) in self._tables or _SYSTEM_NAME.match(name):
             raise NotAllowed(f"a WITH query cannot have a table's name (`{clipped(name, 60)}`): call it something else")

@@ -28,10 +28,23 @@ class OwnCode:
         """The operator of this node where it is one of the database's own, else empty."""
         if not self.operators:
             return ""
-        return next((symbol for symbol in _SYMBOLS.get(type(node), ()) if symbol in self.operators), "")
+        return next((symbol for symbol in _symbols(node) if symbol in self.operators), "")
+
+
+def _symbols(node: exp.Expr) -> tuple[str, ...]:
+    """The operators that PostgreSQL computes this node with."""
+    match node:
+        case exp.Case() if node.this is None:
+            return ()
+        case exp.Join() if not node.args.get("using") and node.method != "NATURAL":
+            return ()
+        case exp.Anonymous() if str(node.this).lower() != "nullif":
+            return ()
+    return _SYMBOLS.get(type(node), ())
 
 
 _SYMBOLS: Final[Mapping[type[exp.Expr], tuple[str, ...]]] = {
+    **dict.fromkeys((exp.Case, exp.Join, exp.Anonymous), ("=",)),
     exp.Add: ("+",),
     exp.Sub: ("-",),
     exp.Neg: ("-",),

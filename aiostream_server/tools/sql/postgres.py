@@ -49,6 +49,7 @@ class PostgresBackend:
     @asynccontextmanager
     async def open_catalog(self, deadline: StatementDeadline) -> AsyncIterator[PostgresCatalog]:
         async with self._engine.connect() as connection:
+            self._connections.was_reached = True
             version = (connection.dialect.server_version_info or (0,))[0]
             await connection.exec_driver_sql(self._connections.limits(int(version)))
             yield PostgresCatalog(connection)

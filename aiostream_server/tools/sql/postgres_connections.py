@@ -20,7 +20,7 @@ from aiostream_server.config.postgres_url import read_parameters
 from aiostream_server.tools.sql.backend import StatementDeadline
 
 _CONNECT_TIMEOUT_S: Final = 10.0
-_RETRY_FOR_S: Final = 3.0  # while a server restarts
+_RETRY_PART: Final = 0.25  # of the statement's time, while a server restarts
 _RETRY_AFTER_S: Final = 0.1
 _MOST_IDLE: Final = 5
 _MOST_IDLE_S: Final = 180.0  # firewalls forget connections without a word
@@ -57,7 +57,7 @@ class PostgresConnections:
             "standard_conforming_strings": "on",  # the guard parses string literals without backslash escapes
         }
         self._idle: Final[list[tuple[asyncpg.Connection, float]]] = []
-        self._was_reached = False
+        self.was_reached = False
         self._is_closed = False
 
     def limits(self, version: int) -> str:
@@ -65,6 +65,7 @@ class PostgresConnections:
         settings = dict(self._settings)
         if version >= 11:
             settings["jit"] = "off"  # LLVM looks at no timeout while it compiles a long expression
+            settings["geqo_threshold"] = "9"  # planning a join of eleven tables exhaustively takes 250 MB
         if version >= 14:  # the server ends a statement whose client is gone, because it was killed
             settings["client_connection_check_interval"] = _CHECK_CLIENT
         calls = (f"pg_catalog.set_config({_quoted(name)}, {_quoted(value)}, true)" for name, value in settings.items())
@@ -81,12 +82,12 @@ class PostgresConnections:
             await self._end(connection, mark)
             raise
         except asyncpg.PostgresError:
-            await self._put_back(connection, started)
+            await self._put_back(connection, started, mark)
             raise
         except BaseException:
             await self._end(connection, mark)
             raise
-        await self._put_back(connection, started)
+        await self._put_back(connection, started, mark)
 
     async def close(self) -> None:
         self._is_closed = True
@@ -119,7 +120,7 @@ class PostgresConnections:
 
     async def _open(self, deadline: StatementDeadline) -> asyncpg.Connection:
         """Waits for a server that was reached before, and that restarts now."""
-        until = time.monotonic() + min(_RETRY_FOR_S, deadline.remaining_s / 2) if self._was_reached else 0.0
+        until = time.monotonic() + deadline.remaining_s * _RETRY_PART if self.was_reached else 0.0
         while True:
             try:
                 connection = await asyncpg.connect(**self.arguments)
@@ -128,17 +129,17 @@ class PostgresConnections:
                     raise
                 await asyncio.sleep(_RETRY_AFTER_S)
             else:
-                self._was_reached = True
+                self.was_reached = True
                 return connection
 
-    async def _put_back(self, connection: asyncpg.Connection, started: float) -> None:
+    async def _put_back(self, connection: asyncpg.Connection, started: float, mark: str) -> None:
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
             await connection.execute("ROLLBACK", timeout=_CANCEL_TIMEOUT_S)
             took_s = time.monotonic() - started
             if took_s < _LONG_S and not self._is_closed and len(self._idle) < _MOST_IDLE:
                 self._idle.append((connection, time.monotonic()))
                 return
-        await _closed(connection)
+        await self._end(connection, mark)
 
     async def _end(self, connection: asyncpg.Connection, mark: str) -> None:
         """Cancel the statement. Terminate its backend where that does not help, as far as the role may."""

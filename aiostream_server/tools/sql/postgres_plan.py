@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from aiostream_server.tools.sql.bounds import MAX_PADDING
 from aiostream_server.tools.sql.errors import QueryFailed
 
 _CALL: Final = re.compile(r"(?<!\(\()\b((?:array|string|json|jsonb|json_object|jsonb_object|xml|range)_?agg)\(")
@@ -23,6 +24,7 @@ _BYTES: Final[Mapping[str, tuple[int, int]]] = {  # measured: for each row, and 
 }
 _MOST_EACH: Final = (250, 25)
 _NAMED_LENGTH: Final = re.compile(r"\b(?:lpad|rpad|round|trunc|power|exp|numeric)\b")
+_REPEATED: Final = re.compile(r"\brepeat\(")
 _NUMBER: Final = re.compile(r"\b\d{1,6}\b")
 _BYTES_PER_DIGIT: Final = 4
 _ARRAY_QUERY: Final = re.compile(r"\bARRAY\s*\(\s*(?:SELECT|WITH|VALUES|\()", re.IGNORECASE)
@@ -133,5 +135,7 @@ def _row_bytes(name: str, text: str, width: float) -> float:
     pieces = max(1, text.count("||"), text.count("%"), text.count(", ") - 1)
     # Constants are in the text as a whole. The other lengths are named: lpad(name, 1000), round(total, 200).
     named = [int(number) for number in _NUMBER.findall(text)] if _NAMED_LENGTH.search(text) else []
+    if _REPEATED.search(text):
+        pieces *= max((int(number) for number in _NUMBER.findall(text)), default=MAX_PADDING)
     fixed, each = _BYTES.get(name, _MOST_EACH)
     return fixed + each * pieces * width + len(text) + _BYTES_PER_DIGIT * max(named, default=0)

@@ -3,7 +3,6 @@
 A model reads these lines and corrects its statement, so they never name a class of the parser.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -24,6 +23,8 @@ def shown(part: object, dialect: DialectName) -> str:
     """The beginning of the part, as SQL in backquotes; of a command its keyword."""
     if isinstance(part, exp.Command):
         return _quoted(str(part.this).upper())
+    if isinstance(part, exp.Placeholder):
+        return _quoted(f":{part.name}" if part.name.isidentifier() else "?")
     if not isinstance(part, exp.Expr):
         return _quoted(str(part))
     try:
@@ -32,12 +33,15 @@ def shown(part: object, dialect: DialectName) -> str:
         )
     except Exception:  # sqlglot cannot write every tree that it reads
         text = part.name
-    return _quoted(text or part.name or _keyword(part))
+    return _quoted(text or part.name)
 
 
-def keyword(node: exp.Expr) -> str:
-    """What kind of statement it is, in SQL's word: DELETE."""
-    return str(node.this).upper() if isinstance(node, exp.Command) else _keyword(node)
+def keyword(node: exp.Expr, dialect: DialectName) -> str:
+    """What kind of statement it is, by its first word: DELETE, also after WITH."""
+    if isinstance(node, exp.Command):
+        return str(node.this).upper()
+    first = shown(node, dialect).strip("`").partition(" ")[0].upper()
+    return node.key.upper() if first == "WITH" else first
 
 
 def not_understood(error: ParseError, sql: str, dialect: DialectName) -> NotAllowed:
@@ -71,6 +75,8 @@ def node_refused(node: exp.Expr, dialect: DialectName) -> NotAllowed:
 def part_refused(part: str, value: object, node: exp.Expr, dialect: DialectName) -> NotAllowed:
     if part in _CLAUSES:
         clause, advice = _CLAUSES[part]
+        if part == "search" and isinstance(value, exp.Expr):
+            clause = "CYCLE" if value.args.get("kind") == "CYCLE" else "SEARCH"
         return NotAllowed(f"`{clause}` is not allowed: {advice}")
     what = shown(value[0] if isinstance(value, list) else value, dialect)
     return NotAllowed(f"{what} is not allowed in {shown(node, dialect)}: leave it out, or write it in plainer SQL")
@@ -80,17 +86,12 @@ def _quoted(text: str) -> str:
     return f"`{clipped(one_line(text).replace('`', chr(39)), _MAX_SHOWN_CHARS)}`"
 
 
-def _keyword(node: exp.Expr) -> str:
-    """`Drop` -> DROP, `AlterTable` -> ALTER TABLE."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(node).__name__).upper()
-
-
 _CLAUSES: Final = {
     "locks": ("FOR UPDATE", "nothing may lock rows; leave the clause out"),
     "into": ("INTO", "nothing may be written; leave it out, and SELECT gives the rows"),
     "pivots": ("PIVOT", "write sum(CASE WHEN ... THEN ... END) for each column"),
     "by_name": ("BY NAME", "name the columns in the same order on both sides"),
-    "search": ("SEARCH or CYCLE", "keep the way in a column, path || id, and stop where id = ANY(path)"),
+    "search": ("SEARCH", "keep the way in a column, path || id, and stop where id = ANY(path)"),
     "indexed": ("INDEXED BY", "the database chooses the index; leave it out"),
 }
 _NODES: Final[Mapping[type[exp.Expr], str]] = {

@@ -182,12 +182,13 @@ class Resolver:
         if not path:
             return
         columns = next((scope[path] for scope in scopes if path in scope), None)
-        shown = ".".join(part.name for part in column.parts[:-1])
+        written = clipped(".".join(part.name for part in column.parts), 60)
+        shown = clipped(".".join(part.name for part in column.parts[:-1]), 60)
         if columns is None:
-            raise UnknownColumn(f"{column.sql()}: nothing in FROM is called {shown}")
+            raise UnknownColumn(f"`{written}`: nothing in FROM is called `{shown}`; name a table of FROM, or its alias")
         if isinstance(column.this, exp.Identifier) and self._fold(column.this) not in columns:
             known = clipped(", ".join(filter(None, columns)) or "none", _MAX_LISTED_CHARS)
-            raise UnknownColumn(f"there is no column {column.name} in {shown}; there are: {known}")
+            raise UnknownColumn(f"there is no column `{clipped(column.name, 60)}` in `{shown}`; there are: {known}")
 
     def _path(self, column: exp.Column) -> tuple[str, ...]:
         """The alias or table, its schema and its catalog, as far as they are written."""

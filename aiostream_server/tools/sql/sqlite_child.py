@@ -43,7 +43,7 @@ _LIMITS = {
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 1,
 }
 # SQLite's authorizer calls operators functions, too.
-_OPERATORS = ("like", "glob", "->", "->>", "current_date", "current_timestamp")
+_OPERATORS = ("like", "glob", "->", "->>", "current_date", "current_time", "current_timestamp")
 
 
 class FileNotOpened(Exception):
@@ -142,7 +142,7 @@ class Statement:
     ) -> int:
         """SQLite calls this while it compiles a statement: https://www.sqlite.org/c3ref/c_alter_table.html"""
         match action:
-            case sqlite3.SQLITE_SELECT:
+            case sqlite3.SQLITE_SELECT | sqlite3.SQLITE_RECURSIVE:
                 allowed = True
             case sqlite3.SQLITE_READ:
                 allowed = first is not None and not first.lower().startswith("sqlite_")
@@ -208,7 +208,7 @@ def _limit_cpu(timeout_s: float) -> None:
 
 
 def _answer(answer: dict[str, object]) -> None:
-    sys.stdout.buffer.write(json.dumps(answer).encode() + b"\n")
+    sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode(errors="replace") + b"\n")
     sys.stdout.buffer.flush()
 
 

@@ -85,7 +85,7 @@ def test_no_label_tells_of_a_user_or_a_run(happened: Figures) -> None:
     values = {value for sample in happened.samples for value in sample.labels.values()}
     assert labels == {
         *("team", "outcome", "code", "type", "model", "reason", "tool", "kind", "by", "route", "method", "status"),
-        *("le", "version", "python_version"),
+        *("le", "stream", "version", "python_version"),
     }
     assert not [value for value in values if value.startswith(("run-", "req-", "aio-"))]
 

@@ -88,6 +88,8 @@ TYPES: Final = text(
     WHERE n.nspname = ANY(:schemas) AND pg_catalog.has_type_privilege(t.oid, 'USAGE')
       AND (t.typtype IN ('e', 'd')
            OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type f ON f.oid = a.atttypid
+                      WHERE a.attrelid = t.typrelid AND f.typtype IN ('c', 'd') AND a.attnum > 0)
       -- A domain whose check calls a function of the database would run that function.
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_constraint k
