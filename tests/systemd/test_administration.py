@@ -89,7 +89,7 @@ async def test_what_cannot_start_says_why_in_its_status(session: aiohttp.ClientS
     assert "15" in await box.ask(session, "What is 3 * 5?")
 
 
-async def test_memory_has_a_limit_below_that_of_the_machine(session: aiohttp.ClientSession) -> None:
+def test_memory_has_a_limit_below_that_of_the_machine(key: str) -> None:
     total = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal:"))
     machine_bytes = int(total.split()[1]) * 1024
     high, most = int(box.shown("MemoryHigh")), int(box.shown("MemoryMax"))
