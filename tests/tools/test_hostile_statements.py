@@ -66,6 +66,7 @@ CREATE FUNCTION traps.secret_of(traps.bills) RETURNS text SECURITY DEFINER LANGU
 CREATE FUNCTION traps.secret_of(traps.place) RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.zip(traps.bills) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.lower(traps.bills) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
+CREATE FUNCTION traps."coalesce"(text, text) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.abs(text) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.added(traps.bills, int) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE OPERATOR traps.+ (LEFTARG = traps.bills, RIGHTARG = int, FUNCTION = traps.added);
@@ -136,6 +137,7 @@ STILL_FAIR: Final = (
     "SELECT upper(name), amount * 2, tags || 'y'::text FROM bills",
     "SELECT 'x'::traps.fine, amount::numeric, ROW('a', 'b')::traps.place FROM bills",
     "SELECT to_jsonb(b), b FROM bills b",
+    "SELECT coalesce(name, 'x'), nullif(name, 'y') FROM bills",
 )
 
 
