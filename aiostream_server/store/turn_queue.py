@@ -98,7 +98,7 @@ class TurnQueue:
         self._turns = [each for each in self._turns if each not in group]
 
     def hold(self, group: Sequence[Pending], *, is_outage: bool) -> tuple[Sequence[Pending], Sequence[Pending]]:
-        """Try these again later, and what waits behind them. In an outage all that is held waits: no new turn is delayed.
+        """Try these again later, and what waits behind them. In an outage all that is held waits, and delays no other.
 
         Returns those that are held since now, and those that are given up because too much is held.
         """
