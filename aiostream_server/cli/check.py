@@ -40,13 +40,14 @@ FindProblems: TypeAlias = Callable[[Config], Coroutine[None, None, list[str]]]
 
 @click.command()
 @config_option
-def check(config_path: Path | None) -> None:
+@click.option("--no-tools", is_flag=True, help="Not whether tools can be reached: a server starts without them.")
+def check(config_path: Path | None, no_tools: bool) -> None:
     """Load everything and report every mistake at once; status 1 where there is one."""
     from aiostream_server.service.config_check import find_problems, find_wrong_sources  # loads the agents' libraries
 
     find_modules_beside(config_path)
     noted: list[str] = []
-    find = partial(find_problems, state_directory=state_directory(os.environ), uses_tools=True, notes=noted)
+    find = partial(find_problems, state_directory=state_directory(os.environ), uses_tools=not no_tools, notes=noted)
     for line in report(config_path, os.environ, find, find_wrong_sources, noted):
         click.echo(line)
 

@@ -1,5 +1,6 @@
 """What several commands share: the --config option, and groups that import a command only when it is asked for."""
 
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from importlib import import_module
@@ -62,4 +63,6 @@ def find_modules_beside(config_path: Path | None) -> None:
     Installed packages come first, so that a `json.py` beside the file does not replace a library.
     """
     if config_path is not None:
+        if os.geteuid() == 0 and config_path.absolute().is_relative_to("/etc"):
+            sys.dont_write_bytecode = True  # root's commands leave no __pycache__ there, which the service cannot renew
         sys.path.append(str(config_path.absolute().parent))

@@ -52,7 +52,14 @@ def serve(config_path: Path | None, watch: bool, worker: tuple[int, ...]) -> Non
         _work(config_path, load, *worker)
         return
     with closing(SystemdEnvironment.take(os.environ)) as systemd:
-        _serve(config_path, load, systemd)
+        try:
+            _serve(config_path, load, systemd)
+        except ConfigError as exc:
+            systemd.manager.failed_to_start("; ".join(exc.problems))
+            raise
+        except Exception as exc:
+            systemd.manager.failed_to_start(f"{type(exc).__name__}: {exc}")
+            raise
 
 
 def _load(config_path: Path | None, watch: bool) -> Config:

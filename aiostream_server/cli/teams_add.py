@@ -152,7 +152,8 @@ def _replace(file: Path, component: Component, config: Config, team_id: str) -> 
 
 
 def _check(file: Path, component: Component, config: Config, *, trusted: bool, model: str | None) -> None:
-    _refuse(file, find_problems(component, providers=config.components.providers, trusted=trusted))
+    allowed = config.components
+    _refuse(file, find_problems(component, providers=allowed.providers, trusted=trusted, hosts=allowed.hosts))
     asyncio.run(_try_out(file, component, config, trusted=trusted, model=model))
 
 

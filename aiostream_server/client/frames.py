@@ -44,7 +44,7 @@ class SseParser:
     """Feed it a body in pieces of any size."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()  # the beginning of a line, which may arrive in many pieces
         self._after_cr = False
         self._at_start = True
         self._data: list[str] = []
@@ -56,9 +56,12 @@ class SseParser:
             chunk = chunk.removeprefix(b"\n")  # the second half of a line end
             self._after_cr = False
         self._after_cr = self._after_cr or chunk.endswith(b"\r")
-        *lines, self._rest = _LINE_END.split(self._rest + chunk)
-        for line in lines:
-            yield from self._line(line)
+        if cut := max(chunk.rfind(b"\n"), chunk.rfind(b"\r")) + 1:
+            *lines, _ = _LINE_END.split(bytes(self._rest) + chunk[:cut])
+            self._rest.clear()
+            for line in lines:
+                yield from self._line(line)
+        self._rest += chunk[cut:]
         if len(self._rest) + self._data_bytes > _MAX_EVENT_BYTES:
             raise ValueError("an event is too long")
 

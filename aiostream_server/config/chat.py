@@ -59,6 +59,7 @@ class OpenWebUIConfig(WithSecret):
     key_prefix = "user_token_secret"
     coalesce_ms: NonNegativeFloat = 30.0
     remote_images: bool = False
+    artifacts: bool = False
     chat_header: HeaderName | None = None
     task_header: HeaderName = "X-OpenWebUI-Task"
     user_token_secret_env: VariableName | None = None

@@ -2,13 +2,16 @@
 
 import json
 import re
+import sys
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Final
 
 _BARE_KEY: Final = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _LONGEST_SHOWN: Final = 60
+_OF_INSTALLER: Final = "EXTRAS"  # in the virtual environments that scripts/install makes
 
 
 def toml_key(name: str) -> str:
@@ -64,4 +67,6 @@ def mcp_version_problem() -> str | None:
 
 def install_hint(extra: str) -> str:
     """The command that installs an optional dependency. `pip install aiostream-server` fails: it is on no index."""
+    if (Path(sys.prefix) / _OF_INSTALLER).is_file():
+        return f"scripts/install --upgrade --with {extra} in the source tree of this version"
     return f"pip install '.[{extra}]' in a clone of aiostream-server (or the wheel's path instead of the dot)"

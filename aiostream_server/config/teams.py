@@ -86,6 +86,8 @@ class TeamFolderConfig(ConfigTable):
 
 
 class ComponentsConfig(ConfigTable):
-    """`[components]`: what component JSON may import, beside AutoGen's packages and this one."""
+    """`[components]`: what component JSON may import, beside AutoGen's packages and this one, and which hosts that are
+    not public its HTTP tools may ask."""
 
     providers: Strings = ()
+    hosts: Strings = ()

@@ -23,7 +23,7 @@ from aiostream_server.events import (
     ToolResult,
     Validation,
 )
-from aiostream_server.events.breaks import without_breaks
+from aiostream_server.events.breaks import without_breaks, without_quotes
 from aiostream_server.events.fixed_notices import FIXED_NOTICES
 
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
@@ -42,7 +42,7 @@ _HEADING: Final = re.compile(
     rf"|{Routing.sign} \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z))"
 )
 _OURS: Final = re.compile(
-    rf"\s*(?:(?:{_SPEECH}|{Routing.sign}) \*\*[^*\r\n]+\*\*|<details>\r?\n<summary>(?:{_BLOCK_SIGNS})"
+    rf"[\r\n]*[ \t]{{0,3}}(?:(?:{_SPEECH}|{Routing.sign}) \*\*[^*\r\n]+\*\*|<details>\r?\n<summary>(?:{_BLOCK_SIGNS})"
     rf"|{InputRequested.sign} \*)"
 )
 _ERROR: Final = re.compile(rf"(?:\A|\n\n){Error.sign} [^\n]*\Z")
@@ -59,22 +59,29 @@ def undecorate(text: str) -> str:
     if Notice.sign in text:
         text = _FIXED_NOTICES.sub("", text)
     is_ours = _OURS.match(text) is not None
-    words = without_details(without_breaks(_without_own_blocks(text)))
-    return _said(_REMARK.sub("", words.replace("\r\n", "\n")).strip()) if is_ours else words.strip()
+    words = without_details(_without_own_blocks(text))
+    if is_ours:
+        return _said(_REMARK.sub("", words.replace("\r\n", "\n")).strip())
+    return _as_said(words)
+
+
+def _as_said(words: str) -> str:
+    """What an agent said, from what a page was sent."""
+    return without_breaks(without_quotes(words.strip())).strip()
 
 
 def _said(transcript: str) -> str:
     text = _ERROR.sub("", transcript)
     headings = list(_HEADING.finditer(text))
     if not headings:
-        return text.strip()
+        return _as_said(text)
     said: list[tuple[str, str]] = [("", text[: headings[0].start()])]
     ends = [heading.start() for heading in headings[1:]] + [len(text)]
     for heading, end in zip(headings, ends, strict=True):
         said.append((heading["sign"] or heading["verdict"] or Routing.sign, text[heading.end() : end]))
     answers = [words for sign, words in said if sign == Answer.sign]
     others = [words for sign, words in said if sign in _SIGNS or not sign]
-    return "\n\n".join(words for words in map(str.strip, answers or others) if words)
+    return "\n\n".join(words for words in map(_as_said, answers or others) if words)
 
 
 def _without_own_blocks(text: str) -> str:

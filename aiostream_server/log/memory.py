@@ -20,7 +20,7 @@ class MemoryLog(Entries):
     place. Producers wait while every viewer is more than `max_ahead_bytes` behind.
     """
 
-    def __init__(self, run_id: str, *, max_ahead_bytes: int = 256 * 1024, max_bytes: int = 16 * 1024**2) -> None:
+    def __init__(self, run_id: str, *, max_ahead_bytes: int = 64 * 1024, max_bytes: int = 16 * 1024**2) -> None:
         super().__init__()
         self.run_id: Final = run_id
         self.last_active_at = time.monotonic()

@@ -13,6 +13,7 @@ from aiostream_server.events import Event, Notice, Routing, Token
 from aiostream_server.present.answer import AnswerOnly, Reasoning
 from aiostream_server.present.escaped_view import ANSWERED, SPOKEN, EscapedView
 from aiostream_server.present.escaping import Page
+from aiostream_server.present.quoting import QuotedView
 from aiostream_server.present.shown import Channel, PartsPresenter, Presenter, Shown, View
 from aiostream_server.present.transcript import Transcript
 
@@ -21,7 +22,7 @@ __all__ = ["BareContent", "Page", "Presenter", "Shown", "new_presenter", "routed
 
 def new_presenter(presentation: Presentation, page: Page | None = None) -> Presenter:
     """A presenter for one viewer of one run: it remembers what it has shown."""
-    view = _view(presentation, page)
+    view: View = QuotedView(_view(presentation, page))
     if page is not None:
         view = EscapedView(view, page, ANSWERED if presentation == "reasoning" else SPOKEN)
     return PartsPresenter(view)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from aiostream_server.events import Error, InputRequested, Notice, RunFinished, SpeechKind, Token
+from aiostream_server.events import Error, InputRequested, Notice, RunFinished, Token
 from aiostream_server.present.blocks import folded
 from aiostream_server.present.escaping import Page
 from aiostream_server.present.parts import Closed, Opened, Part
@@ -34,8 +34,8 @@ class AnswerOnly:
         elif isinstance(part, Notice) and part.is_about_memory:
             yield self.paragraphs.begin(notice_line(part))
 
-    def channel(self, kind: SpeechKind) -> Channel | None:
-        return "content" if kind == "final" else None
+    def channel(self, token: Token) -> Channel | None:
+        return "content" if token.kind == "final" else None
 
 
 class Reasoning:
@@ -72,8 +72,8 @@ class Reasoning:
                 for shown in self._work.show(part):
                     yield from self._show_work(shown)
 
-    def channel(self, kind: SpeechKind) -> Channel:
-        return "content" if kind == "final" else "reasoning"
+    def channel(self, token: Token) -> Channel:
+        return "content" if token.kind == "final" else "reasoning"
 
     def _show_answer(self, part: Part) -> Iterator[Shown]:
         for shown in self._answer.show(part):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from aiostream_server.events import Action, Event, Token, ToolResult
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
+from aiostream_server.present.quoting import QuotedView, quoted
 from aiostream_server.present.transcript import Transcript
 
 
@@ -12,12 +13,12 @@ def answer_texts(events: Iterable[Event]) -> tuple[str, str]:
 
     Tool calls and their results are left out. Every message is rendered once, however many tokens it had.
     """
-    transcript = Transcript()
+    transcript = QuotedView(Transcript())
     shown, answers = [], []
     for part in _messages_at_once(events):
         shown += [each.text for each in transcript.show(part)]
         if isinstance(part, Token) and part.kind == "final":
-            answers.append(part.content)
+            answers.append(quoted(part.content))
     return "".join(shown), "\n\n".join(answers)
 
 

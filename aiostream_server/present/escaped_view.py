@@ -20,6 +20,7 @@ from aiostream_server.events import (
     Token,
     ToolResult,
 )
+from aiostream_server.present.artifacts import ArtifactGuard
 from aiostream_server.present.escaping import CodeTrust, Escaper, Page, escaped_line
 from aiostream_server.present.parts import Closed, EventPart, Opened, Part
 from aiostream_server.present.shown import Shown, View
@@ -39,6 +40,7 @@ class EscapedView:
         self._trust = CodeTrust()
         self._names: dict[str, str] = {}
         self._escaper: Escaper | None = None  # of the open message
+        self._guard = ArtifactGuard()
         self._is_whole = False
 
     def show(self, part: Part) -> Iterator[Shown]:
@@ -47,7 +49,7 @@ class EscapedView:
             return iter(()) if token is None else self._view.show(token)
         return self._show_escaped(part)
 
-    def channel(self, kind: SpeechKind) -> None:
+    def channel(self, token: Token) -> None:
         """None: every token is escaped."""
 
     def _show_escaped(self, part: Opened | Closed | EventPart) -> Iterator[Shown]:
@@ -88,6 +90,8 @@ class EscapedView:
         if self._escaper is None:
             return None
         text, name = self._escaper.feed(token.content), self._name(token.agent)
+        if not self._page.artifacts:
+            text = self._guard.feed(text)
         if self._is_whole:
             text += self._rest()
         if text is token.content and name == token.agent:
@@ -97,7 +101,9 @@ class EscapedView:
     def _rest(self) -> str:
         """What the escaper holds back of a message that ends now."""
         escaper, self._escaper = self._escaper, None
-        return "" if escaper is None else escaper.end()
+        if escaper is None or self._page.artifacts:
+            return "" if escaper is None else escaper.end()
+        return self._guard.feed(escaper.end()) + self._guard.end()
 
     def _name(self, agent: str) -> str:
         if agent not in self._names:

@@ -58,11 +58,13 @@ class Page:
     """A web page that renders Markdown and HTML: Open WebUI.
 
     `remote_images`: whether the reader's browser may load pictures that agents name by URL. `is_own`: whether this
-    server has signed a URL as a link to a file of its own; those pictures are always loaded.
+    server has signed a URL as a link to a file of its own; those pictures are always loaded. `artifacts`: whether
+    the page may run and draw code blocks of agents (`present.artifacts`).
     """
 
     remote_images: bool = False
     is_own: Callable[[str], bool] = lambda url: False
+    artifacts: bool = False
 
 
 class CodeTrust:

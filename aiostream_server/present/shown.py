@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from aiostream_server.events import Event, SpeechKind, Token
+from aiostream_server.events import Event, Token
 from aiostream_server.present.parts import Part, Parts
 
 Channel: TypeAlias = Literal["content", "reasoning"]
@@ -35,8 +35,8 @@ class View(Protocol):
 
     def show(self, part: Part) -> Iterator[Shown]: ...
 
-    def channel(self, kind: SpeechKind) -> Channel | None:
-        """The channel that shows the tokens of an open message of this kind unchanged, if there is one."""
+    def channel(self, token: Token) -> Channel | None:
+        """The channel that shows this token of the open message unchanged, and changes no state, if there is one."""
         ...
 
 
@@ -59,7 +59,7 @@ class PartsPresenter:
             yield from self._view.show(part)
 
     def continued(self, token: Token) -> Channel | None:
-        return self._view.channel(token.kind) if self._parts.is_open(token) else None
+        return self._view.channel(token) if self._parts.is_open(token) else None
 
 
 class Paragraphs:

@@ -17,7 +17,6 @@ from aiostream_server.events import (
     Notice,
     Routing,
     RunFinished,
-    SpeechKind,
     Token,
     ToolResult,
     Validation,
@@ -77,7 +76,7 @@ class Transcript:
             case _:
                 assert_never(part)
 
-    def channel(self, kind: SpeechKind) -> Channel:
+    def channel(self, token: Token) -> Channel:
         return "content"
 
     def _text(self, text: str) -> Iterator[Shown]:

@@ -153,9 +153,9 @@ class MemoryAdmission:
         if len(self._holders) >= limits.max_runs:
             return _all_taken(limits)
         if 0 < limits.max_runs_per_key <= taken[owner.key_id]:
-            return f"{limits.max_runs_per_key} runs of this key are going on already; try again when one is done"
+            return f"{_going_on(limits.max_runs_per_key, 'runs of this key')}; try again when one is done"
         if owner.user_id is not None and 0 < limits.max_runs_per_user <= taken[owner]:
-            return f"{limits.max_runs_per_user} of your runs are going on already; try again when one is done"
+            return f"{_going_on(limits.max_runs_per_user, 'of your runs')}; stop it or wait"
         return None
 
     def _take(self, owner: Owner, run_id: str) -> None:
@@ -164,7 +164,14 @@ class MemoryAdmission:
 
 
 def _all_taken(limits: LimitsConfig) -> str:
-    return f"{limits.max_runs} runs are going on already; try again in a moment"
+    return f"{_going_on(limits.max_runs, 'runs')}; try again in a moment"
+
+
+def _going_on(most: int, which: str) -> str:
+    """`one of your runs is still going on`, and the same of several."""
+    if most > 1:
+        return f"{most} {which} are still going on"
+    return f"one {which if which.startswith('of ') else which.replace('runs', 'run', 1)} is still going on"
 
 
 def _closing() -> ServerError:

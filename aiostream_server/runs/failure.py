@@ -1,4 +1,4 @@
-"""Describes a failure in one line that a user may read: no traceback, no path of this machine."""
+"""Describes a failure in one line that a user may read: no traceback, and nothing of this machine and its network."""
 
 import re
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from typing import Final
 from aiostream_server import errors
 from aiostream_server.errors import ERRORS, ModelFailed, ServerError, TeamFailed
 from aiostream_server.events import Error
+from aiostream_server.runs.inside import masked
 from aiostream_server.text import printable_line
 
 # AutoGen passes an agent's exception on as text: "ModelFailed: the provider ...\nTraceback: ..." (_events.py:31).
@@ -16,14 +17,6 @@ _TEAM_ERRORS: Final = {kind.__name__: kind for kind in ERRORS.values() if issubc
 # (_magentic_one_orchestrator.py:370).
 _LEDGER_KEYS: Final = frozenset({"is_request_satisfied", "next_speaker"})
 _NO_LEDGER: Final = "the model did not answer the orchestrator of Magentic-One with the JSON that it was asked for"
-_PATH: Final = re.compile(
-    r"(?<=')(?:/|[A-Za-z]:\\)[^'\n]+(?=')"  # quoted, as OSError does: may hold spaces
-    r"|(?<=\")(?:/|[A-Za-z]:\\)[^\"\n]+(?=\")"
-    r"|\b(?:file|sqlite[\w+]*):/+[^\s'\"]*"
-    r"|(?<![\w/.])(?:/[\w.@+~-]+){2,}/?"
-    r"|\b[A-Za-z]:\\[^\s'\"]+"
-    r"|\\\\[\w.-]+\\[^\s'\"]+"
-)
 _MAX_CHARS: Final = 500
 
 # What pydantic says of a value that does not fit: a headline, then two lines for each field.
@@ -89,4 +82,4 @@ def _safe_line(text: str) -> str:
     lines = list(filter(None, map(printable_line, text.splitlines()))) or ["no reason was given"]
     # A traceback in the message ends with the error itself.
     line = lines[-1] if "Traceback (most recent call last)" in lines[0] else lines[0]
-    return _PATH.sub("…", line)[:_MAX_CHARS]
+    return masked(line)[:_MAX_CHARS]

@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from io import StringIO
 from typing import Final, TypeAlias
 
 from autogen_core import FunctionCall
 
 from aiostream_server.events import SpeechKind
 
+_MOST_APART: Final = 1_000  # texts
 _CallKey: TypeAlias = tuple[str, str]  # the agent and the call's id: two agents may use the same ids
 
 
@@ -19,14 +19,19 @@ class Utterance:
 
     kind: SpeechKind
     is_thought: bool
-    _said: StringIO = field(default_factory=StringIO, init=False)  # a list of a million tokens takes ten times as much
+    _said: list[str] = field(default_factory=list, init=False)
+    _joined: int = field(default=0, init=False)  # so many of them are texts that were joined
 
     @property
     def text(self) -> str:
-        return self._said.getvalue()
+        return "".join(self._said)
 
     def add(self, texts: Sequence[str]) -> None:
-        self._said.writelines(texts)
+        """Shares the latest texts with the log, and joins earlier ones: a million tokens take ten times as much."""
+        self._said += texts
+        if len(self._said) - self._joined > _MOST_APART:
+            self._said[self._joined :] = ["".join(self._said[self._joined :])]
+            self._joined += 1
 
 
 @dataclass(slots=True)

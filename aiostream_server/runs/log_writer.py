@@ -100,7 +100,7 @@ def pieces(text: str) -> Sequence[str]:
 
 def capped(text: str, start: int = 0) -> str:
     """As much of the text, from `start` on, as fits one piece."""
-    if not start and len(text) * 2 <= MAX_PIECE_UNITS:
+    if not start and len(text) * (1 if text.isascii() else 2) <= MAX_PIECE_UNITS:
         return text
     head = text[start : start + MAX_PIECE_UNITS]
     return head.encode("utf-16-le", "replace")[: MAX_PIECE_UNITS * 2].decode("utf-16-le", "ignore")

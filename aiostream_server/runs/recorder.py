@@ -23,6 +23,7 @@ from aiostream_server.models.ending import EndReason, in_words, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
+from aiostream_server.runs.inside import masked
 from aiostream_server.runs.log_writer import LogWriter, capped, shortened
 from aiostream_server.runs.speech_kinds import speech_kind
 from aiostream_server.runs.team_ending import TeamEnding
@@ -233,7 +234,8 @@ class Recorder(LogWriter):
         if self.calls.is_first_answer(agent, result.call_id):
             tool, content, call_id = shortened(result.name), capped(result.content), shortened(result.call_id)
             is_cut = truncated or len(content) < len(result.content)
-            is_error = bool(result.is_error)
+            if is_error := bool(result.is_error):
+                content = masked(content)  # the model reads all of it
             self.tell(events.ToolResult(agent, tool, content, call_id, is_error, is_cut, shortened(summary)))
 
     # Called by the run

@@ -88,6 +88,10 @@ class Generations:
         self._retired: Final[dict[asyncio.Task[None], AsyncExitStack]] = {}
 
     @property
+    def conversations(self) -> Conversations:
+        return self._shared.conversations
+
+    @property
     def retired(self) -> int:
         """How many old generations are still open."""
         return len(self._retired)

@@ -27,11 +27,14 @@ from aiostream_server.service.composition import Generations
 from aiostream_server.service.config_check import find_problems
 from aiostream_server.service.file_watch import take_snapshots, watch
 from aiostream_server.service.signals import hangups
-from aiostream_server.service.status import StatusReceiver
+from aiostream_server.service.status import LastReload, StatusReceiver
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.user_modules import RemovedModules, UserModules
+from aiostream_server.text import printable_line
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.state import ServerState
+
+_PROBLEM_CHARS: Final = 300
 
 _log = structlog.get_logger()
 
@@ -72,6 +75,7 @@ class Reloading:
         receiver: StatusReceiver | None = None,
         also: Sequence[Callable[[], object]] = (),
         modules: UserModules | None = None,
+        last_reload: LastReload | None = None,
     ) -> None:
         self._generations: Final = generations
         self._load: Final = load
@@ -80,6 +84,7 @@ class Reloading:
         self._receiver: Final = receiver or ServiceManager()
         self._also: Final = also
         self.modules: Final = modules or UserModules()
+        self._last: Final = last_reload or LastReload()
         self._requested: Final = asyncio.Event()
         self._wanted_files: frozenset[Path] = frozenset()
 
@@ -103,16 +108,20 @@ class Reloading:
             await self._requested.wait()
             self._requested.clear()
             self._receiver.reloading()
+            problem = "the server is stopping"
             try:
-                await self._reload()
+                problem = await self._reload()
             except asyncio.CancelledError:
                 raise
             except BaseException as exc:  # a user's module may raise any; a later reload may succeed
+                problem = type(exc).__name__
                 log_bug("reload_failed", exc)
             finally:
-                self._receiver.reloaded()
+                self._last.ended(problem)
+                self._receiver.reloaded(problem)
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> str:
+        """Return the first problem, if there is one."""
         started_at, before = time.monotonic(), self._generations.current.state
         try:
             config, restarts = for_running(before.config, await asyncio.to_thread(self._load))
@@ -121,9 +130,8 @@ class Reloading:
                 keys = await self._checked(config)
                 await self._generations.renew(config, keys, self._state_directory)
         except ConfigError as exc:
-            _tell(exc)
-            return
-        await self._read_again()
+            return _tell(exc)
+        problem = await self._read_again()
         if restarts:
             _log.warning("config_needs_restart", keys=restarts, note="what these say takes a restart")
         for note in sorted({*config.notes} - {*before.config.notes}):
@@ -133,6 +141,7 @@ class Reloading:
         after = self._generations.current.state
         changes = {**({"files_imported": changed} if changed else {}), **_changes(before, after)}
         _log.info("config_reloaded", reload_s=round(time.monotonic() - started_at, 3), **changes)
+        return problem
 
     @asynccontextmanager
     async def _new_modules(self) -> AsyncIterator[Sequence[str]]:
@@ -146,12 +155,14 @@ class Reloading:
         finally:
             await asyncio.to_thread(finish, removed)
 
-    async def _read_again(self) -> None:
+    async def _read_again(self) -> str:
+        problem = ""
         for read_again in self._also:
             try:
                 await asyncio.to_thread(read_again)
             except ConfigError as exc:
-                _tell(exc)
+                problem = problem or _tell(exc)
+        return problem
 
     async def _checked(self, config: Config) -> KeyRing:
         """The keys. Raises `ConfigError` with every mistake."""
@@ -168,9 +179,10 @@ class Reloading:
         return ring
 
 
-def _tell(error: ConfigError) -> None:
+def _tell(error: ConfigError) -> str:
     for problem in error.problems:
         _log.warning("config_not_reloaded", problem=problem)
+    return printable_line(error.problems[0], _PROBLEM_CHARS) if error.problems else "the configuration is wrong"
 
 
 def _changes(before: ServerState, after: ServerState) -> dict[str, object]:

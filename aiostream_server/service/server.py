@@ -20,7 +20,7 @@ from aiostream_server.service.reload import Reloading, reloading_at_hangup
 from aiostream_server.service.shutdown import drain, end
 from aiostream_server.service.signals import StopSignals, stop_within_s
 from aiostream_server.service.sockets import BACKLOG, Listening, bind
-from aiostream_server.service.status import ProcessStatus, StatusReceiver, report
+from aiostream_server.service.status import LastReload, ProcessStatus, StatusReceiver, report
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tracing import Traces
@@ -62,6 +62,7 @@ async def serve(
     observer = fan_out(*metrics.observers, *traces.observers)
     app = compose(config, state_directory=state_directory, observer=observer)
     metrics.mount(app)
+    last_reload = LastReload()
     runner = web.AppRunner(
         app,
         handler_cancellation=True,  # a client that leaves is noticed at once, not at the next write
@@ -74,15 +75,17 @@ async def serve(
     is_adopted = share is not None and share.listening.is_adopted
     within_s = stop_within_s(server, is_adopted=is_adopted)
     with StopSignals(within_s, second_ends=worker is None) as signals:
-        async with traces.sending, _set_up(runner, config), metrics.running(app):
+        async with traces.sending, _set_up(runner, config), metrics.running(app, last_reload):
             listening = bind(server) if share is None else share.listening
             urls = listening.urls(server)
             if certificate is not None and share is None:
                 share = SocketShare.without_workers(listening)
             for each in listening.sockets:
                 await _site(runner, each, share, certificate).start()
-            async with _reporting(runner, receiver):
-                reloading = _reloading(runner, load, state_directory, listening, receiver, certificate, modules)
+            async with _reporting(runner, receiver, last_reload):
+                reloading = _reloading(
+                    runner, load, state_directory, listening, receiver, certificate, modules, last_reload
+                )
                 async with nullcontext() if reloading is None else reloading_at_hangup(reloading, config_path):
                     on_ready(urls[0])
                     receiver.ready()
@@ -100,6 +103,7 @@ def _reloading(
     receiver: StatusReceiver,
     certificate: Certificate | None,
     modules: UserModules,
+    last_reload: LastReload,
 ) -> Reloading | None:
     if load is None:
         return None
@@ -112,6 +116,7 @@ def _reloading(
         receiver=receiver,
         also=also,
         modules=modules,
+        last_reload=last_reload,
     )
 
 
@@ -135,11 +140,11 @@ async def _set_up(runner: web.AppRunner, config: Config) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _reporting(runner: web.AppRunner, receiver: StatusReceiver) -> AsyncIterator[None]:
+async def _reporting(runner: web.AppRunner, receiver: StatusReceiver, last_reload: LastReload) -> AsyncIterator[None]:
     registry, lag = runner.app[STATE].registry, runner.app[LOOP_LAG]
 
     def status() -> ProcessStatus:
-        return ProcessStatus(len(registry), registry.viewers, registry.queued, lag.max_s)
+        return ProcessStatus(len(registry), registry.viewers, registry.queued, lag.max_s, last_reload.problem)
 
     reporting = asyncio.create_task(report(receiver, status), name="report")
     try:

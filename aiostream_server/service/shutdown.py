@@ -17,6 +17,7 @@ import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import ServerConfig
+from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.service.signals import lame_duck_s
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
@@ -33,8 +34,7 @@ async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool
 
     `is_adopted`: the listening sockets stay open, and the next process accepts new connections.
     """
-    traffic, state = runner.app[TRAFFIC], runner.app[STATE].state
-    registry, archive = state.registry, state.resources.archive
+    traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
     traffic.phase = "lame_duck"
     _log.info("server_stopping", live_runs=len(registry), lame_duck_s=server.lame_duck_s, drain_s=server.drain_s)
     if is_adopted:
@@ -48,8 +48,7 @@ async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool
             await traffic.until_quiet()  # first: requests that wait for a slot start runs
             await registry.drain()
             await _until_written(runner)
-            if archive is not None:
-                await archive.conversations.settle()  # turns that could not be written before
+            await runner.app[GENERATIONS].conversations.settle()  # turns that could not be written before
     except TimeoutError:
         _log.warning("drain_cut_short", live_runs=len(registry), bodies=traffic.bodies)
 

@@ -17,6 +17,7 @@ from typing import Final
 from aiostream_server.errors import ConfigError
 from aiostream_server.service.sockets import Listening, prepare
 from aiostream_server.service.status import ProcessStatus
+from aiostream_server.text import printable_line
 
 _LISTEN_VARIABLES: Final = ("LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES")
 _NOTIFY_VARIABLES: Final = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -25,6 +26,7 @@ _FIRST_DESCRIPTOR: Final = 3
 _FAMILIES: Final = (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
 _USEC: Final = re.compile(r"0*[1-9][0-9]{0,19}")
 _STATUS_S: Final = 3.0
+_STATUS_CHARS: Final = 500
 _MARGIN_S: Final = 5.0  # systemd kills the process so long after the time in which it should have ended
 
 
@@ -124,8 +126,12 @@ class ServiceManager:
     def reloading(self) -> None:
         self._send(RELOADING=1, MONOTONIC_USEC=time.monotonic_ns() // 1000)
 
-    def reloaded(self) -> None:
-        self._send(READY=1)
+    def reloaded(self, problem: str) -> None:
+        told = {"STATUS": ProcessStatus(reload_problem=problem)} if problem else {}  # the next beat has the figures
+        self._send(READY=1, **told)
+
+    def failed_to_start(self, problem: str) -> None:
+        self._send(STATUS=f"NOT STARTED: {printable_line(problem, _STATUS_CHARS)}")
 
     def beat(self, status: ProcessStatus) -> None:
         alive = {} if self.watchdog_s is None else {"WATCHDOG": 1}

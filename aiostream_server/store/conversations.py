@@ -59,6 +59,11 @@ class Conversations:
         self._expiry_s: Final = expiry_s
         self._clock: Final = clock
 
+    @property
+    def held(self) -> int:
+        """How many turns could not be written yet."""
+        return self._writer.held
+
     async def settle(self) -> None:
         """Wait until every turn that was kept is written. For a database that does not work, that is for ever."""
         await self._writer.settle()

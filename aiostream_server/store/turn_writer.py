@@ -1,8 +1,7 @@
 """The thread that writes conversations: every turn that was kept meanwhile, in one transaction (group commit).
 
-A turn stays in memory until it is on the disk. There is no deadline for that: it is retried with backoff for as long as
-the process lives, if the database is locked, full or down. The caller of a turn that has failed once waits no longer
-(`NotWrittenYet`). The turns without a waiting caller are bounded in bytes; the others are as many as runs are live.
+A turn stays in the queue until it is on the disk. There is no deadline for that: if the database is locked, full or
+down, it is retried for as long as the process lives. Its caller waits for the first attempt only (`NotWrittenYet`).
 """
 
 import asyncio
@@ -17,23 +16,13 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError, SQLAlchemyError
 
-from aiostream_server.store.database import (
-    DATABASE_ERRORS,
-    ConversationsUnavailable,
-    Link,
-    NotWrittenYet,
-)
+from aiostream_server.store.database import DATABASE_ERRORS, ConversationsUnavailable, Link, NotWrittenYet
+from aiostream_server.store.schema import digest
 from aiostream_server.store.team_memory import Address, TeamMemory
 from aiostream_server.store.threads import Job, Outcome, StoreThread, new_future
+from aiostream_server.store.turn_queue import Pending, TurnQueue
 from aiostream_server.store.turn_transaction import KeptTurn, write_turns
 
-MAX_WAITING_BYTES: Final = 64 * 1024**2
-"""Of the turns whose first attempt has failed."""
-
-_GROUP: Final = 64  # turns of one transaction
-_GROUP_BYTES: Final = 8 * 1024**2
-_FIRST_PAUSE_S: Final = 0.25
-_LONGEST_PAUSE_S: Final = 15.0
 _HURRIED_PAUSE_S: Final = 0.1
 
 _T = TypeVar("_T")
@@ -41,26 +30,10 @@ _T = TypeVar("_T")
 _log = structlog.get_logger()
 
 
-class Pending:
-    """A turn that is not on the disk yet. `done` tells its caller about the first attempt, `watching` the others who
-    wait for the end of the one that is going on."""
-
-    __slots__ = ("done", "due_at", "failures", "is_being_written", "name", "turn", "watching")
-
-    def __init__(self, turn: KeptTurn) -> None:
-        self.turn = turn
-        self.name: Final = turn.name
-        self.done: Final = new_future()
-        self.watching: list[asyncio.Future[None]] = []
-        self.due_at = 0.0
-        self.failures = 0
-        self.is_being_written = False
-
-
 class TurnWriter(StoreThread):
     def __init__(self, url: URL, *, timeout_s: float, expiry_s: float) -> None:
         self._expiry_s: Final = expiry_s
-        self._turns: list[Pending] = []
+        self._turns: Final = TurnQueue()
         self._jobs: list[Job[Any]] = []
         self._until: float | None = None  # when the thread ends, whatever is left
         self._empty: list[asyncio.Future[None]] = []
@@ -73,7 +46,7 @@ class TurnWriter(StoreThread):
         pending = Pending(turn)
         with self.changed:
             self.check_open()
-            self._turns.append(pending)
+            self._turns.add(pending)
             self.changed.notify()
         await asyncio.shield(pending.done)
 
@@ -82,14 +55,20 @@ class TurnWriter(StoreThread):
         if not self._turns:
             return ()
         with self.changed:
-            return [each.turn for each in self._turns if each.name == name]
+            return [each.turn for each in self._turns.of(name)]
+
+    @property
+    def held(self) -> int:
+        """How many turns wait for a database that has failed."""
+        with self.changed:
+            return self._turns.held
 
     async def spend_pending(self, address: Address, memory: TeamMemory) -> bool | None:
         """Whether the memory was still waiting for the user; None if the database has to be asked."""
-        identity = memory.identity(address)
+        identity, name = memory.identity(address), digest(*address)
         while True:
             with self.changed:
-                found = [each for each in self._turns if each.turn.memory.identity(address) == identity]
+                found = [each for each in self._turns.of(name) if each.turn.memory.identity(address) == identity]
                 if not found:
                     return None
                 pending = found[-1]
@@ -132,10 +111,11 @@ class TurnWriter(StoreThread):
     def serve(self, link: Link) -> None:
         while True:
             with self.changed:
-                self.changed.wait_for(self._has_work, self._pause_s())
+                self.changed.wait_for(self._has_work, self._turns.pause_s())
                 if self._is_over():
                     break
-                group, jobs = self._take()
+                group = self._turns.take(even_held=self._hurries)
+                jobs, self._jobs = self._jobs, []
             if group:
                 self._write(link, group)
             for job in jobs:
@@ -144,37 +124,15 @@ class TurnWriter(StoreThread):
             self._tell_if_empty()
 
     def _has_work(self) -> bool:
-        now = time.monotonic()
-        return bool(self._jobs or self._hurries or any(each.due_at <= now for each in self._turns))
+        return bool(self._jobs or self._hurries or self._turns.pause_s() == 0.0)
 
     @property
     def _hurries(self) -> bool:
         return self._until is not None or bool(self._empty)
 
-    def _pause_s(self) -> float | None:
-        if not self._turns:
-            return None
-        return max(0.0, min(each.due_at for each in self._turns) - time.monotonic())
-
     def _is_over(self) -> bool:
         is_late = self._until is not None and time.monotonic() > self._until
         return self._until is not None and not self._jobs and (is_late or not self._turns)
-
-    def _take(self) -> tuple[list[Pending], list[Job[Any]]]:
-        """Of each conversation with a turn that is due the oldest turn, in the order in which they came."""
-        now, hurries = time.monotonic(), self._hurries
-        due = {each.name for each in self._turns if hurries or each.due_at <= now}
-        size, group = 0, list[Pending]()
-        for each in self._turns:
-            if each.name in due:
-                due.remove(each.name)
-                size += each.turn.memory.size_bytes
-                if group and (size > _GROUP_BYTES or len(group) == _GROUP):
-                    break
-                each.is_being_written = True
-                group.append(each)
-        jobs, self._jobs = self._jobs, []
-        return group, jobs
 
     def _write(self, link: Link, group: Sequence[Pending]) -> None:
         turns = [each.turn for each in group]
@@ -191,50 +149,31 @@ class TurnWriter(StoreThread):
 
     def _written(self, group: Sequence[Pending]) -> None:
         with self.changed:
-            self._turns = [each for each in self._turns if each not in group]
-            for each in self._turns:
-                each.due_at = 0.0  # the database works
+            self._turns.remove(group)
             watching = _watching(group)
         if late := sum(each.failures > 0 for each in group):
             _log.info("conversations_kept_late", turns=late, waiting=len(self._turns))
         self.report([(future, None) for future in (*(each.done for each in group), *watching)])
 
     def _failed(self, group: Sequence[Pending], error: Exception) -> None:
-        unavailable = self.unavailable(error)
+        reason = self.unavailable(error)
+        told: Sequence[Pending] = ()
         with self.changed:
-            lost = self._postpone(group, is_final=_is_final(error))
-            told = [each for each in self._turns if each.failures == 1 and not each.done.done()]
+            if _is_final(error):
+                self._turns.give_up(group)
+                lost = group
+            else:
+                told, lost = self._turns.hold(group, is_outage=_is_about_all(error))
             watching = _watching(group)
         if told:
-            _log.warning(
-                "conversations_not_written", turns=len(told), waiting=len(self._turns), reason=str(unavailable)
-            )
+            _log.warning("conversations_not_written", turns=len(told), waiting=len(self._turns), reason=str(reason))
         self.report(
-            [(each.done, NotWrittenYet(str(unavailable))) for each in told]
-            + [(each.done, unavailable) for each in lost]
+            [(each.done, NotWrittenYet(str(reason))) for each in told]
+            + [(each.done, reason) for each in lost]
             + [(future, None) for future in watching]
         )
         if self._hurries:
             time.sleep(_HURRIED_PAUSE_S)
-
-    def _postpone(self, group: Sequence[Pending], *, is_final: bool) -> Sequence[Pending]:
-        """Try again later, with what waits behind these turns. Returns those that are given up: where that is of no
-        use, and where too much waits already."""
-        names, now = {each.name for each in group}, time.monotonic()
-        failed = [*group] + [each for each in self._turns if each.name in names and each not in group]
-        room = MAX_WAITING_BYTES - sum(each.turn.memory.size_bytes for each in self._turns if each.failures)
-        lost: list[Pending] = []
-        for each in failed:
-            each.is_being_written = False
-            size = 0 if each.failures else each.turn.memory.size_bytes
-            if (is_final and each in group) or size > room:
-                lost.append(each)
-                continue
-            room -= size
-            each.failures += 1
-            each.due_at = now + min(_FIRST_PAUSE_S * 2 ** min(each.failures - 1, 10), _LONGEST_PAUSE_S)
-        self._turns = [each for each in self._turns if each not in lost]
-        return lost
 
     def _tell_if_empty(self) -> None:
         with self.changed:
@@ -245,7 +184,7 @@ class TurnWriter(StoreThread):
 
     def abandon(self) -> Sequence[Outcome]:
         lost = ConversationsUnavailable("the server ended before the turn could be written")
-        turns, self._turns = self._turns, []
+        turns = self._turns.clear()
         if turns:
             _log.error("conversations_lost", turns=len(turns))
         told = [(future, None) for future in (*self._empty, *_watching(turns))]

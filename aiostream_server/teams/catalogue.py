@@ -111,7 +111,8 @@ def load_team(
 
         model = team.config.model if "model" in team.config.model_fields_set else None
         path, trusted = team.config.component, team.config.trusted
-        factory, sample = load(path, models, providers=team.providers, trusted=trusted, model=model)
+        allowed = {"providers": team.providers, "hosts": team.hosts}
+        factory, sample = load(path, models, **allowed, trusted=trusted, model=model)
         vision = sees_images(sample)
     return TeamSpec(team.config, context, factory, sees_images=vision, toolbox=toolbox)
 
@@ -126,7 +127,7 @@ def check_source(team: ServedTeam) -> None:
         return
     from aiostream_server.teams.components.loading import check  # as above
 
-    check(team.config.component, providers=team.providers, trusted=team.config.trusted)
+    check(team.config.component, providers=team.providers, trusted=team.config.trusted, hosts=team.hosts)
 
 
 def find_factory(team: ServedTeam) -> Factory:

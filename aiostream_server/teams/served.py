@@ -12,7 +12,7 @@ from autogen_core.models import ChatCompletionClient
 from pydantic import ValidationError
 
 from aiostream_server.config.explain import explain
-from aiostream_server.config.model import Config, TeamConfig, TeamFolderConfig
+from aiostream_server.config.model import ComponentsConfig, Config, TeamConfig, TeamFolderConfig
 from aiostream_server.config.problem_text import did_you_mean, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.teams.factories import Factory, at, place_of
@@ -45,13 +45,15 @@ class ServedTeam:
     """One team before it is loaded.
 
     `where` begins each line about a mistake in it. `factory` is set if it is imported already; then `config.factory`
-    is only its label. `providers` are the packages that its component may name.
+    is only its label. `providers` are the packages that its component may name, `hosts` what it may ask
+    though it is not public.
     """
 
     config: TeamConfig
     where: str
     factory: Factory | None = None
     providers: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -83,7 +85,7 @@ class Served(NamedTuple):
 
 def served_teams(config: Config, embedded: Sequence[ServedTeam] = ()) -> Served:
     """In the order of the configuration. Imports the files of folders anew each time, but no factory of `[[teams]]`."""
-    found = [*embedded, *_listed(config.teams, config.components.providers)]
+    found = [*embedded, *_listed(config.teams, config.components)]
     problems: list[str] = []
     for number, folder in enumerate(config.team_folders, start=1):
         in_folder = _in_folder(folder, f"[[team_folders]] #{number}")
@@ -135,9 +137,12 @@ def registered_team(
     return ServedTeam(config, where, factory)
 
 
-def _listed(teams: Iterable[TeamConfig], providers: tuple[str, ...] = ()) -> list[ServedTeam]:
-    numbered = enumerate(teams, start=1)
-    return [ServedTeam(team, f"[[teams]] #{number} ({team.id})", providers=providers) for number, team in numbered]
+def _listed(teams: Iterable[TeamConfig], allowed: ComponentsConfig | None = None) -> list[ServedTeam]:
+    rules = allowed or ComponentsConfig()
+    return [
+        ServedTeam(team, f"[[teams]] #{number} ({team.id})", providers=rules.providers, hosts=rules.hosts)
+        for number, team in enumerate(teams, start=1)
+    ]
 
 
 def _in_folder(folder: TeamFolderConfig, where: str) -> Served:

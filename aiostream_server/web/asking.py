@@ -150,7 +150,8 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     if not dialect.serves_chat_pages:
         return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request))
     state, wish = state_of(request), request.headers.get("X-Presentation")
-    page = Page(state.config.open_webui.remote_images, own_links(request)) if read.is_page else None
+    shows = state.config.open_webui
+    page = Page(shows.remote_images, own_links(request), shows.artifacts) if read.is_page else None
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
     chosen = next((known for known in PRESENTATIONS if known == wish), None)

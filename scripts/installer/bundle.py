@@ -2,7 +2,7 @@
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Bundle:
 
 
 @contextmanager
-def find_bundle(wheels: Path | None, steps: Steps) -> Iterator[Bundle]:
+def find_bundle(wheels: Path | None, extras: Sequence[str], steps: Steps) -> Iterator[Bundle]:
     """The bundle in the folder, or a temporary one that is built here. Raises `Problem`."""
     if wheels is not None:
         yield Bundle(find_wheel(wheels.resolve()), offline=True)
@@ -29,7 +29,13 @@ def find_bundle(wheels: Path | None, steps: Steps) -> Iterator[Bundle]:
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     with tempfile.TemporaryDirectory(prefix="aiostream-server-wheels.") as folder:
         steps.say("building the wheel and fetching what it needs; with --wheels DIR no network is used")
-        run(str(SOURCE / "scripts" / "dev" / "wheels"), folder, "--python", python)
+        run(
+            str(SOURCE / "scripts" / "dev" / "wheels"),
+            folder,
+            "--python",
+            python,
+            *(f"--with={extra}" for extra in extras),
+        )
         yield Bundle(find_wheel(Path(folder)), offline=False)
 
 

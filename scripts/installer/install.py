@@ -5,6 +5,7 @@ from typing import Final
 
 from scripts.installer import probe, releases, settings, units
 from scripts.installer.bundle import find_bundle
+from scripts.installer.extras import chosen
 from scripts.installer.layout import SERVICE, SOCKET, SOURCE, Layout
 from scripts.installer.releases import Release
 from scripts.installer.steps import Problem, Steps, run
@@ -12,9 +13,9 @@ from scripts.installer.steps import Problem, Steps, run
 READY_WITHIN_S: Final = 60.0
 
 
-def install(layout: Layout, wheels: Path | None, steps: Steps) -> None:
+def install(layout: Layout, wheels: Path | None, extras: str | None, steps: Steps) -> None:
     """Install what is missing; change nothing where everything is there. Raises `Problem`."""
-    release = _release(layout, wheels, steps)
+    release = _release(layout, wheels, extras, steps)
     settings.lay_out(layout, steps)
     settings.place_config(layout, SOURCE / "configs" / "service.toml", None, steps)
     if release is None:
@@ -41,19 +42,21 @@ def install(layout: Layout, wheels: Path | None, steps: Steps) -> None:
         steps.say(_WHAT_NEXT.format(layout=layout))
 
 
-def _release(layout: Layout, wheels: Path | None, steps: Steps) -> Release | None:
+def _release(layout: Layout, wheels: Path | None, named: str | None, steps: Steps) -> Release | None:
     """The installed one, or a new one; None in a dry run on a machine that has none."""
-    with find_bundle(wheels, steps) as bundle:
-        release = releases.current(layout)
+    release = releases.current(layout)
+    extras = chosen(named, release.extras if release else ())
+    with find_bundle(wheels, extras, steps) as bundle:
+        made_from = releases.fingerprint(layout, bundle.wheel, extras)
         if release is None:
             whole = releases.releases(layout)
             for half in releases.surplus(layout, {release.name for release in whole}):
                 steps.take(f"removing {half}, which an interrupted installation left", releases.remove, half)
-            if whole and whole[-1].made_from == releases.fingerprint(layout, bundle.wheel):
+            if whole and whole[-1].made_from == made_from:
                 return whole[-1]
             folder = releases.next_folder(layout, bundle.wheel)
-            return steps.take(f"making {folder} from the lock", releases.make, layout, folder, bundle)
-        if release.made_from != releases.fingerprint(layout, bundle.wheel):
+            return steps.take(f"making {folder} from the lock", releases.make, layout, folder, bundle, extras)
+        if release.made_from != made_from:
             raise Problem(
                 f"another version is installed: {release.name}", "scripts/install --upgrade replaces it by this one"
             )

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts.installer.extras import offered
 from scripts.installer.install import install
 from scripts.installer.layout import Layout
 from scripts.installer.machine import check_machine, described
@@ -18,6 +19,7 @@ from scripts.installer.upgrade import rollback, upgrade
 _EXAMPLES = """examples:
   scripts/install                              builds the wheel here and fetches what it needs
   scripts/install --wheels /root/wheels        without a network: `scripts/dev/wheels DIR` has filled the folder
+  scripts/install --with charts,mcp            with optional parts, which upgrades keep
   scripts/install --upgrade --wheels DIR       to this version, and back by itself where it does not serve
   scripts/install --uninstall --purge          with configuration, keys and state"""
 
@@ -28,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = parser.parse_args(arguments)
     if wanted.purge and not wanted.uninstall:
         parser.error("--purge goes with --uninstall")
+    if wanted.extras is not None and (wanted.uninstall or wanted.rollback):
+        parser.error("--with goes with an installation or an upgrade")
     os.umask(0o022)  # the service runs as another user and reads what root writes
     steps, layout = Steps(dry_run=wanted.dry_run), Layout()
     try:
@@ -50,9 +54,9 @@ def _act(wanted: argparse.Namespace, layout: Layout, steps: Steps) -> None:
     elif wanted.rollback:
         rollback(layout, steps)
     elif wanted.upgrade:
-        upgrade(layout, wanted.wheels, steps)
+        upgrade(layout, wanted.wheels, wanted.extras, steps)
     else:
-        install(layout, wanted.wheels, steps)
+        install(layout, wanted.wheels, wanted.extras, steps)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -68,6 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--uninstall", action="store_true", help="remove it; configuration and state stay")
     parser.add_argument("--purge", action="store_true", help="with --uninstall: configuration, keys and state, too")
     parser.add_argument("--wheels", type=Path, metavar="DIR", help="install from these wheels, without a network")
+    parser.add_argument(
+        "--with",
+        dest="extras",
+        metavar="NAMES",
+        help=f"optional parts, with commas between them; upgrades keep them, but for those before none: "
+        f"{', '.join(offered())}",
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--force", action="store_true", help="on distributions that were not tested, too")
     return parser

@@ -11,15 +11,18 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from scripts.installer.bundle import Bundle
+from scripts.installer.extras import lock_of
 from scripts.installer.layout import SOURCE, Layout
 from scripts.installer.steps import Problem, run
 
 _MADE_FROM: Final = "MADE_FROM"
 _NUMBERED: Final = re.compile(r"(?P<version>.+)-(?P<number>\d+)")
 _WHEEL: Final = re.compile(r"aiostream_server-([^-]+)-py3-none-any\.whl")
+_EXTRAS: Final = "EXTRAS"
+Extras: TypeAlias = tuple[str, ...]
 LOCK: Final = SOURCE / "requirements" / "service.txt"
 
 
@@ -54,6 +57,12 @@ class Release:
     def made_from(self) -> str:
         return (self.folder / _MADE_FROM).read_text("utf-8")
 
+    @property
+    def extras(self) -> Extras:
+        """Those of `scripts/install --with`."""
+        named = self.folder / _EXTRAS
+        return tuple(named.read_text("utf-8").split()) if named.is_file() else ()
+
 
 def releases(layout: Layout) -> list[Release]:
     """The complete ones, the oldest first."""
@@ -67,11 +76,15 @@ def current(layout: Layout) -> Release | None:
     return release if layout.current.is_symlink() and (release.folder / _MADE_FROM).is_file() else None
 
 
-def fingerprint(layout: Layout, wheel: Path) -> str:
+def fingerprint(layout: Layout, wheel: Path, extras: Extras) -> str:
     """A hash of everything that a release is made from. Equal fingerprints mean equal releases."""
     digest = hashlib.sha256()
-    shipped = [SOURCE / "configs" / "service.toml", *sorted((SOURCE / "systemd").glob("**/*"))]
-    for path in [wheel, LOCK, *shipped, layout.more_packages]:
+    shipped = [
+        SOURCE / "configs" / "service.toml",
+        SOURCE / "configs" / "server.toml",
+        *sorted((SOURCE / "systemd").glob("**/*")),
+    ]
+    for path in [wheel, LOCK, *map(lock_of, extras), *shipped, layout.more_packages]:
         if path.is_file():
             digest.update(path.name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return f"{wheel.name} {digest.hexdigest()}\n"
@@ -88,12 +101,12 @@ def next_folder(layout: Layout, wheel: Path) -> Path:
     return layout.venvs / f"{version[1]}-{1 + max((int(found['number']) for found in taken if found), default=0)}"
 
 
-def make(layout: Layout, folder: Path, bundle: Bundle) -> Release:
+def make(layout: Layout, folder: Path, bundle: Bundle, extras: Extras) -> Release:
     """Make a release with the packages of the lock and the administrator. Raise `Problem`, and remove what was made."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         run(sys.executable, "-I", "-m", "venv", str(folder))
-        _install(folder, bundle.wheel)
+        _install(folder, bundle.wheel, extras)
         if layout.more_packages.is_file():
             _install_more(folder, layout.more_packages, bundle)
         run(*_pip(folder), "check")
@@ -101,17 +114,20 @@ def make(layout: Layout, folder: Path, bundle: Bundle) -> Release:
         release.units.parent.mkdir(parents=True)
         shutil.copytree(SOURCE / "systemd", release.units)
         shutil.copyfile(SOURCE / "configs" / "service.toml", release.default_config)
-        (folder / _MADE_FROM).write_text(fingerprint(layout, bundle.wheel), "utf-8")
+        shutil.copyfile(SOURCE / "configs" / "server.toml", release.default_config.with_name("complete.toml"))
+        (folder / _EXTRAS).write_text(" ".join(extras), "utf-8")
+        (folder / _MADE_FROM).write_text(fingerprint(layout, bundle.wheel, extras), "utf-8")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return release
 
 
-def _install(folder: Path, wheel: Path) -> None:
+def _install(folder: Path, wheel: Path, extras: Extras) -> None:
     # Nothing of this machine's pip configuration counts: only the wheels beside this one, by the hashes of the lock.
     install = [*_pip(folder), "--isolated", "install", "--quiet", "--no-index", "--no-deps", "--no-cache-dir"]
-    run(*install, "--find-links", str(wheel.parent), "--only-binary=:all:", "--require-hashes", "-r", str(LOCK))
+    locks = [argument for lock in (LOCK, *map(lock_of, extras)) for argument in ("-r", str(lock))]
+    run(*install, "--find-links", str(wheel.parent), "--only-binary=:all:", "--require-hashes", *locks)
     run(*install, str(wheel))
 
 

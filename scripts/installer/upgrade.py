@@ -4,23 +4,28 @@ from pathlib import Path
 
 from scripts.installer import probe, releases, settings, units
 from scripts.installer.bundle import find_bundle
+from scripts.installer.extras import chosen
 from scripts.installer.install import READY_WITHIN_S
 from scripts.installer.layout import Layout
 from scripts.installer.releases import Release
 from scripts.installer.steps import Problem, Steps
 
 
-def upgrade(layout: Layout, wheels: Path | None, steps: Steps) -> None:
-    """Install a new release. Restore the old state and raise `Problem` where the new one does not serve."""
+def upgrade(layout: Layout, wheels: Path | None, extras: str | None, steps: Steps) -> None:
+    """Install a new release with the extras of the old one and those that are named.
+
+    Restore the old state and raise `Problem` where the new one does not serve.
+    """
     old = releases.current(layout)
     if old is None:
         raise Problem("nothing is installed yet", "scripts/install, without --upgrade, installs it")
-    with find_bundle(wheels, steps) as bundle:
-        if old.made_from == releases.fingerprint(layout, bundle.wheel):
+    names = chosen(extras, old.extras)
+    with find_bundle(wheels, names, steps) as bundle:
+        if old.made_from == releases.fingerprint(layout, bundle.wheel, names):
             steps.say(f"{old.name} is this version already: nothing to do")
             return
         folder = releases.next_folder(layout, bundle.wheel)
-        new = steps.take(f"making {folder} from the lock", releases.make, layout, folder, bundle)
+        new = steps.take(f"making {folder} from the lock", releases.make, layout, folder, bundle, names)
     if new is None:
         steps.say(
             f"would: check {layout.config} with it, switch, restart, ask it a question, or else go back to {old.name}"

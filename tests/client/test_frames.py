@@ -1,5 +1,7 @@
 """The parser of server-sent events yields the same events from any cut of a body."""
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,18 @@ def test_the_rules_of_the_standard(body: bytes, events: list[str]) -> None:
 def test_an_endless_event_is_an_error(endless: bytes) -> None:
     with pytest.raises(ValueError, match="too long"):
         parse(*[endless] * 100)
+
+
+def test_a_long_line_in_small_pieces_takes_linear_time() -> None:
+    """Four times as long, four times the CPU time; joining each piece to all before it would take 16 times."""
+
+    def cpu_s(length: int) -> float:
+        parser, before = SseParser(), time.process_time()
+        for _ in range(length // 16):
+            assert not [*parser.feed(b"x" * 16)]
+        return time.process_time() - before
+
+    assert min(cpu_s(800_000) for _ in range(3)) < 9 * min(cpu_s(200_000) for _ in range(3))
 
 
 def test_invalid_utf8_is_an_error() -> None:

@@ -123,6 +123,19 @@ class ChatPage:
         await self.until_running(is_so=True)
         return [look async for look in self._looks(await self.answers.count())]
 
+    async def clicking(self, button: Locator) -> AsyncIterator[Look]:
+        """Click a button that asks something, and look at the answer until it is complete."""
+        before = await self.answers.count()
+        await button.click()
+        async for look in self._looks(before + 1):
+            yield look
+
+    async def continue_response(self) -> list[Look]:
+        """The page's "Continue response", which adds to the last answer."""
+        await self.page.get_by_label("Continue Response").last.click()
+        await self.until_running(is_so=True)
+        return [look async for look in self._looks(await self.answers.count())]
+
     async def stop(self) -> None:
         await self.page.click(_STOP)
 

@@ -117,6 +117,30 @@ async def _approval(stage: Stage) -> None:
     assert "East" in looks[-1].text, looks[-1].text
 
 
+async def _click(stage: Stage) -> None:
+    """The replies that the team asks for are buttons, and one of them runs the query."""
+    await stage.chat.open("careful")
+    await stage.ask(DATA)
+    button = stage.chat.page.locator("button").filter(has_text=re.compile(r"^\s*yes\s*$"))
+    await button.wait_for()
+    await stage.picture("click")
+    stage.turns += 1
+    looks = [look async for look in stage.chat.clicking(button)]
+    assert "East" in looks[-1].text, looks[-1].text
+
+
+async def _continue(stage: Stage) -> None:
+    """The page's "Continue response" adds to the text, in its sentence."""
+    await stage.chat.open("scripted")
+    (first,) = (await stage.ask(provider.FIRST))[-1:]
+    stage.turns += 1
+    looks = await stage.chat.continue_response()
+    await stage.picture("continued")
+    assert looks[-1].text.startswith(first.text.rstrip()), looks[-1].text
+    assert len(looks[-1].text) > len(first.text), "nothing was added"
+    assert looks[-1].text.count("Scripted") <= 1, f"a heading in the middle: {looks[-1].text}"
+
+
 async def _reasoning(stage: Stage) -> None:
     """The work is folded away before the answer; what it rests on is below."""
     await stage.chat.open("quiet")
@@ -148,6 +172,7 @@ async def _stop(stage: Stage) -> None:
     stopped = await stage.chat.look()
     await asyncio.sleep(0.5)
     await stage.picture("stopped")
+    assert not await stage.chat.answers.last.locator(".shimmer").count(), "the status line still shimmers"
     assert "1 2 3" in stopped.text, stopped.text[:200]
     assert (await stage.chat.look()).text == stopped.text, "the text still grows"
 
@@ -232,6 +257,8 @@ STEPS: Final = (
     Step("follow-up", _follow_up),
     Step("memory", _memory),
     Step("approval", _approval),
+    Step("click", _click),
+    Step("continue", _continue),
     Step("reasoning", _reasoning),
     Step("regenerate", _regenerate),
     Step("stop", _stop),

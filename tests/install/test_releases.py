@@ -84,11 +84,11 @@ def test_a_folder_without_the_one_wheel_says_how_to_fill_it(tmp_path: Path) -> N
 
 def test_whatever_a_release_is_made_from_makes_it_another_one(layout: Layout) -> None:
     path = wheel(layout.root)
-    seen = {releases.fingerprint(layout, path), releases.fingerprint(layout, wheel(layout.root))}
+    seen = {releases.fingerprint(layout, path, ()), releases.fingerprint(layout, wheel(layout.root), ())}
     assert len(seen) == 1
     path.write_bytes(b"other")
-    seen.add(releases.fingerprint(layout, path))
+    seen.add(releases.fingerprint(layout, path, ()))
     layout.settings.mkdir(parents=True)
     layout.more_packages.write_text("httpx")
-    seen.add(releases.fingerprint(layout, path))
+    seen.add(releases.fingerprint(layout, path, ()))
     assert len(seen) == 3

@@ -220,7 +220,7 @@ async def test_odd_fields_are_one_warning_for_each_run(scripted: ScriptedProvide
     [
         (
             HttpError(401, {"error": {"message": "Incorrect key:\n sk-1"}}),
-            "answered 401 Unauthorized: Incorrect key: ***",
+            "answered 401 Unauthorized",
         ),
         (HttpError(404, {"error": "no such model"}), "answered 404 Not Found: no such model"),
         (HttpError(429, {"message": "slow down"}), "answered 429 Too Many Requests: slow down"),

@@ -307,6 +307,29 @@ def test_a_reader_that_takes_nothing_holds_the_provider_up(run: Run, reader: typ
     run(main())
 
 
+def test_a_reader_that_takes_nothing_has_one_read_here_at_most(run: Run) -> None:
+    """The rest waits in the kernel: the memory of this process is for clients that read."""
+
+    async def flood(writer: asyncio.StreamWriter) -> None:
+        writer.write(CHUNKED)
+        while True:
+            writer.write(b"400\r\n" + b"x" * 1_024 + b"\r\n")
+            await writer.drain()
+
+    async def main() -> None:
+        async with served(Service(flood)) as url, aiohttp.ClientSession() as session:
+            response = await session.post(url)
+            with PushReader(response, idle_s=5, ends_at=float("inf")) as source:
+                for _ in range(5):
+                    await source.give(Taken(after=2))
+                    await asyncio.sleep(0.05)
+                    assert response.content.total_bytes
+                    assert not response.content.read_nowait()
+            response.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize("count", [20_000, 40_000])
 def test_a_read_of_more_chunks_than_aiohttp_takes_at_once_is_given_whole(run: Run, count: int) -> None:
     """It holds some back, goes on while they are taken out, and comes to the end of the answer in the middle."""
@@ -339,6 +362,7 @@ def test_the_pinned_aiohttp_has_the_private_names_of_the_push_reader() -> None:
     """Without them `PushReader` breaks: then `OpenAIProvider(reader=PullReader)` still works."""
     assert isinstance(ResponseHandler.read_timeout, property)
     assert ResponseHandler.read_timeout.fset is not None
+    assert callable(ResponseHandler.start_timeout)
     for name in ("data_received", "eof_received", "connection_lost", "pause_writing", "resume_writing"):
         assert callable(getattr(ResponseHandler, name))
     for name in ("read_nowait", "at_eof", "is_eof", "on_eof"):

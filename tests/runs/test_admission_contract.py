@@ -90,7 +90,7 @@ async def test_a_full_queue_refuses_at_once(admission: NewAdmission) -> None:
     waiting = asyncio.create_task(slots.enter(A))
     await turns()
     assert slots.queued == 1
-    with pytest.raises(TooManyRuns, match="1 runs are going on already"):
+    with pytest.raises(TooManyRuns, match="one run is still going on"):
         await asyncio.wait_for(slots.enter(B), DEADLINE_S)
     slots.leave(A)
     await waiting
@@ -100,7 +100,7 @@ async def test_a_caller_that_waits_too_long_is_refused(admission: NewAdmission) 
     slots = admission(max_runs=9, max_runs_per_key=1, queue_size=1, queue_timeout_s=0.1)
     await slots.enter(A)
     started = time.monotonic()
-    with pytest.raises(TooManyRuns, match="1 runs of this key"):
+    with pytest.raises(TooManyRuns, match="one run of this key"):
         await slots.enter(A)
     assert time.monotonic() - started >= 0.1
     assert slots.queued == 0
@@ -127,7 +127,7 @@ async def test_a_user_at_their_limit_does_not_hold_up_the_other_users_of_the_key
     ann, bob, keyless = Owner("a", "ann"), Owner("a", "bob"), Owner("a")
     for owner in (ann, bob, keyless, keyless, Owner("b", "ann")):
         await slots.enter(owner)
-    with pytest.raises(TooManyRuns, match="1 of your runs are going on already"):
+    with pytest.raises(TooManyRuns, match="one of your runs is still going on; stop it or wait"):
         await slots.enter(ann)
     slots.leave(ann)
     await slots.enter(ann)
@@ -243,7 +243,7 @@ async def test_a_full_queue_of_one_key_makes_room_for_another(admission: NewAdmi
     assert [task.done() for task in waiting] == [False, False, True, True, False, False]
     assert slots.queued == 4
     for refused in waiting[2:4]:
-        with pytest.raises(TooManyRuns, match="1 runs are going on already"):
+        with pytest.raises(TooManyRuns, match="one run is still going on"):
             refused.result()
     for owner in (A, B):
         assert isinstance(slots.admission.refusal(owner), TooManyRuns)

@@ -83,12 +83,28 @@ def test_descriptions(exc: BaseException, code: str, message: str) -> None:
         (r"C:\Users\me\x.txt is gone", "… is gone"),
         (r"'C:\Users\my me\x.txt' is gone", "'…' is gone"),
         (r"\\server\share\x is gone", "… is gone"),
-        ("http://127.0.0.1:9/v1/chat/completions answered 500", "http://127.0.0.1:9/v1/chat/completions answered 500"),
+        ("http://127.0.0.1:9/v1/chat/completions answered 500", "… answered 500"),
+        ("could not connect to postgresql://me:secret@db.internal:5432/shop?sslmode=require", "could not connect to …"),
+        (
+            "Cannot connect to host warehouse:5432 ssl:default [refused]",
+            "Cannot connect to host … ssl:default [refused]",
+        ),
+        ("[Errno 111] Connect call failed ('10.1.2.3', 6379)", "[Errno 111] Connect call failed ('…', 6379)"),
+        ('connection to server at "db.corp", port 5432 failed', 'connection to server at "…", port 5432 failed'),
+        ("redis.internal is down, and cache.svc.cluster.local:6379", "… is down, and …"),
+        ("localhost:8080 said no to [::1]:80, fe80::1 and 2001:db8:0:0:0:0:0:1", "… said no to …, … and …"),
+        ("host=db user=me password='a b' dbname=x failed", "… user=me … … failed"),
+        ("Incorrect API key provided: sk-proj-abcdefgh1234", "Incorrect API key provided: …"),
+        (
+            "at 12:30:45, version 1.2.3, 99.5 % of 3:1, Room:12, a:b",
+            "at 12:30:45, version 1.2.3, 99.5 % of 3:1, Room:12, a:b",
+        ),
+        ("the host is not known", "the host is not known"),
         ("and/or, 3/4, a/b/c", "and/or, 3/4, a/b/c"),
         ("/help is no command", "/help is no command"),
     ],
 )
-def test_paths_are_removed(text: str, told: str) -> None:
+def test_what_belongs_to_this_machine_is_removed(text: str, told: str) -> None:
     assert describe_failure(ModelTimeout(text)).message == told
 
 

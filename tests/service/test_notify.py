@@ -54,7 +54,7 @@ def test_notifications_of_serving_reloading_and_stopping(heard: Manager) -> None
     message = heard.hear()
     assert message.keys() == {"RELOADING", "MONOTONIC_USEC"}
     assert before_usec <= int(message["MONOTONIC_USEC"]) <= time.monotonic_ns() // 1000
-    telling.reloaded()
+    telling.reloaded("")
     assert heard.hear() == {"READY": "1"}
     telling.stopping(30.0)
     message = heard.hear()
@@ -183,7 +183,9 @@ async def test_a_server_that_cannot_start_is_never_ready(tmp_path: Path, heard: 
     with pytest.raises(AssertionError, match="nowhere"):
         async with serving_process(config, tmp_path, NOTIFY_SOCKET=heard.address):
             pass
-    assert heard.hear_all() == []
+    (told,) = heard.hear_all()
+    assert told.keys() == {"STATUS"}
+    assert told["STATUS"].startswith("NOT STARTED: [[teams]] #1 (t) factory: ")
 
 
 async def test_only_the_parent_of_workers_notifies(tmp_path: Path, heard: Manager, provider: ScriptedProvider) -> None:

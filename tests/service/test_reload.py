@@ -15,11 +15,13 @@ import aiohttp
 import pytest
 
 from aiostream_server.config.load import load_config
-from aiostream_server.config.model import Config
+from aiostream_server.config.model import Config, MetricsConfig
 from aiostream_server.intake.key_file import add_key, remove_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.service.composition import GENERATIONS, Generations
+from aiostream_server.service.metrics import MetricsExport
 from aiostream_server.service.reload import Reloading
+from aiostream_server.service.status import LastReload, ProcessStatus
 from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.web.state import ServerState
 from tests.kit.process import ServerProcess, environment, serving_process
@@ -326,12 +328,14 @@ class RecordingManager(ServiceManager):
     def __init__(self) -> None:
         super().__init__()
         self.told: list[str] = []
+        self.problem = ""
 
     def reloading(self) -> None:
         self.told.append("reloading")
 
-    def reloaded(self) -> None:
+    def reloaded(self, problem: str) -> None:
         self.told.append("ready")
+        self.problem = problem
 
     async def ready_times(self, times: int) -> None:
         await wait_for(lambda: self.told.count("ready") >= times, f"{times} reloads")
@@ -379,4 +383,42 @@ async def test_a_bug_behind_a_reload_does_not_end_reloading(tmp_path: Path, prov
         reloading.request()
         await heard.ready_times(2)
         assert [spec.id for spec in generations.current.state.catalogue] == ["second"]
+        working.cancel()
+
+
+async def test_a_reload_that_fails_is_told_to_systemd_and_to_prometheus(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
+    """Until one succeeds. A signal has no answer, and nobody reads the log of a server that serves on."""
+    path = tmp_path / "server.toml"
+    path.write_text(toml(provider, "first"), "utf-8")
+    async with serving(load_config(path, {}), tmp_path) as server:
+        generations, heard, last = server.runner.app[GENERATIONS], RecordingManager(), LastReload()
+        load = partial(load_config, path, {})
+        reloading = Reloading(generations, load, tmp_path, hosts=["127.0.0.1"], receiver=heard, last_reload=last)
+        metrics = MetricsExport.of(Config(metrics=MetricsConfig(enabled=True)), None)
+        assert metrics.metrics is not None
+        working = asyncio.create_task(reloading.work())
+
+        def told(name: str) -> float:
+            assert metrics.metrics is not None
+            text = metrics.metrics.render("text/plain")[0].decode()
+            return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).split()[1])
+
+        metrics.metrics.watch_reloads(last)
+        loaded_at = told("aiostream_config_last_reload_success_timestamp_seconds")
+        assert told("aiostream_config_last_reload_successful") == 1
+        path.write_text("[nonsense]\n", "utf-8")
+        reloading.request()
+        await heard.ready_times(1)
+        assert told("aiostream_config_last_reload_successful") == 0
+        assert told("aiostream_config_last_reload_success_timestamp_seconds") == loaded_at
+        assert "nonsense" in heard.problem
+        assert str(ProcessStatus(reload_problem=last.problem)).startswith("RELOAD FAILED: ")
+        path.write_text(toml(provider, "second"), "utf-8")
+        reloading.request()
+        await heard.ready_times(2)
+        assert heard.problem == ""
+        assert told("aiostream_config_last_reload_successful") == 1
+        assert told("aiostream_config_last_reload_success_timestamp_seconds") > loaded_at
         working.cancel()

@@ -5,8 +5,10 @@ import random
 import resource
 import shutil
 import sqlite3
+import statistics
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import replace
@@ -23,7 +25,7 @@ from sqlalchemy import make_url
 from structlog.testing import capture_logs
 
 from aiostream_server.config.model import ConversationsConfig
-from aiostream_server.store import turn_writer
+from aiostream_server.store import turn_queue
 from aiostream_server.store.conversations import Conversations, TeamMemory, open_conversations
 from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet, find_url
 from aiostream_server.store.turn_reader import TurnReader
@@ -245,7 +247,7 @@ async def test_postponed_turns_are_bounded_in_bytes(
     migrated_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is refused is not found by later turns either: its user was told."""
-    monkeypatch.setattr(turn_writer, "MAX_WAITING_BYTES", 2_000)
+    monkeypatch.setattr(turn_queue, "MAX_HELD_BYTES", 2_000)
     shutil.copy(migrated_file, tmp_path / "kept.db")
     async with quick_store(tmp_path / "kept.db") as store:
         with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as database:
@@ -261,6 +263,31 @@ async def test_postponed_turns_are_bounded_in_bytes(
             database.execute("ROLLBACK")
         await store.settle()
         assert sorted(each.address.conversation for each in await store.summaries()) == ["0", "1", "2"]
+
+
+async def test_many_held_turns_delay_no_new_one(migrated_file: Path, tmp_path: Path) -> None:
+    """Each attempt at a locked database takes a moment: a new turn is in the next one, whatever is held before it."""
+    shutil.copy(migrated_file, tmp_path / "kept.db")
+    async with quick_store(tmp_path / "kept.db") as store:
+        with closing(sqlite3.connect(tmp_path / "kept.db", isolation_level=None)) as database:
+            database.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            with pytest.raises(NotWrittenYet):
+                await say(store, "alone", None)
+            alone_s = time.monotonic() - began
+            chats = [TALK._replace(conversation=f"{number}") for number in range(1_000)]
+            await asyncio.gather(*(say(store, "held", None, chat) for chat in chats), return_exceptions=True)
+            took = []
+            for number in range(10):
+                began = time.monotonic()
+                with pytest.raises(NotWrittenYet):
+                    await say(store, "new", None, TALK._replace(conversation=f"new {number}"))
+                took.append(time.monotonic() - began)
+            assert store.held == 1_011
+            assert statistics.median(took) < 4 * alone_s + 0.1
+            database.execute("ROLLBACK")
+        await store.settle()
+        assert len(await store.summaries()) == 1_011
 
 
 class Cable:

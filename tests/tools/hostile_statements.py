@@ -374,14 +374,14 @@ def hostile_statements(dialect: DialectName) -> Iterator[str]:
         (_SOURCE_PLACES, SOURCES[dialect]),
         (_COMMAND_PLACES, COMMANDS[dialect]),
     )
-    number = 0
+    number, most = 0, 4 if dialect == "sqlite" else 2
     for templates, wanted in places:
         for each in wanted:
             for template in templates:
                 number += 1
                 sql = template.format(each)
                 yield sql
-                yield from islice(_disguised(sql), number % 3, number % 3 + 4, 1)
+                yield from islice(_disguised(sql), number % 5, number % 5 + most)
 
 
 def _disguised(sql: str) -> Iterator[str]:

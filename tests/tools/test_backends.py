@@ -259,3 +259,24 @@ async def test_a_statement_without_rows_is_not_a_question(postgres_url: str, sho
         async with opened(url) as database:
             with pytest.raises(QueryFailed, match="not a question"):
                 await database._run(sql)
+
+
+async def test_no_more_statements_run_at_once_than_allowed(postgres_url: str) -> None:
+    """Others wait, but no longer than a statement may take, and then say so."""
+    observer = await asyncpg.connect(postgres_url)
+    running = "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%pg_sleep(0.7), ''slot''%'"
+    try:
+        async with opened(postgres_url, max_statements=2, statement_timeout_s=1.0) as database:
+            asked = asyncio.gather(
+                *(database._run("SELECT pg_sleep(0.7), 'slot'") for _ in range(12)), return_exceptions=True
+            )
+            most = 0
+            while not asked.done():
+                most = max(most, await observer.fetchval(f"{running} AND pid <> pg_backend_pid()"))
+            outcomes = await asked
+        assert most <= 2
+        refused = [str(outcome) for outcome in outcomes if isinstance(outcome, QueryFailed)]
+        assert any("too many queries run at once" in text for text in refused)
+        assert len(refused) < 12
+    finally:
+        await observer.close()

@@ -56,7 +56,9 @@ def _words(text: str) -> str:
 
 TRAPS: Final = """
 DROP SCHEMA IF EXISTS traps CASCADE;
+DROP SCHEMA IF EXISTS apart CASCADE;
 CREATE SCHEMA traps;
+CREATE SCHEMA apart;
 CREATE TYPE traps.place AS (city text, zip text);
 CREATE TABLE traps.bills (id int, name text, home traps.place, amount numeric, tags text[]);
 INSERT INTO traps.bills VALUES (1, 'a', ROW('Oslo', '1'), 2.5, '{x}');
@@ -66,6 +68,8 @@ CREATE FUNCTION traps.secret_of(traps.bills) RETURNS text SECURITY DEFINER LANGU
 CREATE FUNCTION traps.secret_of(traps.place) RETURNS text SECURITY DEFINER LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.zip(traps.bills) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.lower(traps.bills) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
+CREATE FUNCTION apart.upper(traps.bills) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
+CREATE FUNCTION traps."coalesce"(text, text) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.abs(text) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE FUNCTION traps.added(traps.bills, int) RETURNS text LANGUAGE sql AS 'SELECT traps.spring()';
 CREATE OPERATOR traps.+ (LEFTARG = traps.bills, RIGHTARG = int, FUNCTION = traps.added);
@@ -105,6 +109,7 @@ TRIED: Final = (
     "SELECT j.secret_of FROM (bills b CROSS JOIN regions) AS j",
     "SELECT secret_of(b) FROM bills b",
     "SELECT traps.secret_of(b) FROM bills b",
+    "SELECT apart.upper(b) FROM bills b",
     "SELECT lower(b) FROM bills b",
     "SELECT lower(name) FROM bills b",
     "SELECT abs(name) FROM bills",
@@ -136,6 +141,7 @@ STILL_FAIR: Final = (
     "SELECT upper(name), amount * 2, tags || 'y'::text FROM bills",
     "SELECT 'x'::traps.fine, amount::numeric, ROW('a', 'b')::traps.place FROM bills",
     "SELECT to_jsonb(b), b FROM bills b",
+    "SELECT coalesce(name, 'x'), nullif(name, 'y') FROM bills",
 )
 
 
@@ -153,7 +159,7 @@ async def trapped(postgres_url: str) -> AsyncIterator[Database]:
         finally:
             await database.close()
     finally:
-        await admin.execute("DROP SCHEMA traps CASCADE")
+        await admin.execute("DROP SCHEMA traps, apart CASCADE")
         await admin.close()
 
 

@@ -10,16 +10,19 @@ from typing import Any, Final
 
 import aiohttp
 import msgspec
+import structlog
 from pydantic import SecretStr
 from yarl import URL
 
-from aiostream_server.errors import ModelFailed, ModelTimeout
+from aiostream_server.errors import ModelFailed, ModelTimeout, ProviderRefused
 from aiostream_server.models.error_kinds import LASTING, error_kind
 from aiostream_server.models.openai.waits import asked_wait_s
 from aiostream_server.text import one_line
 
 _MAX_MESSAGE: Final = 300
 _NO_HEADERS: Final[Mapping[str, str]] = {}
+
+_log = structlog.get_logger()
 
 
 class Failures:
@@ -54,11 +57,17 @@ class Failures:
         what = f"answered {f'{status} {phrase}'.strip()}" + (f": {message}" if message else "")
         wait_s = asked_wait_s(headers, body.decode("utf-8", "replace")) if status in (429, 503, 529) else None
         kind = error_kind(status, error)
+        if kind is ProviderRefused and message:  # for the operator: it may name accounts and parts of keys
+            _log.warning("model_provider_refused", provider=self._subject, status=status, reason=message)
+            what = what.removesuffix(f": {message}")
         return kind(f"{self._subject} {what}", is_lasting=True, retry_after_s=wait_s)
 
     def reported(self, error: Any) -> ModelFailed:
         """An error object inside an answer with status 200."""
         message, kind = self._line(_message(error)), error_kind(200, error)
+        if kind is ProviderRefused and message:
+            _log.warning("model_provider_refused", provider=self._subject, status=200, reason=message)
+            message = "it does not accept the server's key"
         what = "reported an error" + (f": {message}" if message else "")
         return kind(f"{self._subject} {what}", is_lasting=kind in LASTING)
 

@@ -39,7 +39,8 @@ from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 from aiostream_server.models.token_sink import TokenSink, current_sink
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_RECEIVE_BUFFER_BYTES: Final = 256 * 1024
+_RECEIVE_BUFFER_BYTES: Final = 128 * 1024
+_READ_BUFFER_BYTES: Final = 64 * 1024  # of aiohttp, which pauses the connection at twice as much
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body; a slower connection is not reused
 
@@ -51,7 +52,12 @@ def open_session() -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, socket_factory=_new_socket)
     reuse = aiohttp.TraceConfig()
     reuse.on_connection_reuseconn.append(_note_reuse)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[reuse])
+    return aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[reuse],
+        read_bufsize=_READ_BUFFER_BYTES,
+    )
 
 
 @dataclass(slots=True)

@@ -68,6 +68,7 @@ class PushReader(asyncio.Protocol):
         self._take: Callable[[bytes], bool] = _take_nothing
         self._waiting: asyncio.Future[bool] | None = None
         self._is_lost = False
+        self._is_paused = False
         connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
         if self._transport is not None:
@@ -76,6 +77,7 @@ class PushReader(asyncio.Protocol):
     def __enter__(self) -> Self:
         if self._transport is not None:
             self._protocol.read_timeout = None  # replaced by `_tick`: aiohttp sets a timer for each read
+            self._protocol.start_timeout()  # without one, this cancels the timer that runs
             self._transport.set_protocol(self)
             self._content.on_eof(self._leave)
         self._tick()
@@ -91,6 +93,7 @@ class PushReader(asyncio.Protocol):
             data = self._content.read_nowait()
             if data or self._content.at_eof():
                 if not take(data):
+                    self._pause()
                     return
             elif self._is_lost:  # aiohttp does not tell its reader when a connection ends after invalid bytes
                 raise aiohttp.ClientPayloadError("the connection ended in the middle of the answer")
@@ -101,6 +104,8 @@ class PushReader(asyncio.Protocol):
         """Wait while `take` returns True. Return False when `take` did, True where there may be bytes to read."""
         self._take, self._waiting = take, self._loop.create_future()
         self._arrived_at = self._loop.time()
+        if self._is_paused:
+            self._read_on()
         try:
             return await self._waiting
         finally:
@@ -112,6 +117,7 @@ class PushReader(asyncio.Protocol):
         self._protocol.data_received(data)
         waiting = self._waiting
         if waiting is None or waiting.done():
+            self._pause()
             return
         self._arrived_at = self._loop.time()
         self._waiting = None  # `take` may read to the end of the answer, where `_wake` would set the result twice
@@ -122,8 +128,9 @@ class PushReader(asyncio.Protocol):
             return
         if goes_on and not self._content.is_eof():
             self._waiting = waiting
-        else:
-            waiting.set_result(goes_on)
+            return
+        self._pause()
+        waiting.set_result(goes_on)
 
     def eof_received(self) -> None:
         self._protocol.eof_received()
@@ -148,9 +155,22 @@ class PushReader(asyncio.Protocol):
                 break
         return True
 
+    def _pause(self) -> None:
+        """Leave what comes next to the kernel until the reader waits again: here it would take memory."""
+        if self._transport is not None and not self._transport.is_closing() and not self._content.is_eof():
+            self._transport.pause_reading()
+            self._is_paused = True
+
+    def _read_on(self) -> None:
+        self._is_paused = False
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def _leave(self) -> None:
         """Restore aiohttp's protocol when the answer ends or breaks off."""
         if self._transport is not None and self._transport.get_protocol() is self:
+            if self._is_paused:
+                self._read_on()
             self._transport.set_protocol(self._protocol)
         self._wake()
 

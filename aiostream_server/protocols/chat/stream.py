@@ -193,7 +193,7 @@ class ChatFrames:
             return None
         frames: list[str] = []
         for text in texts:
-            if len(text) > _MAX_DELTA_CHARS:
+            if len(text) > _MAX_DELTA_CHARS or "\n" in text or "\r" in text:  # a line's beginning needs the presenter
                 return None
             frames += message.before, quote(text), message.behind
         return "".join(frames).encode("ascii")

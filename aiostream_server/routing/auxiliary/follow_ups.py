@@ -16,7 +16,8 @@ _MOST_REPLIES: Final = 5
 _READ_CHARS: Final = 50_000
 _REPLIES: Final = re.compile(r"^Reply\b[^\n]*\*\*[^\n]*", re.MULTILINE)
 _BOLD: Final = re.compile(r"\*\*([^*\n]{1,60})\*\*")
-_ROWS: Final = re.compile(rf"<summary>{ToolResult.sign} (?:query: )?([0-9]{{1,9}}) rows\b")
+# The block with the rows, or the file with the whole result: Open WebUI 0.6 takes blocks out of its prompts.
+_ROWS: Final = re.compile(rf"(?:<summary>{ToolResult.sign} (?:query: )?|\.csv\]\([^()\s]+\) \()([0-9]{{1,9}}) rows\b")
 _QUERY: Final = re.compile(rf"<summary>[{Action.sign}{ToolResult.sign}] query\b.*?</details>", re.DOTALL)
 _GROUPED: Final = re.compile(r"\bGROUP\s+BY\b", re.IGNORECASE)
 _MONTH: Final = re.compile(r"month|'%Y-%m'|%m", re.IGNORECASE)

@@ -1,6 +1,7 @@
 """Prometheus metrics at `/metrics`. `prometheus_client` is imported only if `[metrics]` is enabled.
 
 families    every counter and histogram: its name, labels and buckets
+process     what all Prometheus clients tell of a process
 observer    counts what the server reports
 exposition  all of them as text, with gauges that are read when they are asked for; served on a loopback port, too
 
@@ -17,6 +18,8 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
+from aiostream_server.service.composition import GENERATIONS
+from aiostream_server.service.status import LastReload
 from aiostream_server.web.health import LOOP_LAG, METRICS
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
@@ -54,7 +57,7 @@ class MetricsExport:
             app[METRICS] = self.metrics
 
     @asynccontextmanager
-    async def running(self, app: web.Application) -> AsyncIterator[None]:
+    async def running(self, app: web.Application, last_reload: LastReload | None = None) -> AsyncIterator[None]:
         """Read the app's gauges, and listen on `port`, while the app runs."""
         if self.metrics is None:
             yield
@@ -63,6 +66,8 @@ class MetricsExport:
 
         state = app[STATE].state
         teams = tuple(team.id for team in state.catalogue)
-        self.metrics.watch(state.registry, app[LOOP_LAG], app[TRAFFIC].waits, teams)
+        conversations, waits = app[GENERATIONS].conversations, app[TRAFFIC].waits
+        self.metrics.watch(state.registry, conversations, app[LOOP_LAG], waits, teams)
+        self.metrics.watch_reloads(last_reload or LastReload())
         async with listening(self.metrics, self.port):
             yield

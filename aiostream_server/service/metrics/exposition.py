@@ -14,7 +14,7 @@ from typing import Final
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry, ProcessCollector, disable_created_metrics
+from prometheus_client import CollectorRegistry, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
@@ -28,8 +28,11 @@ from aiostream_server.observe.observer import Observer
 from aiostream_server.runs.registry import Registry
 from aiostream_server.service.metrics.families import Families
 from aiostream_server.service.metrics.observer import MetricsObserver
+from aiostream_server.service.metrics.process import ProcessMetrics
 from aiostream_server.service.output import dropped_lines
 from aiostream_server.service.sockets import listen
+from aiostream_server.service.status import LastReload
+from aiostream_server.store.conversations import Conversations
 from aiostream_server.web.health import Exposition, LoopLag, expose
 from aiostream_server.web.request_wait import RequestWaits
 
@@ -47,14 +50,19 @@ class Metrics:
         self._registry: Final = CollectorRegistry()
         self._families: Final = Families(self._registry)
         self._models: Final = tuple(config.models)
-        ProcessCollector(registry=self._registry)
+        self._registry.register(ProcessMetrics())
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
-    def watch(self, runs: Registry, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...]) -> None:
+    def watch(
+        self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits, teams: tuple[str, ...]
+    ) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, lag, waits))
+        self._registry.register(_Gauges(runs, conversations, lag, waits))
         waits.report = self._families.request_waits.add
+
+    def watch_reloads(self, last: LastReload) -> None:
+        self._registry.register(_ReloadGauges(last))
 
     def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
@@ -65,8 +73,9 @@ class Metrics:
 class _Gauges(Collector):
     """Values that are read when they are asked for."""
 
-    def __init__(self, runs: Registry, lag: LoopLag, waits: RequestWaits) -> None:
+    def __init__(self, runs: Registry, conversations: Conversations, lag: LoopLag, waits: RequestWaits) -> None:
         self._runs: Final = runs
+        self._conversations: Final = conversations
         self._lag: Final = lag
         self._waits: Final = waits
 
@@ -77,6 +86,8 @@ class _Gauges(Collector):
         yield _gauge("runs_queued", "Callers who wait for a slot.", runs.queued)
         yield _gauge("runs_queue_limit", "How many callers may wait.", limits.queue_size)
         yield _gauge("viewers", "Clients that are shown a run that goes on.", runs.viewers)
+        held = self._conversations.held
+        yield _gauge("conversation_turns_held", "Turns of conversations that could not be written yet.", held)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was when it was looked at last.", lag.last_s)
         yield _gauge("event_loop_lag_max_seconds", "How late it was at most in the last minute.", lag.max_s)
         yield _gauge(
@@ -93,6 +104,16 @@ class _Gauges(Collector):
         )
         built.add_metric((__version__, platform.python_version()), 1.0)
         yield built
+
+
+class _ReloadGauges(Collector):
+    def __init__(self, last: LastReload) -> None:
+        self._last: Final = last
+
+    def collect(self) -> Iterator[Metric]:
+        is_served, loaded_at = float(not self._last.problem), self._last.succeeded_at
+        yield _gauge("config_last_reload_successful", "Whether what the configuration says is served.", is_served)
+        yield _gauge("config_last_reload_success_timestamp_seconds", "When what is served was loaded.", loaded_at)
 
 
 def _gauge(name: str, documentation: str, value: float) -> Metric:

@@ -36,7 +36,7 @@ class ParentChannel:
     def reloading(self) -> None:
         """The parent has asked for the reload itself."""
 
-    def reloaded(self) -> None:
+    def reloaded(self, problem: str) -> None:
         """The parent does not wait for it."""
 
     def beat(self, status: ProcessStatus) -> None:

@@ -29,15 +29,20 @@ from aiostream_server.text import one_line
 _ASK_FOR_BROWSER: Final = (sys.executable, "-m", "playwright", "install", "--dry-run", "chromium")
 _BROWSER_AT: Final = "Install location:"
 _ASK_TIMEOUT_S: Final = 20.0
+_HTTP_TOOLS: Final = "autogen_ext.tools.http"
 
 
 @dataclass(frozen=True, slots=True)
 class ComponentTeam:
-    """Builds a team from a component that was checked, and of which all classes are imported."""
+    """Builds a team from a component that was checked, and of which all classes are imported.
+
+    `hosts`: what is not public, and its HTTP tools may ask; None if they may ask any.
+    """
 
     component: Component = field(repr=False)
     clients: Sequence[StreamingClient] = field(repr=False)
     has_code: bool = False
+    hosts: Sequence[str] | None = None
 
     def __call__(self, _: object = None) -> Team:
         """Called as a factory is. Raises any exception that AutoGen raises."""
@@ -45,13 +50,17 @@ class ComponentTeam:
             built = ComponentLoader.load_component(dict(self.component), object)
         if not isinstance(built, Streams | Runs):
             raise TypeError(f"{type(built).__name__} is neither a team nor an agent")
+        if self.hosts is not None and _HTTP_TOOLS in sys.modules:  # without it there is no such tool
+            from aiostream_server.teams.components.http_guard import guard_http_tools  # imports httpx
+
+            guard_http_tools(built, self.hosts)
         return built
 
 
-def check(path: Path, *, providers: Sequence[str] = (), trusted: bool = False) -> Component:
+def check(path: Path, *, providers: Sequence[str] = (), trusted: bool = False, hosts: Sequence[str] = ()) -> Component:
     """Read the component of a file that may be loaded. Imports nothing. Raises `ConfigError` with every reason."""
     component = read_component(path)
-    if problems := find_problems(component, providers=providers, trusted=trusted):
+    if problems := find_problems(component, providers=providers, trusted=trusted, hosts=hosts):
         raise _refusal(path, problems)
     return component
 
@@ -63,15 +72,17 @@ def load(
     providers: Sequence[str] = (),
     trusted: bool = False,
     model: str | None = None,
+    hosts: Sequence[str] = (),
 ) -> tuple[Callable[[object], Team], Team]:
     """Returns what builds the team of a file, and one team that was built as a trial.
 
     `providers` are packages that it may name beside AutoGen's, `trusted` allows code in it to run, and `model` is
-    the `[models.*]` table that replaces all of its model clients. Raises `ConfigError` with every problem.
+    the `[models.*]` table that replaces all of its model clients, `hosts` are what is not public and it may
+    ask. Raises `ConfigError` with every problem.
     """
-    component = check(path, providers=providers, trusted=trusted)
+    component = check(path, providers=providers, trusted=trusted, hosts=hosts)
     try:
-        team = prepare(component, models, trusted=trusted, model=model)
+        team = prepare(component, models, trusted=trusted, model=model, hosts=hosts)
         return team, try_out(team)
     except ConfigError as exc:
         raise _refusal(path, exc.problems, exc.to_add) from exc
@@ -83,12 +94,19 @@ def _refusal(path: Path, problems: Sequence[str], to_add: Sequence[str] = ()) ->
     return ConfigError(["".join(sign if sign.isprintable() else "\ufffd" for sign in line) for line in lines], to_add)
 
 
-def prepare(component: Component, models: Models, *, trusted: bool = False, model: str | None = None) -> ComponentTeam:
+def prepare(
+    component: Component,
+    models: Models,
+    *,
+    trusted: bool = False,
+    model: str | None = None,
+    hosts: Sequence[str] = (),
+) -> ComponentTeam:
     """Import its classes, which `check` has allowed. Raises `ConfigError`."""
     if problems := import_classes(component, trusted=trusted) or _missing_browsers(component):
         raise ConfigError(problems)
     handed = with_shared_clients(component, models, model)
-    return ComponentTeam(*handed, has_code=bool(find_code(component)))
+    return ComponentTeam(*handed, has_code=bool(find_code(component)), hosts=None if trusted else hosts)
 
 
 def _missing_browsers(component: Component) -> list[str]:

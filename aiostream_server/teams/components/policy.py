@@ -6,6 +6,7 @@ policy checks every object of the file, whether AutoGen would take it for a comp
 * each `provider` belongs to AutoGen's packages, to this one, or to `[components] providers` (an allow-list);
 * classes that run code, start programs, read files or use this machine's credentials need `trusted = true`;
 * templates that AutoGen fills in have plain fields only: others could ask for any amount of memory;
+* an HTTP tool asks no host of this machine or its network, unless `[components] hosts` lists it (`http_guard`);
 * names in JSON schemas are plain: AutoGen lets pydantic evaluate them as Python expressions.
 
 Each refusal is one line: which agent, where, why, and how to allow it.
@@ -16,7 +17,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
-from itertools import islice
+from itertools import chain, islice
 from string import Formatter
 from typing import Any, Final
 
@@ -33,6 +34,7 @@ from aiostream_server.teams.components.classes import (
     is_in_source,
     missing_package,
 )
+from aiostream_server.teams.components.hosts import HOW_TO_LIST, local_host_problem
 from aiostream_server.teams.components.places import Place, components, places
 from aiostream_server.teams.components.reading import Component
 from aiostream_server.text import one_line
@@ -53,10 +55,14 @@ _HOW_TO_TRUST: Final = (
 )
 
 
-def find_problems(component: Component, *, providers: Sequence[str] = (), trusted: bool = False) -> list[str]:
+def find_problems(
+    component: Component, *, providers: Sequence[str] = (), trusted: bool = False, hosts: Sequence[str] = ()
+) -> list[str]:
     """Why the component must not be loaded: at most 20 reasons, none if it may be. Imports nothing."""
-    problems = (problem for place in places(component) for problem in _problems_at(place, providers, trusted))
-    return list(islice(problems, _MOST_PROBLEMS))
+    found = list(places(component))
+    problems = (problem for place in found for problem in _problems_at(place, providers, trusted))
+    local = () if trusted else (problem for place in found for problem in _local_hosts(place, hosts))
+    return list(islice(chain(problems, local), _MOST_PROBLEMS))
 
 
 def find_code(component: Component) -> list[Place]:
@@ -94,6 +100,13 @@ def _problems_at(place: Place, providers: Sequence[str], trusted: bool) -> Itera
             yield from (_evaluated(place, name) for name in value if not _PLAIN.fullmatch(name))
         if key == "$ref" and isinstance(value, str) and not _PLAIN.fullmatch(value.rpartition("/")[2]):
             yield _evaluated(place, value)
+
+
+def _local_hosts(place: Place, hosts: Sequence[str]) -> Iterator[str]:
+    """An HTTP tool of another package has AutoGen's settings, too: they are recognised by their keys."""
+    host = place.config.get("host")
+    if isinstance(host, str) and "json_schema" in place.config and (problem := local_host_problem(host, hosts)):
+        yield f"{place.where}: {_shown(place.provider)} {_printable(problem)}; {HOW_TO_LIST}"
 
 
 def _templates(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Final, TypeAlias
 
 Cell: TypeAlias = str | int | float | Decimal | bool | None
@@ -70,7 +70,8 @@ def rounded(cell: Cell, places: int | None) -> Cell:
     if not number or -int(number.as_tuple().exponent) <= places:
         return cell
     kept = max(places, _SIGNIFICANT_DIGITS - 1 - number.adjusted())
-    short = format(round(number, kept), "f").rstrip("0").rstrip(".")
+    digits = Context(prec=max(1, number.adjusted() + kept + 2))  # the default's 28 are too few for a long `numeric`
+    short = format(number.quantize(Decimal((0, (1,), -kept)), context=digits), "f").rstrip("0").rstrip(".")
     return float(short) if isinstance(cell, float) else Decimal(short)
 
 

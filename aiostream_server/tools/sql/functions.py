@@ -28,8 +28,7 @@ _SQLITE: Final = """
     unixepoch unlikely
 """
 _POSTGRES: Final = _names(
-    # Keywords that are written like functions, and constructors
-    "all any array grouping row some greatest least",
+    "all any array greatest grouping least row some",
     # Aggregates
     """
     any_value array_agg bit_and bit_or bit_xor bool_and bool_or corr covar_pop covar_samp every json_agg
@@ -107,6 +106,8 @@ QUOTIENTS: Final = _names(
     stddev_samp var_pop var_samp variance
     """
 )
+# Keywords of PostgreSQL's grammar that are written like functions: no function of a database can take their place.
+KEYWORDS: Final = _names("all any array coalesce greatest grouping least nullif row some")
 # Give another value each time. The guard does not repeat them where it writes an argument twice.
 VOLATILE: Final = _names("random clock_timestamp")
 # Words that look like a column and that PostgreSQL parses as a function call.

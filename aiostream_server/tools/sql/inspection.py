@@ -12,7 +12,13 @@ from sqlglot import exp
 from aiostream_server.text import clipped
 from aiostream_server.tools.sql.allow_list import POSTGRES_TYPE_NAMES, POSTGRES_TYPES, SQLITE_TYPE, SYNTAX
 from aiostream_server.tools.sql.dialects import DIALECTS, DialectName, cte_name, fold_identifier, walk
-from aiostream_server.tools.sql.functions import CALLS_WITHOUT_PARENTHESES, FUNCTIONS, ROW_FUNCTIONS, SYSTEM_COLUMNS
+from aiostream_server.tools.sql.functions import (
+    CALLS_WITHOUT_PARENTHESES,
+    FUNCTIONS,
+    KEYWORDS,
+    ROW_FUNCTIONS,
+    SYSTEM_COLUMNS,
+)
 from aiostream_server.tools.sql.refusals import (
     NotAllowed,
     function_refused,
@@ -153,7 +159,7 @@ class Inspector:
         name = call.this.lower() if isinstance(call.this, str) else ""
         if name not in FUNCTIONS[self.dialect]:
             raise function_refused(name or call.name, self.dialect)
-        if name in self._schema.own.functions:
+        if name in self._schema.own.functions and name not in KEYWORDS:
             raise NotAllowed(
                 f"the function `{name}` is not allowed: this database has its own function of that name; "
                 "compute it with other functions, operators or CASE"

@@ -26,7 +26,7 @@ _MOST_IDLE: Final = 5
 _MOST_IDLE_S: Final = 180.0  # firewalls forget connections without a word
 _LONG_S: Final = 1.0  # after a statement of this length the server's process is replaced: it may have grown
 _CANCEL_TIMEOUT_S: Final = 0.3
-_TERMINATE_TIMEOUT_S: Final = 2.0
+_END_TIMEOUT_S: Final = 2.0
 _LOCK_TIMEOUT_S: Final = 2.0
 _CHECK_CLIENT: Final = "500ms"
 
@@ -134,7 +134,7 @@ class PostgresConnections:
 
     async def _put_back(self, connection: asyncpg.Connection, started: float, mark: str) -> None:
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            await connection.execute("ROLLBACK", timeout=_CANCEL_TIMEOUT_S)
+            await connection.execute("ROLLBACK", timeout=_END_TIMEOUT_S)
             took_s = time.monotonic() - started
             if took_s < _LONG_S and not self._is_closed and len(self._idle) < _MOST_IDLE:
                 self._idle.append((connection, time.monotonic()))
@@ -146,7 +146,7 @@ class PostgresConnections:
         if await _closed(connection):
             return
         with suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            async with asyncio.timeout(_TERMINATE_TIMEOUT_S):
+            async with asyncio.timeout(_END_TIMEOUT_S):
                 other = await asyncpg.connect(**self.arguments)
                 try:
                     await other.execute(

@@ -79,6 +79,8 @@ def test_rows_by_a_group_are_asked_for_by_month_and_as_a_chart() -> None:
     [
         (answered("SELECT strftime('%Y-%m', order_date) FROM orders GROUP BY 1"), ["Plot it"]),
         (answered("SELECT * FROM orders"), ["Plot it"]),
+        ("East.\n\n[shop.csv](http://h/v1/files/file-a?expires=1&signature=b) (4 rows: region text)", ["Plot it"]),
+        ("East.\n\n[shop.csv](http://h/v1/files/file-a?expires=1&signature=b) (1 row: region text)", []),
         (answered("SELECT region FROM orders GROUP BY region", rows=1), []),
         (answered("SELECT region FROM orders GROUP BY region", more=" ![chart](/v1/files/a)"), ["And by month?"]),
     ],

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from aiostream_server.tools.sql.own_code import OwnCode
 
+# Only what is on the search path can be called by its name alone. A cast applies everywhere.
 # An object with an entry of type 'e' in pg_depend belongs to an extension.
 _OWN: Final = text(
     """
@@ -16,9 +17,10 @@ _OWN: Final = text(
           AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
                           WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
     )
-    SELECT 'function' AS kind, name FROM own_functions
+    SELECT 'function' AS kind, name FROM own_functions WHERE pg_catalog.pg_function_is_visible(oid)
     UNION
     SELECT 'operator', o.oprname FROM pg_catalog.pg_operator o WHERE o.oprcode IN (SELECT oid FROM own_functions)
+      AND pg_catalog.pg_operator_is_visible(o.oid)
     UNION
     SELECT 'cast', pg_catalog.format_type(c.casttarget, NULL) FROM pg_catalog.pg_cast c
     WHERE c.castfunc IN (SELECT oid FROM own_functions)

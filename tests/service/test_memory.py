@@ -1,0 +1,47 @@
+"""What a stream takes of the server's memory while its client does not read, measured in a server of its own."""
+
+import asyncio
+import socket
+from pathlib import Path
+from typing import Final
+
+from benchmarks.processes import Server, server
+from benchmarks.soak.client import chat, inspect, open_never_reading, provider
+from benchmarks.soak.provider import Plan
+
+_STREAMS: Final = 30
+_MOST_BYTES: Final = 512 * 1024
+_STEADY_BYTES: Final = 1024 * _STREAMS
+_LOOK_S: Final = 0.5
+_DEADLINE_S: Final = 60.0
+
+
+async def never_reading(served: Server, size: int) -> list[socket.socket]:
+    """Streams of tokens of `size` characters, as fast as the provider can, none of which is read."""
+    asked = chat(Plan(tokens=1_000_000, size=size))
+    return [await open_never_reading(served.port, asked) for _ in range(_STREAMS)]
+
+
+async def until_steady(served: Server) -> int:
+    """The largest memory until it does not change any more: all buffers are full."""
+    found = [served.memory_bytes]
+    async with asyncio.timeout(_DEADLINE_S):
+        while len(found) < 6 or max(found[-4:]) - min(found[-4:]) > _STEADY_BYTES:
+            await asyncio.sleep(_LOOK_S)
+            found.append(served.memory_bytes)
+    return max(found)
+
+
+async def test_a_client_that_does_not_read_holds_half_a_mebibyte_at_most(tmp_path: Path) -> None:
+    """All in all: the run, its log, and the buffers on both sides. The kernel's buffers of sockets are not in it."""
+    settings: dict[str, object] = {"write_timeout_s": 60.0}
+    async with provider() as provider_port, server(provider_port, tmp_path, server=settings) as served:
+        clients: list[socket.socket] = []
+        for size in (20, 8_000):
+            await inspect(served)
+            before = served.memory_bytes
+            clients += await never_reading(served, size)
+            each = (await until_steady(served) - before) / _STREAMS
+            assert each <= _MOST_BYTES, f"{each / 1024:.0f} KiB with tokens of {size} characters"
+        for client in clients:
+            client.close()
