@@ -113,6 +113,7 @@ def _toml(provider_port: int, sections: dict[str, dict[str, object]]) -> str:
     for name, settings in sections.items():
         tables[name] = {**tables.get(name, {}), **settings}
     teams = [{"id": name, "factory": f"benchmarks.served_teams:{name}"} for name in ("solo", "inspector")]
+    teams.append({"id": "general", "factory": "aiostream_server.teams.general:build"})
     lines = [line for name, settings in tables.items() for line in (f"[{name}]", *_pairs(settings))]
     return "\n".join([*lines, *(line for team in teams for line in ("[[teams]]", *_pairs(team))), ""])
 

@@ -38,7 +38,7 @@ ROOMS: Final = {
     "intake": Room(2, PYDANTIC | {"multidict", "jwt", "msgspec", "jsonschema", "referencing"}),
     "present": Room(2),
     "models": Room(2, AUTOGEN | AIOHTTP | {"msgspec", "xllamacpp"}),
-    "tools": Room(2, frozenset({"msgspec", "sqlglot", "sqlalchemy", "aiosqlite", "asyncpg", "matplotlib", "numpy"})),
+    "tools": Room(2, frozenset({"msgspec", "sqlglot", "sqlalchemy", "asyncpg", "matplotlib", "numpy"})),
     "log": Room(2),
     "store": Room(2, frozenset({"sqlalchemy", "alembic", "asyncpg"})),
     "client": Room(2, AIOHTTP, only=frozenset({"events"})),

@@ -27,6 +27,7 @@ _BLOCK: Final = re.compile(rf"({_INDENT}<)(?=details)", re.IGNORECASE)
 _MAYBE: Final = re.compile(
     rf"(?:{_INDENT}(?:(?:{_BOLD}){_GAP}|(?:{_PLAIN})\ufe0f?|<(?:d(?:e(?:t(?:a(?:il?)?)?)?)?)?)?|> ?)\Z", re.IGNORECASE
 )
+_FIRST: Final = frozenset(f" \t<>{_BOLD}{_PLAIN}") - {"|"}  # what such a line may begin with
 _LINE_END: Final = re.compile(r"[\r\n]")
 
 
@@ -45,6 +46,8 @@ class Quoter:
 
     def feed(self, text: str) -> str:
         """The text that can be shown now."""
+        if not self.begins_line and "\n" not in text and "\r" not in text:
+            return text
         return self._run(self._held + text, is_all=False)
 
     def end(self) -> str:
@@ -56,7 +59,7 @@ class Quoter:
         shown: list[str] = []
         at = 0
         while at < len(text):
-            if self.begins_line:
+            if self.begins_line and text[at] in _FIRST:
                 if not is_all and _MAYBE.match(text, at):
                     self._held = text[at:]
                     break
@@ -98,7 +101,8 @@ class QuotedView:
         return self._view.show(part)
 
     def channel(self, token: Token) -> Channel | None:
-        if self._quoter.begins_line or _LINE_END.search(token.content):
+        text = token.content
+        if self._quoter.begins_line or "\n" in text or "\r" in text:
             return None
         return self._view.channel(token)
 

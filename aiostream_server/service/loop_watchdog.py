@@ -1,14 +1,18 @@
-"""Tells who blocks the event loop, while it is blocked: a thread asks the loop for a sign of life, and looks.
+"""Tells who blocks the event loop, while it is blocked: a thread looks when the loop gives no sign of life.
 
-A loop that gives none for a tenth of a second is in one long step, or in very many short ones. The thread samples its
-stack: if all samples show the same task, that task is told, with its run's team, agent and tool, and with how long it
-took. Many short steps are told as `event_loop_lags` (`event_loop`). The stack itself is logged at debug level.
+The loop winds up an alarm of the kernel 20 times a second (timerfd_create(2)), so the thread sleeps while all is well:
+each time a thread wakes, the loop's thread has to wait for it, long where the machine is busy. When the alarm rings,
+the loop is in one long step, or in very many short ones. The thread samples its stack: if all samples show the same
+task, that task is told, with its run's team, agent and tool, and with how long it took. Many short steps are told as
+`event_loop_lags` (`event_loop`). The stack itself is logged at debug level.
 
 Code in C that holds Python's lock all the time is seen when it returns. Time in which neither this thread nor the
 loop's got the processor does not count: the machine is busy then.
 """
 
 import asyncio
+import ctypes
+import os
 import sys
 import threading
 import time
@@ -17,13 +21,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import structlog
 
 from aiostream_server.teams.containment import Work, work_in
 
-_INTERVAL_S: Final = 0.05
+_BEAT_S: Final = 0.05
+_RINGS_AFTER_S: Final = 0.12
 _BLOCKED_S: Final = 0.1
 _SAMPLE_S: Final = 0.04
 _LONG_S: Final = 2.0  # a block that lasts for so long is told before it ends
@@ -37,7 +42,11 @@ _log = structlog.get_logger()
 @contextmanager
 def watching_the_loop() -> Iterator[None]:
     """Watch the loop that runs now."""
-    watchdog = LoopWatchdog(asyncio.get_running_loop())
+    alarm = _Alarm.of_the_kernel()
+    if alarm is None:
+        yield
+        return
+    watchdog = LoopWatchdog(asyncio.get_running_loop(), alarm)
     try:
         yield
     finally:
@@ -47,29 +56,41 @@ def watching_the_loop() -> Iterator[None]:
 class LoopWatchdog:
     """To be made in the loop's thread. Logs from its own."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, alarm: "_Alarm") -> None:
         self._loop: Final = loop
+        self._alarm: Final = alarm
         self._thread_id: Final = threading.get_ident()
         self._clock: Final = time.pthread_getcpuclockid(self._thread_id)
         self._is_over = threading.Event()
         self._told_at: Final[deque[float]] = deque(maxlen=_MOST_LINES)
         self._untold = 0
+        self._due_at = 0.0
+        self._beat()
         threading.Thread(target=self._watch, name="loop-watchdog", daemon=True).start()
 
     def stop(self) -> None:
         """The loop is about to be closed."""
         self._is_over.set()
+        self._timer.cancel()
+        self._alarm.ring_in(1e-6)  # the thread ends
+
+    def _beat(self) -> None:
+        self._alarm.ring_in(_RINGS_AFTER_S)
+        self._due_at = time.monotonic() + _BEAT_S
+        self._timer = self._loop.call_later(_BEAT_S, self._beat)
 
     def _watch(self) -> None:
-        while not self._is_over.wait(_INTERVAL_S):
-            alive = threading.Event()
-            asked_at = time.monotonic()
+        while True:
+            self._alarm.wait()
+            if self._is_over.is_set():
+                self._alarm.close()
+                return
+            alive, due_at = threading.Event(), self._due_at
             try:
                 self._loop.call_soon_threadsafe(alive.set)
             except RuntimeError:  # it is closed
                 return
-            if not alive.wait(_SAMPLE_S):
-                self._look(alive, asked_at)
+            self._look(alive, due_at)
 
     def _look(self, alive: threading.Event, asked_at: float) -> None:
         """Sample until the loop lives again."""
@@ -121,6 +142,35 @@ class LoopWatchdog:
             **({"untold": untold} if untold else {}),
         )
         _log.debug("event_loop_blocked_at", run_id=work.run_id, stack=block.stack)
+
+
+class _Alarm:
+    """A timer of the kernel. Winding it up again takes a microsecond and wakes no thread."""
+
+    def __init__(self, libc: ctypes.PyDLL, descriptor: int) -> None:
+        self._libc: Final = libc
+        self._descriptor: Final = descriptor
+        self._time: Final = (ctypes.c_long * 4)()  # struct itimerspec: the interval, then the time
+
+    @classmethod
+    def of_the_kernel(cls) -> Self | None:
+        """None where the system has no such timers: it is no Linux."""
+        libc = ctypes.PyDLL(None)
+        if not hasattr(libc, "timerfd_create"):
+            return None
+        descriptor = libc.timerfd_create(time.CLOCK_MONOTONIC, os.O_CLOEXEC)
+        return None if descriptor < 0 else cls(libc, descriptor)
+
+    def ring_in(self, seconds: float) -> None:
+        """Instead of when it would have rung. At most a second."""
+        self._time[3] = int(seconds * 1e9)
+        self._libc.timerfd_settime(self._descriptor, 0, self._time, None)
+
+    def wait(self) -> None:
+        os.read(self._descriptor, 8)
+
+    def close(self) -> None:
+        os.close(self._descriptor)
 
 
 class _Block:

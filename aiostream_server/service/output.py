@@ -4,6 +4,8 @@ A pipe that nothing reads is full after 64 KiB, and the next write waits: in the
 client. `queue_output` replaces `sys.stdout` and `sys.stderr`, so that logs, warnings, tracebacks and `print` go through
 bounded queues, and threads write them to the descriptors. Lines that find the queue full, and lines that cannot be
 written (a full disk, a closed pipe), are dropped and counted; the log tells how many as soon as it is written again.
+A line that the kernel takes at once is written by its own thread: to wake another one for each costs the event loop
+more, which has to wait for it, long where the machine is busy.
 
 At the end of the process what is queued is written within `LAST_LINES_S`, or dropped.
 """
@@ -12,10 +14,12 @@ import atexit
 import io
 import os
 import select
+import socket
+import stat
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Final
@@ -52,6 +56,7 @@ class QueuedOutput(io.RawIOBase):
         self._is_dropping = False
         self._is_torn = False
         self._has_thread = True
+        self._write_at_once: Final = _non_blocking(descriptor)
         os.register_at_fork(after_in_child=self._in_forked_child)
         threading.Thread(target=self._write_for_ever, name=f"write-{stream}", daemon=True).start()
 
@@ -71,6 +76,8 @@ class QueuedOutput(io.RawIOBase):
             self._write_what_fits(written)
             return size
         with self._lock:
+            if self._is_written_at_once(written):
+                return size
             if self._queued_bytes and self._queued_bytes + size > self._max_bytes:
                 self._is_dropping = True
             if self._is_dropping:
@@ -79,6 +86,15 @@ class QueuedOutput(io.RawIOBase):
                 self._queued_bytes += size
                 self._queue.put(written)
         return size
+
+    def _is_written_at_once(self, written: bytes) -> bool:
+        """All of it or nothing, as writes of this size are. Nothing may be queued or lost before it."""
+        if self._queued_bytes or self._untold_lines or self._is_torn or not 0 < len(written) <= _ATOMIC_BYTES:
+            return False
+        try:
+            return self._write_at_once(written) == len(written)
+        except OSError:
+            return False
 
     def flush_within(self, seconds: float) -> None:
         """Wait until everything is written, or the time is over."""
@@ -151,6 +167,26 @@ class QueuedOutput(io.RawIOBase):
         lines = max(1, written.count(b"\n"))
         self.dropped_lines += lines
         self._untold_lines += lines
+
+
+def _non_blocking(descriptor: int) -> Callable[[bytes], int]:
+    """Writes what the kernel takes without waiting; raises OSError for what it does not.
+
+    A pipe and a terminal are opened once more: making the descriptor itself non-blocking would change it for all
+    programs that share it. Returns 0 always where that is not allowed.
+    """
+    kind = os.fstat(descriptor).st_mode
+    if stat.S_ISSOCK(kind):
+        connection = socket.socket(fileno=os.dup(descriptor))
+        return lambda piece: connection.send(piece, socket.MSG_DONTWAIT)
+    try:
+        opened = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError:
+        return lambda _: 0
+    if stat.S_ISREG(kind):
+        os.close(opened)  # it has a position of its own
+        return lambda piece: os.write(descriptor, piece)
+    return lambda piece: os.write(opened, piece)
 
 
 def queue_output() -> None:

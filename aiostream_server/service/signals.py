@@ -139,7 +139,7 @@ class _LastResort:
     def _wait(self) -> None:
         if (ends_at := self._orders.get()) is None:
             return
-        while (left_s := ends_at - _LAST_LINES_S - time.monotonic()) > 0:
+        while (left_s := ends_at - time.monotonic()) > 0:
             with suppress(Empty):
                 ends_at = min(ends_at, self._orders.get(timeout=left_s) or ends_at)
         flush_output(_LAST_LINES_S)

@@ -96,6 +96,7 @@ async def _put(subjects: list[Subject], plan: Plan, results: Results, progress: 
         results.turns.extend(await _turns(compared, plan, progress))
     rounds: tuple[tuple[str, int, Callable[[Subject], Awaitable[None]]], ...] = (
         ("burst", plan.rounds, partial(parts.burst, answers=plan.answers, slow_answers=plan.slow_answers)),
+        ("reads", plan.rounds, partial(parts.reads, answers=plan.answers, slow_answers=plan.slow_answers)),
         ("paced", plan.paced_rounds, partial(parts.paced, streams=plan.streams, tokens=plan.paced_tokens)),
         ("latency", 1, partial(parts.latency, streams=_LATENCY_STREAMS, tokens=plan.latency_tokens)),
         ("prices", plan.price_rounds, partial(parts.prices, effort=plan.effort)),

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from benchmarks.bench.contender import Contender, Kind
@@ -12,6 +12,7 @@ from benchmarks.bench.script import NO_HISTORY, History, Script
 from benchmarks.processes import ROOT
 
 _CONNECTIONS: Final = 20
+_TOKENS_A_READ: Final = 32
 PAUSE_S: Final = 0.02
 _SLOW: Final[frozenset[Kind]] = frozenset({"usual"})  # gets fewer questions, and only as many streams as it can serve
 _SLOW_STREAMS: Final = 20
@@ -59,6 +60,14 @@ async def burst(subject: Subject, *, answers: int, slow_answers: int) -> None:
     subject.result.answers_per_s.append(seen.answers / seen.wall_s)
 
 
+async def reads(subject: Subject, *, answers: int, slow_answers: int) -> None:
+    """The burst, but the provider's event loop turns every 32 tokens: an answer comes in several reads."""
+    answers = slow_answers if subject.is_slow else answers
+    script = Script(tokens=200, turn_every=_TOKENS_A_READ)
+    seen = await subject.put(script, connections=_CONNECTIONS, answers=answers)
+    subject.result.reads_us.append(_us_per_token(seen))
+
+
 async def paced(subject: Subject, *, streams: int, tokens: int) -> None:
     """A token every 20 ms in each stream; the streams begin evenly over a second, out of step."""
     streams = min(streams, _SLOW_STREAMS) if subject.is_slow else streams
@@ -85,6 +94,10 @@ async def prices(subject: Subject, *, effort: float) -> None:
     token_s = slope(shorts, short, longs, long)
     subject.result.token_us.append(token_s * 1e6)
     subject.result.run_ms.append((shorts.cpu_s / shorts.answers - token_s * short.tokens) * 1_000)
+    if subject.contender.kind == "server":
+        of_general = await subject.put(replace(short, team="general"), connections=10, answers=shorts.answers)
+        general_s = of_general.cpu_s / of_general.answers - token_s * short.tokens
+        subject.result.general_run_ms.append(general_s * 1_000)
 
 
 async def workers(several: Subject, one: Subject, carried: Workers, *, answers: int) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from benchmarks.bench.contender import Kind, LoopName
 
-PARTS: Final = ("growth", "turns", "burst", "paced", "latency", "prices", "workers")
+PARTS: Final = ("growth", "turns", "burst", "reads", "paced", "latency", "prices", "workers")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ QUICK: Final = Plan(
         ("server", "uvloop"),
         ("usual", "uvloop"),
     ),
-    parts=("burst", "paced", "latency"),
+    parts=("burst", "reads", "paced", "latency"),
     rounds=2,
     answers=150,
     slow_answers=20,

@@ -57,6 +57,9 @@ class Provider(QuestionProtocol):
             if self.is_held:
                 return
             self._say()
+            if self._script.turn_every and self._said % self._script.turn_every == 0:
+                self.timer = self._loop.call_later(0, self._go_on)
+                return
         self._end()
 
     def _say_in_time(self) -> None:

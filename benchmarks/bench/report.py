@@ -18,10 +18,12 @@ NAMES: Final[dict[Kind, str]] = {
 }
 _COLUMNS: Final = (
     "burst\nus/token",
+    "in reads\nus/token",
     "paced\nus/token",
     "paced,\nstreaming",
     "token\nus",
     "run\nms",
+    "general\nms",
     "tokens/s",
     "streams/s",
     "first byte ms\np50 / p99",
@@ -47,10 +49,12 @@ def _cells(result: Result) -> tuple[str, ...]:
     held = result.memory_per_stream
     return (
         _number(result.burst_us),
+        _number(result.reads_us),
         _number(result.paced_us),
         _number(result.paced_streaming_us),
         _number(result.token_us),
         _number(result.run_ms, digits=2),
+        _number(result.general_run_ms, digits=2),
         _number(result.tokens_per_s, digits=0),
         _number(result.answers_per_s, digits=0),
         _spread(result.first_byte_ms),

@@ -37,6 +37,7 @@ class Result:
     loop: LoopName
     ready_s: float
     burst_us: list[float] = field(default_factory=list)
+    reads_us: list[float] = field(default_factory=list)  # the burst, each answer in several reads
     tokens_per_s: list[float] = field(default_factory=list)
     answers_per_s: list[float] = field(default_factory=list)
     paced_us: list[float] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Result:
     first_byte_ms: Spread | None = None
     first_token_ms: Spread | None = None
     run_ms: list[float] = field(default_factory=list)  # the fixed price
+    general_run_ms: list[float] = field(default_factory=list)  # of the built-in general team, which has a tool
     token_us: list[float] = field(default_factory=list)  # the marginal price
     memory_bytes: int = 0
     memory_per_stream: float | None = None  # the growth of the process when many streams are live for the first time

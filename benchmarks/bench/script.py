@@ -24,10 +24,16 @@ _WORDS: Final = _TEXT.split()
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """`tokens` tokens, one every `pause_s`; without a pause, as fast as the connection takes them."""
+    """`tokens` tokens, one every `pause_s`; without a pause, as fast as the connection takes them.
+
+    With `turn_every`, the provider's event loop turns after so many tokens, so that an answer comes in several reads.
+    `team` answers.
+    """
 
     tokens: int
     pause_s: float = 0.0
+    turn_every: int = 0
+    team: str = "solo"
 
     def question(self) -> str:
         return json.dumps(asdict(self))
@@ -59,7 +65,7 @@ class History:
         """The HTTP request of the question number `place`, from 0."""
         asked = {"role": "user", "content": script.question().ljust(100)}
         messages = [message for turn in range(self.turns) for message in _turn(turn)]
-        body = json.dumps({"model": "solo", "stream": True, "messages": [*messages, asked]}).encode()
+        body = json.dumps({"model": script.team, "stream": True, "messages": [*messages, asked]}).encode()
         head = (
             "POST /v1/chat/completions HTTP/1.1",
             "Host: localhost",

@@ -15,14 +15,17 @@ DEFAULT_LOOP: Final[LoopName] = "uvloop"  # of the server's configuration
 
 _MAX_STREAM_BYTES: Final = 64 * 1024
 _MAX_GROWTH: Final = 1.10
+_MAX_RUN: Final = 0.92  # 1.2 ms where AutoGen takes 1.3
 
 
 def judge(results: Results) -> list[Figure]:
     """The targets that the results cover."""
     return [
         *_beside_relay("burst", results, lambda result: result.burst_us, 1.0),
-        *_beside_relay("paced", results, lambda result: result.paced_us, 1.1),
+        *_beside_relay("burst in several reads", results, lambda result: result.reads_us, 0.9),
+        *_beside_relay("paced", results, lambda result: result.paced_us, 1.05),
         *_beside_usual(results),
+        *_runs(results),
         *_delays(results),
         *_memory(results),
         *_growth(results),
@@ -54,6 +57,17 @@ def _beside_usual(results: Results) -> Iterator[Figure]:
         if usual is not None and ours is not None:
             name = f"burst: CPU per token beside the usual pattern, {loop}"
             yield Figure(name, f"1/{usual / ours:.1f} ({ours:.1f} to {usual:.0f} us)", "<= 1/20", usual / ours >= 20)
+
+
+def _runs(results: Results) -> Iterator[Figure]:
+    """Beside AutoGen's smallest team in a process of its own, which has neither a tool nor a client."""
+    ours, autogen_ms = results.of("server", DEFAULT_LOOP), results.autogen_run_ms
+    if ours is None or autogen_ms is None or (general_ms := median(ours.general_run_ms)) is None:
+        return
+    ratio = general_ms / autogen_ms
+    figure = f"{ratio:.2f} x ({general_ms:.2f} to {autogen_ms:.2f} ms)"
+    name = "CPU of a run of the general team, beside AutoGen's smallest team alone"
+    yield Figure(name, figure, f"<= {_MAX_RUN} x", ratio <= _MAX_RUN)
 
 
 def _delays(results: Results) -> Iterator[Figure]:

@@ -26,11 +26,15 @@ from aiostream_server.tools.sql.schema_choice.chooser import SchemaChooser
 from aiostream_server.tools.sql.schema_choice.conversation import Conversation
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
 from tests.tools.large_schemas import as_postgres, as_sqlite, erp, mixed, questions
-from tests.tools.large_schemas.measuring import shown_tables
+from tests.tools.large_schemas.measuring import measure, shown_tables
 
+BUDGET = 6000
+WANTED_SHARE = 0.95
+LEAST_SHARE = 0.9  # of one schema alone
 MOST_SECONDS = 3.0
 MOST_CPU_S = 1.5
 MOST_HELD_S = 0.05
+LIFETIME_S = 0.3  # 30 times as long, what has not changed is not read
 _IN_ONE_TRANSACTION = 300
 _MADE = {"erp": erp, "mixed": mixed}
 
@@ -75,6 +79,24 @@ async def opened(url: str, lifetime_s: float = 60.0, **settings: object) -> Asyn
         yield database
     finally:
         await database.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_needed_tables_are_in_the_prompt(
+    databases: dict[str, Database], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of each half of the questions, about both schemas together; the figures of each schema are printed."""
+    for half, title in enumerate(("tuned on", "not looked at")):
+        measured = {name: await measure(databases[name], questions(name)[half::2]) for name in _MADE}
+        asked = sum(each.asked for each in measured.values())
+        missed = sum(len(each.missed) for each in measured.values())
+        with capsys.disabled():
+            print(f"\n{title}: {asked - missed} of {asked} ({1 - missed / asked:.1%})")
+            print("\n".join(f"  {name}: {each}" for name, each in measured.items()))
+        assert missed <= (1 - WANTED_SHARE) * asked
+        for each in measured.values():
+            assert each.most_tokens <= BUDGET
+            assert each.share >= LEAST_SHARE
 
 
 def test_there_are_at_least_a_hundred_questions() -> None:
@@ -133,10 +155,10 @@ async def test_a_thousand_tables_are_read_in_time_and_do_not_hold_the_loop(
 @pytest.mark.asyncio(loop_scope="module")
 async def test_what_has_not_changed_is_not_read_again(large_url: str) -> None:
     """A refresh costs a fraction of the first reading."""
-    async with opened(large_url, lifetime_s=0.05, schemas=("erp",)) as database:
+    async with opened(large_url, lifetime_s=LIFETIME_S, schemas=("erp",)) as database:
         first, cpu = await database.schema(), time.process_time()
         for _ in range(3):
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(LIFETIME_S)
             assert await database.schema() is first
     assert time.process_time() - cpu < MOST_CPU_S / 5
 
@@ -148,7 +170,7 @@ async def test_every_change_is_seen(large_url: str) -> None:
         "CREATE SCHEMA now; CREATE TYPE now.mood AS ENUM ('good'); CREATE TABLE now.one (id int, m now.mood)"
     )
     try:
-        async with opened(large_url, lifetime_s=0.02, schemas=("now",)) as database:
+        async with opened(large_url, lifetime_s=LIFETIME_S, schemas=("now",)) as database:
             for change, told in (
                 ("COMMENT ON TABLE now.one IS 'Newly made'", "Newly made"),
                 ("COMMENT ON COLUMN now.one.id IS 'Of the row'", "Of the row"),
@@ -159,10 +181,10 @@ async def test_every_change_is_seen(large_url: str) -> None:
                 ("CREATE VIEW now.three AS SELECT id FROM now.two", "CREATE VIEW now.three"),
             ):
                 await admin.execute(change)
-                await asyncio.sleep(0.03)
+                await asyncio.sleep(LIFETIME_S)
                 assert told in (await database.schema()).describe(), change
             await admin.execute("CREATE FUNCTION now.four() RETURNS int LANGUAGE sql AS 'SELECT 4'")
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(LIFETIME_S)
             assert "four" in (await database.schema()).own.functions
     finally:
         await admin.execute("DROP SCHEMA now CASCADE")
@@ -173,12 +195,12 @@ async def test_sqlite_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
     path = tmp_path / "changing.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE one (a TEXT)")
-        async with opened(f"sqlite:///{path}", lifetime_s=0.05) as database:
+        async with opened(f"sqlite:///{path}", lifetime_s=LIFETIME_S) as database:
             first = await database.schema()
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(LIFETIME_S)
             assert await database.schema() is first
             connection.execute("ALTER TABLE one ADD COLUMN b TEXT")
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(LIFETIME_S)
             assert "b TEXT" in (await database.schema()).describe()
 
 

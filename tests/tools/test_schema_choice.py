@@ -140,6 +140,7 @@ def test_a_table_that_is_wider_than_the_budget_is_cut_to_what_matters() -> None:
     assert "  price TEXT" in only.describe(Conversation(["price"]), "tables")
 
 
+WHOLE_TOKENS = 64  # of the lines in the last test together
 ANYTHING = st.text(max_size=200)
 
 
@@ -169,3 +170,18 @@ def test_words_compare_in_all_ways_to_write_them() -> None:
     assert folded("Straße") == ("strasse",)
     assert folded("Élève") == ("eleve",)
     assert question_words("How many of the Orders in 2024, by month?") == ["orders", "month"]
+
+
+def test_tokens_are_estimated_near_the_truth() -> None:
+    """The counts are those of GPT-4's vocabulary (cl100k)."""
+    counted = {
+        "CREATE TABLE sale_order_line (": 6,
+        "  partner_id INTEGER NOT NULL REFERENCES res_partner (id),": 12,
+        "  vbeln VARCHAR(10), -- Sales document number": 12,
+        "  KUNNR VARCHAR(10)": 8,
+        "  billing_country_code TEXT, -- e.g. 'DE', 'FR'": 16,
+        "artist_credit_name, recording_alias, release_group": 9,
+    }
+    for text, tokens in counted.items():
+        assert 0.8 * tokens <= estimated_tokens(text) <= 1.5 * tokens, text
+    assert WHOLE_TOKENS <= estimated_tokens("\n".join(counted)) <= 1.15 * WHOLE_TOKENS

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -194,12 +195,15 @@ class Figures(NamedTuple):
 
     @property
     def are_fair(self) -> bool:
-        return self.health_s <= 2 * self.bare_s + _NOISE_S and self.refusal_s <= 3 * self.bare_s + _NOISE_S
+        noise_s = _NOISE_S * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        return self.health_s <= 2 * self.bare_s + noise_s and self.refusal_s <= 3 * self.bare_s + noise_s
 
 
-_NOISE_S = 0.05
+_NOISE_S = (
+    0.05  # of a machine on which nothing else runs; a process that has a third of a core waits three times as long
+)
 _MEASURE_S = 1.5
-_MOST_TRIES = 8
+_MOST_TRIES = 6
 _STREAMS = 20
 
 

@@ -1,14 +1,14 @@
 """Writes as much of a schema as fits into a budget of tokens.
 
-The first tables are whole. The others, and very wide ones, have their keys and the columns that the question means; the
-rest of their columns stand there by name. Then come the names of further tables, and how many there are where even the
-names do not fit.
+The first tables are whole, unless they are very wide. The next ones have their keys and the columns that the question
+means, and the names of others; the last ones little more than a key. Then come the names of further tables, and how
+many there are where even the names do not fit.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiostream_server.text import clipped, one_line
 from aiostream_server.tools.sql.schema import Column, Schema, Table
@@ -16,19 +16,29 @@ from aiostream_server.tools.sql.schema_choice.terms import Term
 from aiostream_server.tools.sql.schema_choice.tokens import estimated_tokens
 from aiostream_server.tools.sql.schema_choice.words import is_name, root, split_name
 
-_NAMES_SHARE: Final = 0.15  # of the budget, for the names of tables that are not shown
+_NAMES_SHARE: Final = 0.08  # of the budget, for the names of tables that are not shown
 _WIDE_SHARE: Final = 0.15  # what one table may take
 _MOST_WHOLE: Final = 6
-_SMALL: Final = 80  # a table of so many tokens is not made smaller
+_MOST_DETAILED: Final = 12
 _LEAST: Final = 40
-_MOST_COLUMNS: Final = 20
-_COLUMN_NAMES: Final = 150
+_SURE: Final = 0.5
 _EVERYWHERE_SHARE: Final = 0.5
 _FEW_TABLES: Final = 10
 _MOST_COUNTS: Final = 12
 _FOR_COUNTS: Final = 100
 _MOST_REMARKS: Final = 5
 _REMARK_CHARS: Final = 60
+
+
+class _Detail(NamedTuple):
+    """Of one table: how many tokens its columns may take, and how many the names of further columns."""
+
+    columns: int
+    names: int
+
+
+_SOME_DETAIL: Final = _Detail(80, 80)
+_LITTLE_DETAIL: Final = _Detail(35, 8)
 
 
 class Excerpts:
@@ -82,46 +92,50 @@ class Excerpts:
         return "\n".join([*chosen.values(), *remarks[:_MOST_REMARKS]])
 
     def _fill(self, order: Sequence[int], terms: Sequence[Term], budget: int) -> dict[int, str]:
-        """As many as fit, in their order."""
-        words = {root(word) for term in terms for _, words in term.meanings for word in words}
+        """As many as fit, in their order; the first ones in more detail."""
+        words = {root(word) for term in terms for sure, words in term.meanings if sure >= _SURE for word in words}
         wide = int(_WIDE_SHARE * self._budget)
-        is_one = len(order) == 1
+        details = (_Detail(wide, wide // 2), _SOME_DETAIL, _LITTLE_DETAIL)
         chosen: dict[int, str] = {}
         for place, number in enumerate(order):
             if budget < _LEAST:
                 break
             text, cost = self._texts[number], self._costs[number]
-            is_first = place < _MOST_WHOLE
-            if cost > budget or (not is_one and cost > (wide if is_first else _SMALL)):
-                text = self._narrowed(self._tables[number], words, budget // 2 if is_one else wide if is_first else 0)
+            detail = details[(place >= _MOST_WHOLE) + (place >= _MOST_DETAILED)]
+            if len(order) == 1:
+                detail = _Detail(budget // 2, budget // 4) if cost > budget else _Detail(cost, 0)
+            if cost > detail.columns:
+                text = self._narrowed(self._tables[number], words, detail)
                 cost = estimated_tokens(text) + 1
             if cost <= budget:
                 chosen[number] = text
                 budget -= cost
         return chosen
 
-    def _narrowed(self, table: Table, words: Set[str], budget: int) -> str:
-        """With the keys and the columns that the words mean, and others within the budget; the rest by name."""
-        first = {column.name for column in table.columns if self._matters(column, table, words)}
+    def _narrowed(self, table: Table, words: Set[str], detail: "_Detail") -> str:
+        """With the keys and the columns that the words mean first, and the others by name."""
         shown: set[str] = set()
-        for column in sorted(table.columns, key=lambda each: each.name not in first):
-            budget -= estimated_tokens(f"  {column.name} {column.type}, -- {column.comment} {column.values}\n")
-            if budget < 0 and (column.name not in first or len(shown) >= _MOST_COLUMNS):
+        left = detail.columns
+        for column in sorted(table.columns, key=lambda each: self._rank(each, table, words)):
+            left -= estimated_tokens(
+                f"  {column.name} {column.type} {column.references}, -- {column.comment} {column.values}\n"
+            )
+            if left < 0 and shown:
                 break
             shown.add(column.name)
         names = [each.name for each in table.columns if each.name not in shown and each.name not in self._everywhere]
-        listed = _within(names, max(budget, _COLUMN_NAMES))
-        kept = replace(table, columns=tuple(each for each in table.columns if each.name in shown))
-        text = self._schema.describe_table(kept)
+        listed = _within(names, detail.names)
+        text = self._schema.describe_table(replace(table, columns=tuple(c for c in table.columns if c.name in shown)))
         return f"{text}\n-- {table.full_name} also has {', '.join(listed)}{_more(names, listed)}" if names else text
 
-    def _matters(self, column: Column, table: Table, words: Set[str]) -> bool:
+    def _rank(self, column: Column, table: Table, words: Set[str]) -> int:
         if column.name in table.primary_key:
-            return True
+            return 0
         if column.name in self._everywhere:
-            return False
-        is_key = column.references is not None and column.references[0] not in self._hubs
-        return is_key or not words.isdisjoint(_roots(column))
+            return 4
+        if not words.isdisjoint(_roots(column)):
+            return 1
+        return 2 if column.references is not None and column.references[0] not in self._hubs else 3
 
     def _title(self, shown: int, tool: str) -> str:
         about = f"-- Above: {shown} of {len(self._tables)} tables, chosen for the question. "

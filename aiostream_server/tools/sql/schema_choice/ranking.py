@@ -21,16 +21,20 @@ _GENERIC: Final = 0.3
 _MOST_WORDS: Final = 40
 _MOST_QUESTIONS: Final = 4
 _JOINED: Final = 12
-_WITH_PARENTS: Final = 4
-_WITH_FACTS: Final = 5
+_WITH_PARENTS: Final = 2
+_WITH_FACTS: Final = 3
 _MOST_FACTS: Final = 2
 _LINKED: Final = 16
+_BEFORE_KINDS: Final = 24
 _HUB_SHARE: Final = 0.1
 _FEWEST_OF_HUB: Final = 12
 _FROM_NEIGHBOUR: Final = 0.2
 _FOR_NAME: Final = 0.8
-_OF_TERM: Final = 4
+_OF_TERM: Final = 8
 _SURE: Final = 0.5
+_BESIDE: Final = 0.6
+_MANY: Final = 8
+_PARTS: Final = frozenset(map(root, ("line", "item", "detail", "position")))  # hold what is counted and summed
 
 
 class TableRanking:
@@ -41,6 +45,9 @@ class TableRanking:
         self._joins: Final = Joins(tables)
         named, described = _weighed(table.name for table in tables), _weighed(table.comment for table in tables)
         self._titles: Final = [*zip(named, described, strict=True)]
+        beside = _beside([table.name for table in tables])
+        self._parts: Final = {base: number for number, (base, suffix) in beside.items() if suffix in _PARTS}
+        self._suffixes: Final = _common(beside)
         most = max(_FEWEST_OF_HUB, _HUB_SHARE * len(tables))
         self.hubs: Final = frozenset(n for n in range(len(tables)) if self._joins.degree(n) > most)
         """Users, companies: so many tables are joined with them that this tells nothing."""
@@ -67,8 +74,14 @@ class TableRanking:
         parents = [*chain.from_iterable(map(self._parents, seeds[:_WITH_PARENTS]))]
         named = (name for number in (*core, *parents) for name in self._joins.named_by(number))
         links = self._joins.links(seeds[:_LINKED])
-        facts = (fact for number in seeds[:_WITH_FACTS] for fact in self._facts(number)[:_MOST_FACTS])
-        return [*dict.fromkeys(chain(core, links, facts, parents, named, seeds, self._by_degree()))]
+        facts = [fact for number in seeds[:_WITH_FACTS] for fact in self._facts(number)[:_MOST_FACTS]]
+        kinds = chain.from_iterable(map(self._parents, facts))
+        parts = (self._parts[number] for number in core if number in self._parts)
+        return [
+            *dict.fromkeys(
+                chain(core, links, parts, facts, parents, named, seeds[:_BEFORE_KINDS], kinds, seeds, self._by_degree())
+            )
+        ]
 
     def _totals(self, terms: Sequence[Term], by_term: Sequence[Scores]) -> Scores:
         own: Scores = {}
@@ -77,6 +90,8 @@ class TableRanking:
         sure = _surest(terms)
         for number in own:
             own[number] *= 1 + _FOR_NAME * max(_covered(title, sure) for title in self._titles[number])
+            if (suffix := self._suffixes.get(number)) is not None and suffix not in sure:
+                own[number] *= _BESIDE
         totals = dict(own)
         for number, score in own.items():
             for other in self._joins.neighbours(number):
@@ -110,6 +125,19 @@ def _weighed(texts: Iterable[str]) -> Sequence[Mapping[str, float]]:
     count = Counter(chain.from_iterable(words))
     weights = [{word: math.log(1 + len(words) / count[word]) for word in each} for each in words]
     return [{word: weight / sum(each.values()) for word, weight in each.items()} for each in weights]
+
+
+def _beside(names: Sequence[str]) -> Mapping[int, tuple[int, str]]:
+    """For `orders_audit` beside `orders` the number of that table, and the root of the last word."""
+    known = {name: number for number, name in enumerate(names)}
+    split = ((number, *name.rpartition("_")) for number, name in enumerate(names))
+    return {number: (known[base], root(suffix.lower())) for number, base, _, suffix in split if base in known}
+
+
+def _common(beside: Mapping[int, tuple[int, str]]) -> Mapping[int, str]:
+    """The last words that many tables have beside another one, by table."""
+    count = Counter(suffix for _, suffix in beside.values())
+    return {n: suffix for n, (_, suffix) in beside.items() if count[suffix] >= _MANY and suffix not in _PARTS}
 
 
 def _covered(title: Mapping[str, float], sure: Mapping[str, float]) -> float:

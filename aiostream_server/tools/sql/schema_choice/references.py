@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from aiostream_server.tools.sql.schema import Table
+from aiostream_server.tools.sql.schema import Column, Table
 from aiostream_server.tools.sql.schema_choice.words import split_name, word_set
 
 _KEY_WORDS: Final = frozenset(("id", "key", "code", "no", "nr", "uuid"))
@@ -17,8 +17,16 @@ _EVERYDAY: Final = word_set(
 )
 
 
-def references(tables: Sequence[Table]) -> Iterator[tuple[int, int]]:
-    """Pairs of numbers: a table, and one to which it refers. Without foreign keys the names of columns tell:
+class Reference(NamedTuple):
+    """Of one table to another, both as numbers, by a column."""
+
+    here: int
+    there: int
+    column: Column
+
+
+def references(tables: Sequence[Table]) -> Iterator[Reference]:
+    """Those that are declared. Of a table that declares none, the names of columns tell:
 
     `customer_id` refers to the table `customers`; `matnr` to the one table whose key has that name; and a name that few
     tables have connects these.
@@ -26,28 +34,31 @@ def references(tables: Sequence[Table]) -> Iterator[tuple[int, int]]:
     numbers = {table.full_name: number for number, table in enumerate(tables)}
     silent: list[int] = []
     for number, table in enumerate(tables):
-        named = (column.references[0] for column in table.columns if column.references)
-        declared = [numbers[name] for name in named if name in numbers]
-        yield from ((number, there) for there in declared)
-        if not declared:
+        keys = [each for each in table.columns if each.references and each.references[0] in numbers]
+        yield from (Reference(number, numbers[each.references[0]], each) for each in keys if each.references)
+        if not keys:
             silent.append(number)
     yield from _guessed(tables, silent)
 
 
-def _guessed(tables: Sequence[Table], silent: Sequence[int]) -> Iterator[tuple[int, int]]:
+def _guessed(tables: Sequence[Table], silent: Sequence[int]) -> Iterator[Reference]:
     named, keyed = _by_name(tables), _by_key(tables)
-    sharing: dict[str, list[int]] = {}
+    sharing: dict[str, list[tuple[int, Column]]] = {}
     for number in silent:
         for column in tables[number].columns:
             name = column.name.lower()
             there = named.get(_without_key_word(column.name), keyed.get(name))
             if there is not None:
-                yield number, there
+                yield Reference(number, there, column)
             elif name not in _EVERYDAY:
-                sharing.setdefault(name, []).append(number)
+                sharing.setdefault(name, []).append((number, column))
     for group in sharing.values():
         if len(group) <= _MOST_SHARING:
-            yield from ((here, there) for place, there in enumerate(group) for here in group[place + 1 :])
+            yield from (
+                Reference(here, there, column)
+                for place, (there, _) in enumerate(group)
+                for here, column in group[place + 1 :]
+            )
 
 
 def _without_key_word(column: str) -> str:

@@ -43,6 +43,8 @@ contract agreement vertrag
 project projekt
 task todo activity aufgabe
 ticket issue case incident request complaint support
+finish finished complete completed completion done closed end ended
+begin began start started opened
 problem defect fault failure failed error bug damage issue fehler
 reason cause grund why
 cancel cancelled cancellation void terminated ended churn storno kuendigung

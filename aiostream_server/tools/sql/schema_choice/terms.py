@@ -43,7 +43,7 @@ class Vocabulary:
             _ALIKE: frozenset(each for each in roots if each in self._known) - forms,
             _PART: frozenset(self._parts(roots)) - forms,
             _SYNONYM: frozenset(each for root in roots for each in SYNONYMS.get(root, ())) - forms,
-            _SHORTENED: frozenset(self._short_forms(roots)) - forms,
+            _SHORTENED: frozenset((*self._short_forms(roots), *_synonyms_of_parts(roots))) - forms,
         }
         return Term(word, weight, tuple((sure, words) for sure, words in meanings.items() if words))
 
@@ -67,6 +67,14 @@ class Vocabulary:
                 len(root) > len(word) + 1 and (root.startswith(word) or _VOWELS.sub("", root) == word) for root in roots
             ):
                 yield word
+
+
+def _synonyms_of_parts(roots: Collection[str]) -> Iterator[str]:
+    """`customer` and `number` for Kundennummer."""
+    long = [root for root in roots if len(root) > 2 * _SHORTEST_PART]
+    for part, others in SYNONYMS.items():
+        if len(part) >= _SHORTEST_PART and any(root.startswith(part) or root.endswith(part) for root in long):
+            yield from others
 
 
 def _singular(word: str) -> Iterator[str]:
