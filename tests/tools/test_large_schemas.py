@@ -183,11 +183,11 @@ async def test_every_change_is_seen(large_url: str) -> None:
                 await admin.execute(change)
                 await asyncio.sleep(LIFETIME_S)
                 assert told in (await database.schema()).describe(), change
-            await admin.execute("CREATE FUNCTION now.four() RETURNS int LANGUAGE sql AS 'SELECT 4'")
+            await admin.execute("CREATE FUNCTION public.four() RETURNS int LANGUAGE sql AS 'SELECT 4'")
             await asyncio.sleep(LIFETIME_S)
             assert "four" in (await database.schema()).own.functions
     finally:
-        await admin.execute("DROP SCHEMA now CASCADE")
+        await admin.execute("DROP SCHEMA now CASCADE; DROP FUNCTION IF EXISTS public.four()")
         await admin.close()
 
 

@@ -50,7 +50,7 @@ class PostgresCatalog:
         """Of the row versions of all catalogs, which change with every object, comment and right."""
         session = await self._session()
         versions = (await self._connection.execute(STAMP)).all()
-        return repr((session.version, session.timezone, session.home, versions))
+        return repr((session.version, session.timezone, session.home, sorted(tuple(row) for row in versions)))
 
     async def read(self, schemas: Sequence[str] | None, patterns: Sequence[str]) -> Schema:
         """`schemas` are those to read, None for the search path's. Raises `DatabaseUnreachable` for an unknown one."""
