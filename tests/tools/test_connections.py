@@ -280,7 +280,7 @@ async def test_a_backend_that_ignores_cancels_is_terminated(host: Host, stopped_
     admin = await asyncpg.connect(host.url("sslmode=require"))
     left = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%stubborn_view%' AND pid <> pg_backend_pid()"
     try:
-        async with opened(url, statement_timeout_s=0.5 if stopped_by == "its limit" else 60.0) as database:
+        async with opened(url, statement_timeout_s=2.0 if stopped_by == "its limit" else 60.0) as database:
             task = asyncio.create_task(database._run("SELECT * FROM stubborn_view"))
             if stopped_by == "its user":
                 await wait_for(lambda: admin.fetchval(left), "the statement")
@@ -288,7 +288,7 @@ async def test_a_backend_that_ignores_cancels_is_terminated(host: Host, stopped_
                 with pytest.raises(asyncio.CancelledError):
                     await task
             else:
-                with pytest.raises(QueryFailed, match=r"took longer than 0\.5 s"):
+                with pytest.raises(QueryFailed, match="took longer than 2 s"):
                     await task
             await wait_for(lambda: _none(admin, left), "the end of the backend")
             assert (await database.ask("SELECT count(*) FROM regions")).rows == ((4,),)

@@ -41,6 +41,7 @@ _log: Final = structlog.get_logger()
 
 SCHEMA_LIFETIME_S: Final = 60.0
 _SAMPLES_LIFETIMES: Final = 30
+_SCHEMA_GRACE_S: Final = 1.0
 _GRACE_S: Final = 0.3  # the database ends a late statement itself; after this the server cancels it
 _STOP_TIMEOUT_S: Final = 5.0
 _LONG_CHARS: Final = 500  # checking 1,000 characters takes 10 ms, which would block the event loop
@@ -108,7 +109,7 @@ class Database:
         """The database's schema, at most `schema_lifetime_s` old."""
         async with self._schema_lock:
             if time.monotonic() - self._schema_checked_at >= self._schema_lifetime_s:
-                found = await self._supervised(self._backend.open_catalog, self._read_if_changed)
+                found = await self._supervised(self._backend.open_catalog, self._read_if_changed, _SCHEMA_GRACE_S)
                 if found is not None:
                     stamp, schema = found
                     await self._use(schema)
@@ -192,7 +193,7 @@ class Database:
         except TimeoutError:
             raise QueryFailed("too many queries run at once on this database; try again in a moment") from None
         try:
-            return await self._supervised(self._backend.connect, read)
+            return await self._supervised(self._backend.connect, read, _GRACE_S)
         finally:
             self._slots.release()
 
@@ -200,12 +201,13 @@ class Database:
         self,
         connect: Callable[[StatementDeadline], AbstractAsyncContextManager[C]],
         read: Callable[[C], Awaitable[T]],
+        grace_s: float,
     ) -> T:
         """The result of `read`. Stops its statement, and waits for its end, on a timeout and on cancellation."""
         deadline = StatementDeadline(self._timeout_s)
         task = asyncio.create_task(self._with_connection(connect(deadline), deadline, read))
         try:
-            async with asyncio.timeout(self._timeout_s + _GRACE_S):
+            async with asyncio.timeout(self._timeout_s + grace_s):
                 return await asyncio.shield(task)
         except TimeoutError as exc:
             raise self._late() from exc
