@@ -1,20 +1,23 @@
 """Teams over a large schema: the tables that suit the question, a tool for others, and queries of any table."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from autogen_core import FunctionCall
 from autogen_core.models import AssistantMessage, FunctionExecutionResultMessage, LLMMessage, UserMessage
 
-from aiostream_server.config.model import Config, DatabaseConfig, SqlToolConfig
+from aiostream_server.config.model import Config, DatabaseConfig, SqlToolConfig, TeamConfig
 from aiostream_server.events import ToolResult
 from aiostream_server.teams.data.drafter import conversation_of
 from aiostream_server.teams.tools.toolbox import open_tools
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.schema_choice.conversation import current_questions
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import ask, config_for, serving
 from tests.teams.asking import ask_data_team
 
 
@@ -97,6 +100,26 @@ async def test_a_team_with_the_tools_of_a_database_gets_the_same(large: Database
             toolbox.release(scope)
     finally:
         await database.close()
+
+
+async def test_the_question_of_a_request_decides_what_an_own_team_reads(large: DatabaseConfig, tmp_path: Path) -> None:
+    """Through the server: the team's agent calls the tool without any argument."""
+
+    def reply(body: Mapping[str, Any]) -> ScriptedAnswer:
+        has_called = any(message["role"] == "tool" for message in body["messages"])
+        return ScriptedAnswer("East.") if has_called else ScriptedAnswer(Call("it_schema", {}))
+
+    team = TeamConfig(id="own", factory="tests.tools_for_teams.teams:helper", tools=("it",))
+    async with ScriptedProvider() as provider:
+        provider.script(reply)
+        tools = {"it": SqlToolConfig(kind="sql")}
+        config = config_for(provider.base_url, team, database={"large": large}, tools=tools)
+        async with serving(config, tmp_path) as server:
+            for question, table in (("Which region sold most?", "regions"), ("Where is device_123?", "device_123")):
+                await ask(server.url, question, model="own")
+                told = str(provider.exchanges[-1].body["messages"][-1]["content"])
+                assert f"CREATE TABLE {table} (" in told, question
+                assert ("CREATE TABLE sales (" in told) is (table == "regions")
 
 
 def test_the_conversation_is_what_the_user_asked_and_the_queries_for_it() -> None:

@@ -172,7 +172,7 @@ async def test_a_failing_provider_is_a_server_error_with_its_own_status(tmp_path
             serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
             client_of(server) as client,
         ):
-            with pytest.raises(openai.InternalServerError, match="bad key") as caught:
+            with pytest.raises(openai.InternalServerError, match="answered 401 Unauthorized") as caught:
                 await client.chat.completions.create(model="solo", messages=[{"role": "user", "content": "hi"}])
     assert caught.value.status_code == 502
     assert caught.value.code == "provider_refused"

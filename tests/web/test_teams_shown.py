@@ -30,8 +30,8 @@ async def test_tool_call_and_result_are_one_block_each_in_order(tmp_path: Path) 
             answer = await ask(server.url, "hi", model="with-tool")
     assert answer.text == (
         "✅ **Worker**\n\nLet me look. "
-        "\n\n<details>\n<summary>⚡ weather</summary>\n\n```\nKraków\n```\n\n</details>"
-        "\n\n<details>\n<summary>📦 weather: rain in Kraków</summary>\n\n```\nrain in Kraków\n```\n\n</details>"
+        "\n\n<details>\n<summary>⚡ weather</summary>\n\n```text\nKraków\n```\n\n</details>"
+        "\n\n<details>\n<summary>📦 weather: rain in Kraków</summary>\n\n```text\nrain in Kraków\n```\n\n</details>"
         "\n\n✅ **Worker**\n\nIt rains."
     )
     blocks = [frame for frame in answer.frames if "details" in str(frame)]
@@ -105,7 +105,7 @@ async def test_unpaced_answers_keep_their_order(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("reply", "words", "code"),
     [
-        (HttpError(401, {"error": {"message": "bad key"}}), "bad key", "provider_refused"),
+        (HttpError(401, {"error": {"message": "bad key"}}), "answered 401 Unauthorized", "provider_refused"),
         (HttpError(501, "<html>oops</html>"), "501", "model_failed"),
     ],
 )

@@ -44,7 +44,8 @@ class SchemaChooser:
         if self._ranking is None:
             return self._schema.describe()
         terms = self._ranking.terms(conversation.questions)
-        order = self._ranking.best(terms, self._used(conversation.statements))
+        named = self._written_out(" ".join(conversation.questions[-1:]))
+        order = self._ranking.best(terms, [*named, *self._used(conversation.statements)])
         return self._excerpts.for_question(order, terms, tool)
 
     def find(self, wanted: Sequence[str], tool: str) -> str:
@@ -67,6 +68,11 @@ class SchemaChooser:
             return [number for number, table in tables if not words.isdisjoint(split_name(table.name))]
         terms = self._ranking.terms([wanted])
         return self._ranking.best(terms)[:_MOST_BY_WORDS] if any(map(self._ranking.is_meant, terms)) else []
+
+    def _written_out(self, question: str) -> Sequence[int]:
+        """The tables that the question calls by their names, where these are no everyday words: `device_7`."""
+        words = {word for word in _names_in(question) if not word.isalpha()}
+        return [number for number, table in enumerate(self._tables) if table.name.lower() in words]
 
     def _used(self, statements: Sequence[str]) -> Sequence[int]:
         """The tables that the statements name, those of the last statement first."""
