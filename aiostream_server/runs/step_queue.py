@@ -3,8 +3,8 @@
 To read a question and to build its team takes a millisecond of the event loop, and so does what AutoGen does at the end
 of a model call. Of 200 questions that arrive together, or 200 answers that end together, each would take its steps in
 the same turns of the loop, and each turn would last for 200 steps: no token, no refusal and no health check gets
-through meanwhile. So each waits here before such a step, and some go on in each turn: more of them after a long turn,
-so that they get about half of the time of a busy loop.
+through meanwhile. So each waits here before such a step, and some go on in each turn: as many as take 4 ms together, by
+the last turn; and more of them after a long turn, so that they get about half of the time of a busy loop.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.fair_queue import FairQueue
 
 _STEP_S: Final = 0.004
+_SHORTEST_S: Final = 0.0001
 _MOST: Final = 8
 
 
@@ -25,6 +26,7 @@ class StepQueue:
         self._waiting: Final[FairQueue[asyncio.Future[None]]] = FairQueue()
         self._is_pacing = False
         self._turned_at = 0.0
+        self._passed = 1  # steps in the turn that ends now
 
     def ahead_of(self, owner: Owner) -> int:
         """How many of those that wait go on before this owner's next one."""
@@ -35,7 +37,7 @@ class StepQueue:
         loop = asyncio.get_running_loop()
         if not self._is_pacing:
             self._is_pacing = True
-            self._turned_at = time.thread_time()
+            self._turned_at, self._passed = time.thread_time(), 1
             loop.call_soon(self._turn)
             return
         passed: asyncio.Future[None] = loop.create_future()
@@ -48,8 +50,9 @@ class StepQueue:
     def _turn(self) -> None:
         """Once in each turn of the loop, as long as steps wait."""
         now = time.thread_time()  # not the time of day: on a busy machine a turn takes long, and does little
-        free = min(1 + int((now - self._turned_at) / _STEP_S), _MOST)
-        self._turned_at = now
+        took_s = now - self._turned_at
+        free = min(max(1 + int(took_s / _STEP_S), int(self._passed * _STEP_S / max(took_s, _SHORTEST_S))), _MOST)
+        self._turned_at, self._passed = now, free
         self._is_pacing = False
         while free and (taken := self._waiting.take()) is not None:
             _, passed = taken

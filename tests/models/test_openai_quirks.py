@@ -259,8 +259,8 @@ class TestGemini:
         assert [delta.index for delta in read(data(*calls, STOP)) if isinstance(delta, CallDelta)] == [0, 1, 2]
 
     def test_refusal_is_a_list(self) -> None:
-        body = b'[{"error": {"code": 400, "message": "API key not valid", "status": "INVALID_ARGUMENT"}}]'
-        assert str(FAILURES.refused(400, body)).endswith("answered 400 Bad Request: API key not valid")
+        body = b'[{"error": {"code": 400, "message": "Please use a valid role", "status": "INVALID_ARGUMENT"}}]'
+        assert str(FAILURES.refused(400, body)).endswith("answered 400 Bad Request: Please use a valid role")
 
 
 def test_odd_logprobs() -> None:

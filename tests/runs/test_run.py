@@ -304,7 +304,7 @@ async def test_each_run_logs_one_line_without_words_of_users() -> None:
 async def test_no_more_runs_than_the_limit_and_the_slot_is_free_afterwards() -> None:
     runs = runs_of(Stuck, max_runs=1)
     run = await runs.start()
-    with pytest.raises(TooManyRuns, match="1 runs"):
+    with pytest.raises(TooManyRuns, match="one run is"):
         await runs.start()
     run.end("cancelled")
     await _ended(run)
