@@ -21,7 +21,7 @@ from aiostream_server.protocols.chat.request import ChatRequest
 from aiostream_server.web.openapi import document
 from tests.kit.serving import Server, get_json, serving
 
-EXAMPLES = 12
+EXAMPLES = 8
 INTEGERS = ("n", "seed", "max_tokens", "max_completion_tokens")
 
 
