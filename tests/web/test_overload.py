@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import AsyncIterator
@@ -170,6 +171,12 @@ async def _place_of_quiet(server: ServerProcess, busy: str, quiet: str) -> int:
     """How many answers of 100 questions of one key begin before that of the other key's question, which comes last."""
     port = int(server.url.rpartition(":")[2])
     connections = [await asyncio.open_connection("127.0.0.1", port) for _ in range(101)]
+    for reader, writer in connections:  # all are accepted: what counts is the order of the questions
+        writer.write(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n")
+        head = await reader.readuntil(b"\r\n\r\n")
+        found = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
+        assert found is not None, head
+        await reader.readexactly(int(found[1]))
     body = json.dumps(chat_body(Script(tokens=1).question(), model="solo")).encode()
     server.process.send_signal(signal.SIGSTOP)  # so that all have come when it goes on
     for number, (_, writer) in enumerate(connections):
