@@ -121,7 +121,7 @@ async def _click(stage: Stage) -> None:
     """The replies that the team asks for are buttons, and one of them runs the query."""
     await stage.chat.open("careful")
     await stage.ask(DATA)
-    button = stage.chat.page.locator("button").filter(has_text=re.compile(r"^\s*yes\s*$"))
+    button = stage.chat.page.locator('[aria-label="yes"], [aria-label="Follow up: yes"]')
     await button.wait_for()
     await stage.picture("click")
     stage.turns += 1
