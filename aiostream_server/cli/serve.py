@@ -57,7 +57,7 @@ def serve(config_path: Path | None, watch: bool, worker: tuple[int, ...]) -> Non
         except ConfigError as exc:
             systemd.manager.failed_to_start("; ".join(exc.problems))
             raise
-        except Exception as exc:
+        except Exception as exc:  # whatever it is, the service manager is told why the start failed
             systemd.manager.failed_to_start(f"{type(exc).__name__}: {exc}")
             raise
 

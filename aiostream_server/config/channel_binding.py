@@ -90,7 +90,7 @@ class _BoundConnection(ssl.SSLObject):
     _unread = b""
     _ready = b""
 
-    def read(self, size: int = 1024, buffer: Any = None) -> Any:
+    def read(self, size: int = 1024, buffer: Any = None) -> Any:  # as `ssl.SSLObject.read`: bytes, or a count
         while not self._ready:
             if self._is_decided:
                 return super().read(size) if buffer is None else super().read(size, buffer)

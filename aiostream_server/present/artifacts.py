@@ -1,6 +1,6 @@
 """Keeps Open WebUI from running what an agent writes: fences of HTML, SVG and diagrams are shown as code.
 
-The page opens a frame beside the chat, with scripts, for a code block whose language is html or svg, or xml with an SVG
+The page opens a frame beside the chat, with scripts, for a code block in the language html or svg, or xml with an SVG
 in it, and draws those of mermaid and vega (versions 0.6.36 and 0.12.4). It looks for the language behind the backticks,
 so a break between the two is enough, and the code can still be copied. `events.breaks.without_breaks` takes it out.
 """

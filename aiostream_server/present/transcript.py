@@ -38,7 +38,7 @@ class Transcript:
         self._paragraphs = Paragraphs()
         self._heading = ""  # of the open message, until its first text
         self._is_repeated = False
-        self._answered_by: str | None = None  # whose answer was shown last, with nothing after it
+        self._answered_by: str | None = None  # the agent of the answer that was shown last, with nothing after it
         self._continues = False
         self._call: Action | None = None  # waits for its result
 

@@ -152,10 +152,10 @@ class MemoryAdmission:
         limits, taken = self._limits, self._taken
         if len(self._holders) >= limits.max_runs:
             return _all_taken(limits)
-        if 0 < limits.max_runs_per_key <= taken[owner.key_id]:
-            return f"{_going_on(limits.max_runs_per_key, 'runs of this key')}; try again when one is done"
-        if owner.user_id is not None and 0 < limits.max_runs_per_user <= taken[owner]:
-            return f"{_going_on(limits.max_runs_per_user, 'of your runs')}; stop it or wait"
+        if 0 < (most := limits.max_runs_per_key) <= taken[owner.key_id]:
+            return f"{_going_on(most, 'run of this key', 'runs of this key')}; try again when one is done"
+        if owner.user_id is not None and 0 < (most := limits.max_runs_per_user) <= taken[owner]:
+            return f"{_going_on(most, 'of your runs', 'of your runs')}; stop one, or wait for its end"
         return None
 
     def _take(self, owner: Owner, run_id: str) -> None:
@@ -164,14 +164,11 @@ class MemoryAdmission:
 
 
 def _all_taken(limits: LimitsConfig) -> str:
-    return f"{_going_on(limits.max_runs, 'runs')}; try again in a moment"
+    return f"{_going_on(limits.max_runs, 'run', 'runs')}; try again in a moment"
 
 
-def _going_on(most: int, which: str) -> str:
-    """`one of your runs is still going on`, and the same of several."""
-    if most > 1:
-        return f"{most} {which} are still going on"
-    return f"one {which if which.startswith('of ') else which.replace('runs', 'run', 1)} is still going on"
+def _going_on(most: int, one: str, several: str) -> str:
+    return f"one {one} is still going on" if most == 1 else f"{most} {several} are still going on"
 
 
 def _closing() -> ServerError:

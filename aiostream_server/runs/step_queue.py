@@ -52,13 +52,14 @@ class StepQueue:
         now = time.thread_time()  # not the time of day: on a busy machine a turn takes long, and does little
         took_s = now - self._turned_at
         free = min(max(1 + int(took_s / _STEP_S), int(self._passed * _STEP_S / max(took_s, _SHORTEST_S))), _MOST)
-        self._turned_at, self._passed = now, free
+        self._turned_at, self._passed = now, 0
         self._is_pacing = False
         while free and (taken := self._waiting.take()) is not None:
             _, passed = taken
             if not passed.done():  # else its caller was cancelled
                 passed.set_result(None)
                 self._is_pacing = True
+                self._passed += 1
                 free -= 1
         if self._is_pacing:
             asyncio.get_running_loop().call_soon(self._turn)

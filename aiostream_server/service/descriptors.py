@@ -73,7 +73,7 @@ class _Teller:
     async def poll(self) -> None:
         """For uvloop, which does not say that it could not accept."""
         while True:
-            await asyncio.sleep(_POLL_S)
+            await asyncio.sleep(_POLL_S)  # nothing tells when descriptors run out
             try:
                 os.close(os.open("/dev/null", os.O_RDONLY))
             except OSError as exc:

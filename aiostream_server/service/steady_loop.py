@@ -80,7 +80,7 @@ class _HiddenTasks:
         self._tasks: Final[WeakSet[asyncio.Task[Any]]] = WeakSet()
 
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asyncio.Task[Any]:
-        task = asyncio.Task(coro, loop=loop, **named)
+        task = asyncio.Task(coro, loop=loop, **named)  # `Any`: asyncio's own types of a factory differ by version
         asyncio._unregister_task(task)  # noqa: SLF001 - a documented name
         self._tasks.add(task)
         return task

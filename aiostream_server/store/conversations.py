@@ -9,10 +9,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, func, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, func, select, true
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.database import ConversationsUnavailable
@@ -161,7 +162,7 @@ class Conversations:
         gone, last = 0, 0
         while True:
             batch = select(memories.c.id).where(condition, memories.c.id > last).order_by(memories.c.id).limit(_BATCH)
-            deleted, conversations = await self._writer.do_job(lambda connection: _delete_rows(connection, batch))  # noqa: B023
+            deleted, conversations = await self._writer.do_job(partial(_delete_rows, batch=batch))
             gone += conversations
             if len(deleted) < _BATCH:
                 return gone
@@ -211,7 +212,7 @@ def _newest(address: Address, found: Sequence[TeamMemory]) -> Sequence[TeamMemor
     return tuple(newest.values())[:MAX_MEMORIES]
 
 
-def _delete_rows(connection: Connection, batch: Any) -> tuple[Sequence[int], int]:
+def _delete_rows(connection: Connection, batch: Select[tuple[int]]) -> tuple[Sequence[int], int]:
     """The ids of the rows, and the number of conversations of which nothing is left."""
     deletion = delete(memories).where(memories.c.id.in_(batch)).returning(memories.c.id, memories.c.address)
     deleted = connection.execute(deletion).all()

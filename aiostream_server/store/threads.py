@@ -49,7 +49,7 @@ class StoreThread(ABC):
         self._ended: Final[asyncio.Future[None]] = new_future()
         self._has_ended = False
         self.changed: Final = threading.Condition()
-        # A daemon: a process whose main thread has failed must end.
+        # A daemon: a process must end when its main thread has failed.
         self._thread: Final = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 

@@ -16,7 +16,7 @@ from aiostream_server.store.threads import Job, Outcome, StoreThread, new_future
 _T = TypeVar("_T")
 
 
-class Recollection:
+class RecallRequest:
     """A wish to read the conversation of this digest. `done` is the list of its memories, newest first."""
 
     __slots__ = ("done", "expired_until", "name", "wanted")
@@ -30,7 +30,7 @@ class Recollection:
 
 class TurnReader(StoreThread):
     def __init__(self, url: URL, *, timeout_s: float) -> None:
-        self._finds: list[Recollection] = []
+        self._finds: list[RecallRequest] = []
         self._jobs: list[Job[Any]] = []
         self._is_closing = False
         super().__init__(url, "conversations-reader", timeout_s=timeout_s)
@@ -38,7 +38,7 @@ class TurnReader(StoreThread):
     async def find(
         self, name: str, expired_until: float, wanted: Callable[[TeamMemory], bool] | None
     ) -> Sequence[TeamMemory]:
-        find = Recollection(name, expired_until, wanted)
+        find = RecallRequest(name, expired_until, wanted)
         with self.changed:
             self.check_open()
             self._finds.append(find)
@@ -78,7 +78,7 @@ class TurnReader(StoreThread):
         closed = ConversationsUnavailable("the store is closed")
         return [(done, closed) for done in (*(each.done for each in self._finds), *(each.done for each in self._jobs))]
 
-    def _found(self, link: Link, finds: Sequence[Recollection]) -> Sequence[Outcome]:
+    def _found(self, link: Link, finds: Sequence[RecallRequest]) -> Sequence[Outcome]:
         names = list({find.name for find in finds})
         rows = self.do(link, partial(_read, names=names), writes=False)
         if isinstance(rows, Exception):
@@ -93,7 +93,7 @@ def _read(connection: Connection, names: Sequence[str]) -> dict[str, list[Row[An
     return found
 
 
-def _memories(rows: Sequence[Row[Any]], find: Recollection) -> Sequence[TeamMemory] | Exception:
+def _memories(rows: Sequence[Row[Any]], find: RecallRequest) -> Sequence[TeamMemory] | Exception:
     valid = [row for row in rows if row.updated_at > find.expired_until][:MAX_MEMORIES]
     try:
         return tuple(memories_of(valid, find.wanted))

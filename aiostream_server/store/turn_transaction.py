@@ -2,7 +2,7 @@
 
 A turn that continues the newest memory of its conversation, or begins a conversation, is written as it is. If another
 process has written meanwhile, the turn is merged with that: compare-and-set on the version. A turn that an earlier
-attempt has written already, whose success was not reported, is recognised by its version.
+attempt has written already, without a report of its success, is recognised by its version.
 """
 
 from collections import defaultdict

@@ -107,8 +107,8 @@ async def fork(
     """
     theirs: list[int] = []  # stdin, stdout, stderr, status
     try:
-        feeding = _to_child(subprocess.DEVNULL if stdin is None else stdin, theirs)
-        reading = [_from_child(stream, theirs) for stream in (stdout, stderr, subprocess.PIPE)]
+        feeding = _end_of(subprocess.DEVNULL if stdin is None else stdin, theirs, is_read_by_child=True)
+        reading = [_end_of(each, theirs, is_read_by_child=False) for each in (stdout, stderr, subprocess.PIPE)]
         request = json.dumps({"arguments": list(arguments), "env": dict(env), "cwd": str(Path.cwd())}).encode()
         socket.send_fds(_control(), [request], [*theirs, *listening])
     finally:
@@ -120,22 +120,14 @@ async def fork(
     return ForkedProcess(pid, status, None if feeding is None else await _writer(feeding), out, err)
 
 
-def _to_child(stream: int, theirs: list[int]) -> int | None:
+def _end_of(stream: int, theirs: list[int], *, is_read_by_child: bool) -> int | None:
+    """Our end of a new pipe; None for `DEVNULL` or a descriptor. Appends the child's end."""
     if stream != subprocess.PIPE:
-        theirs.append(os.open(os.devnull, os.O_RDONLY) if stream == subprocess.DEVNULL else os.dup(stream))
+        theirs.append(os.open(os.devnull, os.O_RDWR) if stream == subprocess.DEVNULL else os.dup(stream))
         return None
     reading, writing = os.pipe()
-    theirs.append(reading)
-    return writing
-
-
-def _from_child(stream: int, theirs: list[int]) -> int | None:
-    if stream != subprocess.PIPE:
-        theirs.append(os.open(os.devnull, os.O_WRONLY) if stream == subprocess.DEVNULL else os.dup(stream))
-        return None
-    reading, writing = os.pipe()
-    theirs.append(writing)
-    return reading
+    theirs.append(reading if is_read_by_child else writing)
+    return writing if is_read_by_child else reading
 
 
 async def _reader(number: int, limit: int) -> asyncio.StreamReader:

@@ -150,7 +150,7 @@ async def test_what_was_dropped_is_told_when_it_is_read_again(sink: str) -> None
 
 
 async def test_a_slow_reader_gets_every_line_that_is_written_before_a_normal_end() -> None:
-    """And before an end by an exception, whose traceback is the last of them."""
+    """And before an end by an exception: its traceback is the last of them."""
     script = (
         'for number in range(300): log.info("line", number=number, filler="x" * 2_000)\nraise ValueError("crash")\n'
     )
@@ -257,7 +257,7 @@ factory = "tests.kit.sample_teams:solo"
 
 @pytest.mark.parametrize("stops", [1, 2])
 async def test_every_client_is_answered_while_nothing_reads_the_log(tmp_path: Path, stops: int) -> None:
-    """40 runs write 16 KiB each to stdout and stderr, which nobody reads; pipes hold 64 KiB.
+    """40 runs write 16 KiB each to stdout and stderr, which nothing reads; pipes hold 64 KiB.
 
     Then the server ends in time, by one signal, or by a second one while it drains.
     """

@@ -389,7 +389,7 @@ async def test_a_bug_behind_a_reload_does_not_end_reloading(tmp_path: Path, prov
 async def test_a_reload_that_fails_is_told_to_systemd_and_to_prometheus(
     tmp_path: Path, provider: ScriptedProvider
 ) -> None:
-    """Until one succeeds. A signal has no answer, and nobody reads the log of a server that serves on."""
+    """Until one succeeds. A signal has no answer, and the log of a server that serves on is not read."""
     path = tmp_path / "server.toml"
     path.write_text(toml(provider, "first"), "utf-8")
     async with serving(load_config(path, {}), tmp_path) as server:

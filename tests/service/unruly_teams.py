@@ -1,4 +1,4 @@
-"""Teams whose tools do to the event loop, or to the process, what no tool should."""
+"""Teams with tools that do to the event loop, or to the process, what no tool should."""
 
 import asyncio
 import os
@@ -105,7 +105,7 @@ def _calling(tool: Any) -> RoundRobinGroupChat:
 
 
 def __getattr__(name: str) -> Any:
-    """`team_NAME`, a factory of a team whose agent calls the tool NAME."""
+    """`team_NAME`, a factory of a team with an agent that calls the tool NAME."""
     tool = globals().get(name.removeprefix("team_"))
     if not name.startswith("team_") or tool is None:
         raise AttributeError(name)

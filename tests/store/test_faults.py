@@ -1,4 +1,4 @@
-"""No turn is lost, doubled or hidden: whatever fails, and whoever else writes."""
+"""No turn is lost, doubled or hidden: whatever fails, and whatever else writes."""
 
 import asyncio
 import random

@@ -4,17 +4,43 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from aiostream_server.config.model import DatabaseConfig, TeamConfig
 from aiostream_server.events import Event
+from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.request import RunRequest
 from aiostream_server.service.composition import open_generations
-from tests.kit.scripted_provider import ScriptedProvider
-from tests.kit.serving import config_for
+from tests.kit.runs import runs_in
+from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
+from tests.kit.serving import Server, ask, config_for
 from tests.runs.running import events_of
+
+USER: Final = Owner(None, "u1")
+
+
+@dataclass(slots=True)
+class Stage:
+    """A server with teams over a scripted model; `question` is what `ask` asks."""
+
+    server: Server
+    provider: ScriptedProvider
+    question: str
+
+    async def ask(self, *answers: ScriptedAnswer, model: str = "data", headers: Mapping[str, str] | None = None) -> str:
+        self.provider.script(*answers)
+        return (await ask(self.server.url, self.question, model=model, headers=headers)).text
+
+    def told(self) -> list[Event]:
+        """The events of the last run."""
+        registry = self.server.state.registry
+        run = max((*runs_in(registry, LOCAL_OWNER), *runs_in(registry, USER)), key=lambda run: run.created_at)
+        return [entry.event for entry in run.log.since(0)]
+
+    def tools_offered(self) -> list[list[str]]:
+        return [[t["function"]["name"] for t in sent.body.get("tools", ())] for sent in self.provider.exchanges]
 
 
 @dataclass(slots=True)

@@ -2,9 +2,8 @@
 
 import io
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +14,14 @@ from autogen_agentchat.agents import AssistantAgent
 from pydantic import TypeAdapter
 
 from aiostream_server.config.model import TeamConfig
-from aiostream_server.events import Action, Answer, Event, Thinking, Token, ToolResult
+from aiostream_server.events import Action, Answer, Thinking, Token, ToolResult
 from aiostream_server.events.breaks import BREAK
-from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.teams.charts import chart_tool, chart_tool_over
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.tools.sql.rows import Rows
-from tests.kit.runs import runs_in
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
-from tests.kit.serving import Server, ask, config_for, serving
+from tests.kit.serving import ask, config_for, serving
+from tests.teams.asking import Stage
 
 BY_REGION = (
     "SELECT r.name AS region, SUM(o.total) AS total_sales FROM orders o JOIN customers c ON c.id = o.customer_id "
@@ -32,27 +30,7 @@ BY_REGION = (
 CHART = {"kind": "bar", "x": "region", "y": ["total_sales"], "title": "Sales by region"}
 RESULT = re.compile(rf"\n\n{BREAK}?\[shop\.csv\]\(http://[^)]*\) \([^\n]*\)$")
 PICTURE = re.compile(r"!\[([^\]]*)\]\((http://[^)]*)\)")
-USER = Owner(None, "u1")
 WEB_UI = {"X-OpenWebUI-User-Id": "u1", "X-OpenWebUI-Chat-Id": "chat-1"}
-
-
-@dataclass(slots=True)
-class Stage:
-    server: Server
-    provider: ScriptedProvider
-
-    async def ask(self, *answers: ScriptedAnswer, model: str = "data", headers: Mapping[str, str] | None = None) -> str:
-        self.provider.script(*answers)
-        return (await ask(self.server.url, "Sales by region, as a chart", model=model, headers=headers)).text
-
-    def told(self) -> list[Event]:
-        """The events of the last run."""
-        registry = self.server.state.registry
-        run = max((*runs_in(registry, LOCAL_OWNER), *runs_in(registry, USER)), key=lambda run: run.created_at)
-        return [entry.event for entry in run.log.since(0)]
-
-    def tools_offered(self) -> list[list[str]]:
-        return [[t["function"]["name"] for t in sent.body.get("tools", ())] for sent in self.provider.exchanges]
 
 
 def plotter(_: TeamContext) -> AssistantAgent:
@@ -92,7 +70,7 @@ async def staged(state: Path, **settings: Any) -> AsyncIterator[Stage]:
         TeamConfig(id="over", factory="tests.teams.test_data_charts:over"),
     )
     async with ScriptedProvider() as provider, serving(config_for(provider.base_url, *teams), state) as server:
-        yield Stage(server, provider)
+        yield Stage(server, provider, "Sales by region, as a chart")
 
 
 async def picture_at(url: str) -> bytes:

@@ -7,7 +7,6 @@ import re
 import sqlite3
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,36 +16,18 @@ from autogen_agentchat.agents import AssistantAgent
 
 from aiostream_server.config.model import DatabaseConfig, TeamConfig
 from aiostream_server.config.server import FilesConfig, ServerConfig
-from aiostream_server.events import Answer, Event, ToolResult
+from aiostream_server.events import Answer, ToolResult
 from aiostream_server.events.breaks import without_breaks
-from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.teams.context import TeamContext
-from tests.kit.runs import runs_in
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
-from tests.kit.serving import Server, ask, config_for, serving, until_idle
+from tests.kit.serving import ask, config_for, serving, until_idle
 from tests.kit.waiting import wait_for
+from tests.teams.asking import Stage
 
 LINK = re.compile(r"\[([^\]]*)\]\((http://[^)]*)\) \(([^\n]*)\)")
 CUSTOMERS = "SELECT id, name, segment FROM customers ORDER BY id"
 FIRST = "SELECT id FROM regions AS r CROSS JOIN (SELECT 1 AS one) AS o ORDER BY id LIMIT"
-USER = Owner(None, "u1")
 WEB_UI = {"X-OpenWebUI-User-Id": "u1", "X-OpenWebUI-Chat-Id": "chat-1"}
-
-
-@dataclass(slots=True)
-class Stage:
-    server: Server
-    provider: ScriptedProvider
-
-    async def ask(self, *answers: ScriptedAnswer, model: str = "data", headers: Mapping[str, str] | None = None) -> str:
-        self.provider.script(*answers)
-        return (await ask(self.server.url, "Which customers are there?", model=model, headers=headers)).text
-
-    def told(self) -> list[Event]:
-        """The events of the last run."""
-        registry = self.server.state.registry
-        run = max((*runs_in(registry, LOCAL_OWNER), *runs_in(registry, USER)), key=lambda run: run.created_at)
-        return [entry.event for entry in run.log.since(0)]
 
 
 def own_team(context: TeamContext) -> AssistantAgent:
@@ -104,7 +85,7 @@ async def staged(state: Path, database: DatabaseConfig | None = None, **sections
     async with ScriptedProvider() as provider:
         config = config_for(provider.base_url, *teams, tools={"db": {"kind": "sql"}}, **sections)
         async with serving(config, state) as server:
-            yield Stage(server, provider)
+            yield Stage(server, provider, "Which customers are there?")
 
 
 @pytest.fixture(scope="module")

@@ -214,7 +214,7 @@ async def test_a_stopped_task_leaves_nothing_running(shop_url: str) -> None:
 
 @asynccontextmanager
 async def running_in(url: str) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
-    """Whether PostgreSQL has the statement; of SQLite, whose process is killed, always true."""
+    """Whether PostgreSQL has the statement; always true of SQLite: its process is killed."""
     if url.startswith("sqlite"):
         yield lambda: asyncio.sleep(0, result=True)
         return

@@ -141,7 +141,7 @@ def _guarded_stream(run: Callable[..., AsyncGenerator[Any, None]]) -> Callable[.
 
 def _guarded_text(text_of: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
     @functools.wraps(text_of)
-    def return_value_as_string(self: Any, value: Any) -> str:
+    def return_value_as_string(self: Any, value: Any) -> str:  # AutoGen's tool, and whatever it returned
         with _contained(f"the tool {self.name}", ToolFailed):
             return text_of(self, value)
 

@@ -64,7 +64,7 @@ class CsvFile:
         await self._flush(_PIECE_BYTES)
 
     async def read_rest(self, cursor: ResultCursor, step: int, deadline: StatementDeadline) -> int:
-        """Add the rows that nobody has read yet, and return how many were read. Ends before the statement's time."""
+        """Add the rows that were not read yet, and return how many were read. Ends before the statement's time."""
         count = 0
         try:
             while not self.cut_by:

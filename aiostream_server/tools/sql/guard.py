@@ -41,7 +41,7 @@ _START_CHARS: Final = 40
 class Approved:
     """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text.
 
-    `quotients` are the columns of the result whose many digits mean nothing.
+    `quotients` are the columns of the result in which most digits mean nothing.
     """
 
     sql: str

@@ -66,7 +66,7 @@ class PostgresConnections:
         if version >= 11:
             settings["jit"] = "off"  # LLVM looks at no timeout while it compiles a long expression
             settings["geqo_threshold"] = "9"  # planning a join of eleven tables exhaustively takes 250 MB
-        if version >= 14:  # the server ends a statement whose client is gone, because it was killed
+        if version >= 14:  # the server ends a statement when its client was killed
             settings["client_connection_check_interval"] = _CHECK_CLIENT
         calls = (f"pg_catalog.set_config({_quoted(name)}, {_quoted(value)}, true)" for name, value in settings.items())
         return f"SELECT {', '.join(calls)}"

@@ -20,7 +20,7 @@ _SHORT: Final = frozenset(
     (*_FIXED_SIZE, "float4", "date", "time", "timetz", "timestamp", "timestamptz", "interval", "uuid", "money", "inet")
 )
 _CAST_DIFFERS: Final = frozenset(("bpchar", "inet"))
-"""Types whose cast to text is not their output: it takes blanks away, or adds a netmask."""
+"""The cast of these types to text is not their output: it takes blanks away, or adds a netmask."""
 _READ_FROM_TEXT: Final[Mapping[str, Callable[[str], object]]] = {"numeric": Decimal, "float4": float}
 _TITLES: Final[Mapping[str, str]] = {
     "bool": "boolean",

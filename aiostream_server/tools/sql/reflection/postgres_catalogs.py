@@ -90,7 +90,7 @@ TYPES: Final = text(
            OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute a JOIN pg_catalog.pg_type f ON f.oid = a.atttypid
                       WHERE a.attrelid = t.typrelid AND f.typtype IN ('c', 'd') AND a.attnum > 0)
-      -- A domain whose check calls a function of the database would run that function.
+      -- The check of a domain may call a function of the database: a cast would run it.
       AND NOT EXISTS (
           SELECT FROM pg_catalog.pg_constraint k
           JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_constraint'::regclass AND d.objid = k.oid

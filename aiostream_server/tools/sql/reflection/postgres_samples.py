@@ -36,7 +36,7 @@ _STATISTICS: Final = text(
 )
 
 TextColumns: TypeAlias = Mapping[tuple[str, str], Sequence[str]]
-"""By schema and table the columns whose values are text."""
+"""By schema and table the columns with values that are text."""
 Samples: TypeAlias = dict[tuple[str, str, str], tuple[str, ...]]
 """By schema, table and column."""
 

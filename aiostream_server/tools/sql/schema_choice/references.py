@@ -28,7 +28,7 @@ class Reference(NamedTuple):
 def references(tables: Sequence[Table]) -> Iterator[Reference]:
     """Those that are declared. Of a table that declares none, the names of columns tell:
 
-    `customer_id` refers to the table `customers`; `matnr` to the one table whose key has that name; and a name that few
+    `customer_id` refers to the table `customers`; `matnr` to the one table with a key of that name; and a name that few
     tables have connects these.
     """
     numbers = {table.full_name: number for number, table in enumerate(tables)}
@@ -80,7 +80,7 @@ def _by_name(tables: Sequence[Table]) -> Mapping[str, int]:
 
 
 def _by_key(tables: Sequence[Table]) -> Mapping[str, int]:
-    """The table whose primary key is one column of this name, where only one is."""
+    """The table with one column of this name as its primary key, where only one is."""
     keys = {number: table.primary_key[0].lower() for number, table in enumerate(tables) if len(table.primary_key) == 1}
     count = Counter(keys.values())
     return {name: number for number, name in keys.items() if count[name] == 1 and name not in _EVERYDAY}
