@@ -18,6 +18,7 @@ from aiostream_server.events import (
     RunStarted,
     Speech,
     Token,
+    ToolRequested,
     ToolResult,
     Usage,
 )
@@ -47,7 +48,7 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Usage() | InputRequested() | Notice() | Dropped():
+            case RunStarted() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
                 pass
             case _:
                 assert_never(event)
