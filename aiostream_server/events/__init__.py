@@ -31,6 +31,8 @@ from aiostream_server.events.model import (
     ToolResult,
     Usage,
     Validation,
+    Waiting,
+    WaitReason,
 )
 
 __all__ = [
@@ -61,4 +63,6 @@ __all__ = [
     "ToolResult",
     "Usage",
     "Validation",
+    "WaitReason",
+    "Waiting",
 ]

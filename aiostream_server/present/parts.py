@@ -34,6 +34,7 @@ from aiostream_server.events import (
     Token,
     ToolResult,
     Usage,
+    Waiting,
 )
 
 
@@ -120,7 +121,7 @@ class Parts:
             ):
                 yield from self._close()
                 yield event
-            case RunStarted() | Usage():
+            case RunStarted() | Waiting() | Usage():
                 pass
             case _:
                 assert_never(event)

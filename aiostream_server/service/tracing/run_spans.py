@@ -20,6 +20,7 @@ from aiostream_server.events import (
     Token,
     ToolResult,
     Usage,
+    Waiting,
 )
 from aiostream_server.service.tracing.agent_spans import AgentSpans, as_messages
 
@@ -47,7 +48,7 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Usage() | InputRequested() | Notice() | Dropped():
+            case RunStarted() | Waiting() | Usage() | InputRequested() | Notice() | Dropped():
                 pass
             case _:
                 assert_never(event)
