@@ -78,6 +78,8 @@ class Run:
             last_seq=self.log.committed,
             finished=self.finished,
             error=next((entry.event for entry in last_two if isinstance(entry.event, Error)), None),
+            protocol=self.request.protocol,
+            kept=self.request.kept,
         )
 
     @property
