@@ -256,9 +256,7 @@ class StreamingClient(ChatCompletionClient):
         """The service and the model, where its extra fields can go back."""
         return getattr(self._provider, "origin", "")
 
-    async def _read(
-        self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch, sink: TokenSink | None
-    ) -> None:
+    async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch, sink: TokenSink | None) -> None:
         def retried(reason: str, delay_s: float) -> None:
             call.retried(reason)
             if sink is not None and delay_s:
