@@ -33,7 +33,7 @@ class TokenSink(Protocol):
         ...
 
     def retrying(self, reason: str, delay_s: float) -> None:
-        """The provider did not answer, and is asked again in `delay_s`. `reason` is a status ("429") or "connection"."""
+        """The provider did not answer, and is asked again in `delay_s`. `reason`: a status ("429") or "connection"."""
         ...
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
