@@ -32,6 +32,8 @@ from aiostream_server.events.model import (
     ToolResult,
     Usage,
     Validation,
+    Waiting,
+    WaitReason,
 )
 
 __all__ = [
@@ -63,4 +65,6 @@ __all__ = [
     "ToolResult",
     "Usage",
     "Validation",
+    "WaitReason",
+    "Waiting",
 ]

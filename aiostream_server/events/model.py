@@ -19,6 +19,7 @@ SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message",
 FinishReason: TypeAlias = Literal[
     "stop", "tool_calls", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"
 ]
+WaitReason: TypeAlias = Literal["queue", "turn", "model"]
 NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended", "not_kept", "not_recalled"]
 
 
@@ -74,6 +75,23 @@ class RunStarted(BaseEvent):
 
     type: ClassVar[Literal["run_started"]] = "run_started"
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(BaseEvent):
+    """The run waits: for a free place (`queue`), for the earlier questions of its conversation (`turn`), or to ask a
+    model again that did not answer (`model`). `content` says it in one line.
+
+    `position` counts down to 1 in a queue or a turn, and is 0 once that wait is over; None where it is not known.
+    `retry_in_s` are the seconds until the model is asked again.
+    """
+
+    type: ClassVar[Literal["waiting"]] = "waiting"
+    sign: ClassVar[str] = "⏳"
+    content: str
+    reason: WaitReason
+    position: int | None = None
+    retry_in_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,6 +310,7 @@ class Dropped(BaseEvent):
 Said: TypeAlias = Thinking | Validation | Analysis | Message | Answer
 Event: TypeAlias = (
     RunStarted
+    | Waiting
     | Routing
     | Thinking
     | Action

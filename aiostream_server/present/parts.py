@@ -36,6 +36,7 @@ from aiostream_server.events import (
     ToolRequested,
     ToolResult,
     Usage,
+    Waiting,
 )
 
 
@@ -132,7 +133,7 @@ class Parts:
             ):
                 yield from self._close()
                 yield event
-            case RunStarted() | Usage():
+            case RunStarted() | Waiting() | Usage():
                 pass
             case _:
                 assert_never(event)

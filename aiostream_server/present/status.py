@@ -25,6 +25,7 @@ from aiostream_server.events import (
     ToolRequested,
     ToolResult,
     Validation,
+    Waiting,
 )
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
 from aiostream_server.text import clipped, printable_line
@@ -60,10 +61,16 @@ class StatusLine:
     def show(self, event: Event) -> Iterator[Status]:
         if isinstance(event, Token) and self._parts.is_open(event):
             return
-        if isinstance(event, RunStarted) and self._team_name:
-            yield Status(_one_line(f"Asking {self._team_name}…"), done=False)
+        if isinstance(event, RunStarted | Waiting) and (description := self._before_work(event)):
+            self._shown = description
+            yield Status(description, done=False)
         for part in self._parts.of(event):
             yield from self._change(part)
+
+    def _before_work(self, event: RunStarted | Waiting) -> str:
+        if isinstance(event, Waiting) and (event.position != 0 or not self._team_name):
+            return _one_line(event.content)
+        return _one_line(f"Asking {self._team_name}…") if self._team_name else ""
 
     def _change(self, part: Part) -> Iterator[Status]:
         if isinstance(part, Opened | Action):

@@ -64,7 +64,7 @@ class MemoryDirectory:
         self._runs[run.id] = run
 
     def finish(self, run: Run) -> None:
-        size = _RUN_OVERHEAD_BYTES + run.log.size_bytes
+        size = _RUN_OVERHEAD_BYTES + run.log.size_bytes + len(run.request.kept)
         self._finished.append((run, time.monotonic(), size))
         self._finished_bytes += size
         self.drop()

@@ -30,11 +30,13 @@ from aiostream_server.events import (
     ToolResult,
     Usage,
     Validation,
+    Waiting,
 )
 from aiostream_server.events.codec import WholeMessages, decode_event, encode_entry
 
 EVERY: list[Event] = [
     RunStarted("auto"),
+    Waiting("The model is busy, trying again in 2 s", "model", retry_in_s=2.0),
     Routing("Supervisor", "because", "data", "Data", 0.5, "rules"),
     Thinking("A", "hm"),
     Action("A", "t", "{}", "c"),

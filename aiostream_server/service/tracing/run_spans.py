@@ -21,6 +21,7 @@ from aiostream_server.events import (
     ToolRequested,
     ToolResult,
     Usage,
+    Waiting,
 )
 from aiostream_server.service.tracing.agent_spans import AgentSpans, as_messages
 
@@ -48,7 +49,7 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
+            case RunStarted() | Waiting() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
                 pass
             case _:
                 assert_never(event)
