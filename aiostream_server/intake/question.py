@@ -12,6 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.answer_form import AnswerForm
+from aiostream_server.intake.client_tools import AUTO, ClientTool, ToolChoice
 
 CONTINUE_TASK: Final = "Continue your last answer exactly where it stopped. Do not repeat what it already says."
 TOOL_RESULT_TASK: Final = "Answer my last question, using the tool result above."
@@ -69,13 +70,23 @@ class Turn(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Question:
     """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes. `form` is that of the
-    answer; None for text."""
+    answer; None for text. Teams that allow it call `client_tools` as `tool_choice` says."""
 
     task: Turn
     history: tuple[Turn, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
     form: AnswerForm | None = None
+    client_tools: tuple[ClientTool, ...] = ()
+    tool_choice: ToolChoice = AUTO
+
+    @property
+    def callable_tools(self) -> tuple[ClientTool, ...]:
+        """The client's tools that the agents may call now."""
+        choice = self.tool_choice
+        if choice.mode == "none":
+            return ()
+        return tuple(tool for tool in self.client_tools if not choice.names or tool.name in choice.names)
 
     @property
     def is_continuation(self) -> bool:

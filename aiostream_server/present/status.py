@@ -22,8 +22,10 @@ from aiostream_server.events import (
     RunFinished,
     RunStarted,
     Token,
+    ToolRequested,
     ToolResult,
     Validation,
+    Waiting,
 )
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
 from aiostream_server.text import clipped, printable_line
@@ -38,7 +40,8 @@ _CUT: Final[Mapping[FinishReason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`done` is true of the last status of a run, and only of that."""
+    """`done` is true of the last status of a run, and only of that. A run that ends with calls of the client's tools
+    has none: the page runs the tools and asks again."""
 
     description: str
     done: bool
@@ -58,10 +61,16 @@ class StatusLine:
     def show(self, event: Event) -> Iterator[Status]:
         if isinstance(event, Token) and self._parts.is_open(event):
             return
-        if isinstance(event, RunStarted) and self._team_name:
-            yield Status(_one_line(f"Asking {self._team_name}…"), done=False)
+        if isinstance(event, RunStarted | Waiting) and (description := self._before_work(event)):
+            self._shown = description
+            yield Status(description, done=False)
         for part in self._parts.of(event):
             yield from self._change(part)
+
+    def _before_work(self, event: RunStarted | Waiting) -> str:
+        if isinstance(event, Waiting) and (event.position != 0 or not self._team_name):
+            return _one_line(event.content)
+        return _one_line(f"Asking {self._team_name}…") if self._team_name else ""
 
     def _change(self, part: Part) -> Iterator[Status]:
         if isinstance(part, Opened | Action):
@@ -88,6 +97,8 @@ class StatusLine:
                 return part.summary or f"{part.tool} {'failed' if part.is_error else 'answered'}"
             case InputRequested():
                 return "Waiting for your answer"
+            case ToolRequested():
+                return f"{part.agent} is calling {part.tool}…"
             case RunFinished():
                 return self._ending(part)
             case Token() | Notice() | Dropped() | Error():
@@ -99,6 +110,8 @@ class StatusLine:
         match event.reason:
             case "stop" | "length" | "content_filter" | "refusal":
                 return self._facts(event)
+            case "tool_calls":
+                return ""
             case "cancelled":
                 return "Stopped"
             case "interrupted":

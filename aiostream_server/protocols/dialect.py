@@ -11,6 +11,7 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 from aiostream_server.config.model import OnDisconnect, Presentation, ReasoningField
 from aiostream_server.errors import ServerError
 from aiostream_server.events import Entry, SpeechKind
+from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.question import Question
 from aiostream_server.present import BareContent, Page, Presenter, new_presenter, routed_presenter
 from aiostream_server.runs.card import RunCard
@@ -27,15 +28,20 @@ WatchLink: TypeAlias = Callable[[RunCard], str]
 
 @dataclass(frozen=True, slots=True)
 class Asked(Generic[Options]):
-    """What a request's body says. `on_disconnect` is None where it leaves that to the team; `conversation` where it
-    leaves that to the headers."""
+    """What a request's body says. `on_disconnect` is None where it leaves that to the team; `conversation` and
+    `idempotency_key` where it leaves them to the headers.
+
+    `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`.
+    """
 
     model: str
     question: Question
     delivery: Delivery
     options: Options
     on_disconnect: OnDisconnect | None = None
-    conversation: str | None = None
+    conversation: Conversation | None = None
+    idempotency_key: str | None = None
+    kept: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +106,10 @@ class Collector(Protocol):
 class Dialect(Generic[Options]):
     """One protocol.
 
-    `name` keeps the idempotency keys of protocols apart. `question` reads a body; a model in the path counts before the
-    body's. `on_disconnect` applies where neither the client nor the team
-    says what happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles
-    and other auxiliary questions are answered without a team.
+    `name` keeps the idempotency keys of protocols apart, and tells whose a run's `kept` is. `question` reads a body; a
+    model in the path counts before the body's. `on_disconnect` applies where neither the client nor the team says what
+    happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles and other
+    auxiliary questions are answered without a team. `headers` are those of its streams.
     """
 
     name: str
@@ -113,3 +119,4 @@ class Dialect(Generic[Options]):
     refusal: Callable[[ServerError], tuple[int, bytes]]
     on_disconnect: OnDisconnect
     serves_chat_pages: bool
+    headers: Mapping[str, str] = field(default_factory=dict)

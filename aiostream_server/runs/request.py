@@ -38,7 +38,7 @@ class RunRequest:
     `spec` is the team that the client named. Without one the router chooses among the `allowed` teams (None: all).
     `on_disconnect` is the client's choice; without one the team's applies, and without that `by_default`. `link_base`
     is the beginning of links to the server; without it the run keeps no files. `fingerprint` is that of the whole
-    request; empty where a failure is not to be remembered.
+    request; empty where a failure is not to be remembered. `protocol` and `kept` are those of the run's card.
     """
 
     question: Question
@@ -51,6 +51,8 @@ class RunRequest:
     conversation: Conversation | None = None
     link_base: str = ""
     fingerprint: str = ""
+    protocol: str = ""
+    kept: bytes = b""
 
     @property
     def turn_key(self) -> TurnKey | None:

@@ -125,7 +125,7 @@ async def _read(
         principal,
         read_conversation(request.headers, state.config.open_webui, from_open_webui=is_page),
         is_page,
-        idempotency_of(request, raw, dialect.name),
+        idempotency_of(request, raw, dialect.name, asked.idempotency_key),
         await _fingerprint(request, raw, dialect.name),
     )
 
@@ -186,7 +186,6 @@ async def _start(
     that none of the teams can see.
     """
     asked, state = read.asked, state_of(request)
-    named = asked.conversation  # in the body; otherwise the headers' conversation counts
     wanted = RunRequest(
         asked.question,
         asked.model,
@@ -195,9 +194,11 @@ async def _start(
         owner=read.principal.owner,
         on_disconnect=asked.on_disconnect,
         by_default=dialect.on_disconnect,
-        conversation=read.conversation if named is None else Conversation(named, resends=False),
+        conversation=asked.conversation or read.conversation,
         link_base=link_base(request),
         fingerprint=read.fingerprint,
+        protocol=dialect.name,
+        kept=asked.kept,
     )
     run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)
     replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
@@ -216,6 +217,7 @@ async def _answer(
     if answering.delivery == "stream":
         frames = dialect.stream(card, answering.options, view)
         coalesce_s = 0.0 if view.page is None else config.open_webui.coalesce_ms / 1_000
+        headers = {**headers, **dialect.headers}
         return await stream_run(request, headers, reader, frames, config.server, coalesce_s=coalesce_s)
     collector = dialect.whole(card, answering.options, view)
     return await answer_whole(request, headers, reader, collector, dialect.refusal, config.server)

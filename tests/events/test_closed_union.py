@@ -52,8 +52,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(copy / "aiostream_server/events/model.py", "\nSaid: TypeAlias =", f"{PLAN} Plan |")
     edit(
         copy / "aiostream_server/events/model.py",
-        "    RunStarted\n    | Routing",
-        "    RunStarted | Plan | Paused | Routing",
+        "    RunStarted\n    | Waiting",
+        "    RunStarted | Plan | Paused | Waiting",
     )
     return copy
 

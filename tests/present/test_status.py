@@ -21,6 +21,7 @@ from aiostream_server.events import (
     TokenCount,
     ToolResult,
     Validation,
+    Waiting,
 )
 from aiostream_server.present.status import StatusLine
 from tests.present.telling import Told, runs
@@ -53,6 +54,25 @@ def test_a_team_that_was_chosen_directly_is_named_before_its_first_agent_speaks(
     assert [status.description for event in events for status in line.show(event)][:2] == [
         "Asking Newsroom…",
         "Writer is writing…",
+    ]
+
+
+def test_what_the_run_waits_for_is_told_until_it_is_over() -> None:
+    events: list[Event] = [
+        RunStarted("news"),
+        Waiting("2nd in the queue", "queue", position=2),
+        Waiting("It is your turn", "queue", position=0),
+        Token("Writer", "a", "message"),
+        Waiting("The model is busy, trying again in 2 s", "model", retry_in_s=2.0),
+        Token("Writer", "b", "message"),
+    ]
+    line = StatusLine("Newsroom")
+    assert [status.description for event in events for status in line.show(event)] == [
+        "Asking Newsroom…",
+        "2nd in the queue",
+        "Asking Newsroom…",
+        "Writer is writing…",
+        "The model is busy, trying again in 2 s",
     ]
 
 
