@@ -178,7 +178,9 @@ async def test_a_voice_call_of_the_page_hears_the_answer_alone(
         session.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) as response,
     ):
         message = (await response.json())["choices"][0]["message"]
-    shown = "reasoning" if "reasoning_content" in message else "answer" if message["content"] == "Hello." else "transcript"
+    shown = (
+        "reasoning" if "reasoning_content" in message else "answer" if message["content"] == "Hello." else "transcript"
+    )
     assert shown == expected, message
 
 
