@@ -162,8 +162,9 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
         chosen = "answer"
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
     fields = state.config.server.reasoning_fields
-    name = "" if read.spec is None else read.spec.name
-    view = DisplayOptions(chosen, by_team, name, page, prefix, reasoning_fields=fields)
+    team, name = ("", "") if read.spec is None else (read.spec.id, read.spec.name)
+    members = None if page is None else state.catalogue.members
+    view = DisplayOptions(chosen, by_team, team, name, members, page, prefix, reasoning_fields=fields)
     return view if read.asked.question.form is None else _of_json(view)
 
 
