@@ -25,6 +25,7 @@ from aiostream_server.events import (
     RunFinished,
     RunStarted,
     Token,
+    ToolRequested,
     ToolResult,
     Validation,
     Waiting,
@@ -51,7 +52,8 @@ _CUT: Final[Mapping[FinishReason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`done` is true of the last status of a run, and only of that."""
+    """`done` is true of the last status of a run, and only of that. A run that ends with calls of the client's tools
+    has none: the page runs the tools and asks again."""
 
     description: str
     done: bool = False
@@ -140,6 +142,8 @@ class StatusLine:
                 return self._answered(part, at)
             case InputRequested():
                 return "Waiting for your answer"
+            case ToolRequested():
+                return f"{part.agent} is calling {part.tool}…"
             case RunFinished():
                 return self._ending(part)
             case Token() | Notice() | Dropped() | Error():
@@ -179,6 +183,8 @@ class StatusLine:
         match event.reason:
             case "stop" | "length" | "content_filter" | "refusal":
                 return self._facts(event)
+            case "tool_calls":
+                return ""
             case "cancelled":
                 return "Stopped"
             case "interrupted":

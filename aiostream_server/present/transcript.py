@@ -19,6 +19,7 @@ from aiostream_server.events import (
     Routing,
     RunFinished,
     Token,
+    ToolRequested,
     ToolResult,
     Validation,
 )
@@ -77,8 +78,8 @@ class Transcript:
                 pass
             case Routing() | InputRequested() | Notice() | Dropped() | Error():
                 yield self._paragraphs.begin(_line(part))
-            case RunFinished():
-                pass
+            case ToolRequested() | RunFinished():
+                pass  # a protocol shows the call in a field of its own
             case _:
                 assert_never(part)
 

@@ -63,7 +63,7 @@ async def test_a_tool_that_takes_long_is_shown_before_its_result_and_with_its_ti
         asking(server.url, "hello", model="hanging", headers=PAGE) as answer,
     ):
         async for _ in answer.stream():
-            if statuses(answer)[-1].endswith(" s") and "<details>" in answer.text:
+            if statuses(answer)[-1:] == ["Slow · wait · 3 s"] and "<details>" in answer.text:
                 break
         assert statuses(answer)[2:] == ["Slow · wait…", "Slow · wait · 3 s"]
         assert "<details>\n<summary>⚡ wait</summary>" in answer.text
