@@ -1,7 +1,7 @@
 """The status line that Open WebUI shows above an answer: what the run does now, in a few words.
 
-What goes on is named with the agent's place in its team: `2/4 Researcher · lookup…`, after a while `· 5 s`. What is over
-is told in the past tense. The page keeps every line in a history, so a line is repeated with the time ever more rarely.
+What goes on is named with the agent's place in its team: `2/4 Researcher · lookup…`, after a while `· 5 s`. What is
+over is told in the past tense. The page keeps all lines in a history, so the time is told ever more rarely.
 
 The page shows a description as plain text, but replaces `{{` in it (versions 0.6.36 and 0.12.4). So a description is
 one bounded line of printable characters, without `{{`.
@@ -124,20 +124,14 @@ class StatusLine:
 
     def _describe(self, part: Part, at: float) -> str:
         match part:
-            case Routing(team=None):
-                return self._begin(_Step("Choosing a team", at))
             case Routing():
-                self._team = part.team or ""
-                self._step = _Step(": ".join(filter(None, (part.team_name or part.team, part.content))), at)
-                return self._step.label
+                return self._routed(part, at)
             case Opened():
                 return self._opened(part, at)
             case Closed():
                 return self._closed(part, at)
             case Action():
-                doing, did = _tool_words(part)
-                step = self._calls[part.call_id] = _Step(f"{self._who(part.agent)} · {doing}", at, part.agent, did)
-                return self._begin(step)
+                return self._called(part, at)
             case ToolResult():
                 return self._answered(part, at)
             case InputRequested():
@@ -154,6 +148,18 @@ class StatusLine:
     def _who(self, agent: str) -> str:
         names = () if self._members is None else self._members(self._team)
         return f"{names.index(agent) + 1}/{len(names)} {agent}" if agent in names and len(names) > 1 else agent
+
+    def _routed(self, event: Routing, at: float) -> str:
+        if event.team is None:
+            return self._begin(_Step("Choosing a team", at))
+        self._team = event.team
+        self._step = _Step(": ".join(filter(None, (event.team_name or event.team, event.content))), at)
+        return self._step.label
+
+    def _called(self, call: Action, at: float) -> str:
+        doing, did = _tool_words(call)
+        step = self._calls[call.call_id] = _Step(f"{self._who(call.agent)} · {doing}", at, call.agent, did)
+        return self._begin(step)
 
     def _opened(self, part: Opened, at: float) -> str:
         if isinstance(part.whole, Validation) and part.whole.approved is not None:
