@@ -1,7 +1,7 @@
 """The status line that Open WebUI shows above an answer: what the run does now, in a few words.
 
 What goes on is named with the agent's place in its team: `2/4 Researcher · lookup…`, after a while `· 5 s`. What is
-over is told in the past tense. The page keeps all lines in a history, so the time is told ever more rarely.
+over is told in the past tense. The page keeps all lines in a history: the time is told ever more rarely.
 
 The page shows a description as plain text, but replaces `{{` in it (versions 0.6.36 and 0.12.4). So a description is
 one bounded line of printable characters, without `{{`.

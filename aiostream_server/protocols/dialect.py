@@ -50,8 +50,8 @@ class DisplayOptions:
     """How one request wants a run shown, apart from its body.
 
     `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown.
-    `team` (an id) and `team_name` are empty then. `members` tells a team's agents. `page` is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in
-    links (`/api`, or nothing).
+    `team` (an id) and `team_name` are empty then. `members` tells a team's agents. `page` is set where Open WebUI
+    shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
     `watch_link` makes the signed link to a run's events.
     `reasoning_fields` are the names of the fields with the reasoning. `is_json`: the content is nothing but the answer.
     """
