@@ -54,3 +54,16 @@ async def test_a_second_question_in_a_chat_says_that_it_waits_for_the_first(tmp_
                 await first.read_all()
             assert statuses(second)[2] == "Asking solo…"
             assert second.text.endswith("two")
+
+
+async def test_a_tool_that_takes_long_is_shown_before_its_result_and_with_its_time(tmp_path: Path) -> None:
+    config = config_for("http://127.0.0.1:9/v1", sample_team("hanging"))
+    async with (
+        serving(config, tmp_path) as server,
+        asking(server.url, "hello", model="hanging", headers=PAGE) as answer,
+    ):
+        async for _ in answer.stream():
+            if statuses(answer)[-1:] == ["Slow · wait · 3 s"] and "<details>" in answer.text:
+                break
+        assert statuses(answer)[2:] == ["Slow · wait…", "Slow · wait · 3 s"]
+        assert "<details>\n<summary>⚡ wait</summary>" in answer.text
