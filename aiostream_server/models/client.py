@@ -209,7 +209,7 @@ class StreamingClient(ChatCompletionClient):
             try:
                 names = NamesOnTheWire(request)
                 sent = names.sent(request)
-                await self._read(sent, AnswerFeed(answer, listener, begin), call)
+                await self._read(sent, AnswerFeed(answer, listener, begin), call, sink)
                 self._learn(answer)
                 calls = names.own(answer.calls(sent.tools or sent.offered))
                 if isinstance(request.json_output, type) and not calls:
@@ -266,9 +266,14 @@ class StreamingClient(ChatCompletionClient):
         """The service and the model, where its extra fields can go back."""
         return getattr(self._provider, "origin", "")
 
-    async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch) -> None:
+    async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch, sink: TokenSink | None) -> None:
+        def retried(reason: str, delay_s: float) -> None:
+            call.retried(reason)
+            if sink is not None and delay_s:
+                sink.retrying(reason, delay_s)
+
         # Providers' streams are async generators: `aclosing` closes the connection when this task is cancelled.
-        request = replace(request, shortcut=hearing.take_now, retried=call.retried, headers=call.headers)
+        request = replace(request, shortcut=hearing.take_now, retried=retried, headers=call.headers)
         stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
         async with aclosing(stream) as batches:
             async for batch in batches:

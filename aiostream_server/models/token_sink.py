@@ -33,6 +33,10 @@ class TokenSink(Protocol):
         """A piece of an answer arrived, shown or not: the run is not idle. Called often."""
         ...
 
+    def retrying(self, reason: str, delay_s: float) -> None:
+        """The provider did not answer, and is asked again in `delay_s`. `reason`: a status ("429") or "connection"."""
+        ...
+
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         """The results of the speaker's last tool calls; AutoGen's own messages may repeat them later."""
         ...

@@ -277,6 +277,9 @@ class _Unheard:
     async def room(self) -> None:
         return
 
+    def retrying(self, reason: str, delay_s: float) -> None:
+        self.recorder.retrying(reason, delay_s)
+
     def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         return True
 

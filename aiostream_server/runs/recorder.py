@@ -35,6 +35,8 @@ _NO_REPLY: Final = (
     "Conversation-Id, `aiostream-server ask` with --conversation NAME; Open WebUI names its chats where "
     "ENABLE_FORWARD_USER_INFO_HEADERS is on."
 )
+_BUSY: Final = "The model is busy"
+_NO_ANSWER: Final = {"429": _BUSY, "503": _BUSY, "529": _BUSY, "connection": "The model cannot be reached"}
 _MAX_REMARK_CHARS: Final = 300
 _NAMELESS: Final = "Agent"
 _MOST_FAILURES: Final = 8
@@ -112,6 +114,11 @@ class Recorder(LogWriter):
 
     def hears(self, speaker: str | None) -> bool:
         return speaker is None or not self._names or speaker in self._names
+
+    def retrying(self, reason: str, delay_s: float) -> None:
+        words = _NO_ANSWER.get(reason, "The model failed to answer")
+        told = f"{words}, trying again in {max(round(delay_s), 1)} s"
+        self.log.append(events.Waiting(told, "model", retry_in_s=round(delay_s, 3)))
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         agent = self._agent(speaker)

@@ -16,7 +16,7 @@ import structlog
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.errors import TeamFailed, forget_traceback
-from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted
+from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted, Waiting
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log, Reader
@@ -155,12 +155,16 @@ class Run:
 
     async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
         """Until those have ended, or this one is stopped. No deadline runs yet."""
+        words = "your earlier question" if len(after) == 1 else f"your {len(after)} earlier questions"
+        self.log.append(Waiting(f"Waiting for {words} to be answered", "turn", position=len(after)))
         ended = asyncio.create_task(_all_ended(after))  # not `gather`, which complains if it is cancelled unawaited
         both: set[asyncio.Future[Any]] = {ended, self._ending}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         finally:
             ended.cancel()
+        if not self._ending.done():
+            self.log.append(Waiting("It is your turn", "turn", position=0))
 
     async def _supervise(self, work: TeamWork) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""

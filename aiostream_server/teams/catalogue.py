@@ -15,7 +15,7 @@ from aiostream_server.models.registry import Models
 from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
-from aiostream_server.teams.autogen_private.structure import sees_images
+from aiostream_server.teams.autogen_private.structure import participant_names, sees_images
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
 from aiostream_server.teams.factories import Factory, import_factory
 from aiostream_server.teams.served import ServedTeam, served_teams
@@ -39,6 +39,8 @@ class TeamSpec:
     factory: Factory
     sees_images: bool
     toolbox: Toolbox = field(default_factory=Toolbox)
+    members: list[str] = field(default_factory=list)
+    """The names of its agents in their order; none before the team was built."""
 
     @property
     def id(self) -> str:
@@ -58,6 +60,7 @@ class TeamSpec:
         use_team_runtimes(team)
         name_speakers(team)
         contain(team)
+        self.members[:] = participant_names(team)
         return team
 
     async def shape(self) -> Shape:
@@ -84,6 +87,11 @@ class Catalogue:
 
     def get(self, team_id: str) -> TeamSpec | None:
         return self._specs.get(team_id)
+
+    def members(self, team_id: str) -> Sequence[str]:
+        """The names of the team's agents in their order, if this process has built it once."""
+        spec = self._specs.get(team_id)
+        return () if spec is None else spec.members
 
     async def shapes(self) -> Mapping[str, Shape | None]:
         """Of every team by its id; None for one that cannot be built. Each is built once, when this is first asked."""

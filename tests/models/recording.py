@@ -41,6 +41,9 @@ class RecordingSink:
     def alive(self) -> None:
         self.signs_of_life += 1
 
+    def retrying(self, reason: str, delay_s: float) -> None:
+        self.heard.append(("retrying", reason, delay_s > 0))
+
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         self.heard.append(("returned", speaker, [result.content for result in results]))
 

@@ -26,6 +26,7 @@ _NORMALISED: Final = (
     (re.compile(r"(127\.0\.0\.1):\d+"), r"\1:PORT"),
     (re.compile(r"expires=\d+&signature=[\w-]+"), "expires=SECONDS&signature=SIGNATURE"),
     (re.compile(r"(Done in|Failed after) [0-9.]+ s"), r"\1 SECONDS"),
+    (re.compile(r' \\u00b7 [0-9]+ s(?="\}\}\})'), ""),
     (re.compile(r"^Date: .*\n", re.MULTILINE), ""),
     (re.compile(r"^Server: .*\n", re.MULTILINE), ""),
 )

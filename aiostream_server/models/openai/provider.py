@@ -211,7 +211,7 @@ class OpenAIProvider:
             answer = await self._ask(body, request.headers, deadline - now())
             while isinstance(answer, Refusal) and answer.is_stale and now() < deadline:
                 if request.retried is not None:
-                    request.retried("connection")
+                    request.retried("connection", 0.0)
                 answer = await self._ask(body, request.headers, deadline - now())  # there is one fewer in the pool
             if not isinstance(answer, Refusal):
                 return _Posted(answer, body, dialect)
@@ -228,7 +228,7 @@ class OpenAIProvider:
             if delay_s is None or now() + delay_s >= deadline:
                 raise answer.failure from answer.error
             if request.retried is not None:
-                request.retried(str(answer.status) if answer.status else "connection")
+                request.retried(str(answer.status) if answer.status else "connection", delay_s)
             await _back_off(delay_s, answer)
             retries += 1
 
