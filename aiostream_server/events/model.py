@@ -12,7 +12,7 @@ place that must handle the new kind.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
@@ -207,12 +207,23 @@ class Token(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Usage(FromAgent):
-    """The tokens of one model call."""
+    """The tokens of one model call, and how it went. `model` is the provider's name for it.
+
+    Times are in seconds, from the call's beginning to the first piece of its answer and to its end. Sizes are in bytes,
+    of what was sent to the provider and read from it. `error` is the code of a call that failed. Each is empty or None
+    where it is not known: of a model client that is not this server's.
+    """
 
     type: ClassVar[Literal["usage"]] = "usage"
     agent: str
     prompt_tokens: int
     completion_tokens: int
+    model: str = field(default="", compare=False)
+    duration_s: float | None = field(default=None, compare=False)
+    first_token_s: float | None = field(default=None, compare=False)
+    request_bytes: int | None = field(default=None, compare=False)
+    answer_bytes: int | None = field(default=None, compare=False)
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
