@@ -40,6 +40,8 @@ class RunRequest:
     is the beginning of links to the server; without it the run keeps no files. `fingerprint` is that of the whole
     request; empty where a failure is not to be remembered. `protocol` and `kept` are those of the run's card, and
     `run_id` is its id: None for a new one.
+    `tells_waiting`: the run starts in the queue for a slot, so that its viewer can be told its place there; without it,
+    it starts with its slot.
     """
 
     question: Question
@@ -55,6 +57,7 @@ class RunRequest:
     protocol: str = ""
     kept: bytes = b""
     run_id: str | None = None
+    tells_waiting: bool = False
 
     @property
     def turn_key(self) -> TurnKey | None:
