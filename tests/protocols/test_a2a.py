@@ -53,7 +53,7 @@ ASKED = Kept("d", SENT)
 
 
 def card_of(kept: Kept = ASKED, run_id: str = RUN) -> RunCard:
-    return RunCard(run_id, "team", None, "ctx", "continue", 17.0, 0, None, None, "a2a", kept.encoded())
+    return RunCard(run_id, "team", None, "ctx", "continue", 17.0, 0, None, None, protocol="a2a", kept=kept.encoded())
 
 
 def entries_of(*events: Event) -> list[Entry]:

@@ -112,8 +112,7 @@ async def test_an_answer_at_once_is_a_task_that_is_polled(tmp_path: Path) -> Non
         async def is_done() -> bool:
             return state_of(task_of(await caller.call("GetTask", {"id": task["id"]}))) == "COMPLETED"
 
-        while not await is_done():
-            await asyncio.sleep(0.01)
+        await wait_for(is_done, "the task is done")
 
 
 async def test_a_team_that_asks_goes_on_in_the_same_task(tmp_path: Path) -> None:
