@@ -16,7 +16,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
-FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"]
+FinishReason: TypeAlias = Literal[
+    "stop", "tool_calls", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"
+]
 WaitReason: TypeAlias = Literal["queue", "turn", "model"]
 NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended", "not_kept", "not_recalled"]
 
@@ -237,6 +239,20 @@ class InputRequested(FromAgent):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolRequested(FromAgent):
+    """The team waits for the client to run one of its own tools. Such events, one for each call, come right before a
+    `RunFinished` with the reason `tool_calls`; such a run has no `Answer`. `arguments` is the JSON text as the model
+    wrote it. The next question brings the results, each with the `call_id` of its call, and the team resumes."""
+
+    type: ClassVar[Literal["tool_requested"]] = "tool_requested"
+    sign: ClassVar[str] = "🔧"
+    agent: str
+    tool: str
+    arguments: str
+    call_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Notice(FromAgent):
     """How something ended, where nothing else shows it: the answer of `agent` was cut off (`length`), withheld
     (`content_filter`) or ended in an `other` unusual way, or a limit or condition ended the team behind the words of
@@ -306,6 +322,7 @@ Event: TypeAlias = (
     | Usage
     | Answer
     | InputRequested
+    | ToolRequested
     | Notice
     | Error
     | RunFinished

@@ -22,6 +22,7 @@ from aiostream_server.events import (
     RunFinished,
     RunStarted,
     Token,
+    ToolRequested,
     ToolResult,
     Validation,
     Waiting,
@@ -39,7 +40,8 @@ _CUT: Final[Mapping[FinishReason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """`done` is true of the last status of a run, and only of that."""
+    """`done` is true of the last status of a run, and only of that. A run that ends with calls of the client's tools
+    has none: the page runs the tools and asks again."""
 
     description: str
     done: bool
@@ -95,6 +97,8 @@ class StatusLine:
                 return part.summary or f"{part.tool} {'failed' if part.is_error else 'answered'}"
             case InputRequested():
                 return "Waiting for your answer"
+            case ToolRequested():
+                return f"{part.agent} is calling {part.tool}…"
             case RunFinished():
                 return self._ending(part)
             case Token() | Notice() | Dropped() | Error():
@@ -106,6 +110,8 @@ class StatusLine:
         match event.reason:
             case "stop" | "length" | "content_filter" | "refusal":
                 return self._facts(event)
+            case "tool_calls":
+                return ""
             case "cancelled":
                 return "Stopped"
             case "interrupted":

@@ -18,6 +18,7 @@ from aiostream_server.events import (
     Routing,
     RunFinished,
     Token,
+    ToolRequested,
     ToolResult,
     Validation,
 )
@@ -71,8 +72,8 @@ class Transcript:
                 pass
             case Routing() | InputRequested() | Notice() | Dropped() | Error():
                 yield self._paragraphs.begin(_line(part))
-            case RunFinished():
-                pass
+            case ToolRequested() | RunFinished():
+                pass  # a protocol shows the call in a field of its own
             case _:
                 assert_never(part)
 

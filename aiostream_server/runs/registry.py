@@ -155,6 +155,10 @@ class Registry:
         """The owner's latest runs, newest first."""
         return await self._directory.list(owner, limit)
 
+    async def latest(self, owner: Owner, conversation: str) -> RunView | None:
+        """The run that was started last in this conversation of the owner's, as long as it is kept."""
+        return await self._directory.latest(owner, conversation)
+
     async def drain(self) -> None:
         """Admit no more runs; wait until the live ones have ended."""
         self._admission.close()

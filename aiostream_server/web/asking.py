@@ -142,7 +142,8 @@ async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
     """The presentation is that of the header, else of the model's id, else of the key, else of the team.
 
-    What continues an answer is only the answer's text: it goes on in the sentence.
+    What continues an answer is only the answer's text: it goes on in the sentence. In a voice call of a page that reads
+    aloud what an answer says, a transcript of the key or the team is folded away.
 
     Raises `InvalidRequest` for an unknown one in the header.
     """
@@ -154,8 +155,8 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     page = Page(shows.remote_images, own_links(request), shows.artifacts) if read.is_page else None
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
-    chosen = next((known for known in PRESENTATIONS if known == wish), None)
-    chosen = chosen or read.presentation or read.principal.presentation
+    named = next((known for known in PRESENTATIONS if known == wish), None) or read.presentation
+    chosen = named or read.principal.presentation
     if chosen is None and read.spec is not None:
         chosen = read.spec.config.presentation
     if read.asked.question.is_continuation:
@@ -164,18 +165,16 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     fields = state.config.server.reasoning_fields
     name = "" if read.spec is None else read.spec.name
     view = DisplayOptions(chosen, by_team, name, page, prefix, reasoning_fields=fields)
-    return view if read.asked.question.form is None else _of_json(view)
+    if read.asked.question.form is not None:  # JSON alone, for a program: nothing that only a page understands
+        return replace(_without_transcript(view, "answer"), page=None, is_json=True)
+    is_spoken = page is not None and named is None and read.asked.question.is_spoken
+    return _without_transcript(view, "reasoning") if is_spoken else view
 
 
-def _of_json(view: DisplayOptions) -> DisplayOptions:
-    """The answer is JSON alone, for a program: no transcript, and nothing that only a page understands."""
-    by_team = {team: _without_transcript(each) for team, each in view.by_team.items()}
-    chosen = None if view.presentation is None else _without_transcript(view.presentation)
-    return replace(view, presentation=chosen, by_team=by_team, page=None, is_json=True)
-
-
-def _without_transcript(presentation: Presentation) -> Presentation:
-    return "answer" if presentation == "transcript" else presentation
+def _without_transcript(view: DisplayOptions, instead: Presentation) -> DisplayOptions:
+    by_team = {team: instead if each == "transcript" else each for team, each in view.by_team.items()}
+    chosen = instead if view.presentation == "transcript" else view.presentation
+    return replace(view, presentation=chosen, by_team=by_team)
 
 
 async def _start(

@@ -22,7 +22,11 @@ _HEIGHT: Final = 860
 _LOWEST: Final = 420
 _HIGHEST: Final = 1600
 _CHROMIUM: Final = "/usr/bin/chromium"
-_ARGUMENTS: Final = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+_ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--use-fake-device-for-media-stream",
+)
 _WAIT_S: Final = 15.0
 _LOOK_EVERY_S: Final = 0.05
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
@@ -158,6 +162,14 @@ class ChatPage:
         text: str = await items.first.inner_text()
         return text.strip().partition("\n")[0]  # 0.12 says below it how long ago
 
+    async def copy(self) -> str:
+        """What the button below the last answer puts into the clipboard."""
+        await self.page.evaluate('navigator.clipboard.writeText("")')
+        await self.page.locator(".copy-response-button").last.click()
+        await self.page.wait_for_function("navigator.clipboard.readText().then(text => text !== '')")
+        text: str = await self.page.evaluate("navigator.clipboard.readText()")
+        return text
+
     async def usage(self) -> str:
         """What the (i) under the last answer tells."""
         await self.page.locator('button[id^="info-"]').last.hover()
@@ -200,8 +212,8 @@ class ChatPage:
 
 
 @asynccontextmanager
-async def chat_page(url: str) -> AsyncIterator[ChatPage]:
-    """A headless Chromium that reaches this machine only."""
+async def chat_page(url: str, microphone: Path, loudspeaker: str) -> AsyncIterator[ChatPage]:
+    """A headless Chromium that reaches this machine only. The microphone is a sound file, the loudspeaker a script."""
     foreign: list[str] = []
 
     async def only_loopback(route: Route) -> None:
@@ -213,9 +225,13 @@ async def chat_page(url: str) -> AsyncIterator[ChatPage]:
             await route.abort()
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=[*_ARGUMENTS, f"--use-file-for-fake-audio-capture={microphone}"]
+        )
         context = await browser.new_context(viewport={"width": WIDTH, "height": _HEIGHT}, color_scheme="light")
         context.set_default_timeout(_WAIT_S * 1_000)
+        await context.grant_permissions(["microphone", "clipboard-read", "clipboard-write"])
+        await context.add_init_script(loudspeaker)
         await context.route(re.compile(".*"), only_loopback)
         try:
             yield ChatPage(await context.new_page(), url, foreign)

@@ -32,7 +32,7 @@ _OPEN_WEBUI: Final = {
     "ENABLE_EVALUATION_ARENA_MODELS": "False",
     "ENABLE_PERSISTENT_CONFIG": "False",
     "ENABLE_FORWARD_USER_INFO_HEADERS": "True",
-    "OPENAI_API_KEYS": "any",
+    "OPENAI_API_KEYS": "any;any",
 }
 
 
@@ -76,12 +76,12 @@ class Programs:
             yield Server(await wait_for(find, "the server", within_s=_SERVER_READY_S), log)
 
     @asynccontextmanager
-    async def open_webui(self, server_url: str) -> AsyncIterator[str]:
-        """Its address."""
+    async def open_webui(self, *api_urls: str) -> AsyncIterator[str]:
+        """Its address. It is connected to these APIs."""
         log, port = self.output / "open-webui.log", free_port()
         url, data = f"http://127.0.0.1:{port}", self.folder / "open-webui"
         data.mkdir()
-        extra = {**_OPEN_WEBUI, "DATA_DIR": str(data), "OPENAI_API_BASE_URLS": f"{server_url}/v1"}
+        extra = {**_OPEN_WEBUI, "DATA_DIR": str(data), "OPENAI_API_BASE_URLS": ";".join(api_urls)}
         command = (str(self.venv.absolute() / "bin/open-webui"), "serve", "--host", "127.0.0.1", "--port", str(port))
         async with _running(*command, log=log, cwd=self.folder, **extra) as process:
 
@@ -143,6 +143,7 @@ def _is_json(line: str) -> bool:
 def _server_toml(provider_url: str) -> str:
     tables: dict[str, dict[str, Any]] = {
         "server": {"port": 0, "log_format": "json"},
+        "open_webui": {"variants": ["reasoning"]},
         "models.default": {"provider": "demo", "tokens_per_s": 40.0},
         "models.scripted": {"provider": "openai", "model": "scripted", "base_url": provider_url},
     }

@@ -21,7 +21,7 @@ from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.protocols.chat.errors import ErrorDetail, error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames, cut_line
-from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call, tool_call_deltas
+from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call_deltas, tool_call_of
 from aiostream_server.protocols.chat.whole import (
     UsageBody,
     WireFinishReason,
@@ -143,10 +143,10 @@ class ChatFrames:
 
     __slots__ = (
         "_answer",
+        "_called",
         "_calls",
         "_encoder",
         "_error",
-        "_has_called",
         "_include_usage",
         "_open",
         "_page",
@@ -166,7 +166,7 @@ class ChatFrames:
         self._encoder = encoder
         self._include_usage = include_usage or page is not None
         self._calls = calls
-        self._has_called = False
+        self._called = 0
         self._page = page
         self._open: _OpenMessage | None = None
         self._answer = ""
@@ -219,10 +219,10 @@ class ChatFrames:
         yield from self._presenter.show(event)
         if self._page is not None:
             yield from self._page.sources(event)
-        if isinstance(event, Answer) and event.tool and self._calls is not None:
-            self._has_called = True
-            call = tool_call(event, self._encoder.completion_id)
-            yield from map(data_frame, map(self._encoder.tool_call, tool_call_deltas(call, _MAX_DELTA_CHARS)))
+        if (call := tool_call_of(event, self._encoder.completion_id, self._calls)) is not None:
+            deltas = tool_call_deltas(call, self._called, _MAX_DELTA_CHARS)
+            self._called += 1
+            yield from map(data_frame, map(self._encoder.tool_call, deltas))
         elif isinstance(event, Error):
             self._error = event
         elif isinstance(event, Answer):
@@ -242,7 +242,7 @@ class ChatFrames:
         if error is None:
             if event.reason == "refusal":
                 yield from (data_frame(self._encoder.refusal(piece)) for piece in _pieces(self._answer))
-            called = self._calls if self._has_called else None
+            called = self._calls if self._called else None
             yield data_frame(self._encoder.finish(wire_finish_reason(event.reason, called))) + usage
         elif self._page is None:
             yield usage + data_frame(self._encoder.failed(error))  # behind the usage: clients stop reading here

@@ -18,6 +18,7 @@ from aiostream_server.events import (
     RunStarted,
     Speech,
     Token,
+    ToolRequested,
     ToolResult,
     Usage,
     Waiting,
@@ -48,7 +49,7 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Waiting() | Usage() | InputRequested() | Notice() | Dropped():
+            case RunStarted() | Waiting() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
                 pass
             case _:
                 assert_never(event)

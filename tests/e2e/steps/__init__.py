@@ -1,0 +1,16 @@
+"""What a person does with Open WebUI, one step each."""
+
+from typing import Final
+
+from tests.e2e.step import Step
+from tests.e2e.steps import answers, beside, endings, pace, speech, turns
+
+STEPS: Final[tuple[Step, ...]] = (
+    *answers.STEPS,
+    *turns.STEPS,
+    *endings.STEPS,
+    *speech.STEPS,
+    *pace.STEPS,
+    *beside.STEPS,
+    *beside.LAST,
+)
