@@ -1,4 +1,4 @@
-"""What all tests share: one PostgreSQL and one Redis for the session, and the rule for what is missing on this machine."""
+"""What all tests share: one PostgreSQL and one Redis for the session, and the rule for what is missing here."""
 
 import gc
 import os

@@ -1,6 +1,7 @@
 """Reloads: which keys a running server takes from a new configuration, and which files a configuration names.
 
-Sockets, processes, logs, the stores of conversations and runs, metrics and traces are set up once: changing them takes a restart.
+Sockets, processes, logs, the stores of conversations and runs, metrics and traces are set up once: changing them takes
+a restart.
 """
 
 from collections.abc import Iterator, Mapping

@@ -66,4 +66,3 @@ class RunsConfig(WithSecret):
     def resolved_url(self) -> SecretStr | None:
         """The URL with its password; None without Redis."""
         return SecretStr(self.redis_url) if self._secret is None and self.redis_url is not None else self._secret
-

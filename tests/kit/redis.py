@@ -49,7 +49,7 @@ class RedisServer:
             f"unixsocket {self.socket}",
             f"dir {self.folder}",
             'save ""',
-            *([f"requirepass {self.password}"] if self.password else []),
+            *([f'requirepass "{self.password}"'] if self.password else []),
             *self.options,
         ]
         settings = self.folder / "redis.conf"
@@ -92,8 +92,8 @@ class RedisServer:
 def running_redis(*options: str, password: str = "") -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="redis-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         server = RedisServer(Path(folder), password=password, options=options)
-        server.start()
         try:
+            server.start()
             yield server
         finally:
             server.kill()
