@@ -6,7 +6,7 @@ that can read the log can replay an answer, and a replay has the same ids as the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from aiostream_server.config.model import OnDisconnect, Presentation, ReasoningField
 from aiostream_server.errors import ServerError
@@ -14,6 +14,7 @@ from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.question import Question
 from aiostream_server.present import BareContent, Page, Presenter, new_presenter, routed_presenter
+from aiostream_server.present.status import Members
 from aiostream_server.runs.card import RunCard
 
 Options = TypeVar("Options")
@@ -49,15 +50,17 @@ class DisplayOptions:
     """How one request wants a run shown, apart from its body.
 
     `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown.
-    `team_name` is empty then. `page` is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in
-    links (`/api`, or nothing).
+    `team` (an id) and `team_name` are empty then. `members` tells a team's agents. `page` is set where Open WebUI
+    shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
     `watch_link` makes the signed link to a run's events.
     `reasoning_fields` are the names of the fields with the reasoning. `is_json`: the content is nothing but the answer.
     """
 
     presentation: Presentation | None = None
     by_team: Mapping[str, Presentation] = field(default_factory=dict)
+    team: str = ""
     team_name: str = ""
+    members: Members | None = None
     page: Page | None = None
     path_prefix: str = ""
     watch_link: WatchLink | None = None
@@ -87,6 +90,20 @@ class Frames(Protocol):
 
         Changes nothing: the caller may throw the bytes away and give the tokens to `encode`.
         """
+        ...
+
+
+@runtime_checkable
+class TimedFrames(Frames, Protocol):
+    """Frames that also show how long nothing has happened."""
+
+    @property
+    def silence_s(self) -> float:
+        """After so long without an entry, and again each time, `silence` is called. Infinite: never."""
+        ...
+
+    def silence(self, now: float) -> bytes:
+        """Empty where there is nothing to show. `now` is Unix time in seconds."""
         ...
 
 

@@ -163,8 +163,9 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
         chosen = "answer"
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
     fields = state.config.server.reasoning_fields
-    name = "" if read.spec is None else read.spec.name
-    view = DisplayOptions(chosen, by_team, name, page, prefix, reasoning_fields=fields)
+    team, name = ("", "") if read.spec is None else (read.spec.id, read.spec.name)
+    members = None if page is None else state.catalogue.members
+    view = DisplayOptions(chosen, by_team, team, name, members, page, prefix, reasoning_fields=fields)
     if read.asked.question.form is not None:  # JSON alone, for a program: nothing that only a page understands
         return replace(_without_transcript(view, "answer"), page=None, is_json=True)
     is_spoken = page is not None and named is None and read.asked.question.is_spoken
@@ -199,6 +200,7 @@ async def _start(
         fingerprint=read.fingerprint,
         protocol=dialect.name,
         kept=asked.kept,
+        tells_waiting=read.is_page and asked.delivery == "stream",
     )
     run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)
     replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
