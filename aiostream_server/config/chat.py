@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from aiostream_server.config.choices import Presentation
 from aiostream_server.config.pointers import (
     ModelName,
     SecretFile,
@@ -60,6 +61,9 @@ class OpenWebUIConfig(WithSecret):
     coalesce_ms: NonNegativeFloat = 30.0
     remote_images: bool = False
     artifacts: bool = False
+    variants: Annotated[tuple[Presentation, ...], Strict(False)] = Field(
+        default=(), description="presentations in which each model is listed once more, as `data:reasoning`"
+    )
     chat_header: HeaderName | None = None
     task_header: HeaderName = "X-OpenWebUI-Task"
     user_token_secret_env: VariableName | None = None

@@ -28,9 +28,12 @@ from aiostream_server.events.model import (
     Thinking,
     Token,
     TokenCount,
+    ToolRequested,
     ToolResult,
     Usage,
     Validation,
+    Waiting,
+    WaitReason,
 )
 
 __all__ = [
@@ -58,7 +61,10 @@ __all__ = [
     "Thinking",
     "Token",
     "TokenCount",
+    "ToolRequested",
     "ToolResult",
     "Usage",
     "Validation",
+    "WaitReason",
+    "Waiting",
 ]

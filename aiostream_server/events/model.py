@@ -12,11 +12,14 @@ place that must handle the new kind.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
-FinishReason: TypeAlias = Literal["stop", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"]
+FinishReason: TypeAlias = Literal[
+    "stop", "tool_calls", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"
+]
+WaitReason: TypeAlias = Literal["queue", "turn", "model"]
 NoticeReason: TypeAlias = Literal["length", "content_filter", "other", "team_ended", "not_kept", "not_recalled"]
 
 
@@ -43,11 +46,12 @@ class FromAgent(BaseEvent):
 class Speech(FromAgent):
     """Base class of the whole messages of an agent. `streamed`: `Token`s have told all of `content` before.
 
-    `doing` says in a status line what the agent does while it says this.
+    `doing` says in a status line what the agent does while it says this, and `did` that it is over.
     """
 
     __slots__ = ()
     doing: ClassVar[str]
+    did: ClassVar[str]
     content: str
     streamed: bool
 
@@ -75,6 +79,23 @@ class RunStarted(BaseEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting(BaseEvent):
+    """The run waits: for a free place (`queue`), for the earlier questions of its conversation (`turn`), or to ask a
+    model again that did not answer (`model`). `content` says it in one line.
+
+    `position` counts down to 1 in a queue or a turn, and is 0 once that wait is over; None where it is not known.
+    `retry_in_s` are the seconds until the model is asked again.
+    """
+
+    type: ClassVar[Literal["waiting"]] = "waiting"
+    sign: ClassVar[str] = "⏳"
+    content: str
+    reason: WaitReason
+    position: int | None = None
+    retry_in_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Routing(FromAgent):
     """The team that the question goes to. `team` and `confidence` (0 to 1) are None until it is chosen."""
 
@@ -96,7 +117,8 @@ class Thinking(Speech):
     type: ClassVar[Literal["thinking"]] = "thinking"
     sign: ClassVar[str] = "🤔"
     colour: ClassVar[str] = "yellow"
-    doing: ClassVar[str] = "is thinking…"
+    doing: ClassVar[str] = "thinking"
+    did: ClassVar[str] = "thought"
     agent: str
     content: str
     streamed: bool = False
@@ -137,7 +159,8 @@ class Validation(Speech):
     type: ClassVar[Literal["validation"]] = "validation"
     sign: ClassVar[str] = "🛡"
     colour: ClassVar[str] = "blue"
-    doing: ClassVar[str] = "is checking…"
+    doing: ClassVar[str] = "checking"
+    did: ClassVar[str] = "checked"
     agent: str
     content: str
     approved: bool | None = None
@@ -151,7 +174,8 @@ class Analysis(Speech):
     type: ClassVar[Literal["analysis"]] = "analysis"
     sign: ClassVar[str] = "📊"
     colour: ClassVar[str] = "cyan"
-    doing: ClassVar[str] = "is analysing…"
+    doing: ClassVar[str] = "analysing"
+    did: ClassVar[str] = "analysed"
     agent: str
     content: str
     streamed: bool = False
@@ -164,7 +188,8 @@ class Message(Speech):
     type: ClassVar[Literal["message"]] = "message"
     sign: ClassVar[str] = "💬"
     colour: ClassVar[str] = "white"
-    doing: ClassVar[str] = "is writing…"
+    doing: ClassVar[str] = "writing"
+    did: ClassVar[str] = "wrote"
     agent: str
     content: str
     streamed: bool = False
@@ -182,12 +207,23 @@ class Token(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Usage(FromAgent):
-    """The tokens of one model call."""
+    """The tokens of one model call, and how it went. `model` is the provider's name for it.
+
+    Times are in seconds, from the call's beginning to the first piece of its answer and to its end. Sizes are in bytes,
+    of what was sent to the provider and read from it. `error` is the code of a call that failed. Each is empty or None
+    where it is not known: of a model client that is not this server's.
+    """
 
     type: ClassVar[Literal["usage"]] = "usage"
     agent: str
     prompt_tokens: int
     completion_tokens: int
+    model: str = field(default="", compare=False)
+    duration_s: float | None = field(default=None, compare=False)
+    first_token_s: float | None = field(default=None, compare=False)
+    request_bytes: int | None = field(default=None, compare=False)
+    answer_bytes: int | None = field(default=None, compare=False)
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +236,8 @@ class Answer(Speech):
     type: ClassVar[Literal["final"]] = "final"
     sign: ClassVar[str] = "✅"
     colour: ClassVar[str] = "green"
-    doing: ClassVar[str] = "is answering…"
+    doing: ClassVar[str] = "answering"
+    did: ClassVar[str] = "answered"
     agent: str
     content: str
     streamed: bool = False
@@ -216,6 +253,20 @@ class InputRequested(FromAgent):
     sign: ClassVar[str] = "🙋"
     agent: str
     content: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRequested(FromAgent):
+    """The team waits for the client to run one of its own tools. Such events, one for each call, come right before a
+    `RunFinished` with the reason `tool_calls`; such a run has no `Answer`. `arguments` is the JSON text as the model
+    wrote it. The next question brings the results, each with the `call_id` of its call, and the team resumes."""
+
+    type: ClassVar[Literal["tool_requested"]] = "tool_requested"
+    sign: ClassVar[str] = "🔧"
+    agent: str
+    tool: str
+    arguments: str
+    call_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +327,7 @@ class Dropped(BaseEvent):
 Said: TypeAlias = Thinking | Validation | Analysis | Message | Answer
 Event: TypeAlias = (
     RunStarted
+    | Waiting
     | Routing
     | Thinking
     | Action
@@ -287,6 +339,7 @@ Event: TypeAlias = (
     | Usage
     | Answer
     | InputRequested
+    | ToolRequested
     | Notice
     | Error
     | RunFinished
@@ -298,8 +351,10 @@ EVENTS: Final[Mapping[str, type[Event]]] = {cls.type: cls for cls in get_args(Ev
 SPEECHES: Final[Mapping[SpeechKind, type[Said]]] = {cls.type: cls for cls in get_args(Said)}
 """Every kind of whole message by the `kind` of its tokens."""
 
-if {*SPEECHES} != {*get_args(SpeechKind)} or not all(speech.sign and speech.doing for speech in SPEECHES.values()):
-    raise TypeError("each word of SpeechKind needs one class in Said, with a sign and a `doing`")
+if {*SPEECHES} != {*get_args(SpeechKind)} or not all(
+    kind.sign and kind.doing and kind.did for kind in SPEECHES.values()
+):
+    raise TypeError("each word of SpeechKind needs one class in Said, with a sign, a `doing` and a `did`")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,14 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.answer_form import AnswerForm
+from aiostream_server.intake.client_tools import AUTO, ClientTool, ToolChoice
 
 CONTINUE_TASK: Final = "Continue your last answer exactly where it stopped. Do not repeat what it already says."
 TOOL_RESULT_TASK: Final = "Answer my last question, using the tool result above."
 
 _OUR_TASKS: Final = frozenset({CONTINUE_TASK, TOOL_RESULT_TASK})
+
+_SPOKEN: Final = "spoken aloud"  # in the prompt of Open WebUI's voice mode
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Detail: TypeAlias = Literal["auto", "low", "high"]
@@ -67,18 +70,33 @@ class Turn(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Question:
     """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes. `form` is that of the
-    answer; None for text."""
+    answer; None for text. Teams that allow it call `client_tools` as `tool_choice` says."""
 
     task: Turn
     history: tuple[Turn, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
     form: AnswerForm | None = None
+    client_tools: tuple[ClientTool, ...] = ()
+    tool_choice: ToolChoice = AUTO
+
+    @property
+    def callable_tools(self) -> tuple[ClientTool, ...]:
+        """The client's tools that the agents may call now."""
+        choice = self.tool_choice
+        if choice.mode == "none":
+            return ()
+        return tuple(tool for tool in self.client_tools if not choice.names or tool.name in choice.names)
 
     @property
     def is_continuation(self) -> bool:
         """Whether the answer goes on where the assistant's last message stopped, which the client keeps and shows."""
         return self.task.text == CONTINUE_TASK
+
+    @property
+    def is_spoken(self) -> bool:
+        """Whether a system message says that the answer is read to the user: in a voice call."""
+        return any(turn.role == "system" and _SPOKEN in turn.text for turn in self.history)
 
     def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
         """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""

@@ -18,6 +18,7 @@ from aiostream_server.events import (
     RunFinished,
     SpeechKind,
     Token,
+    ToolRequested,
     ToolResult,
 )
 from aiostream_server.present.artifacts import ArtifactGuard
@@ -80,7 +81,7 @@ class EscapedView:
             case Dropped():
                 self._trust.is_lost = True  # the dropped events may have swallowed a fence
                 yield part
-            case Action() | ToolResult() | Error() | RunFinished():
+            case Action() | ToolResult() | ToolRequested() | Error() | RunFinished():
                 yield part
             case _:
                 assert_never(part)

@@ -5,7 +5,8 @@ answer repeats an earlier message; and agents that speak at once interleave thei
 knows so. Everything that shows a run to a person, and every protocol, reads parts:
 
 * `Opened`, then `Token`s, then `Closed`: one message, streamed or not
-* `Action`, `ToolResult`, `Routing`, `InputRequested`, `Notice`, `Dropped`, `Error`, `RunFinished`: events as they are
+* `Action`, `ToolResult`, `Routing`, `InputRequested`, `ToolRequested`, `Notice`, `Dropped`, `Error`, `RunFinished`:
+  events as they are
 
 While one agent's message is open, the events of other agents wait until it is closed.
 """
@@ -32,8 +33,10 @@ from aiostream_server.events import (
     SpeechKind,
     Thinking,
     Token,
+    ToolRequested,
     ToolResult,
     Usage,
+    Waiting,
 )
 
 
@@ -60,7 +63,9 @@ class Closed:
     said: Said | None
 
 
-EventPart: TypeAlias = Action | ToolResult | Routing | InputRequested | Notice | Dropped | Error | RunFinished
+EventPart: TypeAlias = (
+    Action | ToolResult | Routing | InputRequested | ToolRequested | Notice | Dropped | Error | RunFinished
+)
 Part: TypeAlias = Opened | Token | Closed | EventPart
 
 
@@ -116,11 +121,19 @@ class Parts:
                 yield from self._message(event)
                 self._speaking = None
             case (
-                Action() | ToolResult() | Routing() | InputRequested() | Notice() | Dropped() | Error() | RunFinished()
+                Action()
+                | ToolResult()
+                | Routing()
+                | InputRequested()
+                | ToolRequested()
+                | Notice()
+                | Dropped()
+                | Error()
+                | RunFinished()
             ):
                 yield from self._close()
                 yield event
-            case RunStarted() | Usage():
+            case RunStarted() | Waiting() | Usage():
                 pass
             case _:
                 assert_never(event)

@@ -83,30 +83,37 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     async def handle(request: web.Request) -> web.StreamResponse:
         principal = caller_of(request)
         is_full = refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)
-        read = await _read(request, dialect, principal, is_full=is_full)
-        if dialect.serves_chat_pages and (auxiliary := _auxiliary(request, read.asked)) is not None:
-            return await _answer_auxiliary(request, dialect, read, auxiliary)
-        answering = _Answering(dialect, read.asked.options, read.asked.delivery, _view(request, dialect, read))
-        run, headers = await _start(request, dialect, read)
-        del read  # each message is a kilobyte of objects beside its text
-        if answering.delivery == "background":
-            headers = {**headers, "Location": run_path(run.id, answering.view.path_prefix)}
-            body = dialect.whole(run.card(), answering.options, answering.view).body()
-            return json_bytes(body, status=202, headers=headers)
-        with run.watch() as reader:
-            return await _answer(request, answering, run.card(), reader, headers)
+        check_headers(request.headers)
+        return await answer_body(request, dialect, principal, await read_body(request), is_full=is_full)
 
     return handle
 
 
+async def answer_body(
+    request: web.Request, dialect: Dialect[Options], principal: Principal, raw: bytes, *, is_full: bool = False
+) -> web.StreamResponse:
+    """Answer a question whose body was read. `is_full`: only an auxiliary question can be answered."""
+    read = await _read(request, dialect, principal, raw, is_full=is_full)
+    del raw  # a stream may last for minutes
+    if dialect.serves_chat_pages and (auxiliary := _auxiliary(request, read.asked)) is not None:
+        return await _answer_auxiliary(request, dialect, read, auxiliary)
+    answering = _Answering(dialect, read.asked.options, read.asked.delivery, _view(request, dialect, read))
+    run, headers = await _start(request, dialect, read)
+    del read  # each message is a kilobyte of objects beside its text
+    if answering.delivery == "background":
+        headers = {**headers, "Location": run_path(run.id, answering.view.path_prefix)}
+        body = dialect.whole(run.card(), answering.options, answering.view).body()
+        return json_bytes(body, status=dialect.started_status, headers=headers)
+    with run.watch() as reader:
+        return await _answer(request, answering, run.card(), reader, headers)
+
+
 async def _read(
-    request: web.Request, dialect: Dialect[Options], principal: Principal, *, is_full: bool
+    request: web.Request, dialect: Dialect[Options], principal: Principal, raw: bytes, *, is_full: bool
 ) -> _Request[Options]:
     """Validate. Takes no slot and starts nothing. What a full server reads does not wait behind what starts."""
     state = state_of(request)
     offer = Offer(state.catalogue, principal)
-    check_headers(request.headers)
-    raw = await read_body(request)
     if not is_full:
         await state.registry.turn(principal.owner)
         refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)  # again: others came before it
@@ -125,7 +132,7 @@ async def _read(
         principal,
         read_conversation(request.headers, state.config.open_webui, from_open_webui=is_page),
         is_page,
-        idempotency_of(request, raw, dialect.name),
+        idempotency_of(request, raw, dialect.name, asked.idempotency_key),
         await _fingerprint(request, raw, dialect.name),
     )
 
@@ -142,7 +149,8 @@ async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
     """The presentation is that of the header, else of the model's id, else of the key, else of the team.
 
-    What continues an answer is only the answer's text: it goes on in the sentence.
+    What continues an answer is only the answer's text: it goes on in the sentence. In a voice call of a page that reads
+    aloud what an answer says, a transcript of the key or the team is folded away.
 
     Raises `InvalidRequest` for an unknown one in the header.
     """
@@ -154,28 +162,27 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     page = Page(shows.remote_images, own_links(request), shows.artifacts) if read.is_page else None
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
-    chosen = next((known for known in PRESENTATIONS if known == wish), None)
-    chosen = chosen or read.presentation or read.principal.presentation
+    named = next((known for known in PRESENTATIONS if known == wish), None) or read.presentation
+    chosen = named or read.principal.presentation
     if chosen is None and read.spec is not None:
         chosen = read.spec.config.presentation
     if read.asked.question.is_continuation:
         chosen = "answer"
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
     fields = state.config.server.reasoning_fields
-    name = "" if read.spec is None else read.spec.name
-    view = DisplayOptions(chosen, by_team, name, page, prefix, reasoning_fields=fields)
-    return view if read.asked.question.form is None else _of_json(view)
+    team, name = ("", "") if read.spec is None else (read.spec.id, read.spec.name)
+    members = None if page is None else state.catalogue.members
+    view = DisplayOptions(chosen, by_team, team, name, members, page, prefix, reasoning_fields=fields)
+    if read.asked.question.form is not None:  # JSON alone, for a program: nothing that only a page understands
+        return replace(_without_transcript(view, "answer"), page=None, is_json=True)
+    is_spoken = page is not None and named is None and read.asked.question.is_spoken
+    return _without_transcript(view, "reasoning") if is_spoken else view
 
 
-def _of_json(view: DisplayOptions) -> DisplayOptions:
-    """The answer is JSON alone, for a program: no transcript, and nothing that only a page understands."""
-    by_team = {team: _without_transcript(each) for team, each in view.by_team.items()}
-    chosen = None if view.presentation is None else _without_transcript(view.presentation)
-    return replace(view, presentation=chosen, by_team=by_team, page=None, is_json=True)
-
-
-def _without_transcript(presentation: Presentation) -> Presentation:
-    return "answer" if presentation == "transcript" else presentation
+def _without_transcript(view: DisplayOptions, instead: Presentation) -> DisplayOptions:
+    by_team = {team: instead if each == "transcript" else each for team, each in view.by_team.items()}
+    chosen = instead if view.presentation == "transcript" else view.presentation
+    return replace(view, presentation=chosen, by_team=by_team)
 
 
 async def _start(
@@ -187,7 +194,6 @@ async def _start(
     that none of the teams can see.
     """
     asked, state = read.asked, state_of(request)
-    named = asked.conversation  # in the body; otherwise the headers' conversation counts
     wanted = RunRequest(
         asked.question,
         asked.model,
@@ -196,9 +202,13 @@ async def _start(
         owner=read.principal.owner,
         on_disconnect=asked.on_disconnect,
         by_default=dialect.on_disconnect,
-        conversation=read.conversation if named is None else Conversation(named, resends=False),
+        conversation=asked.conversation or read.conversation,
         link_base=link_base(request),
         fingerprint=read.fingerprint,
+        protocol=dialect.name,
+        kept=asked.kept,
+        run_id=asked.run_id,
+        tells_waiting=read.is_page and asked.delivery == "stream",
     )
     run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)
     replayed = {"Idempotent-Replayed": "true"} if is_replay else {}
@@ -217,6 +227,7 @@ async def _answer(
     if answering.delivery == "stream":
         frames = dialect.stream(card, answering.options, view)
         coalesce_s = 0.0 if view.page is None else config.open_webui.coalesce_ms / 1_000
+        headers = {**headers, **dialect.headers}
         return await stream_run(request, headers, reader, frames, config.server, coalesce_s=coalesce_s)
     collector = dialect.whole(card, answering.options, view)
     return await answer_whole(request, headers, reader, collector, dialect.refusal, config.server)

@@ -51,13 +51,14 @@ def _bind_to_log(caller: Principal) -> None:
         structlog.contextvars.bind_contextvars(user=caller.user.id)
 
 
-def idempotency_of(request: web.Request, raw: bytes, protocol: str) -> Idempotency | None:
-    """The `Idempotency-Key`, with a fingerprint of the question; None without the header. Raises `InvalidRequest`.
+def idempotency_of(request: web.Request, raw: bytes, protocol: str, in_body: str | None = None) -> Idempotency | None:
+    """The `Idempotency-Key`, else the key `in_body`, with a fingerprint of the question; None without either. Raises
+    `InvalidRequest`.
 
     The fingerprint covers what the body says, in whatever order its keys stand.
     https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
     """
-    keys = request.headers.getall(_IDEMPOTENCY_KEY, ())
+    keys = request.headers.getall(_IDEMPOTENCY_KEY, () if in_body is None else (in_body,))
     if not keys:
         return None
     if len(keys) > 1 or not _PRINTABLE.fullmatch(keys[0]):

@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/models. A model that the key does
 caller. `auto` is a model as any other: a key that names it may use it.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, get_args
 
@@ -25,6 +25,11 @@ _AUTO_NAME: Final = "Auto"
 _AUTO_DESCRIPTION: Final = "Sends each question to the team that suits it."
 PRESENTATIONS: Final[tuple[Presentation, ...]] = get_args(Presentation)
 _PRESENTED: Final = ", ".join(PRESENTATIONS)
+_VARIANT_NAMES: Final[Mapping[Presentation, str]] = {
+    "transcript": "step by step",
+    "reasoning": "work folded away",
+    "answer": "answer only",
+}
 _EXAMPLES_SHOWN: Final = 4
 _SHOWN_CHARS: Final = 80
 
@@ -118,24 +123,38 @@ def canonical_id(model: str) -> str:
 
 
 async def list_models(request: web.Request) -> web.Response:
-    """The models that the caller's key may use."""
-    return web.json_response(models_body(_offered_cards(request, _offer(request))))
+    """The models that the caller's key may use, and below them the configured variants."""
+    cards = [card for card in cards_of(state_of(request)) if card.id in _offer(request)]
+    return web.json_response(models_body([*cards, *_variants(state_of(request), cards)]))
 
 
 async def get_model(request: web.Request) -> web.Response:
     """One of them; with a presentation in its id where it is asked for with one."""
-    offer, wanted = _offer(request), request.match_info["model"]
-    found = offer.find(wanted)
-    card = next(card for card in _offered_cards(request, offer) if card.id == found.id)
-    return web.json_response(model_body(card if found.presentation is None else replace(card, id=wanted)))
+    wanted = request.match_info["model"]
+    found = _offer(request).find(wanted)
+    card = next(card for card in cards_of(state_of(request)) if card.id == found.id)
+    if found.presentation is not None:
+        card = replace(_variant(card, found.presentation), id=wanted)
+    return web.json_response(model_body(card))
 
 
 def _offer(request: web.Request) -> Offer:
     return Offer(state_of(request).catalogue, caller_of(request))
 
 
-def _offered_cards(request: web.Request, offer: Offer) -> Iterator[ModelCard]:
-    return (card for card in _cards(state_of(request)) if card.id in offer)
+def _variants(state: ServerState, cards: Iterable[ModelCard]) -> Iterator[ModelCard]:
+    """A team has none in its own presentation, and `auto` none in one that all teams have."""
+    own = {spec.id: spec.config.presentation for spec in state.catalogue}
+    for card in cards:
+        usual = {own[card.id]} if card.id in own else {*own.values()}
+        for presentation in dict.fromkeys(state.config.open_webui.variants):
+            variant = _variant(card, presentation)
+            if usual != {presentation} and variant.id not in own:
+                yield variant
+
+
+def _variant(card: ModelCard, presentation: Presentation) -> ModelCard:
+    return replace(card, id=f"{card.id}:{presentation}", name=f"{card.name} ({_VARIANT_NAMES[presentation]})")
 
 
 def examples_of(specs: Iterable[TeamSpec]) -> tuple[str, ...]:
@@ -144,7 +163,8 @@ def examples_of(specs: Iterable[TeamSpec]) -> tuple[str, ...]:
     return tuple(first)[:_EXAMPLES_SHOWN]
 
 
-def _cards(state: ServerState) -> Iterator[ModelCard]:
+def cards_of(state: ServerState) -> Iterator[ModelCard]:
+    """Of all models, `auto` first."""
     specs = tuple(state.catalogue)
     yield ModelCard(
         AUTO,

@@ -1,5 +1,6 @@
 """A viewer: one client's connection, which is sent one run's log."""
 
+import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +12,7 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.log.protocol import Reader
-from aiostream_server.protocols.dialect import Frames
+from aiostream_server.protocols.dialect import Frames, TimedFrames
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, EventStream, SseWriter
@@ -40,8 +41,10 @@ async def stream_run(
     response = EventStream(headers={**SSE_HEADERS, **headers})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
-        with Heartbeat(config.heartbeat_s, reader.wake) as heartbeat, Coalescer(coalesce_s, reader.wake) as coalescer:
-            viewer = _Viewer(reader, writer, frames, heartbeat, coalescer, request.app[OBSERVER].delay)
+        timed = frames if isinstance(frames, TimedFrames) and frames.silence_s < math.inf else None
+        silence_s = config.heartbeat_s if timed is None else min(config.heartbeat_s, timed.silence_s)
+        with Heartbeat(silence_s, reader.wake) as heartbeat, Coalescer(coalesce_s, reader.wake) as coalescer:
+            viewer = _Viewer(reader, writer, frames, timed, heartbeat, coalescer, request.app[OBSERVER].delay)
             reader.shortcut = None if coalesce_s else viewer
             try:
                 await viewer.run()
@@ -78,6 +81,7 @@ class _Viewer:
         "_pending",
         "_reader",
         "_report_delay",
+        "_timed",
         "_until_report",
         "_writer",
     )
@@ -87,6 +91,7 @@ class _Viewer:
         reader: Reader,
         writer: SseWriter,
         frames: Frames,
+        timed: TimedFrames | None,
         heartbeat: Heartbeat,
         coalescer: Coalescer,
         report_delay: Callable[[float], None],
@@ -94,6 +99,7 @@ class _Viewer:
         self._reader = reader
         self._writer = writer
         self._frames = frames
+        self._timed = timed
         self._heartbeat = heartbeat
         self._coalescer = coalescer
         self._report_delay = report_delay
@@ -113,7 +119,8 @@ class _Viewer:
                 if self._pending and not self._oldest:
                     self._oldest = entries[0].timestamp
             if not self._pending and self._heartbeat.is_due:
-                self._pending = HEARTBEAT
+                self._pending = b"" if self._timed is None else self._timed.silence(time.time())
+                self._pending = self._pending or HEARTBEAT
             await self._write()
 
     async def _begin(self) -> None:

@@ -22,7 +22,8 @@ class Plan(Speech):
     type: ClassVar[Literal["plan"]] = "plan"
     sign: ClassVar[str] = "🗺"
     colour: ClassVar[str] = "green"
-    doing: ClassVar[str] = "is planning…"
+    doing: ClassVar[str] = "planning"
+    did: ClassVar[str] = "planned"
     agent: str
     content: str
     streamed: bool = False
@@ -52,8 +53,8 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     edit(copy / "aiostream_server/events/model.py", "\nSaid: TypeAlias =", f"{PLAN} Plan |")
     edit(
         copy / "aiostream_server/events/model.py",
-        "    RunStarted\n    | Routing",
-        "    RunStarted | Plan | Paused | Routing",
+        "    RunStarted\n    | Waiting",
+        "    RunStarted | Plan | Paused | Waiting",
     )
     return copy
 

@@ -26,14 +26,17 @@ from aiostream_server.events import (
     Thinking,
     Token,
     TokenCount,
+    ToolRequested,
     ToolResult,
     Usage,
     Validation,
+    Waiting,
 )
 from aiostream_server.events.codec import WholeMessages, decode_event, encode_entry
 
 EVERY: list[Event] = [
     RunStarted("auto"),
+    Waiting("The model is busy, trying again in 2 s", "model", retry_in_s=2.0),
     Routing("Supervisor", "because", "data", "Data", 0.5, "rules"),
     Thinking("A", "hm"),
     Action("A", "t", "{}", "c"),
@@ -45,6 +48,7 @@ EVERY: list[Event] = [
     Usage("A", 1, 2),
     Answer("A", "hi"),
     InputRequested("A", "Shall I?"),
+    ToolRequested("A", "t", "{}", "c"),
     Notice("A", "The team ended: at a limit", "team_ended"),
     Error("c", "m"),
     Dropped(1),

@@ -34,7 +34,7 @@ BUSY = HttpError(429, "slow down")
 
 
 async def read(
-    config: OpenAIModelConfig, retry: RetryPolicy = SOON, retried: Callable[[str], None] | None = None
+    config: OpenAIModelConfig, retry: RetryPolicy = SOON, retried: Callable[[str, float], None] | None = None
 ) -> list[Delta]:
     provider = OpenAIProvider(config, retry=retry)
     try:
@@ -159,7 +159,7 @@ async def test_waiting_is_cancelled_at_once() -> None:
     async with ScriptedProvider() as scripted:
         scripted.script(HttpError(429, "later", {"Retry-After": "9"}), ScriptedAnswer("hi"))
         waits = asyncio.Event()
-        asking = asyncio.create_task(read(config_of(scripted), retried=lambda _: waits.set()))
+        asking = asyncio.create_task(read(config_of(scripted), retried=lambda *_: waits.set()))
         await waits.wait()
         asking.cancel()
         with pytest.raises(asyncio.CancelledError) as cancelled:

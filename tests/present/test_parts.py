@@ -20,6 +20,7 @@ from aiostream_server.events import (
     Thinking,
     Token,
     TokenCount,
+    ToolRequested,
     Usage,
     Validation,
 )
@@ -68,6 +69,7 @@ _ANY_EVENT: st.SearchStrategy[Event] = st.one_of(
     *(st.builds(kind, _AGENTS, _TEXTS, streamed=st.booleans()) for kind in (Thinking, Analysis, Message, Answer)),
     st.builds(Validation, _AGENTS, _TEXTS, st.sampled_from([None, True]), st.booleans()),
     st.builds(Action, _AGENTS, st.just("t"), st.just("{}"), st.just("c")),
+    st.builds(ToolRequested, _AGENTS, st.just("t"), st.just("{}"), st.just("c")),
     st.builds(Usage, _AGENTS, st.just(1), st.just(1)),
     st.builds(Dropped, st.just(1)),
 )

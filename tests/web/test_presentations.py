@@ -6,11 +6,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aiostream_server.config.model import AuthConfig, Config, Presentation, ServerConfig
+from aiostream_server.config.model import AuthConfig, Config, OpenWebUIConfig, Presentation, ServerConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Think
 from tests.kit.serving import Server, ask, config_for, get_json, sample_team, serving
+
+PAGE = {"X-OpenWebUI-User-Id": "u1"}
 
 
 def served(provider: ScriptedProvider, **sections: Any) -> Config:
@@ -106,6 +108,80 @@ async def test_the_ids_are_found_and_not_listed(tmp_path: Path) -> None:
         found = await get_json(f"{server.url}/v1/models/auto:answer")
     assert [model["id"] for model in listed["data"]] == ["auto", "solo", "with-tool"]
     assert found["id"] == "auto:answer"
+
+
+@pytest.mark.parametrize(
+    ("variants", "expected"),
+    [
+        (["reasoning"], ["auto:reasoning", "solo:reasoning", "with-tool:reasoning"]),
+        (["answer"], ["auto:answer", "solo:answer"]),  # with-tool shows only the answer anyway
+        (
+            ["reasoning", "answer", "reasoning"],
+            ["auto:reasoning", "auto:answer", "solo:reasoning", "solo:answer", "with-tool:reasoning"],
+        ),
+    ],
+)
+async def test_variants_are_listed_below_the_models_where_configured(
+    tmp_path: Path, variants: list[Presentation], expected: list[str]
+) -> None:
+    """Each with a name of its own, and as it is found by its id."""
+    async with ScriptedProvider() as provider:
+        config = served(provider, open_webui=OpenWebUIConfig(variants=tuple(variants)))
+        async with serving(config, tmp_path) as server:
+            listed = (await get_json(f"{server.url}/v1/models"))["data"]
+            found = [await get_json(f"{server.url}/v1/models/{model_id}") for model_id in expected]
+            assert await presented(server, expected[-1]) == expected[-1].partition(":")[2]
+    assert [model["id"] for model in listed] == ["auto", "solo", "with-tool", *expected]
+    assert listed[3:] == found
+    assert len({model["name"] for model in listed}) == len(listed)
+
+
+async def test_a_key_is_shown_the_variants_of_its_models(tmp_path: Path) -> None:
+    record, text = new_key("program", models=["solo"])
+    add_key(tmp_path / "keys.json", record)
+    headers = {"Authorization": f"Bearer {text.get_secret_value()}"}
+    sections = {
+        "auth": AuthConfig(keys_file=tmp_path / "keys.json"),
+        "open_webui": OpenWebUIConfig(variants=("reasoning",)),
+    }
+    async with (
+        ScriptedProvider() as provider,
+        serving(served(provider, **sections), tmp_path) as server,
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(f"{server.url}/v1/models") as response,
+    ):
+        listed = (await response.json())["data"]
+    assert [model["id"] for model in listed] == ["solo", "solo:reasoning"]
+
+
+@pytest.mark.parametrize(
+    ("model", "headers", "expected"),
+    [
+        ("solo", PAGE, "reasoning"),
+        ("auto", PAGE, "reasoning"),
+        ("with-tool", PAGE, "answer"),
+        ("solo:transcript", PAGE, "transcript"),
+        ("solo", {**PAGE, "X-Presentation": "transcript"}, "transcript"),
+        ("solo", {}, "transcript"),
+    ],
+)
+async def test_a_voice_call_of_the_page_hears_the_answer_alone(
+    tmp_path: Path, model: str, headers: dict[str, str], expected: str
+) -> None:
+    """The page reads the content aloud: no transcript, unless the request asks for one."""
+    voice = {"role": "system", "content": "You are in a live voice call.\n\nEverything you say will be spoken aloud."}
+    body = {"model": model, "messages": [voice, {"role": "user", "content": "hi"}]}
+    async with (
+        ScriptedProvider() as provider,
+        serving(served(provider), tmp_path) as server,
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) as response,
+    ):
+        message = (await response.json())["choices"][0]["message"]
+    shown = (
+        "reasoning" if "reasoning_content" in message else "answer" if message["content"] == "Hello." else "transcript"
+    )
+    assert shown == expected, message
 
 
 async def test_reasoning_in_both_fields(tmp_path: Path) -> None:

@@ -1,22 +1,21 @@
 """`response_format`, `tools` and `tool_choice` of a request: the form that the answer must have.
 
-https://platform.openai.com/docs/guides/structured-outputs. Tools are looked at only where `tool_choice` forces a call:
-a team works with tools of its own.
+https://platform.openai.com/docs/guides/structured-outputs. A choice that forces a call of one of the tools is
+a form, too.
 """
 
-from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 from pydantic import Field, WithJsonSchema
 
-from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.answer_form import AnswerForm, JsonForm, OutputTool, ToolForm
 from aiostream_server.intake.body import Shape
+from aiostream_server.intake.client_tools import ToolChoice as Choice
+from aiostream_server.protocols.chat.client_tools import function_of, wrong
 
 _MAX_TOOLS: Final = 128
 _FORMATS: Final = ("text", "json_object", "json_schema")
 _OPEN: Final = ("auto", "none")
-_FORCED: Final = ("required", "any")  # Mistral's word for it
 _OBJECT: Final = {"type": "object"}
 _TOOL_CHOICE: Final = {
     "anyOf": [{"type": "string", "enum": [*_OPEN, "required"]}, _OBJECT, {"type": "null"}],
@@ -46,12 +45,12 @@ ToolChoice: TypeAlias = Annotated[Any, WithJsonSchema(_TOOL_CHOICE)]
 FunctionCall: TypeAlias = Annotated[Any, WithJsonSchema({"enum": [*_OPEN]})]
 
 
-def read_form(form: ResponseFormat | None, tools: Any, choice: Any, function_call: Any) -> AnswerForm | None:
+def read_form(form: ResponseFormat | None, tools: Any, choice: Choice, function_call: Any) -> AnswerForm | None:
     """None for text. Raises `InvalidRequest` for a form that cannot be met."""
     if function_call is not None and function_call not in _OPEN:
-        raise _wrong("function_call", "is out of use: send `tools` and `tool_choice`")
-    if choice is not None and (forced := _forced(choice)) is not None:
-        return _tool_form(tools, *forced)
+        raise wrong("function_call", "is out of use: send `tools` and `tool_choice`")
+    if choice.is_forced:
+        return _tool_form(tools, choice)
     return None if form is None else _json_form(form)
 
 
@@ -67,63 +66,34 @@ def _json_form(asked: ResponseFormat) -> JsonForm | None:
             return JsonForm(any_object())
         case "json_schema":
             if (spec := asked.json_schema) is None:
-                raise _wrong("response_format.json_schema", "is required")
+                raise wrong("response_format.json_schema", "is required")
             if spec.form is None:
                 return JsonForm(any_object())
             schema = read_schema(spec.form, "response_format.json_schema.schema")
             return JsonForm(schema, spec.name or "answer", spec.description)
-    raise _wrong("response_format.type", f"expected one of {', '.join(_FORMATS)}, got {asked.type[:40]!r}")
+    raise wrong("response_format.type", f"expected one of {', '.join(_FORMATS)}, got {asked.type[:40]!r}")
 
 
-def _forced(choice: Any) -> tuple[Collection[str] | None, bool] | None:
-    """The names of the tools to choose from (None: all), and whether one was named. None where no call is forced."""
-    match choice:
-        case "auto" | "none":
-            return None
-        case "required" | "any":
-            return None, False
-        case {"type": "function", "function": {"name": str() as name}} | {"type": "tool", "name": str() as name}:
-            return (name,), True
-        case {"type": "allowed_tools", "allowed_tools": {"mode": "auto"}}:
-            return None
-        case {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": list() as allowed}}:
-            names = [_function_of(tool, "tool_choice.allowed_tools.tools")["name"] for tool in allowed]
-            return names, False
-    raise _wrong("tool_choice", "expected 'none', 'auto', 'required', or a function of `tools` by its name")
-
-
-def _tool_form(tools: Any, names: Collection[str] | None, is_named: bool) -> ToolForm:
+def _tool_form(tools: Any, choice: Choice) -> ToolForm:
     if not isinstance(tools, list) or not tools:
-        raise _wrong("tool_choice", "forces a call of a tool, and the request has no `tools`")
+        raise wrong("tool_choice", "forces a call of a tool, and the request has no `tools`")
     if len(tools) > _MAX_TOOLS:
-        raise _wrong("tools", f"there are more than {_MAX_TOOLS}")
+        raise wrong("tools", f"there are more than {_MAX_TOOLS}")
     offered = [_output_tool(tool, index) for index, tool in enumerate(tools)]
     known = {tool.name: tool for tool in offered}
     if len(known) < len(offered):
-        raise _wrong("tools", "two have the same name")
-    for name in names or ():
+        raise wrong("tools", "two have the same name")
+    for name in choice.names:
         if name not in known:
-            raise _wrong("tool_choice", f"there is no function {name[:80]!r} in `tools`")
-    return ToolForm([known[name] for name in names or known], is_named)
+            raise wrong("tool_choice", f"there is no function {name[:80]!r} in `tools`")
+    return ToolForm([known[name] for name in choice.names or known], choice.mode == "named")
 
 
 def _output_tool(tool: Any, index: int) -> OutputTool:
     from aiostream_server.intake.answer_schema import any_object, read_schema  # takes 0.1 s
 
     field = f"tools[{index}]"
-    function = _function_of(tool, field)
+    function = function_of(tool, field)
     description, parameters = function.get("description"), function.get("parameters")
     schema = any_object() if parameters is None else read_schema(parameters, f"{field}.function.parameters")
     return OutputTool(function["name"], description if isinstance(description, str) else "", schema)
-
-
-def _function_of(tool: Any, field: str) -> Mapping[str, Any]:
-    match tool:
-        case {"type": "function", "function": {"name": str() as name} as function} if name:
-            found: Mapping[str, Any] = function
-            return found
-    raise _wrong(field, "expected {'type': 'function', 'function': {'name': ...}}: other tools cannot be forced")
-
-
-def _wrong(field: str, problem: str) -> InvalidRequest:
-    return InvalidRequest(f"{field}: {problem}", param=field)

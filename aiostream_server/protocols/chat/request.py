@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/chat/create
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias, assert_never, get_args
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -17,6 +18,7 @@ from aiostream_server.intake.question import ImagePart, Question, ToolCall, Turn
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.protocols.chat import messages as chat
 from aiostream_server.protocols.chat.answer_form import FunctionCall, ResponseFormat, ToolChoice, Tools, read_form
+from aiostream_server.protocols.chat.client_tools import read_client_tools, read_tool_choice
 from aiostream_server.protocols.chat.fields import PASSED_ON
 
 
@@ -118,8 +120,10 @@ def read_question(request: ChatRequest) -> Question:
     if turns[-1].role == "assistant":
         turns = (*turns[:-1], _with_its_end(turns[-1], request.messages[-1]))
     options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
-    form = read_form(request.response_format, request.tools, request.tool_choice, request.function_call)
-    return question_of(turns, options, request.output_bound, form)
+    choice = read_tool_choice(request.tool_choice)
+    form = read_form(request.response_format, request.tools, choice, request.function_call)
+    question = question_of(turns, options, request.output_bound, form)
+    return replace(question, client_tools=read_client_tools(request.tools), tool_choice=choice)
 
 
 def _check_tool_results(messages: Sequence[chat.ChatMessage]) -> None:

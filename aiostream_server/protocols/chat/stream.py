@@ -8,8 +8,10 @@ Optional keys are left out, never null (except `finish_reason`): Open WebUI drop
 `"delta": null`. For the same reason only the usage chunk has `usage`, though OpenAI puts a null into the others.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
@@ -19,9 +21,10 @@ from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.present.status import SILENCE_S
 from aiostream_server.protocols.chat.errors import ErrorDetail, error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames, cut_line
-from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call, tool_call_deltas
+from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call_deltas, tool_call_of
 from aiostream_server.protocols.chat.whole import (
     UsageBody,
     WireFinishReason,
@@ -135,7 +138,7 @@ class _OpenMessage:
 
 
 class ChatFrames:
-    """`protocols.dialect.Frames` of one viewer.
+    """`protocols.dialect.TimedFrames` of one viewer.
 
     With `page` (Open WebUI): status and source events are added, text that is sent at once is merged into one delta
     (Open WebUI renders the whole text anew for each), and usage is always sent.
@@ -143,10 +146,10 @@ class ChatFrames:
 
     __slots__ = (
         "_answer",
+        "_called",
         "_calls",
         "_encoder",
         "_error",
-        "_has_called",
         "_include_usage",
         "_open",
         "_page",
@@ -166,7 +169,7 @@ class ChatFrames:
         self._encoder = encoder
         self._include_usage = include_usage or page is not None
         self._calls = calls
-        self._has_called = False
+        self._called = 0
         self._page = page
         self._open: _OpenMessage | None = None
         self._answer = ""
@@ -178,7 +181,7 @@ class ChatFrames:
     def encode(self, entries: Sequence[Entry]) -> bytes:
         """Empty where these entries show nothing."""
         if self._page is not None:
-            return b"".join(self._merged(each for entry in entries for each in self._made(entry.event)))
+            return b"".join(self._merged(each for entry in entries for each in self._made(entry)))
         frames: list[bytes] = []
         for entry in entries:
             event = entry.event
@@ -187,7 +190,7 @@ class ChatFrames:
                 frames.append(token)
             else:
                 self._open = None
-                frames += map(self._frames, self._made(event))
+                frames += map(self._frames, self._made(entry))
         return b"".join(frames)
 
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
@@ -199,6 +202,16 @@ class ChatFrames:
                 return None
             frames += message.before, quote(text), message.behind
         return "".join(frames).encode("ascii")
+
+    @property
+    def silence_s(self) -> float:
+        return math.inf if self._page is None else SILENCE_S
+
+    def silence(self, now: float) -> bytes:
+        made: Iterator[Shown | bytes] = chain(
+            () if self._page is None else self._page.silence(now), self._presenter.overdue()
+        )
+        return b"".join(map(self._frames, made))
 
     def _token(self, event: Event) -> bytes | None:
         """The short way, which most tokens take; None for an event that needs the presenter."""
@@ -213,18 +226,19 @@ class ChatFrames:
         self._open = opened
         return data_frame(quote(event.content).join(parts))
 
-    def _made(self, event: Event) -> Iterator[Shown | bytes]:
+    def _made(self, entry: Entry) -> Iterator[Shown | bytes]:
         """Text to show, and frames, in the order in which they are sent."""
+        event, at = entry.event, entry.timestamp
         is_last = isinstance(event, RunFinished)
         if self._page is not None and not is_last:
-            yield from self._page.statuses(event)
+            yield from self._page.statuses(event, at)
         yield from self._presenter.show(event)
         if self._page is not None:
             yield from self._page.sources(event)
-        if isinstance(event, Answer) and event.tool and self._calls is not None:
-            self._has_called = True
-            call = tool_call(event, self._encoder.completion_id)
-            yield from map(data_frame, map(self._encoder.tool_call, tool_call_deltas(call, _MAX_DELTA_CHARS)))
+        if (call := tool_call_of(event, self._encoder.completion_id, self._calls)) is not None:
+            deltas = tool_call_deltas(call, self._called, _MAX_DELTA_CHARS)
+            self._called += 1
+            yield from map(data_frame, map(self._encoder.tool_call, deltas))
         elif isinstance(event, Error):
             self._error = event
         elif isinstance(event, Answer):
@@ -232,10 +246,10 @@ class ChatFrames:
         elif isinstance(event, RunFinished):
             if self._page is not None and (line := cut_line(event.reason, self._error)):
                 yield Shown(f"\n\n{line}")
-            yield from self._ending(event)
+            yield from self._ending(event, at)
             yield DONE
 
-    def _ending(self, event: RunFinished) -> Iterator[bytes]:
+    def _ending(self, event: RunFinished, at: float) -> Iterator[bytes]:
         if event.reason == "interrupted":  # half an answer must not look like a whole one
             self._error = Error(ShuttingDown.code, str(ShuttingDown()))
         error, usage = self._error, b""
@@ -244,7 +258,7 @@ class ChatFrames:
         if error is None:
             if event.reason == "refusal":
                 yield from (data_frame(self._encoder.refusal(piece)) for piece in _pieces(self._answer))
-            called = self._calls if self._has_called else None
+            called = self._calls if self._called else None
             yield data_frame(self._encoder.finish(wire_finish_reason(event.reason, called))) + usage
         elif self._page is None:
             yield usage + data_frame(self._encoder.failed(error))  # behind the usage: clients stop reading here
@@ -252,7 +266,7 @@ class ChatFrames:
             yield data_frame(error_frame(error.message, code=error.code))
             yield data_frame(self._encoder.finish("error")) + usage
         if self._page is not None:
-            yield from self._page.statuses(event)
+            yield from self._page.statuses(event, at)
 
     def _merged(self, made: Iterator[Shown | bytes]) -> Iterator[bytes]:
         """Join adjacent pieces of text of one channel."""

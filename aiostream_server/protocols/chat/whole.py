@@ -11,7 +11,7 @@ from aiostream_server.config.model import ReasoningField
 from aiostream_server.errors import ShuttingDown, error_for
 from aiostream_server.events import Answer, Entry, Error, FinishReason, RunFinished, TokenCount
 from aiostream_server.present.shown import Channel, Presenter
-from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallBody, tool_call
+from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallBody, tool_call_of
 from aiostream_server.protocols.json_schema import Natural
 from aiostream_server.runs.card import RunCard
 
@@ -63,6 +63,8 @@ def wire_finish_reason(reason: FinishReason, called: Calls = None) -> WireFinish
     match reason:
         case "stop" if called == "chosen":
             return "tool_calls"
+        case "tool_calls":
+            return "stop" if called == "named" else "tool_calls"
         case "length" | "content_filter":
             return reason
         case "refusal":  # OpenAI's own models stop, with `refusal` beside the text
@@ -95,7 +97,7 @@ class CompletionCollector:
         self._card = card
         self._reasoning_fields = reasoning_fields
         self._calls = calls
-        self._called: Answer | None = None
+        self._called: list[ToolCallBody] = []
         self._presenter = presenter
         self._texts: dict[Channel, list[str]] = {"content": [], "reasoning": []}
         self._finished = RunFinished("error", TokenCount(), 0.0)
@@ -107,8 +109,8 @@ class CompletionCollector:
                 raise error_for(error.code, error.message, retry_after_s=error.retry_after_s, at=entry.timestamp)
             if isinstance(entry.event, RunFinished):
                 self._finished = entry.event
-            elif isinstance(entry.event, Answer) and entry.event.tool and self._calls is not None:
-                self._called = entry.event
+            elif call := tool_call_of(entry.event, completion_id(self._card.id), self._calls):
+                self._called.append(call)
             elif isinstance(entry.event, Answer):
                 self._answer = entry.event.content
             for shown in self._presenter.show(entry.event):
@@ -117,7 +119,7 @@ class CompletionCollector:
     def body(self) -> bytes:
         if self._finished.reason == "interrupted":  # half an answer must not look like a whole one
             raise ShuttingDown
-        reason = wire_finish_reason(self._finished.reason, self._calls if self._called is not None else None)
+        reason = wire_finish_reason(self._finished.reason, self._calls if self._called else None)
         completion: Completion = {
             "id": completion_id(self._card.id),
             "object": "chat.completion",
@@ -133,9 +135,9 @@ class CompletionCollector:
         if reasoning := "".join(self._texts["reasoning"]):
             for name in self._reasoning_fields:
                 message[name] = reasoning
-        if self._called is not None:
-            message["content"] = None
-            message["tool_calls"] = [tool_call(self._called, completion_id(self._card.id))]
+        if self._called:
+            message["content"] = message["content"] or None
+            message["tool_calls"] = self._called
         if self._finished.reason == "refusal":
             message["refusal"] = self._answer
         return message

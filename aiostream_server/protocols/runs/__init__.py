@@ -6,6 +6,7 @@
 from typing import Final
 
 from aiostream_server.intake.body import parse_body
+from aiostream_server.intake.conversation import Conversation
 from aiostream_server.protocols.chat.request import read_question
 from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, DisplayOptions
 from aiostream_server.protocols.runs.errors import refusal
@@ -18,7 +19,8 @@ from aiostream_server.runs.card import RunCard
 def _question(raw: bytes, model: str | None) -> Asked[None]:
     body = parse_body(raw, RunBody, given={} if model is None else {"model": model})
     delivery: Delivery = "background" if body.background else "stream"
-    return Asked(body.model, read_question(body), delivery, None, body.on_disconnect, body.conversation)
+    named = None if body.conversation is None else Conversation(body.conversation, resends=False)
+    return Asked(body.model, read_question(body), delivery, None, body.on_disconnect, named)
 
 
 def _stream(card: RunCard, _: None, __: DisplayOptions) -> EventFrames:

@@ -18,8 +18,10 @@ from aiostream_server.events import (
     RunStarted,
     Speech,
     Token,
+    ToolRequested,
     ToolResult,
     Usage,
+    Waiting,
 )
 from aiostream_server.service.tracing.agent_spans import AgentSpans, as_messages
 
@@ -47,7 +49,7 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Usage() | InputRequested() | Notice() | Dropped():
+            case RunStarted() | Waiting() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
                 pass
             case _:
                 assert_never(event)

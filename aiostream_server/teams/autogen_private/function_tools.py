@@ -5,9 +5,9 @@ its JSON schema before every model call: together a quarter of the CPU of the sm
 also a reference cycle of some 60 KiB, which stays until a garbage collection. Factories make their tools anew for every
 run, and a handoff makes one whenever it is asked for its tool. So signatures, models and schemas are cached here.
 
-Signatures are cached for each function, with the models that were made of them. A model is shared by all signatures that
-are equal in every part, if nothing in them can change later: defaults are immutable, and types are found by name in
-their module.
+Signatures are cached for each function, with the models that were made of them. A model is shared by all signatures
+that are equal in every part, if nothing in them can change later: defaults are immutable, and types are found by name
+in their module.
 """
 
 import functools
