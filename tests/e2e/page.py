@@ -138,7 +138,7 @@ class ChatPage:
         )
 
         async def is_taken() -> bool:
-            return await chosen.count() > 0 and await form.locator(_SPINNER).count() == 0
+            return bool(await chosen.count()) and not await form.locator(_SPINNER).count()
 
         await wait_for(is_taken, "the file in the question", within_s=_WAIT_S, every_s=0.05)
 
