@@ -31,7 +31,8 @@ class Asked(Generic[Options]):
     """What a request's body says. `on_disconnect` is None where it leaves that to the team; `conversation` and
     `idempotency_key` where it leaves them to the headers.
 
-    `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`.
+    `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`. `begins_conversation`: where
+    nothing names a conversation, later questions may continue from this run by its id.
     """
 
     model: str
@@ -42,6 +43,7 @@ class Asked(Generic[Options]):
     conversation: Conversation | None = None
     idempotency_key: str | None = None
     kept: bytes = b""
+    begins_conversation: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ class Collector(Protocol):
         ...
 
 
+def run_path(run_id: str, path_prefix: str = "") -> str:
+    """Where a run is served."""
+    return f"{path_prefix}/v1/runs/{run_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect(Generic[Options]):
     """One protocol.
@@ -109,7 +116,8 @@ class Dialect(Generic[Options]):
     `name` keeps the idempotency keys of protocols apart, and tells whose a run's `kept` is. `question` reads a body; a
     model in the path counts before the body's. `on_disconnect` applies where neither the client nor the team says what
     happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles and other
-    auxiliary questions are answered without a team. `headers` are those of its streams.
+    auxiliary questions are answered without a team. `headers` are those of its streams. A run in the background is told
+    with `background_status`, and with the `path` where it is served: of its id, with the prefix of links.
     """
 
     name: str
@@ -120,3 +128,5 @@ class Dialect(Generic[Options]):
     on_disconnect: OnDisconnect
     serves_chat_pages: bool
     headers: Mapping[str, str] = field(default_factory=dict)
+    background_status: int = 202
+    path: Callable[[str, str], str] = run_path

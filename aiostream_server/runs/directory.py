@@ -41,6 +41,9 @@ class Directory(Protocol):
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         """The owner's latest runs, newest first."""
 
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        """Drop a finished run of this owner before its time, as if it had never been. Raises what `find` raises."""
+
 
 class MemoryDirectory:
     """The `Directory` of one process. Calls `on_drop` with the id of each run that it drops.
@@ -91,6 +94,15 @@ class MemoryDirectory:
         if run_id in self._dropped and owner in (None, self._dropped[run_id]):
             raise RunGone(f"the run {run_id} has ended, and its events are kept no longer")
         raise NotFound(f"there is no run {run_id[:80]!r}")
+
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        await self.find(run_id, owner)
+        for place, (run, _, size) in enumerate(self._finished):
+            if run.id == run_id:
+                del self._finished[place], self._runs[run_id]
+                self._finished_bytes -= size
+                self._on_drop(run_id)
+                return
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         self.drop()
