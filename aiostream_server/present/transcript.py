@@ -2,7 +2,8 @@
 
 The Markdown reads well in a chat page and in a terminal. A tool call or its result is one complete `<details>` block in
 one piece; with `flat`, a heading and its text. On a page errors are left out, because the page shows them itself, and a
-call and its result are one block where nothing comes between: the status line tells of the call meanwhile.
+call and its result are one block where nothing comes between and the result comes soon: the status line tells of the
+call meanwhile.
 """
 
 from collections.abc import Iterator
@@ -51,6 +52,11 @@ class Transcript:
                 return
             yield self._paragraphs.begin(tool_block(call, self._page), is_block=True)
         yield from self._show(part)
+
+    def overdue(self) -> Iterator[Shown]:
+        call, self._call = self._call, None
+        if call is not None:
+            yield self._paragraphs.begin(tool_block(call, self._page), is_block=True)
 
     def _show(self, part: Part) -> Iterator[Shown]:
         if not isinstance(part, Token | Opened):

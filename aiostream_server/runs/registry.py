@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
@@ -19,6 +20,7 @@ from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
+from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
@@ -121,7 +123,7 @@ class Registry:
         """
         self._directory.drop()
         resources = resources or self._resources
-        run_id = f"run-{secrets.token_urlsafe(18)}"
+        run_id = request.run_id or f"run-{secrets.token_urlsafe(18)}"
         if (talk := request.conversation) is not None and talk.is_chain:
             await self._check_continued(request, resources)
             request = replace(request, conversation=replace(talk, name=run_id))
@@ -129,8 +131,9 @@ class Registry:
         with resources.references.holding(), ExitStack() as undo:
             if key is not None:
                 await self._turns.prepare(key)
-            await self._admission.enter(request.owner, run_id)
-            undo.callback(self._admission.leave, run_id)
+            wait = await self._enter(request, run_id)
+            leave = partial(self._admission.leave, run_id) if wait is None else wait.release
+            undo.callback(leave)
             run = Run(run_id, request, resources, self._new_log(run_id, max_bytes=resources.limits.max_log_bytes))
             earlier: Sequence[RunView] = ()
             if key is not None:
@@ -140,7 +143,7 @@ class Registry:
             undo.pop_all()
             self._live[run_id] = run
             resources.references.acquire()
-            run.start(after=earlier, on_end=lambda: self._ended(run))
+            run.start(wait=wait, after=earlier, on_end=lambda: self._ended(run, leave))
         return run
 
     async def _check_continued(self, request: RunRequest, resources: RunResources) -> None:
@@ -154,6 +157,19 @@ class Registry:
         if archive is None or not await is_remembered(archive, request.owner, name):
             message = f"{_PREVIOUS}: there is no such response, or nothing of it is remembered"
             raise UnknownResponse(message, param=_PREVIOUS)
+
+    async def _enter(self, request: RunRequest, run_id: str) -> SlotWait | None:
+        """Take a slot; where the request `tells_waiting`, a place in the queue is enough."""
+        if not request.tells_waiting:
+            await self._admission.enter(request.owner, run_id)
+            return None
+        wait = SlotWait(self._admission, request.owner, run_id)
+        try:
+            await wait.until_queued()
+        except BaseException:
+            wait.release()
+            raise
+        return wait
 
     async def _failed(self, request: RunRequest) -> RunView | None:
         """The run that has just failed on the same question, as long as it is kept."""
@@ -194,6 +210,10 @@ class Registry:
         """The owner's latest runs, newest first."""
         return await self._directory.list(owner, limit)
 
+    async def latest(self, owner: Owner, conversation: str) -> RunView | None:
+        """The run that was started last in this conversation of the owner's, as long as it is kept."""
+        return await self._directory.latest(owner, conversation)
+
     async def drain(self) -> None:
         """Admit no more runs; wait until the live ones have ended."""
         self._admission.close()
@@ -207,13 +227,13 @@ class Registry:
             run.end(reason)
         await self.drain()
 
-    def _ended(self, run: Run) -> None:
+    def _ended(self, run: Run, leave: Callable[[], object]) -> None:
         del self._live[run.id]
         run.resources.references.release()
         self.ended += 1
         if (key := run.request.turn_key) is not None:
             self._turns.leave(key, run)
-        self._admission.leave(run.id)
+        leave()
         self._directory.finish(run)
         request, error = run.request, run.card().error
         if error is not None and request.fingerprint:

@@ -22,37 +22,37 @@ def chat_view(
     is_page: bool,
     is_continuation: bool,
     is_json: bool,
+    is_spoken: bool = False,
 ) -> DisplayOptions:
     """The presentation is that of the header, else of the model's id, else of the key, else of the team.
 
-    What continues an answer is only the answer's text: it goes on in the sentence.
+    What continues an answer is only the answer's text: it goes on in the sentence. In a voice call of a page that reads
+    aloud what an answer says, a transcript of the key or the team is folded away.
 
     Raises `InvalidRequest` for an unknown one in the header.
     """
     state, wish = state_of(request), request.headers.get("X-Presentation")
-    shows = state.config.open_webui
+    shows, spec = state.config.open_webui, named.spec
     page = Page(shows.remote_images, own_links(request), shows.artifacts) if is_page else None
     if wish is not None and wish not in PRESENTATIONS:
         raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
-    chosen = next((known for known in PRESENTATIONS if known == wish), None)
-    chosen = chosen or named.presentation or principal.presentation
-    if chosen is None and named.spec is not None:
-        chosen = named.spec.config.presentation
+    asked_for = next((known for known in PRESENTATIONS if known == wish), None) or named.presentation
+    chosen = asked_for or principal.presentation
+    if chosen is None and spec is not None:
+        chosen = spec.config.presentation
     if is_continuation:
         chosen = "answer"
     by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
     fields = state.config.server.reasoning_fields
-    name = "" if named.spec is None else named.spec.name
-    view = DisplayOptions(chosen, by_team, name, page, path_prefix(request), reasoning_fields=fields)
-    return _of_json(view) if is_json else view
+    team, name = ("", "") if spec is None else (spec.id, spec.name)
+    members = None if page is None else state.catalogue.members
+    view = DisplayOptions(chosen, by_team, team, name, members, page, path_prefix(request), reasoning_fields=fields)
+    if is_json:  # for a program: nothing that only a page understands
+        return replace(_without_transcript(view, "answer"), page=None, is_json=True)
+    return _without_transcript(view, "reasoning") if is_spoken and page is not None and asked_for is None else view
 
 
-def _of_json(view: DisplayOptions) -> DisplayOptions:
-    """The answer is JSON alone, for a program: no transcript, and nothing that only a page understands."""
-    by_team = {team: _without_transcript(each) for team, each in view.by_team.items()}
-    chosen = None if view.presentation is None else _without_transcript(view.presentation)
-    return replace(view, presentation=chosen, by_team=by_team, page=None, is_json=True)
-
-
-def _without_transcript(presentation: Presentation) -> Presentation:
-    return "answer" if presentation == "transcript" else presentation
+def _without_transcript(view: DisplayOptions, instead: Presentation) -> DisplayOptions:
+    by_team = {team: instead if each == "transcript" else each for team, each in view.by_team.items()}
+    chosen = instead if view.presentation == "transcript" else view.presentation
+    return replace(view, presentation=chosen, by_team=by_team)

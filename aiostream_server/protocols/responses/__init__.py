@@ -95,6 +95,6 @@ RESPONSES: Final = Dialect(
     refusal,
     on_disconnect="cancel",
     serves_chat_pages=True,
-    background_status=200,
+    started_status=200,
     path=response_path,
 )

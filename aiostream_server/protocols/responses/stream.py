@@ -4,12 +4,14 @@ Each event has a `sequence_number`: 0, 1, 2 ... It depends on the run's log only
 a number. A stream ends with `[DONE]`, as Open Responses wants it and OpenAI's clients accept it.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aiostream_server.errors import RunGone
-from aiostream_server.events import Dropped, Entry, Error, RunFinished, SpeechKind
+from aiostream_server.events import Dropped, Entry, Error, RunFinished, SpeechKind, Token
 from aiostream_server.intake.json_text import quote
+from aiostream_server.present.status import SILENCE_S
 from aiostream_server.protocols.chat.open_webui import PageFrames, cut_line
 from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.protocols.responses.kept import read_kept
@@ -37,7 +39,7 @@ _TERMINAL: Final = {
 
 
 class ResponseFrames:
-    """`protocols.dialect.Frames` of one viewer, who has the events up to number `after`."""
+    """`protocols.dialect.TimedFrames` of one viewer, who has the events up to number `after`."""
 
     __slots__ = (
         "_after",
@@ -58,7 +60,7 @@ class ResponseFrames:
         self._is_background: Final = kept.is_background
         self._response: Final = ResponseText(card, kept)
         self._output: Final = Output(card.id, view, kept)
-        self._page: Final = None if view.page is None else PageFrames(view.team_name)
+        self._page: Final = None if view.page is None else PageFrames(view.team_name, view.team, view.members)
         self._error: Error | None = None
         self._is_lost = False
         self._number = 0  # of the next event
@@ -75,7 +77,11 @@ class ResponseFrames:
             self._note_sent(entries)
         frames: list[str] = []
         for entry in entries:
-            frames += self._frames(entry)
+            event = entry.event
+            if isinstance(event, Token) and self._output.speaker == (event.agent, event.kind):
+                frames += map(self._frame, self._output.writer.say(event.content))
+            else:
+                frames += self._frames(entry)
             self._seq = entry.seq
         return "".join(frames).encode("ascii")
 
@@ -95,6 +101,13 @@ class ResponseFrames:
         sent += texts
         return "".join(frames).encode("ascii")
 
+    @property
+    def silence_s(self) -> float:
+        return math.inf if self._page is None else SILENCE_S
+
+    def silence(self, now: float) -> bytes:
+        return b"" if self._page is None else b"".join(self._page.silence(now))
+
     def _note_sent(self, entries: Sequence[Entry]) -> None:
         """Tokens that were sent are not given again: the first entry tells how many they were."""
         sent, self._sent = self._sent, []
@@ -112,7 +125,7 @@ class ResponseFrames:
         if isinstance(event, Error):
             self._error = event
         if page is not None and not isinstance(event, RunFinished):
-            yield from map(_text, page.statuses(event))
+            yield from map(_text, page.statuses(event, entry.timestamp))
         yield from map(self._frame, self._output.show(event))
         if page is not None:
             yield from map(_text, page.sources(event))
@@ -126,7 +139,7 @@ class ResponseFrames:
         response = self._response.finished(event, at, self._error, output)
         yield self._frame(WireEvent(_TERMINAL[status_of(event.reason)], f'"response":{response}'))
         if self._page is not None:
-            yield from map(_text, self._page.statuses(event))
+            yield from map(_text, self._page.statuses(event, at))
         yield _text(DONE)
 
     def _frame(self, event: WireEvent) -> str:

@@ -27,6 +27,7 @@ class RunObject(TypedDict):
     status: Literal["running", "finished"]
     reason: FinishReason | None
     model: str
+    question: str
     team: str | None
     conversation: str | None
     on_disconnect: OnDisconnect
@@ -80,6 +81,7 @@ def _run(card: RunCard, path_prefix: str, watch_link: WatchLink | None) -> RunOb
         "status": "running" if finished is None else "finished",
         "reason": finished.reason if finished is not None else None,
         "model": card.model,
+        "question": card.question,
         "team": card.team,
         "conversation": card.conversation,
         "on_disconnect": card.on_disconnect,
