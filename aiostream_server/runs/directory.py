@@ -41,6 +41,12 @@ class Directory(Protocol):
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         """The owner's latest runs, newest first."""
 
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        """Drop a finished run of this owner before its time, as if it had never been. Raises what `find` raises."""
+
+    async def latest(self, owner: Owner, conversation: str) -> RunView | None:
+        """The run that was put in last of those in this conversation of the owner's; None once it was dropped."""
+
 
 class MemoryDirectory:
     """The `Directory` of one process. Calls `on_drop` with the id of each run that it drops.
@@ -52,6 +58,7 @@ class MemoryDirectory:
         self._limits = limits
         self._on_drop: Final = on_drop
         self._runs: dict[str, Run] = {}
+        self._latest: dict[tuple[Owner, str], Run] = {}
         self._finished: deque[tuple[Run, float, int]] = deque()  # with the time and the size; first ended comes first
         self._finished_bytes = 0
         self._dropped: OrderedDict[str, Owner] = OrderedDict()
@@ -62,6 +69,8 @@ class MemoryDirectory:
 
     async def put(self, run: Run) -> None:
         self._runs[run.id] = run
+        if (talk := run.request.conversation) is not None:
+            self._latest[run.owner, talk.name] = run
 
     def finish(self, run: Run) -> None:
         size = _RUN_OVERHEAD_BYTES + run.log.size_bytes + len(run.request.kept)
@@ -77,11 +86,19 @@ class MemoryDirectory:
                 break
             self._finished.popleft()
             self._finished_bytes -= size
-            del self._runs[run.id]
+            self._remove(run)
             self._dropped[run.id] = run.owner
             if len(self._dropped) > _REMEMBERED:
                 self._dropped.popitem(last=False)
             self._on_drop(run.id)
+
+    def has(self, run_id: str) -> bool:
+        return run_id in self._runs
+
+    def disown(self, run_id: str) -> None:
+        """Forget a live run, without calling `on_drop`."""
+        if (run := self._runs.get(run_id)) is not None:
+            self._remove(run)
 
     async def find(self, run_id: str, owner: Owner | None) -> RunView:
         self.drop()
@@ -92,7 +109,31 @@ class MemoryDirectory:
             raise RunGone(f"the run {run_id} has ended, and its events are kept no longer")
         raise NotFound(f"there is no run {run_id[:80]!r}")
 
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        await self.find(run_id, owner)
+        self.forget(run_id)
+
+    def forget(self, run_id: str) -> bool:
+        """Drop a finished run before its time. False where there is none."""
+        for place, (run, _, size) in enumerate(self._finished):
+            if run.id == run_id:
+                del self._finished[place]
+                self._finished_bytes -= size
+                self._remove(run)
+                self._on_drop(run_id)
+                return True
+        return False
+
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         self.drop()
         own = (run for run in self._runs.values() if run.owner == owner)
         return heapq.nlargest(limit, own, key=lambda run: run.created_at)
+
+    async def latest(self, owner: Owner, conversation: str) -> RunView | None:
+        self.drop()
+        return self._latest.get((owner, conversation))
+
+    def _remove(self, run: Run) -> None:
+        del self._runs[run.id]
+        if (talk := run.request.conversation) is not None and self._latest.get((run.owner, talk.name)) is run:
+            del self._latest[run.owner, talk.name]

@@ -6,6 +6,7 @@ from typing import Any
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, RoutingConfig, TeamConfig
 from aiostream_server.events import Event
+from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.memory import MemoryLog
@@ -65,8 +66,10 @@ def events_of(run: Run) -> Sequence[Event]:
     return [entry.event for entry in run.log.since(0)]
 
 
-def new_run(run_id: str, owner: Owner = LOCAL_OWNER) -> Run:
+def new_run(run_id: str, owner: Owner = LOCAL_OWNER, conversation: str | None = None) -> Run:
     """A run that was not started."""
     runs = runs_of(lambda: None)
     asked = runs.request()
-    return Run(run_id, RunRequest(asked.question, asked.model, owner=owner), runs.resources, MemoryLog(run_id))
+    talk = None if conversation is None else Conversation(conversation, resends=False)
+    request = RunRequest(asked.question, asked.model, owner=owner, conversation=talk)
+    return Run(run_id, request, runs.resources, MemoryLog(run_id))

@@ -53,6 +53,23 @@ async def test_a_run_is_found_by_its_owner_only(new_directory: NewDirectory, is_
         assert list(await directory.list(stranger, 9)) == []
 
 
+async def test_a_finished_run_is_deleted_by_its_owner_as_if_it_had_never_been(new_directory: NewDirectory) -> None:
+    directory, run, other = new_directory(), new_run("run-1", ANN), new_run("run-2", ANN)
+    for each in (run, other):
+        await directory.put(each)
+    await directory.delete("run-1", ANN)
+    assert (await directory.find("run-1", ANN)).id == "run-1", "it is live"
+    for each in (other, run):
+        directory.finish(each)
+    with pytest.raises(NotFound):
+        await directory.delete("run-1", BOB)
+    await directory.delete("run-1", ANN)
+    with pytest.raises(NotFound) as error:
+        await directory.find("run-1", ANN)
+    assert not isinstance(error.value, RunGone)
+    assert [each.id for each in await directory.list(ANN, 9)] == ["run-2"]
+
+
 async def test_the_latest_runs_come_first(new_directory: NewDirectory) -> None:
     directory = new_directory()
     runs = [new_run(f"run-{number}", ANN) for number in range(5)]
@@ -62,6 +79,35 @@ async def test_the_latest_runs_come_first(new_directory: NewDirectory) -> None:
         directory.finish(run)
     assert [each.id for each in await directory.list(ANN, 3)] == ["run-4", "run-3", "run-2"]
     assert [each.id for each in await directory.list(ANN, 99)] == [run.id for run in reversed(runs)]
+
+
+async def test_the_latest_run_of_a_conversation_is_found_by_its_owner(new_directory: NewDirectory) -> None:
+    directory = new_directory()
+    runs = [new_run("run-1", ANN, "talk"), new_run("run-2", BOB, "talk"), new_run("run-3", ANN, "other")]
+    for run in (*runs, new_run("run-4", ANN)):
+        await directory.put(run)
+    found = {name: await directory.latest(ANN, name) for name in ("talk", "other", "none")}
+    assert {name: run and run.id for name, run in found.items()} == {"talk": "run-1", "other": "run-3", "none": None}
+    await directory.put(new_run("run-5", ANN, "talk"))
+    directory.finish(runs[0])
+    for owner, expected in ((ANN, "run-5"), (BOB, "run-2")):
+        latest = await directory.latest(owner, "talk")
+        assert latest is not None
+        assert latest.id == expected
+
+
+async def test_a_finished_run_is_the_latest_of_its_conversation_until_it_is_dropped(
+    new_directory: NewDirectory,
+) -> None:
+    directory, earlier, run = new_directory(), new_run("run-1", ANN, "talk"), new_run("run-2", ANN, "talk")
+    for each in (earlier, run):
+        await directory.put(each)
+        directory.finish(each)
+    latest = await directory.latest(ANN, "talk")
+    assert latest is not None
+    assert latest.id == "run-2"
+    directory.limit(LimitsConfig(retention_s=0))
+    assert await directory.latest(ANN, "talk") is None
 
 
 async def test_a_dropped_run_has_expired_for_its_owner(new_directory: NewDirectory, dropped: list[str]) -> None:

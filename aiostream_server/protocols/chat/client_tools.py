@@ -31,7 +31,7 @@ def read_client_tools(tools: Any) -> tuple[ClientTool, ...]:
     return tuple(known.values())
 
 
-def read_tool_choice(choice: Any, parallel: bool | None) -> ToolChoice:
+def read_tool_choice(choice: Any, parallel: bool | None = None) -> ToolChoice:
     """Raises `InvalidRequest` for a choice that is none of OpenAI's."""
     mode, names = _choice(choice)
     return ToolChoice(mode, names, is_parallel=parallel is not False)
