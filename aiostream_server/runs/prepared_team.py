@@ -73,10 +73,11 @@ async def _with_memory(
 async def _resumed(team: Team, spec: TeamSpec, memory: ConversationMemory) -> Sequence[BaseChatMessage]:
     """The task for a team into which its state was loaded."""
     question, results = memory.question, memory.question.tool_results
-    if memory.called_by is not None and results:
-        if not await put_results(team, memory.called_by, results):
+    if results:
+        caller = memory.called_by
+        if caller is None or not await put_results(team, caller, results):
             raise InvalidRequest("no tool call waits for one of the results", param="messages")
-        await let_begin(team, memory.called_by)
+        await let_begin(team, caller)
         return await _own_task(question, spec)
     asker, task = memory.waits_for, question.task
     if asker is not None:
