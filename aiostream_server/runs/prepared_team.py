@@ -43,7 +43,7 @@ async def prepare(spec: TeamSpec, memory: ConversationMemory, scope: RunScope) -
     team, task = await _with_memory(spec, memory, scope)
     question, tools = memory.question, ClientTools()
     answer_from = _answer_from(spec, team)
-    if spec.config.calls_client_tools and question.callable_tools:
+    if spec.config.client_tools and question.callable_tools:
         tools = ClientTools(question.callable_tools, question.tool_choice, _check_of(question))
         tools.give_to(callers_in(team, answer_from))
     return PreparedTeam(team, task, answer_from, tools)
@@ -63,7 +63,7 @@ async def _with_memory(
     wait_for_people(team)
     _refuse_unknown_results(question)
     await remember(team, question.history, sees_images=spec.sees_images)
-    callers = callers_in(team, _answer_from(spec, team)) if spec.config.calls_client_tools else ()
+    callers = callers_in(team, _answer_from(spec, team)) if spec.config.client_tools else ()
     if question.tool_results and callers:
         await let_begin_anew(team, callers[0].name, question.asked[-1])
         return team, await _own_task(question, spec)

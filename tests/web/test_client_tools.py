@@ -9,7 +9,9 @@ import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
+from aiostream_server.client import StreamClient
 from aiostream_server.config.model import Config, LimitsConfig, TeamConfig
+from aiostream_server.events import Answer, RunFinished, ToolRequested
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import Server, config_for, serving
 from tests.kit.strict_openai import why_refused
@@ -383,3 +385,51 @@ async def test_a_plain_model_is_a_team_of_a_kind(provider: ScriptedProvider, tmp
         "assistant:  weather(call_oslo)",
         "tool(call_oslo): rain",
     ]
+
+
+async def test_a_run_tells_all_of_a_long_call_and_goes_on_with_its_result(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    """`/v1/runs`, whose lines are shorter otherwise; the arguments of a call are a whole file here."""
+    city = "Ö" * 30_000
+    provider.script(ScriptedAnswer(Call("weather", {"city": city}, "call_long")), ScriptedAnswer("Yes."))
+    async with serving(calling(provider, "lone"), tmp_path) as server, StreamClient(server.url) as client:
+        talk: Any = {"model": "lone", "conversation": "talk", "fields": {"tools": [WEATHER]}}
+        first = [event async for event in client.stream([ASKED], **talk)]
+        result = {**RAIN, "tool_call_id": "call_long"}
+        second = [event async for event in client.stream([result], **talk)]  # the server has the rest
+        requested, finished = first[-2:]
+        assert isinstance(requested, ToolRequested)
+        assert json.loads(requested.arguments) == {"city": city}
+        assert isinstance(finished, RunFinished)
+        assert finished.reason == "tool_calls"
+    assert any(isinstance(event, Answer) and event.content == "Yes." for event in second)
+    roles = [message["role"] for message in provider.exchanges[1].body["messages"]]
+    assert roles == ["system", "user", "assistant", "tool"]
+
+
+ORCHESTRATED: Mapping[str, str] = {
+    "is_request_satisfied": '{"answer": %s, "reason": "r"}',
+    "is_in_loop": '{"answer": false, "reason": "r"}',
+    "is_progress_being_made": '{"answer": true, "reason": "r"}',
+    "next_speaker": '{"answer": "First", "reason": "r"}',
+    "instruction_or_question": '{"answer": "Look.", "reason": "r"}',
+}
+
+
+async def test_magentic_one_goes_on_with_its_plan(provider: ScriptedProvider, tmp_path: Path) -> None:
+    def ledger(is_done: str) -> ScriptedAnswer:
+        entries = [f'"{name}": {value % is_done if "%s" in value else value}' for name, value in ORCHESTRATED.items()]
+        return ScriptedAnswer(f"{{{', '.join(entries)}}}")
+
+    provider.script(ScriptedAnswer("Facts."), ScriptedAnswer("Plan."), ledger("false"), ScriptedAnswer(OSLO))
+    provider.script(ScriptedAnswer("It rains."), ledger("true"), ScriptedAnswer("Take an umbrella."))
+    async with serving(calling(provider, "magentic"), tmp_path) as server:
+        client = Client(server, "magentic:answer", headers=TALK)
+        first = await client.ask(ASKED)
+        second = await client.ask(RAIN)
+    assert called(first) == [("call_oslo", "weather", {"city": "Oslo"})]
+    assert second.choices[0].message.content == "Take an umbrella."
+    asked, resumed = (said(provider.exchanges[number].body["messages"]) for number in (3, 4))
+    assert resumed == [*asked, "assistant:  weather(call_oslo)", "tool(call_oslo): rain"]
+    assert len(provider.exchanges) == 7, "the plan is not made again"
