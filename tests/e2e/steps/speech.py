@@ -28,6 +28,7 @@ async def _read_aloud(stage: Stage) -> None:
     """The variant that folds the work away speaks the answer alone."""
     await stage.chat.open("data:reasoning")
     await stage.ask(DATA)
+    await stage.picture("variant")
     told = await read_aloud(stage.chat)
     (stage.output / "read-aloud.txt").write_text(told, "utf-8")
     _check_speech(told)
