@@ -34,6 +34,7 @@ from aiostream_server.store.turn_transaction import Merge
 from aiostream_server.teams.autogen_private.structure import state_signature
 
 _SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
+_LAST_EVENTS: Final = 32  # those of a run among which its answer is told
 _FEWEST_TURNS: Final = 2  # kept, however long they are
 
 _NO_CONVERSATION: Final = Conversation("", resends=True, is_kept=False)
@@ -178,7 +179,8 @@ class ConversationMemory:
             is_large = log.size_bytes + _chars(self.question.history) > _SMALL
             waits_for = handover.asker if handover is not None and state else None
             memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
-            merge = _appending(self.question.task, log, memory, most) if self._leaves_history_to_us else None
+            can_collide = self._leaves_history_to_us and not self._conversation.is_chain
+            merge = _appending(self.question.task, log, memory, most) if can_collide else None
             address = address_of(self._owner, self._conversation.name)
             await self._archive.conversations.keep(address, memory, after=self._continues, merge=merge)
         except NotWrittenYet as exc:
@@ -261,11 +263,14 @@ class ConversationMemory:
         return encoded
 
     def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
-        entries, standing = log.since(0), self._standing
+        is_chain, standing = self._conversation.is_chain, self._standing  # a chain is continued by its id, not by texts
+        entries = log.since(max(log.committed - _LAST_EVENTS, 0) if is_chain else 0)
         asked = [*self.question.history, self.question.task]
         turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
         turns.append(("assistant", _answer_in(entries)))
         encoded = _newest_turns(turns, most_bytes)
+        if is_chain:
+            return TeamMemory(team_id, "", (), state, encoded, waits_for)
         print_of_all = (
             fingerprint(asked)
             if standing is None
