@@ -29,6 +29,7 @@ from aiostream_server.web.middlewares import (
 )
 from aiostream_server.web.models import get_model, list_models
 from aiostream_server.web.openapi import document
+from aiostream_server.web.responses import add_response_routes
 from aiostream_server.web.runs import cancel_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, OpenState, hold_state
 from aiostream_server.web.teams import list_teams
@@ -93,6 +94,7 @@ def _add_routes(app: web.Application) -> None:
             app.router.add_post(f"{base}runs/{{run_id}}/cancel", cancel_run),
         ):
             app[REFUSALS][route] = RUNS.refusal
+        add_response_routes(app, base)
     add_a2a_routes(app)
     add_mcp_routes(app)
     for prefix in ("", "/api"):
