@@ -27,11 +27,7 @@ from aiostream_server.protocols.responses.openapi import described as responses_
 from aiostream_server.protocols.runs.openapi import described as runs_described
 from aiostream_server.web.traffic import Phase
 
-<<<<<<< HEAD
-_PROTOCOLS: Final = (chat_described, runs_described, a2a_described, mcp_described)
-=======
-_PROTOCOLS: Final = (chat_described, responses_described, runs_described, a2a_described)
->>>>>>> main
+_PROTOCOLS: Final = (chat_described, responses_described, runs_described, a2a_described, mcp_described)
 _FILE_TYPES: Final = (
     "image/png",
     "image/svg+xml",

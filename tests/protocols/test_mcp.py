@@ -56,6 +56,7 @@ def test_the_answer_is_text_and_data_with_the_conversation() -> None:
         "conversation": "talk",
         "waits_for_reply": False,
         "finish_reason": "stop",
+        "usage": {"prompt_tokens": 7, "completion_tokens": 5},
     }
     assert (result["isError"], result["resultType"]) == (False, "complete")
     assert "resultType" not in result_of(RunStarted("team"), DONE, is_modern=False)

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiostream_server.errors import ShuttingDown
-from aiostream_server.events import Entry, Error, FinishReason, InputRequested, RunFinished, SpeechKind
+from aiostream_server.events import (
+    Entry,
+    Error,
+    FinishReason,
+    InputRequested,
+    RunFinished,
+    SpeechKind,
+    TokenCount,
+)
 from aiostream_server.intake.json_text import encode
 from aiostream_server.present.answer import AnswerOnly
 from aiostream_server.present.parts import Parts
@@ -46,7 +54,7 @@ class CallResult:
         self._texts: list[str] = []
         self._asked = False
         self._error: Error | None = None
-        self._reason: FinishReason = "error"
+        self._finished = RunFinished("error", TokenCount(), 0.0)
 
     def add(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -57,7 +65,7 @@ class CallResult:
             elif isinstance(event, Error):
                 self._error = event
             elif isinstance(event, RunFinished):
-                self._reason = event.reason
+                self._finished = event
 
     def body(self) -> bytes:
         return self.text().encode("ascii")
@@ -67,12 +75,13 @@ class CallResult:
         return f"{before}{encode(self._result())}{behind}"
 
     def _result(self) -> dict[str, Any]:
+        reason, usage = self._finished.reason, self._finished.usage
         answer, conversation = "".join(self._texts), self._card.conversation or ""
-        if self._error is not None or self._reason in _FAILED:
-            told = self._error.message if self._error is not None else _FAILED[self._reason]
+        if self._error is not None or reason in _FAILED:
+            told = self._error.message if self._error is not None else _FAILED[reason]
             said = [answer] if answer else []
             return error_result("\n\n".join([*said, told]), is_modern=self._options.is_modern)
-        waits = self._asked and self._reason == "stop"
+        waits = self._asked and reason == "stop"
         note = (
             f"The team waits for your reply in the conversation {conversation}."
             if waits
@@ -84,7 +93,8 @@ class CallResult:
                 "answer": answer,
                 "conversation": conversation,
                 "waits_for_reply": waits,
-                "finish_reason": self._reason,
+                "finish_reason": reason,
+                "usage": {"prompt_tokens": usage.prompt_tokens, "completion_tokens": usage.completion_tokens},
             },
             "isError": False,
         }

@@ -36,6 +36,7 @@ _OUTPUT: Final[dict[str, Any]] = {
         "conversation": {"type": "string"},
         "waits_for_reply": {"type": "boolean", "description": "The answer is a question to you."},
         "finish_reason": {"type": "string"},
+        "usage": {"type": "object", "additionalProperties": {"type": "integer"}},
     },
     "required": ["answer", "conversation", "waits_for_reply", "finish_reason"],
 }
