@@ -17,6 +17,7 @@ from aiostream_server.web.files import get_file
 from aiostream_server.web.hangups import HANG_UPS, HangUps, close_when_last, watch_hang_ups
 from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
 from aiostream_server.web.http_errors import answer_by_ourselves
+from aiostream_server.web.mcp import add_mcp_routes
 from aiostream_server.web.middlewares import (
     OBSERVER,
     REFUSALS,
@@ -95,6 +96,7 @@ def _add_routes(app: web.Application) -> None:
             app[REFUSALS][route] = RUNS.refusal
         add_response_routes(app, base)
     add_a2a_routes(app)
+    add_mcp_routes(app)
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)
