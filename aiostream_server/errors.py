@@ -14,6 +14,7 @@
   - UnsupportedMedia     415 unsupported_media_type
   - TooManyRuns          429 too_many_runs
   - ShuttingDown         503 shutting_down
+  - RunsUnavailable      503 runs_unavailable
   - TeamFailed           502 team_failed
     - ModelFailed        502 model_failed
       - ProviderRefused  502 provider_refused
@@ -121,6 +122,13 @@ class ShuttingDown(ServerError):
 
     def __init__(self, message: str = "the server is shutting down; ask again in a moment") -> None:
         super().__init__(message)
+
+
+class RunsUnavailable(ServerError):
+    """The store of the runs that several processes share does not answer."""
+
+    status, code = 503, "runs_unavailable"
+    is_passing = True
 
 
 class TeamFailed(ServerError):

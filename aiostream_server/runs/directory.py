@@ -89,6 +89,14 @@ class MemoryDirectory:
                 self._dropped.popitem(last=False)
             self._on_drop(run.id)
 
+    def has(self, run_id: str) -> bool:
+        return run_id in self._runs
+
+    def disown(self, run_id: str) -> None:
+        """Forget a live run, without calling `on_drop`."""
+        if (run := self._runs.get(run_id)) is not None:
+            self._remove(run)
+
     async def find(self, run_id: str, owner: Owner | None) -> RunView:
         self.drop()
         run = self._runs.get(run_id)

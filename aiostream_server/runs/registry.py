@@ -2,9 +2,10 @@
 
 import asyncio
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
@@ -18,6 +19,7 @@ from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
+from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
@@ -122,8 +124,9 @@ class Registry:
         with resources.references.holding(), ExitStack() as undo:
             if key is not None:
                 await self._turns.prepare(key)
-            await self._admission.enter(request.owner, run_id)
-            undo.callback(self._admission.leave, run_id)
+            wait = await self._enter(request, run_id)
+            leave = partial(self._admission.leave, run_id) if wait is None else wait.release
+            undo.callback(leave)
             run = Run(run_id, request, resources, self._new_log(run_id, max_bytes=resources.limits.max_log_bytes))
             earlier: Sequence[RunView] = ()
             if key is not None:
@@ -133,8 +136,21 @@ class Registry:
             undo.pop_all()
             self._live[run_id] = run
             resources.references.acquire()
-            run.start(after=earlier, on_end=lambda: self._ended(run))
+            run.start(wait=wait, after=earlier, on_end=lambda: self._ended(run, leave))
         return run
+
+    async def _enter(self, request: RunRequest, run_id: str) -> SlotWait | None:
+        """Take a slot; where the request `tells_waiting`, a place in the queue is enough."""
+        if not request.tells_waiting:
+            await self._admission.enter(request.owner, run_id)
+            return None
+        wait = SlotWait(self._admission, request.owner, run_id)
+        try:
+            await wait.until_queued()
+        except BaseException:
+            wait.release()
+            raise
+        return wait
 
     async def _failed(self, request: RunRequest) -> RunView | None:
         """The run that has just failed on the same question, as long as it is kept."""
@@ -172,13 +188,13 @@ class Registry:
             run.end(reason)
         await self.drain()
 
-    def _ended(self, run: Run) -> None:
+    def _ended(self, run: Run, leave: Callable[[], object]) -> None:
         del self._live[run.id]
         run.resources.references.release()
         self.ended += 1
         if (key := run.request.turn_key) is not None:
             self._turns.leave(key, run)
-        self._admission.leave(run.id)
+        leave()
         self._directory.finish(run)
         request, error = run.request, run.card().error
         if error is not None and request.fingerprint:

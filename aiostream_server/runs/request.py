@@ -39,6 +39,8 @@ class RunRequest:
     `on_disconnect` is the client's choice; without one the team's applies, and without that `by_default`. `link_base`
     is the beginning of links to the server; without it the run keeps no files. `fingerprint` is that of the whole
     request; empty where a failure is not to be remembered. `protocol` and `kept` are those of the run's card.
+    `tells_waiting`: the run starts in the queue for a slot, so that its viewer can be told its place there; without it,
+    it starts with its slot.
     """
 
     question: Question
@@ -53,6 +55,7 @@ class RunRequest:
     fingerprint: str = ""
     protocol: str = ""
     kept: bytes = b""
+    tells_waiting: bool = False
 
     @property
     def turn_key(self) -> TurnKey | None:

@@ -200,6 +200,7 @@ async def _start(
         fingerprint=read.fingerprint,
         protocol=dialect.name,
         kept=asked.kept,
+        tells_waiting=read.is_page and asked.delivery == "stream",
     )
     run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)
     replayed = {"Idempotent-Replayed": "true"} if is_replay else {}

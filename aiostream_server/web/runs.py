@@ -95,7 +95,7 @@ async def _find(request: web.Request, *, is_signed: bool = False) -> RunView:
     try:
         return await state.registry.find(request.match_info["run_id"], owner)
     except NotFound as exc:
-        if state.config.server.workers == 1:
+        if state.config.server.workers == 1 or state.config.runs.is_shared:
             raise
         raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 

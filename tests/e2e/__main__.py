@@ -1,6 +1,7 @@
 """`scripts/dev/e2e-openwebui`: every step by itself, one line each; status 1 where one failed."""
 
 import asyncio
+import re
 import signal
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import Any, Final
 
 import click
 
+from tests.e2e.embeddings import embeddings
 from tests.e2e.page import chat_page
 from tests.e2e.programs import Programs
 from tests.e2e.provider import reply
@@ -61,16 +63,21 @@ async def _run(version: str, programs: Programs, steps: list[Step]) -> int:
         async with (
             bare_relay(provider.base_url) as relay_url,
             programs.server(provider.base_url) as server,
-            programs.open_webui(f"{server.url}/v1", relay_url) as url,
+            embeddings() as embeddings_url,
+            programs.open_webui(f"{server.url}/v1", relay_url, embeddings_url=embeddings_url) as url,
             chat_page(url, silence(programs.folder / "silence.wav"), LOUDSPEAKER) as chat,
         ):
             print(f"Open WebUI {version} is up after {time.monotonic() - started_at:.0f} s", flush=True)
-            stage = Stage(server, provider, chat, programs.output)
+            stage = Stage(_numbers(version), programs, server, provider, chat)
             failed = [step.name for step in steps if not await _passed(step, stage)]
     seconds = time.monotonic() - started_at
     verdict = f"{len(failed)} of {len(steps)} failed: {', '.join(failed)}" if failed else f"all {len(steps)} are ok"
     print(f"Open WebUI {version}: {verdict}; {seconds:.0f} s; screenshots and logs in {programs.output}")
     return len(failed)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))
 
 
 async def _passed(step: Step, stage: Stage) -> bool:

@@ -6,7 +6,7 @@ Where the two differ: 0.6 names neither its Stop button nor its items of the mod
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from playwright.async_api import Locator, Page, Route, async_playwright
 from tests.kit.waiting import wait_for
 
 WIDTH: Final = 1280
+_PHONE_WIDTH: Final = 390
 _HEIGHT: Final = 860
 _LOWEST: Final = 420
 _HIGHEST: Final = 1600
@@ -42,6 +43,13 @@ _FOLDED: Final = ", ".join(
     )
 )
 _ERROR: Final = '[class*="border-red-600/10"], #response-content-container div.rounded-2xl:has(> svg)'
+_SPINNER: Final = ".spinner_ajPY"
+_API: Final = """async ([path, body]) => {
+    const headers = {"Content-Type": "application/json", Authorization: `Bearer ${localStorage.token}`};
+    const posted = body === null ? {} : {method: "POST", body: JSON.stringify(body)};
+    const response = await fetch(path, {headers, ...posted});
+    return [response.status, await response.json()];
+}"""
 _LOOK: Final = """([stop, error]) => {
     const answers = document.querySelectorAll(".chat-assistant");
     const answer = answers[answers.length - 1];
@@ -121,6 +129,25 @@ class ChatPage:
         await self.page.keyboard.insert_text(question)
         await self.page.keyboard.press("Enter")
 
+    async def attach(self, name: str, media_type: str, content: bytes) -> None:
+        """Add a file to the next question, and wait until the page has taken it."""
+        form = self.page.locator("form:has(#chat-input)")
+        chosen = form.locator(f'img, :text("{name}")')
+        await self.page.locator('input[type="file"]').first.set_input_files(
+            {"name": name, "mimeType": media_type, "buffer": content}
+        )
+
+        async def is_taken() -> bool:
+            return bool(await chosen.count()) and not await form.locator(_SPINNER).count()
+
+        await wait_for(is_taken, "the file in the question", within_s=_WAIT_S, every_s=0.05)
+
+    async def api(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask Open WebUI's own API, as the page does: GET, or POST with a body."""
+        status, answer = await self.page.evaluate(_API, [path, body])
+        assert status == 200, f"{path}: {status} {answer}"
+        return answer
+
     async def regenerate(self) -> list[Look]:
         """The same question again; the page's own hidden button does what its menu does."""
         await self.page.locator(".regenerate-response-button").last.dispatch_event("click")
@@ -178,16 +205,29 @@ class ChatPage:
         told: str = await tip.inner_text()
         return told
 
-    async def picture(self, path: Path, *, spare: int = 40) -> None:
+    @asynccontextmanager
+    async def phone(self) -> AsyncIterator[None]:
+        """As wide as a phone, for a while."""
+        await self.page.set_viewport_size({"width": _PHONE_WIDTH, "height": _HEIGHT})
+        try:
+            yield
+        finally:
+            await self.page.set_viewport_size({"width": WIDTH, "height": _HEIGHT})
+
+    async def picture(self, path: Path, *, spare: int = 40, is_phone: bool = False) -> None:
         """The page as it is, without notes that lie over it, and as high as the conversation needs; in pixels, what is
-        left below it."""
-        await self.page.mouse.move(WIDTH / 2, 4)
+        left below it. As wide as it is then: a desk or a phone."""
+        width = _PHONE_WIDTH if is_phone else WIDTH
+        before = self.page.viewport_size
+        await self.page.set_viewport_size({"width": width, "height": _HEIGHT})
+        await self.page.mouse.move(width / 2, 4)
         await self._dismiss()
         if (height := await self.page.evaluate(_FITTING_HEIGHT, spare)) is not None:
-            await self.page.set_viewport_size({"width": WIDTH, "height": min(max(height, _LOWEST), _HIGHEST)})
+            await self.page.set_viewport_size({"width": width, "height": min(max(height, _LOWEST), _HIGHEST)})
             await self.page.locator("#messages-container").evaluate("messages => messages.scrollTo(0, 0)")
         await self.page.screenshot(path=path, animations="disabled")
-        await self.page.set_viewport_size({"width": WIDTH, "height": _HEIGHT})
+        if before is not None:
+            await self.page.set_viewport_size(before)
 
     async def _looks(self, number: int) -> AsyncIterator[Look]:
         """Looks at the answer `number` (from 1), from its beginning until it no longer runs."""

@@ -3,12 +3,15 @@
 from typing import Final
 
 from tests.e2e.step import Step
-from tests.e2e.steps import answers, beside, endings, pace, speech, turns
+from tests.e2e.steps import additions, answers, beside, endings, looks, pace, restart, speech, turns
 
 STEPS: Final[tuple[Step, ...]] = (
     *answers.STEPS,
     *turns.STEPS,
     *endings.STEPS,
+    *additions.STEPS,
+    *restart.STEPS,
+    *looks.STEPS,
     *speech.STEPS,
     *pace.STEPS,
     *beside.STEPS,

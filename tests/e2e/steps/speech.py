@@ -10,7 +10,7 @@ from tests.e2e.steps.seen import DATA
 from tests.e2e.voice import read_aloud, spoken, start_call
 from tests.kit.waiting import wait_for
 
-_MARKUP: Final = re.compile(r"</?\w+[^>]*>|&#?\w+;|CREATE TABLE|SELECT ")
+_MARKUP: Final = re.compile(r"</?\w+[^>]*>|&#?\w+;|SELECT \w+\.")
 
 
 async def _copy(stage: Stage) -> None:
@@ -34,8 +34,8 @@ async def _read_aloud(stage: Stage) -> None:
 
 
 async def _call(stage: Stage) -> None:
-    """In a voice call, too."""
-    await stage.chat.open("data:reasoning")
+    """In a voice call, too; 0.12 says that it is one, and the team's transcript is folded away."""
+    await stage.chat.open("data" if stage.version >= (0, 12) else "data:reasoning")
     await start_call(stage.chat)
     await stage.ask(DATA)
     told = await wait_for(partial(_spoken_all, stage), "the answer's last words", within_s=15, every_s=0.1)
