@@ -42,6 +42,7 @@ export class RunLog {
         this.finished = null;
         this.error = null;
         this.asks = null;
+        this.waits = "";
         this.changed = new Set();
         this._open = new Map();
         this._calls = new Map();
@@ -53,6 +54,7 @@ export class RunLog {
         for (const event of events) {
             if (event.seq <= this.seq) continue;
             this.seq = event.seq;
+            this.waits = event.type === "waiting" && event.position !== 0 ? event.content : "";
             const at = Date.parse(event.timestamp) / 1000;
             this.started ??= at;
             this.now = Math.max(this.now, at - this.started);

@@ -174,7 +174,7 @@ export class RunView {
     }
 }
 
-const doing = (log) => (log.speaking.size ? `${[...log.speaking].join(", ")} …` : "running …");
+const doing = (log) => log.waits || (log.speaking.size ? `${[...log.speaking].join(", ")} …` : "running …");
 
 function figures(log) {
     const sums = [...log.usage.values()];
