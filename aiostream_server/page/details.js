@@ -9,7 +9,7 @@ export function detailsOf(item, onClose) {
         "section",
         { class: "details", "aria-label": "Details", tabindex: -1 },
         element("button", { type: "button", class: "quiet close", "aria-label": "Close the details", onclick: onClose }, "✕"),
-        element("h3", null, `${item.agent}: ${{ model: "model call", call: `tool ${item.tool}`, message: item.says }[item.kind]}`),
+        element("h2", null, `${item.agent}: ${{ model: "model call", call: `tool ${item.tool}`, message: item.says }[item.kind]}`),
         element("dl", null, rows.flatMap(([name, value]) => [element("dt", null, name), element("dd", null, String(value))])),
     );
 }

@@ -42,7 +42,7 @@ class Message {
         this._sign = element("span", { "aria-hidden": "true" });
         this._does = element("span", { class: "does" });
         this._took = element("span", { class: "took" });
-        const title = element("h3", null, this._sign, " ", element("b", { class: colourOf(lane) }, item.agent), " ", this._does, " ", this._took);
+        const title = element("h2", null, this._sign, " ", element("b", { class: colourOf(lane) }, item.agent), " ", this._does, " ", this._took);
         this._text = element("div", { class: "text" });
         this._markdown = new GrowingMarkdown(this._text);
         this.entry = element("li", null, title, this._text);

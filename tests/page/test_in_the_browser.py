@@ -1,21 +1,22 @@
 """The page as people use it, in a real browser, against a real server."""
 
-import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from aiohttp import ClientSession, web
+from playwright.async_api import expect
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, TeamConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.e2e.provider import HOSTILE_PARTS
-from tests.kit.needs import needs
+from tests.kit.needs import CLIENTS, needs
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, config_for, get_json, sample_team, serving
 from tests.page.browsing import Window, browser, window
@@ -54,12 +55,6 @@ async def scripted(tmp_path: Path, *teams: str) -> AsyncIterator[tuple[ScriptedP
         yield provider, server, await window(opened, server.url)
 
 
-async def wait_for_text(shown: Window, expected: str) -> None:
-    async with asyncio.timeout(10):
-        while await shown.transcript() != expected:
-            await asyncio.sleep(0.05)
-
-
 async def test_a_run_is_watched_reloaded_and_replayed(tmp_path: Path) -> None:
     """From an example to the answer: graph, lanes and transcript; the same again from the log, and in a second tab."""
     async with demo(tmp_path) as (server, shown):
@@ -90,7 +85,8 @@ async def test_a_run_is_watched_reloaded_and_replayed(tmp_path: Path) -> None:
         await page.click(".replay button")
         await page.wait_for_selector('.replay button:has-text("Pause")')
         await page.wait_for_selector('.replay button:has-text("Replay")')
-        await wait_for_text(shown, said)
+        await expect(page.locator(".transcript-pane")).to_have_text(re.compile("answers"), use_inner_text=True)
+        assert await shown.transcript() == said
 
 
 async def test_words_are_shown_as_they_come_and_stop_stops(tmp_path: Path) -> None:
@@ -236,3 +232,42 @@ async def test_it_works_behind_a_path_prefix(tmp_path: Path) -> None:
 
 def _passed_on(headers: Mapping[str, Any]) -> dict[str, str]:
     return {name: headers[name] for name in ("Content-Type", "Content-Security-Policy") if name in headers}
+
+
+@needs("clients")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_wrong(tmp_path: Path, scheme: Literal["light", "dark"]) -> None:
+    """Names, roles, contrast, keyboard: on all three pages, wide and as narrow as a phone's."""
+    axe = (CLIENTS / "axe-core" / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+    async with demo(tmp_path) as (_, shown):
+        page = shown.page
+        await page.emulate_media(color_scheme=scheme)
+        for width in (1280, 390):
+            await page.set_viewport_size({"width": width, "height": 800})
+            await page.click("a.brand")
+            await page.wait_for_selector(".card")
+            found = {"teams": await _violations(shown, axe)}
+            await page.get_by_role("button", name="Which region had the highest total sales?").click()
+            await shown.until("stop")
+            await page.locator(".bar.call").first.press("Enter")
+            found["run"] = await _violations(shown, axe)
+            await page.click('nav a[data-page="runs"]')
+            await page.wait_for_selector("tbody tr")
+            found["runs"] = await _violations(shown, axe)
+            assert found == {"teams": [], "run": [], "runs": []}
+            overflow = await page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
+            assert overflow == 0, "the page does not scroll sideways"
+
+
+async def _violations(shown: Window, axe: str) -> list[str]:
+    wide = (
+        "[...document.querySelectorAll('main *')].filter(each => each.getBoundingClientRect().right > innerWidth + 1)"
+    )
+    fits = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
+    if not await shown.page.evaluate(fits):
+        return [f"it scrolls sideways: {await shown.page.evaluate(f'{wide}.map(each => each.className)')}"]
+    await shown.page.evaluate(f"{axe}; undefined")
+    result = await shown.page.evaluate("axe.run()")
+    return [f"{each['id']}: {[node['target'] for node in each['nodes']]}" for each in result["violations"]]
