@@ -52,10 +52,12 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The agent `asker` waits for the user. `state` is the team's, if it can only be saved while the team runs."""
+    """The agent `asker` waits for the user, for a yes or a no if `is_approval`. `state` is the team's, if it can only
+    be saved while the team runs."""
 
     asker: str
     state: Mapping[str, Any] | None = None
+    is_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class TeamWork:
         recorder.close_all()
         form = memory.question.form
         if ending.handover is not None:
-            recorder.ask_user(ending.handover.asker, can_reply=memory.is_kept)
+            recorder.ask_user(ending.handover, can_reply=memory.is_kept)
         else:
             if form is not None:
                 await put_in_form(form, memory.question, team, spec, recorder, token)

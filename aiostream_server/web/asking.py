@@ -148,7 +148,7 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     """
     prefix = path_prefix(request)
     if not dialect.serves_chat_pages:
-        return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request))
+        return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request), is_own_link=own_links(request))
     state, wish = state_of(request), request.headers.get("X-Presentation")
     shows = state.config.open_webui
     page = Page(shows.remote_images, own_links(request), shows.artifacts) if read.is_page else None

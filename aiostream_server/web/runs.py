@@ -39,7 +39,7 @@ async def list_runs(request: web.Request) -> web.Response:
 
 async def get_run(request: web.Request) -> web.Response:
     """One of them."""
-    return _described(request, await _find(request))
+    return described(request, await _find(request))
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
@@ -59,15 +59,20 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 async def cancel_run(request: web.Request) -> web.Response:
     """End the run, whatever its `on_disconnect`, and wait a moment for its end. A finished run stays as it is."""
     run = await _find(request)
-    await _check_cancel_body(request)
+    await check_cancel_body(request)
+    await stop_run(run)
+    return described(request, run)
+
+
+async def stop_run(run: RunView) -> None:
+    """Returns when it has ended, or after a moment: the answer then says that the run is still going on."""
     await run.stop("cancelled")
-    with suppress(TimeoutError):  # the answer then says that the run is still going on
+    with suppress(TimeoutError):
         async with asyncio.timeout(_CANCEL_WAIT_S):
             await run.wait()
-    return _described(request, run)
 
 
-async def _check_cancel_body(request: web.Request) -> None:
+async def check_cancel_body(request: web.Request) -> None:
     """No body is needed. Without keys a web page of another origin must not cancel runs. Its browser always sends
     `Origin` with a POST, and JSON only after a preflight, which only pages of `[server] cors_origins` pass."""
     is_stranger = not state_of(request).keys and "Origin" in request.headers and not is_allowed_page(request)
@@ -100,7 +105,8 @@ async def _find(request: web.Request, *, is_signed: bool = False) -> RunView:
         raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 
 
-def _described(request: web.Request, run: RunView) -> web.Response:
+def described(request: web.Request, run: RunView) -> web.Response:
+    """The run as an object."""
     view = DisplayOptions(path_prefix=path_prefix(request), watch_link=watch_link(request))
     body = RUNS.whole(run.card(), None, view).body()
     return json_bytes(body, headers={"X-Run-Id": run.id})

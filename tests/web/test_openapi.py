@@ -32,19 +32,27 @@ def is_in_the_schemas_reach(body: Any) -> bool:
         return True
     if any(isinstance(body.get(field), float) and body[field].is_integer() for field in INTEGERS):
         return False
-    messages = body.get("messages")
+    messages = body.get("messages") or []
+    if isinstance(body.get("message"), dict) and isinstance(messages, list):
+        messages = [body["message"], *messages]
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return True
     roles = [message.get("role") for message in messages]
     last = [message for message in messages if message.get("role") not in ("system", "developer")][-1:]
-    if any(part.get("type") == "image_url" for message in messages for part in parts_of(message)):
+    if any(part.get("type") in ("image_url", "file") for message in messages for part in parts_of(message)):
+        return False
+    if any("parts" in message and not any(map(is_said, parts_of(message))) for message in last):
         return False
     return "tool" not in roles and not any(is_blank(message.get("content")) for message in last)
 
 
 def parts_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    content = message.get("content")
+    content = message.get("content", message.get("parts"))
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def is_said(part: dict[str, Any]) -> bool:
+    return part.get("type") == "text" and isinstance(part.get("text"), str) and not is_blank(part["text"])
 
 
 def without_forms(body: Any) -> Any:
