@@ -169,6 +169,7 @@ class UIMessageFrames:
             yield self._data("validation", agent=part.agent, approved=part.said.approved, content=part.said.content)
 
     def _asked(self, part: InputRequested) -> Iterator[Chunk]:
+        yield from self._tools.close(waits=True)
         yield self._data("input", agent=part.agent, content=part.content, approval=part.is_approval)
         if part.is_approval:
             call_id = f"{self._card.id}-approval"
@@ -179,6 +180,7 @@ class UIMessageFrames:
     def _ending(self, part: RunFinished) -> Iterator[Chunk]:
         told: Chunk = {"usage": usage_body(part.usage), "duration_s": part.duration_s, "reason": part.reason}
         error = Error(ShuttingDown.code, str(ShuttingDown())) if part.reason == "interrupted" else self._error
+        yield from self._tools.close(waits=False)
         yield {"type": "finish-step"}
         if error is not None:
             yield {"type": "message-metadata", "messageMetadata": told | {"error": error.code}}

@@ -1,11 +1,16 @@
 """Calls of tools as chunks: those that the server has run, with the sources of the answer, and those of the page."""
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from aiostream_server.events import Action, ToolRequested, ToolResult
 from aiostream_server.present.sources import Sources
 from aiostream_server.protocols.ai_sdk.chunks import Chunk, server_tool
 from aiostream_server.protocols.tool_parts import CallIds, parsed_arguments
+
+
+_WAITS: Final = "waits for the user"
+_NO_RESULT: Final = "no result"
 
 
 class ToolChunks:
@@ -23,6 +28,15 @@ class ToolChunks:
             text = {"aiostream": {"text": source.text}}
             yield {"type": "source-document", "sourceId": self._next_id(), **document, "providerMetadata": text}
 
+    def close(self, *, waits: bool) -> Iterator[Chunk]:
+        """End the calls that got no result; `waits`: since the user is asked first. A page would show them as running,
+        and would not send an approval by itself."""
+        for call_id in self._calls.end_all():
+            if waits:
+                yield {"type": "tool-output-available", **server_tool(call_id), "output": _WAITS}
+            else:
+                yield {"type": "tool-output-error", **server_tool(call_id), "errorText": _NO_RESULT}
+
     def _called(self, part: Action) -> Iterator[Chunk]:
         call = server_tool(self._calls.begin(part.call_id)) | {"toolName": part.tool}
         yield {"type": "tool-input-start", **call}
@@ -30,8 +44,8 @@ class ToolChunks:
 
     def _answered(self, part: ToolResult) -> Iterator[Chunk]:
         call_id = self._calls.end(part.call_id)
-        if call_id is None:  # the call is kept no longer
-            call_id = self._calls.begin(part.call_id)
+        if call_id is None:
+            call_id = self._calls.unknown(part.call_id)
             yield {"type": "tool-input-available", **server_tool(call_id), "toolName": part.tool, "input": {}}
         call = server_tool(call_id) | {"toolMetadata": {"summary": part.summary, "truncated": part.truncated}}
         if part.is_error:
