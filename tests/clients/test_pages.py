@@ -1,7 +1,7 @@
 """The AI SDK as a page uses it, against the server: its own parser and its own rules of order judge the stream."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,34 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import OpenAIModelConfig, TeamConfig
 from tests.clients.running import PROGRAMS, outcomes_of, start_program
 from tests.kit.needs import CLIENTS, require
-from tests.kit.scripted_provider import BreakOff, Reply, ScriptedAnswer, ScriptedProvider
+from tests.kit.scripted_provider import BreakOff, Gate, Reply, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import sample_team, serving
 from tests.kit.waiting import DEADLINE_S
 
 WORDS = [f"w{number} " for number in range(30)]
 
 
-def _reply(body: Mapping[str, Any]) -> Reply:
-    if "<broken_off>" in str(body["messages"]):
-        return ScriptedAnswer("so far ", BreakOff())
-    return ScriptedAnswer(*WORDS, pause_s=0.03)
+def _replies() -> Callable[[Mapping[str, Any]], Reply]:
+    """The answer to `<gated>` goes on once `<open>` is asked."""
+    gate = Gate()
+
+    def reply(body: Mapping[str, Any]) -> Reply:
+        asked = str(body["messages"])
+        if "<broken_off>" in asked:
+            return ScriptedAnswer("so far ", BreakOff())
+        if "<gated>" in asked:
+            return ScriptedAnswer(*WORDS[:3], gate, *WORDS[3:])
+        if "<open>" in asked:
+            gate.open()
+            return ScriptedAnswer("opened")
+        return ScriptedAnswer(*WORDS, Stall())
+
+    return reply
 
 
 async def _outcomes(folder: Path) -> dict[str, dict[str, Any]]:
     async with ScriptedProvider() as provider:
-        provider.script(_reply)
+        provider.script(_replies())
         demo = load_config(None, {})
         scripted = OpenAIModelConfig(provider="openai", model="scripted", base_url=provider.base_url)
         teams = (

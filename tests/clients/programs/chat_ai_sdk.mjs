@@ -60,12 +60,14 @@ async function resume() {
   const options = { id: 'resume', transport: new DefaultChatTransport({ api: api('slow') }) }
   const left = mount(options)
   await until(() => left.chat)
-  left.chat.sendMessage({ text: 'Do what <slow> says.' })
+  left.chat.sendMessage({ text: 'Do what <gated> says.' })
   await until(() => left.chat.messages.length === 2 && textOf(left.chat.messages[1]))
   const { messages } = left.chat
   left.unmount()
   const back = mount({ ...options, messages, resume: true })
   await until(() => back.chat?.status === 'streaming')
+  const other = new Chat({ transport: new DefaultChatTransport({ api: api('slow') }) })
+  await other.sendMessage({ text: 'Do what <open> says.' })
   await until(() => isDone(back.chat))
   const whole = back.chat.messages
   back.unmount()
