@@ -6,6 +6,7 @@
   - Forbidden            403 forbidden
   - NotFound             404 not_found
     - UnknownModel       404 model_not_found
+    - UnknownResponse    404 previous_response_not_found
   - MethodNotAllowed     405 method_not_allowed
   - RequestTimeout       408 request_timeout
   - Conflict             409 conflict
@@ -14,6 +15,7 @@
   - UnsupportedMedia     415 unsupported_media_type
   - TooManyRuns          429 too_many_runs
   - ShuttingDown         503 shutting_down
+  - RunsUnavailable      503 runs_unavailable
   - TeamFailed           502 team_failed
     - ModelFailed        502 model_failed
       - ProviderRefused  502 provider_refused
@@ -82,6 +84,12 @@ class UnknownModel(NotFound):
     code = "model_not_found"
 
 
+class UnknownResponse(NotFound):
+    """The response that a question continues is not kept, or is another caller's."""
+
+    code = "previous_response_not_found"
+
+
 class MethodNotAllowed(ServerError):
     status, code, type = 405, "method_not_allowed", "invalid_request_error"
 
@@ -121,6 +129,13 @@ class ShuttingDown(ServerError):
 
     def __init__(self, message: str = "the server is shutting down; ask again in a moment") -> None:
         super().__init__(message)
+
+
+class RunsUnavailable(ServerError):
+    """The store of the runs that several processes share does not answer."""
+
+    status, code = 503, "runs_unavailable"
+    is_passing = True
 
 
 class TeamFailed(ServerError):

@@ -1,4 +1,4 @@
-"""What all tests share: one PostgreSQL for the session, and the rule for what is missing on this machine."""
+"""What all tests share: one PostgreSQL and one Redis for the session, and the rule for what is missing here."""
 
 import gc
 import os
@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.kit.needs import missing_lines, require_marked
 from tests.kit.postgres import postgres_url
+from tests.kit.redis import redis_prefix, shared_redis
 
-__all__ = ["postgres_url"]
+__all__ = ["postgres_url", "redis_prefix", "shared_redis"]
 
 # Without bytecode files each worker would rewrite all tests, and each server process compile the package, anew.
 sys.dont_write_bytecode = False

@@ -87,7 +87,7 @@ def _notes(config: Config, certificate: Certificate | None) -> Iterator[str]:
         yield note
     if not can_draw():
         yield f"no team can draw charts: {install_hint('charts')}"
-    if config.server.workers > 1:
+    if config.server.workers > 1 and not config.runs.is_shared:
         yield f"{config.server.workers} workers do not share runs: {NOT_SHARED}"
 
 

@@ -88,7 +88,8 @@ def _serve(config_path: Path | None, load: Callable[[], Config], systemd: System
 
 def _supervise(config: Config, systemd: SystemdEnvironment) -> int:
     """Run the workers, and return the exit status."""
-    _log.warning("workers_do_not_share_runs", workers=config.server.workers, note=NOT_SHARED)
+    if not config.runs.is_shared:
+        _log.warning("workers_do_not_share_runs", workers=config.server.workers, note=NOT_SHARED)
     listening = systemd.listening or bind(config.server)
     url = listening.urls(config.server)[0]
     within_s = stop_within_s(config.server, is_adopted=listening.is_adopted)

@@ -29,6 +29,8 @@ from aiostream_server.config.providers import LlamaCppModelConfig as LlamaCppMod
 from aiostream_server.config.providers import ModelConfig as ModelConfig
 from aiostream_server.config.providers import ModelInfoConfig as ModelInfoConfig
 from aiostream_server.config.providers import OpenAIModelConfig as OpenAIModelConfig
+from aiostream_server.config.runs import OnOutage as OnOutage
+from aiostream_server.config.runs import RunsConfig as RunsConfig
 from aiostream_server.config.server import AuthConfig as AuthConfig
 from aiostream_server.config.server import FilesConfig as FilesConfig
 from aiostream_server.config.server import LimitsConfig as LimitsConfig
@@ -61,6 +63,7 @@ class Config(ConfigTable):
     server: ServerConfig = ServerConfig()
     auth: AuthConfig = AuthConfig()
     limits: LimitsConfig = LimitsConfig()
+    runs: RunsConfig = RunsConfig()
     models: dict[str, ModelConfig] = Field(default_factory=dict)
     routing: RoutingConfig = RoutingConfig()
     open_webui: OpenWebUIConfig = OpenWebUIConfig()

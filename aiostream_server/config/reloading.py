@@ -1,6 +1,7 @@
 """Reloads: which keys a running server takes from a new configuration, and which files a configuration names.
 
-Sockets, processes, logs, the store of conversations, metrics and traces are set up once: changing them takes a restart.
+Sockets, processes, logs, the stores of conversations and runs, metrics and traces are set up once: changing them takes
+a restart.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ FIXED_SERVER: Final = (
     "watch",
 )
 FIXED_CONVERSATIONS: Final = ("url", "url_env", "url_file", "password_env", "password_file", "expiry_s")
-FIXED_TABLES: Final = ("metrics", "tracing")
+FIXED_TABLES: Final = ("runs", "metrics", "tracing")
 
 
 def for_running(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...]]:

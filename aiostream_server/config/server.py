@@ -26,7 +26,7 @@ class ServerConfig(ConfigTable):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=_LAST_PORT, description="0 picks a free port")
-    workers: int = Field(default=1, ge=1, le=256, description="processes; they do not share runs")
+    workers: int = Field(default=1, ge=1, le=256, description="processes; they share runs if [runs] store does")
     public_url: HttpUrl | None = None
     max_body_bytes: PositiveInt = 32 * 1024**2
     body_timeout_s: PositiveFloat = 15.0

@@ -12,7 +12,7 @@ place that must handle the new kind.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
@@ -46,11 +46,12 @@ class FromAgent(BaseEvent):
 class Speech(FromAgent):
     """Base class of the whole messages of an agent. `streamed`: `Token`s have told all of `content` before.
 
-    `doing` says in a status line what the agent does while it says this.
+    `doing` says in a status line what the agent does while it says this, and `did` that it is over.
     """
 
     __slots__ = ()
     doing: ClassVar[str]
+    did: ClassVar[str]
     content: str
     streamed: bool
 
@@ -116,7 +117,8 @@ class Thinking(Speech):
     type: ClassVar[Literal["thinking"]] = "thinking"
     sign: ClassVar[str] = "🤔"
     colour: ClassVar[str] = "yellow"
-    doing: ClassVar[str] = "is thinking…"
+    doing: ClassVar[str] = "thinking"
+    did: ClassVar[str] = "thought"
     agent: str
     content: str
     streamed: bool = False
@@ -157,7 +159,8 @@ class Validation(Speech):
     type: ClassVar[Literal["validation"]] = "validation"
     sign: ClassVar[str] = "🛡"
     colour: ClassVar[str] = "blue"
-    doing: ClassVar[str] = "is checking…"
+    doing: ClassVar[str] = "checking"
+    did: ClassVar[str] = "checked"
     agent: str
     content: str
     approved: bool | None = None
@@ -171,7 +174,8 @@ class Analysis(Speech):
     type: ClassVar[Literal["analysis"]] = "analysis"
     sign: ClassVar[str] = "📊"
     colour: ClassVar[str] = "cyan"
-    doing: ClassVar[str] = "is analysing…"
+    doing: ClassVar[str] = "analysing"
+    did: ClassVar[str] = "analysed"
     agent: str
     content: str
     streamed: bool = False
@@ -184,7 +188,8 @@ class Message(Speech):
     type: ClassVar[Literal["message"]] = "message"
     sign: ClassVar[str] = "💬"
     colour: ClassVar[str] = "white"
-    doing: ClassVar[str] = "is writing…"
+    doing: ClassVar[str] = "writing"
+    did: ClassVar[str] = "wrote"
     agent: str
     content: str
     streamed: bool = False
@@ -202,12 +207,23 @@ class Token(FromAgent):
 
 @dataclass(frozen=True, slots=True)
 class Usage(FromAgent):
-    """The tokens of one model call."""
+    """The tokens of one model call, and how it went. `model` is the provider's name for it.
+
+    Times are in seconds, from the call's beginning to the first piece of its answer and to its end. Sizes are in bytes,
+    of what was sent to the provider and read from it. `error` is the code of a call that failed. Each is empty or None
+    where it is not known: of a model client that is not this server's.
+    """
 
     type: ClassVar[Literal["usage"]] = "usage"
     agent: str
     prompt_tokens: int
     completion_tokens: int
+    model: str = field(default="", compare=False)
+    duration_s: float | None = field(default=None, compare=False)
+    first_token_s: float | None = field(default=None, compare=False)
+    request_bytes: int | None = field(default=None, compare=False)
+    answer_bytes: int | None = field(default=None, compare=False)
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +236,8 @@ class Answer(Speech):
     type: ClassVar[Literal["final"]] = "final"
     sign: ClassVar[str] = "✅"
     colour: ClassVar[str] = "green"
-    doing: ClassVar[str] = "is answering…"
+    doing: ClassVar[str] = "answering"
+    did: ClassVar[str] = "answered"
     agent: str
     content: str
     streamed: bool = False
@@ -335,8 +352,10 @@ EVENTS: Final[Mapping[str, type[Event]]] = {cls.type: cls for cls in get_args(Ev
 SPEECHES: Final[Mapping[SpeechKind, type[Said]]] = {cls.type: cls for cls in get_args(Said)}
 """Every kind of whole message by the `kind` of its tokens."""
 
-if {*SPEECHES} != {*get_args(SpeechKind)} or not all(speech.sign and speech.doing for speech in SPEECHES.values()):
-    raise TypeError("each word of SpeechKind needs one class in Said, with a sign and a `doing`")
+if {*SPEECHES} != {*get_args(SpeechKind)} or not all(
+    kind.sign and kind.doing and kind.did for kind in SPEECHES.values()
+):
+    raise TypeError("each word of SpeechKind needs one class in Said, with a sign, a `doing` and a `did`")
 
 
 @dataclass(frozen=True, slots=True)

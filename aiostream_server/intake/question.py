@@ -19,6 +19,8 @@ TOOL_RESULT_TASK: Final = "Answer my last question, using the tool result above.
 
 _OUR_TASKS: Final = frozenset({CONTINUE_TASK, TOOL_RESULT_TASK})
 
+_SPOKEN: Final = "spoken aloud"  # in the prompt of Open WebUI's voice mode
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 Detail: TypeAlias = Literal["auto", "low", "high"]
 
@@ -90,6 +92,11 @@ class Question:
     def is_continuation(self) -> bool:
         """Whether the answer goes on where the assistant's last message stopped, which the client keeps and shows."""
         return self.task.text == CONTINUE_TASK
+
+    @property
+    def is_spoken(self) -> bool:
+        """Whether a system message says that the answer is read to the user: in a voice call."""
+        return any(turn.role == "system" and _SPOKEN in turn.text for turn in self.history)
 
     def check_pictures(self, *, max_pixels: int, max_bytes: int) -> None:
         """Raise `InvalidRequest` if all images, those of the history included, are larger together. 0: no limit."""

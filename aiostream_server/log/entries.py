@@ -8,13 +8,22 @@ import math
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from aiostream_server.events import Dropped, Entry, Event, SpeechKind, Token
 
 _TOKEN_OVERHEAD_BYTES: Final = 84  # measured: the columns, and a string without its characters
 _EVENT_OVERHEAD_BYTES: Final = 240
 _NO_SPEAKER: Final = 0
+
+
+class Rows(NamedTuple):
+    """Consecutive events as they are stored: a token as its text. `first` is the first one's number."""
+
+    first: int
+    said: Sequence[Event | str]
+    times: Sequence[float]
+    speakers: Sequence[int]
 
 
 class Entries:
@@ -74,6 +83,22 @@ class Entries:
             return entries
         return [Entry(self._dropped, self._times[0], Dropped(first=seq + 1)), *entries]
 
+    def rows(self, seq: int, *, max_bytes: float) -> Rows:
+        """The same without making entries, and without a `Dropped`. There must be any."""
+        start = max(0, seq - self._dropped)
+        stop = min(len(self._said) - 1, bisect_left(self._ends, self.bytes_until(seq) + max_bytes)) + 1
+        place = slice(start, stop)
+        return Rows(self._dropped + start + 1, self._said[place], self._times[place], self._speaker_of[place])
+
+    def speaker(self, number: int) -> tuple[str, SpeechKind]:
+        """The agent and the kind of a token whose row has this number."""
+        return self._speakers[number]
+
+    @property
+    def dropped(self) -> int:
+        """The number of the last event that was dropped; 0 for none."""
+        return self._dropped
+
     def bytes_until(self, seq: int) -> int:
         """`total_bytes` after number `seq` was added; for a dropped event, after the last dropped one."""
         if seq >= self.committed:
@@ -88,6 +113,12 @@ class Entries:
             self._dropped_bytes = self._ends[count - 1]
             for column in (self._said, self._times, self._ends, self._speaker_of):
                 del column[:count]
+
+    def drop_all(self, dropped: int) -> None:
+        """Drop everything. The next event has the number behind `dropped`."""
+        self._dropped, self._dropped_bytes = dropped, self.total_bytes
+        for column in (self._said, self._times, self._ends, self._speaker_of):
+            del column[:]
 
     def _entry(self, place: int) -> Entry:
         said = self._said[place]

@@ -145,6 +145,12 @@ class MemoryReader:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
+    def skip(self, seq: int) -> None:
+        """Move the cursor without reading: the events up to this number were taken from the log itself."""
+        self.after = max(self.after, seq)
+        if self._log.has_blocked_producer:
+            self._log._moved()
+
     def _notify(self, *, at_once: bool) -> None:
         """Something was appended."""
         if self.shortcut is None or self._log.finished:

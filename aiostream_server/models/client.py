@@ -33,6 +33,7 @@ from pydantic import BaseModel
 from aiostream_server.errors import ModelFailed
 from aiostream_server.events import TokenCount
 from aiostream_server.models.answer import ModelAnswer, estimate_tokens
+from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.ending import why_broken
 from aiostream_server.models.json_in_text import json_text
@@ -196,13 +197,19 @@ class StreamingClient(ChatCompletionClient):
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options}) if is_heard else request
-        request = self._with_memory(request, speaker)
+        facts = CallFacts(self.label.model or self.label.name)
+        request = replace(self._with_memory(request, speaker), facts=facts)
         answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
+
+            def begin() -> None:
+                facts.begin_answer()
+                call.first_token()
+
             try:
                 names = NamesOnTheWire(request)
                 sent = names.sent(request)
-                await self._read(sent, AnswerFeed(answer, listener, call.first_token), call, sink)
+                await self._read(sent, AnswerFeed(answer, listener, begin), call, sink)
                 self._learn(answer)
                 calls = names.own(answer.calls(sent.tools or sent.offered))
                 if isinstance(request.json_output, type) and not calls:
@@ -211,9 +218,12 @@ class StreamingClient(ChatCompletionClient):
                     text, thought = answer.text, answer.thought
                     await sink.said(speaker, text=text, thought=thought, calls=calls, end=answer.end)
             except BaseException as error:
-                has_cost = _has_cost(answer, error)
-                spent = await self._spend(request, answer, sink, speaker) if has_cost else RequestUsage(0, 0)
-                call.failed(code_of(error), TokenCount(spent.prompt_tokens, spent.completion_tokens))
+                facts.error, spent = code_of(error), RequestUsage(0, 0)
+                if _has_cost(answer, error):
+                    spent = await self._spend(request, answer, sink, speaker)
+                elif sink is not None and not isinstance(error, asyncio.CancelledError):
+                    await sink.spent(speaker, spent, facts)
+                call.failed(facts.error, TokenCount(spent.prompt_tokens, spent.completion_tokens))
                 if isinstance(error, ModelFailed):
                     self._note_failure(error, sink)
                 raise
@@ -287,7 +297,7 @@ class StreamingClient(ChatCompletionClient):
         self._total.prompt_tokens += usage.prompt_tokens
         self._total.completion_tokens += usage.completion_tokens
         if sink is not None:
-            await sink.spent(speaker, usage)
+            await sink.spent(speaker, usage, request.facts)
         return usage
 
 

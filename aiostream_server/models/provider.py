@@ -16,6 +16,7 @@ from autogen_core.tools import ToolSchema
 from pydantic import BaseModel
 
 from aiostream_server.errors import ServerError
+from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.ending import EndReason
 from aiostream_server.observe.observer import CallWatch, Observer, current_observer
 
@@ -85,7 +86,7 @@ class ModelRequest:
     A provider may call `shortcut` with a batch instead of yielding it, from any callback, so that no task wakes for a
     token. False: the batch was not taken and must be yielded. An exception of `shortcut` ends the stream. `retried` is
     called before each retry with the status ("429") or "connection", and the seconds until then. `headers` are HTTP
-    request headers.
+    request headers. In `facts` a provider notes the sizes of what it sends and reads, if it knows them.
 
     `kept` is what goes back with earlier answers, by the index of the message. `offered` are the tools of earlier
     requests, where this one has none.
@@ -99,6 +100,7 @@ class ModelRequest:
     shortcut: Callable[[Sequence[Delta]], bool] | None = field(default=None, compare=False, repr=False)
     retried: Callable[[str, float], None] | None = field(default=None, compare=False, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    facts: CallFacts = field(default_factory=CallFacts, compare=False, repr=False)
     kept: Mapping[int, KeptAnswer] = field(default_factory=dict, compare=False, repr=False)
     offered: Sequence[ToolSchema] = field(default=(), compare=False, repr=False)
 

@@ -13,6 +13,7 @@ from autogen_core import FunctionCall, MessageHandlerContext
 from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server.errors import ModelFailed
+from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 
 
@@ -63,11 +64,12 @@ class TokenSink(Protocol):
         """The end of a model call: all that it gave, and how the provider says that it ended."""
         ...
 
-    async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
-        """What a call cost: once for every call, shown or not, finished or not; an estimate if none was reported.
+    async def spent(self, speaker: str | None, usage: RequestUsage, facts: CallFacts) -> None:
+        """What a call cost, and how it went: once for every call, shown or not, finished or not; an estimate if no cost
+        was reported.
 
         It must not wait: it is also called while the call's task is being cancelled. A call that failed before the
-        first piece of its answer cost nothing and is not reported.
+        first piece of its answer cost nothing; one that was cancelled before it is not told.
         """
         ...
 

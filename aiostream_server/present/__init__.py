@@ -22,15 +22,20 @@ __all__ = ["BareContent", "Page", "Presenter", "Shown", "new_presenter", "routed
 
 def new_presenter(presentation: Presentation, page: Page | None = None) -> Presenter:
     """A presenter for one viewer of one run: it remembers what it has shown."""
-    view: View = QuotedView(_view(presentation, page))
+    innermost = _view(presentation, page)
+    view: View = QuotedView(innermost)
     if page is not None:
         view = EscapedView(view, page, ANSWERED if presentation == "reasoning" else SPOKEN)
-    return PartsPresenter(view)
+    return PartsPresenter(view, innermost.overdue if isinstance(innermost, Transcript) else _nothing)
 
 
 def routed_presenter(by_team: Mapping[str, Presentation], page: Page | None = None) -> Presenter:
     """A presenter for a run that chooses its team; `by_team` has the presentation of each team."""
     return _Routed(by_team, page)
+
+
+def _nothing() -> Iterator[Shown]:
+    return iter(())
 
 
 def _view(presentation: Presentation, page: Page | None) -> View:
@@ -57,6 +62,9 @@ class BareContent:
             return (replace(each, channel="reasoning") for each in shown)
         return shown
 
+    def overdue(self) -> Iterator[Shown]:
+        return self._presenter.overdue()
+
     def continued(self, token: Token) -> Channel | None:
         return self._presenter.continued(token)
 
@@ -79,12 +87,18 @@ class _Routed:
     def show(self, event: Event) -> Iterator[Shown]:
         if isinstance(event, Routing) and event.team is not None:
             self._switch(self._by_team.get(event.team, self._presentation))
-        for shown in self._presenter.show(event):
-            yield replace(shown, text=self._gap + shown.text) if self._gap else shown
-            self._gap, self._has_shown = "", True
+        yield from self._behind_gap(self._presenter.show(event))
+
+    def overdue(self) -> Iterator[Shown]:
+        return self._behind_gap(self._presenter.overdue())
 
     def continued(self, token: Token) -> Channel | None:
         return self._presenter.continued(token) if self._has_shown and not self._gap else None
+
+    def _behind_gap(self, pieces: Iterator[Shown]) -> Iterator[Shown]:
+        for shown in pieces:
+            yield replace(shown, text=self._gap + shown.text) if self._gap else shown
+            self._gap, self._has_shown = "", True
 
     def _switch(self, presentation: Presentation) -> None:
         if presentation != self._presentation:

@@ -1,6 +1,6 @@
 """What a chat client is shown: text, in the answer or in the reasoning that a reader folds out."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -24,6 +24,10 @@ class Presenter(Protocol):
 
     def show(self, event: Event) -> Iterator[Shown]: ...
 
+    def overdue(self) -> Iterator[Shown]:
+        """What waits for more that has not come for a while: a tool call without its result."""
+        ...
+
     def continued(self, token: Token) -> Channel | None:
         """The channel to which `show` would append the token's text unchanged, and change no state: the caller may
         skip `show` then. Else None."""
@@ -41,13 +45,14 @@ class View(Protocol):
 
 
 class PartsPresenter:
-    """A presenter that shows a view of the run's parts."""
+    """A presenter that shows a view of the run's parts. `overdue` is that of the innermost view."""
 
-    __slots__ = ("_parts", "_view")
+    __slots__ = ("_overdue", "_parts", "_view")
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, overdue: Callable[[], Iterator[Shown]]) -> None:
         self._parts = Parts()
         self._view = view
+        self._overdue = overdue
 
     def show(self, event: Event) -> Iterator[Shown]:
         if isinstance(event, Token) and self._parts.is_open(event):
@@ -57,6 +62,9 @@ class PartsPresenter:
     def _show_parts(self, event: Event) -> Iterator[Shown]:
         for part in self._parts.of(event):
             yield from self._view.show(part)
+
+    def overdue(self) -> Iterator[Shown]:
+        return self._overdue()
 
     def continued(self, token: Token) -> Channel | None:
         return self._view.channel(token) if self._parts.is_open(token) else None

@@ -1,13 +1,16 @@
 """The status line that Open WebUI shows above an answer: what the run does now, in a few words.
 
+What goes on is named with the agent's place in its team: `2/4 Researcher · lookup…`, after a while `· 5 s`. What is
+over is told in the past tense. The page keeps all lines in a history: the time is told ever more rarely.
+
 The page shows a description as plain text, but replaces `{{` in it (versions 0.6.36 and 0.12.4). So a description is
 one bounded line of printable characters, without `{{`.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from aiostream_server.events import (
     SPEECHES,
@@ -30,8 +33,17 @@ from aiostream_server.events import (
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
 from aiostream_server.text import clipped, printable_line
 
+Members: TypeAlias = Callable[[str], Sequence[str]]
+"""The names of a team's agents in their order, by the team's id; none where they are not known."""
+
+SILENCE_S: Final = 2.5
+"""After so long without anything new the line tells how long it has been going on."""
+
+_MOST_SILENCE_S: Final = 30.0
+_LONG_SPEECH_S: Final = 2.0
 _MAX_CHARS: Final = 120
 _QUERY: Final = "query"
+_BETWEEN: Final = "Working"
 _CUT: Final[Mapping[FinishReason, str]] = {
     "length": "cut at the token limit",
     "content_filter": "cut by the content filter",
@@ -44,57 +56,84 @@ class Status:
     has none: the page runs the tools and asks again."""
 
     description: str
-    done: bool
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What goes on since a Unix time in seconds. `did` says it of `agent` in the past tense."""
+
+    label: str
+    since: float
+    agent: str = ""
+    did: str = ""
 
 
 class StatusLine:
     """One viewer's status line of one run. Feed it every event, in order; it yields each change."""
 
-    def __init__(self, team_name: str = "") -> None:
-        """`team_name`: the team was chosen directly, and the line says so until an agent does something."""
+    def __init__(self, team_name: str = "", team: str = "", members: Members | None = None) -> None:
+        """`team` is the id of a team that was chosen directly: the line says so until an agent does something."""
         self._parts = Parts()
         self._team_name = team_name
+        self._team = team
+        self._members = members
         self._shown = ""
         self._is_done = False
         self._agents: set[str] = set()
+        self._step = _Step("", 0.0)
+        self._told_at = 0.0
+        self._calls: dict[str, _Step] = {}
 
-    def show(self, event: Event) -> Iterator[Status]:
+    def show(self, event: Event, at: float) -> Iterator[Status]:
+        """`at` is the event's Unix time in seconds."""
         if isinstance(event, Token) and self._parts.is_open(event):
             return
-        if isinstance(event, RunStarted | Waiting) and (description := self._before_work(event)):
-            self._shown = description
-            yield Status(description, done=False)
+        if isinstance(event, RunStarted | Waiting):
+            yield from self._tell(self._before_work(event, at), at)
         for part in self._parts.of(event):
-            yield from self._change(part)
+            if isinstance(part, Opened | Action):
+                self._agents.add(part.agent)
+            yield from self._tell(self._describe(part, at), at, done=isinstance(part, InputRequested | RunFinished))
 
-    def _before_work(self, event: RunStarted | Waiting) -> str:
-        if isinstance(event, Waiting) and (event.position != 0 or not self._team_name):
-            return _one_line(event.content)
-        return _one_line(f"Asking {self._team_name}…") if self._team_name else ""
+    def pass_time(self, now: float) -> Iterator[Status]:
+        """Call it each `SILENCE_S` without an event: it tells now and then how long the step has taken."""
+        lasted_s = now - self._step.since
+        if self._step.label and now - self._told_at >= min(max(SILENCE_S, lasted_s / 2), _MOST_SILENCE_S):
+            yield from self._tell(f"{self._step.label} · {_duration(lasted_s)}", now)
 
-    def _change(self, part: Part) -> Iterator[Status]:
-        if isinstance(part, Opened | Action):
-            self._agents.add(part.agent)
-        description = _one_line(self._describe(part))
-        is_last = isinstance(part, InputRequested | RunFinished)
-        if self._is_done or not description or (description == self._shown and not is_last):
+    def _tell(self, description: str, at: float, *, done: bool = False) -> Iterator[Status]:
+        """Empty where the line stays as it is."""
+        description = _one_line(description)
+        if self._is_done or not description or (description == self._shown and not done):
             return
-        self._shown, self._is_done = description, is_last
-        yield Status(description, is_last)
+        self._shown, self._is_done, self._told_at = description, done, at
+        yield Status(description, done)
 
-    def _describe(self, part: Part) -> str:
-        """Empty for a part that leaves the line as it is."""
+    def _before_work(self, event: RunStarted | Waiting, at: float) -> str:
+        if isinstance(event, Waiting) and event.reason == "model":
+            return event.content  # the step goes on meanwhile
+        if isinstance(event, Waiting) and (event.position != 0 or not self._team_name):
+            self._step = _Step(event.content, at)
+            return event.content
+        return self._begin(_Step(f"Asking {self._team_name}", at)) if self._team_name else ""
+
+    def _begin(self, step: _Step) -> str:
+        self._step = step
+        return f"{step.label}…"
+
+    def _describe(self, part: Part, at: float) -> str:
         match part:
-            case Routing(team=None):
-                return "Choosing a team…"
             case Routing():
-                return ": ".join(filter(None, (part.team_name or part.team, part.content)))
-            case Opened() | Closed():
-                return _speaking(part)
+                return self._routed(part, at)
+            case Opened():
+                return self._opened(part, at)
+            case Closed():
+                return self._closed(part, at)
             case Action():
-                return f"{part.agent} is {_doing(part)}…"
+                return self._called(part, at)
             case ToolResult():
-                return part.summary or f"{part.tool} {'failed' if part.is_error else 'answered'}"
+                return self._answered(part, at)
             case InputRequested():
                 return "Waiting for your answer"
             case ToolRequested():
@@ -105,6 +144,46 @@ class StatusLine:
                 return ""
             case _:
                 assert_never(part)
+
+    def _who(self, agent: str) -> str:
+        names = () if self._members is None else self._members(self._team)
+        return f"{names.index(agent) + 1}/{len(names)} {agent}" if agent in names and len(names) > 1 else agent
+
+    def _routed(self, event: Routing, at: float) -> str:
+        if event.team is None:
+            return self._begin(_Step("Choosing a team", at))
+        self._team = event.team
+        self._step = _Step(": ".join(filter(None, (event.team_name or event.team, event.content))), at)
+        return self._step.label
+
+    def _called(self, call: Action, at: float) -> str:
+        doing, did = _tool_words(call)
+        step = self._calls[call.call_id] = _Step(f"{self._who(call.agent)} · {doing}", at, call.agent, did)
+        return self._begin(step)
+
+    def _opened(self, part: Opened, at: float) -> str:
+        if isinstance(part.whole, Validation) and part.whole.approved is not None:
+            return ""  # the verdict follows when the message is closed
+        kind = SPEECHES[part.kind]
+        return self._begin(_Step(f"{self._who(part.agent)} · {kind.doing}", at, part.agent, kind.did))
+
+    def _closed(self, part: Closed, at: float) -> str:
+        step, self._step = self._step, _Step(_BETWEEN, at)
+        if isinstance(part.said, Validation) and part.said.approved is not None:
+            return f"{part.agent} {'approved' if part.said.approved else 'blocked'} the query"
+        lasted_s = at - step.since
+        if part.kind == "final" or step.agent != part.agent or lasted_s < _LONG_SPEECH_S:
+            return ""  # the next line says enough
+        return f"{step.agent} {step.did} · {_duration(lasted_s)}"
+
+    def _answered(self, result: ToolResult, at: float) -> str:
+        call = self._calls.pop(result.call_id, None) or _Step("", at, result.agent, f"used {result.tool}")
+        self._step = next(reversed(self._calls.values()), _Step(_BETWEEN, at))
+        summary = result.summary.removeprefix(f"{result.tool}: ")
+        found = f"{call.did}: {summary}" if summary else call.did
+        told = f"{call.agent}: {result.tool} failed" if result.is_error else f"{call.agent} {found}"
+        lasted_s = at - call.since
+        return f"{told} · {_duration(lasted_s)}" if lasted_s >= 1 else told
 
     def _ending(self, event: RunFinished) -> str:
         match event.reason:
@@ -130,26 +209,21 @@ class StatusLine:
         return " · ".join(facts)
 
 
-def _speaking(part: Opened | Closed) -> str:
-    match part:
-        case Closed(said=Validation(approved=bool() as is_approved)):
-            return f"{part.agent} {'approved' if is_approved else 'blocked'} the query"
-        case Opened(whole=Validation(approved=bool())) | Closed():
-            return ""  # a verdict follows when the message is closed
-        case _:
-            return f"{part.agent} {SPEECHES[part.kind].doing}"
-
-
 def _one_line(text: str) -> str:
     return clipped(printable_line(text[: 4 * _MAX_CHARS]).replace("{{", "{ {"), _MAX_CHARS)
 
 
-def _doing(event: Action) -> str:
-    """A query of one of several databases names it."""
-    if event.tool != _QUERY:
-        return f"using {event.tool}"
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(max(seconds, 0.0) + 0.5), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _tool_words(call: Action) -> tuple[str, str]:
+    """What the agent does, and did. A query of one of several databases names it."""
+    if call.tool != _QUERY:
+        return call.tool, f"used {call.tool}"
     try:
-        database = json.loads(event.arguments).get("database")
+        database = json.loads(call.arguments).get("database")
     except (ValueError, AttributeError, RecursionError):
         database = None
-    return f"querying {database}" if isinstance(database, str) else "querying"
+    return (f"query {database}", f"queried {database}") if isinstance(database, str) else (_QUERY, "queried")

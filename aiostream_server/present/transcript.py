@@ -2,7 +2,8 @@
 
 The Markdown reads well in a chat page and in a terminal. A tool call or its result is one complete `<details>` block in
 one piece; with `flat`, a heading and its text. On a page errors are left out, because the page shows them itself, and a
-call and its result are one block where nothing comes between: the status line tells of the call meanwhile.
+call and its result are one block where nothing comes between and the result comes soon: the status line tells of the
+call meanwhile.
 """
 
 from collections.abc import Iterator
@@ -52,6 +53,11 @@ class Transcript:
             yield self._paragraphs.begin(tool_block(call, self._page), is_block=True)
         yield from self._show(part)
 
+    def overdue(self) -> Iterator[Shown]:
+        call, self._call = self._call, None
+        if call is not None:
+            yield self._paragraphs.begin(tool_block(call, self._page), is_block=True)
+
     def _show(self, part: Part) -> Iterator[Shown]:
         if not isinstance(part, Token | Opened):
             self._answered_by = part.agent if isinstance(part, Closed) and part.kind == "final" else None
@@ -71,7 +77,7 @@ class Transcript:
             case Error() if self._page is not None:
                 pass
             case Routing() | InputRequested() | Notice() | Dropped() | Error():
-                yield self._paragraphs.begin(_line(part))
+                yield self._paragraphs.begin(event_line(part))
             case ToolRequested() | RunFinished():
                 pass  # a protocol shows the call in a field of its own
             case _:
@@ -104,7 +110,7 @@ def _heading(opened: Opened) -> str:
     return f"{SPEECHES[opened.kind].sign} **{opened.agent}**{gap}"
 
 
-def _line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
+def event_line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
     match event:
         case Routing():
             return f"{event.sign} **{event.agent}** {_routing_words(event)}"

@@ -6,7 +6,7 @@ that can read the log can replay an answer, and a replay has the same ids as the
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from aiostream_server.config.model import OnDisconnect, Presentation, ReasoningField
 from aiostream_server.errors import ServerError
@@ -14,6 +14,7 @@ from aiostream_server.events import Entry, SpeechKind
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.question import Question
 from aiostream_server.present import BareContent, Page, Presenter, new_presenter, routed_presenter
+from aiostream_server.present.status import Members
 from aiostream_server.runs.card import RunCard
 
 Options = TypeVar("Options")
@@ -31,7 +32,9 @@ class Asked(Generic[Options]):
     """What a request's body says. `on_disconnect` is None where it leaves that to the team; `conversation` and
     `idempotency_key` where it leaves them to the headers.
 
-    `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`.
+    `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`. `run_id` is the new run's,
+    where the protocol must find it again by that; it is as hard to guess as any. `begins_conversation`: where nothing
+    names a conversation, later questions may continue from this run by its id.
     """
 
     model: str
@@ -42,6 +45,8 @@ class Asked(Generic[Options]):
     conversation: Conversation | None = None
     idempotency_key: str | None = None
     kept: bytes = b""
+    begins_conversation: bool = False
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +54,17 @@ class DisplayOptions:
     """How one request wants a run shown, apart from its body.
 
     `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown.
-    `team_name` is empty then. `page` is set where Open WebUI shows the answer. `path_prefix` stands before `/v1` in
-    links (`/api`, or nothing).
+    `team` (an id) and `team_name` are empty then. `members` tells a team's agents. `page` is set where Open WebUI
+    shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
     `watch_link` makes the signed link to a run's events. `is_own_link` tells links to this server's files.
     `reasoning_fields` are the names of the fields with the reasoning. `is_json`: the content is nothing but the answer.
     """
 
     presentation: Presentation | None = None
     by_team: Mapping[str, Presentation] = field(default_factory=dict)
+    team: str = ""
     team_name: str = ""
+    members: Members | None = None
     page: Page | None = None
     path_prefix: str = ""
     watch_link: WatchLink | None = None
@@ -86,8 +93,22 @@ class Frames(Protocol):
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
         """The same for tokens that only continue what was encoded last; None where they do more than that.
 
-        Changes nothing: the caller may throw the bytes away and give the tokens to `encode`.
+        The caller may throw the bytes away: then it gives the tokens to `encode`, and to nothing before.
         """
+        ...
+
+
+@runtime_checkable
+class TimedFrames(Frames, Protocol):
+    """Frames that also show how long nothing has happened."""
+
+    @property
+    def silence_s(self) -> float:
+        """After so long without an entry, and again each time, `silence` is called. Infinite: never."""
+        ...
+
+    def silence(self, now: float) -> bytes:
+        """Empty where there is nothing to show. `now` is Unix time in seconds."""
         ...
 
 
@@ -103,6 +124,11 @@ class Collector(Protocol):
         ...
 
 
+def run_path(run_id: str, path_prefix: str = "") -> str:
+    """Where a run is served."""
+    return f"{path_prefix}/v1/runs/{run_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect(Generic[Options]):
     """One protocol.
@@ -110,7 +136,8 @@ class Dialect(Generic[Options]):
     `name` keeps the idempotency keys of protocols apart, and tells whose a run's `kept` is. `question` reads a body; a
     model in the path counts before the body's. `on_disconnect` applies where neither the client nor the team says what
     happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles and other
-    auxiliary questions are answered without a team. `headers` are those of its streams.
+    auxiliary questions are answered without a team. `headers` are those of its streams, and `started_status` is the
+    status of an answer in the background. `path` is where a run is served: of its id, with the prefix of links.
     """
 
     name: str
@@ -121,3 +148,5 @@ class Dialect(Generic[Options]):
     on_disconnect: OnDisconnect
     serves_chat_pages: bool
     headers: Mapping[str, str] = field(default_factory=dict)
+    started_status: int = 202
+    path: Callable[[str, str], str] = run_path

@@ -7,13 +7,18 @@ in it: then the newest of those makes room.
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.fair_queue import FairQueue
+
+OnMove: TypeAlias = Callable[[int | None], object]
+"""Called as soon as a caller waits, and when fewer others are before it: with its place in the queue, from 1. None: it
+waits for a limit of its own key or user, or the place is not known."""
 
 
 class Admission(Protocol):
@@ -32,7 +37,7 @@ class Admission(Protocol):
     def refusal(self, owner: Owner, ahead: int = 0) -> ServerError | None:
         """What `enter` would raise at once, if it were called now, or after `ahead` other callers."""
 
-    async def enter(self, owner: Owner, run_id: str) -> None:
+    async def enter(self, owner: Owner, run_id: str, on_move: OnMove | None = None) -> None:
         """Take a slot, waiting for it if need be. Raises `TooManyRuns`, and `ShuttingDown` when closed."""
 
     def leave(self, run_id: str) -> None:
@@ -42,13 +47,22 @@ class Admission(Protocol):
         """Admit no more runs in this process, and refuse those that wait."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class _Caller:
-    """In the queue. `admitted` raises if it is refused there."""
+    """In the queue. `admitted` raises if it is refused there. `place` is the one that it was told; 0: none yet."""
 
     run_id: str
     obstacle: str
     admitted: asyncio.Future[None]
+    on_move: OnMove | None = None
+    place: int | None = 0
+
+    def tell(self, place: int | None) -> None:
+        """Tell of a better place, never of a worse one: keys that come later may be before it."""
+        is_worse = self.place is not None and place is not None and place >= self.place > 0
+        if self.on_move is not None and place != self.place and not is_worse:
+            self.place = place
+            self.on_move(place)
 
 
 class MemoryAdmission:
@@ -62,6 +76,8 @@ class MemoryAdmission:
         self._holders: dict[str, Owner] = {}  # by run id
         self._taken: Counter[str | Owner | None] = Counter()  # by key id, and by owner
         self._queue: FairQueue[_Caller] = FairQueue()
+        self._watched: dict[_Caller, Owner] = {}  # those with an `on_move`
+        self._will_tell = False
         self._is_closed = False
 
     @property
@@ -83,7 +99,7 @@ class MemoryAdmission:
             return None
         return None if self._may_make_room_for(owner) else TooManyRuns(obstacle)
 
-    async def enter(self, owner: Owner, run_id: str) -> None:
+    async def enter(self, owner: Owner, run_id: str, on_move: OnMove | None = None) -> None:
         if (refusal := self.refusal(owner)) is not None:
             raise refusal
         if (obstacle := self._obstacle(owner)) is None:
@@ -91,7 +107,7 @@ class MemoryAdmission:
             return
         if len(self._queue) >= self._limits.queue_size:
             self._make_room_for(owner)
-        await self._wait(owner, run_id, obstacle)
+        await self._wait(owner, run_id, obstacle, on_move)
 
     def leave(self, run_id: str) -> None:
         owner = self._holders.pop(run_id)
@@ -108,9 +124,12 @@ class MemoryAdmission:
             if not caller.admitted.done():
                 caller.admitted.set_exception(_closing())
 
-    async def _wait(self, owner: Owner, run_id: str, obstacle: str) -> None:
-        caller = _Caller(run_id, obstacle, asyncio.get_running_loop().create_future())
+    async def _wait(self, owner: Owner, run_id: str, obstacle: str, on_move: OnMove | None) -> None:
+        caller = _Caller(run_id, obstacle, asyncio.get_running_loop().create_future(), on_move)
         self._queue.add(owner, caller)
+        if on_move is not None:
+            self._watched[caller] = owner
+            self._tell_places()
         try:
             async with asyncio.timeout(self._limits.queue_timeout_s):
                 await caller.admitted
@@ -123,6 +142,8 @@ class MemoryAdmission:
             raise
         finally:
             self._queue.discard(owner, caller)
+            self._watched.pop(caller, None)
+            self._tell_places_soon()
         if self._is_closed:
             self.leave(run_id)
             raise _closing()
@@ -137,6 +158,18 @@ class MemoryAdmission:
                 self._take(owner, caller.run_id)
                 caller.admitted.set_result(None)
 
+    def _tell_places_soon(self) -> None:
+        """Once for all that leave the queue in this iteration of the event loop."""
+        if self._watched and not self._will_tell:
+            self._will_tell = True
+            asyncio.get_running_loop().call_soon(self._tell_places)
+
+    def _tell_places(self) -> None:
+        self._will_tell = False
+        for place, caller in enumerate(self._queue.in_order(), 1):
+            if (owner := self._watched.get(caller)) is not None:
+                caller.tell(None if self._own_obstacle(owner) is not None else place)
+
     def _may_make_room_for(self, owner: Owner) -> bool:
         """Whether another key has so many callers in the queue that one of them should give way."""
         return len(self._queue) > 0 and self._queue.longest()[1] > self._queue.count(owner.key_id) + 1
@@ -149,9 +182,13 @@ class MemoryAdmission:
 
     def _obstacle(self, owner: Owner) -> str | None:
         """The limit that leaves no slot for the owner; None if there is one."""
+        if len(self._holders) >= self._limits.max_runs:
+            return _all_taken(self._limits)
+        return self._own_obstacle(owner)
+
+    def _own_obstacle(self, owner: Owner) -> str | None:
+        """The limit of the owner's key or user that leaves no slot."""
         limits, taken = self._limits, self._taken
-        if len(self._holders) >= limits.max_runs:
-            return _all_taken(limits)
         if 0 < (most := limits.max_runs_per_key) <= taken[owner.key_id]:
             return f"{_going_on(most, 'run of this key', 'runs of this key')}; try again when one is done"
         if owner.user_id is not None and 0 < (most := limits.max_runs_per_user) <= taken[owner]:

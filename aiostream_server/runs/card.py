@@ -20,7 +20,8 @@ class RunCard:
 
     `model` is what the client asked for; `team` is None until it is chosen. `created_at` is Unix time in seconds.
     `last_seq` is the number of the last event. `finished`, and the `error` of a failed run, are None while it is live.
-    `protocol` is the name of that in which the run was asked for, and `kept` the JSON that it keeps with the run.
+    `question` is the beginning of what the user typed. `protocol` is the name of that in which the run was asked for,
+    and `kept` the JSON that it keeps with the run.
     """
 
     id: str
@@ -32,6 +33,7 @@ class RunCard:
     last_seq: int
     finished: RunFinished | None
     error: Error | None
+    question: str = ""
     protocol: str = ""
     kept: bytes = b""
 

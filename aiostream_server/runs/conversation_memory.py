@@ -28,7 +28,7 @@ from aiostream_server.models.call_memory import CallMemory
 from aiostream_server.runs.fingerprint import Standing, answer_prints, essence, extended, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
-from aiostream_server.store.database import NotWrittenYet
+from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet
 from aiostream_server.store.off_loop import off_loop
 from aiostream_server.store.turn_transaction import Merge
 from aiostream_server.teams.autogen_private.structure import state_signature
@@ -36,6 +36,7 @@ from aiostream_server.teams.autogen_private.structure import state_signature
 _SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
 _FEWEST_TURNS: Final = 2  # kept, however long they are
 
+_NO_CONVERSATION: Final = Conversation("", resends=True, is_kept=False)
 _OTHER_FORMAT: Final = (ValueError, TypeError, AttributeError, LookupError)
 
 _log = structlog.get_logger()
@@ -68,6 +69,24 @@ class Archive:
     max_state_bytes: int
 
 
+def address_of(owner: Owner, conversation: str) -> Address:
+    return Address(owner.key_id or "", owner.user_id or "", conversation)
+
+
+async def is_remembered(archive: Archive, owner: Owner, conversation: str) -> bool:
+    """True also if the store cannot tell: then the run tells the user."""
+    try:
+        return await archive.conversations.latest(address_of(owner, conversation)) is not None
+    except ConversationsUnavailable:
+        return True
+
+
+async def forget(archive: Archive, owner: Owner, conversation: str) -> bool:
+    """Whether there was something to forget."""
+    names = address_of(owner, conversation)._asdict()
+    return await archive.conversations.delete(**names) > 0
+
+
 class ConversationMemory:
     """One run's. Without a conversation, or without an archive, it recalls nothing and keeps nothing.
 
@@ -90,11 +109,10 @@ class ConversationMemory:
         self.question = question
         self.previous_team: str | None = None
         self._archive = archive if conversation is not None else None
-        name = conversation.name if conversation is not None else ""
-        self._address = Address(owner.key_id or "", owner.user_id or "", name)
+        self._conversation = conversation or _NO_CONVERSATION
+        self._owner = owner
         self._calls = calls
         self._asked_at = asked_at
-        self._resends = conversation is None or conversation.resends
         self._memory: TeamMemory | None = None
         self._standing: Standing | None = None
         self._continues = ""  # the version of the memory that the question continues
@@ -109,16 +127,18 @@ class ConversationMemory:
     @property
     def is_kept(self) -> bool:
         """Whether the next question can continue from this one."""
-        return self._archive is not None
+        return self._archive is not None and self._conversation.is_kept
 
     def has_state_of(self, team_id: str) -> bool:
         return self._memory is not None and self._memory.team == team_id and self._memory.state != b""
 
     async def recall(self) -> None:
         """Find the memory that the question continues."""
-        if self._archive is None:
+        talk = self._conversation
+        if self._archive is None or talk.recalled is None:
             return
-        self._leaves_history_to_us = not self._resends and len(self._systems) == len(self.question.history)
+        has_earlier_turns = len(self._systems) < len(self.question.history)
+        self._leaves_history_to_us = not talk.resends and (talk.is_chain or not has_earlier_turns)
         try:
             memory = await self._find(self._archive.conversations)
             if memory is not None and memory.waits_for is not None:
@@ -152,7 +172,7 @@ class ConversationMemory:
 
         Returns what the user has to be told if the turn is not saved.
         """
-        if self._archive is None:
+        if self._archive is None or not self._conversation.is_kept:
             return None
         try:
             most = self._archive.max_state_bytes
@@ -161,7 +181,8 @@ class ConversationMemory:
             waits_for = handover.asker if handover is not None and state else None
             memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
             merge = _appending(self.question.task, log, memory, most) if self._leaves_history_to_us else None
-            await self._archive.conversations.keep(self._address, memory, after=self._continues, merge=merge)
+            address = address_of(self._owner, self._conversation.name)
+            await self._archive.conversations.keep(address, memory, after=self._continues, merge=merge)
         except NotWrittenYet as exc:
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__, is_retried=True)
             return NOT_KEPT_YET
@@ -169,6 +190,10 @@ class ConversationMemory:
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__, is_retried=False)
             return NOT_KEPT if self._leaves_history_to_us else STATE_NOT_KEPT
         return None
+
+    @property
+    def _recalled(self) -> Address:
+        return address_of(self._owner, self._conversation.recalled or "")
 
     @property
     def _systems(self) -> Sequence[Turn]:
@@ -187,7 +212,7 @@ class ConversationMemory:
                 and standing.answer in memory.answers
             )
 
-        memories = await conversations.recall(self._address, is_continued)
+        memories = await conversations.recall(self._recalled, is_continued)
         found = next(filter(is_continued, memories), None)
         if memories:
             self.previous_team = (found or memories[0]).team
@@ -195,19 +220,22 @@ class ConversationMemory:
 
     async def _add_earlier_turns(self, conversations: Conversations) -> TeamMemory | None:
         """Add the turns that the client leaves out, up to the last answer, to the question."""
-        memory = await conversations.latest(self._address)
+        memory = await conversations.latest(self._recalled)
         if memory is None:
             return None
         self.previous_team = memory.team
         self._continues = memory.version
         earlier = tuple(Turn(role, text) for role, text in load(memory.turns))
-        self.question = replace(self.question, history=(*self.question.history, *earlier))
+        later = [turn for turn in self.question.history if turn.role != "system"]
+        self.question = replace(self.question, history=(*self._systems, *earlier, *later))
+        if later:
+            memory = replace(memory, state=b"")  # of a time before these
         self._standing = Standing(memory.fingerprint, answer="", last=earlier[-1])  # the answer is not compared
         return memory
 
     async def _spend(self, conversations: Conversations, memory: TeamMemory) -> TeamMemory:
         """Give the state of a question to the user to the first reply that was sent after it."""
-        is_first = await conversations.spend(self._address, memory)
+        is_first = await conversations.spend(self._recalled, memory)
         if is_first and memory.updated_at <= self._asked_at:
             return memory
         return replace(memory, state=b"", waits_for=None)

@@ -1,6 +1,7 @@
 """A queue that takes keys in turn, and the users of a key in turn: one with many entries holds up no other."""
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from typing import Final, Generic, TypeVar
 
 from aiostream_server.intake.principal import Owner
@@ -49,6 +50,18 @@ class FairQueue(Generic[_Item]):
                         self._keys[key_id] = self._keys.pop(key_id)
                     return owner, item
         return None
+
+    def in_order(self) -> Iterator[_Item]:
+        """All entries, in the order in which they leave if nothing is added and every owner may leave."""
+        keys = deque(deque(deque(items) for items in users.values()) for users in self._keys.values())
+        while keys:
+            users = keys.popleft()
+            items = users.popleft()
+            yield items.popleft()
+            if items:
+                users.append(items)
+            if users:
+                keys.append(users)
 
     def longest(self) -> tuple[str | None, int]:
         """The key with the most entries, and how many. The queue must not be empty."""

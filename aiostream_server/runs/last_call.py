@@ -28,6 +28,7 @@ from autogen_core.tools import ToolSchema
 from aiostream_server.errors import ConfigError, ModelFailed, SchemaNotMet
 from aiostream_server.intake.answer_form import AnswerForm, JsonForm, ToolForm
 from aiostream_server.intake.question import Question
+from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.ending import without_remark
 from aiostream_server.models.provider import End, ModelLabel, TextDelta, ThoughtDelta
@@ -299,5 +300,5 @@ class _Unheard:
     def failed(self, error: ModelFailed) -> None:
         self.recorder.failed(error)
 
-    async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
-        await self.recorder.spent(speaker, usage)
+    async def spent(self, speaker: str | None, usage: RequestUsage, facts: CallFacts) -> None:
+        await self.recorder.spent(speaker, usage, facts)

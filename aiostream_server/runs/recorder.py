@@ -19,6 +19,7 @@ from aiostream_server import events
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.errors import ModelFailed, forget_traceback
 from aiostream_server.log.protocol import Log
+from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.ending import EndReason, in_words, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
@@ -174,10 +175,21 @@ class Recorder(LogWriter):
         if self._turn is not None:
             await self._turn()
 
-    async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
+    async def spent(self, speaker: str | None, usage: RequestUsage, facts: CallFacts) -> None:
         agent = self._agent(speaker)
         self._speech[agent].is_tapped = True
-        self._spend(agent, usage)
+        told = events.Usage(
+            agent,
+            usage.prompt_tokens,
+            usage.completion_tokens,
+            facts.model,
+            facts.duration_s,
+            facts.first_token_s,
+            facts.request_bytes or None,
+            facts.answer_bytes or None,
+            facts.error,
+        )
+        self._spend(told)
 
     def failed(self, error: ModelFailed) -> None:
         self.failures.append(error)
@@ -219,7 +231,7 @@ class Recorder(LogWriter):
     def reported(self, agent: str, usage: RequestUsage) -> None:
         """The cost of a model call as AutoGen tells it. Our own model clients have reported theirs already."""
         if not any(speech.is_tapped for speech in self._heard_of(agent)):
-            self._spend(agent, usage)
+            self._spend(events.Usage(agent, usage.prompt_tokens, usage.completion_tokens))
 
     def verdict(self, agent: str, text: str, *, approved: bool, call_id: str) -> None:
         """A tool call was judged. The verdict is the answer to a blocked call."""
@@ -315,10 +327,10 @@ class Recorder(LogWriter):
         if _NAMELESS in self._speech:
             yield self._speech[_NAMELESS]
 
-    def _spend(self, agent: str, usage: RequestUsage) -> None:
+    def _spend(self, usage: events.Usage) -> None:
         self._reported += events.TokenCount(usage.prompt_tokens, usage.completion_tokens)
-        self.budget.settle(agent, usage.completion_tokens)
-        self.tell(events.Usage(agent, usage.prompt_tokens, usage.completion_tokens))
+        self.budget.settle(usage.agent, usage.completion_tokens)
+        self.tell(usage)
 
     def _tell_end(self, agent: str, end: End) -> None:
         is_asked_for = end.finish_reason == "length" and self.budget.left == 0  # by the client, which is told

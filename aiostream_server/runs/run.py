@@ -6,7 +6,7 @@ that was said until then, and none of its tasks is left.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -15,25 +15,29 @@ from typing import Any, Final
 import structlog
 
 from aiostream_server.config.model import OnDisconnect
-from aiostream_server.errors import TeamFailed, forget_traceback
+from aiostream_server.errors import ServerError, TeamFailed, forget_traceback
 from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted, Waiting
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log, Reader
 from aiostream_server.models.ending import EndReason
 from aiostream_server.observe.observer import current_observer
+from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.failure import describe_failure, exception_name
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest, RunResources
+from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_work
 from aiostream_server.runs.team_work import TeamWork
 from aiostream_server.teams.autogen_private.structure import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.containment import RunLabel, contain_tasks
+from aiostream_server.text import clipped
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
+_SHOWN_CHARS: Final = 500  # of a question, kept as long as the run
 
 _log = structlog.get_logger()
 
@@ -50,6 +54,7 @@ class Run:
         self.resources: Final = resources
         self.request = request
         self.created_at: Final = time.time()
+        self._asked: Final = clipped(routing_question(request.question.task.text), _SHOWN_CHARS)
         self.spec = request.spec
         self.finished: RunFinished | None = None
         self._ending: asyncio.Future[FinishReason | Error] = asyncio.get_running_loop().create_future()
@@ -78,6 +83,7 @@ class Run:
             last_seq=self.log.committed,
             finished=self.finished,
             error=next((entry.event for entry in last_two if isinstance(entry.event, Error)), None),
+            question=self._asked,
             protocol=self.request.protocol,
             kept=self.request.kept,
         )
@@ -86,9 +92,14 @@ class Run:
     def _conversation(self) -> str | None:
         return None if self.request.conversation is None else self.request.conversation.name
 
-    def start(self, *, after: Sequence[RunView] = (), on_end: Callable[[], object]) -> None:
-        """Begin once the runs in `after` have ended. Calls `on_end` when this one has ended, however it does."""
-        self._task = asyncio.create_task(self._execute(after), name=self.id)
+    def start(
+        self, *, wait: SlotWait | None = None, after: Sequence[RunView] = (), on_end: Callable[[], object]
+    ) -> None:
+        """Begin once `wait` has got a slot, and the runs in `after` have ended.
+
+        Calls `on_end` when this one has ended, however it does.
+        """
+        self._task = asyncio.create_task(self._execute(wait, after), name=self.id)
         self._task.add_done_callback(lambda _: on_end())
 
     @contextmanager
@@ -112,7 +123,7 @@ class Run:
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    async def _execute(self, after: Sequence[RunView]) -> None:
+    async def _execute(self, wait: SlotWait | None, after: Sequence[RunView]) -> None:
         request, observer = self.request, self.resources.observer
         structlog.contextvars.bind_contextvars(run_id=self.id)
         label = RunLabel(self.id)
@@ -131,7 +142,9 @@ class Run:
             work = TeamWork(request, self.resources, self._new_recorder(), on_chosen=chosen)
             ending: FinishReason | Error = "interrupted"
             try:
-                if after:
+                if wait is not None and not wait.is_over:
+                    await self._wait_for_slot(wait)
+                if after and not self._ending.done():
                     await self._wait_for_turn(after)
                 ending = await self._supervise(work)
             finally:
@@ -148,18 +161,31 @@ class Run:
         )
         return Recorder(self.log, budget, question.options, partial(self.resources.steps.wait, self.owner))
 
+    async def _wait_for_slot(self, wait: SlotWait) -> None:
+        """Until it has one, or is refused it, or is stopped. No deadline runs yet."""
+        try:
+            await self._until_stopped(wait.until_over(self.log.append))
+        except ServerError as refusal:
+            self.end(describe_failure(refusal))
+
     async def _wait_for_turn(self, after: Sequence[RunView]) -> None:
         """Until those have ended, or this one is stopped. No deadline runs yet."""
         words = "your earlier question" if len(after) == 1 else f"your {len(after)} earlier questions"
         self.log.append(Waiting(f"Waiting for {words} to be answered", "turn", position=len(after)))
-        ended = asyncio.create_task(_all_ended(after))  # not `gather`, which complains if it is cancelled unawaited
-        both: set[asyncio.Future[Any]] = {ended, self._ending}
-        try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            ended.cancel()
+        await self._until_stopped(_all_ended(after))  # not `gather`, which complains if it is cancelled unawaited
         if not self._ending.done():
             self.log.append(Waiting("It is your turn", "turn", position=0))
+
+    async def _until_stopped(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Raises what `waiting` raises. It is cancelled when the run is stopped."""
+        task = asyncio.create_task(waiting)
+        both: set[asyncio.Future[Any]] = {task, self._ending}
+        try:
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                task.result()
+        finally:
+            task.cancel()
 
     async def _supervise(self, work: TeamWork) -> FinishReason | Error:
         """Work until it is done, fails, or is ended."""

@@ -17,6 +17,8 @@ import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import ConcurrentTurns, Config, LimitsConfig
+from aiostream_server.config.problem_text import install_hint
+from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.models.registry import open_models
@@ -42,6 +44,7 @@ from aiostream_server.tools.chart.painter import Painter, open_painter
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.web.app import create_app
 from aiostream_server.web.bugs import log_bug
+from aiostream_server.web.health import SHARED_RUNS, SharedStatus
 from aiostream_server.web.state import CurrentState, ServerState
 
 _EXPIRY_INTERVAL_S: Final = 3600.0
@@ -79,8 +82,10 @@ class Generations:
         shared: SharedStores,
         observer: Observer,
         embedded: EmbeddedTeams,
+        shared_runs: SharedStatus | None = None,
     ) -> None:
         self.current: Final = current
+        self.shared_runs: Final = shared_runs
         self._stack = stack
         self._shared: Final = shared
         self._observer: Final = observer
@@ -141,6 +146,8 @@ def compose(
     async def open_state(app: web.Application) -> AsyncIterator[CurrentState]:
         async with open_generations(config, state_directory, observer, embedded) as generations:
             app[GENERATIONS] = generations
+            if generations.shared_runs is not None:
+                app[SHARED_RUNS] = generations.shared_runs
             yield generations.current
 
     return create_app(config, open_state, observer=observer)
@@ -159,6 +166,22 @@ def memory_backend(limits: LimitsConfig, turns: ConcurrentTurns) -> RunBackend:
 
 
 @asynccontextmanager
+async def _open_backend(config: Config) -> AsyncIterator[tuple[SharedStatus | None, RunBackend]]:
+    limits, turns = config.limits, config.conversations.concurrent_turns
+    if not config.runs.is_shared:
+        yield None, memory_backend(limits, turns)
+        return
+    try:
+        from aiostream_server.runs.shared.backend import open_shared_runs
+    except ModuleNotFoundError as exc:
+        if exc.name != "redis":
+            raise
+        raise ConfigError([f'[runs] store = "redis" needs: {install_hint("redis")}']) from None
+    async with open_shared_runs(config.runs, limits, turns) as opened:
+        yield opened
+
+
+@asynccontextmanager
 async def open_generations(
     config: Config, state_directory: Path, observer: Observer = NO_OBSERVER, embedded: EmbeddedTeams = NOTHING
 ) -> AsyncIterator[Generations]:
@@ -172,14 +195,15 @@ async def open_generations(
         open_files(config.files, state_directory) as files,
         open_painter(state_directory) as painter,
         _expiring(conversations, files),
+        _open_backend(config) as (shared_runs, backend),
     ):
         shared = SharedStores(conversations, files, painter)
         opened = _open_generation(config, shared, state_directory, observer, embedded)
         resources, desk = await stack.enter_async_context(opened)
         keys = KeyRing.load(config.auth.keys_file)
-        registry = Registry(resources, memory_backend(config.limits, config.conversations.concurrent_turns))
+        registry = Registry(resources, backend)
         state = ServerState(config, keys, resources.catalogue, registry, desk, resources)
-        generations = Generations(CurrentState(state), stack.pop_all(), shared, observer, embedded)
+        generations = Generations(CurrentState(state), stack.pop_all(), shared, observer, embedded, shared_runs)
         del opened, resources, desk, state  # else this frame would keep the first generation alive for ever
         try:
             yield generations

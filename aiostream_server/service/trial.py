@@ -31,7 +31,7 @@ from aiostream_server.intake.keys import new_key
 from aiostream_server.service.composition import GENERATIONS, compose, open_generations
 from aiostream_server.store.files import stored_in
 from aiostream_server.teams.factories import blamed_in
-from aiostream_server.teams.shape import Shape, shape_of
+from aiostream_server.teams.shape import Shape
 
 _HOST: Final = "127.0.0.1"
 _NO_FILE_NAME: Final = re.compile(r"[/\\]|\A\.+")
@@ -120,13 +120,10 @@ async def inspect_team(config: Config, folder: Path, team_id: str, *, has_file: 
         catalogue = generations.current.state.catalogue
         if (spec := catalogue.get(team_id)) is None:
             raise ConfigError([unknown_team(team_id, [each.id for each in catalogue], has_file=has_file)])
-        scope = spec.toolbox.scope()
         try:
-            shape = shape_of(await spec.build(scope))
+            shape = await spec.shape()
         except Exception as exc:  # raised by a user's own factory
             raise ConfigError([f"{team_id}: the team cannot be built: {blamed_in(spec.factory, exc)}"]) from exc
-        finally:
-            await scope.close()
         return InspectedTeam(spec.id, spec.name, spec.config.description, shape)
 
 

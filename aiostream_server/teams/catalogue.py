@@ -1,9 +1,12 @@
 """The catalogue: a model id -> a fresh team."""
 
+import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Final, TypeVar
+
+import structlog
 
 from aiostream_server.config.model import Config, TeamConfig
 from aiostream_server.config.problem_text import did_you_mean, toml_key
@@ -12,15 +15,20 @@ from aiostream_server.models.registry import Models
 from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
-from aiostream_server.teams.autogen_private.structure import sees_images
+from aiostream_server.teams.autogen_private.spans import skip_unrecorded_spans
+from aiostream_server.teams.autogen_private.structure import participant_names, sees_images
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
 from aiostream_server.teams.factories import Factory, import_factory
 from aiostream_server.teams.served import ServedTeam, served_teams
+from aiostream_server.teams.shape import Shape, shape_of
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.teams.tools.toolbox import Toolbox
 from aiostream_server.tools.sql.database import Database
 
 _T = TypeVar("_T")
+_LOOK_S: Final = 10.0
+
+_log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,8 @@ class TeamSpec:
     factory: Factory
     sees_images: bool
     toolbox: Toolbox = field(default_factory=Toolbox)
+    members: list[str] = field(default_factory=list)
+    """The names of its agents in their order; none before the team was built."""
 
     @property
     def id(self) -> str:
@@ -51,7 +61,16 @@ class TeamSpec:
         use_team_runtimes(team)
         name_speakers(team)
         contain(team)
+        self.members[:] = participant_names(team)
         return team
+
+    async def shape(self) -> Shape:
+        """Build a team to see what it is made of. Raises what `build` raises."""
+        scope = self.toolbox.scope()
+        try:
+            return shape_of(await self.build(scope))
+        finally:
+            await scope.close()
 
 
 class Catalogue:
@@ -59,6 +78,7 @@ class Catalogue:
 
     def __init__(self, specs: Sequence[TeamSpec]) -> None:
         self._specs: Mapping[str, TeamSpec] = {spec.id: spec for spec in specs}
+        self._shapes: asyncio.Task[Mapping[str, Shape | None]] | None = None
 
     def __iter__(self) -> Iterator[TeamSpec]:
         return iter(self._specs.values())
@@ -68,6 +88,29 @@ class Catalogue:
 
     def get(self, team_id: str) -> TeamSpec | None:
         return self._specs.get(team_id)
+
+    def members(self, team_id: str) -> Sequence[str]:
+        """The names of the team's agents in their order, if this process has built it once."""
+        spec = self._specs.get(team_id)
+        return () if spec is None else spec.members
+
+    async def shapes(self) -> Mapping[str, Shape | None]:
+        """Of every team by its id; None for one that cannot be built. Each is built once, when this is first asked."""
+        if self._shapes is None:
+            self._shapes = asyncio.create_task(self._look())
+        return await asyncio.shield(self._shapes)
+
+    async def _look(self) -> Mapping[str, Shape | None]:
+        return {spec.id: await _shape_or_none(spec) for spec in self}
+
+
+async def _shape_or_none(spec: TeamSpec) -> Shape | None:
+    try:
+        async with asyncio.timeout(_LOOK_S):
+            return await spec.shape()
+    except Exception as exc:  # raised by a user's own factory
+        _log.warning("team_not_shown", team=spec.id, error=type(exc).__name__)
+        return None
 
 
 def load_catalogue(
@@ -101,6 +144,7 @@ def load_team(
     team: ServedTeam, models: Models, databases: Mapping[str, Database], toolbox: Toolbox | None = None
 ) -> TeamSpec:
     share_function_tools()
+    skip_unrecorded_spans()
     toolbox = toolbox or Toolbox()
     toolbox.check(team.config.tools)
     context = TeamContext(team.config, models, _chosen(team.config.databases, databases))

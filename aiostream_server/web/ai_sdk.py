@@ -13,7 +13,7 @@ from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.runs.card import RunView
 from aiostream_server.web.asking import ask
 from aiostream_server.web.caller import caller_of, own_links
-from aiostream_server.web.runs import check_cancel_body, described, stop_run
+from aiostream_server.web.runs import check_cancel_body, described, end_run
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 
@@ -43,7 +43,7 @@ async def stop_chat(request: web.Request) -> web.Response:
     await check_cancel_body(request)
     if run is None:
         return web.Response(status=204)
-    await stop_run(run)
+    await end_run(run)
     return described(request, run)
 
 

@@ -10,6 +10,7 @@ from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.protocols.ai_sdk import AI_SDK
 from aiostream_server.protocols.chat import CHAT
 from aiostream_server.protocols.runs import RUNS
+from aiostream_server.web.a2a import add_a2a_routes
 from aiostream_server.web.ai_sdk import add_ai_sdk_routes
 from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
@@ -29,8 +30,10 @@ from aiostream_server.web.middlewares import (
 )
 from aiostream_server.web.models import get_model, list_models
 from aiostream_server.web.openapi import document
+from aiostream_server.web.responses import add_response_routes
 from aiostream_server.web.runs import cancel_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, OpenState, hold_state
+from aiostream_server.web.teams import list_teams
 from aiostream_server.web.traffic import TRAFFIC, Traffic, close_when_draining, count_requests
 
 
@@ -85,6 +88,7 @@ def _add_routes(app: web.Application) -> None:
         app.router.add_get(f"{base}files/{{file_id}}", get_file)
         for route in (
             app.router.add_post(f"{base}runs", create_run),
+            app.router.add_get(f"{base}teams", list_teams),
             app.router.add_get(f"{base}runs", list_runs),
             app.router.add_get(f"{base}runs/{{run_id}}", get_run),
             app.router.add_get(f"{base}runs/{{run_id}}/events", get_events, allow_head=False),  # may take long to end
@@ -92,6 +96,8 @@ def _add_routes(app: web.Application) -> None:
         ):
             app[REFUSALS][route] = RUNS.refusal
         app[REFUSALS].update(dict.fromkeys(add_ai_sdk_routes(app, base), AI_SDK.refusal))
+        add_response_routes(app, base)
+    add_a2a_routes(app)
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)

@@ -11,15 +11,16 @@ from aiostream_server.events import Entry, Token, Usage
 _MAX_WAITING_CHARS: Final = 4_000
 _LONG_CHARS: Final = 18_000
 _LONG_INTERVAL_S: Final = 0.25
+_MAX_INTERVAL_S: Final = 1.0
 
 
 class Coalescer:
     """Holds tokens back until an interval has passed since the last write of tokens.
 
-    The interval is `interval_s` at first and grows with the answer, to 0.25 s at 18,000 characters: the client renders
-    all of them at each write. The first token after a silence is not held. Any other event releases everything at once,
-    and so do 4,000 waiting characters. Calls `wake` when the interval is over. With an interval of 0 nothing waits, and
-    there is no timer.
+    The interval is `interval_s` at first and grows with the answer, to 0.25 s at 18,000 characters and to 1 s at most:
+    the client renders all of them at each write. The first token after a silence is not held. Any other event releases
+    everything at once, and so do 4,000 waiting characters. Calls `wake` when the interval is over. With an interval of
+    0 nothing waits, and there is no timer.
     """
 
     __slots__ = ("_chars", "_first_s", "_is_urgent", "_timer", "_waiting", "_wake", "_written_at", "_written_chars")
@@ -69,8 +70,8 @@ class Coalescer:
 
     @property
     def _interval_s(self) -> float:
-        first_s, share = self._first_s, min(1.0, self._written_chars / _LONG_CHARS)
-        return first_s + share * (_LONG_INTERVAL_S - first_s) if 0 < first_s < _LONG_INTERVAL_S else first_s
+        growth_s = max(0.0, _LONG_INTERVAL_S - self._first_s) * self._written_chars / _LONG_CHARS
+        return max(self._first_s, min(_MAX_INTERVAL_S, self._first_s + growth_s)) if self._first_s else 0.0
 
     def _is_time(self) -> bool:
         return time.monotonic() - self._written_at >= self._interval_s

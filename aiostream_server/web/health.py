@@ -33,8 +33,22 @@ class Exposition(Protocol):
         ...
 
 
+class SharedStatus(Protocol):
+    """Of the store that several processes share runs in."""
+
+    @property
+    def is_available(self) -> bool:
+        """Whether it answers."""
+
+    @property
+    def outages(self) -> int:
+        """How often it stopped answering since the start."""
+
+
 LOOP_LAG: Final[web.AppKey[LoopLag]] = web.AppKey("loop_lag")
 """Set where the lag is measured; without it `/readyz` leaves it out."""
+SHARED_RUNS: Final[web.AppKey[SharedStatus]] = web.AppKey("shared_runs")
+"""Set where runs are shared."""
 METRICS: Final[web.AppKey[Exposition]] = web.AppKey("metrics")
 """Set where metrics are counted; without it `/metrics` is a 404."""
 
@@ -54,6 +68,8 @@ async def readyz(request: web.Request) -> web.Response:
         "viewers": registry.viewers,
         "queued": registry.queued,
     }
+    if (shared := request.app.get(SHARED_RUNS)) is not None:
+        vitals["shared_runs"] = "ok" if shared.is_available else "unavailable"
     if (lag := request.app.get(LOOP_LAG)) is not None:
         vitals |= {"loop_lag_s": round(lag.last_s, 4), "loop_lag_max_s": round(lag.max_s, 4)}
         waits = request.app[TRAFFIC].waits

@@ -60,14 +60,14 @@ async def cancel_run(request: web.Request) -> web.Response:
     """End the run, whatever its `on_disconnect`, and wait a moment for its end. A finished run stays as it is."""
     run = await _find(request)
     await check_cancel_body(request)
-    await stop_run(run)
+    await end_run(run)
     return described(request, run)
 
 
-async def stop_run(run: RunView) -> None:
-    """Returns when it has ended, or after a moment: the answer then says that the run is still going on."""
+async def end_run(run: RunView) -> None:
+    """Cancel it, and wait a moment."""
     await run.stop("cancelled")
-    with suppress(TimeoutError):
+    with suppress(TimeoutError):  # it is still going on then
         async with asyncio.timeout(_CANCEL_WAIT_S):
             await run.wait()
 
@@ -100,7 +100,7 @@ async def _find(request: web.Request, *, is_signed: bool = False) -> RunView:
     try:
         return await state.registry.find(request.match_info["run_id"], owner)
     except NotFound as exc:
-        if state.config.server.workers == 1:
+        if state.config.server.workers == 1 or state.config.runs.is_shared:
             raise
         raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 
@@ -114,8 +114,8 @@ def described(request: web.Request, run: RunView) -> web.Response:
 
 def cursor_of(request: web.Request) -> int:
     """The number of the last event that the client has: `Last-Event-ID`, or `?starting_after=N`, or 0."""
-    header = _integer("Last-Event-ID", request.headers.getall("Last-Event-ID", ()), 0, MAX_CURSOR)
-    query = _integer("starting_after", request.query.getall("starting_after", ()), 0, MAX_CURSOR)
+    header = integer_of("Last-Event-ID", request.headers.getall("Last-Event-ID", ()), 0, MAX_CURSOR)
+    query = integer_of("starting_after", request.query.getall("starting_after", ()), 0, MAX_CURSOR)
     if header is not None and query is not None and header != query:
         raise InvalidRequest(
             f"starting_after={query} and Last-Event-ID: {header} disagree: send one of them", param="starting_after"
@@ -125,10 +125,10 @@ def cursor_of(request: web.Request) -> int:
 
 def limit_of(request: web.Request) -> int:
     """How many are to be listed: `?limit=N`."""
-    return _integer("limit", request.query.getall("limit", ()), 1, MAX_LISTED) or DEFAULT_LISTED
+    return integer_of("limit", request.query.getall("limit", ()), 1, MAX_LISTED) or DEFAULT_LISTED
 
 
-def _integer(name: str, values: Sequence[str], least: int, most: int) -> int | None:
+def integer_of(name: str, values: Sequence[str], least: int, most: int) -> int | None:
     """None where it was not sent. Raises `InvalidRequest` for a wrong one."""
     if not values:
         return None

@@ -1,6 +1,7 @@
 """`scripts/dev/e2e-openwebui`: every step by itself, one line each; status 1 where one failed."""
 
 import asyncio
+import re
 import signal
 import sys
 import tempfile
@@ -11,15 +12,18 @@ from typing import Any, Final
 
 import click
 
+from tests.e2e.embeddings import embeddings
 from tests.e2e.page import chat_page
 from tests.e2e.programs import Programs
 from tests.e2e.provider import reply
+from tests.e2e.relay import bare_relay
 from tests.e2e.stage import Stage
-from tests.e2e.steps import STEPS, Step
+from tests.e2e.step import Step
+from tests.e2e.steps import STEPS
+from tests.e2e.voice import LOUDSPEAKER, silence
 from tests.kit.scripted_provider import ScriptedProvider
 
-_STEP_S: Final = 60.0
-_ALL_S: Final = 900.0
+_ALL_S: Final = 1_800.0
 
 
 @click.command()
@@ -57,12 +61,14 @@ async def _run(version: str, programs: Programs, steps: list[Step]) -> int:
     async with asyncio.timeout(_ALL_S), ScriptedProvider() as provider:
         provider.script(reply)
         async with (
+            bare_relay(provider.base_url) as relay_url,
             programs.server(provider.base_url) as server,
-            programs.open_webui(server.url) as url,
-            chat_page(url) as chat,
+            embeddings() as embeddings_url,
+            programs.open_webui(f"{server.url}/v1", relay_url, embeddings_url=embeddings_url) as url,
+            chat_page(url, silence(programs.folder / "silence.wav"), LOUDSPEAKER) as chat,
         ):
             print(f"Open WebUI {version} is up after {time.monotonic() - started_at:.0f} s", flush=True)
-            stage = Stage(server, provider, chat, programs.output)
+            stage = Stage(_numbers(version), programs, server, provider, chat)
             failed = [step.name for step in steps if not await _passed(step, stage)]
     seconds = time.monotonic() - started_at
     verdict = f"{len(failed)} of {len(steps)} failed: {', '.join(failed)}" if failed else f"all {len(steps)} are ok"
@@ -70,16 +76,23 @@ async def _run(version: str, programs: Programs, steps: list[Step]) -> int:
     return len(failed)
 
 
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))
+
+
 async def _passed(step: Step, stage: Stage) -> bool:
-    started_at, problem = time.monotonic(), ""
+    started_at, problem, figure = time.monotonic(), "", None
     try:
-        async with asyncio.timeout(_STEP_S):
-            await step.run(stage)
+        async with asyncio.timeout(step.limit_s):
+            figure = await step.run(stage)
     except Exception as exc:  # whatever it was: the next step may still pass
         problem = " ".join(f"{type(exc).__name__}: {exc}".split())[:400]
         await _keep_evidence(step, stage)
     seconds = time.monotonic() - started_at
-    print(f"{'FAILED' if problem else 'ok    '} {step.name:<18}{seconds:6.1f} s  {problem}".rstrip(), flush=True)
+    print(
+        f"{'FAILED' if problem else 'ok    '} {step.name:<18}{seconds:6.1f} s  {problem or figure or ''}".rstrip(),
+        flush=True,
+    )
     return not problem
 
 

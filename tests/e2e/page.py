@@ -6,7 +6,7 @@ Where the two differ: 0.6 names neither its Stop button nor its items of the mod
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,16 @@ from playwright.async_api import Locator, Page, Route, async_playwright
 from tests.kit.waiting import wait_for
 
 WIDTH: Final = 1280
+_PHONE_WIDTH: Final = 390
 _HEIGHT: Final = 860
 _LOWEST: Final = 420
 _HIGHEST: Final = 1600
 _CHROMIUM: Final = "/usr/bin/chromium"
-_ARGUMENTS: Final = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+_ARGUMENTS: Final = (
+    "--no-sandbox",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+    "--use-fake-device-for-media-stream",
+)
 _WAIT_S: Final = 15.0
 _LOOK_EVERY_S: Final = 0.05
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost"})
@@ -38,6 +43,13 @@ _FOLDED: Final = ", ".join(
     )
 )
 _ERROR: Final = '[class*="border-red-600/10"], #response-content-container div.rounded-2xl:has(> svg)'
+_SPINNER: Final = ".spinner_ajPY"
+_API: Final = """async ([path, body]) => {
+    const headers = {"Content-Type": "application/json", Authorization: `Bearer ${localStorage.token}`};
+    const posted = body === null ? {} : {method: "POST", body: JSON.stringify(body)};
+    const response = await fetch(path, {headers, ...posted});
+    return [response.status, await response.json()];
+}"""
 _LOOK: Final = """([stop, error]) => {
     const answers = document.querySelectorAll(".chat-assistant");
     const answer = answers[answers.length - 1];
@@ -117,6 +129,25 @@ class ChatPage:
         await self.page.keyboard.insert_text(question)
         await self.page.keyboard.press("Enter")
 
+    async def attach(self, name: str, media_type: str, content: bytes) -> None:
+        """Add a file to the next question, and wait until the page has taken it."""
+        form = self.page.locator("form:has(#chat-input)")
+        chosen = form.locator(f'img, :text("{name}")')
+        await self.page.locator('input[type="file"]').first.set_input_files(
+            {"name": name, "mimeType": media_type, "buffer": content}
+        )
+
+        async def is_taken() -> bool:
+            return bool(await chosen.count()) and not await form.locator(_SPINNER).count()
+
+        await wait_for(is_taken, "the file in the question", within_s=_WAIT_S, every_s=0.05)
+
+    async def api(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Ask Open WebUI's own API, as the page does: GET, or POST with a body."""
+        status, answer = await self.page.evaluate(_API, [path, body])
+        assert status == 200, f"{path}: {status} {answer}"
+        return answer
+
     async def regenerate(self) -> list[Look]:
         """The same question again; the page's own hidden button does what its menu does."""
         await self.page.locator(".regenerate-response-button").last.dispatch_event("click")
@@ -158,6 +189,14 @@ class ChatPage:
         text: str = await items.first.inner_text()
         return text.strip().partition("\n")[0]  # 0.12 says below it how long ago
 
+    async def copy(self) -> str:
+        """What the button below the last answer puts into the clipboard."""
+        await self.page.evaluate('navigator.clipboard.writeText("")')
+        await self.page.locator(".copy-response-button").last.click()
+        await self.page.wait_for_function("navigator.clipboard.readText().then(text => text !== '')")
+        text: str = await self.page.evaluate("navigator.clipboard.readText()")
+        return text
+
     async def usage(self) -> str:
         """What the (i) under the last answer tells."""
         await self.page.locator('button[id^="info-"]').last.hover()
@@ -165,6 +204,15 @@ class ChatPage:
         await tip.wait_for()
         told: str = await tip.inner_text()
         return told
+
+    @asynccontextmanager
+    async def phone(self) -> AsyncIterator[None]:
+        """As wide as a phone, for a while."""
+        await self.page.set_viewport_size({"width": _PHONE_WIDTH, "height": _HEIGHT})
+        try:
+            yield
+        finally:
+            await self.page.set_viewport_size({"width": WIDTH, "height": _HEIGHT})
 
     async def picture(self, path: Path, *, spare: int = 40) -> None:
         """The page as it is, without notes that lie over it, and as high as the conversation needs; in pixels, what is
@@ -176,6 +224,14 @@ class ChatPage:
             await self.page.locator("#messages-container").evaluate("messages => messages.scrollTo(0, 0)")
         await self.page.screenshot(path=path, animations="disabled")
         await self.page.set_viewport_size({"width": WIDTH, "height": _HEIGHT})
+
+    async def answer_picture(self, path: Path) -> None:
+        """The last answer alone, as wide as the page is."""
+        await self._dismiss()
+        before = self.page.viewport_size or {"width": WIDTH, "height": _HEIGHT}
+        await self.page.set_viewport_size({"width": before["width"], "height": 2 * _HIGHEST})
+        await self.answers.last.screenshot(path=path, animations="disabled")
+        await self.page.set_viewport_size(before)
 
     async def _looks(self, number: int) -> AsyncIterator[Look]:
         """Looks at the answer `number` (from 1), from its beginning until it no longer runs."""
@@ -200,8 +256,8 @@ class ChatPage:
 
 
 @asynccontextmanager
-async def chat_page(url: str) -> AsyncIterator[ChatPage]:
-    """A headless Chromium that reaches this machine only."""
+async def chat_page(url: str, microphone: Path, loudspeaker: str) -> AsyncIterator[ChatPage]:
+    """A headless Chromium that reaches this machine only. The microphone is a sound file, the loudspeaker a script."""
     foreign: list[str] = []
 
     async def only_loopback(route: Route) -> None:
@@ -213,9 +269,13 @@ async def chat_page(url: str) -> AsyncIterator[ChatPage]:
             await route.abort()
 
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS)
+        browser = await playwright.chromium.launch(
+            executable_path=_CHROMIUM, args=[*_ARGUMENTS, f"--use-file-for-fake-audio-capture={microphone}"]
+        )
         context = await browser.new_context(viewport={"width": WIDTH, "height": _HEIGHT}, color_scheme="light")
         context.set_default_timeout(_WAIT_S * 1_000)
+        await context.grant_permissions(["microphone", "clipboard-read", "clipboard-write"])
+        await context.add_init_script(loudspeaker)
         await context.route(re.compile(".*"), only_loopback)
         try:
             yield ChatPage(await context.new_page(), url, foreign)

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -31,8 +31,15 @@ _OPEN_WEBUI: Final = {
     "ENABLE_OLLAMA_API": "False",
     "ENABLE_EVALUATION_ARENA_MODELS": "False",
     "ENABLE_PERSISTENT_CONFIG": "False",
+    "ENABLE_DIRECT_CONNECTIONS": "True",
     "ENABLE_FORWARD_USER_INFO_HEADERS": "True",
-    "OPENAI_API_KEYS": "any",
+    "OPENAI_API_KEYS": "any;any",
+}
+_MODEL_INFO: Final = {
+    "function_calling": True,
+    "json_output": True,
+    "structured_output": False,
+    "family": "unknown",
 }
 
 
@@ -60,14 +67,21 @@ class Programs:
     venv: Path
     folder: Path
     output: Path
+    page_port: int = field(default_factory=free_port)
+
+    @property
+    def page_url(self) -> str:
+        return f"http://127.0.0.1:{self.page_port}"
 
     @asynccontextmanager
-    async def server(self, provider_url: str) -> AsyncIterator[Server]:
-        """The built-in teams on the demo model, and `scripted` on the scripted provider."""
-        config, log = self.folder / "server.toml", self.output / "server.log"
-        config.write_text(_server_toml(provider_url), "utf-8")
+    async def server(self, provider_url: str, *, name: str = "server", port: int = 0) -> AsyncIterator[Server]:
+        """The built-in teams on the demo model, and `scripted` on the scripted provider. `name` is that of its log."""
+        state, log = self.folder / name, self.output / f"{name}.log"
+        state.mkdir(exist_ok=True)
+        config = state / "server.toml"
+        config.write_text(_server_toml(provider_url, self.page_url, port), "utf-8")
         command = (sys.executable, "-m", "aiostream_server", "serve", "--config", str(config))
-        async with _running(*command, log=log, cwd=ROOT, STATE_DIRECTORY=str(self.folder)) as process:
+        async with _running(*command, log=log, cwd=ROOT, STATE_DIRECTORY=str(state)) as process:
 
             async def find() -> str | None:
                 _check_alive(process, log)
@@ -76,13 +90,19 @@ class Programs:
             yield Server(await wait_for(find, "the server", within_s=_SERVER_READY_S), log)
 
     @asynccontextmanager
-    async def open_webui(self, server_url: str) -> AsyncIterator[str]:
-        """Its address."""
-        log, port = self.output / "open-webui.log", free_port()
-        url, data = f"http://127.0.0.1:{port}", self.folder / "open-webui"
+    async def open_webui(self, *api_urls: str, embeddings_url: str) -> AsyncIterator[str]:
+        """Its address. It is connected to these APIs, and searches in files with that of embeddings."""
+        log, data, url = self.output / "open-webui.log", self.folder / "open-webui", self.page_url
         data.mkdir()
-        extra = {**_OPEN_WEBUI, "DATA_DIR": str(data), "OPENAI_API_BASE_URLS": f"{server_url}/v1"}
-        command = (str(self.venv.absolute() / "bin/open-webui"), "serve", "--host", "127.0.0.1", "--port", str(port))
+        extra = {
+            **_OPEN_WEBUI,
+            "DATA_DIR": str(data),
+            "OPENAI_API_BASE_URLS": ";".join(api_urls),
+            "RAG_OPENAI_API_BASE_URL": embeddings_url,
+            "RAG_OPENAI_API_KEY": "any",
+        }
+        program = str(self.venv.absolute() / "bin/open-webui")
+        command = (program, "serve", "--host", "127.0.0.1", "--port", str(self.page_port))
         async with _running(*command, log=log, cwd=self.folder, **extra) as process:
 
             async def find() -> bool | None:
@@ -140,11 +160,18 @@ def _is_json(line: str) -> bool:
     return line.startswith("{")
 
 
-def _server_toml(provider_url: str) -> str:
+def _server_toml(provider_url: str, page_url: str, port: int) -> str:
     tables: dict[str, dict[str, Any]] = {
-        "server": {"port": 0, "log_format": "json"},
+        "server": {"port": port, "log_format": "json", "cors_origins": [page_url]},
+        "open_webui": {"variants": ["reasoning"]},
         "models.default": {"provider": "demo", "tokens_per_s": 40.0},
         "models.scripted": {"provider": "openai", "model": "scripted", "base_url": provider_url},
+        "models.seeing": {
+            "provider": "openai",
+            "model": "seeing",
+            "base_url": provider_url,
+            "model_info": {**_MODEL_INFO, "vision": True},
+        },
     }
     scripted = {
         "id": "scripted",
@@ -153,10 +180,11 @@ def _server_toml(provider_url: str) -> str:
         "factory": "tests.kit.sample_teams:solo",
         "model": "scripted",
     }
+    seeing = {**scripted, "id": "seeing", "name": "Seeing", "model": "seeing"}
     built_in = [team.model_dump(mode="json", exclude_defaults=True) for team in BUILT_IN]
     careful = {**built_in[1], "id": "careful", "name": "Careful analysis", "settings": {"ask_first": True}}
     quiet = {**built_in[1], "id": "quiet", "name": "Quiet analysis", "presentation": "reasoning"}
-    teams = [*built_in, scripted, careful, quiet]
+    teams = [*built_in, scripted, seeing, careful, quiet]
     lines = [line for name, settings in tables.items() for line in (f"[{name}]", *_pairs(settings))]
     return "\n".join([*lines, *(line for team in teams for line in ("[[teams]]", *_pairs(team))), ""])
 

@@ -13,6 +13,10 @@ HOSTILE: Final = "Say hostile things"
 FIRST: Final = "My number is 4711"
 RECALL: Final = "Which number did I tell you?"
 
+LONG_ANSWER: Final = "Write a long report"
+
+OPENING: Final = "Report-begins"
+CLOSING: Final = "Report-ends"
 FAILING_TEXT: Final = "This much was said before it"
 FAILURE: Final = "the provider ran out of memory"
 FOREIGN_HOST: Final = "foreign.example"
@@ -35,6 +39,8 @@ def reply(body: Mapping[str, Any]) -> Reply:
     question = user_texts(body)[-1]
     if LONG in question:
         return ScriptedAnswer(*(f"{number} " for number in range(1, 1_001)), pause_s=0.05)
+    if LONG_ANSWER in question:
+        return ScriptedAnswer(*_report(5_000), pause_s=0.01)
     if SILENT in question:
         return ScriptedAnswer(Stall())
     if FAILING in question:
@@ -56,6 +62,16 @@ def _text(content: str | list[dict[str, Any]]) -> str:
 def _tokens(text: str, size: int = 7) -> list[str]:
     """Cut everywhere, so that tags come in pieces."""
     return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def _report(tokens: int) -> list[str]:
+    """Paragraphs of ten sentences, a heading above each, as a model writes them."""
+    words = [f"\n\n### Part {number // 100}\n\n" if number % 100 == 0 else _word(number) for number in range(2, tokens)]
+    return [OPENING, *words, f" {CLOSING}"]
+
+
+def _word(number: int) -> str:
+    return f" **{number}**." if number % 10 == 9 else f" word{number % 10}"
 
 
 def _token(text: str) -> bytes:

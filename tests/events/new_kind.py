@@ -35,7 +35,7 @@ for told in ([*TOKENS, STREAMED], [WHOLE]):
         assert shown(told, "reasoning", page) == [("content", ""), ("reasoning", "🗺 **Ann**\n\nFirst look.")]
         assert shown(told, "answer", page) == [("content", ""), ("reasoning", "")]
     line = StatusLine()
-    assert [status.description for event in told for status in line.show(event)] == ["Ann is planning…"]
+    assert [status.description for event in told for status in line.show(event, 0.0)] == ["Ann · planning…"]
 
 parts = Parts()
 assert list(parts.of(TOKENS[0])) == [Opened("Ann", KIND), TOKENS[0]]

@@ -22,7 +22,8 @@ class Plan(Speech):
     type: ClassVar[Literal["plan"]] = "plan"
     sign: ClassVar[str] = "🗺"
     colour: ClassVar[str] = "green"
-    doing: ClassVar[str] = "is planning…"
+    doing: ClassVar[str] = "planning"
+    did: ClassVar[str] = "planned"
     agent: str
     content: str
     streamed: bool = False

@@ -12,6 +12,7 @@ from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed
+from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
@@ -29,6 +30,7 @@ class RecordingSink:
     options: Mapping[str, Any] = field(default_factory=dict)
     heard: list[tuple[Any, ...]] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    facts: list[CallFacts] = field(default_factory=list)
     signs_of_life: int = 0
     gate: asyncio.Event | None = None
     spoken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -72,8 +74,9 @@ class RecordingSink:
     ) -> None:
         self.heard.append(("said", speaker, text, thought, [call.name for call in calls], end.finish_reason))
 
-    async def spent(self, speaker: str | None, usage: RequestUsage) -> None:
+    async def spent(self, speaker: str | None, usage: RequestUsage, facts: CallFacts) -> None:
         self.heard.append(("spent", speaker, usage.prompt_tokens, usage.completion_tokens))
+        self.facts.append(facts)
 
     def failed(self, error: ModelFailed) -> None:
         self.heard.append(("failed", error.code))

@@ -251,7 +251,7 @@ async def test_failure_reaches_the_caller_both_ways() -> None:
             _ = [item async for item in client.create_stream(HELLO)]
         with sink_in_context(RecordingSink()) as sink, pytest.raises(ModelFailed, match="no luck"):
             _ = [item async for item in client.create_stream(HELLO)]
-        assert sink.heard == [("failed", "model_failed")]
+        assert sink.heard == [("spent", None, 0, 0), ("failed", "model_failed")]
 
 
 async def test_tokens_reach_the_sink_as_they_leave() -> None:
@@ -359,15 +359,32 @@ async def test_what_was_cut_off_has_its_cost(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "told"),
     [
-        pytest.param(HttpError(400, "no"), id="refused"),
-        pytest.param(HttpError(429, "busy", {"Retry-After": "9"}), id="cancelled while it waits to ask again"),
-        pytest.param(Raw([], complete=False), id="broken off before anything came"),
+        pytest.param(HttpError(400, "no"), ["model_failed"], id="refused"),
+        pytest.param(HttpError(429, "busy", {"Retry-After": "9"}), [], id="cancelled while it waits to ask again"),
+        pytest.param(Raw([], complete=False), ["model_failed"], id="broken off before anything came"),
     ],
 )
-async def test_what_the_provider_did_nothing_for_costs_nothing(answer: Reply) -> None:
-    assert spent(await end_early(answer, 0)) == []
+async def test_what_the_provider_did_nothing_for_costs_nothing(answer: Reply, told: list[str]) -> None:
+    """A failed call is told of with its error."""
+    sink = await end_early(answer, 0)
+    assert spent(sink) == [(0, 0)] * len(told)
+    assert [facts.error for facts in sink.facts] == told
+
+
+async def test_facts_of_a_call() -> None:
+    """Sizes are those of the wire; times count from the call's beginning."""
+    async with scripted_client() as (provider, client):
+        provider.script(ScriptedAnswer("a", "b", before_s=0.05, pause_s=0.05))
+        with sink_in_context(RecordingSink()) as sink:
+            await client.create(HELLO)
+    [facts] = sink.facts
+    assert facts.request_bytes == int(provider.exchanges[0].headers["Content-Length"])
+    assert facts.answer_bytes > len('"a""b"')
+    assert facts.error is None
+    assert facts.first_token_s is not None
+    assert 0.04 <= facts.first_token_s < facts.duration_s
 
 
 async def test_cost_of_a_call_that_is_cancelled_while_its_run_is_full() -> None:

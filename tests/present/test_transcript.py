@@ -15,7 +15,7 @@ from aiostream_server.events import (
     Usage,
     Validation,
 )
-from aiostream_server.present import new_presenter
+from aiostream_server.present import Page, new_presenter
 
 DATA_RUN: list[Event] = [
     RunStarted("auto"),
@@ -74,3 +74,14 @@ def test_a_routing_without_confidence_or_reason() -> None:
 def test_blank_messages_are_not_shown() -> None:
     presenter = new_presenter("transcript")
     assert not [*presenter.show(Message("A", "")), *presenter.show(Answer("A", " \n"))]
+
+
+def test_a_call_whose_result_is_overdue_is_shown_at_once_and_the_result_in_a_fold_of_its_own() -> None:
+    presenter = new_presenter("transcript", Page())
+    call, result = Action("A", "lookup", '{"q": "x"}', "c"), ToolResult("A", "lookup", "found", "c")
+    assert list(presenter.show(call)) == []
+    (shown,) = presenter.overdue()
+    assert shown.is_block
+    assert "x" in shown.text
+    assert [shown.text.count("<details>") for shown in presenter.show(result)] == [1]
+    assert list(presenter.overdue()) == []

@@ -51,12 +51,12 @@ def test_what_happens_is_told_before_what_is_said_and_the_last_status_before_the
     assert kinds(encode(frames_for(), *DATA_RUN)) == [
         "Choosing a team…",
         "Data analysis: asks for totals by region",
-        "SQLAgent is thinking…",
-        "SQLAgent is querying…",
+        "SQLAgent · thinking…",
+        "SQLAgent · query…",
         "ValidationAgent approved the query",
-        "1 row",
+        "SQLAgent queried: 1 row",
         "source",
-        "AnalysisAgent is answering…",
+        "AnalysisAgent · answering…",
         "North, by far.",
         "finish",
         "usage",
@@ -76,21 +76,21 @@ def test_an_error_and_what_was_held_back_before_it() -> None:
         RunFinished("error", TokenCount(), 1.0),
     ]
     assert kinds(encode(frames_for(), *events)) == [
-        "A is answering…", "half <", "error", "finish", "usage", "Failed after 1.0 s", "done"
+        "A · answering…", "half <", "error", "finish", "usage", "Failed after 1.0 s", "done"
     ]  # fmt: skip
 
 
 def test_a_run_that_waits_for_a_person() -> None:
     events: list[Event] = [Answer("A", "Which?"), InputRequested("A", "Which?"), RunFinished("stop", TokenCount(), 1.0)]
     assert kinds(encode(frames_for(), *events)) == [
-        "A is answering…", "Which?", "Waiting for your answer", "finish", "usage", "done"
+        "A · answering…", "Which?", "Waiting for your answer", "finish", "usage", "done"
     ]  # fmt: skip
 
 
 def test_text_that_is_sent_at_once_is_one_delta_and_blocks_are_their_own() -> None:
     tokens = [Token("A", f"{number} ", "final") for number in range(5)]
     frames = frames_for()
-    assert kinds(encode(frames, *tokens[:1])) == ["A is answering…", "0 "]
+    assert kinds(encode(frames, *tokens[:1])) == ["A · answering…", "0 "]
     assert kinds(encode(frames, tokens[1], Usage("A", 1, 1), *tokens[2:])) == ["1 2 3 4 "]
     said = kinds(encode(frames_for("transcript"), *DATA_RUN))
     assert "\n\n🤔 **SQLAgent**\n\nI look up the totals." in said
@@ -106,7 +106,7 @@ def test_long_text_is_still_cut() -> None:
 
 def test_reasoning_and_answer_are_not_merged() -> None:
     said = kinds(encode(frames_for("reasoning"), Token("A", "hm", "thinking"), Token("B", "so", "final")))
-    assert said == ["A is thinking…", "🤔 **A**\n\nhm"]  # B waits for A
+    assert said == ["A · thinking…", "🤔 **A**\n\nhm"]  # B waits for A
 
 
 @given(runs(), st.sampled_from(["transcript", "reasoning", "answer"]), st.booleans())

@@ -87,6 +87,7 @@ def test_a_live_run_says_null_for_what_is_not_known_yet() -> None:
         "status": "running",
         "reason": None,
         "model": "auto",
+        "question": "",
         "team": None,
         "conversation": None,
         "on_disconnect": "continue",

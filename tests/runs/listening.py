@@ -9,6 +9,7 @@ from autogen_core.models import RequestUsage
 from aiostream_server.config.model import SpeechRole
 from aiostream_server.events import Error, Event, FinishReason
 from aiostream_server.log.memory import MemoryLog
+from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.ending import EndReason
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
@@ -46,7 +47,7 @@ class Listening:
         await self.recorder.said(
             speaker, text=text, thought=thought, calls=calls, end=End(finish_reason, native=native)
         )
-        await self.recorder.spent(speaker, RequestUsage(1, len(deltas)))
+        await self.recorder.spent(speaker, RequestUsage(1, len(deltas)), CallFacts())
 
 
 def listening(

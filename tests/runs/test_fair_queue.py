@@ -79,3 +79,12 @@ def _counts(expected: dict[Owner, deque[int]]) -> dict[str | None, int]:
     for owner, items in expected.items():
         counts[owner.key_id] += len(items)
     return counts
+
+
+@given(st.lists(_OWNERS))
+def test_the_order_is_known_before(owners: list[Owner]) -> None:
+    queue: FairQueue[int] = FairQueue()
+    for number, owner in enumerate(owners):
+        queue.add(owner, number)
+    expected = list(queue.in_order())
+    assert [taken[1] for _ in owners if (taken := queue.take())] == expected

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from aiostream_server.errors import Conflict, NotFound, RunGone, ShuttingDown, TooManyRuns
-from aiostream_server.events import RunFinished
+from aiostream_server.events import RunFinished, Waiting
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
@@ -179,3 +179,22 @@ async def test_a_run_that_cannot_be_put_into_the_directory_gives_back_its_slot_a
                 await runs.registry.start(request)
     assert len(runs.registry) == 0
     await _done(await runs.registry.start(request))
+
+
+async def test_a_run_that_starts_in_the_queue_ends_with_the_server() -> None:
+    """It holds no slot, and takes none that another could have."""
+    runs = runs_of(Stuck, max_runs=1, queue_size=2, queue_timeout_s=60)
+    first = await runs.start()
+    queued, stopped = [
+        await runs.registry.start(replace(runs.request(), tells_waiting=True), runs.resources) for _ in range(2)
+    ]
+    stopped.end("cancelled")
+    await asyncio.wait_for(stopped.wait(), DEADLINE_S)
+    assert runs.registry.queued == 1
+    await runs.registry.close()
+    assert [run.finished and run.finished.reason for run in (first, stopped, queued)] == [
+        "interrupted",
+        "cancelled",
+        "interrupted",
+    ]
+    assert [event.content for event in events_of(queued) if isinstance(event, Waiting)] == ["1st in the queue"]

@@ -27,7 +27,21 @@ def _imports(file: Path) -> set[str]:
 def test_only_the_composition_root_names_implementations() -> None:
     """Two others make a `MemoryLog` that no run writes: an auxiliary answer, and an empty log that frees a full one."""
     importers = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if _imports(file) & NAMES}
+    importers = {path for path in importers if not path.startswith(("log/redis/", "runs/shared/"))}  # made of them
     assert importers == {"service/composition.py", "runs/log_writer.py", "web/asking.py"}
+
+
+def test_shared_runs_are_imported_only_where_they_are_configured() -> None:
+    """Redis' client takes time and memory: the modules that use it are imported by each other, and by one function."""
+    shared = tuple(f"aiostream_server.{each}" for each in ("log.redis", "runs.shared"))
+    at_the_top = {
+        file.relative_to(PACKAGE).as_posix()
+        for file in PACKAGE.rglob("*.py")
+        for node in ast.parse(file.read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith(shared)
+    }
+    assert at_the_top
+    assert {path for path in at_the_top if not path.startswith(("log/redis/", "runs/shared/"))} == set()
 
 
 async def test_an_app_opens_its_state_at_startup_and_closes_it_at_cleanup(tmp_path: Path) -> None:

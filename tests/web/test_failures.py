@@ -27,6 +27,9 @@ class FailingPresenter:
             raise KeyError(content)
         yield Shown(content)
 
+    def overdue(self) -> Iterator[Shown]:
+        return iter(())
+
     def continued(self, token: Token) -> Channel | None:
         return None
 
@@ -86,6 +89,9 @@ class Showing:
     def show(self, event: Event) -> Iterator[Shown]:
         if isinstance(event, Answer):
             yield self._shown
+
+    def overdue(self) -> Iterator[Shown]:
+        return iter(())
 
     def continued(self, token: Token) -> Channel | None:
         return None

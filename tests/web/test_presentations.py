@@ -12,6 +12,8 @@ from aiostream_server.intake.keys import new_key
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Think
 from tests.kit.serving import Server, ask, config_for, get_json, sample_team, serving
 
+PAGE = {"X-OpenWebUI-User-Id": "u1"}
+
 
 def served(provider: ScriptedProvider, **sections: Any) -> Config:
     provider.script(lambda _: ScriptedAnswer(Think(["hm"]), "Hello."))
@@ -150,6 +152,36 @@ async def test_a_key_is_shown_the_variants_of_its_models(tmp_path: Path) -> None
     ):
         listed = (await response.json())["data"]
     assert [model["id"] for model in listed] == ["solo", "solo:reasoning"]
+
+
+@pytest.mark.parametrize(
+    ("model", "headers", "expected"),
+    [
+        ("solo", PAGE, "reasoning"),
+        ("auto", PAGE, "reasoning"),
+        ("with-tool", PAGE, "answer"),
+        ("solo:transcript", PAGE, "transcript"),
+        ("solo", {**PAGE, "X-Presentation": "transcript"}, "transcript"),
+        ("solo", {}, "transcript"),
+    ],
+)
+async def test_a_voice_call_of_the_page_hears_the_answer_alone(
+    tmp_path: Path, model: str, headers: dict[str, str], expected: str
+) -> None:
+    """The page reads the content aloud: no transcript, unless the request asks for one."""
+    voice = {"role": "system", "content": "You are in a live voice call.\n\nEverything you say will be spoken aloud."}
+    body = {"model": model, "messages": [voice, {"role": "user", "content": "hi"}]}
+    async with (
+        ScriptedProvider() as provider,
+        serving(served(provider), tmp_path) as server,
+        aiohttp.ClientSession() as session,
+        session.post(f"{server.url}/v1/chat/completions", json=body, headers=headers) as response,
+    ):
+        message = (await response.json())["choices"][0]["message"]
+    shown = (
+        "reasoning" if "reasoning_content" in message else "answer" if message["content"] == "Hello." else "transcript"
+    )
+    assert shown == expected, message
 
 
 async def test_reasoning_in_both_fields(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ request sent again at once; a refused or lost request is retried with backoff, o
 import asyncio
 import math
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import blake2b
@@ -142,11 +142,12 @@ class OpenAIProvider:
         refused: _Refused | None = None
         while True:
             posted = await self._post(request, ends_at, refused)
+            request.facts.request_bytes = len(posted.body)
             reader = AnswerReader(self._failures)
             try:
                 with self._reader(posted.response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
                     while not reader.done:
-                        batch = await self._read(source, reader, request.shortcut)
+                        batch = await self._read(source, reader, request)
                         if batch:
                             yield batch
                         if reader.failure is not None:
@@ -260,17 +261,17 @@ class OpenAIProvider:
             return await asyncio.to_thread(request_body, model, options, request, names, dialect)
         return request_body(model, options, request, names, dialect)
 
-    async def _read(
-        self, source: BytesReader, reader: AnswerReader, shortcut: Callable[[Sequence[Delta]], bool] | None
-    ) -> Sequence[Delta]:
-        """The next deltas that `shortcut` does not take; may be empty at the end of the answer or on a failure."""
+    async def _read(self, source: BytesReader, reader: AnswerReader, request: ModelRequest) -> Sequence[Delta]:
+        """The next deltas that `request.shortcut` does not take. None at the end of the answer, or on a failure."""
         if reader.is_behind:
             await asyncio.sleep(0)  # other tasks get their share of the event loop
             return reader.feed(b"")
         batch: Sequence[Delta] = ()
+        shortcut, facts = request.shortcut, request.facts
 
         def take(data: bytes) -> bool:
             nonlocal batch
+            facts.answer_bytes += len(data)
             batch = reader.feed(data) if data else reader.end()
             if not data or reader.done or reader.is_behind or reader.failure is not None:
                 return False

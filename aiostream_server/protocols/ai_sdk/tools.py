@@ -8,7 +8,6 @@ from aiostream_server.present.sources import Sources
 from aiostream_server.protocols.ai_sdk.chunks import Chunk, server_tool
 from aiostream_server.protocols.tool_parts import CallIds, parsed_arguments
 
-
 _WAITS: Final = "waits for the user"
 _NO_RESULT: Final = "no result"
 

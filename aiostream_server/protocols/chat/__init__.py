@@ -34,7 +34,7 @@ def _question(raw: bytes, model: str | None) -> Asked[ChatOptions]:
 
 def _stream(card: RunCard, options: ChatOptions, view: DisplayOptions) -> ChatFrames:
     encoder = ChunkEncoder(completion_id(card.id), int(card.created_at), card.model, view.reasoning_fields)
-    page = None if view.page is None else PageFrames(view.team_name)
+    page = None if view.page is None else PageFrames(view.team_name, view.team, view.members)
     presenter = view.presenter() if options.calls is None else WithoutContent(view.presenter())
     return ChatFrames(presenter, encoder, include_usage=options.include_usage, calls=options.calls, page=page)
 

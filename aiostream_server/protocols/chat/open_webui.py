@@ -13,7 +13,7 @@ from aiostream_server.events import Error, Event, FinishReason, Notice
 from aiostream_server.events.fixed_notices import CUT_BY_ERROR, CUT_BY_REASON
 from aiostream_server.intake.json_text import encode
 from aiostream_server.present.sources import Sources
-from aiostream_server.present.status import StatusLine
+from aiostream_server.present.status import Members, Status, StatusLine
 from aiostream_server.sse.frames import data_frame
 
 _MOST_NAME_CHARS: Final = 200
@@ -22,16 +22,20 @@ _BYTES_OF_A_CHAR: Final = len(r"\ud83d\ude00")
 
 
 class PageFrames:
-    """One viewer's frames. Give both methods every event, in order."""
+    """One viewer's frames. Give `statuses` and `sources` every event, in order."""
 
-    def __init__(self, team_name: str = "") -> None:
-        """`team_name` is that of a team which was chosen directly."""
-        self._status = StatusLine(team_name)
+    def __init__(self, team_name: str = "", team: str = "", members: Members | None = None) -> None:
+        """`team` is the id of a team which was chosen directly."""
+        self._status = StatusLine(team_name, team, members)
         self._sources = Sources()
 
-    def statuses(self, event: Event) -> Iterator[bytes]:
-        for status in self._status.show(event):
-            yield data_frame(status_frame(status.description, done=status.done))
+    def statuses(self, event: Event, at: float) -> Iterator[bytes]:
+        """`at` is the event's Unix time in seconds."""
+        return map(_status_bytes, self._status.show(event, at))
+
+    def silence(self, now: float) -> Iterator[bytes]:
+        """Nothing has happened for a while: how long the run has been at it."""
+        return map(_status_bytes, self._status.pass_time(now))
 
     def sources(self, event: Event) -> Iterator[bytes]:
         for source in self._sources.show(event):
@@ -42,6 +46,10 @@ def cut_line(reason: FinishReason, error: Error | None) -> str:
     """What stands behind an answer that ended so; empty where it was not cut."""
     words = CUT_BY_ERROR.get(error.code) if error is not None and reason == "error" else CUT_BY_REASON.get(reason)
     return f"{Notice.sign} *{words}*" if words else ""
+
+
+def _status_bytes(status: Status) -> bytes:
+    return data_frame(status_frame(status.description, done=status.done))
 
 
 def status_frame(description: str, *, done: bool) -> str:

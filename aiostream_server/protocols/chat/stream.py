@@ -8,8 +8,10 @@ Optional keys are left out, never null (except `finish_reason`): Open WebUI drop
 `"delta": null`. For the same reason only the usage chunk has `usage`, though OpenAI puts a null into the others.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Annotated, Final, Literal, NotRequired, TypedDict
 
 from msgspec import Meta
@@ -19,6 +21,7 @@ from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.present.shown import Presenter, Shown
+from aiostream_server.present.status import SILENCE_S
 from aiostream_server.protocols.chat.errors import ErrorDetail, error_frame
 from aiostream_server.protocols.chat.open_webui import PageFrames, cut_line
 from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call_deltas, tool_call_of
@@ -135,7 +138,7 @@ class _OpenMessage:
 
 
 class ChatFrames:
-    """`protocols.dialect.Frames` of one viewer.
+    """`protocols.dialect.TimedFrames` of one viewer.
 
     With `page` (Open WebUI): status and source events are added, text that is sent at once is merged into one delta
     (Open WebUI renders the whole text anew for each), and usage is always sent.
@@ -178,14 +181,16 @@ class ChatFrames:
     def encode(self, entries: Sequence[Entry]) -> bytes:
         """Empty where these entries show nothing."""
         if self._page is not None:
-            return b"".join(self._merged(each for entry in entries for each in self._made(entry.event)))
+            return b"".join(self._merged(each for entry in entries for each in self._made(entry)))
         frames: list[bytes] = []
         for entry in entries:
-            if (token := self._token(entry.event)) is not None:
+            event = entry.event
+            token = self.encode_tokens(event.agent, event.kind, (event.content,)) if isinstance(event, Token) else None
+            if token is not None or (token := self._token(event)) is not None:
                 frames.append(token)
             else:
                 self._open = None
-                frames += map(self._frames, self._made(entry.event))
+                frames += map(self._frames, self._made(entry))
         return b"".join(frames)
 
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
@@ -197,6 +202,16 @@ class ChatFrames:
                 return None
             frames += message.before, quote(text), message.behind
         return "".join(frames).encode("ascii")
+
+    @property
+    def silence_s(self) -> float:
+        return math.inf if self._page is None else SILENCE_S
+
+    def silence(self, now: float) -> bytes:
+        made: Iterator[Shown | bytes] = chain(
+            () if self._page is None else self._page.silence(now), self._presenter.overdue()
+        )
+        return b"".join(map(self._frames, made))
 
     def _token(self, event: Event) -> bytes | None:
         """The short way, which most tokens take; None for an event that needs the presenter."""
@@ -211,11 +226,12 @@ class ChatFrames:
         self._open = opened
         return data_frame(quote(event.content).join(parts))
 
-    def _made(self, event: Event) -> Iterator[Shown | bytes]:
+    def _made(self, entry: Entry) -> Iterator[Shown | bytes]:
         """Text to show, and frames, in the order in which they are sent."""
+        event, at = entry.event, entry.timestamp
         is_last = isinstance(event, RunFinished)
         if self._page is not None and not is_last:
-            yield from self._page.statuses(event)
+            yield from self._page.statuses(event, at)
         yield from self._presenter.show(event)
         if self._page is not None:
             yield from self._page.sources(event)
@@ -230,10 +246,10 @@ class ChatFrames:
         elif isinstance(event, RunFinished):
             if self._page is not None and (line := cut_line(event.reason, self._error)):
                 yield Shown(f"\n\n{line}")
-            yield from self._ending(event)
+            yield from self._ending(event, at)
             yield DONE
 
-    def _ending(self, event: RunFinished) -> Iterator[bytes]:
+    def _ending(self, event: RunFinished, at: float) -> Iterator[bytes]:
         if event.reason == "interrupted":  # half an answer must not look like a whole one
             self._error = Error(ShuttingDown.code, str(ShuttingDown()))
         error, usage = self._error, b""
@@ -250,7 +266,7 @@ class ChatFrames:
             yield data_frame(error_frame(error.message, code=error.code))
             yield data_frame(self._encoder.finish("error")) + usage
         if self._page is not None:
-            yield from self._page.statuses(event)
+            yield from self._page.statuses(event, at)
 
     def _merged(self, made: Iterator[Shown | bytes]) -> Iterator[bytes]:
         """Join adjacent pieces of text of one channel."""

@@ -77,6 +77,9 @@ class WithoutContent:
     def show(self, event: Event) -> Iterator[Shown]:
         return (shown for shown in self._presenter.show(event) if shown.channel == "reasoning")
 
+    def overdue(self) -> Iterator[Shown]:
+        return (shown for shown in self._presenter.overdue() if shown.channel == "reasoning")
+
     def continued(self, token: Token) -> Channel | None:
         channel = self._presenter.continued(token)
         return channel if channel == "reasoning" else None

@@ -24,6 +24,7 @@ from aiostream_server.protocols.openapi import (
 )
 from aiostream_server.protocols.runs.request import DEFAULT_LISTED, MAX_CURSOR, MAX_LISTED, RunBody
 from aiostream_server.protocols.runs.schemas import component, event_schemas
+from aiostream_server.protocols.runs.teams import TeamList, TeamObject
 from aiostream_server.protocols.runs.whole import RunList, RunObject
 
 
@@ -31,7 +32,7 @@ def described() -> Described:
     event: Schema = {"event": {"enum": [*EVENTS]}, "id": {"type": "string", "pattern": "^[1-9][0-9]*$"}}
     schemas = {
         **request_schemas(RunBody),
-        **answer_schemas(RunObject, RunList),
+        **answer_schemas(RunObject, RunList, TeamObject, TeamList),
         **event_schemas(),
         "RunEvent": {
             "description": "`run_finished` is the last; there is no `[DONE]`.",
@@ -39,6 +40,7 @@ def described() -> Described:
         },
     }
     paths = {
+        "/v1/teams": {"get": get("listTeams", "The teams of this key, and what each is made of.", "TeamList")},
         "/v1/runs": {"post": _create_run(), "get": _list_runs()},
         "/v1/runs/{run_id}": {"get": _of_run("retrieveRun", "One run.", READING)},
         "/v1/runs/{run_id}/cancel": {

@@ -8,7 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import Entry, Error, FinishReason, Routing, RunFinished
 from aiostream_server.protocols.chat.whole import UsageBody, usage_body
-from aiostream_server.protocols.dialect import WatchLink
+from aiostream_server.protocols.dialect import WatchLink, run_path
 from aiostream_server.protocols.json_schema import Natural, Seconds
 from aiostream_server.runs.card import RunCard
 
@@ -27,6 +27,7 @@ class RunObject(TypedDict):
     status: Literal["running", "finished"]
     reason: FinishReason | None
     model: str
+    question: str
     team: str | None
     conversation: str | None
     on_disconnect: OnDisconnect
@@ -72,11 +73,6 @@ def runs_body(cards: Iterable[RunCard], path_prefix: str = "", watch_link: Watch
     return json.dumps(body).encode()
 
 
-def run_path(run_id: str, path_prefix: str = "") -> str:
-    """Where a run is served."""
-    return f"{path_prefix}/v1/runs/{run_id}"
-
-
 def _run(card: RunCard, path_prefix: str, watch_link: WatchLink | None) -> RunObject:
     finished, error = card.finished, card.error
     run: RunObject = {
@@ -85,6 +81,7 @@ def _run(card: RunCard, path_prefix: str, watch_link: WatchLink | None) -> RunOb
         "status": "running" if finished is None else "finished",
         "reason": finished.reason if finished is not None else None,
         "model": card.model,
+        "question": card.question,
         "team": card.team,
         "conversation": card.conversation,
         "on_disconnect": card.on_disconnect,

@@ -6,7 +6,7 @@ channel     a worker's end of the socket pair between it and its parent
 share       the shared sockets, and how many connections each worker has
 site        accepts connections, so that every worker gets its share; without workers, those with TLS
 
-Workers do not share runs: a request reaches one worker, which knows its own runs only.
+Without `[runs] store = "redis"` workers do not share runs: a request reaches one worker, which knows its own runs only.
 """
 
 from typing import Final

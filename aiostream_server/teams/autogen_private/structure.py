@@ -107,9 +107,9 @@ def people_in(team: object) -> frozenset[str]:
     return frozenset(agent.name for agent in user_proxies(team))
 
 
-def participant_names(team: object) -> frozenset[str]:
-    """The participants of a group chat itself: a nested team counts by its own name, without its agents."""
-    return frozenset(participant.name for participant in getattr(team, "_participants", ()))
+def participant_names(team: object) -> tuple[str, ...]:
+    """The participants of a group chat itself, in order: a nested team counts by its own name, without its agents."""
+    return tuple(participant.name for participant in getattr(team, "_participants", ()))
 
 
 def agent_names(team: object) -> frozenset[str]:

@@ -1,0 +1,68 @@
+"""`[runs]`: where runs live, in the memory of one process or in a Redis that several processes and machines share."""
+
+from typing import Annotated, Final, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
+
+from aiostream_server.config.pointers import SecretFile, VariableName, WithSecret, surroundings
+
+OnOutage = Literal["serve", "refuse"]
+
+_SCHEMES: Final = ("redis", "rediss", "unix")
+_EXAMPLES: Final = "redis://127.0.0.1:6379/0, rediss://… for TLS, or unix:///run/redis/redis-server.sock?db=0"
+
+
+def _redis_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - raises where it is no number
+    except ValueError:
+        raise ValueError(f"expected a URL such as {_EXAMPLES}") from None
+    if parts.scheme not in _SCHEMES or not (parts.path if parts.scheme == "unix" else parts.hostname):
+        raise ValueError(f"expected a URL such as {_EXAMPLES}")
+    return url
+
+
+def _without_password(url: str) -> str:
+    if urlsplit(url).password:
+        raise ValueError("a password does not belong here: name a variable or a file that holds the URL")
+    return url
+
+
+RedisUrl = Annotated[str, AfterValidator(_redis_url), AfterValidator(_without_password)]
+
+
+class RunsConfig(WithSecret):
+    """`[runs]`. A URL with a password is named by a variable or a file."""
+
+    key_prefix = "redis_url"
+    store: Literal["memory", "redis"] = "memory"
+    redis_url_env: VariableName | None = None
+    redis_url_file: SecretFile | None = None
+    redis_url: RedisUrl | None = Field(default=None, repr=False)
+    prefix: str = Field(
+        default="aiostream", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="the beginning of every key in Redis"
+    )
+    on_outage: OnOutage = "serve"
+    lease_s: float = Field(default=2.0, ge=0.5, le=60.0, description="a node that is silent for so long has failed")
+
+    @model_validator(mode="after")
+    def _one_url(self, info: ValidationInfo) -> Self:
+        around = surroundings(info)
+        if self._secret is not None and around is not None and around.needs_secrets:
+            _redis_url(self._secret.get_secret_value())
+        given = sum(value is not None for value in (self.redis_url, self.redis_url_env, self.redis_url_file))
+        if self.store == "redis" and given != 1:
+            raise ValueError('store = "redis" needs exactly one of redis_url, redis_url_env and redis_url_file')
+        return self
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other processes find the runs of this one."""
+        return self.store == "redis"
+
+    @property
+    def resolved_url(self) -> SecretStr | None:
+        """The URL with its password; None without Redis."""
+        return SecretStr(self.redis_url) if self._secret is None and self.redis_url is not None else self._secret

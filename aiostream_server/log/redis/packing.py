@@ -1,0 +1,152 @@
+"""A run's events as bytes: the payload of one entry of its stream in Redis, and of one message to other processes.
+
+A payload holds consecutive events. Tokens of one agent and kind that follow each other are one list of texts: 13 bytes
+for a token of five characters, where JSON takes 180. A time is the distance to the one before it, in milliseconds.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import msgspec
+
+from aiostream_server.events import Dropped, Entry, Event, SpeechKind, Token
+from aiostream_server.events.codec import decode_event
+from aiostream_server.events.model import SPEECHES
+from aiostream_server.log.entries import Entries
+
+_MAX_PAYLOAD_BYTES: Final = 64 * 1024  # of memory; packed it is less
+
+
+class _Tokens(msgspec.Struct, array_like=True, tag=0):
+    agent: str
+    kind: str
+    waits: list[int]
+    texts: list[str]
+
+
+class _Other(msgspec.Struct, array_like=True, tag=1):
+    name: str
+    wait: int
+    event: Any  # a mapping: events are checked by `decode_event`
+
+
+class _Payload(msgspec.Struct, array_like=True):
+    first: int
+    time: int
+    items: list[_Tokens | _Other]
+
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(_Payload).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """Consecutive events; `first` and `last` are their numbers."""
+
+    first: int
+    last: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """Consecutive tokens of one agent and kind. The first has the number `seq`."""
+
+    seq: int
+    agent: str
+    kind: SpeechKind
+    texts: Sequence[str]
+    times: Sequence[float]
+
+    @property
+    def last(self) -> int:
+        return self.seq + len(self.texts) - 1
+
+    def behind(self, seq: int) -> "Tokens":
+        """Those with a higher number."""
+        gone = max(0, seq + 1 - self.seq)
+        return Tokens(self.seq + gone, self.agent, self.kind, self.texts[gone:], self.times[gone:]) if gone else self
+
+
+Unpacked: TypeAlias = Tokens | Entry
+
+
+def pack(log: Entries, after: int) -> Iterator[Packed]:
+    """All events with a higher number than `after` that the log still holds, in payloads of a bounded size."""
+    while after < log.committed:
+        stretch = log.rows(after, max_bytes=_MAX_PAYLOAD_BYTES)
+        items: list[_Tokens | _Other] = []
+        first_ms = before = _milliseconds(stretch.times[0])
+        speaker = 0
+        for said, time, number in zip(stretch.said, stretch.times, stretch.speakers, strict=True):
+            now = _milliseconds(time)
+            if not isinstance(said, str):
+                items.append(_Other(said.type, now - before, said))
+            elif number == speaker and isinstance(latest := items[-1], _Tokens):
+                latest.waits.append(now - before)
+                latest.texts.append(said)
+            else:
+                items.append(_Tokens(*log.speaker(number), [now - before], [said]))
+            speaker, before = number, now
+        after = stretch.first + len(stretch.said) - 1
+        yield Packed(stretch.first, after, _encode(_Payload(stretch.first, first_ms, items)))
+
+
+def pack_entries(entries: Sequence[Entry]) -> Packed:
+    """Entries without tokens. The numbers follow each other."""
+    before = first_ms = _milliseconds(entries[0].timestamp)
+    items: list[_Tokens | _Other] = []
+    for entry in entries:
+        now = _milliseconds(entry.timestamp)
+        items.append(_Other(entry.event.type, now - before, entry.event))
+        before = now
+    first = entries[0].seq
+    return Packed(first, entries[-1].seq, _encode(_Payload(first, first_ms, items)))
+
+
+def unpack(payload: bytes) -> Iterator[Unpacked]:
+    """Raises `ValueError` for anything that `pack` has not made."""
+    whole = _decode(payload)
+    seq, now = whole.first, whole.time
+    for item in whole.items:
+        if isinstance(item, _Other):
+            now += item.wait
+            yield Entry(seq, now / 1000, _event(item, seq))
+            seq += 1
+        elif item.texts:
+            times = []
+            for wait in item.waits:
+                now += wait
+                times.append(now / 1000)
+            yield Tokens(seq, item.agent, _kind(item.kind), item.texts, times)
+            seq += len(item.texts)
+
+
+def entries_in(payload: bytes, after: int) -> Iterator[Entry]:
+    """The entries with a higher number than `after`."""
+    for item in unpack(payload):
+        if isinstance(item, Entry):
+            if item.seq > after:
+                yield item
+        else:
+            rest = item.behind(after)
+            for place, (text, time) in enumerate(zip(rest.texts, rest.times, strict=True)):
+                yield Entry(rest.seq + place, time, Token(rest.agent, text, rest.kind))
+
+
+def _milliseconds(time: float) -> int:
+    """As JSON shows a time: whole microseconds, cut to milliseconds. So an event looks the same in every process."""
+    return int(time * 1000 + 0.0005)
+
+
+def _event(item: _Other, seq: int) -> Event:
+    """An event of a newer version, which this one does not know, is told as dropped: its number is used."""
+    if not isinstance(item.event, dict):
+        raise ValueError(f"event {seq} is no mapping")
+    return decode_event({**item.event, "type": item.name}) or Dropped(first=seq)
+
+
+def _kind(name: str) -> SpeechKind:
+    return next((kind for kind in SPEECHES if kind == name), "message")

@@ -1,0 +1,11 @@
+"""Runs that several processes and machines share, in Redis: `[runs] store = "redis"`.
+
+backend     opens all of it, as a `RunBackend`
+writer      writes the runs of this process behind their logs
+takeover    ends the runs of a process that has failed
+directory   finds runs, here and elsewhere
+remote_run  a run that another process drives
+
+The process that drives a run keeps its log in memory, and is the truth about it; Redis follows. So viewers here wait
+for nothing, and what Redis loses is written again.
+"""

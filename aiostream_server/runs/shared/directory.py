@@ -1,0 +1,112 @@
+"""Finds runs of this process, and in Redis those of all others."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import structlog
+from msgspec import json, msgpack
+
+from aiostream_server.config.model import LimitsConfig
+from aiostream_server.errors import NotFound, RunGone, RunsUnavailable
+from aiostream_server.intake.principal import Owner
+from aiostream_server.log.redis.connection import RedisConnection
+from aiostream_server.log.redis.scripts import DROP, FIND, LATEST, LIST, SEND
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.directory import MemoryDirectory
+from aiostream_server.runs.run import Run
+from aiostream_server.runs.shared.owned import conversation_digest, digest
+from aiostream_server.runs.shared.remote_run import Mirrors, RemoteRun
+from aiostream_server.runs.shared.writer import Writer
+
+_WRITTEN_S: Final = 0.5
+
+_decode_owner: Final = json.Decoder(Owner).decode
+_log = structlog.get_logger()
+
+
+class RedisDirectory:
+    """The `Directory` of all processes."""
+
+    def __init__(self, connection: RedisConnection, writer: Writer, mirrors: Mirrors, limits: LimitsConfig) -> None:
+        self._connection: Final = connection
+        self._writer: Final = writer
+        self._mirrors: Final = mirrors
+        self._here: Final = MemoryDirectory(limits, on_drop=self._dropped)
+        self._dropping: Final[set[asyncio.Task[None]]] = set()
+
+    def limit(self, limits: LimitsConfig) -> None:
+        self._writer.limits = limits
+        self._here.limit(limits)
+
+    async def put(self, run: Run) -> None:
+        await self._here.put(run)
+        self._writer.add(run)
+        if run.on_disconnect == "continue":  # its client may look for it elsewhere at once
+            await self._writer.written(run.id, _WRITTEN_S)
+
+    def finish(self, run: Run) -> None:
+        if self._here.has(run.id):  # else another process has taken it over
+            self._here.finish(run)
+            self._writer.hurry(run.id)
+
+    def drop(self) -> None:
+        self._here.drop()
+
+    def disown(self, run_id: str) -> None:
+        """Another process has taken the run over: what Redis says of it counts."""
+        self._here.disown(run_id)
+
+    async def find(self, run_id: str, owner: Owner | None) -> RunView:
+        with suppress(NotFound, RunGone):
+            return await self._here.find(run_id, owner)
+        found = await self._connection.run(FIND, run_id)
+        of = _decode_owner(found[0] if len(found) == 1 else found[1]) if found else None
+        if of is None or owner not in (None, of):
+            raise NotFound(f"there is no run {run_id[:80]!r}")
+        if len(found) == 1:
+            raise RunGone(f"the run {run_id} has ended, and its events are kept no longer")
+        node, _, last, _, finished, card = found
+        return self._remote(of, node, last, finished, card)
+
+    async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
+        here: dict[str, RunView] = {run.id: run for run in await self._here.list(owner, limit)}
+        elsewhere: dict[str, RunView] = {}
+        for run_id, node, last, finished, card in await self._connection.run(LIST, digest(*owner), limit):
+            if run_id.decode() not in here and card:
+                elsewhere[run_id.decode()] = self._remote(owner, node, last, finished, card)
+        runs = (*here.values(), *elsewhere.values())
+        return sorted(runs, key=lambda run: run.card().created_at, reverse=True)[:limit]
+
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        run = await self.find(run_id, owner)
+        if not self._here.forget(run_id):
+            await self._connection.run(DROP, run_id)
+            if isinstance(run, RemoteRun):
+                await self._connection.run(SEND, run.node, msgpack.encode(("forget", run_id)))
+
+    def forget(self, run_id: str) -> None:
+        """Another process has deleted the run."""
+        self._here.forget(run_id)
+
+    async def latest(self, owner: Owner, conversation: str) -> RunView | None:
+        try:
+            run_id = await self._connection.run(LATEST, conversation_digest(owner, conversation))
+            return None if run_id is None else await self.find(run_id.decode(), owner)
+        except RunsUnavailable:
+            return await self._here.latest(owner, conversation)
+        except (NotFound, RunGone):
+            return None
+
+    def _remote(self, owner: Owner, node: bytes, last: bytes, finished: Any, card: bytes) -> RemoteRun:
+        return RemoteRun(self._mirrors, owner, node.decode(), card, last=int(last), finished=bool(finished))
+
+    def _dropped(self, run_id: str) -> None:
+        dropping = asyncio.create_task(self._drop(run_id))
+        self._dropping.add(dropping)
+        dropping.add_done_callback(self._dropping.discard)
+
+    async def _drop(self, run_id: str) -> None:
+        with suppress(RunsUnavailable):  # it expires by itself
+            await self._connection.run(DROP, run_id)

@@ -1,0 +1,114 @@
+"""A run that this process drives, and how much of it is written to Redis."""
+
+import asyncio
+import hashlib
+from contextlib import ExitStack
+from typing import Final
+
+from msgspec import json, msgpack
+
+from aiostream_server.intake.principal import Owner
+from aiostream_server.log.memory import MemoryReader
+from aiostream_server.log.protocol import Reader
+from aiostream_server.log.redis.packing import pack
+from aiostream_server.log.redis.reserved import RESERVED_AHEAD, ReservedLog
+from aiostream_server.runs.run import Run
+
+
+def digest(*parts: str | None) -> str:
+    """A name for keys: what clients send may be long, and hold anything."""
+    return hashlib.sha256(json.encode(parts)).hexdigest()[:32]
+
+
+def conversation_digest(owner: Owner, conversation: str) -> str:
+    return digest(*owner, conversation)
+
+
+class OwnedRun:
+    """`written` is the number of the last event in Redis. `viewers` are processes with viewers of the run, each with
+    the time (of the event loop) until which that is known."""
+
+    def __init__(self, run: Run, retention_s: float) -> None:
+        if not isinstance(run.log, ReservedLog):
+            raise TypeError("a shared run has a log with reserved numbers")
+        self.run: Final = run
+        self.log: Final = run.log
+        self.written = 0
+        self.is_known = False
+        self.known: Final = asyncio.Event()
+        self.viewers: Final[dict[str, float]] = {}
+        self._retention_ms: Final = max(1, round(retention_s * 1000))
+        self._told: tuple[str | None, bool] | None = None
+        self._telling: tuple[str | None, bool] = (None, False)
+        self._watching: ExitStack | None = None
+        self._reader: Reader | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether there is something to write."""
+        return self.log.committed > self.written or not self.is_known or self._state != self._told
+
+    @property
+    def is_done(self) -> bool:
+        """Whether Redis has all of a finished run."""
+        return self.is_known and self._told is not None and self._told[1]
+
+    @property
+    def _state(self) -> tuple[str | None, bool]:
+        return None if self.run.spec is None else self.run.spec.id, self.run.finished is not None
+
+    def packed(self) -> tuple[list[str | bytes | int], int]:
+        """The arguments of `scripts.WRITE` for this run, and the number of the last event in them."""
+        chunks, run = list(pack(self.log, self.written)), self.run
+        last = chunks[-1].last if chunks else self.written
+        self._telling = self._state
+        arguments: list[str | bytes | int] = [
+            run.id,
+            self.written,
+            last + RESERVED_AHEAD,
+            self.log.dropped + 1,
+            b"" if self._telling == self._told else msgpack.encode(run.card()),
+            *(("", "", "", "") if self.is_known else self._birth()),
+            self._retention_ms if self._telling[1] else -1,
+            int(bool(self.viewers)),
+            len(chunks),
+        ]
+        for chunk in chunks:
+            arguments += (chunk.last, chunk.payload)
+        return arguments, last
+
+    def _birth(self) -> tuple[bytes, int, str, str]:
+        run = self.run
+        talk = run.request.conversation
+        about = "" if talk is None else conversation_digest(run.owner, talk.name)
+        return json.encode(run.owner), round(run.created_at * 1000), digest(*run.owner), about
+
+    def wrote(self, last: int) -> None:
+        """Redis has the events up to this number."""
+        self.written, self.is_known = last, True
+        self.known.set()
+        self._told = self._telling
+        self.log.reserve(last + RESERVED_AHEAD)
+        if isinstance(self._reader, MemoryReader):
+            self._reader.skip(last)
+
+    def forgotten(self) -> None:
+        """Redis does not know the run: all of it is written again."""
+        self.written, self.is_known, self._told = self.log.dropped, False, None
+
+    def disagreed(self, last: int) -> None:
+        """Redis has other events than was thought, and has written none."""
+        self.written, self._told = last, None
+
+    def watch(self, node: str, until: float) -> None:
+        """A process has viewers of the run. They count as one viewer of its log."""
+        self.viewers[node] = until
+        if self._watching is None:
+            self._watching = ExitStack()
+            self._reader = self._watching.enter_context(self.run.watch(self.written))
+
+    def unwatch(self, node: str) -> None:
+        self.viewers.pop(node, None)
+        if not self.viewers and self._watching is not None:
+            watching, self._watching, self._reader = self._watching, None, None
+            watching.close()  # the last viewer may cancel the run by leaving

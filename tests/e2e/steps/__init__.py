@@ -1,0 +1,19 @@
+"""What a person does with Open WebUI, one step each."""
+
+from typing import Final
+
+from tests.e2e.step import Step
+from tests.e2e.steps import additions, answers, beside, endings, looks, pace, restart, speech, turns
+
+STEPS: Final[tuple[Step, ...]] = (
+    *answers.STEPS,
+    *turns.STEPS,
+    *endings.STEPS,
+    *additions.STEPS,
+    *restart.STEPS,
+    *looks.STEPS,
+    *speech.STEPS,
+    *pace.STEPS,
+    *beside.STEPS,
+    *beside.LAST,
+)

@@ -1,0 +1,264 @@
+"""Processes that share runs: what the failure of one, or of Redis, does to the streams and runs of all."""
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from tests.kit.process import ServerProcess, serving_process, start
+from tests.kit.redis import RedisServer, running_redis
+from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider
+from tests.kit.waiting import wait_for
+from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
+
+pytestmark = pytest.mark.needs("redis")
+
+LEASE_S = 0.5
+
+
+def toml(url: str, provider: ScriptedProvider, prefix: str = "t", **runs: Any) -> str:
+    more = "\n".join(f"{key} = {value!r}".replace("'", '"') for key, value in runs.items())
+    return f"""
+[server]
+port = 0
+log_format = "json"
+drain_s = 5.0
+[runs]
+store = "redis"
+redis_url = "{url}"
+prefix = "{prefix}"
+lease_s = {LEASE_S}
+{more}
+[models.default]
+provider = "openai"
+model = "scripted"
+base_url = "{provider.base_url}"
+[[teams]]
+id = "solo"
+factory = "tests.kit.sample_teams:solo"
+"""
+
+
+@pytest.fixture
+async def provider() -> AsyncIterator[ScriptedProvider]:
+    async with ScriptedProvider() as provider:
+        yield provider
+
+
+@asynccontextmanager
+async def processes(config: str, folder: Path, count: int = 2) -> AsyncIterator[list[ServerProcess]]:
+    async with AsyncExitStack() as stack:
+        started = []
+        for number in range(count):
+            (state := folder / str(number)).mkdir()
+            started.append(await stack.enter_async_context(serving_process(config, state)))
+        yield started
+
+
+def ticking() -> ScriptedAnswer:
+    """A token every 20 ms, for longer than any test lasts."""
+    return ScriptedAnswer(*(piece for number in range(2_000) for piece in (f"{number} ", Pause(0.02))))
+
+
+async def reading(view: View) -> None:
+    """Read until the stream ends or breaks off."""
+    with suppress(aiohttp.ClientError):
+        await view.read_all()
+
+
+async def test_the_runs_of_a_killed_process_end_well_elsewhere(
+    tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """Their viewers elsewhere get the end, and those that resume elsewhere the rest; no number has two meanings."""
+    provider.script(lambda _: ticking())
+    async with processes(toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there):
+        async with AsyncExitStack() as stack:
+            runs = [await stack.enter_async_context(starting(here.url, "hi", model="solo")) for _ in range(10)]
+            others = [await stack.enter_async_context(watching(there.url, run.run_id)) for run in runs]
+            readers = [asyncio.create_task(reading(view)) for view in (*runs, *others)]
+            await wait_for(lambda: all(len(view.seen) > 30 for view in (*runs, *others)), "events everywhere")
+            here.process.kill()
+            killed_at = asyncio.get_running_loop().time()
+            await asyncio.gather(*readers)
+            took_s = asyncio.get_running_loop().time() - killed_at
+        for local, remote in zip(runs, others, strict=True):
+            resumed = await watch_all(there.url, local.run_id, local.seen[-1].number)
+            for view in (remote, resumed):
+                assert view.seen[-1].body["reason"] == "interrupted"
+            shown = {event.number: event.raw for event in local.seen}
+            assert all(shown[each.number] == each.raw for each in remote.seen if each.number in shown)
+            *_, dropped, end = remote.seen
+            assert (dropped.kind, end.number) == ("dropped", dropped.number + 1)
+            assert dropped.body["first"] == remote.seen[-3].number + 1
+            assert end.number > local.seen[-1].number
+            lost = local.seen[-1].number - remote.seen[-3].number
+            assert lost <= 15, "at most the last 200 ms"
+            assert resumed.seen[-1].raw == end.raw
+            _, card = await call("GET", f"{there.url}/v1/runs/{local.run_id}")
+            assert (card["status"], card["reason"], card["last_seq"]) == ("finished", "interrupted", end.number)
+    assert [line["runs"] for line in there.named("runs_taken_over")] == [10]
+    assert took_s < 1.25 * LEASE_S + 2, "and the machine may be busy"
+
+
+async def test_a_process_that_was_paused_for_too_long_changes_nothing_any_more(
+    tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    provider.script(lambda _: ticking())
+    async with (
+        processes(toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there),
+        starting(here.url, "hi", model="solo") as view,
+        watching(there.url, view.run_id) as other,
+    ):
+        await view.until(20)
+        here.process.send_signal(signal.SIGSTOP)
+        await other.read_all()
+        assert other.seen[-1].body["reason"] == "interrupted"
+        here.process.send_signal(signal.SIGCONT)
+        await view.read_all()
+        assert view.seen[-1].body["reason"] == "interrupted"
+        await here.until_logged("run_taken_over")
+        for server in (here, there):
+            again = await watch_all(server.url, view.run_id)
+            assert again.seen[-1].raw == other.seen[-1].raw, "the same end everywhere"
+        run = await start_in_background(here.url, "hi", model="solo")  # it serves on
+        assert (await cancel(there.url, run["id"]))["reason"] == "cancelled"
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """For tests that kill or pause it."""
+    with running_redis() as redis:
+        yield redis
+
+
+async def test_streams_go_on_while_redis_is_away_and_the_log_is_whole_afterwards(
+    tmp_path: Path, provider: ScriptedProvider, own_redis: RedisServer
+) -> None:
+    """Killed, with all of its data, and away for longer than a lease."""
+    gate, end = Gate(), Gate()
+    provider.script(lambda _: ScriptedAnswer("a ", gate, "b ", end, "c"))
+    async with (
+        processes(toml(own_redis.url, provider), tmp_path) as (here, there),
+        starting(here.url, "hi", model="solo") as view,
+        watching(there.url, view.run_id) as other,
+    ):
+        for each in (view, other):
+            await each.until(2)
+        own_redis.kill()
+        await here.until_logged("redis_unavailable")
+        gate.open()
+        await view.until(3)
+        assert view.text == "a b ", "it is shown at once"
+        run = f"/v1/runs/{view.run_id}"
+        assert (await call("GET", f"{there.url}{run}"))[1]["error"]["code"] == "runs_unavailable"
+        assert [(await call("GET", f"{url}"))[0] for url in (f"{there.url}/v1/runs", f"{here.url}{run}")] == [503, 200]
+        assert (await call("GET", f"{here.url}/readyz"))[1]["shared_runs"] == "unavailable"
+        await asyncio.sleep(LEASE_S * 1.5)
+        own_redis.start()
+        for server in (here, there):
+            await server.until_logged("redis_available")
+        end.open()
+        for each in (view, other):
+            await each.read_all()
+        assert other.raw == view.raw
+        assert (await watch_all(there.url, view.run_id)).raw == view.raw
+        for server in (here, there):
+            assert len(server.named("redis_unavailable")) == len(server.named("redis_available")) == 1
+            assert not server.named("runs_taken_over")
+
+
+async def test_a_redis_that_does_not_answer_holds_up_no_stream(
+    tmp_path: Path, provider: ScriptedProvider, own_redis: RedisServer
+) -> None:
+    gate = Gate()
+    provider.script(lambda _: ScriptedAnswer("a ", gate, "b"))
+    async with processes(toml(own_redis.url, provider), tmp_path, 1) as (here,):
+        async with starting(here.url, "hi", model="solo") as view:
+            await view.until(2)
+            own_redis.signal(signal.SIGSTOP)
+            gate.open()
+            await view.read_all()
+            own_redis.signal(signal.SIGCONT)
+        assert view.seen[-1].body["reason"] == "stop"
+
+
+async def test_a_full_redis_is_an_outage(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(lambda _: ScriptedAnswer("a ", Pause(0.5), "b"))
+    with running_redis("maxmemory-policy noeviction") as redis:
+        async with processes(toml(redis.url, provider), tmp_path, 1) as (here,):
+            redis.command("config", "set", "maxmemory", "1mb")
+            (line,) = await here.until_logged("redis_unavailable")
+            assert line["reason"] == "the memory of Redis is full (maxmemory)"
+            async with starting(here.url, "hi", model="solo") as view:
+                await view.read_all()
+            assert view.text == "a b"
+            redis.command("config", "set", "maxmemory", "0")
+            await here.until_logged("redis_available")
+            assert redis.command("exists", f"{{t}}:run:{view.run_id}") == "1"
+
+
+async def test_a_planned_stop_loses_nothing(
+    tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    gate = Gate()
+    provider.script(lambda _: ScriptedAnswer("a ", gate, "b"))
+    async with processes(toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there):
+        async with starting(here.url, "hi", model="solo") as view, watching(there.url, view.run_id) as other:
+            await view.until(2)
+            here.process.terminate()
+            await here.until_logged("server_stopping")
+            gate.open()
+            for each in (view, other):
+                await each.read_all()
+            assert await here.end() == 0
+        assert other.raw == view.raw
+        assert (await watch_all(there.url, view.run_id)).raw == view.raw
+        assert view.seen[-1].body["reason"] == "stop"
+        assert shared_redis.command("zcard", f"{{{redis_prefix}}}:nodes") == "1"
+
+
+@pytest.mark.parametrize(
+    ("password", "url", "why"),
+    [
+        ("right", "redis://:wrong@127.0.0.1:{port}/0", "Redis refuses the user or the password"),
+        ("right", "redis://127.0.0.1:{port}/0", "Redis refuses the user or the password"),
+        ("", "redis://127.0.0.1:1/0", "Redis cannot be reached"),
+    ],
+)
+async def test_a_redis_that_does_not_answer_at_the_start_is_named(
+    tmp_path: Path, provider: ScriptedProvider, password: str, url: str, why: str
+) -> None:
+    """Without its address, and without the password."""
+    with running_redis(password=password) as redis:
+        path = tmp_path / "server.toml"
+        path.write_text(toml("", provider).replace('redis_url = ""', 'redis_url_env = "URL"'))
+        address = url.format(port=redis.port)
+        process = await start(
+            "serve", "--config", str(path), state_directory=tmp_path, stdout=subprocess.DEVNULL, extra={"URL": address}
+        )
+        _, said = await process.communicate()
+    assert process.returncode == 1
+    assert f'[runs] store = "redis": {why}' in said.decode()
+    assert "wrong" not in said.decode()
+    assert str(redis.port) not in said.decode()
+
+
+async def test_a_password_a_socket_and_an_acl_user_work(tmp_path: Path, provider: ScriptedProvider) -> None:
+    provider.script(lambda _: ScriptedAnswer("a"))
+    with running_redis(password="s3cret word") as redis:
+        rules = ("~{t}:*", "&{t}:*", "+@all", "-@dangerous")
+        assert redis.command("acl", "setuser", "agents", "on", ">pw", *rules) == "OK"
+        for url in (f"unix://:s3cret%20word@{redis.socket}?db=0", f"redis://agents:pw@127.0.0.1:{redis.port}/0"):
+            (folder := tmp_path / url[:5].strip(":/")).mkdir()
+            (folder / "redis.url").write_text(url)
+            (folder / "redis.url").chmod(0o600)
+            config = toml("", provider).replace('redis_url = ""', 'redis_url_file = "redis.url"')
+            async with serving_process(config, folder) as server, starting(server.url, "hi", model="solo") as view:
+                await view.read_all()
+            assert redis.command("exists", f"{{t}}:run:{view.run_id}") == "1"
