@@ -9,7 +9,7 @@ from multidict import MultiMapping
 from aiostream_server.config.model import OpenWebUIConfig
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.headers import has_placeholder, identifier
-from aiostream_server.intake.principal import Principal
+from aiostream_server.intake.principal import LOCAL, Principal
 
 _CONVERSATION: Final = "X-Conversation-Id"
 _CHAT: Final = "X-OpenWebUI-Chat-Id"
@@ -46,7 +46,7 @@ def chain(continues: str | None, *, is_kept: bool = True) -> Conversation:
     return Conversation("", continues is None, is_kept, is_chain=True, continues=continues)
 
 
-def is_open_webui(headers: Iterable[str], principal: Principal) -> bool:
+def is_open_webui(headers: Iterable[str], principal: Principal = LOCAL) -> bool:
     """By any `X-OpenWebUI-*` header, whatever its value; or because the key was made for Open WebUI."""
     return principal.client == "open-webui" or any(name.lower().startswith(_OPEN_WEBUI) for name in headers)
 

@@ -192,7 +192,8 @@ class MemoryAdmission:
         if 0 < (most := limits.max_runs_per_key) <= taken[owner.key_id]:
             return f"{_going_on(most, 'run of this key', 'runs of this key')}; try again when one is done"
         if owner.user_id is not None and 0 < (most := limits.max_runs_per_user) <= taken[owner]:
-            return f"{_going_on(most, 'of your runs', 'of your runs')}; stop one, or wait for its end"
+            stop = "stop it" if most == 1 else "stop one"
+            return f"{_going_on(most, 'of your runs', 'of your runs')}; {stop}, or wait for its end"
         return None
 
     def _take(self, owner: Owner, run_id: str) -> None:

@@ -17,7 +17,6 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
 
-from aiostream_server.events import Answer, Entry
 from aiostream_server.events.fixed_notices import NOT_KEPT, NOT_KEPT_YET, STATE_NOT_KEPT
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.json_text import dump, load
@@ -27,6 +26,7 @@ from aiostream_server.log.protocol import Log
 from aiostream_server.models.call_memory import CallMemory
 from aiostream_server.runs.fingerprint import Standing, answer_prints, essence, extended, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
+from aiostream_server.runs.kept_turns import answer_turn, packed_turns, unpacked_turns
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
 from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet
 from aiostream_server.store.off_loop import off_loop
@@ -34,7 +34,6 @@ from aiostream_server.store.turn_transaction import Merge
 from aiostream_server.teams.autogen_private.structure import state_signature
 
 _SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
-_FEWEST_TURNS: Final = 2  # kept, however long they are
 
 _NO_CONVERSATION: Final = Conversation("", resends=True, is_kept=False)
 _OTHER_FORMAT: Final = (ValueError, TypeError, AttributeError, LookupError)
@@ -53,12 +52,21 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
+<<<<<<< HEAD
     """The agent `asker` waits for the user, for a yes or a no if `is_approval`. `state` is the team's, if it can only
     be saved while the team runs."""
 
     asker: str
     state: Mapping[str, Any] | None = None
     is_approval: bool = False
+=======
+    """The agent `asker` waits for the user; with `call_ids`, for the client's results of these calls. `state` is the
+    team's, if it can only be saved while the team runs."""
+
+    asker: str
+    state: Mapping[str, Any] | None = None
+    call_ids: tuple[str, ...] = ()
+>>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +100,8 @@ class ConversationMemory:
 
     `question` is what the run is asked, with the earlier messages if the client leaves these to the server.
     `calls`, what model calls leave for later ones, is kept beside the team's state. `previous_team` answered last;
-    `waits_for` is its agent that asked the user something. `asked_at` is Unix time: a memory that was kept later does
+    `waits_for` is its agent that asked the user something, `called_by`, of a state that is restored, the one that waits
+    for results of the client's tools. `asked_at` is Unix time: a memory that was kept later does
     not count, since the user had not seen its question.
     """
 
@@ -108,6 +117,8 @@ class ConversationMemory:
     ) -> None:
         self.question = question
         self.previous_team: str | None = None
+        self.called_by: str | None = None
+        self._sent = tuple(turn for turn in question.turns if turn.role != "system")
         self._archive = archive if conversation is not None else None
         self._conversation = conversation or _NO_CONVERSATION
         self._owner = owner
@@ -137,7 +148,7 @@ class ConversationMemory:
         talk = self._conversation
         if self._archive is None or talk.recalled is None:
             return
-        has_earlier_turns = len(self._systems) < len(self.question.history)
+        has_earlier_turns = any(turn.role in ("user", "assistant") for turn in self.question.history)
         self._leaves_history_to_us = not talk.resends and (talk.is_chain or not has_earlier_turns)
         try:
             memory = await self._find(self._archive.conversations)
@@ -161,6 +172,7 @@ class ConversationMemory:
             if kept["systems"] != [turn.text for turn in self._systems]:
                 await replace_systems(team, self._systems)
             self._calls.restore(kept.get("calls", []))
+            self.called_by = kept.get("called_by")
         except Exception as exc:  # the team was changed since: its agents may raise anything
             _log.warning("state_not_restored", team=self._memory.team, error=type(exc).__name__)
             self._memory = None
@@ -178,9 +190,10 @@ class ConversationMemory:
             most = self._archive.max_state_bytes
             state = await self._state_of(team, team_id, handover, most)
             is_large = log.size_bytes + _chars(self.question.history) > _SMALL
-            waits_for = handover.asker if handover is not None and state else None
+            is_asking = handover is not None and not handover.call_ids
+            waits_for = handover.asker if handover is not None and is_asking and state else None
             memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
-            merge = _appending(self.question.task, log, memory, most) if self._leaves_history_to_us else None
+            merge = _appending(self._sent, log, memory, most) if self._leaves_history_to_us else None
             address = address_of(self._owner, self._conversation.name)
             await self._archive.conversations.keep(address, memory, after=self._continues, merge=merge)
         except NotWrittenYet as exc:
@@ -225,12 +238,13 @@ class ConversationMemory:
             return None
         self.previous_team = memory.team
         self._continues = memory.version
-        earlier = tuple(Turn(role, text) for role, text in load(memory.turns))
-        later = [turn for turn in self.question.history if turn.role != "system"]
+        earlier = unpacked_turns(memory.turns)
+        later = tuple(turn for turn in self.question.history if turn.role != "system")
         self.question = replace(self.question, history=(*self._systems, *earlier, *later))
-        if later:
+        if any(turn.role != "tool" for turn in later):
             memory = replace(memory, state=b"")  # of a time before these
-        self._standing = Standing(memory.fingerprint, answer="", last=earlier[-1])  # the answer is not compared
+        since = (earlier[-1], *later)
+        self._standing = Standing(memory.fingerprint, answer="", since=since)  # the answer is not compared
         return memory
 
     async def _spend(self, conversations: Conversations, memory: TeamMemory) -> TeamMemory:
@@ -247,6 +261,8 @@ class ConversationMemory:
         try:
             state = handover.state if handover is not None and handover.state else await team.save_state()
             kept = {"shape": state_signature(team), "systems": [turn.text for turn in self._systems], "state": state}
+            if handover is not None and handover.call_ids:
+                kept["called_by"] = handover.asker
             last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
             calls = self._calls.saved()
             encoded = await off_loop(last > _SMALL, dump, kept | {"calls": calls} if calls else kept)
@@ -263,43 +279,31 @@ class ConversationMemory:
         return encoded
 
     def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
-        entries, standing = log.since(0), self._standing
-        asked = [*self.question.history, self.question.task]
-        turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
-        turns.append(("assistant", _answer_in(entries)))
-        encoded = _newest_turns(turns, most_bytes)
-        print_of_all = (
-            fingerprint(asked)
-            if standing is None
-            else fingerprint([standing.last, self.question.task], after=standing.fingerprint)
-        )
-        return TeamMemory(team_id, print_of_all, answer_prints(entries), state, encoded, waits_for)
+        entries, standing, question = log.since(0), self._standing, self.question
+        turns = packed_turns([*question.turns, answer_turn(entries)], most_bytes)
+        if standing is None:
+            print_of_all = fingerprint(question.turns)
+        else:
+            asked = [question.task] if question.has_new_task else []
+            print_of_all = fingerprint([*standing.since, *asked], after=standing.fingerprint)
+        return TeamMemory(team_id, print_of_all, answer_prints(entries), state, turns, waits_for)
 
 
-def _answer_in(entries: Sequence[Entry]) -> str:
-    return next((entry.event.content for entry in reversed(entries) if isinstance(entry.event, Answer)), "")
-
-
-def _newest_turns(turns: Sequence[tuple[str, str]], most_bytes: int) -> bytes:
-    while len(encoded := dump(turns)) > most_bytes and len(turns) > _FEWEST_TURNS:
-        turns = turns[len(turns) // 2 :]  # the newer half
-    return encoded
-
-
-def _appending(task: Turn, log: Log, memory: TeamMemory, most_bytes: int) -> Merge:
+def _appending(sent: Sequence[Turn], log: Log, memory: TeamMemory, most_bytes: int) -> Merge:
     """Appends this turn to what another process has kept since the turn began. The store may call it much later: it
     holds the texts, and neither images nor the log."""
-    asked, said = task.text, _answer_in(log.since(0))
-    question = essence(task)
+    asked = [turn._replace(images=()) for turn in sent]
+    answer, essences = answer_turn(log.since(0)), [essence(turn) for turn in sent]
 
     def merge(newest: TeamMemory) -> TeamMemory:
         try:
-            earlier = [(role, text) for role, text in load(newest.turns)]
-            last = essence(Turn(*earlier[-1]))
+            earlier = unpacked_turns(newest.turns)
+            fingerprint_of_all = extended(newest.fingerprint, essence(earlier[-1]))
         except _OTHER_FORMAT:
             return memory
-        turns = _newest_turns([*earlier, ("user", asked), ("assistant", said)], most_bytes)
-        fingerprint_of_all = extended(extended(newest.fingerprint, last), question)
+        for each in essences:
+            fingerprint_of_all = extended(fingerprint_of_all, each)
+        turns = packed_turns([*earlier, *asked, answer], most_bytes)
         return TeamMemory(memory.team, fingerprint_of_all, memory.answers, b"", turns)
 
     return merge

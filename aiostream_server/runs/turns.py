@@ -74,6 +74,8 @@ class MemoryTurns:
     def _check(self, key: TurnKey) -> None:
         live = self._live.get(key, ())
         if self._policy == "reject" and live:
-            raise Conflict("the conversation's last question is still being answered; wait for it, or cancel it")
+            raise Conflict(
+                "the last question of this conversation is still being answered; wait for the answer, or stop it"
+            )
         if self._policy == "queue" and len(live) > _MAX_QUEUED:
-            raise Conflict(f"{_MAX_QUEUED} questions of the conversation are waiting already")
+            raise Conflict(f"{_MAX_QUEUED} questions of this conversation are waiting already; wait for an answer")

@@ -37,7 +37,7 @@ from aiostream_server.web.caller import (
 )
 from aiostream_server.web.display import chat_view
 from aiostream_server.web.early_refusal import refuse_early
-from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
+from aiostream_server.web.middlewares import IS_PAGE, OBSERVER, RUN_HEADERS
 from aiostream_server.web.models import NamedModel, Offer, examples_of
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
@@ -83,7 +83,9 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     """The handler of a path where questions in this protocol are asked."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        request[IS_PAGE] = dialect.serves_chat_pages and is_open_webui(request.headers)
         principal = caller_of(request)
+        request[IS_PAGE] = dialect.serves_chat_pages and is_open_webui(request.headers, principal)
         is_full = refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)
         check_headers(request.headers)
         return await answer_body(request, dialect, principal, await read_body(request), is_full=is_full)

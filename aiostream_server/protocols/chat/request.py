@@ -102,6 +102,7 @@ class ChatRequest(Shape):
     response_format: ResponseFormat | None = None
     tools: Tools = None
     tool_choice: ToolChoice = None
+    parallel_tool_calls: bool | None = None
     function_call: FunctionCall = None
     modalities: Annotated[tuple[str, ...], Field(strict=False), _TEXTS_ONLY, WithJsonSchema(_TEXTS)] = ("text",)
     audio: Annotated[object, _ABSENT, WithJsonSchema({"type": "null"})] = None
@@ -120,7 +121,7 @@ def read_question(request: ChatRequest) -> Question:
     if turns[-1].role == "assistant":
         turns = (*turns[:-1], _with_its_end(turns[-1], request.messages[-1]))
     options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
-    choice = read_tool_choice(request.tool_choice)
+    choice = read_tool_choice(request.tool_choice, request.parallel_tool_calls)
     form = read_form(request.response_format, request.tools, choice, request.function_call)
     question = question_of(turns, options, request.output_bound, form)
     return replace(question, client_tools=read_client_tools(request.tools), tool_choice=choice)

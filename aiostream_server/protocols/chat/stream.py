@@ -20,6 +20,7 @@ from aiostream_server.config.model import ReasoningField
 from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import Answer, Entry, Error, Event, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.intake.json_text import encode, quote
+from aiostream_server.present.page_errors import in_plain_words
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.present.status import SILENCE_S
 from aiostream_server.protocols.chat.errors import ErrorDetail, error_frame
@@ -263,7 +264,8 @@ class ChatFrames:
         elif self._page is None:
             yield usage + data_frame(self._encoder.failed(error))  # behind the usage: clients stop reading here
         else:
-            yield data_frame(error_frame(error.message, code=error.code))
+            told = in_plain_words(error.code, error.message, retry_after_s=error.retry_after_s, lasting=error.lasting)
+            yield data_frame(error_frame(told, code=error.code))
             yield data_frame(self._encoder.finish("error")) + usage
         if self._page is not None:
             yield from self._page.statuses(event, at)

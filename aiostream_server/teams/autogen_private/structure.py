@@ -176,12 +176,16 @@ def state_signature(team: object) -> list[str]:
     return [type(team).__qualname__, *agents]
 
 
-def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
-    """The messages of a group chat that has run or has loaded a saved state; empty for anything else."""
+def manager_of(team: object) -> object | None:
+    """The manager of a group chat that has run, or whose state was saved or loaded; None for anything else."""
     runtime, manager = getattr(team, "_runtime", None), getattr(team, "_group_chat_manager_topic_type", None)
     agents = getattr(runtime, "_instantiated_agents", {})
-    managers = (agent for agent_id, agent in agents.items() if agent_id.type == manager)
-    return tuple(getattr(next(managers, None), "_message_thread", ()))
+    return next((agent for agent_id, agent in agents.items() if agent_id.type == manager), None)
+
+
+def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
+    """The messages of such a group chat; empty for anything else."""
+    return tuple(getattr(manager_of(team), "_message_thread", ()))
 
 
 def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:
