@@ -76,19 +76,7 @@ class TeamWork:
                 _add_missing_pictures(recorder, files)
             await files.settle()
         recorder.close_all()
-<<<<<<< HEAD
-        form = memory.question.form
-        if ending.handover is not None:
-            recorder.ask_user(ending.handover, can_reply=memory.is_kept)
-        else:
-            if form is not None:
-                await put_in_form(form, memory.question, team, spec, recorder, token)
-            asked, is_reply = memory.question.task.text, memory.waits_for is not None
-            ending = replace(ending, asked=asked, is_reply=is_reply, members=len(participant_names(team)))
-            recorder.tell_answer(ending)
-=======
         await self._tell_ending(ending, spec, memory, token)
->>>>>>> main
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
             recorder.tell_memory_failure("not_recalled", NOT_RECALLED)
@@ -111,7 +99,7 @@ class TeamWork:
         elif ending.calls_client:
             recorder.call_client(handover.asker, handover.call_ids)
         else:
-            recorder.ask_user(handover.asker, can_reply=memory.is_kept)
+            recorder.ask_user(handover, can_reply=memory.is_kept)
 
     def release(self, spec: TeamSpec | None) -> None:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
