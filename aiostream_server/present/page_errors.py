@@ -34,6 +34,7 @@ _BY_CODE: Final[Mapping[str, _Words]] = {
     "request_timeout": _Words("The question did not arrive completely.", "Send it again."),
     "request_too_large": _Words("The question is too large with its files and pictures.", _SHORTER),
     "shutting_down": _Words("The server is being restarted.", _SOON),
+    "runs_unavailable": _Words("The server cannot take questions at the moment.", _SOON),
     "team_failed": _Words("", _AGAIN),
     "model_failed": _Words("", _AGAIN),
     "provider_refused": _Words("The model's provider does not accept this server's key.", _OPERATOR),

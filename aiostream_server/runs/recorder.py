@@ -6,7 +6,7 @@ remembers what each agent said, which tools were called and which have answered,
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -74,7 +74,7 @@ class Recorder(LogWriter):
         self.has_begun_answer = False
         self.has_called_client = False
         self._is_last_call = False
-        self.failures: deque[ModelFailed] = deque(maxlen=_MOST_FAILURES)
+        self.failures: list[ModelFailed] = []
         self.calls: Final = HeardCalls()
         self._options = options
         self._names: frozenset[str] = frozenset()
@@ -203,7 +203,7 @@ class Recorder(LogWriter):
         self._spend(told)
 
     def failed(self, error: ModelFailed) -> None:
-        self.failures.append(error)
+        self.failures = [*self.failures[1 - _MOST_FAILURES :], error]
 
     # Called by the translator
 

@@ -19,6 +19,7 @@ from aiostream_server.web.files import get_file
 from aiostream_server.web.hangups import HANG_UPS, HangUps, close_when_last, watch_hang_ups
 from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
 from aiostream_server.web.http_errors import answer_by_ourselves
+from aiostream_server.web.mcp import add_mcp_routes
 from aiostream_server.web.middlewares import (
     OBSERVER,
     REFUSALS,
@@ -30,6 +31,7 @@ from aiostream_server.web.middlewares import (
 )
 from aiostream_server.web.models import get_model, list_models
 from aiostream_server.web.openapi import document
+from aiostream_server.web.page import add_page
 from aiostream_server.web.responses import add_response_routes
 from aiostream_server.web.runs import cancel_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, OpenState, hold_state
@@ -98,9 +100,11 @@ def _add_routes(app: web.Application) -> None:
         app[REFUSALS].update(dict.fromkeys(add_ai_sdk_routes(app, base), AI_SDK.refusal))
         add_response_routes(app, base)
     add_a2a_routes(app)
+    add_mcp_routes(app)
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)
         app.router.add_get(f"{prefix}/openapi.json", _openapi)
+    add_page(app)
     for path in METRICS_PATHS:
         app.router.add_get(path, read_metrics, allow_head=False)

@@ -25,6 +25,7 @@ MESSAGES = {
     "request_too_large": ["the body is larger than 33554432 bytes"],
     "too_many_runs": ["one of your runs is still going on; stop it, or wait for its end"],
     "shutting_down": ["the server is shutting down; ask again in a moment"],
+    "runs_unavailable": ["the store of runs does not answer"],
     "team_failed": ["the team failed: ValueError: no such city", "the team stopped before it was done"],
     "model_failed": [
         "the model provider of [models.default] cannot be reached: connection refused",
@@ -49,7 +50,14 @@ MESSAGES = {
     "idle_timeout": ["the team said nothing for 120 s and was ended"],
 }
 NOT_FOR_A_PAGE = {  # which sends no such request
-    *("not_found", "method_not_allowed", "run_expired", "unsupported_media_type", "schema_not_met")
+    *(
+        "not_found",
+        "previous_response_not_found",
+        "method_not_allowed",
+        "run_expired",
+        "unsupported_media_type",
+        "schema_not_met",
+    )
 }
 JARGON = re.compile(
     r"\[|\]|_|\bHTTP\b|https?:|\b[45]\d\d\b|\bbody\b|\bMCP\b|\bbytes\b|\bAuthorization\b|\bURL\b|messages\b"
