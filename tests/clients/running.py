@@ -111,7 +111,7 @@ async def run_client(name: str, folder: Path) -> Told:
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     outcomes = await outcomes_of(program)
-                closed = [await _is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
+                closed = [await is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
             finally:
                 if program.returncode is None:
                     program.kill()
@@ -119,7 +119,8 @@ async def run_client(name: str, folder: Path) -> Told:
         return Told(outcomes, Counter(map(_scenario, provider.exchanges)), closed == [True])
 
 
-async def _is_closed(exchange: Exchange) -> bool:
+async def is_closed(exchange: Exchange) -> bool:
+    """Whether the server closes the call of the model in time."""
     try:
         await asyncio.wait_for(exchange.closed.wait(), DEADLINE_S)
     except TimeoutError:

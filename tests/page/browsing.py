@@ -32,7 +32,8 @@ class Window:
         await self.page.wait_for_selector(f'.controls .state[data-state="{state}"]')
 
     async def transcript(self) -> str:
-        return await self.page.inner_text(".transcript-pane")
+        text: str = await self.page.inner_text(".transcript-pane")
+        return text
 
 
 @asynccontextmanager
