@@ -29,6 +29,7 @@ from aiostream_server.web.middlewares import (
 )
 from aiostream_server.web.models import get_model, list_models
 from aiostream_server.web.openapi import document
+from aiostream_server.web.page import add_page
 from aiostream_server.web.responses import add_response_routes
 from aiostream_server.web.runs import cancel_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, OpenState, hold_state
@@ -101,5 +102,6 @@ def _add_routes(app: web.Application) -> None:
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)
         app.router.add_get(f"{prefix}/openapi.json", _openapi)
+    add_page(app)
     for path in METRICS_PATHS:
         app.router.add_get(path, read_metrics, allow_head=False)
