@@ -9,12 +9,12 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aiostream_server.config.model import ServerConfig
+from aiostream_server.config.model import ServerConfig, TeamConfig
 from tests.kit.needs import CLIENTS
 from tests.kit.scripted_provider import (
     BreakOff,
@@ -41,6 +41,17 @@ _PROGRAM_OF: Final = {
     "ai-sdk": "ask_ai_sdk.mjs",
 }
 NAMES: Final = tuple(_PROGRAM_OF)
+_RESPONDING: Final = {
+    "openai": "respond_openai.py",
+    "agents": "respond_agents.py",
+    "langchain-openai": "respond_langchain.py",
+    "pydantic-ai": "respond_pydantic_ai.py",
+    "litellm": "respond_litellm.py",
+    "openai-node": "respond_openai.mjs",
+    "ai-sdk": "respond_ai_sdk.mjs",
+}
+RESPONDING: Final = tuple(_RESPONDING)
+"""Clients that speak Responses."""
 FAILURES: Final[Mapping[str, HttpError]] = {
     "broken": HttpError(500, {"error": {"message": "out of order"}}),
     "limited": HttpError(429, {"error": {"message": "too many requests"}}),
@@ -50,6 +61,11 @@ FAILURES: Final[Mapping[str, HttpError]] = {
 }
 """What the provider answers, always, by scenario."""
 
+_MODELS: Final = {
+    "AIOSTREAM_MODEL": "solo",
+    "AIOSTREAM_TOOL_MODEL": "with-tool",
+    "AIOSTREAM_HELPER_MODEL": "helper",
+}
 REGION: Final = {"name": "North", "total": 42}
 _SCENARIO: Final = re.compile(r"<(\w+)>")
 
@@ -98,15 +114,45 @@ def _typed(body: Mapping[str, Any]) -> Reply:
     return ScriptedAnswer(json.dumps(REGION) if is_last_call else "North leads, with 42.")
 
 
+def _responding(body: Mapping[str, Any]) -> Reply:
+    """Scenarios of `RESPONDING`: a client may put its own name before that of the scenario."""
+    scenario, last = _named(body).removeprefix("framework_"), body["messages"][-1]
+    match scenario:
+        case "own_tool" | "specification":
+            return (
+                ScriptedAnswer("Rain.") if last["role"] == "tool" else ScriptedAnswer(Call("weather", {"city": "Rome"}))
+            )
+        case "client_tool":
+            return (
+                ScriptedAnswer("It is 4.") if last["role"] == "tool" else ScriptedAnswer(Call("add", {"a": 2, "b": 2}))
+            )
+        case "chain":
+            asked = sum(message["role"] == "user" for message in body["messages"])
+            return ScriptedAnswer(f"Asked {asked} times.")
+        case _:
+            return FAILURES.get(scenario, ScriptedAnswer("Hel", "lo."))
+
+
 async def run_client(name: str, folder: Path) -> Told:
     """The scenarios of one client, each once."""
+    return await _run(name, _PROGRAM_OF[name], _reply, folder)
+
+
+async def run_responding(name: str, folder: Path) -> Told:
+    """The same for a client that speaks Responses."""
+    return await _run(name, _RESPONDING[name], _responding, folder)
+
+
+async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]], Reply], folder: Path) -> Told:
     async with ScriptedProvider() as provider:
-        provider.script(_reply)
+        provider.script(reply)
         # On a busy machine the AI SDK's repetitions come late.
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
-        config = config_for(provider.base_url, sample_team("solo", presentation="answer"), server=memory)
+        teams = [sample_team("solo", presentation="answer"), sample_team("with_tool")]
+        helper = TeamConfig(id="helper", factory="tests.kit.sample_teams:solo", client_tools=True)
+        config = config_for(provider.base_url, *teams, helper, server=memory)
         async with serving(config, folder) as server:
-            program = await _start(name, f"{server.url}/v1", "solo")
+            program = await _start(name, program_file, f"{server.url}/v1")
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     outcomes = await _outcomes(program)
@@ -126,14 +172,14 @@ async def _is_closed(exchange: Exchange) -> bool:
     return True
 
 
-async def _start(name: str, base_url: str, model: str) -> asyncio.subprocess.Process:
-    folder, program = CLIENTS / name, _PROGRAMS / _PROGRAM_OF[name]
+async def _start(name: str, program_file: str, base_url: str) -> asyncio.subprocess.Process:
+    folder, program = CLIENTS / name, _PROGRAMS / program_file
     if program.suffix == ".py":
         command = [f"{folder}/bin/python", "-m", f"tests.clients.programs.{program.stem}"]
     else:  # a program on the command line finds its imports from the working directory
         command = ["node", "--input-type=module", "--eval", program.read_text("utf-8")]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}
-    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_MODEL": model, "AIOSTREAM_FAILURES": " ".join(FAILURES)}
+    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_FAILURES": " ".join(FAILURES), **_MODELS}
     return await asyncio.create_subprocess_exec(
         *command,
         cwd=_ROOT if program.suffix == ".py" else folder,

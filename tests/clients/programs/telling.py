@@ -12,6 +12,9 @@ from typing import Any, TypeAlias
 
 BASE_URL = os.environ["AIOSTREAM_BASE_URL"]
 MODEL = os.environ["AIOSTREAM_MODEL"]
+TOOL_MODEL = os.environ["AIOSTREAM_TOOL_MODEL"]
+HELPER_MODEL = os.environ["AIOSTREAM_HELPER_MODEL"]
+"""Calls tools of the client; `TOOL_MODEL` has one of its own."""
 FAILURES = os.environ["AIOSTREAM_FAILURES"].split()
 Scenario: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 
