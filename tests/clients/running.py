@@ -27,11 +27,12 @@ from tests.kit.scripted_provider import (
     Stall,
 )
 from tests.kit.serving import config_for, sample_team, serving
+from tests.kit.strict_openai import why_refused
 from tests.kit.waiting import DEADLINE_S
 
 _DEADLINE_S: Final = 3 * DEADLINE_S  # LiteLLM alone takes seconds of CPU to import
 _ROOT: Final = Path(__file__).parents[2]
-_PROGRAMS: Final = Path(__file__).with_name("programs")
+PROGRAMS: Final = Path(__file__).with_name("programs")
 _PROGRAM_OF: Final = {
     "openai": "ask_openai.py",
     "langchain-openai": "ask_langchain.py",
@@ -64,7 +65,7 @@ FAILURES: Final[Mapping[str, HttpError]] = {
 _MODELS: Final = {
     "AIOSTREAM_MODEL": "solo",
     "AIOSTREAM_TOOL_MODEL": "with-tool",
-    "AIOSTREAM_HELPER_MODEL": "helper",
+    "AIOSTREAM_MODEL_WITH_TOOLS": "model",
 }
 REGION: Final = {"name": "North", "total": 42}
 _SCENARIO: Final = re.compile(r"<(\w+)>")
@@ -100,10 +101,23 @@ def _reply(body: Mapping[str, Any]) -> Reply:
             return ScriptedAnswer("so far ", BreakOff())
         case "cancel":
             return ScriptedAnswer("one ", Stall())
+        case _ if scenario.startswith("tools"):
+            return _calling(body)
         case _ if scenario.startswith("typed"):
             return _typed(body)
         case _:  # words, also where a form is wanted
             return ScriptedAnswer("Hel", "lo.")
+
+
+def _calling(body: Mapping[str, Any]) -> Reply:
+    """Calls the client's tool `weather` for two cities at once, then answers with its results, in a form if there is a
+    tool for that."""
+    results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+    if not results:
+        cities = enumerate(("Oslo", "Rome"))
+        return ScriptedAnswer(*(Call("weather", {"city": city}, f"call_{index}", index) for index, city in cities))
+    forms = [name for tool in body.get("tools", ()) if (name := tool["function"]["name"]) != "weather"]
+    return ScriptedAnswer(Call(forms[0], REGION, "call_form") if forms else f"It is {' and '.join(results)}.")
 
 
 def _typed(body: Mapping[str, Any]) -> Reply:
@@ -144,19 +158,18 @@ async def run_responding(name: str, folder: Path) -> Told:
 
 
 async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]], Reply], folder: Path) -> Told:
-    async with ScriptedProvider() as provider:
+    async with ScriptedProvider(why_refused) as provider:
         provider.script(reply)
         # On a busy machine the AI SDK's repetitions come late.
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
-        teams = [sample_team("solo", presentation="answer"), sample_team("with_tool")]
-        helper = TeamConfig(id="helper", factory="tests.kit.sample_teams:solo", client_tools=True)
-        config = config_for(provider.base_url, *teams, helper, server=memory)
-        async with serving(config, folder) as server:
-            program = await _start(name, program_file, f"{server.url}/v1")
+        solo, with_tool = sample_team("solo", presentation="answer"), sample_team("with_tool")
+        model = TeamConfig(id="model", kind="assistant")
+        async with serving(config_for(provider.base_url, solo, with_tool, model, server=memory), folder) as server:
+            program = await start_program(CLIENTS / name, PROGRAMS / program_file, f"{server.url}/v1", **_MODELS)
             try:
                 async with asyncio.timeout(_DEADLINE_S):
-                    outcomes = await _outcomes(program)
-                closed = [await _is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
+                    outcomes = await outcomes_of(program)
+                closed = [await is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
             finally:
                 if program.returncode is None:
                     program.kill()
@@ -164,7 +177,8 @@ async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]]
         return Told(outcomes, Counter(map(_scenario, provider.exchanges)), closed == [True])
 
 
-async def _is_closed(exchange: Exchange) -> bool:
+async def is_closed(exchange: Exchange) -> bool:
+    """Whether the server closes the call of the model in time."""
     try:
         await asyncio.wait_for(exchange.closed.wait(), DEADLINE_S)
     except TimeoutError:
@@ -172,14 +186,14 @@ async def _is_closed(exchange: Exchange) -> bool:
     return True
 
 
-async def _start(name: str, program_file: str, base_url: str) -> asyncio.subprocess.Process:
-    folder, program = CLIENTS / name, _PROGRAMS / program_file
+async def start_program(folder: Path, program: Path, base_url: str, **more: str) -> asyncio.subprocess.Process:
+    """A program of the client that is installed in `folder`."""
     if program.suffix == ".py":
         command = [f"{folder}/bin/python", "-m", f"tests.clients.programs.{program.stem}"]
     else:  # a program on the command line finds its imports from the working directory
-        command = ["node", "--input-type=module", "--eval", program.read_text("utf-8")]
+        command = ["node", "--input-type=module", "--eval", _source(program)]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}
-    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_FAILURES": " ".join(FAILURES), **_MODELS}
+    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_FAILURES": " ".join(FAILURES), **more}
     return await asyncio.create_subprocess_exec(
         *command,
         cwd=_ROOT if program.suffix == ".py" else folder,
@@ -194,7 +208,12 @@ async def _start(name: str, program_file: str, base_url: str) -> asyncio.subproc
     )
 
 
-async def _outcomes(program: asyncio.subprocess.Process) -> dict[str, dict[str, Any]]:
+def _source(program: Path) -> str:
+    return program.read_text("utf-8")
+
+
+async def outcomes_of(program: asyncio.subprocess.Process) -> dict[str, dict[str, Any]]:
+    """What it tells of each scenario."""
     assert program.stdout is not None
     outcomes: dict[str, dict[str, Any]] = {}
     async for line in program.stdout:

@@ -9,7 +9,7 @@ from agent_framework.openai import OpenAIChatClient
 from agents import Agent, OpenAIResponsesModel, Runner, SQLiteSession, function_tool, set_tracing_disabled
 from openai import AsyncOpenAI
 
-from tests.clients.programs.telling import BASE_URL, HELPER_MODEL, MODEL, TOOL_MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, MODEL, MODEL_WITH_TOOLS, TOOL_MODEL, question, tell
 
 set_tracing_disabled(True)
 client = AsyncOpenAI(base_url=BASE_URL, api_key="none")
@@ -55,7 +55,7 @@ async def client_tool() -> dict[str, Any]:
         ran.append((a, b))
         return a + b
 
-    answer = await Runner.run(agent(HELPER_MODEL, tools=[function_tool(add)]), question("client_tool"))
+    answer = await Runner.run(agent(MODEL_WITH_TOOLS, tools=[function_tool(add)]), question("client_tool"))
     return {"text": answer.final_output, "ran": ran}
 
 
@@ -95,7 +95,7 @@ async def framework_client_tool() -> dict[str, Any]:
         ran.append((a, b))
         return a + b
 
-    answer = await framework(HELPER_MODEL, tools=[add]).run(question("framework_client_tool"))
+    answer = await framework(MODEL_WITH_TOOLS, tools=[add]).run(question("framework_client_tool"))
     return {"text": answer.text, "ran": ran}
 
 

@@ -42,7 +42,7 @@ async function client_tool(scenario) {
       return a + b
     },
   })
-  const helper = provider(process.env.AIOSTREAM_HELPER_MODEL)
+  const helper = provider(process.env.AIOSTREAM_MODEL_WITH_TOOLS)
   const answer = await generateText({ model: helper, prompt: prompt(scenario), tools: { add }, stopWhen: stepCountIs(3) })
   return { text: answer.text, ran }
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 from langchain_openai import ChatOpenAI
 
-from tests.clients.programs.telling import BASE_URL, HELPER_MODEL, MODEL, TOOL_MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, MODEL, MODEL_WITH_TOOLS, TOOL_MODEL, question, tell
 
 
 def model(name: str = MODEL, **settings: Any) -> ChatOpenAI:
@@ -38,7 +38,7 @@ async def client_tool() -> dict[str, Any]:
         """Add."""
         return a + b
 
-    asker = model(HELPER_MODEL).bind_tools([add])
+    asker = model(MODEL_WITH_TOOLS).bind_tools([add])
     messages: list[Any] = [("user", question("client_tool"))]
     called = await asker.ainvoke(messages)
     (call,) = called.tool_calls

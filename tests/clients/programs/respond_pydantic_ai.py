@@ -6,7 +6,7 @@ from pydantic_ai import Agent
 from pydantic_ai.models.openai import OpenAIResponsesModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.clients.programs.telling import BASE_URL, HELPER_MODEL, MODEL, TOOL_MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, MODEL, MODEL_WITH_TOOLS, TOOL_MODEL, question, tell
 
 provider = OpenAIProvider(base_url=BASE_URL, api_key="none")
 
@@ -44,7 +44,7 @@ async def client_tool() -> dict[str, Any]:
         ran.append((a, b))
         return a + b
 
-    answer = await agent(HELPER_MODEL, tools=[add]).run(question("client_tool"))
+    answer = await agent(MODEL_WITH_TOOLS, tools=[add]).run(question("client_tool"))
     return {"text": answer.output, "ran": ran}
 
 
