@@ -1,6 +1,7 @@
 """Answers that do not come to their end."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from tests.e2e.steps.seen import find_exchange
 from tests.kit.waiting import wait_for
 
 _END_WITHIN_S: Final = 1.0
+_INTERNAL: Final = re.compile(r"\[|https?:|127\.0\.0\.1|\b[45]\d\d\b")
 
 
 async def _stop(stage: Stage) -> None:
@@ -36,12 +38,15 @@ async def _stop_in_silence(stage: Stage) -> None:
 
 
 async def _failure(stage: Stage) -> None:
+    """One box with a whole sentence about what happened, and what to do; the text so far stays."""
     await stage.chat.open("scripted")
     last = (await stage.ask(provider.FAILING))[-1]
     await stage.picture("failure")
     assert provider.FAILING_TEXT in last.text, f"lost what was said before it: {last.text[:200]}"
     assert provider.FAILURE in last.error, f"no word of the failure: {last.error!r}"
     assert last.text.count(provider.FAILURE) == 1, f"the failure is told twice: {last.text}"
+    assert "Ask again." in last.error, f"no word of what to do: {last.error}"
+    assert not _INTERNAL.search(last.error), f"words of the configuration: {last.error}"
 
 
 async def _cut(stage: Stage) -> None:
