@@ -99,7 +99,7 @@ class TeamWork:
         elif ending.calls_client:
             recorder.call_client(handover.asker, handover.call_ids)
         else:
-            recorder.ask_user(handover.asker, can_reply=memory.is_kept)
+            recorder.ask_user(handover, can_reply=memory.is_kept)
 
     def release(self, spec: TeamSpec | None) -> None:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""

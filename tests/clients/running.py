@@ -31,7 +31,7 @@ from tests.kit.waiting import DEADLINE_S
 
 _DEADLINE_S: Final = 3 * DEADLINE_S  # LiteLLM alone takes seconds of CPU to import
 _ROOT: Final = Path(__file__).parents[2]
-_PROGRAMS: Final = Path(__file__).with_name("programs")
+PROGRAMS: Final = Path(__file__).with_name("programs")
 _PROGRAM_OF: Final = {
     "openai": "ask_openai.py",
     "langchain-openai": "ask_langchain.py",
@@ -106,11 +106,12 @@ async def run_client(name: str, folder: Path) -> Told:
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
         config = config_for(provider.base_url, sample_team("solo", presentation="answer"), server=memory)
         async with serving(config, folder) as server:
-            program = await _start(name, f"{server.url}/v1", "solo")
+            folder_of, source = CLIENTS / name, PROGRAMS / _PROGRAM_OF[name]
+            program = await start_program(folder_of, source, f"{server.url}/v1", AIOSTREAM_MODEL="solo")
             try:
                 async with asyncio.timeout(_DEADLINE_S):
-                    outcomes = await _outcomes(program)
-                closed = [await _is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
+                    outcomes = await outcomes_of(program)
+                closed = [await is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
             finally:
                 if program.returncode is None:
                     program.kill()
@@ -118,7 +119,8 @@ async def run_client(name: str, folder: Path) -> Told:
         return Told(outcomes, Counter(map(_scenario, provider.exchanges)), closed == [True])
 
 
-async def _is_closed(exchange: Exchange) -> bool:
+async def is_closed(exchange: Exchange) -> bool:
+    """Whether the server closes the call of the model in time."""
     try:
         await asyncio.wait_for(exchange.closed.wait(), DEADLINE_S)
     except TimeoutError:
@@ -126,14 +128,14 @@ async def _is_closed(exchange: Exchange) -> bool:
     return True
 
 
-async def _start(name: str, base_url: str, model: str) -> asyncio.subprocess.Process:
-    folder, program = CLIENTS / name, _PROGRAMS / _PROGRAM_OF[name]
+async def start_program(folder: Path, program: Path, base_url: str, **more: str) -> asyncio.subprocess.Process:
+    """A program of the client that is installed in `folder`."""
     if program.suffix == ".py":
         command = [f"{folder}/bin/python", "-m", f"tests.clients.programs.{program.stem}"]
     else:  # a program on the command line finds its imports from the working directory
-        command = ["node", "--input-type=module", "--eval", program.read_text("utf-8")]
+        command = ["node", "--input-type=module", "--eval", _source(program)]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}
-    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_MODEL": model, "AIOSTREAM_FAILURES": " ".join(FAILURES)}
+    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_FAILURES": " ".join(FAILURES), **more}
     return await asyncio.create_subprocess_exec(
         *command,
         cwd=_ROOT if program.suffix == ".py" else folder,
@@ -148,7 +150,12 @@ async def _start(name: str, base_url: str, model: str) -> asyncio.subprocess.Pro
     )
 
 
-async def _outcomes(program: asyncio.subprocess.Process) -> dict[str, dict[str, Any]]:
+def _source(program: Path) -> str:
+    return program.read_text("utf-8")
+
+
+async def outcomes_of(program: asyncio.subprocess.Process) -> dict[str, dict[str, Any]]:
+    """What it tells of each scenario."""
     assert program.stdout is not None
     outcomes: dict[str, dict[str, Any]] = {}
     async for line in program.stdout:

@@ -108,7 +108,7 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
             '"a\\u001bb" = {}',
             (
                 '["a\\u001bb"]: unknown table; known: server, auth, limits, runs, models, '
-                "routing, open_webui, auxiliary, conversations, files, metrics, tracing, database, "
+                "routing, open_webui, auxiliary, conversations, files, page, metrics, tracing, database, "
                 "tools, components, team_folders, teams"
             ),
         ),
