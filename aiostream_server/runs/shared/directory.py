@@ -1,7 +1,7 @@
 """Finds runs of this process, and in Redis those of all others."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -27,9 +27,17 @@ _log = structlog.get_logger()
 
 
 class RedisDirectory:
-    """The `Directory` of all processes."""
+    """The `Directory` of all processes. Calls `on_drop` with the id of each run of this one that it drops."""
 
-    def __init__(self, connection: RedisConnection, writer: Writer, mirrors: Mirrors, limits: LimitsConfig) -> None:
+    def __init__(
+        self,
+        connection: RedisConnection,
+        writer: Writer,
+        mirrors: Mirrors,
+        limits: LimitsConfig,
+        on_drop: Callable[[str], object],
+    ) -> None:
+        self._on_drop: Final = on_drop
         self._connection: Final = connection
         self._writer: Final = writer
         self._mirrors: Final = mirrors
@@ -92,6 +100,7 @@ class RedisDirectory:
         return RemoteRun(self._mirrors, owner, node.decode(), card, last=int(last), finished=bool(finished))
 
     def _dropped(self, run_id: str) -> None:
+        self._on_drop(run_id)
         dropping = asyncio.create_task(self._drop(run_id))
         self._dropping.add(dropping)
         dropping.add_done_callback(self._dropping.discard)

@@ -64,6 +64,17 @@ class Writer:
                 async with asyncio.timeout(within_s):
                     await owned.known.wait()
 
+    def note_start(self, run_id: str, start: str) -> None:
+        """The run was started with this idempotency key."""
+        if (owned := self._runs.get(run_id)) is not None:
+            owned.start = start
+
+    @property
+    def lifetime_ms(self) -> int:
+        """Of what nobody would delete, if all processes failed."""
+        limits = self.limits
+        return round((limits.run_timeout_s + limits.queue_timeout_s + limits.retention_s + 3600) * 1000)
+
     def hurry(self, run_id: str) -> None:
         """Write this run now."""
         self._hurried.add(run_id)
@@ -145,7 +156,7 @@ class Writer:
                 arguments += words
                 batch.append((owned, last))
                 size += sum(len(word) for word in words if isinstance(word, bytes))
-            replies = await self._connection.run(WRITE, self._node, self._lifetime_ms, *arguments)
+            replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *arguments)
             for (owned, last), stored in zip(batch, replies[::2], strict=True):
                 self._take(owned, last, stored)
 
@@ -173,8 +184,3 @@ class Writer:
         owned = self._runs.pop(run_id)
         for node in tuple(owned.viewers):
             owned.unwatch(node)
-
-    @property
-    def _lifetime_ms(self) -> int:
-        """Of what nobody would delete, if all processes failed."""
-        return round((self.limits.run_timeout_s + self.limits.retention_s + 3600) * 1000)
