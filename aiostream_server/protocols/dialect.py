@@ -32,7 +32,8 @@ class Asked(Generic[Options]):
     """What a request's body says. `on_disconnect` is None where it leaves that to the team; `conversation` and
     `idempotency_key` where it leaves them to the headers.
 
-    `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`.
+    `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`. `run_id` is the new run's,
+    where the protocol must find it again by that; it is as hard to guess as any.
     """
 
     model: str
@@ -43,6 +44,7 @@ class Asked(Generic[Options]):
     conversation: Conversation | None = None
     idempotency_key: str | None = None
     kept: bytes = b""
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,8 @@ class Dialect(Generic[Options]):
     `name` keeps the idempotency keys of protocols apart, and tells whose a run's `kept` is. `question` reads a body; a
     model in the path counts before the body's. `on_disconnect` applies where neither the client nor the team says what
     happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles and other
-    auxiliary questions are answered without a team. `headers` are those of its streams.
+    auxiliary questions are answered without a team. `headers` are those of its streams, and `started_status` is the
+    status of an answer in the background.
     """
 
     name: str
@@ -137,3 +140,4 @@ class Dialect(Generic[Options]):
     on_disconnect: OnDisconnect
     serves_chat_pages: bool
     headers: Mapping[str, str] = field(default_factory=dict)
+    started_status: int = 202

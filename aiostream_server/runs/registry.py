@@ -120,7 +120,7 @@ class Registry:
         """
         self._directory.drop()
         resources = resources or self._resources
-        key, run_id = request.turn_key, f"run-{secrets.token_urlsafe(18)}"
+        key, run_id = request.turn_key, request.run_id or f"run-{secrets.token_urlsafe(18)}"
         with resources.references.holding(), ExitStack() as undo:
             if key is not None:
                 await self._turns.prepare(key)

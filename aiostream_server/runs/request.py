@@ -38,7 +38,8 @@ class RunRequest:
     `spec` is the team that the client named. Without one the router chooses among the `allowed` teams (None: all).
     `on_disconnect` is the client's choice; without one the team's applies, and without that `by_default`. `link_base`
     is the beginning of links to the server; without it the run keeps no files. `fingerprint` is that of the whole
-    request; empty where a failure is not to be remembered. `protocol` and `kept` are those of the run's card.
+    request; empty where a failure is not to be remembered. `protocol` and `kept` are those of the run's card, and
+    `run_id` is its id: None for a new one.
     `tells_waiting`: the run starts in the queue for a slot, so that its viewer can be told its place there; without it,
     it starts with its slot.
     """
@@ -55,6 +56,7 @@ class RunRequest:
     fingerprint: str = ""
     protocol: str = ""
     kept: bytes = b""
+    run_id: str | None = None
     tells_waiting: bool = False
 
     @property

@@ -28,6 +28,12 @@ _MAX_WRITE_BYTES: Final = 16 * 1024
 _LOOK_S: Final = 0.1
 
 
+class EventStream(web.StreamResponse):
+    """A response whose headers leave in one packet with what is written first. aiohttp by itself sends them alone."""
+
+    _send_headers_immediately = False
+
+
 class SseWriter:
     """The plain way, through aiohttp's `write` and `drain`. Owned by one task.
 
@@ -44,14 +50,17 @@ class SseWriter:
 
     @staticmethod
     async def open(request: web.Request, response: web.StreamResponse, *, write_timeout_s: float) -> "SseWriter":
-        """Prepare the headers, which leave with the first write. Raises `ClientGone` if the client has left."""
+        """Prepare the headers: those of an `EventStream` leave with the first write.
+
+        Raises `ClientGone` if the client has left.
+        """
         if request.version >= HttpVersion11 and response.content_length is None:
             response.enable_chunked_encoding()
         try:
             writer = await response.prepare(request)
         except ConnectionError as exc:
             raise ClientGone("the client left before the headers were sent") from exc
-        if writer is None or request.transport is None:
+        if writer is None or request.transport is None or request.transport.is_closing():
             raise ClientGone("the client left before the headers were sent")
         request.transport.set_write_buffer_limits(high=0)
         if WRITES_DIRECTLY and response.content_length is None:
@@ -59,12 +68,24 @@ class SseWriter:
             return DirectWriter(request.transport, writer, is_chunked=is_chunked, write_timeout_s=write_timeout_s)
         return SseWriter(request.transport, writer, write_timeout_s=write_timeout_s)
 
+    async def begin(self, frames: bytes) -> None:
+        """Send the headers, and behind them these few frames, if there are any."""
+        self._refuse_when_closing()
+        await self._send_part(frames)
+
     async def send(self, frames: bytes) -> None:
         """Write and flush. Evicts a client that takes none of it for `write_timeout_s`."""
         for start in range(0, len(frames), _MAX_WRITE_BYTES):
-            if self._transport.is_closing():
-                raise ClientGone("the client closed the connection")
+            self._refuse_when_closing()
             await self._send_part(frames[start : start + _MAX_WRITE_BYTES])
+
+    async def finish(self, frames: bytes) -> None:
+        """As `send`, for the last time: the end of the body leaves in the same packet."""
+        whole_parts = max(len(frames) - 1, 0) // _MAX_WRITE_BYTES * _MAX_WRITE_BYTES
+        await self.send(frames[:whole_parts])
+        self._refuse_when_closing()
+        async with self._deadline():
+            await self._writer.write_eof(frames[whole_parts:])
 
     def try_send(self, frames: bytes) -> bool:
         """Write without waiting, from outside the owner's task while that waits for something else.
@@ -87,6 +108,10 @@ class SseWriter:
         async with self._deadline():
             await self._writer.write(part)
             await self._writer.drain()
+
+    def _refuse_when_closing(self) -> None:
+        if self._transport.is_closing():
+            raise ClientGone("the client closed the connection")
 
     @asynccontextmanager
     async def _deadline(self) -> AsyncIterator[None]:

@@ -15,6 +15,7 @@ from aiostream_server.models.registry import Models
 from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
+from aiostream_server.teams.autogen_private.spans import skip_unrecorded_spans
 from aiostream_server.teams.autogen_private.structure import participant_names, sees_images
 from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
 from aiostream_server.teams.factories import Factory, import_factory
@@ -143,6 +144,7 @@ def load_team(
     team: ServedTeam, models: Models, databases: Mapping[str, Database], toolbox: Toolbox | None = None
 ) -> TeamSpec:
     share_function_tools()
+    skip_unrecorded_spans()
     toolbox = toolbox or Toolbox()
     toolbox.check(team.config.tools)
     context = TeamContext(team.config, models, _chosen(team.config.databases, databases))

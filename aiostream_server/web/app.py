@@ -9,6 +9,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.protocols.chat import CHAT
 from aiostream_server.protocols.runs import RUNS
+from aiostream_server.web.a2a import add_a2a_routes
 from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
 from aiostream_server.web.early_refusal import LOOKS, new_looks
@@ -91,6 +92,7 @@ def _add_routes(app: web.Application) -> None:
             app.router.add_post(f"{base}runs/{{run_id}}/cancel", cancel_run),
         ):
             app[REFUSALS][route] = RUNS.refusal
+    add_a2a_routes(app)
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)

@@ -83,30 +83,37 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     async def handle(request: web.Request) -> web.StreamResponse:
         principal = caller_of(request)
         is_full = refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)
-        read = await _read(request, dialect, principal, is_full=is_full)
-        if dialect.serves_chat_pages and (auxiliary := _auxiliary(request, read.asked)) is not None:
-            return await _answer_auxiliary(request, dialect, read, auxiliary)
-        answering = _Answering(dialect, read.asked.options, read.asked.delivery, _view(request, dialect, read))
-        run, headers = await _start(request, dialect, read)
-        del read  # each message is a kilobyte of objects beside its text
-        if answering.delivery == "background":
-            headers = {**headers, "Location": run_path(run.id, answering.view.path_prefix)}
-            body = dialect.whole(run.card(), answering.options, answering.view).body()
-            return json_bytes(body, status=202, headers=headers)
-        with run.watch() as reader:
-            return await _answer(request, answering, run.card(), reader, headers)
+        check_headers(request.headers)
+        return await answer_body(request, dialect, principal, await read_body(request), is_full=is_full)
 
     return handle
 
 
+async def answer_body(
+    request: web.Request, dialect: Dialect[Options], principal: Principal, raw: bytes, *, is_full: bool = False
+) -> web.StreamResponse:
+    """Answer a question whose body was read. `is_full`: only an auxiliary question can be answered."""
+    read = await _read(request, dialect, principal, raw, is_full=is_full)
+    del raw  # a stream may last for minutes
+    if dialect.serves_chat_pages and (auxiliary := _auxiliary(request, read.asked)) is not None:
+        return await _answer_auxiliary(request, dialect, read, auxiliary)
+    answering = _Answering(dialect, read.asked.options, read.asked.delivery, _view(request, dialect, read))
+    run, headers = await _start(request, dialect, read)
+    del read  # each message is a kilobyte of objects beside its text
+    if answering.delivery == "background":
+        headers = {**headers, "Location": run_path(run.id, answering.view.path_prefix)}
+        body = dialect.whole(run.card(), answering.options, answering.view).body()
+        return json_bytes(body, status=dialect.started_status, headers=headers)
+    with run.watch() as reader:
+        return await _answer(request, answering, run.card(), reader, headers)
+
+
 async def _read(
-    request: web.Request, dialect: Dialect[Options], principal: Principal, *, is_full: bool
+    request: web.Request, dialect: Dialect[Options], principal: Principal, raw: bytes, *, is_full: bool
 ) -> _Request[Options]:
     """Validate. Takes no slot and starts nothing. What a full server reads does not wait behind what starts."""
     state = state_of(request)
     offer = Offer(state.catalogue, principal)
-    check_headers(request.headers)
-    raw = await read_body(request)
     if not is_full:
         await state.registry.turn(principal.owner)
         refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)  # again: others came before it
@@ -200,6 +207,7 @@ async def _start(
         fingerprint=read.fingerprint,
         protocol=dialect.name,
         kept=asked.kept,
+        run_id=asked.run_id,
         tells_waiting=read.is_page and asked.delivery == "stream",
     )
     run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)

@@ -33,6 +33,8 @@ Refusal: TypeAlias = Callable[[ServerError], tuple[int, bytes]]
 
 REFUSALS: Final[web.AppKey[dict[web.AbstractRoute, Refusal]]] = web.AppKey("refusals")
 """How each route's protocol renders errors. Other routes, and paths without one, render them as the chat protocol."""
+REFUSAL: Final[web.RequestKey[Refusal]] = web.RequestKey("refusal")
+"""How errors of one request are rendered, once that is known: JSON-RPC repeats the id of the request."""
 OBSERVER: Final[web.AppKey[Observer]] = web.AppKey("observer")
 
 RUN_HEADERS: Final[web.RequestKey[Mapping[str, str]]] = web.RequestKey("run_headers")
@@ -128,7 +130,7 @@ def _shown_path(request: web.Request) -> str:
 
 
 def _error_response(request: web.Request, error: ServerError) -> web.Response:
-    render = request.app[REFUSALS].get(request.match_info.route, chat_refusal)
+    render = request.get(REFUSAL) or request.app[REFUSALS].get(request.match_info.route, chat_refusal)
     status, body = render(error)
     headers = {**request.get(RUN_HEADERS, {}), **_advice(error)}
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")

@@ -124,7 +124,7 @@ def canonical_id(model: str) -> str:
 
 async def list_models(request: web.Request) -> web.Response:
     """The models that the caller's key may use, and below them the configured variants."""
-    cards = [card for card in _cards(state_of(request)) if card.id in _offer(request)]
+    cards = [card for card in cards_of(state_of(request)) if card.id in _offer(request)]
     return web.json_response(models_body([*cards, *_variants(state_of(request), cards)]))
 
 
@@ -132,7 +132,7 @@ async def get_model(request: web.Request) -> web.Response:
     """One of them; with a presentation in its id where it is asked for with one."""
     wanted = request.match_info["model"]
     found = _offer(request).find(wanted)
-    card = next(card for card in _cards(state_of(request)) if card.id == found.id)
+    card = next(card for card in cards_of(state_of(request)) if card.id == found.id)
     if found.presentation is not None:
         card = replace(_variant(card, found.presentation), id=wanted)
     return web.json_response(model_body(card))
@@ -163,7 +163,8 @@ def examples_of(specs: Iterable[TeamSpec]) -> tuple[str, ...]:
     return tuple(first)[:_EXAMPLES_SHOWN]
 
 
-def _cards(state: ServerState) -> Iterator[ModelCard]:
+def cards_of(state: ServerState) -> Iterator[ModelCard]:
+    """Of all models, `auto` first."""
     specs = tuple(state.catalogue)
     yield ModelCard(
         AUTO,

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from aiostream_server import __version__
+from aiostream_server.protocols.a2a.openapi import described as a2a_described
 from aiostream_server.protocols.chat.openapi import described as chat_described
 from aiostream_server.protocols.json_schema import Natural, Seconds, answer_schemas
 from aiostream_server.protocols.openapi import (
@@ -24,7 +25,7 @@ from aiostream_server.protocols.openapi import (
 from aiostream_server.protocols.runs.openapi import described as runs_described
 from aiostream_server.web.traffic import Phase
 
-_PROTOCOLS: Final = (chat_described, runs_described)
+_PROTOCOLS: Final = (chat_described, runs_described, a2a_described)
 _FILE_TYPES: Final = (
     "image/png",
     "image/svg+xml",

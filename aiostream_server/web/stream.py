@@ -15,7 +15,7 @@ from aiostream_server.log.protocol import Reader
 from aiostream_server.protocols.dialect import Frames, TimedFrames
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
-from aiostream_server.sse.writer import SSE_HEADERS, SseWriter
+from aiostream_server.sse.writer import SSE_HEADERS, EventStream, SseWriter
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.coalescer import Coalescer
 from aiostream_server.web.middlewares import OBSERVER, report_gone
@@ -38,7 +38,7 @@ async def stream_run(
     that come within `coalesce_s` of the last write are sent together. The first one after a silence, and anything but a
     token, is sent at once. Returns early when the client has gone or stopped reading.
     """
-    response = web.StreamResponse(headers={**SSE_HEADERS, **headers})
+    response = EventStream(headers={**SSE_HEADERS, **headers})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
         timed = frames if isinstance(frames, TimedFrames) and frames.silence_s < math.inf else None
@@ -110,6 +110,7 @@ class _Viewer:
 
     async def run(self) -> None:
         reader, coalescer = self._reader, self._coalescer
+        await self._begin()
         while self._pending or coalescer.has_due or not reader.at_end:
             if not coalescer.has_due and not reader.at_end:
                 coalescer.add(await reader.read())
@@ -121,6 +122,11 @@ class _Viewer:
                 self._pending = b"" if self._timed is None else self._timed.silence(time.time())
                 self._pending = self._pending or HEARTBEAT
             await self._write()
+
+    async def _begin(self) -> None:
+        """Send the headers at once, with what the stream begins with: they tell the client that its run has begun."""
+        opening, self._pending = self._pending, b""
+        await self._writer.begin(opening)
 
     def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
         """The shortcut of most tokens: nothing waits, and only their text is sent."""
@@ -160,7 +166,8 @@ class _Viewer:
     async def _write(self) -> None:
         if self._pending:
             pending, self._pending = self._pending, b""
-            await self._writer.send(pending)
+            is_last = self._reader.at_end and not self._coalescer.has_due
+            await (self._writer.finish(pending) if is_last else self._writer.send(pending))
             self._heartbeat.touch()
             self._until_report -= 1
             if not self._until_report:

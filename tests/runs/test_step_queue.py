@@ -27,14 +27,19 @@ class Turns:
         self._is_over = True
 
 
-async def passed_in_turns(steps: StepQueue, owners: list[Owner], step_s: float = 0.0) -> list[tuple[int, Owner]]:
-    """All wait at once; each computes for `step_s` when it passes. In which turn each passed, in that order."""
+async def passed_in_turns(
+    steps: StepQueue, owners: list[Owner], step_s: float = 0.0, *, quick: int = 0
+) -> list[tuple[int, Owner]]:
+    """All wait at once; each but the first `quick` ones computes for `step_s` when it passes.
+
+    In which turn each passed, in that order.
+    """
     turns, passed = Turns(), list[tuple[int, Owner]]()
 
     async def take(owner: Owner) -> None:
         await steps.wait(owner)
         passed.append((turns.number, owner))
-        ends_at = time.thread_time() + step_s
+        ends_at = time.thread_time() + (step_s if len(passed) > quick else 0)
         while time.thread_time() < ends_at:
             pass
 
@@ -87,6 +92,18 @@ async def test_steps_get_a_part_of_a_busy_loop_and_no_more() -> None:
     is_over = True
     assert 3 <= most_in_a_turn(passed) <= 8
     assert passed[-1][0] <= 30, "two in each turn, at the least"
+
+
+async def test_long_steps_that_follow_quick_ones_do_not_pass_together() -> None:
+    """The quick ones pass by the eight. The first long one uses up its turn: the others of the eight wait."""
+    passed = await passed_in_turns(StepQueue(), [A] * 60, step_s=0.006, quick=40)
+    assert most_in_a_turn(passed[:40]) == 8
+    assert most_in_a_turn(passed[41:]) <= 2
+
+
+async def test_those_that_the_time_did_not_suffice_for_go_on_first() -> None:
+    passed = await passed_in_turns(StepQueue(), [*[A] * 20, *[B] * 20], step_s=0.006)
+    assert [owner for _, owner in passed[1:]] == [*[A, B] * 19, B]
 
 
 async def test_a_key_that_asks_once_is_not_behind_one_that_asks_a_hundred_times() -> None:

@@ -1,6 +1,8 @@
 """One response, one writer, over a real socket: it ends in time, whatever the client does."""
 
 import asyncio
+import socket
+import struct
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,8 +13,9 @@ from aiohttp import web
 
 from aiostream_server.errors import ClientGone
 from aiostream_server.sse import writer as writers
-from aiostream_server.sse.writer import SSE_HEADERS, DirectWriter, SseWriter
+from aiostream_server.sse.writer import SSE_HEADERS, DirectWriter, EventStream, SseWriter
 
+_DATA_SEGMENTS_IN = 152  # where `tcpi_data_segs_in` stands: linux/tcp.h
 Handler = Callable[[web.Request, web.StreamResponse], Awaitable[None]]
 
 
@@ -27,7 +30,7 @@ async def handled_by(work: Handler) -> AsyncIterator[int]:
     """A server that handles every request with `work`; its port."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers=SSE_HEADERS)
+        response = EventStream(headers=SSE_HEADERS)
         await work(request, response)
         return response
 
@@ -196,3 +199,71 @@ async def test_an_http_1_0_client_gets_no_chunks() -> None:
         answer = await reader.read()
         client.close()
     assert answer.endswith(b"\r\n\r\ndata: 1\n\ndata: 2\n\n")
+
+
+@pytest.mark.parametrize("opening", [b"data: 1\n\n", b""])
+async def test_the_headers_are_sent_when_the_stream_begins_also_without_a_frame(opening: bytes) -> None:
+    go_on = asyncio.Event()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=1)
+        await writer.begin(opening)
+        await go_on.wait()
+        await writer.finish(b"data: 2\n\n")
+
+    async with (
+        handled_by(work) as port,
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{port}/") as response,
+    ):
+        assert response.status == 200
+        go_on.set()
+        assert await response.read() == opening + b"data: 2\n\n"
+
+
+async def test_a_stream_takes_two_packets_beside_those_of_its_tokens() -> None:
+    """The headers leave with the first frame, and the end of the body with the last."""
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=1)
+        await writer.begin(b"data: 1\n\n")
+        await writer.finish(b"data: 2\n\n")
+
+    async with handled_by(work) as port:
+        reader, client = await _ask(port)
+        answer = await reader.readuntil(b"\r\n0\r\n\r\n")
+        info = client.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 160)
+        client.close()
+    assert answer.endswith(b"9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n")
+    assert struct.unpack_from("I", info, _DATA_SEGMENTS_IN) == (2,)
+
+
+@pytest.mark.parametrize("frames", [0, 1, 3_000])
+async def test_a_connection_serves_on_after_the_last_frames(frames: int) -> None:
+    """However long they are: 3,000 are 27 KB, which leave in several parts."""
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=1)
+        await writer.finish(b"data: x\n\n" * frames)
+
+    async with handled_by(work) as port, aiohttp.ClientSession() as session:
+        for _ in range(2):
+            async with session.get(f"http://127.0.0.1:{port}/") as response:
+                assert await response.read() == b"data: x\n\n" * frames
+
+
+async def test_the_end_of_a_stream_waits_for_its_client_no_longer_than_any_write() -> None:
+    ended: asyncio.Future[ClientGone] = asyncio.get_running_loop().create_future()
+
+    async def work(request: web.Request, response: web.StreamResponse) -> None:
+        writer = await SseWriter.open(request, response, write_timeout_s=0.2)
+        try:
+            await writer.finish(b"data: x\n\n" * 2_000_000)
+        except ClientGone as exc:
+            ended.set_result(exc)
+
+    async with handled_by(work) as port:
+        _, client = await _ask(port)
+        error = await asyncio.wait_for(ended, 30)
+        client.close()
+    assert "stopped reading" in str(error)

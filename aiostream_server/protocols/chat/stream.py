@@ -184,7 +184,9 @@ class ChatFrames:
             return b"".join(self._merged(each for entry in entries for each in self._made(entry)))
         frames: list[bytes] = []
         for entry in entries:
-            if (token := self._token(entry.event)) is not None:
+            event = entry.event
+            token = self.encode_tokens(event.agent, event.kind, (event.content,)) if isinstance(event, Token) else None
+            if token is not None or (token := self._token(event)) is not None:
                 frames.append(token)
             else:
                 self._open = None

@@ -5,8 +5,9 @@ its JSON schema before every model call: together a quarter of the CPU of the sm
 also a reference cycle of some 60 KiB, which stays until a garbage collection. Factories make their tools anew for every
 run, and a handoff makes one whenever it is asked for its tool. So signatures, models and schemas are cached here.
 
-Signatures are cached for each function. A model is shared by all signatures that are equal in every part, if nothing in
-them can change later: defaults are immutable, and types are found by name in their module.
+Signatures are cached for each function, with the models that were made of them. A model is shared by all signatures
+that are equal in every part, if nothing in them can change later: defaults are immutable, and types are found by name
+in their module.
 """
 
 import functools
@@ -39,6 +40,20 @@ _models: Final[dict[Hashable, type[Any]]] = {}
 _schemas: Final[WeakKeyDictionary[type[Any], dict[bool, str]]] = WeakKeyDictionary()
 
 
+class _KnownSignature(inspect.Signature):
+    """A function's signature, with the argument models that were made of it, by name."""
+
+    __slots__ = ("models",)
+
+    models: dict[str, type[Any]]
+
+    @classmethod
+    def of(cls, read: inspect.Signature) -> "_KnownSignature":
+        known = cls([*read.parameters.values()], return_annotation=read.return_annotation)
+        known.models = {}
+        return known
+
+
 def share_function_tools() -> None:
     """Patch AutoGen's function tools, once for the whole process."""
     written = vars(BaseTool)[_SCHEMA].fget
@@ -58,7 +73,7 @@ def _read_once(read: _Read) -> _Read:
         state = id(call.__code__), id(call.__defaults__), dict(call.__kwdefaults__ or {}), dict(call.__annotations__)
         known = _signatures.get(call)
         if known is None or known[0] != state:
-            known = _signatures[call] = state, read(call)
+            known = _signatures[call] = state, _KnownSignature.of(read(call))
         return known[1]
 
     return get_typed_signature
@@ -67,6 +82,9 @@ def _read_once(read: _Read) -> _Read:
 def _made_once(make: _Make) -> _Make:
     @functools.wraps(make)
     def args_base_model_from_signature(name: str, sig: inspect.Signature) -> type[Any]:
+        of_function = sig.models if isinstance(sig, _KnownSignature) else {}
+        if (made := of_function.get(name)) is not None:
+            return made
         if (key := _key(name, sig)) is None:
             return make(name, sig)
         if (known := _models.pop(key, None)) is None:
@@ -74,7 +92,7 @@ def _made_once(make: _Make) -> _Make:
             _schemas[known] = {}
             if len(_models) >= _MAX_MODELS:
                 del _models[next(iter(_models))]
-        _models[key] = known  # the latest one last
+        _models[key] = of_function[name] = known  # in `_models` the latest one last
         return known
 
     return args_base_model_from_signature

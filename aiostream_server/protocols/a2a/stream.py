@@ -1,0 +1,131 @@
+"""A task as a stream: first the task, then what happens to it, until a terminal state or a question to the client.
+
+https://a2a-protocol.org/latest/specification/#312-send-streaming-message. JSON-RPC wraps every frame into an answer to
+the request that opened the stream.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, assert_never
+
+from aiostream_server.events import Entry, RunStarted, SpeechKind, Token
+from aiostream_server.intake.json_text import encode, quote
+from aiostream_server.protocols.a2a.task import Task, TaskNames
+from aiostream_server.protocols.a2a.updates import AnswerFile, AnswerText, StatusChange, TaskUpdates, Update
+from aiostream_server.protocols.json_rpc import RpcId, around_result
+from aiostream_server.runs.card import RunCard
+
+_BARE: Final = ("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskOptions:
+    """`around` stands before and behind each object: nothing in the HTTP+JSON binding. `earlier` is the task before the
+    run, None if the run is its first."""
+
+    around: tuple[str, str] = _BARE
+    history_length: int | None = None
+    earlier: Task | None = None
+
+
+def options_for(request_id: RpcId, history_length: int | None = None, earlier: Task | None = None) -> TaskOptions:
+    """In the JSON-RPC binding."""
+    return TaskOptions(around_result(request_id), history_length, earlier)
+
+
+class TaskFrames:
+    """`protocols.dialect.Frames` of one viewer of a run.
+
+    Give `catch_up` the entries that the viewer has missed, if it joins later: then the stream begins with the task as
+    it stands behind them.
+    """
+
+    __slots__ = (
+        "_after",
+        "_around",
+        "_before",
+        "_behind",
+        "_card",
+        "_joined",
+        "_names",
+        "_options",
+        "_speaker",
+        "_updates",
+    )
+
+    def __init__(self, card: RunCard, options: TaskOptions) -> None:
+        self._card = card
+        self._options = options
+        self._names = names = TaskNames(card)
+        self._updates = TaskUpdates()
+        self._joined: Task | None = None
+        self._speaker: str | None = None  # whose tokens only continue the answer
+        head, tail = options.around
+        self._around = f"data: {head}", f"{tail}\n\n"
+        of_task = f'"taskId":{encode(names.task_id)},"contextId":{encode(names.context_id)}'
+        artifact = f'{{"artifactId":{encode(names.answer_id)},"name":"answer","parts":[{{"text":'
+        self._before = f'data: {head}{{"artifactUpdate":{{{of_task},"artifact":{artifact}'
+        self._behind = f'}}]}},"append":true}}}}{tail}\n\n'
+
+    def catch_up(self, task: Task, entries: Sequence[Entry]) -> None:
+        self._joined = task
+        task.add(entries)
+        for entry in entries:
+            for _ in self._updates.of(entry):
+                pass
+
+    def opening(self, *, at_end: bool) -> bytes:
+        return b"" if self._joined is None else self._task(self._joined)
+
+    def encode(self, entries: Sequence[Entry]) -> bytes:
+        frames: list[bytes] = []
+        for entry in entries:
+            event = entry.event
+            if isinstance(event, Token) and self._updates.continues(event):
+                self._speaker = event.agent
+                frames.append(self._text(event.content))
+                continue
+            self._speaker = None
+            if isinstance(event, RunStarted):
+                frames.append(self._task(self._begun()))
+            frames += map(self._frame, self._updates.of(entry))
+        return b"".join(frames)
+
+    def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
+        if kind != "final" or agent != self._speaker:
+            return None
+        before, behind = self._before, self._behind
+        return "".join([f"{before}{quote(text)}{behind}" for text in texts]).encode("ascii")
+
+    def _begun(self) -> Task:
+        task = Task() if self._options.earlier is None else self._options.earlier.copy()
+        task.begin(self._card)
+        return task
+
+    def _task(self, task: Task) -> bytes:
+        return self._result({"task": task.shown(self._options.history_length)})
+
+    def _text(self, text: str) -> bytes:
+        return f"{self._before}{quote(text)}{self._behind}".encode("ascii")
+
+    def _frame(self, update: Update) -> bytes:
+        names = self._names
+        of_task = {"taskId": names.task_id, "contextId": names.context_id}
+        match update:
+            case StatusChange():
+                metadata = {} if update.metadata is None else {"metadata": update.metadata}
+                return self._result({"statusUpdate": {**of_task, "status": names.status(update), **metadata}})
+            case AnswerText():
+                artifact = {"artifactId": names.answer_id, "name": "answer", "parts": [{"text": update.text}]}
+                flags = {
+                    name: True for name, flag in (("append", update.append), ("lastChunk", update.is_last)) if flag
+                }
+                return self._result({"artifactUpdate": {**of_task, "artifact": artifact, **flags}})
+            case AnswerFile():
+                return self._result({"artifactUpdate": {**of_task, "artifact": names.file(update), "lastChunk": True}})
+            case _:
+                assert_never(update)
+
+    def _result(self, result: dict[str, Any]) -> bytes:
+        before, behind = self._around
+        return f"{before}{encode(result)}{behind}".encode("ascii")
