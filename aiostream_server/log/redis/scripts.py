@@ -135,6 +135,15 @@ local function grant()
     end
 end
 
+local function give_back_all(node)
+    for _, run in ipairs(redis.call('SMEMBERS', base .. 'node:' .. node .. ':slots')) do free(run) end
+    local waiting = redis.call('HGETALL', base .. 'queue:of')
+    for at = 1, #waiting, 2 do
+        if parts(waiting[at + 1]) == node then dequeue(waiting[at]) end
+    end
+    grant()
+end
+
 -- Where another key has more in a full queue, its newest gives way.
 local function make_room(who)
     local _, own = parts(who)
@@ -172,12 +181,16 @@ if #stops > 0 then redis.call('DEL', base .. 'node:' .. node .. ':stops') end
 return {known and 1 or 0, failed, stops}
 """)
 
-RETIRE: Final = Script.of("""
+RETIRE: Final = Script.of(
+    """
 -- node: it ends, and drives no run any more
 redis.call('ZREM', base .. 'nodes', ARGV[1])
 redis.call('DEL', base .. 'node:' .. ARGV[1] .. ':stops')
+give_back_all(ARGV[1])
 return 1
-""")
+""",
+    _SLOTS,
+)
 
 CLAIM: Final = Script.of(
     """
@@ -195,12 +208,7 @@ for _, run in ipairs(redis.call('SMEMBERS', base .. 'node:' .. failed .. ':runs'
     end
 end
 redis.call('DEL', base .. 'node:' .. failed .. ':runs', base .. 'node:' .. failed .. ':stops')
-for _, run in ipairs(redis.call('SMEMBERS', base .. 'node:' .. failed .. ':slots')) do free(run) end
-local waiting = redis.call('HGETALL', base .. 'queue:of')
-for at = 1, #waiting, 2 do
-    if parts(waiting[at + 1]) == failed then dequeue(waiting[at]) end
-end
-grant()
+give_back_all(failed)
 return runs
 """,
     _SLOTS,
@@ -343,11 +351,16 @@ return 1
 
 ENTER: Final = Script.of(
     """
--- run, "node key user", max_runs, max_runs_per_key, max_runs_per_user, queue_size
+-- run, "node key user", max_runs, max_runs_per_key, max_runs_per_user, queue_size, then runs that have left
 -- -> 1: it has a slot; 2: it waits; 0: it is refused. And the obstacle
 local run, who = ARGV[1], ARGV[2]
 redis.call('HSET', base .. 'limits', 'max_runs', ARGV[3], 'max_runs_per_key', ARGV[4], 'max_runs_per_user', ARGV[5])
 if redis.call('HEXISTS', base .. 'slots', run) == 1 then return {1, 0} end
+for at = 7, #ARGV do
+    free(ARGV[at])
+    dequeue(ARGV[at])
+end
+grant()
 local why = obstacle(who)
 if why == 0 then
     take(run, who)
@@ -415,6 +428,10 @@ return 1
 )
 
 _TURNS: Final = """
+local function leave(turn, first)
+    for at = first, #ARGV do redis.call('ZREM', base .. 'turn:' .. turn, ARGV[at]) end
+end
+
 -- The live runs of a conversation, first those that entered first. One that was never written has failed.
 local function live(turn)
     local key, runs = base .. 'turn:' .. turn, {}
@@ -433,7 +450,8 @@ end
 
 TURN: Final = Script.of(
     """
--- turn -> its live runs
+-- turn, then runs that have left -> its live runs
+leave(ARGV[1], 2)
 return live(ARGV[1])
 """,
     _TURNS,
@@ -441,7 +459,9 @@ return live(ARGV[1])
 
 TURN_ENTER: Final = Script.of(
     """
--- turn, run, how many may be live before it (-1: any number), lifetime_ms -> whether it entered, the live runs before it
+-- turn, run, how many may be live before it (-1: any), lifetime_ms, then runs that have left
+-- -> whether it entered, the live runs before it
+leave(ARGV[1], 5)
 local key, run, most = base .. 'turn:' .. ARGV[1], ARGV[2], tonumber(ARGV[3])
 local runs, before = live(ARGV[1]), {}
 for _, each in ipairs(runs) do
@@ -457,14 +477,18 @@ return {1, before}
     _TURNS,
 )
 
-TURN_LEAVE: Final = Script.of("""
--- turn, run
-return redis.call('ZREM', base .. 'turn:' .. ARGV[1], ARGV[2])
-""")
+TURN_LEAVE: Final = Script.of(
+    """
+-- turn, runs that have left
+leave(ARGV[1], 2)
+return 1
+""",
+    _TURNS,
+)
 
 START: Final = Script.of("""
--- start, fingerprint, node, lifetime_ms -> 'claimed': the caller starts the run; 'conflict'; 'starting': another does; or
--- the run
+-- start, fingerprint, node, lifetime_ms -> 'claimed': the caller starts the run; 'conflict'; 'starting': another does;
+-- or the run
 local key = base .. 'start:' .. ARGV[1]
 local fingerprint, node, run = unpack(redis.call('HMGET', key, 'fingerprint', 'node', 'run'))
 if fingerprint and fingerprint ~= ARGV[2] then return {'conflict'} end

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import structlog
@@ -100,9 +100,7 @@ class SharedRuns:
     async def settle(self) -> None:
         """Write and give back all that is left. No run may be live."""
         await self.writer.settle(_SETTLE_S)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_SETTLE_S):
-                await self.admission.settle()
+        await self.admission.end(_SETTLE_S)
         await self.mirrors.close()
         await self.takeover.close()
 

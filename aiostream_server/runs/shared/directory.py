@@ -67,7 +67,7 @@ class RedisDirectory:
         self._here.disown(run_id)
 
     async def find(self, run_id: str, owner: Owner | None) -> RunView:
-        with suppress(NotFound, RunGone):
+        with suppress(NotFound):
             return await self._here.find(run_id, owner)
         found = await self._connection.run(FIND, run_id)
         of = _decode_owner(found[0] if len(found) == 1 else found[1]) if found else None
@@ -88,13 +88,12 @@ class RedisDirectory:
         return sorted(runs, key=lambda run: run.card().created_at, reverse=True)[:limit]
 
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
-        try:
+        here, elsewhere = await self._here.latest(owner, conversation), None
+        with suppress(NotFound, RunGone, RunsUnavailable):
             run_id = await self._connection.run(LATEST, conversation_digest(owner, conversation))
-            return None if run_id is None else await self.find(run_id.decode(), owner)
-        except RunsUnavailable:
-            return await self._here.latest(owner, conversation)
-        except (NotFound, RunGone):
-            return None
+            elsewhere = None if run_id is None else await self.find(run_id.decode(), owner)
+        found = [run for run in (here, elsewhere) if run is not None]
+        return max(found, key=lambda run: run.card().created_at, default=None)
 
     def _remote(self, owner: Owner, node: bytes, last: bytes, finished: Any, card: bytes) -> RemoteRun:
         return RemoteRun(self._mirrors, owner, node.decode(), card, last=int(last), finished=bool(finished))

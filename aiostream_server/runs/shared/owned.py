@@ -30,8 +30,8 @@ def turn_digest(key: TurnKey) -> str:
 
 
 class OwnedRun:
-    """`written` is the number of the last event in Redis; `start` the digest of its idempotency key. `viewers` are processes with viewers of the run, each with
-    the time (of the event loop) until which that is known."""
+    """`written` is the number of the last event in Redis; `start` the digest of its idempotency key. `viewers` are
+    processes with viewers of the run, each with the time (of the event loop) until which that is known."""
 
     def __init__(self, run: Run, retention_s: float) -> None:
         if not isinstance(run.log, ReservedLog):

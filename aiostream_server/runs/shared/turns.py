@@ -8,8 +8,8 @@ from typing import Final
 from aiostream_server.config.model import ConcurrentTurns, OnOutage
 from aiostream_server.errors import NotFound, RunGone, RunsUnavailable
 from aiostream_server.intake.principal import Owner
-from aiostream_server.log.redis.connection import RedisConnection
-from aiostream_server.log.redis.scripts import TURN, TURN_ENTER, TURN_LEAVE
+from aiostream_server.log.redis.connection import RedisConnection, Reply
+from aiostream_server.log.redis.scripts import TURN, TURN_ENTER, TURN_LEAVE, Script
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.request import TurnKey
@@ -38,6 +38,7 @@ class RedisTurns:
         self._policy = policy
         self._serves_alone: Final = on_outage == "serve"
         self._here: Final = MemoryTurns(policy)
+        self._left: Final[dict[TurnKey, set[str]]] = {}
         self._leaving: Final[set[asyncio.Task[None]]] = set()
 
     def set_policy(self, policy: ConcurrentTurns) -> None:
@@ -52,7 +53,7 @@ class RedisTurns:
         if self._policy == "queue":
             return  # `enter` looks at the others, without a round trip more
         try:
-            runs = [run.decode() for run in await self._connection.run(TURN, turn_digest(key))]
+            runs = [run.decode() for run in await self._call(TURN, key)]
         except RunsUnavailable:
             if not self._serves_alone:
                 raise
@@ -67,9 +68,7 @@ class RedisTurns:
     async def enter(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
         most = {"reject": 0, "queue": MAX_QUEUED, "interrupt": -1}[self._policy]
         try:
-            entered, before = await self._connection.run(
-                TURN_ENTER, turn_digest(key), run.id, most, self._writer.lifetime_ms
-            )
+            entered, before = await self._call(TURN_ENTER, key, run.id, most, self._writer.lifetime_ms)
         except RunsUnavailable:
             if not self._serves_alone:
                 raise
@@ -90,13 +89,23 @@ class RedisTurns:
 
     def leave(self, key: TurnKey, run: RunView) -> None:
         self._here.leave(key, run)
-        leaving = asyncio.create_task(self._leave(turn_digest(key), run.id))
+        self._left.setdefault(key, set()).add(run.id)
+        leaving = asyncio.create_task(self._leave(key, run.id))
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
 
-    async def _leave(self, turn: str, run_id: str) -> None:
-        with suppress(RunsUnavailable):  # the end of the run is written later, and does the same
-            await self._connection.run(TURN_LEAVE, turn, run_id)
+    async def _leave(self, key: TurnKey, run_id: str) -> None:
+        try:
+            with suppress(RunsUnavailable):  # the end of the run is written later, and does the same
+                await self._connection.run(TURN_LEAVE, turn_digest(key), run_id)
+        finally:
+            self._left[key].discard(run_id)
+            if not self._left[key]:
+                del self._left[key]
+
+    async def _call(self, script: Script, key: TurnKey, *arguments: str | float) -> Reply:
+        """Tells of runs that have left, too: the next question comes at once."""
+        return await self._connection.run(script, turn_digest(key), *arguments, *self._left.get(key, ()))
 
     async def _find(self, run_id: str, owner: Owner) -> RunView | None:
         """A run that entered a moment ago may not be written yet. None for one that has ended."""
