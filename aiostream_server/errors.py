@@ -6,6 +6,7 @@
   - Forbidden            403 forbidden
   - NotFound             404 not_found
     - UnknownModel       404 model_not_found
+    - UnknownResponse    404 previous_response_not_found
   - MethodNotAllowed     405 method_not_allowed
   - RequestTimeout       408 request_timeout
   - Conflict             409 conflict
@@ -81,6 +82,12 @@ class NotFound(ServerError):
 
 class UnknownModel(NotFound):
     code = "model_not_found"
+
+
+class UnknownResponse(NotFound):
+    """The response that a question continues is not kept, or is another caller's."""
+
+    code = "previous_response_not_found"
 
 
 class MethodNotAllowed(ServerError):

@@ -18,6 +18,7 @@ from benchmarks.bench.contender import Kind, LoopName
 from benchmarks.bench.load import Connection, Load
 from benchmarks.bench.plan import QUICK
 from benchmarks.bench.plot import draw
+from benchmarks.bench.protocols import PROTOCOLS
 from benchmarks.bench.results import Growth, Result, Results, Turns, Workers
 from benchmarks.bench.script import History, Script, stamp
 from benchmarks.bench.targets import judge
@@ -196,3 +197,19 @@ def test_reads_are_judged_beside_the_relay_and_runs_beside_autogen(
     ours.reads_us, relay.reads_us, ours.general_run_ms = [reads_us], [20.0], [general_ms]
     figures = judge(replace(results(ours, relay), autogen_run_ms=1.31))
     assert [each.is_met for each in figures if "reads" in each.what or "general" in each.what] == [is_met, is_met]
+
+
+def test_a_protocol_is_compared_with_chat_completions_by_the_least_of_each() -> None:
+    ours = result("server", "uvloop")
+    ours.protocols_us.update({"chat": [9.0, 4.0], "responses": [5.0, 8.0], "slow": [5.3, 6.0]})
+    judged = {figure.what: figure.is_met for figure in judge(results(ours)) if "chat completions" in figure.what}
+    assert judged == {
+        "responses: CPU per token beside chat completions": True,
+        "slow: CPU per token beside chat completions": False,
+    }
+
+
+def test_a_token_that_a_protocol_repeats_is_counted_once() -> None:
+    one = stamp()
+    text = b'data: {"delta":"%b"}\n\ndata: {"text":"%b"}\n\n' % (one, one)
+    assert len(PROTOCOLS["responses"].stamp.findall(text)) == 1

@@ -1,7 +1,8 @@
 """`[[teams]]`, `[[team_folders]]` and `[components]`: which teams are served, and what they are made of."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict, ValidationInfo, field_validator
 
@@ -20,6 +21,8 @@ RESERVED_IDS: Final = ("auto", "autogen-agents")
 BUILT_IN_TEAM_IDS: Final = ("general", "data")
 """The teams that are served if the file has no `[[teams]]`."""
 
+_KINDS: Final[Mapping[str, str]] = {"assistant": "aiostream_server.teams.assistant:build"}
+"""The factories of the kinds of teams."""
 
 KnownDatabases = Annotated[tuple[DatabaseName, ...], Strict(False)]
 KnownTools = Annotated[tuple[ToolName, ...], Strict(False)]
@@ -32,7 +35,10 @@ class TeamConfig(ConfigTable):
     name: str = ""
     description: str = ""
     examples: Strings = ()
-    factory: Factory | None = None
+    kind: Literal["assistant"] | None = Field(
+        default=None, description="instead of a factory: one agent, a plain model"
+    )
+    factory: Factory | None = Field(default=None, validate_default=True)
     component: FilePath | None = Field(default=None, validate_default=True)
     model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
     roles: dict[str, SpeechRole] = Field(default_factory=dict)
@@ -41,6 +47,8 @@ class TeamConfig(ConfigTable):
     on_disconnect: OnDisconnect | None = None
     databases: KnownDatabases = ()
     tools: KnownTools = Field(default=(), description="the [tools.*] tables that its agents use")
+    system_message: str = Field(default="", description="of a team of a kind")
+    client_tools: bool | None = Field(default=None, description="its agents may call tools of the client")
     trusted: bool = Field(default=False, description="code that stands in the component may run")
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
 
@@ -52,12 +60,29 @@ class TeamConfig(ConfigTable):
         check_unique_team(team, info)
         return team
 
+    @field_validator("factory")
+    @classmethod
+    def _of_kind(cls, factory: str | None, info: ValidationInfo) -> str | None:
+        kind = info.data.get("kind")
+        if kind is None or factory == _KINDS[kind]:
+            return factory
+        if factory is not None:
+            raise ValueError(f'kind = "{kind}" has a factory of its own: leave one of them out')
+        return _KINDS[kind]
+
     @field_validator("component")
     @classmethod
     def _one_source(cls, component: Path | None, info: ValidationInfo) -> Path | None:
         if "factory" in info.data and (info.data["factory"] is None) == (component is None):
-            raise ValueError('exactly one of factory = "module:function" and component = "file.json" is needed')
+            raise ValueError('expected one of factory = "module:function", component = "file.json", kind = "assistant"')
         return component
+
+    @field_validator("system_message")
+    @classmethod
+    def _for_kinds(cls, message: str, info: ValidationInfo) -> str:
+        if message and info.data.get("kind") is None:
+            raise ValueError('is for teams of kind = "assistant": a factory or component has its own')
+        return message
 
     @field_validator("tools")
     @classmethod
@@ -71,6 +96,11 @@ class TeamConfig(ConfigTable):
     def _known_model(cls, model: str, info: ValidationInfo) -> str:
         needs_one = model != "default" or info.data.get("component") is None  # a component brings its own model
         return check_name("models", model, info) if needs_one else model
+
+    @property
+    def calls_client_tools(self) -> bool:
+        """Whether agents of the team may call tools of the client; of a kind they may by default."""
+        return self.kind is not None if self.client_tools is None else self.client_tools
 
 
 class TeamFolderConfig(ConfigTable):

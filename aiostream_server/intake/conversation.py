@@ -9,7 +9,7 @@ from multidict import MultiMapping
 from aiostream_server.config.model import OpenWebUIConfig
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.headers import has_placeholder, identifier
-from aiostream_server.intake.principal import Principal
+from aiostream_server.intake.principal import LOCAL, Principal
 
 _CONVERSATION: Final = "X-Conversation-Id"
 _CHAT: Final = "X-OpenWebUI-Chat-Id"
@@ -22,13 +22,31 @@ page's connection, and questions out of a channel, which many people share and w
 @dataclass(frozen=True, slots=True)
 class Conversation:
     """`resends`: every request brings the whole conversation, as chat pages do, so one without earlier messages starts
-    a new conversation. Otherwise such a request continues the conversation."""
+    a new conversation. Otherwise such a request continues the conversation. `is_kept` is False where nothing of this
+    turn is to be remembered.
+
+    Each answer of a chain is a conversation of its own, named after its run, so that several questions may continue the
+    same answer: `continues` is the name of that one, None at the beginning. Until the run has a name, it is empty.
+    """
 
     name: str
     resends: bool
+    is_kept: bool = True
+    is_chain: bool = False
+    continues: str | None = None
+
+    @property
+    def recalled(self) -> str | None:
+        """The name of the conversation whose memory the question continues; None for a new chain."""
+        return self.continues if self.is_chain else self.name
 
 
-def is_open_webui(headers: Iterable[str], principal: Principal) -> bool:
+def chain(continues: str | None, *, is_kept: bool = True) -> Conversation:
+    """An answer that later questions can continue by the run's id."""
+    return Conversation("", continues is None, is_kept, is_chain=True, continues=continues)
+
+
+def is_open_webui(headers: Iterable[str], principal: Principal = LOCAL) -> bool:
     """By any `X-OpenWebUI-*` header, whatever its value; or because the key was made for Open WebUI."""
     return principal.client == "open-webui" or any(name.lower().startswith(_OPEN_WEBUI) for name in headers)
 

@@ -7,6 +7,7 @@ answer that was stopped before its first one: at the end it does not count.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from operator import attrgetter
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -87,6 +88,23 @@ class Question:
         if choice.mode == "none":
             return ()
         return tuple(tool for tool in self.client_tools if not choice.names or tool.name in choice.names)
+
+    @property
+    def tool_results(self) -> Mapping[str, str]:
+        """What the client's tools have answered since the assistant's last message, by the ids of the calls."""
+        latest = takewhile(lambda turn: turn.role in ("tool", "system"), reversed(self.history))
+        results = {turn.call_id or "": turn.text for turn in latest if turn.role == "tool"}
+        return dict(reversed(results.items()))
+
+    @property
+    def has_new_task(self) -> bool:
+        """Whether there is more to do than to go on with the results of tools."""
+        return self.task.text != TOOL_RESULT_TASK
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The history, and the task where it is new."""
+        return (*self.history, self.task) if self.has_new_task else self.history
 
     @property
     def is_continuation(self) -> bool:

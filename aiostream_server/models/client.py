@@ -78,6 +78,8 @@ class StreamingClient(ChatCompletionClient):
         """`speaker` is set by `speaking_as`. `calls` serves calls outside a run; without it they are forgotten."""
         self._provider = provider
         self._speaker = speaker
+        self._choice: ToolChoice = "auto"
+        self._is_parallel = True
         self.label: Final = label
         self._total = RequestUsage(prompt_tokens=0, completion_tokens=0)
         self._calls = calls
@@ -89,6 +91,13 @@ class StreamingClient(ChatCompletionClient):
         """The same model for one agent inside another agent's tool: AutoGen does not tell its name there."""
         client = copy(self)
         client._speaker = agent  # noqa: SLF001 - its own class
+        return client
+
+    def calling_tools(self, choice: ToolChoice, *, is_parallel: bool) -> Self:
+        """The same model for an agent that leaves the choice of its tools to this one. `is_parallel`: one answer may
+        call several."""
+        client = copy(self)
+        client._choice, client._is_parallel = choice, is_parallel  # noqa: SLF001 - its own class
         return client
 
     async def create(
@@ -182,9 +191,14 @@ class StreamingClient(ChatCompletionClient):
             raise unsupported("JSON output", "json_output")
         if isinstance(json_output, type) and not self.model_info["structured_output"]:
             raise unsupported("structured output", "structured_output")
-        schemas = _schemas(tools)
+        schemas, options = _schemas(tools), options or {}
         choice = _chosen(tool_choice, schemas)
-        return ModelRequest(messages, schemas, choice, json_output or False, options or {})
+        if schemas and choice == "auto":
+            is_offered = self._choice == "required" or any(schema["name"] == self._choice for schema in schemas)
+            choice = self._choice if is_offered else "auto"
+        if schemas and not self._is_parallel:
+            options = {**options, "parallel_tool_calls": False}
+        return ModelRequest(messages, schemas, choice, json_output or False, options)
 
     async def _answer(
         self, request: ModelRequest, sink: TokenSink | None, listener: Listener | None = None
@@ -211,7 +225,7 @@ class StreamingClient(ChatCompletionClient):
                 sent = names.sent(request)
                 await self._read(sent, AnswerFeed(answer, listener, begin), call, sink)
                 self._learn(answer)
-                calls = names.own(answer.calls(sent.tools or sent.offered))
+                calls = names.own(answer.calls(sent.tools or sent.offered))[: self._most_calls]
                 if isinstance(request.json_output, type) and not calls:
                     _refuse_broken_json(answer)
                 if sink is not None and is_heard:
@@ -256,6 +270,11 @@ class StreamingClient(ChatCompletionClient):
         is_mixed = bool(answer.thought) and not isinstance(result.content, str)
         if (memory := self._memory) is not None and (extra is not None or is_mixed):
             memory.keep(self._origin, speaker, result.content, KeptAnswer(answer.text, extra or ExtraFields({})))
+
+    @property
+    def _most_calls(self) -> int | None:
+        """Of one answer. Not every provider obeys `parallel_tool_calls`."""
+        return None if self._is_parallel else 1
 
     @property
     def _memory(self) -> CallMemory | None:

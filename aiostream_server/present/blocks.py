@@ -15,6 +15,7 @@ from typing import Final
 from aiostream_server.events import Action, ToolResult
 from aiostream_server.events.breaks import BREAK
 from aiostream_server.present.escaping import Page, escaped_line
+from aiostream_server.present.sql_lines import in_lines
 from aiostream_server.text import indented_json
 
 ROWS_AS_FILE: Final = "The user gets all rows as a file, below the answer."
@@ -94,7 +95,7 @@ def readable_arguments(arguments: str) -> tuple[str, str]:
         if isinstance(parsed, dict) and len(parsed) == 1:
             ((name, value),) = parsed.items()
             if isinstance(value, str):
-                return ("sql" if name in _SQL_ARGUMENTS else _TEXT), value
+                return ("sql", in_lines(value)) if name in _SQL_ARGUMENTS else (_TEXT, value)
         indented = indented_json(parsed)
     except (ValueError, RecursionError):
         return _TEXT, arguments

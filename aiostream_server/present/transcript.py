@@ -77,7 +77,7 @@ class Transcript:
             case Error() if self._page is not None:
                 pass
             case Routing() | InputRequested() | Notice() | Dropped() | Error():
-                yield self._paragraphs.begin(_line(part))
+                yield self._paragraphs.begin(event_line(part))
             case ToolRequested() | RunFinished():
                 pass  # a protocol shows the call in a field of its own
             case _:
@@ -110,7 +110,7 @@ def _heading(opened: Opened) -> str:
     return f"{SPEECHES[opened.kind].sign} **{opened.agent}**{gap}"
 
 
-def _line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
+def event_line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
     match event:
         case Routing():
             return f"{event.sign} **{event.agent}** {_routing_words(event)}"

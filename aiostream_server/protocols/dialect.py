@@ -33,7 +33,8 @@ class Asked(Generic[Options]):
     `idempotency_key` where it leaves them to the headers.
 
     `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`. `run_id` is the new run's,
-    where the protocol must find it again by that; it is as hard to guess as any.
+    where the protocol must find it again by that; it is as hard to guess as any. `begins_conversation`: where nothing
+    names a conversation, later questions may continue from this run by its id.
     """
 
     model: str
@@ -44,6 +45,7 @@ class Asked(Generic[Options]):
     conversation: Conversation | None = None
     idempotency_key: str | None = None
     kept: bytes = b""
+    begins_conversation: bool = False
     run_id: str | None = None
 
 
@@ -90,7 +92,7 @@ class Frames(Protocol):
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
         """The same for tokens that only continue what was encoded last; None where they do more than that.
 
-        Changes nothing: the caller may throw the bytes away and give the tokens to `encode`.
+        The caller may throw the bytes away: then it gives the tokens to `encode`, and to nothing before.
         """
         ...
 
@@ -121,6 +123,11 @@ class Collector(Protocol):
         ...
 
 
+def run_path(run_id: str, path_prefix: str = "") -> str:
+    """Where a run is served."""
+    return f"{path_prefix}/v1/runs/{run_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect(Generic[Options]):
     """One protocol.
@@ -129,7 +136,7 @@ class Dialect(Generic[Options]):
     model in the path counts before the body's. `on_disconnect` applies where neither the client nor the team says what
     happens when the last viewer leaves. `serves_chat_pages`: the header `X-Presentation` is read, and titles and other
     auxiliary questions are answered without a team. `headers` are those of its streams, and `started_status` is the
-    status of an answer in the background.
+    status of an answer in the background. `path` is where a run is served: of its id, with the prefix of links.
     """
 
     name: str
@@ -141,3 +148,4 @@ class Dialect(Generic[Options]):
     serves_chat_pages: bool
     headers: Mapping[str, str] = field(default_factory=dict)
     started_status: int = 202
+    path: Callable[[str, str], str] = run_path

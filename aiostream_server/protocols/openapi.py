@@ -125,7 +125,11 @@ def response(description: str, content: dict[str, Any], *headers: str) -> dict[s
 
 def refused(*statuses: str) -> dict[str, Any]:
     """Errors, in OpenAI's shape."""
+    return refused_as("ErrorBody", *statuses)
+
+
+def refused_as(schema: str, *statuses: str) -> dict[str, Any]:
+    """Errors, in a protocol's own shape."""
     return {
-        status: response(_REFUSALS[status], json_body("ErrorBody"), *_ADVICE.get(status, ()))
-        for status in sorted(statuses)
+        status: response(_REFUSALS[status], json_body(schema), *_ADVICE.get(status, ())) for status in sorted(statuses)
     }

@@ -207,7 +207,8 @@ def obstacle_text(of: Literal["all", "key", "user"], limits: LimitsConfig) -> st
             f"{_going_on(limits.max_runs_per_key, 'run of this key', 'runs of this key')}; try again when one is done"
         )
     if of == "user":
-        return f"{_going_on(limits.max_runs_per_user, 'of your runs', 'of your runs')}; stop one, or wait for its end"
+        stop = "stop it" if limits.max_runs_per_user == 1 else "stop one"
+        return f"{_going_on(limits.max_runs_per_user, 'of your runs', 'of your runs')}; {stop}, or wait for its end"
     return f"{_going_on(limits.max_runs, 'run', 'runs')}; try again in a moment"
 
 

@@ -17,7 +17,6 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
 
-from aiostream_server.events import Answer, Entry
 from aiostream_server.events.fixed_notices import NOT_KEPT, NOT_KEPT_YET, STATE_NOT_KEPT
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.json_text import dump, load
@@ -27,15 +26,17 @@ from aiostream_server.log.protocol import Log
 from aiostream_server.models.call_memory import CallMemory
 from aiostream_server.runs.fingerprint import Standing, answer_prints, essence, extended, fingerprint, standing_of
 from aiostream_server.runs.history import replace_systems
+from aiostream_server.runs.kept_turns import answer_turn, packed_turns, unpacked_turns
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory
-from aiostream_server.store.database import NotWrittenYet
+from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet
 from aiostream_server.store.off_loop import off_loop
 from aiostream_server.store.turn_transaction import Merge
 from aiostream_server.teams.autogen_private.structure import state_signature
 
 _SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
-_FEWEST_TURNS: Final = 2  # kept, however long they are
+_LAST_EVENTS: Final = 512  # those of a run among which its answer, or its calls of the client's tools, are told
 
+_NO_CONVERSATION: Final = Conversation("", resends=True, is_kept=False)
 _OTHER_FORMAT: Final = (ValueError, TypeError, AttributeError, LookupError)
 
 _log = structlog.get_logger()
@@ -52,10 +53,12 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The agent `asker` waits for the user. `state` is the team's, if it can only be saved while the team runs."""
+    """The agent `asker` waits for the user; with `call_ids`, for the client's results of these calls. `state` is the
+    team's, if it can only be saved while the team runs."""
 
     asker: str
     state: Mapping[str, Any] | None = None
+    call_ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,31 @@ class Archive:
     max_state_bytes: int
 
 
+def address_of(owner: Owner, conversation: str) -> Address:
+    return Address(owner.key_id or "", owner.user_id or "", conversation)
+
+
+async def is_remembered(archive: Archive, owner: Owner, conversation: str) -> bool:
+    """True also if the store cannot tell: then the run tells the user."""
+    try:
+        return await archive.conversations.latest(address_of(owner, conversation)) is not None
+    except ConversationsUnavailable:
+        return True
+
+
+async def forget(archive: Archive, owner: Owner, conversation: str) -> bool:
+    """Whether there was something to forget."""
+    names = address_of(owner, conversation)._asdict()
+    return await archive.conversations.delete(**names) > 0
+
+
 class ConversationMemory:
     """One run's. Without a conversation, or without an archive, it recalls nothing and keeps nothing.
 
     `question` is what the run is asked, with the earlier messages if the client leaves these to the server.
     `calls`, what model calls leave for later ones, is kept beside the team's state. `previous_team` answered last;
-    `waits_for` is its agent that asked the user something. `asked_at` is Unix time: a memory that was kept later does
+    `waits_for` is its agent that asked the user something, `called_by`, of a state that is restored, the one that waits
+    for results of the client's tools. `asked_at` is Unix time: a memory that was kept later does
     not count, since the user had not seen its question.
     """
 
@@ -87,12 +109,13 @@ class ConversationMemory:
     ) -> None:
         self.question = question
         self.previous_team: str | None = None
+        self.called_by: str | None = None
+        self._sent = tuple(turn for turn in question.turns if turn.role != "system")
         self._archive = archive if conversation is not None else None
-        name = conversation.name if conversation is not None else ""
-        self._address = Address(owner.key_id or "", owner.user_id or "", name)
+        self._conversation = conversation or _NO_CONVERSATION
+        self._owner = owner
         self._calls = calls
         self._asked_at = asked_at
-        self._resends = conversation is None or conversation.resends
         self._memory: TeamMemory | None = None
         self._standing: Standing | None = None
         self._continues = ""  # the version of the memory that the question continues
@@ -107,16 +130,18 @@ class ConversationMemory:
     @property
     def is_kept(self) -> bool:
         """Whether the next question can continue from this one."""
-        return self._archive is not None
+        return self._archive is not None and self._conversation.is_kept
 
     def has_state_of(self, team_id: str) -> bool:
         return self._memory is not None and self._memory.team == team_id and self._memory.state != b""
 
     async def recall(self) -> None:
         """Find the memory that the question continues."""
-        if self._archive is None:
+        talk = self._conversation
+        if self._archive is None or talk.recalled is None:
             return
-        self._leaves_history_to_us = not self._resends and len(self._systems) == len(self.question.history)
+        has_earlier_turns = any(turn.role in ("user", "assistant") for turn in self.question.history)
+        self._leaves_history_to_us = not talk.resends and (talk.is_chain or not has_earlier_turns)
         try:
             memory = await self._find(self._archive.conversations)
             if memory is not None and memory.waits_for is not None:
@@ -139,6 +164,7 @@ class ConversationMemory:
             if kept["systems"] != [turn.text for turn in self._systems]:
                 await replace_systems(team, self._systems)
             self._calls.restore(kept.get("calls", []))
+            self.called_by = kept.get("called_by")
         except Exception as exc:  # the team was changed since: its agents may raise anything
             _log.warning("state_not_restored", team=self._memory.team, error=type(exc).__name__)
             self._memory = None
@@ -150,16 +176,19 @@ class ConversationMemory:
 
         Returns what the user has to be told if the turn is not saved.
         """
-        if self._archive is None:
+        if self._archive is None or not self._conversation.is_kept:
             return None
         try:
             most = self._archive.max_state_bytes
             state = await self._state_of(team, team_id, handover, most)
             is_large = log.size_bytes + _chars(self.question.history) > _SMALL
-            waits_for = handover.asker if handover is not None and state else None
+            is_asking = handover is not None and not handover.call_ids
+            waits_for = handover.asker if handover is not None and is_asking and state else None
             memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
-            merge = _appending(self.question.task, log, memory, most) if self._leaves_history_to_us else None
-            await self._archive.conversations.keep(self._address, memory, after=self._continues, merge=merge)
+            can_collide = self._leaves_history_to_us and not self._conversation.is_chain
+            merge = _appending(self._sent, log, memory, most) if can_collide else None
+            address = address_of(self._owner, self._conversation.name)
+            await self._archive.conversations.keep(address, memory, after=self._continues, merge=merge)
         except NotWrittenYet as exc:
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__, is_retried=True)
             return NOT_KEPT_YET
@@ -167,6 +196,10 @@ class ConversationMemory:
             _log.warning("conversation_not_kept", team=team_id, error=type(exc).__name__, is_retried=False)
             return NOT_KEPT if self._leaves_history_to_us else STATE_NOT_KEPT
         return None
+
+    @property
+    def _recalled(self) -> Address:
+        return address_of(self._owner, self._conversation.recalled or "")
 
     @property
     def _systems(self) -> Sequence[Turn]:
@@ -185,7 +218,7 @@ class ConversationMemory:
                 and standing.answer in memory.answers
             )
 
-        memories = await conversations.recall(self._address, is_continued)
+        memories = await conversations.recall(self._recalled, is_continued)
         found = next(filter(is_continued, memories), None)
         if memories:
             self.previous_team = (found or memories[0]).team
@@ -193,19 +226,23 @@ class ConversationMemory:
 
     async def _add_earlier_turns(self, conversations: Conversations) -> TeamMemory | None:
         """Add the turns that the client leaves out, up to the last answer, to the question."""
-        memory = await conversations.latest(self._address)
+        memory = await conversations.latest(self._recalled)
         if memory is None:
             return None
         self.previous_team = memory.team
         self._continues = memory.version
-        earlier = tuple(Turn(role, text) for role, text in load(memory.turns))
-        self.question = replace(self.question, history=(*self.question.history, *earlier))
-        self._standing = Standing(memory.fingerprint, answer="", last=earlier[-1])  # the answer is not compared
+        earlier = unpacked_turns(memory.turns)
+        later = tuple(turn for turn in self.question.history if turn.role != "system")
+        self.question = replace(self.question, history=(*self._systems, *earlier, *later))
+        if any(turn.role != "tool" for turn in later):
+            memory = replace(memory, state=b"")  # of a time before these
+        since = (earlier[-1], *later)
+        self._standing = Standing(memory.fingerprint, answer="", since=since)  # the answer is not compared
         return memory
 
     async def _spend(self, conversations: Conversations, memory: TeamMemory) -> TeamMemory:
         """Give the state of a question to the user to the first reply that was sent after it."""
-        is_first = await conversations.spend(self._address, memory)
+        is_first = await conversations.spend(self._recalled, memory)
         if is_first and memory.updated_at <= self._asked_at:
             return memory
         return replace(memory, state=b"", waits_for=None)
@@ -217,6 +254,8 @@ class ConversationMemory:
         try:
             state = handover.state if handover is not None and handover.state else await team.save_state()
             kept = {"shape": state_signature(team), "systems": [turn.text for turn in self._systems], "state": state}
+            if handover is not None and handover.call_ids:
+                kept["called_by"] = handover.asker
             last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
             calls = self._calls.saved()
             encoded = await off_loop(last > _SMALL, dump, kept | {"calls": calls} if calls else kept)
@@ -233,43 +272,34 @@ class ConversationMemory:
         return encoded
 
     def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
-        entries, standing = log.since(0), self._standing
-        asked = [*self.question.history, self.question.task]
-        turns: list[tuple[str, str]] = [(turn.role, turn.text) for turn in asked if turn.role in ("user", "assistant")]
-        turns.append(("assistant", _answer_in(entries)))
-        encoded = _newest_turns(turns, most_bytes)
-        print_of_all = (
-            fingerprint(asked)
-            if standing is None
-            else fingerprint([standing.last, self.question.task], after=standing.fingerprint)
-        )
-        return TeamMemory(team_id, print_of_all, answer_prints(entries), state, encoded, waits_for)
+        is_chain, question = self._conversation.is_chain, self.question
+        entries = log.since(max(log.committed - _LAST_EVENTS, 0) if is_chain else 0)
+        turns = packed_turns([*question.turns, answer_turn(entries)], most_bytes)
+        if is_chain:  # its id continues it, and never its texts
+            return TeamMemory(team_id, "", (), state, turns, waits_for)
+        if (standing := self._standing) is None:
+            print_of_all = fingerprint(question.turns)
+        else:
+            asked = [question.task] if question.has_new_task else []
+            print_of_all = fingerprint([*standing.since, *asked], after=standing.fingerprint)
+        return TeamMemory(team_id, print_of_all, answer_prints(entries), state, turns, waits_for)
 
 
-def _answer_in(entries: Sequence[Entry]) -> str:
-    return next((entry.event.content for entry in reversed(entries) if isinstance(entry.event, Answer)), "")
-
-
-def _newest_turns(turns: Sequence[tuple[str, str]], most_bytes: int) -> bytes:
-    while len(encoded := dump(turns)) > most_bytes and len(turns) > _FEWEST_TURNS:
-        turns = turns[len(turns) // 2 :]  # the newer half
-    return encoded
-
-
-def _appending(task: Turn, log: Log, memory: TeamMemory, most_bytes: int) -> Merge:
+def _appending(sent: Sequence[Turn], log: Log, memory: TeamMemory, most_bytes: int) -> Merge:
     """Appends this turn to what another process has kept since the turn began. The store may call it much later: it
     holds the texts, and neither images nor the log."""
-    asked, said = task.text, _answer_in(log.since(0))
-    question = essence(task)
+    asked = [turn._replace(images=()) for turn in sent]
+    answer, essences = answer_turn(log.since(0)), [essence(turn) for turn in sent]
 
     def merge(newest: TeamMemory) -> TeamMemory:
         try:
-            earlier = [(role, text) for role, text in load(newest.turns)]
-            last = essence(Turn(*earlier[-1]))
+            earlier = unpacked_turns(newest.turns)
+            fingerprint_of_all = extended(newest.fingerprint, essence(earlier[-1]))
         except _OTHER_FORMAT:
             return memory
-        turns = _newest_turns([*earlier, ("user", asked), ("assistant", said)], most_bytes)
-        fingerprint_of_all = extended(extended(newest.fingerprint, last), question)
+        for each in essences:
+            fingerprint_of_all = extended(fingerprint_of_all, each)
+        turns = packed_turns([*earlier, *asked, answer], most_bytes)
         return TeamMemory(memory.team, fingerprint_of_all, memory.answers, b"", turns)
 
     return merge

@@ -41,6 +41,9 @@ class Directory(Protocol):
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         """The owner's latest runs, newest first."""
 
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        """Drop a finished run of this owner before its time, as if it had never been. Raises what `find` raises."""
+
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
         """The run that was put in last of those in this conversation of the owner's; None once it was dropped."""
 
@@ -105,6 +108,21 @@ class MemoryDirectory:
         if run_id in self._dropped and owner in (None, self._dropped[run_id]):
             raise RunGone(f"the run {run_id} has ended, and its events are kept no longer")
         raise NotFound(f"there is no run {run_id[:80]!r}")
+
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        await self.find(run_id, owner)
+        self.forget(run_id)
+
+    def forget(self, run_id: str) -> bool:
+        """Drop a finished run before its time. False where there is none."""
+        for place, (run, _, size) in enumerate(self._finished):
+            if run.id == run_id:
+                del self._finished[place]
+                self._finished_bytes -= size
+                self._remove(run)
+                self._on_drop(run_id)
+                return True
+        return False
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         self.drop()

@@ -10,9 +10,10 @@ client found, a list of attached files) and system messages, which may hold the 
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from typing import Final, NamedTuple
 
-from aiostream_server.events import Entry
+from aiostream_server.events import Entry, ToolRequested
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.intake.question import Turn
 from aiostream_server.intake.undecorate import undecorate
@@ -25,21 +26,24 @@ _ASCII_SPACE: Final = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
 class Standing(NamedTuple):
     """The position of a conversation: the `fingerprint` of the turns up to the last question, and that of its `answer`.
 
-    `last` is the turn with that answer: `fingerprint([last, ...], after=...)` continues from here.
+    `since` is the turn with that answer, and the results of its tool calls: `fingerprint([*since, ...], after=...)`
+    continues from here.
     """
 
     fingerprint: str
     answer: str
-    last: Turn
+    since: tuple[Turn, ...]
 
 
 def standing_of(history: Sequence[Turn]) -> Standing | None:
     """None if the last question has no answer."""
     talk = [turn for turn in history if turn.role != "system"]
-    if not talk or talk[-1].role != "assistant" or talk[-1].tool_calls:
+    results = tuple(takewhile(lambda turn: turn.role == "tool", reversed(talk)))[::-1]
+    *before, last = talk[: len(talk) - len(results)] or [Turn("user", "")]
+    if last.role != "assistant":
         return None
-    *before, last = talk
-    return Standing(fingerprint(before), _answer_print(last.text), last)
+    calls = [call.call_id for call in last.tool_calls]
+    return Standing(fingerprint(before), _calls_print(calls) if calls else _answer_print(last.text), (last, *results))
 
 
 def fingerprint(turns: Iterable[Turn], *, after: str = "") -> str:
@@ -56,10 +60,13 @@ def extended(after: str, essence_of_next: str) -> str:
 
 
 def answer_prints(entries: Sequence[Entry]) -> tuple[str, ...]:
-    """The fingerprints of a run's answer, one for each text in which a client may send it back.
+    """The fingerprints of a run's answer, one for each text in which a client may send it back; or that of the ids
+    of its calls of the client's tools.
 
     `entries` is the run's whole log.
     """
+    if calls := [entry.event.call_id for entry in entries if isinstance(entry.event, ToolRequested)]:
+        return (_calls_print(calls),)
     texts = answer_texts(entry.event for entry in entries)
     return tuple({_answer_print(undecorate(text)): None for text in texts})
 
@@ -77,6 +84,10 @@ def essence(turn: Turn) -> str:
 
 def _answer_print(text: str) -> str:
     return _sha256(quote(_without_space(text)))
+
+
+def _calls_print(call_ids: Sequence[str]) -> str:
+    return _sha256(f"calls\n{encode([*call_ids])}")
 
 
 def _without_space(text: str) -> str:

@@ -4,7 +4,8 @@ AutoGen treats every task message as the user's, counts it towards message limit
 So only the new question is the task; earlier turns are put into each agent's model context, in their own roles.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, assert_never
 
 from autogen_agentchat.messages import BaseChatMessage, MultiModalMessage, TextMessage
@@ -20,6 +21,7 @@ from autogen_core.models import (
 )
 
 from aiostream_server.intake.question import Turn
+from aiostream_server.teams.autogen_private.client_tools import NO_RESULT
 from aiostream_server.teams.autogen_private.images import EncodedImage
 from aiostream_server.teams.autogen_private.structure import model_contexts
 
@@ -60,33 +62,43 @@ def _contexts(team: object) -> Iterable[ChatCompletionContext]:
 
 
 def history_messages(history: Sequence[Turn], sees_images: bool) -> Sequence[LLMMessage]:
-    """The earlier turns in their own roles, without answers that were stopped before their first word."""
-    names = {call.call_id: call.name for turn in history for call in turn.tool_calls}
+    """The earlier turns in their own roles, without answers that were stopped before their first word.
+
+    The results of calls that were made together are one message. A call without a result gets one that says so: users
+    go on without waiting, and providers refuse a call without a result.
+    """
     messages: list[LLMMessage] = []
-    for turn in history:
+    turns = deque(history)
+    while turns:
+        turn = turns.popleft()
         match turn.role:
             case "system":
                 messages.append(SystemMessage(content=turn.text))
             case "user":
                 messages.append(UserMessage(content=_content(turn, sees_images), source=USER))
+            case "assistant" if turn.tool_calls:
+                messages += _calls_and_results(turn, turns)
             case "assistant" if not turn.is_blank_answer:
-                messages.append(_assistant_message(turn))
-            case "assistant":
+                messages.append(AssistantMessage(content=turn.text, source=ASSISTANT))
+            case "assistant" | "tool":  # a result behind its calls was read with them
                 pass
-            case "tool":
-                call_id = turn.call_id or ""
-                result = FunctionExecutionResult(content=turn.text, name=names.get(call_id, ""), call_id=call_id)
-                messages.append(FunctionExecutionResultMessage(content=[result]))
             case _:
                 assert_never(turn.role)
     return messages
 
 
-def _assistant_message(turn: Turn) -> AssistantMessage:
-    if not turn.tool_calls:
-        return AssistantMessage(content=turn.text, source=ASSISTANT)
+def _calls_and_results(turn: Turn, following: deque[Turn]) -> Iterator[LLMMessage]:
+    """Takes the results off the turns that follow."""
     calls = [FunctionCall(id=call.call_id, name=call.name, arguments=call.arguments) for call in turn.tool_calls]
-    return AssistantMessage(content=calls, thought=turn.text or None, source=ASSISTANT)
+    yield AssistantMessage(content=calls, thought=turn.text or None, source=ASSISTANT)
+    told: dict[str | None, str] = {}
+    while following and following[0].role == "tool":
+        result = following.popleft()
+        told[result.call_id] = result.text
+    results = [
+        FunctionExecutionResult(content=told.get(call.id, NO_RESULT), name=call.name, call_id=call.id) for call in calls
+    ]
+    yield FunctionExecutionResultMessage(content=results)
 
 
 def _content(turn: Turn, sees_images: bool) -> str | list[str | Image]:

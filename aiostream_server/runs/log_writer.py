@@ -41,7 +41,7 @@ class LogWriter:
         """Write any other event. A whole message that is too long for one event is streamed first."""
         agent = event.agent if isinstance(event, events.FromAgent) else ""
         changed: dict[str, Any] = {} if agent == shortened(agent) else {"agent": shortened(agent)}
-        if isinstance(event, events.Action):
+        if isinstance(event, events.Action | events.ToolRequested):
             self.budget.tool_call()
         elif isinstance(event, events.Speech):
             is_streamed = event.streamed

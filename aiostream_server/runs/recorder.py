@@ -6,7 +6,7 @@ remembers what each agent said, which tools were called and which have answered,
 """
 
 import asyncio
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -28,6 +28,7 @@ from aiostream_server.runs.inside import masked
 from aiostream_server.runs.log_writer import LogWriter, capped, shortened
 from aiostream_server.runs.speech_kinds import speech_kind
 from aiostream_server.runs.team_ending import TeamEnding
+from aiostream_server.teams.autogen_private.client_tools import ClientTools
 from aiostream_server.text import printable_line
 
 _NO_REPLY: Final = (
@@ -50,7 +51,8 @@ class Recorder(LogWriter):
     an answer and that no message has told. `beside` is what each agent said beside its last tool calls, without its
     reasoning; known only of our own model clients. `failures` are the latest model calls that failed. `awaits_form`:
     what the answering agents say is not the answer yet, because a last call puts it into the form that the request
-    asks for; `has_begun_answer`: words of that call are in the log.
+    asks for; `has_begun_answer`: words of that call are in the log. `has_called_client`: the run ends with calls of the
+    client's tools.
     """
 
     def __init__(
@@ -69,8 +71,9 @@ class Recorder(LogWriter):
         self.untold = ""
         self.awaits_form = False
         self.has_begun_answer = False
+        self.has_called_client = False
         self._is_last_call = False
-        self.failures: deque[ModelFailed] = deque(maxlen=_MOST_FAILURES)
+        self.failures: list[ModelFailed] = []
         self.calls: Final = HeardCalls()
         self._options = options
         self._names: frozenset[str] = frozenset()
@@ -78,19 +81,27 @@ class Recorder(LogWriter):
         self._answer_from: Collection[str] = ()
         self._speech: defaultdict[str, HeardSpeech] = defaultdict(HeardSpeech)
         self._reported = events.TokenCount()
+        self._client_tools = ClientTools()
+        self._client_calls: dict[tuple[str, str], FunctionCall] = {}  # (agent, call id) -> calls that are not told yet
         self._ends: Final[dict[str, EndReason]] = {}  # of each agent's last model call, the latest last
 
     def listen_to(
-        self, names: frozenset[str], *, answer_from: Collection[str] = (), roles: Mapping[str, SpeechRole] | None = None
+        self,
+        names: frozenset[str],
+        *,
+        answer_from: Collection[str] = (),
+        roles: Mapping[str, SpeechRole] | None = None,
+        client_tools: ClientTools | None = None,
     ) -> None:
         """The agents of the team; none for a team that does not tell: then every speaker is heard.
 
         `answer_from` names the agents that answer; by default a lone agent does. `roles` says which
-        kind of speech the words of others are.
+        kind of speech the words of others are. Calls of `client_tools` are told when the run ends.
         """
         self._names = names
         self._answer_from = answer_from or (names if len(names) == 1 else ())
         self._roles = roles or {}
+        self._client_tools = client_tools or self._client_tools
 
     @property
     def ended(self) -> EndReason:
@@ -191,7 +202,7 @@ class Recorder(LogWriter):
         self._spend(told)
 
     def failed(self, error: ModelFailed) -> None:
-        self.failures.append(error)
+        self.failures = [*self.failures[1 - _MOST_FAILURES :], error]
 
     # Called by the translator
 
@@ -249,7 +260,11 @@ class Recorder(LogWriter):
     def tool_answered(
         self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
     ) -> None:
-        """The result of a call, unless it has one."""
+        """The result of a call, unless it has one, or the client is to give it."""
+        if self._client_tools.has_called(agent, result.call_id):
+            return
+        if (call := self._client_calls.pop((agent, result.call_id), None)) is not None:
+            self._tell_action(agent, call)  # with arguments that the client was not bothered with
         if self.calls.is_first_answer(agent, result.call_id):
             tool, content, call_id = shortened(result.name), capped(result.content), shortened(result.call_id)
             is_cut = truncated or len(content) < len(result.content)
@@ -283,6 +298,13 @@ class Recorder(LogWriter):
             # Where the answer has to be JSON, this one is not shown as the answer: the run fails with it.
             self.tell(replace(self.answer, streamed=True) if self.awaits_form else self.answer)
         self.tell(events.InputRequested(asker, "" if self.last is None else capped(self.last.content)))
+
+    def call_client(self, agent: str, call_ids: Collection[str]) -> None:
+        """The team waits for the results of these calls: they are the last that is told."""
+        self.has_called_client = True
+        for (caller, call_id), call in self._client_calls.items():
+            if caller == agent and call_id in call_ids:
+                self.tell(events.ToolRequested(agent, call.name, call.arguments, call_id))
 
     def begin_last_call(self, agent: str) -> None:
         """From here on the words of this agent are the answer. The turns are over: no limit of them counts."""
@@ -337,6 +359,12 @@ class Recorder(LogWriter):
             self.tell(events.Notice(agent, _in_a_remark(f"{agent} {words}"), reason))
 
     def _tell_call(self, agent: str, call: FunctionCall) -> None:
+        if self._client_tools.takes(agent, call.name):
+            self._client_calls[agent, call.id] = call
+        else:
+            self._tell_action(agent, call)
+
+    def _tell_action(self, agent: str, call: FunctionCall) -> None:
         self.calls.called(agent, call)
         arguments = capped(call.arguments)
         is_cut = len(arguments) < len(call.arguments)

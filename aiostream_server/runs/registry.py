@@ -3,18 +3,19 @@
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import NotFound, RunGone, ServerError
+from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, UnknownResponse
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.protocol import LogFactory
 from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.card import RunView
+from aiostream_server.runs.conversation_memory import forget, is_remembered
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
 from aiostream_server.runs.request import RunRequest, RunResources
@@ -23,6 +24,7 @@ from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
+_PREVIOUS: Final = "previous_response_id"
 _UNCERTAIN: Final = 8  # callers that may want no run after all: their question is invalid, or asks for a title
 
 
@@ -116,11 +118,16 @@ class Registry:
     async def start(self, request: RunRequest, resources: RunResources | None = None) -> Run:
         """Admit a run and start it, by default with the latest resources.
 
-        Raises `TooManyRuns`, `ShuttingDown`, and `Conflict` if the conversation is busy.
+        Raises `TooManyRuns`, `ShuttingDown`, `Conflict` if the conversation is busy or the answer that it continues is
+        not there yet, and `UnknownResponse` if nothing is known of that.
         """
         self._directory.drop()
         resources = resources or self._resources
-        key, run_id = request.turn_key, request.run_id or f"run-{secrets.token_urlsafe(18)}"
+        run_id = request.run_id or f"run-{secrets.token_urlsafe(18)}"
+        if (talk := request.conversation) is not None and talk.is_chain:
+            await self._check_continued(request, resources)
+            request = replace(request, conversation=replace(talk, name=run_id))
+        key = request.turn_key
         with resources.references.holding(), ExitStack() as undo:
             if key is not None:
                 await self._turns.prepare(key)
@@ -138,6 +145,18 @@ class Registry:
             resources.references.acquire()
             run.start(wait=wait, after=earlier, on_end=lambda: self._ended(run, leave))
         return run
+
+    async def _check_continued(self, request: RunRequest, resources: RunResources) -> None:
+        """The turn may only begin if the answer that it continues is remembered."""
+        if request.conversation is None or (name := request.conversation.continues) is None:
+            return
+        with suppress(NotFound, RunGone):
+            if (await self._directory.find(name, request.owner)).card().finished is None:
+                raise Conflict("the response that this one continues is not finished: wait for it", param=_PREVIOUS)
+        archive = resources.archive
+        if archive is None or not await is_remembered(archive, request.owner, name):
+            message = f"{_PREVIOUS}: there is no such response, or nothing of it is remembered"
+            raise UnknownResponse(message, param=_PREVIOUS)
 
     async def _enter(self, request: RunRequest, run_id: str) -> SlotWait | None:
         """Take a slot; where the request `tells_waiting`, a place in the queue is enough."""
@@ -166,6 +185,26 @@ class Registry:
         """Raises `NotFound` for a run that is not this owner's, `RunGone` for one that was dropped. Without an owner it
         finds anyone's: the caller has a signed link."""
         return await self._directory.find(run_id, owner)
+
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        """Forget a run, and what is remembered of it as a conversation of its own. One that is live is ended.
+
+        Raises `NotFound` where there is nothing to forget.
+        """
+        try:
+            run = await self._directory.find(run_id, owner)
+            await run.stop("cancelled")
+            await run.wait()
+            await self._directory.delete(run_id, owner)
+        except (NotFound, RunGone):
+            if not await self._forget(run_id, owner):
+                raise
+        else:
+            await self._forget(run_id, owner)
+
+    async def _forget(self, run_id: str, owner: Owner) -> bool:
+        archive = self._resources.archive
+        return archive is not None and await forget(archive, owner, run_id)
 
     async def list(self, owner: Owner, limit: int) -> Sequence[RunView]:
         """The owner's latest runs, newest first."""

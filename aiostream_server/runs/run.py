@@ -20,7 +20,6 @@ from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log, Reader
-from aiostream_server.models.ending import EndReason
 from aiostream_server.observe.observer import current_observer
 from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.budget import Budget
@@ -229,7 +228,7 @@ class Run:
             if isinstance(ending, Error):
                 self.log.append(ending)
             else:
-                finished = replace(finished, reason=_with_the_answers(ending, recorder.ended))
+                finished = replace(finished, reason=_with_the_answers(ending, recorder))
             self._log_line(recorder, ending, finished)
         finally:
             self.finished = finished
@@ -258,11 +257,14 @@ async def _all_ended(runs: Sequence[RunView]) -> None:
         await run.wait()
 
 
-def _with_the_answers(ending: FinishReason, answer: EndReason) -> FinishReason:
+def _with_the_answers(ending: FinishReason, recorder: Recorder) -> FinishReason:
     """The run's reason: that of its answer where the run itself ended well."""
-    if ending == "stop" and (answer == "length" or answer == "content_filter" or answer == "refusal"):
-        return answer
-    return ending
+    if ending != "stop":
+        return ending
+    if recorder.has_called_client:
+        return "tool_calls"
+    answer = recorder.ended
+    return answer if answer in ("length", "content_filter", "refusal") else ending
 
 
 def _report_threads(work: TeamWork) -> None:

@@ -1,7 +1,8 @@
 """Runs one team on one task and translates everything that it says.
 
 A team may ask the user in two ways: it ends with a handoff to a name that is none of its agents, or one of its agents
-is a `UserProxyAgent`, which asks in the middle of the run. Then the team's state is saved, and the team is ended.
+is a `UserProxyAgent`, which asks in the middle of the run. Then the team's state is saved, and the team is ended. So it
+is when an agent has called tools of the client.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from aiostream_server.errors import TeamFailed
 from aiostream_server.runs.conversation_memory import Handover, Stateful
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
+from aiostream_server.teams.autogen_private.client_tools import ClientTools
 from aiostream_server.teams.autogen_private.structure import agent_names
 from aiostream_server.teams.context import Streams, Team
 
@@ -28,9 +30,14 @@ _STREAMED: Final = "AutoGen's messages, then a TaskResult"
 
 
 async def drive(
-    team: Team, task: Sequence[BaseChatMessage], translator: Translator, token: CancellationToken
+    team: Team,
+    task: Sequence[BaseChatMessage],
+    translator: Translator,
+    token: CancellationToken,
+    client_tools: ClientTools,
 ) -> TeamEnding:
-    """Run the team until it is done or waits for the user. Raises what the team raises."""
+    """Run the team until it is done, or waits for the user or for results of the client's tools. Raises what the team
+    raises. Without a `task` it goes on where it stopped."""
     stop_reason: str | None = None
     echoes = list(task)
     last: BaseAgentEvent | BaseChatMessage | None = None
@@ -45,8 +52,9 @@ async def drive(
             echoes.remove(echoed)
             continue
         translator.translate(item)
-        if isinstance(item, UserInputRequestedEvent):
-            handover = Handover(item.source, await team.save_state() if isinstance(team, Stateful) else None)
+        calls = client_tools.called_in(item)
+        if calls or isinstance(item, UserInputRequestedEvent):
+            handover = Handover(item.source, await team.save_state() if isinstance(team, Stateful) else None, calls)
             await _end(items, token)
             return TeamEnding(handover)
         last = item if isinstance(item, BaseChatMessage) else last
@@ -108,7 +116,7 @@ def _arguments(
     method: Callable[..., object], task: Sequence[BaseChatMessage], token: CancellationToken
 ) -> Mapping[str, Any]:
     """A user's own team may take fewer arguments than AutoGen's do."""
-    wanted = {"task": list(task), "cancellation_token": token, "output_task_messages": False}
+    wanted = {"task": list(task) or None, "cancellation_token": token, "output_task_messages": False}
     function = getattr(method, "__func__", method)
     taken = _taken_by(function) if isinstance(function, FunctionType) else _parameters_of(function)
     return wanted if taken is None else {name: value for name, value in wanted.items() if name in taken}

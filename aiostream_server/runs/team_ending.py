@@ -38,6 +38,11 @@ class TeamEnding:
     members: int = 0
 
     @property
+    def calls_client(self) -> bool:
+        """Whether the team waits for results of the client's tools."""
+        return self.handover is not None and bool(self.handover.call_ids)
+
+    @property
     def stop_reason_line(self) -> str | None:
         """On one line; None if the team gave no reason."""
         return printable_line(self.stop_reason or "", _MAX_REASON_CHARS) or None

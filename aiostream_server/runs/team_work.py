@@ -1,9 +1,8 @@
 """What a run does with its team: recall the conversation, choose, build and drive the team, keep what it remembers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from autogen_agentchat.messages import BaseChatMessage
 from autogen_core import CancellationToken
 
 from aiostream_server.errors import SchemaNotMet
@@ -12,21 +11,17 @@ from aiostream_server.events.fixed_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
-from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.conversation_memory import ConversationMemory
-from aiostream_server.runs.history import remember, task_messages
 from aiostream_server.runs.last_call import put_in_form
+from aiostream_server.runs.prepared_team import prepare
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.team_driver import drive
+from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.store.run_files import RunFiles, current_files
-from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
-from aiostream_server.teams.autogen_private.structure import agent_names, answerers, code_runners, participant_names
+from aiostream_server.teams.autogen_private.structure import agent_names, code_runners, participant_names
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.teams.context import Team
-from aiostream_server.teams.resume import reply_to
-from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line
 from aiostream_server.tools.chart.painter import current_painter
@@ -66,35 +61,45 @@ class TeamWork:
         current_painter.set(resources.painter)
         current_questions.set(memory.question.asked)
         self.scope = spec.toolbox.scope()
-        team, task = await _build_with_memory(spec, memory, self.scope)
-        answer_from = spec.config.answer_from or answerers(team)
+        prepared = await prepare(spec, memory, self.scope)
+        team, tools = prepared.team, prepared.client_tools
         recorder.awaits_form = request.question.form is not None
-        recorder.listen_to(agent_names(team), answer_from=answer_from, roles=spec.config.roles)
+        recorder.listen_to(
+            agent_names(team), answer_from=prepared.answer_from, roles=spec.config.roles, client_tools=tools
+        )
         current_sink.set(recorder)
         self.team = team
-        ending = await drive(team, task, Translator(recorder, code_runners(team)), token)
+        ending = await drive(team, prepared.task, Translator(recorder, code_runners(team)), token, tools)
         self.stop_reason = ending.stop_reason_line
         if files is not None:
-            _add_missing_pictures(recorder, files)
+            if not ending.calls_client:
+                _add_missing_pictures(recorder, files)
             await files.settle()
         recorder.close_all()
-        form = memory.question.form
-        if ending.handover is not None:
-            recorder.ask_user(ending.handover.asker, can_reply=memory.is_kept)
-        else:
-            if form is not None:
-                await put_in_form(form, memory.question, team, spec, recorder, token)
-            asked, is_reply = memory.question.task.text, memory.waits_for is not None
-            ending = replace(ending, asked=asked, is_reply=is_reply, members=len(participant_names(team)))
-            recorder.tell_answer(ending)
+        await self._tell_ending(ending, spec, memory, token)
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
             recorder.tell_memory_failure("not_recalled", NOT_RECALLED)
         if not_kept is not None:
             recorder.tell_memory_failure("not_kept", not_kept)
-        if form is not None and ending.handover is not None:
+        if ending.handover is not None and not ending.calls_client and memory.question.form is not None:
             question = "" if recorder.last is None else one_line(recorder.last.content, 300)
             raise SchemaNotMet(f"the team ended with a question to the user, which is no JSON: {question}")
+
+    async def _tell_ending(
+        self, ending: TeamEnding, spec: TeamSpec, memory: ConversationMemory, token: CancellationToken
+    ) -> None:
+        """The answer, in the form that the request wants; or what the team waits for."""
+        recorder, question, handover = self.recorder, memory.question, ending.handover
+        if handover is None:
+            if question.form is not None:
+                await put_in_form(question.form, question, self.team, spec, recorder, token)
+            is_reply, members = memory.waits_for is not None, len(participant_names(self.team))
+            recorder.tell_answer(replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
+        elif ending.calls_client:
+            recorder.call_client(handover.asker, handover.call_ids)
+        else:
+            recorder.ask_user(handover.asker, can_reply=memory.is_kept)
 
     def release(self, spec: TeamSpec | None) -> None:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
@@ -109,43 +114,19 @@ class TeamWork:
             self.recorder.log.append(event)
 
         *earlier, latest = memory.question.asked
+        allowed, has_results = self.request.allowed, bool(memory.question.tool_results)
+        if has_results:  # only a team that calls the client's tools has asked for them
+            callers = {team.id for team in self.resources.catalogue if team.config.calls_client_tools}
+            allowed = (callers if allowed is None else callers.intersection(allowed)) or allowed
         decision = await self.resources.router.route(
             latest,
             earlier=earlier,
             previous=memory.previous_team,
-            is_reply=memory.waits_for is not None,
+            is_reply=memory.waits_for is not None or has_results,
             announce=announce,
-            allowed=self.request.allowed,
+            allowed=allowed,
         )
         return self.resources.catalogue[decision.team]
-
-
-async def _build_with_memory(
-    spec: TeamSpec, memory: ConversationMemory, scope: RunScope
-) -> tuple[Team, Sequence[BaseChatMessage]]:
-    """The team and its task. The team gets its own state where there is one, else the conversation's messages.
-
-    What it opens is closed with `scope`.
-    """
-    question = memory.question
-    team = await _build(spec, scope)
-    if memory.has_state_of(spec.id):
-        asker, task = memory.waits_for, question.task
-        if asker is not None:
-            task = task._replace(text=routing_question(task.text))  # the reply is what the user typed
-        if await memory.restore(team):
-            wait_for_people(team)
-            return team, reply_to(team, asker, await task_messages(task, sees_images=spec.sees_images))
-        team = await _build(spec, scope)  # the first one may hold half of a state
-    wait_for_people(team)
-    await remember(team, question.history, sees_images=spec.sees_images)
-    return team, await task_messages(question.task, sees_images=spec.sees_images)
-
-
-async def _build(spec: TeamSpec, scope: RunScope) -> Team:
-    team = await spec.build(scope)
-    await tie_to_run(team, scope)
-    return team
 
 
 def _add_missing_pictures(recorder: Recorder, files: RunFiles) -> None:

@@ -88,5 +88,7 @@ class MemoryTurns:
 def busy_conversation(policy: ConcurrentTurns) -> Conflict:
     """Why a question is refused."""
     if policy == "reject":
-        return Conflict("the conversation's last question is still being answered; wait for it, or cancel it")
-    return Conflict(f"{MAX_QUEUED} questions of the conversation are waiting already")
+        return Conflict(
+            "the last question of this conversation is still being answered; wait for the answer, or stop it"
+        )
+    return Conflict(f"{MAX_QUEUED} questions of this conversation are waiting already; wait for an answer")

@@ -37,6 +37,7 @@ class TeamKeys(TypedDict, total=False):
     databases: Sequence[str] | None
     tools: Sequence[str] | None
     settings: Mapping[str, Any] | None
+    client_tools: bool
 
 
 @dataclass(frozen=True, slots=True)

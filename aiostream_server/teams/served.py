@@ -27,6 +27,7 @@ BUILT_IN: Final = (
         examples=("What is 15% of 850?", "How do I write a polite reminder?"),
         factory="aiostream_server.teams.general:build",
         answer_from=("Assistant",),
+        client_tools=True,
     ),
     TeamConfig(
         id="data",

@@ -17,6 +17,7 @@ from aiostream_server.web.files import get_file
 from aiostream_server.web.hangups import HANG_UPS, HangUps, close_when_last, watch_hang_ups
 from aiostream_server.web.health import METRICS_PATHS, healthz, read_metrics, readyz
 from aiostream_server.web.http_errors import answer_by_ourselves
+from aiostream_server.web.mcp import add_mcp_routes
 from aiostream_server.web.middlewares import (
     OBSERVER,
     REFUSALS,
@@ -28,6 +29,7 @@ from aiostream_server.web.middlewares import (
 )
 from aiostream_server.web.models import get_model, list_models
 from aiostream_server.web.openapi import document
+from aiostream_server.web.responses import add_response_routes
 from aiostream_server.web.runs import cancel_run, get_events, get_run, list_runs
 from aiostream_server.web.state import STATE, OpenState, hold_state
 from aiostream_server.web.teams import list_teams
@@ -92,7 +94,9 @@ def _add_routes(app: web.Application) -> None:
             app.router.add_post(f"{base}runs/{{run_id}}/cancel", cancel_run),
         ):
             app[REFUSALS][route] = RUNS.refusal
+        add_response_routes(app, base)
     add_a2a_routes(app)
+    add_mcp_routes(app)
     for prefix in ("", "/api"):
         app.router.add_get(f"{prefix}/healthz", healthz)
         app.router.add_get(f"{prefix}/readyz", readyz)

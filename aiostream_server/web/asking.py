@@ -7,23 +7,20 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final, Generic
 
 import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.errors import InvalidRequest
 from aiostream_server.events import Answer, RunFinished
 from aiostream_server.intake.body import check_headers
-from aiostream_server.intake.conversation import Conversation, is_open_webui, read_conversation
+from aiostream_server.intake.conversation import Conversation, chain, is_open_webui, read_conversation
 from aiostream_server.intake.principal import Principal
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Reader
-from aiostream_server.present import Page
 from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, DisplayOptions, Options
-from aiostream_server.protocols.runs.whole import run_path
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.request import RunRequest
@@ -34,13 +31,13 @@ from aiostream_server.web.caller import (
     fingerprint_of,
     idempotency_of,
     link_base,
-    own_links,
     path_prefix,
     watch_link,
 )
+from aiostream_server.web.display import chat_view
 from aiostream_server.web.early_refusal import refuse_early
-from aiostream_server.web.middlewares import OBSERVER, RUN_HEADERS
-from aiostream_server.web.models import PRESENTATIONS, Offer, examples_of
+from aiostream_server.web.middlewares import IS_PAGE, OBSERVER, RUN_HEADERS
+from aiostream_server.web.models import NamedModel, Offer, examples_of
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body
@@ -48,7 +45,11 @@ from aiostream_server.web.whole import answer_whole, json_bytes
 
 _log: Final = structlog.get_logger()
 _SMALL_BYTES: Final = 256 * 1024  # a longer body is parsed in a thread: it would hold up the event loop
-_SCHEMAS: Final = (b'"response_format"', b'"tool_choice"')  # and so may a body with these: checking a schema takes time
+_SCHEMAS: Final = (
+    b'"response_format"',
+    b'"json_schema"',
+    b'"tool_choice"',
+)  # and so may a body with these: checking a schema takes time
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,9 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
     """The handler of a path where questions in this protocol are asked."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        request[IS_PAGE] = dialect.serves_chat_pages and is_open_webui(request.headers)
         principal = caller_of(request)
+        request[IS_PAGE] = dialect.serves_chat_pages and is_open_webui(request.headers, principal)
         is_full = refuse_early(request, principal, takes_auxiliary=dialect.serves_chat_pages)
         check_headers(request.headers)
         return await answer_body(request, dialect, principal, await read_body(request), is_full=is_full)
@@ -101,7 +104,7 @@ async def answer_body(
     run, headers = await _start(request, dialect, read)
     del read  # each message is a kilobyte of objects beside its text
     if answering.delivery == "background":
-        headers = {**headers, "Location": run_path(run.id, answering.view.path_prefix)}
+        headers = {**headers, "Location": dialect.path(run.id, answering.view.path_prefix)}
         body = dialect.whole(run.card(), answering.options, answering.view).body()
         return json_bytes(body, status=dialect.started_status, headers=headers)
     with run.watch() as reader:
@@ -147,42 +150,20 @@ async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
 
 
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
-    """The presentation is that of the header, else of the model's id, else of the key, else of the team.
-
-    What continues an answer is only the answer's text: it goes on in the sentence. In a voice call of a page that reads
-    aloud what an answer says, a transcript of the key or the team is folded away.
-
-    Raises `InvalidRequest` for an unknown one in the header.
-    """
-    prefix = path_prefix(request)
+    """Raises `InvalidRequest` for an unknown presentation in the header."""
     if not dialect.serves_chat_pages:
-        return DisplayOptions(path_prefix=prefix, watch_link=watch_link(request))
-    state, wish = state_of(request), request.headers.get("X-Presentation")
-    shows = state.config.open_webui
-    page = Page(shows.remote_images, own_links(request), shows.artifacts) if read.is_page else None
-    if wish is not None and wish not in PRESENTATIONS:
-        raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
-    named = next((known for known in PRESENTATIONS if known == wish), None) or read.presentation
-    chosen = named or read.principal.presentation
-    if chosen is None and read.spec is not None:
-        chosen = read.spec.config.presentation
-    if read.asked.question.is_continuation:
-        chosen = "answer"
-    by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
-    fields = state.config.server.reasoning_fields
-    team, name = ("", "") if read.spec is None else (read.spec.id, read.spec.name)
-    members = None if page is None else state.catalogue.members
-    view = DisplayOptions(chosen, by_team, team, name, members, page, prefix, reasoning_fields=fields)
-    if read.asked.question.form is not None:  # JSON alone, for a program: nothing that only a page understands
-        return replace(_without_transcript(view, "answer"), page=None, is_json=True)
-    is_spoken = page is not None and named is None and read.asked.question.is_spoken
-    return _without_transcript(view, "reasoning") if is_spoken else view
-
-
-def _without_transcript(view: DisplayOptions, instead: Presentation) -> DisplayOptions:
-    by_team = {team: instead if each == "transcript" else each for team, each in view.by_team.items()}
-    chosen = instead if view.presentation == "transcript" else view.presentation
-    return replace(view, presentation=chosen, by_team=by_team)
+        return DisplayOptions(path_prefix=path_prefix(request), watch_link=watch_link(request))
+    named = NamedModel(read.asked.model, read.spec, read.presentation)
+    asked = read.asked.question
+    return chat_view(
+        request,
+        named,
+        read.principal,
+        is_page=read.is_page,
+        is_continuation=asked.is_continuation,
+        is_json=asked.form is not None,
+        is_spoken=asked.is_spoken,
+    )
 
 
 async def _start(
@@ -202,7 +183,7 @@ async def _start(
         owner=read.principal.owner,
         on_disconnect=asked.on_disconnect,
         by_default=dialect.on_disconnect,
-        conversation=asked.conversation or read.conversation,
+        conversation=asked.conversation or read.conversation or (chain(None) if asked.begins_conversation else None),
         link_base=link_base(request),
         fingerprint=read.fingerprint,
         protocol=dialect.name,
@@ -253,7 +234,8 @@ async def _answer_auxiliary(
     request.app[OBSERVER].auxiliary(auxiliary.kind, by=answer.by)
     log = MemoryLog(secrets.token_hex(16))
     log.append(Answer("", answer.text, tool=auxiliary.wrapping.tool), RunFinished("stop", answer.usage, seconds))
-    card = RunCard(log.run_id, read.asked.model, None, None, "cancel", time.time(), log.committed, None, None)
+    now, kept = time.time(), read.asked.kept
+    card = RunCard(log.run_id, read.asked.model, None, None, "cancel", now, 2, None, None, "", dialect.name, kept)
     answering = _Answering(dialect, read.asked.options, read.asked.delivery, DisplayOptions("answer"))
     with log.reader() as reader:
         return await _answer(request, answering, card, reader, {})

@@ -24,7 +24,9 @@ _REQUEST_HEADERS: Final = (
     "Authorization, Content-Type, X-API-Key, X-User-ID, X-Conversation-Id, X-Presentation, Idempotency-Key,"
     " Last-Event-ID, X-Request-ID"
 )
-_RESPONSE_HEADERS: Final = "X-Run-Id, X-Request-ID, Retry-After, x-should-retry, Location, Idempotent-Replayed"
+_RESPONSE_HEADERS: Final = (
+    "X-Run-Id, X-Request-ID, Retry-After, x-should-retry, Location, Idempotent-Replayed, Mcp-Session-Id"
+)
 _MAX_AGE_S: Final = "7200"  # Chrome remembers no longer: its own limit
 _HEADER_NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)
 _DEFAULT_PORT: Final = re.compile(r"(?<=^http)(://.*):80$|(?<=^https)(://.*):443$")

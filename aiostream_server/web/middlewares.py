@@ -16,13 +16,16 @@ from aiostream_server.errors import (
     ClientStalled,
     Forbidden,
     MethodNotAllowed,
+    ModelFailed,
     NotFound,
     RequestTimeout,
     ServerError,
     TeamFailed,
+    error_for,
 )
 from aiostream_server.intake.loopback import is_loopback
 from aiostream_server.observe.observer import Observer, RequestWatch
+from aiostream_server.present.page_errors import in_plain_words
 from aiostream_server.protocols.chat.errors import refusal as chat_refusal
 from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.http_errors import advice_on
@@ -39,6 +42,9 @@ OBSERVER: Final[web.AppKey[Observer]] = web.AppKey("observer")
 
 RUN_HEADERS: Final[web.RequestKey[Mapping[str, str]]] = web.RequestKey("run_headers")
 """The headers of every answer about the run that the request started; errors have them, too."""
+
+IS_PAGE: Final[web.RequestKey[bool]] = web.RequestKey("is_page")
+"""Whether a user reads the errors: then they are worded for one."""
 
 _WATCH: Final[web.RequestKey[RequestWatch]] = web.RequestKey("watch")
 _UNKNOWN_ROUTE: Final = "unknown"
@@ -131,9 +137,17 @@ def _shown_path(request: web.Request) -> str:
 
 def _error_response(request: web.Request, error: ServerError) -> web.Response:
     render = request.get(REFUSAL) or request.app[REFUSALS].get(request.match_info.route, chat_refusal)
-    status, body = render(error)
+    status, body = render(_in_plain_words(error) if request.get(IS_PAGE, False) else error)
     headers = {**request.get(RUN_HEADERS, {}), **_advice(error)}
     return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
+
+
+def _in_plain_words(error: ServerError) -> ServerError:
+    lasting = isinstance(error, ModelFailed) and error.is_lasting
+    told = in_plain_words(error.code, str(error), retry_after_s=error.retry_after_s, lasting=lasting)
+    plain = error_for(error.code, told)
+    plain.param = error.param
+    return plain
 
 
 def _advice(error: ServerError) -> dict[str, str]:

@@ -59,15 +59,20 @@ async def get_events(request: web.Request) -> web.StreamResponse:
 async def cancel_run(request: web.Request) -> web.Response:
     """End the run, whatever its `on_disconnect`, and wait a moment for its end. A finished run stays as it is."""
     run = await _find(request)
-    await _check_cancel_body(request)
-    await run.stop("cancelled")
-    with suppress(TimeoutError):  # the answer then says that the run is still going on
-        async with asyncio.timeout(_CANCEL_WAIT_S):
-            await run.wait()
+    await check_cancel_body(request)
+    await end_run(run)
     return _described(request, run)
 
 
-async def _check_cancel_body(request: web.Request) -> None:
+async def end_run(run: RunView) -> None:
+    """Cancel it, and wait a moment."""
+    await run.stop("cancelled")
+    with suppress(TimeoutError):  # it is still going on then
+        async with asyncio.timeout(_CANCEL_WAIT_S):
+            await run.wait()
+
+
+async def check_cancel_body(request: web.Request) -> None:
     """No body is needed. Without keys a web page of another origin must not cancel runs. Its browser always sends
     `Origin` with a POST, and JSON only after a preflight, which only pages of `[server] cors_origins` pass."""
     is_stranger = not state_of(request).keys and "Origin" in request.headers and not is_allowed_page(request)
@@ -108,8 +113,8 @@ def _described(request: web.Request, run: RunView) -> web.Response:
 
 def cursor_of(request: web.Request) -> int:
     """The number of the last event that the client has: `Last-Event-ID`, or `?starting_after=N`, or 0."""
-    header = _integer("Last-Event-ID", request.headers.getall("Last-Event-ID", ()), 0, MAX_CURSOR)
-    query = _integer("starting_after", request.query.getall("starting_after", ()), 0, MAX_CURSOR)
+    header = integer_of("Last-Event-ID", request.headers.getall("Last-Event-ID", ()), 0, MAX_CURSOR)
+    query = integer_of("starting_after", request.query.getall("starting_after", ()), 0, MAX_CURSOR)
     if header is not None and query is not None and header != query:
         raise InvalidRequest(
             f"starting_after={query} and Last-Event-ID: {header} disagree: send one of them", param="starting_after"
@@ -119,10 +124,10 @@ def cursor_of(request: web.Request) -> int:
 
 def limit_of(request: web.Request) -> int:
     """How many are to be listed: `?limit=N`."""
-    return _integer("limit", request.query.getall("limit", ()), 1, MAX_LISTED) or DEFAULT_LISTED
+    return integer_of("limit", request.query.getall("limit", ()), 1, MAX_LISTED) or DEFAULT_LISTED
 
 
-def _integer(name: str, values: Sequence[str], least: int, most: int) -> int | None:
+def integer_of(name: str, values: Sequence[str], least: int, most: int) -> int | None:
     """None where it was not sent. Raises `InvalidRequest` for a wrong one."""
     if not values:
         return None

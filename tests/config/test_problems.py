@@ -67,7 +67,7 @@ COMPLAINTS = """
 [database.b] url: expected a SQLAlchemy URL, such as sqlite+aiosqlite:///shop.db
 [database.b] row_limit: expected a whole number above 0, got true
 [[teams]] #1 (Sales) id: expected a name of at most 64 lower-case letters, digits, ".", "_" and "-", got "Sales"
-[[teams]] #1 (Sales) component: exactly one of factory = "module:function" and component = "file.json" is needed
+[[teams]] #1 (Sales) component: expected one of factory = "module:function", component = "file.json", kind = "assistant"
 [[teams]] #1 (Sales) model: there is no [models.default]; known: "gpt-4.1", w, x, y, z
 [[teams]] #1 (Sales) roles.A: expected "thinking", "validation", "analysis" or "message", got "valid"
 [[teams]] #1 (Sales) databases #2: there is no [database.c]; known: a, b
@@ -78,7 +78,7 @@ COMPLAINTS = """
 [[teams]] #2 model: there is no [models.default]; known: "gpt-4.1", w, x, y, z
 [[teams]] #2 databases: expected a list of strings, got "a"
 [[teams]] #3 (auto) id: "auto" is the server's own model id
-[[teams]] #3 (auto) component: exactly one of factory = "module:function" and component = "file.json" is needed
+[[teams]] #3 (auto) component: expected one of factory = "module:function", component = "file.json", kind = "assistant"
 [[teams]] #3 (auto) model: there is no [models.default]; known: "gpt-4.1", w, x, y, z
 port, at the top of the file: unknown key; did you mean [server] port?
 nothing, at the top of the file: unknown key

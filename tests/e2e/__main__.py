@@ -15,7 +15,7 @@ import click
 from tests.e2e.embeddings import embeddings
 from tests.e2e.page import chat_page
 from tests.e2e.programs import Programs
-from tests.e2e.provider import reply
+from tests.e2e.provider import new_replies
 from tests.e2e.relay import bare_relay
 from tests.e2e.stage import Stage
 from tests.e2e.step import Step
@@ -59,7 +59,7 @@ async def _run(version: str, programs: Programs, steps: list[Step]) -> int:
     """How many steps failed."""
     started_at = time.monotonic()
     async with asyncio.timeout(_ALL_S), ScriptedProvider() as provider:
-        provider.script(reply)
+        provider.script(new_replies())
         async with (
             bare_relay(provider.base_url) as relay_url,
             programs.server(provider.base_url) as server,

@@ -214,20 +214,24 @@ class ChatPage:
         finally:
             await self.page.set_viewport_size({"width": WIDTH, "height": _HEIGHT})
 
-    async def picture(self, path: Path, *, spare: int = 40, is_phone: bool = False) -> None:
+    async def picture(self, path: Path, *, spare: int = 40) -> None:
         """The page as it is, without notes that lie over it, and as high as the conversation needs; in pixels, what is
-        left below it. As wide as it is then: a desk or a phone."""
-        width = _PHONE_WIDTH if is_phone else WIDTH
-        before = self.page.viewport_size
-        await self.page.set_viewport_size({"width": width, "height": _HEIGHT})
-        await self.page.mouse.move(width / 2, 4)
+        left below it."""
+        await self.page.mouse.move(WIDTH / 2, 4)
         await self._dismiss()
         if (height := await self.page.evaluate(_FITTING_HEIGHT, spare)) is not None:
-            await self.page.set_viewport_size({"width": width, "height": min(max(height, _LOWEST), _HIGHEST)})
+            await self.page.set_viewport_size({"width": WIDTH, "height": min(max(height, _LOWEST), _HIGHEST)})
             await self.page.locator("#messages-container").evaluate("messages => messages.scrollTo(0, 0)")
         await self.page.screenshot(path=path, animations="disabled")
-        if before is not None:
-            await self.page.set_viewport_size(before)
+        await self.page.set_viewport_size({"width": WIDTH, "height": _HEIGHT})
+
+    async def answer_picture(self, path: Path) -> None:
+        """The last answer alone, as wide as the page is."""
+        await self._dismiss()
+        before = self.page.viewport_size or {"width": WIDTH, "height": _HEIGHT}
+        await self.page.set_viewport_size({"width": before["width"], "height": 2 * _HIGHEST})
+        await self.answers.last.screenshot(path=path, animations="disabled")
+        await self.page.set_viewport_size(before)
 
     async def _looks(self, number: int) -> AsyncIterator[Look]:
         """Looks at the answer `number` (from 1), from its beginning until it no longer runs."""

@@ -1,10 +1,10 @@
 """What the scripted provider says, by the question: what a demo model never would."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tests.kit.scripted_provider import Raw, Reply, ScriptedAnswer, Stall
+from tests.kit.scripted_provider import HttpError, Raw, Reply, ScriptedAnswer, Stall
 
 LONG: Final = "Count to a thousand"
 SILENT: Final = "Think without a word"
@@ -13,6 +13,9 @@ HOSTILE: Final = "Say hostile things"
 FIRST: Final = "My number is 4711"
 RECALL: Final = "Which number did I tell you?"
 
+SLOW: Final = "Wait before you begin"
+BUSY: Final = "Ask again when you are busy"
+SHORTENED: Final = "Stop at the token limit"
 LONG_ANSWER: Final = "Write a long report"
 
 OPENING: Final = "Report-begins"
@@ -35,8 +38,18 @@ HOSTILE_PARTS: Final = (
 )
 
 
+def new_replies() -> Callable[[Mapping[str, Any]], Reply]:
+    """The model is busy the first time that it is asked to be."""
+    busy = iter((HttpError(429, {"error": {"message": "try again"}}, {"Retry-After": "2"}),))
+    return lambda body: (BUSY in user_texts(body)[-1] and next(busy, None)) or reply(body)
+
+
 def reply(body: Mapping[str, Any]) -> Reply:
     question = user_texts(body)[-1]
+    if SLOW in question:
+        return ScriptedAnswer("Slowly", " said.", before_s=4.0)
+    if SHORTENED in question:
+        return ScriptedAnswer(*_tokens("This sentence has no"), finish="length")
     if LONG in question:
         return ScriptedAnswer(*(f"{number} " for number in range(1, 1_001)), pause_s=0.05)
     if LONG_ANSWER in question:

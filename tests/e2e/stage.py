@@ -37,5 +37,9 @@ class Stage:
         self.turns += 1
         return await self.chat.regenerate()
 
-    async def picture(self, name: str, *, spare: int = 40, is_phone: bool = False) -> None:
-        await self.chat.picture(self.output / f"{name}.png", spare=spare, is_phone=is_phone)
+    async def picture(self, name: str, *, spare: int = 40) -> None:
+        await self.chat.picture(self.output / f"{name}.png", spare=spare)
+
+    async def answer_picture(self, name: str) -> None:
+        """The last answer alone, all of it."""
+        await self.chat.answer_picture(self.output / f"{name}.png")

@@ -156,7 +156,9 @@ class Exchange:
 class ScriptedProvider:
     """Serves `/v1/chat/completions` on a free port of 127.0.0.1 while it is entered."""
 
-    def __init__(self) -> None:
+    def __init__(self, refuse: Callable[[Mapping[str, Any]], str | None] = lambda _: None) -> None:
+        """`refuse` says what is wrong with a request, which is refused then as OpenAI refuses it."""
+        self._refuse = refuse
         self.exchanges: list[Exchange] = []
         self.base_url = ""
         self._scripts: deque[Script] = deque()
@@ -202,6 +204,8 @@ class ScriptedProvider:
             raise
 
     def _next(self, body: Mapping[str, Any]) -> Reply:
+        if (wrong := self._refuse(body)) is not None:
+            return HttpError(400, {"error": {"message": wrong, "type": "invalid_request_error"}})
         if not self._scripts:
             return HttpError(500, {"error": {"message": "the test scripted no answer for this request"}})
         script = self._scripts[0]

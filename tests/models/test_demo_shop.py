@@ -173,6 +173,8 @@ def test_words_that_change_a_figure_are_no_fillers(question: str) -> None:
     ("earlier", "question", "same_as"),
     [
         ([REGIONS], "And by month?", "total sales by month"),
+        ([REGIONS], "Plot it", REGIONS),
+        ([REGIONS], "Draw that as a pie chart", REGIONS),
         ([REGIONS], "What about customers?", "total sales by customer"),
         ([REGIONS], "Break it down by month and region", "total sales by month and region"),
         ([REGIONS], "as a pie chart", "total sales by region"),

@@ -146,7 +146,7 @@ async def test_a_user_at_their_limit_does_not_hold_up_the_other_users_of_the_key
     ann, bob, keyless = Owner("a", "ann"), Owner("a", "bob"), Owner("a")
     for owner in (ann, bob, keyless, keyless, Owner("b", "ann")):
         await slots.enter(owner)
-    with pytest.raises(TooManyRuns, match="one of your runs is still going on; stop one, or wait for its end"):
+    with pytest.raises(TooManyRuns, match="one of your runs is still going on; stop it, or wait for its end"):
         await slots.enter(ann)
     slots.leave(ann)
     await slots.enter(ann)

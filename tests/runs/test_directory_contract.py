@@ -62,6 +62,23 @@ async def test_a_run_is_found_by_its_owner_only(new_directory: NewDirectory, is_
         assert list(await directory.list(stranger, 9)) == []
 
 
+async def test_a_finished_run_is_deleted_by_its_owner_as_if_it_had_never_been(new_directory: NewDirectory) -> None:
+    directory, run, other = new_directory(), new_run("run-1", ANN), new_run("run-2", ANN)
+    for each in (run, other):
+        await directory.put(each)
+    await directory.delete("run-1", ANN)
+    assert (await directory.find("run-1", ANN)).id == "run-1", "it is live"
+    for each in (other, run):
+        directory.finish(each)
+    with pytest.raises(NotFound):
+        await directory.delete("run-1", BOB)
+    await directory.delete("run-1", ANN)
+    with pytest.raises(NotFound) as error:
+        await directory.find("run-1", ANN)
+    assert not isinstance(error.value, RunGone)
+    assert [each.id for each in await directory.list(ANN, 9)] == ["run-2"]
+
+
 async def test_the_latest_runs_come_first(new_directory: NewDirectory) -> None:
     directory = new_directory()
     runs = [new_run(f"run-{number}", ANN) for number in range(5)]

@@ -138,7 +138,7 @@ def test_a_fingerprint_goes_on_from_where_a_conversation_stands() -> None:
     answered, next_one = Turn("assistant", "West."), Turn("user", "And which city?")
     standing = standing_of([SYSTEM, ASKED, answered])
     assert standing is not None
-    gone_on = fingerprint([standing.last, next_one], after=standing.fingerprint)
+    gone_on = fingerprint([standing.since[0], next_one], after=standing.fingerprint)
     assert gone_on == fingerprint([SYSTEM, ASKED, answered, next_one])
 
 

@@ -21,6 +21,7 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 
 from aiostream_server.intake.question import ImagePart, ToolCall, Turn
 from aiostream_server.runs.history import history_messages, remember, task_messages
+from aiostream_server.teams.autogen_private.client_tools import NO_RESULT
 
 
 def picture(data: bytes | None = None, kind: str = "PNG") -> ImagePart:
@@ -40,7 +41,7 @@ def test_every_role() -> None:
         Turn("tool", "none", call_id="c2"),
         Turn("assistant", "Rain."),
     ]
-    system, user, calls, rain, none, answer = history_messages(history, sees_images=False)
+    system, user, calls, results, answer = history_messages(history, sees_images=False)
     assert isinstance(system, SystemMessage)
     assert isinstance(user, UserMessage)
     assert (user.content, user.source) == ("Weather?", "user")
@@ -48,12 +49,20 @@ def test_every_role() -> None:
     assert isinstance(calls.content, list)
     assert [call.name for call in calls.content] == ["weather", "wind"]
     assert calls.thought == "Let me see."
-    assert isinstance(rain, FunctionExecutionResultMessage)
-    assert (rain.content[0].name, rain.content[0].call_id, rain.content[0].content) == ("weather", "c1", "rain")
-    assert isinstance(none, FunctionExecutionResultMessage)
-    assert none.content[0].name == "wind"
+    assert isinstance(results, FunctionExecutionResultMessage)
+    told = [(result.name, result.call_id, result.content) for result in results.content]
+    assert told == [("weather", "c1", "rain"), ("wind", "c2", "none")]
     assert isinstance(answer, AssistantMessage)
     assert answer.content == "Rain."
+
+
+def test_a_call_that_was_never_answered_has_a_result_that_says_so() -> None:
+    calls = (ToolCall("c1", "weather", "{}"), ToolCall("c2", "wind", "{}"))
+    history = [Turn("assistant", "", tool_calls=calls), Turn("tool", "none", call_id="c2"), Turn("user", "Never mind.")]
+    _, results, user = history_messages(history, sees_images=False)
+    assert isinstance(results, FunctionExecutionResultMessage)
+    assert [result.content for result in results.content] == [NO_RESULT, "none"]
+    assert isinstance(user, UserMessage)
 
 
 async def test_a_question_of_words() -> None:

@@ -15,6 +15,7 @@ from autogen_ext.models.replay import ReplayChatCompletionClient
 from aiostream_server.errors import TeamFailed
 from aiostream_server.events import Message
 from aiostream_server.runs.team_driver import drive
+from aiostream_server.teams.autogen_private.client_tools import ClientTools
 from aiostream_server.teams.context import Team
 from tests.runs.listening import listening
 
@@ -25,7 +26,7 @@ _Stream = AsyncGenerator[BaseAgentEvent | BaseChatMessage | TaskResult, None]
 
 async def told_by(team: Team) -> list[str]:
     run = listening("A", "B")
-    await drive(team, [TASK], run.translator, CancellationToken())
+    await drive(team, [TASK], run.translator, CancellationToken(), ClientTools())
     return [event.content for event in run.told if isinstance(event, Message)]
 
 

@@ -24,11 +24,13 @@ from autogen_agentchat.agents import (
     UserProxyAgent,
 )
 from autogen_agentchat.teams import (
+    BaseGroupChat,
     DiGraphBuilder,
     GraphFlow,
     MagenticOneGroupChat,
     RoundRobinGroupChat,
     SelectorGroupChat,
+    Swarm,
 )
 from autogen_agentchat.tools import AgentTool
 from autogen_core import MessageHandlerContext, RoutedAgent, SingleThreadedAgentRuntime
@@ -95,13 +97,29 @@ def _person() -> UserProxyAgent:
     return UserProxyAgent("U")
 
 
-async def _manager() -> object:
-    """The group chat manager of a team that has run on AutoGen's runtime."""
-    team = _group()
-    await team.run(task="hi")
+async def _manager(team: BaseGroupChat | None = None) -> object:
+    """The group chat manager of a team on AutoGen's runtime."""
+    team = team or _group()
+    await team.save_state()
     return next(
         agent for agent in vars(team._runtime)["_instantiated_agents"].values() if hasattr(agent, "_message_thread")
     )
+
+
+async def _manager_of_selector() -> object:
+    return await _manager(_selector())
+
+
+async def _manager_of_swarm() -> object:
+    return await _manager(Swarm([_agent()]))
+
+
+async def _orchestrator() -> object:
+    return await _manager(_magentic())
+
+
+async def _manager_of_graph() -> object:
+    return await _manager(_graph())
 
 
 async def _fifo_lock() -> object:
@@ -131,6 +149,8 @@ class Private(NamedTuple):
     breaks: str
 
 
+_GOES_NOT_ON: Final = "a group chat does not go on with the results of the client's tools"
+
 PRIVATE: Final[dict[str, Private]] = {
     # The structure of teams and agents
     "_participants": Private(_group, "a group chat looks like a lone agent, so its speakers are not found"),
@@ -154,6 +174,16 @@ PRIVATE: Final[dict[str, Private]] = {
     "_instantiated_agents": Private(SingleThreadedAgentRuntime, "a reply does not reach the agent that asked"),
     "_group_chat_manager_topic_type": Private(_group, "a reply does not reach the agent that asked"),
     "_message_thread": Private(_manager, "a reply does not reach the agent that asked"),
+    # The results of the client's tools
+    "_group_topic_type": Private(_manager, _GOES_NOT_ON),
+    "_participant_name_to_topic_type": Private(_manager, _GOES_NOT_ON),
+    "_participant_names": Private(_manager, _GOES_NOT_ON),
+    "_active_speakers": Private(_manager, _GOES_NOT_ON),
+    "_next_speaker_index": Private(_manager, "without kept state the caller of a round robin speaks twice"),
+    "_previous_speaker": Private(_manager_of_selector, "without kept state a selector may choose the caller again"),
+    "_current_speaker": Private(_manager_of_swarm, "without kept state a swarm goes on with its first agent"),
+    "_task": Private(_orchestrator, "without kept state Magentic-One does not know what was asked"),
+    "_ready": Private(_manager_of_graph, "without kept state a graph flow begins anew"),
     # The replacement of the runtime
     "_embedded_runtime": Private(_group, "teams keep AutoGen's runtime"),
     "_initialized": Private(_group, "teams keep AutoGen's runtime"),
@@ -190,6 +220,8 @@ PRIVATE: Final[dict[str, Private]] = {
 }
 PRIVATE_MODULES: Final = {
     "autogen_core._component_config": ("WELL_KNOWN_PROVIDERS", "AutoGen's short provider names are refused"),
+    "autogen_agentchat.teams._group_chat._base_group_chat_manager": ("class BaseGroupChatManager", _GOES_NOT_ON),
+    "autogen_agentchat.teams._group_chat._events": ("class GroupChatRequestPublish", _GOES_NOT_ON),
     "autogen_ext.agents.openai._openai_agent": ("ImageMessage", "pictures of an OpenAIAgent are shown as text"),
 }
 ALLOWED: Final[dict[str, frozenset[str]]] = {

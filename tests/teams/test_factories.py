@@ -309,4 +309,5 @@ class TestTogether:
 
 def test_the_decorator_takes_every_key_of_a_team() -> None:
     """But for those that say where a team comes from: a decorated function is its own source."""
-    assert {*TeamKeys.__annotations__, "id"} == {*TeamConfig.model_fields} - {"factory", "component", "trusted"}
+    sources = {"kind", "system_message", "factory", "component", "trusted"}
+    assert {*TeamKeys.__annotations__, "id"} == {*TeamConfig.model_fields} - sources

@@ -257,3 +257,41 @@ def _run_for_a_moment(connection: sqlite3.Connection, sql: str) -> None:
         pass  # an invalid statement; the test is that nothing changed
     finally:
         connection.set_progress_handler(None, 0)
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select region, sum(total) as t\nfrom orders join customers c on c.id = orders.customer_id\ngroup by region",
+        "SELECT count(*) FROM orders;",
+        "SELECT 'größer' AS größe FROM orders",
+    ],
+)
+def test_a_draft_that_is_the_same_statement_is_shown_as_it_was_written(dialect: DialectName, sql: str) -> None:
+    verdict = GUARDS[dialect].check(sql.replace("region", "channel").replace("customers c", "customers AS c"))
+    assert isinstance(verdict, Approved), verdict
+    assert verdict.shown == sql.replace("region", "channel").replace("customers c", "customers AS c").rstrip(";")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT count(*) FROM orders -- of this year",
+        "SELECT count(*) /* all */ FROM orders",
+        "SELECT  'a\u202eb' AS a FROM orders",
+        "SELECT id, customer_id, total, channel, order_date FROM orders WHERE id > 10 AND total > 100 ORDER BY total",
+    ],
+)
+def test_a_draft_that_could_mislead_or_is_one_long_line_is_shown_as_it_runs(dialect: DialectName, sql: str) -> None:
+    verdict = GUARDS[dialect].check(sql)
+    assert isinstance(verdict, Approved), verdict
+    assert verdict.shown == verdict.sql != sql
+
+
+def test_a_statement_to_which_the_guard_adds_bounds_is_shown_with_them() -> None:
+    sql = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT i FROM n LIMIT 3"
+    verdict = GUARDS["postgres"].check(sql)
+    assert isinstance(verdict, Approved), verdict
+    assert verdict.shown == verdict.sql != sql

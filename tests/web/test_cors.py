@@ -194,7 +194,8 @@ class TestAnswers:
                 assert answer.headers["Access-Control-Allow-Origin"] == PAGE
                 assert answer.headers["Vary"] == "Origin"
                 assert names(answer.headers["Access-Control-Expose-Headers"]) == [
-                    "X-Run-Id", "X-Request-ID", "Retry-After", "x-should-retry", "Location", "Idempotent-Replayed"
+                    "X-Run-Id", "X-Request-ID", "Retry-After", "x-should-retry", "Location", "Idempotent-Replayed",
+                    "Mcp-Session-Id",
                 ]  # fmt: skip
                 assert "Access-Control-Allow-Credentials" not in answer.headers
 

@@ -35,6 +35,8 @@ def is_in_the_schemas_reach(body: Any) -> bool:
         return True
     if any(isinstance(body.get(field), float) and body[field].is_integer() for field in INTEGERS):
         return False
+    if "input" in body:
+        return is_input_in_reach(body)
     messages = body.get("messages")
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return True
@@ -43,6 +45,26 @@ def is_in_the_schemas_reach(body: Any) -> bool:
     if any(part.get("type") == "image_url" for message in messages for part in parts_of(message)):
         return False
     return "tool" not in roles and not any(is_blank(message.get("content")) for message in last)
+
+
+def is_input_in_reach(body: dict[str, Any]) -> bool:
+    """Likewise no output without its call, no reference to an item that is not there, and two ways to continue."""
+    asked = body["input"]
+    if is_blank(asked) or (body.get("background") and body.get("store") is False):
+        return False
+    if body.get("conversation") is not None and body.get("previous_response_id") is not None:
+        return False
+    if not isinstance(asked, list):
+        return True
+    items = [item for item in asked if isinstance(item, dict)]
+    if any(item.get("type", "message") != "message" for item in items):
+        return False
+    last = [item for item in items if item.get("role") == "user"][-1:]
+    return bool(last) and not any(is_blank(item.get("content")) or is_picture_in(item) for item in (*last, *items))
+
+
+def is_picture_in(item: dict[str, Any]) -> bool:
+    return any(part.get("type") != "input_text" for part in parts_of(item))
 
 
 def parts_of(message: dict[str, Any]) -> list[dict[str, Any]]:

@@ -139,7 +139,7 @@ async def test_a_page_that_waits_too_long_is_told_so_and_other_clients_get_their
             ask(server.url, "hello", model="solo", headers=page_of("ann")),
             session.post(f"{server.url}/v1/chat/completions", json=chat_body("hello", model="solo")),
         )
-        assert [error["message"] for error in shown.errors] == ["one run is still going on; try again in a moment"]
+        assert [error["message"] for error in shown.errors] == ["One run is still going on; try again in a moment."]
         assert shown.finish_reasons == ["error"]
         assert statuses(shown)[-1].startswith("Failed after ")
         assert plain.status == 429

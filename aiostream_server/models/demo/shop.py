@@ -94,7 +94,7 @@ _CHART: Final = (
 )
 _CONTINUES: Final = (
     "and|or|but|now|then|also|only|just|instead|what about|how about|(?:the )?same"
-    "|(?:break|split|show|group) (?:it|that|them)(?: down| up)?"
+    "|(?:break|split|show|group|plot|draw|chart|graph) (?:it|that|this|them|these)(?: down| up)?"
 )
 _FILLERS: Final = frozenset(
     re.findall(

@@ -14,6 +14,7 @@ from aiostream_server.protocols.openapi import (
     operation,
     parameter,
     refused,
+    refused_as,
     response,
 )
 
@@ -37,12 +38,7 @@ def _call() -> dict[str, Any]:
         "A method of A2A 1.0. What is wrong with a call is told with status 200.",
         {
             "200": response("The result, or an error by its number; or a stream of results.", answered, "X-Run-Id"),
-            **{
-                status: response(said["description"], json_body("RpcResponse"))
-                for status, said in refused(
-                    "400", "401", "403", "404", "408", "409", "413", "415", "429", "500", "503"
-                ).items()
-            },
+            **refused_as("RpcResponse", "400", "401", "403", "404", "408", "409", "413", "415", "429", "500", "503"),
         },
         parameters=[in_path("model"), version],
         body="RpcRequest",

@@ -1,4 +1,4 @@
-"""`tools` and `tool_choice` of a request: the client's own tools.
+"""`tools`, `tool_choice` and `parallel_tool_calls` of a request: the client's own tools.
 
 https://platform.openai.com/docs/guides/function-calling. Tools of other types than `function` are ignored: no agent can
 call them.
@@ -31,10 +31,10 @@ def read_client_tools(tools: Any) -> tuple[ClientTool, ...]:
     return tuple(known.values())
 
 
-def read_tool_choice(choice: Any) -> ToolChoice:
+def read_tool_choice(choice: Any, parallel: bool | None = None) -> ToolChoice:
     """Raises `InvalidRequest` for a choice that is none of OpenAI's."""
     mode, names = _choice(choice)
-    return ToolChoice(mode, names)
+    return ToolChoice(mode, names, is_parallel=parallel is not False)
 
 
 def function_of(tool: Any, field: str) -> Mapping[str, Any]:

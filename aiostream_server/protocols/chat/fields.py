@@ -19,8 +19,6 @@ class RequestField:
     reason: str
 
 
-_AGENTS_TOOLS: Final = "a team works with tools of its own, and never asks the client to run one"
-
 FIELDS: Final = (
     RequestField("model", "applied", "the team that answers; `auto` chooses one; `auto:answer` says how it is shown"),
     RequestField("messages", "applied", "the conversation; the last user message is the team's task"),
@@ -44,18 +42,21 @@ FIELDS: Final = (
     RequestField("modalities", "refused", "but for `text`: the answer is text"),
     RequestField("audio", "refused", "the answer is text"),
     RequestField(
-        "tools", "applied", "where `tool_choice` forces a call; else ignored: a team works with its own tools"
+        "tools",
+        "applied",
+        "teams with `client_tools` call them: see [Your own tools](#your-own-tools); others only where `tool_choice` "
+        "forces a call",
     ),
-    RequestField("tool_choice", "applied", "a forced call is the answer: see [JSON answers](#json-answers)"),
-    RequestField("parallel_tool_calls", "ignored", _AGENTS_TOOLS),
-    RequestField("functions", "ignored", _AGENTS_TOOLS),
+    RequestField("tool_choice", "applied", "see [Your own tools](#your-own-tools) and [JSON answers](#json-answers)"),
+    RequestField("parallel_tool_calls", "applied", "`false`: an answer calls one of your tools at most"),
+    RequestField("functions", "ignored", "out of use: send `tools`"),
     RequestField("function_call", "refused", "but for `none` and `auto`: send `tools` and `tool_choice`"),
     RequestField("stop", "ignored", "it would cut the agents' work in the middle, not the answer"),
     RequestField("logprobs", "ignored", "an answer of several model calls has no one distribution"),
     RequestField("top_logprobs", "ignored", "see `logprobs`"),
     RequestField("logit_bias", "ignored", "token ids belong to one model, and a team may use several"),
     RequestField("prediction", "ignored", "it speeds up a single model call"),
-    RequestField("web_search_options", "ignored", _AGENTS_TOOLS),
+    RequestField("web_search_options", "ignored", "a team searches with tools of its own"),
     RequestField("moderation", "ignored", "nothing is moderated"),
     RequestField("store", "ignored", "no completion is stored"),
     RequestField("metadata", "ignored", "no completion is stored that it could describe"),

@@ -43,7 +43,7 @@ _BOUND_SCHEMA: Final = {
     ]
 }
 _Integer: TypeAlias = Annotated[int, BeforeValidator(_integer)]
-_Tokens: TypeAlias = Annotated[
+TokenBound: TypeAlias = Annotated[
     Annotated[int, Field(ge=1)] | None, BeforeValidator(_bound), WithJsonSchema(_BOUND_SCHEMA)
 ]
 _Penalty: TypeAlias = Annotated[float, Field(ge=-2, le=2)]
@@ -51,10 +51,10 @@ _TEXTS: Final = {"type": "array", "items": {"const": "text"}}
 _NOT_EMPTY: Final = BeforeValidator(lambda value: None if value == "" else value)
 _Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 _Level: TypeAlias = Literal["low", "medium", "high"]
-_ReasoningEffort: TypeAlias = Annotated[
+ReasoningEffort: TypeAlias = Annotated[
     _Effort | None, _NOT_EMPTY, WithJsonSchema({"type": "string", "enum": ["", *get_args(_Effort)]})
 ]
-_Verbosity: TypeAlias = Annotated[
+Verbosity: TypeAlias = Annotated[
     _Level | None, _NOT_EMPTY, WithJsonSchema({"type": "string", "enum": ["", *get_args(_Level)]})
 ]
 
@@ -90,18 +90,19 @@ class ChatRequest(Shape):
     stream: bool = False
     stream_options: StreamOptions = StreamOptions()
     n: Annotated[_Integer, _ONE, WithJsonSchema({"type": "integer", "const": 1})] = 1
-    max_tokens: _Tokens = None
-    max_completion_tokens: _Tokens = None
+    max_tokens: TokenBound = None
+    max_completion_tokens: TokenBound = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     seed: Annotated[_Integer, Field(ge=-(2**63), lt=2**63)] | None = None
     presence_penalty: _Penalty | None = None
     frequency_penalty: _Penalty | None = None
-    reasoning_effort: _ReasoningEffort = None
-    verbosity: _Verbosity = None
+    reasoning_effort: ReasoningEffort = None
+    verbosity: Verbosity = None
     response_format: ResponseFormat | None = None
     tools: Tools = None
     tool_choice: ToolChoice = None
+    parallel_tool_calls: bool | None = None
     function_call: FunctionCall = None
     modalities: Annotated[tuple[str, ...], Field(strict=False), _TEXTS_ONLY, WithJsonSchema(_TEXTS)] = ("text",)
     audio: Annotated[object, _ABSENT, WithJsonSchema({"type": "null"})] = None
@@ -120,7 +121,7 @@ def read_question(request: ChatRequest) -> Question:
     if turns[-1].role == "assistant":
         turns = (*turns[:-1], _with_its_end(turns[-1], request.messages[-1]))
     options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
-    choice = read_tool_choice(request.tool_choice)
+    choice = read_tool_choice(request.tool_choice, request.parallel_tool_calls)
     form = read_form(request.response_format, request.tools, choice, request.function_call)
     question = question_of(turns, options, request.output_bound, form)
     return replace(question, client_tools=read_client_tools(request.tools), tool_choice=choice)

@@ -14,7 +14,7 @@ DEFAULT_LISTED: Final = 20
 
 _NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 
-_Conversation = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS)]
+ConversationName = Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS)]
 
 
 class RunBody(ChatRequest):
@@ -22,4 +22,4 @@ class RunBody(ChatRequest):
 
     background: bool = False
     on_disconnect: OnDisconnect | None = None
-    conversation: _Conversation | None = None
+    conversation: ConversationName | None = None

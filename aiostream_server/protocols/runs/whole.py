@@ -8,7 +8,7 @@ from typing import Literal, NotRequired, TypedDict
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.events import Entry, Error, FinishReason, Routing, RunFinished
 from aiostream_server.protocols.chat.whole import UsageBody, usage_body
-from aiostream_server.protocols.dialect import WatchLink
+from aiostream_server.protocols.dialect import WatchLink, run_path
 from aiostream_server.protocols.json_schema import Natural, Seconds
 from aiostream_server.runs.card import RunCard
 
@@ -71,11 +71,6 @@ class RunCollector:
 def runs_body(cards: Iterable[RunCard], path_prefix: str = "", watch_link: WatchLink | None = None) -> bytes:
     body: RunList = {"object": "list", "data": [_run(card, path_prefix, watch_link) for card in cards]}
     return json.dumps(body).encode()
-
-
-def run_path(run_id: str, path_prefix: str = "") -> str:
-    """Where a run is served."""
-    return f"{path_prefix}/v1/runs/{run_id}"
 
 
 def _run(card: RunCard, path_prefix: str, watch_link: WatchLink | None) -> RunObject:

@@ -90,6 +90,9 @@ class SharedRuns:
                 self.admission.refused(run_id)
             case "stop", [run_id, reason]:
                 self.writer.stop(run_id, reason)
+            case "forget", [run_id]:
+                if self._directory is not None:
+                    self._directory.forget(run_id)
             case "watch", [run_id, node]:
                 self.writer.watch(run_id, node)
             case "unwatch", [run_id, node]:

@@ -6,13 +6,13 @@ from contextlib import suppress
 from typing import Any, Final
 
 import structlog
-from msgspec import json
+from msgspec import json, msgpack
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import NotFound, RunGone, RunsUnavailable
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.redis.connection import RedisConnection
-from aiostream_server.log.redis.scripts import DROP, FIND, LATEST, LIST
+from aiostream_server.log.redis.scripts import DROP, FIND, LATEST, LIST, SEND
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.directory import MemoryDirectory
 from aiostream_server.runs.run import Run
@@ -86,6 +86,17 @@ class RedisDirectory:
                 elsewhere[run_id.decode()] = self._remote(owner, node, last, finished, card)
         runs = (*here.values(), *elsewhere.values())
         return sorted(runs, key=lambda run: run.card().created_at, reverse=True)[:limit]
+
+    async def delete(self, run_id: str, owner: Owner) -> None:
+        run = await self.find(run_id, owner)
+        if not self._here.forget(run_id):
+            await self._connection.run(DROP, run_id)
+            if isinstance(run, RemoteRun):
+                await self._connection.run(SEND, run.node, msgpack.encode(("forget", run_id)))
+
+    def forget(self, run_id: str) -> None:
+        """Another process has deleted the run."""
+        self._here.forget(run_id)
 
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
         here, elsewhere = await self._here.latest(owner, conversation), None

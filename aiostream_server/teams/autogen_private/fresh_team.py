@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NoReturn
 
 from autogen_agentchat.teams import MagenticOneGroupChat
 from autogen_core import CancellationToken, SingleThreadedAgentRuntime
@@ -84,10 +84,16 @@ def wait_for_people(team: object) -> None:
 
 
 async def _wait_until_cancelled(_: str, cancellation_token: CancellationToken | None) -> str:
-    answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    return await until_cancelled(cancellation_token)
+
+
+async def until_cancelled(cancellation_token: CancellationToken | None) -> NoReturn:
+    """Wait for ever. Raises CancelledError once the token is cancelled."""
+    never: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
     if cancellation_token is not None:
-        cancellation_token.link_future(answer)
-    return await answer
+        cancellation_token.link_future(never)
+    await never
+    raise AssertionError("unreachable")
 
 
 def stream_orchestrator_answer(team: object) -> None:

@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from autogen_agentchat.agents import BaseChatAgent, CodeExecutorAgent, UserProxyAgent
@@ -117,7 +118,13 @@ def agent_names(team: object) -> frozenset[str]:
     names = {getattr(agent, "name", None) for agent in all_agents(team)}
     if any(isinstance(thing, MagenticOneGroupChat) for thing in everything_in(team)):
         names.add(ORCHESTRATOR)
-    return frozenset(name for name in names if isinstance(name, str))
+    return _shared(frozenset(name for name in names if isinstance(name, str)))
+
+
+@lru_cache(maxsize=256)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """The same set for equal ones: every live run keeps several, of 216 bytes."""
+    return names
 
 
 def names_are_complete(team: object) -> bool:
@@ -134,7 +141,7 @@ def answerers(team: object) -> frozenset[str]:
     if (wrapped := getattr(team, "_wrapped_agent", None)) is not None:
         return answerers(wrapped)
     name = getattr(team, "name", None)
-    return frozenset({name} if isinstance(name, str) else ())
+    return _shared(frozenset({name} if isinstance(name, str) else ()))
 
 
 def client_of_agent(team: object, name: str) -> ChatCompletionClient | None:
@@ -147,7 +154,7 @@ def client_of_agent(team: object, name: str) -> ChatCompletionClient | None:
 def code_runners(team: object) -> frozenset[str]:
     """The agents without a model that execute the code blocks of others: their messages are program output."""
     runners = (agent for agent in all_agents(team) if isinstance(agent, CodeExecutorAgent))
-    return frozenset(agent.name for agent in runners if model_client_of(agent) is None)
+    return _shared(frozenset(agent.name for agent in runners if model_client_of(agent) is None))
 
 
 def tools_in_threads(team: object) -> frozenset[str]:
@@ -176,12 +183,16 @@ def state_signature(team: object) -> list[str]:
     return [type(team).__qualname__, *agents]
 
 
-def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
-    """The messages of a group chat that has run or has loaded a saved state; empty for anything else."""
+def manager_of(team: object) -> object | None:
+    """The manager of a group chat that has run, or whose state was saved or loaded; None for anything else."""
     runtime, manager = getattr(team, "_runtime", None), getattr(team, "_group_chat_manager_topic_type", None)
     agents = getattr(runtime, "_instantiated_agents", {})
-    managers = (agent for agent_id, agent in agents.items() if agent_id.type == manager)
-    return tuple(getattr(next(managers, None), "_message_thread", ()))
+    return next((agent for agent_id, agent in agents.items() if agent_id.type == manager), None)
+
+
+def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
+    """The messages of such a group chat; empty for anything else."""
+    return tuple(getattr(manager_of(team), "_message_thread", ()))
 
 
 def background_tasks(team: object) -> Iterator[Sequence[asyncio.Task[object]]]:

@@ -64,7 +64,7 @@ class QueryApprover(CodeAgent):
 
 
 def _question(verdict: Verdict) -> str:
-    query = fenced(verdict.sql, "sql")
+    query = fenced(verdict.shown or verdict.sql, "sql")
     return (
         f"This query is ready to run on the database `{verdict.database}`:\n\n{query}\n\n"
         "Reply **yes** to run it, **no** to stop, or say what to change."

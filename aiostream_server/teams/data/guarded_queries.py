@@ -70,6 +70,7 @@ class SqlValidator(CodeAgent):
             approved=approved,
             reason=judgement.reason,
             sql=judgement.sql if isinstance(judgement, Approved) else "",
+            shown=judgement.shown if isinstance(judgement, Approved) else "",
         )
 
     async def _give_opinion(
@@ -158,4 +159,4 @@ def _summary(outcome: QueryOutcome, shown: Rows | None) -> str:
 
 
 def _call(verdict: Verdict) -> FunctionCall:
-    return FunctionCall(verdict.call_id, json.dumps({"sql": verdict.sql}, ensure_ascii=False), QUERY)
+    return FunctionCall(verdict.call_id, json.dumps({"sql": verdict.shown or verdict.sql}, ensure_ascii=False), QUERY)

@@ -33,7 +33,8 @@ class QueryDraft(BaseTextChatMessage):
 
 
 class Verdict(BaseTextChatMessage):
-    """The guard's decision on a draft, with its `reason`. `sql` is the statement that may run, if it is approved."""
+    """The guard's decision on a draft, with its `reason`. `sql` is the statement that may run, if it is approved, and
+    `shown` the same for people."""
 
     type: Literal["Verdict"] = "Verdict"
     call_id: str
@@ -42,6 +43,7 @@ class Verdict(BaseTextChatMessage):
     approved: bool
     reason: str
     sql: str = ""
+    shown: str = ""
 
 
 class QueryOutcome(BaseTextChatMessage):

@@ -34,6 +34,8 @@ _UNPRINTABLE: Final = re.compile(r"[^\t\n\r\x20-\x7e\x80-\U0010ffff]|[\ud800-\ud
 # sqlglot and PostgreSQL agree on these escapes of E'...'; on \x41 or \101 they could differ.
 _ESCAPED: Final = re.compile(r"e'([^'\\]|''|\\[bfnrt'\\])*'", re.IGNORECASE)
 _LINE_CHARS: Final = 80
+_SHOWN_LINE_CHARS: Final = 100
+_SPACES: Final = str.maketrans("\n\t", "  ")
 _START_CHARS: Final = 40
 
 
@@ -41,13 +43,15 @@ _START_CHARS: Final = 40
 class Approved:
     """A statement that may run. `sql` is written by the guard from the parsed tree; it is never the model's text.
 
-    `quotients` are the columns of the result in which most digits mean nothing.
+    `quotients` are the columns of the result in which most digits mean nothing. `shown` is for people: the model's text
+    where it reads well and is the same statement, else `sql`.
     """
 
     sql: str
     reason: str
     tables: tuple[str, ...]
     quotients: QuotientColumns = NO_QUOTIENTS
+    shown: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,7 @@ class Guard:
             sql = fenced[1]
         start = _start(sql)
         try:
-            return self._approved(self._parse(sql))
+            return self._approved(self._parse(sql), sql.strip().removesuffix(";").rstrip())
         except (NotAllowed, UnknownColumn) as refusal:
             return Blocked(str(refusal))
         except TooLarge as refusal:
@@ -86,14 +90,16 @@ class Guard:
         except Exception:  # sqlglot fails in many ways on statements that it cannot parse
             return Blocked(f"`{start}` is not understood as {TITLES[self.dialect]}: write it in plainer SQL")
 
-    def _approved(self, root: exp.Expr) -> Approved:
+    def _approved(self, root: exp.Expr, drafted: str) -> Approved:
+        read = root.copy() if _reads_well(drafted) else None
         tables = self._inspector.tables(root)
         check_expansion(root, self.dialect)
         quotients = quotient_columns(root)
         if self.dialect == "postgres":
             Resolver(self.dialect, self._inspector.find).resolve(root)
             bind(root)
-        return Approved(self._rewrite(root), _reason(tables), tables, quotients)
+        written = self._rewrite(root)
+        return Approved(written, _reason(tables), tables, quotients, drafted if read == root else written)
 
     def _parse(self, sql: str) -> exp.Expr:
         if len(sql) > MAX_CHARS:
@@ -181,6 +187,13 @@ class Guard:
             raise NotAllowed(
                 f"{shown(root, self.dialect)} is not {TITLES[self.dialect]} ({why}): write it in plainer SQL"
             ) from exc
+
+
+def _reads_well(sql: str) -> bool:
+    """Whether people can be shown the model's own text: nothing in it can hide, or say what is not run."""
+    if "--" in sql or "/*" in sql or not sql.translate(_SPACES).isprintable():
+        return False
+    return all(len(line) <= _SHOWN_LINE_CHARS for line in sql.split("\n"))
 
 
 def _start(sql: str) -> str:

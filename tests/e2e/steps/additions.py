@@ -6,7 +6,7 @@ from typing import Any, Final
 from tests.e2e import provider
 from tests.e2e.stage import Stage
 from tests.e2e.step import Step
-from tests.e2e.steps.seen import last_asked
+from tests.e2e.steps.seen import DATA, last_asked
 from tests.kit.pictures import png
 
 _FILE: Final = b"The warehouse in Oslo keeps 7312 umbrellas.\nThe warehouse in Rome keeps 11 umbrellas.\n"
@@ -21,10 +21,15 @@ async def _file(stage: Stage) -> None:
     await stage.chat.open("scripted")
     await stage.chat.attach("stock.txt", "text/plain", _FILE)
     await stage.ask(_FILE_QUESTION)
-    await stage.picture("file")
     body = last_asked(stage, _FILE_QUESTION)
     assert "7312 umbrellas" in str(body["messages"]), body["messages"]
-    assert "inline citations" not in provider.user_texts(body)[-1], provider.user_texts(body)
+    assert provider.user_texts(body)[-1].rstrip().endswith(_FILE_QUESTION), provider.user_texts(body)
+    await stage.chat.open("auto")
+    await stage.chat.attach("stock.txt", "text/plain", _FILE)
+    looks = await stage.ask(DATA)
+    await stage.picture("file")
+    assert "East" in looks[-1].text, looks[-1].text
+    assert "Guidelines" not in looks[-1].text, f"the page's template was taken for the question: {looks[-1].text}"
 
 
 async def _image(stage: Stage) -> None:

@@ -10,6 +10,8 @@ from tests.e2e.step import Step
 from tests.e2e.steps.seen import DATA, GENERAL, check_growth, check_text, has_text
 from tests.kit.waiting import wait_for
 
+_BLANK_S: Final = 1.5
+
 
 async def _model_list(stage: Stage) -> None:
     await stage.chat.open("auto")
@@ -65,6 +67,20 @@ async def _status(stage: Stage) -> None:
     assert "shimmer" not in await stage.chat.answers.last.locator(".status-description").last.inner_html(), "not done"
 
 
+async def _waiting(stage: Stage) -> str:
+    """The page is never blank: it names the team from the beginning, and says that the model is busy."""
+    await stage.chat.open("scripted")
+    looks = await stage.ask(provider.SLOW)
+    first = next(look for look in looks if look.status)
+    assert "Scripted provider" in first.status, first
+    assert first.at - looks[0].at < _BLANK_S, f"blank for {first.at - looks[0].at:.1f} s"
+    looks = await stage.ask(provider.BUSY)
+    seen = list(dict.fromkeys(look.status for look in looks))
+    assert any("busy" in status for status in seen), seen
+    assert not looks[-1].error, looks[-1].error
+    return "; ".join(seen)
+
+
 async def _reasoning(stage: Stage) -> None:
     """The work is folded away before the answer; what it rests on is below."""
     await stage.chat.open("quiet")
@@ -92,6 +108,7 @@ STEPS: Final = (
     Step("data", _data),
     Step("folding", _folding),
     Step("status", _status),
+    Step("waiting", _waiting),
     Step("reasoning", _reasoning),
     Step("usage", _usage),
 )

@@ -44,6 +44,17 @@ async def _failure(stage: Stage) -> None:
     assert last.text.count(provider.FAILURE) == 1, f"the failure is told twice: {last.text}"
 
 
+async def _cut(stage: Stage) -> None:
+    """An answer that was cut says so behind its last word, and what to do."""
+    await stage.chat.open("scripted")
+    last = (await stage.ask(provider.SHORTENED))[-1]
+    await stage.picture("cut")
+    said, _, behind = last.text.partition("has no")
+    assert "This sentence" in said, last.text
+    assert "token limit" in behind, last.text
+    assert "Continue response" in behind, last.text
+
+
 async def _stop_when(stage: Stage, question: str, is_time: Callable[[Look], bool]) -> None:
     """Ask, press Stop when it is time; the run is cancelled and the provider left, within a second."""
     before = len(stage.server.lines("run_finished"))
@@ -71,5 +82,6 @@ async def _cancelled(stage: Stage, before: int) -> dict[str, Any] | None:
 STEPS: Final = (
     Step("stop", _stop),
     Step("stop-in-silence", _stop_in_silence),
+    Step("cut", _cut),
     Step("failure", _failure),
 )

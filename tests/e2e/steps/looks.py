@@ -24,7 +24,9 @@ async def _looks(stage: Stage) -> None:
     for scheme in ("light", "dark"):
         await stage.chat.page.emulate_media(color_scheme=scheme)
         await stage.picture(f"looks-{scheme}")
-        await stage.picture(f"looks-{scheme}-phone", is_phone=True)
+        await stage.answer_picture(f"chart-{scheme}")
+        async with stage.chat.phone():
+            await stage.answer_picture(f"chart-{scheme}-phone")
     await stage.chat.page.emulate_media(color_scheme="light")
 
 
@@ -35,7 +37,7 @@ async def _phone(stage: Stage) -> None:
         await stage.chat.page.screenshot(path=stage.output / "phone-empty.png")
         await stage.ask(DATA)
         await stage.chat.unfold("query")
-        await stage.picture("phone", is_phone=True)
+        await stage.answer_picture("phone")
         sideways = await stage.chat.page.evaluate(_SIDEWAYS)
     assert sideways <= 0, f"{sideways} pixels beyond the edge"
 

@@ -1,9 +1,9 @@
 """What steps look for in an answer, and in what the model was asked."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 from tests.e2e import provider
 from tests.e2e.page import Look
@@ -39,17 +39,22 @@ async def content(stage: Stage, tag: str) -> int:
 
 async def find_exchange(stage: Stage, question: str) -> Exchange | None:
     """The model's last request that ends with this question."""
-    found = (one for one in reversed(stage.provider.exchanges) if provider.user_texts(one.body)[-1] == question)
+    found = (one for one in reversed(stage.provider.exchanges) if _ends_with(one.body, question))
     return next(found, None)
 
 
 def asked_with(stage: Stage, question: str) -> list[dict[str, object]]:
     """The model's requests that end with this question."""
     bodies = (exchange.body for exchange in stage.provider.exchanges)
-    return [body for body in bodies if (texts := provider.user_texts(body)) and texts[-1] == question]
+    return [body for body in bodies if _ends_with(body, question)]
 
 
 def last_asked(stage: Stage, question: str) -> dict[str, object]:
     found = asked_with(stage, question)
     assert found, f"no model was asked: {question}"
     return found[-1]
+
+
+def _ends_with(body: Mapping[str, Any], question: str) -> bool:
+    texts = provider.user_texts(body)
+    return bool(texts) and texts[-1].rstrip().endswith(question)

@@ -1,0 +1,35 @@
+"""Links and pictures of an answer as annotations: `url_citation`, which clients show as sources.
+
+https://platform.openai.com/docs/api-reference/responses/object
+"""
+
+import re
+from itertools import islice
+from typing import Final, Literal, TypedDict
+
+from aiostream_server.protocols.json_schema import Natural
+
+_MOST: Final = 50
+_LINK: Final = re.compile(r"\[([^\[\]\r\n]{0,200})\]\((https?://[^\s()<>]{1,2000})\)")
+
+
+class UrlCitation(TypedDict):
+    """`start_index` and `end_index` count characters of the text."""
+
+    type: Literal["url_citation"]
+    url: str
+    title: str
+    start_index: Natural
+    end_index: Natural
+
+
+def citations(text: str) -> list[UrlCitation]:
+    """Of the Markdown links in a text, pictures included: the first ones."""
+    if "](http" not in text:
+        return []
+    return [_citation(match) for match in islice(_LINK.finditer(text), _MOST)]
+
+
+def _citation(match: re.Match[str]) -> UrlCitation:
+    title, url = match[1] or match[2], match[2]
+    return {"type": "url_citation", "url": url, "title": title, "start_index": match.start(), "end_index": match.end()}

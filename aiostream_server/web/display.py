@@ -1,0 +1,58 @@
+"""How a request wants a run shown: the presentation, and what a page needs."""
+
+from dataclasses import replace
+
+from aiohttp import web
+
+from aiostream_server.config.model import Presentation
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.principal import Principal
+from aiostream_server.present import Page
+from aiostream_server.protocols.dialect import DisplayOptions
+from aiostream_server.web.caller import own_links, path_prefix
+from aiostream_server.web.models import PRESENTATIONS, NamedModel
+from aiostream_server.web.state import state_of
+
+
+def chat_view(
+    request: web.Request,
+    named: NamedModel,
+    principal: Principal,
+    *,
+    is_page: bool,
+    is_continuation: bool,
+    is_json: bool,
+    is_spoken: bool = False,
+) -> DisplayOptions:
+    """The presentation is that of the header, else of the model's id, else of the key, else of the team.
+
+    What continues an answer is only the answer's text: it goes on in the sentence. In a voice call of a page that reads
+    aloud what an answer says, a transcript of the key or the team is folded away.
+
+    Raises `InvalidRequest` for an unknown one in the header.
+    """
+    state, wish = state_of(request), request.headers.get("X-Presentation")
+    shows, spec = state.config.open_webui, named.spec
+    page = Page(shows.remote_images, own_links(request), shows.artifacts) if is_page else None
+    if wish is not None and wish not in PRESENTATIONS:
+        raise InvalidRequest(f"X-Presentation must be one of: {', '.join(PRESENTATIONS)}")
+    asked_for = next((known for known in PRESENTATIONS if known == wish), None) or named.presentation
+    chosen = asked_for or principal.presentation
+    if chosen is None and spec is not None:
+        chosen = spec.config.presentation
+    if is_continuation:
+        chosen = "answer"
+    by_team = {} if chosen is not None else {team.id: team.config.presentation for team in state.catalogue}
+    fields = state.config.server.reasoning_fields
+    team, name = ("", "") if spec is None else (spec.id, spec.name)
+    members = None if page is None else state.catalogue.members
+    view = DisplayOptions(chosen, by_team, team, name, members, page, path_prefix(request), reasoning_fields=fields)
+    if is_json:  # for a program: nothing that only a page understands
+        return replace(_without_transcript(view, "answer"), page=None, is_json=True)
+    return _without_transcript(view, "reasoning") if is_spoken and page is not None and asked_for is None else view
+
+
+def _without_transcript(view: DisplayOptions, instead: Presentation) -> DisplayOptions:
+    by_team = {team: instead if each == "transcript" else each for team, each in view.by_team.items()}
+    chosen = instead if view.presentation == "transcript" else view.presentation
+    return replace(view, presentation=chosen, by_team=by_team)
