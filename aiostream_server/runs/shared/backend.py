@@ -91,8 +91,7 @@ class SharedRuns:
             case "stop", [run_id, reason]:
                 self.writer.stop(run_id, reason)
             case "forget", [run_id]:
-                if self._directory is not None:
-                    self._directory.forget(run_id)
+                self.directory.forget(run_id)
             case "watch", [run_id, node]:
                 self.writer.watch(run_id, node)
             case "unwatch", [run_id, node]:

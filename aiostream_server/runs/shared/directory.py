@@ -89,14 +89,15 @@ class RedisDirectory:
 
     async def delete(self, run_id: str, owner: Owner) -> None:
         run = await self.find(run_id, owner)
-        if not self._here.forget(run_id):
-            await self._connection.run(DROP, run_id)
-            if isinstance(run, RemoteRun):
-                await self._connection.run(SEND, run.node, msgpack.encode(("forget", run_id)))
+        self.forget(run_id)
+        await self._connection.run(DROP, run_id, "deleted")
+        if isinstance(run, RemoteRun):
+            await self._connection.run(SEND, run.node, msgpack.encode(("forget", run_id)))
 
     def forget(self, run_id: str) -> None:
-        """Another process has deleted the run."""
-        self._here.forget(run_id)
+        """The run was deleted, perhaps by another process."""
+        if self._here.forget(run_id):
+            self._writer.discard(run_id)
 
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
         here, elsewhere = await self._here.latest(owner, conversation), None
@@ -117,4 +118,4 @@ class RedisDirectory:
 
     async def _drop(self, run_id: str) -> None:
         with suppress(RunsUnavailable):  # it expires by itself
-            await self._connection.run(DROP, run_id)
+            await self._connection.run(DROP, run_id, "")

@@ -80,6 +80,11 @@ class Writer:
         self._hurried.add(run_id)
         self._wake.set()
 
+    def discard(self, run_id: str) -> None:
+        """Write nothing more of a finished run."""
+        if run_id in self._runs:
+            self._remove(run_id)
+
     def check_all(self) -> None:
         """Redis may have lost runs, or given them to another process: find out."""
         for run_id, owned in self._runs.items():
@@ -158,7 +163,8 @@ class Writer:
                 size += sum(len(word) for word in words if isinstance(word, bytes))
             replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *arguments)
             for (owned, last), stored in zip(batch, replies[::2], strict=True):
-                self._take(owned, last, stored)
+                if owned.run.id in self._runs:  # else it was discarded meanwhile
+                    self._take(owned, last, stored)
 
     def _take(self, owned: OwnedRun, last: int, stored: int) -> None:
         """`last` is what was sent, `stored` what Redis has."""
