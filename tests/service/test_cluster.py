@@ -272,7 +272,7 @@ async def test_a_full_redis_is_an_outage(tmp_path: Path, provider: ScriptedProvi
             assert view.text == "a b"
             redis.command("config", "set", "maxmemory", "0")
             await here.until_logged("redis_available")
-            assert redis.command("exists", f"{{t}}:run:{view.run_id}") == "1"
+            await wait_for(lambda: redis.command("exists", f"{{t}}:run:{view.run_id}") == "1", "it is written")
 
 
 async def test_a_planned_stop_loses_nothing(

@@ -89,15 +89,21 @@ class RedisDirectory:
 
     async def delete(self, run_id: str, owner: Owner) -> None:
         run = await self.find(run_id, owner)
-        self.forget(run_id)
-        await self._connection.run(DROP, run_id, "deleted")
         if isinstance(run, RemoteRun):
+            if run.card().finished is None:
+                return
             await self._connection.run(SEND, run.node, msgpack.encode(("forget", run_id)))
+        elif not self.forget(run_id):
+            return
+        await self._writer.pause()  # what it writes now may be of this run
+        await self._connection.run(DROP, run_id, "deleted")
 
-    def forget(self, run_id: str) -> None:
-        """The run was deleted, perhaps by another process."""
-        if self._here.forget(run_id):
+    def forget(self, run_id: str) -> bool:
+        """A finished run was deleted, perhaps by another process. False where there is none."""
+        is_here = self._here.forget(run_id)
+        if is_here:
             self._writer.discard(run_id)
+        return is_here
 
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
         here, elsewhere = await self._here.latest(owner, conversation), None

@@ -85,6 +85,11 @@ class Writer:
         if run_id in self._runs:
             self._remove(run_id)
 
+    async def pause(self) -> None:
+        """Return when what is being written now was written."""
+        async with self._writing:
+            pass
+
     def check_all(self) -> None:
         """Redis may have lost runs, or given them to another process: find out."""
         for run_id, owned in self._runs.items():
