@@ -40,6 +40,7 @@ ROOMS: Final = {
     "models": Room(2, AUTOGEN | AIOHTTP | {"msgspec", "xllamacpp"}),
     "tools": Room(2, frozenset({"msgspec", "sqlglot", "sqlalchemy", "asyncpg", "matplotlib", "numpy"})),
     "log": Room(2, frozenset({"redis", "msgspec"})),
+    "page": Room(2),
     "store": Room(2, frozenset({"sqlalchemy", "alembic", "asyncpg"})),
     "client": Room(2, AIOHTTP, only=frozenset({"events"})),
     "teams": Room(3, AUTOGEN | {"mcp", "anyio", "httpx", "langchain_core"}),

@@ -35,6 +35,7 @@ from aiostream_server.config.server import AuthConfig as AuthConfig
 from aiostream_server.config.server import FilesConfig as FilesConfig
 from aiostream_server.config.server import LimitsConfig as LimitsConfig
 from aiostream_server.config.server import MetricsConfig as MetricsConfig
+from aiostream_server.config.server import PageConfig as PageConfig
 from aiostream_server.config.server import ServerConfig as ServerConfig
 from aiostream_server.config.server import TracingConfig as TracingConfig
 from aiostream_server.config.table import ConfigTable
@@ -70,6 +71,7 @@ class Config(ConfigTable):
     auxiliary: AuxiliaryConfig = AuxiliaryConfig()
     conversations: ConversationsConfig = ConversationsConfig()
     files: FilesConfig = FilesConfig()
+    page: PageConfig = PageConfig()
     metrics: MetricsConfig = MetricsConfig()
     tracing: TracingConfig = TracingConfig()
     database: dict[str, DatabaseConfig] = Field(default_factory=dict)

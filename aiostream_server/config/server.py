@@ -87,6 +87,12 @@ class FilesConfig(ConfigTable):
     max_file_bytes: PositiveInt = 8 * 1024**2
 
 
+class PageConfig(ConfigTable):
+    """`[page]`: the page at `/` that shows the teams at work."""
+
+    enabled: bool = True
+
+
 class MetricsConfig(ConfigTable):
     """`[metrics]`: what Prometheus reads at `/metrics`."""
 

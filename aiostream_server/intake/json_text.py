@@ -23,7 +23,7 @@ _decoder: Final = msgspec.json.Decoder()
 _encoder: Final = msgspec.json.Encoder()
 _sorted_encoder: Final = msgspec.json.Encoder(order="sorted")
 
-quote: Final = json.JSONEncoder().encode
+quote: Final = json.encoder.encode_basestring_ascii
 """A string as a JSON string. A bare C function: every token pays for this call."""
 
 encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

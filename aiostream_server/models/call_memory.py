@@ -7,7 +7,6 @@ no other (`origin`). `saved` and `restore` carry the entries to the next run of 
 """
 
 import json
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from hashlib import blake2b
@@ -46,7 +45,7 @@ class CallMemory:
     """One run's. `speaker` is the agent that calls; None outside a team."""
 
     def __init__(self) -> None:
-        self._entries: deque[tuple[_Entry, int]] = deque()  # with its size, oldest first
+        self._entries: list[tuple[_Entry, int]] = []  # with its size, oldest first
         self._bytes = 0
         self._offered: dict[str | None, Sequence[ToolSchema]] = {}
 
@@ -103,7 +102,7 @@ class CallMemory:
         self._entries.append((entry, size))
         self._bytes += size
         while self._bytes > _MAX_BYTES or len(self._entries) > _MAX_ENTRIES:
-            self._bytes -= self._entries.popleft()[1]
+            self._bytes -= self._entries.pop(0)[1]
 
 
 current_calls: Final[ContextVar[CallMemory | None]] = ContextVar("current_calls", default=None)

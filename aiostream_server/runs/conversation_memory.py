@@ -34,6 +34,7 @@ from aiostream_server.store.turn_transaction import Merge
 from aiostream_server.teams.autogen_private.structure import state_signature
 
 _SMALL: Final = 512 * 1024  # characters or bytes: takes a millisecond
+_LAST_EVENTS: Final = 512  # those of a run among which its answer, or its calls of the client's tools, are told
 
 _NO_CONVERSATION: Final = Conversation("", resends=True, is_kept=False)
 _OTHER_FORMAT: Final = (ValueError, TypeError, AttributeError, LookupError)
@@ -52,12 +53,13 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The agent `asker` waits for the user; with `call_ids`, for the client's results of these calls. `state` is the
-    team's, if it can only be saved while the team runs."""
+    """The agent `asker` waits for the user, for a yes or a no if `is_approval`; with `call_ids`, for the client's
+    results of these calls. `state` is the team's, if it can only be saved while the team runs."""
 
     asker: str
     state: Mapping[str, Any] | None = None
     call_ids: tuple[str, ...] = ()
+    is_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +186,8 @@ class ConversationMemory:
             is_asking = handover is not None and not handover.call_ids
             waits_for = handover.asker if handover is not None and is_asking and state else None
             memory = await off_loop(is_large, self._memory_of, team_id, log, state, waits_for, most)
-            merge = _appending(self._sent, log, memory, most) if self._leaves_history_to_us else None
+            can_collide = self._leaves_history_to_us and not self._conversation.is_chain
+            merge = _appending(self._sent, log, memory, most) if can_collide else None
             address = address_of(self._owner, self._conversation.name)
             await self._archive.conversations.keep(address, memory, after=self._continues, merge=merge)
         except NotWrittenYet as exc:
@@ -270,9 +273,12 @@ class ConversationMemory:
         return encoded
 
     def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
-        entries, standing, question = log.since(0), self._standing, self.question
+        is_chain, question = self._conversation.is_chain, self.question
+        entries = log.since(max(log.committed - _LAST_EVENTS, 0) if is_chain else 0)
         turns = packed_turns([*question.turns, answer_turn(entries)], most_bytes)
-        if standing is None:
+        if is_chain:  # its id continues it, and never its texts
+            return TeamMemory(team_id, "", (), state, turns, waits_for)
+        if (standing := self._standing) is None:
             print_of_all = fingerprint(question.turns)
         else:
             asked = [question.task] if question.has_new_task else []

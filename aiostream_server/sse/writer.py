@@ -46,7 +46,7 @@ class SseWriter:
         self._transport = transport
         self._writer = writer
         self._write_timeout_s = write_timeout_s
-        self._looking: asyncio.TimerHandle
+        self._looking: asyncio.TimerHandle | None = None
 
     @staticmethod
     async def open(request: web.Request, response: web.StreamResponse, *, write_timeout_s: float) -> "SseWriter":
@@ -69,9 +69,13 @@ class SseWriter:
         return SseWriter(request.transport, writer, write_timeout_s=write_timeout_s)
 
     async def begin(self, frames: bytes) -> None:
-        """Send the headers, and behind them these few frames, if there are any."""
-        self._refuse_when_closing()
-        await self._send_part(frames)
+        """Send the headers, and behind them these few frames, if there are any. Call it first."""
+        try:
+            await self._writer.write(frames)  # waits only behind 64 KiB
+        except ConnectionError as exc:
+            raise ClientGone("the client closed the connection") from exc
+        if self.is_behind:
+            await self.flush()
 
     async def send(self, frames: bytes) -> None:
         """Write and flush. Evicts a client that takes none of it for `write_timeout_s`."""
@@ -125,7 +129,9 @@ class SseWriter:
         except ConnectionError as exc:
             raise ClientGone("the client closed the connection") from exc
         finally:
-            self._looking.cancel()
+            if self._looking is not None:
+                self._looking.cancel()
+                self._looking = None
 
     def _look(self) -> None:
         """Abort a closing transport: a client that closed its side and reads nothing would keep it open for ever."""
@@ -150,6 +156,10 @@ class DirectWriter(SseWriter):
         super().__init__(transport, writer, write_timeout_s=write_timeout_s)
         self._is_begun = False
         self._is_chunked = is_chunked
+
+    async def begin(self, frames: bytes) -> None:
+        self._is_begun = True
+        await super().begin(frames)
 
     def try_send(self, frames: bytes) -> bool:
         """False where this is too much, or the client is gone or has not taken what was written before."""

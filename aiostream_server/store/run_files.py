@@ -59,7 +59,7 @@ class RunFiles:
         self._files: Final = files
         self.owner: Final = owner
         self._base: Final = base
-        self._writing: Final[set[asyncio.Task[None]]] = set()
+        self._writing: Final[list[asyncio.Task[None]]] = []
         self._promised: Final[dict[str, LinkedFile]] = {}
         self.shown: Final[list[LinkedFile]] = []
         """Files that code has put into the answer, before an agent's words."""
@@ -83,8 +83,8 @@ class RunFiles:
         """
         file = self._files.describe(content, media_type, title, self.owner)
         task = asyncio.create_task(self._keep(file, content), name="file")
-        self._writing.add(task)
-        task.add_done_callback(self._writing.discard)
+        self._writing.append(task)
+        task.add_done_callback(self._writing.remove)
         return self.linked(file, title)
 
     @asynccontextmanager

@@ -71,7 +71,7 @@ class Offer:
 
         Raises `InvalidRequest` for a question with images that none of them can see, and what `routable` raises.
         """
-        allowed = {spec.id} if spec is not None else self.routable()
+        allowed = (spec.id,) if spec is not None else self.routable()
         if not question.task.images:
             return allowed
         asked = [team for team in self._catalogue if allowed is None or team.id in allowed]

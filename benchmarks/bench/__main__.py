@@ -100,6 +100,7 @@ async def _put(subjects: list[Subject], plan: Plan, results: Results, progress: 
         ("paced", plan.paced_rounds, partial(parts.paced, streams=plan.streams, tokens=plan.paced_tokens)),
         ("latency", 1, partial(parts.latency, streams=_LATENCY_STREAMS, tokens=plan.latency_tokens)),
         ("prices", plan.price_rounds, partial(parts.prices, effort=plan.effort)),
+        ("protocols", plan.price_rounds, partial(parts.protocols, effort=plan.effort)),
     )
     for part, times, measure in rounds:
         for time in range(times if part in plan.parts else 0):

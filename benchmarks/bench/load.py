@@ -17,7 +17,8 @@ from typing import Final, cast
 import uvloop
 
 from benchmarks.accounting import cpu_s, memory_bytes, system_s
-from benchmarks.bench.script import NO_HISTORY, STAMP, History, Script, microseconds
+from benchmarks.bench.protocols import CHAT, PROTOCOLS, Asked
+from benchmarks.bench.script import NO_HISTORY, History, Script, microseconds
 
 _END_OF_BODY: Final = b"\r\n0\r\n\r\n"
 _CHUNK_EDGE: Final = re.compile(rb"\r\n[1-9a-f][0-9a-f]*\r\n")  # no event has CRLF in it; a stamp may be cut by an edge
@@ -111,7 +112,7 @@ class Steady:
 class Connection(asyncio.Protocol):
     """One client: asks, reads the whole answer, and asks the next question, until there is none left."""
 
-    def __init__(self, questions: Iterator[bytes]) -> None:
+    def __init__(self, questions: Iterator[bytes], protocol: Asked = PROTOCOLS[CHAT]) -> None:
         self.tokens = 0
         self.is_live = False
         self.first_byte_us: array[int] = array("q")
@@ -119,6 +120,8 @@ class Connection(asyncio.Protocol):
         self.late_us: array[int] = array("q")
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._questions = questions
+        self._stamp = protocol.stamp
+        self._end = protocol.end
         self._asked_at = 0
         self._is_begun = False
         self._answered_tokens = 0
@@ -147,7 +150,7 @@ class Connection(asyncio.Protocol):
                 return
         received = _CHUNK_EDGE.sub(b"", self._rest + data)
         seen = 0
-        for found in STAMP.finditer(received):
+        for found in self._stamp.finditer(received):
             self.late_us.append(now - int(found[1]))
             self.tokens += 1
             seen = found.end()
@@ -156,7 +159,7 @@ class Connection(asyncio.Protocol):
             self.first_token_us.append(now - self._asked_at)
         self._rest = received[max(seen, len(received) - _KEPT_BYTES) :]
         if received.endswith(_END_OF_BODY):
-            if b"[DONE]" not in self._rest:
+            if self._end not in self._rest:
                 self._fail(received)
                 return
             self._ask()
@@ -179,11 +182,12 @@ async def put(load: Load) -> LoadResult:
     memory_before, cpu_before, own_before = memory_bytes(load.pids), cpu_s(load.pids), time.process_time()
     started = time.monotonic()
     connections: list[Connection] = []
+    protocol = PROTOCOLS[load.script.protocol]
     steady = Steady()
     watching = asyncio.create_task(steady.watch(load.pids, connections, load.connections))
     for place in range(load.connections):
         await asyncio.sleep(max(0.0, started + load.opens_s(place) - time.monotonic()))
-        _, connection = await loop.create_connection(lambda: Connection(questions), "127.0.0.1", load.port)
+        _, connection = await loop.create_connection(lambda: Connection(questions, protocol), "127.0.0.1", load.port)
         connections.append(connection)
     await asyncio.gather(*(connection.ended for connection in connections))
     wall_s = time.monotonic() - started

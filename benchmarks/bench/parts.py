@@ -7,6 +7,7 @@ from typing import Final
 
 from benchmarks.bench.contender import Contender, Kind
 from benchmarks.bench.load import LoadResult
+from benchmarks.bench.protocols import PROTOCOLS
 from benchmarks.bench.results import Result, Spread, Workers
 from benchmarks.bench.script import NO_HISTORY, History, Script
 from benchmarks.processes import ROOT
@@ -98,6 +99,17 @@ async def prices(subject: Subject, *, effort: float) -> None:
         of_general = await subject.put(replace(short, team="general"), connections=10, answers=shorts.answers)
         general_s = of_general.cpu_s / of_general.answers - token_s * short.tokens
         subject.result.general_run_ms.append(general_s * 1_000)
+
+
+async def protocols(subject: Subject, *, effort: float) -> None:
+    """The price of a further token in each of the server's protocols."""
+    if subject.contender.kind != "server":
+        return
+    for name in PROTOCOLS:
+        short, long = Script(tokens=20, protocol=name), Script(tokens=2_000, protocol=name)
+        shorts = await subject.put(short, connections=10, answers=max(10, int(100 * effort)))
+        longs = await subject.put(long, connections=10, answers=max(4, int(20 * effort)))
+        subject.result.protocols_us.setdefault(name, []).append(slope(shorts, short, longs, long) * 1e6)
 
 
 async def workers(several: Subject, one: Subject, carried: Workers, *, answers: int) -> None:

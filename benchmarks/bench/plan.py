@@ -5,7 +5,7 @@ from typing import Final
 
 from benchmarks.bench.contender import Kind, LoopName
 
-PARTS: Final = ("growth", "turns", "burst", "reads", "paced", "latency", "prices", "workers")
+PARTS: Final = ("growth", "turns", "burst", "reads", "paced", "latency", "prices", "protocols", "workers")
 
 
 @dataclass(frozen=True, slots=True)

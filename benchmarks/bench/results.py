@@ -49,6 +49,7 @@ class Result:
     run_ms: list[float] = field(default_factory=list)  # the fixed price
     general_run_ms: list[float] = field(default_factory=list)  # of the built-in general team, which has a tool
     token_us: list[float] = field(default_factory=list)  # the marginal price
+    protocols_us: dict[str, list[float]] = field(default_factory=dict)  # the marginal price by protocol
     memory_bytes: int = 0
     memory_per_stream: float | None = None  # the growth of the process when many streams are live for the first time
     client_share: float = 0.0  # the maximum share of one core; near 1 the clients are the bottleneck

@@ -6,12 +6,12 @@ processes of one machine share.
 
 import json
 import random
-import re
 import time
 from dataclasses import asdict, dataclass
 from typing import Final
 
-STAMP: Final = re.compile(rb"@(\d{14}) ")
+from benchmarks.bench.protocols import CHAT, PROTOCOLS
+
 _TEXT: Final = (
     "the of and to in that is was for with as on by at from this which or had not are but they were all would there "
     "been one so an when who will more no if out what up said about other into than its time only could new them some "
@@ -27,13 +27,14 @@ class Script:
     """`tokens` tokens, one every `pause_s`; without a pause, as fast as the connection takes them.
 
     With `turn_every`, the provider's event loop turns after so many tokens, so that an answer comes in several reads.
-    `team` answers.
+    `team` answers. `protocol` is that of the client.
     """
 
     tokens: int
     pause_s: float = 0.0
     turn_every: int = 0
     team: str = "solo"
+    protocol: str = CHAT
 
     def question(self) -> str:
         return json.dumps(asdict(self))
@@ -65,9 +66,10 @@ class History:
         """The HTTP request of the question number `place`, from 0."""
         asked = {"role": "user", "content": script.question().ljust(100)}
         messages = [message for turn in range(self.turns) for message in _turn(turn)]
-        body = json.dumps({"model": script.team, "stream": True, "messages": [*messages, asked]}).encode()
+        protocol = PROTOCOLS[script.protocol]
+        body = json.dumps(protocol.body(script.team, [*messages, asked])).encode()
         head = (
-            "POST /v1/chat/completions HTTP/1.1",
+            f"POST {protocol.path} HTTP/1.1",
             "Host: localhost",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",

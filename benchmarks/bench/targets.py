@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from benchmarks.bench.contender import LoopName
+from benchmarks.bench.protocols import CHAT
 from benchmarks.bench.report import NAMES
 from benchmarks.bench.results import Growth, Result, Results, Turns, median
 from benchmarks.figures import Figure
@@ -15,6 +16,7 @@ DEFAULT_LOOP: Final[LoopName] = "uvloop"  # of the server's configuration
 
 _MAX_STREAM_BYTES: Final = 64 * 1024
 _MAX_GROWTH: Final = 1.10
+_MAX_PROTOCOL: Final = 1.3
 _MAX_RUN: Final = 0.92  # 1.2 ms where AutoGen takes 1.3
 
 
@@ -26,6 +28,7 @@ def judge(results: Results) -> list[Figure]:
         *_beside_relay("paced", results, lambda result: result.paced_us, 1.05),
         *_beside_usual(results),
         *_runs(results),
+        *_protocols(results),
         *_delays(results),
         *_memory(results),
         *_growth(results),
@@ -68,6 +71,19 @@ def _runs(results: Results) -> Iterator[Figure]:
     figure = f"{ratio:.2f} x ({general_ms:.2f} to {autogen_ms:.2f} ms)"
     name = "CPU of a run of the general team, beside AutoGen's smallest team alone"
     yield Figure(name, figure, f"<= {_MAX_RUN} x", ratio <= _MAX_RUN)
+
+
+def _protocols(results: Results) -> Iterator[Figure]:
+    """Beside chat completions, by the least of each: a token costs a few microseconds, and others use the machine."""
+    if (ours := results.of("server", DEFAULT_LOOP)) is None or CHAT not in ours.protocols_us:
+        return
+    chat_us = min(ours.protocols_us[CHAT])
+    for name, found in ours.protocols_us.items():
+        if name != CHAT:
+            ratio = min(found) / chat_us
+            figure = f"{ratio:.2f} x ({min(found):.1f} to {chat_us:.1f} us)"
+            what = f"{name}: CPU per token beside chat completions"
+            yield Figure(what, figure, f"<= {_MAX_PROTOCOL} x", ratio <= _MAX_PROTOCOL)
 
 
 def _delays(results: Results) -> Iterator[Figure]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aiostream_server.config.model import ServerConfig
+from aiostream_server.config.model import ServerConfig, TeamConfig
 from tests.kit.needs import CLIENTS
 from tests.kit.scripted_provider import (
     BreakOff,
@@ -27,11 +27,12 @@ from tests.kit.scripted_provider import (
     Stall,
 )
 from tests.kit.serving import config_for, sample_team, serving
+from tests.kit.strict_openai import why_refused
 from tests.kit.waiting import DEADLINE_S
 
 _DEADLINE_S: Final = 3 * DEADLINE_S  # LiteLLM alone takes seconds of CPU to import
 _ROOT: Final = Path(__file__).parents[2]
-_PROGRAMS: Final = Path(__file__).with_name("programs")
+PROGRAMS: Final = Path(__file__).with_name("programs")
 _PROGRAM_OF: Final = {
     "openai": "ask_openai.py",
     "langchain-openai": "ask_langchain.py",
@@ -84,10 +85,23 @@ def _reply(body: Mapping[str, Any]) -> Reply:
             return ScriptedAnswer("so far ", BreakOff())
         case "cancel":
             return ScriptedAnswer("one ", Stall())
+        case _ if scenario.startswith("tools"):
+            return _calling(body)
         case _ if scenario.startswith("typed"):
             return _typed(body)
         case _:  # words, also where a form is wanted
             return ScriptedAnswer("Hel", "lo.")
+
+
+def _calling(body: Mapping[str, Any]) -> Reply:
+    """Calls the client's tool `weather` for two cities at once, then answers with its results, in a form if there is a
+    tool for that."""
+    results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+    if not results:
+        cities = enumerate(("Oslo", "Rome"))
+        return ScriptedAnswer(*(Call("weather", {"city": city}, f"call_{index}", index) for index, city in cities))
+    forms = [name for tool in body.get("tools", ()) if (name := tool["function"]["name"]) != "weather"]
+    return ScriptedAnswer(Call(forms[0], REGION, "call_form") if forms else f"It is {' and '.join(results)}.")
 
 
 def _typed(body: Mapping[str, Any]) -> Reply:
@@ -100,17 +114,18 @@ def _typed(body: Mapping[str, Any]) -> Reply:
 
 async def run_client(name: str, folder: Path) -> Told:
     """The scenarios of one client, each once."""
-    async with ScriptedProvider() as provider:
+    async with ScriptedProvider(why_refused) as provider:
         provider.script(_reply)
         # On a busy machine the AI SDK's repetitions come late.
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
-        config = config_for(provider.base_url, sample_team("solo", presentation="answer"), server=memory)
-        async with serving(config, folder) as server:
-            program = await _start(name, f"{server.url}/v1", "solo")
+        solo, model = sample_team("solo", presentation="answer"), TeamConfig(id="model", kind="assistant")
+        async with serving(config_for(provider.base_url, solo, model, server=memory), folder) as server:
+            models = {"AIOSTREAM_MODEL": "solo", "AIOSTREAM_MODEL_WITH_TOOLS": "model"}
+            program = await start_program(CLIENTS / name, PROGRAMS / _PROGRAM_OF[name], f"{server.url}/v1", **models)
             try:
                 async with asyncio.timeout(_DEADLINE_S):
-                    outcomes = await _outcomes(program)
-                closed = [await _is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
+                    outcomes = await outcomes_of(program)
+                closed = [await is_closed(each) for each in provider.exchanges if _scenario(each) == "cancel"]
             finally:
                 if program.returncode is None:
                     program.kill()
@@ -118,7 +133,8 @@ async def run_client(name: str, folder: Path) -> Told:
         return Told(outcomes, Counter(map(_scenario, provider.exchanges)), closed == [True])
 
 
-async def _is_closed(exchange: Exchange) -> bool:
+async def is_closed(exchange: Exchange) -> bool:
+    """Whether the server closes the call of the model in time."""
     try:
         await asyncio.wait_for(exchange.closed.wait(), DEADLINE_S)
     except TimeoutError:
@@ -126,14 +142,14 @@ async def _is_closed(exchange: Exchange) -> bool:
     return True
 
 
-async def _start(name: str, base_url: str, model: str) -> asyncio.subprocess.Process:
-    folder, program = CLIENTS / name, _PROGRAMS / _PROGRAM_OF[name]
+async def start_program(folder: Path, program: Path, base_url: str, **more: str) -> asyncio.subprocess.Process:
+    """A program of the client that is installed in `folder`."""
     if program.suffix == ".py":
         command = [f"{folder}/bin/python", "-m", f"tests.clients.programs.{program.stem}"]
     else:  # a program on the command line finds its imports from the working directory
-        command = ["node", "--input-type=module", "--eval", program.read_text("utf-8")]
+        command = ["node", "--input-type=module", "--eval", _source(program)]
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("OPENAI_", "PYTHON"))}
-    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_MODEL": model, "AIOSTREAM_FAILURES": " ".join(FAILURES)}
+    told = {"AIOSTREAM_BASE_URL": base_url, "AIOSTREAM_FAILURES": " ".join(FAILURES), **more}
     return await asyncio.create_subprocess_exec(
         *command,
         cwd=_ROOT if program.suffix == ".py" else folder,
@@ -148,7 +164,12 @@ async def _start(name: str, base_url: str, model: str) -> asyncio.subprocess.Pro
     )
 
 
-async def _outcomes(program: asyncio.subprocess.Process) -> dict[str, dict[str, Any]]:
+def _source(program: Path) -> str:
+    return program.read_text("utf-8")
+
+
+async def outcomes_of(program: asyncio.subprocess.Process) -> dict[str, dict[str, Any]]:
+    """What it tells of each scenario."""
     assert program.stdout is not None
     outcomes: dict[str, dict[str, Any]] = {}
     async for line in program.stdout:

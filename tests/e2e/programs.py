@@ -162,7 +162,7 @@ def _is_json(line: str) -> bool:
 
 def _server_toml(provider_url: str, page_url: str, port: int) -> str:
     tables: dict[str, dict[str, Any]] = {
-        "server": {"port": port, "log_format": "json", "cors_origins": [page_url]},
+        "server": {"port": port, "drain_s": 2.0, "log_format": "json", "cors_origins": [page_url]},
         "open_webui": {"variants": ["reasoning"]},
         "models.default": {"provider": "demo", "tokens_per_s": 40.0},
         "models.scripted": {"provider": "openai", "model": "scripted", "base_url": provider_url},

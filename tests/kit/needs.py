@@ -56,6 +56,7 @@ _FOUND: Final[Mapping[str, Callable[[], object]]] = {
     "smollm2": lambda: SMOLLM2.exists() and find_spec("xllamacpp"),
     "gallery": GALLERY.exists,
     "clients": _has_clients,
+    "browser": lambda: Path("/usr/bin/chromium").exists() and find_spec("playwright"),
 }
 """Each name is also an argument of scripts/dev/fetch."""
 

@@ -1,4 +1,4 @@
-"""What a stream takes of the server's memory while its client does not read, measured in a server of its own."""
+"""What a stream takes of the server's memory, with and without a client that reads, in a server of its own."""
 
 import asyncio
 import socket
@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.processes import Server, server
-from benchmarks.soak.client import chat, inspect, open_never_reading, provider
+from benchmarks.soak.client import chat, inspect, open_never_reading, open_stream, provider
 from benchmarks.soak.provider import Plan
 
 _STREAMS: Final = 30
 _MOST_BYTES: Final = 512 * 1024
+_MOST_LIVE_BYTES: Final = 80 * 1024  # measured: 74
+_LIVE_STREAMS: Final = 400
+_AT_ONCE: Final = 20
 _STEADY_BYTES: Final = 1024 * _STREAMS
 _LOOK_S: Final = 0.5
 _DEADLINE_S: Final = 60.0
@@ -45,3 +48,24 @@ async def test_a_client_that_does_not_read_holds_half_a_mebibyte_at_most(tmp_pat
             assert each <= _MOST_BYTES, f"{each / 1024:.0f} KiB with tokens of {size} characters"
         for client in clients:
             client.close()
+
+
+async def test_a_live_stream_takes_little_memory(tmp_path: Path) -> None:
+    """With its run, its team (a group chat) and its call of the model, after its first token."""
+    plan = Plan(tokens=1_000, pause_s=60.0)
+    async with provider() as provider_port, server(provider_port, tmp_path) as served:
+        for stream in [await open_stream(served.port, Plan(tokens=3)) for _ in range(10)]:
+            await stream.ended
+        await inspect(served)
+        before = served.memory_bytes
+        streams = []
+        for _ in range(_LIVE_STREAMS // _AT_ONCE):
+            opened = [await open_stream(served.port, plan) for _ in range(_AT_ONCE)]
+            for stream in opened:
+                await stream.spoken
+            streams += opened
+        each = (served.memory_bytes - before) / _LIVE_STREAMS
+        for stream in streams:
+            stream.leave()
+    print(f"{each / 1024:.0f} KiB for a live stream")
+    assert each <= _MOST_LIVE_BYTES

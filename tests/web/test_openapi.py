@@ -37,12 +37,19 @@ def is_in_the_schemas_reach(body: Any) -> bool:
         return False
     if "input" in body:
         return is_input_in_reach(body)
-    messages = body.get("messages")
+    messages = body.get("messages") or []
+    if isinstance(body.get("message"), dict) and isinstance(messages, list):
+        messages = [body["message"], *messages]
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return True
     roles = [message.get("role") for message in messages]
     last = [message for message in messages if message.get("role") not in ("system", "developer")][-1:]
-    if any(part.get("type") == "image_url" for message in messages for part in parts_of(message)):
+    if any(part.get("type") in ("image_url", "file") for message in messages for part in parts_of(message)):
+        return False
+    if any(
+        message.get("role") == "user" and "parts" in message and not any(map(is_said, parts_of(message)))
+        for message in last
+    ):
         return False
     return "tool" not in roles and not any(is_blank(message.get("content")) for message in last)
 
@@ -68,8 +75,12 @@ def is_picture_in(item: dict[str, Any]) -> bool:
 
 
 def parts_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    content = message.get("content")
+    content = message.get("content", message.get("parts"))
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def is_said(part: dict[str, Any]) -> bool:
+    return part.get("type") == "text" and isinstance(part.get("text"), str) and not is_blank(part["text"])
 
 
 def without_forms(body: Any) -> Any:

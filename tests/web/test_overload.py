@@ -16,7 +16,8 @@ import pytest
 
 from aiostream_server.config.model import AuthConfig, ConversationsConfig, LimitsConfig
 from aiostream_server.web.traffic import TRAFFIC
-from benchmarks.bench.script import STAMP, Script
+from benchmarks.bench.protocols import PROTOCOLS
+from benchmarks.bench.script import Script
 from benchmarks.processes import python_module
 from tests.kit.overload import CHAT, HEALTH, Load, bare_server, loading
 from tests.kit.process import ServerProcess, serving_process
@@ -188,7 +189,8 @@ async def _place_of_quiet(server: ServerProcess, busy: str, quiet: str) -> int:
     for _, writer in connections:
         writer.close()
         await writer.wait_closed()
-    began_at = [int(found[1]) for answer in answers if (found := STAMP.search(answer))]  # at the provider
+    stamps = PROTOCOLS["chat"].stamp
+    began_at = [int(found[1]) for answer in answers if (found := stamps.search(answer))]  # at the provider
     assert len(began_at) == 101
     return sum(each < began_at[100] for each in began_at)
 

@@ -35,6 +35,7 @@ from aiostream_server.protocols.chat.whole import (
 from aiostream_server.protocols.json_schema import Natural
 from aiostream_server.sse.frames import DONE, data_frame
 
+_CHOICE: Final = '{"index":0,"delta":{'
 _MAX_DELTA_CHARS: Final = 4_000
 _MAX_BLOCK_FRAME_BYTES: Final = 60_000  # Open WebUI 0.6 ends a turn over a line of 128 KiB
 
@@ -69,10 +70,11 @@ class Chunk(TypedDict):
 class ChunkEncoder:
     """The chunks of one answer, each one line of ASCII JSON without its SSE frame.
 
-    The envelope is encoded once, so that a token costs only the quoting of its text and a concatenation.
+    The envelope is encoded once, so that a token costs only the quoting of its text and a concatenation; that of
+    reasoning when there is some.
     """
 
-    __slots__ = ("_delta", "_head", "_reasoning", "completion_id")
+    __slots__ = ("_delta", "_reasoning", "_reasoning_fields", "completion_id")
 
     def __init__(
         self,
@@ -83,11 +85,9 @@ class ChunkEncoder:
     ) -> None:
         self.completion_id: Final = completion_id
         head = {"id": completion_id, "object": "chat.completion.chunk", "created": created, "model": model}
-        self._head = encode(head).removesuffix("}") + ',"choices":['
-        self._delta = self._head + '{"index":0,"delta":{'
-        first, *others = [f'"{name}":' for name in reasoning_fields]
-        between = [f",{other}" for other in others]
-        self._reasoning = (self._delta + first, *between, '},"finish_reason":null}]}')
+        self._delta = encode(head).removesuffix("}") + ',"choices":[' + _CHOICE
+        self._reasoning_fields = reasoning_fields
+        self._reasoning: tuple[str, ...] | None = None
 
     def role(self) -> str:
         """The first chunk of a stream, and the only one with a role."""
@@ -99,7 +99,7 @@ class ChunkEncoder:
     def reasoning(self, text: str) -> str:
         """Not OpenAI's: Open WebUI, vLLM and DeepSeek call it `reasoning_content`, OpenRouter and newer vLLM
         `reasoning`. Comes before the first `content`."""
-        return quote(text).join(self._reasoning)
+        return quote(text).join(self.around("reasoning"))
 
     def refusal(self, text: str) -> str:
         """Repeats an answer by which the model refused, for clients that look for it there."""
@@ -108,9 +108,13 @@ class ChunkEncoder:
     def around(self, channel: Literal["content", "reasoning"]) -> tuple[str, ...]:
         """The parts of a chunk before and behind its quoted text, and between where it stands in several fields. Many
         chunks share them."""
-        if channel == "reasoning":
-            return self._reasoning
-        return f'{self._delta}"content":', '},"finish_reason":null}]}'
+        if channel == "content":
+            return f'{self._delta}"content":', '},"finish_reason":null}]}'
+        if self._reasoning is None:
+            first, *others = [f'"{name}":' for name in self._reasoning_fields]
+            between = [f",{other}" for other in others]
+            self._reasoning = (self._delta + first, *between, '},"finish_reason":null}]}')
+        return self._reasoning
 
     def tool_call(self, delta: ToolCallDelta) -> str:
         return f'{self._delta}"tool_calls":[{encode(delta)}]}},"finish_reason":null}}]}}'
@@ -125,7 +129,7 @@ class ChunkEncoder:
 
     def usage(self, count: TokenCount) -> str:
         """The chunk without choices that `stream_options.include_usage` asks for; comes after `finish`."""
-        return f'{self._head}],"usage":{encode(usage_body(count))}}}'
+        return f'{self._delta.removesuffix(_CHOICE)}],"usage":{encode(usage_body(count))}}}'
 
 
 @dataclass(slots=True)

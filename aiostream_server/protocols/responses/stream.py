@@ -76,30 +76,29 @@ class ResponseFrames:
         if self._sent:
             self._note_sent(entries)
         frames: list[str] = []
+        speaker, texts = self._output.speaker, list[str]()  # tokens that only continue an item are encoded together
         for entry in entries:
             event = entry.event
-            if isinstance(event, Token) and self._output.speaker == (event.agent, event.kind):
-                frames += map(self._frame, self._output.writer.say(event.content))
-            else:
-                frames += self._frames(entry)
-            self._seq = entry.seq
+            if type(event) is Token and (event.agent, event.kind) == speaker and len(event.content) <= MAX_DELTA_CHARS:
+                texts.append(event.content)
+                continue
+            frames += self._continued(texts)
+            frames += self._frames(entry)
+            speaker, texts = self._output.speaker, []
+        frames += self._continued(texts)
+        self._seq = entries[-1].seq if entries else self._seq
         return "".join(frames).encode("ascii")
 
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
         opened, sent, number = self._output.writer.open, self._sent, self._number
         if opened is None or self._output.speaker != (agent, kind) or number <= self._after:
             return None
-        number += len(sent)
-        head = f'event: {opened.delta}\ndata: {{"type":"{opened.delta}","sequence_number":'
-        before, behind = f",{opened.before}", f"{opened.behind}}}\n\n"
-        frames: list[str] = []
         for text in texts:
             if len(text) > MAX_DELTA_CHARS:
                 return None
-            frames += head, str(number), before, quote(text), behind
-            number += 1
+        encoded = "".join(opened.deltas(texts, number + len(sent))).encode("ascii")
         sent += texts
-        return "".join(frames).encode("ascii")
+        return encoded
 
     @property
     def silence_s(self) -> float:
@@ -107,6 +106,17 @@ class ResponseFrames:
 
     def silence(self, now: float) -> bytes:
         return b"" if self._page is None else b"".join(self._page.silence(now))
+
+    def _continued(self, texts: Sequence[str]) -> Sequence[str]:
+        """The frames of tokens that continue the item that is open."""
+        opened, number = self._output.writer.open, self._number
+        if opened is None or not texts:
+            return ()
+        opened.texts += texts
+        self._number += len(texts)
+        if self._is_lost:
+            return ()
+        return opened.deltas(texts, number)[max(self._after + 1 - number, 0) :]
 
     def _note_sent(self, entries: Sequence[Entry]) -> None:
         """Tokens that were sent are not given again: the first entry tells how many they were."""

@@ -4,7 +4,7 @@ https://platform.openai.com/docs/api-reference/responses-streaming. An event is 
 `sequence_number` is added when it is sent. At most one item is open at a time.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from aiostream_server.intake.json_text import encode, quote
@@ -39,7 +39,7 @@ class OpenText:
     """A message or a reasoning item that takes text. `delta` is the type of its deltas, `before` and `behind` what
     stands around the quoted text of each."""
 
-    __slots__ = ("before", "behind", "delta", "id", "index", "is_message", "place", "texts")
+    __slots__ = ("_end", "_head", "_middle", "before", "behind", "delta", "id", "index", "is_message", "place", "texts")
 
     def __init__(self, item_id: str, index: int, *, is_message: bool) -> None:
         self.id: Final = item_id
@@ -51,6 +51,14 @@ class OpenText:
         self.delta = f"{_TEXT if is_message else _SUMMARY}.delta"
         self.before = f'{self.place},"delta":'
         self.behind = ',"logprobs":[]' if is_message else ""
+        self._head = f'event: {self.delta}\ndata: {{"type":"{self.delta}","sequence_number":'
+        self._middle = f",{self.before}"
+        self._end = f"{self.behind}}}\n\n"
+
+    def deltas(self, texts: Sequence[str], number: int) -> list[str]:
+        """The frames of these texts, numbered from `number`. Nearly every token takes this way."""
+        head, middle, end = self._head, self._middle, self._end
+        return [f"{head}{place}{middle}{quote(text)}{end}" for place, text in enumerate(texts, number)]
 
 
 class ItemWriter:

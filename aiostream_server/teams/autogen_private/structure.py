@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from autogen_agentchat.agents import BaseChatAgent, CodeExecutorAgent, UserProxyAgent
@@ -117,7 +118,13 @@ def agent_names(team: object) -> frozenset[str]:
     names = {getattr(agent, "name", None) for agent in all_agents(team)}
     if any(isinstance(thing, MagenticOneGroupChat) for thing in everything_in(team)):
         names.add(ORCHESTRATOR)
-    return frozenset(name for name in names if isinstance(name, str))
+    return _shared(frozenset(name for name in names if isinstance(name, str)))
+
+
+@lru_cache(maxsize=256)
+def _shared(names: frozenset[str]) -> frozenset[str]:
+    """The same set for equal ones: every live run keeps several, of 216 bytes."""
+    return names
 
 
 def names_are_complete(team: object) -> bool:
@@ -134,7 +141,7 @@ def answerers(team: object) -> frozenset[str]:
     if (wrapped := getattr(team, "_wrapped_agent", None)) is not None:
         return answerers(wrapped)
     name = getattr(team, "name", None)
-    return frozenset({name} if isinstance(name, str) else ())
+    return _shared(frozenset({name} if isinstance(name, str) else ()))
 
 
 def client_of_agent(team: object, name: str) -> ChatCompletionClient | None:
@@ -147,7 +154,7 @@ def client_of_agent(team: object, name: str) -> ChatCompletionClient | None:
 def code_runners(team: object) -> frozenset[str]:
     """The agents without a model that execute the code blocks of others: their messages are program output."""
     runners = (agent for agent in all_agents(team) if isinstance(agent, CodeExecutorAgent))
-    return frozenset(agent.name for agent in runners if model_client_of(agent) is None)
+    return _shared(frozenset(agent.name for agent in runners if model_client_of(agent) is None))
 
 
 def tools_in_threads(team: object) -> frozenset[str]:

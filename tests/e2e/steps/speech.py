@@ -24,13 +24,21 @@ async def _copy(stage: Stage) -> None:
     assert not (found := _MARKUP.search(copied)), f"{found[0]!r} in what was copied: {copied}"
 
 
-async def _read_aloud(stage: Stage) -> None:
-    """The variant that folds the work away speaks the answer alone."""
+async def _read_aloud(stage: Stage) -> str:
+    """The variant that folds the work away speaks the answer alone. Of a transcript 0.6 leaves the folds out."""
     await stage.chat.open("data:reasoning")
     await stage.ask(DATA)
+    await stage.picture("variant")
     told = await read_aloud(stage.chat)
     (stage.output / "read-aloud.txt").write_text(told, "utf-8")
     _check_speech(told)
+    await stage.chat.open("data")
+    await stage.ask(DATA)
+    told = await read_aloud(stage.chat)
+    (stage.output / "read-aloud-transcript.txt").write_text(told, "utf-8")
+    has_folds = "<details" in told
+    assert not (has_folds and stage.version < (0, 12)), told
+    return f"of a transcript the folds are {'spoken' if has_folds else 'left out'}"
 
 
 async def _call(stage: Stage) -> None:

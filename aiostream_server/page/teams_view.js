@@ -1,0 +1,63 @@
+// The teams: what each does, its picture, and questions to try.
+
+import { element } from "./dom.js";
+import { Graph, speakersOf } from "./graph.js";
+
+/** `onAsk(model, question)` asks. */
+export function teamsView(teams, onAsk) {
+    const choice = element(
+        "select",
+        { id: "team" },
+        element("option", { value: "auto" }, "Auto: the team that suits the question"),
+        teams.map((team) => element("option", { value: team.id }, team.name)),
+    );
+    const question = element("textarea", { id: "question", rows: 3, required: true, placeholder: teams.flatMap((team) => team.examples)[0] ?? "" });
+    const send = () => onAsk(choice.value, question.value);
+    const onsubmit = (event) => {
+        event.preventDefault();
+        send();
+    };
+    const onkeydown = (event) => {
+        if (event.key === "Enter" && !event.shiftKey && !event.isComposing && question.value.trim()) onsubmit(event);
+    };
+    question.addEventListener("keydown", onkeydown);
+    return element(
+        "div",
+        { class: "teams" },
+        element("h1", null, "Ask a team, and watch it work"),
+        element("form", { class: "ask", onsubmit }, element("label", { for: "team" }, "Team"), choice, element("label", { for: "question" }, "Question"), question, element("button", { class: "main" }, "Ask")),
+        element("ul", { class: "cards" }, teams.map((team) => card(team, onAsk))),
+    );
+}
+
+function card(team, onAsk) {
+    const graph = new Graph(team.shape, team.name);
+    graph.light(new Set(), []);
+    const examples = team.examples.map((example) => element("li", null, element("button", { type: "button", onclick: () => onAsk(team.id, example) }, example)));
+    return element(
+        "li",
+        { class: "card" },
+        element("h2", null, team.name),
+        element("p", null, team.description),
+        graph.picture,
+        team.shape === null ? element("p", { class: "notice" }, "This team cannot be shown: it could not be built. The server's log says why.") : members(team.shape),
+        examples.length ? element("ul", { class: "examples", "aria-label": `Examples for ${team.name}` }, examples) : null,
+    );
+}
+
+function members(shape) {
+    const { speakers } = speakersOf(shape);
+    const rows = speakers.map(({ name, kind, model, tools, isPerson }) =>
+        element(
+            "tr",
+            null,
+            element("th", { scope: "row" }, name),
+            element("td", null, isPerson ? "a person" : kind),
+            element("td", null, model ?? "–"),
+            element("td", null, tools?.length ? tools.join(", ") : "–"),
+        ),
+    );
+    const head = element("tr", null, ["Agent", "Kind", "Model", "Tools"].map((title) => element("th", { scope: "col" }, title)));
+    const table = element("table", null, element("thead", null, head), element("tbody", null, rows));
+    return element("details", null, element("summary", null, `${speakers.length} ${speakers.length === 1 ? "agent" : "agents"}, models and tools`), element("div", { class: "wide" }, table));
+}

@@ -1,0 +1,65 @@
+"""The page in Debian's Chromium: every request that leaves the server's address, and every error, is noted."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+
+_CHROMIUM: Final = "/usr/bin/chromium"
+_ARGUMENTS: Final = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+WAIT_MS: Final = 20_000
+
+
+@dataclass(slots=True)
+class Window:
+    """One tab. `errors` are those of scripts and of the Content-Security-Policy; `foreign` what it asked of others."""
+
+    page: Page
+    root: str
+    errors: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+    async def ask(self, question: str, *, team: str = "auto") -> None:
+        await self.page.select_option("#team", team)
+        await self.page.fill("#question", question)
+        await self.page.click(".ask button")
+
+    async def until(self, state: str) -> None:
+        """Wait for this state of the shown run."""
+        await self.page.wait_for_selector(f'.controls .state[data-state="{state}"]')
+
+    async def transcript(self) -> str:
+        text: str = await self.page.inner_text(".transcript-pane")
+        return text
+
+
+@asynccontextmanager
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=_CHROMIUM, args=[*_ARGUMENTS])
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+
+async def window(opened: Browser | BrowserContext, root: str, path: str = "/") -> Window:
+    """A tab of its own at `root` and `path`; of a browser, in a profile of its own."""
+    context = await opened.new_context() if isinstance(opened, Browser) else opened
+    page = await context.new_page()
+    page.set_default_timeout(WAIT_MS)
+    shown = Window(page, root)
+
+    def note(request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme not in ("blob", "data") and not request.url.startswith(root):
+            shown.foreign.append(request.url)
+
+    page.on("request", note)
+    page.on("pageerror", lambda error: shown.errors.append(str(error)))
+    page.on("console", lambda told: shown.errors.append(told.text) if told.type == "error" else None)
+    await page.goto(f"{root}{path}")
+    return shown
