@@ -247,12 +247,13 @@ class Answer(Speech):
 @dataclass(frozen=True, slots=True)
 class InputRequested(FromAgent):
     """The team waits for the user. `agent` asks `content`, which an earlier message has shown. The next question of
-    the same conversation is the reply, and the team resumes."""
+    the same conversation is the reply, and the team resumes. `is_approval`: a yes or a no is enough."""
 
     type: ClassVar[Literal["input_requested"]] = "input_requested"
     sign: ClassVar[str] = "🙋"
     agent: str
     content: str
+    is_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)

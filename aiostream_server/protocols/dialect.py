@@ -56,7 +56,7 @@ class DisplayOptions:
     `presentation` is None where the team decides and is not chosen yet: `by_team` then says how each is shown.
     `team` (an id) and `team_name` are empty then. `members` tells a team's agents. `page` is set where Open WebUI
     shows the answer. `path_prefix` stands before `/v1` in links (`/api`, or nothing).
-    `watch_link` makes the signed link to a run's events.
+    `watch_link` makes the signed link to a run's events. `is_own_link` tells links to this server's files.
     `reasoning_fields` are the names of the fields with the reasoning. `is_json`: the content is nothing but the answer.
     """
 
@@ -68,6 +68,7 @@ class DisplayOptions:
     page: Page | None = None
     path_prefix: str = ""
     watch_link: WatchLink | None = None
+    is_own_link: Callable[[str], bool] | None = None
     reasoning_fields: Sequence[ReasoningField] = ("reasoning_content",)
     is_json: bool = False
 

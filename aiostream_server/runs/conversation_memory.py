@@ -54,12 +54,13 @@ class Stateful(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Handover:
-    """The agent `asker` waits for the user; with `call_ids`, for the client's results of these calls. `state` is the
-    team's, if it can only be saved while the team runs."""
+    """The agent `asker` waits for the user, for a yes or a no if `is_approval`; with `call_ids`, for the client's
+    results of these calls. `state` is the team's, if it can only be saved while the team runs."""
 
     asker: str
     state: Mapping[str, Any] | None = None
     call_ids: tuple[str, ...] = ()
+    is_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)

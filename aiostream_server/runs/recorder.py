@@ -23,6 +23,7 @@ from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.ending import EndReason, in_words, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.conversation_memory import Handover
 from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
 from aiostream_server.runs.inside import masked
 from aiostream_server.runs.log_writer import LogWriter, capped, shortened
@@ -288,16 +289,17 @@ class Recorder(LogWriter):
         for agent in tuple(self._speech):
             self._close(agent)
 
-    def ask_user(self, asker: str, *, can_reply: bool) -> None:
+    def ask_user(self, handover: Handover, *, can_reply: bool) -> None:
         """The team waits for the user: the last message is the question, and the answer of this turn."""
         if not can_reply:
-            self.tell(events.Message(asker, _NO_REPLY))
+            self.tell(events.Message(handover.asker, _NO_REPLY))
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
         if self.answer is not None:
             # Where the answer has to be JSON, this one is not shown as the answer: the run fails with it.
             self.tell(replace(self.answer, streamed=True) if self.awaits_form else self.answer)
-        self.tell(events.InputRequested(asker, "" if self.last is None else capped(self.last.content)))
+        question = "" if self.last is None else capped(self.last.content)
+        self.tell(events.InputRequested(handover.asker, question, handover.is_approval and can_reply))
 
     def call_client(self, agent: str, call_ids: Collection[str]) -> None:
         """The team waits for the results of these calls: they are the last that is told."""

@@ -23,6 +23,7 @@ from aiostream_server.runs.translator import Translator
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
 from aiostream_server.teams.autogen_private.structure import agent_names
 from aiostream_server.teams.context import Streams, Team
+from aiostream_server.teams.resume import YES_OR_NO
 
 # The stop reason of a group chat if its runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
@@ -58,8 +59,9 @@ async def drive(
             await _end(items, token)
             return TeamEnding(handover)
         last = item if isinstance(item, BaseChatMessage) else last
-    is_asking = isinstance(last, HandoffMessage) and last.target not in agent_names(team)
-    return TeamEnding(Handover(last.source) if last is not None and is_asking else None, stop_reason)
+    if isinstance(last, HandoffMessage) and last.target not in agent_names(team):
+        return TeamEnding(Handover(last.source, is_approval=last.metadata == YES_OR_NO), stop_reason)
+    return TeamEnding(None, stop_reason)
 
 
 async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult], token: CancellationToken) -> None:

@@ -99,7 +99,7 @@ class TeamWork:
         elif ending.calls_client:
             recorder.call_client(handover.asker, handover.call_ids)
         else:
-            recorder.ask_user(handover.asker, can_reply=memory.is_kept)
+            recorder.ask_user(handover, can_reply=memory.is_kept)
 
     def release(self, spec: TeamSpec | None) -> None:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
@@ -116,7 +116,7 @@ class TeamWork:
         *earlier, latest = memory.question.asked
         allowed, has_results = self.request.allowed, bool(memory.question.tool_results)
         if has_results:  # only a team that calls the client's tools has asked for them
-            callers = {team.id for team in self.resources.catalogue if team.config.calls_client_tools}
+            callers = {team.id for team in self.resources.catalogue if team.config.client_tools}
             allowed = (callers if allowed is None else callers.intersection(allowed)) or allowed
         decision = await self.resources.router.route(
             latest,

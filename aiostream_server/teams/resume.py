@@ -18,6 +18,8 @@ from aiostream_server.teams.autogen_private.structure import group_thread, parti
 
 USER: Final = "user"
 """The source of a task, and the target of a handoff that asks the user."""
+YES_OR_NO: Final = {"reply": "yes_or_no"}
+"""The `metadata` of a `HandoffMessage` that asks for a yes or a no: pages show two buttons."""
 
 
 def reply_to(team: object, asker: str | None, task: Sequence[BaseChatMessage]) -> Sequence[BaseChatMessage]:

@@ -31,6 +31,7 @@ from aiostream_server.web.caller import (
     fingerprint_of,
     idempotency_of,
     link_base,
+    own_links,
     path_prefix,
     watch_link,
 )
@@ -152,7 +153,8 @@ async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
 def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Options]) -> DisplayOptions:
     """Raises `InvalidRequest` for an unknown presentation in the header."""
     if not dialect.serves_chat_pages:
-        return DisplayOptions(path_prefix=path_prefix(request), watch_link=watch_link(request))
+        prefix, link = path_prefix(request), watch_link(request)
+        return DisplayOptions(path_prefix=prefix, watch_link=link, is_own_link=own_links(request))
     named = NamedModel(read.asked.model, read.spec, read.presentation)
     asked = read.asked.question
     return chat_view(

@@ -25,7 +25,8 @@ _REQUEST_HEADERS: Final = (
     " Last-Event-ID, X-Request-ID"
 )
 _RESPONSE_HEADERS: Final = (
-    "X-Run-Id, X-Request-ID, Retry-After, x-should-retry, Location, Idempotent-Replayed, Mcp-Session-Id"
+    "X-Run-Id, X-Request-ID, Retry-After, x-should-retry, Location, Idempotent-Replayed,"
+    " Mcp-Session-Id, x-vercel-ai-ui-message-stream"
 )
 _MAX_AGE_S: Final = "7200"  # Chrome remembers no longer: its own limit
 _HEADER_NAMES: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+(?:[ \t]*,[ \t]*[\w!#$%&'*+.^`|~-]+)*", re.ASCII)

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from aiostream_server import __version__
 from aiostream_server.protocols.a2a.openapi import described as a2a_described
+from aiostream_server.protocols.ai_sdk.openapi import described as ai_sdk_described
 from aiostream_server.protocols.chat.openapi import described as chat_described
 from aiostream_server.protocols.json_schema import Natural, Seconds, answer_schemas
 from aiostream_server.protocols.mcp.openapi import described as mcp_described
@@ -27,7 +28,14 @@ from aiostream_server.protocols.responses.openapi import described as responses_
 from aiostream_server.protocols.runs.openapi import described as runs_described
 from aiostream_server.web.traffic import Phase
 
-_PROTOCOLS: Final = (chat_described, responses_described, runs_described, a2a_described, mcp_described)
+_PROTOCOLS: Final = (
+    chat_described,
+    responses_described,
+    runs_described,
+    ai_sdk_described,
+    a2a_described,
+    mcp_described,
+)
 _FILE_TYPES: Final = (
     "image/png",
     "image/svg+xml",

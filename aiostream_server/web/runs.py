@@ -39,7 +39,7 @@ async def list_runs(request: web.Request) -> web.Response:
 
 async def get_run(request: web.Request) -> web.Response:
     """One of them."""
-    return _described(request, await _find(request))
+    return described(request, await _find(request))
 
 
 async def get_events(request: web.Request) -> web.StreamResponse:
@@ -61,7 +61,7 @@ async def cancel_run(request: web.Request) -> web.Response:
     run = await _find(request)
     await check_cancel_body(request)
     await end_run(run)
-    return _described(request, run)
+    return described(request, run)
 
 
 async def end_run(run: RunView) -> None:
@@ -105,7 +105,8 @@ async def _find(request: web.Request, *, is_signed: bool = False) -> RunView:
         raise NotFound(f"{exc} here; perhaps another worker has it: they do not share runs") from exc
 
 
-def _described(request: web.Request, run: RunView) -> web.Response:
+def described(request: web.Request, run: RunView) -> web.Response:
+    """The run as an object."""
     view = DisplayOptions(path_prefix=path_prefix(request), watch_link=watch_link(request))
     body = RUNS.whole(run.card(), None, view).body()
     return json_bytes(body, headers={"X-Run-Id": run.id})

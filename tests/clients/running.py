@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aiostream_server.config.model import ServerConfig
+from aiostream_server.config.model import ServerConfig, TeamConfig
 from tests.kit.needs import CLIENTS
 from tests.kit.scripted_provider import (
     BreakOff,
@@ -27,6 +27,7 @@ from tests.kit.scripted_provider import (
     Stall,
 )
 from tests.kit.serving import config_for, sample_team, serving
+from tests.kit.strict_openai import why_refused
 from tests.kit.waiting import DEADLINE_S
 
 _DEADLINE_S: Final = 3 * DEADLINE_S  # LiteLLM alone takes seconds of CPU to import
@@ -84,10 +85,23 @@ def _reply(body: Mapping[str, Any]) -> Reply:
             return ScriptedAnswer("so far ", BreakOff())
         case "cancel":
             return ScriptedAnswer("one ", Stall())
+        case _ if scenario.startswith("tools"):
+            return _calling(body)
         case _ if scenario.startswith("typed"):
             return _typed(body)
         case _:  # words, also where a form is wanted
             return ScriptedAnswer("Hel", "lo.")
+
+
+def _calling(body: Mapping[str, Any]) -> Reply:
+    """Calls the client's tool `weather` for two cities at once, then answers with its results, in a form if there is a
+    tool for that."""
+    results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+    if not results:
+        cities = enumerate(("Oslo", "Rome"))
+        return ScriptedAnswer(*(Call("weather", {"city": city}, f"call_{index}", index) for index, city in cities))
+    forms = [name for tool in body.get("tools", ()) if (name := tool["function"]["name"]) != "weather"]
+    return ScriptedAnswer(Call(forms[0], REGION, "call_form") if forms else f"It is {' and '.join(results)}.")
 
 
 def _typed(body: Mapping[str, Any]) -> Reply:
@@ -100,14 +114,14 @@ def _typed(body: Mapping[str, Any]) -> Reply:
 
 async def run_client(name: str, folder: Path) -> Told:
     """The scenarios of one client, each once."""
-    async with ScriptedProvider() as provider:
+    async with ScriptedProvider(why_refused) as provider:
         provider.script(_reply)
         # On a busy machine the AI SDK's repetitions come late.
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
-        config = config_for(provider.base_url, sample_team("solo", presentation="answer"), server=memory)
-        async with serving(config, folder) as server:
-            folder_of, source = CLIENTS / name, PROGRAMS / _PROGRAM_OF[name]
-            program = await start_program(folder_of, source, f"{server.url}/v1", AIOSTREAM_MODEL="solo")
+        solo, model = sample_team("solo", presentation="answer"), TeamConfig(id="model", kind="assistant")
+        async with serving(config_for(provider.base_url, solo, model, server=memory), folder) as server:
+            models = {"AIOSTREAM_MODEL": "solo", "AIOSTREAM_MODEL_WITH_TOOLS": "model"}
+            program = await start_program(CLIENTS / name, PROGRAMS / _PROGRAM_OF[name], f"{server.url}/v1", **models)
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     outcomes = await outcomes_of(program)

@@ -195,7 +195,7 @@ class TestAnswers:
                 assert answer.headers["Vary"] == "Origin"
                 assert names(answer.headers["Access-Control-Expose-Headers"]) == [
                     "X-Run-Id", "X-Request-ID", "Retry-After", "x-should-retry", "Location", "Idempotent-Replayed",
-                    "Mcp-Session-Id",
+                    "Mcp-Session-Id", "x-vercel-ai-ui-message-stream"
                 ]  # fmt: skip
                 assert "Access-Control-Allow-Credentials" not in answer.headers
 

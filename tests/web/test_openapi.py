@@ -25,6 +25,7 @@ from tests.kit.serving import Server, get_json, serving
 EXAMPLES = 8
 BY_RPC = r"^/(a2a/\{model\}|mcp)$"
 """JSON-RPC tells what is wrong with a call with status 200."""
+PAGE = re.compile(r"/(?:$|runs|page/)")
 INTEGERS = ("n", "seed", "max_tokens", "max_completion_tokens")
 
 
@@ -37,12 +38,19 @@ def is_in_the_schemas_reach(body: Any) -> bool:
         return False
     if "input" in body:
         return is_input_in_reach(body)
-    messages = body.get("messages")
+    messages = body.get("messages") or []
+    if isinstance(body.get("message"), dict) and isinstance(messages, list):
+        messages = [body["message"], *messages]
     if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
         return True
     roles = [message.get("role") for message in messages]
     last = [message for message in messages if message.get("role") not in ("system", "developer")][-1:]
-    if any(part.get("type") == "image_url" for message in messages for part in parts_of(message)):
+    if any(part.get("type") in ("image_url", "file") for message in messages for part in parts_of(message)):
+        return False
+    if any(
+        message.get("role") == "user" and "parts" in message and not any(map(is_said, parts_of(message)))
+        for message in last
+    ):
         return False
     return "tool" not in roles and not any(is_blank(message.get("content")) for message in last)
 
@@ -68,8 +76,12 @@ def is_picture_in(item: dict[str, Any]) -> bool:
 
 
 def parts_of(message: dict[str, Any]) -> list[dict[str, Any]]:
-    content = message.get("content")
+    content = message.get("content", message.get("parts"))
     return [part for part in content if isinstance(part, dict)] if isinstance(content, list) else []
+
+
+def is_said(part: dict[str, Any]) -> bool:
+    return part.get("type") == "text" and isinstance(part.get("text"), str) and not is_blank(part["text"])
 
 
 def without_forms(body: Any) -> Any:
@@ -183,14 +195,14 @@ async def described(tmp_path: Path) -> AsyncIterator[tuple[Server, Any]]:
 
 
 async def test_every_route_is_described_and_the_other_way_round(described: tuple[Server, dict[str, Any]]) -> None:
-    """But for the document itself, for second paths to the same (`/api`, `/openai`, and a double slash), and for the
-    HTTP+JSON binding of A2A, which its specification describes."""
+    """But for the document itself, for second paths to the same (`/api`, `/openai`, and a double slash), for the page,
+    and for the HTTP+JSON binding of A2A, which its specification describes."""
     server, told = described
     app = server.runner.app
     served = {
         (route.resource.canonical, route.method.lower())
         for route in app.router.routes()
-        if route.resource is not None and route.method != "HEAD"
+        if route.resource is not None and route.method != "HEAD" and not PAGE.match(route.resource.canonical)
     }
     first = {
         (path, method) for path, method in served if not path.startswith(("/api", "/openai/")) and "//" not in path

@@ -41,7 +41,7 @@ class PlainMessage(msgspec.Struct, frozen=True):
     text: str
 
 
-def _tagged_by(key: str, expected: str) -> Discriminator:
+def tagged_by(key: str, expected: str) -> Discriminator:
     """Tells a union's members apart by `key`. Tags begin with `#`, so that an error's path tells them from keys."""
 
     def tag(value: object) -> str | None:
@@ -78,11 +78,11 @@ class ImageUrlPart(Shape):
 
 _UserPart: TypeAlias = Annotated[
     Annotated[TextPart, Tag("#text")] | Annotated[ImageUrlPart, Tag("#image_url")],
-    _tagged_by("type", "expected 'text' or 'image_url'"),
+    tagged_by("type", "expected 'text' or 'image_url'"),
 ]
 _AssistantPart: TypeAlias = Annotated[
     Annotated[TextPart, Tag("#text")] | Annotated[RefusalPart, Tag("#refusal")],
-    _tagged_by("type", "expected 'text' or 'refusal'"),
+    tagged_by("type", "expected 'text' or 'refusal'"),
 ]
 
 
@@ -175,7 +175,7 @@ ChatMessage: TypeAlias = Annotated[
     | Annotated[AssistantMessage, Tag("#assistant")]
     | Annotated[ToolMessage, Tag("#tool")]
     | Annotated[InstanceOf[PlainMessage], Tag("plain")],
-    _tagged_by("role", "expected one of system, developer, user, assistant, tool"),
+    tagged_by("role", "expected one of system, developer, user, assistant, tool"),
 ]
 
 

@@ -17,7 +17,7 @@ from autogen_core import CancellationToken
 from aiostream_server.present.blocks import fenced
 from aiostream_server.teams.data.agent_bases import CodeAgent
 from aiostream_server.teams.data.messages import APPROVER, Verdict
-from aiostream_server.teams.resume import USER
+from aiostream_server.teams.resume import USER, YES_OR_NO
 
 ApprovalReply: TypeAlias = Literal["yes", "no", "other"]
 
@@ -56,7 +56,11 @@ class QueryApprover(CodeAgent):
     async def on_messages(self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken) -> Response:
         match messages[-1]:
             case Verdict(approved=True) as verdict:
-                return Response(chat_message=HandoffMessage(content=_question(verdict), source=self.name, target=USER))
+                return Response(
+                    chat_message=HandoffMessage(
+                        content=_question(verdict), source=self.name, target=USER, metadata=dict(YES_OR_NO)
+                    )
+                )
             case TextMessage(source=speaker) if speaker == USER:
                 return Response(chat_message=TextMessage(content=_NOT_RUN, source=self.name))
             case other:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 BASE_URL = os.environ["AIOSTREAM_BASE_URL"]
 MODEL = os.environ["AIOSTREAM_MODEL"]
+MODEL_WITH_TOOLS = os.environ.get("AIOSTREAM_MODEL_WITH_TOOLS", "")
 FAILURES = os.environ["AIOSTREAM_FAILURES"].split()
 Scenario: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 
