@@ -121,12 +121,14 @@ async def test_a_call_ends_with_its_stream(tmp_path: Path) -> None:
 
 
 async def test_a_server_that_stops_says_so_in_the_result(tmp_path: Path) -> None:
-    async with served(tmp_path, ScriptedAnswer("one ", Stall())) as (caller, server):
-        async with caller.open("tools/call", asking("hi", token="t")) as called:
-            await anext(called.stream())
-            closing = asyncio.create_task(server.runner.cleanup())
-            await called.read_all()
-            await closing
+    async with (
+        served(tmp_path, ScriptedAnswer("one ", Stall())) as (caller, server),
+        caller.open("tools/call", asking("hi", token="t")) as called,
+    ):
+        await anext(called.stream())
+        closing = asyncio.create_task(server.runner.cleanup())
+        await called.read_all()
+        await closing
     assert result_of(called)["isError"]
     assert text_of(called).endswith("the server is shutting down; ask again in a moment")
 
