@@ -93,6 +93,7 @@ def test_mypy_names_every_place_that_must_know_another_kind(package: Path) -> No
         "aiostream_server/present/status.py",
         "aiostream_server/present/transcript.py",
         "aiostream_server/protocols/a2a/updates.py",
+        "aiostream_server/protocols/ag_ui/stream.py",
         "aiostream_server/protocols/ai_sdk/stream.py",
         "aiostream_server/protocols/responses/output.py",
         "aiostream_server/service/tracing/run_spans.py",

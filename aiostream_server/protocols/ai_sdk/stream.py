@@ -34,7 +34,7 @@ from aiostream_server.protocols.ai_sdk.approval import APPROVAL_TOOL
 from aiostream_server.protocols.ai_sdk.chunks import Chunk, finish_reason, frame, server_tool
 from aiostream_server.protocols.ai_sdk.files import files_in
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions
-from aiostream_server.protocols.ai_sdk.tools import ToolChunks, requested
+from aiostream_server.protocols.ai_sdk.tools import ToolChunks
 from aiostream_server.protocols.chat.whole import usage_body
 from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
@@ -127,10 +127,8 @@ class UIMessageFrames:
                 self._error = part
             case RunFinished():
                 yield from self._ending(part)
-            case Action() | ToolResult():
+            case Action() | ToolResult() | ToolRequested():
                 yield from self._tools.show(part)
-            case ToolRequested():
-                yield from requested(part)
             case InputRequested():
                 yield from self._asked(part)
             case Routing():

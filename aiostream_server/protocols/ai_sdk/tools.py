@@ -16,7 +16,10 @@ class ToolChunks:
         self._calls = CallIds()
         self._sources = Sources()
 
-    def show(self, part: Action | ToolResult) -> Iterator[Chunk]:
+    def show(self, part: Action | ToolResult | ToolRequested) -> Iterator[Chunk]:
+        if isinstance(part, ToolRequested):
+            yield from _requested(part)
+            return
         yield from self._called(part) if isinstance(part, Action) else self._answered(part)
         for source in self._sources.show(part):
             document = {"mediaType": "text/markdown", "title": source.name}
@@ -49,7 +52,7 @@ class ToolChunks:
             yield {"type": "tool-output-available", **call, "output": part.content}
 
 
-def requested(part: ToolRequested) -> Iterator[Chunk]:
+def _requested(part: ToolRequested) -> Iterator[Chunk]:
     """A call that the page runs: it has named the tool, so its types know it."""
     call = {"toolCallId": part.call_id, "toolName": part.tool}
     yield {"type": "tool-input-start", **call}
