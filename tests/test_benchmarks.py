@@ -23,6 +23,8 @@ from benchmarks.bench.results import Growth, Result, Results, Turns, Workers
 from benchmarks.bench.script import History, Script, stamp
 from benchmarks.bench.targets import judge
 from benchmarks.provider import last_message
+from benchmarks.soak.promises import Promise, figure_of, promises_in
+from benchmarks.soak.report import Row, section, with_section
 
 MACHINE = dict.fromkeys(
     ("date", "processor", "system", "python", "aiohttp", "uvloop", "autogen-agentchat", "openai", "fastapi", "uvicorn"),
@@ -213,3 +215,38 @@ def test_a_token_that_a_protocol_repeats_is_counted_once() -> None:
     one = stamp()
     text = b'data: {"delta":"%b"}\n\ndata: {"text":"%b"}\n\n' % (one, one)
     assert len(PROTOCOLS["responses"].stamp.findall(text)) == 1
+
+
+PAGE = (
+    "# Reliability\n\n| promise | test | figure | machine |\n| --- | --- | --- | --- |\n"
+    "| Nothing is lost | `tests/a/test_a.py`, `tests/b/test_b.py` | 0 | 2 cores |\n"
+    "| The quick one | `tests/a/test_a.py` (`quick`) | 1 ms | 2 cores |\n"
+    "| It installs | `scripts/dev/test-install` (`tests/install/in_the_box.py`) | 5 of 5 | 2 cores |\n"
+)
+
+
+def test_the_promises_of_a_page_are_those_that_tests_show() -> None:
+    """A row that an earlier run has written into the page is none of them."""
+    row = Row("Nothing is lost", "`tests/a/test_a.py`", "9 of 9 tests", is_kept=True)
+    page = with_section(PAGE, section([row], "a machine"))
+    assert [*promises_in(page)] == [
+        Promise("Nothing is lost", ("tests/a/test_a.py", "tests/b/test_b.py")),
+        Promise("The quick one", ("tests/a/test_a.py",), "quick"),
+    ]
+
+
+def test_a_run_of_the_soak_replaces_what_the_run_before_has_written() -> None:
+    missed = Row("It is quick", "`scripts/soak --only streams`", "p99: 9 ms (<= 5 ms) | more", is_kept=False)
+    once = with_section(PAGE, section([], "a machine"))
+    assert with_section(once, section([missed], "another")) == with_section(PAGE, section([missed], "another"))
+    (line,) = [line for line in section([missed], "another").splitlines() if "quick" in line]
+    assert line.endswith("| p99: 9 ms (&lt;= 5 ms) \\| more **missed** | another |")
+
+
+def test_what_tests_measured_is_read_from_their_report() -> None:
+    report = (
+        '<testsuites><testsuite tests="3" failures="1" errors="0" skipped="1" time="12.4">'
+        "<testcase><system-out>--------- Captured Out ---------\nkeep p99 101 ms\nno figure\n</system-out></testcase>"
+        "</testsuite></testsuites>"
+    )
+    assert figure_of(report) == "1 of 3 tests (1 skipped) in 12 s: keep p99 101 ms"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, Strict, ValidationInfo, field_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
 from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
 from aiostream_server.config.pointers import (
@@ -21,8 +21,14 @@ RESERVED_IDS: Final = ("auto", "autogen-agents")
 BUILT_IN_TEAM_IDS: Final = ("general", "data")
 """The teams that are served if the file has no `[[teams]]`."""
 
-_KINDS: Final[Mapping[str, str]] = {"assistant": "aiostream_server.teams.assistant:build"}
-"""The factories of the kinds of teams."""
+_KINDS: Final[Mapping[str, Mapping[str, object]]] = {
+    "assistant": {
+        "factory": "aiostream_server.teams.assistant:build",
+        "presentation": "answer",
+        "client_tools": True,
+    }
+}
+"""What stands for the keys that a team of a kind leaves out."""
 
 KnownDatabases = Annotated[tuple[DatabaseName, ...], Strict(False)]
 KnownTools = Annotated[tuple[ToolName, ...], Strict(False)]
@@ -38,7 +44,7 @@ class TeamConfig(ConfigTable):
     kind: Literal["assistant"] | None = Field(
         default=None, description="instead of a factory: one agent, a plain model"
     )
-    factory: Factory | None = Field(default=None, validate_default=True)
+    factory: Factory | None = None
     component: FilePath | None = Field(default=None, validate_default=True)
     model: str = Field(default="default", validate_default=True, description="the [models.*] table that its agents use")
     roles: dict[str, SpeechRole] = Field(default_factory=dict)
@@ -48,9 +54,15 @@ class TeamConfig(ConfigTable):
     databases: KnownDatabases = ()
     tools: KnownTools = Field(default=(), description="the [tools.*] tables that its agents use")
     system_message: str = Field(default="", description="of a team of a kind")
-    client_tools: bool | None = Field(default=None, description="its agents may call tools of the client")
+    client_tools: bool = Field(default=False, description="its agents may call tools of the client")
     trusted: bool = Field(default=False, description="code that stands in the component may run")
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_keys_of_kind(cls, table: Any) -> Any:
+        kind = table.get("kind") if isinstance(table, dict) else None
+        return {**_KINDS[kind], **table} if isinstance(kind, str) and kind in _KINDS else table
 
     @field_validator("id")
     @classmethod
@@ -64,11 +76,9 @@ class TeamConfig(ConfigTable):
     @classmethod
     def _of_kind(cls, factory: str | None, info: ValidationInfo) -> str | None:
         kind = info.data.get("kind")
-        if kind is None or factory == _KINDS[kind]:
-            return factory
-        if factory is not None:
+        if kind is not None and factory != _KINDS[kind]["factory"]:
             raise ValueError(f'kind = "{kind}" has a factory of its own: leave one of them out')
-        return _KINDS[kind]
+        return factory
 
     @field_validator("component")
     @classmethod
@@ -96,11 +106,6 @@ class TeamConfig(ConfigTable):
     def _known_model(cls, model: str, info: ValidationInfo) -> str:
         needs_one = model != "default" or info.data.get("component") is None  # a component brings its own model
         return check_name("models", model, info) if needs_one else model
-
-    @property
-    def calls_client_tools(self) -> bool:
-        """Whether agents of the team may call tools of the client; of a kind they may by default."""
-        return self.kind is not None if self.client_tools is None else self.client_tools
 
 
 class TeamFolderConfig(ConfigTable):

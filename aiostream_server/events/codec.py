@@ -2,7 +2,8 @@
 
 Every event has `seq`, `run_id`, `type` and `timestamp` (ISO 8601, UTC); `agent` and `content` where an agent speaks. A
 line stays below 64 KiB: of a longer whole message, `content` holds the beginning, and `truncated` is true. Its tokens
-held all of it, so `WholeMessages` completes it for a reader of the run. Other long fields are cut in the same way.
+held all of it, so `WholeMessages` completes it for a reader of the run. Other long fields are cut in the same way. Only
+a `tool_requested` is never cut: half of a call's arguments is of no use to the client that is to run it.
 
 Decoding accepts events of a newer server: it ignores unknown fields, and an event with an unknown type, or an unknown
 value of an enumeration, is None. A missing field, or one of the wrong type, is an error.
@@ -17,7 +18,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
-from aiostream_server.events.model import EVENTS, Entry, Event, Speech, Token
+from aiostream_server.events.model import EVENTS, Entry, Event, Speech, Token, ToolRequested
 
 _MAX_LINE_CHARS: Final = 60_000
 _TRUNCATED_CHARS: Final = 4_000  # each takes at most 12 bytes of JSON
@@ -29,10 +30,12 @@ class _UnknownValue(Exception):
 
 
 def encode_entry(run_id: str, entry: Entry) -> str:
-    """One line of ASCII JSON, shorter than 64 KiB, without any kind of line end in it."""
+    """One line of ASCII JSON, shorter than 64 KiB (but for a `ToolRequested`), without any kind of line end in it."""
     stamp = datetime.fromtimestamp(entry.timestamp, UTC).isoformat(timespec="milliseconds")
     body = {"seq": entry.seq, "run_id": run_id, "type": entry.event.type, "timestamp": stamp, **asdict(entry.event)}
     line = _dump(body)
+    if isinstance(entry.event, ToolRequested):
+        return line
     if len(line) > _MAX_LINE_CHARS and isinstance(body.get("content"), str):
         body |= {"content": body["content"][:_TRUNCATED_CHARS], "truncated": True}
         line = _dump(body)

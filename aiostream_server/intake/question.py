@@ -139,9 +139,11 @@ def question_of(
     form: AnswerForm | None = None,
     *,
     field: str = "messages",
+    is_chained: bool = False,
 ) -> Question:
-    """The question that a conversation asks. Raises `InvalidRequest` about `field` where there is nothing to answer."""
-    if not any(turn.role == "user" for turn in turns):
+    """The question that a conversation asks. `is_chained`: the server has its beginning, and results of tools may be
+    all that is new. Raises `InvalidRequest` about `field` where there is nothing to answer."""
+    if not any(turn.role == "user" or (is_chained and turn.role == "tool") for turn in turns):
         raise InvalidRequest(f"{field} must contain at least one user message", param=field)
     last = max(index for index, turn in enumerate(turns) if turn.role != "system" and not turn.is_blank_answer)
     turns = tuple(turn for index, turn in enumerate(turns) if index <= last or turn.role == "system")

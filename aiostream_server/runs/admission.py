@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ServerError, ShuttingDown, TooManyRuns
@@ -90,11 +90,11 @@ class MemoryAdmission:
 
     def refusal(self, owner: Owner, ahead: int = 0) -> ServerError | None:
         if self._is_closed:
-            return _closing()
+            return ShuttingDown()
         limits = self._limits
         places = limits.max_runs - len(self._holders) + limits.queue_size - len(self._queue)
         if 0 < places <= ahead:
-            return TooManyRuns(_all_taken(limits))
+            return TooManyRuns(obstacle_text("all", limits))
         if len(self._queue) < self._limits.queue_size or (obstacle := self._obstacle(owner)) is None:
             return None
         return None if self._may_make_room_for(owner) else TooManyRuns(obstacle)
@@ -122,7 +122,7 @@ class MemoryAdmission:
         self._is_closed = True
         for caller in self._queue.clear():
             if not caller.admitted.done():
-                caller.admitted.set_exception(_closing())
+                caller.admitted.set_exception(ShuttingDown())
 
     async def _wait(self, owner: Owner, run_id: str, obstacle: str, on_move: OnMove | None) -> None:
         caller = _Caller(run_id, obstacle, asyncio.get_running_loop().create_future(), on_move)
@@ -146,7 +146,7 @@ class MemoryAdmission:
             self._tell_places_soon()
         if self._is_closed:
             self.leave(run_id)
-            raise _closing()
+            raise ShuttingDown
 
     def _admit_waiting(self) -> None:
         while len(self._holders) < self._limits.max_runs:
@@ -183,17 +183,16 @@ class MemoryAdmission:
     def _obstacle(self, owner: Owner) -> str | None:
         """The limit that leaves no slot for the owner; None if there is one."""
         if len(self._holders) >= self._limits.max_runs:
-            return _all_taken(self._limits)
+            return obstacle_text("all", self._limits)
         return self._own_obstacle(owner)
 
     def _own_obstacle(self, owner: Owner) -> str | None:
         """The limit of the owner's key or user that leaves no slot."""
         limits, taken = self._limits, self._taken
-        if 0 < (most := limits.max_runs_per_key) <= taken[owner.key_id]:
-            return f"{_going_on(most, 'run of this key', 'runs of this key')}; try again when one is done"
-        if owner.user_id is not None and 0 < (most := limits.max_runs_per_user) <= taken[owner]:
-            stop = "stop it" if most == 1 else "stop one"
-            return f"{_going_on(most, 'of your runs', 'of your runs')}; {stop}, or wait for its end"
+        if 0 < limits.max_runs_per_key <= taken[owner.key_id]:
+            return obstacle_text("key", limits)
+        if owner.user_id is not None and 0 < limits.max_runs_per_user <= taken[owner]:
+            return obstacle_text("user", limits)
         return None
 
     def _take(self, owner: Owner, run_id: str) -> None:
@@ -201,13 +200,17 @@ class MemoryAdmission:
         self._taken.update((owner.key_id, owner))
 
 
-def _all_taken(limits: LimitsConfig) -> str:
+def obstacle_text(of: Literal["all", "key", "user"], limits: LimitsConfig) -> str:
+    """Which limit leaves no slot, for the client."""
+    if of == "key":
+        return (
+            f"{_going_on(limits.max_runs_per_key, 'run of this key', 'runs of this key')}; try again when one is done"
+        )
+    if of == "user":
+        stop = "stop it" if limits.max_runs_per_user == 1 else "stop one"
+        return f"{_going_on(limits.max_runs_per_user, 'of your runs', 'of your runs')}; {stop}, or wait for its end"
     return f"{_going_on(limits.max_runs, 'run', 'runs')}; try again in a moment"
 
 
 def _going_on(most: int, one: str, several: str) -> str:
     return f"one {one} is still going on" if most == 1 else f"{most} {several} are still going on"
-
-
-def _closing() -> ServerError:
-    return ShuttingDown("the server is shutting down; ask again in a moment")

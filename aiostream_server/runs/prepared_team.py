@@ -13,7 +13,6 @@ from autogen_agentchat.messages import BaseChatMessage
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.answer_form import ToolForm
 from aiostream_server.intake.question import Question
-from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.runs.history import remember, task_messages
 from aiostream_server.teams.autogen_private.client_tools import Check, ClientTools, callers_in
@@ -25,6 +24,7 @@ from aiostream_server.teams.context import Team
 from aiostream_server.teams.resume import reply_to
 from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.text import typed_question
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ async def prepare(spec: TeamSpec, memory: ConversationMemory, scope: RunScope) -
     team, task = await _with_memory(spec, memory, scope)
     question, tools = memory.question, ClientTools()
     answer_from = _answer_from(spec, team)
-    if spec.config.calls_client_tools and question.callable_tools:
+    if spec.config.client_tools and question.callable_tools:
         tools = ClientTools(question.callable_tools, question.tool_choice, _check_of(question))
         tools.give_to(callers_in(team, answer_from))
     return PreparedTeam(team, task, answer_from, tools)
@@ -63,7 +63,7 @@ async def _with_memory(
     wait_for_people(team)
     _refuse_unknown_results(question)
     await remember(team, question.history, sees_images=spec.sees_images)
-    callers = callers_in(team, _answer_from(spec, team)) if spec.config.calls_client_tools else ()
+    callers = callers_in(team, _answer_from(spec, team)) if spec.config.client_tools else ()
     if question.tool_results and callers:
         await let_begin_anew(team, callers[0].name, question.asked[-1])
         return team, await _own_task(question, spec)
@@ -73,14 +73,15 @@ async def _with_memory(
 async def _resumed(team: Team, spec: TeamSpec, memory: ConversationMemory) -> Sequence[BaseChatMessage]:
     """The task for a team into which its state was loaded."""
     question, results = memory.question, memory.question.tool_results
-    if memory.called_by is not None and results:
-        if not await put_results(team, memory.called_by, results):
+    if results:
+        caller = memory.called_by
+        if caller is None or not await put_results(team, caller, results):
             raise InvalidRequest("no tool call waits for one of the results", param="messages")
-        await let_begin(team, memory.called_by)
+        await let_begin(team, caller)
         return await _own_task(question, spec)
     asker, task = memory.waits_for, question.task
     if asker is not None:
-        task = task._replace(text=routing_question(task.text))  # the reply is what the user typed
+        task = task._replace(text=typed_question(task.text))  # the reply is what the user typed
     return reply_to(team, asker, await task_messages(task, sees_images=spec.sees_images))
 
 

@@ -12,7 +12,8 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.request import TurnKey
 
-_MAX_QUEUED: Final = 3
+MAX_QUEUED: Final = 3
+"""Questions of one conversation that may wait behind the one that is answered."""
 
 
 class Turns(Protocol):
@@ -59,11 +60,16 @@ class MemoryTurns:
 
     async def enter(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
         self._check(key)  # again: the run may have waited for its slot
-        earlier = tuple(self._live.get(key, ()))
-        self._live.setdefault(key, []).append(run)
+        earlier = self.add(key, run)
         if self._policy == "interrupt":
             for each in earlier:  # they entered while this one waited for its slot
                 await each.stop("cancelled")
+        return earlier
+
+    def add(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
+        """Add a run without checking the policy. Returns the live ones before it."""
+        earlier = tuple(self._live.get(key, ()))
+        self._live.setdefault(key, []).append(run)
         return earlier
 
     def leave(self, key: TurnKey, run: RunView) -> None:
@@ -74,8 +80,15 @@ class MemoryTurns:
     def _check(self, key: TurnKey) -> None:
         live = self._live.get(key, ())
         if self._policy == "reject" and live:
-            raise Conflict(
-                "the last question of this conversation is still being answered; wait for the answer, or stop it"
-            )
-        if self._policy == "queue" and len(live) > _MAX_QUEUED:
-            raise Conflict(f"{_MAX_QUEUED} questions of this conversation are waiting already; wait for an answer")
+            raise busy_conversation(self._policy)
+        if self._policy == "queue" and len(live) > MAX_QUEUED:
+            raise busy_conversation(self._policy)
+
+
+def busy_conversation(policy: ConcurrentTurns) -> Conflict:
+    """Why a question is refused."""
+    if policy == "reject":
+        return Conflict(
+            "the last question of this conversation is still being answered; wait for the answer, or stop it"
+        )
+    return Conflict(f"{MAX_QUEUED} questions of this conversation are waiting already; wait for an answer")

@@ -1,1 +1,1 @@
-"""`scripts/dev/soak`: loads the server for minutes, measures it from outside, compares it with its targets."""
+"""`scripts/soak`: loads the server for minutes, measures it from outside, compares it with its targets."""

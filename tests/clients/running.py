@@ -9,12 +9,12 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from aiostream_server.config.model import ServerConfig
+from aiostream_server.config.model import ServerConfig, TeamConfig
 from tests.kit.needs import CLIENTS
 from tests.kit.scripted_provider import (
     BreakOff,
@@ -27,6 +27,7 @@ from tests.kit.scripted_provider import (
     Stall,
 )
 from tests.kit.serving import config_for, sample_team, serving
+from tests.kit.strict_openai import why_refused
 from tests.kit.waiting import DEADLINE_S
 
 _DEADLINE_S: Final = 3 * DEADLINE_S  # LiteLLM alone takes seconds of CPU to import
@@ -41,6 +42,17 @@ _PROGRAM_OF: Final = {
     "ai-sdk": "ask_ai_sdk.mjs",
 }
 NAMES: Final = tuple(_PROGRAM_OF)
+_RESPONDING: Final = {
+    "openai": "respond_openai.py",
+    "agents": "respond_agents.py",
+    "langchain-openai": "respond_langchain.py",
+    "pydantic-ai": "respond_pydantic_ai.py",
+    "litellm": "respond_litellm.py",
+    "openai-node": "respond_openai.mjs",
+    "ai-sdk": "respond_ai_sdk.mjs",
+}
+RESPONDING: Final = tuple(_RESPONDING)
+"""Clients that speak Responses."""
 FAILURES: Final[Mapping[str, HttpError]] = {
     "broken": HttpError(500, {"error": {"message": "out of order"}}),
     "limited": HttpError(429, {"error": {"message": "too many requests"}}),
@@ -50,6 +62,11 @@ FAILURES: Final[Mapping[str, HttpError]] = {
 }
 """What the provider answers, always, by scenario."""
 
+_MODELS: Final = {
+    "AIOSTREAM_MODEL": "solo",
+    "AIOSTREAM_TOOL_MODEL": "with-tool",
+    "AIOSTREAM_MODEL_WITH_TOOLS": "model",
+}
 REGION: Final = {"name": "North", "total": 42}
 _SCENARIO: Final = re.compile(r"<(\w+)>")
 
@@ -84,10 +101,23 @@ def _reply(body: Mapping[str, Any]) -> Reply:
             return ScriptedAnswer("so far ", BreakOff())
         case "cancel":
             return ScriptedAnswer("one ", Stall())
+        case _ if scenario.startswith("tools"):
+            return _calling(body)
         case _ if scenario.startswith("typed"):
             return _typed(body)
         case _:  # words, also where a form is wanted
             return ScriptedAnswer("Hel", "lo.")
+
+
+def _calling(body: Mapping[str, Any]) -> Reply:
+    """Calls the client's tool `weather` for two cities at once, then answers with its results, in a form if there is a
+    tool for that."""
+    results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+    if not results:
+        cities = enumerate(("Oslo", "Rome"))
+        return ScriptedAnswer(*(Call("weather", {"city": city}, f"call_{index}", index) for index, city in cities))
+    forms = [name for tool in body.get("tools", ()) if (name := tool["function"]["name"]) != "weather"]
+    return ScriptedAnswer(Call(forms[0], REGION, "call_form") if forms else f"It is {' and '.join(results)}.")
 
 
 def _typed(body: Mapping[str, Any]) -> Reply:
@@ -98,16 +128,44 @@ def _typed(body: Mapping[str, Any]) -> Reply:
     return ScriptedAnswer(json.dumps(REGION) if is_last_call else "North leads, with 42.")
 
 
+def _responding(body: Mapping[str, Any]) -> Reply:
+    """Scenarios of `RESPONDING`: a client may put its own name before that of the scenario."""
+    scenario, last = _named(body).removeprefix("framework_"), body["messages"][-1]
+    match scenario:
+        case "own_tool" | "specification":
+            return (
+                ScriptedAnswer("Rain.") if last["role"] == "tool" else ScriptedAnswer(Call("weather", {"city": "Rome"}))
+            )
+        case "client_tool":
+            return (
+                ScriptedAnswer("It is 4.") if last["role"] == "tool" else ScriptedAnswer(Call("add", {"a": 2, "b": 2}))
+            )
+        case "chain":
+            asked = sum(message["role"] == "user" for message in body["messages"])
+            return ScriptedAnswer(f"Asked {asked} times.")
+        case _:
+            return FAILURES.get(scenario, ScriptedAnswer("Hel", "lo."))
+
+
 async def run_client(name: str, folder: Path) -> Told:
     """The scenarios of one client, each once."""
-    async with ScriptedProvider() as provider:
-        provider.script(_reply)
+    return await _run(name, _PROGRAM_OF[name], _reply, folder)
+
+
+async def run_responding(name: str, folder: Path) -> Told:
+    """The same for a client that speaks Responses."""
+    return await _run(name, _RESPONDING[name], _responding, folder)
+
+
+async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]], Reply], folder: Path) -> Told:
+    async with ScriptedProvider(why_refused) as provider:
+        provider.script(reply)
         # On a busy machine the AI SDK's repetitions come late.
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
-        config = config_for(provider.base_url, sample_team("solo", presentation="answer"), server=memory)
-        async with serving(config, folder) as server:
-            folder_of, source = CLIENTS / name, PROGRAMS / _PROGRAM_OF[name]
-            program = await start_program(folder_of, source, f"{server.url}/v1", AIOSTREAM_MODEL="solo")
+        solo, with_tool = sample_team("solo", presentation="answer"), sample_team("with_tool")
+        model = TeamConfig(id="model", kind="assistant")
+        async with serving(config_for(provider.base_url, solo, with_tool, model, server=memory), folder) as server:
+            program = await start_program(CLIENTS / name, PROGRAMS / program_file, f"{server.url}/v1", **_MODELS)
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     outcomes = await outcomes_of(program)

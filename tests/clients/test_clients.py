@@ -49,6 +49,15 @@ def test_every_way_to_a_typed_answer_gives_the_object(told: Told) -> None:
     assert "typed" in ways
 
 
+def test_tools_of_the_client_run_in_its_own_loop(told: Told) -> None:
+    """Two are called at once; one call of the model asks for them, one answers with their results."""
+    assert told.outcomes["tools"] == {"text": "It is rain and rain.", "ran": ["Oslo", "Rome"]}
+    assert told.calls["tools"] == 2
+    if (both := told.outcomes.get("tools_and_typed")) is not None:
+        assert both == {"typed": REGION, "ran": ["Oslo", "Rome"]}
+        assert told.calls["tools_and_typed"] == 2, "the agent itself calls what the request forces"
+
+
 def test_a_form_that_cannot_be_met_is_an_error_with_the_reason(told: Told) -> None:
     outcome = told.outcomes["never_typed"]
     assert outcome.get("status") == 422, outcome

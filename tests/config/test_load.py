@@ -112,6 +112,24 @@ def test_inline_component_and_free_tables_are_kept_as_they_are(tmp_path: Path) -
     assert config.teams[0].settings["deep"] == {"list": [1, 2.5]}
 
 
+def test_a_team_of_a_kind_has_other_defaults(tmp_path: Path) -> None:
+    text = """
+        [[teams]]
+        id = "a"
+        kind = "assistant"
+
+        [[teams]]
+        id = "b"
+        kind = "assistant"
+        presentation = "transcript"
+        client_tools = false
+    """
+    first, second = loaded(tmp_path, text).teams
+    assert (first.factory, second.factory) == ("aiostream_server.teams.assistant:build",) * 2
+    assert (first.presentation, second.presentation) == ("answer", "transcript")
+    assert (first.client_tools, second.client_tools) == (True, False)
+
+
 def test_a_mark_at_the_beginning_of_the_file_is_skipped(tmp_path: Path) -> None:
     assert loaded(tmp_path, "\ufeff[server]\nport = 1").server.port == 1
 

@@ -116,6 +116,14 @@ def test_every_mistake_is_named_at_once(tmp_path: Path) -> None:
         ("routing.threshold = 2", "[routing] threshold: expected a number from 0 to 1, got 2"),
         ("teams = [5]", "[[teams]] #1: expected a table, got 5"),
         (
+            'teams = [{id = "a", factory = "a:b", system_message = "Hi"}]',
+            '[[teams]] #1 (a) system_message: is for teams of kind = "assistant": a factory or component has its own',
+        ),
+        (
+            'teams = [{id = "a", kind = "assistant", factory = "a:b"}]',
+            '[[teams]] #1 (a) factory: kind = "assistant" has a factory of its own: leave one of them out',
+        ),
+        (
             'models.default = {provider = "openai", model = "m", model_info = {vision = "yes"}}',
             '[models.default] model_info.vision: expected true or false, got "yes"',
         ),

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from aiostream_server.config.model import LimitsConfig, RunsConfig
+from aiostream_server.config.model import ConversationsConfig, LimitsConfig, RunsConfig
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import Server, config_for, sample_team, serving
 
@@ -14,7 +14,8 @@ LEASE_S = 0.5
 
 
 def shared_in(url: str, prefix: str, **settings: Any) -> RunsConfig:
-    return RunsConfig(store="redis", redis_url=url, prefix=prefix, lease_s=LEASE_S, **settings)
+    settings.setdefault("lease_s", LEASE_S)
+    return RunsConfig(store="redis", redis_url=url, prefix=prefix, **settings)
 
 
 @asynccontextmanager
@@ -24,6 +25,7 @@ async def cluster(
     *answers: ScriptedAnswer,
     count: int = 2,
     team: dict[str, Any] | None = None,
+    conversations: ConversationsConfig | None = None,
     **limits: Any,
 ) -> AsyncIterator[list[Server]]:
     """Servers of one agent, `solo`, and what its model says; each has a state directory of its own."""
@@ -31,7 +33,11 @@ async def cluster(
         provider = await stack.enter_async_context(ScriptedProvider())
         provider.script(*answers)
         config = config_for(
-            provider.base_url, sample_team("solo", **(team or {})), limits=LimitsConfig(**limits), runs=runs
+            provider.base_url,
+            sample_team("solo", **(team or {})),
+            limits=LimitsConfig(**limits),
+            runs=runs,
+            conversations=conversations or ConversationsConfig(),
         )
         servers = []
         for number in range(count):

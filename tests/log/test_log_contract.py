@@ -14,12 +14,13 @@ import pytest
 from aiostream_server.events import Action, Dropped, Entry, Event, Message, RunFinished, SpeechKind, Token, TokenCount
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.protocol import Log, Reader
+from aiostream_server.log.redis.reserved import ReservedLog
 from tests.kit.waiting import DEADLINE_S
 
 NewLog: TypeAlias = Callable[..., Log]
 """Called with a run's id, and perhaps `max_bytes` and `max_ahead_bytes`."""
 
-IMPLEMENTATIONS: Final[dict[str, NewLog]] = {"memory": MemoryLog}
+IMPLEMENTATIONS: Final[dict[str, NewLog]] = {"memory": MemoryLog, "with reserved numbers": ReservedLog}
 END: Final = RunFinished("stop", TokenCount(), 0.0)
 
 

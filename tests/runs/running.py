@@ -9,13 +9,13 @@ from aiostream_server.events import Event
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question, Turn
-from aiostream_server.log.memory import MemoryLog
+from aiostream_server.log.redis.reserved import ReservedLog
 from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.conversation_memory import Archive
-from aiostream_server.runs.registry import Registry
+from aiostream_server.runs.registry import Registry, RunBackend
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency
@@ -51,6 +51,7 @@ def runs_of(
     config: dict[str, Any] | None = None,
     archive: Archive | None = None,
     concurrent_turns: ConcurrentTurns = "queue",
+    backend: RunBackend | None = None,
     **limits: Any,
 ) -> Runs:
     """`make` is called for every run and returns a team, or something that is none."""
@@ -58,7 +59,7 @@ def runs_of(
     spec = TeamSpec(team, TeamContext(team, Models({}), {}), lambda _: make(), sees_images=False)
     router = Router([Candidate("team", "Team", "", ())], RoutingConfig(), None, ())
     resources = RunResources(Catalogue([spec]), router, LimitsConfig(**limits), archive, concurrent_turns)
-    backend = memory_backend(resources.limits, resources.concurrent_turns)
+    backend = backend or memory_backend(resources.limits, resources.concurrent_turns)
     return Runs(Registry(resources, backend), resources, spec)
 
 
@@ -72,4 +73,4 @@ def new_run(run_id: str, owner: Owner = LOCAL_OWNER, conversation: str | None = 
     asked = runs.request()
     talk = None if conversation is None else Conversation(conversation, resends=False)
     request = RunRequest(asked.question, asked.model, owner=owner, conversation=talk)
-    return Run(run_id, request, runs.resources, MemoryLog(run_id))
+    return Run(run_id, request, runs.resources, ReservedLog(run_id))

@@ -10,9 +10,14 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.admission import MemoryAdmission
-from tests.runs.test_admission_contract import A, B, SlotsByOwner, turns
+from tests.runs.test_admission_contract import A, B, SlotsByOwner
 
 _OWNERS = st.sampled_from([A, B, Owner(), Owner("a", "ann"), Owner("a", "bob"), Owner("b", "ann")])
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 class Slots(RuleBasedStateMachine):
@@ -32,7 +37,7 @@ class Slots(RuleBasedStateMachine):
             max_runs=max_runs, max_runs_per_key=per_key, max_runs_per_user=per_user, queue_size=queue_size
         )
         self.admission = MemoryAdmission(self.limits)
-        self.slots = SlotsByOwner(self.admission)
+        self.slots = SlotsByOwner(self.admission, None)
 
     @rule(owner=_OWNERS, settles=st.booleans())
     def enter(self, owner: Owner, settles: bool) -> None:
@@ -52,7 +57,7 @@ class Slots(RuleBasedStateMachine):
             self._run(settles)
 
     def _run(self, settles: bool) -> None:
-        self.loop.run_until_complete(turns(6 if settles else 1))
+        self.loop.run_until_complete(_turns(6 if settles else 1))
         for caller in tuple(self.callers):
             owner, task = caller
             if not task.done():
@@ -85,7 +90,7 @@ class Slots(RuleBasedStateMachine):
     def teardown(self) -> None:
         for _, task in self.callers:
             task.cancel()
-        self.loop.run_until_complete(turns())
+        self.loop.run_until_complete(_turns(5))
         self.loop.close()
 
 

@@ -1,10 +1,10 @@
 """The contract of `Directory`: runs are found by their owners only, live ones and finished ones for a while.
 
-A second implementation is tested by adding it to `IMPLEMENTATIONS`.
+That of one process, and that of several.
 """
 
-from collections.abc import Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Callable
+from typing import Any, TypeAlias
 
 import pytest
 
@@ -13,14 +13,15 @@ from aiostream_server.errors import NotFound, RunGone
 from aiostream_server.events import Message
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.directory import Directory, MemoryDirectory
+from aiostream_server.runs.shared.directory import RedisDirectory
+from tests.kit.needs import needs
+from tests.kit.redis import RedisServer
+from tests.kit.shared_runs import sharing
 from tests.runs.running import new_run
 
 NewDirectory: TypeAlias = Callable[..., Directory]
 """Called with limits."""
 
-IMPLEMENTATIONS: Final[dict[str, Callable[[LimitsConfig, Callable[[str], object]], Directory]]] = {
-    "memory": lambda limits, on_drop: MemoryDirectory(limits, on_drop=on_drop)
-}
 ANN, BOB = Owner("key", "ann"), Owner("key", "bob")
 
 
@@ -30,12 +31,20 @@ def dropped() -> list[str]:
     return []
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
-def new_directory(request: pytest.FixtureRequest, dropped: list[str]) -> NewDirectory:
-    def make(**limits: Any) -> Directory:
-        return IMPLEMENTATIONS[request.param](LimitsConfig(**limits), dropped.append)
+@pytest.fixture(params=["memory", pytest.param("redis", marks=needs("redis"))])
+async def new_directory(request: pytest.FixtureRequest, dropped: list[str]) -> AsyncIterator[NewDirectory]:
+    if request.param == "memory":
+        yield lambda **limits: MemoryDirectory(LimitsConfig(**limits), on_drop=dropped.append)
+        return
+    redis: RedisServer = request.getfixturevalue("shared_redis")
+    async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
 
-    return make
+        def make(**limits: Any) -> Directory:
+            return RedisDirectory(
+                shared.connection, shared.writer, shared.mirrors, LimitsConfig(**limits), dropped.append
+            )
+
+        yield make
 
 
 @pytest.mark.parametrize("is_finished", [False, True])

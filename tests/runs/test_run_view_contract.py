@@ -1,11 +1,11 @@
 """The contract of `RunView`: a run as the rest of the server sees it, wherever it is driven.
 
-A second implementation is tested by adding it to `IMPLEMENTATIONS`: it makes a view of a run that has just started.
+A local run, and one that another process drives.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeAlias
 
 import pytest
 from msgspec.json import decode, encode
@@ -13,28 +13,35 @@ from msgspec.json import decode, encode
 from aiostream_server.events import Entry, Message, RunFinished, RunStarted
 from aiostream_server.intake.principal import LOCAL_OWNER
 from aiostream_server.runs.card import RunCard, RunView
-from aiostream_server.runs.run import Run
+from tests.kit.needs import needs
+from tests.kit.shared_runs import sharing
 from tests.kit.waiting import DEADLINE_S, wait_for
-from tests.runs.running import runs_of
+from tests.runs.running import Runs, runs_of
 from tests.runs.test_run import Saying, Stuck
 
 NewView: TypeAlias = Callable[..., Awaitable[RunView]]
 """Called with a function that makes the team, and with fields of the request."""
 
 
-async def _local(run: Run) -> RunView:
-    return run
+@pytest.fixture(params=["local", pytest.param("remote", marks=needs("redis"))])
+async def view_of(request: pytest.FixtureRequest) -> AsyncIterator[NewView]:
+    if request.param == "local":
+        yield lambda make, **limits: runs_of(make, **limits).start()
+        return
+    redis, prefix = request.getfixturevalue("shared_redis"), request.getfixturevalue("redis_prefix")
+    async with sharing(redis.url, prefix) as here, sharing(redis.url, prefix) as elsewhere:
+        runs: Runs | None = None
 
+        async def start(make: Callable[[], object], **limits: Any) -> RunView:
+            nonlocal runs
+            runs = runs_of(make, backend=here.backend, **limits)
+            run = await runs.start()
+            await here.writer.written(run.id, DEADLINE_S)
+            return await elsewhere.directory.find(run.id, run.owner)
 
-IMPLEMENTATIONS: Final[dict[str, Callable[[Run], Awaitable[RunView]]]] = {"local": _local}
-
-
-@pytest.fixture(params=IMPLEMENTATIONS)
-def view_of(request: pytest.FixtureRequest) -> NewView:
-    async def start(make: Callable[[], object], **limits: Any) -> RunView:
-        return await IMPLEMENTATIONS[request.param](await runs_of(make, **limits).start())
-
-    return start
+        yield start
+        if runs is not None:
+            await runs.registry.close()
 
 
 async def test_a_watched_run_is_read_to_its_end(view_of: NewView) -> None:
@@ -51,14 +58,15 @@ async def test_a_watched_run_is_read_to_its_end(view_of: NewView) -> None:
 
 
 async def test_the_card_follows_the_run(view_of: NewView) -> None:
-    view = await view_of(lambda: Saying("x"))
+    view = await view_of(Stuck)
     card = view.card()
     assert (card.id, card.finished, card.error) == (view.id, None, None)
     assert view.owner == LOCAL_OWNER
+    await view.stop("cancelled")
     await asyncio.wait_for(view.wait(), DEADLINE_S)
     card = view.card()
     assert card.finished is not None
-    assert (card.finished.reason, card.team) == ("stop", "team")
+    assert (card.finished.reason, card.team) == ("cancelled", "team")
     with view.watch() as reader:
         assert card.last_seq == (await reader.read())[-1].seq
     assert decode(encode(card), type=RunCard) == card

@@ -1,10 +1,10 @@
 """The contract of `Starts`: one idempotency key starts one run, whatever happens to the callers.
 
-A second implementation is tested by adding it to `IMPLEMENTATIONS`.
+That of one process, and that of several.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from typing import Final
 
 import pytest
@@ -13,16 +13,24 @@ from aiostream_server.errors import Conflict, TooManyRuns
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency, MemoryStarts, Starts
+from tests.kit.needs import needs
+from tests.kit.redis import RedisServer
+from tests.kit.shared_runs import sharing
+from tests.kit.waiting import wait_for
 from tests.runs.running import new_run
 
-IMPLEMENTATIONS: Final[dict[str, Callable[[], Starts]]] = {"memory": MemoryStarts}
 OWNER: Final = Owner("key", "ann")
 KEY: Final = Idempotency("k", "body")
 
 
-@pytest.fixture(params=IMPLEMENTATIONS)
-def starts(request: pytest.FixtureRequest) -> Starts:
-    return IMPLEMENTATIONS[request.param]()
+@pytest.fixture(params=["memory", pytest.param("redis", marks=needs("redis"))])
+async def starts(request: pytest.FixtureRequest) -> AsyncIterator[Starts]:
+    if request.param == "memory":
+        yield MemoryStarts()
+        return
+    redis: RedisServer = request.getfixturevalue("shared_redis")
+    async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
+        yield shared.starts
 
 
 class _Starting:
@@ -41,7 +49,9 @@ class _Starting:
         return self.started[-1]
 
 
-async def _settle() -> None:
+async def _until_known(starts: Starts, key: Idempotency = KEY) -> None:
+    """Wait until a run is being started by this key. Other processes may know any key."""
+    await wait_for(lambda: starts.is_known(OWNER, key.key))
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -68,7 +78,7 @@ async def test_a_key_belongs_to_its_owner(starts: Starts) -> None:
 async def test_a_key_of_another_request_is_a_conflict(starts: Starts) -> None:
     start = _Starting()
     starting = asyncio.create_task(starts.find_or_start(OWNER, KEY, start))
-    await _settle()
+    await _until_known(starts)
     for _ in range(2):  # while the run is being started, and afterwards
         with pytest.raises(Conflict, match="used for another request"):
             await starts.find_or_start(OWNER, Idempotency("k", "other body"), start)
@@ -79,7 +89,7 @@ async def test_a_key_of_another_request_is_a_conflict(starts: Starts) -> None:
 async def test_a_failed_start_fails_for_all_and_frees_the_key(starts: Starts) -> None:
     failing = _Starting(TooManyRuns("full"))
     callers = [asyncio.create_task(starts.find_or_start(OWNER, KEY, failing)) for _ in range(3)]
-    await _settle()
+    await _until_known(starts)
     failing.go.set()
     refused = await asyncio.gather(*callers, return_exceptions=True)
     assert [type(each) for each in refused] == [TooManyRuns] * 3
@@ -91,10 +101,10 @@ async def test_a_failed_start_fails_for_all_and_frees_the_key(starts: Starts) ->
 async def test_a_cancelled_starter_is_replaced_by_a_waiting_caller(starts: Starts) -> None:
     start = _Starting()
     callers = [asyncio.create_task(starts.find_or_start(OWNER, KEY, start)) for _ in range(4)]
-    await _settle()
+    await _until_known(starts)
     callers[0].cancel()
     callers[2].cancel()
-    await _settle()
+    await _until_known(starts)
     start.go.set()
     first, second = await asyncio.gather(callers[1], callers[3])
     assert first.run is second.run
@@ -112,11 +122,13 @@ async def test_the_key_of_a_run_that_is_no_longer_kept_starts_another() -> None:
     assert not (await starts.find_or_start(OWNER, KEY, start)).is_replay
 
 
-async def test_a_key_is_known_from_its_first_use_until_it_is_free_again(starts: Starts) -> None:
+async def test_a_key_is_known_from_its_first_use_until_it_is_free_again() -> None:
+    """In memory; another process may know any key."""
+    starts = MemoryStarts()
     start, failing = _Starting(), _Starting(TooManyRuns("full"))
     assert not starts.is_known(OWNER, KEY.key)
     starting = asyncio.create_task(starts.find_or_start(OWNER, KEY, start))
-    await _settle()
+    await _until_known(starts)
     assert starts.is_known(OWNER, KEY.key)
     assert not starts.is_known(Owner("key", "bob"), KEY.key)
     start.go.set()

@@ -179,7 +179,7 @@ async def test_a_page_may_ask_two_models_side_by_side() -> None:
 async def test_no_conversation_holds_more_than_a_few_slots() -> None:
     runs = _runs("queue")
     waiting = [await _start(runs, "x") for _ in range(4)]
-    with pytest.raises(Conflict, match="3 questions of the conversation are waiting"):
+    with pytest.raises(Conflict, match="3 questions of this conversation are waiting"):
         await _start(runs, "x")
     await _start(runs, "x", Conversation("other", resends=True))
     await runs.registry.close()

@@ -13,7 +13,7 @@ import pytest
 
 from tests.kit.process import ServerProcess, serving_process, start
 from tests.kit.redis import RedisServer, running_redis
-from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider
+from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.waiting import wait_for
 from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
 
@@ -106,6 +106,41 @@ async def test_the_runs_of_a_killed_process_end_well_elsewhere(
     assert took_s < 1.25 * LEASE_S + 2, "and the machine may be busy"
 
 
+async def test_what_a_killed_process_held_is_free_again(
+    tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """Its slots, its place in the queue, the turn of a conversation, and an idempotency key that it was using."""
+    provider.script(lambda _: ScriptedAnswer("a", Stall()))
+    config = (
+        toml(shared_redis.url, provider, redis_prefix)
+        + "[limits]\nmax_runs = 2\nqueue_size = 2\nqueue_timeout_s = 50.0\n"
+    )
+    asked: dict[str, Any] = {"model": "solo", "conversation": "talk", "headers": {"Idempotency-Key": "k"}}
+    async with processes(config, tmp_path) as (here, there), AsyncExitStack() as stack:
+        runs = [await stack.enter_async_context(starting(here.url, "hi", **asked))]
+        runs.append(await stack.enter_async_context(starting(here.url, "hi", model="solo")))
+        for run in runs:
+            await run.until(2)
+        queued = asyncio.create_task(start_in_background(here.url, "hi", model="solo"))
+        waiting = asyncio.create_task(start_in_background(there.url, "hi", model="solo", conversation="talk"))
+        await wait_for(lambda: shared_redis.command("zcard", f"{{{redis_prefix}}}:queue") == "2")
+        here.process.kill()
+        started = await waiting
+        await asyncio.wait({queued})
+        assert queued.exception() is not None
+        async with watching(there.url, started["id"]) as view:
+            async for event in view.events():
+                if event.kind == "token":
+                    break
+        async with starting(there.url, "hi", **asked) as again:
+            assert again.response.headers["Idempotent-Replayed"] == "true"
+            await again.read_all()
+            assert (again.run_id, again.seen[-1].body["reason"]) == (runs[0].run_id, "interrupted")
+        assert shared_redis.command("hkeys", f"{{{redis_prefix}}}:slots") == started["id"]
+        await cancel(there.url, started["id"])
+        await wait_for(lambda: not shared_redis.command("keys", f"{{{redis_prefix}}}:slots*"), "no slot is left")
+
+
 async def test_a_process_that_was_paused_for_too_long_changes_nothing_any_more(
     tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
 ) -> None:
@@ -173,6 +208,43 @@ async def test_streams_go_on_while_redis_is_away_and_the_log_is_whole_afterwards
             assert not server.named("runs_taken_over")
 
 
+@pytest.mark.parametrize("on_outage", ["serve", "refuse"])
+async def test_new_questions_are_served_or_refused_while_redis_is_away(
+    tmp_path: Path, provider: ScriptedProvider, own_redis: RedisServer, on_outage: str
+) -> None:
+    """Served by the limits of each process alone; afterwards these runs are found everywhere, and their slots count."""
+    gate = Gate()
+    provider.script(lambda _: ScriptedAnswer("a ", gate, "b"))
+    config = toml(own_redis.url, provider, on_outage=on_outage) + "[limits]\nmax_runs = 1\n"
+    asked: dict[str, Any] = {"model": "solo", "conversation": "talk", "headers": {"Idempotency-Key": "k"}}
+    async with processes(config, tmp_path) as (here, there):
+        own_redis.kill()
+        for server in (here, there):
+            await server.until_logged("redis_unavailable")
+        async with starting(here.url, "hi", **asked) as view:
+            if on_outage == "refuse":
+                assert view.response.status == 503
+                assert "runs_unavailable" in await view.response.text()
+                assert view.response.headers["Retry-After"]
+                return
+            await view.until(2)
+            async with starting(here.url, "hi", model="solo") as refused:
+                assert refused.response.status == 429
+            own_redis.start()
+            await here.until_logged("redis_available")
+            await there.until_logged("redis_available")
+
+            async def counts() -> bool:
+                return own_redis.command("hkeys", "{t}:slots") == view.run_id
+
+            await wait_for(counts, "its slot is counted")
+            async with starting(there.url, "hi", model="solo") as refused:
+                assert refused.response.status == 429
+            gate.open()
+            await view.read_all()
+        assert (await watch_all(there.url, view.run_id)).raw == view.raw
+
+
 async def test_a_redis_that_does_not_answer_holds_up_no_stream(
     tmp_path: Path, provider: ScriptedProvider, own_redis: RedisServer
 ) -> None:
@@ -200,7 +272,7 @@ async def test_a_full_redis_is_an_outage(tmp_path: Path, provider: ScriptedProvi
             assert view.text == "a b"
             redis.command("config", "set", "maxmemory", "0")
             await here.until_logged("redis_available")
-            assert redis.command("exists", f"{{t}}:run:{view.run_id}") == "1"
+            await wait_for(lambda: redis.command("exists", f"{{t}}:run:{view.run_id}") == "1", "it is written")
 
 
 async def test_a_planned_stop_loses_nothing(

@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from openai.types.chat import ChatCompletion
 
-from aiostream_server.config.model import Config, TeamConfig
+from aiostream_server.client import StreamClient
+from aiostream_server.config.model import Config, LimitsConfig, TeamConfig
+from aiostream_server.events import Answer, RunFinished, ToolRequested
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import Server, config_for, serving
 from tests.kit.strict_openai import why_refused
@@ -218,3 +221,215 @@ async def test_in_a_group_the_agent_that_called_goes_on(
     assert "It rains" in text
     assert all(f"I am {name}." in text for name in after)
     assert len(provider.exchanges) == len(before) + 2 + len(after)
+
+
+async def test_a_name_of_an_own_tool_means_that_tool(provider: ScriptedProvider, tmp_path: Path) -> None:
+    clash = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+    provider.script(ScriptedAnswer(Call("add", {"first": 1, "second": 2})), ScriptedAnswer("Three."))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        answer = await Client(server, "lone:answer", tools=[clash, WEATHER]).ask(ASKED)
+    assert answer.choices[0].message.content == "Three."
+    assert [tool["function"]["name"] for tool in provider.exchanges[0].body["tools"]] == ["add", "weather"]
+
+
+async def test_arguments_that_are_no_json_stay_inside(provider: ScriptedProvider, tmp_path: Path) -> None:
+    provider.script(ScriptedAnswer(Call("weather", '{"city": ', "call_bad")), ScriptedAnswer(OSLO))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        client = Client(server, "lone")
+        answer = await client.ask(ASKED)
+    assert called(answer) == [("call_oslo", "weather", {"city": "Oslo"})]
+    assert "Error" in said(provider.exchanges[1].body["messages"])[-1]
+    assert "weather" in (answer.choices[0].message.content or ""), "the transcript shows what happened inside"
+
+
+@pytest.mark.parametrize(
+    ("choice", "kind", "asked", "finish"),
+    [
+        ("required", "lone", "required", "tool_calls"),
+        ("required", "bare", "required", "tool_calls"),
+        ({"type": "function", "function": {"name": "weather"}}, "lone", "required", "stop"),
+        ({"type": "function", "function": {"name": "weather"}}, "bare", {"weather"}, "stop"),
+    ],
+)
+async def test_a_forced_call_is_the_agents_own(
+    provider: ScriptedProvider, tmp_path: Path, choice: Any, kind: str, asked: Any, finish: str
+) -> None:
+    provider.script(ScriptedAnswer(OSLO))
+    other = {"type": "function", "function": {"name": "other"}}
+    async with serving(calling(provider, kind), tmp_path) as server:
+        answer = await Client(server, kind, tools=[WEATHER, other], tool_choice=choice).ask(ASKED)
+    assert called(answer) == [("call_oslo", "weather", {"city": "Oslo"})]
+    assert answer.choices[0].finish_reason == finish
+    (exchange,) = provider.exchanges
+    sent = exchange.body["tool_choice"]
+    assert (sent if isinstance(sent, str) else {sent["function"]["name"]}) == asked
+    offered = [tool["function"]["name"] for tool in exchange.body["tools"]]
+    assert ("other" in offered) == (choice == "required"), "of a named one, no other is offered"
+
+
+async def test_a_forced_call_fits_its_schema(provider: ScriptedProvider, tmp_path: Path) -> None:
+    provider.script(ScriptedAnswer(Call("weather", {"town": "Oslo"}, "call_bad")), ScriptedAnswer(OSLO))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        answer = await Client(server, "lone:answer", tool_choice="required").ask(ASKED)
+    assert called(answer) == [("call_oslo", "weather", {"city": "Oslo"})]
+    assert "'city' is a required property" in said(provider.exchanges[1].body["messages"])[-1]
+
+
+async def test_an_agent_that_calls_nothing_though_it_must_is_asked_once_more(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    provider.script(ScriptedAnswer("Oslo is wet."), ScriptedAnswer(Call("weather", {"city": "Oslo"})))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        answer = await Client(server, "lone", tool_choice="required").ask(ASKED)
+    assert [call[1:] for call in called(answer)] == [("weather", {"city": "Oslo"})]
+
+
+@pytest.mark.parametrize(
+    ("fields", "offered"),
+    [
+        ({"tool_choice": "none"}, ["add"]),
+        ({"tools": []}, ["add"]),
+        ({"tool_choice": "auto"}, ["add", "weather"]),
+        (
+            {
+                "tools": [WEATHER, {"type": "function", "function": {"name": "b", "strict": True, "parameters": {}}}],
+                "tool_choice": {
+                    "type": "allowed_tools",
+                    "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "b"}}]},
+                },
+            },
+            ["add", "b"],
+        ),
+    ],
+)
+async def test_which_tools_are_offered(
+    provider: ScriptedProvider, tmp_path: Path, fields: Mapping[str, Any], offered: Sequence[str]
+) -> None:
+    provider.script(ScriptedAnswer("Fine."))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        await Client(server, "lone", **fields).ask(ASKED)
+    assert [tool["function"]["name"] for tool in provider.exchanges[0].body["tools"]] == offered
+
+
+async def test_one_call_at_a_time_where_the_request_wants_it(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """Also of a provider that does not obey."""
+    provider.script(ScriptedAnswer(OSLO, Call("weather", {"city": "Rome"}, "call_rome", 1)), ScriptedAnswer("Rain."))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        client = Client(server, "lone:answer", parallel_tool_calls=False)
+        first = await client.ask(ASKED)
+        await client.ask(RAIN)
+    assert called(first) == [("call_oslo", "weather", {"city": "Oslo"})]
+    assert provider.exchanges[0].body["parallel_tool_calls"] is False
+
+
+async def test_strict_reaches_the_provider(provider: ScriptedProvider, tmp_path: Path) -> None:
+    provider.script(ScriptedAnswer("Fine."))
+    parameters = {"type": "object", "properties": {}, "additionalProperties": False, "required": []}
+    function = {"name": "now", "description": "The time.", "strict": True, "parameters": parameters}
+    strict = {"type": "function", "function": function}
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        await Client(server, "lone", tools=[strict]).ask(ASKED)
+    assert provider.exchanges[0].body["tools"][1] == strict
+
+
+async def test_a_team_that_does_not_allow_them_ignores_them(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """And answers a result in the way of a question, as it always did."""
+    provider.script(ScriptedAnswer("Fine."), ScriptedAnswer("Wet."))
+    async with serving(calling(provider, "lone", client_tools=False), tmp_path) as server:
+        client = Client(server, "lone:answer")
+        await client.ask(ASKED)
+        call = {"id": "c", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+        client.messages = [ASKED, {"role": "assistant", "content": None, "tool_calls": [call]}]
+        await client.ask({**RAIN, "tool_call_id": "c"})
+    assert [tool["function"]["name"] for tool in provider.exchanges[0].body["tools"]] == ["add"]
+    assert (
+        said(provider.exchanges[1].body["messages"])[-1]
+        == "user: Answer my last question, using the tool result above."
+    )
+
+
+async def test_calls_count_for_the_limit_of_tool_calls(provider: ScriptedProvider, tmp_path: Path) -> None:
+    provider.script(ScriptedAnswer(OSLO, Call("weather", {"city": "Rome"}, "call_rome", 1)))
+    config = calling(provider, "lone").model_copy(update={"limits": LimitsConfig(max_tool_calls_per_run=1)})
+    async with serving(config, tmp_path) as server:
+        with pytest.raises(openai.APIError, match="limit of 1 tool calls"):
+            await Client(server, "lone").ask(ASKED)
+
+
+async def test_auto_goes_on_with_a_team_that_can_have_asked(provider: ScriptedProvider, tmp_path: Path) -> None:
+    """Without a conversation, too: only such a team calls the client's tools."""
+    provider.script(ScriptedAnswer("Yes."))
+    config = calling(provider, "lone")
+    other = TeamConfig(
+        id="weather", factory="tests.web.calling_teams:bare", examples=("Do I need an umbrella in Oslo?",)
+    )
+    config = config.model_copy(update={"teams": (other, *config.teams)})
+    call = {"id": "call_oslo", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    async with serving(config, tmp_path) as server:
+        client = Client(server, "auto")
+        await client.ask(ASKED, {"role": "assistant", "content": None, "tool_calls": [call]}, RAIN)
+    assert said(provider.exchanges[0].body["messages"])[0] == "system: You are Lone."
+
+
+async def test_a_plain_model_is_a_team_of_a_kind(provider: ScriptedProvider, tmp_path: Path) -> None:
+    provider.script(ScriptedAnswer(OSLO), ScriptedAnswer("Yes."))
+    team = TeamConfig(id="plain", kind="assistant", system_message="Be brief.", presentation="answer")
+    async with serving(config_for(provider.base_url, team), tmp_path) as server:
+        client = Client(server, "plain")
+        await client.ask({"role": "system", "content": "You know Norway."}, ASKED)
+        answer = await client.ask(RAIN)
+    assert answer.choices[0].message.content == "Yes."
+    assert said(provider.exchanges[1].body["messages"]) == [
+        "system: Be brief.\nYou know Norway.",
+        "user: Do I need an umbrella in Oslo?",
+        "assistant:  weather(call_oslo)",
+        "tool(call_oslo): rain",
+    ]
+
+
+async def test_a_run_tells_all_of_a_long_call_and_goes_on_with_its_result(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    """`/v1/runs`, whose lines are shorter otherwise; the arguments of a call are a whole file here."""
+    city = "Ö" * 30_000
+    provider.script(ScriptedAnswer(Call("weather", {"city": city}, "call_long")), ScriptedAnswer("Yes."))
+    async with serving(calling(provider, "lone"), tmp_path) as server, StreamClient(server.url) as client:
+        talk: Any = {"model": "lone", "conversation": "talk", "fields": {"tools": [WEATHER]}}
+        first = [event async for event in client.stream([ASKED], **talk)]
+        result = {**RAIN, "tool_call_id": "call_long"}
+        second = [event async for event in client.stream([result], **talk)]  # the server has the rest
+        requested, finished = first[-2:]
+        assert isinstance(requested, ToolRequested)
+        assert json.loads(requested.arguments) == {"city": city}
+        assert isinstance(finished, RunFinished)
+        assert finished.reason == "tool_calls"
+    assert any(isinstance(event, Answer) and event.content == "Yes." for event in second)
+    roles = [message["role"] for message in provider.exchanges[1].body["messages"]]
+    assert roles == ["system", "user", "assistant", "tool"]
+
+
+ORCHESTRATED: Mapping[str, str] = {
+    "is_request_satisfied": '{"answer": %s, "reason": "r"}',
+    "is_in_loop": '{"answer": false, "reason": "r"}',
+    "is_progress_being_made": '{"answer": true, "reason": "r"}',
+    "next_speaker": '{"answer": "First", "reason": "r"}',
+    "instruction_or_question": '{"answer": "Look.", "reason": "r"}',
+}
+
+
+async def test_magentic_one_goes_on_with_its_plan(provider: ScriptedProvider, tmp_path: Path) -> None:
+    def ledger(is_done: str) -> ScriptedAnswer:
+        entries = [f'"{name}": {value % is_done if "%s" in value else value}' for name, value in ORCHESTRATED.items()]
+        return ScriptedAnswer(f"{{{', '.join(entries)}}}")
+
+    provider.script(ScriptedAnswer("Facts."), ScriptedAnswer("Plan."), ledger("false"), ScriptedAnswer(OSLO))
+    provider.script(ScriptedAnswer("It rains."), ledger("true"), ScriptedAnswer("Take an umbrella."))
+    async with serving(calling(provider, "magentic"), tmp_path) as server:
+        client = Client(server, "magentic:answer", headers=TALK)
+        first = await client.ask(ASKED)
+        second = await client.ask(RAIN)
+    assert called(first) == [("call_oslo", "weather", {"city": "Oslo"})]
+    assert second.choices[0].message.content == "Take an umbrella."
+    asked, resumed = (said(provider.exchanges[number].body["messages"]) for number in (3, 4))
+    assert resumed == [*asked, "assistant:  weather(call_oslo)", "tool(call_oslo): rain"]
+    assert len(provider.exchanges) == 7, "the plan is not made again"

@@ -25,6 +25,7 @@ from tests.kit.serving import Server, get_json, serving
 EXAMPLES = 8
 BY_RPC = r"^/(a2a/\{model\}|mcp)$"
 """JSON-RPC tells what is wrong with a call with status 200."""
+PAGE = re.compile(r"/(?:$|runs|page/)")
 INTEGERS = ("n", "seed", "max_tokens", "max_completion_tokens")
 
 
@@ -206,14 +207,14 @@ async def described(tmp_path: Path) -> AsyncIterator[tuple[Server, Any]]:
 
 
 async def test_every_route_is_described_and_the_other_way_round(described: tuple[Server, dict[str, Any]]) -> None:
-    """But for the document itself, for second paths to the same (`/api`, `/openai`, and a double slash), and for the
-    HTTP+JSON binding of A2A, which its specification describes."""
+    """But for the document itself, for second paths to the same (`/api`, `/openai`, and a double slash), for the page,
+    and for the HTTP+JSON binding of A2A, which its specification describes."""
     server, told = described
     app = server.runner.app
     served = {
         (route.resource.canonical, route.method.lower())
         for route in app.router.routes()
-        if route.resource is not None and route.method != "HEAD"
+        if route.resource is not None and route.method != "HEAD" and not PAGE.match(route.resource.canonical)
     }
     first = {
         (path, method) for path, method in served if not path.startswith(("/api", "/openai/")) and "//" not in path

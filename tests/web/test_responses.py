@@ -14,7 +14,7 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from aiostream_server.config.model import Config, LimitsConfig, ServerConfig
+from aiostream_server.config.model import Config, LimitsConfig, ServerConfig, TeamConfig
 from tests.kit.pictures import png
 from tests.kit.scripted_provider import (
     Call,
@@ -487,3 +487,33 @@ async def test_a_silent_team_is_kept_alive_by_comments(tmp_path: Path) -> None:
             text = await response.text()
     assert ": heartbeat\n\n" in text
     assert text.endswith("data: [DONE]\n\n")
+
+
+async def test_results_of_the_clients_tools_continue_the_response_that_called_them(tmp_path: Path) -> None:
+    """Alone, or with the items before them; the model is told a proper pair each time."""
+    script = [ScriptedAnswer(Call("add", {"a": 2}, "call_7")), ScriptedAnswer("Four."), ScriptedAnswer("Five.")]
+    async with ScriptedProvider() as provider:
+        provider.script(*script)
+        team = TeamConfig(id="solo", factory="tests.kit.sample_teams:solo", client_tools=True)
+        async with serving(config_for(provider.base_url, team), tmp_path) as server, client_of(server) as one:
+            client: Any = one
+            tools = [{"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}}]
+            first = await client.responses.create(model="solo", input="two and two?", tools=tools)
+            (call,) = first.output
+            assert (call.type, call.name, call.arguments, first.status) == (
+                "function_call",
+                "add",
+                '{"a": 2}',
+                "completed",
+            )
+            result = {"type": "function_call_output", "call_id": call.call_id, "output": "4"}
+            ids = {"previous_response_id": first.id}
+            alone = await client.responses.create(model="solo", input=[result], tools=tools, **ids)
+            asked = {"role": "user", "content": "two and two?"}
+            again = await client.responses.create(model="solo", input=[asked, call.to_dict(), result], tools=tools)
+            with pytest.raises(openai.BadRequestError, match=r"input\[0\].call_id"):
+                await client.responses.create(model="solo", input=[result], tools=tools)
+    assert (alone.output_text, again.output_text) == ("Four.", "Five.")
+    for exchange in provider.exchanges[1:]:
+        roles = [message["role"] for message in exchange.body["messages"] if message["role"] != "system"]
+        assert roles == ["user", "assistant", "tool"]

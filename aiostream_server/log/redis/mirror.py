@@ -181,6 +181,7 @@ class Mirror(MemoryLog):
     def _end(self) -> None:
         self.finished = True
         self.ended.set()
+        self._is_behind.set()  # `follow` ends
         for reader in self._readers:
             reader.wake()
 

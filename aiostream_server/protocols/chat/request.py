@@ -114,16 +114,17 @@ class ChatRequest(Shape):
         return min(bounds, default=None)
 
 
-def read_question(request: ChatRequest) -> Question:
-    """Raise `InvalidRequest` where there is nothing to answer."""
-    _check_tool_results(request.messages)
+def read_question(request: ChatRequest, *, is_chained: bool = False) -> Question:
+    """Raise `InvalidRequest` where there is nothing to answer. `is_chained`: the server has the earlier messages."""
+    if not is_chained:
+        _check_tool_results(request.messages)
     turns = tuple(_turn(message) for message in request.messages)
     if turns[-1].role == "assistant":
         turns = (*turns[:-1], _with_its_end(turns[-1], request.messages[-1]))
     options = {name: value for name in PASSED_ON if (value := getattr(request, name)) is not None}
     choice = read_tool_choice(request.tool_choice, request.parallel_tool_calls)
     form = read_form(request.response_format, request.tools, choice, request.function_call)
-    question = question_of(turns, options, request.output_bound, form)
+    question = question_of(turns, options, request.output_bound, form, is_chained=is_chained)
     return replace(question, client_tools=read_client_tools(request.tools), tool_choice=choice)
 
 

@@ -123,7 +123,8 @@ def read_question(request: ResponsesRequest) -> tuple[Question, str | None]:
         form = _form(request, choice)
     except InvalidRequest as exc:
         raise _renamed(exc) from exc
-    question = question_of(turns, _options(request), request.max_output_tokens, form, field="input")
+    bound = request.max_output_tokens
+    question = question_of(turns, _options(request), bound, form, field="input", is_chained=is_chained)
     return replace(question, client_tools=tools, tool_choice=choice), referred
 
 

@@ -20,7 +20,8 @@ def _question(raw: bytes, model: str | None) -> Asked[None]:
     body = parse_body(raw, RunBody, given={} if model is None else {"model": model})
     delivery: Delivery = "background" if body.background else "stream"
     named = None if body.conversation is None else Conversation(body.conversation, resends=False)
-    return Asked(body.model, read_question(body), delivery, None, body.on_disconnect, named)
+    question = read_question(body, is_chained=named is not None)
+    return Asked(body.model, question, delivery, None, body.on_disconnect, named)
 
 
 def _stream(card: RunCard, _: None, __: DisplayOptions) -> EventFrames:

@@ -4,6 +4,9 @@ backend     opens all of it, as a `RunBackend`
 writer      writes the runs of this process behind their logs
 takeover    ends the runs of a process that has failed
 directory   finds runs, here and elsewhere
+admission   counts the slots of all processes
+turns       the live runs of each conversation
+starts      idempotency keys
 remote_run  a run that another process drives
 
 The process that drives a run keeps its log in memory, and is the truth about it; Redis follows. So viewers here wait

@@ -10,18 +10,18 @@ import structlog
 from msgspec import msgpack
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, RunsConfig
-from aiostream_server.log.redis.channels import open_channels
+from aiostream_server.log.redis.channels import Channels, open_channels
 from aiostream_server.log.redis.connection import RedisConnection, open_redis
 from aiostream_server.log.redis.lease import Lease, Renewal
 from aiostream_server.log.redis.reserved import ReservedLog
-from aiostream_server.runs.admission import MemoryAdmission
 from aiostream_server.runs.registry import RunBackend
+from aiostream_server.runs.shared.admission import RedisAdmission
 from aiostream_server.runs.shared.directory import RedisDirectory
 from aiostream_server.runs.shared.remote_run import Mirrors
+from aiostream_server.runs.shared.starts import RedisStarts
 from aiostream_server.runs.shared.takeover import Takeover
+from aiostream_server.runs.shared.turns import RedisTurns
 from aiostream_server.runs.shared.writer import Writer
-from aiostream_server.runs.starts import MemoryStarts
-from aiostream_server.runs.turns import MemoryTurns
 
 _SETTLE_S: Final = 1.0
 
@@ -31,14 +31,30 @@ _log = structlog.get_logger()
 class SharedRuns:
     """One process's part in it. `backend` is what its registry is given; `node` names the process in Redis."""
 
-    def __init__(self, connection: RedisConnection, node: str, limits: LimitsConfig, turns: ConcurrentTurns) -> None:
-        self.node: Final = node
+    def __init__(
+        self,
+        connection: RedisConnection,
+        channels: Channels,
+        config: RunsConfig,
+        limits: LimitsConfig,
+        turns: ConcurrentTurns,
+    ) -> None:
+        node = self.node = secrets.token_hex(8)
         self.connection: Final = connection
         self.writer: Final = Writer(connection, node, limits, self._taken_over)
         self.takeover: Final = Takeover(connection, node, limits)
-        self._limits: Final = limits
-        self._turns: Final = turns
-        self._directory: RedisDirectory | None = None
+        self.mirrors: Final = Mirrors(connection, channels, node)
+        self.admission: Final = RedisAdmission(connection, node, limits, config.on_outage)
+        self.directory: Final = RedisDirectory(connection, self.writer, self.mirrors, limits, self._dropped)
+        self.starts: Final = RedisStarts(connection, node, self.writer, self.directory, config.on_outage)
+        self.turns: Final = RedisTurns(connection, self.writer, self.directory, turns, config.on_outage)
+        self.backend: Final = RunBackend(
+            directory=self.directory,
+            admission=self.admission,
+            turns=self.turns,
+            starts=self.starts,
+            new_log=ReservedLog,
+        )
 
     @property
     def is_available(self) -> bool:
@@ -50,34 +66,32 @@ class SharedRuns:
         """How often it stopped answering."""
         return self.connection.outages
 
-    def backend(self, mirrors: Mirrors) -> RunBackend:
-        self._directory = RedisDirectory(self.connection, self.writer, mirrors, self._limits)
-        return RunBackend(
-            directory=self._directory,
-            admission=MemoryAdmission(self._limits),
-            turns=MemoryTurns(self._turns),
-            starts=MemoryStarts(),
-            new_log=ReservedLog,
-        )
+    def check(self) -> None:
+        """Redis may have lost what this process has written, or given it to another one."""
+        self.writer.check_all()
+        self.admission.restore()
 
     def renewed(self, renewal: Renewal) -> None:
         """The lease was renewed."""
         if not renewal.was_known:
-            self.writer.check_all()
+            self.check()
         for run_id, reason in renewal.stops.items():
             self.writer.stop(run_id, reason)
         for failed in renewal.failed:
             self.takeover.begin(failed)
 
     def received(self, message: bytes) -> None:
-        """Another process has sent a message to this one."""
+        """Another process, or Redis, has sent a message to this one."""
         word, *rest = msgpack.decode(message, type=list[str])
         match word, rest:
+            case "slot", [run_id]:
+                self.admission.granted(run_id)
+            case "refused", [run_id]:
+                self.admission.refused(run_id)
             case "stop", [run_id, reason]:
                 self.writer.stop(run_id, reason)
             case "forget", [run_id]:
-                if self._directory is not None:
-                    self._directory.forget(run_id)
+                self.directory.forget(run_id)
             case "watch", [run_id, node]:
                 self.writer.watch(run_id, node)
             case "unwatch", [run_id, node]:
@@ -85,9 +99,18 @@ class SharedRuns:
             case _:
                 _log.debug("message_of_a_newer_version", word=word)
 
+    async def settle(self) -> None:
+        """Write and give back all that is left. No run may be live."""
+        await self.writer.settle(_SETTLE_S)
+        await self.admission.end(_SETTLE_S)
+        await self.mirrors.close()
+        await self.takeover.close()
+
     def _taken_over(self, run_id: str) -> None:
-        if self._directory is not None:
-            self._directory.disown(run_id)
+        self.directory.disown(run_id)
+
+    def _dropped(self, run_id: str) -> None:
+        self.starts.forget(run_id)
 
 
 @asynccontextmanager
@@ -96,20 +119,16 @@ async def open_shared_runs(
 ) -> AsyncIterator[tuple[SharedRuns, RunBackend]]:
     """Raises `ConfigError` where Redis does not answer. Inside of the block the process has a lease."""
     async with open_redis(config) as connection, open_channels(connection) as channels:
-        shared = SharedRuns(connection, secrets.token_hex(8), limits, turns)
-        mirrors = Mirrors(connection, channels, shared.node)
-        backend = shared.backend(mirrors)
-        connection.on_recovery.append(shared.writer.check_all)
+        shared = SharedRuns(connection, channels, config, limits, turns)
+        connection.on_recovery.append(shared.check)
         await channels.listen(f"node:{shared.node}", shared.received)
         lease = Lease(connection, shared.node, config.lease_s, shared.renewed)
         await lease.start()
         async with _running(shared.writer.write_for_ever(), "redis-writer"):
             try:
-                yield shared, backend
+                yield shared, shared.backend
             finally:
-                await shared.writer.settle(_SETTLE_S)
-                await mirrors.close()
-                await shared.takeover.close()
+                await shared.settle()
         await lease.retire()
 
 

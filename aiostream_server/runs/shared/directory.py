@@ -1,7 +1,7 @@
 """Finds runs of this process, and in Redis those of all others."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -27,9 +27,17 @@ _log = structlog.get_logger()
 
 
 class RedisDirectory:
-    """The `Directory` of all processes."""
+    """The `Directory` of all processes. Calls `on_drop` with the id of each run of this one that it drops."""
 
-    def __init__(self, connection: RedisConnection, writer: Writer, mirrors: Mirrors, limits: LimitsConfig) -> None:
+    def __init__(
+        self,
+        connection: RedisConnection,
+        writer: Writer,
+        mirrors: Mirrors,
+        limits: LimitsConfig,
+        on_drop: Callable[[str], object],
+    ) -> None:
+        self._on_drop: Final = on_drop
         self._connection: Final = connection
         self._writer: Final = writer
         self._mirrors: Final = mirrors
@@ -59,7 +67,7 @@ class RedisDirectory:
         self._here.disown(run_id)
 
     async def find(self, run_id: str, owner: Owner | None) -> RunView:
-        with suppress(NotFound, RunGone):
+        with suppress(NotFound):
             return await self._here.find(run_id, owner)
         found = await self._connection.run(FIND, run_id)
         of = _decode_owner(found[0] if len(found) == 1 else found[1]) if found else None
@@ -81,32 +89,39 @@ class RedisDirectory:
 
     async def delete(self, run_id: str, owner: Owner) -> None:
         run = await self.find(run_id, owner)
-        if not self._here.forget(run_id):
-            await self._connection.run(DROP, run_id)
-            if isinstance(run, RemoteRun):
-                await self._connection.run(SEND, run.node, msgpack.encode(("forget", run_id)))
+        if isinstance(run, RemoteRun):
+            if run.card().finished is None:
+                return
+            await self._connection.run(SEND, run.node, msgpack.encode(("forget", run_id)))
+        elif not self.forget(run_id):
+            return
+        await self._writer.pause()  # what it writes now may be of this run
+        await self._connection.run(DROP, run_id, "deleted")
 
-    def forget(self, run_id: str) -> None:
-        """Another process has deleted the run."""
-        self._here.forget(run_id)
+    def forget(self, run_id: str) -> bool:
+        """A finished run was deleted, perhaps by another process. False where there is none."""
+        is_here = self._here.forget(run_id)
+        if is_here:
+            self._writer.discard(run_id)
+        return is_here
 
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
-        try:
+        here, elsewhere = await self._here.latest(owner, conversation), None
+        with suppress(NotFound, RunGone, RunsUnavailable):
             run_id = await self._connection.run(LATEST, conversation_digest(owner, conversation))
-            return None if run_id is None else await self.find(run_id.decode(), owner)
-        except RunsUnavailable:
-            return await self._here.latest(owner, conversation)
-        except (NotFound, RunGone):
-            return None
+            elsewhere = None if run_id is None else await self.find(run_id.decode(), owner)
+        found = [run for run in (here, elsewhere) if run is not None]
+        return max(found, key=lambda run: run.card().created_at, default=None)
 
     def _remote(self, owner: Owner, node: bytes, last: bytes, finished: Any, card: bytes) -> RemoteRun:
         return RemoteRun(self._mirrors, owner, node.decode(), card, last=int(last), finished=bool(finished))
 
     def _dropped(self, run_id: str) -> None:
+        self._on_drop(run_id)
         dropping = asyncio.create_task(self._drop(run_id))
         self._dropping.add(dropping)
         dropping.add_done_callback(self._dropping.discard)
 
     async def _drop(self, run_id: str) -> None:
         with suppress(RunsUnavailable):  # it expires by itself
-            await self._connection.run(DROP, run_id)
+            await self._connection.run(DROP, run_id, "")

@@ -12,6 +12,7 @@ from aiostream_server.log.memory import MemoryReader
 from aiostream_server.log.protocol import Reader
 from aiostream_server.log.redis.packing import pack
 from aiostream_server.log.redis.reserved import RESERVED_AHEAD, ReservedLog
+from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
 
 
@@ -24,9 +25,13 @@ def conversation_digest(owner: Owner, conversation: str) -> str:
     return digest(*owner, conversation)
 
 
+def turn_digest(key: TurnKey) -> str:
+    return digest(*key.owner, key.conversation, key.model)
+
+
 class OwnedRun:
-    """`written` is the number of the last event in Redis. `viewers` are processes with viewers of the run, each with
-    the time (of the event loop) until which that is known."""
+    """`written` is the number of the last event in Redis; `start` the digest of its idempotency key. `viewers` are
+    processes with viewers of the run, each with the time (of the event loop) until which that is known."""
 
     def __init__(self, run: Run, retention_s: float) -> None:
         if not isinstance(run.log, ReservedLog):
@@ -34,6 +39,7 @@ class OwnedRun:
         self.run: Final = run
         self.log: Final = run.log
         self.written = 0
+        self.start = ""
         self.is_known = False
         self.known: Final = asyncio.Event()
         self.viewers: Final[dict[str, float]] = {}
@@ -68,7 +74,7 @@ class OwnedRun:
             last + RESERVED_AHEAD,
             self.log.dropped + 1,
             b"" if self._telling == self._told else msgpack.encode(run.card()),
-            *(("", "", "", "") if self.is_known else self._birth()),
+            *(("", "", "", "", "", "") if self.is_known else self._birth()),
             self._retention_ms if self._telling[1] else -1,
             int(bool(self.viewers)),
             len(chunks),
@@ -77,11 +83,17 @@ class OwnedRun:
             arguments += (chunk.last, chunk.payload)
         return arguments, last
 
-    def _birth(self) -> tuple[bytes, int, str, str]:
+    def _birth(self) -> tuple[bytes, int, str, str, str, str]:
         run = self.run
-        talk = run.request.conversation
-        about = "" if talk is None else conversation_digest(run.owner, talk.name)
-        return json.encode(run.owner), round(run.created_at * 1000), digest(*run.owner), about
+        talk, turn = run.request.conversation, run.request.turn_key
+        return (
+            json.encode(run.owner),
+            round(run.created_at * 1000),
+            digest(*run.owner),
+            "" if talk is None else conversation_digest(run.owner, talk.name),
+            "" if turn is None else turn_digest(turn),
+            self.start,
+        )
 
     def wrote(self, last: int) -> None:
         """Redis has the events up to this number."""

@@ -75,7 +75,8 @@ class Mirrors:
             followed.task.cancel()
 
     async def close(self) -> None:
-        tasks = [followed.task for followed in self._followed.values()]
+        followed = self._followed.values()
+        tasks = [task for each in followed for task in (each.task, each.telling) if task is not None]
         self._followed.clear()
         for task in tasks:
             task.cancel()
@@ -98,7 +99,8 @@ class _Followed:
             on_state=self._take_state,
         )
         self._mirrors: Final = mirrors
-        self._telling: Final[set[asyncio.Task[None]]] = set()
+        self._has_news = False
+        self.telling: asyncio.Task[None] | None = None
         self.task: Final = asyncio.create_task(self.mirror.follow(channels), name=f"{run.id}-mirror")
         self.task.add_done_callback(self._ended)
 
@@ -109,16 +111,20 @@ class _Followed:
 
     def tell(self) -> None:
         """Tell the process that drives the run whether it has viewers here."""
-        if not self.mirror.finished:
-            word = "watch" if self.viewers else "unwatch"
-            telling = asyncio.create_task(self._send(self.run.node, word))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+        self._has_news = not self.mirror.finished
+        if self.telling is None:
+            self.telling = asyncio.create_task(self._tell(), name=f"{self.run.id}-viewers")
 
-    async def _send(self, node: str, word: str) -> None:
-        with suppress(RunsUnavailable):  # it is repeated
-            message = msgpack.encode((word, self.run.id, self._mirrors.node))
-            await self._mirrors.connection.run(SEND, node, message)
+    async def _tell(self) -> None:
+        """One message after the other, so that the latest one is the last that arrives."""
+        try:
+            while self._has_news:
+                self._has_news = False
+                message = msgpack.encode(("watch" if self.viewers else "unwatch", self.run.id, self._mirrors.node))
+                with suppress(RunsUnavailable):  # it is repeated
+                    await self._mirrors.connection.run(SEND, self.run.node, message)
+        finally:
+            self.telling = None
 
     def _take_state(self, node: str, card: bytes) -> None:
         self.run.take(node, card)

@@ -80,7 +80,16 @@ class Takeover:
         card = replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
         chunk = (1, packed.last, packed.payload)
-        run = (run_id, last, packed.last, 0, msgpack.encode(card), "", "", "", "", retention_ms, 1)
+        run: tuple[str | bytes | float, ...] = (
+            run_id,
+            last,
+            packed.last,
+            0,
+            msgpack.encode(card),
+            *[""] * 6,
+            retention_ms,
+            1,
+        )
         await self._connection.run(WRITE, self._node, retention_ms, *run, *chunk)
 
     async def _usage(self, run_id: str) -> TokenCount:

@@ -64,10 +64,31 @@ class Writer:
                 async with asyncio.timeout(within_s):
                     await owned.known.wait()
 
+    def note_start(self, run_id: str, start: str) -> None:
+        """The run was started with this idempotency key."""
+        if (owned := self._runs.get(run_id)) is not None:
+            owned.start = start
+
+    @property
+    def lifetime_ms(self) -> int:
+        """Of what nobody would delete, if all processes failed."""
+        limits = self.limits
+        return round((limits.run_timeout_s + limits.queue_timeout_s + limits.retention_s + 3600) * 1000)
+
     def hurry(self, run_id: str) -> None:
         """Write this run now."""
         self._hurried.add(run_id)
         self._wake.set()
+
+    def discard(self, run_id: str) -> None:
+        """Write nothing more of a finished run."""
+        if run_id in self._runs:
+            self._remove(run_id)
+
+    async def pause(self) -> None:
+        """Return when what is being written now was written."""
+        async with self._writing:
+            pass
 
     def check_all(self) -> None:
         """Redis may have lost runs, or given them to another process: find out."""
@@ -145,9 +166,10 @@ class Writer:
                 arguments += words
                 batch.append((owned, last))
                 size += sum(len(word) for word in words if isinstance(word, bytes))
-            replies = await self._connection.run(WRITE, self._node, self._lifetime_ms, *arguments)
+            replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *arguments)
             for (owned, last), stored in zip(batch, replies[::2], strict=True):
-                self._take(owned, last, stored)
+                if owned.run.id in self._runs:  # else it was discarded meanwhile
+                    self._take(owned, last, stored)
 
     def _take(self, owned: OwnedRun, last: int, stored: int) -> None:
         """`last` is what was sent, `stored` what Redis has."""
@@ -173,8 +195,3 @@ class Writer:
         owned = self._runs.pop(run_id)
         for node in tuple(owned.viewers):
             owned.unwatch(node)
-
-    @property
-    def _lifetime_ms(self) -> int:
-        """Of what nobody would delete, if all processes failed."""
-        return round((self.limits.run_timeout_s + self.limits.retention_s + 3600) * 1000)

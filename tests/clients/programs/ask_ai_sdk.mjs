@@ -1,6 +1,6 @@
 // Vercel's AI SDK with its provider for OpenAI-compatible servers: it repeats failures three times, whatever the headers say.
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import { generateObject, generateText, streamText } from 'ai'
+import { generateObject, generateText, stepCountIs, streamText, tool } from 'ai'
 import { z } from 'zod'
 
 const provider = createOpenAICompatible({
@@ -41,7 +41,26 @@ async function typed(scenario) {
   return { typed: answer.object }
 }
 
-const scenarios = { whole, stream, cancel, typed, never_typed: typed }
+async function tools(scenario) {
+  const ran = []
+  const weather = tool({
+    description: 'The weather of a city.',
+    inputSchema: z.object({ city: z.string() }),
+    execute: async ({ city }) => {
+      ran.push(city)
+      return 'rain'
+    },
+  })
+  const answer = streamText({
+    model: provider(process.env.AIOSTREAM_MODEL_WITH_TOOLS),
+    prompt: prompt(scenario),
+    tools: { weather },
+    stopWhen: stepCountIs(5),
+  })
+  return { text: await answer.text, ran }
+}
+
+const scenarios = { whole, stream, cancel, tools, typed, never_typed: typed }
 for (const name of process.env.AIOSTREAM_FAILURES.split(' ')) scenarios[name] = whole
 Object.assign(scenarios, { broken_stream: stream, broken_off: stream })
 await Promise.all(

@@ -3,10 +3,12 @@
 from functools import partial
 from typing import Any
 
+from langchain_core.messages import HumanMessage
+from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
-from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, MODEL_WITH_TOOLS, question, tell
 
 model = ChatOpenAI(model=MODEL, base_url=BASE_URL, api_key="none")
 
@@ -47,11 +49,32 @@ async def typed(method: str, scenario: str) -> dict[str, Any]:
     return {"typed": dict(await model.with_structured_output(Region, method=method).ainvoke(question(scenario)))}
 
 
+async def tools() -> dict[str, Any]:
+    ran: list[str] = []
+
+    @tool
+    async def weather(city: str) -> str:
+        """The weather of a city."""
+        ran.append(city)
+        return "rain"
+
+    calling = ChatOpenAI(model=MODEL_WITH_TOOLS, base_url=BASE_URL, api_key="none").bind_tools([weather])
+    said: list[Any] = [HumanMessage(question("tools"))]
+    while True:
+        first, *others = [chunk async for chunk in calling.astream(said)]
+        answer: Any = sum(others, first)
+        said.append(answer)
+        if not answer.tool_calls:
+            return {"text": answer.content, "ran": ran}
+        said += [await weather.ainvoke(call) for call in answer.tool_calls]
+
+
 tell(
     {
         "whole": whole,
         "stream": stream,
         "cancel": cancel,
+        "tools": tools,
         "typed": partial(typed, "json_schema", "typed"),
         "typed_by_tool": partial(typed, "function_calling", "typed_by_tool"),
         "typed_json_object": partial(typed, "json_mode", "typed_json_object"),

@@ -41,7 +41,28 @@ async function typed(scenario) {
   return { typed: answer.choices[0].message.parsed }
 }
 
-const scenarios = { whole, stream, cancel, typed, never_typed: typed }
+async function tools(scenario) {
+  const ran = []
+  const weather = {
+    name: 'weather',
+    description: 'The weather of a city.',
+    parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
+    parse: JSON.parse,
+    function: ({ city }) => {
+      ran.push(city)
+      return 'rain'
+    },
+  }
+  const runner = client.chat.completions.runTools({
+    model: process.env.AIOSTREAM_MODEL_WITH_TOOLS,
+    stream: true,
+    messages: messages(scenario),
+    tools: [{ type: 'function', function: weather }],
+  })
+  return { text: await runner.finalContent(), ran }
+}
+
+const scenarios = { whole, stream, cancel, tools, typed, never_typed: typed }
 for (const name of process.env.AIOSTREAM_FAILURES.split(' ')) scenarios[name] = whole
 Object.assign(scenarios, { broken_stream: stream, broken_off: stream })
 await Promise.all(

@@ -6,7 +6,7 @@ from typing import Any
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, MODEL_WITH_TOOLS, question, tell
 
 client = AsyncOpenAI(base_url=BASE_URL, api_key="none")
 
@@ -14,6 +14,10 @@ client = AsyncOpenAI(base_url=BASE_URL, api_key="none")
 class Region(BaseModel):
     name: str
     total: int
+
+
+class Weather(BaseModel):
+    city: str
 
 
 def messages(scenario: str) -> Any:
@@ -58,11 +62,28 @@ async def parsed_stream() -> dict[str, Any]:
     return {"typed": dict(answer.choices[0].message.parsed or {})}
 
 
+async def tools() -> dict[str, Any]:
+    said = messages("tools")
+    ran: list[str] = []
+    tool: Any = {"type": "function", "function": {"name": "weather", "parameters": Weather.model_json_schema()}}
+    while True:
+        async with client.chat.completions.stream(model=MODEL_WITH_TOOLS, messages=said, tools=[tool]) as events:
+            answer = await events.get_final_completion()
+        message = answer.choices[0].message
+        if not message.tool_calls:
+            return {"text": message.content, "ran": ran}
+        said.append(message)
+        for call in message.tool_calls:
+            ran.append(Weather.model_validate_json(call.function.arguments).city)
+            said.append({"role": "tool", "tool_call_id": call.id, "content": "rain"})
+
+
 tell(
     {
         "whole": whole,
         "stream": stream,
         "cancel": cancel,
+        "tools": tools,
         "typed": parsed,
         "typed_stream": parsed_stream,
         "never_typed": partial(parsed, "never_typed"),

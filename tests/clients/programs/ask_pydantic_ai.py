@@ -8,7 +8,7 @@ from pydantic_ai import Agent, NativeOutput, PromptedOutput, ToolOutput
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
-from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, question, tell
+from tests.clients.programs.telling import BASE_URL, FAILURES, MODEL, MODEL_WITH_TOOLS, question, tell
 
 model = OpenAIChatModel(MODEL, provider=OpenAIProvider(base_url=BASE_URL, api_key="none"))
 texts = Agent(model)
@@ -43,11 +43,26 @@ async def typed(output: Any, scenario: str) -> dict[str, Any]:
     return {"typed": dict((await Agent(model, output_type=output).run(question(scenario))).output)}
 
 
+async def tools(scenario: str = "tools", output: Any = str) -> dict[str, Any]:
+    ran: list[str] = []
+    calling = OpenAIChatModel(MODEL_WITH_TOOLS, provider=OpenAIProvider(base_url=BASE_URL, api_key="none"))
+
+    async def weather(city: str) -> str:
+        """The weather of a city."""
+        ran.append(city)
+        return "rain"
+
+    told = (await Agent(calling, output_type=output, tools=[weather]).run(question(scenario))).output
+    return {"text": told, "ran": ran} if isinstance(told, str) else {"typed": dict(told), "ran": ran}
+
+
 tell(
     {
         "whole": whole,
         "stream": stream,
         "cancel": cancel,
+        "tools": tools,
+        "tools_and_typed": partial(tools, "tools_and_typed", ToolOutput(Region)),
         "typed": partial(typed, NativeOutput(Region), "typed"),
         "typed_by_tool": partial(typed, ToolOutput(Region), "typed_by_tool"),
         "typed_by_prompt": partial(typed, PromptedOutput(Region), "typed_by_prompt"),

@@ -131,8 +131,11 @@ async def test_viewers_elsewhere_count(tmp_path: Path, runs: RunsConfig) -> None
             await asyncio.sleep(0.1)
             assert len(here.state.registry) == 1
         await until_idle(here)
-        _, card = await call("GET", f"{there.url}/v1/runs/{first.run_id}")
-        assert card["reason"] == "cancelled"
+
+        async def reason() -> Any:
+            return (await call("GET", f"{there.url}/v1/runs/{first.run_id}"))[1]["reason"]
+
+        assert await wait_for(reason) == "cancelled"
 
 
 async def test_a_stranger_finds_nothing_elsewhere(tmp_path: Path, runs: RunsConfig) -> None:
@@ -157,7 +160,7 @@ async def test_a_run_past_its_retention_is_gone_everywhere(tmp_path: Path, runs:
 
 async def test_a_long_run_is_read_elsewhere_at_the_readers_pace(tmp_path: Path, runs: RunsConfig) -> None:
     """Thousands of tokens at once: more numbers than are reserved ahead, and more than a mirror holds."""
-    words = ["x" * 300] * 9_000
+    words = ["x" * 300] * 5_000
     gate = Gate()
     async with cluster(runs, tmp_path, ScriptedAnswer("a", gate, *words)) as (here, there):
         run = await start_in_background(here.url, "hi", model="solo")
@@ -166,7 +169,7 @@ async def test_a_long_run_is_read_elsewhere_at_the_readers_pace(tmp_path: Path, 
         gate.open()
         view = await viewer
     assert view.numbers == list(range(1, len(view.seen) + 1))
-    assert len(view.text) == 1 + 300 * 9_000
+    assert len(view.text) == 1 + 300 * 5_000
 
 
 async def test_tokens_come_elsewhere_one_by_one(tmp_path: Path, runs: RunsConfig) -> None:

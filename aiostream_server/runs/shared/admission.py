@@ -1,0 +1,274 @@
+"""The slots of all processes: `max_runs` and the other limits count the runs of all, and one queue serves all.
+
+A slot belongs to its run, and a process's slots are given back when the process fails: no counter can leak. Slots that
+become free are given away by Redis itself, to keys in turn. A process learns by a message that a caller of its own was
+given one; it asks, too, in case the message was lost.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aiostream_server.config.model import LimitsConfig, OnOutage
+from aiostream_server.errors import RunsUnavailable, ServerError, ShuttingDown, TooManyRuns
+from aiostream_server.intake.principal import Owner
+from aiostream_server.log.redis.connection import RedisConnection
+from aiostream_server.log.redis.scripts import ENTER, GRANT, HELD, LEAVE, RESTORE
+from aiostream_server.runs.admission import OnMove, obstacle_text
+from aiostream_server.runs.shared.owned import digest
+
+_LOOK_S: Final = 0.5
+_AT_ONCE: Final = 1000  # runs in one call: a script holds up all other callers of Redis
+_HELD, _WAITS = 1, 2
+_FLOOD_S: Final = 0.05  # whoever was refused so often in so long is refused without asking Redis
+_FLOOD: Final = 8
+_OBSTACLES: Final[tuple[Literal["all", "key", "user"], ...]] = ("all", "all", "key", "user")
+
+
+@dataclass(slots=True)
+class _Refusals:
+    """Of one owner, since a moment of the event loop's time."""
+
+    since: float
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Caller:
+    owner: Owner
+    obstacle: str
+    admitted: asyncio.Future[None]
+
+
+class RedisAdmission:
+    """The `Admission` of all processes. While Redis is away each admits by its own count, or refuses."""
+
+    def __init__(self, connection: RedisConnection, node: str, limits: LimitsConfig, on_outage: OnOutage) -> None:
+        self._connection: Final = connection
+        self._node: Final = node
+        self._limits = limits
+        self._serves_alone: Final = on_outage == "serve"
+        self._held: Final[dict[str, Owner]] = {}
+        self._waiting: Final[dict[str, _Caller]] = {}
+        self._left: Final[set[str]] = set()  # Redis has to be told
+        self._refusals: Final[dict[Owner, _Refusals]] = {}
+        self._telling_limits: Final = asyncio.Lock()
+        self._is_telling = False
+        self._is_ended = False
+        self._is_closed = False
+        self._limiting: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._tasks: Final[set[asyncio.Task[None]]] = set()
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def is_closed(self) -> bool:
+        return self._is_closed
+
+    def limit(self, limits: LimitsConfig) -> None:
+        self._limits = limits
+        self._refusals.clear()
+        self._limiting = self._begin(self._tell_limits)
+
+    def refusal(self, owner: Owner, ahead: int = 0) -> ServerError | None:
+        """Only what is known here: another process may have given back a slot."""
+        if self._is_closed:
+            return ShuttingDown()
+        refusals = self._refusals.get(owner)
+        if refusals is None or refusals.count < _FLOOD or self._now() - refusals.since > _FLOOD_S:
+            return None
+        return TooManyRuns(refusals.why)
+
+    async def enter(self, owner: Owner, run_id: str, on_move: OnMove | None = None) -> None:
+        if (refusal := self.refusal(owner)) is not None:
+            raise refusal
+        limits = self._limits
+        try:
+            answer, why = await self._ask(owner, run_id)
+        except RunsUnavailable:
+            if not self._serves_alone:
+                raise
+            self._enter_alone(owner, run_id)
+            return
+        except BaseException:  # the caller was cancelled: it may have a slot
+            self._give_back(run_id)
+            raise
+        if answer == _HELD:
+            self._held[run_id] = owner
+            return
+        obstacle = obstacle_text(_OBSTACLES[why], limits)
+        if answer != _WAITS:
+            self._note_refusal(owner, obstacle)
+            raise TooManyRuns(obstacle)
+        if on_move is not None:
+            on_move(None)  # only Redis knows the places of all
+        await self._wait(owner, run_id, obstacle)
+
+    def leave(self, run_id: str) -> None:
+        self._held.pop(run_id, None)
+        self._refusals.clear()
+        self._give_back(run_id)
+
+    def close(self) -> None:
+        self._is_closed = True
+        for caller in self._waiting.values():
+            if not caller.admitted.done():
+                caller.admitted.set_exception(ShuttingDown())
+
+    def granted(self, run_id: str) -> None:
+        """Redis has given a slot to a run of this process."""
+        caller = self._waiting.get(run_id)
+        if caller is not None and not caller.admitted.done():
+            self._held[run_id] = caller.owner
+            caller.admitted.set_result(None)
+        elif caller is None and run_id not in self._held:
+            self._give_back(run_id)
+
+    def refused(self, run_id: str) -> None:
+        """The run has lost its place in a full queue to one of another key."""
+        caller = self._waiting.get(run_id)
+        if caller is not None and not caller.admitted.done():
+            caller.admitted.set_exception(TooManyRuns(caller.obstacle))
+
+    def restore(self) -> None:
+        """Redis was away, and may have lost what is held here."""
+        self._begin(self._restore)
+
+    async def settle(self) -> None:
+        """Wait until Redis was told of all that was given back."""
+        while self._tasks:
+            await asyncio.wait(tuple(self._tasks))
+
+    async def end(self, within_s: float) -> None:
+        """As `settle`, for the end of the process. Whatever is left is given back with its lease."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(within_s):
+                await self.settle()
+        self._is_ended = True
+        left = tuple(filter(None, (*self._tasks, self._looking)))
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+
+    async def _wait(self, owner: Owner, run_id: str, obstacle: str) -> None:
+        caller = self._waiting[run_id] = _Caller(owner, obstacle, asyncio.get_running_loop().create_future())
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look_for_lost_messages(), name="queue")
+        try:
+            async with asyncio.timeout(self._limits.queue_timeout_s):
+                await caller.admitted
+        except TimeoutError as exc:
+            if run_id not in self._held:  # else the slot came in the same iteration of the loop: in time
+                self._give_back(run_id)
+                raise TooManyRuns(obstacle) from exc
+        except BaseException:
+            self._held.pop(run_id, None)
+            self._give_back(run_id)
+            raise
+        finally:
+            del self._waiting[run_id]
+        if self._is_closed:
+            self.leave(run_id)
+            raise ShuttingDown
+
+    def _note_refusal(self, owner: Owner, why: str) -> None:
+        refusals = self._refusals.get(owner)
+        if refusals is None or self._now() - refusals.since > _FLOOD_S:
+            if len(self._refusals) > _AT_ONCE:
+                self._refusals.clear()
+            refusals = self._refusals[owner] = _Refusals(self._now(), 0, why)
+        refusals.count += 1
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _look_for_lost_messages(self) -> None:
+        """As long as callers wait: which of them have a slot, or have lost their place because Redis lost the queue."""
+        try:
+            while self._waiting:
+                await asyncio.sleep(_LOOK_S)
+                with suppress(RunsUnavailable):
+                    runs = tuple(self._waiting)[:_AT_ONCE]
+                    for run_id, found in zip(runs, await self._connection.run(HELD, *runs), strict=True):
+                        caller = self._waiting.get(run_id)
+                        if found == _HELD:
+                            self.granted(run_id)
+                        elif found != _WAITS and caller is not None and (await self._ask(caller.owner, run_id))[0]:
+                            continue
+                        elif found != _WAITS:
+                            self.refused(run_id)
+        finally:
+            self._looking = None
+
+    async def _ask(self, owner: Owner, run_id: str) -> tuple[int, int]:
+        if self._limiting is not None and not self._limiting.done():
+            await asyncio.wait({self._limiting})  # else older limits might arrive after this call
+        limits, left = self._limits, tuple(self._left)  # a slot that was given back a moment ago is free for this run
+        answer, why = await self._connection.run(
+            ENTER, run_id, self._who(owner), *_counted(limits), limits.queue_size, *left
+        )
+        self._left.difference_update(left)
+        return answer, why
+
+    def _enter_alone(self, owner: Owner, run_id: str) -> None:
+        limits, taken = self._limits, Counter(self._held.values())
+        of_key = sum(count for each, count in taken.items() if each.key_id == owner.key_id)
+        if len(self._held) >= limits.max_runs:
+            raise TooManyRuns(obstacle_text("all", limits))
+        if 0 < limits.max_runs_per_key <= of_key:
+            raise TooManyRuns(obstacle_text("key", limits))
+        if owner.user_id is not None and 0 < limits.max_runs_per_user <= taken[owner]:
+            raise TooManyRuns(obstacle_text("user", limits))
+        self._held[run_id] = owner
+
+    def _who(self, owner: Owner) -> str:
+        return f"{self._node} {digest(owner.key_id)} {'' if owner.user_id is None else digest(*owner)}"
+
+    def _give_back(self, run_id: str) -> None:
+        self._left.add(run_id)
+        if not self._is_telling:
+            self._is_telling = True
+            self._begin(self._tell_left)
+
+    async def _tell_left(self) -> None:
+        try:
+            while left := tuple(self._left)[:_AT_ONCE]:
+                await self._connection.run(LEAVE, *left)
+                self._left.difference_update(left)
+        finally:
+            self._is_telling = False
+
+    async def _tell_limits(self) -> None:
+        async with self._telling_limits:  # the latest are told last
+            await self._connection.run(GRANT, *_counted(self._limits))
+
+    async def _restore(self) -> None:
+        held = [word for run_id, owner in self._held.items() for word in (run_id, self._who(owner))]
+        if held:
+            await self._connection.run(RESTORE, self._node, *held)
+        await self._tell_left()
+
+    def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None] | None:
+        if self._is_ended:
+            return None
+
+        async def attempt() -> None:
+            with suppress(RunsUnavailable):  # `restore` repeats it
+                await work()
+
+        task = asyncio.create_task(attempt())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+
+def _counted(limits: LimitsConfig) -> tuple[int, int, int]:
+    return limits.max_runs, limits.max_runs_per_key, limits.max_runs_per_user

@@ -1,0 +1,121 @@
+"""One question at a time in each conversation, over all processes."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from aiostream_server.config.model import ConcurrentTurns, OnOutage
+from aiostream_server.errors import NotFound, RunGone, RunsUnavailable
+from aiostream_server.intake.principal import Owner
+from aiostream_server.log.redis.connection import RedisConnection, Reply
+from aiostream_server.log.redis.scripts import TURN, TURN_ENTER, TURN_LEAVE, Script
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.directory import Directory
+from aiostream_server.runs.request import TurnKey
+from aiostream_server.runs.shared.owned import turn_digest
+from aiostream_server.runs.shared.writer import Writer
+from aiostream_server.runs.turns import MAX_QUEUED, MemoryTurns, busy_conversation
+
+_POLL_S: Final = 0.02
+_FIND_S: Final = 2.0
+
+
+class RedisTurns:
+    """The `Turns` of all processes. While Redis is away, those of this one, unless questions are refused then."""
+
+    def __init__(
+        self,
+        connection: RedisConnection,
+        writer: Writer,
+        directory: Directory,
+        policy: ConcurrentTurns,
+        on_outage: OnOutage,
+    ) -> None:
+        self._connection: Final = connection
+        self._writer: Final = writer
+        self._directory: Final = directory
+        self._policy = policy
+        self._serves_alone: Final = on_outage == "serve"
+        self._here: Final = MemoryTurns(policy)
+        self._left: Final[dict[TurnKey, set[str]]] = {}
+        self._leaving: Final[set[asyncio.Task[None]]] = set()
+
+    def set_policy(self, policy: ConcurrentTurns) -> None:
+        self._policy = policy
+        self._here.set_policy(policy)
+
+    def may_free_a_slot(self, owner: Owner) -> bool:
+        return self._policy == "interrupt"  # perhaps that of a run elsewhere
+
+    async def prepare(self, key: TurnKey) -> None:
+        await self._here.prepare(key)
+        if self._policy == "queue":
+            return  # `enter` looks at the others, without a round trip more
+        try:
+            runs = [run.decode() for run in await self._call(TURN, key)]
+        except RunsUnavailable:
+            if not self._serves_alone:
+                raise
+            return
+        if self._policy == "reject" and runs:
+            raise busy_conversation(self._policy)
+        for run in [await self._find(run_id, key.owner) for run_id in runs]:
+            if run is not None and self._policy == "interrupt":
+                await run.stop("cancelled")
+                await run.wait()
+
+    async def enter(self, key: TurnKey, run: RunView) -> Sequence[RunView]:
+        most = {"reject": 0, "queue": MAX_QUEUED, "interrupt": -1}[self._policy]
+        try:
+            entered, before = await self._call(TURN_ENTER, key, run.id, most, self._writer.lifetime_ms)
+        except RunsUnavailable:
+            if not self._serves_alone:
+                raise
+            return await self._here.enter(key, run)
+        if not entered:
+            raise busy_conversation(self._policy)
+        here = {each.id: each for each in self._here.add(key, run)}
+        try:
+            found = [here.get(run_id.decode()) or await self._find(run_id.decode(), key.owner) for run_id in before]
+            earlier = [each for each in found if each is not None]
+            if self._policy == "interrupt":
+                for each in earlier:  # they entered while this one waited for its slot
+                    await each.stop("cancelled")
+        except BaseException:
+            self.leave(key, run)
+            raise
+        return earlier
+
+    def leave(self, key: TurnKey, run: RunView) -> None:
+        self._here.leave(key, run)
+        self._left.setdefault(key, set()).add(run.id)
+        leaving = asyncio.create_task(self._leave(key, run.id))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+    async def _leave(self, key: TurnKey, run_id: str) -> None:
+        try:
+            with suppress(RunsUnavailable):  # the end of the run is written later, and does the same
+                await self._connection.run(TURN_LEAVE, turn_digest(key), run_id)
+        finally:
+            self._left[key].discard(run_id)
+            if not self._left[key]:
+                del self._left[key]
+
+    async def _call(self, script: Script, key: TurnKey, *arguments: str | float) -> Reply:
+        """Tells of runs that have left, too: the next question comes at once."""
+        return await self._connection.run(script, turn_digest(key), *arguments, *self._left.get(key, ()))
+
+    async def _find(self, run_id: str, owner: Owner) -> RunView | None:
+        """A run that entered a moment ago may not be written yet. None for one that has ended."""
+        deadline = asyncio.get_running_loop().time() + _FIND_S
+        while True:
+            try:
+                return await self._directory.find(run_id, owner)
+            except RunGone:
+                return None
+            except NotFound:
+                if asyncio.get_running_loop().time() > deadline:
+                    return None
+                await asyncio.sleep(_POLL_S)

@@ -1,0 +1,174 @@
+"""Limits, turns and idempotency keys hold over all processes, as if they were one."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from aiostream_server.config.model import ConversationsConfig, LimitsConfig, RunsConfig
+from aiostream_server.intake.principal import Owner
+from aiostream_server.runs.shared.backend import SharedRuns
+from tests.kit.cluster import cluster, shared_in
+from tests.kit.redis import RedisServer
+from tests.kit.scripted_provider import Gate, ScriptedAnswer, Stall
+from tests.kit.serving import chat_body, until_idle
+from tests.kit.shared_runs import settled, sharing
+from tests.kit.waiting import wait_for
+from tests.web.watching import cancel, start_in_background, starting
+
+pytestmark = pytest.mark.needs("redis")
+
+A, B = Owner("a"), Owner("b")
+
+
+@pytest.fixture
+def runs(shared_redis: RedisServer, redis_prefix: str) -> RunsConfig:
+    return shared_in(shared_redis.url, redis_prefix)
+
+
+@pytest.fixture
+async def nodes(shared_redis: RedisServer, redis_prefix: str) -> AsyncIterator[list[SharedRuns]]:
+    """Three processes' parts."""
+    limits = LimitsConfig(max_runs=50, queue_size=1_000, queue_timeout_s=60)
+    async with AsyncExitStack() as stack:
+        yield [
+            await stack.enter_async_context(sharing(shared_redis.url, redis_prefix, limits, lease_s=2.0))
+            for _ in range(3)
+        ]
+
+
+async def test_of_500_callers_at_three_processes_never_more_than_50_have_a_slot(nodes: list[SharedRuns]) -> None:
+    held, most, served = set[str](), 0, Counter[str]()
+
+    async def ask(number: int) -> None:
+        nonlocal most
+        node, run_id = nodes[number % 3], f"run-{number}"
+        await node.admission.enter(A if number % 2 else B, run_id)
+        held.add(run_id)
+        most = max(most, len(held))
+        served[node.node] += 1
+        await asyncio.sleep(0.03)
+        held.remove(run_id)
+        node.admission.leave(run_id)
+
+    started = time.monotonic()
+    await asyncio.gather(*map(ask, range(500)))
+    assert 40 < most <= 50
+    assert len(served) == 3
+    assert time.monotonic() - started < 20, "a slot that is free is given away at once"
+    await settled(*nodes)
+    assert [node.admission.queued for node in nodes] == [0, 0, 0]
+
+
+async def test_a_slot_goes_at_once_to_a_caller_of_another_process(nodes: list[SharedRuns]) -> None:
+    """To keys in turn, wherever they wait."""
+    for node in nodes:
+        node.admission.limit(LimitsConfig(max_runs=1, queue_size=100, queue_timeout_s=60))
+    await nodes[0].admission.enter(A, "first")
+    order: list[str] = []
+
+    async def ask(node: SharedRuns, owner: Owner, run_id: str) -> None:
+        await node.admission.enter(owner, run_id)
+        order.append(run_id)
+
+    waiting = []
+    for number in range(6):
+        waiting.append(asyncio.create_task(ask(nodes[1], A, f"a{number}")))
+        await settled(*nodes)
+    for number in range(2):
+        waiting.append(asyncio.create_task(ask(nodes[2], B, f"b{number}")))
+        await settled(*nodes)
+    nodes[0].admission.leave("first")
+    for number in range(1, 6):
+        await wait_for(lambda number=number: len(order) == number)  # type: ignore[misc]
+        node = nodes[2] if order[-1].startswith("b") else nodes[1]
+        node.admission.leave(order[-1])
+    await wait_for(lambda: len(order) == 6)
+    assert order == ["a0", "b0", "a1", "b1", "a2", "a3"]
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+
+
+async def test_a_limit_counts_the_runs_of_all(tmp_path: Path, runs: RunsConfig) -> None:
+    async with cluster(runs, tmp_path, *[ScriptedAnswer(Stall())] * 3, max_runs=2) as (here, there):
+        ids = [(await start_in_background(server.url, "hi", model="solo"))["id"] for server in (here, there)]
+        for server in (here, there):
+            async with starting(server.url, "hi", model="solo", background=True) as view:
+                assert view.response.status == 429
+                assert "2 runs are still going on" in await view.response.text()
+        await cancel(there.url, ids[0])
+        await until_idle(here)
+        await start_in_background(there.url, "hi", model="solo")
+
+
+async def test_a_key_of_idempotency_starts_one_run_wherever_it_is_sent(tmp_path: Path, runs: RunsConfig) -> None:
+    """At the same time, later, when its run has ended; another body is a conflict."""
+    gate = Gate()
+    async with cluster(runs, tmp_path, *[ScriptedAnswer("a", gate, "b")] * 2, count=3) as servers:
+
+        async def ask(url: str, text: str = "hi") -> tuple[int, str, str | None]:
+            body = chat_body(text, model="solo", background=True)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.post(f"{url}/v1/runs", json=body, headers={"Idempotency-Key": "k"}) as response,
+            ):
+                return response.status, (await response.json()).get("id"), response.headers.get("Idempotent-Replayed")
+
+        answers = await asyncio.gather(*(ask(server.url) for server in servers * 4))
+        assert {status for status, _, _ in answers} == {202}
+        assert len({run_id for _, run_id, _ in answers}) == 1
+        assert [replayed for _, _, replayed in answers].count(None) == 1
+        assert {(await ask(server.url, "other"))[0] for server in servers} == {409}
+        gate.open()
+        for server in servers:
+            await until_idle(server)
+        again = [await ask(server.url) for server in servers]
+        assert {run_id for _, run_id, _ in again} == {answers[0][1]}
+        assert {replayed for _, _, replayed in again} == {"true"}
+
+
+async def test_questions_of_one_conversation_take_turns_over_all(tmp_path: Path, runs: RunsConfig) -> None:
+    gate = Gate()
+    asked: dict[str, Any] = {"model": "solo", "conversation": "talk"}
+    async with (
+        cluster(runs, tmp_path, ScriptedAnswer("a", gate), ScriptedAnswer("b")) as (here, there),
+        starting(here.url, "hi", **asked) as first,
+    ):
+        await first.until(2)
+        async with starting(there.url, "hi again", **asked) as second:
+            await second.until(2)
+            assert "token" not in second.kinds
+            gate.open()
+            await first.read_all()
+            await second.read_all()
+        assert (second.text, second.seen[-1].body["reason"]) == ("b", "stop")
+
+
+@pytest.mark.parametrize("policy", ["reject", "interrupt"])
+async def test_a_second_question_elsewhere_is_rejected_or_interrupts(
+    tmp_path: Path, runs: RunsConfig, policy: str
+) -> None:
+    asked: dict[str, Any] = {"model": "solo", "conversation": "talk"}
+    answers = [ScriptedAnswer("a", Stall()), ScriptedAnswer("b")]
+    conversations = ConversationsConfig.model_validate({"concurrent_turns": policy})
+    async with (
+        cluster(runs, tmp_path, *answers, conversations=conversations) as (here, there),
+        starting(here.url, "hi", **asked) as first,
+    ):
+        await first.until(2)
+        async with starting(there.url, "hi again", **asked) as second:
+            if policy == "reject":
+                assert second.response.status == 409
+                await cancel(there.url, first.run_id)
+            else:
+                await second.read_all()
+                assert second.text == "b"
+        await first.read_all()
+        assert first.seen[-1].body["reason"] == "cancelled"
