@@ -1,6 +1,13 @@
-"""Text for labels, logs, errors and pages: on one line, printable, of limited length; and JSON on indented lines."""
+"""Text for labels, logs, errors and pages: on one line, printable, of limited length; and JSON on indented lines.
+
+And the question that a person typed, out of a message to which the chat page added more.
+"""
 
 import json
+from typing import Final
+
+RETRIEVAL: Final = "### Task:\nRespond to the user query using the provided context"
+"""How Open WebUI begins a question for which it searched in files."""
 
 
 def one_line(text: object, most_chars: int | None = None) -> str:
@@ -36,3 +43,36 @@ def indented_json(value: object, *, margin: str = "\n") -> str:
 
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def shortened(text: str, chars: int) -> str:
+    """About `chars` characters from the beginning and the end, where instructions stand; pasted text is between."""
+    if len(text) <= chars:
+        return text
+    tail = chars // 4
+    return f"{text[: chars - tail]} … {text[-tail:]}"
+
+
+def typed_question(text: str) -> str:
+    """The part of a user's message that a person typed, or all of it where no added text is recognised.
+
+    Open WebUI puts its retrieval template before the question, with whole documents in `<context>`, and a list of
+    attached files.
+    """
+    text = _without_files(text.strip())
+    if text.startswith(RETRIEVAL):
+        text = _without_files(_after_context(text))
+    return text
+
+
+def _without_files(text: str) -> str:
+    if not text.startswith("<attached_files>"):
+        return text
+    return text.partition("</attached_files>")[2].strip() or text
+
+
+def _after_context(text: str) -> str:
+    # The last end tag is the template's: the documents before it may contain one too.
+    rest = text.rpartition("</context>")[2].strip()
+    quoted = rest.partition("<user_query>")[2].rpartition("</user_query>")[0].strip()
+    return quoted or rest or text

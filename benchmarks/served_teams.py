@@ -4,6 +4,7 @@ import asyncio
 import ctypes
 import gc
 import json
+import sys
 from collections import Counter
 from typing import Any
 
@@ -21,7 +22,7 @@ def solo(context: TeamContext) -> RoundRobinGroupChat:
 
 
 class Inspector:
-    """Answers with the numbers of tasks and objects, after a garbage collection."""
+    """Answers with the numbers of tasks, objects and blocks of memory, after a garbage collection."""
 
     async def run(self, *, task: Any) -> TaskResult:
         gc.collect()
@@ -30,6 +31,7 @@ class Inspector:
         told = {
             "tasks": len(asyncio.all_tasks()),
             "objects": len(live),
+            "blocks": sys.getallocatedblocks(),
             "types": Counter(type(thing).__qualname__ for thing in live),
         }
         return TaskResult(messages=[TextMessage(content=json.dumps(told), source="Inspector")])

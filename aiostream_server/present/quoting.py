@@ -29,6 +29,7 @@ _MAYBE: Final = re.compile(
 )
 _FIRST: Final = frozenset(f" \t<>{_BOLD}{_PLAIN}") - {"|"}  # what such a line may begin with
 _LINE_END: Final = re.compile(r"[\r\n]")
+_MAYBE_IMITATION: Final = re.compile(rf"[\r\n][{re.escape(''.join(sorted(_FIRST)))}]")
 
 
 class Quoter:
@@ -49,6 +50,15 @@ class Quoter:
         if not self.begins_line and "\n" not in text and "\r" not in text:
             return text
         return self._run(self._held + text, is_all=False)
+
+    def passes(self, text: str) -> bool:
+        """Whether `feed` would return the text as it is. Then the text counts as fed."""
+        if not self.begins_line and "\n" not in text and "\r" not in text:
+            return True
+        if self._held or (self.begins_line and text[:1] in _FIRST) or _MAYBE_IMITATION.search(text):
+            return False
+        self.begins_line = text.endswith(("\n", "\r"))
+        return True
 
     def end(self) -> str:
         """The rest."""
@@ -101,10 +111,8 @@ class QuotedView:
         return self._view.show(part)
 
     def channel(self, token: Token) -> Channel | None:
-        text = token.content
-        if self._quoter.begins_line or "\n" in text or "\r" in text:
-            return None
-        return self._view.channel(token)
+        channel = self._view.channel(token)
+        return channel if channel is not None and self._quoter.passes(token.content) else None
 
     def _show_rest(self, part: Closed, rest: str) -> Iterator[Shown]:
         yield from self._view.show(Token(part.agent, rest, part.kind))

@@ -29,8 +29,10 @@ class Presenter(Protocol):
         ...
 
     def continued(self, token: Token) -> Channel | None:
-        """The channel to which `show` would append the token's text unchanged, and change no state: the caller may
-        skip `show` then. Else None."""
+        """The channel to which the token's text is appended unchanged. The token counts as shown then.
+
+        None for any other token: `show` it.
+        """
         ...
 
 
@@ -40,7 +42,8 @@ class View(Protocol):
     def show(self, part: Part) -> Iterator[Shown]: ...
 
     def channel(self, token: Token) -> Channel | None:
-        """The channel that shows this token of the open message unchanged, and changes no state, if there is one."""
+        """The channel that shows this token of the open message unchanged, if there is one. The token counts as shown
+        then."""
         ...
 
 

@@ -16,8 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from aiostream_server.routing.auxiliary.shapes import json_objects
 from aiostream_server.routing.candidates import Candidate, Decision
-from aiostream_server.routing.question import shortened
-from aiostream_server.text import printable_line
+from aiostream_server.text import printable_line, shortened
 
 _log: Final = structlog.get_logger()
 _QUESTION_CHARS: Final = 4000

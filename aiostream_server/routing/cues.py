@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from aiostream_server.routing.question import shortened
+from aiostream_server.text import shortened
 
 _READ_CHARS: Final = 1200
 _QUOTED: Final = re.compile(r"[\"“”„«»][^\"“”„«»]*[\"“”«»]|(?<!\w)['‘’][^'‘’\n]*['’](?!\w)|`[^`]*`")

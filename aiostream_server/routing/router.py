@@ -16,7 +16,7 @@ from aiostream_server.events.model import Routing
 from aiostream_server.routing.by_model import classify_with_model
 from aiostream_server.routing.by_rules import classify, is_follow_up
 from aiostream_server.routing.candidates import Candidate, Decision, fallback_team
-from aiostream_server.routing.question import routing_question
+from aiostream_server.text import typed_question
 
 SUPERVISOR: Final = "Supervisor"
 _UNDECIDED: Final = Routing(agent=SUPERVISOR, content="Analysing…")
@@ -92,7 +92,7 @@ class Router:
             return None
         if is_reply:
             return Decision(previous, 1.0, "it asked, this is the answer", "rules")
-        if not is_follow_up(routing_question(question), candidates, self._vocabulary):
+        if not is_follow_up(typed_question(question), candidates, self._vocabulary):
             return None
         return Decision(previous, _STAYING_CONFIDENCE, "goes on with the conversation", "rules")
 
@@ -105,9 +105,9 @@ class Router:
         if self._config.strategy == "model":
             return None
         decision = classify(
-            routing_question(question),
+            typed_question(question),
             candidates,
-            earlier=[routing_question(before) for before in earlier[-_EARLIER_QUESTIONS:]],
+            earlier=[typed_question(before) for before in earlier[-_EARLIER_QUESTIONS:]],
             vocabulary=self._vocabulary,
         )
         if self._config.strategy == "rules-then-model" and decision.confidence <= self._config.threshold:
@@ -119,7 +119,7 @@ class Router:
     async def _ask_model(self, question: str, candidates: tuple[Candidate, ...]) -> Decision:
         assert self._client is not None, "the configuration names a model for this strategy"  # noqa: S101
         decision = await classify_with_model(
-            routing_question(question), candidates, self._client, timeout_s=self._config.timeout_s
+            typed_question(question), candidates, self._client, timeout_s=self._config.timeout_s
         )
         return decision or self._fall_back(candidates, "the routing model gave no usable answer", _FALLBACK_CONFIDENCE)
 

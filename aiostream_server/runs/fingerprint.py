@@ -18,7 +18,7 @@ from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.intake.question import Turn
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present.answer_texts import answer_texts
-from aiostream_server.routing.question import routing_question
+from aiostream_server.text import typed_question
 
 _ASCII_SPACE: Final = b"\t\n\v\f\r\x1c\x1d\x1e\x1f "
 
@@ -73,7 +73,7 @@ def answer_prints(entries: Sequence[Entry]) -> tuple[str, ...]:
 
 def essence(turn: Turn) -> str:
     """What counts of a turn, in lines of ASCII; small, also for one with images."""
-    text = routing_question(turn.text) if turn.role == "user" else turn.text.strip()
+    text = typed_question(turn.text) if turn.role == "user" else turn.text.strip()
     if turn.role == "assistant":
         text = _answer_print(turn.text)
     images = [hashlib.sha256(image.base64.encode()).hexdigest() for image in turn.images]

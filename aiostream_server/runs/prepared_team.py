@@ -13,7 +13,6 @@ from autogen_agentchat.messages import BaseChatMessage
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.answer_form import ToolForm
 from aiostream_server.intake.question import Question
-from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.runs.history import remember, task_messages
 from aiostream_server.teams.autogen_private.client_tools import Check, ClientTools, callers_in
@@ -25,6 +24,7 @@ from aiostream_server.teams.context import Team
 from aiostream_server.teams.resume import reply_to
 from aiostream_server.teams.tools.component_resources import tie_to_run
 from aiostream_server.teams.tools.scope import RunScope
+from aiostream_server.text import typed_question
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ async def _resumed(team: Team, spec: TeamSpec, memory: ConversationMemory) -> Se
         return await _own_task(question, spec)
     asker, task = memory.waits_for, question.task
     if asker is not None:
-        task = task._replace(text=routing_question(task.text))  # the reply is what the user typed
+        task = task._replace(text=typed_question(task.text))  # the reply is what the user typed
     return reply_to(team, asker, await task_messages(task, sees_images=spec.sees_images))
 
 

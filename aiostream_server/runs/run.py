@@ -21,7 +21,6 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log, Reader
 from aiostream_server.observe.observer import current_observer
-from aiostream_server.routing.question import routing_question
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.failure import describe_failure, exception_name
@@ -33,7 +32,7 @@ from aiostream_server.runs.team_work import TeamWork
 from aiostream_server.teams.autogen_private.structure import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.containment import RunLabel, contain_tasks
-from aiostream_server.text import clipped
+from aiostream_server.text import clipped, typed_question
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
 _SHOWN_CHARS: Final = 500  # of a question, kept as long as the run
@@ -53,7 +52,7 @@ class Run:
         self.resources: Final = resources
         self.request = request
         self.created_at: Final = time.time()
-        self._asked: Final = clipped(routing_question(request.question.task.text), _SHOWN_CHARS)
+        self._asked: Final = clipped(typed_question(request.question.task.text), _SHOWN_CHARS)
         self.spec = request.spec
         self.finished: RunFinished | None = None
         self._ending: asyncio.Future[FinishReason | Error] = asyncio.get_running_loop().create_future()

@@ -4,6 +4,7 @@
 draws existing rows, such as those of the last query, which the model cannot change.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -19,6 +20,11 @@ __all__ = ["ChartNotDrawn", "ChartProblem", "DrawnChart", "chart_tool", "chart_t
 
 CHART: Final = "chart"
 DESCRIPTION: Final = "Draw a bar, line, scatter or pie chart."
+_ASKS_FOR_CHART: Final = re.compile(
+    r"\b(?:charts?|plot(?:ted)?|graphs?|graphics?|diagrams?|draw|visuali[sz]\w*|curve|histogram|pie)\b"
+    r"|diagramm|grafik|zeichne|kurve|graphique|diagramme|courbe|dessine|gr[áa]fic|dibuja|grafiek|wykres|график|диаграмм|图|グラフ",
+    re.IGNORECASE,
+)
 _NO_ROWS: Final = "there are no rows to draw yet: run a query first"
 _NOT_HERE: Final = "pictures cannot be shown here"
 
@@ -56,6 +62,14 @@ async def draw_chart(
     except FileRefused as exc:
         raise ChartNotDrawn(str(exc)) from exc
     return DrawnChart(file, drawing.plot)
+
+
+async def expect_chart(question: str) -> None:
+    """Start the process that draws where the question asks for a chart: it takes up to two seconds, and is ready when
+    the rows are. Charts that no word announces start it themselves."""
+    painter = current_painter.get()
+    if painter is not None and _ASKS_FOR_CHART.search(question):
+        await painter.warm()
 
 
 def chart_tool(form: Format = "png") -> FunctionTool:

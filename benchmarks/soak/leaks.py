@@ -15,6 +15,7 @@ from benchmarks.soak.provider import ENDLESS, Plan
 _AT_ONCE: Final = 40
 _DEADLINE_S: Final = 1_800.0
 _MAX_GROWTH_BYTES: Final = 1024  # per 100 runs
+_MAX_NEW_BLOCKS: Final = 10  # per 100 runs: less than one for a run, or it would be a leak
 _MAX_NEW_OBJECTS: Final = 500  # of some 300,000: caches fill up
 _SETTLE_S: Final = 2.5  # idle connections to the provider are closed by then
 
@@ -34,6 +35,7 @@ async def measure(folder: Path, *, runs: int, warm_up: int, looks: int) -> list[
         files_after = served.open_files
     growth = statistics.linear_regression(range(len(memory)), memory).slope / (runs / looks / 100)
     objects = after["objects"] - before["objects"]
+    blocks = (after["blocks"] - before["blocks"]) / runs * 100
     return [
         Figure("runs", f"{runs}, {runs / took_s:.0f} a second, after {warm_up} to warm up"),
         Figure("tasks", f"{before['tasks']} -> {after['tasks']}", "the same", after["tasks"] <= before["tasks"]),
@@ -43,6 +45,12 @@ async def measure(folder: Path, *, runs: int, warm_up: int, looks: int) -> list[
             f"{objects:+} {_grown(before, after)}",
             f"<= +{_MAX_NEW_OBJECTS}",
             objects <= _MAX_NEW_OBJECTS,
+        ),
+        Figure(
+            "blocks of memory per 100 runs",
+            f"{blocks:+.1f}",
+            f"<= +{_MAX_NEW_BLOCKS}",
+            blocks <= _MAX_NEW_BLOCKS,
         ),
         Figure(
             "memory per 100 runs", f"{growth:+.0f} bytes", f"< {_MAX_GROWTH_BYTES} bytes", growth < _MAX_GROWTH_BYTES

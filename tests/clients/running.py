@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,17 @@ _PROGRAM_OF: Final = {
     "ai-sdk": "ask_ai_sdk.mjs",
 }
 NAMES: Final = tuple(_PROGRAM_OF)
+_RESPONDING: Final = {
+    "openai": "respond_openai.py",
+    "agents": "respond_agents.py",
+    "langchain-openai": "respond_langchain.py",
+    "pydantic-ai": "respond_pydantic_ai.py",
+    "litellm": "respond_litellm.py",
+    "openai-node": "respond_openai.mjs",
+    "ai-sdk": "respond_ai_sdk.mjs",
+}
+RESPONDING: Final = tuple(_RESPONDING)
+"""Clients that speak Responses."""
 FAILURES: Final[Mapping[str, HttpError]] = {
     "broken": HttpError(500, {"error": {"message": "out of order"}}),
     "limited": HttpError(429, {"error": {"message": "too many requests"}}),
@@ -51,6 +62,11 @@ FAILURES: Final[Mapping[str, HttpError]] = {
 }
 """What the provider answers, always, by scenario."""
 
+_MODELS: Final = {
+    "AIOSTREAM_MODEL": "solo",
+    "AIOSTREAM_TOOL_MODEL": "with-tool",
+    "AIOSTREAM_MODEL_WITH_TOOLS": "model",
+}
 REGION: Final = {"name": "North", "total": 42}
 _SCENARIO: Final = re.compile(r"<(\w+)>")
 
@@ -112,16 +128,44 @@ def _typed(body: Mapping[str, Any]) -> Reply:
     return ScriptedAnswer(json.dumps(REGION) if is_last_call else "North leads, with 42.")
 
 
+def _responding(body: Mapping[str, Any]) -> Reply:
+    """Scenarios of `RESPONDING`: a client may put its own name before that of the scenario."""
+    scenario, last = _named(body).removeprefix("framework_"), body["messages"][-1]
+    match scenario:
+        case "own_tool" | "specification":
+            return (
+                ScriptedAnswer("Rain.") if last["role"] == "tool" else ScriptedAnswer(Call("weather", {"city": "Rome"}))
+            )
+        case "client_tool":
+            return (
+                ScriptedAnswer("It is 4.") if last["role"] == "tool" else ScriptedAnswer(Call("add", {"a": 2, "b": 2}))
+            )
+        case "chain":
+            asked = sum(message["role"] == "user" for message in body["messages"])
+            return ScriptedAnswer(f"Asked {asked} times.")
+        case _:
+            return FAILURES.get(scenario, ScriptedAnswer("Hel", "lo."))
+
+
 async def run_client(name: str, folder: Path) -> Told:
     """The scenarios of one client, each once."""
+    return await _run(name, _PROGRAM_OF[name], _reply, folder)
+
+
+async def run_responding(name: str, folder: Path) -> Told:
+    """The same for a client that speaks Responses."""
+    return await _run(name, _RESPONDING[name], _responding, folder)
+
+
+async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]], Reply], folder: Path) -> Told:
     async with ScriptedProvider(why_refused) as provider:
-        provider.script(_reply)
+        provider.script(reply)
         # On a busy machine the AI SDK's repetitions come late.
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
-        solo, model = sample_team("solo", presentation="answer"), TeamConfig(id="model", kind="assistant")
-        async with serving(config_for(provider.base_url, solo, model, server=memory), folder) as server:
-            models = {"AIOSTREAM_MODEL": "solo", "AIOSTREAM_MODEL_WITH_TOOLS": "model"}
-            program = await start_program(CLIENTS / name, PROGRAMS / _PROGRAM_OF[name], f"{server.url}/v1", **models)
+        solo, with_tool = sample_team("solo", presentation="answer"), sample_team("with_tool")
+        model = TeamConfig(id="model", kind="assistant")
+        async with serving(config_for(provider.base_url, solo, with_tool, model, server=memory), folder) as server:
+            program = await start_program(CLIENTS / name, PROGRAMS / program_file, f"{server.url}/v1", **_MODELS)
             try:
                 async with asyncio.timeout(_DEADLINE_S):
                     outcomes = await outcomes_of(program)

@@ -50,6 +50,11 @@ _API: Final = """async ([path, body]) => {
     const response = await fetch(path, {headers, ...posted});
     return [response.status, await response.json()];
 }"""
+_CLOSE_NOTES: Final = """() => {
+    const buttons = document.querySelectorAll('[aria-label="Close toast"]');
+    buttons.forEach(button => button.click());
+    return buttons.length === 0;
+}"""
 _LOOK: Final = """([stop, error]) => {
     const answers = document.querySelectorAll(".chat-assistant");
     const answer = answers[answers.length - 1];
@@ -249,10 +254,10 @@ class ChatPage:
 
     async def _dismiss(self) -> None:
         """The news that a first visit shows, and notes that lie over the page."""
-        for button in (self.page.get_by_role("button", name="Okay, Let's Go!"), self.page.get_by_label("Close toast")):
-            if await button.count():
-                await button.first.click()
-                await button.first.wait_for(state="detached")
+        if await (news := self.page.get_by_role("button", name="Okay, Let's Go!")).count():
+            await news.first.click()
+            await news.first.wait_for(state="detached")
+        await self.page.wait_for_function(_CLOSE_NOTES, polling=100)
 
 
 @asynccontextmanager

@@ -8,7 +8,6 @@ import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -54,10 +53,6 @@ class Server:
         """What it logged under this name so far."""
         lines = self.log.read_text("utf-8").splitlines()
         return [line for line in map(json.loads, filter(_is_json, lines)) if line["event"] == event]
-
-
-def logged_at(line: Mapping[str, Any]) -> datetime:
-    return datetime.fromisoformat(line["timestamp"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import pytest
 from autogen_core.models import LLMMessage
 
 from aiostream_server.models.provider import ModelRequest
+from aiostream_server.text import RETRIEVAL
 from tests.models.demo import DATABASE, TEXT, DemoAnswer, answer, ask, called, returned, told, tool, user
 
 SHOP = """\
@@ -85,6 +86,13 @@ async def test_then_a_sentence_and_the_query() -> None:
     assert json.loads(said.arguments)["sql"].startswith(
         "SELECT regions.name AS region, ROUND(SUM(orders.total), 2) AS total_sales\n"
     )
+
+
+async def test_text_of_files_before_the_question_is_none_of_it() -> None:
+    """Open WebUI puts its template and what it found in the files before the words that a user typed."""
+    added = f"{RETRIEVAL}.\n\n<context>\n<source>umbrellas in Oslo</source>\n</context>\n\n"
+    plain, found = await agent(BEST), await agent(f"{added}{BEST}")
+    assert (found.tool, found.arguments, found.text) == (plain.tool, plain.arguments, plain.text)
 
 
 async def test_the_schema_is_remembered_and_the_plan_says_what_a_fragment_continues() -> None:

@@ -122,10 +122,15 @@ def test_every_presentation_marks_it_token_by_token(said: str, page: Page | None
     assert f"\n{QUOTE}{said}".replace(BREAK, "") in text.replace(BREAK, "")
 
 
-def test_tokens_within_a_line_are_passed_on_as_they_are() -> None:
+def test_tokens_that_begin_no_line_as_ours_are_passed_on_as_they_are() -> None:
     """The short way, which most tokens take."""
     presenter = new_presenter("transcript")
     list(presenter.show(Token("Writer", "Hello", "message")))
-    assert presenter.continued(Token("Writer", " ✅ **world**", "message")) == "content"
-    assert presenter.continued(Token("Writer", " world\n", "message")) is None
+    for text in (" ✅ **world**", " line\n", "another\r\n\r\n", "- one\n- two", "\n\n"):
+        assert presenter.continued(Token("Writer", text, "message")) == "content"
+    for text in ("✅ **Assistant**", "and\n❌ no", "\n<details>"):
+        assert presenter.continued(Token("Writer", text, "message")) is None
+    assert [each.text for each in presenter.show(Token("Writer", "✅ **Assistant**", "message"))] == [
+        f"{QUOTE}✅ **Assistant**"
+    ]
     assert len(SPEECHES) > 3

@@ -272,7 +272,7 @@ async def _refused_by_http(recording: Recording) -> None:
     await recording.ask("415", post(body, content_type="text/plain"))
     await recording.ask("415 compressed", post(body, "Content-Encoding: gzip"))
     await recording.ask("charset", post(body, content_type="application/json; charset=latin-1"))
-    for line in ("GET /v1/nothing", "GET /", "POST /v1/models", "DELETE /v1/chat/completions", "PUT /v1/runs/x"):
+    for line in ("GET /v1/nothing", "GET /v2", "POST /v1/models", "DELETE /v1/chat/completions", "PUT /v1/runs/x"):
         await recording.ask(line, head(f"{line} HTTP/1.1"))
     for path in ("x", "x/events", "x/events?starting_after=-1", "x/events?starting_after=a"):
         await recording.ask(path, get(f"/v1/runs/{path}"))

@@ -58,6 +58,17 @@ async def test_one_process_draws_all_charts_and_starts_again_after_it_ended(
         os.kill(second, 0)
 
 
+async def test_a_warm_process_draws_the_next_chart(painter: Painter) -> None:
+    """Several runs may warm it at once; a closed painter stays closed."""
+    await asyncio.gather(*(painter.warm() for _ in range(3)))
+    warmed = pid_of(painter)
+    await painter.draw(COLUMNS, ROWS, ASKED)
+    assert pid_of(painter) == warmed
+    await painter.close()
+    await painter.warm()
+    assert painter._process is None
+
+
 async def test_a_wrong_argument_is_refused_without_starting_the_process(painter: Painter) -> None:
     with pytest.raises(ChartProblem, match="there is no column 'z'"):
         await painter.draw(COLUMNS, ROWS, {**ASKED, "y": ["z"]})

@@ -13,9 +13,10 @@ import pytest
 from aiostream_server.tools.chart.arguments import Format, read_arguments
 from aiostream_server.tools.chart.painting import paint
 from aiostream_server.tools.chart.plot import Plot, make_plot
-from aiostream_server.tools.chart.style import BACKGROUND, COLOURS
+from aiostream_server.tools.chart.style import COLOURS, INK
 from aiostream_server.tools.chart.worker import DrawRequest, serve
 
+WHITE = "#ffffff"
 MONTHS = [f"2024-{month:02d}" for month in range(1, 13)]
 HOSTILE = "<script>alert(1)</script>--><!-- & \"' $\\frac{1}{0}$ ]]> \\LaTeX javascript:"
 
@@ -30,7 +31,11 @@ def pixels(plot: Plot) -> tuple[tuple[int, int], dict[str, int]]:
     assert picture.form == "png"
     with PIL.Image.open(io.BytesIO(picture.content)) as image:
         assert image.format == "PNG"
-        counted = image.convert("RGB").getcolors(maxcolors=2**20)
+        assert image.mode == "RGBA"
+        assert image.getpixel((1, 1)) == (255, 255, 255, 0), "the page shows through"
+        page = PIL.Image.new("RGBA", image.size, WHITE)
+        page.alpha_composite(image)
+        counted = page.convert("RGB").getcolors(maxcolors=2**20)
     assert counted is not None
     return image.size, {f"#{colour[0]:02x}{colour[1]:02x}{colour[2]:02x}": count for count, colour in counted}  # type: ignore[index] # RGB
 
@@ -56,7 +61,21 @@ def test_a_picture_has_its_size_and_shows_its_numbers(plot: Plot, size: tuple[in
     actual, colours = pixels(plot)
     assert actual == size
     assert sum(count for colour, count in colours.items() if is_colourful(colour)) > drawn
-    assert max(colours, key=colours.__getitem__) == BACKGROUND
+    assert max(colours, key=colours.__getitem__) == WHITE
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("page", [WHITE, "#171717"], ids=["light", "dark"])
+def test_ink_and_colours_are_legible_on_a_light_and_on_a_dark_page(page: str) -> None:
+    """WCAG 2.1 asks for 3 to 1 of graphics and large text."""
+    for colour in (INK, *COLOURS):
+        dark, light = sorted((_luminance(colour), _luminance(page)))
+        assert (light + 0.05) / (dark + 0.05) >= 3, colour
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:

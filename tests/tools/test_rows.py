@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.tools.sql.cells import MAX_CELL_CHARS, Binary, Cell, Clipped, rounded, show_cell, to_cell
+from aiostream_server.tools.sql.figures import figures
 from aiostream_server.tools.sql.rows import Rows
 
 
@@ -156,3 +157,39 @@ def test_the_first_rows_are_a_table_of_their_own_and_say_what_they_leave_out() -
     assert len(rows.first(50, 1).rows) == 1
     assert rows.first(100, 10**6) == rows
     assert Rows(("n",), (), left_out=None).first(5, 5).rows == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "cells", "shown"),
+    [
+        ("total", [56288.5, 1000, None, -0.25], ["56,288.50", "1,000.00", "NULL", "-0.25"]),
+        ("total", [Decimal("1234.5"), Decimal("1234567.50")], ["1,234.50", "1,234,567.50"]),
+        ("orders", [12, 1434, 1_000_000], ["12", "1,434", "1,000,000"]),
+        ("share", [0.333333, 1234.5], ["0.333333", "1,234.5"]),
+        ("year", [2024, 2025], ["2024", "2025"]),
+        ("order_id", [10248], ["10248"]),
+        ("customerId", [10248], ["10248"]),
+        ("paid", [True, 12345], ["true", "12,345"]),
+        ("note", ["12345", "x"], ["12345", "x"]),
+        ("huge", [10**30, 1e21], ["1" + ",000" * 10, "1e+21"]),
+    ],
+)
+def test_people_read_numbers_as_a_text_writes_them(name: str, cells: list[Cell], shown: list[str]) -> None:
+    rows = Rows((name,), tuple((cell,) for cell in cells))
+    assert [line.strip("| ") for line in rows.to_markdown(for_people=True).split("\n")[2:]] == shown
+    assert "," not in rows.to_markdown()
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(),
+            st.floats(allow_nan=False, allow_infinity=False),
+            st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20), max_value=10**20, places=3),
+        ),
+        min_size=1,
+    )
+)
+def test_no_digit_is_lost_for_people(cells: list[Cell]) -> None:
+    for cell, figure in zip(cells, figures("total", cells), strict=True):
+        assert Decimal((figure or show_cell(cell)).replace(",", "")) == Decimal(show_cell(cell))

@@ -205,6 +205,22 @@ async def test_a_failed_run_is_a_failed_task(tmp_path: Path) -> None:
     assert task["status"]["message"]["parts"][0]["text"]
 
 
+async def test_a_server_that_stops_says_so_in_the_last_status(tmp_path: Path) -> None:
+    async with (
+        agent(tmp_path, ScriptedAnswer("one ", Stall())) as (caller, server),
+        caller.open("SendStreamingMessage", message("hi")) as seen,
+    ):
+        async for frame in seen.stream():
+            if "artifactUpdate" in frame["result"]:
+                break
+        closing = asyncio.create_task(server.runner.cleanup())
+        await seen.read_all()
+        await closing
+    last = seen.frames[-1]["result"]["statusUpdate"]
+    assert (state_of(last), last["metadata"]["error"]) == ("FAILED", "shutting_down")
+    assert last["status"]["message"]["parts"][0]["text"] == "the server is shutting down; ask again in a moment"
+
+
 async def test_tasks_are_listed_in_pages_latest_first(tmp_path: Path) -> None:
     async with agent(tmp_path, *(ScriptedAnswer(f"answer {n}") for n in range(5))) as (caller, _):
         ids = []

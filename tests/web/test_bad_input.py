@@ -250,7 +250,6 @@ async def test_another_method_is_405_and_told_which_is_right(server: Server, met
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
         "//",
         "/nope",
         "/v1",

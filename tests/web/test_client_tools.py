@@ -13,11 +13,11 @@ from aiostream_server.client import StreamClient
 from aiostream_server.config.model import Config, LimitsConfig, TeamConfig
 from aiostream_server.events import Answer, RunFinished, ToolRequested
 from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
-from tests.kit.serving import Server, config_for, serving
+from tests.kit.serving import ServedAnswer, Server, ask, config_for, serving
 from tests.kit.strict_openai import why_refused
 from tests.web.test_openai_client import client_of
 
-ASKED: Mapping[str, Any] = {"role": "user", "content": "Do I need an umbrella in Oslo?"}
+ASKED: dict[str, Any] = {"role": "user", "content": "Do I need an umbrella in Oslo?"}
 TALK = {"X-Conversation-Id": "talk"}
 WEATHER = {
     "type": "function",
@@ -28,7 +28,7 @@ WEATHER = {
     },
 }
 OSLO = Call("weather", {"city": "Oslo"}, "call_oslo")
-RAIN = {"role": "tool", "tool_call_id": "call_oslo", "content": "rain"}
+RAIN: dict[str, Any] = {"role": "tool", "tool_call_id": "call_oslo", "content": "rain"}
 
 
 @pytest.fixture
@@ -433,3 +433,58 @@ async def test_magentic_one_goes_on_with_its_plan(provider: ScriptedProvider, tm
     asked, resumed = (said(provider.exchanges[number].body["messages"]) for number in (3, 4))
     assert resumed == [*asked, "assistant:  weather(call_oslo)", "tool(call_oslo): rain"]
     assert len(provider.exchanges) == 7, "the plan is not made again"
+
+
+async def test_a_repeated_key_gets_the_same_calls(provider: ScriptedProvider, tmp_path: Path) -> None:
+    provider.script(ScriptedAnswer("Let me look.", OSLO))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        headers = {"Idempotency-Key": "k"}
+        first, again = [await ask(server.url, [ASKED], model="lone", tools=[WEATHER], headers=headers) for _ in "ab"]
+    assert first.finish_reasons == ["tool_calls"]
+    assert first.frames == again.frames
+    assert again.response.headers["Idempotent-Replayed"] == "true"
+
+
+PAGE = {"X-OpenWebUI-Chat-Id": "chat", "X-OpenWebUI-User-Id": "u"}
+
+
+async def test_open_webui_runs_its_tools_and_its_page_shows_one_answer(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    """Its native function calling: it sends the text and the calls back, and appends the next answer to the same text.
+
+    The status line goes on until the last answer ends.
+    """
+    own = Call("add", {"first": 1, "second": 2}, "call_own")
+    provider.script(
+        ScriptedAnswer(own), ScriptedAnswer("Let me look.", OSLO), ScriptedAnswer("Yes."), ScriptedAnswer("Bye.")
+    )
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        asked: dict[str, Any] = {"model": "lone", "tools": [WEATHER], "headers": PAGE}
+        first = await ask(server.url, [ASKED], **asked)
+        deltas = [choice["delta"] for frame in first.frames for choice in frame.get("choices", ())]
+        pieces = [call for delta in deltas for call in delta.get("tool_calls", ())]
+        call = {**pieces[0], "function": {"name": "weather", "arguments": pieces[1]["function"]["arguments"]}}
+        calls = {"role": "assistant", "content": first.text, "tool_calls": [call]}
+        second = await ask(server.url, [ASKED, calls, RAIN], **asked)
+        shown = {"role": "assistant", "content": first.text + second.text}
+        await ask(server.url, [ASKED, shown, {"role": "user", "content": "Thanks."}], **asked)
+    assert [_statuses(each)[-1] for each in (first, second)] == ["Lone is calling weather…", _done(second)]
+    assert "done" not in json.dumps([frame for frame in first.frames if "event" in frame])
+    assert "<details>" in first.text
+    assert second.text.count("Yes.") == 1
+    assert said(provider.exchanges[2].body["messages"])[2:] == [
+        "assistant:  add(call_own)",
+        "tool(call_own): the sum is 3",
+        "assistant: Let me look. weather(call_oslo)",
+        "tool(call_oslo): rain",
+    ]
+
+
+def _statuses(answer: ServedAnswer) -> list[str]:
+    return [frame["event"]["data"]["description"] for frame in answer.frames if "event" in frame]
+
+
+def _done(answer: ServedAnswer) -> str:
+    done = [frame["event"]["data"] for frame in answer.frames if frame.get("event", {}).get("data", {}).get("done")]
+    return "".join(status["description"] for status in done)

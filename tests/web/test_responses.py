@@ -14,7 +14,7 @@ import pytest
 from openai import AsyncOpenAI
 from pydantic import BaseModel
 
-from aiostream_server.config.model import Config, LimitsConfig, ServerConfig
+from aiostream_server.config.model import Config, LimitsConfig, ServerConfig, TeamConfig
 from tests.kit.pictures import png
 from tests.kit.scripted_provider import (
     Call,
@@ -227,6 +227,29 @@ async def test_a_named_conversation_is_the_one_of_every_protocol(tmp_path: Path)
         with pytest.raises(openai.BadRequestError, match="either"):
             await client.responses.create(model="solo", input="x", conversation="talk", previous_response_id=first.id)
     assert heard(provider.exchanges[2]) == ["one", "Yes.", "two", "Yes.", "three"]
+
+
+async def test_a_response_of_a_named_conversation_is_continued_in_it(tmp_path: Path) -> None:
+    """Whether the header is sent again or not; what is not stored is not remembered there either."""
+    named = {"X-Conversation-Id": "talk"}
+    async with asked(tmp_path, *[ScriptedAnswer("Yes.")] * 4) as (client, _, provider):
+        first = await client.responses.create(model="solo", input="one", extra_headers=named)
+        await client.responses.create(model="solo", input="two", previous_response_id=first.id)
+        await client.responses.create(model="solo", input="three", extra_headers=named, store=False)
+        await client.responses.create(model="solo", input="four", extra_headers=named)
+    assert heard(provider.exchanges[2]) == ["one", "Yes.", "two", "Yes.", "three"]
+    assert heard(provider.exchanges[3]) == ["one", "Yes.", "two", "Yes.", "four"]
+
+
+async def test_of_a_page_s_temporary_chat_nothing_is_remembered(tmp_path: Path) -> None:
+    async with asked(tmp_path, ScriptedAnswer("Yes.")) as (client, server, _):
+        headers = {"X-OpenWebUI-Chat-Id": "local:abc"}
+        response = await client.responses.create(model="solo", input="one", extra_headers=headers)
+        archive = server.state.state.resources.archive
+        assert archive is not None
+        assert await archive.conversations.summaries() == []
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.create(model="solo", input="two", previous_response_id=response.id)
 
 
 async def test_what_is_not_stored_is_neither_read_nor_continued(tmp_path: Path) -> None:
@@ -487,3 +510,33 @@ async def test_a_silent_team_is_kept_alive_by_comments(tmp_path: Path) -> None:
             text = await response.text()
     assert ": heartbeat\n\n" in text
     assert text.endswith("data: [DONE]\n\n")
+
+
+async def test_results_of_the_clients_tools_continue_the_response_that_called_them(tmp_path: Path) -> None:
+    """Alone, or with the items before them; the model is told a proper pair each time."""
+    script = [ScriptedAnswer(Call("add", {"a": 2}, "call_7")), ScriptedAnswer("Four."), ScriptedAnswer("Five.")]
+    async with ScriptedProvider() as provider:
+        provider.script(*script)
+        team = TeamConfig(id="solo", factory="tests.kit.sample_teams:solo", client_tools=True)
+        async with serving(config_for(provider.base_url, team), tmp_path) as server, client_of(server) as one:
+            client: Any = one
+            tools = [{"type": "function", "name": "add", "parameters": {"type": "object", "properties": {}}}]
+            first = await client.responses.create(model="solo", input="two and two?", tools=tools)
+            (call,) = first.output
+            assert (call.type, call.name, call.arguments, first.status) == (
+                "function_call",
+                "add",
+                '{"a": 2}',
+                "completed",
+            )
+            result = {"type": "function_call_output", "call_id": call.call_id, "output": "4"}
+            ids = {"previous_response_id": first.id}
+            alone = await client.responses.create(model="solo", input=[result], tools=tools, **ids)
+            asked = {"role": "user", "content": "two and two?"}
+            again = await client.responses.create(model="solo", input=[asked, call.to_dict(), result], tools=tools)
+            with pytest.raises(openai.BadRequestError, match=r"input\[0\].call_id"):
+                await client.responses.create(model="solo", input=[result], tools=tools)
+    assert (alone.output_text, again.output_text) == ("Four.", "Five.")
+    for exchange in provider.exchanges[1:]:
+        roles = [message["role"] for message in exchange.body["messages"] if message["role"] != "system"]
+        assert roles == ["user", "assistant", "tool"]

@@ -50,12 +50,12 @@ async def keyed_team(tmp_path: Path, *replies: Reply) -> AsyncIterator[tuple[Ser
         ("/v1/chat/completions/chat/completions", "the base URL ends in /v1, without /chat/completions"),
         ("/v1/chat/completions/models", "the base URL ends in /v1, without /chat/completions"),
         ("/v1/completions", "use /v1/chat/completions"),
-        ("/v1/responses", "use /v1/chat/completions"),
+        ("/v1/embeddings", "use /v1/chat/completions"),
         ("/v1/messages", "use /v1/chat/completions"),
         ("/api/chat", "use /v1/chat/completions"),
         ("/api/generate", "use /v1/chat/completions"),
         ("/v1", "the base URL ends in /v1; use /v1/chat/completions"),
-        ("/", "the base URL ends in /v1; use /v1/chat/completions"),
+        ("/v2", "the base URL ends in /v1; use /v1/chat/completions"),
     ],
 )
 async def test_an_unknown_path_is_told_what_to_do(server: Server, path: str, advice: str) -> None:

@@ -16,6 +16,7 @@ from autogen_core.models import (
 )
 
 from aiostream_server.models.provider import ModelRequest
+from aiostream_server.text import typed_question
 
 LABEL: Final = "(demo model: rules, not a language model)"
 CONFIGURE: Final = "For questions of any kind, configure a language model as `[models.default]`."
@@ -78,7 +79,7 @@ class DemoRequest:
         return next((one for one in _results(self.earlier) if one.name == tool and not one.is_error), None)
 
     def earlier_questions(self) -> list[str]:
-        return [text_of(message)[:_MAX_QUESTION_CHARACTERS] for message in self.earlier if _is_users(message)]
+        return [_typed(message)[:_MAX_QUESTION_CHARACTERS] for message in self.earlier if _is_users(message)]
 
     def later_texts(self) -> list[str]:
         """Everything said after the question, the latest first."""
@@ -98,7 +99,7 @@ def read_request(request: ModelRequest) -> DemoRequest:
     offered = {"auto": names, "required": names, "none": frozenset[str]()}
     return DemoRequest(
         system="\n".join(m.content for m in messages if isinstance(m, SystemMessage))[:_MAX_TEXT_CHARACTERS],
-        question=text_of(messages[at])[:_MAX_QUESTION_CHARACTERS] if at >= 0 else "",
+        question=_typed(messages[at])[:_MAX_QUESTION_CHARACTERS] if at >= 0 else "",
         last=next((t for m in reversed(messages) if not isinstance(m, SystemMessage) and (t := text_of(m))), ""),
         later=messages[at + 1 :],
         earlier=messages[max(0, at - _MAX_EARLIER_MESSAGES) : max(0, at)],
@@ -116,6 +117,11 @@ def text_of(message: LLMMessage) -> str:
     return "\n".join(part for part in message.content if isinstance(part, str))
 
 
+def _typed(message: LLMMessage) -> str:
+    """A user's words, without the files' text that a chat page put before them."""
+    return typed_question(text_of(message))
+
+
 def _is_users(message: LLMMessage) -> bool:
     return isinstance(message, UserMessage) and message.source == "user"
 
@@ -124,7 +130,7 @@ def _is_consent(messages: Sequence[LLMMessage], i: int) -> bool:
     """Whether a short reply follows a request for **yes** and precedes the rows that it released."""
     asked = messages[i - 1] if i else None
     was_asked = isinstance(asked, UserMessage) and not _is_users(asked) and _ASKED_FOR_YES in text_of(asked)
-    return was_asked and i + 1 < len(messages) and _YES.fullmatch(text_of(messages[i])) is not None
+    return was_asked and i + 1 < len(messages) and _YES.fullmatch(_typed(messages[i])) is not None
 
 
 def _results(messages: Sequence[LLMMessage]) -> Iterator[FunctionExecutionResult]:

@@ -6,6 +6,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Annotated, Final, assert_never
 
 import msgspec
@@ -78,15 +79,17 @@ def read_request(raw: bytes, model: str | None) -> Asked[UIMessageOptions]:
     if sent[-1].role == "user" and not any(isinstance(part, UIFilePart) or _is_said(part) for part in sent[-1].parts):
         raise InvalidRequest("the parts of the last message hold neither words nor a picture", param="messages")
     turns = [turn for message in sent for turn in _turns(message)]
-    if sent[0].role == "assistant":  # the user's words come after it: the server remembers those before it
-        turns = turns[next((index for index, turn in enumerate(turns) if turn.role == "user"), 0) :]
+    is_chained = sent[0].role == "assistant"  # the server remembers what was said before it
+    if is_chained:
+        turns = _new_turns(turns)
     if body.system.strip():
         turns = [Turn("system", body.system), *turns]
     options = _options(sent[-1])
     kept = b"" if options == UIMessageOptions() else msgspec.json.encode(options)
     talk = None if body.id is None else Conversation(body.id, resends=_begins_anew(body, turns))
     tools = (ClientTool(name, tool.description, tool.parameters) for name, tool in body.tools.items())
-    question = replace(question_of(tuple(turns), {}, None), client_tools=tuple(tools))
+    question = question_of(tuple(turns), {}, None, is_chained=is_chained)
+    question = replace(question, client_tools=tuple(tools))
     return Asked(model or "", question, "stream", options, conversation=talk, kept=kept)
 
 
@@ -100,6 +103,14 @@ def _begins_anew(body: UIChatRequest, turns: Sequence[Turn]) -> bool:
     if not body.messages or any(turn.role == "assistant" for turn in turns):
         return False
     return body.trigger == _REGENERATE or (bool(body.message_id) and body.messages[-1].role == "user")
+
+
+def _new_turns(turns: Sequence[Turn]) -> list[Turn]:
+    """What an assistant's message that is sent alone adds: the user's reply in it, or the results of its last calls."""
+    start = next((index for index, turn in enumerate(turns) if turn.role == "user"), None)
+    if start is not None:
+        return list(turns[start:])
+    return list(takewhile(lambda turn: turn.role == "tool", reversed(turns)))[::-1]
 
 
 def _options(last: UIMessage) -> UIMessageOptions:

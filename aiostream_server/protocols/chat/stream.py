@@ -140,6 +140,8 @@ class _OpenMessage:
     kind: SpeechKind
     before: str
     behind: str
+    is_mid_line: bool = True
+    """Else the presenter has to see how the next line begins."""
 
 
 class ChatFrames:
@@ -199,7 +201,8 @@ class ChatFrames:
         return b"".join(frames)
 
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
-        if (message := self._open) is None or message.agent != agent or message.kind != kind:
+        message = self._open
+        if message is None or not message.is_mid_line or message.agent != agent or message.kind != kind:
             return None
         frames: list[str] = []
         for text in texts:
@@ -225,11 +228,15 @@ class ChatFrames:
         channel = self._presenter.continued(event)
         if channel is None:
             return None
-        parts = self._encoder.around(channel)
-        is_plain = len(parts) == 2  # the text stands in one field
-        opened = _OpenMessage(event.agent, event.kind, f"data: {parts[0]}", f"{parts[-1]}\n\n") if is_plain else None
-        self._open = opened
-        return data_frame(quote(event.content).join(parts))
+        message = self._open
+        if message is None or message.agent != event.agent or message.kind != event.kind:
+            before, *between, behind = self._encoder.around(channel)
+            if between:  # the text stands in several fields
+                self._open = None
+                return data_frame(quote(event.content).join((before, *between, behind)))
+            message = self._open = _OpenMessage(event.agent, event.kind, f"data: {before}", f"{behind}\n\n")
+        message.is_mid_line = not event.content.endswith(("\n", "\r"))
+        return f"{message.before}{quote(event.content)}{message.behind}".encode("ascii")
 
     def _made(self, entry: Entry) -> Iterator[Shown | bytes]:
         """Text to show, and frames, in the order in which they are sent."""

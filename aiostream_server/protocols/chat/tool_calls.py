@@ -81,5 +81,4 @@ class WithoutContent:
         return (shown for shown in self._presenter.overdue() if shown.channel == "reasoning")
 
     def continued(self, token: Token) -> Channel | None:
-        channel = self._presenter.continued(token)
-        return channel if channel == "reasoning" else None
+        return None  # most tokens are content, and hidden

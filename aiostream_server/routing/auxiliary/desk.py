@@ -23,7 +23,7 @@ from aiostream_server.routing.auxiliary.language import language_of
 from aiostream_server.routing.auxiliary.recognise import PromptPattern, recognise
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
 from aiostream_server.routing.auxiliary.shapes import usable_answer
-from aiostream_server.routing.question import shortened
+from aiostream_server.text import shortened
 
 _log: Final = structlog.get_logger()
 _MAX_CALLS: Final = 16

@@ -11,7 +11,7 @@ from typing import Final
 from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.routing.auxiliary.kinds import Said
 from aiostream_server.routing.auxiliary.templates import HISTORY_END, HISTORY_START, RESPONSES
-from aiostream_server.routing.question import RETRIEVAL, routing_question, shortened
+from aiostream_server.text import RETRIEVAL, shortened, typed_question
 
 _LABEL: Final = re.compile(r"^(USER|ASSISTANT|SYSTEM|DEVELOPER|TOOL|User|AI|unknown): ?", re.MULTILINE)
 _ROLES: Final = {"User": "USER", "AI": "ASSISTANT"}
@@ -45,7 +45,7 @@ def last_raw_answer(prompt: str) -> str:
 def questions(prompt: str) -> Iterator[str]:
     """The user's questions, oldest first, without what the client put around them."""
     start, end = _bounds(prompt)
-    asked = (routing_question(said.text).strip() for said in _messages(prompt[start:end]) if said.role == "USER")
+    asked = (typed_question(said.text).strip() for said in _messages(prompt[start:end]) if said.role == "USER")
     return (question for question in asked if question and question != _NOTHING)
 
 

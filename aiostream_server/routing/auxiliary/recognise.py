@@ -21,7 +21,7 @@ from aiostream_server.intake.question import Question
 from aiostream_server.routing.auxiliary.apps import last_message, recognise_app, said_before
 from aiostream_server.routing.auxiliary.kinds import JSON_KEYS, KINDS, Auxiliary, AuxiliaryKind, Wrapping
 from aiostream_server.routing.auxiliary.templates import TASK, kind_by_shape
-from aiostream_server.routing.question import routing_question
+from aiostream_server.text import typed_question
 
 _READ_CHARS: Final = 8_000
 _TASK_NAME: Final = re.compile(r"[a-z]+(?:_[a-z]+){1,5}")
@@ -75,7 +75,7 @@ def _is_lone_prompt(question: Question) -> bool:
 
 def _is_wrapped(prompt: str) -> bool:
     """A client puts documents and files around what a person typed, never around a question of its own."""
-    return routing_question(prompt) != prompt.strip()
+    return typed_question(prompt) != prompt.strip()
 
 
 def _by_pattern(question: Question, prompt: str, system: str, patterns: Sequence[PromptPattern]) -> Auxiliary | None:

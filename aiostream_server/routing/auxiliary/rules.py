@@ -19,8 +19,7 @@ from aiostream_server.routing.auxiliary.language import language_of
 from aiostream_server.routing.auxiliary.quoted_conversation import said_in
 from aiostream_server.routing.auxiliary.shapes import json_answer
 from aiostream_server.routing.auxiliary.templates import COMPACTED, KEPT, TASK
-from aiostream_server.routing.question import routing_question, shortened
-from aiostream_server.text import one_line
+from aiostream_server.text import one_line, shortened, typed_question
 from aiostream_server.tools.chart import can_draw
 
 _UNTITLED: Final = "New Chat"
@@ -102,7 +101,7 @@ def _last_question(prompt: str) -> str:
 
 def _questions_of(auxiliary: Auxiliary) -> list[str]:
     """The user's questions, without what a client put around them."""
-    asked = (routing_question(said.text).strip() for said in said_in(auxiliary) if said.role == "USER")
+    asked = (typed_question(said.text).strip() for said in said_in(auxiliary) if said.role == "USER")
     return [question for question in asked if question]
 
 

@@ -21,6 +21,7 @@ from autogen_core.models import (
 )
 from autogen_core.tools import ParametersSchema, ToolSchema
 
+from aiostream_server.teams.charts import expect_chart
 from aiostream_server.teams.data.agent_bases import ModelAgent, Said, parse_arguments, result_of
 from aiostream_server.teams.data.messages import QUERY, QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.resume import USER
@@ -52,8 +53,17 @@ _LARGE: Final = (
 class SqlDrafter(ModelAgent):
     """Drafts queries, and has no way to run one. Counts its attempts from each message of the user."""
 
-    def __init__(self, name: str, *, model_client: ChatCompletionClient, databases: Mapping[str, Database]) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        model_client: ChatCompletionClient,
+        databases: Mapping[str, Database],
+        draws: bool = False,
+    ) -> None:
+        """`draws`: the rows may be drawn, by another agent."""
         super().__init__(name, "Drafts SQL queries against the real schema.", model_client)
+        self._draws = draws
         self._databases = databases
         self._attempts = 0
 
@@ -64,8 +74,11 @@ class SqlDrafter(ModelAgent):
     async def on_messages_stream(
         self, messages: Sequence[BaseChatMessage], cancellation_token: CancellationToken
     ) -> AsyncGenerator[Said, None]:
-        if any(message.source == USER for message in messages):
+        asked = [message for message in messages if message.source == USER]
+        if asked:
             self._attempts = 0
+            if self._draws:
+                await expect_chart(asked[-1].to_text())
         await add_to_memory(self.model_context, messages)
         for _ in range(_MAX_MODEL_CALLS):
             is_large = any(database.is_large for database in self._databases.values())

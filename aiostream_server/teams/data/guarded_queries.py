@@ -117,7 +117,9 @@ class QueryRunner(CodeAgent):
         if self._asks_first:  # the model's call is in the log of an earlier run
             yield ToolCallRequestEvent(content=[_call(verdict)], source=self.name)
         outcome, shown = await self._run(verdict)
-        content = outcome.content if shown is None else f"{shown.to_markdown()}\n\n{shown.ending}".rstrip()
+        content = (
+            outcome.content if shown is None else f"{shown.to_markdown(for_people=True)}\n\n{shown.ending}".rstrip()
+        )
         result = FunctionExecutionResult(content=content, name=QUERY, call_id=verdict.call_id, is_error=outcome.failed)
         about = {
             "summary": _summary(outcome, shown),

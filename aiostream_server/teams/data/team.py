@@ -79,7 +79,7 @@ def build(context: TeamContext) -> DataTeam:
     model, latest = context.model(), LatestRows()
     draws = settings.charts and can_draw() and model.model_info["function_calling"]
     agents: list[ChatAgent | Team] = [
-        SqlDrafter(DRAFTER, model_client=model, databases=databases),
+        SqlDrafter(DRAFTER, model_client=model, databases=databases, draws=draws),
         SqlValidator(VALIDATOR, databases=databases, opinion_client=opinion_client),
         QueryRunner(RUNNER, databases=databases, asks_first=settings.ask_first, latest=latest),
         Analyst(ANALYST, model_client=model, latest=latest, draws=draws),

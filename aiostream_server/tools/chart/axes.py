@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from aiostream_server.tools.chart.labels import display_width, month_labels, short_number, tick_label
 from aiostream_server.tools.chart.plot import Plot
-from aiostream_server.tools.chart.style import BACKGROUND, BASELINE, INK, MUTED, colour
+from aiostream_server.tools.chart.style import BASELINE, INK, colour
 
 _LETTER_IN: Final = 0.092  # width of a letter of tick labels
 _PLOT_IN: Final = 7.0  # the figure's width without the margins
@@ -63,7 +63,7 @@ def draw_lines(axes: Axes, plot: Plot) -> None:
     """Lines in the order of x, with a gap where a value is missing."""
     at = _positions(axes, plot)
     # The smaller marker is as wide as the line: it shows only where a point stands between two gaps.
-    markersize, edge = (5.5, 1.2) if len(plot.x) <= _MOST_MARKED else (3.0, 0.0)
+    markersize = 5.5 if len(plot.x) <= _MOST_MARKED else 3.0
     for number, series in enumerate(plot.series):
         axes.plot(
             at,
@@ -74,8 +74,7 @@ def draw_lines(axes: Axes, plot: Plot) -> None:
             solid_joinstyle="round",
             marker="o",
             markersize=markersize,
-            markeredgecolor=BACKGROUND,
-            markeredgewidth=edge,
+            markeredgewidth=0,
         )
     _value_axis(axes, plot, "y")
     low, _ = _extent(plot)
@@ -93,7 +92,7 @@ def draw_dots(axes: Axes, plot: Plot) -> None:
     size = 46 if len(plot.x) <= 200 else 22
     for number, series in enumerate(plot.series):
         values = np.array(series.values, dtype=float)
-        axes.scatter(at, values, s=size, color=colour(number), alpha=0.8, edgecolor=BACKGROUND, lw=0.7)
+        axes.scatter(at, values, s=size, color=colour(number), alpha=0.8, lw=0)
     axes.grid(axis="x")
     _value_axis(axes, plot, "y")
 
@@ -110,7 +109,7 @@ def _positions(axes: Axes, plot: Plot) -> Sequence[float]:
         axes.xaxis.set_major_locator(locator)
         formatter = ConciseDateFormatter(locator, offset_formats=list(_BESIDE))  # type: ignore[no-untyped-call]
         axes.xaxis.set_major_formatter(formatter)
-        axes.xaxis.get_offset_text().set(color=MUTED, size=9.5)
+        axes.xaxis.get_offset_text().set(color=INK, size=9.5)
         if len(set(at)) == 1:
             axes.set_xlim(at[0] - 1, at[0] + 1)
     else:

@@ -1,4 +1,4 @@
-"""Draws charts in a process of its own, which starts with the first chart and ends when idle.
+"""Draws charts in a process of its own, which starts before the first chart and ends when idle.
 
 matplotlib takes 0.1 s for a chart and 0.5 s to import, and mostly holds the interpreter's lock, which would stall the
 event loop. It also passes untrusted text to font libraries written in C. A separate process isolates both, and can be
@@ -69,6 +69,12 @@ class Painter:
         if "error" in head:
             raise ChartNotDrawn(f"the chart could not be drawn: {head['error']}")
         return Drawing(content, MEDIA_TYPES[head["form"]], plot)
+
+    async def warm(self) -> None:
+        """Start the process, so that a chart that is likely to come need not wait for it."""
+        if not self._turn.locked() and not self._is_closed:
+            async with self._turn:
+                self._process = await self._running()
 
     async def close(self) -> None:
         """Kill the process. Charts that are being drawn, or wait, fail."""

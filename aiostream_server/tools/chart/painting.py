@@ -16,11 +16,12 @@ from aiostream_server.tools.chart.arguments import Format
 from aiostream_server.tools.chart.axes import draw_bars, draw_dots, draw_lines, has_vertical_bars
 from aiostream_server.tools.chart.labels import display_width, short_number, wrap_label
 from aiostream_server.tools.chart.plot import Plot
-from aiostream_server.tools.chart.style import BACKGROUND, DPI, HEIGHT_IN, INK, MUTED, WIDTH_IN, colour, settings
+from aiostream_server.tools.chart.style import DPI, GROUND, HEIGHT_IN, INK, WIDTH_IN, colour, settings
 
 _TITLE_LETTERS: Final = 68
 _LEGEND_LETTERS: Final = 92  # of a line
 _BAR_ROW_IN: Final = 0.30
+_GAP: Final = 0.004  # of a ring
 _NO_METADATA: Final = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
 
 
@@ -60,7 +61,7 @@ def _painted(plot: Plot, form: Format, *, text_as_paths: bool) -> tuple[bytes, b
         if plot.notes:
             notes = "; ".join(plot.notes)
             note = wrap_label(f"{notes[:1].upper()}{notes[1:]}.", 110)
-            drawn.supxlabel(note, x=0.022, ha="left", size=8.5, color=MUTED)
+            drawn.supxlabel(note, x=0.022, ha="left", size=8.5, color=INK)
         file = io.BytesIO()
         drawn.savefig(file, format=form, metadata=_NO_METADATA[form])
     return file.getvalue(), not any("missing from font" in str(warning.message) for warning in told)
@@ -107,16 +108,18 @@ def _pie(drawn: Figure, plot: Plot) -> None:
     values = [value or 0.0 for value in plot.series[0].values]
     total = sum(values)
     colours = [colour(number) for number in range(len(values))]
+    # matplotlib's own sum of huge numbers overflows. Behind each part comes a gap that shows the page.
+    parts = [part for value in values for part in (value / total, _GAP if len(values) > 1 else 0.0)]
     ring.pie(
-        [value / total for value in values],  # matplotlib's own sum of huge numbers overflows
-        colors=colours,
+        parts,
+        colors=[each for part in colours for each in (part, GROUND)],
         startangle=90,
         counterclock=False,
         normalize=True,
-        wedgeprops={"width": 0.36, "edgecolor": BACKGROUND, "linewidth": 2},
+        wedgeprops={"width": 0.36, "linewidth": 0},
     )
     ring.text(0, 0.06, short_number(total), ha="center", va="center", size=15, weight="bold", color=INK)
-    ring.text(0, -0.2, wrap_label(plot.y_label, 18), ha="center", va="center", size=9, color=MUTED)
+    ring.text(0, -0.2, wrap_label(plot.y_label, 18), ha="center", va="center", size=9, color=INK)
     table.set_axis_off()
     table.set(xlim=(0, 1), ylim=(0, 1))
     step = min(0.105, 0.92 / len(values))
@@ -127,4 +130,4 @@ def _pie(drawn: Figure, plot: Plot) -> None:
         table.text(0.08, y, wrap_label(str(name), 26, lines=1), va="center_baseline", size=10.5, color=INK)
         table.text(0.80, y, short_number(value), va="center_baseline", ha="right", size=10.5, color=INK)
         share = f"{value / total:.1%}" if value >= 0.001 * total else "< 0.1%"
-        table.text(0.98, y, share, va="center_baseline", ha="right", size=10.5, color=MUTED)
+        table.text(0.98, y, share, va="center_baseline", ha="right", size=10.5, color=INK)

@@ -1,15 +1,17 @@
-"""How charts look: a light card that is also readable on a dark page, few lines, and distinguishable colours."""
+"""How charts look: on the ground of the page that shows them, with few lines and distinguishable colours.
+
+The ground is transparent, so ink and colours have a contrast of 3 to 1 or more with a white page and with a dark one.
+"""
 
 from typing import Any, Final
 
 from matplotlib import font_manager
 
-BACKGROUND: Final = "#fbfcfe"
-INK: Final = "#1d2433"
-MUTED: Final = "#667085"
-GRID: Final = "#e3e7ef"
-BASELINE: Final = "#98a2b3"
-COLOURS: Final = ("#3469d6", "#ee8a2c", "#0f9f8f", "#cf3f93", "#7a5bd3", "#c99a06", "#d1453b", "#75829a")
+GROUND: Final = "none"
+INK: Final = "#7b7b7b"
+GRID: Final = "#80808040"
+BASELINE: Final = "#808080a0"
+COLOURS: Final = ("#3469d6", "#d36f12", "#0f9f8f", "#cf3f93", "#7a5bd3", "#a87f05", "#d1453b", "#75829a")
 WIDTH_IN: Final = 8.0
 HEIGHT_IN: Final = 4.5
 DPI: Final = 160
@@ -37,13 +39,13 @@ def settings(*, text_as_paths: bool) -> dict[Any, Any]:  # keys: a Literal of al
         "font.size": 10.5,
         "text.color": INK,
         "axes.edgecolor": BASELINE,
-        "axes.labelcolor": MUTED,
-        "axes.facecolor": BACKGROUND,
+        "axes.labelcolor": INK,
+        "axes.facecolor": GROUND,
         "axes.axisbelow": True,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "figure.facecolor": BACKGROUND,
-        "savefig.facecolor": BACKGROUND,
+        "figure.facecolor": GROUND,
+        "savefig.facecolor": GROUND,
         "grid.color": GRID,
         "grid.linewidth": 0.9,
         **{f"{axis}tick.{name}": value for axis in "xy" for name, value in _TICKS.items()},

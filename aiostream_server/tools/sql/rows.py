@@ -12,6 +12,7 @@ from typing import Final, TypeAlias
 from aiostream_server.tools.sql.backend import ResultCursor, StatementDeadline
 from aiostream_server.tools.sql.cells import Cell, is_number, rounded, show_cell, to_cell
 from aiostream_server.tools.sql.csv_file import CsvFile
+from aiostream_server.tools.sql.figures import figures
 
 Row: TypeAlias = tuple[Cell, ...]
 
@@ -54,10 +55,11 @@ class Rows:
         count = "" if self.left_out is None else f" {self.left_out:,}"
         return f"… and{count} more row{'' if self.left_out == 1 else 's'}"
 
-    def to_markdown(self, null: str = "NULL") -> str:
+    def to_markdown(self, null: str = "NULL", *, for_people: bool = False) -> str:
         """Header, rule and rows. Columns of numbers are aligned to the right.
 
         NULL is shown as `null`; text that could be mistaken for it, and text without a visible letter, in quotes.
+        Models read numbers as the database gives them. `for_people` they are written as in a text: see `figures`.
         """
 
         def shown(cell: Cell) -> str:
@@ -67,12 +69,17 @@ class Rows:
 
         rule = ("---:" if self._is_numeric(index) else "---" for index in range(len(self.columns)))
         lines = [_line([escape_cell(name) or " " for name in self.columns]), _line(list(rule))]
-        lines += [_line([shown(cell) for cell in row]) for row in self.rows]
+        rows = [[shown(cell) for cell in row] for row in self.rows]
+        if for_people:
+            for index, name in enumerate(self.columns):
+                for row, figure in zip(rows, figures(name, [cells[index] for cells in self.rows]), strict=True):
+                    row[index] = figure or row[index]
+        lines += map(_line, rows)
         return "\n".join(lines)
 
     def first(self, most_rows: int, most_units: int) -> "Rows":
-        """The first rows, at least one, of a table of at most `most_units` UTF-16 units. The rest is left out."""
-        header, rule, *lines = self.to_markdown().split("\n")
+        """The first rows, at least one, of a table for people of at most `most_units` UTF-16 units."""
+        header, rule, *lines = self.to_markdown(for_people=True).split("\n")
         left, kept = most_units - _units(header) - _units(rule), 0
         for line in lines[:most_rows]:
             left -= _units(line)

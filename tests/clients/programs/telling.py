@@ -13,6 +13,9 @@ from typing import Any, TypeAlias
 BASE_URL = os.environ["AIOSTREAM_BASE_URL"]
 MODEL = os.environ["AIOSTREAM_MODEL"]
 MODEL_WITH_TOOLS = os.environ.get("AIOSTREAM_MODEL_WITH_TOOLS", "")
+"""Calls tools of the client."""
+TOOL_MODEL = os.environ.get("AIOSTREAM_TOOL_MODEL", "")
+"""Has a tool of its own."""
 FAILURES = os.environ["AIOSTREAM_FAILURES"].split()
 Scenario: TypeAlias = Callable[[], Awaitable[dict[str, Any]]]
 

@@ -7,6 +7,8 @@ from tests.e2e.stage import Stage
 from tests.e2e.step import Step
 from tests.e2e.steps.seen import DATA, asked_with, check_text, last_asked
 
+_CODE_LINE: Final = ".cm-line"
+
 
 async def _follow_up(stage: Stage) -> None:
     """A question that means nothing without the one before, to the same team."""
@@ -31,10 +33,13 @@ async def _memory(stage: Stage) -> None:
 
 
 async def _approval(stage: Stage) -> None:
-    """The team asks before it runs its query, and runs it after a yes."""
+    """The team asks before it runs its query, which can be read in lines, and runs it after a yes."""
     await stage.chat.open("careful")
     looks = await stage.ask(DATA)
     check_text(looks)
+    lines = await stage.chat.answers.last.locator(_CODE_LINE).all_inner_texts()
+    assert any(line.startswith("FROM ") for line in lines), f"the query is not in lines: {lines}"
+    assert any(line.startswith("ORDER BY") for line in lines), f"the query is not whole: {lines}"
     assert "Reply yes" in looks[-1].text, looks[-1].text
     assert "East" not in looks[-1].text, "it did not wait"
     looks = await stage.ask("yes")

@@ -1,8 +1,8 @@
-"""Routing reads what the person typed, without the text that the client added."""
+"""What a person typed is told from the text that the chat page added."""
 
 import pytest
 
-from aiostream_server.routing.question import routing_question, shortened
+from aiostream_server.text import shortened, typed_question
 
 _RETRIEVAL = """### Task:
 Respond to the user query using the provided context, incorporating inline citations in the format [id].
@@ -31,13 +31,13 @@ _FILES = '<attached_files>\n<file type="file" name="sales.csv"/>\n</attached_fil
     ],
 )
 def test_text_that_the_client_added_is_dropped(message: str, question: str) -> None:
-    assert routing_question(message) == question
+    assert typed_question(message) == question
 
 
 @pytest.mark.parametrize("message", [_RETRIEVAL.strip(), _FILES.strip(), "<attached_files>never closed"])
 def test_added_text_without_a_question_stays(message: str) -> None:
     """Routing by the added text is better than routing by nothing."""
-    assert routing_question(message) == message
+    assert typed_question(message) == message
 
 
 def test_shortened_keeps_both_ends() -> None:
