@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -353,8 +354,10 @@ async def test_workers_serve_as_one_and_the_client_continues_at_another(
             async for event in client.stream("hi", model="solo"):
                 events += [event]
 
-        listening = [asyncio.create_task(listen(events)) for events in heard]
-        await wait_for(lambda: all(len(events) > 5 for events in heard), "all runs are going on")
+        listening: list[asyncio.Task[None]] = []
+        for events in heard:  # one after the other, so that each worker gets its share
+            listening.append(asyncio.create_task(listen(events)))
+            await wait_for(partial(events.__getitem__, slice(2, None)), "the run is going on")
         for _ in range(4):  # a new connection each, so both workers are asked
             _, listed = await call("GET", f"{server.url}/v1/runs")
             assert len(listed["data"]) == 8

@@ -216,9 +216,10 @@ return runs
 )
 
 WRITE: Final = Script.of("""
--- node, lifetime_ms, then for each run the arguments of a `WriteOrder`: words in one, since each costs the caller time
--- (id, expected, reserved, keep_from, retention_ms, is_viewed, has_birth, has_card, and the last number of each payload);
--- the birth, if any (owner, created, the digests of owner, conversation and turn, start); the card, if any; the payloads
+-- node, lifetime_ms, then for each run the arguments of a `WriteOrder`: words in one, since each costs the caller
+-- time (id, expected, reserved, keep_from, retention_ms, is_viewed, has_birth, has_card, and the last number of each
+-- payload); the birth, if any (owner, created, the digests of owner, conversation and turn, start); the card, if any;
+-- the payloads
 -- -> for each run: the number of its last event here, or -1 (unknown), or -2 (of another process); and receivers
 local node, lifetime = ARGV[1], tonumber(ARGV[2])
 local at, replies = 3, {}
