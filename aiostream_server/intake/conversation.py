@@ -23,7 +23,7 @@ page's connection, and questions out of a channel, which many people share and w
 class Conversation:
     """`resends`: every request brings the whole conversation, as chat pages do, so one without earlier messages starts
     a new conversation. Otherwise such a request continues the conversation. `is_kept` is False where nothing of this
-    turn is to be remembered.
+    turn is to be remembered. `by_name`: later questions continue it by its name, and none brings its texts.
 
     Each answer of a chain is a conversation of its own, named after its run, so that several questions may continue the
     same answer: `continues` is the name of that one, None at the beginning. Until the run has a name, it is empty.
@@ -34,6 +34,7 @@ class Conversation:
     is_kept: bool = True
     is_chain: bool = False
     continues: str | None = None
+    by_name: bool = False
 
     @property
     def recalled(self) -> str | None:

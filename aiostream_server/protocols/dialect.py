@@ -33,8 +33,8 @@ class Asked(Generic[Options]):
     `idempotency_key` where it leaves them to the headers.
 
     `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`. `run_id` is the new run's,
-    where the protocol must find it again by that; it is as hard to guess as any. `begins_conversation`: where nothing
-    names a conversation, later questions may continue from this run by its id.
+    where the protocol must find it again by that; it is as hard to guess as any. `is_stored`: later questions may
+    continue this run by its id, or (False) nothing of it is remembered; None leaves it to the headers.
     """
 
     model: str
@@ -45,7 +45,7 @@ class Asked(Generic[Options]):
     conversation: Conversation | None = None
     idempotency_key: str | None = None
     kept: bytes = b""
-    begins_conversation: bool = False
+    is_stored: bool | None = None
     run_id: str | None = None
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import structlog
 
+from aiostream_server.events import Entry
 from aiostream_server.events.fixed_notices import NOT_KEPT, NOT_KEPT_YET, STATE_NOT_KEPT
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.json_text import dump, load
@@ -273,24 +274,29 @@ class ConversationMemory:
         return encoded
 
     def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
-        is_chain, question = self._conversation.is_chain, self.question
-        entries = log.since(max(log.committed - _LAST_EVENTS, 0) if is_chain else 0)
+        talk, question = self._conversation, self.question
+        entries = _end_of(log) if talk.is_chain or talk.by_name else log.since(0)
         turns = packed_turns([*question.turns, answer_turn(entries)], most_bytes)
-        if is_chain:  # its id continues it, and never its texts
+        if talk.is_chain:  # its id continues it, and never its texts
             return TeamMemory(team_id, "", (), state, turns, waits_for)
         if (standing := self._standing) is None:
             print_of_all = fingerprint(question.turns)
         else:
             asked = [question.task] if question.has_new_task else []
             print_of_all = fingerprint([*standing.since, *asked], after=standing.fingerprint)
-        return TeamMemory(team_id, print_of_all, answer_prints(entries), state, turns, waits_for)
+        answers = () if talk.by_name else answer_prints(entries)
+        return TeamMemory(team_id, print_of_all, answers, state, turns, waits_for)
+
+
+def _end_of(log: Log) -> Sequence[Entry]:
+    return log.since(max(log.committed - _LAST_EVENTS, 0))
 
 
 def _appending(sent: Sequence[Turn], log: Log, memory: TeamMemory, most_bytes: int) -> Merge:
     """Appends this turn to what another process has kept since the turn began. The store may call it much later: it
     holds the texts, and neither images nor the log."""
     asked = [turn._replace(images=()) for turn in sent]
-    answer, essences = answer_turn(log.since(0)), [essence(turn) for turn in sent]
+    answer, essences = answer_turn(_end_of(log)), [essence(turn) for turn in sent]
 
     def merge(newest: TeamMemory) -> TeamMemory:
         try:

@@ -11,6 +11,7 @@ from typing import Final
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, UnknownResponse
 from aiostream_server.events import FinishReason
+from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.protocol import LogFactory
 from aiostream_server.runs.admission import Admission
@@ -125,8 +126,7 @@ class Registry:
         resources = resources or self._resources
         run_id = request.run_id or f"run-{secrets.token_urlsafe(18)}"
         if (talk := request.conversation) is not None and talk.is_chain:
-            await self._check_continued(request, resources)
-            request = replace(request, conversation=replace(talk, name=run_id))
+            request = await self._continued(request, talk, run_id, resources)
         key = request.turn_key
         with resources.references.holding(), ExitStack() as undo:
             if key is not None:
@@ -146,17 +146,24 @@ class Registry:
             run.start(wait=wait, after=earlier, on_end=lambda: self._ended(run, leave))
         return run
 
-    async def _check_continued(self, request: RunRequest, resources: RunResources) -> None:
-        """The turn may only begin if the answer that it continues is remembered."""
-        if request.conversation is None or (name := request.conversation.continues) is None:
-            return
+    async def _continued(
+        self, request: RunRequest, talk: Conversation, run_id: str, resources: RunResources
+    ) -> RunRequest:
+        """The request with its conversation named. It may only begin if the answer that it continues is remembered, as
+        a part of a chain or of a conversation that has a name of its own."""
+        named = replace(request, conversation=replace(talk, name=run_id))
+        if (name := talk.continues) is None:
+            return named
         with suppress(NotFound, RunGone):
-            if (await self._directory.find(name, request.owner)).card().finished is None:
+            card = (await self._directory.find(name, request.owner)).card()
+            if card.finished is None:
                 raise Conflict("the response that this one continues is not finished: wait for it", param=_PREVIOUS)
-        archive = resources.archive
-        if archive is None or not await is_remembered(archive, request.owner, name):
+            if (kept_in := card.conversation) is not None and kept_in != name:
+                return replace(request, conversation=Conversation(kept_in, resends=False, is_kept=talk.is_kept))
+        if resources.archive is None or not await is_remembered(resources.archive, request.owner, name):
             message = f"{_PREVIOUS}: there is no such response, or nothing of it is remembered"
             raise UnknownResponse(message, param=_PREVIOUS)
+        return named
 
     async def _enter(self, request: RunRequest, run_id: str) -> SlotWait | None:
         """Take a slot; where the request `tells_waiting`, a place in the queue is enough."""

@@ -83,7 +83,7 @@ async def _ask(call: Call, *, streams: bool) -> web.StreamResponse:
     digest = digest_of(message, call.params["message"])
     question = question_in(message)
     begun = _Begun(
-        digest, message.contextId or f"context-{secrets.token_urlsafe(18)}", Kept(digest, kept_message(message))
+        digest, message.contextId or f"context-{secrets.token_urlsafe(12)}", Kept(digest, kept_message(message))
     )
     if message.taskId is not None:
         begun = await _continued(call, message.taskId, message.contextId, begun.kept)
@@ -96,7 +96,7 @@ async def _ask(call: Call, *, streams: bool) -> web.StreamResponse:
         delivery,
         TaskOptions(call.around, configuration.historyLength, begun.earlier),
         on_disconnect="continue",  # a stream that closes ends nothing
-        conversation=Conversation(begun.context_id, resends=False),
+        conversation=Conversation(begun.context_id, resends=False, by_name=True),
         idempotency_key=begun.idempotency_key,
         kept=begun.kept.encoded(),
         run_id=begun.run_id,

@@ -7,7 +7,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic
 
 import structlog
@@ -168,6 +168,15 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
     )
 
 
+def _conversation(read: _Request[Options]) -> Conversation | None:
+    """That of the headers. Without one an answer that is stored begins a chain, but for a page, which resends its chats
+    and may show one that is not to be kept."""
+    named, is_stored = read.conversation, read.asked.is_stored
+    if named is None:
+        return chain(None) if is_stored and not read.is_page else None
+    return named if is_stored is not False else replace(named, is_kept=False)
+
+
 async def _start(
     request: web.Request, dialect: Dialect[Options], read: _Request[Options]
 ) -> tuple[RunView, Mapping[str, str]]:
@@ -185,7 +194,7 @@ async def _start(
         owner=read.principal.owner,
         on_disconnect=asked.on_disconnect,
         by_default=dialect.on_disconnect,
-        conversation=asked.conversation or read.conversation or (chain(None) if asked.begins_conversation else None),
+        conversation=asked.conversation or _conversation(read),
         link_base=link_base(request),
         fingerprint=read.fingerprint,
         protocol=dialect.name,

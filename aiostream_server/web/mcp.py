@@ -120,7 +120,9 @@ async def _call(
             "stream" if "text/event-stream" in request.headers.get("Accept", "") else "whole",
             CallOptions(call.id, token, is_modern, tool.name),
             on_disconnect="cancel",
-            conversation=Conversation(arguments.conversation or f"talk-{secrets.token_urlsafe(9)}", resends=False),
+            conversation=Conversation(
+                arguments.conversation or f"talk-{secrets.token_urlsafe(9)}", resends=False, by_name=True
+            ),
             kept=_call_name(request, call.id),
         )
         return await answer_body(request, dialect_for(asked, refused), principal, dump(call.params))

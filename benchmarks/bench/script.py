@@ -69,10 +69,11 @@ class History:
         protocol = PROTOCOLS[script.protocol]
         body = json.dumps(protocol.body(script.team, [*messages, asked])).encode()
         head = (
-            f"POST {protocol.path} HTTP/1.1",
+            f"POST {protocol.path.format(team=script.team)} HTTP/1.1",
             "Host: localhost",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",
+            *(f"{name}: {value}" for name, value in protocol.headers.items()),
             *([f"X-Conversation-Id: {self.name}-{place}"] if self.name else []),
         )
         return "\r\n".join((*head, "", "")).encode() + body

@@ -120,6 +120,19 @@ async def test_a_call_ends_with_its_stream(tmp_path: Path) -> None:
         await wait_for(lambda: not len(server.state.registry), "the run has ended")
 
 
+async def test_a_server_that_stops_says_so_in_the_result(tmp_path: Path) -> None:
+    async with (
+        served(tmp_path, ScriptedAnswer("one ", Stall())) as (caller, server),
+        caller.open("tools/call", asking("hi", token="t")) as called,
+    ):
+        await anext(called.stream())
+        closing = asyncio.create_task(server.runner.cleanup())
+        await called.read_all()
+        await closing
+    assert result_of(called)["isError"]
+    assert text_of(called).endswith("the server is shutting down; ask again in a moment")
+
+
 async def test_a_notification_of_the_session_cancels_its_call_and_no_other(tmp_path: Path) -> None:
     async with served(tmp_path, ScriptedAnswer("one ", Stall())) as (caller, server):
         mine, other = {"Mcp-Session-Id": "mine"}, {"Mcp-Session-Id": "other"}

@@ -229,6 +229,29 @@ async def test_a_named_conversation_is_the_one_of_every_protocol(tmp_path: Path)
     assert heard(provider.exchanges[2]) == ["one", "Yes.", "two", "Yes.", "three"]
 
 
+async def test_a_response_of_a_named_conversation_is_continued_in_it(tmp_path: Path) -> None:
+    """Whether the header is sent again or not; what is not stored is not remembered there either."""
+    named = {"X-Conversation-Id": "talk"}
+    async with asked(tmp_path, *[ScriptedAnswer("Yes.")] * 4) as (client, _, provider):
+        first = await client.responses.create(model="solo", input="one", extra_headers=named)
+        await client.responses.create(model="solo", input="two", previous_response_id=first.id)
+        await client.responses.create(model="solo", input="three", extra_headers=named, store=False)
+        await client.responses.create(model="solo", input="four", extra_headers=named)
+    assert heard(provider.exchanges[2]) == ["one", "Yes.", "two", "Yes.", "three"]
+    assert heard(provider.exchanges[3]) == ["one", "Yes.", "two", "Yes.", "four"]
+
+
+async def test_of_a_page_s_temporary_chat_nothing_is_remembered(tmp_path: Path) -> None:
+    async with asked(tmp_path, ScriptedAnswer("Yes.")) as (client, server, _):
+        headers = {"X-OpenWebUI-Chat-Id": "local:abc"}
+        response = await client.responses.create(model="solo", input="one", extra_headers=headers)
+        archive = server.state.state.resources.archive
+        assert archive is not None
+        assert await archive.conversations.summaries() == []
+        with pytest.raises(openai.NotFoundError):
+            await client.responses.create(model="solo", input="two", previous_response_id=response.id)
+
+
 async def test_what_is_not_stored_is_neither_read_nor_continued(tmp_path: Path) -> None:
     async with asked(tmp_path, *[ScriptedAnswer("Yes.")] * 3) as (client, _, provider):
         kept = await client.responses.create(model="solo", input="one")

@@ -41,10 +41,10 @@ class TaskFrames:
     """
 
     __slots__ = (
-        "_after",
         "_around",
         "_before",
         "_behind",
+        "_between",
         "_card",
         "_joined",
         "_names",
@@ -63,9 +63,10 @@ class TaskFrames:
         head, tail = options.around
         self._around = f"data: {head}", f"{tail}\n\n"
         of_task = f'"taskId":{encode(names.task_id)},"contextId":{encode(names.context_id)}'
-        artifact = f'{{"artifactId":{encode(names.answer_id)},"name":"answer","parts":[{{"text":'
+        artifact = f'{{"artifactId":{encode(names.answer_id)},"parts":[{{"text":'
         self._before = f'data: {head}{{"artifactUpdate":{{{of_task},"artifact":{artifact}'
         self._behind = f'}}]}},"append":true}}}}{tail}\n\n'
+        self._between = f"{self._behind}{self._before}"
 
     def catch_up(self, task: Task, entries: Sequence[Entry]) -> None:
         self._joined = task
@@ -79,23 +80,36 @@ class TaskFrames:
 
     def encode(self, entries: Sequence[Entry]) -> bytes:
         frames: list[bytes] = []
+        texts: list[str] = []  # of tokens that only continue the answer: encoded together
         for entry in entries:
             event = entry.event
-            if isinstance(event, Token) and self._updates.continues(event):
-                self._speaker = event.agent
-                frames.append(self._text(event.content))
+            if type(event) is Token and self._continues(event):
+                texts.append(event.content)
                 continue
-            self._speaker = None
+            frames.append(self._texts(texts))
+            texts, self._speaker = [], None
             if isinstance(event, RunStarted):
                 frames.append(self._task(self._begun()))
             frames += map(self._frame, self._updates.of(entry))
+        frames.append(self._texts(texts))
         return b"".join(frames)
 
     def encode_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bytes | None:
-        if kind != "final" or agent != self._speaker:
-            return None
-        before, behind = self._before, self._behind
-        return "".join([f"{before}{quote(text)}{behind}" for text in texts]).encode("ascii")
+        return self._texts(texts) if kind == "final" and agent == self._speaker else None
+
+    def _continues(self, token: Token) -> bool:
+        if token.kind == "final" and token.agent == self._speaker:
+            return True
+        if not self._updates.continues(token):
+            return False
+        self._speaker = token.agent
+        return True
+
+    def _texts(self, texts: Sequence[str]) -> bytes:
+        """One frame for each."""
+        if not texts:
+            return b""
+        return f"{self._before}{self._between.join(map(quote, texts))}{self._behind}".encode("ascii")
 
     def _begun(self) -> Task:
         task = Task() if self._options.earlier is None else self._options.earlier.copy()
@@ -105,9 +119,6 @@ class TaskFrames:
     def _task(self, task: Task) -> bytes:
         return self._result({"task": task.shown(self._options.history_length)})
 
-    def _text(self, text: str) -> bytes:
-        return f"{self._before}{quote(text)}{self._behind}".encode("ascii")
-
     def _frame(self, update: Update) -> bytes:
         names = self._names
         of_task = {"taskId": names.task_id, "contextId": names.context_id}
@@ -116,7 +127,8 @@ class TaskFrames:
                 metadata = {} if update.metadata is None else {"metadata": update.metadata}
                 return self._result({"statusUpdate": {**of_task, "status": names.status(update), **metadata}})
             case AnswerText():
-                artifact = {"artifactId": names.answer_id, "name": "answer", "parts": [{"text": update.text}]}
+                name = {} if update.append else {"name": "answer"}
+                artifact = {"artifactId": names.answer_id, **name, "parts": [{"text": update.text}]}
                 flags = {
                     name: True for name, flag in (("append", update.append), ("lastChunk", update.is_last)) if flag
                 }

@@ -49,7 +49,7 @@ def _question(raw: bytes, model: str | None) -> Asked[ResponseOptions]:
         on_disconnect="continue" if body.background else None,
         conversation=_conversation(body, referred),
         kept=kept,
-        begins_conversation=body.store,
+        is_stored=body.store,
     )
 
 
