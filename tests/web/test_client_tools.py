@@ -488,3 +488,22 @@ def _statuses(answer: ServedAnswer) -> list[str]:
 def _done(answer: ServedAnswer) -> str:
     done = [frame["event"]["data"] for frame in answer.frames if frame.get("event", {}).get("data", {}).get("done")]
     return "".join(status["description"] for status in done)
+
+
+@pytest.mark.parametrize("headers", [TALK, None])
+async def test_calls_may_follow_calls_and_have_the_same_ids(
+    provider: ScriptedProvider, tmp_path: Path, headers: Mapping[str, str] | None
+) -> None:
+    """Some models number the calls of each answer from 0."""
+    oslo, rome = (Call("weather", {"city": city}, "call_0") for city in ("Oslo", "Rome"))
+    own = Call("add", {"first": 1, "second": 2}, "call_0")
+    provider.script(ScriptedAnswer(own), ScriptedAnswer(oslo), ScriptedAnswer(rome), ScriptedAnswer("Both."))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        client = Client(server, "lone:answer", headers=headers)
+        await client.ask(ASKED)
+        await client.ask({**RAIN, "tool_call_id": "call_0"})
+        answer = await client.ask({**RAIN, "tool_call_id": "call_0", "content": "sun"})
+    assert answer.choices[0].message.content == "Both."
+    pairs = ["assistant:  weather(call_0)", "tool(call_0): rain", "assistant:  weather(call_0)", "tool(call_0): sun"]
+    kept = ["assistant:  add(call_0)", "tool(call_0): the sum is 3"] if headers is not None else []
+    assert said(provider.exchanges[3].body["messages"])[2:] == [*kept, *pairs]
