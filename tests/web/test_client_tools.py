@@ -311,6 +311,27 @@ async def test_which_tools_are_offered(
     assert [tool["function"]["name"] for tool in provider.exchanges[0].body["tools"]] == offered
 
 
+async def test_schemas_are_repaired_as_those_of_own_tools_and_bounded(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    """However long they are: each is looked at once, outside the event loop."""
+    provider.script(ScriptedAnswer("Fine."))
+    listed = {"type": "object", "properties": {f"p{number}": {"type": "array"} for number in range(300)}}
+    tool = {"type": "function", "function": {"name": "list", "parameters": listed}}
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        await Client(server, "lone", tools=[tool, WEATHER]).ask(ASKED)
+        for tools in ([{**tool, "function": {"name": f"t{number}"}} for number in range(129)], [_long(600_000)]):
+            with pytest.raises(openai.BadRequestError, match="more than"):
+                await Client(server, "lone", tools=tools).ask(ASKED)
+    sent = provider.exchanges[0].body["tools"][1]["function"]["parameters"]["properties"]
+    assert all("items" in each for each in sent.values()), "strict providers want them"
+
+
+def _long(chars: int) -> dict[str, Any]:
+    described = {"type": "object", "properties": {"a": {"type": "string", "description": "x" * chars}}}
+    return {"type": "function", "function": {"name": "long", "parameters": described}}
+
+
 async def test_one_call_at_a_time_where_the_request_wants_it(provider: ScriptedProvider, tmp_path: Path) -> None:
     """Also of a provider that does not obey."""
     provider.script(ScriptedAnswer(OSLO, Call("weather", {"city": "Rome"}, "call_rome", 1)), ScriptedAnswer("Rain."))
