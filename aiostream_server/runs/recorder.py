@@ -324,7 +324,9 @@ class Recorder(LogWriter):
         """The team is done: tell the answer, else the last message, else why no agent said anything."""
         if (answer := self.answer or self.last) is None:
             words = ending.without_words(has_acted=bool(self.calls))
-            self.tell(events.Answer(self._agent(None), words, streamed=False))
+            agent = self._agent(None)
+            self.tell(events.Message(agent, words))  # so that no check mark stands above it
+            self.tell(events.Answer(agent, words, streamed=False))
             return
         self.tell(answer)
         if self.answer is None and (why := ending.unexplained(answer.content)) is not None:
