@@ -12,15 +12,24 @@ STATE_NOT_KEPT: Final = "The memory of this turn could not be saved. The next qu
 """To a user of a client that sends the earlier messages itself."""
 NOT_RECALLED: Final = "The earlier turns could not be read. This answer was given without them."
 
-_GO_ON: Final = '"Continue response" goes on from here.'
+GO_ON: Final = '"Continue response" goes on from here.'
+"""Behind an answer of which another line has told that it was cut at the token limit."""
 CUT_BY_REASON: Final[Mapping[str, str]] = {
-    "length": f"The answer was cut at the token limit. {_GO_ON}",
+    "length": f"The answer was cut at the token limit. {GO_ON}",
     "content_filter": "The answer was cut by the content filter of the model's provider.",
-    "interrupted": f"The server was restarted before the answer was complete. {_GO_ON}",
+    "interrupted": f"The server was restarted before the answer was complete. {GO_ON}",
 }
 """What a chat page says behind an answer that ended so; by finish reason."""
-_TIMED_OUT: Final = f"A time limit ended the answer before it was complete. {_GO_ON}"
+_TIMED_OUT: Final = f"A time limit ended the answer before it was complete. {GO_ON}"
 CUT_BY_ERROR: Final[Mapping[str, str]] = dict.fromkeys(("run_timeout", "idle_timeout", "model_timeout"), _TIMED_OUT)
 """The same by error code."""
 
-FIXED_NOTICES: Final = (NOT_KEPT_YET, NOT_KEPT, STATE_NOT_KEPT, NOT_RECALLED, *CUT_BY_REASON.values(), _TIMED_OUT)
+FIXED_NOTICES: Final = (
+    NOT_KEPT_YET,
+    NOT_KEPT,
+    STATE_NOT_KEPT,
+    NOT_RECALLED,
+    *CUT_BY_REASON.values(),
+    _TIMED_OUT,
+    GO_ON,
+)

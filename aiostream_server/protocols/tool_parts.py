@@ -1,9 +1,15 @@
 """What protocols with calls of tools have in common: ids that are unique in a run, and arguments as a value."""
 
 from collections import defaultdict
+from typing import Final
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.json_text import decode
+
+WAITS: Final = "waits for the user"
+"""The result of a call that the user is asked about first."""
+NO_RESULT: Final = "no result"
+"""The result of a call that ended without one."""
 
 
 class CallIds:

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol, TypeVar
 import asyncpg
 from sqlalchemy import Connection, create_engine, event, func, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from aiostream_server.config.model import ConversationsConfig
@@ -29,6 +29,7 @@ _DRIVERS: Final = {
     "postgresql": "postgresql+asyncpg",
 }
 _CONNECT_TIMEOUT_S: Final = 5.0
+_ENDED: Final = ("57P01", "57P02", "57P05")  # by an administrator, after a crash, idle for too long
 
 DATABASE_ERRORS: Final = (
     # SQLAlchemy lets asyncpg's own errors through while it connects; a deadline that passed is an OSError.
@@ -88,15 +89,21 @@ class SqliteLink:
 
 
 class PostgresLink:
-    """asyncpg in an event loop of the thread's own: a transaction takes no turns of the server's loop."""
+    """asyncpg in an event loop of the thread's own: a transaction takes no turns of the server's loop.
+
+    The server may have closed the idle connection. Where the first statement finds that out, the transaction begins
+    again on a new one. To ask before each transaction would take five of its sixteen round trips.
+    """
 
     def __init__(self, url: URL, *, timeout_s: float) -> None:
         read = read_parameters(url.query, url.password)
         waits = {"timeout": _CONNECT_TIMEOUT_S, "command_timeout": timeout_s}
         more = {"server_settings": read.startup, "prepared_statement_cache_size": 0}
         arguments = waits | read.arguments | more
-        pool = {"pool_size": 1, "max_overflow": 0, "pool_pre_ping": True}
+        pool = {"pool_size": 1, "max_overflow": 0}
         self._engine: Final = create_async_engine(url.set(query=read.in_url), connect_args=arguments, **pool)
+        self._has_executed = False
+        event.listen(self._engine.sync_engine, "after_cursor_execute", self._note_statement)
         if read.settings:
             calls = [func.set_config(name, value, True) for name, value in read.settings.items()]
             event.listen(self._engine.sync_engine, "begin", lambda connection: connection.execute(select(*calls)))
@@ -106,13 +113,30 @@ class PostgresLink:
         return self._loop.run(self._transact(work))
 
     async def _transact(self, work: Callable[[Connection], _T]) -> _T:
+        self._has_executed = False
+        try:
+            return await self._attempt(work)
+        except DBAPIError as error:
+            if self._has_executed or not _is_lost(error):
+                raise
+        return await self._attempt(work)
+
+    async def _attempt(self, work: Callable[[Connection], _T]) -> _T:
         async with self._engine.begin() as connection:
             return await connection.run_sync(work)
+
+    def _note_statement(self, *_: object) -> None:
+        self._has_executed = True
 
     def close(self) -> None:
         with suppress(*DATABASE_ERRORS):
             self._loop.run(self._engine.dispose())
         self._loop.close()
+
+
+def _is_lost(error: DBAPIError) -> bool:
+    """Whether the connection is gone, or the server has just said that it ends it."""
+    return error.connection_invalidated or getattr(error.orig, "sqlstate", None) in _ENDED
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

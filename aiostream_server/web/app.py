@@ -7,10 +7,12 @@ from aiohttp import web
 
 from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import NO_OBSERVER, Observer
+from aiostream_server.protocols.ag_ui import AG_UI
 from aiostream_server.protocols.ai_sdk import AI_SDK
 from aiostream_server.protocols.chat import CHAT
 from aiostream_server.protocols.runs import RUNS
 from aiostream_server.web.a2a import add_a2a_routes
+from aiostream_server.web.ag_ui import add_ag_ui_routes
 from aiostream_server.web.ai_sdk import add_ai_sdk_routes
 from aiostream_server.web.asking import ask
 from aiostream_server.web.cors import allow_origins
@@ -98,6 +100,7 @@ def _add_routes(app: web.Application) -> None:
         ):
             app[REFUSALS][route] = RUNS.refusal
         app[REFUSALS].update(dict.fromkeys(add_ai_sdk_routes(app, base), AI_SDK.refusal))
+        app[REFUSALS].update(dict.fromkeys(add_ag_ui_routes(app, base), AG_UI.refusal))
         add_response_routes(app, base)
     add_a2a_routes(app)
     add_mcp_routes(app)

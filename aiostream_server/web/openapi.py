@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from aiostream_server import __version__
 from aiostream_server.protocols.a2a.openapi import described as a2a_described
+from aiostream_server.protocols.ag_ui.openapi import described as ag_ui_described
 from aiostream_server.protocols.ai_sdk.openapi import described as ai_sdk_described
 from aiostream_server.protocols.chat.openapi import described as chat_described
 from aiostream_server.protocols.json_schema import Natural, Seconds, answer_schemas
@@ -33,6 +34,7 @@ _PROTOCOLS: Final = (
     responses_described,
     runs_described,
     ai_sdk_described,
+    ag_ui_described,
     a2a_described,
     mcp_described,
 )

@@ -1,4 +1,4 @@
-"""The AI SDK as a page uses it, against the server: its own parser and its own rules of order judge the stream."""
+"""The AI SDK and AG-UI's client as pages use them: their parsers and their rules judge the server's streams."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import OpenAIModelConfig, TeamConfig
 from tests.clients.running import PROGRAMS, outcomes_of, start_program
 from tests.kit.needs import CLIENTS, require
-from tests.kit.scripted_provider import BreakOff, Gate, Reply, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.scripted_provider import BreakOff, Call, Gate, Reply, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import sample_team, serving
 from tests.kit.waiting import DEADLINE_S
 
@@ -26,6 +26,9 @@ def _replies() -> Callable[[Mapping[str, Any]], Reply]:
         asked = str(body["messages"])
         if "<broken_off>" in asked:
             return ScriptedAnswer("so far ", BreakOff())
+        if "<tool>" in asked:
+            results = [message["content"] for message in body["messages"] if message["role"] == "tool"]
+            return ScriptedAnswer(f"You are in {results[0]}.") if results else ScriptedAnswer(Call("place"))
         if "<gated>" in asked:
             return ScriptedAnswer(*WORDS[:3], gate, *WORDS[3:])
         if "<open>" in asked:
@@ -36,7 +39,7 @@ def _replies() -> Callable[[Mapping[str, Any]], Reply]:
     return reply
 
 
-async def _outcomes(folder: Path) -> dict[str, dict[str, Any]]:
+async def _outcomes(client: str, program_name: str, folder: Path) -> dict[str, dict[str, Any]]:
     async with ScriptedProvider() as provider:
         provider.script(_replies())
         demo = load_config(None, {})
@@ -45,12 +48,11 @@ async def _outcomes(folder: Path) -> dict[str, dict[str, Any]]:
             TeamConfig(id="general", factory="aiostream_server.teams.general:build"),
             TeamConfig(id="data", factory="aiostream_server.teams.data:build"),
             TeamConfig(id="careful", factory="aiostream_server.teams.data:build", settings={"ask_first": True}),
-            sample_team("solo", model="scripted").model_copy(update={"id": "slow"}),
+            sample_team("solo", model="scripted", client_tools=True).model_copy(update={"id": "slow"}),
         )
         config = demo.model_copy(update={"teams": teams, "models": {**demo.models, "scripted": scripted}})
         async with serving(config, folder) as server:
-            source = PROGRAMS / "chat_ai_sdk.mjs"
-            program = await start_program(CLIENTS / "ai-sdk-ui", source, f"{server.url}/v1")
+            program = await start_program(CLIENTS / client, PROGRAMS / program_name, f"{server.url}/v1")
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     return await outcomes_of(program)
@@ -63,7 +65,13 @@ async def _outcomes(folder: Path) -> dict[str, dict[str, Any]]:
 @pytest.fixture(scope="module")
 def told(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     require("clients")
-    return asyncio.run(_outcomes(tmp_path_factory.mktemp("pages")))
+    return asyncio.run(_outcomes("ai-sdk-ui", "chat_ai_sdk.mjs", tmp_path_factory.mktemp("ai_sdk")))
+
+
+@pytest.fixture(scope="module")
+def told_ag_ui(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
+    require("clients")
+    return asyncio.run(_outcomes("ag-ui", "chat_ag_ui.mjs", tmp_path_factory.mktemp("ag_ui")))
 
 
 def test_the_transport_reads_every_chunk_and_the_reader_finds_them_in_order(told: dict[str, dict[str, Any]]) -> None:
@@ -119,3 +127,46 @@ def test_a_refusal_and_a_failure_are_errors_of_the_chat(told: dict[str, dict[str
     assert told["broken"].get("status") == "error", told["broken"]
     assert told["broken"]["text"] == "so far "
     assert told["broken"]["said"]
+
+
+def test_a_page_runs_its_own_tool_and_the_answer_goes_on_in_the_same_message(told: dict[str, dict[str, Any]]) -> None:
+    outcome = told["tool"]
+    assert outcome.get("messages") == 2, outcome
+    assert "tool-place:output-available" in outcome["kinds"]
+    assert outcome["text"] == "You are in Rome."
+
+
+def test_ag_uis_client_reads_a_run_with_its_subagents(told_ag_ui: dict[str, dict[str, Any]]) -> None:
+    outcome = told_ag_ui["run"]
+    assert "had the highest total sales" in outcome.get("text", ""), outcome
+    assert outcome["roles"] == ["assistant", "reasoning", "tool", "user"]
+    assert outcome["subagents"][:2] == ["SQLAgent", "ValidationAgent"]
+    assert {"aiostream.routing", "aiostream.validation", "aiostream.source"} <= {*outcome["custom"]}
+    assert outcome["outcome"] == "success"
+    assert outcome["usage"][0]["outputTokens"] > 0
+
+
+def test_an_interrupt_of_ag_ui_is_resumed(told_ag_ui: dict[str, dict[str, Any]]) -> None:
+    outcome = told_ag_ui["interrupted"]
+    assert outcome.get("reason") == "confirmation", outcome
+    assert outcome["schema"] == ["approved"]
+    assert outcome["left"] == 0
+    assert outcome["outcome"] == "success"
+    assert "aiostream.source" in outcome["custom"]
+    assert "had the highest total sales" in outcome["text"]
+
+
+def test_a_tool_of_an_ag_ui_page_is_called_and_its_result_is_used(told_ag_ui: dict[str, dict[str, Any]]) -> None:
+    assert told_ag_ui["tools"] == {"text": "You are in Rome."}
+
+
+def test_a_thread_of_ag_ui_is_replayed(told_ag_ui: dict[str, dict[str, Any]]) -> None:
+    assert told_ag_ui["connect"].get("same") is True, told_ag_ui["connect"]
+    assert "127.5" in told_ag_ui["connect"]["text"]
+
+
+def test_failures_and_refusals_reach_ag_uis_client(told_ag_ui: dict[str, dict[str, Any]]) -> None:
+    assert told_ag_ui["aborted"]["text"].startswith(WORDS[0])
+    assert told_ag_ui["broken"]["said"]
+    assert told_ag_ui["broken"]["code"]
+    assert told_ag_ui["refused"] == {"status": 404, "code": "model_not_found"}

@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiostream_server.events import Entry, Error
+from aiostream_server.protocols.ag_ui.request import ThreadOptions
+from aiostream_server.protocols.ag_ui.stream import ThreadFrames
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions
 from aiostream_server.protocols.ai_sdk.stream import UIMessageFrames
 from tests.clients.running import PROGRAMS
@@ -24,9 +26,11 @@ batches = settings(
 
 def judged(client: str, program: str, streams: Sequence[str]) -> list[dict[str, Any]]:
     """What the program says of each stream."""
-    source = (PROGRAMS / program).read_text("utf-8")
+    source = PROGRAMS / program
     lines = "".join(f"{json.dumps(stream)}\n" for stream in streams)
-    command = ["node", "--input-type=module", "--eval", source]
+    command = ["node", "--input-type=module", "--eval", source.read_text("utf-8")]
+    if source.suffix == ".py":
+        command = ["bin/python", str(source)]
     told = subprocess.run(command, cwd=CLIENTS / client, input=lines, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in told.stdout.splitlines()]
 
@@ -48,3 +52,21 @@ def test_the_ai_sdk_reads_every_run(told: Sequence[Sequence[Entry]]) -> None:
         if '"reason":"interrupted"' in stream:
             expected = outcome["said"]
         assert outcome == {"said": expected, "open": 0}, stream
+
+
+@needs("clients")
+@batches
+@given(st.lists(told_runs(), min_size=RUNS, max_size=RUNS))
+def test_ag_uis_client_and_models_read_every_run(told: Sequence[Sequence[Entry]]) -> None:
+    streams = []
+    for entries in told:
+        shown = ThreadFrames(CARD, ThreadOptions("talk", "mine"))
+        streams.append((shown.opening(at_end=False) + shown.encode(entries)).decode("ascii"))
+    by_client = judged("ag-ui", "verify_ag_ui.mjs", streams)
+    by_models = judged("ag-ui-protocol", "verify_ag_ui.py", streams)
+    assert len(by_client) == len(by_models) == len(streams)
+    for stream, seen, read in zip(streams, by_client, by_models, strict=True):
+        last = json.loads(stream.rstrip().rpartition("data: ")[2])
+        assert seen["said"] == last.get("message"), stream
+        assert seen["interrupts"] == len(last.get("outcome", {}).get("interrupts", ())), stream
+        assert read == {"said": None, "first": "RUN_STARTED", "last": last["type"]}, stream

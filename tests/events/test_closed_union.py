@@ -88,14 +88,13 @@ def test_mypy_names_every_place_that_must_know_another_kind(package: Path) -> No
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert all('Argument 1 to "assert_never" has incompatible type "Paused"' in error for error in errors), done.stdout
     named = {re.sub(r":\d+: error:.*", "", error) for error in errors}
-    assert {"responses", "a2a"} <= {Path(file).parent.name for file in named}, "protocols of typed parts"
+    assert {"responses", "ag_ui", "ai_sdk", "a2a"} <= {Path(file).parent.name for file in named}, (
+        "protocols of typed parts"
+    )
     assert {file for file in named if "/protocols/" not in file} == {
         "aiostream_server/present/parts.py",
         "aiostream_server/present/escaped_view.py",
         "aiostream_server/present/status.py",
         "aiostream_server/present/transcript.py",
-        "aiostream_server/protocols/a2a/updates.py",
-        "aiostream_server/protocols/ai_sdk/stream.py",
-        "aiostream_server/protocols/responses/output.py",
         "aiostream_server/service/tracing/run_spans.py",
     }

@@ -4,11 +4,24 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.events import Answer, Entry, Error, Event, InputRequested, RunFinished, Token, TokenCount, Usage
+from aiostream_server.events import (
+    Answer,
+    Entry,
+    Error,
+    Event,
+    InputRequested,
+    Message,
+    Notice,
+    RunFinished,
+    Token,
+    TokenCount,
+    Usage,
+)
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
@@ -131,3 +144,29 @@ def test_tokens_that_go_on_are_taken_as_they_are_until_something_else_is_shown()
     assert frames.encode_tokens("A", "final", ["x", "y" * 5_000]) is None
     encode(frames, Answer("A", "ab", streamed=True))
     assert frames.encode_tokens("A", "final", ["x"]) is None
+
+
+CUT: list[list[Event]] = [
+    [Notice("W", "W reached its limit: the answer is cut off", "length"), RunFinished("length", TokenCount(), 1.0)],
+    [Notice("W", "W was cut off by a filter", "content_filter"), RunFinished("content_filter", TokenCount(), 1.0)],
+    [RunFinished("interrupted", TokenCount(), 1.0)],
+    [Error("run_timeout", "too long"), RunFinished("error", TokenCount(), 1.0)],
+    [Error("model_timeout", "too long"), RunFinished("error", TokenCount(), 1.0)],
+]
+
+
+@pytest.mark.parametrize("presentation", ["transcript", "reasoning", "answer"])
+@pytest.mark.parametrize("ending", CUT, ids=lambda events: events[-1].reason)
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_an_answer_that_was_cut_says_so_once_at_its_end(
+    presentation: Presentation, ending: list[Event], *, has_begun: bool
+) -> None:
+    said: list[Event] = [Token("W", "Half", "final"), Message("W", "Half", streamed=True)] if has_begun else []
+    frames = [json.loads(line.removeprefix("data: ")) for line in encode(frames_for(presentation), *said, *ending)[:-1]]
+    text = "".join(frame["choices"][0]["delta"].get("content", "") for frame in frames if frame.get("choices"))
+    lines = [line for line in text.split("\n\n") if line.startswith("📌")]
+    assert text.endswith(lines[-1])
+    assert sum("cut" in line or "ended" in line or "restarted" in line for line in lines) == 1
+    assert text == text.lstrip()
+    assert ("Half" in text) == has_begun
+    assert ("Continue response" in text) == (ending[-1] != CUT[1][-1])

@@ -114,11 +114,13 @@ async def test_a_run_that_says_nothing() -> None:
     run = await runs_of(Saying).start()
     assert (await _ended(run)).reason == "stop"
     said = Answer("Agent", "The team ended without saying anything.", streamed=False)
-    assert list(events_of(run))[1:-1] == [said]
+    assert list(events_of(run))[1:-1] == [Message("Agent", said.content), said]
     for presentation in get_args(Presentation):
         presenter = new_presenter(presentation)
         shown = [shown for event in events_of(run) for shown in presenter.show(event) if shown.channel == "content"]
-        assert "".join(piece.text for piece in shown).endswith(said.content)
+        text = "".join(piece.text for piece in shown)
+        assert text.endswith(said.content)
+        assert Answer.sign not in text, "it is none"
 
 
 async def test_a_routed_run() -> None:

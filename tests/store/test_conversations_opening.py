@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,12 +18,13 @@ from alembic import command
 from alembic.config import Config
 from pydantic import SecretStr
 from sqlalchemy import Connection, column, insert, make_url, table, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.errors import ConfigError
 from aiostream_server.store.conversations import Address, Conversations, TeamMemory, open_conversations
-from aiostream_server.store.database import find_url
+from aiostream_server.store.database import find_url, open_link
 from aiostream_server.store.opening import prepare_file, read_version
 from aiostream_server.store.schema import HEAD, metadata
 from aiostream_server.store.team_memory import packed, row_of
@@ -287,6 +289,40 @@ class TestProblems:
     async def test_libpqs_word_for_encryption_is_understood(self, postgres_url: str) -> None:
         async with open_conversations(config(f"{postgres_url}?sslmode=disable"), Path("/nowhere")) as store:
             assert isinstance(store, Conversations)
+
+    @pytest.mark.parametrize(("breaks_at", "calls"), [(0, 2), (1, 1)])
+    def test_only_a_transaction_without_a_statement_begins_again(
+        self, postgres_url: str, breaks_at: int, calls: int
+    ) -> None:
+        """What the server may have done is not done twice."""
+        link, other = (open_link(find_url(config(postgres_url), Path("/nowhere")), timeout_s=5.0) for _ in range(2))
+        backend = link.transact(lambda connection: connection.scalar(text("SELECT pg_backend_pid()")))
+        called: list[int] = []
+        thread = ThreadPoolExecutor(1)  # a link is an event loop of its own
+
+        def terminate(connection: Connection) -> None:
+            connection.execute(text(f"SELECT pg_terminate_backend({backend}, 5000)"))
+
+        def work(connection: Connection) -> int:
+            called.append(len(called))
+            for at in range(2):
+                if at == breaks_at and len(called) == 1:
+                    thread.submit(other.transact, terminate).result()
+                connection.execute(text("SELECT 1"))
+            return len(called)
+
+        try:
+            if calls == 1:
+                with pytest.raises(DBAPIError):
+                    link.transact(work)
+            else:
+                assert link.transact(work) == calls
+            assert len(called) == calls
+            assert link.transact(work) == calls + 1
+        finally:
+            link.close()
+            thread.submit(other.close).result()
+            thread.shutdown()
 
     async def test_a_connection_that_broke_is_made_again(self, postgres_url: str) -> None:
         async with open_conversations(config(postgres_url), Path("/nowhere")) as store:

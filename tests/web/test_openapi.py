@@ -38,6 +38,8 @@ def is_in_the_schemas_reach(body: Any) -> bool:
         return False
     if "input" in body:
         return is_input_in_reach(body)
+    if "threadId" in body and not is_thread_in_reach(body):
+        return False
     messages = body.get("messages") or []
     if isinstance(body.get("message"), dict) and isinstance(messages, list):
         messages = [body["message"], *messages]
@@ -45,7 +47,7 @@ def is_in_the_schemas_reach(body: Any) -> bool:
         return True
     roles = [message.get("role") for message in messages]
     last = [message for message in messages if message.get("role") not in ("system", "developer")][-1:]
-    if any(part.get("type") in ("image_url", "file") for message in messages for part in parts_of(message)):
+    if any(part.get("type") in ("image_url", "file", "image") for message in messages for part in parts_of(message)):
         return False
     if any(
         message.get("role") == "user" and "parts" in message and not any(map(is_said, parts_of(message)))
@@ -53,6 +55,16 @@ def is_in_the_schemas_reach(body: Any) -> bool:
     ):
         return False
     return "tool" not in roles and not any(is_blank(message.get("content")) for message in last)
+
+
+def is_thread_in_reach(body: dict[str, Any]) -> bool:
+    """Likewise no answer to an interrupt, and the last words are not blank."""
+    messages = body.get("messages")
+    if body.get("resume") or not isinstance(messages, list):
+        return not body.get("resume")
+    said = [each for each in messages if isinstance(each, dict) and each.get("role") in ("user", "assistant")]
+    last = [each for each in said if each["role"] == "user" or not is_blank(each.get("content") or "")][-1:]
+    return not any(is_blank(each.get("content")) for each in last)
 
 
 def is_input_in_reach(body: dict[str, Any]) -> bool:

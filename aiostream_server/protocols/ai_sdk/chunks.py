@@ -15,11 +15,6 @@ def frame(chunk: Chunk) -> bytes:
     return data_frame(encode(chunk))
 
 
-def data_chunk(name: str, part_id: str, **data: object) -> Chunk:
-    """A part with a meaning of our own. One with the same name and id replaces it."""
-    return {"type": f"data-{name}", "id": part_id, "data": data}
-
-
 def server_tool(call_id: str) -> Chunk:
     """`providerExecuted`: the page does not run it. `dynamic`: the page's types do not know it."""
     return {"toolCallId": call_id, "providerExecuted": True, "dynamic": True}

@@ -26,17 +26,17 @@ from aiostream_server.events import (
     Token,
     ToolRequested,
     ToolResult,
-    Validation,
     Waiting,
 )
 from aiostream_server.intake.json_text import quote
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
 from aiostream_server.protocols.ai_sdk.approval import APPROVAL_TOOL
-from aiostream_server.protocols.ai_sdk.chunks import Chunk, data_chunk, finish_reason, frame, server_tool
+from aiostream_server.protocols.ai_sdk.chunks import Chunk, finish_reason, frame, server_tool
 from aiostream_server.protocols.ai_sdk.files import files_in
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions
-from aiostream_server.protocols.ai_sdk.tools import ToolChunks, requested
+from aiostream_server.protocols.ai_sdk.tools import ToolChunks
 from aiostream_server.protocols.chat.whole import usage_body
+from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
 from aiostream_server.sse.frames import DONE
 
@@ -111,8 +111,7 @@ class UIMessageFrames:
 
     def _chunks(self, event: Event) -> Iterator[Chunk]:
         if isinstance(event, Waiting):
-            told = {"reason": event.reason, "content": event.content, "position": event.position}
-            yield {"type": "data-waiting", "data": told | {"retry_in_s": event.retry_in_s}, "transient": True}
+            yield {"type": "data-waiting", "data": remark_of(event).data, "transient": True}
         for part in self._parts.of(event):
             yield from self._shown(part)
 
@@ -128,27 +127,14 @@ class UIMessageFrames:
                 self._error = part
             case RunFinished():
                 yield from self._ending(part)
-            case Action() | ToolResult():
+            case Action() | ToolResult() | ToolRequested():
                 yield from self._tools.show(part)
-            case ToolRequested():
-                yield from requested(part)
             case InputRequested():
                 yield from self._asked(part)
-            case Routing() | Notice() | Dropped():
-                yield self._told(part)
-            case _:
-                assert_never(part)
-
-    def _told(self, part: Routing | Notice | Dropped) -> Chunk:
-        match part:
             case Routing():
-                team = {"team": part.team, "team_name": part.team_name, "confidence": part.confidence}
-                said = {"agent": part.agent, "content": part.content, "strategy": part.strategy}
-                return data_chunk("routing", "routing", **team, **said)
-            case Notice():
-                return self._data("notice", agent=part.agent, content=part.content, reason=part.reason)
-            case Dropped():
-                return self._data("dropped", first=part.first)
+                yield {"type": "data-routing", "id": "routing", "data": remark_of(part).data}
+            case Notice() | Dropped():
+                yield self._data(remark_of(part))
             case _:
                 assert_never(part)
 
@@ -165,12 +151,13 @@ class UIMessageFrames:
         if part.kind == "final" and part.said is not None and self._is_own_link is not None:
             for url, media_type in files_in(part.said.content, self._is_own_link):
                 yield {"type": "file", "url": url, "mediaType": media_type}
-        if isinstance(part.said, Validation) and part.said.approved is not None:
-            yield self._data("validation", agent=part.agent, approved=part.said.approved, content=part.said.content)
+        if (verdict := verdict_of(part.said)) is not None:
+            yield self._data(verdict)
 
     def _asked(self, part: InputRequested) -> Iterator[Chunk]:
         yield from self._tools.close(waits=True)
-        yield self._data("input", agent=part.agent, content=part.content, approval=part.is_approval)
+        asked = {"agent": part.agent, "content": part.content, "approval": part.is_approval}
+        yield self._data(Remark("input", asked))
         if part.is_approval:
             call_id = f"{self._card.id}-approval"
             call = server_tool(call_id) | {"toolName": APPROVAL_TOOL}
@@ -191,8 +178,8 @@ class UIMessageFrames:
         else:
             yield {"type": "finish", "finishReason": finish_reason(part.reason), "messageMetadata": told}
 
-    def _data(self, name: str, **data: object) -> Chunk:
-        return data_chunk(name, self._next_id(), **data)
+    def _data(self, remark: Remark) -> Chunk:
+        return {"type": f"data-{remark.name}", "id": self._next_id(), "data": remark.data}
 
     def _next_id(self) -> str:
         self._count += 1

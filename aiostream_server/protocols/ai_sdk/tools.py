@@ -1,15 +1,11 @@
 """Calls of tools as chunks: those that the server has run, with the sources of the answer, and those of the page."""
 
 from collections.abc import Callable, Iterator
-from typing import Final
 
 from aiostream_server.events import Action, ToolRequested, ToolResult
 from aiostream_server.present.sources import Sources
 from aiostream_server.protocols.ai_sdk.chunks import Chunk, server_tool
-from aiostream_server.protocols.tool_parts import CallIds, parsed_arguments
-
-_WAITS: Final = "waits for the user"
-_NO_RESULT: Final = "no result"
+from aiostream_server.protocols.tool_parts import NO_RESULT, WAITS, CallIds, parsed_arguments
 
 
 class ToolChunks:
@@ -20,7 +16,10 @@ class ToolChunks:
         self._calls = CallIds()
         self._sources = Sources()
 
-    def show(self, part: Action | ToolResult) -> Iterator[Chunk]:
+    def show(self, part: Action | ToolResult | ToolRequested) -> Iterator[Chunk]:
+        if isinstance(part, ToolRequested):
+            yield from _requested(part)
+            return
         yield from self._called(part) if isinstance(part, Action) else self._answered(part)
         for source in self._sources.show(part):
             document = {"mediaType": "text/markdown", "title": source.name}
@@ -32,9 +31,9 @@ class ToolChunks:
         and would not send an approval by itself."""
         for call_id in self._calls.end_all():
             if waits:
-                yield {"type": "tool-output-available", **server_tool(call_id), "output": _WAITS}
+                yield {"type": "tool-output-available", **server_tool(call_id), "output": WAITS}
             else:
-                yield {"type": "tool-output-error", **server_tool(call_id), "errorText": _NO_RESULT}
+                yield {"type": "tool-output-error", **server_tool(call_id), "errorText": NO_RESULT}
 
     def _called(self, part: Action) -> Iterator[Chunk]:
         call = server_tool(self._calls.begin(part.call_id)) | {"toolName": part.tool}
@@ -53,7 +52,7 @@ class ToolChunks:
             yield {"type": "tool-output-available", **call, "output": part.content}
 
 
-def requested(part: ToolRequested) -> Iterator[Chunk]:
+def _requested(part: ToolRequested) -> Iterator[Chunk]:
     """A call that the page runs: it has named the tool, so its types know it."""
     call = {"toolCallId": part.call_id, "toolName": part.tool}
     yield {"type": "tool-input-start", **call}

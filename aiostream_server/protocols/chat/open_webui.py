@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from aiostream_server.events import Error, Event, FinishReason, Notice
-from aiostream_server.events.fixed_notices import CUT_BY_ERROR, CUT_BY_REASON
+from aiostream_server.events.fixed_notices import CUT_BY_ERROR, CUT_BY_REASON, GO_ON
 from aiostream_server.intake.json_text import encode
+from aiostream_server.present.shown import Shown
 from aiostream_server.present.sources import Sources
 from aiostream_server.present.status import Members, Status, StatusLine
 from aiostream_server.sse.frames import data_frame
@@ -28,6 +29,8 @@ class PageFrames:
         """`team` is the id of a team which was chosen directly."""
         self._status = StatusLine(team_name, team, members)
         self._sources = Sources()
+        self._has_text = False
+        self._last_notice: Notice | None = None  # that the text ends with
 
     def statuses(self, event: Event, at: float) -> Iterator[bytes]:
         """`at` is the event's Unix time in seconds."""
@@ -37,14 +40,31 @@ class PageFrames:
         """Nothing has happened for a while: how long the run has been at it."""
         return map(_status_bytes, self._status.pass_time(now))
 
+    def noted(self, event: Event, pieces: Iterator[Shown]) -> Iterator[Shown]:
+        """The pieces as they are, which are shown of the event. `ending` goes by what the answer's text ends with."""
+        is_in_text = False
+        for shown in pieces:
+            is_in_text = is_in_text or shown.channel == "content"
+            yield shown
+        if is_in_text:
+            self._has_text = True
+            self._last_notice = event if isinstance(event, Notice) else None
+
+    def ending(self, reason: FinishReason, error: Error | None) -> Iterator[Shown]:
+        """What stands behind the text of an answer that ended so."""
+        if line := cut_line(reason, error, self._last_notice):
+            yield Shown(f"\n\n{line}" if self._has_text else line)
+
     def sources(self, event: Event) -> Iterator[bytes]:
         for source in self._sources.show(event):
             yield data_frame(source_frame(source.name, source.text))
 
 
-def cut_line(reason: FinishReason, error: Error | None) -> str:
-    """What stands behind an answer that ended so; empty where it was not cut."""
+def cut_line(reason: FinishReason, error: Error | None, above: Notice | None = None) -> str:
+    """What stands behind an answer that ended so; empty where it was not cut, or the line `above` says so."""
     words = CUT_BY_ERROR.get(error.code) if error is not None and reason == "error" else CUT_BY_REASON.get(reason)
+    if above is not None and above.reason == reason:
+        words = GO_ON if reason == "length" else None
     return f"{Notice.sign} *{words}*" if words else ""
 
 

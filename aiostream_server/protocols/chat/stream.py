@@ -24,7 +24,7 @@ from aiostream_server.present.page_errors import in_plain_words
 from aiostream_server.present.shown import Presenter, Shown
 from aiostream_server.present.status import SILENCE_S
 from aiostream_server.protocols.chat.errors import ErrorDetail, error_frame
-from aiostream_server.protocols.chat.open_webui import PageFrames, cut_line
+from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.tool_calls import Calls, ToolCallDelta, tool_call_deltas, tool_call_of
 from aiostream_server.protocols.chat.whole import (
     UsageBody,
@@ -244,8 +244,11 @@ class ChatFrames:
         is_last = isinstance(event, RunFinished)
         if self._page is not None and not is_last:
             yield from self._page.statuses(event, at)
-        yield from self._presenter.show(event)
-        if self._page is not None:
+        shown = self._presenter.show(event)
+        if self._page is None:
+            yield from shown
+        else:
+            yield from self._page.noted(event, shown)
             yield from self._page.sources(event)
         if (call := tool_call_of(event, self._encoder.completion_id, self._calls)) is not None:
             deltas = tool_call_deltas(call, self._called, _MAX_DELTA_CHARS)
@@ -256,8 +259,8 @@ class ChatFrames:
         elif isinstance(event, Answer):
             self._answer = event.content
         elif isinstance(event, RunFinished):
-            if self._page is not None and (line := cut_line(event.reason, self._error)):
-                yield Shown(f"\n\n{line}")
+            if self._page is not None:
+                yield from self._page.ending(event.reason, self._error)
             yield from self._ending(event, at)
             yield DONE
 

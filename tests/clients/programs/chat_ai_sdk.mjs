@@ -6,7 +6,12 @@ for (const name of ['window', 'document', 'navigator']) {
   Object.defineProperty(globalThis, name, { value: window[name], configurable: true })
 }
 
-const { DefaultChatTransport, lastAssistantMessageIsCompleteWithApprovalResponses, readUIMessageStream } = await import('ai')
+const {
+  DefaultChatTransport,
+  lastAssistantMessageIsCompleteWithApprovalResponses,
+  lastAssistantMessageIsCompleteWithToolCalls,
+  readUIMessageStream,
+} = await import('ai')
 const { Chat, useChat } = await import('@ai-sdk/react')
 const { createElement } = await import('react')
 const { createRoot } = await import('react-dom/client')
@@ -103,6 +108,19 @@ async function approve() {
   return { asked, answered: kinds(chat.messages[1]), messages: chat.messages.length, text: textOf(chat.messages[1]) }
 }
 
+async function tool() {
+  const tools = { place: { description: 'Where the user is', parameters: { type: 'object', properties: {} } } }
+  const chat = new Chat({
+    id: 'tool',
+    transport: new DefaultChatTransport({ api: api('slow'), body: { tools } }),
+    sendAutomaticallyWhen: lastAssistantMessageIsCompleteWithToolCalls,
+    onToolCall: ({ toolCall }) => { chat.addToolOutput({ tool: 'place', toolCallId: toolCall.toolCallId, output: 'Rome' }) },
+  })
+  await chat.sendMessage({ text: 'Do what <tool> says.' })
+  await until(() => isDone(chat) && textOf(chat.messages.at(-1)))
+  return { kinds: kinds(chat.messages[1]), messages: chat.messages.length, text: textOf(chat.messages[1]) }
+}
+
 async function regenerate() {
   const chat = new Chat({ id: 'regenerate', transport: new DefaultChatTransport({ api: api('general') }) })
   await chat.sendMessage({ text: 'What is 15% of 850?' })
@@ -125,7 +143,7 @@ async function broken() {
   return { status: chat.status, said: chat.error.message, text: textOf(chat.messages[1]) }
 }
 
-const scenarios = { transport, resume, stop, approve, regenerate, refused, broken }
+const scenarios = { transport, resume, stop, approve, tool, regenerate, refused, broken }
 await Promise.all(
   Object.entries(scenarios).map(async ([scenario, run]) => {
     const outcome = await run().catch((error) => ({ raised: String(error.stack ?? error) }))

@@ -1,0 +1,145 @@
+"""AG-UI's `RunAgentInput`: https://docs.ag-ui.com/sdk/js/core/types
+
+The thread is the conversation. A page sends all of its messages, and among them the calls of the team's own tools,
+which are not read again: only calls of the `tools` that it sends are the client's. The same input is the same run.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Annotated, Any, Final, assert_never
+
+import msgspec
+from pydantic import ConfigDict, FailFast, Field, WithJsonSchema
+
+from aiostream_server.config.model import OnDisconnect
+from aiostream_server.errors import InvalidRequest
+from aiostream_server.intake.body import Shape, parse_body
+from aiostream_server.intake.client_tools import ClientTool
+from aiostream_server.intake.conversation import Conversation
+from aiostream_server.intake.json_text import encode
+from aiostream_server.intake.question import ImagePart, ToolCall, Turn, question_of
+from aiostream_server.intake.undecorate import undecorate
+from aiostream_server.protocols.ag_ui.interrupts import AGUIResume, reply_of
+from aiostream_server.protocols.ag_ui.messages import (
+    MESSAGE_SCHEMA,
+    AGUIAssistantMessage,
+    AGUIImagePart,
+    AGUIMessage,
+    AGUIOtherMessage,
+    AGUISystemMessage,
+    AGUITextPart,
+    AGUIToolMessage,
+    AGUIUserMessage,
+)
+from aiostream_server.protocols.dialect import Asked
+from aiostream_server.protocols.json_schema import Schema
+
+_NO_CONTROL_CHARACTERS: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
+_USERS: Final[Schema] = {"type": "object", "required": ["role"], "properties": {"role": {"const": "user"}}}
+_MESSAGES: Final[Schema] = {"type": "array", "minItems": 1, "items": MESSAGE_SCHEMA, "contains": _USERS}
+
+
+class AGUITool(Shape):
+    name: Annotated[str, Field(min_length=1)]
+    description: str = ""
+    parameters: dict[str, Any] | None = None
+
+
+class AGUIContext(Shape):
+    description: str
+    value: str
+
+
+class AGUIForwardedProps(Shape):
+    """What this server takes of them."""
+
+    on_disconnect: OnDisconnect | None = None
+
+
+class RunAgentInput(Shape):
+    """Other fields are ignored."""
+
+    model_config = ConfigDict(title="RunAgentInput")
+
+    thread_id: Annotated[str, Field(min_length=1, max_length=255, pattern=_NO_CONTROL_CHARACTERS, alias="threadId")]
+    run_id: Annotated[str, Field(min_length=1, max_length=255, alias="runId")]
+    messages: Annotated[tuple[AGUIMessage, ...], Field(strict=False), FailFast(), WithJsonSchema(_MESSAGES)]
+    tools: Annotated[tuple[AGUITool, ...], Field(strict=False), FailFast()] = ()
+    context: Annotated[tuple[AGUIContext, ...], Field(strict=False), FailFast()] = ()
+    resume: Annotated[tuple[AGUIResume, ...], Field(strict=False, max_length=1), FailFast()] = ()
+    forwarded_props: Annotated[AGUIForwardedProps, Field(alias="forwardedProps")] = AGUIForwardedProps()
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadOptions:
+    """The client's names, which its events repeat."""
+
+    thread_id: str = ""
+    run_id: str = ""
+
+
+def read_input(raw: bytes, model: str | None) -> Asked[ThreadOptions]:
+    """The path names the model."""
+    body = parse_body(raw, RunAgentInput)
+    turns = [turn for message in body.messages for turn in _turns(message, {tool.name for tool in body.tools})]
+    turns += [Turn("user", reply_of(resume)) for resume in body.resume]
+    if not turns:
+        raise InvalidRequest("messages must contain at least one user message", param="messages")
+    if context := "\n".join(f"{each.description}: {each.value}" for each in body.context):
+        turns = [Turn("system", context), *turns]
+    tools = (ClientTool(tool.name, tool.description, tool.parameters) for tool in body.tools)
+    options = ThreadOptions(body.thread_id, body.run_id)
+    return Asked(
+        model or "",
+        replace(question_of(_without_open_calls(turns), {}, None), client_tools=tuple(tools)),
+        "stream",
+        options,
+        body.forwarded_props.on_disconnect,
+        Conversation(body.thread_id, resends=False),
+        sha256(raw).hexdigest(),
+        msgspec.json.encode(options),
+    )
+
+
+def kept_options(kept: bytes) -> ThreadOptions:
+    """Those that the run was asked with."""
+    return msgspec.json.decode(kept, type=ThreadOptions)
+
+
+def _turns(message: AGUIMessage, tools: Collection[str]) -> Iterator[Turn]:
+    match message:
+        case AGUISystemMessage():
+            yield Turn("system", message.content)
+        case AGUIUserMessage():
+            texts = (part.text for part in message.content if isinstance(part, AGUITextPart))
+            pictures = (part.source for part in message.content if isinstance(part, AGUIImagePart))
+            images = (ImagePart(each.media_type, each.base64, "auto", each.pixels) for each in pictures)
+            yield Turn("user", "\n".join(texts), tuple(images))
+        case AGUIAssistantMessage():
+            calls = (call for call in message.tool_calls if call.function.name in tools)
+            called = tuple(ToolCall(call.id, call.function.name, call.function.arguments) for call in calls)
+            if called or message.content.strip():
+                yield Turn("assistant", undecorate(message.content), tool_calls=called)
+        case AGUIToolMessage():
+            content = message.content if isinstance(message.content, str) else encode(message.content)
+            yield Turn("tool", message.error or content, call_id=message.tool_call_id)
+        case AGUIOtherMessage():
+            pass
+        case _:
+            assert_never(message)
+
+
+def _without_open_calls(turns: Sequence[Turn]) -> tuple[Turn, ...]:
+    """Without calls that have no result, and without results of other calls: a provider of models would refuse them."""
+    called = {call.call_id for turn in turns for call in turn.tool_calls}
+    answered = {turn.call_id for turn in turns if turn.role == "tool"} & called
+    kept: list[Turn] = []
+    for turn in turns:
+        calls = tuple(call for call in turn.tool_calls if call.call_id in answered)
+        if turn.role == "tool" and turn.call_id not in answered:
+            continue
+        if turn.tool_calls and not calls and not turn.text:
+            continue
+        kept.append(turn._replace(tool_calls=calls))
+    return tuple(kept)
