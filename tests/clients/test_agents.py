@@ -1,6 +1,7 @@
 """The A2A project's and the MCP project's own clients, for Python and JavaScript, against the server."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any, Final
 
 import pytest
 
+from aiostream_server.config.load import load_config
 from tests.clients.running import FAILURES, PROGRAMS, is_closed, outcomes_of, start_program
 from tests.kit.needs import CLIENTS, require
 from tests.kit.scripted_provider import Reply, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import config_for, sample_team, serving
 from tests.kit.waiting import DEADLINE_S
 
+_DOCS: Final = Path(__file__).parents[2] / "docs"
 _DEADLINE_S: Final = 3 * DEADLINE_S
 _PROGRAM_OF: Final = {
     "a2a-sdk": "ask_a2a.py",
@@ -73,6 +76,21 @@ def test_every_client_does_all_that_it_can(told: tuple[str, Told]) -> None:
     client, seen = told
     check = {"a2a-sdk": _check_a2a, "a2a-js": _check_a2a_js, "mcp": _check_mcp, "mcp-js": _check_mcp_js}[client]
     check(seen)
+
+
+@pytest.mark.parametrize(("client", "manual"), [("a2a-sdk", "a2a.md"), ("mcp", "mcp.md")])
+async def test_the_manuals_program_prints_the_answer(tmp_path: Path, client: str, manual: str) -> None:
+    require("clients")
+    found = re.search(r"^```python\n(.*?)^```", (_DOCS / manual).read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert found is not None
+    async with serving(load_config(None, {}), tmp_path) as server:
+        program = found[1].replace("http://127.0.0.1:8000", server.url)
+        python = f"{CLIENTS / client}/bin/python"
+        process = await asyncio.create_subprocess_exec(python, "-c", program, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(_DEADLINE_S):
+            out, _ = await process.communicate()
+    assert process.returncode == 0
+    assert "15% of 850 is 127.5" in out.decode()
 
 
 def _check_a2a(seen: Told) -> None:

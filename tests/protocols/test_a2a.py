@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ from aiostream_server.protocols.a2a.request import (
     ClientMessage,
     ListParams,
     SendParams,
+    TaskParams,
     digest_of,
     kept_message,
     question_in,
@@ -45,6 +47,9 @@ from tests.kit.pictures import png
 from tests.present.telling import Told, runs
 
 RUN = "run-AAAAAAAAAAAAAAAAAAAAAAAA"
+FIELD_NAMES = st.sampled_from(
+    ["message", "messageId", "role", "parts", "text", "raw", "url", "data", "mediaType", "contextId", "taskId", "id"]
+)
 SENT = {"messageId": "m1", "parts": [{"text": "How much?"}]}
 DONE = RunFinished("stop", TokenCount(7, 5), 0.5)
 
@@ -307,6 +312,24 @@ def test_a_wrong_message_is_refused_with_the_place(params: dict[str, Any], probl
     with pytest.raises(ServerError) as caught:
         question_in(read_params(SendParams, params).message)
     assert str(caught.value).startswith(problem)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(FIELD_NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.sampled_from([SendParams, TaskParams, ListParams]))
+def test_any_parameters_are_read_or_refused(found: Any, shape: type[SendParams | TaskParams | ListParams]) -> None:
+    """Nothing but the server's own errors is raised."""
+    with suppress(ServerError):
+        read_request(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "x", "params": found}).encode())
+        params = read_params(shape, found if isinstance(found, dict) else {})
+        if isinstance(params, SendParams):
+            question_in(params.message)
+            kept_message(params.message)
 
 
 def test_numbers_and_flags_may_be_text_as_in_a_query() -> None:

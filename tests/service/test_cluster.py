@@ -1,16 +1,20 @@
 """Processes that share runs: what the failure of one, or of Redis, does to the streams and runs of all."""
 
 import asyncio
+import os
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 
+from aiostream_server.client import StreamClient
+from aiostream_server.events import Dropped, Event, RunFinished
 from tests.kit.process import ServerProcess, serving_process, start
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider, Stall
@@ -334,3 +338,39 @@ async def test_a_password_a_socket_and_an_acl_user_work(tmp_path: Path, provider
             async with serving_process(config, folder) as server, starting(server.url, "hi", model="solo") as view:
                 await view.read_all()
             assert redis.command("exists", f"{{t}}:run:{view.run_id}") == "1"
+
+
+async def test_workers_serve_as_one_and_the_client_continues_at_another(
+    tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """Every worker finds the runs of all; when one is killed, clients get the end of its runs from the others."""
+    provider.script(lambda _: ticking())
+    config = toml(shared_redis.url, provider, redis_prefix).replace("[server]\n", "[server]\nworkers = 2\n")
+    async with serving_process(config, tmp_path) as server, AsyncExitStack() as stack:
+        client = await stack.enter_async_context(StreamClient(server.url, max_reconnects=20, backoff_s=0.05))
+        heard: list[list[Event]] = [[] for _ in range(8)]
+
+        async def listen(events: list[Event]) -> None:
+            async for event in client.stream("hi", model="solo"):
+                events += [event]
+
+        listening: list[asyncio.Task[None]] = []
+        for events in heard:  # one after the other, so that each worker gets its share
+            listening.append(asyncio.create_task(listen(events)))
+            await wait_for(partial(events.__getitem__, slice(2, None)), "the run is going on")
+        for _ in range(4):  # a new connection each, so both workers are asked
+            _, listed = await call("GET", f"{server.url}/v1/runs")
+            assert len(listed["data"]) == 8
+        os.kill(server.named("worker_started")[0]["pid"], signal.SIGKILL)
+        (line,) = await server.until_logged("runs_taken_over")
+        await wait_for(lambda: sum(task.done() for task in listening) >= line["runs"], "the ends of its runs")
+        over = [events for events, task in zip(heard, listening, strict=True) if task.done()]
+        assert len(over) == line["runs"], "those of the other worker go on"
+        for *_, dropped, end in over:
+            assert isinstance(dropped, Dropped)
+            assert isinstance(end, RunFinished)
+            assert end.reason == "interrupted"
+        for task in listening:
+            task.cancel()
+        await asyncio.wait(listening)
+        assert not server.named("workers_do_not_share_runs")

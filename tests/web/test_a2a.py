@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import Any
 import aiohttp
 import pytest
 
+from aiostream_server.config.load import load_config
 from aiostream_server.config.model import LimitsConfig
 from tests.kit.scripted_provider import Gate, HttpError, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, config_for, sample_team, serving
 from tests.kit.waiting import wait_for
 from tests.web.calling import Answered, Caller, calling
 from tests.web.test_keys import keyed
+from tests.web.test_runs_api import shell
 
+MANUAL = Path(__file__).parents[2] / "docs" / "a2a.md"
 V1 = {"A2A_Version": "1.0"}
 
 
@@ -64,6 +68,15 @@ async def test_a_message_is_answered_with_a_task_that_is_done(tmp_path: Path) ->
     assert "history" not in short
     assert [each["messageId"] for each in task["history"]] == ["m1"]
     assert answered.response.headers["X-Run-Id"].removeprefix("run-") == task["id"].removeprefix("task-")
+
+
+@pytest.mark.needs("curl")
+async def test_the_manuals_command_prints_a_task(tmp_path: Path) -> None:
+    found = re.search(r"^```sh\n(.*?)^```", MANUAL.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    assert found is not None
+    async with serving(load_config(None, {}), tmp_path) as server:
+        answered = json.loads(await shell(found[1].replace("http://127.0.0.1:8000", server.url)))
+    assert "127.5" in answer_of(answered["result"]["task"])
 
 
 async def test_a_stream_begins_with_the_task_and_ends_with_its_state(tmp_path: Path) -> None:

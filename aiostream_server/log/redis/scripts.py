@@ -28,8 +28,9 @@ here: whoever takes a run over continues behind it.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 _NOW: Final = """
 local time = redis.call('TIME')
@@ -215,22 +216,29 @@ return runs
 )
 
 WRITE: Final = Script.of("""
--- node, lifetime_ms, then for each run: id, expected, reserved, keep_from, card, owner, created, owner's digest,
--- conversation's digest, turn, start, retention_ms (-1: it goes on), is_viewed, count, and count times: last number,
--- payload
+-- node, lifetime_ms, then for each run the arguments of a `WriteOrder`: words in one, since each costs the caller
+-- time (id, expected, reserved, keep_from, retention_ms, is_viewed, has_birth, has_card, and the last number of each
+-- payload); the birth, if any (owner, created, the digests of owner, conversation and turn, start); the card, if any;
+-- the payloads
 -- -> for each run: the number of its last event here, or -1 (unknown), or -2 (of another process); and receivers
 local node, lifetime = ARGV[1], tonumber(ARGV[2])
 local at, replies = 3, {}
 while at <= #ARGV do
-    local run, expected, reserved, keep_from, card, owner, created, digest, talk, turn, start, retention, is_viewed,
-        count = unpack(ARGV, at, at + 13)
-    local chunks = at + 14
-    at = chunks + 2 * count
+    local words = {}
+    for word in string.gmatch(ARGV[at], '%S+') do words[#words + 1] = word end
+    local run, expected, reserved, keep_from, retention, is_viewed, has_birth, has_card = unpack(words, 1, 8)
+    local birth, card
+    at = at + 1
+    if has_birth == '1' then birth, at = cmsgpack.unpack(ARGV[at]), at + 1 end
+    if has_card == '1' then card, at = ARGV[at], at + 1 end
+    local payloads = at - 9
+    at = at + #words - 8
     local key = base .. 'run:' .. run
     local events, mine = key .. ':ev', base .. 'node:' .. node .. ':runs'
     local found = redis.call('HMGET', key, 'node', 'last', 'finished')
     local last, receivers = tonumber(found[2]), -1
-    if not found[1] and owner ~= '' then
+    if not found[1] and birth then
+        local owner, created, digest, talk, turn, start = unpack(birth)
         redis.call('HSET', key, 'node', node, 'owner', owner, 'last', expected, 'digest', digest)
         if turn ~= '' then redis.call('HSET', key, 'turn', turn) end
         if start ~= '' then redis.call('HSET', key, 'start', start) end
@@ -246,17 +254,16 @@ while at <= #ARGV do
     elseif found[1] and found[1] ~= node then
         last = -2
     elseif last == tonumber(expected) and not found[3] then
-        for chunk = chunks, at - 2, 2 do
-            redis.call('XADD', events, ARGV[chunk] .. '-0', 'd', ARGV[chunk + 1])
-            last = tonumber(ARGV[chunk])
+        for word = 9, #words do
+            redis.call('XADD', events, words[word] .. '-0', 'd', ARGV[payloads + word])
+            last = tonumber(words[word])
         end
         redis.call('HSET', key, 'last', last, 'reserved', reserved)
-        if expected == '0' and tonumber(count) > 0 then redis.call('PEXPIRE', events, lifetime) end
+        if expected == '0' and #words > 8 then redis.call('PEXPIRE', events, lifetime) end
         if tonumber(keep_from) > 1 then redis.call('XTRIM', events, 'MINID', keep_from) end
-        if card ~= '' then redis.call('HSET', key, 'card', card) end
+        if card then redis.call('HSET', key, 'card', card) end
         if tonumber(retention) >= 0 then
-            turn, start = unpack(redis.call('HMGET', key, 'turn', 'start'))
-            owner = redis.call('HGET', key, 'owner')
+            local owner, turn, start = unpack(redis.call('HMGET', key, 'owner', 'turn', 'start'))
             redis.call('HSET', key, 'finished', 1)
             redis.call('PEXPIRE', key, retention)
             redis.call('PEXPIRE', events, retention)
@@ -266,8 +273,8 @@ while at <= #ARGV do
             if start then redis.call('PEXPIRE', base .. 'start:' .. start, retention) end
         end
         if is_viewed == '1' or tonumber(retention) >= 0 then
-            for chunk = chunks, at - 2, 2 do
-                receivers = redis.call('PUBLISH', base .. 'live:' .. run, ARGV[chunk + 1])
+            for word = 9, #words do
+                receivers = redis.call('PUBLISH', base .. 'live:' .. run, ARGV[payloads + word])
             end
         end
     end
@@ -276,6 +283,39 @@ while at <= #ARGV do
 end
 return replies
 """)
+
+
+class Chunk(Protocol):
+    """Packed events; `last` is the number of the last one."""
+
+    @property
+    def last(self) -> int: ...
+
+    @property
+    def payload(self) -> bytes: ...
+
+
+class WriteOrder(NamedTuple):
+    """What `WRITE` is to do for one run. `expected` is the number of the last event that Redis should have; events
+    below `keep_from` are dropped. `retention_ms` is -1 for a run that goes on."""
+
+    run_id: str
+    expected: int
+    reserved: int
+    keep_from: int
+    retention_ms: int
+    is_viewed: bool
+
+    def arguments(self, chunks: Sequence[Chunk], *, birth: bytes | None, card: bytes | None) -> list[str | bytes]:
+        """Redis takes the `birth` where it does not know the run, and a new `card`."""
+        run_id, expected, reserved, keep_from, retention_ms, is_viewed = self
+        words = f"{run_id} {expected} {reserved} {keep_from} {retention_ms} {is_viewed:d} {birth is not None:d}"
+        lasts = "".join(f" {chunk.last}" for chunk in chunks)
+        arguments: list[str | bytes] = [f"{words} {card is not None:d}{lasts}"]
+        arguments += (each for each in (birth, card) if each is not None)
+        arguments += (chunk.payload for chunk in chunks)
+        return arguments
+
 
 READ: Final = Script.of("""
 -- run, after, count -> last number, whether it has finished, node, card, payloads behind `after`. Or nothing

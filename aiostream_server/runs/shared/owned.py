@@ -12,6 +12,7 @@ from aiostream_server.log.memory import MemoryReader
 from aiostream_server.log.protocol import Reader
 from aiostream_server.log.redis.packing import pack
 from aiostream_server.log.redis.reserved import RESERVED_AHEAD, ReservedLog
+from aiostream_server.log.redis.scripts import WriteOrder
 from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
 
@@ -63,36 +64,35 @@ class OwnedRun:
     def _state(self) -> tuple[str | None, bool]:
         return None if self.run.spec is None else self.run.spec.id, self.run.finished is not None
 
-    def packed(self) -> tuple[list[str | bytes | int], int]:
+    def packed(self) -> tuple[list[str | bytes], int]:
         """The arguments of `scripts.WRITE` for this run, and the number of the last event in them."""
         chunks, run = list(pack(self.log, self.written)), self.run
         last = chunks[-1].last if chunks else self.written
         self._telling = self._state
-        arguments: list[str | bytes | int] = [
+        order = WriteOrder(
             run.id,
             self.written,
             last + RESERVED_AHEAD,
             self.log.dropped + 1,
-            b"" if self._telling == self._told else msgpack.encode(run.card()),
-            *(("", "", "", "", "", "") if self.is_known else self._birth()),
             self._retention_ms if self._telling[1] else -1,
-            int(bool(self.viewers)),
-            len(chunks),
-        ]
-        for chunk in chunks:
-            arguments += (chunk.last, chunk.payload)
-        return arguments, last
+            bool(self.viewers),
+        )
+        birth = None if self.is_known else self._birth()
+        card = None if self._telling == self._told else msgpack.encode(run.card())
+        return order.arguments(chunks, birth=birth, card=card), last
 
-    def _birth(self) -> tuple[bytes, int, str, str, str, str]:
+    def _birth(self) -> bytes:
         run = self.run
         talk, turn = run.request.conversation, run.request.turn_key
-        return (
-            json.encode(run.owner),
-            round(run.created_at * 1000),
-            digest(*run.owner),
-            "" if talk is None else conversation_digest(run.owner, talk.name),
-            "" if turn is None else turn_digest(turn),
-            self.start,
+        return msgpack.encode(
+            (
+                json.encode(run.owner).decode(),
+                round(run.created_at * 1000),
+                digest(*run.owner),
+                "" if talk is None else conversation_digest(run.owner, talk.name),
+                "" if turn is None else turn_digest(turn),
+                self.start,
+            )
         )
 
     def wrote(self, last: int) -> None:

@@ -17,7 +17,7 @@ from aiostream_server.errors import RunsUnavailable
 from aiostream_server.events import Dropped, Entry, RunFinished, TokenCount, Usage
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import entries_in, pack_entries
-from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, WRITE
+from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, WRITE, WriteOrder
 from aiostream_server.runs.card import RunCard
 
 _PAGE: Final = 64
@@ -79,18 +79,9 @@ class Takeover:
         packed = pack_entries(entries)
         card = replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
-        chunk = (1, packed.last, packed.payload)
-        run: tuple[str | bytes | float, ...] = (
-            run_id,
-            last,
-            packed.last,
-            0,
-            msgpack.encode(card),
-            *[""] * 6,
-            retention_ms,
-            1,
-        )
-        await self._connection.run(WRITE, self._node, retention_ms, *run, *chunk)
+        order = WriteOrder(run_id, last, packed.last, 0, retention_ms, is_viewed=True)
+        arguments = order.arguments([packed], birth=None, card=msgpack.encode(card))
+        await self._connection.run(WRITE, self._node, retention_ms, *arguments)
 
     async def _usage(self, run_id: str) -> TokenCount:
         """What its model calls have cost, as far as that was written."""

@@ -158,7 +158,7 @@ class Writer:
     async def _write(self, due: list[OwnedRun]) -> None:
         while due:
             batch: list[tuple[OwnedRun, int]] = []
-            arguments: list[str | bytes | int] = []
+            arguments: list[str | bytes] = []
             size = 0
             while due and size < _CALL_BYTES and len(batch) < _CALL_RUNS:
                 owned = due.pop()

@@ -20,7 +20,7 @@ from aiostream_server.config.model import Config
 from aiostream_server.observe.observer import Observer
 from aiostream_server.service.composition import GENERATIONS
 from aiostream_server.service.status import LastReload
-from aiostream_server.web.health import LOOP_LAG, METRICS
+from aiostream_server.web.health import LOOP_LAG, METRICS, SHARED_RUNS
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
 
@@ -68,6 +68,7 @@ class MetricsExport:
         teams = tuple(team.id for team in state.catalogue)
         conversations, waits = app[GENERATIONS].conversations, app[TRAFFIC].waits
         self.metrics.watch(state.registry, conversations, app[LOOP_LAG], waits, teams)
+        self.metrics.watch_shared(app.get(SHARED_RUNS))
         self.metrics.watch_reloads(last_reload or LastReload())
         async with listening(self.metrics, self.port):
             yield

@@ -33,7 +33,7 @@ from aiostream_server.service.output import dropped_lines
 from aiostream_server.service.sockets import listen
 from aiostream_server.service.status import LastReload
 from aiostream_server.store.conversations import Conversations
-from aiostream_server.web.health import Exposition, LoopLag, expose
+from aiostream_server.web.health import Exposition, LoopLag, SharedStatus, expose
 from aiostream_server.web.request_wait import RequestWaits
 
 _HOST: Final = "127.0.0.1"
@@ -60,6 +60,10 @@ class Metrics:
         self._families.start_at_zero(teams, self._models)
         self._registry.register(_Gauges(runs, conversations, lag, waits))
         waits.report = self._families.request_waits.add
+
+    def watch_shared(self, shared: SharedStatus | None) -> None:
+        """The store of runs that several processes share, if there is one."""
+        self._registry.register(_SharedGauges(shared))
 
     def watch_reloads(self, last: LastReload) -> None:
         self._registry.register(_ReloadGauges(last))
@@ -104,6 +108,18 @@ class _Gauges(Collector):
         )
         built.add_metric((__version__, platform.python_version()), 1.0)
         yield built
+
+
+class _SharedGauges(Collector):
+    def __init__(self, shared: SharedStatus | None) -> None:
+        self._shared: Final = shared
+
+    def collect(self) -> Iterator[Metric]:
+        shared = self._shared
+        is_available = float(shared is None or shared.is_available)
+        yield _gauge("shared_runs_available", "Whether Redis answers; 1 where no runs are shared.", is_available)
+        outages = 0 if shared is None else shared.outages
+        yield CounterMetricFamily("aiostream_shared_runs_outages", "Times that Redis stopped answering.", value=outages)
 
 
 class _ReloadGauges(Collector):
