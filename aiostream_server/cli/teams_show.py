@@ -79,6 +79,8 @@ def print_team(seen: InspectedTeam, width: int) -> None:
         console.print(f": {one_line(seen.name)}")
     if seen.description:
         console.print(textwrap.fill(one_line(seen.description), width))
+    if seen.client_tools:
+        console.print(textwrap.fill("Calls tools that the client brings and runs.", width))
     console.print()
     console.print(team_tree(seen.shape))
 

@@ -23,6 +23,7 @@ ROWS_AS_FILE: Final = "The user gets all rows as a file, below the answer."
 
 _NO_ARGUMENTS: Final = "*without arguments*"  # Open WebUI shows no title over an empty block
 _NO_CONTENT: Final = "*nothing more*"
+_WORD: Final = re.compile(r"[\w.-]+")
 _BACKTICKS: Final = re.compile(r"`+")
 _OWN_TAG: Final = re.compile(r"<(?=/?(?:details|summary))", re.IGNORECASE)
 _MARKUP: Final = re.compile(r"<|!(?=\\?\[)")
@@ -51,9 +52,9 @@ def tool_block(event: Action | ToolResult, page: Page | None = None, *, flat: bo
 
 
 def answered_block(call: Action, result: ToolResult, page: Page | None) -> str:
-    """A call and its result in one block; `schema: 6 tables`."""
+    """A call and its result in one block; `schema: 6 tables`, `bar chart: 4 bars`."""
     told = _result_title(result)
-    title = told if told.startswith(call.tool) else f"{call.tool}: {told}"
+    title = told if call.tool in _WORD.findall(told) else f"{call.tool}: {told}"
     bodies = filter(None, (_arguments_body(call), _result_body(result)))
     return folded(f"{result.sign} {title}", "\n\n".join(bodies) or _NO_CONTENT, page)
 

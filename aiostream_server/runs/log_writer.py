@@ -49,7 +49,7 @@ class LogWriter:
                 is_streamed = is_streamed or self.stream_if_long(agent, event.content, event.type)
                 if not isinstance(event, events.Thinking):
                     self.budget.ended_turn()
-            if is_streamed:
+            if is_streamed and not (event.streamed and len(event.content) <= _MAX_REPEATED_CHARS):
                 changed |= {"streamed": True, "content": event.content[:_MAX_REPEATED_CHARS]}
         if not isinstance(event, events.Usage):  # agents that are not heard have costs, too
             self.agents.setdefault(agent)

@@ -20,9 +20,11 @@ from aiostream_server.config.model import SpeechRole
 from aiostream_server.errors import ModelFailed, forget_traceback
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.call_facts import CallFacts
-from aiostream_server.models.ending import EndReason, in_words, without_remark
+from aiostream_server.models.ending import EndReason, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
+from aiostream_server.runs import notices
 from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.client_calls import ClientCalls
 from aiostream_server.runs.conversation_memory import Handover
 from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
 from aiostream_server.runs.inside import masked
@@ -30,16 +32,9 @@ from aiostream_server.runs.log_writer import LogWriter, capped, shortened
 from aiostream_server.runs.speech_kinds import speech_kind
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
-from aiostream_server.text import printable_line
 
-_NO_REPLY: Final = (
-    "A reply will not reach me: this question belongs to no conversation. Programs name one with X-"
-    "Conversation-Id, `aiostream-server ask` with --conversation NAME; Open WebUI names its chats where "
-    "ENABLE_FORWARD_USER_INFO_HEADERS is on."
-)
 _BUSY: Final = "The model is busy"
 _NO_ANSWER: Final = {"429": _BUSY, "503": _BUSY, "529": _BUSY, "connection": "The model cannot be reached"}
-_MAX_REMARK_CHARS: Final = 300
 _NAMELESS: Final = "Agent"
 _MOST_FAILURES: Final = 8
 _ITERATIONS_FOR_AUTOGEN: Final = 40  # of the event loop; measured: 6 in a group chat
@@ -82,8 +77,7 @@ class Recorder(LogWriter):
         self._answer_from: Collection[str] = ()
         self._speech: defaultdict[str, HeardSpeech] = defaultdict(HeardSpeech)
         self._reported = events.TokenCount()
-        self._client_tools = ClientTools()
-        self._client_calls: dict[tuple[str, str], FunctionCall] = {}  # (agent, call id) -> calls that are not told yet
+        self._client_calls = ClientCalls()
         self._ends: Final[dict[str, EndReason]] = {}  # of each agent's last model call, the latest last
 
     def listen_to(
@@ -102,7 +96,7 @@ class Recorder(LogWriter):
         self._names = names
         self._answer_from = answer_from or (names if len(names) == 1 else ())
         self._roles = roles or {}
-        self._client_tools = client_tools or self._client_tools
+        self._client_calls = ClientCalls(client_tools)
 
     @property
     def ended(self) -> EndReason:
@@ -262,10 +256,10 @@ class Recorder(LogWriter):
         self, agent: str, result: FunctionExecutionResult, *, summary: str = "", truncated: bool = False
     ) -> None:
         """The result of a call, unless it has one, or the client is to give it."""
-        if self._client_tools.has_called(agent, result.call_id):
+        if self._client_calls.waits(agent, result.call_id):
             return
-        if (call := self._client_calls.pop((agent, result.call_id), None)) is not None:
-            self._tell_action(agent, call)  # with arguments that the client was not bothered with
+        if (call := self._client_calls.refused(agent, result.call_id)) is not None:
+            self._tell_action(agent, call)
         if self.calls.is_first_answer(agent, result.call_id):
             tool, content, call_id = shortened(result.name), capped(result.content), shortened(result.call_id)
             is_cut = truncated or len(content) < len(result.content)
@@ -292,7 +286,7 @@ class Recorder(LogWriter):
     def ask_user(self, handover: Handover, *, can_reply: bool) -> None:
         """The team waits for the user: the last message is the question, and the answer of this turn."""
         if not can_reply:
-            self.tell(events.Message(handover.asker, _NO_REPLY))
+            self.tell(events.Message(handover.asker, notices.NO_REPLY))
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):
             self.answer = self.last
         if self.answer is not None:
@@ -304,9 +298,8 @@ class Recorder(LogWriter):
     def call_client(self, agent: str, call_ids: Collection[str]) -> None:
         """The team waits for the results of these calls: they are the last that is told."""
         self.has_called_client = True
-        for (caller, call_id), call in self._client_calls.items():
-            if caller == agent and call_id in call_ids:
-                self.tell(events.ToolRequested(agent, call.name, call.arguments, call_id))
+        for request in self._client_calls.requested(agent, call_ids):
+            self.tell(request)
 
     def begin_last_call(self, agent: str) -> None:
         """From here on the words of this agent are the answer. The turns are over: no limit of them counts."""
@@ -330,7 +323,7 @@ class Recorder(LogWriter):
             return
         self.tell(answer)
         if self.answer is None and (why := ending.unexplained(answer.content)) is not None:
-            self.tell(events.Notice(answer.agent, _in_a_remark(f"The team ended: {why}"), "team_ended"))
+            self.tell(notices.of_team(answer.agent, why))
 
     def tell_memory_failure(self, reason: Literal["not_kept", "not_recalled"], words: str) -> None:
         """The server does not remember the conversation as it should."""
@@ -358,14 +351,11 @@ class Recorder(LogWriter):
 
     def _tell_end(self, agent: str, end: End) -> None:
         is_asked_for = end.finish_reason == "length" and self.budget.left == 0  # by the client, which is told
-        if (words := in_words(end.finish_reason, end.native)) is not None and not is_asked_for:
-            reason = "other" if end.finish_reason not in ("length", "content_filter") else end.finish_reason
-            self.tell(events.Notice(agent, _in_a_remark(f"{agent} {words}"), reason))
+        if (notice := notices.of_model(agent, end)) is not None and not is_asked_for:
+            self.tell(notice)
 
     def _tell_call(self, agent: str, call: FunctionCall) -> None:
-        if self._client_tools.takes(agent, call.name):
-            self._client_calls[agent, call.id] = call
-        else:
+        if not self._client_calls.take(agent, call):
             self._tell_action(agent, call)
 
     def _tell_action(self, agent: str, call: FunctionCall) -> None:
@@ -411,8 +401,3 @@ class Recorder(LogWriter):
     def _remember_answer(self, agent: str, text: str, *, streamed: bool) -> None:
         if agent in self._answer_from:
             self.answer = events.Answer(agent, text, streamed)
-
-
-def _in_a_remark(text: str) -> str:
-    """On one line, which presentations set between asterisks."""
-    return printable_line(text.replace("*", ""), _MAX_REMARK_CHARS)

@@ -242,7 +242,7 @@ class Registry:
             self._turns.leave(key, run)
         leave()
         self._directory.finish(run)
-        request, error = run.request, run.card().error
+        request, error = run.request, run.error
         if error is not None and request.fingerprint:
             remembered_s = run.resources.failure_memory_s
             self._failures.note(request.owner, request.fingerprint, run.id, error, for_s=remembered_s)

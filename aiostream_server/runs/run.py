@@ -70,7 +70,6 @@ class Run:
         return self.request.on_disconnect or of_team or self.request.by_default
 
     def card(self) -> RunCard:
-        last_two = () if self.finished is None else self.log.since(self.log.committed - 2)
         return RunCard(
             id=self.id,
             model=self.request.model,
@@ -80,11 +79,19 @@ class Run:
             created_at=self.created_at,
             last_seq=self.log.committed,
             finished=self.finished,
-            error=next((entry.event for entry in last_two if isinstance(entry.event, Error)), None),
+            error=self.error,
             question=self._asked,
             protocol=self.request.protocol,
             kept=self.request.kept,
         )
+
+    @property
+    def error(self) -> Error | None:
+        """Why a finished run has failed."""
+        if self.finished is None or self.finished.reason != "error":
+            return None
+        last_two = self.log.since(self.log.committed - 2)
+        return next((entry.event for entry in last_two if isinstance(entry.event, Error)), None)
 
     @property
     def _conversation(self) -> str | None:
@@ -128,7 +135,8 @@ class Run:
         contain_tasks(run=label)
         current_observer.set(observer)
         question = request.question.task.text
-        with observer.run(self.id, model=request.model, question=question, conversation=self._conversation) as observed:
+        about = {"model": request.model, "question": question, "protocol": request.protocol}
+        with observer.run(self.id, **about, conversation=self._conversation) as observed:
 
             def chosen(spec: TeamSpec) -> None:
                 self.spec = spec

@@ -10,7 +10,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffMessage, UserInputRequestedEvent
@@ -22,7 +22,7 @@ from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
 from aiostream_server.teams.autogen_private.structure import agent_names
-from aiostream_server.teams.context import Streams, Team
+from aiostream_server.teams.context import Runs, Team, streams
 from aiostream_server.teams.resume import YES_OR_NO
 
 # The stop reason of a group chat if its runtime went idle before its manager ended it.
@@ -85,8 +85,9 @@ async def _items(
     team: Team, task: Sequence[BaseChatMessage], token: CancellationToken
 ) -> AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult]:
     """The team's messages as they come; of a team that can only `run()`, all of them at the end."""
-    if not isinstance(team, Streams):
-        answering: object = team.run(**_arguments(team.run, task, token))
+    if not streams(team):
+        runs = cast(Runs, team)
+        answering: object = runs.run(**_arguments(runs.run, task, token))
         result = await answering if inspect.isawaitable(answering) else answering
         if not isinstance(result, TaskResult):
             raise _unexpected(team, "run returned", result, "a TaskResult (autogen_agentchat.base)")

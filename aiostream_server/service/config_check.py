@@ -14,6 +14,7 @@ from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.composition import Offload, inline
 from aiostream_server.service.tracing import Traces
+from aiostream_server.teams.autogen_private.client_tools import callers_in
 from aiostream_server.teams.autogen_private.structure import agent_names, names_are_complete
 from aiostream_server.teams.catalogue import check_source, for_each_team, load_team
 from aiostream_server.teams.databases import open_databases
@@ -123,8 +124,8 @@ async def _build(
         spec = await offload(load_team, team, models, databases, toolbox)
     except ConfigError as exc:
         return [f"{team.where} {problem}" for problem in exc.problems]
-    names_agents = team.config.answer_from or team.config.roles
-    if team.config.component is not None and not names_agents:  # `load_team` has built one
+    is_about_agents = team.config.answer_from or team.config.roles or team.config.client_tools
+    if team.config.component is not None and not is_about_agents:  # `load_team` has built one
         return []
     scope = spec.toolbox.scope()
     try:
@@ -136,6 +137,8 @@ async def _build(
     if problem := method_problem(built, spec.factory):
         return [f"{team.where} {problem}"]
     notes += _unknown_agents(team, built)
+    if team.config.client_tools and not callers_in(built, spec.config.answer_from):
+        notes.append(f"{team.where} client_tools: none of its agents can call the client's tools")
     return []
 
 

@@ -101,12 +101,13 @@ def unknown_team(team_id: str, there_are: Sequence[str], *, has_file: bool) -> s
 
 @dataclass(frozen=True, slots=True)
 class InspectedTeam:
-    """A team that was built once."""
+    """A team that was built once. `client_tools`: its answering agents call tools of the client."""
 
     id: str
     name: str
     description: str
     shape: Shape
+    client_tools: bool
 
 
 async def inspect_team(config: Config, folder: Path, team_id: str, *, has_file: bool = True) -> InspectedTeam:
@@ -124,7 +125,7 @@ async def inspect_team(config: Config, folder: Path, team_id: str, *, has_file: 
             shape = await spec.shape()
         except Exception as exc:  # raised by a user's own factory
             raise ConfigError([f"{team_id}: the team cannot be built: {blamed_in(spec.factory, exc)}"]) from exc
-        return InspectedTeam(spec.id, spec.name, spec.config.description, shape)
+        return InspectedTeam(spec.id, spec.name, spec.config.description, shape, spec.config.client_tools)
 
 
 def _readable(table: DatabaseConfig, folder: Path) -> DatabaseConfig:

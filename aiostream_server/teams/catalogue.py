@@ -17,7 +17,7 @@ from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
 from aiostream_server.teams.autogen_private.spans import skip_unrecorded_spans
 from aiostream_server.teams.autogen_private.structure import participant_names, sees_images
-from aiostream_server.teams.context import Runs, Streams, Team, TeamContext
+from aiostream_server.teams.context import Runs, Team, TeamContext, streams
 from aiostream_server.teams.factories import Factory, import_factory
 from aiostream_server.teams.served import ServedTeam, served_teams
 from aiostream_server.teams.shape import Shape, shape_of
@@ -191,7 +191,7 @@ def _chosen(names: Sequence[str], databases: Mapping[str, Database]) -> Mapping[
 def _as_team(built: object) -> Team:
     if isinstance(built, type):
         what = f"the class {built.__name__} itself"
-    elif isinstance(built, Streams | Runs):
+    elif streams(built) or isinstance(built, Runs):
         return built
     else:
         what = "None" if built is None else type(built).__name__

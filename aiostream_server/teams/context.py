@@ -14,7 +14,7 @@ import inspect
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar, runtime_checkable
 
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage
@@ -45,6 +45,11 @@ class Runs(Protocol):
 
 
 Team: TypeAlias = Streams | Runs
+
+
+def streams(team: object) -> TypeGuard[Streams]:
+    """As `isinstance(team, Streams)`, which takes ten times as long and is asked for every run."""
+    return getattr(team, "run_stream", None) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,15 @@ _OPEN_WEBUI: Final = {
     "ENABLE_PERSISTENT_CONFIG": "False",
     "ENABLE_DIRECT_CONNECTIONS": "True",
     "ENABLE_FORWARD_USER_INFO_HEADERS": "True",
-    "OPENAI_API_KEYS": "any;any",
+    "OPENAI_API_KEYS": "any;any;any",
+}
+RESPONSES: Final = "responses"
+"""What the ids of models begin with that are asked by Responses."""
+_RESPONSES_CONNECTION: Final = {
+    "enable": True,
+    "api_type": "responses",
+    "prefix_id": RESPONSES,
+    "model_ids": ["data", "scripted"],
 }
 _MODEL_INFO: Final = {
     "function_calling": True,
@@ -86,13 +94,15 @@ class Programs:
 
     @asynccontextmanager
     async def open_webui(self, *api_urls: str, embeddings_url: str) -> AsyncIterator[str]:
-        """Its address. It is connected to these APIs, and searches in files with that of embeddings."""
+        """Its address. It is connected to these APIs, to the first once more by its Responses, and searches in files
+        with that of embeddings."""
         log, data, url = self.output / "open-webui.log", self.folder / "open-webui", self.page_url
         data.mkdir()
         extra = {
             **_OPEN_WEBUI,
             "DATA_DIR": str(data),
-            "OPENAI_API_BASE_URLS": ";".join(api_urls),
+            "OPENAI_API_BASE_URLS": ";".join((*api_urls, api_urls[0])),
+            "OPENAI_API_CONFIGS": json.dumps({str(len(api_urls)): _RESPONSES_CONNECTION}),
             "RAG_OPENAI_API_BASE_URL": embeddings_url,
             "RAG_OPENAI_API_KEY": "any",
         }

@@ -3,13 +3,15 @@
 import html
 import json
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from aiostream_server.events import Action, ToolResult
-from aiostream_server.present.blocks import tool_block
+from aiostream_server.present.blocks import answered_block, tool_block
+from aiostream_server.present.escaping import Page
 
 _BEFORE, _AFTER = "before", "after"
 _TAGS = ["</details>", "<details>", "</summary>", "<b>", "<!--", "&lt;"]
@@ -125,3 +127,18 @@ def test_the_titles_of_results() -> None:
 def test_a_truncated_result_says_so() -> None:
     assert "left out" in tool_block(ToolResult("A", "t", "x", "c", truncated=True))
     assert "left out" not in tool_block(ToolResult("A", "t", "x", "c", truncated=True, summary="4 rows (more)"))
+
+
+@pytest.mark.parametrize(
+    ("tool", "summary", "title"),
+    [
+        ("schema", "schema: 6 tables", "schema: 6 tables"),
+        ("query", "4 rows", "query: 4 rows"),
+        ("chart", "bar chart: 4 bars", "bar chart: 4 bars"),
+        ("chart", "charted", "chart: charted"),
+    ],
+)
+def test_the_title_of_a_call_with_its_result_names_the_tool_once(tool: str, summary: str, title: str) -> None:
+    call = Action("A", tool, "{}", "c1")
+    block = answered_block(call, ToolResult("A", tool, "x", "c1", summary=summary), Page())
+    assert f"<summary>{ToolResult.sign} {title}</summary>" in block

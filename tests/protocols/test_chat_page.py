@@ -147,7 +147,7 @@ def test_tokens_that_go_on_are_taken_as_they_are_until_something_else_is_shown()
 
 
 CUT: list[list[Event]] = [
-    [Notice("W", "W reached the model's token limit", "length"), RunFinished("length", TokenCount(), 1.0)],
+    [Notice("W", "W reached its limit: the answer is cut off", "length"), RunFinished("length", TokenCount(), 1.0)],
     [Notice("W", "W was cut off by a filter", "content_filter"), RunFinished("content_filter", TokenCount(), 1.0)],
     [RunFinished("interrupted", TokenCount(), 1.0)],
     [Error("run_timeout", "too long"), RunFinished("error", TokenCount(), 1.0)],

@@ -210,7 +210,7 @@ def test_open_webui_gets_calls_as_pairs_always_and_its_own_events() -> None:
     assert {frame["event"]["type"] for frame in frames if "event" in frame} == {"status", "source"}
     output = next(frame for frame in frames if frame.get("type") == "response.failed")["response"]["output"]
     calls = {item["call_id"]: item for item in output if item["type"] == "function_call"}
-    outputs = {item["call_id"]: item["output"] for item in output if item["type"] == "function_call_output"}
+    outputs = {item["call_id"]: item["output"][0]["text"] for item in output if item["type"] == "function_call_output"}
     assert list(outputs) == list(calls) == ["own_call_1", "own_call_2"]
     assert outputs["own_call_1"] == "<b>1</b>"
     assert "<details>" not in json.dumps([item for item in output if item["type"] == "message"])

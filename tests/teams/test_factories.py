@@ -307,6 +307,24 @@ class TestTogether:
         ]
 
 
+async def test_a_team_whose_agents_cannot_call_the_clients_tools_is_noted(tmp_path: Path) -> None:
+    text = """
+        models.default.provider = "demo"
+
+        [[teams]]
+        id = "nested"
+        factory = "tests.kit.sample_teams:only_runs"
+        client_tools = true
+
+        [[teams]]
+        id = "plain"
+        kind = "assistant"
+    """
+    notes: list[str] = []
+    assert await find_problems(loaded(tmp_path, text), state_directory=tmp_path, notes=notes) == []
+    assert notes == ["[[teams]] #1 (nested) client_tools: none of its agents can call the client's tools"]
+
+
 def test_the_decorator_takes_every_key_of_a_team() -> None:
     """But for those that say where a team comes from: a decorated function is its own source."""
     sources = {"kind", "system_message", "factory", "component", "trusted"}

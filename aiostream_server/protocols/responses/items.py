@@ -50,11 +50,18 @@ class FunctionCallItem(TypedDict):
     status: ItemStatus
 
 
+class CallOutputText(TypedDict):
+    type: Literal["input_text"]
+    text: str
+
+
 class FunctionCallOutputItem(TypedDict):
+    """Open WebUI stops drawing at an `output` that is no list."""
+
     type: Literal["function_call_output"]
     id: str
     call_id: str
-    output: str
+    output: list[CallOutputText]
     status: ItemStatus
 
 

@@ -129,7 +129,7 @@ class ItemWriter:
             "type": "function_call_output",
             "id": new_id,
             "call_id": call_id,
-            "output": output,
+            "output": [{"type": "input_text", "text": output}],
             "status": status,
         }
         yield _added(index, item)

@@ -3,13 +3,14 @@
 from typing import Final
 
 from tests.e2e.step import Step
-from tests.e2e.steps import additions, answers, beside, endings, looks, pace, restart, speech, turns
+from tests.e2e.steps import additions, answers, beside, endings, looks, pace, responses, restart, speech, turns
 
 STEPS: Final[tuple[Step, ...]] = (
     *answers.STEPS,
     *turns.STEPS,
     *endings.STEPS,
     *additions.STEPS,
+    *responses.STEPS,
     *restart.STEPS,
     *looks.STEPS,
     *speech.STEPS,
