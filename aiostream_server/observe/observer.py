@@ -76,9 +76,10 @@ class Observer(Protocol):
         ...
 
     def run(
-        self, run_id: str, *, model: str, question: str, conversation: str | None
+        self, run_id: str, *, model: str, question: str, conversation: str | None, protocol: str
     ) -> AbstractContextManager[RunWatch]:
-        """`model` is the requested model id, one of those that are served.
+        """`model` is the requested model id, one of those that are served; `protocol` the name of that in which it was
+        asked for, empty for a run of a program that embeds the server.
 
         `question` is the user's text, and `conversation` may be a text of the client: an implementation passes neither
         on, unless the administrator asks for it.
@@ -127,8 +128,13 @@ class _FanOut:
             yield _RequestFanOut(watches)
 
     @contextmanager
-    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator[RunWatch]:
-        runs = (each.run(run_id, model=model, question=question, conversation=conversation) for each in self._observers)
+    def run(
+        self, run_id: str, *, model: str, question: str, conversation: str | None, protocol: str
+    ) -> Iterator[RunWatch]:
+        runs = (
+            each.run(run_id, model=model, question=question, conversation=conversation, protocol=protocol)
+            for each in self._observers
+        )
         with _all(runs) as watches:
             yield _RunFanOut(watches)
 

@@ -135,7 +135,8 @@ class Run:
         contain_tasks(run=label)
         current_observer.set(observer)
         question = request.question.task.text
-        with observer.run(self.id, model=request.model, question=question, conversation=self._conversation) as observed:
+        about = {"model": request.model, "question": question, "protocol": request.protocol}
+        with observer.run(self.id, **about, conversation=self._conversation) as observed:
 
             def chosen(spec: TeamSpec) -> None:
                 self.spec = spec

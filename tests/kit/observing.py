@@ -26,7 +26,9 @@ class Remembering:
             yield watch
 
     @contextmanager
-    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator["_Watch"]:
+    def run(
+        self, run_id: str, *, model: str, question: str, conversation: str | None, protocol: str
+    ) -> Iterator["_Watch"]:
         assert run_id.startswith("run-")
         with self._around("run", model, surrounding.get()) as watch:
             surrounding.set("run")

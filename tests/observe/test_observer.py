@@ -11,7 +11,7 @@ from tests.kit.observing import Remembering
 
 def _call_everything(observer: Observer) -> None:
     with observer.request("req-1", "GET", "/v1/models", {}) as request:
-        with observer.run("run-1", model="auto", question="q", conversation=None) as run:
+        with observer.run("run-1", model="auto", question="q", conversation=None, protocol="chat") as run:
             run.chose("data")
             run.event(RunStarted("auto"))
             with observer.model_call("default", model="m", provider="demo", agent=None) as call:
@@ -39,7 +39,7 @@ def test_each_sees_the_exception_that_ends_the_work() -> None:
     one, other = Remembering(), Remembering()
 
     def fail() -> None:
-        with fan_out(one, other).run("run-1", model="auto", question="q", conversation=None):
+        with fan_out(one, other).run("run-1", model="auto", question="q", conversation=None, protocol="chat"):
             raise KeyError
 
     with pytest.raises(KeyError):

@@ -84,6 +84,7 @@ class Families:
             _BYTE_S,
             "route",
         )
+        self.asked: Final = counter("runs_asked_total", "Runs that began.", "protocol")
         self.runs: Final = counter("runs_total", "Runs that ended.", "team", "outcome")
         self.run_errors: Final = counter("run_errors_total", "Runs that failed.", "team", "code")
         self.run_s: Final = histogram("run_duration_seconds", "Of runs, however they ended.", _RUN_S, "team")

@@ -11,6 +11,7 @@ from aiostream_server.service.metrics.families import FINISH_REASONS, OTHER, Bou
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _NO_TEAM: Final = "none"
+_NO_PROTOCOL: Final = "none"
 
 
 class MetricsObserver:
@@ -27,7 +28,10 @@ class MetricsObserver:
         yield _RequestMetrics(self._families, method, route)
 
     @contextmanager
-    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator["_RunMetrics"]:
+    def run(
+        self, run_id: str, *, model: str, question: str, conversation: str | None, protocol: str
+    ) -> Iterator["_RunMetrics"]:
+        self._families.asked.labels(protocol or _NO_PROTOCOL).inc()
         yield _RunMetrics(self._families, self._tools)
 
     @contextmanager

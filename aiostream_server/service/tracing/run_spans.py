@@ -87,12 +87,17 @@ class RunSpans:
 
 
 def begin_run(
-    tracer: Tracer, run_id: str, *, model: str, question: str, conversation: str | None, content: bool
+    tracer: Tracer, run_id: str, *, model: str, protocol: str, conversation: str | None, question: str | None
 ) -> Span:
-    """Start the run's span, a child of the current one: that of the request, which the run may outlive."""
+    """Start the run's span, a child of the current one: that of the request, which the run may outlive.
+
+    `question` is None where texts are not traced.
+    """
     attributes = {"gen_ai.operation.name": "invoke_workflow", "aiostream.run.id": run_id, "aiostream.model": model}
+    if protocol:
+        attributes["aiostream.protocol"] = protocol
     if conversation is not None:  # hashed, because the client chose the text
         attributes["gen_ai.conversation.id"] = sha256(conversation.encode("utf-8", "replace")).hexdigest()[:32]
-    if content:
+    if question is not None:
         attributes["gen_ai.input.messages"] = as_messages("user", question)
     return tracer.start_span("invoke_workflow", attributes=attributes)

@@ -58,13 +58,16 @@ class TracingObserver:
             span.end()
 
     @contextmanager
-    def run(self, run_id: str, *, model: str, question: str, conversation: str | None) -> Iterator[RunWatch]:
+    def run(
+        self, run_id: str, *, model: str, question: str, conversation: str | None, protocol: str
+    ) -> Iterator[RunWatch]:
         parent = here()
-        span = begin_run(
-            self._tracer, run_id, model=model, question=question, conversation=conversation, content=self._content
-        )
+        text = question if self._content else None
+        span = begin_run(self._tracer, run_id, model=model, protocol=protocol, conversation=conversation, question=text)
         if not span.is_recording():
-            unsampled = NO_OBSERVER.run(run_id, model=model, question=question, conversation=conversation)
+            unsampled = NO_OBSERVER.run(
+                run_id, model=model, question=question, conversation=conversation, protocol=protocol
+            )
             with inside(span.get_span_context()), unsampled as no_watch:
                 yield no_watch
             return

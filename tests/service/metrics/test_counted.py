@@ -18,6 +18,11 @@ from tests.service.metrics.counting import Figures, counting, figures_of, read
 OPEN_METRICS = "application/openmetrics-text; version=1.0.0"
 
 
+def test_runs_are_counted_by_the_protocol_in_which_they_were_asked_for(happened: Figures) -> None:
+    assert happened.value("aiostream_runs_asked_total", protocol="chat") == 2
+    assert happened.value("aiostream_runs_asked_total", protocol="a2a") is None
+
+
 def test_runs_are_counted_by_team_and_outcome(happened: Figures) -> None:
     assert happened.value("aiostream_runs_total", team="general", outcome="stop") == 1
     assert happened.value("aiostream_runs_total", team="general", outcome="error") == 1
@@ -85,7 +90,7 @@ def test_no_label_tells_of_a_user_or_a_run(happened: Figures) -> None:
     values = {value for sample in happened.samples for value in sample.labels.values()}
     assert labels == {
         *("team", "outcome", "code", "type", "model", "reason", "tool", "kind", "by", "route", "method", "status"),
-        *("le", "stream", "version", "python_version"),
+        *("le", "stream", "version", "python_version", "protocol"),
     }
     assert not [value for value in values if value.startswith(("run-", "req-", "aio-"))]
 
@@ -153,7 +158,7 @@ def _request(route: str, method: str, status: str) -> dict[str, str]:
 
 def test_tools_that_a_model_invents_are_counted_as_one() -> None:
     observer = MetricsObserver(Families(registry := CollectorRegistry()))
-    with observer.run("run-1", model="auto", question="?", conversation=None) as run:
+    with observer.run("run-1", model="auto", question="?", conversation=None, protocol="chat") as run:
         run.chose("data")
         for number in range(300):
             run.event(Action("A", f"tool_{number}", "{}", str(number)))
@@ -166,7 +171,7 @@ def test_tools_that_a_model_invents_are_counted_as_one() -> None:
 
 def test_a_tool_without_an_answer_is_counted_when_the_run_ends() -> None:
     observer = MetricsObserver(Families(registry := CollectorRegistry()))
-    with observer.run("run-1", model="auto", question="?", conversation=None) as run:
+    with observer.run("run-1", model="auto", question="?", conversation=None, protocol="chat") as run:
         run.event(Action("A", "query", "{}", "1"))
         run.event(ToolResult("A", "query", "", "another call's"))
         run.event(RunFinished("cancelled", TokenCount(), 1.0))

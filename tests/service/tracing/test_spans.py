@@ -59,6 +59,7 @@ async def test_spans_have_the_attributes_of_the_conventions(tmp_path: Path) -> N
         "gen_ai.workflow.name": "data",
         "aiostream.run.id": answer.run_id,
         "aiostream.model": "auto",
+        "aiostream.protocol": "chat",
         "aiostream.routing.strategy": "rules",
         "aiostream.outcome": "stop",
     }
