@@ -37,7 +37,7 @@ _SIGNS: Final = frozenset(speech.sign for speech in SPEECHES.values())
 _SPEECH: Final = "|".join(sorted(_SIGNS))
 # A speaker stands alone on its line; only a verdict and a routing decision have text on the same line.
 _HEADING: Final = re.compile(
-    rf"(?:\A|(?<=\n\n))(?:(?P<sign>{_SPEECH}) \*\*[^*\n]+\*\*(?=\n\n|\Z)"
+    rf"(?:(?P<sign>{_SPEECH}) \*\*[^*\n]+\*\*(?=\n\n|\Z)"
     rf"|(?P<verdict>{Validation.sign}) \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z)"
     rf"|{Routing.sign} \*\*[^*\n]+\*\* [^\n]*(?=\n\n|\Z))"
 )
@@ -61,7 +61,10 @@ def undecorate(text: str) -> str:
     is_ours = _OURS.match(text) is not None
     words = without_details(_without_own_blocks(text))
     if is_ours:
-        return _said(_REMARK.sub("", words.replace("\r\n", "\n")).strip())
+        words = words.replace("\r\n", "\n")
+        if InputRequested.sign in words or Notice.sign in words:
+            words = _REMARK.sub("", words)
+        return _said(words.strip())
     return _as_said(words)
 
 
@@ -70,9 +73,21 @@ def _as_said(words: str) -> str:
     return without_breaks(without_quotes(words.strip())).strip()
 
 
+def _headings(text: str) -> Iterator[re.Match[str]]:
+    """Each begins the text, or follows a blank line. A search of the expression itself would try it everywhere."""
+    at = 0
+    while True:
+        if found := _HEADING.match(text, at):
+            yield found
+        gap = text.find("\n\n", max(at - 1, 0))
+        if gap < 0:
+            return
+        at = gap + 2
+
+
 def _said(transcript: str) -> str:
-    text = _ERROR.sub("", transcript)
-    headings = list(_HEADING.finditer(text))
+    text = _ERROR.sub("", transcript) if Error.sign in transcript else transcript
+    headings = list(_headings(text))
     if not headings:
         return _as_said(text)
     said: list[tuple[str, str]] = [("", text[: headings[0].start()])]

@@ -83,6 +83,15 @@ class Entries:
             return entries
         return [Entry(self._dropped, self._times[0], Dropped(first=seq + 1)), *entries]
 
+    def condensed(self) -> Sequence[Entry]:
+        places, before = [], _NO_SPEAKER
+        for place, speaker in enumerate(self._speaker_of):
+            if speaker == _NO_SPEAKER or speaker != before:
+                places.append(place)
+            before = speaker
+        entries = [self._entry(place) for place in places]
+        return [Entry(self._dropped, self._times[0], Dropped(first=1)), *entries] if self._dropped else entries
+
     def rows(self, seq: int, *, max_bytes: float) -> Rows:
         """The same without making entries, and without a `Dropped`. There must be any."""
         start = max(0, seq - self._dropped)

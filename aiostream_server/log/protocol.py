@@ -101,6 +101,9 @@ class Log(Protocol):
         All of them, or the first ones: as many as it takes to reach `max_bytes`.
         """
 
+    def condensed(self) -> Sequence[Entry]:
+        """All entries, but of tokens that one agent says in a row only the first: the whole message repeats them."""
+
 
 class LogFactory(Protocol):
     """Makes the log of a run that is about to start."""

@@ -275,7 +275,7 @@ class ConversationMemory:
 
     def _memory_of(self, team_id: str, log: Log, state: bytes, waits_for: str | None, most_bytes: int) -> TeamMemory:
         talk, question = self._conversation, self.question
-        entries = _end_of(log) if talk.is_chain or talk.by_name else log.since(0)
+        entries = _end_of(log) if talk.is_chain or talk.by_name else log.condensed()
         turns = packed_turns([*question.turns, answer_turn(entries)], most_bytes)
         if talk.is_chain:  # its id continues it, and never its texts
             return TeamMemory(team_id, "", (), state, turns, waits_for)

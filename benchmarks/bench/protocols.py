@@ -40,8 +40,20 @@ def _of_a2a(_: str, messages: Messages) -> dict[str, Any]:
     return {"jsonrpc": "2.0", "id": 1, "method": "SendStreamingMessage", "params": {"message": message}}
 
 
+def _of_ai_sdk(_: str, messages: Messages) -> dict[str, Any]:
+    said = [{**message, "parts": [{"type": "text", "text": message["content"]}]} for message in messages]
+    return {"messages": said, "trigger": "submit-message"}
+
+
+def _of_ag_ui(_: str, messages: Messages) -> dict[str, Any]:
+    """The same input would be given the same run."""
+    return {"threadId": uuid.uuid4().hex, "runId": uuid.uuid4().hex, "messages": messages}
+
+
 PROTOCOLS: Final[Mapping[str, Asked]] = {
     CHAT: Asked("/v1/chat/completions", partial(_of_openai, "messages")),
     "responses": Asked("/v1/responses", partial(_of_openai, "input"), b'"delta":"'),
     "a2a": Asked("/a2a/{team}", _of_a2a, b'"text":"', b'"completionTokens":', {"A2A-Version": "1.0"}),
+    "ai-sdk": Asked("/v1/ai-sdk/{team}", _of_ai_sdk, b'"delta":"'),
+    "ag-ui": Asked("/v1/ag-ui/{team}", _of_ag_ui, b'"delta":"', b'"duration_s":'),
 }

@@ -36,6 +36,12 @@ def _size(event: Event) -> int:
     return entries.size_bytes
 
 
+def _continues(before: Event, event: Event) -> bool:
+    if not isinstance(before, Token) or not isinstance(event, Token):
+        return False
+    return (before.agent, before.kind) == (event.agent, event.kind)
+
+
 class Logs(RuleBasedStateMachine):
     """One log and any number of readers. Each has read all events from its start to its cursor, or was told exactly
     which of them were dropped."""
@@ -74,6 +80,14 @@ class Logs(RuleBasedStateMachine):
         self.log.say(agent, kind, texts)
         if not self.ended:
             self.said += [Token(agent, text, kind) for text in texts]
+
+    @invariant()
+    def condensed_leaves_out_tokens_that_continue_others(self) -> None:
+        entries = self.log.since(0)
+        pairs = zip([None, *entries], entries, strict=False)
+        assert self.log.condensed() == [
+            entry for before, entry in pairs if before is None or not _continues(before.event, entry.event)
+        ]
 
     @rule(target=readers, after=st.integers(0, 10))
     def join(self, after: int) -> int:

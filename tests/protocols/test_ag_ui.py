@@ -15,6 +15,7 @@ from aiostream_server.intake.question import Question, ToolCall, Turn
 from aiostream_server.protocols.ag_ui import AG_UI, options_of
 from aiostream_server.protocols.ag_ui.request import ThreadOptions, read_input
 from aiostream_server.protocols.ag_ui.stream import ThreadFrames
+from tests.kit.pictures import png
 from tests.protocols.telling import CARD, told_runs
 
 OPTIONS = ThreadOptions("talk", "mine")
@@ -136,6 +137,17 @@ def test_the_teams_own_work_in_the_history_is_not_read_again() -> None:
         Turn("user", "q"),
         Turn("assistant", "West."),
     )
+
+
+@pytest.mark.parametrize("kind", ["data", "url"])
+def test_a_picture_of_the_user_is_read(kind: str) -> None:
+    head, _, value = png().partition(",")
+    source = (
+        {"type": "data", "value": value, "mimeType": "image/png"} if kind == "data" else {"type": "url", "value": png()}
+    )
+    question = asked(message("user", [{"type": "text", "text": "what?"}, {"type": "image", "source": source}]))
+    assert [(image.media_type, image.base64) for image in question.task.images] == [("image/png", value)]
+    assert head == "data:image/png;base64"
 
 
 def test_calls_of_the_clients_tools_are_pairs_and_open_ones_are_left_out() -> None:

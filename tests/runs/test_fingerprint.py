@@ -15,6 +15,7 @@ from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.present import Page, new_presenter
 from aiostream_server.runs.fingerprint import answer_prints, fingerprint, standing_of
+from tests.present.telling import Told, runs
 
 ASKED = Turn("user", "Which region?")
 SYSTEM = Turn("system", "Be brief.")
@@ -146,3 +147,9 @@ def test_a_fingerprint_goes_on_from_where_a_conversation_stands() -> None:
 def test_any_text_has_a_fingerprint(words: list[str]) -> None:
     text = "".join(words)
     assert fingerprint([Turn("user", text)]) == fingerprint([Turn("user", text)])
+
+
+@given(runs())
+def test_tokens_that_one_agent_says_in_a_row_make_no_difference(told: Told) -> None:
+    log = _log_of(told.events)
+    assert answer_prints(log.condensed()) == answer_prints(log.since(0))
