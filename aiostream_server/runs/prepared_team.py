@@ -15,7 +15,7 @@ from aiostream_server.intake.answer_form import ToolForm
 from aiostream_server.intake.question import Question
 from aiostream_server.runs.conversation_memory import ConversationMemory
 from aiostream_server.runs.history import remember, task_messages
-from aiostream_server.teams.autogen_private.client_tools import Check, ClientTools, callers_in
+from aiostream_server.teams.autogen_private.client_tools import Check, ClientTools, callers_in, client_tools
 from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
 from aiostream_server.teams.autogen_private.resumed_turn import let_begin, let_begin_anew, put_results
 from aiostream_server.teams.autogen_private.structure import answerers
@@ -44,7 +44,7 @@ async def prepare(spec: TeamSpec, memory: ConversationMemory, scope: RunScope) -
     question, tools = memory.question, ClientTools()
     answer_from = _answer_from(spec, team)
     if spec.config.client_tools and question.callable_tools:
-        tools = ClientTools(question.callable_tools, question.tool_choice, _check_of(question))
+        tools = await client_tools(question.callable_tools, question.tool_choice, _check_of(question))
         tools.give_to(callers_in(team, answer_from))
     return PreparedTeam(team, task, answer_from, tools)
 

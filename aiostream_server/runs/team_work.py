@@ -23,7 +23,7 @@ from aiostream_server.store.run_files import RunFiles, current_files
 from aiostream_server.teams.autogen_private.structure import agent_names, code_runners, participant_names
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.tools.scope import RunScope
-from aiostream_server.text import one_line
+from aiostream_server.text import one_line, typed_question
 from aiostream_server.tools.chart.painter import current_painter
 from aiostream_server.tools.sql.schema_choice.conversation import current_questions
 
@@ -59,7 +59,7 @@ class TeamWork:
             files = RunFiles(resources.files, request.owner, request.link_base)
         current_files.set(files)
         current_painter.set(resources.painter)
-        current_questions.set(memory.question.asked)
+        current_questions.set([typed_question(asked) for asked in memory.question.asked])
         self.scope = spec.toolbox.scope()
         prepared = await prepare(spec, memory, self.scope)
         team, tools = prepared.team, prepared.client_tools

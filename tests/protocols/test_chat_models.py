@@ -1,7 +1,9 @@
 """The list of models is OpenAI's, and tells Open WebUI how to treat a team."""
 
 import json
+from dataclasses import replace
 
+import pytest
 from openai.types import Model
 
 from aiostream_server.protocols.chat.models import ModelCard, model_body, models_body
@@ -42,9 +44,33 @@ def test_open_webui_sends_no_tools_of_its_own_and_asks_for_usage() -> None:
 
 def test_examples_are_suggestions_whose_title_has_two_lines() -> None:
     assert meta(CARD)["suggestion_prompts"] == [
-        {"content": CARD.examples[0], "title": ["Which region had the", "highest total sales?"]},
+        {"content": CARD.examples[0], "title": ["Which region", "had the highest total sales?"]},
         {"content": CARD.examples[1], "title": ["Sales by month", ""]},
     ]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("What is", "15% of 850?"),
+        ("How do I write", "a polite reminder?"),
+        ("How did revenue", "develop month by month?"),
+        ("Show the ten customers", "with the largest orders"),
+        ("Plot revenue by month", "as a line chart"),
+        ("Sales by month", ""),
+        ("营收按地区是多少？", ""),
+    ],
+)
+def test_a_title_is_split_where_it_reads_well(lines: tuple[str, str]) -> None:
+    example = " ".join(filter(None, lines))
+    assert meta(replace(CARD, examples=(example,)))["suggestion_prompts"] == [{"content": example, "title": [*lines]}]
+
+
+def test_the_same_question_is_one_card() -> None:
+    card = replace(CARD, examples=("Sales by month", "sales by  month?", "Sales by year"))
+    shown = meta(card)["suggestion_prompts"]
+    assert isinstance(shown, list)
+    assert [each["content"] for each in shown] == ["Sales by month", "Sales by year"]
 
 
 def test_an_empty_list_is_a_list() -> None:

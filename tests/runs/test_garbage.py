@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Self, TypeAlias, cast
 
@@ -105,12 +105,14 @@ TEAMS: Final = (lone, group, with_agents_as_tools, swarm, selected, society)
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A team, what its models say, how the client leaves, and what the client has seen by then."""
+    """A team, what its models say, how the client leaves, and what the client has seen by then. `fields` are more of
+    the request's."""
 
     team: Callable[[TeamContext], object]
     answering: Answering
     seen: str
     leaving: Leaving = ""
+    fields: Mapping[str, Any] = field(default_factory=dict)
 
 
 def calling(*calls: tuple[str, str]) -> Answering:
@@ -122,6 +124,17 @@ def calling(*calls: tuple[str, str]) -> Answering:
 
     return answer
 
+
+_TOOL: Final = {"tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]}
+_CALLED: Final = {"id": "c", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+_RESULT: Final = {
+    **_TOOL,
+    "messages": [
+        {"role": "user", "content": "add"},
+        {"role": "assistant", "content": None, "tool_calls": [_CALLED]},
+        {"role": "tool", "tool_call_id": "c", "content": "seen"},
+    ],
+}
 
 CASES: Final[Mapping[str, Case]] = {
     "words": Case(lone, lambda _: "it is done", "done"),
@@ -137,6 +150,10 @@ CASES: Final[Mapping[str, Case]] = {
     "a group": Case(group, calling(("add", '{"a": 1, "b": 2}')), "done"),
     "an agent as a tool": Case(with_agents_as_tools, calling(("Helper", '{"task": "t"}')), "done"),
     "a team as a tool": Case(with_agents_as_tools, calling(("helpers", '{"task": "t"}')), "done"),
+    "a tool of the client": Case(lone, calling(("look", "{}")), '"tool_calls"', fields=_TOOL),
+    "a tool of the client in a group": Case(group, calling(("look", "{}")), '"tool_calls"', fields=_TOOL),
+    "a result of the client": Case(lone, calling(("look", "{}")), "done", fields=_RESULT),
+    "a result of the client in a group": Case(group, calling(("look", "{}")), "done", fields=_RESULT),
     "a handoff": Case(swarm, calling(("transfer_to_b", "{}")), "done"),
     "a selection": Case(selected, lambda _: "A", "A"),
     "a society": Case(society, lambda _: "it is done", "done"),
@@ -200,7 +217,10 @@ def _chunk(delta: Mapping[str, Any], reason: str | None = None) -> bytes:
 async def served(folder: Path) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     provider = await loop.create_server(Provider, "127.0.0.1", 0)
-    teams = [TeamConfig(id=team.__name__, factory=f"{__name__}:{team.__name__}") for team in TEAMS]
+    teams = [
+        TeamConfig(id=team.__name__, factory=f"{__name__}:{team.__name__}", client_tools=team in (lone, group))
+        for team in TEAMS
+    ]
     url = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}/v1"
     try:
         async with serving(config_for(url, *teams, limits=LimitsConfig(retention_s=0)), folder) as server:
@@ -223,7 +243,8 @@ class Asking:
         self.close()
 
     async def ask(self, case: Case) -> str:
-        question = {"model": case.team.__name__, "stream": True, "messages": [{"role": "user", "content": "add"}]}
+        asked: Mapping[str, Any] = {"messages": [{"role": "user", "content": "add"}], **case.fields}
+        question = {"model": case.team.__name__, "stream": True, **asked}
         self._streams = reader, writer = self._streams or await asyncio.open_connection("127.0.0.1", self._port)
         writer.write(_post("/v1/chat/completions", question))
         answer, leaving = "", case.leaving

@@ -311,6 +311,27 @@ async def test_which_tools_are_offered(
     assert [tool["function"]["name"] for tool in provider.exchanges[0].body["tools"]] == offered
 
 
+async def test_schemas_are_repaired_as_those_of_own_tools_and_bounded(
+    provider: ScriptedProvider, tmp_path: Path
+) -> None:
+    """However long they are: each is looked at once, outside the event loop."""
+    provider.script(ScriptedAnswer("Fine."))
+    listed = {"type": "object", "properties": {f"p{number}": {"type": "array"} for number in range(300)}}
+    tool = {"type": "function", "function": {"name": "list", "parameters": listed}}
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        await Client(server, "lone", tools=[tool, WEATHER]).ask(ASKED)
+        for tools in ([{**tool, "function": {"name": f"t{number}"}} for number in range(129)], [_long(600_000)]):
+            with pytest.raises(openai.BadRequestError, match="more than"):
+                await Client(server, "lone", tools=tools).ask(ASKED)
+    sent = provider.exchanges[0].body["tools"][1]["function"]["parameters"]["properties"]
+    assert all("items" in each for each in sent.values()), "strict providers want them"
+
+
+def _long(chars: int) -> dict[str, Any]:
+    described = {"type": "object", "properties": {"a": {"type": "string", "description": "x" * chars}}}
+    return {"type": "function", "function": {"name": "long", "parameters": described}}
+
+
 async def test_one_call_at_a_time_where_the_request_wants_it(provider: ScriptedProvider, tmp_path: Path) -> None:
     """Also of a provider that does not obey."""
     provider.script(ScriptedAnswer(OSLO, Call("weather", {"city": "Rome"}, "call_rome", 1)), ScriptedAnswer("Rain."))
@@ -488,3 +509,22 @@ def _statuses(answer: ServedAnswer) -> list[str]:
 def _done(answer: ServedAnswer) -> str:
     done = [frame["event"]["data"] for frame in answer.frames if frame.get("event", {}).get("data", {}).get("done")]
     return "".join(status["description"] for status in done)
+
+
+@pytest.mark.parametrize("headers", [TALK, None])
+async def test_calls_may_follow_calls_and_have_the_same_ids(
+    provider: ScriptedProvider, tmp_path: Path, headers: Mapping[str, str] | None
+) -> None:
+    """Some models number the calls of each answer from 0."""
+    oslo, rome = (Call("weather", {"city": city}, "call_0") for city in ("Oslo", "Rome"))
+    own = Call("add", {"first": 1, "second": 2}, "call_0")
+    provider.script(ScriptedAnswer(own), ScriptedAnswer(oslo), ScriptedAnswer(rome), ScriptedAnswer("Both."))
+    async with serving(calling(provider, "lone"), tmp_path) as server:
+        client = Client(server, "lone:answer", headers=headers)
+        await client.ask(ASKED)
+        await client.ask({**RAIN, "tool_call_id": "call_0"})
+        answer = await client.ask({**RAIN, "tool_call_id": "call_0", "content": "sun"})
+    assert answer.choices[0].message.content == "Both."
+    pairs = ["assistant:  weather(call_0)", "tool(call_0): rain", "assistant:  weather(call_0)", "tool(call_0): sun"]
+    kept = ["assistant:  add(call_0)", "tool(call_0): the sum is 3"] if headers is not None else []
+    assert said(provider.exchanges[3].body["messages"])[2:] == [*kept, *pairs]

@@ -47,7 +47,7 @@ async def test_a_configured_team_has_the_names_of_its_config(tmp_path: Path) -> 
     async with serving(config, tmp_path) as server:
         _, solo, pair = (await get_json(f"{server.url}/v1/models"))["data"]
     assert (solo["id"], solo["name"], solo["description"]) == ("solo", "The soloist", "Sings alone.")
-    suggestion = {"content": "Sing me something short please", "title": ["Sing me something short", "please"]}
+    suggestion = {"content": "Sing me something short please", "title": ["Sing me something", "short please"]}
     assert solo["info"]["meta"]["suggestion_prompts"] == [suggestion]
     assert (pair["id"], pair["name"]) == ("pair", "pair")
 

@@ -11,9 +11,8 @@ from pydantic import Field, WithJsonSchema
 from aiostream_server.intake.answer_form import AnswerForm, JsonForm, OutputTool, ToolForm
 from aiostream_server.intake.body import Shape
 from aiostream_server.intake.client_tools import ToolChoice as Choice
-from aiostream_server.protocols.chat.client_tools import function_of, wrong
+from aiostream_server.protocols.chat.client_tools import MOST_TOOLS, function_of, wrong
 
-_MAX_TOOLS: Final = 128
 _FORMATS: Final = ("text", "json_object", "json_schema")
 _OPEN: Final = ("auto", "none")
 _OBJECT: Final = {"type": "object"}
@@ -77,8 +76,8 @@ def _json_form(asked: ResponseFormat) -> JsonForm | None:
 def _tool_form(tools: Any, choice: Choice) -> ToolForm:
     if not isinstance(tools, list) or not tools:
         raise wrong("tool_choice", "forces a call of a tool, and the request has no `tools`")
-    if len(tools) > _MAX_TOOLS:
-        raise wrong("tools", f"there are more than {_MAX_TOOLS}")
+    if len(tools) > MOST_TOOLS:
+        raise wrong("tools", f"there are more than {MOST_TOOLS}")
     offered = [_output_tool(tool, index) for index, tool in enumerate(tools)]
     known = {tool.name: tool for tool in offered}
     if len(known) < len(offered):

@@ -9,7 +9,10 @@ from typing import Any, Final, TypeAlias
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.client_tools import ClientTool, ToolChoice, ToolMode
+from aiostream_server.intake.json_text import dump
 
+MOST_TOOLS: Final = 128
+_MOST_BYTES: Final = 512 * 1024
 _Choice: TypeAlias = tuple[ToolMode, tuple[str, ...]]
 _KINDS: Final[Mapping[str, tuple[type, str]]] = {
     "description": (str, "a string"),
@@ -19,16 +22,20 @@ _KINDS: Final[Mapping[str, tuple[type, str]]] = {
 
 
 def read_client_tools(tools: Any) -> tuple[ClientTool, ...]:
-    """Raises `InvalidRequest` for a function without a name, or of a wrong type."""
+    """Raises `InvalidRequest` for a function without a name or of a wrong type, and for too many or too long ones."""
     if tools is None:
         return ()
     if not isinstance(tools, list):
         raise wrong("tools", "expected a list")
     read = [_tool(tool, f"tools[{index}]") for index, tool in enumerate(tools)]
-    known = {tool.name: tool for tool in read if tool is not None}
-    if len(known) < len(read) - read.count(None):
+    found = [tool for tool in read if tool is not None]
+    if len({tool.name for tool in found}) < len(found):
         raise wrong("tools", "two have the same name")
-    return tuple(known.values())
+    if len(found) > MOST_TOOLS:
+        raise wrong("tools", f"there are more than {MOST_TOOLS}")
+    if sum(len(dump(tool.parameters)) for tool in found) > _MOST_BYTES:
+        raise wrong("tools", f"the schemas of all together have more than {_MOST_BYTES // 1024} KiB of JSON")
+    return tuple(found)
 
 
 def read_tool_choice(choice: Any, parallel: bool | None = None) -> ToolChoice:

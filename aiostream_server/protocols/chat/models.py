@@ -3,7 +3,7 @@
 https://platform.openai.com/docs/api-reference/models/object
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypedDict
 
@@ -12,7 +12,14 @@ from msgspec import Meta
 from aiostream_server.protocols.json_schema import Natural
 
 _OWNER: Final = "aiostream-server"
-_TITLE_WORDS: Final = 4
+_FEWEST_WORDS: Final = 4
+_PREPOSITIONS: Final = frozenset(
+    ["of", "by", "for", "in", "on", "with", "to", "from", "per", "as", "than", "between", "about", "over", "into", "at"]
+)
+_BEGIN_LINES: Final = _PREPOSITIONS | frozenset(
+    ["and", "or", "that", "which", "who", "had", "has", "have", "did", "does", "do", "is", "are", "was", "were"]
+)
+_END_NO_LINE: Final = _PREPOSITIONS | frozenset(["and", "or", "a", "an", "the", "my", "our", "your", "its", "not"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,7 @@ def model_body(card: ModelCard) -> ModelObject:
     meta: ModelMeta = {
         "description": card.description,
         "capabilities": _capabilities(card),
-        "suggestion_prompts": [_suggestion(example) for example in card.examples],
+        "suggestion_prompts": [_suggestion(example) for example in _without_repeats(card.examples)],
     }
     return {
         "id": card.id,
@@ -94,4 +101,25 @@ def _capabilities(card: ModelCard) -> dict[str, bool]:
 
 def _suggestion(example: str) -> Suggestion:
     words = example.split()
-    return {"content": example, "title": [" ".join(words[:_TITLE_WORDS]), " ".join(words[_TITLE_WORDS:])]}
+    if len(words) < _FEWEST_WORDS:
+        return {"content": example, "title": [" ".join(words), ""]}
+    at = min(range(1, len(words)), key=lambda place: _cost(words, place))
+    return {"content": example, "title": [" ".join(words[:at]), " ".join(words[at:])]}
+
+
+def _without_repeats(examples: Iterable[str]) -> Iterable[str]:
+    """Texts that differ in case, spaces or the mark at their end would be the same card twice."""
+    first: dict[str, str] = {}
+    for example in examples:
+        first.setdefault(" ".join(example.casefold().split()).rstrip("?!."), example)
+    return first.values()
+
+
+def _cost(words: Sequence[str], at: int) -> float:
+    """How badly a title reads that is split before word number `at`: "What is / 15% of 850?" reads well."""
+    length = len(" ".join(words))
+    uneven = abs(len(" ".join(words[:at])) - 0.45 * length) / length
+    before, behind = words[at - 1].casefold(), words[at].casefold()
+    is_pair = words[at + 1 : at + 2] and words[at + 1].casefold().startswith(before)  # month by month
+    reads_well = (behind in _BEGIN_LINES or not behind[0].isalpha()) and not is_pair
+    return uneven - 0.25 * reads_well + 0.5 * (before in _END_NO_LINE)

@@ -6,6 +6,7 @@ agent's turn stops, before the next model call, and the team's state can be save
 the client's result, and lets the same agent go on.
 """
 
+import asyncio
 import json
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -21,6 +22,7 @@ from pydantic import BaseModel
 
 from aiostream_server.intake.client_tools import AUTO, ClientTool, ToolChoice
 from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.tool_schemas import accepted_of_client
 from aiostream_server.teams.autogen_private.fresh_team import until_cancelled
 from aiostream_server.teams.autogen_private.structure import (
     handoff_names,
@@ -31,6 +33,7 @@ from aiostream_server.teams.autogen_private.structure import (
     workbenches_of,
 )
 
+_SMALL: Final = 4 * 1024  # characters of tools: their schemas take two milliseconds
 NO_RESULT: Final = "There is no result: the user's program has not answered this call."
 
 Check: TypeAlias = Callable[[str, str], Awaitable[str]]
@@ -47,11 +50,21 @@ def callers_in(team: object, answer_from: Collection[str]) -> Sequence[BaseChatA
     return [agent for agent in able if agent.name in answer_from] or able
 
 
-class ClientTools:
-    """One run's. `check` looks at the arguments of a call before it is passed to the client."""
+async def client_tools(tools: Sequence[ClientTool], choice: ToolChoice, check: Check | None = None) -> "ClientTools":
+    """The tools with schemas that strict providers take."""
+    schemas = [_schema(tool) for tool in tools]
+    is_long = sum(len(str(schema)) for schema in schemas) > _SMALL
+    accepted = await asyncio.to_thread(accepted_of_client, schemas) if is_long else accepted_of_client(schemas)
+    return ClientTools(accepted, choice, check)
 
-    def __init__(self, tools: Sequence[ClientTool] = (), choice: ToolChoice = AUTO, check: Check | None = None) -> None:
-        self._tools: Final = tools
+
+class ClientTools:
+    """One run's; without arguments there are none. `check` looks at the arguments of a call before it is passed on."""
+
+    def __init__(
+        self, schemas: Sequence[ToolSchema] = (), choice: ToolChoice = AUTO, check: Check | None = None
+    ) -> None:
+        self._schemas: Final = schemas
         self._choice: Final = choice
         self._check: Final = check
         self._benches: Final[dict[str, _ClientToolbench]] = {}  # by the agent's name
@@ -60,7 +73,7 @@ class ClientTools:
         """Give the tools to agents that have never run, and make each stop its turn after a call of one."""
         for agent in agents:
             own = [bench for bench in workbenches_of(agent) if isinstance(bench, Workbench)]
-            bench = _ClientToolbench(self._tools, own, handoff_names(agent), self._check)
+            bench = _ClientToolbench(self._schemas, own, handoff_names(agent), self._check)
             self._benches[agent.name] = bench
             replace_workbenches(agent, [*own, bench])
             _stop_after_calls(agent, bench)
@@ -92,9 +105,9 @@ class _ClientToolbench(Workbench):
     component_config_schema = BaseModel  # without fields: it is never written to component JSON
 
     def __init__(
-        self, tools: Sequence[ClientTool], own: Sequence[Workbench], handoffs: Sequence[str], check: Check | None
+        self, schemas: Sequence[ToolSchema], own: Sequence[Workbench], handoffs: Sequence[str], check: Check | None
     ) -> None:
-        self._schemas: Final = {tool.name: _schema(tool) for tool in tools}
+        self._schemas: Final = {schema["name"]: schema for schema in schemas}
         self._own: Final = own
         self._handoffs: Final = handoffs
         self._check: Final = check

@@ -25,6 +25,7 @@ from aiostream_server.teams.charts import expect_chart
 from aiostream_server.teams.data.agent_bases import ModelAgent, Said, parse_arguments, result_of
 from aiostream_server.teams.data.messages import QUERY, QueryDraft, QueryOutcome, Verdict
 from aiostream_server.teams.resume import USER
+from aiostream_server.text import typed_question
 from aiostream_server.tools.sql.database import Database
 from aiostream_server.tools.sql.schema_choice.chooser import MORE_TABLES, WANTED
 from aiostream_server.tools.sql.schema_choice.conversation import Conversation
@@ -78,7 +79,7 @@ class SqlDrafter(ModelAgent):
         if asked:
             self._attempts = 0
             if self._draws:
-                await expect_chart(asked[-1].to_text())
+                await expect_chart(typed_question(asked[-1].to_text()))
         await add_to_memory(self.model_context, messages)
         for _ in range(_MAX_MODEL_CALLS):
             is_large = any(database.is_large for database in self._databases.values())
