@@ -8,7 +8,6 @@ import asyncio
 import secrets
 from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -89,8 +88,8 @@ def _check_origin(request: web.Request) -> None:
     origin = request.headers.get("Origin")
     if origin is None or is_allowed_page(request):
         return
-    parts = urlsplit(origin)
-    if parts.scheme in ("http", "https", "") and (not parts.netloc or parts.netloc != request.headers.get("Host")):
+    scheme, _, host = origin.partition("://")
+    if scheme in ("http", "https", "null") and host != request.headers.get("Host"):
         raise Forbidden(f"pages of {origin[:80]} may not use this server: add it to [server] cors_origins")
 
 

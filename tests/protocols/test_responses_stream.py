@@ -216,6 +216,23 @@ def test_open_webui_gets_calls_as_pairs_always_and_its_own_events() -> None:
     assert "<details>" not in json.dumps([item for item in output if item["type"] == "message"])
 
 
+def test_open_webui_gets_text_that_is_sent_at_once_in_one_delta() -> None:
+    tokens: list[Event] = [Token("A", "word ", "final")] * 9
+    pieces: list[list[Event]] = [
+        [RunStarted("m"), *tokens[:3]],
+        tokens[3:],
+        [Answer("A", "word " * 9, streamed=True), END],
+    ]
+    frames = RESPONSES.stream(card(), ResponseOptions(), DisplayOptions("transcript", page=Page()))
+    deltas = [
+        json.loads(line[6:])["delta"]
+        for piece in pieces
+        for line in frames.encode(entries_of(piece)).decode().splitlines()
+        if line.startswith("data: {") and ".delta" in line
+    ]
+    assert deltas == ["word " * 3, "word " * 6]
+
+
 def test_calls_of_the_clients_tools_are_open_calls() -> None:
     told: list[Event] = [
         RunStarted("m"),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.processes import Server, server
-from benchmarks.soak.client import chat, inspect, open_never_reading, open_stream, provider
+from benchmarks.soak.client import Stream, chat, inspect, open_never_reading, open_stream, provider, request
 from benchmarks.soak.provider import Plan
 
 _STREAMS: Final = 30
@@ -14,6 +14,7 @@ _MOST_BYTES: Final = 512 * 1024
 _MOST_LIVE_BYTES: Final = 80 * 1024  # measured: 74
 _LIVE_STREAMS: Final = 400
 _AT_ONCE: Final = 20
+_LONG_CHARS: Final = 1_000_000
 _STEADY_BYTES: Final = 1024 * _STREAMS
 _LOOK_S: Final = 0.5
 _DEADLINE_S: Final = 60.0
@@ -69,3 +70,26 @@ async def test_a_live_stream_takes_little_memory(tmp_path: Path) -> None:
             stream.leave()
     print(f"{each / 1024:.0f} KiB for a live stream")
     assert each <= _MOST_LIVE_BYTES
+
+
+async def test_a_live_stream_holds_its_conversation_once(tmp_path: Path) -> None:
+    """As the messages of its team. The request that carried them to the model is let go once it is answered."""
+    plan = Plan(tokens=1_000, pause_s=60.0)
+    roles = ({"role": "user", "content": "x" * _LONG_CHARS}, {"role": "assistant", "content": "yes"})
+    asked = {"model": "solo", "stream": True, "messages": [*roles, {"role": "user", "content": plan.question()}]}
+    loop = asyncio.get_running_loop()
+    async with provider() as provider_port, server(provider_port, tmp_path) as served:
+        await inspect(served)
+        before = served.memory_bytes
+        streams: list[Stream] = []
+        for _ in range(_STREAMS):
+            _, stream = await loop.create_connection(
+                lambda: Stream(request("/v1/chat/completions", asked)), "127.0.0.1", served.port
+            )
+            await stream.spoken
+            streams.append(stream)
+        each = (served.memory_bytes - before) / _STREAMS
+        for stream in streams:
+            stream.leave()
+    print(f"{each / 1024:.0f} KiB for a live stream of a conversation of {_LONG_CHARS:,} characters")
+    assert each <= 1.4 * _LONG_CHARS

@@ -175,6 +175,7 @@ async def test_what_a_model_can_mend_is_a_result_and_what_it_cannot_an_error(tmp
     [
         ("http://evil.example", 403),
         ("null", 403),
+        ("http://[", 403),
         ("https://app.example", 200),
         ("vscode-file://vscode-app", 200),
         (None, 200),

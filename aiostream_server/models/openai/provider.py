@@ -80,16 +80,27 @@ def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     return made
 
 
+class _Body(NamedTuple):
+    """What a body is recognised by. The body itself, which may be megabytes, is not kept while the answer streams."""
+
+    size_bytes: int
+    hash: int
+
+    @classmethod
+    def of(cls, body: bytes) -> "_Body":
+        return cls(len(body), hash(body))
+
+
 class _Posted(NamedTuple):
     """A request that is being answered."""
 
     response: aiohttp.ClientResponse
-    body: bytes
+    body: _Body
     dialect: MessageDialect
 
 
 class _Refused(NamedTuple):
-    body: bytes
+    body: _Body
     failure: ModelFailed
 
 
@@ -142,7 +153,7 @@ class OpenAIProvider:
         refused: _Refused | None = None
         while True:
             posted = await self._post(request, ends_at, refused)
-            request.facts.request_bytes = len(posted.body)
+            request.facts.request_bytes = posted.body.size_bytes
             reader = AnswerReader(self._failures)
             try:
                 with self._reader(posted.response, idle_s=self._config.idle_timeout_s, ends_at=ends_at) as source:
@@ -206,7 +217,7 @@ class OpenAIProvider:
             options, dialect = self._accepted.options(request.options), self._messages.dialect
             asked, options = self._formats.asked(request, options)
             body = await self._body(asked, options, dialect)
-            if refused is not None and body == refused.body:
+            if refused is not None and _Body.of(body) == refused.body:
                 raise refused.failure
             answer = await self._ask(body, request.headers, deadline - now())
             while isinstance(answer, Refusal) and answer.is_stale and now() < deadline:
@@ -214,11 +225,11 @@ class OpenAIProvider:
                     request.retried("connection", 0.0)
                 answer = await self._ask(body, request.headers, deadline - now())  # there is one fewer in the pool
             if not isinstance(answer, Refusal):
-                return _Posted(answer, body, dialect)
+                return _Posted(answer, _Body.of(body), dialect)
             has_learned = self._accepted.learn(options, answer.status, answer.body)
             has_learned |= self._formats.learn(request, options, answer.status, answer.body)
             if self._messages.learn(dialect, request, answer.failure, decoded(answer.body)) or has_learned:
-                refused = _Refused(body, answer.failure)
+                refused = _Refused(_Body.of(body), answer.failure)
                 continue
             if self._messages.doubts_signatures(request, answer.failure, decoded(answer.body)):
                 request = request.without_extra_fields()  # of this request only: those of other conversations are good

@@ -44,7 +44,7 @@ class Output:
     """The output of one run. Feed it every event, in order."""
 
     def __init__(self, run_id: str, view: DisplayOptions, kept: Kept) -> None:
-        self.writer: Final = ItemWriter(run_id)
+        self.writer: Final = ItemWriter(run_id, merges=view.page is not None)
         self.speaker: tuple[str, SpeechKind] | None = None
         """Whose tokens of what kind are appended as they are to the open item, and do nothing else."""
         self._response_id: Final = response_id(run_id)

@@ -86,6 +86,7 @@ class ResponseFrames:
             frames += self._frames(entry)
             speaker, texts = self._output.speaker, []
         frames += self._continued(texts)
+        frames += map(self._frame, self._output.writer.flush())
         self._seq = entries[-1].seq if entries else self._seq
         return "".join(frames).encode("ascii")
 

@@ -39,13 +39,27 @@ class OpenText:
     """A message or a reasoning item that takes text. `delta` is the type of its deltas, `before` and `behind` what
     stands around the quoted text of each."""
 
-    __slots__ = ("_end", "_head", "_middle", "before", "behind", "delta", "id", "index", "is_message", "place", "texts")
+    __slots__ = (
+        "_end",
+        "_head",
+        "_middle",
+        "before",
+        "behind",
+        "delta",
+        "id",
+        "index",
+        "is_message",
+        "place",
+        "texts",
+        "unsent",
+    )
 
     def __init__(self, item_id: str, index: int, *, is_message: bool) -> None:
         self.id: Final = item_id
         self.index: Final = index
         self.is_message: Final = is_message
         self.texts: list[str] = []
+        self.unsent: list[str] = []
         inside = "content_index" if is_message else "summary_index"
         self.place = f'"item_id":"{item_id}","output_index":{index},"{inside}":0'
         self.delta = f"{_TEXT if is_message else _SUMMARY}.delta"
@@ -62,12 +76,16 @@ class OpenText:
 
 
 class ItemWriter:
-    """Writes the items of one response, one after the other. `written` holds those that are closed, as JSON."""
+    """Writes the items of one response, one after the other. `written` holds those that are closed, as JSON.
 
-    __slots__ = ("_run_id", "open", "written")
+    With `merges`, text waits for `flush`, and is told in one delta: Open WebUI draws all of a text anew for each.
+    """
 
-    def __init__(self, run_id: str) -> None:
+    __slots__ = ("_merges", "_run_id", "open", "written")
+
+    def __init__(self, run_id: str, *, merges: bool = False) -> None:
         self._run_id: Final = run_id
+        self._merges: Final = merges
         self.open: OpenText | None = None
         self.written: list[str] = []
 
@@ -85,6 +103,14 @@ class ItemWriter:
         """Text of the item that is open."""
         if (opened := self.open) is not None and text:
             opened.texts.append(text)
+            opened.unsent.append(text)
+            if not self._merges:
+                yield from self.flush()
+
+    def flush(self) -> Iterator[WireEvent]:
+        """The text that waits."""
+        if (opened := self.open) is not None and opened.unsent:
+            text, opened.unsent = "".join(opened.unsent), []
             for piece in _pieces(text):
                 yield WireEvent(opened.delta, f"{opened.before}{quote(piece)}{opened.behind}")
 
@@ -92,6 +118,7 @@ class ItemWriter:
         """The item that is open, if one is."""
         if (opened := self.open) is None:
             return
+        yield from self.flush()
         self.open = None
         text = "".join(opened.texts)
         item: OutputItem
