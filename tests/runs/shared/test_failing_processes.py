@@ -8,7 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,10 +19,12 @@ from aiostream_server.events import Dropped, Entry, Message, RunFinished, TokenC
 from aiostream_server.log.redis.packing import entries_in
 from aiostream_server.log.redis.scripts import READ
 from aiostream_server.runs.run import Run
-from aiostream_server.runs.shared.backend import SharedRuns
 from tests.kit.redis import RedisServer
 from tests.kit.shared_runs import sharing
 from tests.runs.running import new_run
+
+if TYPE_CHECKING:
+    from aiostream_server.runs.shared.backend import SharedRuns
 
 _LONG_S: Final = 60.0  # no lease ends by itself
 _FAR_MS: Final = 10**13
@@ -145,12 +147,12 @@ class Processes(RuleBasedStateMachine):
     def _chosen(self, number: int) -> list[tuple[int, Run]]:
         return [self.runs[number % len(self.runs)]] if self.runs else []
 
-    async def _write(self, node: SharedRuns) -> None:
+    async def _write(self, node: "SharedRuns") -> None:
         for _ in range(4):  # a run may have to be written anew
             async with node.writer._writing:
                 await node.writer._write([owned for owned in node.writer._runs.values() if owned.is_due])
 
-    async def _set_lease(self, node: SharedRuns, until_ms: int) -> None:
+    async def _set_lease(self, node: "SharedRuns", until_ms: int) -> None:
         await node.connection.client.zadd(f"{{{self.prefix}}}:nodes", {node.node: until_ms})
 
     async def _stored(self, run_id: str) -> list[Entry]:
