@@ -50,8 +50,8 @@ class RunsConfig(WithSecret):
     @model_validator(mode="after")
     def _one_url(self, info: ValidationInfo) -> Self:
         around = surroundings(info)
-        if self._secret is not None and around is not None and around.needs_secrets:
-            _redis_url(self._secret.get_secret_value())
+        if self.secret is not None and around is not None and around.needs_secrets:
+            _redis_url(self.secret.get_secret_value())
         given = sum(value is not None for value in (self.redis_url, self.redis_url_env, self.redis_url_file))
         if self.store == "redis" and given != 1:
             raise ValueError('store = "redis" needs exactly one of redis_url, redis_url_env and redis_url_file')
@@ -65,4 +65,4 @@ class RunsConfig(WithSecret):
     @property
     def resolved_url(self) -> SecretStr | None:
         """The URL with its password; None without Redis."""
-        return SecretStr(self.redis_url) if self._secret is None and self.redis_url is not None else self._secret
+        return SecretStr(self.redis_url) if self.secret is None and self.redis_url is not None else self.secret

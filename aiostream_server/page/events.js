@@ -185,7 +185,7 @@
 
 /**
  * The team waits for the user. `agent` asks `content`, which an earlier message has shown. The next question of
- * the same conversation is the reply, and the team resumes.
+ * the same conversation is the reply, and the team resumes. `is_approval`: a yes or a no is enough.
  * @typedef {Object} InputRequestedEvent
  * @property {number} seq
  * @property {string} run_id
@@ -193,6 +193,7 @@
  * @property {"input_requested"} type
  * @property {string} agent
  * @property {string} content
+ * @property {boolean} is_approval
  * @property {true} [truncated]
  */
 

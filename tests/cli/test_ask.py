@@ -58,7 +58,7 @@ async def test_both_demo_questions_get_the_right_answer(tmp_path: Path) -> None:
     assert "⚡ calculate\n   15% of 850" in sums
     assert "✅ Assistant\n15% of 850 is 127.5." in sums
     assert "🛡 ValidationAgent approved: one read-only SELECT" in sales
-    assert "📦 4 rows\n   region  total_sales\n   East    169168.25" in sales
+    assert "📦 4 rows\n   region  total_sales\n   East    169,168.25" in sales
     assert "✅ AnalysisAgent\nThe **East** region had the highest total sales: 169,168.25." in sales
 
 

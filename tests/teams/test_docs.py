@@ -48,6 +48,7 @@ async def test_the_teams_are_served(folder: Path) -> None:
         "letters": ("Letters", "Writes letters."),
         "thank-you-notes": ("thank-you-notes", "Writes a note of thanks."),
         "sales-report": ("Sales report", "Writes reports on what was sold."),
+        "coder": ("coder", ""),
     }
     assert "✅ **Editor**" in answers["writers"]
     assert "✅ **Writer**" in answers["letters"]
