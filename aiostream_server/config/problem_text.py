@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -70,3 +71,8 @@ def install_hint(extra: str) -> str:
     if (Path(sys.prefix) / _OF_INSTALLER).is_file():
         return f"scripts/install --upgrade --with {extra} in the source tree of this version"
     return f"pip install '.[{extra}]' in a clone of aiostream-server (or the wheel's path instead of the dot)"
+
+
+def redis_problem() -> str | None:
+    """Why runs cannot be shared in Redis; None if its client is installed."""
+    return None if find_spec("redis") else f'[runs] store = "redis" needs: {install_hint("redis")}'

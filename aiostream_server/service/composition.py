@@ -17,7 +17,7 @@ import structlog
 from aiohttp import web
 
 from aiostream_server.config.model import ConcurrentTurns, Config, LimitsConfig
-from aiostream_server.config.problem_text import install_hint
+from aiostream_server.config.problem_text import redis_problem
 from aiostream_server.errors import ConfigError
 from aiostream_server.intake.keys import KeyRing
 from aiostream_server.log.memory import MemoryLog
@@ -171,12 +171,10 @@ async def _open_backend(config: Config) -> AsyncIterator[tuple[SharedStatus | No
     if not config.runs.is_shared:
         yield None, memory_backend(limits, turns)
         return
-    try:
-        from aiostream_server.runs.shared.backend import open_shared_runs
-    except ModuleNotFoundError as exc:
-        if exc.name != "redis":
-            raise
-        raise ConfigError([f'[runs] store = "redis" needs: {install_hint("redis")}']) from None
+    if problem := redis_problem():
+        raise ConfigError([problem])
+    from aiostream_server.runs.shared.backend import open_shared_runs
+
     async with open_shared_runs(config.runs, limits, turns) as opened:
         yield opened
 

@@ -3,13 +3,13 @@
 Teams are built in the event loop, as they are for every run. Slow work is done by the given `Offload`.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from pathlib import Path
 from typing import TypeVar
 
 from aiostream_server.config.model import Config
-from aiostream_server.config.problem_text import toml_key
+from aiostream_server.config.problem_text import redis_problem, toml_key
 from aiostream_server.errors import ConfigError
 from aiostream_server.models.registry import Models, open_models
 from aiostream_server.service.composition import Offload, inline
@@ -46,9 +46,9 @@ async def find_problems(
 ) -> list[str]:
     """Open every model and database, import every factory, build every team once. One line per mistake.
 
-    `uses_tools`: tools that cannot be reached are mistakes, too; a server starts without them. A team is not built if a
-    model, a database or one of its tools is missing: its factory would fail for that. `notes` gets a line for what may
-    be intended.
+    `uses_tools`: tools that cannot be reached are mistakes, too, and so is the Redis that runs are shared in; a server
+    starts without the tools, and a reload does not open Redis anew. A team is not built if a model, a database or one
+    of its tools is missing: its factory would fail for that. `notes` gets a line for what may be intended.
     """
     problems: list[str] = []
     in_threads = offload is not inline
@@ -56,6 +56,7 @@ async def find_problems(
         Traces.of(config.tracing)
     except ConfigError as exc:
         problems += exc.problems
+    problems += await _redis_problems(config, opens=uses_tools)
     async with AsyncExitStack() as stack:
         for_components = any(team.component for team in config.teams)
         opening_models = open_models(config.models, in_threads=in_threads, for_components=for_components)
@@ -85,6 +86,22 @@ async def find_problems(
             if uses_tools and notes is not None:
                 notes += toolbox.notes
     return problems
+
+
+async def _redis_problems(config: Config, *, opens: bool) -> Sequence[str]:
+    if not config.runs.is_shared:
+        return ()
+    if problem := redis_problem():
+        return (problem,)
+    if not opens:
+        return ()
+    from aiostream_server.log.redis.connection import open_redis
+
+    try:
+        async with open_redis(config.runs):
+            return ()
+    except ConfigError as exc:
+        return exc.problems
 
 
 async def _open(stack: AsyncExitStack, opening: AbstractAsyncContextManager[_T], problems: list[str]) -> _T | None:

@@ -10,11 +10,12 @@ import pytest
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import OpenAIModelConfig, TeamConfig
 from tests.clients.running import PROGRAMS, outcomes_of, start_program
-from tests.kit.needs import CLIENTS, require
+from tests.kit.needs import CLIENTS, needs, require
 from tests.kit.scripted_provider import BreakOff, Call, Gate, Reply, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import sample_team, serving
 from tests.kit.waiting import DEADLINE_S
 
+_MANUAL = Path(__file__).parents[2] / "docs" / "ai-sdk.md"
 WORDS = [f"w{number} " for number in range(30)]
 
 
@@ -52,7 +53,9 @@ async def _outcomes(client: str, program_name: str, folder: Path) -> dict[str, d
         )
         config = demo.model_copy(update={"teams": teams, "models": {**demo.models, "scripted": scripted}})
         async with serving(config, folder) as server:
-            program = await start_program(CLIENTS / client, PROGRAMS / program_name, f"{server.url}/v1")
+            program = await start_program(
+                CLIENTS / client, PROGRAMS / program_name, f"{server.url}/v1", AIOSTREAM_PAGE=str(_MANUAL)
+            )
             try:
                 async with asyncio.timeout(DEADLINE_S):
                     return await outcomes_of(program)
@@ -170,3 +173,10 @@ def test_failures_and_refusals_reach_ag_uis_client(told_ag_ui: dict[str, dict[st
     assert told_ag_ui["broken"]["said"]
     assert told_ag_ui["broken"]["code"]
     assert told_ag_ui["refused"] == {"status": 404, "code": "model_not_found"}
+
+
+@needs("clients")
+async def test_the_page_of_the_manual_asks_and_approves(tmp_path: Path) -> None:
+    told = await _outcomes("ai-sdk-ui", "page_ai_sdk.mjs", tmp_path)
+    assert told["page"]["asked"] is True
+    assert "SQLAgent: " in told["page"]["text"]

@@ -45,7 +45,7 @@ def find_postgres() -> Path | None:
 
 _FOUND: Final[Mapping[str, Callable[[], object]]] = {
     "postgres": find_postgres,
-    "redis": lambda: find_program("redis-server") and find_program("redis-sentinel") and find_spec("redis"),
+    "redis": lambda: find_program("redis-server") and find_spec("redis"),
     "pgbouncer": lambda: find_program("pgbouncer"),
     "nginx": lambda: find_program("nginx"),
     "caddy": lambda: find_program("caddy"),

@@ -8,7 +8,7 @@ import itertools
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import pytest
 
@@ -16,11 +16,13 @@ from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ShuttingDown, TooManyRuns
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.admission import Admission, MemoryAdmission
-from aiostream_server.runs.shared.backend import SharedRuns
 from tests.kit.needs import needs
 from tests.kit.redis import RedisServer
 from tests.kit.shared_runs import settled, sharing
 from tests.kit.waiting import DEADLINE_S
+
+if TYPE_CHECKING:
+    from aiostream_server.runs.shared.backend import SharedRuns
 
 A, B = Owner("a"), Owner("b")
 
@@ -28,7 +30,7 @@ A, B = Owner("a"), Owner("b")
 class SlotsByOwner:
     """An admission with slots counted by owner: `leave` gives back any slot of the owner."""
 
-    def __init__(self, admission: Admission, shared: SharedRuns | None) -> None:
+    def __init__(self, admission: Admission, shared: "SharedRuns | None") -> None:
         self.admission: Final = admission
         self.knows_all: Final = shared is None
         self._shared: Final = shared

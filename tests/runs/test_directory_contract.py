@@ -13,7 +13,6 @@ from aiostream_server.errors import NotFound, RunGone
 from aiostream_server.events import Message
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.directory import Directory, MemoryDirectory
-from aiostream_server.runs.shared.directory import RedisDirectory
 from tests.kit.needs import needs
 from tests.kit.redis import RedisServer
 from tests.kit.shared_runs import sharing
@@ -36,6 +35,8 @@ async def new_directory(request: pytest.FixtureRequest, dropped: list[str]) -> A
     if request.param == "memory":
         yield lambda **limits: MemoryDirectory(LimitsConfig(**limits), on_drop=dropped.append)
         return
+    from aiostream_server.runs.shared.directory import RedisDirectory  # needs Redis' client
+
     redis: RedisServer = request.getfixturevalue("shared_redis")
     async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
 

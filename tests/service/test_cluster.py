@@ -374,3 +374,13 @@ async def test_workers_serve_as_one_and_the_client_continues_at_another(
             task.cancel()
         await asyncio.wait(listening)
         assert not server.named("workers_do_not_share_runs")
+
+
+async def test_check_names_a_redis_that_cannot_be_used(tmp_path: Path, provider: ScriptedProvider) -> None:
+    path = tmp_path / "server.toml"
+    path.write_text(toml("redis://127.0.0.1:1/0", provider))
+    for options, status in (((), 1), (("--no-tools",), 0)):  # the second is that of a reload, which keeps its Redis
+        process = await start("check", "--config", str(path), *options, state_directory=tmp_path)
+        _, said = await process.communicate()
+        assert process.returncode == status
+        assert (b'[runs] store = "redis": Redis cannot be reached' in said) is bool(status)

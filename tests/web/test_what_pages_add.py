@@ -26,7 +26,7 @@ async def told(server: Server, provider: ScriptedProvider, content: Any, **field
 
 async def test_files_pictures_and_settings_of_a_workspace_model_reach_the_agents(tmp_path: Path) -> None:
     parts = [{"type": "text", "text": FOUND}, {"type": "image_url", "image_url": {"url": png()}}]
-    settings = {"temperature": 0.2, "top_p": 0.9, "seed": 7, "stop": ["END"], "max_tokens": 500}
+    settings = {"temperature": 0.2, "top_p": 0.9, "seed": 7, "max_tokens": 500}
     ignored = {
         "mirostat": 1,
         "num_ctx": 4096,

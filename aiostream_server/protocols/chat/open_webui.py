@@ -40,6 +40,11 @@ class PageFrames:
         """Nothing has happened for a while: how long the run has been at it."""
         return map(_status_bytes, self._status.pass_time(now))
 
+    @property
+    def is_in_text(self) -> bool:
+        """Whether the answer has text, and no notice at its end."""
+        return self._has_text and self._last_notice is None
+
     def noted(self, event: Event, pieces: Iterator[Shown]) -> Iterator[Shown]:
         """The pieces as they are, which are shown of the event. `ending` goes by what the answer's text ends with."""
         is_in_text = False

@@ -245,8 +245,8 @@ class ChatFrames:
         if self._page is not None and not is_last:
             yield from self._page.statuses(event, at)
         shown = self._presenter.show(event)
-        if self._page is None:
-            yield from shown
+        if self._page is None or (self._page.is_in_text and isinstance(event, Token)):
+            yield from shown  # fast path: nothing to note of it
         else:
             yield from self._page.noted(event, shown)
             yield from self._page.sources(event)

@@ -1,5 +1,8 @@
 """Links and pictures of an answer as annotations: `url_citation`, which clients show as sources.
 
+Signed links to files of this server are left out: whoever has one can read the file, and Open WebUI 0.12 asks a search
+engine for an icon of each cited address.
+
 https://platform.openai.com/docs/api-reference/responses/object
 """
 
@@ -11,6 +14,7 @@ from aiostream_server.protocols.json_schema import Natural
 
 _MOST: Final = 50
 _LINK: Final = re.compile(r"\[([^\[\]\r\n]{0,200})\]\((https?://[^\s()<>]{1,2000})\)")
+_SIGNED: Final = re.compile(r"/v1/files/[^?]*\?.*signature=")
 
 
 class UrlCitation(TypedDict):
@@ -27,7 +31,8 @@ def citations(text: str) -> list[UrlCitation]:
     """Of the Markdown links in a text, pictures included: the first ones."""
     if "](http" not in text:
         return []
-    return [_citation(match) for match in islice(_LINK.finditer(text), _MOST)]
+    links = (match for match in _LINK.finditer(text) if not _SIGNED.search(match[2]))
+    return [_citation(match) for match in islice(links, _MOST)]
 
 
 def _citation(match: re.Match[str]) -> UrlCitation:

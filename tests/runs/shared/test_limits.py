@@ -6,14 +6,13 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
 from aiostream_server.config.model import ConversationsConfig, LimitsConfig, RunsConfig
 from aiostream_server.intake.principal import Owner
-from aiostream_server.runs.shared.backend import SharedRuns
 from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, Stall
@@ -21,6 +20,9 @@ from tests.kit.serving import chat_body, until_idle
 from tests.kit.shared_runs import settled, sharing
 from tests.kit.waiting import wait_for
 from tests.web.watching import cancel, start_in_background, starting
+
+if TYPE_CHECKING:
+    from aiostream_server.runs.shared.backend import SharedRuns
 
 pytestmark = pytest.mark.needs("redis")
 
@@ -33,7 +35,7 @@ def runs(shared_redis: RedisServer, redis_prefix: str) -> RunsConfig:
 
 
 @pytest.fixture
-async def nodes(shared_redis: RedisServer, redis_prefix: str) -> AsyncIterator[list[SharedRuns]]:
+async def nodes(shared_redis: RedisServer, redis_prefix: str) -> "AsyncIterator[list[SharedRuns]]":
     """Three processes' parts."""
     limits = LimitsConfig(max_runs=50, queue_size=1_000, queue_timeout_s=60)
     async with AsyncExitStack() as stack:
@@ -43,7 +45,7 @@ async def nodes(shared_redis: RedisServer, redis_prefix: str) -> AsyncIterator[l
         ]
 
 
-async def test_of_500_callers_at_three_processes_never_more_than_50_have_a_slot(nodes: list[SharedRuns]) -> None:
+async def test_of_500_callers_at_three_processes_never_more_than_50_have_a_slot(nodes: "list[SharedRuns]") -> None:
     held, most, served = set[str](), 0, Counter[str]()
 
     async def ask(number: int) -> None:
@@ -66,14 +68,14 @@ async def test_of_500_callers_at_three_processes_never_more_than_50_have_a_slot(
     assert [node.admission.queued for node in nodes] == [0, 0, 0]
 
 
-async def test_a_slot_goes_at_once_to_a_caller_of_another_process(nodes: list[SharedRuns]) -> None:
+async def test_a_slot_goes_at_once_to_a_caller_of_another_process(nodes: "list[SharedRuns]") -> None:
     """To keys in turn, wherever they wait."""
     for node in nodes:
         node.admission.limit(LimitsConfig(max_runs=1, queue_size=100, queue_timeout_s=60))
     await nodes[0].admission.enter(A, "first")
     order: list[str] = []
 
-    async def ask(node: SharedRuns, owner: Owner, run_id: str) -> None:
+    async def ask(node: "SharedRuns", owner: Owner, run_id: str) -> None:
         await node.admission.enter(owner, run_id)
         order.append(run_id)
 
