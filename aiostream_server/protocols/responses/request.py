@@ -15,6 +15,7 @@ from aiostream_server.intake.body import Shape
 from aiostream_server.intake.client_tools import ToolChoice
 from aiostream_server.intake.question import Question, Turn, question_of
 from aiostream_server.protocols.chat.answer_form import ResponseFormat, SchemaSpec, Tools, read_form
+from aiostream_server.protocols.chat.answer_form import ToolChoice as AnyToolChoice
 from aiostream_server.protocols.chat.client_tools import read_client_tools, read_tool_choice
 from aiostream_server.protocols.chat.request import ReasoningEffort, TokenBound, Verbosity
 from aiostream_server.protocols.json_schema import ref
@@ -48,6 +49,9 @@ class ConversationReference(Shape):
     id: ConversationName
 
 
+_NAME: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\x00-\\x1f\\x7f-\\x9f]*$"}
+
+
 def _as_items(value: object) -> object:
     return [{"role": "user", "content": value}] if isinstance(value, str) else value
 
@@ -68,7 +72,7 @@ _Input: TypeAlias = Annotated[Items, BeforeValidator(_as_items), WithJsonSchema(
 _Conversation: TypeAlias = Annotated[
     ConversationReference,
     BeforeValidator(_as_reference),
-    WithJsonSchema({"anyOf": [{"type": "string", "minLength": 1}, {"type": "object", "required": ["id"]}]}),
+    WithJsonSchema({"anyOf": [_NAME, {"type": "object", "required": ["id"], "properties": {"id": _NAME}}]}),
 ]
 
 
@@ -91,11 +95,11 @@ class ResponsesRequest(Shape):
     text: TextOptions = TextOptions()
     reasoning: ReasoningOptions = ReasoningOptions()
     tools: Tools = None
-    tool_choice: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, _OBJECT, {"type": "null"}]})] = None
+    tool_choice: AnyToolChoice = None
     parallel_tool_calls: bool = True
     metadata: dict[str, str] | None = None
     truncation: Literal["auto", "disabled"] = "disabled"
-    max_tool_calls: int | None = None
+    max_tool_calls: Annotated[int, Field(ge=0)] | None = None
     prompt_cache_key: str | None = None
     safety_identifier: str | None = None
     prompt: Annotated[object, WithJsonSchema({"type": "null"})] = None
