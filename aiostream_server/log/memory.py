@@ -29,12 +29,12 @@ class MemoryLog(Entries):
         self._has_spoken = False
         self._max_ahead_bytes = max_ahead_bytes
         self._max_bytes = max_bytes
-        self._readers: list[MemoryReader] = []  # nearly always one: an empty set takes four times the memory
+        self.readers: list[MemoryReader] = []  # nearly always one: an empty set takes four times the memory
         self._waiting_for_room: list[asyncio.Future[None]] = []
 
     @property
     def viewers(self) -> int:
-        return len(self._readers)
+        return len(self.readers)
 
     @property
     def has_blocked_producer(self) -> bool:
@@ -50,9 +50,9 @@ class MemoryLog(Entries):
             if type(event) is not Token or not self._has_spoken:
                 self._report(event)
         self.last_active_at = time.monotonic()
-        self._keep_to_bound()
-        for reader in self._readers:
-            reader._notify(at_once=bool(events) and isinstance(events[-1], Token))
+        self.keep_to_bound()
+        for reader in self.readers:
+            reader.notify(at_once=bool(events) and isinstance(events[-1], Token))
 
     def say(self, agent: str, kind: SpeechKind, texts: Sequence[str]) -> bool:
         """Gives the texts as they are to readers that have kept up: this is the path of nearly every token."""
@@ -64,10 +64,10 @@ class MemoryLog(Entries):
             self._report(Token(agent, texts[0], kind))
         self.last_active_at = time.monotonic()
         if self.total_bytes > self._max_bytes:
-            self._keep_to_bound()
-        for reader in self._readers:
+            self.keep_to_bound()
+        for reader in self.readers:
             if reader.after != last or not reader._take_tokens(agent, kind, texts, now):
-                reader._notify(at_once=True)
+                reader.notify(at_once=True)
         return self.total_bytes <= self._max_ahead_bytes or not self.is_full
 
     def _report(self, event: Event) -> None:
@@ -79,7 +79,7 @@ class MemoryLog(Entries):
     def is_full(self) -> bool:
         if self.size_bytes <= self._max_ahead_bytes:
             return False
-        return bool(self._readers) and min(map(self._unread_bytes, self._readers)) > self._max_ahead_bytes
+        return bool(self.readers) and min(map(self._unread_bytes, self.readers)) > self._max_ahead_bytes
 
     async def room(self) -> None:
         while self.is_full:
@@ -95,17 +95,17 @@ class MemoryLog(Entries):
         if after < 0:
             raise ValueError(f"after = {after}: events are numbered from 1")
         reader = MemoryReader(self, after)
-        self._readers.append(reader)
+        self.readers.append(reader)
         return reader
 
-    def _keep_to_bound(self) -> None:
+    def keep_to_bound(self) -> None:
         if self.size_bytes > self._max_bytes:
             self.drop_to(self._max_bytes * 3 // 4)
 
     def _unread_bytes(self, reader: "MemoryReader") -> int:
         return self.total_bytes - self.bytes_until(reader.after)
 
-    def _moved(self) -> None:
+    def reader_moved(self) -> None:
         for moved in self._waiting_for_room:
             if not moved.done():
                 moved.set_result(None)
@@ -125,9 +125,9 @@ class MemoryReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self in self._log._readers:
-            self._log._readers.remove(self)
-            self._log._moved()
+        if self in self._log.readers:
+            self._log.readers.remove(self)
+            self._log.reader_moved()
 
     @property
     def at_end(self) -> bool:
@@ -137,8 +137,8 @@ class MemoryReader:
         if self.after >= self._log.committed and not self._log.finished:
             self._waiting = asyncio.get_running_loop().create_future()
             await self._waiting
-        entries = self._next()
-        self._move(entries)
+        entries = self.next_entries()
+        self.move(entries)
         return entries
 
     def wake(self) -> None:
@@ -149,9 +149,9 @@ class MemoryReader:
         """Move the cursor without reading: the events up to this number were taken from the log itself."""
         self.after = max(self.after, seq)
         if self._log.has_blocked_producer:
-            self._log._moved()
+            self._log.reader_moved()
 
-    def _notify(self, *, at_once: bool) -> None:
+    def notify(self, *, at_once: bool) -> None:
         """Something was appended."""
         if self.shortcut is None or self._log.finished:
             self.wake()
@@ -174,14 +174,14 @@ class MemoryReader:
             return True
         self.after += len(texts)
         if self._log._waiting_for_room:
-            self._log._moved()
+            self._log.reader_moved()
         return True
 
     def _use_shortcut(self) -> None:
         self._is_scheduled = False
         if self.shortcut is None or self._waiting is None or self._waiting.done():
             return
-        if not (entries := self._next()):  # they were taken before, or have numbers below the reader's
+        if not (entries := self.next_entries()):  # they were taken before, or have numbers below the reader's
             return
         try:
             is_taken = self.shortcut.write_through(entries)
@@ -189,15 +189,15 @@ class MemoryReader:
             self._waiting.set_exception(exc)  # ends this viewer, and no other
             return
         if is_taken:
-            self._move(entries)
+            self.move(entries)
         if self.after < self._log.committed:
             self.wake()
 
-    def _next(self) -> Sequence[Entry]:
+    def next_entries(self) -> Sequence[Entry]:
         return self._log.since(self.after, max_bytes=_MAX_READ_BYTES)
 
-    def _move(self, entries: Sequence[Entry]) -> None:
+    def move(self, entries: Sequence[Entry]) -> None:
         if entries:
             self.after = entries[-1].seq
         if self._log.has_blocked_producer:
-            self._log._moved()
+            self._log.reader_moved()

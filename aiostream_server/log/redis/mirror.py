@@ -54,7 +54,7 @@ class Mirror(MemoryLog):
         if after < 0:
             raise ValueError(f"after = {after}: events are numbered from 1")
         reader = MirrorReader(self, after)
-        self._readers.append(reader)
+        self.readers.append(reader)
         return reader
 
     def abandon(self) -> None:
@@ -154,35 +154,35 @@ class Mirror(MemoryLog):
         last = self.committed
         for text, when in zip(item.texts, item.times, strict=True):
             self.add_tokens(item.agent, item.kind, (text,), when)
-        self._keep_to_bound()
-        for reader in self._readers:
+        self.keep_to_bound()
+        for reader in self.readers:
             is_shown = reader.after == last and reader._take_tokens(  # noqa: SLF001 - as `MemoryLog.say` does
                 item.agent, item.kind, item.texts, item.times[-1]
             )
             if not is_shown:
-                reader._notify(at_once=True)  # noqa: SLF001
+                reader.notify(at_once=True)
 
     def _take_entry(self, entry: Entry) -> None:
         self.add(entry.event, entry.timestamp)
         self.last_active_at = time.monotonic()
-        self._keep_to_bound()
+        self.keep_to_bound()
         if isinstance(entry.event, RunFinished):
             self._end()
-        for reader in self._readers:
-            reader._notify(at_once=False)  # noqa: SLF001
+        for reader in self.readers:
+            reader.notify(at_once=False)
 
     def _jump(self, dropped: Entry) -> None:
         """Forget all that is held, which readers take from Redis then, and continue at a number further on."""
         self.drop_all(dropped.seq - 1)
         self._take_entry(dropped)
-        for reader in self._readers:
+        for reader in self.readers:
             reader.wake()  # a shortcut takes only what follows
 
     def _end(self) -> None:
         self.finished = True
         self.ended.set()
         self._is_behind.set()  # `follow` ends
-        for reader in self._readers:
+        for reader in self.readers:
             reader.wake()
 
 
@@ -206,8 +206,8 @@ class MirrorReader(MemoryReader):
             return []
         if not entries:  # kept no longer
             entries = [Entry(mirror.dropped, time.time(), Dropped(first=self.after + 1))]
-        self._move(entries)
+        self.move(entries)
         return entries
 
-    def _next(self) -> Sequence[Entry]:
-        return () if self.after < self._mirror.dropped else super()._next()
+    def next_entries(self) -> Sequence[Entry]:
+        return () if self.after < self._mirror.dropped else super().next_entries()

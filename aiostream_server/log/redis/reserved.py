@@ -35,7 +35,7 @@ class ReservedLog(MemoryLog):
         """Numbers up to `last` may be used."""
         self.reserved = last
         if self.has_blocked_producer:
-            self._moved()
+            self.reader_moved()
 
     @property
     def _is_short(self) -> bool:
