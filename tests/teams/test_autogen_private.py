@@ -239,7 +239,9 @@ AIOHTTP_INTERNALS: Final[dict[str, frozenset[str]]] = {
 }
 """The modules of aiohttp beside its documented ones, by file."""
 BASE_SITE: Final = frozenset(web.BaseSite.__slots__)
-PUBLIC_DESPITE_UNDERSCORE: Final = frozenset({"_current_frames", "_asdict", "_replace", "_exit", "_value2member_map_", "_meta"})
+PUBLIC_DESPITE_UNDERSCORE: Final = frozenset(
+    {"_current_frames", "_asdict", "_replace", "_exit", "_value2member_map_", "_meta"}
+)
 
 
 @pytest.mark.filterwarnings("ignore:Using LocalCommandLineCodeExecutor", "ignore:No approval function")
