@@ -1,4 +1,4 @@
-"""A2A's operations, whichever binding calls them: https://a2a-protocol.org/latest/specification/#31-core-operations"""
+"""A2A's operations, for both bindings: https://a2a-protocol.org/latest/specification/#31-core-operations"""
 
 import asyncio
 import secrets

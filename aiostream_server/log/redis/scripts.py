@@ -24,7 +24,7 @@ the others from it. "Now" is always Redis' own clock, in milliseconds.
 
 A run belongs to the process in its `node`: events of any other are refused, so a process that was taken to have failed
 cannot change what became of its runs. Numbers up to `reserved` may have been shown to viewers before they were written
-here: whoever takes a run over continues behind it.
+here: a process that takes a run over continues behind it.
 """
 
 import hashlib

@@ -10,7 +10,8 @@ from aiostream_server.protocols.tool_parts import NO_RESULT, WAITS, CallIds
 class ToolEvents:
     """The calls of one run. Own calls have the run's id in theirs: models number the calls of every run alike.
 
-    A result belongs to the subagent that called, whoever answered. `pending` are the calls that the client runs.
+    A result belongs to the subagent that called, not to the one that answered. `pending` are the calls that the client
+    runs.
     """
 
     def __init__(self, run_id: str, subagents: Subagents, next_id: Callable[[], str]) -> None:

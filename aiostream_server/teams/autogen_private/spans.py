@@ -1,7 +1,7 @@
 """Skips AutoGen's spans of agents where nothing records spans.
 
 AutoGen opens a span of OpenTelemetry for each agent that is made and for each turn of one, also where no tracer
-provider is set: two per cent of the CPU of a small run, for spans that nobody sees.
+provider is set: two per cent of the CPU of a small run, for spans that are not recorded.
 """
 
 import functools
