@@ -13,6 +13,7 @@ from playwright.async_api import expect
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, TeamConfig
+from aiostream_server.events import EVENTS
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from tests.e2e.provider import HOSTILE_PARTS
@@ -190,6 +191,53 @@ async def test_nothing_that_an_agent_says_runs_loads_or_navigates(tmp_path: Path
         )
         assert shown.foreign == []
         assert shown.errors == []
+
+
+async def test_nothing_in_a_file_runs_loads_or_navigates(tmp_path: Path) -> None:
+    """Every text of every kind of event is an attack: names, tools, arguments, results, errors."""
+    attack = "".join((*HOSTILE_PARTS, *ATTACKS))
+    texts = dict.fromkeys(("agent", "content", "tool", "arguments", "summary", "team_name", "model", "message"), attack)
+    rest = {
+        "streamed": False,
+        "prompt_tokens": 1,
+        "completion_tokens": 1,
+        "confidence": 0.5,
+        "team": "x",
+        "call_id": "c",
+    }
+    stamp = {"run_id": attack, "timestamp": "2026-01-05T10:00:00.000+00:00"}
+    kinds = [*(kind for kind in EVENTS if kind != "run_finished"), "run_finished"]
+    events = [
+        {**texts, **rest, **stamp, "seq": seq, "type": kind, "kind": "message", "first": 1, "reason": "stop"}
+        for seq, kind in enumerate(kinds, 1)
+    ]
+    run = {"object": "run", "id": attack, "question": attack, "model": attack, "team": attack}
+    file = tmp_path / "run.jsonl"
+    file.write_text("".join(f"{json.dumps(each)}\n" for each in (run, *events)), "utf-8")
+    async with demo(tmp_path) as (_, shown):
+        page = shown.page
+        await page.click('nav a[data-page="runs"]')
+        await page.set_input_files('input[type="file"]', file)
+        await shown.until("stop")
+        for bar in await page.locator(".bar").all():
+            await bar.press("Enter")
+        for fold in await page.locator("summary").all():
+            await fold.click()
+        assert await page.evaluate("window.brokenOut") is None
+        found = await page.locator("main *").evaluate_all("all => [...new Set(all.map(each => each.localName))]")
+        assert not {*found} & {
+            "script",
+            "iframe",
+            "object",
+            "embed",
+            "video",
+            "img",
+            "meta",
+            "style",
+            "base",
+            "link",
+        }, found
+        assert page.url == f"{shown.root}/runs"
 
 
 async def test_it_works_behind_a_path_prefix(tmp_path: Path) -> None:
