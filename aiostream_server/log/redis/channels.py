@@ -48,14 +48,14 @@ class Channels:
             try:
                 await self._receive(connection)
             except (RedisError, OSError):
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_AGAIN_S)  # Redis is away: connect again in a moment
             finally:
                 self._connection = None
                 for confirmed in self._confirmed.values():
                     confirmed.clear()
                 await connection.disconnect(nowait=True)
 
-    async def _receive(self, connection: Any) -> None:
+    async def _receive(self, connection: Any) -> None:  # redis-py exports no type of it
         await connection.connect()
         self._connection = connection
         for channel in tuple(self._listeners):

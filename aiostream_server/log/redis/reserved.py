@@ -1,7 +1,7 @@
 """The log of a run that this process drives and others can see: that of one process, with numbers that are reserved.
 
-Viewers here see an event before it is written to Redis. If the process fails meanwhile, whoever takes the run over has
-to continue behind all numbers that viewers may have seen: so numbers are reserved in Redis ahead of their use. A
+Viewers here see an event before it is written to Redis. If the process fails meanwhile, the one that takes the run over
+has to continue behind all numbers that viewers may have seen: so numbers are reserved in Redis ahead of their use. A
 producer that has used them up waits.
 """
 

@@ -4,6 +4,8 @@ https://a2a-protocol.org/latest/specification/#32-operation-parameter-objects. P
 the same as absent, unknown fields are ignored.
 """
 
+# ruff: noqa: N815 - fields are called as the protocol spells them
+
 import base64
 import binascii
 import json
@@ -63,22 +65,22 @@ class MessagePart(Shape):
     raw: str | None = None
     url: str | None = None
     data: Any = None
-    mediaType: str = ""  # noqa: N815 - as the protocol spells it
+    mediaType: str = ""
     filename: str = ""
 
 
 class ClientMessage(Shape):
-    messageId: Annotated[str, Field(min_length=1, max_length=1_000)]  # noqa: N815
+    messageId: Annotated[str, Field(min_length=1, max_length=1_000)]
     role: Literal["ROLE_USER"]
     parts: Annotated[tuple[MessagePart, ...], Field(min_length=1, strict=False)]
-    contextId: Annotated[_Id | None, BeforeValidator(lambda value: value or None)] = None  # noqa: N815
-    taskId: Annotated[str | None, BeforeValidator(lambda value: value or None)] = None  # noqa: N815
+    contextId: Annotated[_Id | None, BeforeValidator(lambda value: value or None)] = None
+    taskId: Annotated[str | None, BeforeValidator(lambda value: value or None)] = None
 
 
 class Configuration(Shape):
-    historyLength: _Count | None = None  # noqa: N815
-    returnImmediately: _Flag = False  # noqa: N815
-    taskPushNotificationConfig: dict[str, Any] | None = None  # noqa: N815
+    historyLength: _Count | None = None
+    returnImmediately: _Flag = False
+    taskPushNotificationConfig: dict[str, Any] | None = None
 
 
 class SendParams(Shape):
@@ -90,17 +92,17 @@ class TaskParams(Shape):
     """Of `GetTask`, `CancelTask` and `SubscribeToTask`."""
 
     id: Annotated[str, Field(min_length=1)]
-    historyLength: _Count | None = None  # noqa: N815
+    historyLength: _Count | None = None
 
 
 class ListParams(Shape):
-    contextId: str = ""  # noqa: N815
+    contextId: str = ""
     status: State = "TASK_STATE_UNSPECIFIED"
-    pageSize: Annotated[int, Field(ge=1, le=MAX_LISTED), BeforeValidator(_whole)] = DEFAULT_LISTED  # noqa: N815
-    pageToken: str = ""  # noqa: N815
-    historyLength: _Count | None = 0  # noqa: N815
-    statusTimestampAfter: str = ""  # noqa: N815
-    includeArtifacts: _Flag = False  # noqa: N815
+    pageSize: Annotated[int, Field(ge=1, le=MAX_LISTED), BeforeValidator(_whole)] = DEFAULT_LISTED
+    pageToken: str = ""
+    historyLength: _Count | None = 0
+    statusTimestampAfter: str = ""
+    includeArtifacts: _Flag = False
 
 
 def read_params(shape: type[_AnyShape], params: Mapping[str, object]) -> _AnyShape:
