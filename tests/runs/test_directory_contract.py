@@ -13,8 +13,7 @@ from aiostream_server.errors import NotFound, RunGone
 from aiostream_server.events import Message
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.directory import Directory, MemoryDirectory
-from tests.kit.needs import needs
-from tests.kit.redis import RedisServer
+from tests.kit.redis import STORES, RedisServer
 from tests.kit.shared_runs import sharing
 from tests.runs.running import new_run
 
@@ -30,14 +29,14 @@ def dropped() -> list[str]:
     return []
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=needs("redis"))])
+@pytest.fixture(params=["memory", *STORES])
 async def new_directory(request: pytest.FixtureRequest, dropped: list[str]) -> AsyncIterator[NewDirectory]:
     if request.param == "memory":
         yield lambda **limits: MemoryDirectory(LimitsConfig(**limits), on_drop=dropped.append)
         return
     from aiostream_server.runs.shared.directory import RedisDirectory  # needs Redis' client
 
-    redis: RedisServer = request.getfixturevalue("shared_redis")
+    redis: RedisServer = request.getfixturevalue("redis_servers")(request.param)
     async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
 
         def make(**limits: Any) -> Directory:
