@@ -229,33 +229,36 @@ class Run:
         """Write `RunFinished`, whatever else goes wrong."""
         recorder = work.recorder
         duration_s = round(time.monotonic() - self._started_at, 6)
-        finished = RunFinished("error", recorder.usage, duration_s, work.stop_reason)
+        reason: FinishReason = "error"
         try:
             recorder.close_all()
             if isinstance(ending, Error):
                 self.log.append(ending)
             else:
-                finished = replace(finished, reason=_with_the_answers(ending, recorder))
-            self._log_line(recorder, ending, finished)
+                reason = _with_the_answers(ending, recorder)
+            self._log_line(recorder, ending, reason, duration_s)
         finally:
+            finished = RunFinished(reason, recorder.usage, duration_s, work.stop_reason)
             self.finished = finished
             self.log.append(finished)
             self.request = replace(self.request, question=_FORGOTTEN)
             work.release(self.spec)
 
-    def _log_line(self, recorder: Recorder, ending: FinishReason | Error, finished: RunFinished) -> None:
+    def _log_line(
+        self, recorder: Recorder, ending: FinishReason | Error, reason: FinishReason, duration_s: float
+    ) -> None:
         """The one line of this run. It holds nothing that a user or a model wrote."""
         first = recorder.first_token_at
         _log.info(
             "run_finished",
             team=self.spec.id if self.spec is not None else None,
             agents=tuple(recorder.agents),
-            outcome=finished.reason,
+            outcome=reason,
             error=ending.code if isinstance(ending, Error) else None,
-            prompt_tokens=finished.usage.prompt_tokens,
-            completion_tokens=finished.usage.completion_tokens,
+            prompt_tokens=recorder.usage.prompt_tokens,
+            completion_tokens=recorder.usage.completion_tokens,
             time_to_first_token_s=None if first is None else round(first - self._started_at, 4),
-            duration_s=round(finished.duration_s, 4),
+            duration_s=round(duration_s, 4),
         )
 
 
