@@ -13,6 +13,7 @@ from aiostream_server.events import (
     Event,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     RunStarted,
@@ -49,7 +50,9 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Waiting() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
+            case RunStarted() | Restarted() | Waiting() | Usage():
+                pass
+            case InputRequested() | ToolRequested() | Notice() | Dropped():
                 pass
             case _:
                 assert_never(event)
