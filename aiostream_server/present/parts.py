@@ -24,6 +24,7 @@ from aiostream_server.events import (
     Event,
     FromAgent,
     InputRequested,
+    ModelCalled,
     Notice,
     Restarted,
     Routing,
@@ -139,7 +140,7 @@ class Parts:
                 self._texts.clear()
                 self._words.clear()
                 yield event
-            case RunStarted() | Waiting() | Usage():
+            case RunStarted() | Waiting() | ModelCalled() | Usage():
                 pass
             case _:
                 assert_never(event)

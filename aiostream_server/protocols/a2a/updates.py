@@ -53,6 +53,13 @@ _FILE: Final = re.compile(
 )
 
 
+def state_at_end(reason: FinishReason, *, asks_user: bool) -> TaskState:
+    """The state of a task whose run has ended."""
+    if asks_user and reason == "stop":
+        return "TASK_STATE_INPUT_REQUIRED"
+    return _ENDED.get(reason, "TASK_STATE_COMPLETED")
+
+
 @dataclass(frozen=True, slots=True)
 class StatusChange:
     """`text` is what the team says with it; `number` counts such messages of a run from 1, and is 0 without one."""
@@ -175,9 +182,9 @@ class TaskUpdates:
                 "completionTokens": event.usage.completion_tokens,
             },
         }
-        state, text = _ENDED.get(event.reason, "TASK_STATE_COMPLETED"), ""
+        state, text = state_at_end(event.reason, asks_user=self._asked is not None), ""
         if self._asked is not None and event.reason == "stop":
-            state, text = "TASK_STATE_INPUT_REQUIRED", self._asked.content
+            text = self._asked.content
         elif self._error is not None:
             text, metadata["error"] = self._error.message, self._error.code
         elif event.reason == "interrupted":
