@@ -41,10 +41,15 @@ class Server:
 
 
 @asynccontextmanager
-async def python_module(module: str, *arguments: str) -> AsyncIterator[tuple[int, int]]:
-    """A module of ours that prints its port: its process id, and that port."""
+async def python_module(
+    module: str, *arguments: str, within: tuple[str, ...] = ()
+) -> AsyncIterator[tuple[int, int]]:
+    """A module of ours that prints its port: its process id, and that port.
+
+    `within` is a command that becomes the process, such as `ip netns exec NAME`.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
+        *(*within, sys.executable, "-m", module, *arguments),
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -60,13 +65,18 @@ async def python_module(module: str, *arguments: str) -> AsyncIterator[tuple[int
 
 
 @asynccontextmanager
-async def server(provider_port: int, folder: Path, **sections: dict[str, object]) -> AsyncIterator[Server]:
-    """A server with these settings beside those that every measurement needs. Its log is `server.log` in `folder`."""
+async def server(
+    provider_port: int, folder: Path, *, within: tuple[str, ...] = (), **sections: dict[str, object]
+) -> AsyncIterator[Server]:
+    """A server with these settings beside those that every measurement needs. Its log is `server.log` in `folder`.
+
+    `within` is a command that becomes the process, such as `ip netns exec NAME`.
+    """
     config, log = folder / "server.toml", folder / "server.log"
     config.write_text(_toml(provider_port, sections), "utf-8")
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aiostream_server", "serve", "--config", str(config)),
+            *(*within, sys.executable, "-m", "aiostream_server", "serve", "--config", str(config)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=stderr,
             env={**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder)},
