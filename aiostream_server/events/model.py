@@ -206,6 +206,16 @@ class Token(FromAgent):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCalled(FromAgent):
+    """A model call of the agent begins. `model` is the provider's name for it. A `Usage` of the agent tells its end; a
+    call that is cancelled before its answer has none."""
+
+    type: ClassVar[Literal["model_called"]] = "model_called"
+    agent: str
+    model: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Usage(FromAgent):
     """The tokens of one model call, and how it went. `model` is the provider's name for it.
 
@@ -337,6 +347,7 @@ Event: TypeAlias = (
     | Analysis
     | Message
     | Token
+    | ModelCalled
     | Usage
     | Answer
     | InputRequested

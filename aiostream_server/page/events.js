@@ -147,6 +147,18 @@
  */
 
 /**
+ * A model call of the agent begins. `model` is the provider's name for it. A `Usage` of the agent tells its end;
+ * a call that is cancelled before its answer has none.
+ * @typedef {Object} ModelCalledEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"model_called"} type
+ * @property {string} agent
+ * @property {string} model
+ */
+
+/**
  * The tokens of one model call, and how it went. `model` is the provider's name for it. Times are in seconds,
  * from the call's beginning to the first piece of its answer and to its end. Sizes are in bytes, of what was
  * sent to the provider and read from it. `error` is the code of a call that failed. Each is empty or None where
@@ -279,6 +291,7 @@
  *     | AnalysisEvent
  *     | MessageEvent
  *     | TokenEvent
+ *     | ModelCalledEvent
  *     | UsageEvent
  *     | FinalEvent
  *     | InputRequestedEvent

@@ -79,6 +79,7 @@ export class RunLog {
             action: this._action,
             tool_requested: this._action,
             tool_result: this._toolResult,
+            model_called: (event) => this._lane(event.agent),
             usage: this._usage,
             routing: this._routed,
             notice: (event) => this._remark(event.agent, "notice", event.content),

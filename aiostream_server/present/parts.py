@@ -24,6 +24,7 @@ from aiostream_server.events import (
     Event,
     FromAgent,
     InputRequested,
+    ModelCalled,
     Notice,
     Routing,
     RunFinished,
@@ -133,7 +134,7 @@ class Parts:
             ):
                 yield from self._close()
                 yield event
-            case RunStarted() | Waiting() | Usage():
+            case RunStarted() | Waiting() | ModelCalled() | Usage():
                 pass
             case _:
                 assert_never(event)

@@ -121,6 +121,9 @@ class Recorder(LogWriter):
     def hears(self, speaker: str | None) -> bool:
         return speaker is None or not self._names or speaker in self._names
 
+    def calling(self, speaker: str | None, model: str) -> None:
+        self.tell(events.ModelCalled(self._agent(speaker), model))
+
     def retrying(self, reason: str, delay_s: float) -> None:
         words = _NO_ANSWER.get(reason, "The model failed to answer")
         told = f"{words}, trying again in {max(round(delay_s), 1)} s"

@@ -116,7 +116,7 @@ class TeamWork:
         *earlier, latest = memory.question.asked
         allowed, has_results = self.request.allowed, bool(memory.question.tool_results)
         if has_results:  # only a team that calls the client's tools has asked for them
-            callers = {team.id for team in self.resources.catalogue if team.config.client_tools}
+            callers = {team.id for team in self.resources.catalogue if team.config.takes_forced_calls}
             allowed = (callers if allowed is None else callers.intersection(allowed)) or allowed
         decision = await self.resources.router.route(
             latest,

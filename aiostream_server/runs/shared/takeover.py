@@ -17,7 +17,8 @@ from aiostream_server.errors import RunsUnavailable
 from aiostream_server.events import Dropped, Entry, RunFinished, TokenCount, Usage
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import entries_in, pack_entries
-from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, WRITE, WriteOrder
+from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, WRITE
+from aiostream_server.log.redis.write_order import WriteOrder
 from aiostream_server.runs.card import RunCard
 
 _PAGE: Final = 64

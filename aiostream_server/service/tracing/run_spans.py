@@ -12,6 +12,7 @@ from aiostream_server.events import (
     Error,
     Event,
     InputRequested,
+    ModelCalled,
     Notice,
     Routing,
     RunFinished,
@@ -49,7 +50,16 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Waiting() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
+            case (
+                RunStarted()
+                | Waiting()
+                | ModelCalled()
+                | Usage()
+                | InputRequested()
+                | ToolRequested()
+                | Notice()
+                | Dropped()
+            ):
                 pass
             case _:
                 assert_never(event)
