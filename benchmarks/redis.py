@@ -61,7 +61,7 @@ class RedisServer:
                 stderr=log,
             )
         async with asyncio.timeout(_START_S):
-            while not await self._answers():
+            while not await self._answers():  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.02)
 
     async def kill(self) -> None:

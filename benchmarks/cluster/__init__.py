@@ -1,4 +1,4 @@
-"""`scripts/soak cluster`: kills, pauses, cuts off and upgrades servers that share their runs, and looks at every stream.
+"""`scripts/soak cluster`: kills, pauses, cuts off and upgrades servers that share their runs, and looks at each stream.
 
 nodes        the servers, their Redis and their provider, as processes
 views        streams of events, as clients see them, and what must be true of them

@@ -40,9 +40,7 @@ async def measure(folder: Path, *, streams: int, tokens: int, cancels: int) -> l
         Figure("a token is later at the other, p50", milliseconds(p50), "<= 12 ms", p50 <= _MAX_P50_S),
         Figure("a token is later at the other, p99", milliseconds(p99), "<= 50 ms", p99 <= _MAX_P99_S),
         Figure("cancel at the other, until the client has the end, p50", milliseconds(percentile(cancelled_s, 50))),
-        Figure(
-            f"the same, p99 of {cancels}", milliseconds(cancel_s), "<= 100 ms", cancel_s <= _MAX_CANCEL_S
-        ),
+        Figure(f"the same, p99 of {cancels}", milliseconds(cancel_s), "<= 100 ms", cancel_s <= _MAX_CANCEL_S),
     ]
 
 

@@ -75,7 +75,9 @@ async def _one(folder: Path, outage: Outage, seconds: float, runs: int) -> list[
         Figure(f"{name}: for", f"{seconds:.0f} s, {runs} runs of 10 tokens a second"),
         Figure(f"{name}: lateness of tokens meanwhile", f"p99 {milliseconds(percentile(late_s, 99))}"),
         Figure(f"{name}: questions answered meanwhile", f"{answered} of {len(asked)}", "all", answered == len(asked)),
-        Figure(f"{name}: streams that are the same here, there, and afterwards", f"{whole} of {runs}", "all", whole == runs),
+        Figure(
+            f"{name}: streams that are the same here, there, and afterwards", f"{whole} of {runs}", "all", whole == runs
+        ),
         Figure(f"{name}: lines in each log", ", ".join(map(str, lines)), "1, 1", lines == [1, 1]),
     ]
 

@@ -1,4 +1,4 @@
-"""nginx in front of the servers, with the example of `configs/nginx` but for TLS: each request goes to the next server."""
+"""nginx in front of the servers, as `configs/nginx` sets it up but for TLS: a request each, in turn."""
 
 import asyncio
 import re

@@ -18,6 +18,7 @@ _ANSWER: Final = Plan(tokens=10, pause_s=0.1)
 _LOOK_S: Final = 0.002
 _MAX_IDLE_S: Final = 0.1
 _GIVE_UP_S: Final = 120.0
+_GIVEN_BACK_S: Final = 2.0
 
 
 @dataclass(slots=True)
@@ -57,7 +58,7 @@ async def measure(folder: Path, *, nodes: int, limit: int, questions: int) -> li
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        left = int(await cluster.redis.client.hlen(cluster.redis.key("slots")))
+        left = await _slots_left(cluster.redis)
     answered = sum(view.reason == "stop" for view in views)
     again_s = _taken_again(views)
     p50, p99 = milliseconds(percentile(again_s, 50)), milliseconds(percentile(again_s, 99))
@@ -65,7 +66,9 @@ async def measure(folder: Path, *, nodes: int, limit: int, questions: int) -> li
     return [
         Figure("questions", f"{questions} at once to {nodes} servers, limit {limit}"),
         Figure("answered whole", f"{answered} of {questions}", "all", answered == questions),
-        Figure("slots held at once", f"{watched.most} (looked {watched.looks} times)", str(limit), watched.most == limit),
+        Figure(
+            "slots held at once", f"{watched.most} (looked {watched.looks} times)", str(limit), watched.most == limit
+        ),
         Figure("live runs at once, as clients see them", str(_most_at_once(views))),
         Figure(
             "from the end of a run to the start of the next in its slot, as clients see them",
@@ -75,6 +78,14 @@ async def measure(folder: Path, *, nodes: int, limit: int, questions: int) -> li
         ),
         Figure("slots that are not free again", str(left), "0", not left),
     ]
+
+
+async def _slots_left(redis: RedisServer) -> int:
+    """Those that are not given back a moment after the last run."""
+    deadline = asyncio.get_running_loop().time() + _GIVEN_BACK_S
+    while (left := int(await redis.client.hlen(redis.key("slots")))) and asyncio.get_running_loop().time() < deadline:
+        await asyncio.sleep(_LOOK_S)
+    return left
 
 
 def _moments(views: Sequence[View]) -> list[tuple[float, int]]:

@@ -1,4 +1,4 @@
-"""A rolling upgrade of two servers behind nginx, under load: SIGTERM, wait for the end, start anew, one after the other."""
+"""A rolling upgrade of two servers behind nginx, under load: SIGTERM, wait, start anew, the next."""
 
 import asyncio
 from dataclasses import dataclass, field

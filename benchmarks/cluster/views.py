@@ -136,16 +136,17 @@ async def start_run(port: int, plan: Plan, *headers: str, host: str = "127.0.0.1
     return view
 
 
-async def watch_run(port: int, run_id: str, after: int = 0, *, host: str = "127.0.0.1") -> View:
-    lines = (f"GET /v1/runs/{run_id}/events?starting_after={after} HTTP/1.1", "Host: localhost", "Connection: close")
-    view = await open_view(port, "\r\n".join((*lines, "", "")).encode(), host=host)
+async def watch_run(port: int, run_id: str, after: int = 0, *headers: str, host: str = "127.0.0.1") -> View:
+    asked = f"GET /v1/runs/{run_id}/events?starting_after={after} HTTP/1.1"
+    lines = (asked, "Host: localhost", "Connection: close", *headers, "", "")
+    view = await open_view(port, "\r\n".join(lines).encode(), host=host)
     await view.begun
     return view
 
 
-async def start_runs(port: int, plan: Plan, runs: int, *, host: str = "127.0.0.1") -> list[View]:
+async def start_runs(port: int, plan: Plan, runs: int, *headers: str, host: str = "127.0.0.1") -> list[View]:
     """Returns when each has begun to speak."""
-    views = [await start_run(port, plan, host=host) for _ in range(runs)]
+    views = [await start_run(port, plan, *headers, host=host) for _ in range(runs)]
     await asyncio.gather(*(view.spoken for view in views))
     return views
 
