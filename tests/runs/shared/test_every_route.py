@@ -1,5 +1,8 @@
 """Every route answers at any server as at the one that drives the run: what is asked here is read, resumed, continued,
-stopped and deleted there. The servers share Redis and, as workers and machines do, their conversations and files."""
+stopped and deleted there.
+
+The servers have state directories of their own, as machines do, and share Redis, conversations and `[files] folder`.
+"""
 
 import asyncio
 import json
@@ -13,6 +16,7 @@ from typing import Any, Final, TypeAlias
 import aiohttp
 import pytest
 
+from aiostream_server.config.model import ConversationsConfig, FilesConfig
 from tests.kit.cluster import shared_in
 from tests.kit.observing import Remembering
 from tests.kit.redis import RedisServer
@@ -84,9 +88,15 @@ def _answer(asked: Mapping[str, Any]) -> ScriptedAnswer:
 async def two_servers(redis: RedisServer, prefix: str, folder: Path) -> AsyncIterator[Two]:
     async with ScriptedProvider() as provider, aiohttp.ClientSession() as session:
         provider.script(_answer)
-        config = config_for(provider.base_url, sample_team("solo"), runs=shared_in(redis.url, prefix))
+        config = config_for(
+            provider.base_url,
+            sample_team("solo"),
+            runs=shared_in(redis.url, prefix),
+            files=FilesConfig(folder=folder / "shared"),
+            conversations=ConversationsConfig(url=f"sqlite+aiosqlite:///{folder}/conversations.db"),
+        )
         reached = Remembering()
-        async with serving(config, folder, reached) as here, serving(config, folder, reached) as there:
+        async with serving(config, folder / "1", reached) as here, serving(config, folder / "2", reached) as there:
             yield Two(here, there, provider, session, reached)
 
 
@@ -125,6 +135,9 @@ async def _files(two: Two) -> None:
     assert files is not None
     run = await two.run()
     await until_idle(two.here)
+    async with two.session.get(f"{two.here.url}/v1/runs/{run['id']}") as response:
+        watch_url = (await response.json())["watch_url"].removeprefix(two.here.url)
+    assert b"run_finished" in await two.same(watch_url)
     owner = (await two.here.state.registry.find(run["id"], None)).owner
     file = files.describe(FILE, "text/csv", "totals", owner)
     await files.keep(file, FILE)
