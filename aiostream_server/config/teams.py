@@ -55,8 +55,14 @@ class TeamConfig(ConfigTable):
     tools: KnownTools = Field(default=(), description="the [tools.*] tables that its agents use")
     system_message: str = Field(default="", description="of a team of a kind")
     client_tools: bool = Field(default=False, description="its agents may call tools of the client")
+    output_tools: bool = Field(default=False, description="a request may force a call of its tools: the answer as JSON")
     trusted: bool = Field(default=False, description="code that stands in the component may run")
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
+
+    @property
+    def takes_forced_calls(self) -> bool:
+        """Whether a request's `tool_choice` may force a call of one of the client's tools."""
+        return self.client_tools or self.output_tools
 
     @model_validator(mode="before")
     @classmethod

@@ -147,6 +147,18 @@
  */
 
 /**
+ * A model call of the agent begins. `model` is the provider's name for it. A `Usage` of the agent tells its end;
+ * a call that is cancelled before its answer has none.
+ * @typedef {Object} ModelCalledEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"model_called"} type
+ * @property {string} agent
+ * @property {string} model
+ */
+
+/**
  * The tokens of one model call, and how it went. `model` is the provider's name for it. Times are in seconds,
  * from the call's beginning to the first piece of its answer and to its end. Sizes are in bytes, of what was
  * sent to the provider and read from it. `error` is the code of a call that failed. Each is empty or None where
@@ -244,6 +256,21 @@
  */
 
 /**
+ * The server process that drove the run has failed, and another one begins the team's turn again. Nothing that
+ * agents said or did before counts any more: messages and calls that are open then stay without an end.
+ * `attempt` counts the beginnings of the turn; the first `Restarted` of a run has 2. `content` says it in one
+ * line.
+ * @typedef {Object} RestartedEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"restarted"} type
+ * @property {number} attempt
+ * @property {string} content
+ * @property {true} [truncated]
+ */
+
+/**
  * Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number
  * of turns 3 reached."; None if the team gave none.
  * @typedef {Object} RunFinishedEvent
@@ -279,12 +306,14 @@
  *     | AnalysisEvent
  *     | MessageEvent
  *     | TokenEvent
+ *     | ModelCalledEvent
  *     | UsageEvent
  *     | FinalEvent
  *     | InputRequestedEvent
  *     | ToolRequestedEvent
  *     | NoticeEvent
  *     | ErrorEvent
+ *     | RestartedEvent
  *     | RunFinishedEvent
  *     | DroppedEvent
  * } RunEvent

@@ -79,12 +79,19 @@ export class RunLog {
             action: this._action,
             tool_requested: this._action,
             tool_result: this._toolResult,
+            model_called: (event) => this._lane(event.agent),
             usage: this._usage,
             routing: this._routed,
             notice: (event) => this._remark(event.agent, "notice", event.content),
             input_requested: (event) => {
                 this.asks = event;
                 this._remark(event.agent, "question", "waits for your reply");
+            },
+            restarted: (event) => {
+                for (const agent of this._open.keys()) this._close(agent);
+                this._calls.clear();
+                this.speaking.clear();
+                this._remark("", "notice", event.content);
             },
             dropped: (event) => this._remark("", "notice", `events ${event.first} to ${event.seq} are kept no longer`),
             error: (event) => {

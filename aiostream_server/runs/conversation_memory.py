@@ -108,6 +108,15 @@ async def forget(archive: Archive, owner: Owner, conversation: str) -> bool:
     return await archive.conversations.delete(**names) > 0
 
 
+async def withdraw(archive: Archive, owner: Owner, conversation: str, *, asked_until: float) -> None:
+    """Spend the question that the conversation waits with, if it was asked until that Unix time: no later message is
+    taken for the reply. Raises `ConversationsUnavailable`."""
+    address = address_of(owner, conversation)
+    memory = await archive.conversations.latest(address)
+    if memory is not None and memory.waits_for is not None and memory.updated_at <= asked_until:
+        await archive.conversations.spend(address, memory)
+
+
 class ConversationMemory:
     """One run's. Without a conversation, or without an archive, it recalls nothing and keeps nothing.
 

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, UnknownResponse
+from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, ShuttingDown, UnknownResponse
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
@@ -135,8 +135,7 @@ class Registry:
         with resources.references.holding(), ExitStack() as undo:
             if key is not None:
                 await self._turns.prepare(key)
-            wait = await self._enter(request, run_id)
-            leave = partial(self._admission.leave, run_id) if wait is None else wait.release
+            wait, leave = await self._enter(request, run_id)
             undo.callback(leave)
             run = Run(run_id, request, resources, self._new_log(run_id, max_bytes=resources.limits.max_log_bytes))
             earlier: Sequence[RunView] = ()
@@ -169,18 +168,23 @@ class Registry:
             raise UnknownResponse(message, param=_PREVIOUS)
         return named
 
-    async def _enter(self, request: RunRequest, run_id: str) -> SlotWait | None:
-        """Take a slot; where the request `tells_waiting`, a place in the queue is enough."""
+    async def _enter(self, request: RunRequest, run_id: str) -> tuple[SlotWait | None, Callable[[], object]]:
+        """Take a slot; where the request `tells_waiting`, a place in the queue is enough. Returns the wait for it, if
+        there is one, and what gives the slot back."""
+        if request.withdraws is not None:
+            if self.is_closing:
+                raise ShuttingDown
+            return None, _nothing_to_leave
         if not request.tells_waiting:
             await self._admission.enter(request.owner, run_id)
-            return None
+            return None, partial(self._admission.leave, run_id)
         wait = SlotWait(self._admission, request.owner, run_id)
         try:
             await wait.until_queued()
         except BaseException:
             wait.release()
             raise
-        return wait
+        return wait, wait.release
 
     async def _failed(self, request: RunRequest) -> RunView | None:
         """The run that has just failed on the same question, as long as it is kept."""
@@ -260,3 +264,7 @@ class Registry:
         if error is not None and request.fingerprint:
             remembered_s = run.resources.failure_memory_s
             self._failures.note(request.owner, request.fingerprint, run.id, error, for_s=remembered_s)
+
+
+def _nothing_to_leave() -> None:
+    """The run has no slot."""

@@ -38,6 +38,7 @@ class TeamKeys(TypedDict, total=False):
     tools: Sequence[str] | None
     settings: Mapping[str, Any] | None
     client_tools: bool
+    output_tools: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from aiostream_server.events import (
     Event,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     SpeechKind,
@@ -126,8 +127,8 @@ class ThreadFrames:
                 yield from self._end(part)
             case Action() | ToolResult() | ToolRequested():
                 yield from self._tool(part)
-            case Routing() | Notice() | Dropped():
-                yield _custom(remark_of(part))
+            case Routing() | Notice() | Dropped() | Restarted():
+                yield from self._remarked(part)
             case InputRequested():
                 self._asked = part
             case Error():
@@ -165,6 +166,11 @@ class ThreadFrames:
         yield from self._tools.show(part)
         for source in self._sources.show(part):
             yield _custom(Remark("source", {"title": source.name, "text": source.text}))
+
+    def _remarked(self, part: Routing | Notice | Dropped | Restarted) -> Iterator[AGUIEvent]:
+        if isinstance(part, Restarted):
+            yield from self._tools.close(waits=False)
+        yield _custom(remark_of(part))
 
     def _ending(self, part: RunFinished) -> Iterator[AGUIEvent]:
         yield from self._tools.close(waits=self._asked is not None)

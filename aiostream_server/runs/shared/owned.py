@@ -12,7 +12,7 @@ from aiostream_server.log.memory import MemoryReader
 from aiostream_server.log.protocol import Reader
 from aiostream_server.log.redis.packing import pack
 from aiostream_server.log.redis.reserved import RESERVED_AHEAD, ReservedLog
-from aiostream_server.log.redis.scripts import WriteOrder
+from aiostream_server.log.redis.write_order import WriteOrder
 from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
 

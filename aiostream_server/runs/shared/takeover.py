@@ -17,7 +17,8 @@ from aiostream_server.errors import RunsUnavailable
 from aiostream_server.events import Dropped, Entry, RunFinished, TokenCount, Usage
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import entries_in, pack_entries
-from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, WRITE, WriteOrder
+from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, WRITE
+from aiostream_server.log.redis.write_order import WriteOrder
 from aiostream_server.runs.card import RunCard
 
 _PAGE: Final = 64
@@ -77,7 +78,7 @@ class Takeover:
         if reserved > last:
             entries.insert(0, Entry(reserved, now, Dropped(first=last + 1)))
         packed = pack_entries(entries)
-        card = replace(card, finished=finished, last_seq=packed.last)
+        card = replace(card, finished=finished, last_seq=packed.last, ended_at=now)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
         order = WriteOrder(run_id, last, packed.last, 0, retention_ms, is_viewed=True)
         arguments = order.arguments([packed], birth=None, card=msgpack.encode(card))
