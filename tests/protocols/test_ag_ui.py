@@ -236,14 +236,14 @@ RUN = "run-" + "x" * 24
 
 def test_a_run_keeps_the_messages_that_no_stream_has_told() -> None:
     picture = {"type": "image", "source": {"type": "url", "value": png()}}
-    first = [
+    first: list[dict[str, Any]] = [
         {"id": "1", "role": "system", "content": "Be brief."},
         {"id": "2", "role": "assistant", "content": "Hello.", "toolCalls": [call("c", "place")]},
         {"id": "3", "role": "tool", "toolCallId": "c", "content": "Rome"},
         {"id": "4", "role": "user", "content": "what?"},
     ]
     later = {"id": "7", "role": "user", "content": [{"type": "text", "text": "and?"}, picture]}
-    told = [
+    told: list[dict[str, Any]] = [
         {"id": f"{RUN}-5", "role": "assistant", "content": "West."},
         {"id": "6", "role": "activity", "activityType": "x"},
         later,

@@ -93,9 +93,11 @@ async def test_a_thread_outlives_its_runs(tmp_path: Path) -> None:
 async def test_the_team_reads_the_state_that_a_page_shares(tmp_path: Path) -> None:
     async with ScriptedProvider() as provider:
         provider.script(ScriptedAnswer("fine"))
-        async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
-            async with running(server.url, state={"cart": ["Käse"]}) as response:
-                events = events_in(await response.read())
+        async with (
+            serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server,
+            running(server.url, state={"cart": ["Käse"]}) as response,
+        ):
+            events = events_in(await response.read())
     assert events[1] == {"type": "STATE_SNAPSHOT", "snapshot": {"cart": ["Käse"]}}
     systems = [each["content"] for each in provider.exchanges[0].body["messages"] if each["role"] == "system"]
     assert '{"cart":["Käse"]}' in "".join(systems)

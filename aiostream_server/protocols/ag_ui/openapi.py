@@ -38,10 +38,7 @@ def described() -> Described:
     schemas = {
         **request_schemas(RunAgentInput, *MESSAGE_SHAPES, *PART_SHAPES),
         "AGUIEvent": _EVENT,
-        "AGUIFrame": {
-            "description": "Behind a run's end only another run begins.",
-            **object_of(data=json_text("AGUIEvent")),
-        },
+        "AGUIFrame": {"description": "At a run's end another may begin.", **object_of(data=json_text("AGUIEvent"))},
     }
     paths = {"/v1/ag-ui/{model}": {"post": _run()}, "/v1/ag-ui/{model}/{thread}": {"get": _connect()}}
     return Described(paths, schemas)
@@ -64,7 +61,7 @@ def _connect() -> dict[str, Any]:
         "connectAgent",
         "A whole thread: its runs from their first event, the last one live.",
         {
-            "200": response("The events of its runs.", events("AGUIFrame"), "X-Run-Id"),
+            "200": response("Its events.", events("AGUIFrame"), "X-Run-Id"),
             "204": nothing,
             **refused(*READING),
         },

@@ -1,5 +1,7 @@
-"""Judges recorded streams by AG-UI's models for Python and `ag-ui-validate`: each line of the input is a stream as a JSON
-string."""
+"""Judges recorded streams by AG-UI's models for Python and by `ag-ui-validate`.
+
+Each line of the input is a stream as a JSON string.
+"""
 
 import json
 import sys
