@@ -256,6 +256,21 @@
  */
 
 /**
+ * The server process that drove the run has failed, and another one begins the team's turn again. Nothing that
+ * agents said or did before counts any more: messages and calls that are open then stay without an end.
+ * `attempt` counts the beginnings of the turn; the first `Restarted` of a run has 2. `content` says it in one
+ * line.
+ * @typedef {Object} RestartedEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"restarted"} type
+ * @property {number} attempt
+ * @property {string} content
+ * @property {true} [truncated]
+ */
+
+/**
  * Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number
  * of turns 3 reached."; None if the team gave none.
  * @typedef {Object} RunFinishedEvent
@@ -298,6 +313,7 @@
  *     | ToolRequestedEvent
  *     | NoticeEvent
  *     | ErrorEvent
+ *     | RestartedEvent
  *     | RunFinishedEvent
  *     | DroppedEvent
  * } RunEvent

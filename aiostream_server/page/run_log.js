@@ -87,6 +87,12 @@ export class RunLog {
                 this.asks = event;
                 this._remark(event.agent, "question", "waits for your reply");
             },
+            restarted: (event) => {
+                for (const agent of this._open.keys()) this._close(agent);
+                this._calls.clear();
+                this.speaking.clear();
+                this._remark("", "notice", event.content);
+            },
             dropped: (event) => this._remark("", "notice", `events ${event.first} to ${event.seq} are kept no longer`),
             error: (event) => {
                 this.error = event;

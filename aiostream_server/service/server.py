@@ -25,6 +25,7 @@ from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tracing import Traces
 from aiostream_server.service.user_modules import UserModules
+from aiostream_server.service.workers.peers import WorkerPeers
 from aiostream_server.service.workers.share import SocketShare
 from aiostream_server.service.workers.site import SharedSite
 from aiostream_server.web.health import LOOP_LAG
@@ -41,13 +42,15 @@ async def serve(
     state_directory: Path,
     on_ready: Callable[[str], object],
     share: SocketShare | None = None,
+    peers: WorkerPeers | None = None,
     receiver: StatusReceiver | None = None,
     load: Callable[[], Config] | None = None,
     config_path: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, and drain. `on_ready` gets the base URL once connections are accepted.
 
-    `share` has sockets that other processes accept from, too; a worker ignores a second signal. `receiver` gets the
+    `share` has sockets that other processes accept from, too; a worker ignores a second signal, and has `peers`, whose
+    metrics it tells with its own. `receiver` gets the
     status of the process. At each SIGHUP `load` reads the configuration again; without `load` there are no reloads.
     With `[server] watch` a change of a file, `config_path` included, does the same.
 
@@ -58,7 +61,7 @@ async def serve(
     server, modules = config.server, UserModules()
     certificate = Certificate.of(server)
     worker = share.number if share and share.has_parent else None
-    traces, metrics = Traces.of(config.tracing), MetricsExport.of(config, worker)
+    traces, metrics = Traces.of(config.tracing), MetricsExport.of(config, peers)
     observer = fan_out(*metrics.observers, *traces.observers)
     app = compose(config, state_directory=state_directory, observer=observer)
     metrics.mount(app)
