@@ -83,7 +83,7 @@ async def measure(folder: Path, *, nodes: int, limit: int, questions: int) -> li
 async def _slots_left(redis: RedisServer) -> int:
     """Those that are not given back a moment after the last run."""
     deadline = asyncio.get_running_loop().time() + _GIVEN_BACK_S
-    while (left := int(await redis.client.hlen(redis.key("slots")))) and asyncio.get_running_loop().time() < deadline:
+    while (left := int(await redis.client.hlen(redis.key("slots")))) and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_LOOK_S)
     return left
 
