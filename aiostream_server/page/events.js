@@ -304,6 +304,21 @@
  */
 
 /**
+ * The server process that drove the run has failed, and another one begins the team's turn again. Nothing that
+ * agents said or did before counts any more: messages and calls that are open then stay without an end.
+ * `attempt` counts the beginnings of the turn; the first `Restarted` of a run has 2. `content` says it in one
+ * line.
+ * @typedef {Object} RestartedEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"restarted"} type
+ * @property {number} attempt
+ * @property {string} content
+ * @property {true} [truncated]
+ */
+
+/**
  * Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number
  * of turns 3 reached."; None if the team gave none.
  * @typedef {Object} RunFinishedEvent
@@ -327,7 +342,7 @@
  * @property {number} first
  */
 
-/** @typedef {RunStartedEvent|WaitingEvent|RoutingEvent|ThinkingEvent|ActionEvent|ToolResultEvent|ValidationEvent|AnalysisEvent|MessageEvent|TokenEvent|ModelCalledEvent|UsageEvent|FinalEvent|InputRequestedEvent|ToolRequestedEvent|NoticeEvent|ErrorEvent|RunFinishedEvent|DroppedEvent} RunEvent */
+/** @typedef {RunStartedEvent|WaitingEvent|RoutingEvent|ThinkingEvent|ActionEvent|ToolResultEvent|ValidationEvent|AnalysisEvent|MessageEvent|TokenEvent|ModelCalledEvent|UsageEvent|FinalEvent|InputRequestedEvent|ToolRequestedEvent|NoticeEvent|ErrorEvent|RestartedEvent|RunFinishedEvent|DroppedEvent} RunEvent */
 
 /** The types of the fields of each kind of event, beside those that all have. */
 export const FIELDS = new Map([
@@ -348,6 +363,7 @@ export const FIELDS = new Map([
     ["tool_requested", {"agent": "string", "tool": "string", "arguments": "string", "call_id": "string"}],
     ["notice", {"agent": "string", "content": "string", "reason": "string"}],
     ["error", {"code": "string", "message": "string", "retry_after_s": "number|null", "lasting": "boolean"}],
+    ["restarted", {"attempt": "number", "content": "string"}],
     ["run_finished", {"reason": "string", "usage": "object", "duration_s": "number", "stop_reason": "string|null"}],
     ["dropped", {"first": "number"}],
 ]);

@@ -61,6 +61,7 @@ export class RunLog {
         /** @type {import("./events.js").InputRequestedEvent|null} */
         this.asks = null;
         this.waits = "";
+        this._from = 0; // the first item that counts: behind it, the team began again
         /** @type {Map<string, MessageItem>} */
         this._open = new Map();
         /** @type {Map<string, CallItem>} */
@@ -137,6 +138,11 @@ export class RunLog {
             case "input_requested":
                 this.asks = event;
                 return this._remark(event.agent, "question", "waits for your reply");
+            case "restarted":
+                this._endAll();
+                this._calls.clear();
+                this._from = this.items.length;
+                return this._remark("", "notice", event.content);
             case "dropped":
                 return this._remark("", "notice", `The server no longer keeps the events ${event.first} to ${event.seq}.`);
             case "error":
@@ -223,7 +229,7 @@ export class RunLog {
         const wanted = bare(event.content);
         /** @type {MessageItem[]} */
         const own = [];
-        for (const item of this.items) if (item.kind === "message" && item.agent === event.agent && item.says !== "thinking") own.push(item);
+        for (const item of this.items.slice(this._from)) if (item.kind === "message" && item.agent === event.agent && item.says !== "thinking") own.push(item);
         const same = own.findLast((item) => bare(item.text) === wanted);
         if (same) return [same];
         for (let from = own.length - 1, words = ""; from >= 0 && words.length < wanted.length; from -= 1) {
@@ -284,6 +290,11 @@ export class RunLog {
 
     /** @param {import("./events.js").RunFinishedEvent} event */
     _finish(event) {
+        this._endAll();
+        this.finished = event;
+    }
+
+    _endAll() {
         for (const agent of [...this._open.keys()]) this._close(agent);
         for (const call of this._calls.values()) {
             if (call.end === null) {
@@ -293,6 +304,5 @@ export class RunLog {
         }
         this.models.endAll(this.now);
         this.speaking.clear();
-        this.finished = event;
     }
 }

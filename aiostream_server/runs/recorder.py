@@ -69,6 +69,7 @@ class Recorder(LogWriter):
         self.has_begun_answer = False
         self.has_called_client = False
         self._is_last_call = False
+        self.asks_user = False
         self.failures: list[ModelFailed] = []
         self.calls: Final = HeardCalls()
         self._options = options
@@ -288,6 +289,7 @@ class Recorder(LogWriter):
 
     def ask_user(self, handover: Handover, *, can_reply: bool) -> None:
         """The team waits for the user: the last message is the question, and the answer of this turn."""
+        self.asks_user = True
         if not can_reply:
             self.tell(events.Message(handover.asker, notices.NO_REPLY))
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):

@@ -55,6 +55,8 @@ class Run:
         self._asked: Final = clipped(typed_question(request.question.task.text), _SHOWN_CHARS)
         self.spec = request.spec
         self.finished: RunFinished | None = None
+        self._ended_at: float | None = None
+        self._asks_user = False
         self._ending: asyncio.Future[FinishReason | Error] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
         self._started_at = time.monotonic()
@@ -83,6 +85,8 @@ class Run:
             question=self._asked,
             protocol=self.request.protocol,
             kept=self.request.kept,
+            ended_at=self._ended_at,
+            asks_user=self._asks_user,
         )
 
     @property
@@ -223,7 +227,7 @@ class Run:
             _log.debug("team_failure", exc_info=exc)
             forget_traceback(exc)
         else:
-            self.end("stop")
+            self.end("stop" if self.request.withdraws is None else "cancelled")
 
     def _finish(self, work: TeamWork, ending: FinishReason | Error) -> None:
         """Write `RunFinished`, whatever else goes wrong."""
@@ -240,6 +244,8 @@ class Run:
         finally:
             self.finished = finished
             self.log.append(finished)
+            self._ended_at = self.log.since(self.log.committed - 1)[0].timestamp
+            self._asks_user = recorder.asks_user and finished.reason == "stop"
             self.request = replace(self.request, question=_FORGOTTEN)
             work.release(self.spec)
 

@@ -11,7 +11,7 @@ from aiostream_server.events.fixed_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
-from aiostream_server.runs.conversation_memory import ConversationMemory
+from aiostream_server.runs.conversation_memory import ConversationMemory, withdraw
 from aiostream_server.runs.last_call import put_in_form
 from aiostream_server.runs.prepared_team import prepare
 from aiostream_server.runs.recorder import Recorder
@@ -47,6 +47,10 @@ class TeamWork:
     async def perform(self, token: CancellationToken, *, asked_at: float) -> None:
         """All of it. Raises what the team raises, and `ToolFailed`. `asked_at` is Unix time."""
         request, resources, recorder = self.request, self.resources, self.recorder
+        if request.withdraws is not None:
+            if resources.archive is not None and (talk := request.conversation) is not None:
+                await withdraw(resources.archive, request.owner, talk.name, asked_until=request.withdraws)
+            return
         current_calls.set(self.calls)
         memory = ConversationMemory(
             resources.archive, request.owner, request.conversation, request.question, self.calls, asked_at=asked_at

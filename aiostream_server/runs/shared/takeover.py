@@ -78,7 +78,7 @@ class Takeover:
         if reserved > last:
             entries.insert(0, Entry(reserved, now, Dropped(first=last + 1)))
         packed = pack_entries(entries)
-        card = replace(card, finished=finished, last_seq=packed.last)
+        card = replace(card, finished=finished, last_seq=packed.last, ended_at=now)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
         order = WriteOrder(run_id, last, packed.last, 0, retention_ms, is_viewed=True)
         arguments = order.arguments([packed], birth=None, card=msgpack.encode(card))
