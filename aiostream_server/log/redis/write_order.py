@@ -26,7 +26,12 @@ class WriteOrder(NamedTuple):
     is_viewed: bool
 
     def arguments(
-        self, chunks: Sequence[Chunk], *, birth: bytes | None, card: bytes | None, request: Sequence[str | bytes] | None = None
+        self,
+        chunks: Sequence[Chunk],
+        *,
+        birth: bytes | None,
+        card: bytes | None,
+        request: Sequence[str | bytes] | None = None,
     ) -> list[str | bytes]:
         """Redis takes the `birth` where it does not know the run, a new `card`, and the `request` that it is to keep:
         how often its turn has begun again, its team, and the request. An empty one: it keeps none any more."""
