@@ -206,13 +206,13 @@ class StreamingClient(ChatCompletionClient):
         """One call; in a run the `sink` is the listener."""
         speaker = self.speaker_of(request.messages)
         is_heard = sink is not None and not request.json_output and sink.hears(speaker)
-        options = request.options
+        options, facts = request.options, CallFacts(self.label.model or self.label.name)
         if sink is not None:
+            sink.calling(speaker, facts.model)
             listener = SinkListener(sink, speaker, is_shown=is_heard)
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
             options = {**sink.options, **options} if is_heard else options
-        facts = CallFacts(self.label.model or self.label.name)
         answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
             progress = _Progress(facts, call, sink)
