@@ -81,6 +81,8 @@ class TeamWork:
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
+        if memory.is_kept:
+            await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
             recorder.tell_memory_failure("not_recalled", NOT_RECALLED)
