@@ -21,14 +21,15 @@ def asked(protocol: str) -> tuple[str, dict[str, Any]]:
     user = {"role": "user", "content": f"By {protocol}"}
     parts = [{"type": "text", "text": user["content"]}]
     message = {"messageId": "m", "role": "ROLE_USER", "parts": [{"text": user["content"]}]}
-    return {
+    questions: dict[str, tuple[str, dict[str, Any]]] = {
         "chat": ("v1/chat/completions", {"model": "lone", "messages": [user]}),
         "responses": ("v1/responses", {"model": "lone", "input": user["content"]}),
         "ag-ui": ("v1/ag-ui/lone", {"threadId": "t", "runId": "r", "messages": [{"id": "m", **user}]}),
         "ai-sdk": ("v1/ai-sdk/lone", {"id": "c", "messages": [{"id": "m", "role": "user", "parts": parts}]}),
         "a2a": ("a2a/lone", {"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": {"message": message}}),
         "tools": ("v1/chat/completions", {"model": "lone", "messages": [user], "tools": [TOOL]}),
-    }[protocol]
+    }
+    return questions[protocol]
 
 
 async def test_runs_of_every_protocol_are_shown(tmp_path: Path) -> None:
