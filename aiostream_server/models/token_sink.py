@@ -33,6 +33,10 @@ class TokenSink(Protocol):
         """A piece of an answer arrived, shown or not: the run is not idle. Called often."""
         ...
 
+    def calling(self, speaker: str | None, model: str) -> None:
+        """A call begins, shown or not. `model` is the provider's name for it."""
+        ...
+
     def retrying(self, reason: str, delay_s: float) -> None:
         """The provider did not answer, and is asked again in `delay_s`. `reason`: a status ("429") or "connection"."""
         ...

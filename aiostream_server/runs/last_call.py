@@ -277,6 +277,9 @@ class _Unheard:
     async def room(self) -> None:
         return
 
+    def calling(self, speaker: str | None, model: str) -> None:
+        self.recorder.calling(speaker, model)
+
     def retrying(self, reason: str, delay_s: float) -> None:
         self.recorder.retrying(reason, delay_s)
 

@@ -69,6 +69,7 @@ class Recorder(LogWriter):
         self.has_begun_answer = False
         self.has_called_client = False
         self._is_last_call = False
+        self.asks_user = False
         self.failures: list[ModelFailed] = []
         self.calls: Final = HeardCalls()
         self._options = options
@@ -120,6 +121,9 @@ class Recorder(LogWriter):
 
     def hears(self, speaker: str | None) -> bool:
         return speaker is None or not self._names or speaker in self._names
+
+    def calling(self, speaker: str | None, model: str) -> None:
+        self.tell(events.ModelCalled(self._agent(speaker), model))
 
     def retrying(self, reason: str, delay_s: float) -> None:
         words = _NO_ANSWER.get(reason, "The model failed to answer")
@@ -285,6 +289,7 @@ class Recorder(LogWriter):
 
     def ask_user(self, handover: Handover, *, can_reply: bool) -> None:
         """The team waits for the user: the last message is the question, and the answer of this turn."""
+        self.asks_user = True
         if not can_reply:
             self.tell(events.Message(handover.asker, notices.NO_REPLY))
         if self.last is not None and (self.answer is None or self.answer.content != self.last.content):

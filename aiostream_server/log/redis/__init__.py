@@ -9,6 +9,7 @@ failures    what a failed call means
 lease       tells Redis that this process lives, from a thread
 channels    messages between processes
 packing     events as bytes
+reserved    the log of a run that this process drives
 mirror      the log of a run that another process drives, as its viewers here read it
 
 Imported only where `[runs] store = "redis"`.

@@ -2,12 +2,12 @@
 local calls = {
     {'time'}, {'set', 's', 1}, {'get', 's'}, {'exists', 's'}, {'pexpire', 's', 1000}, {'publish', 'p', 1},
     {'hset', 'h', 'f', 1}, {'hsetnx', 'h', 'f', 1}, {'hget', 'h', 'f'}, {'hmget', 'h', 'f'}, {'hgetall', 'h'},
-    {'hlen', 'h'}, {'hexists', 'h', 'f'}, {'hdel', 'h', 'f'},
+    {'hlen', 'h'}, {'hexists', 'h', 'f'}, {'hincrby', 'n', 'f', 1}, {'hdel', 'h', 'f'},
     {'sadd', 'm', 1}, {'scard', 'm'}, {'smembers', 'm'}, {'srem', 'm', 1},
     {'zadd', 'z', 1, 'm'}, {'zcard', 'z'}, {'zscore', 'z', 'm'}, {'zrange', 'z', 0, -1}, {'zrevrange', 'z', 0, -1},
     {'zrangebyscore', 'z', 0, 1}, {'zrem', 'z', 'm'},
     {'xadd', 'x', '1-0', 'd', 1}, {'xrange', 'x', '-', '+'}, {'xtrim', 'x', 'MINID', 1},
-    {'del', 's'}, {'del', 'x'},
+    {'del', 's'}, {'del', 'n'}, {'del', 'x'},
 }
 local refused = {}
 for _, call in ipairs(calls) do
