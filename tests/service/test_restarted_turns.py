@@ -10,8 +10,9 @@ import pytest
 
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
+from tests.kit.shared_processes import processes, sharing_toml
 from tests.kit.waiting import wait_for
-from tests.service.test_cluster import processes, reading, ticking, toml
+from tests.service.test_cluster import reading, ticking
 from tests.web.watching import View, call, start_in_background, starting, watch_all, watching
 
 pytestmark = pytest.mark.needs("redis")
@@ -25,7 +26,7 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
 
 @pytest.fixture
 def config(shared_redis: RedisServer, redis_prefix: str, provider: ScriptedProvider) -> str:
-    return toml(shared_redis.url, provider, redis_prefix) + 'restart = "turn"\non_disconnect = "continue"\n'
+    return sharing_toml(shared_redis.url, provider, redis_prefix) + 'restart = "turn"\non_disconnect = "continue"\n'
 
 
 def check_numbers(view: View) -> None:

@@ -8,7 +8,7 @@ now.
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 
 import structlog
@@ -160,6 +160,8 @@ async def open_redis(config: RunsConfig, *, must_answer: bool = False) -> AsyncI
     else:
         client.close()
         connection.recovered(address)
+        with suppress(RedisError, OSError):  # the first question need not wait for a connection
+            await connection.client.ping()
     try:
         yield connection
     finally:

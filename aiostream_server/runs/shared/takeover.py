@@ -153,7 +153,7 @@ class Takeover:
         packed = pack_entries(entries)
         card = replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
-        order = WriteOrder(run_id, last, packed.last, 0, retention_ms, is_viewed=True)
+        order = WriteOrder(run_id, last, packed.last, -1, retention_ms, is_viewed=True)
         arguments = order.arguments([packed], birth=None, card=msgpack.encode(card))
         await self._connection.run(WRITE, self._node, retention_ms, *arguments)
 

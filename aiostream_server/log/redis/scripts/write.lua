@@ -20,7 +20,7 @@ while at <= #ARGV do
     local events, mine = key .. ':ev', base .. 'node:' .. node .. ':runs'
     local found = redis.call('HMGET', key, 'node', 'last', 'finished')
     local last, receivers = tonumber(found[2]), -1
-    if found[1] == node and last > 0 and not found[3] and keep_from ~= '0' and redis.call('EXISTS', events) == 0 then
+    if found[1] == node and last > 0 and not found[3] and keep_from ~= '-1' and redis.call('EXISTS', events) == 0 then
         redis.call('DEL', key)  -- its events were evicted: its process writes all of it again
         found, last = {}, nil
     end
