@@ -13,12 +13,14 @@ from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, Sh
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
+from aiostream_server.intake.question import Turn
 from aiostream_server.log.protocol import LogFactory
 from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.conversation_memory import forget, is_remembered
+from aiostream_server.runs.conversation_memory import forget, is_remembered, remembered_turns
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
+from aiostream_server.runs.replies import check_reply
 from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.slot_wait import SlotWait
@@ -26,6 +28,7 @@ from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
 _PREVIOUS: Final = "previous_response_id"
+_MAX_LISTED: Final = 1_000  # runs of one owner
 _UNCERTAIN: Final = 8  # callers that may want no run after all: their question is invalid, or asks for a title
 
 
@@ -120,10 +123,11 @@ class Registry:
         """Admit a run and start it, by default with the latest resources.
 
         Raises `TooManyRuns`, `ShuttingDown`, `Conflict` if the conversation is busy or the answer that it continues is
-        not there yet, and `UnknownResponse` if nothing is known of that.
+        not there yet, `UnknownResponse` if nothing is known of that, and `InvalidRequest` for a reply to nothing.
         """
         self._directory.drop()
         resources = resources or self._resources
+        await check_reply(self._directory, resources.archive, request)
         run_id = request.run_id or f"run-{secrets.token_urlsafe(18)}"
         if (talk := request.conversation) is not None and talk.is_chain:
             request = await self._continued(request, talk, run_id, resources)
@@ -224,6 +228,16 @@ class Registry:
     async def latest(self, owner: Owner, conversation: str) -> RunView | None:
         """The run that was started last in this conversation of the owner's, as long as it is kept."""
         return await self._directory.latest(owner, conversation)
+
+    async def conversation(self, owner: Owner, name: str) -> Sequence[RunView]:
+        """The runs of this conversation of the owner's that are kept, the first one first."""
+        runs = await self._directory.list(owner, _MAX_LISTED)
+        return sorted((run for run in runs if run.card().conversation == name), key=lambda run: run.card().created_at)
+
+    async def remembered(self, owner: Owner, conversation: str) -> Sequence[Turn]:
+        """What was said in a conversation, as far as it is remembered, whether its runs are kept or not."""
+        archive = self._resources.archive
+        return () if archive is None else await remembered_turns(archive, owner, conversation)
 
     async def drain(self) -> None:
         """Admit no more runs; wait until the live ones have ended."""

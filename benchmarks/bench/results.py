@@ -128,6 +128,12 @@ def describe_machine() -> dict[str, str]:
     }
 
 
+def machine_in_words() -> str:
+    """The same, for a row of a table."""
+    told = describe_machine()
+    return f"{told['processor']}, Python {told['python']}, load {told['load at the start']}, {told['date']}"
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
         if line.startswith("model name"):
