@@ -212,7 +212,7 @@ class StreamingClient(ChatCompletionClient):
             listener = SinkListener(sink, speaker, is_shown=is_heard)
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
-            request = replace(request, options={**sink.options, **request.options}) if is_heard else request
+            request = _as_asked_of(sink, speaker, request) if is_heard else request
         request = replace(self._with_memory(request, speaker), facts=facts)
         answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
@@ -230,6 +230,7 @@ class StreamingClient(ChatCompletionClient):
                 if isinstance(request.json_output, type) and not calls:
                     _refuse_broken_json(answer)
                 if sink is not None and is_heard:
+                    calls = sink.allowed(speaker, calls)
                     text, thought = answer.text, answer.thought
                     await sink.said(speaker, text=text, thought=thought, calls=calls, end=answer.end)
             except BaseException as error:
@@ -319,6 +320,12 @@ class StreamingClient(ChatCompletionClient):
         if sink is not None:
             await sink.spent(speaker, usage, request.facts)
         return usage
+
+
+def _as_asked_of(sink: TokenSink, speaker: str | None, request: ModelRequest) -> ModelRequest:
+    """With the options of the run's request, and without tools where it allows no more calls."""
+    choice = request.tool_choice if sink.may_call(speaker) else "none"
+    return replace(request, options={**sink.options, **request.options}, tool_choice=choice)
 
 
 def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:
