@@ -94,7 +94,7 @@ def _supervise(config: Config, systemd: SystemdEnvironment) -> int:
         _log.warning("workers_do_not_share_runs", workers=config.server.workers, note=NOT_SHARED)
     listening = systemd.listening or bind(config.server)
     url = listening.urls(config.server)[0]
-    within_s = stop_within_s(config.server, is_adopted=listening.is_adopted)
+    within_s = stop_within_s(config, is_adopted=listening.is_adopted)
     supervisor = Supervisor(listening, config.server.workers, _command, stop_within_s=within_s, manager=systemd.manager)
     return supervisor.run(lambda: _say_ready(url))
 

@@ -80,8 +80,10 @@ class LimitsConfig(ConfigTable):
 
 
 class FilesConfig(ConfigTable):
-    """`[files]`: how long, and how much of, the files that answers link to are kept in the state directory."""
+    """`[files]`: how long, and how much of, the files that answers link to are kept. `folder` is one that several
+    machines share; else they are in the state directory."""
 
+    folder: FilePath | None = None
     expiry_s: PositiveFloat = 30 * 24 * 3600.0
     max_bytes: PositiveInt = 512 * 1024**2
     max_file_bytes: PositiveInt = 8 * 1024**2

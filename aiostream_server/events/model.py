@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
+from aiostream_server.events.fixed_notices import RESTARTED
+
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
 FinishReason: TypeAlias = Literal[
     "stop", "tool_calls", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"
@@ -316,6 +318,20 @@ class Error(BaseEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Restarted(BaseEvent):
+    """The server process that drove the run has failed, and another one begins the team's turn again.
+
+    Nothing that agents said or did before counts any more: messages and calls that are open then stay without an end.
+    `attempt` counts the beginnings of the turn; the first `Restarted` of a run has 2. `content` says it in one line.
+    """
+
+    type: ClassVar[Literal["restarted"]] = "restarted"
+    sign: ClassVar[str] = "🔁"
+    attempt: int
+    content: str = RESTARTED
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(BaseEvent):
     """Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number of
     turns 3 reached."; None if the team gave none."""
@@ -354,6 +370,7 @@ Event: TypeAlias = (
     | ToolRequested
     | Notice
     | Error
+    | Restarted
     | RunFinished
     | Dropped
 )

@@ -86,6 +86,25 @@ async def is_remembered(archive: Archive, owner: Owner, conversation: str) -> bo
         return True
 
 
+async def waits_for_reply(archive: Archive, owner: Owner, conversation: str) -> bool:
+    """Whether the team that answered last waits for the user. True also if the store cannot tell."""
+    try:
+        memory = await archive.conversations.latest(address_of(owner, conversation))
+    except ConversationsUnavailable:
+        return True
+    return memory is not None and memory.waits_for is not None
+
+
+async def remembered_turns(archive: Archive, owner: Owner, conversation: str) -> Sequence[Turn]:
+    """The earliest first; empty if there are none, or the store cannot tell."""
+    try:
+        memory = await archive.conversations.latest(address_of(owner, conversation))
+        return () if memory is None else await off_loop(len(memory.turns) > _SMALL, unpacked_turns, memory.turns)
+    except (ConversationsUnavailable, *_OTHER_FORMAT) as exc:
+        _log.warning("conversation_not_recalled", error=type(exc).__name__)
+        return ()
+
+
 async def forget(archive: Archive, owner: Owner, conversation: str) -> bool:
     """Whether there was something to forget."""
     names = address_of(owner, conversation)._asdict()

@@ -55,8 +55,8 @@ async def serve(
     With `[server] watch` a change of a file, `config_path` included, does the same.
 
     After a signal the process ends within `lame_duck_s`, `drain_s` and a second, and one more second with adopted
-    sockets. A cancelled server ends its streams at once and does not end the process. Raises `ConfigError` for what
-    cannot be served, an address that cannot be bound included.
+    sockets or shared runs. A cancelled server ends its streams at once and does not end the process. Raises
+    `ConfigError` for what cannot be served, an address that cannot be bound included.
     """
     server, modules = config.server, UserModules()
     certificate = Certificate.of(server)
@@ -76,7 +76,7 @@ async def serve(
     )
     receiver = receiver or ServiceManager()
     is_adopted = share is not None and share.listening.is_adopted
-    within_s = stop_within_s(server, is_adopted=is_adopted)
+    within_s = stop_within_s(config, is_adopted=is_adopted)
     with StopSignals(within_s, second_ends=worker is None) as signals:
         async with traces.sending, _set_up(runner, config), metrics.running(app, last_reload):
             listening = bind(server) if share is None else share.listening
@@ -94,7 +94,7 @@ async def serve(
                     receiver.ready()
                     await signals.stop.wait()
                 receiver.stopping(within_s)
-                await drain(runner, server, is_adopted=is_adopted)
+                await drain(runner, config, is_adopted=is_adopted)
         signals.end_within(_LEFT_BEHIND_S)
 
 

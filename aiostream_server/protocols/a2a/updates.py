@@ -20,6 +20,7 @@ from aiostream_server.events import (
     FinishReason,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     Token,
@@ -129,6 +130,8 @@ class TaskUpdates:
             yield from self._of_part(part, entry.timestamp)
 
     def _of_part(self, part: Part, at: float) -> Iterator[Update]:
+        if isinstance(part, Restarted):
+            self._has_begun = self._is_complete = False  # the next piece of the answer replaces what is there
         if (told := _told_of(part)) is not None:
             yield self._told("TASK_STATE_WORKING", at, *told)
             return
@@ -209,7 +212,7 @@ def _told_of(part: Part) -> tuple[str, Event | None] | None:
             return f"{part.tool}: {part.summary or one_line(part.content, _SUMMARY_CHARS)}", part
         case Routing():
             return ": ".join(filter(None, (part.team_name or part.team, part.content))), part
-        case Notice():
+        case Notice() | Restarted():
             return part.content, part
         case Opened() | Token() | InputRequested() | ToolRequested() | Dropped() | Error() | RunFinished():
             return None

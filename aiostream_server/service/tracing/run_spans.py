@@ -14,6 +14,7 @@ from aiostream_server.events import (
     InputRequested,
     ModelCalled,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     RunStarted,
@@ -52,6 +53,7 @@ class RunSpans:
                 self.agents.does(event)
             case (
                 RunStarted()
+                | Restarted()
                 | Waiting()
                 | ModelCalled()
                 | Usage()

@@ -83,8 +83,11 @@ local function grant()
     end
 end
 
-local function give_back_all(node)
-    for _, run in ipairs(redis.call('SMEMBERS', base .. 'node:' .. node .. ':slots')) do free(run) end
+-- All that a process holds or waits for, but for the slots of the runs in `kept`.
+local function give_back_all(node, kept)
+    for _, run in ipairs(redis.call('SMEMBERS', base .. 'node:' .. node .. ':slots')) do
+        if not kept or not kept[run] then free(run) end
+    end
     local waiting = redis.call('HGETALL', base .. 'queue:of')
     for at = 1, #waiting, 2 do
         if parts(waiting[at + 1]) == node then dequeue(waiting[at]) end
