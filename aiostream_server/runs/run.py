@@ -258,7 +258,8 @@ class Run:
             if isinstance(ending, Error):
                 self.log.append(ending)
             else:
-                finished = replace(finished, reason=_with_the_answers(ending, recorder))
+                reason = _with_the_answers(ending, recorder)
+                finished = RunFinished(reason, usage, duration_s, work.stop_reason)
             self._log_line(recorder, ending, finished)
         finally:
             self.finished = finished
