@@ -99,7 +99,7 @@ async def test_a_slot_goes_at_once_to_a_caller_of_another_process(nodes: "list[S
 
 
 async def test_callers_are_told_their_places_in_the_queue_of_all(nodes: "list[SharedRuns]") -> None:
-    """In the order in which keys and users take turns; never a worse one; none where the own key has all of its runs."""
+    """In the order in which keys and users take turns; none where the own key has all of its runs."""
     for node in nodes:
         node.admission.limit(LimitsConfig(max_runs=1, max_runs_per_key=0, queue_size=100, queue_timeout_s=60))
     await nodes[0].admission.enter(A, "first")
