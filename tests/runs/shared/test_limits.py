@@ -103,7 +103,7 @@ async def test_callers_are_told_their_places_in_the_queue_of_all(nodes: "list[Sh
     for node in nodes:
         node.admission.limit(LimitsConfig(max_runs=1, max_runs_per_key=0, queue_size=100, queue_timeout_s=60))
     await nodes[0].admission.enter(A, "first")
-    told: dict[str, list[int | None]] = {}
+    told: dict[str, list[Any]] = {}
     other_user, order = Owner("a", "other"), list[str]()
 
     async def ask(node: "SharedRuns", owner: Owner, run_id: str) -> None:
@@ -114,7 +114,7 @@ async def test_callers_are_told_their_places_in_the_queue_of_all(nodes: "list[Sh
     waiting = []
     for at, owner, run_id in callers:
         waiting.append(asyncio.create_task(ask(nodes[at], owner, run_id)))
-        await wait_for(lambda run_id=run_id: told.get(run_id))  # type: ignore[misc]
+        await wait_for(lambda run_id=run_id: told.get(run_id))  # type: ignore[misc, arg-type]
     assert told == {"a0": [1], "a1": [2], "b0": [2], "o0": [3], "b1": [4]}
     left = "first"
     for count in range(1, 6):
