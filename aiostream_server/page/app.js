@@ -174,6 +174,10 @@ function askForKey() {
 }
 
 byId("change-key", HTMLElement).addEventListener("click", askForKey);
+byId("skip", HTMLElement).addEventListener("click", (event) => {
+    event.preventDefault(); // its address counts from the root, and would leave the page
+    main.focus();
+});
 document.addEventListener("click", (event) => {
     const link = /** @type {Element} */ (event.target).closest("a[data-page], a.brand");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
