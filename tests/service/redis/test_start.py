@@ -50,10 +50,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 @pytest.fixture(scope="module")
 def guarded(files: Files) -> Iterator[RedisServer]:
-    """With a password, TLS with client certificates, and users: one by the documented rule, and two with less."""
+    """With a password, TLS with client certificates, and users: those of the documentation, and two with less."""
     with running_redis(password="s3cret word", tls=files) as redis:
         rule = _documented_rule()
-        for user, less in (("agents", ()), ("limited", ("-xadd", "-hset")), ("deaf", ("resetchannels",))):
+        (user,) = re.findall(r"^ +user (agents on >.*)$", _DOCS.read_text("utf-8"), re.MULTILINE)
+        assert redis.command("acl", "setuser", *user.replace("aiostream", "t").split()) == "OK"
+        for user, less in (("least", ()), ("limited", ("-xadd", "-hset")), ("deaf", ("resetchannels",))):
             assert redis.command("acl", "setuser", user, "on", ">pw", *rule, *less) == "OK"
         yield redis
 
@@ -65,7 +67,7 @@ def guarded(files: Files) -> Iterator[RedisServer]:
         ("redis://127.0.0.1:{port}/0", "Redis refuses the user or the password"),
         ("redis://limited:pw@127.0.0.1:{port}/0", "the user of Redis may not: hset, xadd; "),
         ("redis://deaf:pw@127.0.0.1:{port}/0", "the user of Redis may not: publish; "),
-        ("rediss://agents:pw@127.0.0.1:{tls_port}/0", "TLS with Redis fails: "),
+        ("rediss://least:pw@127.0.0.1:{tls_port}/0", "TLS with Redis fails: "),
         ("redis+sentinel://:s3cret%20word@127.0.0.1:{port}/mine", "this is no Sentinel"),
     ],
 )
@@ -96,15 +98,15 @@ async def test_a_sentinel_and_a_node_of_a_cluster_are_no_single_redis(
     assert 'store = "redis": this Redis is a node of a cluster: write redis+cluster://' in said
 
 
-async def test_the_documented_user_can_do_all_over_tls_a_socket_and_tcp(
+async def test_the_documented_users_can_do_all_over_tls_a_socket_and_tcp(
     tmp_path: Path, provider: ScriptedProvider, guarded: RedisServer, files: Files
 ) -> None:
     provider.script(lambda _: ScriptedAnswer("a"))
     certificates = f"ssl_ca_certs={files.authority}&ssl_certfile={files.certificate}&ssl_keyfile={files.key}"
     urls = (
-        f"unix://agents:pw@{guarded.socket}?db=0",
-        f"redis://agents:pw@127.0.0.1:{guarded.port}/0",
-        f"rediss://agents:pw@localhost:{guarded.tls_port}/0?{certificates}",
+        f"unix://least:pw@{guarded.socket}?db=0",
+        f"redis://agents:a-long-password@127.0.0.1:{guarded.port}/0",
+        f"rediss://least:pw@localhost:{guarded.tls_port}/0?{certificates}",
     )
     for number, url in enumerate(urls):
         (folder := tmp_path / str(number)).mkdir()
