@@ -206,13 +206,13 @@ class StreamingClient(ChatCompletionClient):
         """One call; in a run the `sink` is the listener."""
         speaker = self.speaker_of(request.messages)
         is_heard = sink is not None and not request.json_output and sink.hears(speaker)
-        options, facts = request.options, CallFacts(self.label.model or self.label.name)
+        facts = CallFacts(self.label.model or self.label.name)
         if sink is not None:
             sink.calling(speaker, facts.model)
             listener = SinkListener(sink, speaker, is_shown=is_heard)
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
-            options = {**sink.options, **options} if is_heard else options
+        options, choice = _wanted(request, speaker, sink if is_heard else None)
         answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
             progress = _Progress(facts, call, sink)
@@ -221,6 +221,7 @@ class StreamingClient(ChatCompletionClient):
             request = replace(
                 request,
                 options=options,
+                tool_choice=choice,
                 kept=kept,
                 offered=offered,
                 facts=facts,
@@ -237,6 +238,7 @@ class StreamingClient(ChatCompletionClient):
                 if isinstance(request.json_output, type) and not calls:
                     _refuse_broken_json(answer)
                 if sink is not None and is_heard:
+                    calls = sink.allowed(speaker, calls)
                     text, thought = answer.text, answer.thought
                     await sink.said(speaker, text=text, thought=thought, calls=calls, end=answer.end)
             except BaseException as error:
@@ -322,6 +324,14 @@ class StreamingClient(ChatCompletionClient):
         if sink is not None:
             await sink.spent(speaker, usage, request.facts)
         return usage
+
+
+def _wanted(request: ModelRequest, speaker: str | None, sink: TokenSink | None) -> tuple[Mapping[str, Any], ToolChoice]:
+    """The options, with those of the run; and the choice of tools, which is none where the run allows no more calls."""
+    if sink is None:
+        return request.options, request.tool_choice
+    choice = request.tool_choice if sink.may_call(speaker) else "none"
+    return {**sink.options, **request.options}, choice
 
 
 def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:

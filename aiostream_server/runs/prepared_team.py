@@ -78,10 +78,9 @@ async def _resumed(team: Team, spec: TeamSpec, memory: ConversationMemory) -> Se
     """The task for a team into which its state was loaded."""
     question, results = memory.question, memory.question.tool_results
     if results:
-        caller = memory.called_by
-        if caller is None or not await put_results(team, caller, results):
+        if not await put_results(team, memory.stopped, results):
             raise InvalidRequest("no tool call waits for one of the results", param="messages")
-        await let_begin(team, caller)
+        await let_begin(team, memory.stopped)
         return await _own_task(question, spec)
     asker, task = memory.waits_for, question.task
     if asker is not None:

@@ -186,6 +186,7 @@ class Run:
             max_tokens=min(filter(None, (question.max_tokens, limits.max_tokens_per_run)), default=None),
             max_turns=limits.max_turns_per_run,
             max_tool_calls=limits.max_tool_calls_per_run,
+            max_own_calls=question.max_own_calls,
         )
         return Recorder(self.log, budget, question.options, partial(self.resources.steps.wait, self.owner))
 

@@ -103,7 +103,7 @@ class TeamWork:
             is_reply, members = memory.waits_for is not None, len(participant_names(self.team))
             recorder.tell_answer(replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
         elif ending.calls_client:
-            recorder.call_client(handover.asker, handover.call_ids)
+            recorder.call_client(handover.stopped, handover.call_ids)
         else:
             recorder.ask_user(handover, can_reply=memory.is_kept)
 

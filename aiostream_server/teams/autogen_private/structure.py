@@ -208,6 +208,11 @@ def manager_of(team: object) -> object | None:
     return next((agent for agent_id, agent in agents.items() if agent_id.type == manager), None)
 
 
+def active_speakers(team: object) -> frozenset[str]:
+    """The members of a group chat whose turns it waits for; several only in a graph. Empty for anything else."""
+    return frozenset(getattr(manager_of(team), "_active_speakers", ()))
+
+
 def group_thread(team: object) -> Sequence[BaseAgentEvent | BaseChatMessage]:
     """The messages of such a group chat; empty for anything else."""
     return tuple(getattr(manager_of(team), "_message_thread", ()))
