@@ -77,7 +77,7 @@ DROP: Final = _script("drop")
 ENTER: Final = _script("enter", "slots")
 LEAVE: Final = _script("leave", "slots")
 GRANT: Final = _script("grant", "slots")
-HELD: Final = _script("held")
+HELD: Final = _script("held", "slots", "places")
 RESTORE: Final = _script("restore", "slots")
 
 # turns of conversations
