@@ -77,7 +77,7 @@ def _scenarios(mode: Any) -> dict[str, Scenario]:
             await opened.call_tool("nobody", {})
             return {}
 
-    named = {
+    named: dict[str, Scenario] = {
         "listed": listed,
         "called": called,
         "reply": reply,
