@@ -41,10 +41,13 @@ class Server:
 
 
 @asynccontextmanager
-async def python_module(module: str, *arguments: str) -> AsyncIterator[tuple[int, int]]:
-    """A module of ours that prints its port: its process id, and that port."""
+async def python_module(module: str, *arguments: str, within: tuple[str, ...] = ()) -> AsyncIterator[tuple[int, int]]:
+    """A module of ours that prints its port: its process id, and that port.
+
+    `within` is a command that becomes the process, such as `ip netns exec NAME`.
+    """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", module, *arguments),
+        *(*within, sys.executable, "-m", module, *arguments),
         stdout=asyncio.subprocess.PIPE,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -60,13 +63,18 @@ async def python_module(module: str, *arguments: str) -> AsyncIterator[tuple[int
 
 
 @asynccontextmanager
-async def server(provider_port: int, folder: Path, **sections: dict[str, object]) -> AsyncIterator[Server]:
-    """A server with these settings beside those that every measurement needs. Its log is `server.log` in `folder`."""
+async def server(
+    provider_port: int, folder: Path, within: tuple[str, ...] = (), /, **sections: dict[str, object]
+) -> AsyncIterator[Server]:
+    """A server with these settings beside those that every measurement needs. Its log is `server.log` in `folder`.
+
+    `within` is a command that becomes the process, such as `ip netns exec NAME`.
+    """
     config, log = folder / "server.toml", folder / "server.log"
     config.write_text(_toml(provider_port, sections), "utf-8")
     with log.open("wb") as stderr:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "aiostream_server", "serve", "--config", str(config)),
+            *(*within, sys.executable, "-m", "aiostream_server", "serve", "--config", str(config)),
             stdout=asyncio.subprocess.DEVNULL,
             stderr=stderr,
             env={**os.environ, "PYTHONPATH": str(ROOT), "STATE_DIRECTORY": str(folder)},
@@ -95,6 +103,21 @@ def _announced(log: Path) -> int | None:
         if line.startswith("serving "):
             return int(line.removesuffix("/v1").rpartition(":")[2])
     return None
+
+
+async def output_of(*command: str) -> str:
+    """What a command prints. Raises `RuntimeError` where it fails."""
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
+    output, _ = await process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
+    return output.decode()
+
+
+async def new_key(keys: Path) -> str:
+    """Makes a key in this file, which may be new. The header that carries it."""
+    command = (sys.executable, "-m", "aiostream_server", "keys", "create", "soak", "--keys-file", str(keys))
+    return f"Authorization: Bearer {(await output_of(*command)).split()[-1]}"
 
 
 async def kill(process: asyncio.subprocess.Process) -> None:

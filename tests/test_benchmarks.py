@@ -24,7 +24,7 @@ from benchmarks.bench.script import History, Script, stamp
 from benchmarks.bench.targets import judge
 from benchmarks.provider import last_message
 from benchmarks.soak.promises import Promise, figure_of, promises_in
-from benchmarks.soak.report import Row, section, with_section
+from benchmarks.soak.report import SERVER, Row, with_section
 
 MACHINE = dict.fromkeys(
     ("date", "processor", "system", "python", "aiohttp", "uvloop", "autogen-agentchat", "openai", "fastapi", "uvicorn"),
@@ -160,7 +160,7 @@ def test_what_the_provider_must_be_sent_is_what_it_costs_the_relay(hundredth_ms:
 
 
 def test_what_several_workers_carry_is_only_told() -> None:
-    carried = Workers("uvloop", 2, [20.0], [25.0], [30_000.0], [45_000.0])
+    carried = Workers("uvloop", 2, "server", [20.0], [25.0], [30_000.0], [45_000.0])
     figures = judge(results(workers=[carried]))
     assert [(figure.measured.partition(" (")[0], figure.is_met) for figure in figures] == [
         ("1.50 x", None),
@@ -228,7 +228,7 @@ PAGE = (
 def test_the_promises_of_a_page_are_those_that_tests_show() -> None:
     """A row that an earlier run has written into the page is none of them."""
     row = Row("Nothing is lost", "`tests/a/test_a.py`", "9 of 9 tests", is_kept=True)
-    page = with_section(PAGE, section([row], "a machine"))
+    page = with_section(PAGE, SERVER, SERVER.section([row], "a machine"))
     assert [*promises_in(page)] == [
         Promise("Nothing is lost", ("tests/a/test_a.py", "tests/b/test_b.py")),
         Promise("The quick one", ("tests/a/test_a.py",), "quick"),
@@ -237,9 +237,11 @@ def test_the_promises_of_a_page_are_those_that_tests_show() -> None:
 
 def test_a_run_of_the_soak_replaces_what_the_run_before_has_written() -> None:
     missed = Row("It is quick", "`scripts/soak --only streams`", "p99: 9 ms (<= 5 ms) | more", is_kept=False)
-    once = with_section(PAGE, section([], "a machine"))
-    assert with_section(once, section([missed], "another")) == with_section(PAGE, section([missed], "another"))
-    (line,) = [line for line in section([missed], "another").splitlines() if "quick" in line]
+    once = with_section(PAGE, SERVER, SERVER.section([], "a machine"))
+    assert with_section(once, SERVER, SERVER.section([missed], "another")) == with_section(
+        PAGE, SERVER, SERVER.section([missed], "another")
+    )
+    (line,) = [line for line in SERVER.section([missed], "another").splitlines() if "quick" in line]
     assert line.endswith("| p99: 9 ms (&lt;= 5 ms) \\| more **missed** | another |")
 
 

@@ -31,6 +31,8 @@ from aiostream_server.service.systemd import SystemdEnvironment
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.workers import NOT_SHARED
 from aiostream_server.service.workers.channel import ParentChannel
+from aiostream_server.service.workers.pages import WorkerPages
+from aiostream_server.service.workers.peers import WorkerPeers
 from aiostream_server.service.workers.share import SocketShare
 from aiostream_server.service.workers.supervisor import Supervisor
 
@@ -92,7 +94,7 @@ def _supervise(config: Config, systemd: SystemdEnvironment) -> int:
         _log.warning("workers_do_not_share_runs", workers=config.server.workers, note=NOT_SHARED)
     listening = systemd.listening or bind(config.server)
     url = listening.urls(config.server)[0]
-    within_s = stop_within_s(config.server, is_adopted=listening.is_adopted)
+    within_s = stop_within_s(config, is_adopted=listening.is_adopted)
     supervisor = Supervisor(listening, config.server.workers, _command, stop_within_s=within_s, manager=systemd.manager)
     return supervisor.run(lambda: _say_ready(url))
 
@@ -108,6 +110,7 @@ def _work(
     number: int,
     channel: int,
     counts: int,
+    pages: int,
     is_adopted: int,
     *listening: int,
 ) -> None:
@@ -121,7 +124,8 @@ def _work(
         queue_output()
         configure_logging(config.server.log_level, config.server.log_format, worker=number, traced=traced)
         share = SocketShare.inherited(number, counts, bool(is_adopted), listening)
-        _run(config, config_path, load, lambda _: None, parent, share)
+        peers = WorkerPeers(number, WorkerPages.inherited(pages), parent)
+        _run(config, config_path, load, lambda _: None, parent, share, peers)
     except ConfigError as exc:
         parent.tell_problems(exc.problems)
         sys.exit(1)
@@ -134,6 +138,7 @@ def _run(
     on_ready: Callable[[str], object],
     receiver: StatusReceiver,
     share: SocketShare | None,
+    peers: WorkerPeers | None = None,
 ) -> None:
     # These load the agents' libraries, which a parent does not need.
     from aiostream_server.service.server import serve
@@ -144,6 +149,7 @@ def _run(
         state_directory=state_directory(os.environ),
         on_ready=on_ready,
         share=share,
+        peers=peers,
         receiver=receiver,
         load=load,
         config_path=config_path,

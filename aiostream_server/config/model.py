@@ -91,9 +91,9 @@ class Config(ConfigTable):
 
     @field_validator("metrics")
     @classmethod
-    def _ports_for_every_worker(cls, metrics: MetricsConfig, info: ValidationInfo) -> MetricsConfig:
+    def _port_of_its_own(cls, metrics: MetricsConfig, info: ValidationInfo) -> MetricsConfig:
         server = info.data.get("server")
-        if server is not None and (problem := metrics.port_problem(server.port, server.workers)):
+        if server is not None and (problem := metrics.port_problem(server.port)):
             raise ValueError(problem)
         return metrics
 

@@ -41,6 +41,8 @@ def for_running(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...
     ]
     if not changed and conversations.resolved_url != running.conversations.resolved_url:
         changed.append("[conversations] url")  # the variable or the file that the key names holds another URL
+    if wanted.files.folder != running.files.folder:
+        changed.append("[files] folder")
     changed += [f"[{table}]" for table in FIXED_TABLES if getattr(wanted, table) != getattr(running, table)]
     kept_server = {key: getattr(running.server, key) for key in FIXED_SERVER}
     taken = {key: getattr(conversations, key) for key in type(conversations).model_fields}
@@ -50,6 +52,7 @@ def for_running(running: Config, wanted: Config) -> tuple[Config, tuple[str, ...
         update={
             "server": server.model_copy(update=kept_server),
             "conversations": running.conversations.model_copy(update=taken),
+            "files": wanted.files.model_copy(update={"folder": running.files.folder}),
             **{table: getattr(running, table) for table in FIXED_TABLES},
         }
     )
@@ -73,8 +76,9 @@ def changed_tables(before: Config, after: Config) -> tuple[str, ...]:
 
 
 def files_of(config: Config) -> frozenset[Path]:
-    """Every file and folder that a key names: keys, components, teams, secrets, certificates. Not those in URLs."""
-    return frozenset(_paths_in(config))
+    """Every file and folder that a key names: keys, components, teams, secrets, certificates. Not those in URLs, nor
+    the folder that the server writes to."""
+    return frozenset(_paths_in(config)) - {config.files.folder}
 
 
 def _paths_in(value: object) -> Iterator[Path]:

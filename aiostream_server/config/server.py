@@ -80,8 +80,10 @@ class LimitsConfig(ConfigTable):
 
 
 class FilesConfig(ConfigTable):
-    """`[files]`: how long, and how much of, the files that answers link to are kept in the state directory."""
+    """`[files]`: how long, and how much of, the files that answers link to are kept. `folder` is one that several
+    machines share; else they are in the state directory."""
 
+    folder: FilePath | None = None
     expiry_s: PositiveFloat = 30 * 24 * 3600.0
     max_bytes: PositiveInt = 512 * 1024**2
     max_file_bytes: PositiveInt = 8 * 1024**2
@@ -99,12 +101,9 @@ class MetricsConfig(ConfigTable):
     enabled: bool = True
     loopback_port: NonNegativeInt = Field(default=0, le=_LAST_PORT, description="of a listener of its own; 0 is none")
 
-    def port_problem(self, server_port: int, workers: int) -> str | None:
-        """Worker number n listens at `loopback_port` + n - 1: these ports must exist, and not be the server's."""
-        last = self.loopback_port + workers - 1
-        if self.loopback_port and last > _LAST_PORT:
-            return f"loopback_port: {workers} workers need the ports up to {last}, and {_LAST_PORT} is the last"
-        if self.loopback_port and self.loopback_port <= server_port <= last:
+    def port_problem(self, server_port: int) -> str | None:
+        """It must not be the server's."""
+        if self.loopback_port and self.loopback_port == server_port:
             return f"loopback_port: the server itself listens on {server_port}"
         return None
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
-from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
+from aiostream_server.config.choices import OnDisconnect, Presentation, Restart, SpeechRole
 from aiostream_server.config.pointers import (
     DatabaseName,
     FilePath,
@@ -51,12 +51,19 @@ class TeamConfig(ConfigTable):
     answer_from: Strings = ()
     presentation: Presentation = "transcript"
     on_disconnect: OnDisconnect | None = None
+    restart: Restart = Field(default="never", description="what becomes of a run whose process has failed")
     databases: KnownDatabases = ()
     tools: KnownTools = Field(default=(), description="the [tools.*] tables that its agents use")
     system_message: str = Field(default="", description="of a team of a kind")
     client_tools: bool = Field(default=False, description="its agents may call tools of the client")
+    output_tools: bool = Field(default=False, description="a request may force a call of its tools: the answer as JSON")
     trusted: bool = Field(default=False, description="code that stands in the component may run")
     settings: dict[str, Any] = Field(default_factory=dict, repr=False, description="given to the factory as it is")
+
+    @property
+    def takes_forced_calls(self) -> bool:
+        """Whether a request's `tool_choice` may force a call of one of the client's tools."""
+        return self.client_tools or self.output_tools
 
     @model_validator(mode="before")
     @classmethod

@@ -46,7 +46,7 @@ def create(
         raise ConfigError([*problems, *exc.problems]) from exc
     if problems:
         raise ConfigError(problems)
-    traces, counting = Traces.of(settings.tracing), MetricsExport.of(settings, None)
+    traces, counting = Traces.of(settings.tracing), MetricsExport.of(settings)
     told = () if observer is None else (observer,)
     app = compose(
         settings,

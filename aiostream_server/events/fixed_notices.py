@@ -12,6 +12,9 @@ STATE_NOT_KEPT: Final = "The memory of this turn could not be saved. The next qu
 """To a user of a client that sends the earlier messages itself."""
 NOT_RECALLED: Final = "The earlier turns could not be read. This answer was given without them."
 
+RESTARTED: Final = "The server that worked on this has failed. The team begins again."
+"""Between what was said before and the new beginning."""
+
 GO_ON: Final = '"Continue response" goes on from here.'
 """Behind an answer of which another line has told that it was cut at the token limit."""
 CUT_BY_REASON: Final[Mapping[str, str]] = {

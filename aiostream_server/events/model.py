@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal, TypeAlias, get_args
 
+from aiostream_server.events.fixed_notices import RESTARTED
+
 SpeechKind: TypeAlias = Literal["thinking", "validation", "analysis", "message", "final"]
 FinishReason: TypeAlias = Literal[
     "stop", "tool_calls", "length", "content_filter", "refusal", "cancelled", "error", "interrupted"
@@ -206,6 +208,16 @@ class Token(FromAgent):
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCalled(FromAgent):
+    """A model call of the agent begins. `model` is the provider's name for it. A `Usage` of the agent tells its end; a
+    call that is cancelled before its answer has none."""
+
+    type: ClassVar[Literal["model_called"]] = "model_called"
+    agent: str
+    model: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Usage(FromAgent):
     """The tokens of one model call, and how it went. `model` is the provider's name for it.
 
@@ -306,6 +318,20 @@ class Error(BaseEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class Restarted(BaseEvent):
+    """The server process that drove the run has failed, and another one begins the team's turn again.
+
+    Nothing that agents said or did before counts any more: messages and calls that are open then stay without an end.
+    `attempt` counts the beginnings of the turn; the first `Restarted` of a run has 2. `content` says it in one line.
+    """
+
+    type: ClassVar[Literal["restarted"]] = "restarted"
+    sign: ClassVar[str] = "🔁"
+    attempt: int
+    content: str = RESTARTED
+
+
+@dataclass(frozen=True, slots=True)
 class RunFinished(BaseEvent):
     """Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number of
     turns 3 reached."; None if the team gave none."""
@@ -337,12 +363,14 @@ Event: TypeAlias = (
     | Analysis
     | Message
     | Token
+    | ModelCalled
     | Usage
     | Answer
     | InputRequested
     | ToolRequested
     | Notice
     | Error
+    | Restarted
     | RunFinished
     | Dropped
 )

@@ -3,8 +3,8 @@
 An agent that reads our decoration as its own earlier words imitates it. Only a text that begins as our transcripts do
 counts as a transcript: what remains of it is the answer (✅), or, where no answer is marked, everything that was said,
 without the speakers. `<details>` blocks are taken out of any text, since Open WebUI makes some itself; so are, at the
-end, notices of what the server does not remember and of where an answer was cut. All else stays as it is: models write
-signs and bold words, too.
+end, notices of what the server does not remember and of where an answer was cut. What was said before a team
+began again is left out. All else stays as it is: models write signs and bold words, too.
 """
 
 import re
@@ -18,13 +18,14 @@ from aiostream_server.events import (
     Error,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     Thinking,
     ToolResult,
     Validation,
 )
 from aiostream_server.events.breaks import without_breaks, without_quotes
-from aiostream_server.events.fixed_notices import FIXED_NOTICES
+from aiostream_server.events.fixed_notices import FIXED_NOTICES, RESTARTED
 
 _LINE: Final = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 _FENCE: Final = re.compile(r" {0,3}(?:(`{3,50})(?!`)[^`\r\n]*$|(~{3,50})(?!~))", re.MULTILINE)
@@ -51,11 +52,15 @@ _REMARK: Final = re.compile(
 )
 _FIXED_NOTICES: Final = re.compile(rf"(?:\s*{Notice.sign} \*(?:{'|'.join(map(re.escape, FIXED_NOTICES))})\*)+\s*\Z")
 
+_BEGUN_AGAIN: Final = f"{Restarted.sign} *{RESTARTED}*"
+
 
 def undecorate(text: str) -> str:
     """The words of an earlier answer, without decoration."""
     if text.isascii() and "<" not in text:  # neither a sign of ours nor a block
         return text.strip()
+    if Restarted.sign in text:
+        text = text.rpartition(_BEGUN_AGAIN)[2].strip()
     if Notice.sign in text:
         text = _FIXED_NOTICES.sub("", text)
     is_ours = _OURS.match(text) is not None

@@ -8,6 +8,54 @@
  */
 
 /**
+ * Every key is always there, and a value that is not known (yet) is null; only `watch_url` is left out where the
+ * server does not know its own address.
+ * @typedef {Object} RunObject
+ * @property {string|null} conversation
+ * @property {number} created_at
+ * @property {number|null} duration_s
+ * @property {RunError|null} error
+ * @property {string} events_url
+ * @property {string} id
+ * @property {number} last_seq
+ * @property {string} model
+ * @property {"run"} object
+ * @property {"cancel"|"continue"} on_disconnect
+ * @property {string} question
+ * @property {"cancelled"|"content_filter"|"error"|"interrupted"|"length"|"refusal"|"stop"|"tool_calls"|null} reason
+ * @property {"finished"|"running"} status
+ * @property {string|null} team
+ * @property {UsageBody|null} usage
+ * @property {string} [watch_url]
+ */
+
+/**
+ * @typedef {Object} RunError
+ * @property {string} code
+ * @property {string} message
+ */
+
+/**
+ * @typedef {Object} UsageBody
+ * @property {number} completion_tokens
+ * @property {number} prompt_tokens
+ * @property {number} total_tokens
+ */
+
+/**
+ * A team that the key may use. `shape` is that of `aiostream-server teams show ID --json`: an agent (`name`,
+ * `kind`, `model`, `tools`, `is_person`, `inside`), or a group of `members` with the `edges` between them, the
+ * `order` in which they speak, and perhaps a `manager` who chooses. It is null where the team cannot be built.
+ * @typedef {Object} TeamObject
+ * @property {string} description
+ * @property {string[]} examples
+ * @property {string} id
+ * @property {string} name
+ * @property {"team"} object
+ * @property {Record<string, any>|null} shape
+ */
+
+/**
  * The run was admitted. `model` is the model id in the request; `Routing` says which team answers.
  * @typedef {Object} RunStartedEvent
  * @property {number} seq
@@ -147,6 +195,18 @@
  */
 
 /**
+ * A model call of the agent begins. `model` is the provider's name for it. A `Usage` of the agent tells its end;
+ * a call that is cancelled before its answer has none.
+ * @typedef {Object} ModelCalledEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"model_called"} type
+ * @property {string} agent
+ * @property {string} model
+ */
+
+/**
  * The tokens of one model call, and how it went. `model` is the provider's name for it. Times are in seconds,
  * from the call's beginning to the first piece of its answer and to its end. Sizes are in bytes, of what was
  * sent to the provider and read from it. `error` is the code of a call that failed. Each is empty or None where
@@ -244,6 +304,21 @@
  */
 
 /**
+ * The server process that drove the run has failed, and another one begins the team's turn again. Nothing that
+ * agents said or did before counts any more: messages and calls that are open then stay without an end.
+ * `attempt` counts the beginnings of the turn; the first `Restarted` of a run has 2. `content` says it in one
+ * line.
+ * @typedef {Object} RestartedEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"restarted"} type
+ * @property {number} attempt
+ * @property {string} content
+ * @property {true} [truncated]
+ */
+
+/**
  * Last event of every run. `stop_reason` is the team's own reason in one line, such as AutoGen's "Maximum number
  * of turns 3 reached."; None if the team gave none.
  * @typedef {Object} RunFinishedEvent
@@ -267,27 +342,28 @@
  * @property {number} first
  */
 
-/**
- * @typedef {
- *       RunStartedEvent
- *     | WaitingEvent
- *     | RoutingEvent
- *     | ThinkingEvent
- *     | ActionEvent
- *     | ToolResultEvent
- *     | ValidationEvent
- *     | AnalysisEvent
- *     | MessageEvent
- *     | TokenEvent
- *     | UsageEvent
- *     | FinalEvent
- *     | InputRequestedEvent
- *     | ToolRequestedEvent
- *     | NoticeEvent
- *     | ErrorEvent
- *     | RunFinishedEvent
- *     | DroppedEvent
- * } RunEvent
- */
+/** @typedef {RunStartedEvent|WaitingEvent|RoutingEvent|ThinkingEvent|ActionEvent|ToolResultEvent|ValidationEvent|AnalysisEvent|MessageEvent|TokenEvent|ModelCalledEvent|UsageEvent|FinalEvent|InputRequestedEvent|ToolRequestedEvent|NoticeEvent|ErrorEvent|RestartedEvent|RunFinishedEvent|DroppedEvent} RunEvent */
 
-export {};
+/** The types of the fields of each kind of event, beside those that all have. */
+export const FIELDS = new Map([
+    ["run_started", {"model": "string"}],
+    ["waiting", {"content": "string", "reason": "string", "position": "number|null", "retry_in_s": "number|null"}],
+    ["routing", {"agent": "string", "content": "string", "team": "string|null", "team_name": "string|null", "confidence": "number|null", "strategy": "string|null"}],
+    ["thinking", {"agent": "string", "content": "string", "streamed": "boolean"}],
+    ["action", {"agent": "string", "tool": "string", "arguments": "string", "call_id": "string", "truncated": "boolean"}],
+    ["tool_result", {"agent": "string", "tool": "string", "content": "string", "call_id": "string", "is_error": "boolean", "truncated": "boolean", "summary": "string"}],
+    ["validation", {"agent": "string", "content": "string", "approved": "boolean|null", "streamed": "boolean"}],
+    ["analysis", {"agent": "string", "content": "string", "streamed": "boolean"}],
+    ["message", {"agent": "string", "content": "string", "streamed": "boolean"}],
+    ["token", {"agent": "string", "content": "string", "kind": "string"}],
+    ["model_called", {"agent": "string", "model": "string"}],
+    ["usage", {"agent": "string", "prompt_tokens": "number", "completion_tokens": "number", "model": "string", "duration_s": "number|null", "first_token_s": "number|null", "request_bytes": "number|null", "answer_bytes": "number|null", "error": "string|null"}],
+    ["final", {"agent": "string", "content": "string", "streamed": "boolean", "tool": "string"}],
+    ["input_requested", {"agent": "string", "content": "string", "is_approval": "boolean"}],
+    ["tool_requested", {"agent": "string", "tool": "string", "arguments": "string", "call_id": "string"}],
+    ["notice", {"agent": "string", "content": "string", "reason": "string"}],
+    ["error", {"code": "string", "message": "string", "retry_after_s": "number|null", "lasting": "boolean"}],
+    ["restarted", {"attempt": "number", "content": "string"}],
+    ["run_finished", {"reason": "string", "usage": "object", "duration_s": "number", "stop_reason": "string|null"}],
+    ["dropped", {"first": "number"}],
+]);

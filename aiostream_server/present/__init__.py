@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from aiostream_server.config.model import Presentation
-from aiostream_server.events import Event, Notice, Routing, Token
+from aiostream_server.events import Event, Notice, Restarted, Routing, Token
 from aiostream_server.present.answer import AnswerOnly, Reasoning
 from aiostream_server.present.escaped_view import ANSWERED, SPOKEN, EscapedView
 from aiostream_server.present.escaping import Page
@@ -58,7 +58,7 @@ class BareContent:
 
     def show(self, event: Event) -> Iterator[Shown]:
         shown = self._presenter.show(event)
-        if isinstance(event, Notice):
+        if isinstance(event, Notice | Restarted):
             return (replace(each, channel="reasoning") for each in shown)
         return shown
 

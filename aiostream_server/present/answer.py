@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from aiostream_server.events import Error, InputRequested, Notice, RunFinished, Token
+from aiostream_server.events import Error, InputRequested, Notice, Restarted, RunFinished, Token
 from aiostream_server.present.blocks import folded
 from aiostream_server.present.escaping import Page
 from aiostream_server.present.parts import Closed, Opened, Part
 from aiostream_server.present.shown import Channel, Paragraphs, Shown
-from aiostream_server.present.transcript import Transcript, error_line, notice_line
+from aiostream_server.present.transcript import Transcript, error_line, notice_line, restart_line
 
 _MAX_CHARS: Final = 20_000
 _MAX_BYTES: Final = 50_000  # of JSON, because the block is sent in one delta
@@ -24,13 +24,16 @@ class AnswerOnly:
     def __init__(self) -> None:
         self.paragraphs: Final = Paragraphs()
         self._begins = False
+        self._has_begun = False
 
     def show(self, part: Part) -> Iterator[Shown]:
         if isinstance(part, Opened):
             self._begins = True
         elif isinstance(part, Token) and part.kind == "final":
             yield self.paragraphs.begin(part.content) if self._begins else Shown(part.content)
-            self._begins = False
+            self._begins, self._has_begun = False, True
+        elif isinstance(part, Restarted) and self._has_begun:
+            yield self.paragraphs.begin(restart_line(part))
         elif isinstance(part, Notice) and part.is_about_memory:
             yield self.paragraphs.begin(notice_line(part))
 
@@ -63,6 +66,9 @@ class Reasoning:
                 yield from self._show_late_work()
             case InputRequested():
                 pass  # its question is the answer, which was shown
+            case Restarted() if self._has_answered:
+                yield from self._show_late_work()
+                yield from self._answer.show(part)
             case Notice(is_about_memory=True):
                 yield from self._show_late_work()
                 yield from self._answer.show(part)

@@ -14,6 +14,7 @@ from aiostream_server.events import (
     Error,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     SpeechKind,
@@ -81,6 +82,9 @@ class EscapedView:
             case Dropped():
                 self._trust.is_lost = True  # the dropped events may have swallowed a fence
                 yield part
+            case Restarted():
+                self._trust.is_lost = True  # a message was broken off, perhaps inside of a fence
+                yield replace(part, content=escaped_line(part.content, self._page))
             case Action() | ToolResult() | ToolRequested() | Error() | RunFinished():
                 yield part
             case _:

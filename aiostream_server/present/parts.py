@@ -5,8 +5,8 @@ answer repeats an earlier message; and agents that speak at once interleave thei
 knows so. Everything that shows a run to a person, and every protocol, reads parts:
 
 * `Opened`, then `Token`s, then `Closed`: one message, streamed or not
-* `Action`, `ToolResult`, `Routing`, `InputRequested`, `ToolRequested`, `Notice`, `Dropped`, `Error`, `RunFinished`:
-  events as they are
+* `Action`, `ToolResult`, `Routing`, `InputRequested`, `ToolRequested`, `Notice`, `Dropped`, `Restarted`, `Error`,
+  `RunFinished`: events as they are
 
 While one agent's message is open, the events of other agents wait until it is closed.
 """
@@ -24,7 +24,9 @@ from aiostream_server.events import (
     Event,
     FromAgent,
     InputRequested,
+    ModelCalled,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     RunStarted,
@@ -64,7 +66,7 @@ class Closed:
 
 
 EventPart: TypeAlias = (
-    Action | ToolResult | Routing | InputRequested | ToolRequested | Notice | Dropped | Error | RunFinished
+    Action | ToolResult | Routing | InputRequested | ToolRequested | Notice | Dropped | Restarted | Error | RunFinished
 )
 Part: TypeAlias = Opened | Token | Closed | EventPart
 
@@ -88,7 +90,7 @@ class Parts:
 
     def of(self, event: Event) -> Iterator[Part]:
         """The parts to show now. Feed every event of the run, in order."""
-        if isinstance(event, Error | RunFinished):
+        if isinstance(event, Error | RunFinished | Restarted):
             yield from self._release()
         elif self._speaking is not None and isinstance(event, FromAgent) and event.agent != self._speaking:
             self._held.append(event)
@@ -103,7 +105,7 @@ class Parts:
             yield from self.of(event)
 
     def _release(self) -> Iterator[Part]:
-        """The run ends: show the events that wait for a message that was never closed."""
+        """The run ends, or begins again: show the events that wait for a message that was never closed."""
         self._speaking = None
         while self._held:
             yield from self._held_back()
@@ -133,7 +135,12 @@ class Parts:
             ):
                 yield from self._close()
                 yield event
-            case RunStarted() | Waiting() | Usage():
+            case Restarted():
+                yield from self._close()
+                self._texts.clear()
+                self._words.clear()
+                yield event
+            case RunStarted() | Waiting() | ModelCalled() | Usage():
                 pass
             case _:
                 assert_never(event)

@@ -21,6 +21,7 @@ from aiostream_server.events import (
     FinishReason,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     RunStarted,
@@ -89,7 +90,7 @@ class StatusLine:
         """`at` is the event's Unix time in seconds."""
         if isinstance(event, Token) and self._parts.is_open(event):
             return
-        if isinstance(event, RunStarted | Waiting):
+        if isinstance(event, RunStarted | Restarted | Waiting):
             yield from self._tell(self._before_work(event, at), at)
         for part in self._parts.of(event):
             if isinstance(part, Opened | Action):
@@ -110,7 +111,11 @@ class StatusLine:
         self._shown, self._is_done, self._told_at = description, done, at
         yield Status(description, done)
 
-    def _before_work(self, event: RunStarted | Waiting, at: float) -> str:
+    def _before_work(self, event: RunStarted | Restarted | Waiting, at: float) -> str:
+        if isinstance(event, Restarted):
+            self._calls.clear()
+            self._agents.clear()
+            return self._begin(_Step("Beginning again: a server has failed", at))
         if isinstance(event, Waiting) and event.reason == "model":
             return event.content  # the step goes on meanwhile
         if isinstance(event, Waiting) and (event.position != 0 or not self._team_name):
@@ -140,7 +145,7 @@ class StatusLine:
                 return f"{part.agent} is calling {part.tool}…"
             case RunFinished():
                 return self._ending(part)
-            case Token() | Notice() | Dropped() | Error():
+            case Token() | Notice() | Dropped() | Restarted() | Error():
                 return ""
             case _:
                 assert_never(part)

@@ -16,6 +16,7 @@ from aiostream_server.events import (
     Error,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     Token,
@@ -76,7 +77,7 @@ class Transcript:
                 yield self._paragraphs.begin(block, is_block=not self._flat)
             case Error() if self._page is not None:
                 pass
-            case Routing() | InputRequested() | Notice() | Dropped() | Error():
+            case Routing() | InputRequested() | Notice() | Dropped() | Restarted() | Error():
                 yield self._paragraphs.begin(event_line(part))
             case ToolRequested() | RunFinished():
                 pass  # a protocol shows the call in a field of its own
@@ -110,7 +111,7 @@ def _heading(opened: Opened) -> str:
     return f"{SPEECHES[opened.kind].sign} **{opened.agent}**{gap}"
 
 
-def event_line(event: Routing | InputRequested | Notice | Dropped | Error) -> str:
+def event_line(event: Routing | InputRequested | Notice | Dropped | Restarted | Error) -> str:
     match event:
         case Routing():
             return f"{event.sign} **{event.agent}** {_routing_words(event)}"
@@ -120,6 +121,8 @@ def event_line(event: Routing | InputRequested | Notice | Dropped | Error) -> st
             return notice_line(event)
         case Dropped():
             return "*… a part of this run is kept no longer …*"
+        case Restarted():
+            return restart_line(event)
         case Error():
             return error_line(event)
         case _:
@@ -128,6 +131,10 @@ def event_line(event: Routing | InputRequested | Notice | Dropped | Error) -> st
 
 def error_line(error: Error) -> str:
     return f"{error.sign} {error.message}"
+
+
+def restart_line(event: Restarted) -> str:
+    return f"{event.sign} *{event.content}*"
 
 
 def notice_line(notice: Notice) -> str:

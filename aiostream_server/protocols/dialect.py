@@ -34,7 +34,8 @@ class Asked(Generic[Options]):
 
     `kept` is JSON that the protocol keeps with the run, to show it later: `RunCard.kept`. `run_id` is the new run's,
     where the protocol must find it again by that; it is as hard to guess as any. `is_stored`: later questions may
-    continue this run by its id, or (False) nothing of it is remembered; None leaves it to the headers.
+    continue this run by its id, or (False) nothing of it is remembered; None leaves it to the headers. `replies_to` is
+    the id of a run that has to wait for the user in this conversation.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Asked(Generic[Options]):
     kept: bytes = b""
     is_stored: bool | None = None
     run_id: str | None = None
+    replies_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple, assert_never
 
-from aiostream_server.events import Dropped, Notice, Routing, Validation, Waiting
+from aiostream_server.events import Dropped, Notice, Restarted, Routing, Validation, Waiting
 
 
 class Remark(NamedTuple):
@@ -12,7 +12,7 @@ class Remark(NamedTuple):
     data: dict[str, Any]
 
 
-def remark_of(event: Routing | Waiting | Notice | Dropped) -> Remark:
+def remark_of(event: Routing | Waiting | Notice | Dropped | Restarted) -> Remark:
     match event:
         case Routing():
             team = {"team": event.team, "team_name": event.team_name, "confidence": event.confidence}
@@ -25,6 +25,8 @@ def remark_of(event: Routing | Waiting | Notice | Dropped) -> Remark:
             return Remark("notice", {"agent": event.agent, "content": event.content, "reason": event.reason})
         case Dropped():
             return Remark("dropped", {"first": event.first})
+        case Restarted():
+            return Remark("restarted", {"attempt": event.attempt, "content": event.content})
         case _:
             assert_never(event)
 

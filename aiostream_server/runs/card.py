@@ -20,8 +20,9 @@ class RunCard:
 
     `model` is what the client asked for; `team` is None until it is chosen. `created_at` is Unix time in seconds.
     `last_seq` is the number of the last event. `finished`, and the `error` of a failed run, are None while it is live.
-    `question` is the beginning of what the user typed. `protocol` is the name of that in which the run was asked for,
-    and `kept` the JSON that it keeps with the run.
+    `ended_at` is the Unix time of the last event of a finished run, and `asks_user` tells that it ended with a question
+    to the user. `question` is the beginning of what the user typed. `protocol` is the name of that in which the run was
+    asked for, and `kept` the JSON that it keeps with the run.
     """
 
     id: str
@@ -36,6 +37,8 @@ class RunCard:
     question: str = ""
     protocol: str = ""
     kept: bytes = b""
+    ended_at: float | None = None
+    asks_user: bool = False
 
 
 class RunView(Protocol):

@@ -54,6 +54,7 @@ def tell_answer(recorder: Recorder, ending: TeamEnding) -> None:
 
 def ask_user(recorder: Recorder, handover: Handover, *, can_reply: bool) -> None:
     """The team waits for the user: the last message is the question, and the answer of this turn."""
+    recorder.asks_user = True
     if not can_reply:
         recorder.tell(Message(handover.asker, notices.NO_REPLY))
     last = recorder.last
@@ -70,7 +71,7 @@ def ask_user(recorder: Recorder, handover: Handover, *, can_reply: bool) -> None
 def request_calls(recorder: Recorder, handover: Handover) -> None:
     """The team waits for the results of calls of the client's tools: they are the last that is told."""
     recorder.has_called_client = True
-    for requested in recorder.calls.requested(handover.asker, handover.call_ids):
+    for requested in recorder.calls.requested(handover.stopped, handover.call_ids):
         recorder.tell(requested)
 
 

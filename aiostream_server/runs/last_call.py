@@ -271,11 +271,20 @@ class _Unheard:
     def hears(self, speaker: str | None) -> bool:
         return False
 
+    def may_call(self, speaker: str | None) -> bool:
+        return True
+
+    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
+        return calls
+
     def alive(self) -> None:
         self.recorder.alive()
 
     async def room(self) -> None:
         return
+
+    def calling(self, speaker: str | None, model: str) -> None:
+        self.recorder.calling(speaker, model)
 
     def retrying(self, reason: str, delay_s: float) -> None:
         self.recorder.retrying(reason, delay_s)

@@ -42,7 +42,7 @@ class LogWriter:
         agent = event.agent if isinstance(event, events.FromAgent) else ""
         changed: dict[str, Any] = {} if agent == shortened(agent) else {"agent": shortened(agent)}
         if isinstance(event, events.Action | events.ToolRequested):
-            self.budget.tool_call()
+            self.budget.tool_call(is_own=isinstance(event, events.Action))
         elif isinstance(event, events.Speech):
             is_streamed = event.streamed
             if not isinstance(event, events.Answer):  # an answer repeats what was said
@@ -51,7 +51,7 @@ class LogWriter:
                     self.budget.ended_turn()
             if is_streamed and not (event.streamed and len(event.content) <= _MAX_REPEATED_CHARS):
                 changed |= {"streamed": True, "content": event.content[:_MAX_REPEATED_CHARS]}
-        if not isinstance(event, events.Usage):  # agents that are not heard have costs, too
+        if not isinstance(event, events.ModelCalled | events.Usage):  # agents that are not heard have costs, too
             self.agents.setdefault(agent)
         self.log.append(replace(event, **changed) if changed else event)
 

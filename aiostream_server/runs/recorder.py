@@ -62,6 +62,7 @@ class Recorder(LogWriter):
         self.has_begun_answer = False
         self.has_called_client = False
         self._is_last_call = False
+        self.asks_user = False
         self.failures: list[ModelFailed] = []
         self.calls = ToolCalls()
         self.speakers = Speakers()
@@ -97,6 +98,20 @@ class Recorder(LogWriter):
 
     def hears(self, speaker: str | None) -> bool:
         return self.speakers.hears(speaker)
+
+    def may_call(self, speaker: str | None) -> bool:
+        is_bound = self.budget.own_calls_left == 0 and not self._is_last_call
+        return not is_bound or self.calls.are_offered_by_client(self.speakers.agent(speaker))
+
+    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
+        left, agent = self.budget.own_calls_left, self.speakers.agent(speaker)
+        if left is None or self._is_last_call:
+            return calls
+        own = [call for call in calls if not self.calls.is_clients(agent, call)]
+        return [call for call in calls if call not in own[left:]]
+
+    def calling(self, speaker: str | None, model: str) -> None:
+        self.tell(events.ModelCalled(self.speakers.agent(speaker), model))
 
     def retrying(self, reason: str, delay_s: float) -> None:
         words = _NO_ANSWER.get(reason, "The model failed to answer")

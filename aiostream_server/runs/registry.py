@@ -2,31 +2,38 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
 from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, UnknownResponse
+from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, ShuttingDown, UnknownResponse
 from aiostream_server.events import FinishReason
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
-from aiostream_server.log.protocol import LogFactory
+from aiostream_server.intake.question import Turn
+from aiostream_server.log.protocol import Log, LogFactory
 from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.conversation_memory import forget, is_remembered
+from aiostream_server.runs.conversation_memory import forget, is_remembered, remembered_turns
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
+from aiostream_server.runs.replies import check_reply
 from aiostream_server.runs.request import RunRequest, RunResources
-from aiostream_server.runs.run import Run
+from aiostream_server.runs.run import EarlierAttempts, Run
 from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
 
 _PREVIOUS: Final = "previous_response_id"
+_MAX_LISTED: Final = 1_000  # runs of one owner
 _UNCERTAIN: Final = 8  # callers that may want no run after all: their question is invalid, or asks for a title
+
+
+def _no_registry(registry: "Registry") -> None:
+    """For runs that no other process takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,8 @@ class RunBackend:
     turns: Turns
     starts: Starts
     new_log: LogFactory
+    attach: Callable[["Registry"], object] = _no_registry
+    """Called with the registry, once there is one."""
 
 
 class Registry:
@@ -53,6 +62,7 @@ class Registry:
         self._new_log: Final = backend.new_log
         self._live: dict[str, Run] = {}
         self._failures: Final = FailureMemory()
+        backend.attach(self)
 
     def __len__(self) -> int:
         """How many runs are live in this process."""
@@ -120,21 +130,48 @@ class Registry:
         """Admit a run and start it, by default with the latest resources.
 
         Raises `TooManyRuns`, `ShuttingDown`, `Conflict` if the conversation is busy or the answer that it continues is
-        not there yet, and `UnknownResponse` if nothing is known of that.
+        not there yet, `UnknownResponse` if nothing is known of that, and `InvalidRequest` for a reply to nothing.
         """
         self._directory.drop()
         resources = resources or self._resources
+        await check_reply(self._directory, resources.archive, request)
         run_id = request.run_id or f"run-{secrets.token_urlsafe(18)}"
         if (talk := request.conversation) is not None and talk.is_chain:
             request = await self._continued(request, talk, run_id, resources)
+        log = self._new_log(run_id, max_bytes=resources.limits.max_log_bytes)
+        return await self._begin(run_id, request, resources, log)
+
+    @property
+    def restartable(self) -> Collection[str]:
+        """The ids of the teams whose turns may begin again here, where another process has failed."""
+        if self.is_closing:
+            return ()
+        return [team.id for team in self._resources.catalogue if team.config.restart == "turn"]
+
+    async def begin_again(self, run_id: str, request: RunRequest, team: str, log: Log, earlier: EarlierAttempts) -> Run:
+        """Begin the turn of a run again that a failed process drove. `log` goes on behind its events.
+
+        Raises `KeyError` for a team that is served no longer, `TooManyRuns` where the run has lost its slot, and
+        `ShuttingDown`.
+        """
+        resources = self._resources
+        return await self._begin(run_id, replace(request, spec=resources.catalogue[team]), resources, log, earlier)
+
+    async def _begin(
+        self,
+        run_id: str,
+        request: RunRequest,
+        resources: RunResources,
+        log: Log,
+        attempts: EarlierAttempts | None = None,
+    ) -> Run:
         key = request.turn_key
         with resources.references.holding(), ExitStack() as undo:
-            if key is not None:
+            if key is not None and attempts is None:
                 await self._turns.prepare(key)
-            wait = await self._enter(request, run_id)
-            leave = partial(self._admission.leave, run_id) if wait is None else wait.release
+            wait, leave = await self._enter(request, run_id)
             undo.callback(leave)
-            run = Run(run_id, request, resources, self._new_log(run_id, max_bytes=resources.limits.max_log_bytes))
+            run = Run(run_id, request, resources, log, attempts)
             earlier: Sequence[RunView] = ()
             if key is not None:
                 earlier = await self._turns.enter(key, run)
@@ -165,18 +202,23 @@ class Registry:
             raise UnknownResponse(message, param=_PREVIOUS)
         return named
 
-    async def _enter(self, request: RunRequest, run_id: str) -> SlotWait | None:
-        """Take a slot; where the request `tells_waiting`, a place in the queue is enough."""
+    async def _enter(self, request: RunRequest, run_id: str) -> tuple[SlotWait | None, Callable[[], object]]:
+        """Take a slot; where the request `tells_waiting`, a place in the queue is enough. Returns the wait for it, if
+        there is one, and what gives the slot back."""
+        if request.withdraws is not None:
+            if self.is_closing:
+                raise ShuttingDown
+            return None, _nothing_to_leave
         if not request.tells_waiting:
             await self._admission.enter(request.owner, run_id)
-            return None
+            return None, partial(self._admission.leave, run_id)
         wait = SlotWait(self._admission, request.owner, run_id)
         try:
             await wait.until_queued()
         except BaseException:
             wait.release()
             raise
-        return wait
+        return wait, wait.release
 
     async def _failed(self, request: RunRequest) -> RunView | None:
         """The run that has just failed on the same question, as long as it is kept."""
@@ -221,6 +263,16 @@ class Registry:
         """The run that was started last in this conversation of the owner's, as long as it is kept."""
         return await self._directory.latest(owner, conversation)
 
+    async def conversation(self, owner: Owner, name: str) -> Sequence[RunView]:
+        """The runs of this conversation of the owner's that are kept, the first one first."""
+        runs = await self._directory.list(owner, _MAX_LISTED)
+        return sorted((run for run in runs if run.card().conversation == name), key=lambda run: run.card().created_at)
+
+    async def remembered(self, owner: Owner, conversation: str) -> Sequence[Turn]:
+        """What was said in a conversation, as far as it is remembered, whether its runs are kept or not."""
+        archive = self._resources.archive
+        return () if archive is None else await remembered_turns(archive, owner, conversation)
+
     async def drain(self) -> None:
         """Admit no more runs; wait until the live ones have ended."""
         self._admission.close()
@@ -246,3 +298,7 @@ class Registry:
         if error is not None and request.fingerprint:
             remembered_s = run.resources.failure_memory_s
             self._failures.note(request.owner, request.fingerprint, run.id, error, for_s=remembered_s)
+
+
+def _nothing_to_leave() -> None:
+    """The run has no slot."""

@@ -38,8 +38,10 @@ class RunRequest:
     `spec` is the team that the client named. Without one the router chooses among the `allowed` teams (None: all).
     `on_disconnect` is the client's choice; without one the team's applies, and without that `by_default`. `link_base`
     is the beginning of links to the server; without it the run keeps no files. `fingerprint` is that of the whole
-    request; empty where a failure is not to be remembered. `protocol` and `kept` are those of the run's card, and
+    request; empty where a failure is not to be remembered. `protocol` and `kept` are those of the run's card.
     `run_id` is its id: None for a new one.
+    `withdraws`: there is nothing to answer; the run takes back the question that the conversation's team has asked the
+    user until this Unix time, and ends as cancelled. It needs no slot and no turn.
     `tells_waiting`: the run starts in the queue for a slot, so that its viewer can be told its place there; without it,
     it starts with its slot.
     """
@@ -57,13 +59,17 @@ class RunRequest:
     protocol: str = ""
     kept: bytes = b""
     run_id: str | None = None
+    replies_to: str | None = None
     tells_waiting: bool = False
+    withdraws: float | None = None
 
     @property
     def turn_key(self) -> TurnKey | None:
         """None for a question without a conversation."""
         talk = self.conversation
-        return None if talk is None else TurnKey(self.owner, talk.name, self.model if talk.resends else "")
+        if talk is None or self.withdraws is not None:
+            return None
+        return TurnKey(self.owner, talk.name, self.model if talk.resends else "")
 
 
 class ReferenceCount:

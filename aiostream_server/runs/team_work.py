@@ -17,7 +17,7 @@ from aiostream_server.runs.closing_events import (
     tell_answer,
     tell_memory_failure,
 )
-from aiostream_server.runs.conversation_memory import ConversationMemory
+from aiostream_server.runs.conversation_memory import ConversationMemory, withdraw
 from aiostream_server.runs.last_call import put_in_form
 from aiostream_server.runs.prepared_team import prepare
 from aiostream_server.runs.recorder import Recorder
@@ -27,7 +27,7 @@ from aiostream_server.runs.team_driver import drive
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.store.run_files import RunFiles, current_files
-from aiostream_server.teams.autogen_private.structure import agent_names, code_runners, participant_names
+from aiostream_server.teams.autogen_private.structure import participant_names
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line, typed_question
@@ -54,6 +54,10 @@ class TeamWork:
     async def perform(self, token: CancellationToken, *, asked_at: float) -> None:
         """All of it. Raises what the team raises, and `ToolFailed`. `asked_at` is Unix time."""
         request, resources, recorder = self.request, self.resources, self.recorder
+        if request.withdraws is not None:
+            if resources.archive is not None and (talk := request.conversation) is not None:
+                await withdraw(resources.archive, request.owner, talk.name, asked_until=request.withdraws)
+            return
         current_calls.set(self.calls)
         memory = ConversationMemory(
             resources.archive, request.owner, request.conversation, request.question, self.calls, asked_at=asked_at
@@ -71,10 +75,10 @@ class TeamWork:
         prepared = await prepare(spec, memory, self.scope)
         team, tools = prepared.team, prepared.client_tools
         awaits_form = request.question.form is not None
-        recorder.listen_to(Speakers(agent_names(team), prepared.answer_from, spec.config.roles, awaits_form), tools)
+        recorder.listen_to(Speakers(prepared.speakers, prepared.answer_from, spec.config.roles, awaits_form), tools)
         current_sink.set(recorder)
         self.team = team
-        ending = await drive(team, prepared.task, Translator(recorder, code_runners(team)), token, tools)
+        ending = await drive(team, prepared.task, Translator(recorder, prepared.code_runners), token, tools)
         self.stop_reason = ending.stop_reason_line
         if files is not None:
             if not ending.calls_client:
@@ -82,6 +86,8 @@ class TeamWork:
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
+        if memory.is_kept:
+            await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
             tell_memory_failure(recorder, "not_recalled", NOT_RECALLED)
@@ -121,7 +127,7 @@ class TeamWork:
         *earlier, latest = memory.question.asked
         allowed, has_results = self.request.allowed, bool(memory.question.tool_results)
         if has_results:  # only a team that calls the client's tools has asked for them
-            callers = {team.id for team in self.resources.catalogue if team.config.client_tools}
+            callers = {team.id for team in self.resources.catalogue if team.config.takes_forced_calls}
             allowed = (callers if allowed is None else callers.intersection(allowed)) or allowed
         decision = await self.resources.router.route(
             latest,

@@ -47,9 +47,17 @@ class ToolCalls:
                 content = masked(content)  # the model reads all of it
             yield ToolResult(agent, tool, content, call_id, is_error, is_cut, shortened(summary))
 
-    def requested(self, agent: str, call_ids: Collection[str]) -> Iterator[ToolRequested]:
+    def are_offered_by_client(self, agent: str) -> bool:
+        """Whether the agent may call tools of the client."""
+        return self._clients.are_offered(agent)
+
+    def is_clients(self, agent: str, call: FunctionCall) -> bool:
+        """Whether the client is to answer this call."""
+        return self._clients.is_one(agent, call)
+
+    def requested(self, agents: Collection[str], call_ids: Collection[str]) -> Iterator[ToolRequested]:
         """The calls that the client is to answer."""
-        return self._clients.requested(agent, call_ids)
+        return self._clients.requested(agents, call_ids)
 
     def _action(self, agent: str, call: FunctionCall) -> Action:
         self.heard.called(agent, call)

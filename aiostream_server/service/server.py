@@ -25,6 +25,7 @@ from aiostream_server.service.systemd import ServiceManager
 from aiostream_server.service.tls.certificate import Certificate
 from aiostream_server.service.tracing import Traces
 from aiostream_server.service.user_modules import UserModules
+from aiostream_server.service.workers.peers import WorkerPeers
 from aiostream_server.service.workers.share import SocketShare
 from aiostream_server.service.workers.site import SharedSite
 from aiostream_server.web.health import LOOP_LAG
@@ -41,24 +42,26 @@ async def serve(
     state_directory: Path,
     on_ready: Callable[[str], object],
     share: SocketShare | None = None,
+    peers: WorkerPeers | None = None,
     receiver: StatusReceiver | None = None,
     load: Callable[[], Config] | None = None,
     config_path: Path | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, and drain. `on_ready` gets the base URL once connections are accepted.
 
-    `share` has sockets that other processes accept from, too; a worker ignores a second signal. `receiver` gets the
+    `share` has sockets that other processes accept from, too; a worker ignores a second signal, and has `peers`, whose
+    metrics it tells with its own. `receiver` gets the
     status of the process. At each SIGHUP `load` reads the configuration again; without `load` there are no reloads.
     With `[server] watch` a change of a file, `config_path` included, does the same.
 
     After a signal the process ends within `lame_duck_s`, `drain_s` and a second, and one more second with adopted
-    sockets. A cancelled server ends its streams at once and does not end the process. Raises `ConfigError` for what
-    cannot be served, an address that cannot be bound included.
+    sockets or shared runs. A cancelled server ends its streams at once and does not end the process. Raises
+    `ConfigError` for what cannot be served, an address that cannot be bound included.
     """
     server, modules = config.server, UserModules()
     certificate = Certificate.of(server)
     worker = share.number if share and share.has_parent else None
-    traces, metrics = Traces.of(config.tracing), MetricsExport.of(config, worker)
+    traces, metrics = Traces.of(config.tracing), MetricsExport.of(config, peers)
     observer = fan_out(*metrics.observers, *traces.observers)
     app = compose(config, state_directory=state_directory, observer=observer)
     metrics.mount(app)
@@ -73,7 +76,7 @@ async def serve(
     )
     receiver = receiver or ServiceManager()
     is_adopted = share is not None and share.listening.is_adopted
-    within_s = stop_within_s(server, is_adopted=is_adopted)
+    within_s = stop_within_s(config, is_adopted=is_adopted)
     with StopSignals(within_s, second_ends=worker is None) as signals:
         async with traces.sending, _set_up(runner, config), metrics.running(app, last_reload):
             listening = bind(server) if share is None else share.listening
@@ -91,7 +94,7 @@ async def serve(
                     receiver.ready()
                     await signals.stop.wait()
                 receiver.stopping(within_s)
-                await drain(runner, server, is_adopted=is_adopted)
+                await drain(runner, config, is_adopted=is_adopted)
         signals.end_within(_LEFT_BEHIND_S)
 
 

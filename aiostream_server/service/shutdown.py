@@ -1,7 +1,9 @@
-"""How a server stops, in three phases with time limits. No accepted request is cut off in the first two.
+"""How a server stops, in phases with time limits. No accepted request is cut off in any but the last.
 
 lame duck   `/readyz` answers 503, everything else is answered: load balancers have `lame_duck_s` to notice.
-            With adopted sockets nothing new is accepted already, and connections are not kept alive.
+            With adopted sockets nothing new is accepted already.
+hand-over   where others take new connections (with adopted sockets, or with shared runs): what comes on accepted ones
+            is answered, and they are not kept alive. Lasts until the last is closed, or until the end of `drain_s`
 draining    nothing new is taken. Within `drain_s` bodies on their way are read, runs may finish, and turns that could
             not be written before are written
 ending      runs that are still live are interrupted, and their streams are written to their ends
@@ -10,17 +12,17 @@ ending      runs that are still live are interrupted, and their streams are writ
 import asyncio
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Final
 
 import structlog
 from aiohttp import web
 
-from aiostream_server.config.model import ServerConfig
+from aiostream_server.config.model import Config
 from aiostream_server.service.composition import GENERATIONS
-from aiostream_server.service.signals import lame_duck_s
+from aiostream_server.service.signals import hand_over_s, lame_duck_s
 from aiostream_server.web.state import STATE
 from aiostream_server.web.traffic import TRAFFIC
+from aiostream_server.web.undocumented import connection_of
 
 _BODIES_S: Final = 2.0
 _ENDING_S: Final = 0.9
@@ -29,22 +31,23 @@ _POLL_S: Final = 0.02
 _log = structlog.get_logger()
 
 
-async def drain(runner: web.AppRunner, server: ServerConfig, *, is_adopted: bool = False) -> None:
+async def drain(runner: web.AppRunner, config: Config, *, is_adopted: bool = False) -> None:
     """Let everything finish that has begun. Returns when all is done, or when `drain_s` is over.
 
     `is_adopted`: the listening sockets stay open, and the next process accepts new connections.
     """
+    server = config.server
     traffic, registry = runner.app[TRAFFIC], runner.app[STATE].registry
     traffic.phase = "lame_duck"
     _log.info("server_stopping", live_runs=len(registry), lame_duck_s=server.lame_duck_s, drain_s=server.drain_s)
-    if is_adopted:
-        await _hand_over(runner, lame_duck_s(server, is_adopted=True))
-    else:
-        await asyncio.sleep(server.lame_duck_s)  # load balancers need the time to notice
-        await _stop_accepting(runner)
-    traffic.drain(bodies_within_s=_BODIES_S)
+    await asyncio.sleep(lame_duck_s(config, is_adopted=is_adopted))  # load balancers need the time to notice
+    await _stop_accepting(runner)
+    handing_s = hand_over_s(config, is_adopted=is_adopted)
     try:
-        async with asyncio.timeout(server.drain_s):
+        async with asyncio.timeout(handing_s + server.drain_s):
+            if handing_s:
+                await _hand_over(runner, handing_s)
+            traffic.drain(bodies_within_s=_BODIES_S)
             await traffic.until_quiet()  # first: requests that wait for a slot start runs
             await registry.drain()
             await _until_written(runner)
@@ -73,17 +76,23 @@ async def _stop_accepting(runner: web.AppRunner) -> None:
         await site.stop()
 
 
-async def _hand_over(runner: web.AppRunner, within_s: float) -> None:
-    """Accept nothing more, and answer the requests on accepted connections; each is closed after its answer."""
-    await _stop_accepting(runner)
-    runner.app[TRAFFIC].keeps_connections = False
-    with suppress(TimeoutError):
-        async with asyncio.timeout(within_s):
-            while _connections(runner):  # noqa: ASYNC110 - aiohttp has no event for it
-                await asyncio.sleep(_POLL_S)
-    for connection in _connections(runner):  # a client would send its next request on an idle one, and get no answer
-        if not runner.app[TRAFFIC].is_busy(connection):
-            connection.force_close()
+async def _hand_over(runner: web.AppRunner, idle_s: float) -> None:
+    """Answer what comes on accepted connections, until each was closed: after an answer that tells the client so, or
+    when it was idle for `idle_s`.
+
+    An answer that had begun before does not tell. A proxy may send its next request at that answer's end, so that is
+    not the moment to close the connection.
+    """
+    traffic, loop = runner.app[TRAFFIC], asyncio.get_running_loop()
+    traffic.keeps_connections = False
+    idle_since: dict[web.RequestHandler, float] = {}
+    while connections := _connections(runner):
+        busy = {connection_of(request) for request in traffic.requests}
+        idle_since = {each: idle_since.get(each, loop.time()) for each in connections if each not in busy}
+        for connection, since in idle_since.items():
+            if loop.time() - since >= idle_s:
+                connection.force_close()
+        await asyncio.sleep(_POLL_S)
 
 
 async def _until_written(runner: web.AppRunner) -> None:

@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any, Final
 
-from aiostream_server.config.model import ServerConfig
+from aiostream_server.config.model import Config
 from aiostream_server.service.output import flush_output
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -27,15 +27,26 @@ _STDERR: Final = 2
 _HAND_OVER_S: Final = 1.0
 
 
-def lame_duck_s(server: ServerConfig, *, is_adopted: bool) -> float:
-    """How long after the first signal everything is still answered. At least a second for adopted sockets, so that
-    requests on connections that were accepted before are answered."""
-    return max(server.lame_duck_s, _HAND_OVER_S) if is_adopted else server.lame_duck_s
+def lame_duck_s(config: Config, *, is_adopted: bool) -> float:
+    """How long after the first signal new connections are accepted. Adopted sockets are the next process's at once."""
+    return 0.0 if is_adopted else config.server.lame_duck_s
 
 
-def stop_within_s(server: ServerConfig, *, is_adopted: bool) -> float:
+def hand_over_s(config: Config, *, is_adopted: bool) -> float:
+    """For how long requests on connections that were accepted before are answered then: where others take new ones.
+
+    These are the next process, for adopted sockets, and the other servers that share runs: a proxy keeps connections,
+    and would ask the server that stops on them.
+    """
+    if is_adopted:
+        return max(config.server.lame_duck_s, _HAND_OVER_S)
+    return _HAND_OVER_S if config.runs.store == "redis" else 0.0
+
+
+def stop_within_s(config: Config, *, is_adopted: bool) -> float:
     """How long after the first signal the server may live."""
-    return lame_duck_s(server, is_adopted=is_adopted) + server.drain_s + _GRACE_S
+    handing_s = lame_duck_s(config, is_adopted=is_adopted) + hand_over_s(config, is_adopted=is_adopted)
+    return handing_s + config.server.drain_s + _GRACE_S
 
 
 @contextmanager

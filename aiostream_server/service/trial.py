@@ -21,6 +21,7 @@ from aiostream_server.config.model import (
     ConversationsConfig,
     DatabaseConfig,
     RoutingConfig,
+    RunsConfig,
     ServerConfig,
     SqlToolConfig,
 )
@@ -55,6 +56,8 @@ async def trial_server(config: Config, folder: Path) -> AsyncIterator[Trial]:
     alone = {
         "server": ServerConfig(host=_HOST, max_body_bytes=config.server.max_body_bytes),
         "auth": AuthConfig(keys_file=keys_file),
+        "files": config.files.model_copy(update={"folder": None}),
+        "runs": RunsConfig(),
         "conversations": ConversationsConfig(max_state_bytes=config.conversations.max_state_bytes),
     }
     app = compose(config.model_copy(update=alone), state_directory=folder)

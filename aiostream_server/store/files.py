@@ -1,8 +1,9 @@
 """Files that runs make for their readers, mostly pictures: on disk until they expire, for their owner and signed links.
 
-A file consists of two in the folder `files` of the state directory: its content, and `ID.json` with its description.
-The description is written last: a file without it does not exist. Both are readable by the server's user only. All
-workers and all generations of a reload share the folder. Code in a run uses `store.run_files` instead.
+A file consists of two in the folder `files` of the state directory, or of `[files] folder`: its content, and `ID.json`
+with its description. The description is written last: a file without it does not exist. Both are readable by the
+server's user only. All workers and all generations of a reload share the folder. Code in a run uses `store.run_files`
+instead.
 """
 
 import asyncio
@@ -250,20 +251,24 @@ def stored_in(state_directory: Path) -> Iterator[tuple[StoredFile, Path]]:
 async def open_files(
     config: FilesConfig, state_directory: Path, *, clock: Callable[[], float] = time.time
 ) -> AsyncIterator[Files]:
-    """Creates the folder and the secret if need be. Raises `ConfigError`. `clock` gives Unix time."""
+    """Creates the folder and the secret if need be. Raises `ConfigError`. `clock` gives Unix time.
+
+    Servers with the same folder share their files, and accept each other's signed links.
+    """
+    parent = config.folder or state_directory
     try:
-        secret = await asyncio.to_thread(_prepare, state_directory)
+        secret = await asyncio.to_thread(_prepare, parent)
     except (OSError, ValueError) as exc:
         reason = exc.strerror or "failed" if isinstance(exc, OSError) else str(exc)
-        raise ConfigError([f"[files] {state_directory / _FOLDER} cannot be opened: {reason.lower()}"]) from exc
-    files = Files(state_directory / _FOLDER, SignedLinks(secret, clock), config, clock)
+        raise ConfigError([f"[files] {parent / _FOLDER} cannot be opened: {reason.lower()}"]) from exc
+    files = Files(parent / _FOLDER, SignedLinks(secret, clock), config, clock)
     try:
         yield files
     finally:
         await files.close()
 
 
-def _prepare(state_directory: Path) -> bytes:
-    folder = state_directory / _FOLDER
+def _prepare(parent: Path) -> bytes:
+    folder = parent / _FOLDER
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return read_secret(state_directory / _SECRET)
+    return read_secret(parent / _SECRET)

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,7 +14,8 @@ from aiostream_server.errors import Conflict, InvalidRequest
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.json_text import dump
 from aiostream_server.intake.principal import Principal
-from aiostream_server.protocols.a2a import dialect_for
+from aiostream_server.intake.question import Question, Turn
+from aiostream_server.protocols.a2a import NAME, dialect_for
 from aiostream_server.protocols.a2a.errors import (
     no_push_notifications,
     not_cancelable,
@@ -34,6 +36,8 @@ from aiostream_server.protocols.a2a.task import TERMINAL, Task
 from aiostream_server.protocols.a2a.whole import result_body
 from aiostream_server.protocols.dialect import Asked, Delivery
 from aiostream_server.runs.card import RunView
+from aiostream_server.runs.request import RunRequest
+from aiostream_server.runs.starts import Idempotency
 from aiostream_server.web.a2a_cards import card_for
 from aiostream_server.web.a2a_tasks import Tasks, folded
 from aiostream_server.web.asking import answer_body
@@ -158,19 +162,47 @@ async def _list_tasks(call: Call) -> web.StreamResponse:
 
 
 async def _cancel_task(call: Call) -> web.StreamResponse:
-    """End the task's run, and wait a moment for its end."""
+    """End the task's run, or withdraw the question that it waits with; and wait a moment for its end."""
     wanted = read_params(TaskParams, call.params)
     runs = await call.tasks.runs_of(wanted.id)
     run = runs[-1]
-    if run.card().finished is not None:
-        state = (await folded(runs)).state
-        waits = "it waits for an answer, and nothing is being done: there is nothing to cancel"
-        raise not_cancelable("the task is over" if state in TERMINAL else waits)
-    await run.stop("cancelled")
+    if run.card().finished is None:
+        await run.stop("cancelled")
+    elif (await folded(runs)).state in TERMINAL:
+        raise not_cancelable("the task is over")
+    else:
+        run = await _withdraw(call, wanted.id, run)
+        runs = [*runs, run]
     with suppress(TimeoutError):  # the answer then says that the task is still being worked on
         async with asyncio.timeout(_CANCEL_WAIT_S):
             await run.wait()
     return call.answer((await folded(runs)).shown(wanted.historyLength), run)
+
+
+async def _withdraw(call: Call, task_id: str, latest: RunView) -> RunView:
+    """The task's next run, which ends as cancelled. It stands in the place of a reply, so that only one of them counts.
+
+    Raises `RpcError` where a reply came first.
+    """
+    card, state = latest.card(), state_of(call.request)
+    known = Kept.of(card)
+    kept = Kept("", {}, known.turn + 1, known.first_run or latest.id)
+    request = RunRequest(
+        Question(Turn("user", "")),
+        card.model,
+        owner=call.principal.owner,
+        on_disconnect="continue",
+        conversation=Conversation(card.conversation or "", resends=False, by_name=True),
+        protocol=NAME,
+        kept=kept.encoded(),
+        run_id=later_run_id(kept.first_run, kept.turn),
+        withdraws=card.ended_at or time.time(),
+    )
+    repeated = Idempotency(f"{task_id}.{kept.turn}", "withdrawn")
+    try:
+        return (await state.registry.find_or_start(request, repeated, state.resources)).run
+    except Conflict as exc:
+        raise not_cancelable("its question was answered in this moment: cancel again to end that work") from exc
 
 
 async def _subscribe(call: Call) -> web.StreamResponse:

@@ -15,12 +15,12 @@ from aiostream_server.protocols.a2a.errors import task_not_found
 from aiostream_server.protocols.a2a.kept import Kept, later_run_id, run_id_of, task_id_of
 from aiostream_server.protocols.a2a.request import ListParams
 from aiostream_server.protocols.a2a.task import Task
+from aiostream_server.protocols.a2a.updates import TaskState, state_at_end
 from aiostream_server.runs.card import RunCard, RunView
 from aiostream_server.runs.registry import Registry
 from aiostream_server.web.models import canonical_id
 
-_MAX_LOOKED_AT: Final = 1_000
-_END: Final = 8  # events: enough to tell how a run ended
+_MAX_LOOKED_AT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +53,11 @@ class Tasks:
         after, cursor = _time(wanted.statusTimestampAfter), _cursor(wanted.pageToken)
         listed: list[tuple[float, str, Sequence[RunView]]] = []
         for task_id, runs in (await self._latest()).items():
-            latest = runs[-1]
-            if wanted.contextId not in ("", latest.card().conversation):
+            if wanted.contextId not in ("", runs[-1].card().conversation):
                 continue
-            task = await folded([latest], only_end=latest.card().finished is not None)
-            if wanted.status not in ("TASK_STATE_UNSPECIFIED", task.state) or task.updated_at < after:
-                continue
-            listed.append((task.updated_at, task_id, runs))
+            state, updated_at = await _standing(runs[-1])
+            if wanted.status in ("TASK_STATE_UNSPECIFIED", state) and updated_at >= after:
+                listed.append((updated_at, task_id, runs))
         listed.sort(key=lambda each: each[:2], reverse=True)
         rest = [each for each in listed if cursor is None or each[:2] < cursor]
         page, more = rest[: wanted.pageSize], rest[wanted.pageSize :]
@@ -81,13 +79,22 @@ class Tasks:
         return card.protocol == NAME and canonical_id(card.model) == canonical_id(self.model)
 
 
-async def folded(runs: Sequence[RunView], *, only_end: bool = False) -> Task:
-    """The task after these runs as they are now; with `only_end`, its state alone is right."""
+async def _standing(latest: RunView) -> tuple[TaskState, float]:
+    """The state of the task whose latest run that is, and since when. Events are read of a live one only."""
+    card = latest.card()
+    if card.finished is not None and card.ended_at is not None:
+        return state_at_end(card.finished.reason, asks_user=card.asks_user), card.ended_at
+    task = await folded([latest])
+    return task.state, task.updated_at
+
+
+async def folded(runs: Sequence[RunView]) -> Task:
+    """The task after these runs as they are now."""
     task = Task()
     for run in runs:
         card = run.card()
         task.begin(card)
-        with run.watch(max(card.last_seq - _END, 0) if only_end else 0) as reader:
+        with run.watch() as reader:
             while reader.after < card.last_seq:
                 task.add(await reader.read())
                 await asyncio.sleep(0)

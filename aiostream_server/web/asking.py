@@ -200,6 +200,7 @@ async def _start(
         protocol=dialect.name,
         kept=asked.kept,
         run_id=asked.run_id,
+        replies_to=asked.replies_to,
         tells_waiting=read.is_page and asked.delivery == "stream",
     )
     run, is_replay = await state.registry.find_or_start(wanted, read.idempotency, state.resources)

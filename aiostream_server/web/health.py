@@ -28,7 +28,7 @@ class LoopLag(Protocol):
 
 
 class Exposition(Protocol):
-    def render(self, accept: str) -> tuple[bytes, str]:
+    async def render(self, accept: str) -> tuple[bytes, str]:
         """All metrics in the format that this `Accept` header asks for, and its content type."""
         ...
 
@@ -84,10 +84,10 @@ async def read_metrics(request: web.Request) -> web.Response:
     state = state_of(request)
     check_local_host(request.headers, state.keys, request.version)
     authenticate(request.headers, state.keys, "metrics")
-    return expose(request, request.app[METRICS])
+    return await expose(request, request.app[METRICS])
 
 
-def expose(request: web.Request, exposition: Exposition) -> web.Response:
+async def expose(request: web.Request, exposition: Exposition) -> web.Response:
     """The answer, once access was checked."""
-    body, content_type = exposition.render(request.headers.get("Accept", ""))
+    body, content_type = await exposition.render(request.headers.get("Accept", ""))
     return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

@@ -69,13 +69,30 @@ class Offer:
     def teams_for(self, question: Question, spec: TeamSpec | None) -> Collection[str] | None:
         """The teams that may answer: the named one, or those that `auto` may choose from. None: any.
 
-        Raises `InvalidRequest` for a question with images that none of them can see, and what `routable` raises.
+        Raises `InvalidRequest` for images that none of them can see, and for a forced call that none of them makes; and
+        what `routable` raises.
         """
         allowed = (spec.id,) if spec is not None else self.routable()
-        if not question.task.images:
-            return allowed
-        asked = [team for team in self._catalogue if allowed is None or team.id in allowed]
-        seeing = {team.id for team in asked if team.sees_images}
+        if question.tool_choice.is_forced:
+            allowed = self._calling(allowed, spec)
+        return self._seeing(allowed, spec) if question.task.images else allowed
+
+    def _calling(self, allowed: Collection[str] | None, spec: TeamSpec | None) -> Collection[str]:
+        """Those that call a tool of the client where the request forces it."""
+        calling = [team.id for team in self._catalogue if team.config.takes_forced_calls]
+        if found := {team for team in calling if allowed is None or team in allowed}:
+            return found
+        teams = "no team calls tools" if spec is None else f"{spec.id!r} calls no tools"
+        others = ", ".join(team for team in calling if team in self)
+        ask = f", or ask a team that does: {others}" if others else ""
+        way = "for JSON ask with `response_format` (in Responses `text.format`)"
+        raise InvalidRequest(
+            f"tool_choice: {teams} of a client, so none can be forced; {way}{ask}", param="tool_choice"
+        )
+
+    def _seeing(self, allowed: Collection[str] | None, spec: TeamSpec | None) -> Collection[str]:
+        """Those that see images."""
+        seeing = {team.id for team in self._catalogue if team.sees_images and (allowed is None or team.id in allowed)}
         if not seeing:
             teams = "all teams" if spec is None else repr(spec.id)
             problem = f"messages: the model behind {teams} cannot see images; send text, or ask another"

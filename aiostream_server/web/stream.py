@@ -4,6 +4,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from aiohttp import web
@@ -38,18 +39,40 @@ async def stream_run(
     that come within `coalesce_s` of the last write are sent together. The first one after a silence, and anything but a
     token, is sent at once. Returns early when the client has gone or stopped reading.
     """
+    return await stream_runs(request, headers, [(nullcontext(reader), frames)], config, coalesce_s=coalesce_s)
+
+
+async def stream_runs(
+    request: web.Request,
+    headers: Mapping[str, str],
+    runs: Sequence[tuple[AbstractContextManager[Reader], Frames]],
+    config: ServerConfig,
+    *,
+    before: bytes = b"",
+    coalesce_s: float = 0.0,
+) -> web.StreamResponse:
+    """As `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
+    frames in `before`."""
     response = EventStream(headers={**SSE_HEADERS, **headers})
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
-        timed = frames if isinstance(frames, TimedFrames) and frames.silence_s < math.inf else None
-        silence_s = config.heartbeat_s if timed is None else min(config.heartbeat_s, timed.silence_s)
-        with Heartbeat(silence_s, reader.wake) as heartbeat, Coalescer(coalesce_s, reader.wake) as coalescer:
-            viewer = _Viewer(reader, writer, frames, timed, heartbeat, coalescer, request.app[OBSERVER].delay)
-            reader.shortcut = None if coalesce_s else viewer
-            try:
-                await viewer.run()
-            finally:
-                reader.shortcut = None  # a reference cycle: the viewer holds the reader
+        for place, (watching, frames) in enumerate(runs, 1):
+            timed = frames if isinstance(frames, TimedFrames) and frames.silence_s < math.inf else None
+            silence_s = config.heartbeat_s if timed is None else min(config.heartbeat_s, timed.silence_s)
+            with (
+                watching as reader,
+                Heartbeat(silence_s, reader.wake) as heartbeat,
+                Coalescer(coalesce_s, reader.wake) as coalescer,
+            ):
+                opening = (before if place == 1 else b"") + frames.opening(at_end=reader.at_end)
+                report = request.app[OBSERVER].delay
+                is_last = place == len(runs)
+                viewer = _Viewer(reader, writer, frames, opening, timed, heartbeat, coalescer, report, is_last=is_last)
+                reader.shortcut = None if coalesce_s else viewer
+                try:
+                    await viewer.run()
+                finally:
+                    reader.shortcut = None  # a reference cycle: the viewer holds the reader
     except ClientGone as gone:
         report_gone(request, gone)
         hang_up(request)
@@ -74,6 +97,7 @@ class _Viewer:
 
     __slots__ = (
         "_coalescer",
+        "_ends_stream",
         "_frames",
         "_heartbeat",
         "_oldest",
@@ -91,10 +115,13 @@ class _Viewer:
         reader: Reader,
         writer: SseWriter,
         frames: Frames,
+        opening: bytes,
         timed: TimedFrames | None,
         heartbeat: Heartbeat,
         coalescer: Coalescer,
         report_delay: Callable[[float], None],
+        *,
+        is_last: bool,
     ) -> None:
         self._reader = reader
         self._writer = writer
@@ -103,7 +130,8 @@ class _Viewer:
         self._heartbeat = heartbeat
         self._coalescer = coalescer
         self._report_delay = report_delay
-        self._pending = frames.opening(at_end=reader.at_end)
+        self._pending = opening
+        self._ends_stream = is_last
         self._oldest = 0.0  # the timestamp of the first pending event; 0: none is pending
         self._opened_at = time.time()
         self._until_report = random.randint(1, _REPORT_EVERY)  # noqa: S311 - spreads the reports over the writes of all viewers
@@ -166,7 +194,7 @@ class _Viewer:
     async def _write(self) -> None:
         if self._pending:
             pending, self._pending = self._pending, b""
-            is_last = self._reader.at_end and not self._coalescer.has_due
+            is_last = self._ends_stream and self._reader.at_end and not self._coalescer.has_due
             await (self._writer.finish(pending) if is_last else self._writer.send(pending))
             self._heartbeat.touch()
             self._until_report -= 1

@@ -13,7 +13,6 @@ from aiohttp import StreamReader, web
 from aiostream_server.errors import BodyTooLarge, RequestTimeout, ShuttingDown
 from aiostream_server.web.request_wait import RequestWaits
 from aiostream_server.web.state import Handler, state_of
-from aiostream_server.web.undocumented import connection_of
 
 Phase = Literal["ready", "lame_duck", "draining"]
 """A lame duck still accepts everything, but tells load balancers to go elsewhere; a draining server accepts no body."""
@@ -52,10 +51,6 @@ class Traffic:
         del self._requests[id(request)]
         if not self._requests:
             self._quiet.set()
-
-    def is_busy(self, connection: object) -> bool:
-        """Whether a request of this connection is being answered."""
-        return any(connection_of(request) is connection for request in self.requests)
 
     async def until_quiet(self) -> None:
         """Wait until no request is being answered."""

@@ -12,11 +12,11 @@ import click
 import uvloop
 from rich.console import Console
 
-from benchmarks.bench.results import describe_machine
+from benchmarks.bench.results import machine_in_words
 from benchmarks.figures import Figure, print_table
 from benchmarks.processes import ROOT, raise_file_limit
 from benchmarks.soak import leaks, promises, pulled_cable, slow_clients, stopping, streams
-from benchmarks.soak.report import Row, row_of, section, with_section
+from benchmarks.soak.report import SERVER, Row, row_of, with_section
 
 _T = TypeVar("_T")
 Measurement = Callable[[Path], Awaitable[list[Figure]]]
@@ -46,7 +46,7 @@ _QUICK: Mapping[str, Measurement] = {
 def main(quick: bool, only: tuple[str, ...], writes_docs: bool, with_vanish: bool) -> None:
     """Measure the server from outside, on this machine, and compare it with its targets."""
     raise_file_limit()
-    machine = _machine()
+    machine = machine_in_words()
     console = Console(width=None if sys.stdout.isatty() else 120)
     chosen = dict(_QUICK if quick else _FULL)
     if only:
@@ -63,23 +63,17 @@ def main(quick: bool, only: tuple[str, ...], writes_docs: bool, with_vanish: boo
         figures = [Figure(f"{row.promise[:70]} {row.test}", row.figure, "pass", row.is_kept) for row in shown]
         print_table(f"{_TESTS} (load {os.getloadavg()[0]:.1f})", figures, console)
         rows += shown
-    _write(section(rows, machine), in_docs=writes_docs)
+    _write(SERVER.section(rows, machine), in_docs=writes_docs)
     missed = sum(not row.is_kept for row in rows)
     console.print("all promises are kept" if not missed else f"{missed} of {len(rows)} missed")
     sys.exit(1 if missed else 0)
-
-
-def _machine() -> str:
-    """In a few words, as it is before anything is measured."""
-    told = describe_machine()
-    return f"{told['processor']}, Python {told['python']}, load {told['load at the start']}, {told['date']}"
 
 
 def _write(table: str, *, in_docs: bool) -> None:
     _REPORT.parent.mkdir(exist_ok=True)
     _REPORT.write_text(table, "utf-8")
     if in_docs:
-        promises.RELIABILITY.write_text(with_section(promises.RELIABILITY.read_text("utf-8"), table), "utf-8")
+        promises.RELIABILITY.write_text(with_section(promises.RELIABILITY.read_text("utf-8"), SERVER, table), "utf-8")
 
 
 async def _measure(measurement: Callable[[Path], Awaitable[list[_T]]]) -> list[_T]:

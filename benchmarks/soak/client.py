@@ -60,6 +60,11 @@ class Stream(asyncio.Protocol):
         self._transport.abort()
 
     @property
+    def rest(self) -> bytes:
+        """The latest bytes, behind the last token."""
+        return self._rest
+
+    @property
     def is_well_formed(self) -> bool:
         """A finish reason, `[DONE]`, and the end of the body."""
         return b'"finish_reason":"' in self._rest and self._rest.endswith(b"data: [DONE]\n\n\r\n0\r\n\r\n")

@@ -13,7 +13,7 @@ from typing import Final
 from xml.etree import ElementTree
 
 from benchmarks.processes import ROOT, kill
-from benchmarks.soak.report import HEADING, Row
+from benchmarks.soak.report import SERVER, Row
 
 RELIABILITY: Final = ROOT / "docs" / "reliability.md"
 
@@ -33,7 +33,7 @@ class Promise:
 
 def promises_in(page: str) -> Iterator[Promise]:
     """Those of a page that tests show, without what an earlier run has written into it."""
-    for line in page.partition(HEADING)[0].splitlines():
+    for line in page.partition(SERVER.heading)[0].splitlines():
         cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
         if len(cells) != 4 or not line.startswith("|"):
             continue

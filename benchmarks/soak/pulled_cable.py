@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from benchmarks.figures import Figure
-from benchmarks.processes import ROOT, server
+from benchmarks.processes import new_key, output_of, server
 from benchmarks.soak.client import chat, fetch, provider
 from benchmarks.soak.provider import Plan
 
@@ -44,9 +44,8 @@ async def _vanish(folder: Path, name: str, plan: Plan, stream: bool) -> Figure:
     """How long the run of such a client continues."""
     keys = folder / "keys.json"
     keys.unlink(missing_ok=True)
-    key = await _output(sys.executable, "-m", "aiostream_server", "keys", "create", "soak", "--keys-file", str(keys))
+    bearer = await new_key(keys)
     settings: dict[str, dict[str, object]] = {"server": {"host": _HERE}, "auth": {"keys_file": str(keys)}}
-    bearer = f"Authorization: Bearer {key.split()[-1]}"
     async with _cable(), provider() as provider_port, server(provider_port, folder, **settings) as served:
         asked = chat(plan, bearer, stream=stream)
         async with _client_there(served.port, asked):
@@ -110,12 +109,4 @@ async def _live_runs(port: int) -> int:
 
 
 async def _ip(*arguments: str) -> None:
-    await _output("ip", *arguments)
-
-
-async def _output(*command: str) -> str:
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, cwd=ROOT)
-    output, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with status {process.returncode}")
-    return output.decode()
+    await output_of("ip", *arguments)

@@ -98,7 +98,7 @@ async def test_after_the_last_attempt_the_error_has_the_position_and_the_run_con
         )
         async with client:
             stream = client.stream("hi", model="solo")
-            proxy.fates += [Fate(700, "stall")] + [Fate(0, "reset")] * 4
+            proxy.fates += [Fate(1000, "stall")] + [Fate(0, "reset")] * 4
             with pytest.raises(ConnectionLost, match="was lost") as caught:
                 await all_of(stream)
             assert len(told) == 3

@@ -162,7 +162,8 @@ async def _run(name: str, program_file: str, reply: Callable[[Mapping[str, Any]]
         provider.script(reply)
         # On a busy machine the AI SDK's repetitions come late.
         memory = ServerConfig(failure_memory_s=_DEADLINE_S)
-        solo, with_tool = sample_team("solo", presentation="answer"), sample_team("with_tool")
+        solo = sample_team("solo", presentation="answer", output_tools=True)  # LangChain and pydantic-ai force calls
+        with_tool = sample_team("with_tool")
         model = TeamConfig(id="model", kind="assistant")
         async with serving(config_for(provider.base_url, solo, with_tool, model, server=memory), folder) as server:
             program = await start_program(CLIENTS / name, PROGRAMS / program_file, f"{server.url}/v1", **_MODELS)

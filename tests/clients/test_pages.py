@@ -152,6 +152,7 @@ def test_ag_uis_client_reads_a_run_with_its_subagents(told_ag_ui: dict[str, dict
 def test_an_interrupt_of_ag_ui_is_resumed(told_ag_ui: dict[str, dict[str, Any]]) -> None:
     outcome = told_ag_ui["interrupted"]
     assert outcome.get("reason") == "confirmation", outcome
+    assert outcome["unknown"] == "resume[0].interruptId"
     assert outcome["schema"] == ["approved"]
     assert outcome["left"] == 0
     assert outcome["outcome"] == "success"
@@ -163,9 +164,14 @@ def test_a_tool_of_an_ag_ui_page_is_called_and_its_result_is_used(told_ag_ui: di
     assert told_ag_ui["tools"] == {"text": "You are in Rome."}
 
 
-def test_a_thread_of_ag_ui_is_replayed(told_ag_ui: dict[str, dict[str, Any]]) -> None:
-    assert told_ag_ui["connect"].get("same") is True, told_ag_ui["connect"]
-    assert "127.5" in told_ag_ui["connect"]["text"]
+def test_a_whole_thread_of_ag_ui_is_replayed(told_ag_ui: dict[str, dict[str, Any]]) -> None:
+    """With a failed run in it, what the team asks, and the state that the page shares."""
+    outcome = told_ag_ui["connect"]
+    assert outcome.get("same") is True, outcome
+    assert outcome["runs"] == len(outcome["users"]) == 3
+    assert outcome["waits"] == 1
+    assert outcome["state"] == {"page": "sales", "filters": {"year": 2024}}
+    assert "Reply **yes** to run it" in outcome["text"]
 
 
 def test_failures_and_refusals_reach_ag_uis_client(told_ag_ui: dict[str, dict[str, Any]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from aiostream_server.events import Entry, Error
@@ -20,7 +20,10 @@ from tests.protocols.telling import CARD, told_runs
 
 BATCHES, RUNS = 3, 40
 batches = settings(
-    max_examples=BATCHES, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=BATCHES,
+    deadline=None,
+    phases=[Phase.generate],  # a failing batch is not shrunk: each try starts programs
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
 

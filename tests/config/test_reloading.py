@@ -45,15 +45,17 @@ def test_fixed_keys_stay_and_are_named_and_all_others_are_taken(tmp_path: Path) 
         server = { port = 9000, log_level = "debug", heartbeat_s = 3.0 }
         limits.max_runs = 7
         metrics.loopback_port = 9
+        files = { folder = "shared", max_bytes = 9000000 }
         conversations = { url = "sqlite+aiosqlite:///other.db", max_state_bytes = 5 }
         """,
     )
     config, restarts = for_running(running, wanted)
-    assert restarts == ("[server] port", "[server] log_level", "[conversations] url", "[metrics]")
+    assert restarts == ("[server] port", "[server] log_level", "[conversations] url", "[files] folder", "[metrics]")
     assert (config.server.port, config.server.log_level, config.metrics.loopback_port) == (8000, "info", 0)
     assert config.conversations.resolved_url is None
+    assert (config.files.folder, config.files.max_bytes) == (None, 9_000_000)
     assert (config.server.heartbeat_s, config.limits.max_runs, config.conversations.max_state_bytes) == (3.0, 7, 5)
-    assert changed_tables(running, config) == ("server", "limits", "conversations")
+    assert changed_tables(running, config) == ("server", "limits", "conversations", "files")
 
 
 def test_the_same_again_changes_nothing(tmp_path: Path) -> None:

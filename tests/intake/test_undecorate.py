@@ -14,6 +14,7 @@ from aiostream_server.events import (
     Event,
     InputRequested,
     Message,
+    Restarted,
     Routing,
     RunFinished,
     Thinking,
@@ -26,6 +27,7 @@ from aiostream_server.intake.undecorate import undecorate
 from aiostream_server.present import Page, new_presenter
 from tests.present.telling import Told, runs
 from tests.present.test_escaping import OTHERS_TEXT
+from tests.present.test_page import PRESENTATIONS
 
 END = RunFinished("stop", TokenCount(), 0.1)
 
@@ -114,6 +116,13 @@ def test_what_a_page_was_shown_comes_back_as_what_others_were_shown(events: list
 @given(runs())
 def test_whole_runs_do_too(told: Told) -> None:
     assert undecorate(shown(*told.events[:-2], END, page=Page())) == undecorate(shown(*told.events[:-2], END))
+
+
+@pytest.mark.parametrize("by", PRESENTATIONS)
+def test_what_was_said_before_the_team_began_again_goes(by: Presentation) -> None:
+    half = (*WORK, Token("AnalysisAgent", "The tot", "final"), Restarted(2))
+    whole = (Token("AnalysisAgent", "It is 7.", "final"), Answer("AnalysisAgent", "It is 7.", streamed=True), END)
+    assert undecorate(shown(*half, *whole, by=by)) == "It is 7."
 
 
 def test_late_work_goes() -> None:

@@ -30,6 +30,7 @@ class RecordingSink:
     options: Mapping[str, Any] = field(default_factory=dict)
     heard: list[tuple[Any, ...]] = field(default_factory=list)
     at: list[float] = field(default_factory=list)
+    called: list[tuple[str | None, str]] = field(default_factory=list)
     facts: list[CallFacts] = field(default_factory=list)
     signs_of_life: int = 0
     gate: asyncio.Event | None = None
@@ -38,8 +39,17 @@ class RecordingSink:
     def hears(self, speaker: str | None) -> bool:
         return speaker not in self.deaf_to
 
+    def may_call(self, speaker: str | None) -> bool:
+        return True
+
+    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
+        return calls
+
     def alive(self) -> None:
         self.signs_of_life += 1
+
+    def calling(self, speaker: str | None, model: str) -> None:
+        self.called.append((speaker, model))
 
     def retrying(self, reason: str, delay_s: float) -> None:
         self.heard.append(("retrying", reason, delay_s > 0))

@@ -180,6 +180,7 @@ async def test_speaker_that_is_not_heard() -> None:
             await client.speaking_as("A").create(HELLO)
     assert [("seed" in exchange.body) for exchange in provider.exchanges] == [False, True]
     assert sink.texts("A") == "Helper"
+    assert [speaker for speaker, _ in sink.called] == [None, "A"], "each call is told, heard or not"
 
 
 async def test_options_of_the_run_and_of_the_call() -> None:

@@ -12,6 +12,7 @@ from aiostream_server.events import (
     Event,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     ToolRequested,
@@ -36,7 +37,7 @@ _ANYWHERE: st.SearchStrategy[Event] = st.one_of(
 
 @st.composite
 def told_runs(draw: st.DrawFn) -> Sequence[Entry]:
-    """A whole log, from its first event or from the first that it still holds."""
+    """A whole log, from its first event or from the first that it still holds; or of a run that began twice."""
     told: Told = draw(runs())
     events = list(told.events)
     for event in draw(st.lists(_ANYWHERE, max_size=5)):
@@ -47,6 +48,11 @@ def told_runs(draw: st.DrawFn) -> Sequence[Entry]:
         first = draw(st.integers(1, len(events) - 1))
         events[:first] = [Dropped(1)]
         return [Entry(first + index, 17.5 + index, event) for index, event in enumerate(events)]
+    if draw(st.booleans()):
+        broken = draw(runs()).events
+        count = draw(st.integers(1, len(broken) - 1))
+        events = [*broken[:count], Dropped(count + 1), Restarted(2), *events[1:]]
+        return [Entry(1 + index + 99 * (index >= count), 17.5 + index, event) for index, event in enumerate(events)]
     return [Entry(1 + index, 17.5 + index, event) for index, event in enumerate(events)]
 
 

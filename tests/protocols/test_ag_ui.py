@@ -15,6 +15,7 @@ from aiostream_server.intake.question import Question, ToolCall, Turn
 from aiostream_server.protocols.ag_ui import AG_UI, options_of
 from aiostream_server.protocols.ag_ui.request import ThreadOptions, read_input
 from aiostream_server.protocols.ag_ui.stream import ThreadFrames
+from aiostream_server.protocols.ag_ui.thread import earlier_turns, remembered
 from tests.kit.pictures import png
 from tests.protocols.telling import CARD, told_runs
 
@@ -128,11 +129,11 @@ def test_the_teams_own_work_in_the_history_is_not_read_again() -> None:
         message("activity", {"a": 1}, activityType="x"),
         message("user", [{"type": "text", "text": "and?"}]),
         context=[{"description": "place", "value": "Rome"}],
-        state={"a": 1},
+        state={"a": "Käse"},
     )
     assert question.task == Turn("user", "and?")
     assert question.history == (
-        Turn("system", "place: Rome"),
+        Turn("system", 'place: Rome\nThe state of the application, as JSON: {"a":"Käse"}'),
         Turn("system", "Be brief."),
         Turn("user", "q"),
         Turn("assistant", "West."),
@@ -209,9 +210,18 @@ def test_a_resume_is_the_users_turn(status: str, payload: Any, reply: str) -> No
                 "threadId": "t",
                 "runId": "r",
                 "messages": [message("user", "q")],
-                "resume": [{"interruptId": "i", "status": "resolved", "payload": {}}],
+                "resume": [{"interruptId": "run-1-input", "status": "resolved", "payload": {}}],
             },
             "resume[0].payload",
+        ),
+        (
+            {
+                "threadId": "t",
+                "runId": "r",
+                "messages": [message("user", "q")],
+                "resume": [{"interruptId": "run-1", "status": "cancelled"}],
+            },
+            "resume[0].interruptId",
         ),
     ],
 )
@@ -221,10 +231,74 @@ def test_what_is_wrong_is_named(body: dict[str, Any], param: str) -> None:
     assert (refused.value.param or "").startswith(param)
 
 
+RUN = "run-" + "x" * 24
+
+
+def test_a_run_keeps_the_messages_that_no_stream_has_told() -> None:
+    picture = {"type": "image", "source": {"type": "url", "value": png()}}
+    first: list[dict[str, Any]] = [
+        {"id": "1", "role": "system", "content": "Be brief."},
+        {"id": "2", "role": "assistant", "content": "Hello.", "toolCalls": [call("c", "place")]},
+        {"id": "3", "role": "tool", "toolCallId": "c", "content": "Rome"},
+        {"id": "4", "role": "user", "content": "what?"},
+    ]
+    later = {"id": "7", "role": "user", "content": [{"type": "text", "text": "and?"}, picture]}
+    told: list[dict[str, Any]] = [
+        {"id": f"{RUN}-5", "role": "assistant", "content": "West."},
+        {"id": "6", "role": "activity", "activityType": "x"},
+        later,
+    ]
+    assert read_input(raw(*first), "m").options.messages == tuple(first)
+    assert read_input(raw(*first, *told), "m").options.messages == ({"id": "7", "role": "user", "content": "and?"},)
+
+
+def test_what_a_run_keeps_is_bounded() -> None:
+    long = "é" * 200_000
+    options = read_input(raw(message("user", long), message("user", long), state=long), "m").options
+    assert len(options.messages) == 1
+    assert options.messages[0]["content"] == long[:65_536]
+    assert options.state is None
+
+
+USER, ANSWER = Turn("user", "yes"), Turn("assistant", "ok")
+
+
+@pytest.mark.parametrize(
+    ("questions", "left"),
+    [
+        ((), 6),
+        (("yes",), 4),
+        (("yes", "yes"), 2),
+        (("failed", "yes"), 2),
+        (("failed",), 6),
+        (("", "yes"), 2),
+        (("yes", "yes", "yes", "failed"), 0),
+    ],
+)
+def test_remembered_turns_of_runs_that_are_kept_are_not_told_twice(questions: Sequence[str], left: int) -> None:
+    assert len(earlier_turns((USER, ANSWER) * 3, questions)) == left
+
+
+def test_remembered_turns_are_messages() -> None:
+    turns = (
+        Turn("user", "where?"),
+        Turn("assistant", "", tool_calls=(ToolCall("c", "place", "{}"),)),
+        Turn("tool", "Rome", call_id="c"),
+    )
+    snapshot = remembered("t", turns)[1]
+    assert snapshot["messages"] == [
+        {"id": "earlier-1", "role": "user", "content": "where?"},
+        {"id": "earlier-2", "role": "assistant", "content": "", "toolCalls": [call("c", "place")]},
+        {"id": "earlier-3", "role": "tool", "content": "Rome", "toolCallId": "c"},
+    ]
+
+
 def test_the_clients_names_are_kept_with_the_run_and_the_same_input_is_the_same_run() -> None:
     first, again, other = (read_input(raw(message("user", said)), "m") for said in ("q", "q", "r"))
-    assert options_of(replace(CARD, protocol=AG_UI.name, kept=first.kept)) == ThreadOptions("t", "r")
-    assert options_of(replace(CARD, protocol="chat", kept=b"{}")) == ThreadOptions()
+    assert options_of(replace(CARD, protocol=AG_UI.name, kept=first.kept)) == first.options
+    assert (first.options.thread_id, first.options.run_id) == ("t", "r")
+    elsewhere = options_of(replace(CARD, protocol="chat", kept=b"{}", question="what?"))
+    assert elsewhere.messages == ({"id": "run-1-question", "role": "user", "content": "what?"},)
     assert first.idempotency_key == again.idempotency_key != other.idempotency_key
     assert first.on_disconnect is None
     kept_on = read_input(raw(message("user", "q"), forwardedProps={"on_disconnect": "continue", "x": 1}), "m")

@@ -21,6 +21,7 @@ from aiostream_server.events import (
     Error,
     Event,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     RunStarted,
@@ -29,6 +30,7 @@ from aiostream_server.events import (
     ToolRequested,
     ToolResult,
 )
+from aiostream_server.events.fixed_notices import RESTARTED
 from aiostream_server.present import Page
 from aiostream_server.protocols.dialect import DisplayOptions
 from aiostream_server.protocols.responses import RESPONSES, ResponseOptions
@@ -40,6 +42,7 @@ CARD = RunCard("run-" + "x" * 24, "team", None, None, "cancel", 1.7e9, 0, None, 
 EVENT: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 DONE = b"data: [DONE]\n\n"
 END = RunFinished("stop", TokenCount(7, 5), 0.1)
+BROKEN = RunFinished("interrupted", TokenCount(), 0.1)
 TRANSCRIPT = DisplayOptions("transcript")
 VIEWS = st.sampled_from([TRANSCRIPT, DisplayOptions("answer"), DisplayOptions("reasoning")])
 
@@ -312,6 +315,26 @@ def test_a_client_that_resumes_is_told_that_the_beginning_is_gone() -> None:
     told = events_in(streamed(entries, after=3))
     assert [(event["type"], event.get("code")) for event in told] == [("error", "run_expired")]
     assert events_in(streamed(entries))[-1]["response"]["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    "end", [[Restarted(2), Token(ANSWERER, "new", "final"), Answer(ANSWERER, "new", streamed=True), END], [BROKEN]]
+)
+def test_a_viewer_of_a_failed_server_resumes_behind_what_only_that_had_told(end: list[Event]) -> None:
+    """Whatever it had seen, the events behind the takeover have the same numbers for all, and no number comes twice."""
+    begun = entries_of([RunStarted("m"), *(Token(ANSWERER, f"{each} ", "final") for each in range(9))])
+    rest = [Entry(4000 + number, 1.8e9, event) for number, event in enumerate(end)]
+    at_the_failed_one = events_in(streamed(begun))
+    written = begun[:5]
+    gap = Entry(rest[0].seq - 1, 1.8e9, Dropped(written[-1].seq + 1))
+    elsewhere = events_in(streamed([*written, gap, *rest]))
+    resumed = events_in(streamed([*written, gap, *rest], after=at_the_failed_one[-1]["sequence_number"]))
+    numbers = [event["sequence_number"] for event in (*at_the_failed_one, *resumed)]
+    assert numbers == sorted(set(numbers))
+    assert resumed == elsewhere[-len(resumed) :]
+    assert resumed[-1]["type"] == elsewhere[-1]["type"] == f"response.{'failed' if end == [BROKEN] else 'completed'}"
+    if end != [BROKEN]:
+        assert text_of(resumed[-1]["response"]) == f"0 1 2 3 \n\n{Restarted.sign} *{RESTARTED}*\n\nnew"
 
 
 def test_long_text_is_several_deltas() -> None:

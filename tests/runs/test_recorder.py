@@ -19,6 +19,7 @@ from aiostream_server.events import (
     Analysis,
     Answer,
     Message,
+    ModelCalled,
     Thinking,
     Token,
     TokenCount,
@@ -279,8 +280,9 @@ def test_only_participants_are_heard() -> None:
 
 async def test_a_lone_agent_is_known_without_a_name() -> None:
     run = listening("Solo")
+    run.recorder.calling(None, "small")
     await run.tapped(None, "hi")
-    assert run.told[0] == Token("Solo", "hi", "final")
+    assert run.told[:2] == [ModelCalled("Solo"), Token("Solo", "hi", "final")]
 
 
 async def test_usage_of_a_strange_client_is_counted_and_ours_only_once() -> None:

@@ -192,7 +192,7 @@ async def test_streams_go_on_while_redis_is_away_and_the_log_is_whole_afterwards
         own_redis.kill()
         await here.until_logged("redis_unavailable")
         gate.open()
-        await view.until(3)
+        await view.until(4)
         assert view.text == "a b ", "it is shown at once"
         run = f"/v1/runs/{view.run_id}"
         assert (await call("GET", f"{there.url}{run}"))[1]["error"]["code"] == "runs_unavailable"

@@ -396,29 +396,29 @@ async def test_a_reload_that_fails_is_told_to_systemd_and_to_prometheus(
         generations, heard, last = server.runner.app[GENERATIONS], RecordingManager(), LastReload()
         load = partial(load_config, path, {})
         reloading = Reloading(generations, load, tmp_path, hosts=["127.0.0.1"], receiver=heard, last_reload=last)
-        metrics = MetricsExport.of(Config(metrics=MetricsConfig(enabled=True)), None)
+        metrics = MetricsExport.of(Config(metrics=MetricsConfig(enabled=True)))
         assert metrics.metrics is not None
         working = asyncio.create_task(reloading.work())
 
-        def told(name: str) -> float:
+        async def told(name: str) -> float:
             assert metrics.metrics is not None
-            text = metrics.metrics.render("text/plain")[0].decode()
+            text = (await metrics.metrics.render("text/plain"))[0].decode()
             return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).split()[1])
 
         metrics.metrics.watch_reloads(last)
-        loaded_at = told("aiostream_config_last_reload_success_timestamp_seconds")
-        assert told("aiostream_config_last_reload_successful") == 1
+        loaded_at = await told("aiostream_config_last_reload_success_timestamp_seconds")
+        assert await told("aiostream_config_last_reload_successful") == 1
         path.write_text("[nonsense]\n", "utf-8")
         reloading.request()
         await heard.ready_times(1)
-        assert told("aiostream_config_last_reload_successful") == 0
-        assert told("aiostream_config_last_reload_success_timestamp_seconds") == loaded_at
+        assert await told("aiostream_config_last_reload_successful") == 0
+        assert await told("aiostream_config_last_reload_success_timestamp_seconds") == loaded_at
         assert "nonsense" in heard.problem
         assert str(ProcessStatus(reload_problem=last.problem)).startswith("RELOAD FAILED: ")
         path.write_text(toml(provider, "second"), "utf-8")
         reloading.request()
         await heard.ready_times(2)
         assert heard.problem == ""
-        assert told("aiostream_config_last_reload_successful") == 1
-        assert told("aiostream_config_last_reload_success_timestamp_seconds") > loaded_at
+        assert await told("aiostream_config_last_reload_successful") == 1
+        assert await told("aiostream_config_last_reload_success_timestamp_seconds") > loaded_at
         working.cancel()

@@ -5,7 +5,7 @@ import json
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeAlias
 
@@ -20,7 +20,11 @@ WAYS: Final[tuple[Leaving, ...]] = ("FIN", "RST", "half-close")
 
 def question(team: str, *, path: str = "/v1/chat/completions", headers: str = "", **fields: Any) -> bytes:
     """A streamed one, on a connection that is kept; `headers` is whole lines."""
-    body = json.dumps(chat_body("hi", model=team, **fields)).encode()
+    return posted(path, chat_body("hi", model=team, **fields), headers)
+
+
+def posted(path: str, said: Mapping[str, Any], headers: str = "") -> bytes:
+    body = json.dumps(said).encode()
     lines = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n{headers}"
     return f"{lines}Content-Length: {len(body)}\r\n\r\n".encode() + body
 

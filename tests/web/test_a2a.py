@@ -135,7 +135,6 @@ async def test_a_team_that_asks_goes_on_in_the_same_task(tmp_path: Path) -> None
         assert state_of(asked) == "INPUT_REQUIRED"
         of_task = {"taskId": asked["id"]}
         wrong = await caller.call("SendMessage", message("APPROVE", 2, **of_task, contextId="another"))
-        working = await caller.call("CancelTask", {"id": asked["id"]})
         revised = task_of(await caller.call("SendMessage", message("Better, please.", 2, **of_task)))
         repeated = task_of(await caller.call("SendMessage", message("Better, please.", 2, **of_task)))
         streamed = await caller.call(
@@ -145,7 +144,6 @@ async def test_a_team_that_asks_goes_on_in_the_same_task(tmp_path: Path) -> None
         over = await caller.call("SendMessage", message("And now?", 4, **of_task))
         listed = (await caller.call("ListTasks", {})).body["result"]
     assert wrong.error[1] == -32602
-    assert working.error[1] == -32002
     assert {each["id"] for each in (asked, revised, repeated, done)} == {asked["id"]}
     assert revised == repeated
     assert state_of(revised) == "INPUT_REQUIRED"
@@ -160,6 +158,36 @@ async def test_a_team_that_asks_goes_on_in_the_same_task(tmp_path: Path) -> None
     assert state_of(done) == "COMPLETED"
     assert over.error[1] == -32004
     assert (listed["totalSize"], [each["id"] for each in listed["tasks"]]) == (1, [asked["id"]])
+
+
+async def test_a_task_that_waits_for_a_reply_is_cancelled(tmp_path: Path) -> None:
+    """On a full server, too. Its question is withdrawn: a later message of the context is no reply to it."""
+    replies = ScriptedAnswer("A draft."), ScriptedAnswer(Stall()), ScriptedAnswer("A new draft.")
+    limits = LimitsConfig(max_runs=1, queue_size=0)
+    waiting = {"status": "TASK_STATE_INPUT_REQUIRED"}
+    async with agent(tmp_path, *replies, team="until_approved", limits=limits) as (caller, server):
+        asked = task_of(await caller.call("SendMessage", message("Write.")))
+        listed = [(await caller.call("ListTasks", waiting)).body["result"]["totalSize"]]
+        other = {**message("Write, too.", 2), "configuration": {"returnImmediately": True}}
+        busy = task_of(await caller.call("SendMessage", other))
+        cancelled = task_of(await caller.call("CancelTask", {"id": asked["id"]}))
+        listed.append((await caller.call("ListTasks", waiting)).body["result"]["totalSize"])
+        shown = task_of(await caller.call("GetTask", {"id": asked["id"]}))
+        late = [
+            await caller.call("CancelTask", {"id": asked["id"]}),
+            await caller.call("SendMessage", message("APPROVE", 3, taskId=asked["id"])),
+            await caller.call("SubscribeToTask", {"id": asked["id"]}),
+        ]
+        await caller.call("CancelTask", {"id": busy["id"]})
+        await wait_for(lambda: not len(server.state.registry), "the other run has ended")
+        anew = task_of(await caller.call("SendMessage", message("APPROVE", 4, contextId=asked["contextId"])))
+    assert state_of(asked) == "INPUT_REQUIRED"
+    assert (state_of(cancelled), listed) == ("CANCELED", [1, 0])
+    assert shown == cancelled
+    assert cancelled["history"] == asked["history"]
+    assert answer_of(cancelled) == answer_of(asked)
+    assert [each.error[1] for each in late] == [-32002, -32004, -32004]
+    assert answer_of(anew) == "A new draft."
 
 
 async def test_of_two_replies_one_is_taken(tmp_path: Path) -> None:

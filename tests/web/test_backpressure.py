@@ -26,6 +26,7 @@ from tests.kit.scripted_provider import Call, Pause, ScriptedAnswer, ScriptedPro
 from tests.kit.serving import asking, chat_body, config_for, sample_team, serving, until_idle
 from tests.web.bare_client import connected, leave, question, until, until_held
 from tests.web.connections import kept_for, the_run, transports
+from tests.web.every_protocol import SHOWING_TOKENS, WAYS
 
 MAX_COST_BYTES: Final = 512 * 1024
 MAX_LINE_BYTES: Final = 64 * 1024
@@ -66,13 +67,13 @@ def _team(name: str, text: str) -> TeamConfig:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("path", [CHAT, RUNS])
-async def test_a_viewer_that_does_not_read_costs_half_a_mebibyte_at_most(tmp_path: Path, path: str) -> None:
+@pytest.mark.parametrize("protocol", SHOWING_TOKENS)
+async def test_a_viewer_that_does_not_read_costs_half_a_mebibyte_at_most(tmp_path: Path, protocol: str) -> None:
     """All that was said so far is what it was sent (and its own kernel took), and what its run is ahead of it."""
     async with ScriptedProvider() as provider:
         provider.script(FLOOD)
         async with serving(config_for(provider.base_url, sample_team("solo")), tmp_path) as server:
-            async with connected(server.url, question("solo", path=path)) as client:
+            async with connected(server.url, WAYS[protocol].as_bytes()) as client:
                 await until_held(provider)
                 (transport,) = transports(server)
                 said = the_run(server).log.size_bytes
@@ -99,13 +100,13 @@ async def test_viewers_of_what_was_said_long_ago_do_not_hold_it_all(tmp_path: Pa
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("path", [CHAT, RUNS])
-async def test_a_viewer_that_does_not_read_is_evicted_in_time(tmp_path: Path, path: str) -> None:
+@pytest.mark.parametrize("protocol", SHOWING_TOKENS)
+async def test_a_viewer_that_does_not_read_is_evicted_in_time(tmp_path: Path, protocol: str) -> None:
     config = {"server": {"write_timeout_s": 0.5}}
     async with ScriptedProvider() as provider:
         provider.script(FLOOD)
         async with serving(config_for(provider.base_url, sample_team("solo"), **config), tmp_path) as server:
-            async with connected(server.url, question("solo", path=path)):
+            async with connected(server.url, WAYS[protocol].as_bytes()):
                 await provider.request()
                 started = time.monotonic()
                 await until(lambda: server.state.registry.viewers == 1)

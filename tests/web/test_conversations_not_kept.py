@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from aiostream_server.config.model import ServerConfig
+from aiostream_server.config.model import Config, ServerConfig
 from aiostream_server.events.fixed_notices import NOT_KEPT_YET, NOT_RECALLED
 from aiostream_server.service.shutdown import drain
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
@@ -123,7 +123,7 @@ async def test_a_server_that_drains_writes_what_it_holds(provider: ScriptedProvi
     async with serving(config, tmp_path) as server:
         with without_inserts(tmp_path):
             await ask(server.url, "one", model="solo", headers=TALK)
-        await drain(server.runner, ServerConfig(drain_s=20.0))
+        await drain(server.runner, Config(server=ServerConfig(drain_s=20.0)))
     async with serving(config, tmp_path) as server:
         await ask(server.url, "two", model="solo", headers=TALK)
     told = [message["content"] for message in provider.exchanges[1].body["messages"] if message["role"] != "system"]

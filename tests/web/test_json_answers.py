@@ -46,7 +46,7 @@ def config(provider: ScriptedProvider, team: str = "solo", **info: bool) -> Conf
             "model_info": {**known, "family": "unknown"},
         }
     )
-    return Config(models={"default": model}, teams=(sample_team(team),))
+    return Config(models={"default": model}, teams=(sample_team(team, output_tools=True),))
 
 
 @pytest.mark.parametrize("is_native", [True, False])
@@ -210,6 +210,57 @@ def tool(name: str = "final_result", schema: Mapping[str, Any] = SCHEMA) -> dict
 
 NAMED = {"type": "function", "function": {"name": "final_result"}}
 ALLOWED = {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [NAMED]}}
+
+
+FLAT = {"type": "function", "name": "final_result", "parameters": SCHEMA}
+FORCING: dict[str, list[tuple[Any, Any]]] = {
+    "chat/completions": [("required", tool()), (NAMED, tool()), (ALLOWED, tool())],
+    "runs": [(NAMED, tool())],
+    "responses": [
+        ("required", FLAT),
+        ({"type": "function", "name": "final_result"}, FLAT),
+        ({"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "final_result"}]}, FLAT),
+    ],
+}
+
+
+@pytest.mark.parametrize("path", FORCING)
+async def test_a_team_that_calls_no_tools_of_clients_refuses_a_forced_call(tmp_path: Path, path: str) -> None:
+    """Before it starts, streamed or not, and says what to do instead; `auto` chooses another team, if there is one."""
+    async with ScriptedProvider() as provider:
+        known = config(provider)
+        alone, other = sample_team("solo"), sample_team("pair", output_tools=True)
+        async with (
+            serving(known.model_copy(update={"teams": (alone,)}), tmp_path / "one") as one,
+            serving(known.model_copy(update={"teams": (alone, other)}), tmp_path / "two") as two,
+            aiohttp.ClientSession() as session,
+        ):
+
+            async def post(server: Server, **fields: Any) -> tuple[int, Any]:
+                body = {"messages": HELLO, "input": "Hello?", **fields}
+                async with session.post(f"{server.url}/v1/{path}", json=body) as response:
+                    text = await response.text()
+                    return response.status, json.loads(text) if response.status == 400 else None
+
+            for choice, offered in FORCING[path]:
+                forced = {"tools": [offered], "tool_choice": choice}
+                for server, model, told in (
+                    (one, "solo", "'solo' calls no tools of a client"),
+                    (one, "auto", "no team calls tools of a client"),
+                    (two, "solo", "ask a team that does: pair"),
+                ):
+                    for stream in (True, False):
+                        status, body = await post(server, model=model, stream=stream, **forced)
+                        assert (status, body["error"]["code"], body["error"]["param"]) == (
+                            400,
+                            "invalid_request",
+                            "tool_choice",
+                        )
+                        assert told in body["error"]["message"]
+            assert not provider.exchanges
+            provider.script(ScriptedAnswer("A."), ScriptedAnswer("Mild."), ScriptedAnswer(Call("final_result", GOOD)))
+            assert await post(two, model="auto", **forced) == (200, None)
+            assert len(provider.exchanges) == 3, "by `pair`"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,13 @@ FORMATS: Final = [
     {"type": "json_object"},
 ]
 TOOL: Final = {"type": "function", "function": {"name": "keep", "description": "Keeps a slogan.", "parameters": SCHEMA}}
+TEAM: Final = """
+[[teams]]
+id = "round-robin"
+factory = "examples.teams.round_robin:build"
+answer_from = ["Writer"]
+output_tools = true
+"""
 
 
 class FormingMind(Mind):
@@ -49,7 +56,7 @@ async def test_json_and_forced_calls_come_from_every_vendor(tmp_path: Path, vend
     mind = FormingMind()
     async with (
         VendorServer(vendor(), mind, streams=True) as provider,
-        serving(config_of(vendor, provider.origin, tmp_path), tmp_path) as server,
+        serving(config_of(vendor, provider.origin, tmp_path, teams=TEAM), tmp_path) as server,
         aiohttp.ClientSession() as session,
     ):
 

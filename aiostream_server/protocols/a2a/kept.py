@@ -20,7 +20,8 @@ _RUN_ID_BYTES: Final = 18
 @dataclass(frozen=True, slots=True)
 class Kept:
     """`turn` counts the runs of a task from 1. `first_run` is empty in the first. `message` is the client's, as the
-    task's history shows it; `digest` tells two messages apart."""
+    task's history shows it; `digest` tells two messages apart. Both are empty where the client withdrew the question.
+    """
 
     digest: str
     message: dict[str, Any]

@@ -132,7 +132,8 @@ class Task:
     def begin(self, card: RunCard) -> None:
         """The next run of the task."""
         self._names, self._updates, self._metadata = TaskNames(card), TaskUpdates(), {}
-        self._history.append(self._names.asked())
+        if self._names.kept.message:
+            self._history.append(self._names.asked())
         is_new = self._names.kept.turn == 1
         self._apply(StatusChange("TASK_STATE_SUBMITTED" if is_new else "TASK_STATE_WORKING", card.created_at))
 

@@ -20,6 +20,7 @@ from aiostream_server.events import (
     FinishReason,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     Token,
@@ -50,6 +51,13 @@ _SUMMARY_CHARS: Final = 200
 _FILE: Final = re.compile(
     r"!?\[([^\]\n]{0,200})\]\((https?://[^\s()<>]{1,300}/v1/files/file-[A-Za-z0-9_-]{24}\?[^\s()<>]{1,200})\)"
 )
+
+
+def state_at_end(reason: FinishReason, *, asks_user: bool) -> TaskState:
+    """The state of a task whose run has ended."""
+    if asks_user and reason == "stop":
+        return "TASK_STATE_INPUT_REQUIRED"
+    return _ENDED.get(reason, "TASK_STATE_COMPLETED")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,8 @@ class TaskUpdates:
             yield from self._of_part(part, entry.timestamp)
 
     def _of_part(self, part: Part, at: float) -> Iterator[Update]:
+        if isinstance(part, Restarted):
+            self._has_begun = self._is_complete = False  # the next piece of the answer replaces what is there
         if (told := _told_of(part)) is not None:
             yield self._told("TASK_STATE_WORKING", at, *told)
             return
@@ -172,9 +182,9 @@ class TaskUpdates:
                 "completionTokens": event.usage.completion_tokens,
             },
         }
-        state, text = _ENDED.get(event.reason, "TASK_STATE_COMPLETED"), ""
+        state, text = state_at_end(event.reason, asks_user=self._asked is not None), ""
         if self._asked is not None and event.reason == "stop":
-            state, text = "TASK_STATE_INPUT_REQUIRED", self._asked.content
+            text = self._asked.content
         elif self._error is not None:
             text, metadata["error"] = self._error.message, self._error.code
         elif event.reason == "interrupted":
@@ -202,7 +212,7 @@ def _told_of(part: Part) -> tuple[str, Event | None] | None:
             return f"{part.tool}: {part.summary or one_line(part.content, _SUMMARY_CHARS)}", part
         case Routing():
             return ": ".join(filter(None, (part.team_name or part.team, part.content))), part
-        case Notice():
+        case Notice() | Restarted():
             return part.content, part
         case Opened() | Token() | InputRequested() | ToolRequested() | Dropped() | Error() | RunFinished():
             return None

@@ -8,6 +8,7 @@ from typing import Final
 from aiostream_server.protocols.ag_ui.errors import refusal
 from aiostream_server.protocols.ag_ui.request import ThreadOptions, kept_options, read_input
 from aiostream_server.protocols.ag_ui.stream import ThreadFrames
+from aiostream_server.protocols.ag_ui.thread import asked_elsewhere
 from aiostream_server.protocols.dialect import Dialect, DisplayOptions
 from aiostream_server.protocols.runs.whole import RunCollector
 from aiostream_server.runs.card import RunCard
@@ -24,8 +25,10 @@ def _whole(card: RunCard, _: ThreadOptions, view: DisplayOptions) -> RunCollecto
 
 
 def options_of(card: RunCard) -> ThreadOptions:
-    """Those of a run that another stream has begun to show."""
-    return kept_options(card.kept) if card.protocol == NAME else ThreadOptions()
+    """Those of a run that another stream has begun to show, whatever protocol it was asked in."""
+    if card.protocol == NAME:
+        return kept_options(card.kept)
+    return ThreadOptions(messages=asked_elsewhere(card))
 
 
 AG_UI: Final = Dialect(NAME, read_input, _stream, _whole, refusal, on_disconnect="cancel", serves_chat_pages=False)

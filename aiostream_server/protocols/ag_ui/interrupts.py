@@ -13,6 +13,7 @@ from aiostream_server.intake.body import Shape
 from aiostream_server.protocols.json_schema import Schema
 
 _YES, _NO = "yes", "no"
+_SUFFIX: Final = "-input"
 _OF_APPROVAL: Final[Schema] = {
     "type": "object",
     "properties": {"approved": {"type": "boolean"}, "reason": {"type": "string"}},
@@ -31,7 +32,19 @@ class AGUIResume(Shape):
 
 def interrupt(run_id: str, asked: InputRequested) -> dict[str, Any]:
     reason, schema = ("confirmation", _OF_APPROVAL) if asked.is_approval else ("input_required", _OF_QUESTION)
-    return {"id": f"{run_id}-input", "reason": reason, "message": asked.content, "responseSchema": schema}
+    return {"id": f"{run_id}{_SUFFIX}", "reason": reason, "message": asked.content, "responseSchema": schema}
+
+
+def asking_run(resume: AGUIResume) -> str:
+    """The id of the run that asked. Raises `InvalidRequest` for an id that no interrupt of this server has."""
+    run_id = resume.interrupt_id.removesuffix(_SUFFIX)
+    if run_id in ("", resume.interrupt_id):
+        raise InvalidRequest(
+            f"resume[0].interruptId: there is no interrupt {resume.interrupt_id[:80]!r}; send the id of an interrupt "
+            "that the thread's last run ended with",
+            param="resume[0].interruptId",
+        )
+    return run_id
 
 
 def reply_of(resume: AGUIResume) -> str:

@@ -60,6 +60,7 @@ class AGUIToolCall(Shape):
 
 
 class AGUISystemMessage(Shape):
+    id: str = ""
     role: Literal["system", "developer"]
     content: str
 
@@ -73,17 +74,20 @@ _CONTENT: Final[Schema] = {
 
 
 class AGUIUserMessage(Shape):
+    id: str = ""
     role: Literal["user"]
     content: Annotated[NonEmpty[_Part], BeforeValidator(_as_parts), WithJsonSchema(_CONTENT)]
 
 
 class AGUIAssistantMessage(Shape):
+    id: str = ""
     role: Literal["assistant"]
     content: str = ""
     tool_calls: Annotated[tuple[AGUIToolCall, ...], Field(strict=False, alias="toolCalls"), FailFast()] = ()
 
 
 class AGUIToolMessage(Shape):
+    id: str = ""
     role: Literal["tool"]
     content: Any
     tool_call_id: Annotated[str, Field(alias="toolCallId")]
@@ -91,6 +95,7 @@ class AGUIToolMessage(Shape):
 
 
 class AGUIOtherMessage(Shape):
+    id: str = ""
     role: Literal["reasoning", "activity"]
 
 

@@ -21,6 +21,7 @@ from aiostream_server.protocols.openapi import (
 
 _TYPES: Final = (
     *("RUN_STARTED", "RUN_FINISHED", "RUN_ERROR", "SUBAGENT_STARTED", "SUBAGENT_FINISHED", "CUSTOM"),
+    *("STATE_SNAPSHOT", "MESSAGES_SNAPSHOT"),
     *(f"TEXT_MESSAGE_{step}" for step in ("START", "CONTENT", "END")),
     *("REASONING_START", "REASONING_END", *(f"REASONING_MESSAGE_{step}" for step in ("START", "CONTENT", "END"))),
     *(f"TOOL_CALL_{step}" for step in ("START", "ARGS", "END", "RESULT")),
@@ -37,7 +38,7 @@ def described() -> Described:
     schemas = {
         **request_schemas(RunAgentInput, *MESSAGE_SHAPES, *PART_SHAPES),
         "AGUIEvent": _EVENT,
-        "AGUIFrame": {"description": "Nothing follows the run's end.", **object_of(data=json_text("AGUIEvent"))},
+        "AGUIFrame": {"description": "At a run's end another may begin.", **object_of(data=json_text("AGUIEvent"))},
     }
     paths = {"/v1/ag-ui/{model}": {"post": _run()}, "/v1/ag-ui/{model}/{thread}": {"get": _connect()}}
     return Described(paths, schemas)
@@ -55,10 +56,14 @@ def _run() -> dict[str, Any]:
 
 
 def _connect() -> dict[str, Any]:
-    nothing = {"description": "No run of this thread is kept."}
+    nothing = {"description": "Nothing is known of this thread."}
     return operation(
         "connectAgent",
-        "The latest run of a thread: its events from the first, then live.",
-        {"200": response("The run's events.", events("AGUIFrame"), "X-Run-Id"), "204": nothing, **refused(*READING)},
+        "A whole thread: its runs from their first event, the last one live.",
+        {
+            "200": response("Its events.", events("AGUIFrame"), "X-Run-Id"),
+            "204": nothing,
+            **refused(*READING),
+        },
         parameters=[in_path("model"), in_path("thread")],
     )

@@ -17,10 +17,10 @@ from aiostream_server.errors import InvalidRequest
 from aiostream_server.intake.body import Shape, parse_body
 from aiostream_server.intake.client_tools import ClientTool
 from aiostream_server.intake.conversation import Conversation
-from aiostream_server.intake.json_text import encode
+from aiostream_server.intake.json_text import dump, encode
 from aiostream_server.intake.question import ImagePart, ToolCall, Turn, question_of
 from aiostream_server.intake.undecorate import undecorate
-from aiostream_server.protocols.ag_ui.interrupts import AGUIResume, reply_of
+from aiostream_server.protocols.ag_ui.interrupts import AGUIResume, asking_run, reply_of
 from aiostream_server.protocols.ag_ui.messages import (
     MESSAGE_SCHEMA,
     AGUIAssistantMessage,
@@ -32,6 +32,7 @@ from aiostream_server.protocols.ag_ui.messages import (
     AGUIToolMessage,
     AGUIUserMessage,
 )
+from aiostream_server.protocols.ag_ui.thread import ThreadMessage, kept_state, new_messages
 from aiostream_server.protocols.dialect import Asked
 from aiostream_server.protocols.json_schema import Schema
 
@@ -67,16 +68,20 @@ class RunAgentInput(Shape):
     messages: Annotated[tuple[AGUIMessage, ...], Field(strict=False), FailFast(), WithJsonSchema(_MESSAGES)]
     tools: Annotated[tuple[AGUITool, ...], Field(strict=False), FailFast()] = ()
     context: Annotated[tuple[AGUIContext, ...], Field(strict=False), FailFast()] = ()
+    state: Any = None
     resume: Annotated[tuple[AGUIResume, ...], Field(strict=False, max_length=1), FailFast()] = ()
     forwarded_props: Annotated[AGUIForwardedProps, Field(alias="forwardedProps")] = AGUIForwardedProps()
 
 
 @dataclass(frozen=True, slots=True)
 class ThreadOptions:
-    """The client's names, which its events repeat."""
+    """The client's names, which its events repeat; the messages that the question adds to the thread, and the state
+    that the page shares (None: nothing), which a page that comes back is told again."""
 
     thread_id: str = ""
     run_id: str = ""
+    messages: tuple[ThreadMessage, ...] = ()
+    state: Any = None
 
 
 def read_input(raw: bytes, model: str | None) -> Asked[ThreadOptions]:
@@ -86,10 +91,10 @@ def read_input(raw: bytes, model: str | None) -> Asked[ThreadOptions]:
     turns += [Turn("user", reply_of(resume)) for resume in body.resume]
     if not turns:
         raise InvalidRequest("messages must contain at least one user message", param="messages")
-    if context := "\n".join(f"{each.description}: {each.value}" for each in body.context):
-        turns = [Turn("system", context), *turns]
+    if told := _told_beside(body):
+        turns = [Turn("system", told), *turns]
     tools = (ClientTool(tool.name, tool.description, tool.parameters) for tool in body.tools)
-    options = ThreadOptions(body.thread_id, body.run_id)
+    options = ThreadOptions(body.thread_id, body.run_id, new_messages(body.messages), kept_state(body.state))
     return Asked(
         model or "",
         replace(question_of(_without_open_calls(turns), {}, None), client_tools=tuple(tools)),
@@ -99,7 +104,16 @@ def read_input(raw: bytes, model: str | None) -> Asked[ThreadOptions]:
         Conversation(body.thread_id, resends=False),
         sha256(raw).hexdigest(),
         msgspec.json.encode(options),
+        replies_to=asking_run(body.resume[0]) if body.resume else None,
     )
+
+
+def _told_beside(body: RunAgentInput) -> str:
+    """The context, and the state that the page shares, as text for the agents."""
+    lines = [f"{each.description}: {each.value}" for each in body.context]
+    if body.state:
+        lines.append(f"The state of the application, as JSON: {dump(body.state).decode()}")
+    return "\n".join(lines)
 
 
 def kept_options(kept: bytes) -> ThreadOptions:

@@ -17,6 +17,7 @@ from aiostream_server.events import (
     Event,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     SpeechKind,
@@ -26,11 +27,13 @@ from aiostream_server.events import (
     Waiting,
 )
 from aiostream_server.intake.json_text import encode, quote
+from aiostream_server.intake.question import Turn
 from aiostream_server.present.parts import Closed, Opened, Part, Parts
 from aiostream_server.present.sources import Sources
 from aiostream_server.protocols.ag_ui.interrupts import interrupt
 from aiostream_server.protocols.ag_ui.request import ThreadOptions
 from aiostream_server.protocols.ag_ui.subagents import AGUIEvent, Subagents
+from aiostream_server.protocols.ag_ui.thread import remembered
 from aiostream_server.protocols.ag_ui.tools import ToolEvents
 from aiostream_server.protocols.remarks import Remark, remark_of, verdict_of
 from aiostream_server.runs.card import RunCard
@@ -53,10 +56,23 @@ class _OpenMessage:
 class ThreadFrames:
     """`protocols.dialect.Frames` of one viewer."""
 
-    __slots__ = ("_asked", "_card", "_count", "_error", "_names", "_open", "_parts", "_sources", "_subagents", "_tools")
+    __slots__ = (
+        "_asked",
+        "_card",
+        "_count",
+        "_error",
+        "_names",
+        "_open",
+        "_options",
+        "_parts",
+        "_sources",
+        "_subagents",
+        "_tools",
+    )
 
     def __init__(self, card: RunCard, options: ThreadOptions) -> None:
         self._card = card
+        self._options = options
         self._names = {
             "threadId": options.thread_id or card.conversation or card.id,
             "runId": options.run_id or card.id,
@@ -71,8 +87,12 @@ class ThreadFrames:
         self._error: Error | None = None
 
     def opening(self, *, at_end: bool) -> bytes:
-        metadata = {"aiostream": {"run_id": self._card.id, "model": self._card.model}}
-        return _frame({"type": "RUN_STARTED", **self._names, "protocolVersion": VERSION, "metadata": metadata})
+        """Begins with what the question added to the thread, so that a page that comes back has it, too."""
+        asked, state = self._options.messages, self._options.state
+        told = {"input": {**self._names, "messages": asked, "tools": [], "context": []}} if asked else {}
+        metadata = {"metadata": {"aiostream": {"run_id": self._card.id, "model": self._card.model}}}
+        begun = _frame({"type": "RUN_STARTED", **self._names, "protocolVersion": VERSION, **told, **metadata})
+        return begun if state is None else begun + _frame({"type": "STATE_SNAPSHOT", "snapshot": state})
 
     def encode(self, entries: Sequence[Entry]) -> bytes:
         frames: list[bytes] = []
@@ -107,8 +127,8 @@ class ThreadFrames:
                 yield from self._end(part)
             case Action() | ToolResult() | ToolRequested():
                 yield from self._tool(part)
-            case Routing() | Notice() | Dropped():
-                yield _custom(remark_of(part))
+            case Routing() | Notice() | Dropped() | Restarted():
+                yield from self._remarked(part)
             case InputRequested():
                 self._asked = part
             case Error():
@@ -147,6 +167,11 @@ class ThreadFrames:
         for source in self._sources.show(part):
             yield _custom(Remark("source", {"title": source.name, "text": source.text}))
 
+    def _remarked(self, part: Routing | Notice | Dropped | Restarted) -> Iterator[AGUIEvent]:
+        if isinstance(part, Restarted):
+            yield from self._tools.close(waits=False)
+        yield _custom(remark_of(part))
+
     def _ending(self, part: RunFinished) -> Iterator[AGUIEvent]:
         yield from self._tools.close(waits=self._asked is not None)
         yield from self._subagents.finish()
@@ -171,6 +196,11 @@ class ThreadFrames:
     def _next_id(self) -> str:
         self._count += 1
         return f"{self._card.id}-{self._count}"
+
+
+def remembered_frames(thread: str, turns: Sequence[Turn]) -> bytes:
+    """The stream that `thread.remembered` tells."""
+    return b"".join(map(_frame, remembered(thread, turns)))
 
 
 def _custom(remark: Remark) -> AGUIEvent:

@@ -26,7 +26,7 @@ _TYPES: Final = (
     *(f"{part}-{step}" for part in ("text", "reasoning") for step in ("start", "delta", "end")),
     *("tool-input-start", "tool-input-available", "tool-approval-request"),
     *("tool-output-available", "tool-output-error", "source-document", "file"),
-    *(f"data-{name}" for name in ("routing", "waiting", "validation", "input", "notice", "dropped")),
+    *(f"data-{name}" for name in ("routing", "waiting", "validation", "input", "notice", "dropped", "restarted")),
 )
 _CHUNK: Final[Schema] = {
     "description": "https://ai-sdk.dev/docs/ai-sdk-ui/stream-protocol",

@@ -20,6 +20,7 @@ from aiostream_server.events import (
     Event,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     SpeechKind,
@@ -133,8 +134,8 @@ class UIMessageFrames:
                 yield from self._asked(part)
             case Routing():
                 yield {"type": "data-routing", "id": "routing", "data": remark_of(part).data}
-            case Notice() | Dropped():
-                yield self._data(remark_of(part))
+            case Notice() | Dropped() | Restarted():
+                yield from self._remarked(part)
             case _:
                 assert_never(part)
 
@@ -163,6 +164,11 @@ class UIMessageFrames:
             call = server_tool(call_id) | {"toolName": APPROVAL_TOOL}
             yield {"type": "tool-input-available", **call, "input": {"agent": part.agent, "question": part.content}}
             yield {"type": "tool-approval-request", "approvalId": call_id, "toolCallId": call_id}
+
+    def _remarked(self, part: Notice | Dropped | Restarted) -> Iterator[Chunk]:
+        if isinstance(part, Restarted):
+            yield from self._tools.close(waits=False)
+        yield self._data(remark_of(part))
 
     def _ending(self, part: RunFinished) -> Iterator[Chunk]:
         told: Chunk = {"usage": usage_body(part.usage), "duration_s": part.duration_s, "reason": part.reason}

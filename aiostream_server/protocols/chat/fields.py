@@ -44,8 +44,7 @@ FIELDS: Final = (
     RequestField(
         "tools",
         "applied",
-        "teams with `client_tools` call them: see [Your own tools](#your-own-tools); others only where `tool_choice` "
-        "forces a call",
+        "teams with `client_tools` call them: see [Your own tools](#your-own-tools); other teams ignore them",
     ),
     RequestField("tool_choice", "applied", "see [Your own tools](#your-own-tools) and [JSON answers](#json-answers)"),
     RequestField("parallel_tool_calls", "applied", "`false`: an answer calls one of your tools at most"),

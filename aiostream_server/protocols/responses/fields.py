@@ -26,14 +26,18 @@ FIELDS: Final = (
     RequestField("top_p", "passed on", "0 to 1"),
     RequestField("reasoning", "passed on", "`effort`: none, minimal, low, medium, high, xhigh or max; else ignored"),
     RequestField("text", "applied", "`format`: text, `json_object`, `json_schema`; `verbosity` is passed on"),
-    RequestField("tools", "applied", "functions of the client's, for teams that allow them; others are ignored"),
-    RequestField("tool_choice", "applied", "`auto`, `none`, `required`, a function, or `allowed_tools`"),
+    RequestField(
+        "tools", "applied", "functions of the client's, for teams with `client_tools`; tools of other types are ignored"
+    ),
+    RequestField(
+        "tool_choice",
+        "applied",
+        "`auto`, `none`, `required`, a function, `allowed_tools`; forced: [who takes it](openai-api.md#your-own-tools)",
+    ),
     RequestField("parallel_tool_calls", "applied", "`false`: one call at a time"),
     RequestField("metadata", "applied", "kept with the response"),
     RequestField("truncation", "applied", _ECHOED),
-    RequestField(
-        "max_tool_calls", "applied", "repeated in the response; `[limits] max_tool_calls_per_run` bounds calls"
-    ),
+    RequestField("max_tool_calls", "applied", "bounds the calls of the team's own tools: further ones are not made"),
     RequestField("prompt_cache_key", "applied", _ECHOED),
     RequestField("safety_identifier", "applied", _ECHOED),
     RequestField("prompt", "refused", "no prompts are stored here"),

@@ -15,6 +15,7 @@ from aiostream_server.events import (
     Event,
     InputRequested,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     SpeechKind,
@@ -64,7 +65,7 @@ class Output:
         if isinstance(event, Routing) and event.team is not None and self._by_team:
             self._shows_work = self._by_team.get(event.team) != "answer"
         cut: ItemStatus = "completed"
-        if isinstance(event, Error) or (isinstance(event, RunFinished) and event.reason in _CUT):
+        if isinstance(event, Error | Restarted) or (isinstance(event, RunFinished) and event.reason in _CUT):
             cut = "incomplete"
         for part in self._parts.of(event):
             if self._escaped is None:
@@ -104,8 +105,8 @@ class Output:
                 yield from self._show_result(part)
             case Notice() if part.is_about_memory and not self._is_json:
                 yield from self.line(event_line(part), is_message=True)
-            case Routing() | Notice() | Dropped():
-                yield from self.line(event_line(part), is_message=False)
+            case Routing() | Notice() | Dropped() | Restarted():
+                yield from self._remarked(part)
             case RunFinished():
                 yield from self.writer.close(cut)
                 yield from self._end_pairs()
@@ -147,6 +148,12 @@ class Output:
             yield from self.writer.close()
         else:
             yield from self.line(f"{result.tool} = {text}", is_message=False)
+
+    def _remarked(self, part: Routing | Notice | Dropped | Restarted) -> Iterator[WireEvent]:
+        is_between_answers = isinstance(part, Restarted) and self._has_answered and not self._is_json
+        if isinstance(part, Restarted):
+            yield from self._end_pairs()
+        yield from self.line(event_line(part), is_message=is_between_answers)
 
     def _client_call(self, event: Answer | ToolRequested) -> Iterator[WireEvent]:
         """Nothing for an answer that is no call."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from aiostream_server.errors import RunGone
-from aiostream_server.events import Dropped, Entry, Error, RunFinished, SpeechKind, Token
+from aiostream_server.events import Dropped, Entry, Error, Restarted, RunFinished, SpeechKind, Token
 from aiostream_server.intake.json_text import quote
 from aiostream_server.present.status import SILENCE_S
 from aiostream_server.protocols.chat.open_webui import PageFrames, cut_line
@@ -37,6 +37,10 @@ _TERMINAL: Final = {
     "cancelled": "response.failed",  # OpenAI's packages know no other type that could tell it
 }
 
+_NUMBERS_PER_ENTRY: Final = 8
+"""More events than an entry of the log becomes. So all viewers count on from the same number where a run was taken
+over, whatever each has seen that the log does not have."""
+
 
 class ResponseFrames:
     """`protocols.dialect.TimedFrames` of one viewer, who has the events up to number `after`."""
@@ -44,6 +48,7 @@ class ResponseFrames:
     __slots__ = (
         "_after",
         "_error",
+        "_gap",
         "_is_background",
         "_is_lost",
         "_number",
@@ -62,6 +67,7 @@ class ResponseFrames:
         self._output: Final = Output(card.id, view, kept)
         self._page: Final = None if view.page is None else PageFrames(view.team_name, view.team, view.members)
         self._error: Error | None = None
+        self._gap: Entry | None = None  # a `Dropped`, until the next entry tells why
         self._is_lost = False
         self._number = 0  # of the next event
         self._seq = 0  # of the last entry that `encode` was given
@@ -128,11 +134,24 @@ class ResponseFrames:
             self._number += count
 
     def _frames(self, entry: Entry) -> Iterator[str]:
+        event, gap, self._gap = entry.event, self._gap, None
+        if isinstance(event, Dropped):
+            self._gap, self._output.speaker = entry, None
+            return
+        is_takeover = isinstance(event, Restarted)
+        if gap is not None:
+            is_takeover = is_takeover or (isinstance(event, RunFinished) and event.reason == "interrupted")
+            if self._after >= 0 and not is_takeover:
+                self._number = max(self._number, self._after + 1)
+                yield self._frame(_lost())
+                self._is_lost = True
+            yield from self._shown(gap)
+        if is_takeover:
+            self._number = max(self._number, entry.seq * _NUMBERS_PER_ENTRY)
+        yield from self._shown(entry)
+
+    def _shown(self, entry: Entry) -> Iterator[str]:
         event, page = entry.event, self._page
-        if isinstance(event, Dropped) and self._after >= 0:
-            self._number = max(self._number, self._after + 1)
-            yield self._frame(_lost())
-            self._is_lost = True
         if isinstance(event, Error):
             self._error = event
         if page is not None and not isinstance(event, RunFinished):

@@ -8,7 +8,7 @@ process may still drain and hold the port: binding is retried each second. The s
 
 import asyncio
 import platform
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -47,10 +47,10 @@ class Metrics:
 
     def __init__(self, config: Config) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]  # would double the number of series
-        self._registry: Final = CollectorRegistry()
-        self._families: Final = Families(self._registry)
+        self.registry: Final = CollectorRegistry()
+        self._families: Final = Families(self.registry)
         self._models: Final = tuple(config.models)
-        self._registry.register(ProcessMetrics())
+        self.registry.register(ProcessMetrics())
         self.observer: Final[Observer] = MetricsObserver(self._families)
 
     def watch(
@@ -58,20 +58,20 @@ class Metrics:
     ) -> None:
         """`teams` are the ids of the teams that are served."""
         self._families.start_at_zero(teams, self._models)
-        self._registry.register(_Gauges(runs, conversations, lag, waits))
+        self.registry.register(_Gauges(runs, conversations, lag, waits))
         waits.report = self._families.request_waits.add
 
     def watch_shared(self, shared: SharedStatus | None) -> None:
         """The store of runs that several processes share, if there is one."""
-        self._registry.register(_SharedGauges(shared))
+        self.registry.register(_SharedGauges(shared))
 
     def watch_reloads(self, last: LastReload) -> None:
-        self._registry.register(_ReloadGauges(last))
+        self.registry.register(_ReloadGauges(last))
 
-    def render(self, accept: str) -> tuple[bytes, str]:
+    async def render(self, accept: str) -> tuple[bytes, str]:
         """The text, and its content type. Takes a millisecond or two."""
         encode, content_type = choose_encoder(accept)
-        return encode(self._registry), content_type
+        return encode(self.registry), content_type
 
 
 class _Gauges(Collector):
@@ -137,8 +137,8 @@ def _gauge(name: str, documentation: str, value: float) -> Metric:
 
 
 @asynccontextmanager
-async def listening(exposition: Exposition, port: int) -> AsyncIterator[None]:
-    """`port` 0 is none."""
+async def listening(exposition: Exposition, port: int, elect: Callable[[], bool] = lambda: True) -> AsyncIterator[None]:
+    """Listen as soon as `elect` says so. `port` 0 is none."""
     if not port:
         yield
         return
@@ -148,13 +148,13 @@ async def listening(exposition: Exposition, port: int) -> AsyncIterator[None]:
             check_local_host(request.headers, KeyRing())
         except Forbidden as exc:
             raise web.HTTPForbidden(text=f"{exc}\n") from None
-        return expose(request, exposition)
+        return await expose(request, exposition)
 
     app = web.Application()
     app.router.add_get("/metrics", handle)
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.05)
     await runner.setup()
-    starting = asyncio.create_task(_start(runner, port), name="metrics-listener")
+    starting = asyncio.create_task(_start(runner, port, elect), name="metrics-listener")
     try:
         yield
     finally:
@@ -163,8 +163,10 @@ async def listening(exposition: Exposition, port: int) -> AsyncIterator[None]:
         await runner.cleanup()
 
 
-async def _start(runner: web.AppRunner, port: int) -> None:
+async def _start(runner: web.AppRunner, port: int, elect: Callable[[], bool]) -> None:
     is_told = False
+    while not elect():  # noqa: ASYNC110 # the elected worker is another process
+        await asyncio.sleep(_AGAIN_S)
     while True:
         try:
             bound = listen(_HOST, port)

@@ -12,7 +12,9 @@ from aiostream_server.events import (
     Error,
     Event,
     InputRequested,
+    ModelCalled,
     Notice,
+    Restarted,
     Routing,
     RunFinished,
     RunStarted,
@@ -49,7 +51,17 @@ class RunSpans:
                     self._note(event, self._span)
             case Action() | ToolResult() | Token() | Speech():
                 self.agents.does(event)
-            case RunStarted() | Waiting() | Usage() | InputRequested() | ToolRequested() | Notice() | Dropped():
+            case (
+                RunStarted()
+                | Restarted()
+                | Waiting()
+                | ModelCalled()
+                | Usage()
+                | InputRequested()
+                | ToolRequested()
+                | Notice()
+                | Dropped()
+            ):
                 pass
             case _:
                 assert_never(event)

@@ -1,7 +1,8 @@
 """A worker's end of the socket pair between it and its parent.
 
-The worker reports its problems, or that it is ready, and then its status as often as its event loop turns. The parent
-sends nothing. When the parent ends, for any reason, the socket closes, and the worker gets a SIGTERM.
+The worker reports its problems, or that it is ready, and then its status as often as its event loop turns. A byte from
+the parent asks for the worker's page (`pages`), for another worker that has asked for the pages of all. When the parent
+ends, for any reason, the socket closes, and the worker gets a SIGTERM.
 """
 
 import json
@@ -9,7 +10,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import astuple
 from typing import Final
@@ -26,6 +27,8 @@ class ParentChannel:
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection: Final = connection
+        self.on_page_asked: Callable[[], object] | None = None
+        """Called in a thread, each time that another worker asks for the pages of all."""
         connection.setblocking(True)
         connection.set_inheritable(False)
         threading.Thread(target=self._watch, name="parent", daemon=True).start()
@@ -50,8 +53,15 @@ class ParentChannel:
         with suppress(ConnectionError):  # the parent has ended: a SIGTERM is on its way
             self._connection.sendall(json.dumps({"problems": problems}).encode() + b"\n")
 
+    def ask_for_pages(self) -> None:
+        """Ask all other workers to write their pages."""
+        with suppress(OSError):  # as in `beat`
+            self._connection.send(json.dumps({"asks": "pages"}).encode() + b"\n", socket.MSG_DONTWAIT)
+
     def _watch(self) -> None:
         with suppress(ConnectionError):
             while self._connection.recv(1):
-                pass
+                if (on_asked := self.on_page_asked) is not None:
+                    with suppress(RuntimeError):  # the event loop has ended
+                        on_asked()
         os.kill(os.getpid(), signal.SIGTERM)

@@ -22,6 +22,7 @@ from aiostream_server.service.signals import Terminal
 from aiostream_server.service.sockets import Listening
 from aiostream_server.service.status import ProcessStatus
 from aiostream_server.service.systemd import ServiceManager
+from aiostream_server.service.workers.pages import WorkerPages
 from aiostream_server.service.workers.process import Command, WorkerProcess
 from aiostream_server.service.workers.share import ConnectionCounts
 
@@ -60,6 +61,7 @@ class Supervisor:
         self._command: Final = command
         self._stop_within_s: Final = stop_within_s
         self._counts: Final = ConnectionCounts.create(workers)
+        self._pages: Final = WorkerPages.create(workers)
         self._backoffs: Final = {number: RestartBackoff() for number in range(1, workers + 1)}
         self._due_at: Final = dict.fromkeys(self._backoffs, 0.0)
         """When each worker that does not live is to be started."""
@@ -98,7 +100,9 @@ class Supervisor:
         now = time.monotonic()
         for number in [number for number, due_at in self._due_at.items() if due_at <= now]:
             del self._due_at[number]
-            worker = self._living[number] = WorkerProcess(number, self._command, self._listening, self._counts)
+            worker = self._living[number] = WorkerProcess(
+                number, self._command, self._listening, self._counts, self._pages
+            )
             self._selector.register(worker.connection, selectors.EVENT_READ, lambda worker=worker: self._hear(worker))
             _log.info("worker_started", worker=number, pid=worker.pid)
 
@@ -146,6 +150,11 @@ class Supervisor:
         was_ready = worker.is_ready
         if not worker.hear():
             self._selector.unregister(worker.connection)
+        if worker.asks_for_pages:
+            worker.asks_for_pages = False
+            for each in self._living.values():
+                if each is not worker:
+                    each.ask_for_page()
         if worker.is_ready and not was_ready:
             _log.info("worker_ready", worker=worker.number, pid=worker.pid, start_s=round(worker.lived_s, 3))
             if time.monotonic() - worker.lived_s < self._reloaded_at:
@@ -159,6 +168,7 @@ class Supervisor:
         worker.close()
         del self._living[worker.number]
         self._counts.leave(worker.number)
+        self._pages.mark_ended(worker.number)
         lived_s = worker.lived_s
         self._due_at[worker.number] = time.monotonic() + self._backoffs[worker.number].delay_after(lived_s)
         tell = _log.info if self._is_stopping else _log.warning

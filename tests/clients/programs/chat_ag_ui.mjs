@@ -1,4 +1,5 @@
 // AG-UI's own client: it checks the order of events, and keeps the messages of the thread.
+import { isDeepStrictEqual } from 'node:util'
 import { HttpAgent, runHttpRequest, transformHttpEventStream } from '@ag-ui/client'
 
 const base = process.env.AIOSTREAM_BASE_URL
@@ -33,9 +34,11 @@ async function interrupted() {
   await agent.runAgent()
   const [asked] = agent.pendingInterrupts
   const { noted, subscriber } = noting()
+  const other = started('careful', 'interrupted', question)
+  const unknown = await other.runAgent({ resume: [{ interruptId: 'run-none-input', status: 'cancelled' }] }).catch((error) => error.payload.error)
   const resume = [{ interruptId: asked.id, status: 'resolved', payload: { approved: true } }]
   await agent.runAgent({ resume }, subscriber)
-  return { reason: asked.reason, schema: asked.responseSchema.required, left: agent.pendingInterrupts.length, text: answer(agent), ...noted }
+  return { unknown: unknown.param, reason: asked.reason, schema: asked.responseSchema.required, left: agent.pendingInterrupts.length, text: answer(agent), ...noted }
 }
 
 async function tools() {
@@ -54,12 +57,28 @@ class Connecting extends HttpAgent {
   }
 }
 
+// Whoever comes back has the same messages, the state of the page, and what the team asked.
 async function connect() {
-  const first = started('general', 'connect', 'What is 15% of 850?')
+  const first = started('careful', 'connect', 'What is 15% of 850?')
+  first.setState({ page: 'sales', filters: { year: 2024 } })
   await first.runAgent()
-  const later = new Connecting({ url: `${base}/ag-ui/general`, threadId: 'connect' })
-  await later.connectAgent()
-  return { same: answer(first) === answer(later), text: answer(later) }
+  first.addMessage({ id: 'm2', role: 'user', content: 'Do what <broken_off> says.' })
+  first.url = `${base}/ag-ui/slow`
+  await first.runAgent().catch(() => null)
+  first.addMessage({ id: 'm3', role: 'user', content: question })
+  first.url = `${base}/ag-ui/careful`
+  await first.runAgent()
+  const later = new Connecting({ url: first.url, threadId: 'connect' })
+  const runs = []
+  await later.connectAgent({}, { onRunStartedEvent: ({ event }) => { runs.push(event.runId) } })
+  return {
+    runs: new Set(runs).size,
+    same: isDeepStrictEqual(later.messages, first.messages),
+    waits: isDeepStrictEqual(later.pendingInterrupts, first.pendingInterrupts) && first.pendingInterrupts.length,
+    state: later.state,
+    users: later.messages.filter((message) => message.role === 'user').map((message) => message.content),
+    text: answer(later),
+  }
 }
 
 async function aborted() {

@@ -20,8 +20,8 @@ from tests.kit.serving import Server
 
 
 @asynccontextmanager
-async def counting(config: Config, state_directory: Path, worker: int | None = None) -> AsyncIterator[Server]:
-    counted = MetricsExport.of(config, worker)
+async def counting(config: Config, state_directory: Path) -> AsyncIterator[Server]:
+    counted = MetricsExport.of(config)
     app = compose(config, state_directory=state_directory, observer=fan_out(*counted.observers))
     counted.mount(app)
     app[LOOP_LAG] = LagMeter()

@@ -109,8 +109,3 @@ async def test_no_web_page_may_read_metrics(tmp_path: Path) -> None:
             async with session.options(server.url + path, headers=asked) as response:
                 assert response.status == (204 if allowed else 405)
                 assert ("Access-Control-Allow-Methods" in response.headers) is allowed
-
-
-async def test_workers_serve_no_metrics_at_the_shared_address(tmp_path: Path) -> None:
-    async with counting(load_config(None, {}), tmp_path, worker=2) as server:
-        assert (await read(f"{server.url}/metrics"))[0] == 404

@@ -12,7 +12,6 @@ from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, Config, MetricsConfig
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
-from aiostream_server.service.metrics import MetricsExport
 from tests.kit.process import free_port
 from tests.kit.waiting import DEADLINE_S
 from tests.service.metrics.counting import counting, read
@@ -66,13 +65,3 @@ async def test_a_port_that_is_taken_is_waited_for(tmp_path: Path) -> None:
             await _until_read(port)
     told = [line for line in logs if line["event"] == "metrics_port_taken"]
     assert [line["port"] for line in told] == [port]
-
-
-@pytest.mark.parametrize(("worker", "port"), [(None, 9464), (1, 9464), (3, 9466)])
-def test_each_worker_has_a_port_of_its_own(worker: int | None, port: int) -> None:
-    assert MetricsExport.of(_config(9464), worker).port == port
-
-
-@pytest.mark.parametrize("worker", [None, 1, 3])
-def test_no_port_is_none_for_every_worker(worker: int | None) -> None:
-    assert MetricsExport.of(_config(0), worker).port == 0

@@ -1,0 +1,91 @@
+"""Every script that Redis runs for the server, one `.lua` file each; `functions/` holds what several of them call.
+
+A script is one atomic step, and harmless if it is sent twice. Its file begins with its arguments and its answer.
+KEYS[1], in scripts `base`, is the beginning of all keys. It is a hash tag, so that a cluster keeps them together, and
+scripts can derive the others from it. `now` is always Redis' own clock, in milliseconds.
+
+    nodes                ZSET    process -> the end of its lease
+    seen, grace          when any process renewed its lease last; until when none is taken to have failed
+    node:N:runs          SET     the live runs that process N drives
+    node:N:slots         HASH    the slots that it holds: run -> key and user
+    node:N:stops         HASH    its runs that others asked to end: run -> reason
+    run:R                HASH    node, owner, card, last (number), reserved (number), finished, turn, start; of a run
+                                 whose turn may begin again: team, request, restarts
+    run:R:ev             STREAM  id: the number of its last event; field d: packed events
+    of:OWNER             ZSET    the owner's runs, by the time of their start
+    latest:TALK          the run that was started last in a conversation
+    gone:R               who owned a run that is kept no longer
+    start:S              HASH    fingerprint, node and run of an idempotency key
+    turn:T               ZSET    the live runs of a conversation -> when they entered
+    slots                HASH    run -> "node key user", the digests of whom it counts for
+    slots:k:K, slots:u:U SETs    the same runs, by key and by user
+    limits               HASH    those of the process that asked last
+    queue                ZSET    runs that wait for a slot, in the order of their arrival
+    queue:of             HASH    run -> "node key user"
+    served               ZSET    keys and users that wait -> their place in the order of turns
+
+A run belongs to the process in its `node`: events of any other are refused, so a process that was taken to have failed
+cannot change what became of its runs. Numbers up to `reserved` may have been shown to viewers before they were written
+here: a process that takes a run over continues behind it.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Final
+
+_FILES: Final = files(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    text: str = field(repr=False)
+    sha: str
+
+    @classmethod
+    def of(cls, body: str) -> "Script":
+        """Of a body that uses `base` and `now`."""
+        text = _text("functions/now") + body
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+
+def _text(name: str) -> str:
+    return (_FILES / f"{name}.lua").read_text("utf-8")
+
+
+def _script(name: str, *functions: str) -> Script:
+    return Script.of("".join(_text(each) for each in (*(f"functions/{each}" for each in functions), name)))
+
+
+# leases
+RENEW: Final = _script("renew")
+RETIRE: Final = _script("retire", "slots")
+CLAIM: Final = _script("claim", "slots")
+
+# runs
+WRITE: Final = _script("write")
+READ: Final = _script("read")
+FIND: Final = _script("find")
+LATEST: Final = _script("latest")
+LIST: Final = _script("list")
+RECALL: Final = _script("recall")
+STOP: Final = _script("stop")
+SEND: Final = _script("send")
+DROP: Final = _script("drop")
+
+# slots
+ENTER: Final = _script("enter", "slots")
+LEAVE: Final = _script("leave", "slots")
+GRANT: Final = _script("grant", "slots")
+HELD: Final = _script("held", "slots", "places")
+RESTORE: Final = _script("restore", "slots")
+
+# turns of conversations
+TURN: Final = _script("turn", "turns")
+TURN_ENTER: Final = _script("turn_enter", "turns")
+TURN_LEAVE: Final = _script("turn_leave", "turns")
+
+# idempotency keys
+START: Final = _script("start")
+STARTED: Final = _script("started")
+FORGET_START: Final = _script("forget_start")

@@ -1,0 +1,16 @@
+-- node, lease_ms -> whether Redis knew it, nodes whose lease is over, {run, reason, ...} to end
+local node, lease = ARGV[1], tonumber(ARGV[2])
+local seen = tonumber(redis.call('GET', base .. 'seen') or 0)
+local grace = tonumber(redis.call('GET', base .. 'grace') or 0)
+if now - seen > lease / 2 then  -- nobody could renew: Redis was away
+    grace = now + lease
+    redis.call('SET', base .. 'grace', grace)
+end
+redis.call('SET', base .. 'seen', now)
+local known = redis.call('ZSCORE', base .. 'nodes', node)
+redis.call('ZADD', base .. 'nodes', now + lease, node)
+local failed = {}
+if now >= grace then failed = redis.call('ZRANGEBYSCORE', base .. 'nodes', '-inf', '(' .. now) end
+local stops = redis.call('HGETALL', base .. 'node:' .. node .. ':stops')
+if #stops > 0 then redis.call('DEL', base .. 'node:' .. node .. ':stops') end
+return {known and 1 or 0, failed, stops}

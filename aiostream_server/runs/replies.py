@@ -1,0 +1,48 @@
+"""Whether a run has asked the user, so that a question may name it as the one that it replies to."""
+
+import asyncio
+from typing import Final
+
+from aiostream_server.errors import InvalidRequest, NotFound, RunGone
+from aiostream_server.events import InputRequested
+from aiostream_server.runs.card import RunView
+from aiostream_server.runs.conversation_memory import Archive, waits_for_reply
+from aiostream_server.runs.directory import Directory
+from aiostream_server.runs.request import RunRequest
+
+_END: Final = 8  # events: `InputRequested` is among the last
+_PARAM: Final = "resume[0].interruptId"
+
+
+async def check_reply(directory: Directory, archive: Archive | None, request: RunRequest) -> None:
+    """Raises `InvalidRequest` where the run that the request replies to has asked nothing in its conversation.
+
+    A second reply is none to a waiting team, but not refused: it is an ordinary question. Of a run that is kept no
+    longer, the memory of the conversation tells whether it waits for the user.
+    """
+    run_id, talk = request.replies_to, request.conversation
+    if run_id is None or talk is None:
+        return
+    try:
+        run = await directory.find(run_id, request.owner)
+        has_asked = run.card().conversation == talk.name and await _has_asked(run)
+    except RunGone:
+        has_asked = True
+    except NotFound:
+        is_gone = archive is not None and await directory.latest(request.owner, talk.name) is None
+        has_asked = is_gone and archive is not None and await waits_for_reply(archive, request.owner, talk.name)
+    if not has_asked:
+        problem = f"no question of this thread waits for a reply to {run_id[:80]!r}: send the id of the interrupt that "
+        raise InvalidRequest(f"{_PARAM}: {problem}its last run ended with, or a message of the user", param=_PARAM)
+
+
+async def _has_asked(run: RunView) -> bool:
+    card = run.card()
+    if card.finished is None:
+        return False
+    with run.watch(max(card.last_seq - _END, 0)) as reader:
+        while reader.after < card.last_seq:
+            if any(isinstance(entry.event, InputRequested) for entry in await reader.read()):
+                return True
+            await asyncio.sleep(0)
+    return False
