@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 import structlog
-from msgspec import msgpack
+from msgspec import MsgspecError, msgpack
 
 from aiostream_server.config.model import LimitsConfig, RunsConfig
 from aiostream_server.errors import RunsUnavailable, ServerError
@@ -120,7 +120,7 @@ class Takeover:
             return False
         try:
             kept = unpack_request(packed)
-        except ValueError:
+        except (MsgspecError, ValueError):  # the second: of a schema
             _log.warning("request_not_understood", run_id=run_id)
             return False
         card = _decode_card(found[5])
