@@ -77,7 +77,7 @@ async def test_streams_go_on_and_the_log_is_whole_afterwards(
     own_redis.command("acl", "setuser", "agents", "on", ">pw", *_RULE)
     gate, end = Gate(), Gate()
     provider.script(ScriptedAnswer("a ", gate, "b ", end, "c"))
-    config = sharing_toml("", provider).replace('redis_url = ""', 'redis_url_env = "URL"')
+    config = sharing_toml("", provider, lease_s=2.0).replace('redis_url = ""', 'redis_url_env = "URL"')
     url = f"redis://agents:pw@127.0.0.1:{own_redis.port}/0"
     async with (
         processes(config, tmp_path, URL=url) as (here, there),
