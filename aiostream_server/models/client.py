@@ -38,6 +38,7 @@ from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.ending import why_broken
 from aiostream_server.models.json_in_text import json_text
 from aiostream_server.models.listeners import AnswerFeed, Listener, QueueListener, SinkListener
+from aiostream_server.models.live_arguments import LiveArguments
 from aiostream_server.models.provider import (
     UNNAMED,
     Delta,
@@ -207,13 +208,15 @@ class StreamingClient(ChatCompletionClient):
         speaker = self.speaker_of(request.messages)
         is_heard = sink is not None and not request.json_output and sink.hears(speaker)
         facts = CallFacts(self.label.model or self.label.name)
+        request = replace(self._with_memory(request, speaker), facts=facts)
+        names = NamesOnTheWire(request)
         if sink is not None:
             sink.calling(speaker, facts.model)
-            listener = SinkListener(sink, speaker, is_shown=is_heard)
+            live = LiveArguments(names.own_names, self._most_calls)
+            listener = SinkListener(sink, speaker, live, is_shown=is_heard)
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
             request = replace(request, options={**sink.options, **request.options}) if is_heard else request
-        request = replace(self._with_memory(request, speaker), facts=facts)
         answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
 
@@ -222,7 +225,6 @@ class StreamingClient(ChatCompletionClient):
                 call.first_token()
 
             try:
-                names = NamesOnTheWire(request)
                 sent = names.sent(request)
                 await self._read(sent, AnswerFeed(answer, listener, begin), call, sink)
                 self._learn(answer)

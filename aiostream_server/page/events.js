@@ -64,6 +64,23 @@
  */
 
 /**
+ * Text to append to the arguments of a tool call that `agent` is writing; never empty. Told only of calls whose
+ * arguments come in pieces. An `Action` with the same `call_id` repeats all of them, made regular; or, of a call
+ * `for_client` (of one of its own tools), a `ToolRequested`. Of a call that is broken off there is neither.
+ * @typedef {Object} ActionTokenEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"action_token"} type
+ * @property {string} agent
+ * @property {string} tool
+ * @property {string} content
+ * @property {string} call_id
+ * @property {boolean} for_client
+ * @property {true} [truncated]
+ */
+
+/**
  * A tool is called. `arguments` is the JSON text as the model wrote it; if `truncated`, its beginning.
  * @typedef {Object} ActionEvent
  * @property {number} seq
@@ -300,6 +317,7 @@
  *     | WaitingEvent
  *     | RoutingEvent
  *     | ThinkingEvent
+ *     | ActionTokenEvent
  *     | ActionEvent
  *     | ToolResultEvent
  *     | ValidationEvent

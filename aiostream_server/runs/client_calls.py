@@ -19,6 +19,10 @@ class ClientCalls:
         self._tools: Final = tools or ClientTools()
         self._made: Final[dict[tuple[str, str], FunctionCall]] = {}  # by agent and call id
 
+    def takes(self, agent: str, tool: str) -> bool:
+        """Whether a call of this tool goes to the client, unless its arguments are refused."""
+        return self._tools.takes(agent, tool)
+
     def take(self, agent: str, call: FunctionCall) -> bool:
         """Keep the call, if it is one. Returns whether it is."""
         if is_one := self._tools.takes(agent, call.name):

@@ -21,6 +21,7 @@ from aiostream_server.errors import ModelFailed, forget_traceback
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.ending import EndReason, without_remark
+from aiostream_server.models.live_arguments import CallPiece
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs import notices
 from aiostream_server.runs.budget import Budget
@@ -28,7 +29,7 @@ from aiostream_server.runs.client_calls import ClientCalls
 from aiostream_server.runs.conversation_memory import Handover
 from aiostream_server.runs.heard import HeardCalls, HeardSpeech, Utterance
 from aiostream_server.runs.inside import masked
-from aiostream_server.runs.log_writer import LogWriter, capped, shortened
+from aiostream_server.runs.log_writer import LogWriter, capped, pieces, shortened
 from aiostream_server.runs.speech_kinds import speech_kind
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
@@ -150,6 +151,14 @@ class Recorder(LogWriter):
         for kind, alike in groupby(deltas[:taken], type):
             has_room = self._say_alike(agent, kind is ThoughtDelta, [delta.text for delta in alike])
         return has_room
+
+    def write_call(self, speaker: str | None, piece: CallPiece) -> None:
+        agent = self._agent(speaker)
+        self._close(agent, before_tool=True)
+        tool, call_id = shortened(piece.tool), shortened(piece.call_id)
+        for_client = self._client_calls.takes(agent, piece.tool)
+        for text in pieces(piece.text):
+            self.tell(events.ActionToken(agent, tool, text, call_id, for_client))
 
     async def said(
         self,

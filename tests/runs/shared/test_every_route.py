@@ -167,7 +167,7 @@ async def _responses(two: Two) -> None:
 
 async def _ag_ui(two: Two) -> None:
     asked = {
-        "threadId": "talk",
+        "threadId": "thread",
         "runId": "r1",
         "messages": [{"id": "1", "role": "user", "content": "hi"}],
         "state": {},
@@ -177,7 +177,7 @@ async def _ag_ui(two: Two) -> None:
     }
     status, live = await two.send(two.here, "POST", "/v1/ag-ui/solo", asked)
     assert status == 200, live
-    assert await two.same("/v1/ag-ui/solo/talk") == live
+    assert await two.same("/v1/ag-ui/solo/thread") == live
 
 
 async def _ai_sdk(two: Two) -> None:
