@@ -35,6 +35,10 @@ class RedisServer:
         return f"redis://{self.host}:{self.port}/0"
 
     @property
+    def socket_url(self) -> str:
+        return f"unix://{self.folder / 'redis.sock'}?db=0"
+
+    @property
     def cpu_s(self) -> float:
         return cpu_s((self._running.pid,))
 

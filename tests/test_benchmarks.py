@@ -160,7 +160,7 @@ def test_what_the_provider_must_be_sent_is_what_it_costs_the_relay(hundredth_ms:
 
 
 def test_what_several_workers_carry_is_only_told() -> None:
-    carried = Workers("uvloop", 2, [20.0], [25.0], [30_000.0], [45_000.0])
+    carried = Workers("uvloop", 2, "server", [20.0], [25.0], [30_000.0], [45_000.0])
     figures = judge(results(workers=[carried]))
     assert [(figure.measured.partition(" (")[0], figure.is_met) for figure in figures] == [
         ("1.50 x", None),

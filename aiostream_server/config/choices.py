@@ -7,5 +7,6 @@ from typing import Literal, TypeAlias
 
 Presentation: TypeAlias = Literal["transcript", "reasoning", "answer"]
 OnDisconnect: TypeAlias = Literal["cancel", "continue"]
+Restart: TypeAlias = Literal["never", "turn"]
 ReasoningField: TypeAlias = Literal["reasoning_content", "reasoning"]
 SpeechRole: TypeAlias = Literal["thinking", "validation", "analysis", "message"]

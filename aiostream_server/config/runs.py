@@ -45,6 +45,12 @@ class RunsConfig(WithSecret):
         default="aiostream", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="the beginning of every key in Redis"
     )
     on_outage: OnOutage = "serve"
+    max_restarts: int = Field(
+        default=1,
+        ge=0,
+        le=10,
+        description='of one run, where its team has restart = "turn": it may be why processes fail',
+    )
     lease_s: float = Field(default=2.0, ge=0.5, le=60.0, description="a node that is silent for so long has failed")
 
     @model_validator(mode="after")

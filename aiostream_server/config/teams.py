@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
-from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
+from aiostream_server.config.choices import OnDisconnect, Presentation, Restart, SpeechRole
 from aiostream_server.config.pointers import (
     DatabaseName,
     FilePath,
@@ -51,6 +51,7 @@ class TeamConfig(ConfigTable):
     answer_from: Strings = ()
     presentation: Presentation = "transcript"
     on_disconnect: OnDisconnect | None = None
+    restart: Restart = Field(default="never", description="what becomes of a run whose process has failed")
     databases: KnownDatabases = ()
     tools: KnownTools = Field(default=(), description="the [tools.*] tables that its agents use")
     system_message: str = Field(default="", description="of a team of a kind")

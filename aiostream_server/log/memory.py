@@ -91,6 +91,9 @@ class MemoryLog(Entries):
                 self._waiting_for_room.remove(moved)
                 self.last_active_at = time.monotonic()
 
+    async def complete(self) -> None:
+        """No other process drives the run."""
+
     def reader(self, after: int = 0) -> "MemoryReader":
         if after < 0:
             raise ValueError(f"after = {after}: events are numbered from 1")

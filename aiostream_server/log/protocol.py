@@ -101,6 +101,12 @@ class Log(Protocol):
         All of them, or the first ones: as many as it takes to reach `max_bytes`.
         """
 
+    async def complete(self) -> None:
+        """The team has done all of its turn. Returns once other processes know that, so that none begins it again.
+
+        Call it before the turn is kept as a part of its conversation.
+        """
+
     def condensed(self) -> Sequence[Entry]:
         """All entries, but of tokens that one agent says in a row only the first: the whole message repeats them."""
 

@@ -8,6 +8,54 @@
  */
 
 /**
+ * Every key is always there, and a value that is not known (yet) is null; only `watch_url` is left out where the
+ * server does not know its own address.
+ * @typedef {Object} RunObject
+ * @property {string|null} conversation
+ * @property {number} created_at
+ * @property {number|null} duration_s
+ * @property {RunError|null} error
+ * @property {string} events_url
+ * @property {string} id
+ * @property {number} last_seq
+ * @property {string} model
+ * @property {"run"} object
+ * @property {"cancel"|"continue"} on_disconnect
+ * @property {string} question
+ * @property {"cancelled"|"content_filter"|"error"|"interrupted"|"length"|"refusal"|"stop"|"tool_calls"|null} reason
+ * @property {"finished"|"running"} status
+ * @property {string|null} team
+ * @property {UsageBody|null} usage
+ * @property {string} [watch_url]
+ */
+
+/**
+ * @typedef {Object} RunError
+ * @property {string} code
+ * @property {string} message
+ */
+
+/**
+ * @typedef {Object} UsageBody
+ * @property {number} completion_tokens
+ * @property {number} prompt_tokens
+ * @property {number} total_tokens
+ */
+
+/**
+ * A team that the key may use. `shape` is that of `aiostream-server teams show ID --json`: an agent (`name`,
+ * `kind`, `model`, `tools`, `is_person`, `inside`), or a group of `members` with the `edges` between them, the
+ * `order` in which they speak, and perhaps a `manager` who chooses. It is null where the team cannot be built.
+ * @typedef {Object} TeamObject
+ * @property {string} description
+ * @property {string[]} examples
+ * @property {string} id
+ * @property {string} name
+ * @property {"team"} object
+ * @property {Record<string, any>|null} shape
+ */
+
+/**
  * The run was admitted. `model` is the model id in the request; `Routing` says which team answers.
  * @typedef {Object} RunStartedEvent
  * @property {number} seq
@@ -311,30 +359,29 @@
  * @property {number} first
  */
 
-/**
- * @typedef {
- *       RunStartedEvent
- *     | WaitingEvent
- *     | RoutingEvent
- *     | ThinkingEvent
- *     | ActionTokenEvent
- *     | ActionEvent
- *     | ToolResultEvent
- *     | ValidationEvent
- *     | AnalysisEvent
- *     | MessageEvent
- *     | TokenEvent
- *     | ModelCalledEvent
- *     | UsageEvent
- *     | FinalEvent
- *     | InputRequestedEvent
- *     | ToolRequestedEvent
- *     | NoticeEvent
- *     | ErrorEvent
- *     | RestartedEvent
- *     | RunFinishedEvent
- *     | DroppedEvent
- * } RunEvent
- */
+/** @typedef {RunStartedEvent|WaitingEvent|RoutingEvent|ThinkingEvent|ActionTokenEvent|ActionEvent|ToolResultEvent|ValidationEvent|AnalysisEvent|MessageEvent|TokenEvent|ModelCalledEvent|UsageEvent|FinalEvent|InputRequestedEvent|ToolRequestedEvent|NoticeEvent|ErrorEvent|RestartedEvent|RunFinishedEvent|DroppedEvent} RunEvent */
 
-export {};
+/** The types of the fields of each kind of event, beside those that all have. */
+export const FIELDS = new Map([
+    ["run_started", {"model": "string"}],
+    ["waiting", {"content": "string", "reason": "string", "position": "number|null", "retry_in_s": "number|null"}],
+    ["routing", {"agent": "string", "content": "string", "team": "string|null", "team_name": "string|null", "confidence": "number|null", "strategy": "string|null"}],
+    ["thinking", {"agent": "string", "content": "string", "streamed": "boolean"}],
+    ["action_token", {"agent": "string", "tool": "string", "content": "string", "call_id": "string", "for_client": "boolean"}],
+    ["action", {"agent": "string", "tool": "string", "arguments": "string", "call_id": "string", "truncated": "boolean"}],
+    ["tool_result", {"agent": "string", "tool": "string", "content": "string", "call_id": "string", "is_error": "boolean", "truncated": "boolean", "summary": "string"}],
+    ["validation", {"agent": "string", "content": "string", "approved": "boolean|null", "streamed": "boolean"}],
+    ["analysis", {"agent": "string", "content": "string", "streamed": "boolean"}],
+    ["message", {"agent": "string", "content": "string", "streamed": "boolean"}],
+    ["token", {"agent": "string", "content": "string", "kind": "string"}],
+    ["model_called", {"agent": "string", "model": "string"}],
+    ["usage", {"agent": "string", "prompt_tokens": "number", "completion_tokens": "number", "model": "string", "duration_s": "number|null", "first_token_s": "number|null", "request_bytes": "number|null", "answer_bytes": "number|null", "error": "string|null"}],
+    ["final", {"agent": "string", "content": "string", "streamed": "boolean", "tool": "string"}],
+    ["input_requested", {"agent": "string", "content": "string", "is_approval": "boolean"}],
+    ["tool_requested", {"agent": "string", "tool": "string", "arguments": "string", "call_id": "string"}],
+    ["notice", {"agent": "string", "content": "string", "reason": "string"}],
+    ["error", {"code": "string", "message": "string", "retry_after_s": "number|null", "lasting": "boolean"}],
+    ["restarted", {"attempt": "number", "content": "string"}],
+    ["run_finished", {"reason": "string", "usage": "object", "duration_s": "number", "stop_reason": "string|null"}],
+    ["dropped", {"first": "number"}],
+]);

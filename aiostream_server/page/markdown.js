@@ -3,19 +3,52 @@
 
 import { Lexer } from "./libraries/marked.js";
 import { element } from "./dom.js";
+import { pictureOf } from "./pictures.js";
 import { highlighted } from "./sql.js";
 
+/** @typedef {import("./libraries/marked.js").MarkedToken} Token */
+/** @typedef {import("./libraries/marked.js").Tokens.TableRow|import("./libraries/marked.js").Tokens.TableCell[]} Row */
+
 const DEEPEST = 24;
-const ENTITIES = { amp: "&", lt: "<", gt: ">", quot: '"', "#39": "'" };
+const MOST_CODE_CHARS = 200000;
+const ENTITIES = new Map([
+    ["amp", "&"],
+    ["lt", "<"],
+    ["gt", ">"],
+    ["quot", '"'],
+    ["#39", "'"],
+]);
 
-/** The blocks of a text, as marked's tokens; each knows its `raw` text. */
-export const blocksOf = (text) => new Lexer({ gfm: true }).lex(text);
+/**
+ * The blocks of a text, as marked's tokens; each knows its `raw` text.
+ * @param {string} text
+ * @returns {Token[]}
+ */
+export function blocksOf(text) {
+    try {
+        return /** @type {Token[]} */ (new Lexer({ gfm: true }).lex(text));
+    } catch (error) {
+        if (!(error instanceof RangeError)) throw error;
+        return [{ type: "code", raw: text, text }]; // nested too deep for marked's recursion
+    }
+}
 
+/**
+ * @param {Token[]} tokens
+ * @param {number} [depth]
+ * @returns {Node[]}
+ */
 export const nodesOf = (tokens, depth = 0) => tokens.flatMap((token) => nodeOf(token, depth) ?? []);
 
+/**
+ * @param {Token} token
+ * @param {number} depth
+ * @returns {Node|Node[]|null}
+ */
 function nodeOf(token, depth) {
     if (depth > DEEPEST) return plain(token);
-    const inner = () => (token.tokens ? nodesOf(token.tokens, depth + 1) : [plain(token)]);
+    const tokens = "tokens" in token ? /** @type {Token[]|undefined} */ (token.tokens) : undefined;
+    const inner = () => (tokens ? nodesOf(tokens, depth + 1) : [plain(token)]);
     switch (token.type) {
         case "space":
         case "def":
@@ -24,9 +57,9 @@ function nodeOf(token, depth) {
             return element("p", null, inner());
         case "text":
         case "escape":
-            return token.tokens ? inner() : plain(token);
+            return inner();
         case "heading":
-            return element(`h${Math.min(token.depth + 2, 6)}`, null, inner());
+            return element(/** @type {"h3"} */ (`h${Math.min(token.depth + 2, 6)}`), null, inner());
         case "strong":
         case "em":
         case "del":
@@ -54,79 +87,83 @@ function nodeOf(token, depth) {
     }
 }
 
+/**
+ * @param {string} text
+ * @param {string} [language]
+ */
 export function codeBlock(text, language) {
-    const isSql = /^sql/i.test(language ?? "");
-    return element("pre", { tabindex: 0 }, element("code", null, isSql ? highlighted(text) : text));
+    const cut = text.length > MOST_CODE_CHARS ? `\n… ${(text.length - MOST_CODE_CHARS).toLocaleString("en")} more characters are not shown.` : "";
+    return element("pre", { tabindex: 0 }, element("code", null, codeNodes(text.slice(0, MOST_CODE_CHARS), language), cut));
 }
 
+/**
+ * @param {string} text
+ * @param {string} [language]
+ * @returns {(Node|string)[]}
+ */
+export const codeNodes = (text, language) => (/^sql/i.test(language ?? "") ? highlighted(text) : [text]);
+
+/**
+ * @param {import("./libraries/marked.js").Tokens.List} token
+ * @param {number} depth
+ */
 function list(token, depth) {
     const items = token.items.map((item) =>
         element(
             "li",
             null,
             item.task ? element("input", { type: "checkbox", disabled: true, checked: item.checked, "aria-label": "task" }) : null,
-            nodesOf(item.tokens.filter((each) => each.type !== "checkbox"), depth + 1),
+            nodesOf(/** @type {Token[]} */ (item.tokens.filter((each) => each.type !== "checkbox")), depth + 1),
         ),
     );
     return token.ordered ? element("ol", { start: token.start }, items) : element("ul", null, items);
 }
 
+/**
+ * @param {import("./libraries/marked.js").Tokens.Table} token
+ * @param {number} depth
+ */
 function table(token, depth) {
-    const cell = (name, each, index) =>
-        element(name, { class: token.align[index] === "right" ? "right" : null }, nodesOf(each.tokens, depth + 1));
-    const head = element("tr", null, token.header.map((each, index) => cell("th", each, index)));
-    const rows = token.rows.map((row) => element("tr", null, row.map((each, index) => cell("td", each, index))));
+    const head = row(token.header, "th", depth);
+    const rows = token.rows.map((cells) => row(cells, "td", depth));
     return element("div", { class: "wide", tabindex: 0 }, element("table", null, element("thead", null, head), element("tbody", null, rows)));
 }
 
+/**
+ * @param {import("./libraries/marked.js").Tokens.TableCell[]} cells
+ * @param {"th"|"td"} name
+ * @param {number} [depth]
+ */
+export const row = (cells, name, depth = 0) =>
+    element("tr", null, cells.map((cell) => element(name, { class: cell.align === "right" ? "right" : null }, nodesOf(/** @type {Token[]} */ (cell.tokens), depth + 1))));
+
+/**
+ * @param {import("./libraries/marked.js").Tokens.Link} token
+ * @param {Node[]} inner
+ */
 function link(token, inner) {
     const address = webAddress(token.href);
-    if (address === null) return inner;
-    return element("a", { href: address.href, target: "_blank", rel: "noopener noreferrer nofollow" }, inner);
+    return address === null ? inner : element("a", { href: address.href, target: "_blank", rel: "noopener noreferrer nofollow" }, inner);
 }
 
+/** @param {import("./libraries/marked.js").Tokens.Image} token */
 function picture(token) {
     const address = webAddress(token.href);
-    if (address === null) return plain(token);
     const text = decoded(token.text) || "a picture";
-    const own = new URL("v1/files/", document.baseURI);
-    if (address.origin === own.origin && /\/v1\/files\/[\w-]+$/.test(address.pathname)) {
-        const shown = element("img", { src: address.href, alt: text, loading: "lazy" });
-        return element("a", { href: address.href, target: "_blank", rel: "noopener noreferrer" }, shown);
-    }
-    return element("a", { href: address.href, target: "_blank", rel: "noopener noreferrer nofollow" }, `picture: ${text}`);
+    return address === null ? plain(token) : pictureOf(address, text);
 }
 
+/**
+ * Null for any other address, and for one without a host: that would be this server's.
+ * @param {string} text
+ */
 function webAddress(text) {
-    try {
-        const address = new URL(decoded(text), document.baseURI);
-        return address.protocol === "https:" || address.protocol === "http:" ? address : null;
-    } catch {
-        return null;
-    }
+    const address = URL.parse(decoded(text));
+    return address?.protocol === "https:" || address?.protocol === "http:" ? address : null;
 }
 
-const plain = (token) => document.createTextNode(decoded(token.text ?? token.raw ?? ""));
+/** @param {{raw: string, text?: string}} token */
+const plain = (token) => document.createTextNode(decoded(token.text ?? token.raw));
 
-const decoded = (text) => text.replace(/&(amp|lt|gt|quot|#39);/g, (_, name) => ENTITIES[name]);
-
-/** Shows a text that grows: finished blocks stay as they are, only the last one is made anew. */
-export class GrowingMarkdown {
-    constructor(into) {
-        this._into = into;
-        this._finished = 0;
-        this._last = [];
-    }
-
-    show(text) {
-        const blocks = blocksOf(text.slice(this._finished));
-        for (const node of this._last) node.remove();
-        const last = blocks.findLastIndex((block) => block.type !== "space");
-        for (const block of blocks.slice(0, Math.max(last, 0))) {
-            this._into.append(...nodesOf([block]));
-            this._finished += block.raw.length;
-        }
-        this._last = last < 0 ? [] : nodesOf(blocks.slice(last));
-        this._into.append(...this._last);
-    }
-}
+/** @param {string} text */
+const decoded = (text) => text.replace(/&(amp|lt|gt|quot|#39);/g, (_, name) => ENTITIES.get(name) ?? "");

@@ -1,36 +1,112 @@
-// A run as a file of JSON Lines: the run itself, then its events. Written and read without the server.
+// A run as a file of JSON Lines: the run itself, its pictures, then its events. Written and read without the server.
+
+import { FIELDS } from "./events.js";
+import { bring, picturesIn } from "./pictures.js";
+
+/** @typedef {import("./events.js").RunEvent} RunEvent */
+/** @typedef {import("./events.js").RunObject} RunObject */
+/** @typedef {{number: number, value: any}} Line */
 
 const SAFE = /[^\w.-]+/g;
+const COMMON = { seq: "number", timestamp: "string" };
+/** @type {Record<string, unknown>} */
+const EMPTY = { string: "", number: 0, boolean: false, object: {} };
 
-/** @returns {Blob} */
-export function fileOf(run, events) {
-    const lines = [{ ...run, watch_url: undefined }, ...events].map((each) => JSON.stringify(each));
-    return new Blob([`${lines.join("\n")}\n`], { type: "application/jsonl" });
-}
-
-export function save(run, events) {
-    const address = URL.createObjectURL(fileOf(run, events));
+/**
+ * Give the run to the browser to save.
+ * @param {RunObject} run
+ * @param {RunEvent[]} events
+ */
+export async function save(run, events) {
+    const pictures = await picturesIn(events.map((event) => ("content" in event && event.type !== "token" ? event.content : "")).join("\n"));
+    const files = pictures.map(async ([id, blob]) => ({ object: "file", id, media_type: blob.type, base64: await base64Of(blob) }));
+    const lines = [{ ...run, watch_url: undefined }, ...(await Promise.all(files)), ...events].map((each) => JSON.stringify(each));
     const link = document.createElement("a");
-    link.href = address;
-    link.download = `${String(run.id).replace(SAFE, "_")}.jsonl`;
+    link.href = URL.createObjectURL(new Blob([`${lines.join("\n")}\n`], { type: "application/jsonl" }));
+    link.download = `${String(run.id || "run").replace(SAFE, "_").slice(0, 80)}.jsonl`;
     link.click();
-    setTimeout(() => URL.revokeObjectURL(address), 10000);
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-/** The run and the events of such a file. Throws an Error that says which line is wrong. */
-export function read(text) {
-    const lines = text.split("\n").filter((line) => line.trim());
-    const values = lines.map((line, index) => {
-        try {
-            return JSON.parse(line);
-        } catch {
-            throw new Error(`Line ${index + 1} of this file is not JSON.`);
-        }
-    });
-    const run = values[0]?.object === "run" ? values.shift() : {};
-    const wrong = values.findIndex((each) => typeof each?.type !== "string" || typeof each.seq !== "number" || Number.isNaN(Date.parse(each.timestamp)));
-    if (!values.length || wrong >= 0) {
-        throw new Error(values.length ? `Line ${wrong + 1 + (lines.length - values.length)} of this file is no event of a run.` : "This file has no events of a run.");
-    }
-    return { run, events: values };
+/** @param {Blob} blob */
+async function base64Of(blob) {
+    let text = "";
+    for (const byte of new Uint8Array(await blob.arrayBuffer())) text += String.fromCharCode(byte);
+    return btoa(text);
 }
+
+/**
+ * The run and the events of such a file. Its pictures are shown from now on. Throws an Error that says which line is
+ * wrong, and in what.
+ * @param {string} text
+ * @returns {{run: Partial<RunObject>, events: RunEvent[]}}
+ */
+export function read(text) {
+    /** @type {Partial<RunObject>} */
+    let run = {};
+    /** @type {RunEvent[]} */
+    const events = [];
+    for (const line of linesOf(text)) {
+        if (line.value.object === "run") run = runOf(line.value);
+        else if (line.value.object === "file") bringFile(line);
+        else events.push(eventOf(line));
+    }
+    if (!events.length) throw new Error("This file has no events of a run.");
+    return { run, events };
+}
+
+/** @param {string} text */
+function* linesOf(text) {
+    let number = 0;
+    for (const line of text.replace(/^\uFEFF/, "").split("\n")) {
+        number += 1;
+        if (!line.trim()) continue;
+        let value;
+        try {
+            value = JSON.parse(line);
+        } catch {
+            throw new Error(`Line ${number} of this file is not JSON.`);
+        }
+        if (value === null || typeof value !== "object" || Array.isArray(value)) throw new Error(`Line ${number} of this file is no JSON object.`);
+        yield { number, value };
+    }
+}
+
+/** @param {any} value */
+function runOf(value) {
+    const texts = ["id", "model", "team", "question"].map((name) => [name, typeof value[name] === "string" ? value[name] : ""]);
+    return Object.fromEntries(texts);
+}
+
+/** @param {Line} line */
+function bringFile({ number, value }) {
+    try {
+        const bytes = Uint8Array.from(atob(value.base64), (each) => each.charCodeAt(0));
+        bring(String(value.id), new Blob([bytes], { type: String(value.media_type) }));
+    } catch {
+        throw new Error(`Line ${number} of this file is no picture: its base64 is damaged.`);
+    }
+}
+
+/**
+ * An event with all fields of its kind. What is missing, as in a file of an older server, is empty.
+ * @param {Line} line
+ * @returns {RunEvent}
+ */
+function eventOf({ number, value }) {
+    if (typeof value.type !== "string" || typeof value.seq !== "number" || typeof value.timestamp !== "string" || Number.isNaN(Date.parse(value.timestamp))) {
+        throw new Error(`Line ${number} of this file is no event of a run: it needs a type, a seq and a timestamp.`);
+    }
+    const known = FIELDS.get(value.type);
+    if (known === undefined) return value;
+    const fields = Object.entries({ ...COMMON, ...known }).map(([name, types]) => {
+        const given = Object.hasOwn(value, name) ? value[name] : emptyOf(types);
+        const type = given === null ? "null" : typeof given;
+        if (!types.split("|").includes(type)) throw new Error(`Line ${number} of this file: the ${name} of a ${value.type} is no ${types.replace("|", " or ")}.`);
+        return [name, given];
+    });
+    return { ...Object.fromEntries(fields), type: value.type, run_id: value.run_id };
+}
+
+/** @param {string} types */
+const emptyOf = (types) => (types.includes("null") ? null : EMPTY[types]);

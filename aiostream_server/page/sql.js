@@ -12,11 +12,15 @@ const KEYWORDS = new Set(
     ).split(" "),
 );
 
-/** Texts and spans, in order. */
+/**
+ * Texts and spans, in order.
+ * @param {string} sql
+ */
 export function highlighted(sql) {
+    /** @type {(string|HTMLElement)[]} */
     const nodes = [];
     let rest = "";
-    for (const { 0: piece, groups } of sql.matchAll(PIECES)) {
+    for (const { 0: piece, groups = {} } of sql.matchAll(PIECES)) {
         const kind = groups.comment ? "comment" : groups.text ? "text" : groups.number ? "number" : isKeyword(groups.word) ? "keyword" : "";
         if (kind) {
             nodes.push(rest, element("span", { class: `sql-${kind}` }, piece));
@@ -28,4 +32,5 @@ export function highlighted(sql) {
     return [...nodes, rest].filter((node) => node !== "");
 }
 
+/** @param {string|undefined} word */
 const isKeyword = (word) => word !== undefined && KEYWORDS.has(word.toLowerCase());

@@ -1,9 +1,19 @@
 // The teams: what each does, its picture, and questions to try.
 
 import { element } from "./dom.js";
-import { Graph, speakersOf } from "./graph.js";
+import { Graph } from "./graph.js";
+import { speakersOf } from "./shape.js";
+import { count, someOf } from "./words.js";
 
-/** `onAsk(model, question)` asks. */
+/** @typedef {import("./events.js").TeamObject} Team */
+/** @typedef {(model: string, question: string) => void} Ask */
+
+const MOST_TOOLS = 40;
+
+/**
+ * @param {Team[]} teams
+ * @param {Ask} onAsk
+ */
 export function teamsView(teams, onAsk) {
     const choice = element(
         "select",
@@ -12,15 +22,13 @@ export function teamsView(teams, onAsk) {
         teams.map((team) => element("option", { value: team.id }, team.name)),
     );
     const question = element("textarea", { id: "question", rows: 3, required: true, placeholder: teams.flatMap((team) => team.examples)[0] ?? "" });
-    const send = () => onAsk(choice.value, question.value);
-    const onsubmit = (event) => {
+    const onsubmit = (/** @type {Event} */ event) => {
         event.preventDefault();
-        send();
+        if (question.value.trim()) onAsk(choice.value, question.value);
     };
-    const onkeydown = (event) => {
-        if (event.key === "Enter" && !event.shiftKey && !event.isComposing && question.value.trim()) onsubmit(event);
-    };
-    question.addEventListener("keydown", onkeydown);
+    question.addEventListener("keydown", (event) => {
+        if (event.key === "Enter" && !event.shiftKey && !event.isComposing) onsubmit(event);
+    });
     return element(
         "div",
         { class: "teams" },
@@ -30,21 +38,25 @@ export function teamsView(teams, onAsk) {
     );
 }
 
+/**
+ * @param {Team} team
+ * @param {Ask} onAsk
+ */
 function card(team, onAsk) {
-    const graph = new Graph(team.shape, team.name);
-    graph.light(new Set(), []);
+    const shape = /** @type {import("./shape.js").Shape|null} */ (team.shape);
+    const graph = new Graph(shape, team.name);
     const examples = team.examples.map((example) => element("li", null, element("button", { type: "button", onclick: () => onAsk(team.id, example) }, example)));
     return element(
         "li",
         { class: "card" },
         element("h2", null, team.name),
         element("p", null, team.description),
-        graph.picture,
-        team.shape === null ? element("p", { class: "notice" }, "This team cannot be shown: it could not be built. The server's log says why.") : members(team.shape),
+        shape === null ? element("p", { class: "notice" }, "This team cannot be shown: it could not be built. The server's log says why.") : [graph.picture, members(shape)],
         examples.length ? element("ul", { class: "examples", "aria-label": `Examples for ${team.name}` }, examples) : null,
     );
 }
 
+/** @param {import("./shape.js").Shape} shape */
 function members(shape) {
     const { speakers } = speakersOf(shape);
     const rows = speakers.map(({ name, kind, model, tools, isPerson }) =>
@@ -54,10 +66,10 @@ function members(shape) {
             element("th", { scope: "row" }, name),
             element("td", null, isPerson ? "a person" : kind),
             element("td", null, model ?? "–"),
-            element("td", null, tools?.length ? tools.join(", ") : "–"),
+            element("td", null, tools.length ? someOf(tools, MOST_TOOLS) : "–"),
         ),
     );
     const head = element("tr", null, ["Agent", "Kind", "Model", "Tools"].map((title) => element("th", { scope: "col" }, title)));
     const table = element("table", null, element("thead", null, head), element("tbody", null, rows));
-    return element("details", null, element("summary", null, `${speakers.length} ${speakers.length === 1 ? "agent" : "agents"}, models and tools`), element("div", { class: "wide" }, table));
+    return element("details", null, element("summary", null, `${count(speakers.length, "agent")}, models and tools`), element("div", { class: "wide" }, table));
 }

@@ -1,125 +1,159 @@
 // What the agents say and do, item by item, as it happens.
 
-import { codeBlock, GrowingMarkdown } from "./markdown.js";
-import { colourOf, count, element, seconds } from "./dom.js";
+import { colourOf, element, tell } from "./dom.js";
+import { GrowingText } from "./growing_text.js";
+import { codeBlock } from "./markdown.js";
+import { count, seconds } from "./words.js";
 
-const SIGNS = { thinking: "🤔", validation: "🛡", analysis: "📊", message: "💬", final: "✅" };
-const NAMES = { thinking: "thinks", validation: "checks", analysis: "analyses", message: "says", final: "answers" };
+/** @typedef {import("./items.js").Item} Item */
+/** @typedef {import("./items.js").MessageItem} MessageItem */
+/** @typedef {import("./items.js").CallItem} CallItem */
+/** @typedef {import("./items.js").RemarkItem} RemarkItem */
+
+/** @type {Record<string, [string, string]>} The sign and the verb of each kind of speech. */
+const SPEECHES = { thinking: ["🤔", "thinks"], validation: ["🛡", "checks"], analysis: ["📊", "analyses"], message: ["💬", "says"], final: ["✅", "answers"] };
 const REMARKS = { routing: "🎯", notice: "📌", error: "❌", question: "🙋" };
-const NEAR_THE_END_PX = 60;
+const MOST_MS = 8; // of a frame
 
-/** Shows the items of one `RunLog` in a list. `scrolled` is the element that scrolls. */
 export class Transcript {
-    constructor(log, scrolled) {
+    /**
+     * @param {import("./run_log.js").RunLog} log
+     */
+    constructor(log) {
         this._log = log;
-        this._scrolled = scrolled;
+        /** @type {Map<number, {entry: HTMLElement, update: (item: any) => boolean}>} */
         this._shown = new Map();
+        /** @type {Item[]} Items of which a part is not shown yet. */
+        this._rest = [];
         this.list = element("ol", { class: "transcript", "aria-label": "Transcript" });
     }
 
-    /** Bring these items up to date. Stays at the end of the text if it is there. */
+    /**
+     * Bring these items up to date. Returns whether all is shown: else
+     * call it again in the next frame.
+     * @param {Item[]} items
+     */
     show(items) {
-        const { scrollHeight, scrollTop, clientHeight } = this._scrolled;
-        const follows = scrollHeight - scrollTop - clientHeight < NEAR_THE_END_PX;
-        for (const item of [...items].sort((one, other) => one.id - other.id)) this._show(item);
-        if (follows) this._scrolled.scrollTop = this._scrolled.scrollHeight;
+        const wanted = [...new Set([...this._rest, ...items])].sort((one, other) => one.id - other.id);
+        if (!wanted.length) return true;
+        const until = performance.now() + MOST_MS;
+        this._rest = wanted.filter((item) => performance.now() > until || !this._show(item, until));
+        return !this._rest.length;
     }
 
-    _show(item) {
+    /**
+     * @param {Item} item
+     * @param {number} until When to stop, in the time of `performance.now`.
+     */
+    _show(item, until) {
         let shown = this._shown.get(item.id);
         if (shown === undefined) {
-            const Kind = { message: Message, call: Call, remark: Remark }[item.kind];
-            shown = new Kind(item, this._log.agents.indexOf(item.agent));
+            const lane = this._log.agents.indexOf(item.agent);
+            shown = item.kind === "message" ? new Message(item, lane) : item.kind === "call" ? new Call(item, lane) : new Remark(item, lane);
             this._shown.set(item.id, shown);
             this.list.append(shown.entry);
         }
-        shown.update(item);
+        let isAll = shown.update(item);
+        while (!isAll && performance.now() < until) isAll = shown.update(item);
+        return isAll;
     }
 }
 
 class Message {
+    /**
+     * @param {MessageItem} item
+     * @param {number} lane
+     */
     constructor(item, lane) {
         this._sign = element("span", { "aria-hidden": "true" });
         this._does = element("span", { class: "does" });
         this._took = element("span", { class: "took" });
         const title = element("h2", null, this._sign, " ", element("b", { class: colourOf(lane) }, item.agent), " ", this._does, " ", this._took);
-        this._text = element("div", { class: "text" });
-        this._markdown = new GrowingMarkdown(this._text);
-        this.entry = element("li", null, title, this._text);
+        const text = element("div", { class: "text" });
+        this._text = new GrowingText(text);
+        this.entry = element("li", null, title, text);
     }
 
+    /** @param {MessageItem} item */
     update(item) {
-        this.entry.className = `message ${item.says}${item.end === null ? " open" : ""}`;
-        this._sign.textContent = SIGNS[item.says] ?? "💬";
-        const verdict = { true: "approved", false: "refused" }[item.approved];
-        this._does.textContent = verdict ?? NAMES[item.says] ?? item.says;
-        if (item.end !== null && item.tokens) this._took.textContent = `${count(item.tokens, "token")} in ${seconds(item.end - item.begin)}`;
-        this._markdown.show(item.text);
+        const says = Object.hasOwn(SPEECHES, item.says) ? item.says : "message";
+        const [sign, verb] = SPEECHES[says];
+        const shown = `message ${says}${item.end === null ? " open" : ""}`;
+        if (this.entry.className !== shown) this.entry.className = shown;
+        tell(this._sign, sign);
+        tell(this._does, item.approved === null ? verb : item.approved ? "approved" : "refused");
+        if (item.end !== null && item.tokens) tell(this._took, `${count(item.tokens, "token")} in ${seconds(item.end - item.begin)}`);
+        return this._text.show(item.text);
     }
 }
 
 class Call {
+    /**
+     * @param {CallItem} item
+     * @param {number} lane
+     */
     constructor(item, lane) {
         this._state = element("span", { class: "took" });
-        this._result = element("div");
+        this._result = element("div", { class: "text" });
+        this._table = new GrowingText(this._result);
         const line = element("summary", null, "⚡ ", element("b", { class: colourOf(lane) }, item.agent), " calls ", element("code", null, item.tool), " ", this._state);
-        this._fold = element("details", null, line, ...given(item.given), this._result);
-        this.entry = element("li", { class: "call" }, this._fold);
+        this.entry = element("li", { class: "call" }, element("details", null, line, ...given(item.given), this._result));
     }
 
+    /** @param {CallItem} item */
     update(item) {
         this.entry.classList.toggle("open", item.end === null);
         this.entry.classList.toggle("failed", item.isError);
-        if (item.end === null) {
-            this._state.textContent = "…";
-        } else if (item.result === null) {
-            this._state.textContent = "no result";
-        } else {
-            const what = item.isError ? "failed" : item.summary || "done";
-            this._state.textContent = `${what} · ${seconds(item.end - item.begin)}`;
-            this._result.replaceChildren(...result(item.result));
-        }
+        tell(this._state, stateOf(item));
+        if (item.result === null) return true;
+        // A table or a picture is shown as such, SQL is marked, and all else is as it is.
+        if (/^\s*(?:\||!\[)/.test(item.result)) return this._table.show(item.result);
+        this._result.replaceChildren(codeBlock(item.result, /\bcreate table\b/i.test(item.result) ? "sql" : ""));
+        return true;
     }
+}
+
+/** @param {CallItem} item */
+function stateOf(item) {
+    if (item.end === null) return "…";
+    if (item.result === null) return item.isClients ? "waits for the client's result" : "no result";
+    return `${item.isError ? "failed" : item.summary || "done"} · ${seconds(item.end - item.begin)}`;
 }
 
 class Remark {
+    /**
+     * @param {RemarkItem} item
+     * @param {number} lane
+     */
     constructor(item, lane) {
         const who = item.agent ? [element("b", { class: colourOf(lane) }, item.agent), " "] : [];
-        this.entry = element("li", { class: `remark ${item.what}` }, element("span", { "aria-hidden": "true" }, REMARKS[item.what]), " ", ...who, item.text);
+        this.entry = element("li", { class: `remark ${item.what}` }, element("span", { "aria-hidden": "true" }, REMARKS[item.what]), " ", ...who, element("span", null, item.text));
     }
 
-    update() {}
+    update() {
+        return true;
+    }
 }
 
-/** The arguments of a call: SQL as such, the rest as JSON. */
+/**
+ * The arguments of a call: SQL as such, the rest as JSON.
+ * @param {string} text
+ */
 function given(text) {
     let values;
     try {
         values = JSON.parse(text);
     } catch {
-        return text ? [codeBlock(text, "")] : [];
+        return text ? [codeBlock(text)] : [];
     }
-    if (values === null || typeof values !== "object" || Array.isArray(values)) return [codeBlock(text, "json")];
-    const { shown, rest } = apart(values);
-    return [...shown, ...(Object.keys(rest).length ? [codeBlock(JSON.stringify(rest, null, 2), "json")] : [])];
+    if (values === null || typeof values !== "object" || Array.isArray(values)) return [codeBlock(text)];
+    const shown = Object.entries(values).filter(([name, value]) => isSql(name, value));
+    const rest = Object.entries(values).filter(([name, value]) => !isSql(name, value));
+    return [...shown.map(([, sql]) => codeBlock(sql, "sql")), ...(rest.length ? [codeBlock(JSON.stringify(Object.fromEntries(rest), null, 2))] : [])];
 }
 
-function apart(values) {
-    const rest = { ...values };
-    const shown = [];
-    for (const name of ["sql", "query"]) {
-        if (typeof rest[name] === "string" && /^\s*(?:select|with|values|explain|\(|--|\/\*)/i.test(rest[name])) {
-            shown.push(codeBlock(rest[name], "sql"));
-            delete rest[name];
-        }
-    }
-    return { shown, rest };
-}
-
-/** A result: a table or a picture as such, SQL marked, all else as it is. */
-function result(text) {
-    const shown = element("div", { class: "text" });
-    if (/^\s*(?:\||!\[)/.test(text)) new GrowingMarkdown(shown).show(text);
-    else shown.append(codeBlock(text, /\bcreate table\b/i.test(text) ? "sql" : ""));
-    return [shown];
-}
+/**
+ * @param {string} name
+ * @param {unknown} value
+ */
+const isSql = (name, value) => ["sql", "query"].includes(name) && typeof value === "string" && /^\s*(?:select|with|values|explain|\(|--|\/\*)/i.test(value);

@@ -123,6 +123,17 @@ class Recorder(LogWriter):
     def hears(self, speaker: str | None) -> bool:
         return speaker is None or not self._names or speaker in self._names
 
+    def may_call(self, speaker: str | None) -> bool:
+        is_bound = self.budget.own_calls_left == 0 and not self._is_last_call
+        return not is_bound or self._client_calls.are_offered(self._agent(speaker))
+
+    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
+        left, agent = self.budget.own_calls_left, self._agent(speaker)
+        if left is None or self._is_last_call:
+            return calls
+        own = [call for call in calls if not self._client_calls.is_one(agent, call)]
+        return [call for call in calls if call not in own[left:]]
+
     def calling(self, speaker: str | None, model: str) -> None:
         self.tell(events.ModelCalled(self._agent(speaker), model))
 
@@ -154,9 +165,11 @@ class Recorder(LogWriter):
 
     def write_call(self, speaker: str | None, piece: CallPiece) -> None:
         agent = self._agent(speaker)
+        for_client = self._client_calls.takes(agent, piece.tool)
+        if self.budget.own_calls_left == 0 and not for_client:
+            return  # the call will not be made
         self._close(agent, before_tool=True)
         tool, call_id = shortened(piece.tool), shortened(piece.call_id)
-        for_client = self._client_calls.takes(agent, piece.tool)
         for text in pieces(piece.text):
             self.tell(events.ActionToken(agent, tool, text, call_id, for_client))
 
@@ -309,10 +322,10 @@ class Recorder(LogWriter):
         question = "" if self.last is None else capped(self.last.content)
         self.tell(events.InputRequested(handover.asker, question, handover.is_approval and can_reply))
 
-    def call_client(self, agent: str, call_ids: Collection[str]) -> None:
+    def call_client(self, agents: Collection[str], call_ids: Collection[str]) -> None:
         """The team waits for the results of these calls: they are the last that is told."""
         self.has_called_client = True
-        for request in self._client_calls.requested(agent, call_ids):
+        for request in self._client_calls.requested(agents, call_ids):
             self.tell(request)
 
     def begin_last_call(self, agent: str) -> None:

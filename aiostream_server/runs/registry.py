@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,7 +14,7 @@ from aiostream_server.events import FinishReason
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Turn
-from aiostream_server.log.protocol import LogFactory
+from aiostream_server.log.protocol import Log, LogFactory
 from aiostream_server.runs.admission import Admission
 from aiostream_server.runs.card import RunView
 from aiostream_server.runs.conversation_memory import forget, is_remembered, remembered_turns
@@ -22,7 +22,7 @@ from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
 from aiostream_server.runs.replies import check_reply
 from aiostream_server.runs.request import RunRequest, RunResources
-from aiostream_server.runs.run import Run
+from aiostream_server.runs.run import EarlierAttempts, Run
 from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.starts import Idempotency, StartedRun, Starts
 from aiostream_server.runs.turns import Turns
@@ -30,6 +30,10 @@ from aiostream_server.runs.turns import Turns
 _PREVIOUS: Final = "previous_response_id"
 _MAX_LISTED: Final = 1_000  # runs of one owner
 _UNCERTAIN: Final = 8  # callers that may want no run after all: their question is invalid, or asks for a title
+
+
+def _no_registry(registry: "Registry") -> None:
+    """For runs that no other process takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class RunBackend:
     turns: Turns
     starts: Starts
     new_log: LogFactory
+    attach: Callable[["Registry"], object] = _no_registry
+    """Called with the registry, once there is one."""
 
 
 class Registry:
@@ -56,6 +62,7 @@ class Registry:
         self._new_log: Final = backend.new_log
         self._live: dict[str, Run] = {}
         self._failures: Final = FailureMemory()
+        backend.attach(self)
 
     def __len__(self) -> int:
         """How many runs are live in this process."""
@@ -131,13 +138,40 @@ class Registry:
         run_id = request.run_id or f"run-{secrets.token_urlsafe(18)}"
         if (talk := request.conversation) is not None and talk.is_chain:
             request = await self._continued(request, talk, run_id, resources)
+        log = self._new_log(run_id, max_bytes=resources.limits.max_log_bytes)
+        return await self._begin(run_id, request, resources, log)
+
+    @property
+    def restartable(self) -> Collection[str]:
+        """The ids of the teams whose turns may begin again here, where another process has failed."""
+        if self.is_closing:
+            return ()
+        return [team.id for team in self._resources.catalogue if team.config.restart == "turn"]
+
+    async def begin_again(self, run_id: str, request: RunRequest, team: str, log: Log, earlier: EarlierAttempts) -> Run:
+        """Begin the turn of a run again that a failed process drove. `log` goes on behind its events.
+
+        Raises `KeyError` for a team that is served no longer, `TooManyRuns` where the run has lost its slot, and
+        `ShuttingDown`.
+        """
+        resources = self._resources
+        return await self._begin(run_id, replace(request, spec=resources.catalogue[team]), resources, log, earlier)
+
+    async def _begin(
+        self,
+        run_id: str,
+        request: RunRequest,
+        resources: RunResources,
+        log: Log,
+        attempts: EarlierAttempts | None = None,
+    ) -> Run:
         key = request.turn_key
         with resources.references.holding(), ExitStack() as undo:
-            if key is not None:
+            if key is not None and attempts is None:
                 await self._turns.prepare(key)
             wait, leave = await self._enter(request, run_id)
             undo.callback(leave)
-            run = Run(run_id, request, resources, self._new_log(run_id, max_bytes=resources.limits.max_log_bytes))
+            run = Run(run_id, request, resources, log, attempts)
             earlier: Sequence[RunView] = ()
             if key is not None:
                 earlier = await self._turns.enter(key, run)

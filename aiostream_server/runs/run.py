@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ import structlog
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.errors import ServerError, TeamFailed, forget_traceback
-from aiostream_server.events import Error, FinishReason, RunFinished, RunStarted, Waiting
+from aiostream_server.events import Error, FinishReason, Restarted, RunFinished, RunStarted, TokenCount, Waiting
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.log.protocol import Log, Reader
@@ -40,18 +40,36 @@ _SHOWN_CHARS: Final = 500  # of a question, kept as long as the run
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierAttempts:
+    """Those of a run that failed processes have begun: how many, when the first one was (Unix time), and what they have
+    cost."""
+
+    count: int
+    created_at: float
+    usage: TokenCount
+
+
 class Run:
     """A `RunView` of a run that this process drives. `created_at` is Unix time; `finished` is the last event.
 
     A finished run keeps its log and its `request`, without the question: that may hold megabytes of images.
     """
 
-    def __init__(self, run_id: str, request: RunRequest, resources: RunResources, log: Log) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        request: RunRequest,
+        resources: RunResources,
+        log: Log,
+        earlier: EarlierAttempts | None = None,
+    ) -> None:
         self.id: Final = run_id
         self.log: Final = log
         self.resources: Final = resources
         self.request = request
-        self.created_at: Final = time.time()
+        self.earlier: Final = earlier
+        self.created_at: Final = time.time() if earlier is None else earlier.created_at
         self._asked: Final = clipped(typed_question(request.question.task.text), _SHOWN_CHARS)
         self.spec = request.spec
         self.finished: RunFinished | None = None
@@ -59,7 +77,7 @@ class Run:
         self._asks_user = False
         self._ending: asyncio.Future[FinishReason | Error] = asyncio.get_running_loop().create_future()
         self._task: asyncio.Task[None] | None = None
-        self._started_at = time.monotonic()
+        self._started_at = time.monotonic() - max(0.0, time.time() - self.created_at)
 
     @property
     def owner(self) -> Owner:
@@ -148,7 +166,7 @@ class Run:
                 observed.chose(spec.id)
 
             self.log.on_event = observed.event
-            self.log.append(RunStarted(request.model))
+            self.log.append(RunStarted(request.model) if self.earlier is None else Restarted(self.earlier.count + 1))
             work = TeamWork(request, self.resources, self._new_recorder(), on_chosen=chosen)
             ending: FinishReason | Error = "interrupted"
             try:
@@ -168,6 +186,7 @@ class Run:
             max_tokens=min(filter(None, (question.max_tokens, limits.max_tokens_per_run)), default=None),
             max_turns=limits.max_turns_per_run,
             max_tool_calls=limits.max_tool_calls_per_run,
+            max_own_calls=question.max_own_calls,
         )
         return Recorder(self.log, budget, question.options, partial(self.resources.steps.wait, self.owner))
 
@@ -233,13 +252,15 @@ class Run:
         """Write `RunFinished`, whatever else goes wrong."""
         recorder = work.recorder
         duration_s = round(time.monotonic() - self._started_at, 6)
-        finished = RunFinished("error", recorder.usage, duration_s, work.stop_reason)
+        usage = recorder.usage if self.earlier is None else self.earlier.usage + recorder.usage
+        finished = RunFinished("error", usage, duration_s, work.stop_reason)
         try:
             recorder.close_all()
             if isinstance(ending, Error):
                 self.log.append(ending)
             else:
-                finished = replace(finished, reason=_with_the_answers(ending, recorder))
+                reason = _with_the_answers(ending, recorder)
+                finished = RunFinished(reason, usage, duration_s, work.stop_reason)
             self._log_line(recorder, ending, finished)
         finally:
             self.finished = finished

@@ -20,7 +20,7 @@ from aiostream_server.runs.team_driver import drive
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.store.run_files import RunFiles, current_files
-from aiostream_server.teams.autogen_private.structure import agent_names, code_runners, participant_names
+from aiostream_server.teams.autogen_private.structure import participant_names
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line, typed_question
@@ -69,11 +69,11 @@ class TeamWork:
         team, tools = prepared.team, prepared.client_tools
         recorder.awaits_form = request.question.form is not None
         recorder.listen_to(
-            agent_names(team), answer_from=prepared.answer_from, roles=spec.config.roles, client_tools=tools
+            prepared.speakers, answer_from=prepared.answer_from, roles=spec.config.roles, client_tools=tools
         )
         current_sink.set(recorder)
         self.team = team
-        ending = await drive(team, prepared.task, Translator(recorder, code_runners(team)), token, tools)
+        ending = await drive(team, prepared.task, Translator(recorder, prepared.code_runners), token, tools)
         self.stop_reason = ending.stop_reason_line
         if files is not None:
             if not ending.calls_client:
@@ -81,6 +81,8 @@ class TeamWork:
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
+        if memory.is_kept:
+            await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
             recorder.tell_memory_failure("not_recalled", NOT_RECALLED)
@@ -101,7 +103,7 @@ class TeamWork:
             is_reply, members = memory.waits_for is not None, len(participant_names(self.team))
             recorder.tell_answer(replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
         elif ending.calls_client:
-            recorder.call_client(handover.asker, handover.call_ids)
+            recorder.call_client(handover.stopped, handover.call_ids)
         else:
             recorder.ask_user(handover, can_reply=memory.is_kept)
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypedDict, TypeVar, Unpack, overload
 
-from aiostream_server.config.choices import OnDisconnect, Presentation, SpeechRole
+from aiostream_server.config.choices import OnDisconnect, Presentation, Restart, SpeechRole
 
 _F = TypeVar("_F", bound=Callable[..., object])
 
@@ -33,6 +33,7 @@ class TeamKeys(TypedDict, total=False):
     answer_from: Sequence[str]
     presentation: Presentation
     on_disconnect: OnDisconnect | None
+    restart: Restart
     model: str | None
     databases: Sequence[str] | None
     tools: Sequence[str] | None

@@ -25,8 +25,9 @@ _TYPES: Final = {
     "svg": "image/svg+xml",
 }
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'self'; "
-    "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "base-uri 'self'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; "
+    "trusted-types 'none'"
 )
 _HEADERS: Final = {
     "Content-Security-Policy": _POLICY,
@@ -87,7 +88,7 @@ def _answer(request: web.Request, asset: _Asset) -> web.Response:
 @cache
 def _index(root: str) -> _Asset:
     body = files(_PACKAGE).joinpath("index.html").read_bytes()
-    return _made(body.replace(b'<base href="./">', f'<base href="{root}">'.encode()), "html")
+    return _made(body.replace(b'<base id="base" href="./">', f'<base id="base" href="{root}">'.encode()), "html")
 
 
 @cache

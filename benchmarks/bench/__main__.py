@@ -28,6 +28,7 @@ from benchmarks.processes import ROOT, raise_file_limit
 _DEADLINE_S: Final = 900.0
 _LATENCY_STREAMS: Final = 50
 _WORKERS: Final = 2
+_OURS: Final[tuple[Kind, ...]] = ("server", "shared")
 _JSON: Final = ROOT / "build" / "bench.json"
 
 
@@ -73,7 +74,8 @@ async def _measure(plan: Plan, progress: Console) -> Results:
             subjects.append(subject)
         await _put(subjects, plan, results, progress)
         if "workers" in plan.parts:
-            results.workers.extend(await _workers(subjects, plan, port, progress))
+            for kind in _OURS:
+                results.workers.extend(await _workers(subjects, kind, plan, port, progress))
     if "prices" in plan.parts:
         return replace(results, autogen_run_ms=await parts.autogen_run_ms())
     return results
@@ -131,16 +133,16 @@ async def _turns(subjects: list[Subject], plan: Plan, progress: Console) -> list
     return [each for _, each in found]
 
 
-async def _workers(subjects: list[Subject], plan: Plan, port: int, progress: Console) -> list[Workers]:
+async def _workers(subjects: list[Subject], kind: Kind, plan: Plan, port: int, progress: Console) -> list[Workers]:
     """On the server's default loop only. The server with several workers runs only for this part."""
-    one = next((each for each in subjects if each.contender.kind == "server" and _is_default(each)), None)
+    one = next((each for each in subjects if each.contender.kind == kind and _is_default(each)), None)
     if one is None:
         return []
-    carried = Workers(DEFAULT_LOOP, _WORKERS)
+    carried = Workers(DEFAULT_LOOP, _WORKERS, kind)
     async with AsyncExitStack() as stack:
-        several = await _start(stack, "server", DEFAULT_LOOP, port, workers=_WORKERS)
+        several = await _start(stack, kind, DEFAULT_LOOP, port, workers=_WORKERS)
         for time in range(plan.worker_rounds):
-            progress.print(f"workers, {time + 1} of {plan.worker_rounds}")
+            progress.print(f"workers, {kind}, {time + 1} of {plan.worker_rounds}")
             await parts.workers(several, one, carried, answers=plan.answers)
     return [carried]
 

@@ -13,9 +13,11 @@ from benchmarks.accounting import with_children
 from benchmarks.bench.load import Load, LoadResult
 from benchmarks.bench.script import NO_HISTORY, History, Script
 from benchmarks.processes import ROOT, kill, python_module, server
+from benchmarks.redis import RedisServer, running_redis
 
 LoopName = Literal["asyncio", "uvloop"]
-Kind = Literal["bytes", "json", "msgspec", "server", "usual"]
+Kind = Literal["bytes", "json", "msgspec", "server", "shared", "usual"]
+"""`shared` is this server with its runs in a Redis of its own."""
 
 _GRACE_S: Final = 10.0
 
@@ -29,6 +31,7 @@ class Contender:
     port: int
     pid: int
     ready_s: float  # from its start
+    redis: RedisServer | None = None
 
     async def put(
         self,
@@ -72,23 +75,26 @@ async def contender(
     started = asyncio.get_running_loop().time()
     url = f"http://127.0.0.1:{provider_port}/v1"
     async with AsyncExitStack() as stack:
-        if kind == "server":
-            pid, port = await stack.enter_async_context(_as_users_run_it(loop, provider_port, folder, workers))
+        redis = await stack.enter_async_context(running_redis(folder)) if kind == "shared" else None
+        if kind in ("server", "shared"):
+            served = _as_users_run_it(loop, provider_port, folder, workers, redis)
+            pid, port = await stack.enter_async_context(served)
         elif kind == "usual":
             pid, port = await stack.enter_async_context(python_module("benchmarks.bench.usual", loop, url))
         else:
             pid, port = await stack.enter_async_context(python_module("benchmarks.bench.relay", kind, loop, url))
-        yield Contender(kind, loop, port, pid, asyncio.get_running_loop().time() - started)
+        yield Contender(kind, loop, port, pid, asyncio.get_running_loop().time() - started, redis)
 
 
 @asynccontextmanager
 async def _as_users_run_it(
-    loop: LoopName, provider_port: int, folder: Path, workers: int
+    loop: LoopName, provider_port: int, folder: Path, workers: int, redis: RedisServer | None
 ) -> AsyncIterator[tuple[int, int]]:
     """`aiostream-server serve` with its defaults, except for the loop and for more than 200 concurrent runs."""
+    runs: dict[str, object] = {} if redis is None else {"store": "redis", "redis_url": redis.socket_url}
     settings: dict[str, object] = {"loop": loop, "log_format": "auto", "workers": workers}
     limits: dict[str, object] = {"max_runs": 2_000, "retention_s": 900.0}
-    async with server(provider_port, folder, server=settings, limits=limits) as served:
+    async with server(provider_port, folder, server=settings, limits=limits, runs=runs) as served:
         try:
             yield served.process.pid, served.port
         finally:

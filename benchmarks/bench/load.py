@@ -59,14 +59,16 @@ class Load:
 class LoadResult:
     """CPU times are the server's, except `client_cpu_s`.
 
-    `steady_*` covers the time in which every connection streams; `steady_system_s` is the kernel's part of it.
-    `late_us` is the delay of each token; `first_byte_us` and `first_token_us` count from the question.
+    `processes_cpu_s` is that of each of the server's processes. `steady_*` covers the time in which every connection
+    streams; `steady_system_s` is the kernel's part of it. `late_us` is the delay of each token; `first_byte_us` and
+    `first_token_us` count from the question.
     """
 
     tokens: int
     answers: int
     wall_s: float
     cpu_s: float
+    processes_cpu_s: list[float]
     client_cpu_s: float
     steady_tokens: int
     steady_cpu_s: float
@@ -179,7 +181,7 @@ async def put(load: Load) -> LoadResult:
     """Put the load on the server. Raises `RuntimeError` where a token is missing or arrives twice."""
     loop = asyncio.get_running_loop()
     questions = iter([load.history.request(load.script, place) for place in range(load.answers)])
-    memory_before, cpu_before, own_before = memory_bytes(load.pids), cpu_s(load.pids), time.process_time()
+    memory_before, cpu_before, own_before = memory_bytes(load.pids), _each_cpu_s(load.pids), time.process_time()
     started = time.monotonic()
     connections: list[Connection] = []
     protocol = PROTOCOLS[load.script.protocol]
@@ -191,7 +193,7 @@ async def put(load: Load) -> LoadResult:
         connections.append(connection)
     await asyncio.gather(*(connection.ended for connection in connections))
     wall_s = time.monotonic() - started
-    cpu_after = cpu_s(load.pids)
+    processes_cpu_s = [after - before for before, after in zip(cpu_before, _each_cpu_s(load.pids), strict=True)]
     watching.cancel()
     await asyncio.wait((watching,))
     tokens = sum(connection.tokens for connection in connections)
@@ -201,7 +203,8 @@ async def put(load: Load) -> LoadResult:
         tokens=tokens,
         answers=load.answers,
         wall_s=wall_s,
-        cpu_s=cpu_after - cpu_before,
+        cpu_s=sum(processes_cpu_s),
+        processes_cpu_s=processes_cpu_s,
         client_cpu_s=time.process_time() - own_before,
         steady_tokens=steady.tokens,
         steady_cpu_s=steady.cpu_s,
@@ -213,6 +216,10 @@ async def put(load: Load) -> LoadResult:
         first_token_us=[each for connection in connections for each in connection.first_token_us],
         late_us=[each for connection in connections for each in connection.late_us],
     )
+
+
+def _each_cpu_s(pids: tuple[int, ...]) -> list[float]:
+    return [cpu_s((pid,)) for pid in pids]
 
 
 async def main(load: Load) -> None:

@@ -18,6 +18,7 @@ PAUSE_S: Final = 0.02
 _SLOW: Final[frozenset[Kind]] = frozenset({"usual"})  # gets fewer questions, and only as many streams as it can serve
 _SLOW_STREAMS: Final = 20
 _DEADLINE_S: Final = 60.0
+_WRITTEN_S: Final = 0.5  # what runs have said is in Redis by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,16 @@ async def reads(subject: Subject, *, answers: int, slow_answers: int) -> None:
 async def paced(subject: Subject, *, streams: int, tokens: int) -> None:
     """A token every 20 ms in each stream; the streams begin evenly over a second, out of step."""
     streams = min(streams, _SLOW_STREAMS) if subject.is_slow else streams
+    redis = subject.contender.redis
+    before = (redis.cpu_s, await redis.used_bytes()) if redis is not None else (0.0, 0)
     seen = await subject.put(Script(tokens, PAUSE_S), connections=streams, answers=streams, ramp_s=1.0)
     subject.result.paced_us.append(_us_per_token(seen))
     subject.result.paced_streaming_us.append(us_per_token_streaming(seen))
     subject.result.paced_streams = streams
+    if redis is not None:
+        await asyncio.sleep(_WRITTEN_S)
+        subject.result.redis_us.append((redis.cpu_s - before[0]) / seen.tokens * 1e6)
+        subject.result.redis_bytes.append((await redis.used_bytes() - before[1]) / seen.tokens)
 
 
 async def latency(subject: Subject, *, streams: int, tokens: int) -> None:
@@ -114,13 +121,14 @@ async def protocols(subject: Subject, *, effort: float) -> None:
 
 async def workers(several: Subject, one: Subject, carried: Workers, *, answers: int) -> None:
     """The burst, over twice as many connections, so that both have enough of them."""
-    for subject, us, tokens_per_s in (
-        (one, carried.one_us, carried.one_tokens_per_s),
-        (several, carried.several_us, carried.several_tokens_per_s),
+    for subject, us, tokens_per_s, busiest_us in (
+        (one, carried.one_us, carried.one_tokens_per_s, carried.one_busiest_us),
+        (several, carried.several_us, carried.several_tokens_per_s, carried.several_busiest_us),
     ):
         seen = await subject.put(Script(tokens=200), connections=2 * _CONNECTIONS, answers=answers)
         us.append(_us_per_token(seen))
         tokens_per_s.append(seen.tokens / seen.wall_s)
+        busiest_us.append(max(seen.processes_cpu_s) / seen.tokens * 1e6)
 
 
 async def autogen_run_ms() -> float:

@@ -51,7 +51,7 @@ _LOOPS: Final[tuple[LoopName, ...]] = ("asyncio", "uvloop")
 _KINDS: Final[tuple[Kind, ...]] = ("bytes", "msgspec", "json", "server", "usual")
 
 FULL: Final = Plan(
-    contenders=tuple((kind, loop) for kind in _KINDS for loop in _LOOPS),
+    contenders=(*((kind, loop) for kind in _KINDS for loop in _LOOPS), ("shared", "uvloop")),
     parts=PARTS,
     rounds=5,
     answers=300,
@@ -73,6 +73,7 @@ QUICK: Final = Plan(
         ("server", "asyncio"),
         ("json", "uvloop"),
         ("server", "uvloop"),
+        ("shared", "uvloop"),
         ("usual", "uvloop"),
     ),
     parts=("burst", "reads", "paced", "latency"),

@@ -14,6 +14,7 @@ NAMES: Final[dict[Kind, str]] = {
     "msgspec": "relay, rewriting, msgspec",
     "json": "relay, rewriting",
     "server": "aiostream-server",
+    "shared": "aiostream-server, Redis",
     "usual": "FastAPI and AutoGen",
 }
 _COLUMNS: Final = (
@@ -31,6 +32,8 @@ _COLUMNS: Final = (
     "added ms\np50 / p99",
     "RSS\nMiB",
     "KiB per\nstream",
+    "Redis\nus/token",
+    "Redis\nbytes/token",
 )
 
 
@@ -62,6 +65,8 @@ def _cells(result: Result) -> tuple[str, ...]:
         _spread(result.late_ms),
         f"{result.memory_bytes / 1024**2:.0f}",
         "-" if held is None else f"{held / 1024:.0f}",
+        _number(result.redis_us),
+        _number(result.redis_bytes, digits=0),
     )
 
 

@@ -43,6 +43,8 @@ class Result:
     paced_us: list[float] = field(default_factory=list)
     paced_streaming_us: list[float] = field(default_factory=list)  # without the beginnings and ends of runs
     paced_streams: int = 0
+    redis_us: list[float] = field(default_factory=list)  # CPU of Redis itself, per token of the paced part
+    redis_bytes: list[float] = field(default_factory=list)  # memory that Redis has taken for it, per token
     late_ms: Spread | None = None
     first_byte_ms: Spread | None = None
     first_token_ms: Spread | None = None
@@ -89,14 +91,20 @@ class Turns:
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """The burst with one worker process and with several: CPU microseconds per token, of all of them, and tokens/s."""
+    """The burst with one worker process and with several: CPU microseconds per token, of all of them, and tokens/s.
+
+    `*_busiest_us` is the CPU time of the busiest process, per token of all: what each carries with a core of its own.
+    """
 
     loop: LoopName
     count: int
+    kind: Kind = "server"
     one_us: list[float] = field(default_factory=list)
     several_us: list[float] = field(default_factory=list)
     one_tokens_per_s: list[float] = field(default_factory=list)
     several_tokens_per_s: list[float] = field(default_factory=list)
+    one_busiest_us: list[float] = field(default_factory=list)
+    several_busiest_us: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ DEFAULT_LOOP: Final[LoopName] = "uvloop"  # of the server's configuration
 _MAX_STREAM_BYTES: Final = 64 * 1024
 _MAX_GROWTH: Final = 1.10
 _MAX_PROTOCOL: Final = 1.3
+_MAX_SHARED: Final = 1.05
+_MIN_WORKERS: Final = 1.7
 _MAX_RUN: Final = 0.92  # 1.2 ms where AutoGen takes 1.3
 
 
@@ -27,6 +29,7 @@ def judge(results: Results) -> list[Figure]:
         *_beside_relay("burst in several reads", results, lambda result: result.reads_us, 0.9),
         *_beside_relay("paced", results, lambda result: result.paced_us, 1.05),
         *_beside_usual(results),
+        *_shared(results),
         *_runs(results),
         *_protocols(results),
         *_delays(results),
@@ -60,6 +63,30 @@ def _beside_usual(results: Results) -> Iterator[Figure]:
         if usual is not None and ours is not None:
             name = f"burst: CPU per token beside the usual pattern, {loop}"
             yield Figure(name, f"1/{usual / ours:.1f} ({ours:.1f} to {usual:.0f} us)", "<= 1/20", usual / ours >= 20)
+
+
+def _shared(results: Results) -> Iterator[Figure]:
+    """Runs in Redis, beside the same server with its runs in memory."""
+    ours, shared = results.of("server", DEFAULT_LOOP), results.of("shared", DEFAULT_LOOP)
+    if ours is None or shared is None:
+        return
+    for what, memory_us, redis_us in (
+        ("paced", ours.paced_us, shared.paced_us),
+        ("paced, streaming alone", ours.paced_streaming_us, shared.paced_streaming_us),
+        ("burst", ours.burst_us, shared.burst_us),
+    ):
+        if (before := median(memory_us)) is not None and (after := median(redis_us)) is not None:
+            figure, ratio = f"{after / before:.2f} x ({before:.1f} to {after:.1f} us)", after / before
+            name = f"runs in Redis: CPU per token beside those in memory, {what}"
+            is_judged = what == "paced"
+            yield (
+                Figure(name, figure, f"<= {_MAX_SHARED} x", ratio <= _MAX_SHARED) if is_judged else Figure(name, figure)
+            )
+    if (us := median(shared.redis_us)) is not None and (held := median(shared.redis_bytes)) is not None:
+        yield Figure("CPU of Redis itself, per token, paced", f"{us:.2f} us", "<= 2 us", us <= 2)
+        yield Figure("memory of Redis, per token, paced", f"{held:.0f} bytes", "<= 32 bytes", held <= 32)
+    if (first := shared.first_byte_ms) is not None:
+        yield Figure("runs in Redis: first byte, p99", f"{first.p99:.2f} ms", "<= 10 ms", first.p99 <= 10)
 
 
 def _runs(results: Results) -> Iterator[Figure]:
@@ -157,9 +184,14 @@ def _workers(results: Results) -> Iterator[Figure]:
         one_us, several_us = statistics.median(each.one_us), statistics.median(each.several_us)
         cores = f"all on {os.cpu_count()} cores with the provider and the clients"
         figure = f"{several / one:.2f} x ({one:,.0f} to {several:,.0f})"
-        yield Figure(f"{each.count} workers beside one: tokens/s in the burst, {cores}", figure)
+        name = f"{each.count} workers beside one{', runs in Redis' if each.kind == 'shared' else ''}"
+        yield Figure(f"{name}: tokens/s in the burst, {cores}", figure)
         figure = f"{several_us / one_us:.2f} x ({one_us:.1f} to {several_us:.1f} us)"
-        yield Figure(f"{each.count} workers beside one: CPU per token, of all processes together", figure)
+        yield Figure(f"{name}: CPU per token, of all processes together", figure)
+        if each.one_busiest_us:
+            carried = statistics.median(each.one_busiest_us) / statistics.median(each.several_busiest_us)
+            what = f"{name}: what they carry with a core each, by the CPU time of the busiest"
+            yield Figure(what, f"{carried:.2f} x", f">= {_MIN_WORKERS} x", carried >= _MIN_WORKERS)
 
 
 def _start(results: Results) -> Iterator[Figure]:

@@ -3,10 +3,15 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser, BrowserContext, Page, Request, async_playwright
+
+from aiostream_server.config.load import load_config
+from tests.kit.scripted_provider import ScriptedProvider
+from tests.kit.serving import Server, config_for, sample_team, serving
 
 _CHROMIUM: Final = "/usr/bin/chromium"
 _ARGUMENTS: Final = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
@@ -63,3 +68,23 @@ async def window(opened: Browser | BrowserContext, root: str, path: str = "/") -
     page.on("console", lambda told: shown.errors.append(told.text) if told.type == "error" else None)
     await page.goto(f"{root}{path}")
     return shown
+
+
+@asynccontextmanager
+async def demo(tmp_path: Path) -> AsyncIterator[tuple[Server, Window]]:
+    """The built-in teams with the demo model."""
+    async with serving(load_config(None, {}), tmp_path) as server, browser() as opened:
+        shown = await window(opened, server.url)
+        yield server, shown
+        assert shown.errors == []
+        assert shown.foreign == []
+
+
+@asynccontextmanager
+async def scripted(tmp_path: Path, *teams: str) -> AsyncIterator[tuple[ScriptedProvider, Server, Window]]:
+    async with (
+        ScriptedProvider() as provider,
+        serving(config_for(provider.base_url, *map(sample_team, teams)), tmp_path) as server,
+        browser() as opened,
+    ):
+        yield provider, server, await window(opened, server.url)

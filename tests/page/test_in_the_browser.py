@@ -2,58 +2,24 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-from aiohttp import ClientSession, web
 from playwright.async_api import expect
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, TeamConfig
-from aiostream_server.events import EVENTS
 from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
-from tests.e2e.provider import HOSTILE_PARTS
 from tests.kit.needs import CLIENTS, needs
-from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
-from tests.kit.serving import Server, config_for, get_json, sample_team, serving
-from tests.page.browsing import Window, browser, window
-
-FOREIGN = "http://foreign.example"
-ATTACKS = (
-    "[a](javascript:window.brokenOut=true) [b](data:text/html,<script>window.brokenOut=true</script>)\n\n",
-    "[c](//foreign.example/x 'title') ![d](//foreign.example/y.png) ",
-    "<a href='javascript:window.brokenOut=true'>e</a>\n\n",
-    f'<form action="{FOREIGN}"><button>go</button></form><meta http-equiv="refresh" content="0;url={FOREIGN}">\n\n',
-    "| <script>window.brokenOut=true</script> | b |\n|---|---|\n| <img src=x onerror=window.brokenOut=true> | c |\n\n",
-    "```html\n<script>window.brokenOut = true</script>\n```\n\n" + "> " * 200 + "deep\n\n",
-    "&#106;avascript:x [f](&#106;avascript:window.brokenOut=true) [g](java\nscript:window.brokenOut=true)\n\n",
-)
+from tests.kit.scripted_provider import ScriptedAnswer, Stall
+from tests.kit.serving import get_json, serving
+from tests.kit.tls import make_files
+from tests.page.browsing import Window, browser, demo, scripted, window
+from tests.proxies.front import NAME, proxying
 
 pytestmark = [needs("browser"), pytest.mark.timeout(120)]
-
-
-@asynccontextmanager
-async def demo(tmp_path: Path) -> AsyncIterator[tuple[Server, Window]]:
-    """The built-in teams with the demo model."""
-    async with serving(load_config(None, {}), tmp_path) as server, browser() as opened:
-        shown = await window(opened, server.url)
-        yield server, shown
-        assert shown.errors == []
-        assert shown.foreign == []
-
-
-@asynccontextmanager
-async def scripted(tmp_path: Path, *teams: str) -> AsyncIterator[tuple[ScriptedProvider, Server, Window]]:
-    async with (
-        ScriptedProvider() as provider,
-        serving(config_for(provider.base_url, *map(sample_team, teams)), tmp_path) as server,
-        browser() as opened,
-    ):
-        yield provider, server, await window(opened, server.url)
 
 
 async def test_a_run_is_watched_reloaded_and_replayed(tmp_path: Path) -> None:
@@ -174,112 +140,31 @@ async def test_with_keys_it_asks_for_one_and_keeps_it_in_the_tab(tmp_path: Path)
         await other.page.wait_for_selector("#key")
 
 
-async def test_nothing_that_an_agent_says_runs_loads_or_navigates(tmp_path: Path) -> None:
-    async with scripted(tmp_path, "solo") as (provider, _, shown):
-        provider.script(ScriptedAnswer(*"".join((*HOSTILE_PARTS, *ATTACKS)).split(" "), pause_s=0.001))
-        await shown.ask("Attack", team="solo")
-        await shown.until("stop")
-        page = shown.page
-        assert await page.evaluate("window.brokenOut") is None
-        await page.evaluate("document.querySelectorAll('.transcript a').forEach(link => { link.target = '_self' })")
-        allowed = ("http://", "https://")
-        links = await page.locator(".transcript a").evaluate_all("links => links.map(link => link.href)")
-        assert all(link.startswith(allowed) for link in links), links
-        kinds = await page.locator(".transcript *").evaluate_all("all => [...new Set(all.map(each => each.localName))]")
-        assert not {*kinds} & {"script", "iframe", "object", "embed", "form", "video", "svg", "img", "meta", "style"}, (
-            kinds
+@needs("nginx")
+async def test_it_works_behind_nginx_below_a_path(tmp_path: Path) -> None:
+    """With a key, over TLS: nginx serves the server below /teams/ and takes the prefix off."""
+    key, text = new_key("page")
+    add_key(tmp_path / "keys.json", key)
+    config = load_config(None, {}).model_copy(update={"auth": AuthConfig(keys_file=tmp_path / "keys.json")})
+    below = {
+        "    location / {\n        proxy_pass http://aiostream_server;": (
+            "    location /teams/ {\n        proxy_pass http://aiostream_server/;"
         )
-        assert shown.foreign == []
-        assert shown.errors == []
-
-
-async def test_nothing_in_a_file_runs_loads_or_navigates(tmp_path: Path) -> None:
-    """Every text of every kind of event is an attack: names, tools, arguments, results, errors."""
-    attack = "".join((*HOSTILE_PARTS, *ATTACKS))
-    texts = dict.fromkeys(("agent", "content", "tool", "arguments", "summary", "team_name", "model", "message"), attack)
-    rest = {
-        "streamed": False,
-        "prompt_tokens": 1,
-        "completion_tokens": 1,
-        "confidence": 0.5,
-        "team": "x",
-        "call_id": "c",
     }
-    stamp = {"run_id": attack, "timestamp": "2026-01-05T10:00:00.000+00:00"}
-    kinds = [*(kind for kind in EVENTS if kind != "run_finished"), "run_finished"]
-    events = [
-        {**texts, **rest, **stamp, "seq": seq, "type": kind, "kind": "message", "first": 1, "reason": "stop"}
-        for seq, kind in enumerate(kinds, 1)
-    ]
-    run = {"object": "run", "id": attack, "question": attack, "model": attack, "team": attack}
-    file = tmp_path / "run.jsonl"
-    file.write_text("".join(f"{json.dumps(each)}\n" for each in (run, *events)), "utf-8")
-    async with demo(tmp_path) as (_, shown):
-        page = shown.page
-        await page.click('nav a[data-page="runs"]')
-        await page.set_input_files('input[type="file"]', file)
-        await shown.until("stop")
-        for bar in await page.locator(".bar").all():
-            await bar.press("Enter")
-        for fold in await page.locator("summary").all():
-            await fold.click()
-        assert await page.evaluate("window.brokenOut") is None
-        found = await page.locator("main *").evaluate_all("all => [...new Set(all.map(each => each.localName))]")
-        assert not {*found} & {
-            "script",
-            "iframe",
-            "object",
-            "embed",
-            "video",
-            "img",
-            "meta",
-            "style",
-            "base",
-            "link",
-        }, found
-        assert page.url == f"{shown.root}/runs"
-
-
-async def test_it_works_behind_a_path_prefix(tmp_path: Path) -> None:
-    """A proxy that serves the server below /teams/ and takes the prefix off."""
-    async with (
-        serving(load_config(None, {}), tmp_path) as server,
-        ClientSession(server.url) as session,
-        browser() as opened,
-    ):
-
-        async def forward(request: web.Request) -> web.StreamResponse:
-            body = await request.read()
-            headers = {name: request.headers[name] for name in ("Content-Type", "Accept") if name in request.headers}
-            path = f"/{request.match_info['path']}"
-            async with session.request(
-                request.method, path, params=request.query, data=body or None, headers=headers
-            ) as got:
-                return web.Response(body=await got.read(), status=got.status, headers=_passed_on(got.headers))
-
-        app = web.Application()
-        app.router.add_route("*", "/teams/{path:.*}", forward)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            root = f"http://127.0.0.1:{runner.addresses[0][1]}/teams"
-            shown = await window(opened, root)
+    async with serving(config, tmp_path) as server, browser() as opened:
+        with proxying("nginx", [server.url], tmp_path, make_files(tmp_path, "server", NAME), below) as front:
+            context = await opened.new_context(ignore_https_errors=True)
+            shown = await window(context, f"{front.url}/teams")
+            await shown.page.fill("#key", text.get_secret_value())
+            await shown.page.get_by_role("button", name="Use this key").click()
             await shown.ask("What is 15% of 850?")
             await shown.until("stop")
             await shown.page.reload()
             await shown.until("stop")
             assert "127.5" in await shown.transcript()
-            assert shown.page.url.startswith(f"{root}/runs/run-")
-            assert shown.errors == []
+            assert shown.page.url.startswith(f"{front.url}/teams/runs/run-")
+            assert [error for error in shown.errors if "401" not in error] == []
             assert shown.foreign == []
-        finally:
-            await runner.cleanup()
-
-
-def _passed_on(headers: Mapping[str, Any]) -> dict[str, str]:
-    return {name: headers[name] for name in ("Content-Type", "Content-Security-Policy") if name in headers}
 
 
 @needs("clients")

@@ -6,6 +6,7 @@ connection  calls scripts, and knows whether Redis answers
 lease       tells Redis that this process lives, from a thread
 channels    messages between processes
 packing     events as bytes
+reserved    the log of a run that this process drives
 mirror      the log of a run that another process drives, as its viewers here read it
 
 Imported only where `[runs] store = "redis"`.

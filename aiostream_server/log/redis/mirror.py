@@ -12,17 +12,17 @@ from contextlib import suppress
 from typing import Final
 
 from aiostream_server.errors import RunsUnavailable
-from aiostream_server.events import Dropped, Entry, RunFinished, TokenCount
-from aiostream_server.log.memory import MemoryLog, MemoryReader
+from aiostream_server.events import Dropped, Entry, Restarted, RunFinished, TokenCount
+from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.redis.channels import Channels
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import Tokens, entries_in, unpack
 from aiostream_server.log.redis.scripts import READ
+from aiostream_server.log.redis.shared_reader import SharedReader
 
 _HELD_BYTES: Final = 1024**2
 _PAGE: Final = 16  # payloads
 _CHECK_S: Final = 1.0
-_AGAIN_S: Final = 0.5
 _LOST_S: Final = 15.0
 
 
@@ -50,12 +50,8 @@ class Mirror(MemoryLog):
         self._missing_since: float | None = None
         self._is_behind: Final = asyncio.Event()
 
-    def reader(self, after: int = 0) -> "MirrorReader":
-        if after < 0:
-            raise ValueError(f"after = {after}: events are numbered from 1")
-        reader = MirrorReader(self, after)
-        self.readers.append(reader)
-        return reader
+    def reader(self, after: int = 0) -> SharedReader:
+        return SharedReader.of(self, after)
 
     def abandon(self) -> None:
         """Nothing more can be read: viewers see that their stream is not whole."""
@@ -168,6 +164,8 @@ class Mirror(MemoryLog):
         self.keep_to_bound()
         if isinstance(entry.event, RunFinished):
             self._end()
+        elif isinstance(entry.event, Restarted):
+            self._is_behind.set()  # look which process drives it now
         for reader in self.readers:
             reader.notify(at_once=False)
 
@@ -184,30 +182,3 @@ class Mirror(MemoryLog):
         self._is_behind.set()  # `follow` ends
         for reader in self.readers:
             reader.wake()
-
-
-class MirrorReader(MemoryReader):
-    """The `Reader` of a `Mirror`."""
-
-    def __init__(self, mirror: Mirror, after: int) -> None:
-        super().__init__(mirror, after)
-        self._mirror: Final = mirror
-
-    async def read(self) -> Sequence[Entry]:
-        mirror = self._mirror
-        if self.after >= mirror.dropped:
-            return await super().read()
-        try:
-            entries = await mirror.page(self.after)
-        except RunsUnavailable:
-            self._waiting = asyncio.get_running_loop().create_future()
-            asyncio.get_running_loop().call_later(_AGAIN_S, self.wake)
-            await self._waiting
-            return []
-        if not entries:  # kept no longer
-            entries = [Entry(mirror.dropped, time.time(), Dropped(first=self.after + 1))]
-        self.move(entries)
-        return entries
-
-    def next_entries(self) -> Sequence[Entry]:
-        return () if self.after < self._mirror.dropped else super().next_entries()

@@ -25,12 +25,21 @@ class WriteOrder(NamedTuple):
     retention_ms: int
     is_viewed: bool
 
-    def arguments(self, chunks: Sequence[Chunk], *, birth: bytes | None, card: bytes | None) -> list[str | bytes]:
-        """Redis takes the `birth` where it does not know the run, and a new `card`."""
+    def arguments(
+        self,
+        chunks: Sequence[Chunk],
+        *,
+        birth: bytes | None,
+        card: bytes | None,
+        request: Sequence[str | bytes] | None = None,
+    ) -> list[str | bytes]:
+        """Redis takes the `birth` where it does not know the run, a new `card`, and the `request` that it is to keep:
+        how often its turn has begun again, its team, and the request. An empty one: it keeps none any more."""
         run_id, expected, reserved, keep_from, retention_ms, is_viewed = self
         words = f"{run_id} {expected} {reserved} {keep_from} {retention_ms} {is_viewed:d} {birth is not None:d}"
         lasts = "".join(f" {chunk.last}" for chunk in chunks)
-        arguments: list[str | bytes] = [f"{words} {card is not None:d}{lasts}"]
-        arguments += (each for each in (birth, card) if each is not None)
+        keeps = 0 if request is None else 1 if request else 2
+        arguments: list[str | bytes] = [f"{words} {card is not None:d} {keeps}{lasts}"]
+        arguments += (each for each in (birth, card, *(request or ())) if each is not None)
         arguments += (chunk.payload for chunk in chunks)
         return arguments

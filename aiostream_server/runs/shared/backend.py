@@ -10,6 +10,7 @@ import structlog
 from msgspec import msgpack
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, RunsConfig
+from aiostream_server.events import FinishReason
 from aiostream_server.log.redis.channels import Channels, open_channels
 from aiostream_server.log.redis.connection import RedisConnection, open_redis
 from aiostream_server.log.redis.lease import Lease, Renewal
@@ -17,6 +18,7 @@ from aiostream_server.log.redis.reserved import ReservedLog
 from aiostream_server.runs.registry import RunBackend
 from aiostream_server.runs.shared.admission import RedisAdmission
 from aiostream_server.runs.shared.directory import RedisDirectory
+from aiostream_server.runs.shared.owned import OwnedRun
 from aiostream_server.runs.shared.remote_run import Mirrors
 from aiostream_server.runs.shared.starts import RedisStarts
 from aiostream_server.runs.shared.takeover import Takeover
@@ -42,9 +44,9 @@ class SharedRuns:
         node = self.node = secrets.token_hex(8)
         self.connection: Final = connection
         self.writer: Final = Writer(connection, node, limits, self._taken_over)
-        self.takeover: Final = Takeover(connection, node, limits)
         self.mirrors: Final = Mirrors(connection, channels, node)
         self.admission: Final = RedisAdmission(connection, node, limits, config.on_outage)
+        self.takeover: Final = Takeover(connection, node, config, limits, self.writer, self.admission.leave)
         self.directory: Final = RedisDirectory(connection, self.writer, self.mirrors, limits, self._dropped)
         self.starts: Final = RedisStarts(connection, node, self.writer, self.directory, config.on_outage)
         self.turns: Final = RedisTurns(connection, self.writer, self.directory, turns, config.on_outage)
@@ -54,6 +56,7 @@ class SharedRuns:
             turns=self.turns,
             starts=self.starts,
             new_log=ReservedLog,
+            attach=self.takeover.attach,
         )
 
     @property
@@ -76,7 +79,7 @@ class SharedRuns:
         if not renewal.was_known:
             self.check()
         for run_id, reason in renewal.stops.items():
-            self.writer.stop(run_id, reason)
+            self._stop(run_id, reason)
         for failed in renewal.failed:
             self.takeover.begin(failed)
 
@@ -89,7 +92,7 @@ class SharedRuns:
             case "refused", [run_id]:
                 self.admission.refused(run_id)
             case "stop", [run_id, reason]:
-                self.writer.stop(run_id, reason)
+                self._stop(run_id, reason)
             case "forget", [run_id]:
                 self.directory.forget(run_id)
             case "watch", [run_id, node]:
@@ -106,8 +109,14 @@ class SharedRuns:
         await self.mirrors.close()
         await self.takeover.close()
 
-    def _taken_over(self, run_id: str) -> None:
-        self.directory.disown(run_id)
+    def _stop(self, run_id: str, word: str) -> None:
+        reason: FinishReason = "cancelled" if word == "cancelled" else "interrupted"
+        self.takeover.stop(run_id, reason)
+        self.writer.stop(run_id, reason)
+
+    def _taken_over(self, owned: OwnedRun) -> None:
+        self.directory.disown(owned.run.id)
+        self.mirrors.move_viewers(owned)
 
     def _dropped(self, run_id: str) -> None:
         self.starts.forget(run_id)

@@ -21,6 +21,8 @@ from aiostream_server.runs.shared.remote_run import Mirrors, RemoteRun
 from aiostream_server.runs.shared.writer import Writer
 
 _WRITTEN_S: Final = 0.5
+_REJOIN_S: Final = 10.0
+"""So long a run that began again waits for a viewer, where it ends without one."""
 
 _decode_owner: Final = json.Decoder(Owner).decode
 _log = structlog.get_logger()
@@ -49,14 +51,20 @@ class RedisDirectory:
         self._here.limit(limits)
 
     async def put(self, run: Run) -> None:
+        """A run that another process began is found as those of others are: its first events are only in Redis."""
+        if run.earlier is not None:
+            self._writer.add(run)
+            asyncio.get_running_loop().call_later(_REJOIN_S, self._end_unviewed, run)
+            return
         await self._here.put(run)
         self._writer.add(run)
         if run.on_disconnect == "continue":  # its client may look for it elsewhere at once
             await self._writer.written(run.id, _WRITTEN_S)
 
     def finish(self, run: Run) -> None:
-        if self._here.has(run.id):  # else another process has taken it over
+        if self._here.has(run.id):
             self._here.finish(run)
+        if run.id in self._writer:  # else another process has taken it over
             self._writer.hurry(run.id)
 
     def drop(self) -> None:
@@ -112,6 +120,10 @@ class RedisDirectory:
             elsewhere = None if run_id is None else await self.find(run_id.decode(), owner)
         found = [run for run in (here, elsewhere) if run is not None]
         return max(found, key=lambda run: run.card().created_at, default=None)
+
+    def _end_unviewed(self, run: Run) -> None:
+        if run.on_disconnect == "cancel" and not run.log.viewers:
+            run.end("cancelled")
 
     def _remote(self, owner: Owner, node: bytes, last: bytes, finished: Any, card: bytes) -> RemoteRun:
         return RemoteRun(self._mirrors, owner, node.decode(), card, last=int(last), finished=bool(finished))

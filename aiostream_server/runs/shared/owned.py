@@ -2,9 +2,11 @@
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Final
+from typing import Final, NamedTuple
 
+import structlog
 from msgspec import json, msgpack
 
 from aiostream_server.intake.principal import Owner
@@ -15,6 +17,19 @@ from aiostream_server.log.redis.reserved import RESERVED_AHEAD, ReservedLog
 from aiostream_server.log.redis.write_order import WriteOrder
 from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
+from aiostream_server.runs.shared.kept_request import pack_request
+
+_log = structlog.get_logger()
+
+
+class _Told(NamedTuple):
+    """What Redis knows beside the events: the team, whether the run has finished, whether its request is kept, and
+    whether the team has done its turn."""
+
+    team: str | None = None
+    finished: bool = False
+    keeps: bool = False
+    is_complete: bool = False
 
 
 def digest(*parts: str | None) -> str:
@@ -39,14 +54,18 @@ class OwnedRun:
             raise TypeError("a shared run has a log with reserved numbers")
         self.run: Final = run
         self.log: Final = run.log
-        self.written = 0
+        self.written = run.log.written_before
         self.start = ""
-        self.is_known = False
+        self.is_known = run.earlier is not None
         self.known: Final = asyncio.Event()
+        self.is_complete = False
+        self.completed: Final = asyncio.Event()
         self.viewers: Final[dict[str, float]] = {}
         self._retention_ms: Final = max(1, round(retention_s * 1000))
-        self._told: tuple[str | None, bool] | None = None
-        self._telling: tuple[str | None, bool] = (None, False)
+        self._told: _Told | None = None
+        self._telling = _Told()
+        self._request: Sequence[str | bytes] | None = None
+        self._is_published = run.earlier is None
         self._watching: ExitStack | None = None
         self._reader: Reader | None = None
 
@@ -58,11 +77,31 @@ class OwnedRun:
     @property
     def is_done(self) -> bool:
         """Whether Redis has all of a finished run."""
-        return self.is_known and self._told is not None and self._told[1]
+        return self.is_known and self._told is not None and self._told.finished
 
     @property
-    def _state(self) -> tuple[str | None, bool]:
-        return None if self.run.spec is None else self.run.spec.id, self.run.finished is not None
+    def _state(self) -> _Told:
+        run = self.run
+        finished, team = run.finished is not None, None if run.spec is None else run.spec.id
+        return _Told(team, finished, self._is_restartable and not finished, self.is_complete)
+
+    @property
+    def _is_restartable(self) -> bool:
+        """Whether another process may begin the turn again, should this one fail now."""
+        run = self.run
+        if self.is_complete or run.spec is None or run.spec.config.restart == "never":
+            return False
+        return run.request.withdraws is None and bool(self._kept_request(run.spec.id))
+
+    def _kept_request(self, team: str) -> Sequence[str | bytes]:
+        """Made once; empty for one that is too large."""
+        if self._request is None:
+            packed = pack_request(self.run.request, team, self.start)
+            if packed is None:
+                _log.warning("request_too_large_to_restart", run_id=self.run.id, team=team)
+            restarts = 0 if self.run.earlier is None else self.run.earlier.count
+            self._request = () if packed is None else (str(restarts), team, packed)
+        return self._request
 
     def packed(self) -> tuple[list[str | bytes], int]:
         """The arguments of `scripts.WRITE` for this run, and the number of the last event in them."""
@@ -73,13 +112,19 @@ class OwnedRun:
             run.id,
             self.written,
             last + RESERVED_AHEAD,
-            self.log.dropped + 1,
-            self._retention_ms if self._telling[1] else -1,
-            bool(self.viewers),
+            self.log.keeps_from,
+            self._retention_ms if self._telling.finished else -1,
+            bool(self.viewers) or not self._is_published,
         )
         birth = None if self.is_known else self._birth()
         card = None if self._telling == self._told else msgpack.encode(run.card())
-        return order.arguments(chunks, birth=birth, card=card), last
+        return order.arguments(chunks, birth=birth, card=card, request=self._change_of_request()), last
+
+    def _change_of_request(self) -> Sequence[str | bytes] | None:
+        told, telling = self._told or _Told(), self._telling
+        if telling.keeps and not told.keeps:
+            return self._request
+        return () if telling.is_complete and not told.is_complete else None
 
     def _birth(self) -> bytes:
         run = self.run
@@ -98,8 +143,12 @@ class OwnedRun:
     def wrote(self, last: int) -> None:
         """Redis has the events up to this number."""
         self.written, self.is_known = last, True
+        self._is_published = True
         self.known.set()
         self._told = self._telling
+        if self._told.is_complete:
+            self._request = ()
+            self.completed.set()
         self.log.reserve(last + RESERVED_AHEAD)
         if isinstance(self._reader, MemoryReader):
             self._reader.skip(last)

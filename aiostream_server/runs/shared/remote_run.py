@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 import structlog
@@ -17,7 +18,9 @@ from aiostream_server.log.redis.channels import Channels
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.mirror import Mirror
 from aiostream_server.log.redis.scripts import READ, SEND, STOP
+from aiostream_server.log.redis.shared_reader import SharedReader
 from aiostream_server.runs.card import RunCard
+from aiostream_server.runs.shared.owned import OwnedRun
 
 _LINGER_S: Final = 1.0  # a viewer that reconnects finds the mirror again
 
@@ -62,6 +65,26 @@ class Mirrors:
                 followed.viewers -= 1
                 if not followed.viewers:
                     followed.tell()
+
+    def move_viewers(self, owned: OwnedRun) -> None:
+        """Another process has taken the run over: its viewers here go on with what that one writes."""
+        run, readers = owned.run, [each for each in owned.log.readers if isinstance(each, SharedReader)]
+        if not readers:
+            return
+        card = msgpack.encode(run.card())
+        remote = RemoteRun(self, run.owner, self.node, card, last=owned.written, finished=False)
+        viewing = ExitStack()
+        mirror = viewing.enter_context(self.viewing(remote))
+        open_readers = {*readers}
+
+        def closed(reader: SharedReader) -> None:
+            open_readers.discard(reader)
+            if not open_readers:
+                viewing.close()
+
+        for reader in readers:
+            reader.on_close = partial(closed, reader)
+            reader.move_to(mirror)
 
     def last_of(self, run_id: str) -> int:
         """The number of the last event that is known here; 0 where the run is not followed."""

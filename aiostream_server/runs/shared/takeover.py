@@ -1,25 +1,32 @@
-"""Ends the runs of a process that has failed, so that their viewers in other processes get a well-formed end.
+"""Takes over the runs of a process that has failed, so that their viewers in other processes get a well-formed end, or
+the turn begun again where the team allows that.
 
-Any process may claim them; Redis gives each to one. The end continues behind all numbers that the failed process may
-have used; a `Dropped` tells what was shown there and not written.
+Any process may claim them; Redis gives each to one. It continues behind all numbers that the failed process may have
+used; a `Dropped` tells what was shown there and not written.
 """
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
 import structlog
 from msgspec import msgpack
 
-from aiostream_server.config.model import LimitsConfig
-from aiostream_server.errors import RunsUnavailable
-from aiostream_server.events import Dropped, Entry, RunFinished, TokenCount, Usage
+from aiostream_server.config.model import LimitsConfig, RunsConfig
+from aiostream_server.errors import RunsUnavailable, ServerError
+from aiostream_server.events import Dropped, Entry, FinishReason, RunFinished, TokenCount, Usage
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import entries_in, pack_entries
-from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, WRITE
+from aiostream_server.log.redis.reserved import ReservedLog
+from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, RECALL, WRITE
 from aiostream_server.log.redis.write_order import WriteOrder
 from aiostream_server.runs.card import RunCard
+from aiostream_server.runs.registry import Registry
+from aiostream_server.runs.run import EarlierAttempts
+from aiostream_server.runs.shared.kept_request import unpack_request
+from aiostream_server.runs.shared.writer import Writer
 
 _PAGE: Final = 64
 _AGAIN_S: Final = 0.5
@@ -29,20 +36,43 @@ _decode_card: Final = msgpack.Decoder(RunCard).decode
 
 
 class Takeover:
-    """For one process, `node`."""
+    """For one process, `node`. `give_back` is called with a run that does not need its slot after all."""
 
-    def __init__(self, connection: RedisConnection, node: str, limits: LimitsConfig) -> None:
+    def __init__(
+        self,
+        connection: RedisConnection,
+        node: str,
+        config: RunsConfig,
+        limits: LimitsConfig,
+        writer: Writer,
+        give_back: Callable[[str], object],
+    ) -> None:
         self.limits = limits
         self._connection: Final = connection
         self._node: Final = node
+        self._config: Final = config
+        self._writer: Final = writer
+        self._give_back: Final = give_back
+        self._registry: Registry | None = None
         self._working: Final[dict[str, asyncio.Task[None]]] = {}
+        self._reasons: Final[dict[str, FinishReason | None]] = {}
+        """By run that is being taken over: why it is to end, if someone has asked for that."""
+
+    def attach(self, registry: Registry) -> None:
+        """Begin turns again in this registry; without one, all runs are ended."""
+        self._registry = registry
 
     def begin(self, failed: str) -> None:
-        """Claim and end the runs of this process, unless that is being done."""
+        """Claim the runs of this process, unless that is being done."""
         if failed not in self._working:
             working = asyncio.create_task(self._take_over(failed), name=f"takeover-{failed}")
             self._working[failed] = working
             working.add_done_callback(lambda _: self._working.pop(failed, None))
+
+    def stop(self, run_id: str, reason: FinishReason) -> None:
+        """End the run so, if it is being taken over."""
+        if run_id in self._reasons:
+            self._reasons[run_id] = reason
 
     async def close(self) -> None:
         """Whatever is not ended yet is claimed by another process, once this one's lease is over."""
@@ -52,33 +82,76 @@ class Takeover:
             await asyncio.wait(tuple(self._working.values()))
 
     async def _take_over(self, failed: str) -> None:
+        teams = () if self._registry is None else self._registry.restartable
+        lease_ms = round(self._config.lease_s * 1000)
         try:
-            claimed = [run.decode() for run in await self._connection.run(CLAIM, failed, self._node)]
+            claimed = await self._connection.run(CLAIM, failed, self._node, lease_ms, self._config.max_restarts, *teams)
         except RunsUnavailable:
             return
-        if claimed:
-            _log.warning("runs_taken_over", runs=len(claimed), node=failed)
-        for run_id in claimed:
+        runs = {run_id.decode(): (reason.decode(), attempt) for run_id, reason, attempt in claimed}
+        if not runs:
+            return
+        again = sum(attempt > 0 for _, attempt in runs.values())
+        _log.warning("runs_taken_over", runs=len(runs), restarted=again, node=failed)
+        for run_id, (reason, _) in runs.items():
+            self._reasons[run_id] = "cancelled" if reason == "cancelled" else "interrupted" if reason else None
+        for run_id, (_, attempt) in runs.items():
+            await self._take_one(run_id, attempt)
+
+    async def _take_one(self, run_id: str, attempt: int) -> None:
+        try:
             while True:
                 try:
-                    await self._end(run_id)
-                    break
+                    if not (attempt and await self._begin_again(run_id, attempt)):
+                        await self._end(run_id, self._reasons[run_id] or "interrupted")
+                        if attempt:
+                            self._give_back(run_id)
+                    return
                 except RunsUnavailable:
                     await asyncio.sleep(_AGAIN_S)
+        finally:
+            del self._reasons[run_id]
 
-    async def _end(self, run_id: str) -> None:
+    async def _begin_again(self, run_id: str, attempt: int) -> bool:
+        """False where the run can only be ended. Raises `RunsUnavailable`."""
+        registry, packed = self._registry, await self._connection.run(RECALL, run_id, self._node)
+        found = await self._connection.run(FIND, run_id)
+        if registry is None or packed is None or len(found) == 1 or not found or self._reasons[run_id] is not None:
+            return False
+        try:
+            kept = unpack_request(packed)
+        except ValueError:
+            _log.warning("request_not_understood", run_id=run_id)
+            return False
+        card = _decode_card(found[5])
+        log = ReservedLog(run_id, max_bytes=registry.limits.max_log_bytes)
+        log.continue_behind(int(found[2]), int(found[3] or 0))
+        earlier = EarlierAttempts(attempt - 1, card.created_at, await self._usage(run_id))
+        try:
+            run = await registry.begin_again(run_id, kept.request, kept.team, log, earlier)
+        except RunsUnavailable:
+            raise
+        except (ServerError, KeyError) as exc:
+            _log.warning("turn_not_begun_again", run_id=run_id, reason=str(exc))
+            return False
+        self._writer.note_start(run_id, kept.start)
+        if (reason := self._reasons[run_id]) is not None:
+            run.end(reason)
+        return True
+
+    async def _end(self, run_id: str, reason: FinishReason) -> None:
         found = await self._connection.run(FIND, run_id)
         if len(found) == 1 or not found or found[0].decode() != self._node:
             return
         last, reserved, card = int(found[2]), int(found[3] or 0), _decode_card(found[5])
         now = time.time()
         usage = await self._usage(run_id)
-        finished = RunFinished("interrupted", usage, round(max(0.0, now - card.created_at), 6))
+        finished = RunFinished(reason, usage, round(max(0.0, now - card.created_at), 6))
         entries = [Entry(max(last, reserved) + 1, now, finished)]
         if reserved > last:
             entries.insert(0, Entry(reserved, now, Dropped(first=last + 1)))
         packed = pack_entries(entries)
-        card = replace(card, finished=finished, last_seq=packed.last, ended_at=now)
+        card = replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
         order = WriteOrder(run_id, last, packed.last, 0, retention_ms, is_viewed=True)
         arguments = order.arguments([packed], birth=None, card=msgpack.encode(card))

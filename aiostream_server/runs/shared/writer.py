@@ -1,7 +1,8 @@
 """Writes the runs of this process to Redis, behind their logs: all of them in one call.
 
-Every 200 ms; every 10 ms those with viewers in other processes, who get them published; and at once a run that begins
-or ends. Nothing waits for it but a producer that has used up its reserved numbers. After an outage it continues where
+Every 200 ms; every 10 ms those with viewers in other processes, who get them published; 20 ms after an agent has ended
+its turn; and at once a run that begins or ends, or whose team is done. Nothing waits for it but the end of a turn that
+is kept in a conversation, and a producer that has used up its reserved numbers. After an outage it continues where
 Redis says that it stands.
 """
 
@@ -14,6 +15,7 @@ import structlog
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import RunsUnavailable
+from aiostream_server.events import FinishReason
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import WRITE
 from aiostream_server.runs.run import Run
@@ -21,6 +23,8 @@ from aiostream_server.runs.shared.owned import OwnedRun
 
 _PERIOD_S: Final = 0.2
 _VIEWED_PERIOD_S: Final = 0.01
+_TURN_PERIOD_S: Final = 0.02  # the turns of agents that end in so short a time are written in one call
+_COMPLETE_S: Final = 2.0
 _VIEWED_S: Final = 5.0  # a process repeats once a second that it has viewers
 _CALL_BYTES: Final = 512 * 1024
 _CALL_RUNS: Final = 100  # a script holds up all other callers of Redis
@@ -33,7 +37,7 @@ class Writer:
     """`on_taken_over` is called with a run that belongs to another process now: this one was silent for too long."""
 
     def __init__(
-        self, connection: RedisConnection, node: str, limits: LimitsConfig, on_taken_over: Callable[[str], object]
+        self, connection: RedisConnection, node: str, limits: LimitsConfig, on_taken_over: Callable[[OwnedRun], object]
     ) -> None:
         self.limits = limits
         self._connection: Final = connection
@@ -41,6 +45,8 @@ class Writer:
         self._on_taken_over: Final = on_taken_over
         self._runs: Final[dict[str, OwnedRun]] = {}
         self._hurried: Final[set[str]] = set()
+        self._turns: Final[set[str]] = set()  # runs in which an agent has ended its turn
+        self._turns_at = 0.0
         self._wake: Final = asyncio.Event()
         self._all_at = 0.0
         self._writing: Final = asyncio.Lock()
@@ -54,6 +60,8 @@ class Writer:
     def add(self, run: Run) -> None:
         owned = self._runs[run.id] = OwnedRun(run, self.limits.retention_s)
         owned.log.on_shortage = lambda: self.hurry(run.id)
+        owned.log.on_turn_end = lambda: self._turn_ended(run.id)
+        owned.log.on_complete = lambda: self._complete(run.id)
         self.hurry(run.id)
 
     async def written(self, run_id: str, within_s: float) -> None:
@@ -80,6 +88,23 @@ class Writer:
         self._hurried.add(run_id)
         self._wake.set()
 
+    def _turn_ended(self, run_id: str) -> None:
+        if not self._turns:
+            self._turns_at = asyncio.get_running_loop().time() + _TURN_PERIOD_S
+            self._wake.set()
+        self._turns.add(run_id)
+
+    async def _complete(self, run_id: str) -> None:
+        """Wait until Redis knows that the team has done its turn, unless it is away. A run that another process has
+        taken over is ended meanwhile."""
+        owned = self._runs.get(run_id)
+        if owned is not None and self._connection.is_available:
+            owned.is_complete = True
+            self.hurry(run_id)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_COMPLETE_S):
+                    await owned.completed.wait()
+
     def discard(self, run_id: str) -> None:
         """Write nothing more of a finished run."""
         if run_id in self._runs:
@@ -96,9 +121,9 @@ class Writer:
             owned.disagreed(owned.written)
             self.hurry(run_id)
 
-    def stop(self, run_id: str, reason: str) -> None:
+    def stop(self, run_id: str, reason: FinishReason) -> None:
         if (owned := self._runs.get(run_id)) is not None:
-            owned.run.end("cancelled" if reason == "cancelled" else "interrupted")
+            owned.run.end(reason)
 
     def watch(self, run_id: str, node: str) -> None:
         """Another process has viewers of the run."""
@@ -128,7 +153,8 @@ class Writer:
     async def _until_due(self) -> None:
         timeout: float | None = None
         if self._runs:
-            left_s = max(0.0, self._all_at - asyncio.get_running_loop().time())
+            due_at = min(self._all_at, self._turns_at) if self._turns else self._all_at
+            left_s = max(0.0, due_at - asyncio.get_running_loop().time())
             timeout = min(left_s, _VIEWED_PERIOD_S) if any(each.viewers for each in self._runs.values()) else left_s
         if not self._connection.is_available:
             timeout = _PERIOD_S
@@ -140,6 +166,9 @@ class Writer:
 
     def _due(self) -> list[OwnedRun]:
         now = asyncio.get_running_loop().time()
+        if self._turns and now >= self._turns_at:
+            self._hurried.update(self._turns)
+            self._turns.clear()
         hurried = {run_id for run_id in self._hurried if run_id in self._runs}
         self._hurried.clear()
         if now >= self._all_at:
@@ -181,7 +210,7 @@ class Writer:
             return
         if stored == _NOT_OURS:
             self._remove(run.id)
-            self._on_taken_over(run.id)
+            self._on_taken_over(owned)
             run.end("interrupted")
             _log.warning("run_taken_over", run_id=run.id)
             return

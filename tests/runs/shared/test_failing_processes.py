@@ -69,10 +69,13 @@ class Processes(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 9), tokens=st.integers(0, 3), is_message=st.booleans())
     def say(self, number: int, tokens: int, is_message: bool) -> None:
-        for _, run in self._chosen(number):
-            run.log.say("A", "final", [f"{run.log.committed + each} " for each in range(tokens)])
-            if is_message:
-                run.log.append(Message("A", str(run.log.committed)))
+        async def speak() -> None:
+            for _, run in self._chosen(number):
+                run.log.say("A", "final", [f"{run.log.committed + each} " for each in range(tokens)])
+                if is_message:
+                    run.log.append(Message("A", str(run.log.committed)))
+
+        self._do(speak())
 
     @rule(number=st.integers(0, 9))
     def finish(self, number: int) -> None:

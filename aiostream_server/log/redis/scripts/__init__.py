@@ -9,7 +9,8 @@ scripts can derive the others from it. `now` is always Redis' own clock, in mill
     node:N:runs          SET     the live runs that process N drives
     node:N:slots         HASH    the slots that it holds: run -> key and user
     node:N:stops         HASH    its runs that others asked to end: run -> reason
-    run:R                HASH    node, owner, card, last (number), reserved (number), finished, turn, start
+    run:R                HASH    node, owner, card, last (number), reserved (number), finished, turn, start; of a run
+                                 whose turn may begin again: team, request, restarts
     run:R:ev             STREAM  id: the number of its last event; field d: packed events
     of:OWNER             ZSET    the owner's runs, by the time of their start
     latest:TALK          the run that was started last in a conversation
@@ -67,6 +68,7 @@ READ: Final = _script("read")
 FIND: Final = _script("find")
 LATEST: Final = _script("latest")
 LIST: Final = _script("list")
+RECALL: Final = _script("recall")
 STOP: Final = _script("stop")
 SEND: Final = _script("send")
 DROP: Final = _script("drop")
@@ -75,7 +77,7 @@ DROP: Final = _script("drop")
 ENTER: Final = _script("enter", "slots")
 LEAVE: Final = _script("leave", "slots")
 GRANT: Final = _script("grant", "slots")
-HELD: Final = _script("held")
+HELD: Final = _script("held", "slots", "places")
 RESTORE: Final = _script("restore", "slots")
 
 # turns of conversations
