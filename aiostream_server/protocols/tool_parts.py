@@ -22,6 +22,10 @@ class CallIds:
         self._used: set[str] = set()
         self._written: dict[tuple[str, str], str] = {}  # whose arguments are coming; by agent and call id
 
+    def is_used(self, agent: str, call_id: str) -> bool:
+        """Whether another call has this id."""
+        return call_id in self._used and (agent, call_id) not in self._written
+
     def write(self, agent: str, call_id: str) -> tuple[str, bool]:
         """A piece of a call's arguments: the call, and whether an earlier piece has begun it."""
         call = agent, call_id

@@ -48,10 +48,7 @@ class ToolEvents:
 
     def show(self, part: ActionToken | Action | ToolResult | ToolRequested) -> Iterator[AGUIEvent]:
         if isinstance(part, ActionToken):
-            call_id, is_begun = self._ids.write(part.agent, part.call_id)
-            if not is_begun:
-                yield from self._begin(call_id, part.agent, part.tool, part.call_id if part.for_client else None)
-            yield self._open[call_id].write(part.content)
+            yield from self._written(part)
         elif isinstance(part, Action):
             call_id, is_begun = self._ids.begin(part.agent, part.call_id)
             if not is_begun:
@@ -78,6 +75,14 @@ class ToolEvents:
             call = _Call(wire_id, {})
         self._open[call_id] = call
         yield call.begin(tool)
+
+    def _written(self, part: ActionToken) -> Iterator[AGUIEvent]:
+        if part.for_client and self._ids.is_used(part.agent, part.call_id):
+            return  # the client would take it for that one
+        call_id, is_begun = self._ids.write(part.agent, part.call_id)
+        if not is_begun:
+            yield from self._begin(call_id, part.agent, part.tool, part.call_id if part.for_client else None)
+        yield self._open[call_id].write(part.content)
 
     def _requested(self, part: ToolRequested) -> Iterator[AGUIEvent]:
         self.pending.append(part.call_id)

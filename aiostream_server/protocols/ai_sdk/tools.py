@@ -44,6 +44,8 @@ class ToolChunks:
                 yield {"type": "tool-output-error", **self._ended(call_id), "errorText": NO_RESULT}
 
     def _written(self, part: ActionToken) -> Iterator[Chunk]:
+        if part.for_client and self._ids.is_used(part.agent, part.call_id):
+            return  # the page would take it for that one
         call_id, is_begun = self._ids.write(part.agent, part.call_id)
         if part.for_client:
             self._of_page[call_id] = part.call_id
