@@ -320,7 +320,7 @@ def main() -> None:
     with closing(socket.socket(fileno=int(sys.argv[1]))) as control:
         command = _Server(control).run()
     if command is not None:
-        worker_process.subprocess = SimpleNamespace(Popen=_ForkedWorker)  # type: ignore[assignment]
+        vars(worker_process)["subprocess"] = SimpleNamespace(Popen=_ForkedWorker)
         _run(command)
 
 

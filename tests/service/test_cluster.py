@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -15,15 +16,17 @@ import pytest
 
 from aiostream_server.client import StreamClient
 from aiostream_server.events import Dropped, Event, RunFinished
-from tests.kit.process import ServerProcess, serving_process, start
+from tests.kit.process import ServerProcess, free_port, serving_process, start
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.tls import make_files
 from tests.kit.waiting import wait_for
 from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
 
 pytestmark = pytest.mark.needs("redis")
 
 LEASE_S = 0.5
+MANUAL = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
 
 
 def toml(url: str, provider: ScriptedProvider, prefix: str = "t", **runs: Any) -> str:
@@ -325,13 +328,27 @@ async def test_a_redis_that_does_not_answer_at_the_start_is_named(
     assert str(redis.port) not in said.decode()
 
 
-async def test_a_password_a_socket_and_an_acl_user_work(tmp_path: Path, provider: ScriptedProvider) -> None:
+async def test_a_password_a_socket_tls_and_the_manuals_acl_user_work(
+    tmp_path: Path, provider: ScriptedProvider
+) -> None:
     provider.script(lambda _: ScriptedAnswer("a"))
-    with running_redis(password="s3cret word") as redis:
-        rules = ("~{t}:*", "&{t}:*", "+@all", "-@dangerous")
-        assert redis.command("acl", "setuser", "agents", "on", ">pw", *rules) == "OK"
-        for url in (f"unix://:s3cret%20word@{redis.socket}?db=0", f"redis://agents:pw@127.0.0.1:{redis.port}/0"):
-            (folder := tmp_path / url[:5].strip(":/")).mkdir()
+    files, tls_port = make_files(tmp_path), free_port()
+    tls = (
+        f"tls-port {tls_port}",
+        f"tls-cert-file {files.certificate}",
+        f"tls-key-file {files.key}",
+        f"tls-ca-cert-file {files.authority}",
+        "tls-auth-clients no",
+    )
+    (words,) = re.findall(r"^ +user (agents on >.*)$", MANUAL, re.MULTILINE)
+    with running_redis(*tls, password="s3cret word") as redis:
+        assert redis.command("acl", "setuser", *words.replace("aiostream", "t").split()) == "OK"
+        for url in (
+            f"unix://:s3cret%20word@{redis.socket}?db=0",
+            f"redis://agents:a-long-password@127.0.0.1:{redis.port}/0",
+            f"rediss://agents:a-long-password@localhost:{tls_port}/0?ssl_ca_certs={files.authority}",
+        ):
+            (folder := tmp_path / url.partition(":")[0]).mkdir()
             (folder / "redis.url").write_text(url)
             (folder / "redis.url").chmod(0o600)
             config = toml("", provider).replace('redis_url = ""', 'redis_url_file = "redis.url"')
