@@ -59,7 +59,7 @@ class TaskFrames:
         self._names = names = TaskNames(card)
         self._updates = TaskUpdates()
         self._joined: Task | None = None
-        self._speaker: str | None = None  # whose tokens only continue the answer
+        self._speaker: str | None = None  # the agent whose tokens continue the answer
         head, tail = options.around
         self._around = f"data: {head}", f"{tail}\n\n"
         of_task = f'"taskId":{encode(names.task_id)},"contextId":{encode(names.context_id)}'
