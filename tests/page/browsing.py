@@ -63,10 +63,11 @@ async def keeping_browser() -> AsyncIterator[None]:
 async def browser() -> AsyncIterator[Browser]:
     """A browser without profiles. Those that are opened in it end with the block."""
     if _Kept.closing is None:
-        async with _launched() as opened:
-            yield opened
+        async with _launched() as own:
+            yield own
         return
-    opened = _Kept.opened = _Kept.opened or await _Kept.closing.enter_async_context(_launched())
+    opened = _Kept.opened or await _Kept.closing.enter_async_context(_launched())
+    _Kept.opened = opened
     try:
         yield opened
     finally:
