@@ -66,8 +66,9 @@ async def browser() -> AsyncIterator[Browser]:
         async with _launched() as own:
             yield own
         return
-    opened = _Kept.opened or await _Kept.closing.enter_async_context(_launched())
-    _Kept.opened = opened
+    if (opened := _Kept.opened) is None:
+        opened = await _Kept.closing.enter_async_context(_launched())
+        _Kept.opened = opened
     try:
         yield opened
     finally:
