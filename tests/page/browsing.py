@@ -34,8 +34,9 @@ class Window:
         await self.page.click(".ask button")
 
     async def until(self, state: str) -> None:
-        """Wait for this state of the shown run."""
+        """Wait for this state of the shown run, and for all that was said."""
         await self.page.wait_for_selector(f'.controls .state[data-state="{state}"]')
+        await self.page.wait_for_selector(".transcript[aria-busy]", state="detached")
 
     async def transcript(self) -> str:
         text: str = await self.page.inner_text(".transcript-pane")
