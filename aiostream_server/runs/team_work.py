@@ -86,7 +86,7 @@ class TeamWork:
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
-        if memory.is_kept:
+        if memory.is_kept or spec.config.restart == "turn":
             await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:

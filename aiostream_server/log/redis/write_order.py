@@ -16,7 +16,8 @@ class Chunk(Protocol):
 
 class WriteOrder(NamedTuple):
     """What `WRITE` is to do for one run. `expected` is the number of the last event that Redis should have; events
-    below `keep_from` are dropped. `retention_ms` is -1 for a run that goes on."""
+    below `keep_from` are dropped; it is -1 where they are another process's, which cannot be written again.
+    `retention_ms` is -1 for a run that goes on."""
 
     run_id: str
     expected: int

@@ -72,6 +72,13 @@ class Writer:
                 async with asyncio.timeout(within_s):
                     await owned.known.wait()
 
+    async def left(self, run_id: str, within_s: float) -> None:
+        """Wait until nothing more is written of the run."""
+        if (owned := self._runs.get(run_id)) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await owned.left.wait()
+
     def note_start(self, run_id: str, start: str) -> None:
         """The run was started with this idempotency key."""
         if (owned := self._runs.get(run_id)) is not None:
@@ -79,7 +86,7 @@ class Writer:
 
     @property
     def lifetime_ms(self) -> int:
-        """Of what nobody would delete, if all processes failed."""
+        """For keys that stay behind if all processes fail."""
         limits = self.limits
         return round((limits.run_timeout_s + limits.queue_timeout_s + limits.retention_s + 3600) * 1000)
 
@@ -222,5 +229,6 @@ class Writer:
 
     def _remove(self, run_id: str) -> None:
         owned = self._runs.pop(run_id)
+        owned.left.set()
         for node in tuple(owned.viewers):
             owned.unwatch(node)

@@ -20,7 +20,12 @@ while at <= #ARGV do
     local events, mine = key .. ':ev', base .. 'node:' .. node .. ':runs'
     local found = redis.call('HMGET', key, 'node', 'last', 'finished')
     local last, receivers = tonumber(found[2]), -1
+    if found[1] == node and last > 0 and not found[3] and keep_from ~= '-1' and redis.call('EXISTS', events) == 0 then
+        redis.call('DEL', key)  -- its events were evicted: its process writes all of it again
+        found, last = {}, nil
+    end
     if not found[1] and birth then
+        redis.call('DEL', events)  -- of a run that was evicted without them
         local owner, created, digest, talk, turn, start = unpack(birth)
         redis.call('HSET', key, 'node', node, 'owner', owner, 'last', expected, 'digest', digest)
         if turn ~= '' then redis.call('HSET', key, 'turn', turn) end
@@ -42,7 +47,7 @@ while at <= #ARGV do
             last = tonumber(words[word])
         end
         redis.call('HSET', key, 'last', last, 'reserved', reserved)
-        if expected == '0' and #words > 9 then redis.call('PEXPIRE', events, lifetime) end
+        if (expected == '0' or not found[1]) and #words > 9 then redis.call('PEXPIRE', events, lifetime) end
         if tonumber(keep_from) > 1 then redis.call('XTRIM', events, 'MINID', keep_from) end
         if card then redis.call('HSET', key, 'card', card) end
         if request then
