@@ -23,7 +23,8 @@ Question: TypeAlias = str | Sequence[Mapping[str, object]]
 
 
 class StreamClient:
-    """One server at `url`, with or without `/v1`; `key` is an API key, if the server wants one.
+    """The server at `url`, with or without `/v1`, or several that share their runs; `key` is an API key, if they want
+    one. Of several the first is asked, and the next when it cannot be reached, breaks off or is not ready.
 
     After a lost connection the client reconnects and resumes: up to `max_reconnects` times in a row, after about
     `backoff_s`, then twice that, and so on, or after as long as the server asks for. A connection is lost when nothing
@@ -32,7 +33,7 @@ class StreamClient:
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         key: str | None = None,
         *,
         max_reconnects: int = 5,
@@ -40,7 +41,7 @@ class StreamClient:
         silence_timeout_s: float = 30.0,
         on_reconnect: Callable[[ClientError], object] = lambda error: None,
     ) -> None:
-        self._api: Final = Api(url, key, silence_timeout_s=silence_timeout_s)
+        self._api: Final = Api([url] if isinstance(url, str) else url, key, silence_timeout_s=silence_timeout_s)
         self._max_reconnects: Final = max_reconnects
         self._backoff_s: Final = backoff_s
         self._on_reconnect: Final = on_reconnect

@@ -70,13 +70,15 @@ class Turn(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes. `form` is that of the
-    answer; None for text. Teams that allow it call `client_tools` as `tool_choice` says."""
+    """`options` are for the agents' model calls; `max_tokens` bounds what the whole run writes, and `max_own_calls` how
+    often the team calls its own tools. `form` is that of the answer; None for text. Teams that allow it call
+    `client_tools` as `tool_choice` says."""
 
     task: Turn
     history: tuple[Turn, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     max_tokens: int | None = None
+    max_own_calls: int | None = None
     form: AnswerForm | None = None
     client_tools: tuple[ClientTool, ...] = ()
     tool_choice: ToolChoice = AUTO
@@ -149,9 +151,9 @@ def question_of(
     turns = tuple(turn for index, turn in enumerate(turns) if index <= last or turn.role == "system")
     task = turns[last]
     if task.role == "assistant":  # Open WebUI's "Continue response"
-        return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens, form)
+        return Question(Turn("user", CONTINUE_TASK), turns, options, max_tokens, form=form)
     if task.role == "tool":
-        return Question(Turn("user", TOOL_RESULT_TASK), turns, options, max_tokens, form)
+        return Question(Turn("user", TOOL_RESULT_TASK), turns, options, max_tokens, form=form)
     if not task.text.strip() and not task.images:
         raise InvalidRequest(f"{field}[{last}].content: is empty", param=f"{field}[{last}].content")
-    return Question(task, turns[:last] + turns[last + 1 :], options, max_tokens, form)
+    return Question(task, turns[:last] + turns[last + 1 :], options, max_tokens, form=form)

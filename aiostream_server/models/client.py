@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, Self, cast
 
 import structlog
@@ -212,24 +212,33 @@ class StreamingClient(ChatCompletionClient):
             listener = SinkListener(sink, speaker, is_shown=is_heard)
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
-            request = replace(request, options={**sink.options, **request.options}) if is_heard else request
-        request = replace(self._with_memory(request, speaker), facts=facts)
+        options, choice = _wanted(request, speaker, sink if is_heard else None)
         answer = ModelAnswer(self._thinking.closing_tag)
         with self.label.call(speaker) as call:
-
-            def begin() -> None:
-                facts.begin_answer()
-                call.first_token()
-
+            progress = _Progress(facts, call, sink)
+            hearing = AnswerFeed(answer, listener, progress.begin)
+            kept, offered = self._remembered(request, speaker)
+            request = replace(
+                request,
+                options=options,
+                tool_choice=choice,
+                kept=kept,
+                offered=offered,
+                facts=facts,
+                shortcut=hearing.take_now,
+                retried=progress.retried,
+                headers=call.headers,
+            )
             try:
                 names = NamesOnTheWire(request)
                 sent = names.sent(request)
-                await self._read(sent, AnswerFeed(answer, listener, begin), call, sink)
+                await self._read(sent, hearing)
                 self._learn(answer)
                 calls = names.own(answer.calls(sent.tools or sent.offered))[: self._most_calls]
                 if isinstance(request.json_output, type) and not calls:
                     _refuse_broken_json(answer)
                 if sink is not None and is_heard:
+                    calls = sink.allowed(speaker, calls)
                     text, thought = answer.text, answer.thought
                     await sink.said(speaker, text=text, thought=thought, calls=calls, end=answer.end)
             except BaseException as error:
@@ -254,16 +263,18 @@ class StreamingClient(ChatCompletionClient):
         if self._thinking.learn(answer.unopened, was_no_thought=answer.was_no_thought):
             _log.info("model_begins_in_thought", model=self.label.name, closing_tag=answer.unopened or None)
 
-    def _with_memory(self, request: ModelRequest, speaker: str | None) -> ModelRequest:
-        """The request with what earlier calls left for it."""
+    def _remembered(
+        self, request: ModelRequest, speaker: str | None
+    ) -> tuple[Mapping[int, KeptAnswer], Sequence[ToolSchema]]:
+        """What earlier calls left for the request: its `kept` and `offered`."""
         memory = self._memory
         if memory is None:
-            return request
+            return {}, ()
         kept = memory.recall(self._origin, speaker, request.messages)
         if request.tools:
             memory.offer(speaker, request.tools)
-            return replace(request, kept=kept) if kept else request
-        return replace(request, kept=kept, offered=memory.offered(speaker))
+            return kept, ()
+        return kept, memory.offered(speaker)
 
     def _remember(self, result: CreateResult, answer: ModelAnswer, speaker: str | None) -> None:
         """Keep what goes back with this answer. Beside calls, AutoGen's message mixes text and reasoning."""
@@ -286,14 +297,8 @@ class StreamingClient(ChatCompletionClient):
         """The service and the model, where its extra fields can go back."""
         return getattr(self._provider, "origin", "")
 
-    async def _read(self, request: ModelRequest, hearing: AnswerFeed, call: CallWatch, sink: TokenSink | None) -> None:
-        def retried(reason: str, delay_s: float) -> None:
-            call.retried(reason)
-            if sink is not None and delay_s:
-                sink.retrying(reason, delay_s)
-
+    async def _read(self, request: ModelRequest, hearing: AnswerFeed) -> None:
         # Providers' streams are async generators: `aclosing` closes the connection when this task is cancelled.
-        request = replace(request, shortcut=hearing.take_now, retried=retried, headers=call.headers)
         stream = cast(AsyncGenerator[Sequence[Delta], None], self._provider.stream(request))
         async with aclosing(stream) as batches:
             async for batch in batches:
@@ -321,11 +326,37 @@ class StreamingClient(ChatCompletionClient):
         return usage
 
 
+def _wanted(request: ModelRequest, speaker: str | None, sink: TokenSink | None) -> tuple[Mapping[str, Any], ToolChoice]:
+    """The options, with those of the run; and the choice of tools, which is none where the run allows no more calls."""
+    if sink is None:
+        return request.options, request.tool_choice
+    choice = request.tool_choice if sink.may_call(speaker) else "none"
+    return {**sink.options, **request.options}, choice
+
+
 def _has_cost(answer: ModelAnswer, error: BaseException) -> bool:
     """Whether the provider worked for a call that ended with `error`: it reads a cancelled call's prompt."""
     if answer.delta_count or answer.end.usage is not None:
         return True
     return isinstance(error, asyncio.CancelledError) and not isinstance(error.__cause__, ModelFailed)
+
+
+@dataclass(frozen=True, slots=True)
+class _Progress:
+    """Reports how a call gets on."""
+
+    facts: CallFacts
+    call: CallWatch
+    sink: TokenSink | None
+
+    def begin(self) -> None:
+        self.facts.begin_answer()
+        self.call.first_token()
+
+    def retried(self, reason: str, delay_s: float) -> None:
+        self.call.retried(reason)
+        if self.sink is not None and delay_s:
+            self.sink.retrying(reason, delay_s)
 
 
 def _refuse_broken_json(answer: ModelAnswer) -> None:

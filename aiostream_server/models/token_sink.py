@@ -29,6 +29,14 @@ class TokenSink(Protocol):
         """Whether this agent's words are shown: a participant's are; a selector's or orchestrator's are not."""
         ...
 
+    def may_call(self, speaker: str | None) -> bool:
+        """Whether the run may make more tool calls: False where the request bounds them, and all are made."""
+        ...
+
+    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
+        """Those of the calls that are within such a bound. The others are ignored."""
+        ...
+
     def alive(self) -> None:
         """A piece of an answer arrived, shown or not: the run is not idle. Called often."""
         ...

@@ -71,7 +71,9 @@ async function route(earlier = []) {
         else if (page === "runs") openRuns();
         else show({ view: teamsView(teams, ask) }, "Teams");
     } catch (error) {
-        if (visit === visits) refused(error, showProblem);
+        if (visit !== visits) return;
+        if (page === "runs" && !id && error instanceof Refused && error.status === 0) openRuns(); // files need no server
+        else refused(error, showProblem);
     }
 }
 
@@ -91,7 +93,7 @@ function pathNow() {
  */
 function refused(error, onProblem) {
     if (!(error instanceof Refused)) throw error;
-    if (error.status === 401) askForKey();
+    if (error.status === 401) askForKey(Boolean(storedKey()));
     else onProblem(error.message);
 }
 
@@ -159,21 +161,31 @@ async function start(model, content, conversation, earlier = []) {
     }
 }
 
-function askForKey() {
+/** @param {boolean} isWrong The server refused the key that there is. */
+function askForKey(isWrong) {
     const dialog = byId("key-dialog", HTMLDialogElement);
     const field = byId("key", HTMLInputElement);
     field.value = "";
     dialog.returnValue = "";
-    if (storedKey()) tellProblem("The server does not know this key.");
+    byId("key-problem", HTMLElement).textContent = isWrong ? "The server does not know this key." : "";
     dialog.onclose = () => {
-        if (dialog.returnValue !== "ok") return;
-        keepKey(field.value.trim());
-        void route();
+        if (dialog.returnValue === "ok") {
+            keepKey(field.value.trim());
+            void route();
+        } else if (shown === null) {
+            byId("change-key", HTMLElement).hidden = false;
+            tellProblem("This server answers with an API key only.");
+        }
     };
     if (!dialog.open) dialog.showModal();
 }
 
-byId("change-key", HTMLElement).addEventListener("click", askForKey);
+byId("change-key", HTMLElement).addEventListener("click", () => askForKey(false));
+byId("no-key", HTMLElement).addEventListener("click", () => byId("key-dialog", HTMLDialogElement).close());
+byId("skip", HTMLElement).addEventListener("click", (event) => {
+    event.preventDefault(); // its address counts from the root, and would leave the page
+    main.focus();
+});
 document.addEventListener("click", (event) => {
     const link = /** @type {Element} */ (event.target).closest("a[data-page], a.brand");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;

@@ -52,8 +52,8 @@ function modelCall(call) {
         ["tokens read", usage.prompt_tokens.toLocaleString("en")],
         ["tokens written", usage.completion_tokens.toLocaleString("en")],
         ["tokens a second", writing > 0 && usage.completion_tokens ? Math.round(usage.completion_tokens / writing).toLocaleString("en") : null],
-        ["request", bytes(usage.request_bytes)],
-        ["answer", bytes(usage.answer_bytes)],
+        ["request", usage.request_bytes && bytes(usage.request_bytes)],
+        ["answer", usage.answer_bytes && bytes(usage.answer_bytes)],
         ["error", usage.error],
     ];
 }

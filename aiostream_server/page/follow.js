@@ -7,7 +7,7 @@ import { isAbort, pathOf, Refused, request } from "./api.js";
 
 const RETRY_MS = 1000;
 const LONGEST_RETRY_MS = 10000;
-const HANG_UP_AFTER_MS = 5000;
+const HANG_UP_AFTER_MS = 2000;
 
 /**
  * Follow a run to its end. Throws `Refused` where the server refuses, and AbortError.

@@ -3,6 +3,7 @@
 import { cancel, isAbort, json, messageOf, pathOf } from "./api.js";
 import { detailsOf } from "./details.js";
 import { element, tell } from "./dom.js";
+import { EndFollower } from "./end_follower.js";
 import { doing, figures } from "./figures.js";
 import { follow } from "./follow.js";
 import { Graph } from "./graph.js";
@@ -18,6 +19,7 @@ import { Transcript } from "./transcript.js";
 /** @typedef {import("./events.js").TeamObject} Team */
 
 const TICK_MS = 100;
+const OVERVIEW_MS = 90;
 const QUESTION_CHARS = 2000;
 
 /**
@@ -50,6 +52,9 @@ export class RunView {
         this._shownTeam = "";
         this._clockAheadMs = 0;
         this._heardAt = 0;
+        /** @type {Set<import("./items.js").Item|import("./items.js").ModelCall>} */
+        this._undrawn = new Set();
+        this._drawnAt = 0;
         /** @type {Replay|null} */
         this._replay = null;
         /** @type {number|null} The place that a replay shows. */
@@ -64,12 +69,13 @@ export class RunView {
         this._lanes = element("div");
         this._details = element("div");
         this._scrolled = element("section", { class: "transcript-pane", "aria-label": "Transcript", tabindex: 0 });
+        this._words = new EndFollower(this._scrolled).content;
         this._reply = element("div");
         const left = element("section", { class: "overview", "aria-label": "Overview" }, this._picture, this._lanes, this._details);
         const right = element("div", { class: "words" }, this._scrolled, this._reply);
         this.view = element("div", { class: "run" }, element("div", { class: "run-head" }, this._title("h1"), this._controls), element("div", { class: "panes" }, left, right));
         this._log = new RunLog();
-        this._transcript = new Transcript(this._log, this._scrolled);
+        this._transcript = new Transcript(this._log);
         this._timeline = new Timeline(this._log, (item) => this._choose(item));
         this._begin();
     }
@@ -120,11 +126,13 @@ export class RunView {
 
     _begin() {
         this._log = new RunLog();
-        this._transcript = new Transcript(this._log, this._scrolled);
+        this._transcript = new Transcript(this._log);
         this._timeline = new Timeline(this._log, (item) => this._choose(item));
         this._graph = null;
+        this._undrawn.clear();
+        this._drawnAt = 0;
         this._lanes.replaceChildren(this._timeline.figure);
-        this._scrolled.replaceChildren(...this._earlier, this._transcript.list);
+        this._words.replaceChildren(...this._earlier, this._transcript.list);
         this._details.replaceChildren();
         this._schedule();
     }
@@ -146,17 +154,28 @@ export class RunView {
     }
 
     _draw() {
+        const changed = this._log.takeChanges();
+        for (const each of changed) this._undrawn.add(each);
+        const isDue = this._log.isOver || performance.now() - this._drawnAt >= OVERVIEW_MS;
+        if (isDue) this._drawOverview();
+        const isAll = this._transcript.show(changed.filter((each) => each.kind !== "model"));
+        if (!isAll || !isDue) this._schedule();
+    }
+
+    /** All but the transcript changes little from frame to frame, and costs more. */
+    _drawOverview() {
         const log = this._log;
-        const changed = log.takeChanges();
-        this._timeline.show(changed, this._now());
+        this._drawnAt = performance.now();
+        this._timeline.show([...this._undrawn], this._now());
+        this._undrawn.clear();
         this._drawGraph();
         const reason = log.finished?.reason ?? null;
-        tell(this._state, this._isLost ? "connection lost, trying again" : log.isOver ? outcomeOf(reason) : doing(log));
+        tell(this._state, this._isLost ? "connection lost, trying again" : !log.isOver ? doing(log) : log.asks ? "waits for your reply" : outcomeOf(reason));
+        this._state.classList.toggle("asks", log.isOver && log.asks !== null);
         this._state.dataset.state = this._isLost ? "lost" : (reason ?? "running");
         tell(this._figures, figures(log, this._now()));
         this._stop.hidden = log.isOver || !this._run.id || this._replay !== null;
         this._drawReply();
-        if (!this._transcript.show(changed.filter((each) => each.kind !== "model"))) this._schedule();
     }
 
     /** In seconds from the run's beginning. Between the events of a live run the clock goes on. */

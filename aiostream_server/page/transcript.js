@@ -13,17 +13,14 @@ import { count, seconds } from "./words.js";
 /** @type {Record<string, [string, string]>} The sign and the verb of each kind of speech. */
 const SPEECHES = { thinking: ["🤔", "thinks"], validation: ["🛡", "checks"], analysis: ["📊", "analyses"], message: ["💬", "says"], final: ["✅", "answers"] };
 const REMARKS = { routing: "🎯", notice: "📌", error: "❌", question: "🙋" };
-const NEAR_THE_END_PX = 60;
 const MOST_MS = 8; // of a frame
 
 export class Transcript {
     /**
      * @param {import("./run_log.js").RunLog} log
-     * @param {HTMLElement} scrolled The element that scrolls.
      */
-    constructor(log, scrolled) {
+    constructor(log) {
         this._log = log;
-        this._scrolled = scrolled;
         /** @type {Map<number, {entry: HTMLElement, update: (item: any) => boolean}>} */
         this._shown = new Map();
         /** @type {Item[]} Items of which a part is not shown yet. */
@@ -32,18 +29,15 @@ export class Transcript {
     }
 
     /**
-     * Bring these items up to date. Stays at the end of the text if it is there. Returns whether all is shown: else
+     * Bring these items up to date. Returns whether all is shown: else
      * call it again in the next frame.
      * @param {Item[]} items
      */
     show(items) {
         const wanted = [...new Set([...this._rest, ...items])].sort((one, other) => one.id - other.id);
         if (!wanted.length) return true;
-        const { scrollHeight, scrollTop, clientHeight } = this._scrolled;
-        const follows = scrollHeight - scrollTop - clientHeight < NEAR_THE_END_PX;
         const until = performance.now() + MOST_MS;
         this._rest = wanted.filter((item) => performance.now() > until || !this._show(item, until));
-        if (follows) this._scrolled.scrollTop = this._scrolled.scrollHeight;
         return !this._rest.length;
     }
 

@@ -48,10 +48,11 @@ class Admission(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Caller:
+class QueuedCaller:
     """In the queue. `admitted` raises if it is refused there. `place` is the one that it was told; 0: none yet."""
 
     run_id: str
+    owner: Owner
     obstacle: str
     admitted: asyncio.Future[None]
     on_move: OnMove | None = None
@@ -75,8 +76,8 @@ class MemoryAdmission:
         self._limits = limits
         self._holders: dict[str, Owner] = {}  # by run id
         self._taken: Counter[str | Owner | None] = Counter()  # by key id, and by owner
-        self._queue: FairQueue[_Caller] = FairQueue()
-        self._watched: dict[_Caller, Owner] = {}  # those with an `on_move`
+        self._queue: FairQueue[QueuedCaller] = FairQueue()
+        self._watched: dict[QueuedCaller, Owner] = {}  # those with an `on_move`
         self._will_tell = False
         self._is_closed = False
 
@@ -125,7 +126,7 @@ class MemoryAdmission:
                 caller.admitted.set_exception(ShuttingDown())
 
     async def _wait(self, owner: Owner, run_id: str, obstacle: str, on_move: OnMove | None) -> None:
-        caller = _Caller(run_id, obstacle, asyncio.get_running_loop().create_future(), on_move)
+        caller = QueuedCaller(run_id, owner, obstacle, asyncio.get_running_loop().create_future(), on_move)
         self._queue.add(owner, caller)
         if on_move is not None:
             self._watched[caller] = owner

@@ -11,7 +11,8 @@ class Budget:
     """Counts what a run spends. `end` is called with the reason when a limit is exceeded, perhaps several times.
 
     `max_tokens` is one limit for all model calls together; None is no limit. Tokens count as they arrive, and as the
-    providers report them afterwards. 0 is no limit of turns or tool calls.
+    providers report them afterwards. 0 is no limit of turns or tool calls. `max_own_calls` is the client's bound of the
+    calls of the team's own tools, which ends nothing: `own_calls_left` tells who asks models.
     """
 
     def __init__(
@@ -21,11 +22,14 @@ class Budget:
         max_tokens: int | None = None,
         max_turns: int = 0,
         max_tool_calls: int = 0,
+        max_own_calls: int | None = None,
     ) -> None:
         self._end = end
         self._max_tokens = max_tokens
         self._max_turns = max_turns
         self._max_tool_calls = max_tool_calls
+        self.own_calls_left = max_own_calls
+        """None without a bound."""
         self._settled = self._turns = self._tool_calls = 0
         self._writing: Counter[str] = Counter()
 
@@ -71,8 +75,10 @@ class Budget:
     def ended_turn(self) -> None:
         self._turns += 1
 
-    def tool_call(self) -> None:
+    def tool_call(self, *, is_own: bool = False) -> None:
         self._tool_calls += 1
+        if is_own and self.own_calls_left:
+            self.own_calls_left -= 1
         limit = self._max_tool_calls
         if limit and self._tool_calls > limit:
             self._end(Error(TooManyToolCalls.code, f"the run was ended after its limit of {limit} tool calls"))

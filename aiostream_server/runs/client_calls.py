@@ -19,9 +19,15 @@ class ClientCalls:
         self._tools: Final = tools or ClientTools()
         self._made: Final[dict[tuple[str, str], FunctionCall]] = {}  # by agent and call id
 
+    def are_offered(self, agent: str) -> bool:
+        return self._tools.are_offered(agent)
+
+    def is_one(self, agent: str, call: FunctionCall) -> bool:
+        return self._tools.takes(agent, call.name)
+
     def take(self, agent: str, call: FunctionCall) -> bool:
         """Keep the call, if it is one. Returns whether it is."""
-        if is_one := self._tools.takes(agent, call.name):
+        if is_one := self.is_one(agent, call):
             self._made[agent, call.id] = call
         return is_one
 
@@ -33,7 +39,7 @@ class ClientCalls:
         """The call that was answered inside; None for any other, and from the second time on."""
         return self._made.pop((agent, call_id), None)
 
-    def requested(self, agent: str, call_ids: Collection[str]) -> Iterator[ToolRequested]:
+    def requested(self, agents: Collection[str], call_ids: Collection[str]) -> Iterator[ToolRequested]:
         for (caller, call_id), call in self._made.items():
-            if caller == agent and call_id in call_ids:
-                yield ToolRequested(agent, call.name, call.arguments, call_id)
+            if caller in agents and call_id in call_ids:
+                yield ToolRequested(caller, call.name, call.arguments, call_id)

@@ -55,11 +55,14 @@ class Stateful(Protocol):
 @dataclass(frozen=True, slots=True)
 class Handover:
     """The agent `asker` waits for the user, for a yes or a no if `is_approval`; with `call_ids`, for the client's
-    results of these calls. `state` is the team's, if it can only be saved while the team runs."""
+    results of these calls. `stopped` are then all agents whose turns stopped, the callers among them. `state` is the
+    team's, if it can only be saved while the team runs.
+    """
 
     asker: str
     state: Mapping[str, Any] | None = None
     call_ids: tuple[str, ...] = ()
+    stopped: tuple[str, ...] = ()
     is_approval: bool = False
 
 
@@ -122,9 +125,9 @@ class ConversationMemory:
 
     `question` is what the run is asked, with the earlier messages if the client leaves these to the server.
     `calls`, what model calls leave for later ones, is kept beside the team's state. `previous_team` answered last;
-    `waits_for` is its agent that asked the user something, `called_by`, of a state that is restored, the one that waits
-    for results of the client's tools. `asked_at` is Unix time: a memory that was kept later does
-    not count, since the user had not seen its question.
+    `waits_for` is its agent that asked the user something, `stopped`, of a state that is restored, those whose turns go
+    on with results of the client's tools. `asked_at` is Unix time: a memory that was kept later does not count, since
+    the user had not seen its question.
     """
 
     def __init__(
@@ -139,7 +142,7 @@ class ConversationMemory:
     ) -> None:
         self.question = question
         self.previous_team: str | None = None
-        self.called_by: str | None = None
+        self.stopped: Sequence[str] = ()
         self._sent = tuple(turn for turn in question.turns if turn.role != "system")
         self._archive = archive if conversation is not None else None
         self._conversation = conversation or _NO_CONVERSATION
@@ -194,7 +197,7 @@ class ConversationMemory:
             if kept["systems"] != [turn.text for turn in self._systems]:
                 await replace_systems(team, self._systems)
             self._calls.restore(kept.get("calls", []))
-            self.called_by = kept.get("called_by")
+            self.stopped = kept.get("stopped", ())
         except Exception as exc:  # the team was changed since: its agents may raise anything
             _log.warning("state_not_restored", team=self._memory.team, error=type(exc).__name__)
             self._memory = None
@@ -285,7 +288,7 @@ class ConversationMemory:
             state = handover.state if handover is not None and handover.state else await team.save_state()
             kept = {"shape": state_signature(team), "systems": [turn.text for turn in self._systems], "state": state}
             if handover is not None and handover.call_ids:
-                kept["called_by"] = handover.asker
+                kept["stopped"] = handover.stopped
             last = len(self._memory.state) if self._memory is not None else 0  # about the size of the new state
             calls = self._calls.saved()
             encoded = await off_loop(last > _SMALL, dump, kept | {"calls": calls} if calls else kept)

@@ -271,6 +271,12 @@ class _Unheard:
     def hears(self, speaker: str | None) -> bool:
         return False
 
+    def may_call(self, speaker: str | None) -> bool:
+        return True
+
+    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
+        return calls
+
     def alive(self) -> None:
         self.recorder.alive()
 

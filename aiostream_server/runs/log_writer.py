@@ -42,7 +42,7 @@ class LogWriter:
         agent = event.agent if isinstance(event, events.FromAgent) else ""
         changed: dict[str, Any] = {} if agent == shortened(agent) else {"agent": shortened(agent)}
         if isinstance(event, events.Action | events.ToolRequested):
-            self.budget.tool_call()
+            self.budget.tool_call(is_own=isinstance(event, events.Action))
         elif isinstance(event, events.Speech):
             is_streamed = event.streamed
             if not isinstance(event, events.Answer):  # an answer repeats what was said

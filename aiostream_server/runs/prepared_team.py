@@ -18,7 +18,7 @@ from aiostream_server.runs.history import remember, task_messages
 from aiostream_server.teams.autogen_private.client_tools import Check, ClientTools, callers_in, client_tools
 from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
 from aiostream_server.teams.autogen_private.resumed_turn import let_begin, let_begin_anew, put_results
-from aiostream_server.teams.autogen_private.structure import answerers
+from aiostream_server.teams.autogen_private.structure import agent_names, answerers, code_runners, everything_in
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import Team
 from aiostream_server.teams.resume import reply_to
@@ -29,12 +29,15 @@ from aiostream_server.text import typed_question
 
 @dataclass(frozen=True, slots=True)
 class PreparedTeam:
-    """`task` is empty for a team that goes on where it stopped. `answer_from` names the agents that answer."""
+    """`task` is empty for a team that goes on where it stopped. `answer_from` names the agents that answer, `speakers`
+    all of them, and `code_runners` those whose messages are the output of code."""
 
     team: Team
     task: Sequence[BaseChatMessage]
     answer_from: Sequence[str]
     client_tools: ClientTools
+    speakers: frozenset[str]
+    code_runners: frozenset[str]
 
 
 async def prepare(spec: TeamSpec, memory: ConversationMemory, scope: RunScope) -> PreparedTeam:
@@ -46,7 +49,8 @@ async def prepare(spec: TeamSpec, memory: ConversationMemory, scope: RunScope) -
     if spec.config.client_tools and question.callable_tools:
         tools = await client_tools(question.callable_tools, question.tool_choice, _check_of(question))
         tools.give_to(callers_in(team, answer_from))
-    return PreparedTeam(team, task, answer_from, tools)
+    things = everything_in(team)
+    return PreparedTeam(team, task, answer_from, tools, agent_names(things), code_runners(things))
 
 
 async def _with_memory(
@@ -74,10 +78,9 @@ async def _resumed(team: Team, spec: TeamSpec, memory: ConversationMemory) -> Se
     """The task for a team into which its state was loaded."""
     question, results = memory.question, memory.question.tool_results
     if results:
-        caller = memory.called_by
-        if caller is None or not await put_results(team, caller, results):
+        if not await put_results(team, memory.stopped, results):
             raise InvalidRequest("no tool call waits for one of the results", param="messages")
-        await let_begin(team, caller)
+        await let_begin(team, memory.stopped)
         return await _own_task(question, spec)
     asker, task = memory.waits_for, question.task
     if asker is not None:

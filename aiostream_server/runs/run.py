@@ -186,6 +186,7 @@ class Run:
             max_tokens=min(filter(None, (question.max_tokens, limits.max_tokens_per_run)), default=None),
             max_turns=limits.max_turns_per_run,
             max_tool_calls=limits.max_tool_calls_per_run,
+            max_own_calls=question.max_own_calls,
         )
         return Recorder(self.log, budget, question.options, partial(self.resources.steps.wait, self.owner))
 
@@ -258,7 +259,8 @@ class Run:
             if isinstance(ending, Error):
                 self.log.append(ending)
             else:
-                finished = replace(finished, reason=_with_the_answers(ending, recorder))
+                reason = _with_the_answers(ending, recorder)
+                finished = RunFinished(reason, usage, duration_s, work.stop_reason)
             self._log_line(recorder, ending, finished)
         finally:
             self.finished = finished
@@ -302,6 +304,6 @@ def _with_the_answers(ending: FinishReason, recorder: Recorder) -> FinishReason:
 def _report_threads(work: TeamWork) -> None:
     """Warn of tools in threads: ending a run cannot interrupt them."""
     if work.team is not None:
-        tools = work.recorder.calls.unanswered & tools_in_threads(work.team)
+        tools = work.recorder.calls.heard.unanswered & tools_in_threads(work.team)
         if tools:
             _log.warning("tool_thread_left_behind", tools=sorted(tools))

@@ -2,7 +2,8 @@
 
 A team may ask the user in two ways: it ends with a handoff to a name that is none of its agents, or one of its agents
 is a `UserProxyAgent`, which asks in the middle of the run. Then the team's state is saved, and the team is ended. So it
-is when an agent has called tools of the client.
+is when an agent has called tools of the client. Where agents work at the same time, in the branches of a graph, the
+others finish their turns before that.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 from types import FunctionType
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 from autogen_agentchat.base import TaskResult
 from autogen_agentchat.messages import BaseAgentEvent, BaseChatMessage, HandoffMessage, UserInputRequestedEvent
@@ -21,13 +22,15 @@ from aiostream_server.runs.conversation_memory import Handover, Stateful
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
-from aiostream_server.teams.autogen_private.structure import agent_names
+from aiostream_server.teams.autogen_private.structure import active_speakers, agent_names
 from aiostream_server.teams.context import Runs, Team, streams
 from aiostream_server.teams.resume import YES_OR_NO
 
 # The stop reason of a group chat if its runtime went idle before its manager ended it.
 _STOPPED_ABNORMALLY: Final = "The group chat is stopped."
 _STREAMED: Final = "AutoGen's messages, then a TaskResult"
+_LOOK_AGAIN_S: Final = 0.02  # a group chat does not tell when a turn is over
+_Item: TypeAlias = BaseAgentEvent | BaseChatMessage | TaskResult
 
 
 async def drive(
@@ -42,8 +45,8 @@ async def drive(
     stop_reason: str | None = None
     echoes = list(task)
     last: BaseAgentEvent | BaseChatMessage | None = None
-    items = _items(team, task, token)
-    async for item in items:
+    stopped = _StoppedTurns(team, _items(team, task, token))
+    async for item in stopped.items():
         if isinstance(item, TaskResult):
             if item.stop_reason == _STOPPED_ABNORMALLY:
                 raise TeamFailed("the team stopped before it was done")
@@ -55,24 +58,73 @@ async def drive(
         translator.translate(item)
         calls = client_tools.called_in(item)
         if calls or isinstance(item, UserInputRequestedEvent):
-            handover = Handover(item.source, await team.save_state() if isinstance(team, Stateful) else None, calls)
-            await _end(items, token)
-            return TeamEnding(handover)
+            stopped.calls[item.source] = calls
         last = item if isinstance(item, BaseChatMessage) else last
+    if stopped.calls:
+        state = await team.save_state() if isinstance(team, Stateful) else None
+        await stopped.end(token)
+        return TeamEnding(stopped.handover(state))
     if isinstance(last, HandoffMessage) and last.target not in agent_names(team):
         return TeamEnding(Handover(last.source, is_approval=last.metadata == YES_OR_NO), stop_reason)
     return TeamEnding(None, stop_reason)
 
 
-async def _end(items: AsyncIterator[BaseAgentEvent | BaseChatMessage | TaskResult], token: CancellationToken) -> None:
-    """End a team that waits for ever. AutoGen then raises `CancelledError`, as if this task were cancelled."""
-    token.cancel()
-    try:
-        async for _ in items:
-            pass
-    except asyncio.CancelledError:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+class _StoppedTurns:
+    """The agents whose turns wait for ever: `calls` has the ids of their calls of the client's tools, or nothing where
+    they ask the user."""
+
+    def __init__(self, team: Team, items: AsyncIterator[_Item]) -> None:
+        self.calls: Final[dict[str, tuple[str, ...]]] = {}
+        self._team = team
+        self._items = items
+        self._next: asyncio.Future[_Item | None] | None = None
+
+    async def items(self) -> AsyncIterator[_Item]:
+        """The team's, until it is done, or nothing but the stopped turns is left."""
+        while not self.calls and (item := await anext(self._items, None)) is not None:
+            yield item
+        while self.calls and self._others_work():
+            if self._next is None:
+                self._next = asyncio.ensure_future(anext(self._items, None))
+            await self._look()
+            if self._next.done():
+                if (item := self._next.result()) is None:
+                    return
+                self._next = None
+                yield item
+
+    def handover(self, state: Mapping[str, Any] | None) -> Handover:
+        """Calls of the client's tools come first: an agent that asks the user asks again when the team goes on."""
+        call_ids = tuple(call_id for calls in self.calls.values() for call_id in calls)
+        asker = next((agent for agent, calls in self.calls.items() if calls), next(iter(self.calls)))
+        return Handover(asker, state, call_ids, tuple(self.calls))
+
+    async def end(self, token: CancellationToken) -> None:
+        """AutoGen then raises `CancelledError`, as if this task were cancelled."""
+        token.cancel()
+        try:
+            if self._next is not None:
+                await self._next
+            async for _ in self._items:
+                pass
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+
+    def _others_work(self) -> bool:
+        """An agent inside another one has no turn of its own: nobody else works then."""
+        active = active_speakers(self._team)
+        return self.calls.keys() < active
+
+    async def _look(self) -> None:
+        """Wait a moment for the next item."""
+        step = cast("asyncio.Future[_Item | None]", self._next)
+        try:
+            await asyncio.wait({step}, timeout=_LOOK_AGAIN_S)
+        except asyncio.CancelledError:
+            step.cancel()
+            await asyncio.wait({step})
             raise
 
 

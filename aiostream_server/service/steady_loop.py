@@ -8,12 +8,12 @@ https://docs.python.org/3/library/asyncio-extending.html#task-lifetime-support
 """
 
 import asyncio
+import gc
 import os
 import signal
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, ParamSpec, TypeVar
-from weakref import WeakSet
 
 import structlog
 
@@ -32,15 +32,15 @@ def run_to_its_end(
 ) -> None:
     """As `asyncio.run`. Raises what the coroutine raises."""
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        loop, hidden = runner.get_loop(), _HiddenTasks()
-        loop.set_task_factory(hidden)
+        loop = runner.get_loop()
+        loop.set_task_factory(_make_hidden)
         loop.set_default_executor(_Executor(thread_name_prefix="asyncio"))
         task = loop.create_task(serving, name="serve")
         try:
             _run_until_done(loop, task)
         finally:
             loop.set_task_factory(None)
-            loop.run_until_complete(hidden.end())
+            loop.run_until_complete(_end_hidden())
 
 
 def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
@@ -73,24 +73,24 @@ async def _wait(task: asyncio.Task[None]) -> None:
     await asyncio.wait({task})
 
 
-class _HiddenTasks:
+def _make_hidden(loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asyncio.Task[Any]:
     """A task factory. `asyncio.all_tasks()` does not find its tasks."""
+    task = asyncio.Task(coro, loop=loop, **named)  # `Any`: asyncio's own types of a factory differ by version
+    asyncio._unregister_task(task)  # noqa: SLF001 - a documented name
+    return task
 
-    def __init__(self) -> None:
-        self._tasks: Final[WeakSet[asyncio.Task[Any]]] = WeakSet()
 
-    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> asyncio.Task[Any]:
-        task = asyncio.Task(coro, loop=loop, **named)  # `Any`: asyncio's own types of a factory differ by version
-        asyncio._unregister_task(task)  # noqa: SLF001 - a documented name
-        self._tasks.add(task)
-        return task
+async def _end_hidden() -> None:
+    """Cancel those that are left, as `asyncio.run` does with those that it finds.
 
-    async def end(self) -> None:
-        """Cancel those that are left, as `asyncio.run` does with those that it finds."""
-        left = [task for task in self._tasks if not task.done()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+    They are searched among all objects: a set of them would take 1 KiB of each live stream.
+    """
+    loop, own = asyncio.get_running_loop(), asyncio.current_task()
+    tasks = (thing for thing in gc.get_objects() if type(thing) is asyncio.Task)
+    left = [task for task in tasks if task is not own and task.get_loop() is loop and not task.done()]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 class _Executor(ThreadPoolExecutor):

@@ -22,13 +22,13 @@ def lock_of(extra: str) -> Path:
     return _LOCKS / f"{extra}.txt"
 
 
-def chosen(text: str | None, kept: Sequence[str]) -> tuple[str, ...]:
-    """The `kept` ones, and those of `text`: `charts,mcp`. "none" in it leaves out those that are kept.
+def chosen(text: str | None, kept: Sequence[str], *also: str) -> tuple[str, ...]:
+    """The `kept` ones, those of `text`: `charts,mcp`, and `also`. "none" in it leaves out those that are kept.
 
     Raise `Problem` for a name that has no lock here.
     """
     named = {name.strip().lower() for name in (text or "").split(",")} - {""}
-    wanted = sorted((named | ({*kept} if NONE not in named else set())) - {NONE})
+    wanted = sorted((named | {*also} | ({*kept} if NONE not in named else set())) - {NONE})
     if unknown := [name for name in wanted if name not in offered()]:
         raise Problem(
             f"there is no extra {unknown[0]!r}; there are: {', '.join(offered())}",

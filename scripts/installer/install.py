@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from scripts.installer import probe, releases, settings, units
+from scripts.installer import probe, redis, releases, settings, units
 from scripts.installer.bundle import find_bundle
 from scripts.installer.extras import chosen
 from scripts.installer.layout import SERVICE, SOCKET, SOURCE, Layout
@@ -13,9 +13,11 @@ from scripts.installer.steps import Problem, Steps, run
 READY_WITHIN_S: Final = 60.0
 
 
-def install(layout: Layout, wheels: Path | None, extras: str | None, steps: Steps) -> None:
+def install(layout: Layout, wheels: Path | None, extras: str | None, steps: Steps, *, with_redis: bool = False) -> None:
     """Install what is missing; change nothing where everything is there. Raises `Problem`."""
-    release = _release(layout, wheels, extras, steps)
+    if with_redis:
+        redis.check_program()
+    release = _release(layout, wheels, extras, steps, *[redis.EXTRA] * with_redis)
     settings.lay_out(layout, steps)
     settings.place_config(layout, SOURCE / "configs" / "service.toml", None, steps)
     if release is None:
@@ -23,6 +25,9 @@ def install(layout: Layout, wheels: Path | None, extras: str | None, steps: Step
             "would: install the units, create the first key, start the socket and the service, and ask a question"
         )
         return
+    if with_redis:
+        units.place(layout, release.units, release.units, steps)
+        redis.set_up(layout, steps)
     if layout.config.exists():  # in a dry run it may not exist
         settings.check_config(layout, release)
     units.place(layout, release.units, release.units, steps)
@@ -42,10 +47,10 @@ def install(layout: Layout, wheels: Path | None, extras: str | None, steps: Step
         steps.say(_WHAT_NEXT.format(layout=layout))
 
 
-def _release(layout: Layout, wheels: Path | None, named: str | None, steps: Steps) -> Release | None:
+def _release(layout: Layout, wheels: Path | None, named: str | None, steps: Steps, *also: str) -> Release | None:
     """The installed one, or a new one; None in a dry run on a machine that has none."""
     release = releases.current(layout)
-    extras = chosen(named, release.extras if release else ())
+    extras = chosen(named, release.extras if release else (), *also)
     with find_bundle(wheels, extras, steps) as bundle:
         made_from = releases.fingerprint(layout, bundle.wheel, extras)
         if release is None:

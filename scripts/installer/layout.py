@@ -10,6 +10,7 @@ SOURCE: Final = Path(__file__).resolve().parents[2]
 SERVICE: Final = "aiostream-server.service"
 SOCKET: Final = "aiostream-server.socket"
 STANDBY: Final = "aiostream-server@standby.service"
+REDIS: Final = "aiostream-server-redis.service"
 RESTART: Final = "aiostream-server-restart.service"
 
 

@@ -20,6 +20,7 @@ _EXAMPLES = """examples:
   scripts/install                              builds the wheel here and fetches what it needs
   scripts/install --wheels /root/wheels        without a network: `scripts/dev/wheels DIR` has filled the folder
   scripts/install --with charts,mcp            with optional parts, which upgrades keep
+  scripts/install --redis                      with a worker for each core, and a Redis that they share runs in
   scripts/install --upgrade --wheels DIR       to this version, and back by itself where it does not serve
   scripts/install --uninstall --purge          with configuration, keys and state"""
 
@@ -32,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--purge goes with --uninstall")
     if wanted.extras is not None and (wanted.uninstall or wanted.rollback):
         parser.error("--with goes with an installation or an upgrade")
+    if wanted.redis and (wanted.uninstall or wanted.rollback):
+        parser.error("--redis goes with an installation or an upgrade")
     os.umask(0o022)  # the service runs as another user and reads what root writes
     steps, layout = Steps(dry_run=wanted.dry_run), Layout()
     try:
@@ -54,9 +57,9 @@ def _act(wanted: argparse.Namespace, layout: Layout, steps: Steps) -> None:
     elif wanted.rollback:
         rollback(layout, steps)
     elif wanted.upgrade:
-        upgrade(layout, wanted.wheels, wanted.extras, steps)
+        upgrade(layout, wanted.wheels, wanted.extras, steps, with_redis=wanted.redis)
     else:
-        install(layout, wanted.wheels, wanted.extras, steps)
+        install(layout, wanted.wheels, wanted.extras, steps, with_redis=wanted.redis)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -78,6 +81,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NAMES",
         help=f"optional parts, with commas between them; upgrades keep them, but for those before none: "
         f"{', '.join(offered())}",
+    )
+    parser.add_argument(
+        "--redis", action="store_true", help="a worker for each core, and a Redis on this machine; upgrades keep it"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be done, and do nothing")
     parser.add_argument("--force", action="store_true", help="on distributions that were not tested, too")

@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Final
 
-from scripts.installer.layout import RESTART, SERVICE, SOCKET, STANDBY, Layout
+from scripts.installer.layout import REDIS, RESTART, SERVICE, SOCKET, STANDBY, Layout
 from scripts.installer.probe import Address
 from scripts.installer.steps import Problem, Steps, ask, run, write_file
 
@@ -82,6 +82,12 @@ def stop_everything() -> None:
     """Stop the socket first, because a connection would start the service again."""
     run("systemctl", "disable", "--now", SOCKET, SERVICE)
     ask("systemctl", "stop", RESTART, "aiostream-server@*.service")
+    stop_redis()
+
+
+def stop_redis() -> None:
+    """For good. It may not be there."""
+    ask("systemctl", "disable", "--now", REDIS)
 
 
 def address(layout: Layout) -> Address:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from scripts.installer import probe, releases, settings, units
+from scripts.installer import probe, redis, releases, settings, units
 from scripts.installer.bundle import find_bundle
 from scripts.installer.extras import chosen
 from scripts.installer.install import READY_WITHIN_S
@@ -11,7 +11,7 @@ from scripts.installer.releases import Release
 from scripts.installer.steps import Problem, Steps
 
 
-def upgrade(layout: Layout, wheels: Path | None, extras: str | None, steps: Steps) -> None:
+def upgrade(layout: Layout, wheels: Path | None, extras: str | None, steps: Steps, *, with_redis: bool = False) -> None:
     """Install a new release with the extras of the old one and those that are named.
 
     Restore the old state and raise `Problem` where the new one does not serve.
@@ -19,9 +19,14 @@ def upgrade(layout: Layout, wheels: Path | None, extras: str | None, steps: Step
     old = releases.current(layout)
     if old is None:
         raise Problem("nothing is installed yet", "scripts/install, without --upgrade, installs it")
-    names = chosen(extras, old.extras)
+    if with_redis:
+        redis.check_program()
+    names = chosen(extras, old.extras, *[redis.EXTRA] * with_redis)
     with find_bundle(wheels, names, steps) as bundle:
         if old.made_from == releases.fingerprint(layout, bundle.wheel, names):
+            if with_redis:
+                units.place(layout, old.units, old.units, steps)
+                redis.set_up(layout, steps)
             steps.say(f"{old.name} is this version already: nothing to do")
             return
         folder = releases.next_folder(layout, bundle.wheel)
@@ -32,7 +37,13 @@ def upgrade(layout: Layout, wheels: Path | None, extras: str | None, steps: Step
         )
         return
     try:
-        _move(layout, old, new, steps)
+        if with_redis:
+            with redis.taken_back_if_it_fails(layout, steps):
+                units.place(layout, new.units, old.units, steps)
+                redis.set_up(layout, steps)
+                _move(layout, old, new, steps)
+        else:
+            _move(layout, old, new, steps)
     except BaseException:
         releases.remove(new.folder)
         raise

@@ -25,6 +25,12 @@ class Chaos:
     url: str = ""
     fates: list[Fate] = field(default_factory=list)
     passed: list[int] = field(default_factory=list)
+    open: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def break_all(self) -> None:
+        """Reset every connection that there is."""
+        for writer in self.open:
+            writer.transport.abort()
 
     async def serve(self, target: tuple[str, int], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         fate = self.fates.pop(0) if self.fates else None
@@ -32,10 +38,12 @@ class Chaos:
         self.passed.append(0)
         up_reader, up_writer = await asyncio.open_connection(*target)
         asking = asyncio.create_task(_copy(reader, up_writer))
+        self.open.add(writer)
         try:
             await self._answer(number, fate, up_reader, writer)
         finally:
             asking.cancel()
+            self.open.discard(writer)
             up_writer.transport.abort()
             if fate and fate.how == "reset":
                 writer.transport.abort()

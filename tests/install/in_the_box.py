@@ -34,6 +34,8 @@ CHECK: Final = (
     " --config /etc/aiostream-server/server.toml"
 )
 """As docs/install.md has it."""
+SOCKET: Final = Path("/run/aiostream-server-redis/redis.sock")
+QUESTION: Final = [{"role": "user", "content": "What is 15% of 850?"}]
 LARGE: Final = """
 [models.large]
 provider = "openai"
@@ -78,7 +80,7 @@ def answer(key: str | None) -> tuple[int, str]:
     """To one streamed question, read to its end."""
     connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=60)
     try:
-        body = {"model": "auto", "stream": True, "messages": [{"role": "user", "content": "What is 15% of 850?"}]}
+        body = {"model": "auto", "stream": True, "messages": QUESTION}
         headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         connection.request("POST", "/v1/chat/completions", json.dumps(body), headers)
         response = connection.getresponse()
@@ -240,7 +242,70 @@ def extras_are_installed_from_the_lock_and_check_names_the_way() -> None:
     assert extras() == "mcp"
     install("first", "--rollback", wheels=False)
     assert not extras()
-    install("first", "--upgrade", "--with", "mcp")
+
+
+def redis_is_wanted_where_there_is_none() -> None:
+    before = everything()
+    said = install("first", "--upgrade", "--redis", status=1)
+    assert "apt-get install redis-server" in said, said
+    assert everything() == before
+
+
+def with_redis_all_cores_serve_as_one() -> None:
+    """From here on. It is a Redis of the server's own, that nobody else can open; what was configured stays."""
+    bring_redis()
+    before = CONFIG.read_text()
+    install("first", "--upgrade", "--with", "mcp", "--redis")
+    assert extras() == "mcp redis"
+    workers = max(2, os.cpu_count() or 1)
+    text = CONFIG.read_text()
+    assert set(before.splitlines()) < set(text.splitlines())
+    CONFIG.write_text(text.replace(f"workers = {os.cpu_count()} ", f"workers = {workers} "))
+    subprocess.run(["systemctl", "start", "aiostream-server-restart"], check=True)
+    assert systemctl("is-active", "aiostream-server-redis") == "active"
+    assert SOCKET.stat().st_mode & 0o777 == 0o600
+    assert SOCKET.parent.stat().st_mode & 0o777 == 0o700
+    checked = subprocess.run(CHECK.split(), capture_output=True, text=True, check=False)
+    assert checked.stdout.endswith("ok\n"), checked
+    run = asked("POST", "/v1/runs", {"model": "auto", "background": True, "messages": QUESTION})
+    seen = [asked("GET", f"/v1/runs/{run['id']}")["id"] for _ in range(4 * workers)]  # by any worker
+    assert seen == [run["id"]] * 4 * workers
+    runs = asked("GET", "/readyz")
+    assert runs["shared_runs"] == "ok", runs
+
+    subprocess.run(["systemctl", "kill", "--signal=KILL", "aiostream-server-redis"], check=True)
+    deadline = time.monotonic() + 30
+    while systemctl("is-active", "aiostream-server-redis") != "active" or not is_whole(answer(keys[0])):
+        assert time.monotonic() < deadline, "the Redis comes back"
+        time.sleep(0.1)
+    before_again = everything()
+    install("first", "--redis")
+    assert everything() == before_again
+
+
+def bring_redis() -> None:
+    """As Debian's package has it; its libraries where the box has none."""
+    libraries = Path("/usr/lib") / f"{os.uname().machine}-linux-gnu"
+    for path in (TREES / "redis").iterdir():
+        target = Path("/usr/bin/redis-server") if path.name == "redis-server" else libraries / path.name
+        if not target.exists():
+            target.write_bytes(path.read_bytes())
+            target.chmod(0o755)
+
+
+def asked(method: str, path: str, body: object = None) -> "dict[str, str]":
+    """The JSON of an answer, by a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", 8000, timeout=60)
+    headers = {"Content-Type": "application/json", "Authorization": f"Bearer {keys[0]}"}
+    try:
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        response = connection.getresponse()
+        text = response.read()
+        assert response.status in (200, 202), text
+        found: dict[str, str] = json.loads(text)
+        return found
+    finally:
+        connection.close()
 
 
 def extras() -> str:
@@ -275,7 +340,8 @@ def an_upgrade_under_load_breaks_no_reply_and_keeps_what_the_administrator_wrote
     assert seen["whole"] > _CLIENTS
     assert seen["whole, across the switch"] >= _CLIENTS // 2, seen
     assert version() == "0.1.1", said
-    assert extras() == "mcp"
+    assert extras() == "mcp redis"
+    assert asked("GET", "/readyz")["shared_runs"] == "ok"
     subprocess.run([HOME / "current/bin/python", "-I", "-c", "import my_tools"], check=True)
     assert is_whole(answer(keys[0]))
     assert CONFIG.read_text() == mine
@@ -332,7 +398,8 @@ def an_uninstalled_server_leaves_configuration_keys_and_state() -> None:
     install("first", "--uninstall", wheels=False)
     assert not HOME.exists()
     assert not list(UNITS.glob("aiostream-server*"))
-    assert systemctl("is-active", "aiostream-server.socket") == "inactive"
+    for unit in ("aiostream-server.socket", "aiostream-server-redis"):
+        assert systemctl("is-active", unit) == "inactive", unit
     assert databases() == before
     assert "# mine" in CONFIG.read_text()
     assert (SETTINGS / "private/keys/keys.json").exists()
@@ -381,6 +448,8 @@ PROMISES: Final[list[Callable[[], None]]] = [
     roots_commands_leave_no_compiled_modules_in_etc,
     another_version_is_not_installed_over_it,
     extras_are_installed_from_the_lock_and_check_names_the_way,
+    redis_is_wanted_where_there_is_none,
+    with_redis_all_cores_serve_as_one,
     an_upgrade_under_load_breaks_no_reply_and_keeps_what_the_administrator_wrote,
     one_that_does_not_start_is_taken_back_while_the_old_one_serves_on,
     one_that_starts_and_answers_nothing_is_taken_back,

@@ -39,6 +39,12 @@ class RecordingSink:
     def hears(self, speaker: str | None) -> bool:
         return speaker not in self.deaf_to
 
+    def may_call(self, speaker: str | None) -> bool:
+        return True
+
+    def allowed(self, speaker: str | None, calls: list[FunctionCall]) -> list[FunctionCall]:
+        return calls
+
     def alive(self) -> None:
         self.signs_of_life += 1
 

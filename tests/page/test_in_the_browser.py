@@ -2,12 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
-from aiohttp import ClientSession, web
 from playwright.async_api import expect
 
 from aiostream_server.config.load import load_config
@@ -17,7 +15,9 @@ from aiostream_server.intake.keys import new_key
 from tests.kit.needs import CLIENTS, needs
 from tests.kit.scripted_provider import ScriptedAnswer, Stall
 from tests.kit.serving import get_json, serving
+from tests.kit.tls import make_files
 from tests.page.browsing import Window, browser, demo, scripted, window
+from tests.proxies.front import NAME, proxying
 
 pytestmark = [needs("browser"), pytest.mark.timeout(120)]
 
@@ -76,7 +76,7 @@ async def test_a_question_of_the_team_is_answered_in_place(tmp_path: Path) -> No
     async with serving(config, tmp_path) as server, browser() as opened:
         shown = await window(opened, server.url)
         await shown.ask("Which region had the highest total sales?", team="careful")
-        await shown.page.wait_for_selector(".remark.question")
+        await shown.page.wait_for_selector('.controls .state.asks:has-text("waits for your reply")')
         await shown.page.get_by_role("button", name="yes").click()
         await shown.page.wait_for_selector("h2.question")
         await shown.page.wait_for_selector(".call table td", state="attached")
@@ -113,6 +113,9 @@ async def test_runs_are_listed_stopped_saved_and_read_back(tmp_path: Path) -> No
         assert await page.locator("tbody tr").count() == 2
 
         await server.runner.cleanup()
+        await page.click("a.brand")
+        await page.wait_for_selector('#problem:has-text("does not answer")')
+        await page.click('nav a[data-page="runs"]')
         await page.set_input_files('input[type="file"]', saved)
         await shown.until("stop")
         assert await shown.transcript() == said
@@ -126,9 +129,12 @@ async def test_with_keys_it_asks_for_one_and_keeps_it_in_the_tab(tmp_path: Path)
     async with serving(config, tmp_path) as server, browser() as opened:
         shown = await window(opened, server.url)
         page = shown.page
+        await page.get_by_role("button", name="Cancel").click()
+        await page.wait_for_selector('#problem:has-text("with an API key only")')
+        await page.get_by_role("button", name="API key").click()
         await page.fill("#key", "wrong")
-        await page.get_by_role("button", name="Use this key").click()
-        await page.wait_for_selector("#problem:not([hidden])")
+        await page.keyboard.press("Enter")
+        await page.wait_for_selector('#key-problem:has-text("does not know this key")')
         await page.fill("#key", text.get_secret_value())
         await page.get_by_role("button", name="Use this key").click()
         await page.wait_for_selector(".card")
@@ -140,46 +146,31 @@ async def test_with_keys_it_asks_for_one_and_keeps_it_in_the_tab(tmp_path: Path)
         await other.page.wait_for_selector("#key")
 
 
-async def test_it_works_behind_a_path_prefix(tmp_path: Path) -> None:
-    """A proxy that serves the server below /teams/ and takes the prefix off."""
-    async with (
-        serving(load_config(None, {}), tmp_path) as server,
-        ClientSession(server.url) as session,
-        browser() as opened,
-    ):
-
-        async def forward(request: web.Request) -> web.StreamResponse:
-            body = await request.read()
-            headers = {name: request.headers[name] for name in ("Content-Type", "Accept") if name in request.headers}
-            path = f"/{request.match_info['path']}"
-            async with session.request(
-                request.method, path, params=request.query, data=body or None, headers=headers
-            ) as got:
-                return web.Response(body=await got.read(), status=got.status, headers=_passed_on(got.headers))
-
-        app = web.Application()
-        app.router.add_route("*", "/teams/{path:.*}", forward)
-        runner = web.AppRunner(app)
-        await runner.setup()
-        try:
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            root = f"http://127.0.0.1:{runner.addresses[0][1]}/teams"
-            shown = await window(opened, root)
+@needs("nginx")
+async def test_it_works_behind_nginx_below_a_path(tmp_path: Path) -> None:
+    """With a key, over TLS: nginx serves the server below /teams/ and takes the prefix off."""
+    key, text = new_key("page")
+    add_key(tmp_path / "keys.json", key)
+    config = load_config(None, {}).model_copy(update={"auth": AuthConfig(keys_file=tmp_path / "keys.json")})
+    below = {
+        "    location / {\n        proxy_pass http://aiostream_server;": (
+            "    location /teams/ {\n        proxy_pass http://aiostream_server/;"
+        )
+    }
+    async with serving(config, tmp_path) as server, browser() as opened:
+        with proxying("nginx", [server.url], tmp_path, make_files(tmp_path, "server", NAME), below) as front:
+            context = await opened.new_context(ignore_https_errors=True)
+            shown = await window(context, f"{front.url}/teams")
+            await shown.page.fill("#key", text.get_secret_value())
+            await shown.page.get_by_role("button", name="Use this key").click()
             await shown.ask("What is 15% of 850?")
             await shown.until("stop")
             await shown.page.reload()
             await shown.until("stop")
             assert "127.5" in await shown.transcript()
-            assert shown.page.url.startswith(f"{root}/runs/run-")
-            assert shown.errors == []
+            assert shown.page.url.startswith(f"{front.url}/teams/runs/run-")
+            assert [error for error in shown.errors if "401" not in error] == []
             assert shown.foreign == []
-        finally:
-            await runner.cleanup()
-
-
-def _passed_on(headers: Mapping[str, Any]) -> dict[str, str]:
-    return {name: headers[name] for name in ("Content-Type", "Content-Security-Policy") if name in headers}
 
 
 @needs("clients")

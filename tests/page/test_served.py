@@ -14,7 +14,7 @@ from scripts.devtools.page_types import FILE, types
 from tests.kit.serving import serving
 
 PAGE = files("aiostream_server.page")
-MOST_BYTES = 300_000
+MOST_BYTES = 200_000
 
 
 def names() -> list[str]:

@@ -34,7 +34,7 @@ _REFUSAL: Final = (
 )
 _END: Final = b"\r\n0\r\n\r\n"
 _DEADLINE_S: Final = 10.0
-_RUNS: Final = 4
+_RUNS: Final = 2
 
 Said: TypeAlias = str | Sequence[tuple[str, str]]
 """An agent's words, or its tool calls: names and arguments."""

@@ -59,6 +59,16 @@ def magentic(context: TeamContext) -> MagenticOneGroupChat:
     return MagenticOneGroupChat([_agent(context, "First")], context.model())
 
 
+def fork(context: TeamContext) -> GraphFlow:
+    """First and Second at the same time, then Third."""
+    agents = [_agent(context, name) for name in ("First", "Second", "Third")]
+    builder = DiGraphBuilder()
+    for agent in agents:
+        builder.add_node(agent)
+    builder.add_edge(agents[0], agents[2]).add_edge(agents[1], agents[2])
+    return GraphFlow(list(agents), builder.build(), termination_condition=MaxMessageTermination(20))
+
+
 def graph(context: TeamContext) -> GraphFlow:
     """First, then Second, then Third."""
     agents = [_agent(context, name) for name in ("First", "Second", "Third")]

@@ -1,5 +1,6 @@
 """The client's own tools: agents call them, the run ends, and the next one goes on with the results."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from openai.types.chat import ChatCompletion
 from aiostream_server.client import StreamClient
 from aiostream_server.config.model import Config, LimitsConfig, TeamConfig
 from aiostream_server.events import Answer, RunFinished, ToolRequested
-from tests.kit.scripted_provider import Call, ScriptedAnswer, ScriptedProvider
+from tests.kit.scripted_provider import Call, Gate, ScriptedAnswer, ScriptedProvider
 from tests.kit.serving import ServedAnswer, Server, ask, config_for, serving
 from tests.kit.strict_openai import why_refused
 from tests.web.test_openai_client import client_of
@@ -367,6 +368,46 @@ async def test_a_team_that_does_not_allow_them_ignores_them(provider: ScriptedPr
         said(provider.exchanges[1].body["messages"])[-1]
         == "user: Answer my last question, using the tool result above."
     )
+
+
+@pytest.mark.parametrize("both_call", [True, False])
+async def test_branches_of_a_graph_that_work_at_once_all_go_on(
+    provider: ScriptedProvider, tmp_path: Path, both_call: bool
+) -> None:
+    """Where both call, one answer has all calls; where one calls, the other finishes its turn before that. Third gets
+    what both say."""
+    may_answer = Gate()
+
+    def reply(body: Mapping[str, Any]) -> ScriptedAnswer:
+        told = json.dumps(body["messages"])
+        name = next(name for name in ("First", "Second", "Third") if f"You are {name}." in told)
+        if name == "Third":
+            return ScriptedAnswer("All said.")
+        if '"tool"' in told:
+            return ScriptedAnswer(f"{name} knows.")
+        if name == "First" or both_call:
+            return ScriptedAnswer(Call("weather", {"city": name}, f"call_{name}"))
+        return ScriptedAnswer(may_answer, "Second knows.")
+
+    provider.script(reply)
+    async with serving(calling(provider, "fork"), tmp_path) as server:
+        client = Client(server, "fork:answer", headers=TALK)
+        asking = asyncio.create_task(client.ask(ASKED))
+        await provider.request(2)
+        may_answer.open()
+        first = await asking
+        names = ["First", "Second"] if both_call else ["First"]
+        assert sorted(city["city"] for _, _, city in called(first)) == names
+        results = [{"role": "tool", "tool_call_id": f"call_{name}", "content": f"rain at {name}"} for name in names]
+        second = await client.ask(*results)
+    assert "All said." in (second.choices[0].message.content or "")
+    of_third = provider.exchanges[-1].body["messages"]
+    assert sorted(said(of_third)[-2:]) == ["user: First knows.", "user: Second knows."]
+    bodies = [json.dumps(exchange.body["messages"]) for exchange in provider.exchanges]
+    for name in names:
+        (gone_on,) = (body for body in bodies if f"You are {name}." in body and '"tool"' in body)
+        assert f"rain at {name}" in gone_on
+    assert len(bodies) == 3 + len(names), "each turn once"
 
 
 async def test_calls_count_for_the_limit_of_tool_calls(provider: ScriptedProvider, tmp_path: Path) -> None:

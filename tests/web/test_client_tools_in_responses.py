@@ -71,3 +71,25 @@ async def test_an_output_of_a_call_that_was_never_made_is_refused(tmp_path: Path
                 other: Any = {**RAIN, "call_id": "other"}
                 with pytest.raises(openai.BadRequestError, match="no tool call"):
                     await client.responses.create(model="lone", input=[other], previous_response_id=response.id)
+
+
+@pytest.mark.parametrize("bound", [0, 1])
+async def test_max_tool_calls_bounds_the_teams_own_calls_and_not_the_clients(tmp_path: Path, bound: int) -> None:
+    """Beyond it a call is not made, and a model that is offered nothing but own tools is told to call none."""
+    both = ScriptedAnswer(*[Call("add", {"first": n, "second": n}, f"call_{n}", n) for n in range(2)])
+    alone = [both, ScriptedAnswer("Done.")] if bound else [ScriptedAnswer("Done.")]
+    async with ScriptedProvider(why_refused) as provider:
+        provider.script(*alone, ScriptedAnswer(Call("add", {"first": 1, "second": 1}, "call_own", 0), OSLO))
+        async with serving(calling(provider, "lone"), tmp_path) as server, client_of(server) as client:
+            first = await client.responses.create(model="lone", input="Add.", max_tool_calls=bound)
+            asked = len(provider.exchanges)
+            second = await client.responses.create(model="lone", input=QUESTION, tools=[TOOL], max_tool_calls=0)
+        bodies = [exchange.body for exchange in provider.exchanges]
+    assert (first.output_text, first.max_tool_calls, asked) == ("Done.", bound, len(alone))
+    assert bodies[asked - 1]["tool_choice"] == "none"
+    assert [line for line in said(bodies[asked - 1]["messages"]) if line.startswith("tool")] == [
+        "tool(call_0): the sum is 0"
+    ][:bound]
+    assert bodies[asked].get("tool_choice", "auto") == "auto"
+    assert call_in(second)[1] == "weather"
+    assert "add(" not in str(second.output)

@@ -32,7 +32,8 @@ class Birth(NamedTuple):
 
 class WriteOrder(NamedTuple):
     """What `WRITE` is to do for one run. `expected` is the number of the last event that Redis should have; events
-    below `keep_from` are dropped. `retention_ms` is -1 for a run that goes on. A new `card` replaces the former one.
+    below `keep_from` are dropped; it is -1 where they are another process's, which cannot be written again.
+    `retention_ms` is -1 for a run that goes on. A new `card` replaces the former one.
 
     `request` is what Redis is to keep: how often its turn has begun again, its team, and the request. An empty one: it
     keeps none any more. `None` changes nothing.

@@ -58,6 +58,8 @@ def without_empty(turns: Sequence[SequenceTurn]) -> Sequence[SequenceTurn]:
 
 def fitted(turns: Sequence[SequenceTurn], rules: MessageRule, *, are_named: bool) -> list[Wire]:
     """The messages as `rules` demand. `are_named`: each user's message says already who said it."""
+    if not rules:
+        return [turn.message for turn in turns]
     if MessageRule.ROLES_ALTERNATE in rules:
         rules |= MessageRule.SYSTEM_FIRST | MessageRule.CALLS_ANSWERED
     if MessageRule.CALLS_ANSWERED in rules:

@@ -14,9 +14,7 @@ from aiostream_server.intake.json_text import encode
 from aiostream_server.protocols.json_rpc import (
     INTERNAL_ERROR,
     INVALID_PARAMS,
-    INVALID_REQUEST,
     METHOD_NOT_FOUND,
-    PARSE_ERROR,
     RpcError,
     RpcId,
     error_body,
@@ -83,7 +81,7 @@ def refusal(error: ServerError, request_id: RpcId = None) -> tuple[int, bytes]:
     """Status and body in the JSON-RPC binding."""
     number, reason = _number(error)
     status = error.http_status if isinstance(error, RpcError) else error.status
-    if number not in (_OF_THE_SERVER, PARSE_ERROR, INVALID_REQUEST) and status < 500:
+    if number != _OF_THE_SERVER and status < 500:
         status = 200
     return status, error_body(request_id, number, str(error), _details(error, number, reason))
 

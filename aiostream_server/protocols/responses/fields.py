@@ -37,9 +37,7 @@ FIELDS: Final = (
     RequestField("parallel_tool_calls", "applied", "`false`: one call at a time"),
     RequestField("metadata", "applied", "kept with the response"),
     RequestField("truncation", "applied", _ECHOED),
-    RequestField(
-        "max_tool_calls", "applied", "repeated in the response; `[limits] max_tool_calls_per_run` bounds calls"
-    ),
+    RequestField("max_tool_calls", "applied", "bounds the calls of the team's own tools: further ones are not made"),
     RequestField("prompt_cache_key", "applied", _ECHOED),
     RequestField("safety_identifier", "applied", _ECHOED),
     RequestField("prompt", "refused", "no prompts are stored here"),

@@ -129,7 +129,8 @@ def read_question(request: ResponsesRequest) -> tuple[Question, str | None]:
         raise _renamed(exc) from exc
     bound = request.max_output_tokens
     question = question_of(turns, _options(request), bound, form, field="input", is_chained=is_chained)
-    return replace(question, client_tools=tools, tool_choice=choice), referred
+    question = replace(question, client_tools=tools, tool_choice=choice, max_own_calls=request.max_tool_calls)
+    return question, referred
 
 
 def _check(request: ResponsesRequest) -> None:

@@ -145,8 +145,8 @@ def wanted_by(text: str, *, least: int, by_system: bool = False) -> Wanted | Non
 
 def may_instruct(text: str) -> bool:
     """Whether it has a word for what is asked for, and one for a conversation. Takes microseconds."""
-    text = text.lower()
-    return any(part in text for part in words.ASKED) and any(part in text for part in words.ABOUT)
+    is_said = text.lower().__contains__  # mapped, as a generator takes three times as long
+    return any(map(is_said, words.ASKED)) and any(map(is_said, words.ABOUT))
 
 
 def wants_summary(text: str) -> bool:

@@ -2,7 +2,7 @@
 
 A slot belongs to its run, and a process's slots are given back when the process fails: no counter can leak. Slots that
 become free are given away by Redis itself, to keys in turn. A process learns by a message that a caller of its own was
-given one; it asks, too, in case the message was lost.
+given one; it asks, too, in case the message was lost, and for the places of those that want to know theirs.
 """
 
 import asyncio
@@ -17,10 +17,11 @@ from aiostream_server.errors import RunsUnavailable, ServerError, ShuttingDown, 
 from aiostream_server.intake.principal import Owner
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import ENTER, GRANT, HELD, LEAVE, RESTORE
-from aiostream_server.runs.admission import OnMove, obstacle_text
+from aiostream_server.runs.admission import OnMove, QueuedCaller, obstacle_text
 from aiostream_server.runs.shared.owned import digest
 
 _LOOK_S: Final = 0.5
+_MOVE_S: Final = 0.02  # moves of the queue in so short a time are told together
 _AT_ONCE: Final = 1000  # runs in one call: a script holds up all other callers of Redis
 _HELD, _WAITS = 1, 2
 _FLOOD_S: Final = 0.05  # whoever was refused so often in so long is refused without asking Redis
@@ -37,13 +38,6 @@ class _Refusals:
     why: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Caller:
-    owner: Owner
-    obstacle: str
-    admitted: asyncio.Future[None]
-
-
 class RedisAdmission:
     """The `Admission` of all processes. While Redis is away each admits by its own count, or refuses."""
 
@@ -53,7 +47,7 @@ class RedisAdmission:
         self._limits = limits
         self._serves_alone: Final = on_outage == "serve"
         self._held: Final[dict[str, Owner]] = {}
-        self._waiting: Final[dict[str, _Caller]] = {}
+        self._waiting: Final[dict[str, QueuedCaller]] = {}
         self._left: Final[set[str]] = set()  # Redis has to be told
         self._refusals: Final[dict[Owner, _Refusals]] = {}
         self._telling_limits: Final = asyncio.Lock()
@@ -62,6 +56,7 @@ class RedisAdmission:
         self._is_closed = False
         self._limiting: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._has_moved: Final = asyncio.Event()  # the queue, as far as this process knows
         self._tasks: Final[set[asyncio.Task[None]]] = set()
 
     @property
@@ -107,9 +102,7 @@ class RedisAdmission:
         if answer != _WAITS:
             self._note_refusal(owner, obstacle)
             raise TooManyRuns(obstacle)
-        if on_move is not None:
-            on_move(None)  # only Redis knows the places of all
-        await self._wait(owner, run_id, obstacle)
+        await self._wait(owner, run_id, obstacle, on_move)
 
     def leave(self, run_id: str) -> None:
         self._held.pop(run_id, None)
@@ -128,6 +121,7 @@ class RedisAdmission:
         if caller is not None and not caller.admitted.done():
             self._held[run_id] = caller.owner
             caller.admitted.set_result(None)
+            self._has_moved.set()
         elif caller is None and run_id not in self._held:
             self._give_back(run_id)
 
@@ -158,10 +152,13 @@ class RedisAdmission:
         if left:
             await asyncio.wait(left)
 
-    async def _wait(self, owner: Owner, run_id: str, obstacle: str) -> None:
-        caller = self._waiting[run_id] = _Caller(owner, obstacle, asyncio.get_running_loop().create_future())
+    async def _wait(self, owner: Owner, run_id: str, obstacle: str, on_move: OnMove | None) -> None:
+        admitted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        caller = self._waiting[run_id] = QueuedCaller(run_id, owner, obstacle, admitted, on_move)
+        if on_move is not None:
+            self._has_moved.set()
         if self._looking is None:
-            self._looking = asyncio.create_task(self._look_for_lost_messages(), name="queue")
+            self._looking = asyncio.create_task(self._watch_queue(), name="queue")
         try:
             async with asyncio.timeout(self._limits.queue_timeout_s):
                 await caller.admitted
@@ -190,23 +187,36 @@ class RedisAdmission:
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _look_for_lost_messages(self) -> None:
-        """As long as callers wait: which of them have a slot, or have lost their place because Redis lost the queue."""
+    async def _watch_queue(self) -> None:
+        """As long as callers wait: tell them their places, and look for those whose message was lost."""
         try:
             while self._waiting:
-                await asyncio.sleep(_LOOK_S)
-                with suppress(RunsUnavailable):
-                    runs = tuple(self._waiting)[:_AT_ONCE]
-                    for run_id, found in zip(runs, await self._connection.run(HELD, *runs), strict=True):
-                        caller = self._waiting.get(run_id)
-                        if found == _HELD:
-                            self.granted(run_id)
-                        elif found != _WAITS and caller is not None and (await self._ask(caller.owner, run_id))[0]:
-                            continue
-                        elif found != _WAITS:
-                            self.refused(run_id)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(_LOOK_S):
+                        await self._has_moved.wait()
+                        await asyncio.sleep(_MOVE_S)
+                self._has_moved.clear()
+                try:
+                    await self._look()
+                except RunsUnavailable:
+                    for caller in self._waiting.values():
+                        if caller.place == 0:
+                            caller.tell(None)
         finally:
             self._looking = None
+
+    async def _look(self) -> None:
+        runs = tuple(self._waiting)[:_AT_ONCE]
+        for run_id, (found, place) in zip(runs, await self._connection.run(HELD, *runs), strict=True):
+            caller = self._waiting.get(run_id)
+            if found == _HELD:
+                self.granted(run_id)
+            elif caller is None:
+                continue
+            elif found == _WAITS:
+                caller.tell(place or None)
+            elif not (await self._ask(caller.owner, run_id))[0]:  # Redis has lost the queue
+                self.refused(run_id)
 
     async def _ask(self, owner: Owner, run_id: str) -> tuple[int, int]:
         if self._limiting is not None and not self._limiting.done():

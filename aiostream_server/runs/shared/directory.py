@@ -22,6 +22,7 @@ from aiostream_server.runs.shared.writer import Writer
 
 _WRITTEN_S: Final = 0.5
 _NEW_S: Final = 0.05
+_DROP_S: Final = 10.0
 _REJOIN_S: Final = 10.0
 """So long a run that began again waits for a viewer, where it ends without one."""
 
@@ -139,5 +140,6 @@ class RedisDirectory:
         dropping.add_done_callback(self._dropping.discard)
 
     async def _drop(self, run_id: str) -> None:
+        await self._writer.left(run_id, _DROP_S)  # else its end might be written behind this
         with suppress(RunsUnavailable):  # it expires by itself
             await self._connection.run(DROP, run_id, "")

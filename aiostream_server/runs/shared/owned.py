@@ -58,6 +58,8 @@ class OwnedRun:
         self.start = ""
         self.is_known = run.earlier is not None
         self.known: Final = asyncio.Event()
+        self.left: Final = asyncio.Event()
+        """Set when nothing more is written of it."""
         self.is_complete = False
         self.completed: Final = asyncio.Event()
         self.viewers: Final[dict[str, float]] = {}

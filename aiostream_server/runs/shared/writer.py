@@ -82,6 +82,13 @@ class Writer:
                 async with asyncio.timeout(within_s):
                     await owned.known.wait()
 
+    async def left(self, run_id: str, within_s: float) -> None:
+        """Wait until nothing more is written of the run."""
+        if (owned := self._runs.get(run_id)) is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await owned.left.wait()
+
     def note_start(self, run_id: str, start: str) -> None:
         """The run was started with this idempotency key."""
         if (owned := self._runs.get(run_id)) is not None:
@@ -249,5 +256,6 @@ class Writer:
 
     def _remove(self, run_id: str) -> None:
         owned = self._runs.pop(run_id)
+        owned.left.set()
         for node in tuple(owned.viewers):
             self._unwatch(owned, node)

@@ -5,8 +5,9 @@ Label values come from the configuration, from this program, or from `BoundedNam
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import accumulate
-from typing import Final, get_args
+from typing import Final, TypeVar, get_args
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import HistogramMetricFamily, Metric
@@ -14,6 +15,8 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from aiostream_server.events import FinishReason
+
+_Family = TypeVar("_Family", Counter, Histogram)
 
 _MOST_NAMES: Final = 100
 OTHER: Final = "other"
@@ -67,15 +70,22 @@ class DelayHistogram(Collector):
         yield HistogramMetricFamily(self._name, self._documentation)
 
 
+def _fast(family: _Family) -> _Family:
+    """The family, with `labels` that remembers its children: fourteen calls a run. There are as many as names."""
+    vars(family)["labels"] = cache(family.labels)
+    return family
+
+
 class Families:
     """One server's metrics, registered in `registry`."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         def counter(name: str, documentation: str, *labels: str) -> Counter:
-            return Counter(name, documentation, labels, namespace="aiostream", registry=registry)
+            return _fast(Counter(name, documentation, labels, namespace="aiostream", registry=registry))
 
         def histogram(name: str, documentation: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
-            return Histogram(name, documentation, labels, namespace="aiostream", registry=registry, buckets=buckets)
+            made = Histogram(name, documentation, labels, namespace="aiostream", registry=registry, buckets=buckets)
+            return _fast(made)
 
         self.requests: Final = counter("http_requests_total", "Requests answered.", "route", "method", "status")
         self.first_byte: Final = histogram(

@@ -87,6 +87,11 @@ class ClientTools:
         bench = self._benches.get(agent)
         return bench is not None and tool in bench.names
 
+    def are_offered(self, agent: str) -> bool:
+        """Whether this agent is offered any."""
+        bench = self._benches.get(agent)
+        return bench is not None and bool(bench.names)
+
     def has_called(self, agent: str, call_id: str) -> bool:
         """Whether the client is to answer this call."""
         bench = self._benches.get(agent)

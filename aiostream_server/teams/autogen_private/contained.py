@@ -24,7 +24,7 @@ from autogen_core.models import FunctionExecutionResult
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.errors import TeamFailed, ToolFailed, forget_traceback
-from aiostream_server.teams.autogen_private.structure import everything_in, handoff_tools, tools_of
+from aiostream_server.teams.autogen_private.structure import everything_in, handoff_tools, is_a, tools_of
 from aiostream_server.teams.containment import converted, running
 
 _ToolCall = Callable[..., Coroutine[Any, Any, tuple[FunctionCall, FunctionExecutionResult]]]
@@ -45,7 +45,7 @@ def contain(team: object) -> None:
             _patch(type(tool), "run_json", _guarded_run)
             _patch(type(tool), "run_json_stream", _guarded_stream)
             _patch(type(tool), "return_value_as_string", _guarded_text)
-            if isinstance(tool, FunctionTool) and not asyncio.iscoroutinefunction(tool._func):
+            if is_a(tool, FunctionTool) and not asyncio.iscoroutinefunction(tool._func):
                 tool._func = for_a_thread(tool._func)
         for name in _SELECTORS:
             if callable(select := getattr(thing, name, None)):

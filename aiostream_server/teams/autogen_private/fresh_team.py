@@ -15,6 +15,7 @@ from aiostream_server.teams.autogen_private.structure import (
     ORCHESTRATOR,
     all_agents,
     everything_in,
+    is_a,
     model_client_of,
     user_proxies,
 )
@@ -31,9 +32,10 @@ def name_speakers(team: object) -> None:
     AutoGen names no speaker for an agent that runs outside a group chat, and the wrong one for an agent that runs
     inside another: in a tool, or in a `MessageFilterAgent`.
     """
-    for group in everything_in(team):
+    things = everything_in(team)
+    for group in things:
         stream_orchestrator_answer(group)
-    for agent in all_agents(team):
+    for agent in all_agents(things):
         client, name = model_client_of(agent), getattr(agent, "name", None)
         if isinstance(client, StreamingClient) and isinstance(name, str):
             vars(agent)["_model_client"] = client.speaking_as(name)
@@ -99,7 +101,7 @@ async def until_cancelled(cancellation_token: CancellationToken | None) -> NoRet
 def stream_orchestrator_answer(team: object) -> None:
     """Give a Magentic-One team an `OrchestratorClient`; change no other team."""
     client = getattr(team, "_model_client", None)
-    if isinstance(team, MagenticOneGroupChat) and isinstance(client, StreamingClient):
+    if is_a(team, MagenticOneGroupChat) and isinstance(client, StreamingClient):
         vars(team)["_model_client"] = OrchestratorClient(client, team._final_answer_prompt)
 
 

@@ -1,10 +1,11 @@
-"""Lets an agent go on with a turn that stopped when it called tools of the client, with the results of these calls.
+"""Lets agents go on with turns that stopped when they called tools of the client, with the results of these calls.
 
-The agent's next model call then has the messages that it would have had if the tools had run inside. In a group chat
-this agent speaks first, and the chat's manager does not choose: the turn is still the agent's own.
+An agent's next model call then has the messages that it would have had if the tools had run inside. In a group chat
+these agents speak first, and the chat's manager does not choose: the turns are still theirs. They are several where
+branches of a graph worked at the same time.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from autogen_agentchat.agents import BaseChatAgent
@@ -21,35 +22,39 @@ _RESULTS: Final = "FunctionExecutionResultMessage"
 _USER: Final = "user"
 
 
-async def put_results(team: object, caller: str, results: Mapping[str, str]) -> bool:
-    """Replace what stands in the place of the results (by the ids of their calls) in the context of the agent `caller`.
+async def put_results(team: object, callers: Sequence[str], results: Mapping[str, str]) -> bool:
+    """Replace what stands in the place of the results (by the ids of their calls) in the contexts of the agents.
 
-    False if the agent has no such context, or has not called one of them.
+    False if none of the agents has called one of them.
     """
-    agent = _member(team, caller)
-    context = getattr(agent, "model_context", None)
-    if not isinstance(context, ChatCompletionContext):
-        return False
+    left = results.keys() - set()
+    for caller in callers:
+        context = getattr(_member(team, caller), "model_context", None)
+        if isinstance(context, ChatCompletionContext):
+            left -= await _filled(context, results)
+    return not left
+
+
+async def _filled(context: ChatCompletionContext, results: Mapping[str, str]) -> set[str]:
+    """The ids of the calls that were made last in this context, which now has their results."""
     state = dict(await context.save_state())
     messages = list(state.get("messages", ()))
     at = next((at for at in range(len(messages) - 1, -1, -1) if messages[at].get("type") == _RESULTS), None)
     if at is None:
-        return False
+        return set()
     entries: list[dict[str, Any]] = list(messages[at]["content"])
-    if not results.keys() <= {entry["call_id"] for entry in entries}:
-        return False
     filled = [{**entry, "content": results.get(entry["call_id"], entry["content"])} for entry in entries]
     messages[at] = {**messages[at], "content": filled}
     await context.load_state({**state, "messages": messages})
-    return True
+    return {entry["call_id"] for entry in entries}
 
 
-async def let_begin(team: object, speaker: str) -> None:
-    """Make the agent `speaker` of a group chat whose state was loaded speak first. A lone agent does so anyway."""
+async def let_begin(team: object, speakers: Sequence[str]) -> None:
+    """Make these agents of a group chat whose state was loaded speak first. A lone agent does so anyway."""
     if isinstance(team, BaseGroupChat):
         manager = manager_of(team)
         if isinstance(manager, BaseGroupChatManager):
-            vars(manager)["_handlers"] = {**manager._handlers, GroupChatStart: [_Beginning(speaker)]}
+            vars(manager)["_handlers"] = {**manager._handlers, GroupChatStart: [_Beginning(speakers)]}
 
 
 async def let_begin_anew(team: object, speaker: str, question: str) -> None:
@@ -70,14 +75,14 @@ async def let_begin_anew(team: object, speaker: str, question: str) -> None:
         state.update({name: value for name, value in chosen.items() if name in state})
         if "_ready" in state:  # graph flow: its first nodes have spoken
             state["_ready"].clear()
-        await let_begin(team, speaker)
+        await let_begin(team, [speaker])
 
 
 class _Beginning:
     """Handles the start of a group chat in the place of the manager's own handler."""
 
-    def __init__(self, speaker: str) -> None:
-        self._speaker = speaker
+    def __init__(self, speakers: Sequence[str]) -> None:
+        self._speakers = speakers
 
     @staticmethod
     def router(_: GroupChatStart, __: MessageContext) -> bool:
@@ -90,11 +95,12 @@ class _Beginning:
             start = GroupChatStart(messages=message.messages)
             await manager.publish_message(start, topic_id=topic, cancellation_token=ctx.cancellation_token)
             await manager.update_message_thread(message.messages)
-        manager._active_speakers.append(self._speaker)
-        topic = DefaultTopicId(type=manager._participant_name_to_topic_type[self._speaker])
-        await manager.publish_message(
-            GroupChatRequestPublish(), topic_id=topic, cancellation_token=ctx.cancellation_token
-        )
+        manager._active_speakers.extend(self._speakers)
+        for speaker in self._speakers:
+            topic = DefaultTopicId(type=manager._participant_name_to_topic_type[speaker])
+            await manager.publish_message(
+                GroupChatRequestPublish(), topic_id=topic, cancellation_token=ctx.cancellation_token
+            )
 
 
 def _member(team: object, name: str) -> BaseChatAgent | None:

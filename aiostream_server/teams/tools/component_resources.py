@@ -38,7 +38,8 @@ async def tie_to_run(team: object, scope: RunScope) -> None:
     One that has been started stays, because its owner may use it for other runs too.
     """
     ours: dict[int, Workbench] = {}
-    for thing in everything_in(team):
+    things = everything_in(team)
+    for thing in things:
         workbenches = workbenches_of(thing)
         for workbench in filter(is_unstarted_mcp, workbenches):
             if id(workbench) not in ours:
@@ -46,7 +47,7 @@ async def tie_to_run(team: object, scope: RunScope) -> None:
         if any(map(is_unstarted_mcp, workbenches)):
             replace_workbenches(thing, [ours.get(id(workbench), workbench) for workbench in workbenches])
         make_names_unique(thing)
-    for executor in code_executors_in(team):
+    for executor in code_executors_in(things):
         if is_unstarted_executor(executor):
             scope.on_close(executor.stop)
             try:

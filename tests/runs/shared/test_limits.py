@@ -98,6 +98,43 @@ async def test_a_slot_goes_at_once_to_a_caller_of_another_process(nodes: "list[S
     await asyncio.wait(waiting)
 
 
+async def test_callers_are_told_their_places_in_the_queue_of_all(nodes: "list[SharedRuns]") -> None:
+    """In the order in which keys and users take turns; none where the own key has all of its runs."""
+    for node in nodes:
+        node.admission.limit(LimitsConfig(max_runs=1, max_runs_per_key=0, queue_size=100, queue_timeout_s=60))
+    await nodes[0].admission.enter(A, "first")
+    told: dict[str, list[Any]] = {}
+    other_user, order = Owner("a", "other"), list[str]()
+
+    async def ask(node: "SharedRuns", owner: Owner, run_id: str) -> None:
+        await node.admission.enter(owner, run_id, told.setdefault(run_id, []).append)
+        order.append(run_id)
+
+    callers = [(1, A, "a0"), (1, A, "a1"), (2, B, "b0"), (0, other_user, "o0"), (2, B, "b1")]
+    waiting = []
+    for at, owner, run_id in callers:
+        waiting.append(asyncio.create_task(ask(nodes[at], owner, run_id)))
+        await wait_for(lambda run_id=run_id: told.get(run_id))  # type: ignore[misc, arg-type]
+    assert told == {"a0": [1], "a1": [2], "b0": [2], "o0": [3], "b1": [4]}
+    left = "first"
+    for count in range(1, 6):
+        next(node for node in nodes if left in node.admission._held).admission.leave(left)
+        await wait_for(lambda count=count: len(order) == count)  # type: ignore[misc]
+        left = order[-1]
+        behind = [run_id for _, _, run_id in callers if run_id not in order]
+        await wait_for(lambda: min((told[run_id][-1] or 0 for run_id in behind), default=1) == 1)  # noqa: B023
+    assert order == ["a0", "b0", "o0", "b1", "a1"]
+    assert all(places == sorted(places, reverse=True) for places in told.values())
+    for node in nodes:
+        node.admission.limit(LimitsConfig(max_runs=9, max_runs_per_key=1, queue_size=100, queue_timeout_s=60))
+    await settled(*nodes)
+    last = asyncio.create_task(ask(nodes[0], A, "a2"))
+    assert order[-1] == "a1"
+    await wait_for(lambda: told.get("a2") == [None])
+    nodes[1].admission.leave("a1")
+    await last
+
+
 async def test_a_limit_counts_the_runs_of_all(tmp_path: Path, runs: RunsConfig) -> None:
     async with cluster(runs, tmp_path, *[ScriptedAnswer(Stall())] * 3, max_runs=2) as (here, there):
         ids = [(await start_in_background(server.url, "hi", model="solo"))["id"] for server in (here, there)]

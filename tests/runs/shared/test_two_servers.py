@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from aiostream_server.client import ClientError, StreamClient
 from aiostream_server.config.model import RunsConfig
+from aiostream_server.events import Event, Token
 from tests.kit.cluster import cluster, shared_in
+from tests.kit.process import free_port
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, Stall
 from tests.kit.serving import ask, until_idle
@@ -187,3 +190,24 @@ async def test_tokens_come_elsewhere_one_by_one(tmp_path: Path, runs: RunsConfig
     waits = sorted(after - before for before, after in pairwise(arrived))
     assert len(arrived) == 10
     assert waits[len(waits) // 2] > 0.015, "most tokens have come apart from each other"
+
+
+async def test_the_client_goes_on_at_another_server(tmp_path: Path, runs: RunsConfig) -> None:
+    """Of several that it knows: past one that is not there, and away from one that stops."""
+    gate, errors = Gate(), list[ClientError]()
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    async with cluster(runs, tmp_path, ScriptedAnswer(*WORDS[:4], gate, *WORDS[4:])) as (here, there):
+        run = await start_in_background(here.url, "hi", model="solo")
+        urls = [nowhere, f"{there.url}/v1", here.url]
+        async with StreamClient(urls, backoff_s=0.01, on_reconnect=errors.append) as client:
+            stream, heard = client.attach(run["id"]), list[Event]()
+            async for event in stream:
+                heard.append(event)
+                if stream.last_seq == 4:
+                    await there.runner.cleanup()
+                    gate.open()
+            assert [info.id for info in await client.runs()] == [run["id"]]
+    assert stream.finished is not None
+    assert stream.finished.reason == "stop"
+    assert "".join(event.content for event in heard if isinstance(event, Token)) == "".join(WORDS)
+    assert len(errors) == 1

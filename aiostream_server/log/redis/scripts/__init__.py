@@ -57,6 +57,8 @@ def _script(name: str, *functions: str) -> Script:
     return Script.of("".join(_text(each) for each in (*(f"functions/{each}" for each in functions), name)))
 
 
+CHECK: Final = _script("check")
+
 # leases
 RENEW: Final = _script("renew")
 RETIRE: Final = _script("retire", "slots")
@@ -77,7 +79,7 @@ DROP: Final = _script("drop")
 ENTER: Final = _script("enter", "slots")
 LEAVE: Final = _script("leave", "slots")
 GRANT: Final = _script("grant", "slots")
-HELD: Final = _script("held")
+HELD: Final = _script("held", "slots", "places")
 RESTORE: Final = _script("restore", "slots")
 
 # turns of conversations

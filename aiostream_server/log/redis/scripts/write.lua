@@ -18,7 +18,12 @@ for number, order in ipairs(cmsgpack.unpack(ARGV[3])) do
     local events = key .. ':ev'
     local found = redis.call('HMGET', key, 'node', 'last', 'finished')
     local last = tonumber(found[2])
+    if found[1] == node and last > 0 and not found[3] and keep_from ~= -1 and redis.call('EXISTS', events) == 0 then
+        redis.call('DEL', key)  -- its events were evicted: its process writes all of it again
+        found, last = {}, nil
+    end
     if not found[1] and birth then
+        redis.call('DEL', events)  -- of a run that was evicted without them
         local owner, created, digest, talk, turn, start = unpack(birth)
         redis.call('HSET', key, 'node', node, 'owner', owner, 'last', expected, 'digest', digest)
         if turn ~= '' then redis.call('HSET', key, 'turn', turn) end
@@ -40,7 +45,7 @@ for number, order in ipairs(cmsgpack.unpack(ARGV[3])) do
             last = each
         end
         redis.call('HSET', key, 'last', last, 'reserved', reserved)
-        if expected == 0 and #lasts > 0 then redis.call('PEXPIRE', events, lifetime) end
+        if (expected == 0 or not found[1]) and #lasts > 0 then redis.call('PEXPIRE', events, lifetime) end
         if keep_from > 1 then redis.call('XTRIM', events, 'MINID', keep_from) end
         if card then redis.call('HSET', key, 'card', card) end
         if request and #request > 0 then

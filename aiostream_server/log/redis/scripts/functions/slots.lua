@@ -20,15 +20,20 @@ local function free(run)
     redis.call('SREM', base .. 'node:' .. node .. ':slots', run)
 end
 
--- 0: there is a slot; 1, 2, 3: the limit of all runs, of the key, of the user
-local function obstacle(who)
+-- 0: there is none; 2, 3: the limit of the key, of the user
+local function own_obstacle(who)
     local _, key, user = parts(who)
-    if redis.call('HLEN', base .. 'slots') >= limit('max_runs') then return 1 end
     local most = limit('max_runs_per_key')
     if most > 0 and redis.call('SCARD', base .. 'slots:k:' .. key) >= most then return 2 end
     most = limit('max_runs_per_user')
     if most > 0 and user ~= '' and redis.call('SCARD', base .. 'slots:u:' .. user) >= most then return 3 end
     return 0
+end
+
+-- 0: there is a slot; 1: the limit of all runs; else as `own_obstacle`
+local function obstacle(who)
+    if redis.call('HLEN', base .. 'slots') >= limit('max_runs') then return 1 end
+    return own_obstacle(who)
 end
 
 local function place(name, is_new)
