@@ -96,7 +96,7 @@ class Writer:
 
     @property
     def lifetime_ms(self) -> int:
-        """Of what nobody would delete, if all processes failed."""
+        """For keys that stay behind if all processes fail."""
         limits = self.limits
         return round((limits.run_timeout_s + limits.queue_timeout_s + limits.retention_s + 3600) * 1000)
 
