@@ -1,6 +1,5 @@
 """A viewer: one client's connection, which is sent one run's log."""
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind, Token
 from aiostream_server.log.protocol import Reader
-from aiostream_server.protocols.dialect import Frames, TimedFrames
+from aiostream_server.protocols.dialect import Frames, TimedFrames, timed
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, EventStream, SseWriter
@@ -58,8 +57,10 @@ async def stream_runs(
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
         for place, (watching, frames) in enumerate(runs, 1):
-            timed = frames if isinstance(frames, TimedFrames) and frames.silence_s < math.inf else None
-            silence_s = config.heartbeat_s if timed is None else min(config.heartbeat_s, timed.silence_s)
+            shows_silence = timed(frames)
+            silence_s = (
+                config.heartbeat_s if shows_silence is None else min(config.heartbeat_s, shows_silence.silence_s)
+            )
             with (
                 watching as reader,
                 Heartbeat(silence_s, reader.wake) as heartbeat,
@@ -68,7 +69,9 @@ async def stream_runs(
                 opening = (before if place == 1 else b"") + frames.opening(at_end=reader.at_end)
                 report = request.app[OBSERVER].delay
                 is_last = place == len(runs)
-                viewer = _Viewer(reader, writer, frames, opening, timed, heartbeat, coalescer, report, is_last=is_last)
+                viewer = _Viewer(
+                    reader, writer, frames, opening, shows_silence, heartbeat, coalescer, report, is_last=is_last
+                )
                 reader.shortcut = None if coalesce_s else viewer
                 try:
                     await viewer.run()
