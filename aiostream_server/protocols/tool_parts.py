@@ -33,7 +33,7 @@ class CallIds:
         return waiting.pop(0) if waiting else None
 
     def unknown(self, call_id: str) -> str:
-        """For a result whose call is kept no longer."""
+        """For a result without its call, which is kept no longer."""
         unique, number = call_id, 1
         while unique in self._used:
             number += 1

@@ -23,10 +23,10 @@ from aiostream_server.models.ending import EndReason, without_remark
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs import notices
 from aiostream_server.runs.budget import Budget
+from aiostream_server.runs.heard_calls import ToolCalls
 from aiostream_server.runs.heard_speech import HeardSpeech, Utterance
 from aiostream_server.runs.log_writer import LogWriter, capped
 from aiostream_server.runs.speakers import NAMELESS, Speakers
-from aiostream_server.runs.tool_calls import ToolCalls
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
 
 _BUSY: Final = "The model is busy"

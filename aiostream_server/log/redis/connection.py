@@ -152,13 +152,12 @@ async def open_redis(config: RunsConfig, *, must_answer: bool = False) -> AsyncI
     except ValueError as exc:
         raise ConfigError([f"[runs] redis_url: {exc}"]) from None
     try:
-        address, client = await asyncio.to_thread(connection.primary.connect, _TIMEOUT_S)
+        address = await asyncio.to_thread(connection.primary.check_once, _TIMEOUT_S)
     except (RedisError, OSError) as exc:
         if must_answer or is_lasting(exc):
             raise ConfigError([f'[runs] store = "redis": {reason_of(exc)}']) from exc
         connection.lost(exc)
     else:
-        client.close()
         connection.recovered(address)
         with suppress(RedisError, OSError):  # the first question need not wait for a connection
             await connection.client.ping()

@@ -17,9 +17,10 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as ConnectionFailed
 from redis.exceptions import TimeoutError as TimedOut
 
+_RIGHTS: Final = "the user of Redis may not do what the server needs; docs/cluster.md has the ACL rule"
 _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (AuthenticationError, "Redis refuses the user or the password"),
-    (NoPermissionError, "the user of Redis may not do what the server needs; docs/cluster.md has the ACL rule"),
+    (NoPermissionError, _RIGHTS),
     (BusyLoadingError, "Redis is loading its data"),
     (ReadOnlyError, "this Redis is a replica and takes no writes"),
     (OutOfMemoryError, "the memory of Redis is full (maxmemory)"),
@@ -33,8 +34,9 @@ _REASONS: Final[tuple[tuple[type[Exception], str], ...]] = (
 _IN_SCRIPTS: Final = (
     (("OOM", "command not allowed when used memory"), "the memory of Redis is full (maxmemory)"),
     (("READONLY", "read only replica"), "this Redis is a replica and takes no writes"),
+    (("user executing the script", "ACL failure in script"), _RIGHTS),
 )
-"""What Redis 6.2 says of a command in a script, without the word that begins an error."""
+"""What Redis says of a command in a script, in versions before 7 without the word that begins an error."""
 
 
 class UnusableRedis(RedisError):  # type: ignore[misc] # redis-py is not read by mypy

@@ -25,11 +25,12 @@ _RENEWALS: Final = 8  # in the time of one lease
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """`was_known` is false for a process whose lease was over, or whose Redis has lost its data. `stops` are reasons
-    by run."""
+    by run. With a `problem` Redis renews leases, and cannot be used for more."""
 
     was_known: bool
     failed: Sequence[str]
     stops: Mapping[str, str]
+    problem: Exception | None = None
 
 
 class Lease:
@@ -72,10 +73,13 @@ class Lease:
                 self._tell(self._renewed, renewal)
 
     def _renew(self) -> Renewal:
-        if self._client is None or not self._connection.is_available:
+        primary, is_new = self._connection.primary, self._client is None or not self._connection.is_available
+        if is_new:
             self._disconnect()
-            self._address, self._client = self._connection.primary.connect(self._lease_s / 2)
+            self._address, self._client = primary.connect(self._lease_s / 2)
         try:
+            if self._connection.address is None:
+                primary.check(self._client)  # says what is wrong better than a script that fails
             known, failed, stops = run_blocking(
                 self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000)
             )
@@ -83,7 +87,16 @@ class Lease:
             self._disconnect()
             raise
         words = [each.decode() for each in stops]
-        return Renewal(bool(known), [node.decode() for node in failed], dict(zip(words[::2], words[1::2], strict=True)))
+        reasons = dict(zip(words[::2], words[1::2], strict=True))
+        return Renewal(bool(known), [node.decode() for node in failed], reasons, self._problem() if is_new else None)
+
+    def _problem(self) -> Exception | None:
+        """What else does not work. The lease was renewed first, so that no other process takes the runs meanwhile."""
+        try:
+            self._connection.primary.check(self._client)
+        except (RedisError, OSError) as exc:
+            return exc
+        return None
 
     def _disconnect(self) -> None:
         if self._client is not None:
@@ -92,7 +105,10 @@ class Lease:
 
     def _renewed(self, renewal: Renewal) -> None:
         if not self._ended.is_set():
-            self._connection.recovered(self._address)
+            if renewal.problem is None:
+                self._connection.recovered(self._address)
+            else:
+                self._connection.lost(renewal.problem)
             self._on_renewal(renewal)
 
     def _tell(self, what: Callable[..., object], argument: object) -> None:

@@ -37,15 +37,20 @@ class Primary:
         self._hosts: Final = list(url.hosts)
 
     def connect(self, timeout_s: float) -> tuple[Address, Redis]:
-        """Find it, and make sure that it can be used."""
+        """Find it. The client connects with its first call."""
         address = self._find(timeout_s)
-        client = self._client(address, timeout_s)
-        try:
-            check_server(client, self._base, is_cluster=self._url.kind == "cluster")
-        except BaseException:
-            client.close()
-            raise
-        return address, client
+        return address, self._client(address, timeout_s)
+
+    def check(self, client: Redis) -> None:
+        """Whether it can be used."""
+        check_server(client, self._base, is_cluster=self._url.kind == "cluster")
+
+    def check_once(self, timeout_s: float) -> Address:
+        """Find it, and check it on a connection of its own."""
+        address, client = self.connect(timeout_s)
+        with client:
+            self.check(client)
+        return address
 
     def pool(self, address: Address, timeout_s: float, max_connections: int) -> BlockingConnectionPool:
         """Connections for the event loop."""

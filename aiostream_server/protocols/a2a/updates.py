@@ -54,7 +54,7 @@ _FILE: Final = re.compile(
 
 
 def state_at_end(reason: FinishReason, *, asks_user: bool) -> TaskState:
-    """The state of a task whose run has ended."""
+    """The state of a task at the end of its run."""
     if asks_user and reason == "stop":
         return "TASK_STATE_INPUT_REQUIRED"
     return _ENDED.get(reason, "TASK_STATE_COMPLETED")

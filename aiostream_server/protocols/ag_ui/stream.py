@@ -1,6 +1,6 @@
 """A run as AG-UI's events, version 1.0: https://docs.ag-ui.com/concepts/events
 
-Each speaker is a subagent, whose words are reasoning. The answer is the team's: a message of its own. What AG-UI has no
+Each speaker is a subagent; its words are reasoning. The answer is the team's: a message of its own. What AG-UI has no
 event for is `CUSTOM`, with a name that begins with `aiostream.`. Absent values are left out: null is refused.
 """
 

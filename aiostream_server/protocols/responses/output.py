@@ -57,7 +57,7 @@ class Output:
         self._calls: Final[Calls] = kept.calls
         self._is_json: Final = kept.is_json
         self._has_answered = False
-        self._waiting: Action | None = None  # a call of the team's own, whose result continues its item
+        self._waiting: Action | None = None  # a call of the team's own: its result continues its item
         self._own_calls: dict[str, str] = {}  # calls without an output, for Open WebUI
         self._called = 0
 
