@@ -21,9 +21,9 @@ class Rows(NamedTuple):
     """Consecutive events as they are stored: a token as its text. `first` is the first one's number."""
 
     first: int
-    said: Sequence[Event | str]
+    said: list[Event | str]
     times: Sequence[float]
-    speakers: Sequence[int]
+    speakers: "array[int]"
 
 
 class Entries:

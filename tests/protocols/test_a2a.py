@@ -388,6 +388,7 @@ def test_what_is_no_request_is_refused_by_number(body: bytes, number: int) -> No
     ("error", "rpc", "rest"),
     [
         (task_not_found("task-x"), (200, -32001, "TASK_NOT_FOUND"), (404, "NOT_FOUND")),
+        (RpcError(-32600, "no request", http_status=400), (200, -32600, None), (400, "FAILED_PRECONDITION")),
         (unsupported("no"), (200, -32004, "UNSUPPORTED_OPERATION"), (400, "FAILED_PRECONDITION")),
         (InvalidRequest("id: is required", param="id"), (200, -32602, None), (400, "INVALID_ARGUMENT")),
         (Forbidden("no"), (403, -32000, "FORBIDDEN"), (403, "PERMISSION_DENIED")),
