@@ -2,6 +2,7 @@
 
 import { addressOf, json, keepKey, pathOf, Refused, storedKey } from "./api.js";
 import { byId, element } from "./dom.js";
+import { bring } from "./pictures.js";
 import { RunView } from "./run_view.js";
 import { RunsView } from "./runs_view.js";
 import { teamsView } from "./teams_view.js";
@@ -71,7 +72,9 @@ async function route(earlier = []) {
         else if (page === "runs") openRuns();
         else show({ view: teamsView(teams, ask) }, "Teams");
     } catch (error) {
-        if (visit === visits) refused(error, showProblem);
+        if (visit !== visits) return;
+        if (page === "runs" && !id && error instanceof Refused && error.status === 0) openRuns(); // files need no server
+        else refused(error, showProblem);
     }
 }
 
@@ -91,7 +94,7 @@ function pathNow() {
  */
 function refused(error, onProblem) {
     if (!(error instanceof Refused)) throw error;
-    if (error.status === 401) askForKey();
+    if (error.status === 401) askForKey(Boolean(storedKey()));
     else onProblem(error.message);
 }
 
@@ -106,6 +109,7 @@ function showProblem(text) {
  * @param {Node[]} earlier
  */
 function openRun(run, earlier) {
+    bring(new Map());
     const view = new RunView(run, teams, { earlier, onReply: reply, onProblem: tellProblem });
     show(view, run.question || "A run");
     void view.live();
@@ -117,11 +121,9 @@ function openRuns() {
     void view.live();
 }
 
-/**
- * @param {Partial<RunObject>} run
- * @param {import("./events.js").RunEvent[]} events
- */
-function openFile(run, events) {
+/** @param {ReturnType<typeof import("./run_file.js").read>} file */
+function openFile({ run, events, pictures }) {
+    bring(pictures);
     const view = new RunView(/** @type {RunObject} */ ({ ...FILE, ...run }), teams, { onReply: null, onProblem: tellProblem });
     show(view, run.question || "A run");
     view.all(events);
@@ -159,21 +161,27 @@ async function start(model, content, conversation, earlier = []) {
     }
 }
 
-function askForKey() {
+/** @param {boolean} isWrong The server refused the key that there is. */
+function askForKey(isWrong) {
     const dialog = byId("key-dialog", HTMLDialogElement);
     const field = byId("key", HTMLInputElement);
     field.value = "";
     dialog.returnValue = "";
-    if (storedKey()) tellProblem("The server does not know this key.");
+    byId("key-problem", HTMLElement).textContent = isWrong ? "The server does not know this key." : "";
     dialog.onclose = () => {
-        if (dialog.returnValue !== "ok") return;
-        keepKey(field.value.trim());
-        void route();
+        if (dialog.returnValue === "ok") {
+            keepKey(field.value.trim());
+            void route();
+        } else if (shown === null) {
+            byId("change-key", HTMLElement).hidden = false;
+            tellProblem("This server answers with an API key only.");
+        }
     };
     if (!dialog.open) dialog.showModal();
 }
 
-byId("change-key", HTMLElement).addEventListener("click", askForKey);
+byId("change-key", HTMLElement).addEventListener("click", () => askForKey(false));
+byId("no-key", HTMLElement).addEventListener("click", () => byId("key-dialog", HTMLDialogElement).close());
 byId("skip", HTMLElement).addEventListener("click", (event) => {
     event.preventDefault(); // its address counts from the root, and would leave the page
     main.focus();

@@ -9,7 +9,7 @@ import { element } from "./dom.js";
 export function replyForm(asks, onSend) {
     const words = asks ? { "aria-label": "Your reply", placeholder: `Reply to ${asks.agent}` } : { "aria-label": "Your next question", placeholder: "Go on asking" };
     const text = element("textarea", { rows: 2, required: true, ...words });
-    const buttons = asks ? ["yes", "no"].map((word) => element("button", { type: "button", onclick: () => onSend(word) }, word)) : [];
+    const buttons = asks?.is_approval ? ["yes", "no"].map((word) => element("button", { type: "button", onclick: () => onSend(word) }, word)) : [];
     const onsubmit = (/** @type {Event} */ event) => {
         event.preventDefault();
         if (text.value.trim()) onSend(text.value);

@@ -170,7 +170,8 @@ export class RunView {
         this._undrawn.clear();
         this._drawGraph();
         const reason = log.finished?.reason ?? null;
-        tell(this._state, this._isLost ? "connection lost, trying again" : log.isOver ? outcomeOf(reason) : doing(log));
+        tell(this._state, this._isLost ? "connection lost, trying again" : !log.isOver ? doing(log) : log.asks ? "waits for your reply" : outcomeOf(reason));
+        this._state.classList.toggle("asks", log.isOver && log.asks !== null);
         this._state.dataset.state = this._isLost ? "lost" : (reason ?? "running");
         tell(this._figures, figures(log, this._now()));
         this._stop.hidden = log.isOver || !this._run.id || this._replay !== null;

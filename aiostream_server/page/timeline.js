@@ -11,7 +11,7 @@ import { count, seconds } from "./words.js";
 const LANE = 34;
 const HEIGHTS = { model: [3, 6], message: [11, 11], call: [24, 7] };
 const SHORTEST_S = 0.02;
-const STEPS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
+const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400];
 const MOST_MARKS = 6;
 
 export class Timeline {

@@ -304,6 +304,6 @@ def _with_the_answers(ending: FinishReason, recorder: Recorder) -> FinishReason:
 def _report_threads(work: TeamWork) -> None:
     """Warn of tools in threads: ending a run cannot interrupt them."""
     if work.team is not None:
-        tools = work.recorder.calls.unanswered & tools_in_threads(work.team)
+        tools = work.recorder.calls.heard.unanswered & tools_in_threads(work.team)
         if tools:
             _log.warning("tool_thread_left_behind", tools=sorted(tools))

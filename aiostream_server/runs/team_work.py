@@ -6,16 +6,23 @@ from dataclasses import dataclass, field, replace
 from autogen_core import CancellationToken
 
 from aiostream_server.errors import SchemaNotMet
-from aiostream_server.events import Message, Routing
+from aiostream_server.events import Routing
 from aiostream_server.events.fixed_notices import NOT_RECALLED
 from aiostream_server.models.call_memory import CallMemory, current_calls
-from aiostream_server.models.provider import TextDelta
 from aiostream_server.models.token_sink import current_sink
+from aiostream_server.runs.closing_events import (
+    add_missing_pictures,
+    ask_user,
+    request_calls,
+    tell_answer,
+    tell_memory_failure,
+)
 from aiostream_server.runs.conversation_memory import ConversationMemory, withdraw
 from aiostream_server.runs.last_call import put_in_form
 from aiostream_server.runs.prepared_team import prepare
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.request import RunRequest, RunResources
+from aiostream_server.runs.speakers import Speakers
 from aiostream_server.runs.team_driver import drive
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
@@ -67,27 +74,25 @@ class TeamWork:
         self.scope = spec.toolbox.scope()
         prepared = await prepare(spec, memory, self.scope)
         team, tools = prepared.team, prepared.client_tools
-        recorder.awaits_form = request.question.form is not None
-        recorder.listen_to(
-            prepared.speakers, answer_from=prepared.answer_from, roles=spec.config.roles, client_tools=tools
-        )
+        awaits_form = request.question.form is not None
+        recorder.listen_to(Speakers(prepared.speakers, prepared.answer_from, spec.config.roles, awaits_form), tools)
         current_sink.set(recorder)
         self.team = team
         ending = await drive(team, prepared.task, Translator(recorder, prepared.code_runners), token, tools)
         self.stop_reason = ending.stop_reason_line
         if files is not None:
             if not ending.calls_client:
-                _add_missing_pictures(recorder, files)
+                add_missing_pictures(recorder, files)
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
-        if memory.is_kept:
+        if memory.is_kept or spec.config.restart == "turn":
             await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
-            recorder.tell_memory_failure("not_recalled", NOT_RECALLED)
+            tell_memory_failure(recorder, "not_recalled", NOT_RECALLED)
         if not_kept is not None:
-            recorder.tell_memory_failure("not_kept", not_kept)
+            tell_memory_failure(recorder, "not_kept", not_kept)
         if ending.handover is not None and not ending.calls_client and memory.question.form is not None:
             question = "" if recorder.last is None else one_line(recorder.last.content, 300)
             raise SchemaNotMet(f"the team ended with a question to the user, which is no JSON: {question}")
@@ -101,11 +106,11 @@ class TeamWork:
             if question.form is not None:
                 await put_in_form(question.form, question, self.team, spec, recorder, token)
             is_reply, members = memory.waits_for is not None, len(participant_names(self.team))
-            recorder.tell_answer(replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
+            tell_answer(recorder, replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
         elif ending.calls_client:
-            recorder.call_client(handover.stopped, handover.call_ids)
+            request_calls(recorder, handover)
         else:
-            recorder.ask_user(handover, can_reply=memory.is_kept)
+            ask_user(recorder, handover, can_reply=memory.is_kept)
 
     def release(self, spec: TeamSpec | None) -> None:
         """Let go of everything at the end of the run of the team `spec`: teams are reference cycles."""
@@ -133,28 +138,3 @@ class TeamWork:
             allowed=allowed,
         )
         return self.resources.catalogue[decision.team]
-
-
-def _add_missing_pictures(recorder: Recorder, files: RunFiles) -> None:
-    """Append pictures that the run promised to show and no agent put into the answer: models forget to repeat links.
-
-    A streamed answer is continued by them; any other answer gets them when it is told at the end of the run.
-    """
-    recorder.close_all()
-    answer = recorder.answer or recorder.last
-    if answer is None:
-        return
-    shown = files.shown if answer.streamed else ()  # an answer that was not streamed shows them itself at the end
-    before = "".join(f"{file.markdown}\n\n" for file in shown if file.id not in answer.content)
-    after = "".join(f"\n\n{file.markdown}" for file in files.missing_in(answer.content))
-    if after and answer.streamed:
-        recorder.say(answer.agent, (TextDelta(after.removeprefix("\n\n")),))  # begins a paragraph of its own
-        recorder.close_all()
-    elif after and answer.content != recorder.untold:
-        recorder.tell(Message(answer.agent, after))
-    if before or after:
-        whole = replace(answer, content=f"{before}{answer.content}{after}")
-        if recorder.answer is None:
-            recorder.last = whole
-        else:
-            recorder.answer = whole

@@ -29,8 +29,8 @@ from aiostream_server.protocols.json_rpc import (
 from aiostream_server.protocols.mcp import NAME, dialect_for
 from aiostream_server.protocols.mcp.call import CallOptions, error_result
 from aiostream_server.protocols.mcp.errors import refusal, refusal_for
-from aiostream_server.protocols.mcp.tools import TeamTool, discovered, initialized, listed, read_arguments
-from aiostream_server.protocols.mcp.versions import check_version, meta_of
+from aiostream_server.protocols.mcp.tools import TeamTool, discovered, initialized, listed, read_arguments, read_reply
+from aiostream_server.protocols.mcp.versions import check_version, elicits, meta_of
 from aiostream_server.web.asking import answer_body
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.cors import is_allowed_page
@@ -112,12 +112,18 @@ async def _call(
         raise RpcError(INVALID_PARAMS, f"there is no tool {name!r:.80}")
     token = progress if isinstance(progress, str | int) and not isinstance(progress, bool) else None
     try:
-        arguments = read_arguments(call.params.get("arguments"))
+        if (responses := call.params.get("inputResponses")) is not None and is_modern:
+            reply = read_reply(responses, call.params.get("requestState"))
+            if reply is None:
+                return _result(call, error_result("The user has not answered the team's question.", is_modern=True))
+            arguments = reply
+        else:
+            arguments = read_arguments(call.params.get("arguments"))
         asked = Asked(
             tool.id,
             Question(Turn("user", arguments.question)),
             "stream" if "text/event-stream" in request.headers.get("Accept", "") else "whole",
-            CallOptions(call.id, token, is_modern, tool.name),
+            CallOptions(call.id, token, is_modern, tool.name, elicits=is_modern and elicits(call)),
             on_disconnect="cancel",
             conversation=Conversation(
                 arguments.conversation or f"talk-{secrets.token_urlsafe(9)}", resends=False, by_name=True

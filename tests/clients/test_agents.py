@@ -126,6 +126,7 @@ def _check_mcp(seen: Told) -> None:
     assert versions == {"2026-07-28": tools, "2025-11-25": tools}
     assert seen.of("called") == 2 * [{"text": "Hello.", "error": False, "rises": True}]
     assert seen.of("reply") == 2 * [{"waits": [True, False]}]
+    assert {each["mode"]: each["waits"] for each in seen.of("elicited")} == {"auto": False, "legacy": True}
     assert seen.of("cancel") == 2 * [{"again": False}]
     assert seen.stalled == [True, True]
     assert seen.of("failing") == 2 * [{"error": True}]

@@ -3,12 +3,12 @@
 import asyncio
 import re
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
 
+from tests.kit.forkserver import fork
 from tests.kit.process import environment
 from tests.kit.serving import ask
 from tests.kit.waiting import DEADLINE_S
@@ -24,12 +24,9 @@ async def answer_of(number: int, port: int, folder: Path, model: str, below: str
     assert ", 8000)" in PROGRAMS[number] or "port=8000" in PROGRAMS[number]
     path = folder / f"program_{number}.py"
     path.write_text(PROGRAMS[number].replace("8000", str(port)), "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-u", str(path)),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=environment(folder, PYTHONPATH=str(ROOT)),
-    )
+    env = environment(folder, PYTHONPATH=str(ROOT), PYTHONUNBUFFERED="1")
+    pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await fork((str(path),), env, stdout=pipe, stderr=nowhere)
     assert process.stdout is not None
     try:
         async with asyncio.timeout(DEADLINE_S):

@@ -27,6 +27,7 @@ from aiostream_server.intake.key_file import add_key
 from aiostream_server.intake.keys import new_key
 from aiostream_server.teams.context import TeamContext
 from aiostream_server.web.state import STATE
+from tests.kit.forkserver import fork
 from tests.kit.observing import Remembering
 from tests.kit.process import environment
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
@@ -318,11 +319,8 @@ class TestAProcess:
     async def test_it_serves_and_ends_its_streams_at_sigterm(self, tmp_path: Path, unused_tcp_port: int) -> None:
         path = tmp_path / "program.py"
         path.write_text(PROGRAM.replace("PORT", str(unused_tcp_port)), "utf-8")
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, str(path)),
-            stdout=asyncio.subprocess.PIPE,
-            env=environment(tmp_path, PYTHONPATH=str(Path(__file__).parents[2])),
-        )
+        env = environment(tmp_path, PYTHONPATH=str(Path(__file__).parents[2]))
+        process = await fork((str(path),), env, stdout=asyncio.subprocess.PIPE, stderr=2)
         assert process.stdout is not None
         try:
             async with asyncio.timeout(DEADLINE_S):

@@ -1,8 +1,9 @@
-"""Starts `aiostream-server` by a fork of a process that has imported the package already.
+"""Starts `aiostream-server` and other programs by a fork of a process that has imported the package already.
 
 A start takes 1.2 s of CPU time, of which the imports are 1.1 s; a fork shares them. The child is a process of its own
-and runs the same command line: `runpy` runs the package as `python -m` would, and the interpreter ends as usual.
-Tests of the start itself, of its imports and of its time start a fresh interpreter: `process.start_afresh`.
+and runs the same command line: `runpy` runs it as `python` would, and the interpreter ends as usual. Workers are forks
+of their parent, too. Tests of the start itself, of its imports and of its time start a fresh interpreter:
+`process.start_afresh`.
 
 Run as a program, this module is that server. It has no threads and no event loop, so that a fork is safe.
 """
@@ -21,11 +22,16 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import closing, suppress
 from functools import cache
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final, NoReturn
+
+from aiostream_server.service.workers import process as worker_process
 
 _REQUEST_BYTES: Final = 1024**2
 _MOST_DESCRIPTORS: Final = 32
@@ -92,7 +98,7 @@ class ForkedProcess:
 
 
 async def fork(
-    arguments: Sequence[str],
+    command: Sequence[str],
     env: Mapping[str, str],
     *,
     stdin: int | None = None,
@@ -101,7 +107,9 @@ async def fork(
     listening: Sequence[int] = (),
     limit: int = 1024**2,
 ) -> ForkedProcess:
-    """`aiostream-server ARGUMENTS`. Streams are file descriptors, `PIPE` or `DEVNULL`; no stdin means `DEVNULL`.
+    """`python COMMAND`: `-m` and a module, or a file, and arguments.
+
+    Streams are file descriptors, `PIPE` or `DEVNULL`; no stdin means `DEVNULL`.
 
     The sockets `listening` are handed over as systemd does, with `LISTEN_PID` and `LISTEN_FDS`.
     """
@@ -109,7 +117,7 @@ async def fork(
     try:
         feeding = _end_of(subprocess.DEVNULL if stdin is None else stdin, theirs, is_read_by_child=True)
         reading = [_end_of(each, theirs, is_read_by_child=False) for each in (stdout, stderr, subprocess.PIPE)]
-        request = json.dumps({"arguments": list(arguments), "env": dict(env), "cwd": str(Path.cwd())}).encode()
+        request = json.dumps({"command": list(command), "env": dict(env), "cwd": str(Path.cwd())}).encode()
         socket.send_fds(_control(), [request], [*theirs, *listening])
     finally:
         for number in theirs:
@@ -183,7 +191,7 @@ class _Server:
         ] = {}  # descriptor of the process -> its pid, and where its status goes
 
     def run(self) -> list[str] | None:
-        """Serve until the other side is gone; return None then, and in each child its arguments."""
+        """Serve until the other side is gone; return None then, and in each child its command."""
         while True:
             for key, _ in self._selector.select():
                 if key.fileobj is not self._control:
@@ -193,8 +201,8 @@ class _Server:
                 if not message:
                     self._kill_all()
                     return None
-                if (arguments := self._fork(json.loads(message), descriptors)) is not None:
-                    return arguments
+                if (command := self._fork(json.loads(message), descriptors)) is not None:
+                    return command
 
     def _fork(self, request: dict[str, object], descriptors: list[int]) -> list[str] | None:
         status = descriptors.pop(3)
@@ -236,19 +244,72 @@ def _become(request: dict[str, object], descriptors: list[int]) -> list[str]:
     for place, number in enumerate(aside):
         os.dup2(number, place)
         os.close(number)
-    env, cwd, arguments = request["env"], request["cwd"], request["arguments"]
+    env, cwd, command = request["env"], request["cwd"], request["command"]
     assert isinstance(env, dict)
     assert isinstance(cwd, str)
-    assert isinstance(arguments, list)
+    assert isinstance(command, list)
     os.environ.clear()
     os.environ.update(env)
-    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", closefd=False)
-    sys.stderr = os.fdopen(2, "w", buffering=1, errors="backslashreplace", closefd=False)
+    encoding, buffering = env.get("PYTHONIOENCODING"), 1 if env.get("PYTHONUNBUFFERED") else -1
+    sys.stdin, sys.stdout = os.fdopen(0, closefd=False), os.fdopen(1, "w", buffering, encoding, closefd=False)
+    sys.stderr = os.fdopen(2, "w", buffering=1, encoding=encoding, errors="backslashreplace", closefd=False)
+    sys.path[0:0] = filter(None, env.get("PYTHONPATH", "").split(os.pathsep))
     if listening := len(descriptors) - 3:
         os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(listening)}
     os.chdir(cwd)
     random.seed()
-    return arguments
+    return command
+
+
+def _run(command: list[str]) -> None:
+    """As `python COMMAND` would."""
+    sys.orig_argv = [sys.executable, *command]  # a parent starts its workers by it
+    if command[0] == "-m":
+        sys.argv[1:] = command[2:]
+        runpy.run_module(command[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv[:] = command
+        sys.path.insert(0, str(Path(command[0]).parent))
+        runpy.run_path(command[0], run_name="__main__")
+
+
+class _ForkedWorker(subprocess.Popen[bytes]):
+    """A worker: a fork of its parent, which serves nothing and has no threads and no event loop."""
+
+    def _execute_child(self, args: list[str], *settings: Any) -> None:
+        inherited: Sequence[int] = settings[3]  # pass_fds
+        self.pid = os.fork()
+        if not self.pid:
+            _become_worker(args[1:], inherited)
+        self._child_created = True
+
+
+def _become_worker(command: list[str], inherited: Sequence[int]) -> NoReturn:
+    """What an `exec` does to signals and sockets. The frames of the parent stay below, so nothing of it is freed."""
+    status = 1
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals():
+            if callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for each in gc.get_objects():
+            if issubclass(type(each), socket.socket) and each.fileno() not in inherited:
+                each.close()
+        gc.freeze()
+        random.seed()
+        _run(command)
+        status = 0
+    except SystemExit as exc:
+        status = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with suppress(BaseException):
+            threading._shutdown()  # type: ignore[attr-defined]
+            atexit._run_exitfuncs()
+            sys.stdout.flush()
+        os._exit(status)
 
 
 def main() -> None:
@@ -257,11 +318,10 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     with closing(socket.socket(fileno=int(sys.argv[1]))) as control:
-        arguments = _Server(control).run()
-    if arguments is not None:
-        sys.argv[1:] = arguments
-        sys.orig_argv = [sys.executable, "-m", "aiostream_server", *arguments]  # a parent starts its workers by it
-        runpy.run_module("aiostream_server", run_name="__main__", alter_sys=True)
+        command = _Server(control).run()
+    if command is not None:
+        vars(worker_process)["subprocess"] = SimpleNamespace(Popen=_ForkedWorker)
+        _run(command)
 
 
 if __name__ == "__main__":

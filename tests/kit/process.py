@@ -108,10 +108,10 @@ async def start(
 
     What the interpreter itself reads from the environment at its start makes a fresh one necessary.
     """
-    if any(name.startswith("PYTHON") for name in extra or {}):
+    if any(name.startswith("PYTHON") and name != "PYTHONIOENCODING" for name in extra or {}):
         return await start_afresh(*arguments, state_directory=state_directory, stdin=stdin, stdout=stdout, extra=extra)
-    env = environment(state_directory, **(extra or {}))
-    return await fork(arguments, env, stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE)
+    env, command = environment(state_directory, **(extra or {})), ("-m", "aiostream_server", *arguments)
+    return await fork(command, env, stdin=stdin, stdout=stdout, stderr=asyncio.subprocess.PIPE)
 
 
 async def start_afresh(

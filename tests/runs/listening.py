@@ -14,6 +14,7 @@ from aiostream_server.models.ending import EndReason
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs.budget import Budget
 from aiostream_server.runs.recorder import Recorder
+from aiostream_server.runs.speakers import Speakers
 from aiostream_server.runs.translator import Translator
 
 
@@ -60,5 +61,5 @@ def listening(
 ) -> Listening:
     log, ends = MemoryLog("r"), list[FinishReason | Error]()
     recorder = Recorder(log, Budget(ends.append, max_tokens=limit, max_turns=max_turns), {"seed": 7})
-    recorder.listen_to(frozenset(names), answer_from=answer_from, roles=roles)
+    recorder.listen_to(Speakers(frozenset(names), answer_from, roles or {}))
     return Listening(log, recorder, Translator(recorder, code_runners), ends)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.events import Action, Answer, Entry, Error, Event, Message, Token, ToolResult
 from aiostream_server.events.codec import encode_entry
+from aiostream_server.runs.closing_events import tell_answer
 from aiostream_server.runs.log_writer import capped, pieces
 from aiostream_server.runs.team_ending import TeamEnding
 from tests.runs.listening import Listening, listening
@@ -43,7 +44,7 @@ def test_absurdly_long_everything(char: str) -> None:
     recorder.tool_called(long, FunctionCall(long, long, long))
     recorder.tool_answered(long, FunctionExecutionResult(content=long, name=long, call_id=long), summary=long)
     recorder.tool_summary(long, long)
-    recorder.tell_answer(TeamEnding())
+    tell_answer(recorder, TeamEnding())
     for line in _lines(run):
         body = json.loads(line)
         assert body.get("truncated") or len(body.get("content", "")) < 8_001
@@ -62,7 +63,7 @@ def test_a_long_whole_message_arrives_complete_as_tokens(how: str, char: str) ->
     getattr(run.recorder, how)("A", long)
     assert _tokens(run) == long
     assert getattr(run.told[-1], "streamed", None) is True
-    run.recorder.tell_answer(TeamEnding())
+    tell_answer(run.recorder, TeamEnding())
     if how in ("whole", "tool_summary"):
         assert run.told[-1] == Answer("A", long, streamed=True)
         assert {event.kind for event in run.told if isinstance(event, Token)} == {"final"}

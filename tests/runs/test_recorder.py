@@ -162,7 +162,7 @@ async def test_two_agents_whose_calls_have_the_same_id_each_get_their_result() -
         )
     told = [(event.type, event.agent) for event in run.told if isinstance(event, Action | ToolResult)]
     assert told == [("action", "L"), ("action", "R"), ("tool_result", "R"), ("tool_result", "L")]
-    assert run.recorder.calls.unanswered == frozenset()
+    assert run.recorder.calls.heard.unanswered == frozenset()
 
 
 async def test_a_call_may_be_answered_under_another_name() -> None:
@@ -174,7 +174,7 @@ async def test_a_call_may_be_answered_under_another_name() -> None:
     assert [event for event in run.told if isinstance(event, ToolResult)] == [
         ToolResult("Database", "tool", "four", "c1")
     ]
-    assert run.recorder.calls.unanswered == frozenset()
+    assert run.recorder.calls.heard.unanswered == frozenset()
 
 
 async def test_reasoning_is_not_what_an_agent_hands_over_with() -> None:

@@ -30,6 +30,7 @@ from PIL import Image as Pillow
 from pydantic import BaseModel
 
 from aiostream_server.events import Action, Answer, Event, Message, Thinking, Token, ToolResult, Validation
+from aiostream_server.runs.closing_events import tell_answer
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.teams.autogen_private.structure import ORCHESTRATOR
 from aiostream_server.teams.data.messages import QueryDraft, QueryOutcome, Verdict
@@ -292,7 +293,7 @@ async def test_an_orchestrators_answer_that_was_heard_is_told_once() -> None:
     run = listening("A", ORCHESTRATOR, answer_from=[ORCHESTRATOR])
     await run.tapped(ORCHESTRATOR, "It ", "is 42.")
     run.translator.translate(TextMessage(content="It is 42.", source=ORCHESTRATOR))
-    run.recorder.tell_answer(TeamEnding())
+    tell_answer(run.recorder, TeamEnding())
     assert [event for event in run.told if isinstance(event, Message | Thinking)] == [
         Message(ORCHESTRATOR, "It is 42.", streamed=True)
     ]

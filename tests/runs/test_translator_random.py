@@ -24,6 +24,7 @@ from PIL import Image as Pillow
 from aiostream_server.config.model import Presentation
 from aiostream_server.events import Event
 from aiostream_server.present import Page, new_presenter
+from aiostream_server.runs.closing_events import tell_answer
 from aiostream_server.runs.team_ending import TeamEnding
 from tests.runs.listening import Listening, listening
 from tests.runs.test_translator import Own, OwnEvent, Weather
@@ -177,7 +178,7 @@ def test_whatever_a_team_does(data: st.DataObject) -> None:
         assert Counter(_MARK.findall(_shown(run.told, page))) == Counter(team.marks)
         assert set(_MARK.findall(_shown(run.told, page, "reasoning"))) == set(team.marks)
     assert "selector" not in _shown(run.told, None)
-    run.recorder.tell_answer(TeamEnding())
+    tell_answer(run.recorder, TeamEnding())
     answer = _MARK.findall(_shown(run.told, None, "answer"))
     assert set(answer) <= set(team.marks)
     assert len(answer) == len(set(answer)), "the answer is given once"

@@ -72,7 +72,7 @@ async def launch(
 ) -> Process:
     """`aiostream-server ARGUMENTS` with those sockets, as a service manager starts it."""
     return await fork(
-        arguments,
+        ("-m", "aiostream_server", *arguments),
         environment(state_directory, **extra),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

@@ -14,6 +14,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
+from tests.kit.forkserver import fork
 from tests.kit.process import ServerProcess, environment
 from tests.kit.serving import ask, chat_body
 
@@ -49,11 +50,8 @@ pytestmark = pytest.mark.skipif(sys.gettrace() is not None, reason="coverage tak
 async def measured(folder: Path, limit_ms: float) -> AsyncIterator[ServerProcess]:
     path = folder / "server.toml"
     path.write_text(CONFIG, "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.service.measured_server", str(limit_ms), "serve", "--config", str(path)),
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(folder),
-    )
+    command = ("-m", "tests.service.measured_server", str(limit_ms), "serve", "--config", str(path))
+    process = await fork(command, environment(folder), stdout=1, stderr=asyncio.subprocess.PIPE)
     server = ServerProcess(process)
     try:
         await server.until_ready()

@@ -2,21 +2,22 @@
 
 import asyncio
 import resource
-import sys
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from tests.kit.forkserver import fork
 from tests.kit.process import ServerProcess, environment
 from tests.kit.tls import make_files
 from tests.kit.waiting import wait_for
 
 LIMIT = 96
 _LIMITED = f"""
-import os, resource, sys
+import resource
+from aiostream_server.__main__ import main
 resource.setrlimit(resource.RLIMIT_NOFILE, ({LIMIT}, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+main()
 """
 
 
@@ -27,11 +28,10 @@ async def test_a_server_without_descriptors_says_so_and_accepts_again(tmp_path: 
     tls = f'tls_certificate = "{tls_files.certificate}"\ntls_key = "{tls_files.key}"\n' if is_tls else ""
     server_table = f'[server]\nport = 0\nloop = "{loop}"\nlog_format = "json"\n{tls}'
     path.write_text(f"{server_table}[limits]\nmax_runs = 100\n", "utf-8")
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", _LIMITED, "-m", "aiostream_server", "serve", "--config", str(path)),
-        stderr=asyncio.subprocess.PIPE,
-        env=environment(tmp_path),
-    )
+    program = tmp_path / "limited.py"
+    program.write_text(_LIMITED, "utf-8")
+    command = (str(program), "serve", "--config", str(path))
+    process = await fork(command, environment(tmp_path), stdout=1, stderr=asyncio.subprocess.PIPE)
     server = ServerProcess(process)
     idle: list[asyncio.StreamWriter] = []
     try:

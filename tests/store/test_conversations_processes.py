@@ -1,8 +1,8 @@
 """Several processes, and processes that are killed: what `keep` returned for is there."""
 
 import asyncio
+import os
 import random
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from aiostream_server.config.model import ConversationsConfig
 from aiostream_server.store.conversations import Conversations, open_conversations
+from tests.kit.forkserver import fork
 from tests.store.conftest import in_database
 from tests.store.keeping import AT_ONCE, address, memory
 
@@ -32,11 +33,8 @@ class Writer:
     async def live(self) -> None:
         """Start, keep something, and be killed at whatever moment."""
         first = (max(self.kept) // AT_ONCE // 3 + 1) * AT_ONCE * 3 if self.kept else 0
-        child = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-m", "tests.store.keeping", self.url, self.name, str(first)),
-            stdout=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
-        )
+        command = ("-m", "tests.store.keeping", self.url, self.name, str(first))
+        child = await fork(command, os.environ, stdout=asyncio.subprocess.PIPE, stderr=2)
         assert child.stdout is not None
         try:
             self.greetings.append((await child.stdout.readline()).strip())

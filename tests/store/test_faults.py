@@ -1,12 +1,12 @@
 """No turn is lost, doubled or hidden: whatever fails, and whatever else writes."""
 
 import asyncio
+import os
 import random
 import resource
 import shutil
 import sqlite3
 import statistics
-import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -30,6 +30,7 @@ from aiostream_server.store.conversations import Conversations, TeamMemory, open
 from aiostream_server.store.database import ConversationsUnavailable, NotWrittenYet, find_url
 from aiostream_server.store.turn_reader import TurnReader
 from aiostream_server.store.turn_writer import TurnWriter
+from tests.kit.forkserver import fork
 from tests.kit.waiting import DEADLINE_S
 from tests.store.talking import TALK, said, say, turns_of
 
@@ -196,10 +197,8 @@ def test_two_stores_with_random_faults_lose_nothing(migrated_file: Path, tmp_pat
 async def test_two_processes_that_talk_at_once_overwrite_nothing(bare_url: str) -> None:
     """They begin with an empty database, and see each other's turns when they look."""
     children = [
-        await asyncio.create_subprocess_exec(
-            *(sys.executable, "-W", "error", "-m", "tests.store.talking", bare_url, name, "30"),
-            stdout=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
+        await fork(
+            ("-m", "tests.store.talking", bare_url, name, "30"), os.environ, stdout=asyncio.subprocess.PIPE, stderr=2
         )
         for name in ("a", "b")
     ]

@@ -256,7 +256,6 @@ async def test_an_agent_that_is_cancelled_from_inside_fails_the_team() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_a_team_is_freed_with_its_run(kind: str) -> None:
     """No reference cycle keeps it: the garbage collector would pause every stream to free it."""
-    gc.collect()
     gc.disable()
     try:
         team = ours(KINDS[kind])

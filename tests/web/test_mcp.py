@@ -112,6 +112,41 @@ async def test_a_conversation_goes_on_by_its_name(tmp_path: Path) -> None:
     assert done["structuredContent"]["conversation"] == name
 
 
+def eliciting(*answers: dict[str, Any], state: str = "") -> dict[str, Any]:
+    capabilities: dict[str, Any] = {"io.modelcontextprotocol/clientCapabilities": {"elicitation": {"form": {}}}}
+    replied = {"inputResponses": {"reply": answers[0]}, "requestState": state} if answers else {}
+    return {**asking("Write.", "until-approved"), **replied, "_meta": capabilities}
+
+
+async def test_a_question_is_put_to_the_user_of_a_client_that_can(tmp_path: Path) -> None:
+    """The call is repeated with the reply, as often as the team asks, and keeps its conversation."""
+    drafts = ScriptedAnswer("A draft."), ScriptedAnswer("A better draft.")
+    async with served(tmp_path, *drafts, team="until_approved") as (caller, _):
+        asked = result_of(await modern(caller, "tools/call", eliciting()))
+        state = asked["requestState"]
+
+        async def reply(text: str) -> dict[str, Any]:
+            accepted = {"action": "accept", "content": {"reply": text}}
+            return result_of(await modern(caller, "tools/call", eliciting(accepted, state=state)))
+
+        declined = result_of(await modern(caller, "tools/call", eliciting({"action": "decline"}, state=state)))
+        wrong = result_of(await modern(caller, "tools/call", eliciting({"action": "accept"}, state=state)))
+        again, done = await reply("Better, please."), await reply("APPROVE")
+    assert (asked["resultType"], again["resultType"], done["resultType"]) == (
+        "input_required",
+        "input_required",
+        "complete",
+    )
+    assert again["requestState"] == state == done["structuredContent"]["conversation"]
+    for result, draft in ((asked, "A draft."), (again, "A better draft.")):
+        request = result["inputRequests"]["reply"]
+        assert request["method"] == "elicitation/create"
+        assert draft in request["params"]["message"]
+        assert request["params"]["requestedSchema"]["required"] == ["reply"]
+    assert declined["isError"]
+    assert "inputResponses" in wrong["content"][0]["text"]
+
+
 async def test_a_call_ends_with_its_stream(tmp_path: Path) -> None:
     async with served(tmp_path, ScriptedAnswer("one ", Stall())) as (caller, server):
         async with caller.open("tools/call", asking("hi", token="t")) as called:

@@ -22,7 +22,7 @@ from aiostream_server.present.answer import AnswerOnly
 from aiostream_server.present.parts import Parts
 from aiostream_server.present.status import StatusLine
 from aiostream_server.protocols.json_rpc import RpcId, around_result
-from aiostream_server.protocols.mcp.tools import modern
+from aiostream_server.protocols.mcp.tools import input_required, modern
 from aiostream_server.runs.card import RunCard
 from aiostream_server.sse.frames import data_frame
 
@@ -35,12 +35,14 @@ _FAILED: Final[Mapping[FinishReason, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """`progress_token` is None where the client wants no progress; `is_modern` shapes the result."""
+    """`progress_token` is None where the client wants no progress; `is_modern` shapes the result. `elicits`: the client
+    puts questions of the team to its user."""
 
     request_id: RpcId
     progress_token: str | int | None = None
     is_modern: bool = True
     team_name: str = ""
+    elicits: bool = False
 
 
 class CallResult:
@@ -52,7 +54,7 @@ class CallResult:
         self._parts = Parts()
         self._view = AnswerOnly()
         self._texts: list[str] = []
-        self._asked = False
+        self._asked: InputRequested | None = None
         self._error: Error | None = None
         self._finished = RunFinished("error", TokenCount(), 0.0)
 
@@ -61,7 +63,7 @@ class CallResult:
             event = entry.event
             self._texts += [shown.text for part in self._parts.of(event) for shown in self._view.show(part)]
             if isinstance(event, InputRequested):
-                self._asked = True
+                self._asked = event
             elif isinstance(event, Error):
                 self._error = event
             elif isinstance(event, RunFinished):
@@ -81,7 +83,9 @@ class CallResult:
             told = self._error.message if self._error is not None else _FAILED[reason]
             said = [answer] if answer else []
             return error_result("\n\n".join([*said, told]), is_modern=self._options.is_modern)
-        waits = self._asked and reason == "stop"
+        waits = self._asked is not None and reason == "stop"
+        if self._asked is not None and waits and self._options.elicits:
+            return input_required(answer or self._asked.content, conversation, is_approval=self._asked.is_approval)
         note = (
             f"The team waits for your reply in the conversation {conversation}."
             if waits

@@ -29,6 +29,7 @@ _INPUT: Final[dict[str, Any]] = {
     },
     "required": ["question"],
 }
+_REPLY: Final = "reply"
 _OUTPUT: Final[dict[str, Any]] = {
     "type": "object",
     "properties": {
@@ -68,6 +69,37 @@ def read_arguments(arguments: object) -> Arguments:
     if not read.question.strip():
         raise InvalidRequest("question: must not be empty", param="question")
     return read
+
+
+def read_reply(responses: object, state: object) -> Arguments | None:
+    """What the user answers to the team's question in the conversation `state`; None where there is no answer. Raises
+    `InvalidRequest`."""
+    given = responses.get(_REPLY) if isinstance(responses, dict) else None
+    match given:
+        case {"action": "accept", "content": {"reply": str() as reply}}:
+            return read_arguments({"question": reply, "conversation": state})
+        case {"action": "decline" | "cancel"}:
+            return None
+    problem = "expected {'reply': {'action': 'accept', 'content': {'reply': ...}}}, or another action"
+    raise InvalidRequest(f"inputResponses: {problem}", param="inputResponses")
+
+
+def input_required(question: str, conversation: str, *, is_approval: bool) -> dict[str, Any]:
+    """The result of a call whose team asks the user: the client asks, and calls again with what `read_reply` reads.
+
+    https://modelcontextprotocol.io/specification/2026-07-28/client/elicitation
+    """
+    reply: dict[str, Any] = {"type": "string", "title": "Reply"}
+    if is_approval:
+        reply["enum"] = ["yes", "no"]
+    schema = {"type": "object", "properties": {"reply": reply}, "required": ["reply"]}
+    params = {"mode": "form", "message": question, "requestedSchema": schema}
+    return {
+        "resultType": "input_required",
+        "inputRequests": {_REPLY: {"method": "elicitation/create", "params": params}},
+        "requestState": conversation,
+        "_meta": {"io.modelcontextprotocol/serverInfo": _SERVER},
+    }
 
 
 def initialized(params: Mapping[str, object]) -> dict[str, Any]:

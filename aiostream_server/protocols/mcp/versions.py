@@ -34,6 +34,13 @@ def meta_of(call: RpcRequest) -> Mapping[str, object]:
     return meta if isinstance(meta, dict) else {}
 
 
+def elicits(call: RpcRequest) -> bool:
+    """Whether the client puts questions to its user, by a form."""
+    capabilities = meta_of(call).get(f"{_META}clientCapabilities")
+    declared = capabilities.get("elicitation") if isinstance(capabilities, dict) else None
+    return isinstance(declared, dict) and (not declared or "form" in declared)
+
+
 def check_version(call: RpcRequest, headers: Mapping[str, str]) -> bool:
     """Whether the request is of a modern version. Raises `RpcError` for a version that is not served, and where the
     headers contradict the body. `headers` finds its keys in any case."""

@@ -41,6 +41,7 @@ class _Kept(msgspec.Struct, omit_defaults=True):
     history: tuple[Turn, ...] = ()
     options: dict[str, Any] = {}
     max_tokens: int | None = None
+    max_own_calls: int | None = None
     form: _Form | None = None
     client_tools: tuple[ClientTool, ...] = ()
     tool_choice: ToolChoice = AUTO
@@ -56,7 +57,7 @@ class _Kept(msgspec.Struct, omit_defaults=True):
 
 
 class KeptRequest(NamedTuple):
-    """`request` is without its team, whose id is `team`. `start` is the digest of its idempotency key."""
+    """`request` is without its team; `team` is the team's id. `start` is the digest of its idempotency key."""
 
     request: RunRequest
     team: str
@@ -64,7 +65,7 @@ class KeptRequest(NamedTuple):
 
 
 _OF_REQUEST: Final = {field.name for field in fields(RunRequest)}.intersection(_Kept.__struct_fields__)
-_OF_QUESTION: Final = [field.name for field in fields(Question) if field.name != "form"]
+_OF_QUESTION: Final = {field.name for field in fields(Question)}.intersection(_Kept.__struct_fields__) - {"form"}
 _decode: Final = msgpack.Decoder(_Kept).decode
 
 
@@ -83,7 +84,7 @@ def pack_request(request: RunRequest, team: str, start: str) -> bytes | None:
 
 
 def unpack_request(packed: bytes) -> KeptRequest:
-    """Raises `ValueError` for what another version has kept in another way."""
+    """Raises `msgspec.MsgspecError` for what another version has kept in another way."""
     kept = _decode(packed)
     question = Question(form=_form(kept.form), **{name: getattr(kept, name) for name in _OF_QUESTION})
     request = RunRequest(question=question, **{name: getattr(kept, name) for name in _OF_REQUEST})

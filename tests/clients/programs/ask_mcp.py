@@ -1,11 +1,24 @@
 """Calls with the MCP project's own client for Python, as one of the newest version and as one with sessions."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 from mcp import Client  # type: ignore[attr-defined] # of mcp 2; the server's own is 1
+from mcp.types import ElicitResult
 
 from tests.clients.programs.telling import BASE_URL, MODEL, Scenario, question, tell
+
+
+async def _elicited(mode: Any) -> dict[str, Any]:
+    """The user answers; of the version with sessions the calling model would have to."""
+
+    async def answer(_: Any, params: Any) -> ElicitResult:
+        return ElicitResult(action="accept", content={"reply": "APPROVE"})
+
+    async with Client(f"{BASE_URL}/mcp", mode=mode, elicitation_callback=answer) as opened:
+        done = (await opened.call_tool("until-approved", {"question": question("words")})).structured_content or {}
+        return {"mode": mode, "waits": done["waits_for_reply"]}
 
 
 def _scenarios(mode: Any) -> dict[str, Scenario]:
@@ -64,10 +77,11 @@ def _scenarios(mode: Any) -> dict[str, Scenario]:
             await opened.call_tool("nobody", {})
             return {}
 
-    named = {
+    named: dict[str, Scenario] = {
         "listed": listed,
         "called": called,
         "reply": reply,
+        "elicited": partial(_elicited, mode),
         "cancel": cancel,
         "failing": failing,
         "unknown": unknown,
