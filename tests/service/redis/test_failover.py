@@ -41,10 +41,10 @@ async def _streams_go_on(
             end.open()
             for each in (view, other):
                 await each.read_all()
-            assert other.raw == view.raw
+            assert other.told == view.told
         for server in (here, there):
-            assert (await watch_all(server.url, view.run_id)).raw == view.raw
-            assert (await watch_all(server.url, earlier["id"])).raw == whole.raw
+            assert (await watch_all(server.url, view.run_id)).told == view.told
+            assert (await watch_all(server.url, earlier["id"])).told == whole.told
         run = await start_in_background(here.url, "hi", model="solo")
         assert (await cancel(there.url, run["id"]))["reason"] == "cancelled"
         for server in (here, there):
@@ -113,7 +113,7 @@ async def test_what_redis_has_lost_of_finished_runs_is_written_again(
         own_redis.kill()
         own_redis.start()  # so quickly that it may be no outage
         await wait_for(lambda: own_redis.command("hget", key, "finished") == "1", "the end in Redis, again")
-        assert (await watch_all(there.url, view.run_id)).raw == view.raw
+        assert (await watch_all(there.url, view.run_id)).told == view.told
         async with starting(there.url, "and now?", **asked) as other:
             assert (await other.read_all()).text == "c"
         await wait_for(lambda: not own_redis.command("keys", "{t}:slots*"), "no slot is left")
