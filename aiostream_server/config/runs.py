@@ -1,36 +1,22 @@
 """`[runs]`: where runs live, in the memory of one process or in a Redis that several processes and machines share."""
 
-from typing import Annotated, Final, Literal, Self
-from urllib.parse import urlsplit
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
 from aiostream_server.config.pointers import SecretFile, VariableName, WithSecret, surroundings
+from aiostream_server.config.redis_url import RedisUrl, parse_redis_url
 
 OnOutage = Literal["serve", "refuse"]
 
-_SCHEMES: Final = ("redis", "rediss", "unix")
-_EXAMPLES: Final = "redis://127.0.0.1:6379/0, rediss://… for TLS, or unix:///run/redis/redis-server.sock?db=0"
-
-
-def _redis_url(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises where it is no number
-    except ValueError:
-        raise ValueError(f"expected a URL such as {_EXAMPLES}") from None
-    if parts.scheme not in _SCHEMES or not (parts.path if parts.scheme == "unix" else parts.hostname):
-        raise ValueError(f"expected a URL such as {_EXAMPLES}")
-    return url
-
 
 def _without_password(url: str) -> str:
-    if urlsplit(url).password:
+    if parse_redis_url(url).has_password:
         raise ValueError("a password does not belong here: name a variable or a file that holds the URL")
     return url
 
 
-RedisUrl = Annotated[str, AfterValidator(_redis_url), AfterValidator(_without_password)]
+UrlWithoutPassword = Annotated[str, AfterValidator(_without_password)]
 
 
 class RunsConfig(WithSecret):
@@ -40,7 +26,7 @@ class RunsConfig(WithSecret):
     store: Literal["memory", "redis"] = "memory"
     redis_url_env: VariableName | None = None
     redis_url_file: SecretFile | None = None
-    redis_url: RedisUrl | None = Field(default=None, repr=False)
+    redis_url: UrlWithoutPassword | None = Field(default=None, repr=False)
     prefix: str = Field(
         default="aiostream", pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="the beginning of every key in Redis"
     )
@@ -57,7 +43,7 @@ class RunsConfig(WithSecret):
     def _one_url(self, info: ValidationInfo) -> Self:
         around = surroundings(info)
         if self.secret is not None and around is not None and around.needs_secrets:
-            _redis_url(self.secret.get_secret_value())
+            parse_redis_url(self.secret.get_secret_value())
         given = sum(value is not None for value in (self.redis_url, self.redis_url_env, self.redis_url_file))
         if self.store == "redis" and given != 1:
             raise ValueError('store = "redis" needs exactly one of redis_url, redis_url_env and redis_url_file')
@@ -69,6 +55,7 @@ class RunsConfig(WithSecret):
         return self.store == "redis"
 
     @property
-    def resolved_url(self) -> SecretStr | None:
+    def resolved_url(self) -> RedisUrl | None:
         """The URL with its password; None without Redis."""
-        return SecretStr(self.redis_url) if self.secret is None and self.redis_url is not None else self.secret
+        url = self.redis_url if self.secret is None else self.secret.get_secret_value()
+        return None if url is None else parse_redis_url(url)

@@ -2,6 +2,7 @@
 
 import { addressOf, json, keepKey, pathOf, Refused, storedKey } from "./api.js";
 import { byId, element } from "./dom.js";
+import { bring } from "./pictures.js";
 import { RunView } from "./run_view.js";
 import { RunsView } from "./runs_view.js";
 import { teamsView } from "./teams_view.js";
@@ -108,6 +109,7 @@ function showProblem(text) {
  * @param {Node[]} earlier
  */
 function openRun(run, earlier) {
+    bring(new Map());
     const view = new RunView(run, teams, { earlier, onReply: reply, onProblem: tellProblem });
     show(view, run.question || "A run");
     void view.live();
@@ -119,11 +121,9 @@ function openRuns() {
     void view.live();
 }
 
-/**
- * @param {Partial<RunObject>} run
- * @param {import("./events.js").RunEvent[]} events
- */
-function openFile(run, events) {
+/** @param {ReturnType<typeof import("./run_file.js").read>} file */
+function openFile({ run, events, pictures }) {
+    bring(pictures);
     const view = new RunView(/** @type {RunObject} */ ({ ...FILE, ...run }), teams, { onReply: null, onProblem: tellProblem });
     show(view, run.question || "A run");
     view.all(events);

@@ -19,7 +19,7 @@ const MOST_ON_A_CIRCLE = 24;
 const PER_ROW = 8;
 const ROW_WIDTH = 480;
 const ROW_PX = 50;
-const ROW_LABEL_CHARS = 9;
+const ROW_LABEL_CHARS = 8;
 const MOST_ARROWS = 400;
 const MOST_TOOLS = 12;
 

@@ -9,8 +9,10 @@ const SHOWN = /^image\/(?:png|jpeg|gif|webp|svg\+xml)$/;
 const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_KEPT = 50;
 
-/** @type {Map<string, Promise<Blob>>} By file id: those that were shown last. */
+/** @type {Map<string, Promise<Blob>>} By file id: those of the server that were shown last. */
 const kept = new Map();
+/** @type {Map<string, Blob>} By file id: those of the file that is shown. They stand for nothing in other runs. */
+let brought = new Map();
 
 /**
  * @param {URL} address
@@ -46,11 +48,14 @@ async function show(id, address, text, into) {
  * @param {URL} address
  */
 function blobOf(id, address) {
+    const own = brought.get(id);
+    if (own !== undefined) return Promise.resolve(own);
     const known = kept.get(id);
     if (known !== undefined) return known;
     const path = `v1/files/${id}`;
     const found = asked(path).catch(() => asked(path + address.search));
-    keep(id, found);
+    kept.set(id, found);
+    for (const oldest of kept.keys()) if (kept.size > MOST_KEPT) kept.delete(oldest);
     found.catch(() => kept.delete(id));
     return found;
 }
@@ -60,15 +65,6 @@ async function asked(path) {
     const blob = await (await request(path)).blob();
     if (!SHOWN.test(blob.type) || blob.size > MOST_BYTES) throw new Error(`${addressOf(path)} is no picture`);
     return blob;
-}
-
-/**
- * @param {string} id
- * @param {Promise<Blob>} blob
- */
-function keep(id, blob) {
-    kept.set(id, blob);
-    for (const oldest of kept.keys()) if (kept.size > MOST_KEPT) kept.delete(oldest);
 }
 
 /**
@@ -84,10 +80,9 @@ export async function picturesIn(text) {
 }
 
 /**
- * A picture that a file of a run brings along.
- * @param {string} id
- * @param {Blob} blob
+ * The pictures that a file of a run brings along, by file id; none for a run of the server.
+ * @param {Map<string, Blob>} pictures
  */
-export function bring(id, blob) {
-    if (SHOWN.test(blob.type) && blob.size <= MOST_BYTES) keep(id, Promise.resolve(blob));
+export function bring(pictures) {
+    brought = new Map([...pictures].filter(([, blob]) => SHOWN.test(blob.type) && blob.size <= MOST_BYTES));
 }

@@ -1,7 +1,7 @@
 // A run as a file of JSON Lines: the run itself, its pictures, then its events. Written and read without the server.
 
 import { FIELDS } from "./events.js";
-import { bring, picturesIn } from "./pictures.js";
+import { picturesIn } from "./pictures.js";
 
 /** @typedef {import("./events.js").RunEvent} RunEvent */
 /** @typedef {import("./events.js").RunObject} RunObject */
@@ -36,23 +36,23 @@ async function base64Of(blob) {
 }
 
 /**
- * The run and the events of such a file. Its pictures are shown from now on. Throws an Error that says which line is
- * wrong, and in what.
+ * What is in such a file. Throws an Error that says which line is wrong, and in what.
  * @param {string} text
- * @returns {{run: Partial<RunObject>, events: RunEvent[]}}
  */
 export function read(text) {
     /** @type {Partial<RunObject>} */
     let run = {};
     /** @type {RunEvent[]} */
     const events = [];
+    /** @type {Map<string, Blob>} */
+    const pictures = new Map();
     for (const line of linesOf(text)) {
         if (line.value.object === "run") run = runOf(line.value);
-        else if (line.value.object === "file") bringFile(line);
+        else if (line.value.object === "file") pictures.set(String(line.value.id), pictureOf(line));
         else events.push(eventOf(line));
     }
     if (!events.length) throw new Error("This file has no events of a run.");
-    return { run, events };
+    return { run, events, pictures };
 }
 
 /** @param {string} text */
@@ -79,10 +79,10 @@ function runOf(value) {
 }
 
 /** @param {Line} line */
-function bringFile({ number, value }) {
+function pictureOf({ number, value }) {
     try {
         const bytes = Uint8Array.from(atob(value.base64), (each) => each.charCodeAt(0));
-        bring(String(value.id), new Blob([bytes], { type: String(value.media_type) }));
+        return new Blob([bytes], { type: String(value.media_type) });
     } catch {
         throw new Error(`Line ${number} of this file is no picture: its base64 is damaged.`);
     }

@@ -7,7 +7,6 @@ import { outcomeOf } from "./run_log.js";
 import { seconds } from "./words.js";
 
 /** @typedef {import("./events.js").RunObject} RunObject */
-/** @typedef {import("./events.js").RunEvent} RunEvent */
 
 const TITLES = ["Question", "Team", "State", "Began", "Took", "Tokens", "Stop"];
 const MOST = 100;
@@ -16,7 +15,7 @@ const LOOK_EVERY_MS = 2000;
 /**
  * @typedef {Object} Options
  * @property {(id: string) => void} onOpen
- * @property {(run: Partial<RunObject>, events: RunEvent[]) => void} onFile
+ * @property {(file: ReturnType<typeof read>) => void} onFile
  * @property {(text: string) => void} onProblem
  */
 
@@ -123,8 +122,7 @@ export class RunsView {
         const [file] = input.files ?? [];
         if (!file) return;
         try {
-            const { run, events } = read(await file.text());
-            this._onFile(run, events);
+            this._onFile(read(await file.text()));
         } catch (error) {
             input.value = "";
             this._onProblem(error instanceof Error ? error.message : String(error));

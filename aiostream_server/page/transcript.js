@@ -38,6 +38,8 @@ export class Transcript {
         if (!wanted.length) return true;
         const until = performance.now() + MOST_MS;
         this._rest = wanted.filter((item) => performance.now() > until || !this._show(item, until));
+        if (this._rest.length) this.list.setAttribute("aria-busy", "true");
+        else this.list.removeAttribute("aria-busy");
         return !this._rest.length;
     }
 

@@ -98,7 +98,7 @@ async def _redis_problems(config: Config, *, opens: bool) -> Sequence[str]:
     from aiostream_server.log.redis.connection import open_redis
 
     try:
-        async with open_redis(config.runs):
+        async with open_redis(config.runs, must_answer=True):
             return ()
     except ConfigError as exc:
         return exc.problems

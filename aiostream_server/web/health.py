@@ -41,6 +41,10 @@ class SharedStatus(Protocol):
         """Whether it answers."""
 
     @property
+    def is_ready(self) -> bool:
+        """Whether new questions can be answered: it has answered once, or they need it not."""
+
+    @property
     def outages(self) -> int:
         """How often it stopped answering since the start."""
 
@@ -69,12 +73,14 @@ async def readyz(request: web.Request) -> web.Response:
         "queued": registry.queued,
     }
     if (shared := request.app.get(SHARED_RUNS)) is not None:
+        if phase == "ready" and not shared.is_ready:
+            vitals["status"] = "waiting_for_redis"
         vitals["shared_runs"] = "ok" if shared.is_available else "unavailable"
     if (lag := request.app.get(LOOP_LAG)) is not None:
         vitals |= {"loop_lag_s": round(lag.last_s, 4), "loop_lag_max_s": round(lag.max_s, 4)}
         waits = request.app[TRAFFIC].waits
         vitals |= {"request_wait_s": round(waits.last_s, 4), "request_wait_max_s": round(waits.max_s, 4)}
-    return web.json_response(vitals, status=200 if phase == "ready" else 503)
+    return web.json_response(vitals, status=200 if vitals["status"] == "ready" else 503)
 
 
 async def read_metrics(request: web.Request) -> web.Response:

@@ -43,9 +43,21 @@ def find_postgres() -> Path | None:
     return Path(found).parent if found else None
 
 
+REDIS_PROGRAMS: Final[Mapping[str, Callable[[], str | None]]] = {
+    "redis": lambda: find_program("redis-server"),
+    "valkey": lambda: shutil.which("valkey-server", path=f"{_CACHE / 'valkey'}:{os.environ.get('PATH', '')}"),
+    "redis-6.2": lambda: shutil.which("redis-server", path=str(_CACHE / "redis-6.2")),
+}
+"""The server's program of each kind; the last one is the oldest version that is supported."""
+
+
+def _finds_redis(kind: str) -> Callable[[], object]:
+    return lambda: REDIS_PROGRAMS[kind]() and find_spec("redis")
+
+
 _FOUND: Final[Mapping[str, Callable[[], object]]] = {
     "postgres": find_postgres,
-    "redis": lambda: find_program("redis-server") and find_spec("redis"),
+    **{kind: _finds_redis(kind) for kind in REDIS_PROGRAMS},
     "pgbouncer": lambda: find_program("pgbouncer"),
     "nginx": lambda: find_program("nginx"),
     "caddy": lambda: find_program("caddy"),

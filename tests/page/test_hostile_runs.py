@@ -1,17 +1,24 @@
 """Nothing that an agent, a tool, a database or a file says runs, loads, navigates, deceives or stops the page."""
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_agentchat.agents import AssistantAgent
+from autogen_agentchat.teams import RoundRobinGroupChat
+from autogen_core.tools import FunctionTool
 
+from aiostream_server.config.model import TeamConfig
 from aiostream_server.events import EVENTS
+from aiostream_server.teams.context import TeamContext
 from tests.e2e.provider import HOSTILE_PARTS
 from tests.kit.needs import needs
 from tests.kit.scripted_provider import ScriptedAnswer
-from tests.page.browsing import Window, demo, scripted
+from tests.kit.serving import config_for, serving
+from tests.page.browsing import Window, browser, demo, scripted, window
 
 FOREIGN = "http://foreign.example"
 ATTACKS = (
@@ -25,6 +32,18 @@ ATTACKS = (
 )
 
 pytestmark = [needs("browser"), pytest.mark.timeout(120)]
+SVG = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="90" height="90" onload="top.brokenOut = true">'
+    f'<script>top.brokenOut = true</script><image href="{FOREIGN}/x.png"/>'
+    f'<style>@import "{FOREIGN}/x.css"</style></svg>'
+)
+PICTURE = {
+    "object": "file",
+    "id": f"file-{'a' * 24}",
+    "media_type": "image/svg+xml",
+    "base64": base64.b64encode(SVG.encode()).decode(),
+}
+MANY, MANY_AGENTS = 1_000, 60
 STAMP = "2026-01-05T10:00:00.000+00:00"
 TURNED = "\u202egnp.exe\u202c"
 LONGEST_FRAME = """() => {
@@ -85,7 +104,9 @@ async def test_nothing_in_a_file_runs_loads_or_navigates(tmp_path: Path) -> None
     }
     stamp = {"kind": "message", "first": 1, "reason": "other"}
     events = [{**texts, **rest, **stamp, "type": kind} for kind in EVENTS if kind != "run_finished"]
-    file = run_file(tmp_path, *events, id=attack, question=attack, model=attack, team=attack)
+    address = f"http://127.0.0.1/v1/files/{PICTURE['id']}"
+    events.append({"type": "message", "agent": "A", "content": f"![drawn]({address}?expires=1&signature=x)"})
+    file = run_file(tmp_path, PICTURE, *events, id=attack, question=attack, model=attack, team=attack)
     async with demo(tmp_path) as (_, shown):
         page = shown.page
         await open_file(shown, file)
@@ -94,6 +115,7 @@ async def test_nothing_in_a_file_runs_loads_or_navigates(tmp_path: Path) -> None
             await bar.press("Enter")
         for fold in await page.locator("summary").all():
             await fold.click()
+        await page.wait_for_selector(".transcript img", state="attached")
         assert await page.evaluate("window.brokenOut") is None
         found = await page.locator("main *").evaluate_all("all => [...new Set(all.map(each => each.localName))]")
         assert not {*found} & {
@@ -102,7 +124,6 @@ async def test_nothing_in_a_file_runs_loads_or_navigates(tmp_path: Path) -> None
             "object",
             "embed",
             "video",
-            "img",
             "meta",
             "style",
             "base",
@@ -202,3 +223,33 @@ async def test_a_file_that_was_edited_by_hand_is_refused_with_its_line(tmp_path:
         await page.set_input_files('input[type="file"]', file)
         await page.wait_for_selector('.message:has-text("said")')
         assert await page.locator("#problem").is_hidden(), "a file of an older server, without an end, is shown"
+
+
+async def test_a_team_of_many_tools_and_endless_words_fits_a_phone(tmp_path: Path) -> None:
+    team = TeamConfig(
+        id="many",
+        factory="tests.page.test_hostile_runs:many",
+        name="N" * 300,
+        description="D" * 3_000,
+        examples=("e" * 1_500,),
+    )
+    async with serving(config_for("http://127.0.0.1:9/v1", team), tmp_path) as server, browser() as opened:
+        shown = await window(opened, server.url)
+        page = shown.page
+        await page.set_viewport_size({"width": 360, "height": 740})
+        await page.click("summary")
+        assert (await page.inner_text("td:last-child")).endswith(f"and {MANY - 40:,} others")
+        assert await page.locator(".picture.many .node").count() == MANY_AGENTS
+        assert await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") == 0
+
+
+def many(context: TeamContext) -> RoundRobinGroupChat:
+    """Agents, of which the first has many tools."""
+
+    async def act() -> str:
+        return ""
+
+    tools = [FunctionTool(act, name=f"tool_{number}", description="Acts.") for number in range(MANY)]
+    model = context.model()
+    agents = [AssistantAgent(f"A{n}", model, tools=[*tools] if n == 0 else []) for n in range(MANY_AGENTS)]
+    return RoundRobinGroupChat([*agents], max_turns=1)

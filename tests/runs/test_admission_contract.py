@@ -16,8 +16,7 @@ from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import ShuttingDown, TooManyRuns
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.admission import Admission, MemoryAdmission
-from tests.kit.needs import needs
-from tests.kit.redis import RedisServer
+from tests.kit.redis import STORES, RedisServer
 from tests.kit.shared_runs import settled, sharing
 from tests.kit.waiting import DEADLINE_S
 
@@ -70,12 +69,12 @@ NewAdmission: TypeAlias = Callable[..., SlotsByOwner]
 """Called with limits."""
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=needs("redis"))])
+@pytest.fixture(params=["memory", *STORES])
 async def admission(request: pytest.FixtureRequest) -> AsyncIterator[NewAdmission]:
     if request.param == "memory":
         yield lambda **limits: SlotsByOwner(MemoryAdmission(LimitsConfig(**limits)), None)
         return
-    redis: RedisServer = request.getfixturevalue("shared_redis")
+    redis: RedisServer = request.getfixturevalue("redis_servers")(request.param)
     async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
 
         def make(**limits: Any) -> SlotsByOwner:

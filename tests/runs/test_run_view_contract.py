@@ -13,7 +13,7 @@ from msgspec.json import decode, encode
 from aiostream_server.events import Entry, Message, RunFinished, RunStarted
 from aiostream_server.intake.principal import LOCAL_OWNER
 from aiostream_server.runs.card import RunCard, RunView
-from tests.kit.needs import needs
+from tests.kit.redis import STORES
 from tests.kit.shared_runs import sharing
 from tests.kit.waiting import DEADLINE_S, wait_for
 from tests.runs.running import Runs, runs_of
@@ -23,12 +23,12 @@ NewView: TypeAlias = Callable[..., Awaitable[RunView]]
 """Called with a function that makes the team, and with fields of the request."""
 
 
-@pytest.fixture(params=["local", pytest.param("remote", marks=needs("redis"))])
+@pytest.fixture(params=["local", *STORES])
 async def view_of(request: pytest.FixtureRequest) -> AsyncIterator[NewView]:
     if request.param == "local":
         yield lambda make, **limits: runs_of(make, **limits).start()
         return
-    redis, prefix = request.getfixturevalue("shared_redis"), request.getfixturevalue("redis_prefix")
+    redis, prefix = request.getfixturevalue("redis_servers")(request.param), request.getfixturevalue("redis_prefix")
     async with sharing(redis.url, prefix) as here, sharing(redis.url, prefix) as elsewhere:
         runs: Runs | None = None
 

@@ -13,8 +13,7 @@ from aiostream_server.errors import Conflict, TooManyRuns
 from aiostream_server.intake.principal import Owner
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.starts import Idempotency, MemoryStarts, Starts
-from tests.kit.needs import needs
-from tests.kit.redis import RedisServer
+from tests.kit.redis import STORES, RedisServer
 from tests.kit.shared_runs import sharing
 from tests.kit.waiting import wait_for
 from tests.runs.running import new_run
@@ -23,12 +22,12 @@ OWNER: Final = Owner("key", "ann")
 KEY: Final = Idempotency("k", "body")
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=needs("redis"))])
+@pytest.fixture(params=["memory", *STORES])
 async def starts(request: pytest.FixtureRequest) -> AsyncIterator[Starts]:
     if request.param == "memory":
         yield MemoryStarts()
         return
-    redis: RedisServer = request.getfixturevalue("shared_redis")
+    redis: RedisServer = request.getfixturevalue("redis_servers")(request.param)
     async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
         yield shared.starts
 

@@ -20,8 +20,7 @@ from aiostream_server.log.protocol import Reader
 from aiostream_server.runs.card import RunCard
 from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.turns import MemoryTurns, Turns
-from tests.kit.needs import needs
-from tests.kit.redis import RedisServer
+from tests.kit.redis import STORES, RedisServer
 from tests.kit.shared_runs import sharing
 
 NewTurns: TypeAlias = Callable[[ConcurrentTurns], Turns]
@@ -54,12 +53,12 @@ class _View:
         await self._ended.wait()
 
 
-@pytest.fixture(params=["memory", pytest.param("redis", marks=needs("redis"))])
+@pytest.fixture(params=["memory", *STORES])
 async def new_turns(request: pytest.FixtureRequest) -> AsyncIterator[NewTurns]:
     if request.param == "memory":
         yield MemoryTurns
         return
-    redis: RedisServer = request.getfixturevalue("shared_redis")
+    redis: RedisServer = request.getfixturevalue("redis_servers")(request.param)
     async with sharing(redis.url, request.getfixturevalue("redis_prefix")) as shared:
 
         def make(policy: ConcurrentTurns) -> Turns:

@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-import re
 import signal
-import subprocess
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,56 +14,21 @@ import pytest
 
 from aiostream_server.client import StreamClient
 from aiostream_server.events import Dropped, Event, RunFinished
-from tests.kit.process import ServerProcess, free_port, serving_process, start
+from tests.kit.cluster import LEASE_S
+from tests.kit.process import serving_process
 from tests.kit.redis import RedisServer, running_redis
 from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider, Stall
-from tests.kit.tls import make_files
+from tests.kit.shared_processes import processes, sharing_toml
 from tests.kit.waiting import wait_for
 from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
 
 pytestmark = pytest.mark.needs("redis")
-
-LEASE_S = 0.5
-MANUAL = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
-
-
-def toml(url: str, provider: ScriptedProvider, prefix: str = "t", **runs: Any) -> str:
-    more = "\n".join(f"{key} = {value!r}".replace("'", '"') for key, value in runs.items())
-    return f"""
-[server]
-port = 0
-log_format = "json"
-drain_s = 5.0
-[runs]
-store = "redis"
-redis_url = "{url}"
-prefix = "{prefix}"
-lease_s = {LEASE_S}
-{more}
-[models.default]
-provider = "openai"
-model = "scripted"
-base_url = "{provider.base_url}"
-[[teams]]
-id = "solo"
-factory = "tests.kit.sample_teams:solo"
-"""
 
 
 @pytest.fixture
 async def provider() -> AsyncIterator[ScriptedProvider]:
     async with ScriptedProvider() as provider:
         yield provider
-
-
-@asynccontextmanager
-async def processes(config: str, folder: Path, count: int = 2) -> AsyncIterator[list[ServerProcess]]:
-    async with AsyncExitStack() as stack:
-        started = []
-        for number in range(count):
-            (state := folder / str(number)).mkdir()
-            started.append(await stack.enter_async_context(serving_process(config, state)))
-        yield started
 
 
 def ticking() -> ScriptedAnswer:
@@ -84,7 +47,7 @@ async def test_the_runs_of_a_killed_process_end_well_elsewhere(
 ) -> None:
     """Their viewers elsewhere get the end, and those that resume elsewhere the rest; no number has two meanings."""
     provider.script(lambda _: ticking())
-    async with processes(toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there):
+    async with processes(sharing_toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there):
         async with AsyncExitStack() as stack:
             runs = [await stack.enter_async_context(starting(here.url, "hi", model="solo")) for _ in range(10)]
             others = [await stack.enter_async_context(watching(there.url, run.run_id)) for run in runs]
@@ -119,7 +82,7 @@ async def test_what_a_killed_process_held_is_free_again(
     """Its slots, its place in the queue, the turn of a conversation, and an idempotency key that it was using."""
     provider.script(lambda _: ScriptedAnswer("a", Stall()))
     config = (
-        toml(shared_redis.url, provider, redis_prefix)
+        sharing_toml(shared_redis.url, provider, redis_prefix)
         + "[limits]\nmax_runs = 2\nqueue_size = 2\nqueue_timeout_s = 50.0\n"
     )
     asked: dict[str, Any] = {"model": "solo", "conversation": "talk", "headers": {"Idempotency-Key": "k"}}
@@ -153,7 +116,7 @@ async def test_a_process_that_was_paused_for_too_long_changes_nothing_any_more(
 ) -> None:
     provider.script(lambda _: ticking())
     async with (
-        processes(toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there),
+        processes(sharing_toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there),
         starting(here.url, "hi", model="solo") as view,
         watching(there.url, view.run_id) as other,
     ):
@@ -186,7 +149,7 @@ async def test_streams_go_on_while_redis_is_away_and_the_log_is_whole_afterwards
     gate, end = Gate(), Gate()
     provider.script(lambda _: ScriptedAnswer("a ", gate, "b ", end, "c"))
     async with (
-        processes(toml(own_redis.url, provider), tmp_path) as (here, there),
+        processes(sharing_toml(own_redis.url, provider), tmp_path) as (here, there),
         starting(here.url, "hi", model="solo") as view,
         watching(there.url, view.run_id) as other,
     ):
@@ -222,7 +185,7 @@ async def test_new_questions_are_served_or_refused_while_redis_is_away(
     """Served by the limits of each process alone; afterwards these runs are found everywhere, and their slots count."""
     gate = Gate()
     provider.script(lambda _: ScriptedAnswer("a ", gate, "b"))
-    config = toml(own_redis.url, provider, on_outage=on_outage) + "[limits]\nmax_runs = 1\n"
+    config = sharing_toml(own_redis.url, provider, on_outage=on_outage) + "[limits]\nmax_runs = 1\n"
     asked: dict[str, Any] = {"model": "solo", "conversation": "talk", "headers": {"Idempotency-Key": "k"}}
     async with processes(config, tmp_path) as (here, there):
         own_redis.kill()
@@ -257,7 +220,7 @@ async def test_a_redis_that_does_not_answer_holds_up_no_stream(
 ) -> None:
     gate = Gate()
     provider.script(lambda _: ScriptedAnswer("a ", gate, "b"))
-    async with processes(toml(own_redis.url, provider), tmp_path, 1) as (here,):
+    async with processes(sharing_toml(own_redis.url, provider), tmp_path, 1) as (here,):
         async with starting(here.url, "hi", model="solo") as view:
             await view.until(2)
             own_redis.signal(signal.SIGSTOP)
@@ -270,7 +233,7 @@ async def test_a_redis_that_does_not_answer_holds_up_no_stream(
 async def test_a_full_redis_is_an_outage(tmp_path: Path, provider: ScriptedProvider) -> None:
     provider.script(lambda _: ScriptedAnswer("a ", Pause(0.5), "b"))
     with running_redis("maxmemory-policy noeviction") as redis:
-        async with processes(toml(redis.url, provider), tmp_path, 1) as (here,):
+        async with processes(sharing_toml(redis.url, provider), tmp_path, 1) as (here,):
             redis.command("config", "set", "maxmemory", "1mb")
             (line,) = await here.until_logged("redis_unavailable")
             assert line["reason"] == "the memory of Redis is full (maxmemory)"
@@ -287,7 +250,7 @@ async def test_a_planned_stop_loses_nothing(
 ) -> None:
     gate = Gate()
     provider.script(lambda _: ScriptedAnswer("a ", gate, "b"))
-    async with processes(toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there):
+    async with processes(sharing_toml(shared_redis.url, provider, redis_prefix), tmp_path) as (here, there):
         async with starting(here.url, "hi", model="solo") as view, watching(there.url, view.run_id) as other:
             await view.until(2)
             here.process.terminate()
@@ -302,67 +265,12 @@ async def test_a_planned_stop_loses_nothing(
         assert shared_redis.command("zcard", f"{{{redis_prefix}}}:nodes") == "1"
 
 
-@pytest.mark.parametrize(
-    ("password", "url", "why"),
-    [
-        ("right", "redis://:wrong@127.0.0.1:{port}/0", "Redis refuses the user or the password"),
-        ("right", "redis://127.0.0.1:{port}/0", "Redis refuses the user or the password"),
-        ("", "redis://127.0.0.1:1/0", "Redis cannot be reached"),
-    ],
-)
-async def test_a_redis_that_does_not_answer_at_the_start_is_named(
-    tmp_path: Path, provider: ScriptedProvider, password: str, url: str, why: str
-) -> None:
-    """Without its address, and without the password."""
-    with running_redis(password=password) as redis:
-        path = tmp_path / "server.toml"
-        path.write_text(toml("", provider).replace('redis_url = ""', 'redis_url_env = "URL"'))
-        address = url.format(port=redis.port)
-        process = await start(
-            "serve", "--config", str(path), state_directory=tmp_path, stdout=subprocess.DEVNULL, extra={"URL": address}
-        )
-        _, said = await process.communicate()
-    assert process.returncode == 1
-    assert f'[runs] store = "redis": {why}' in said.decode()
-    assert "wrong" not in said.decode()
-    assert str(redis.port) not in said.decode()
-
-
-async def test_a_password_a_socket_tls_and_the_manuals_acl_user_work(
-    tmp_path: Path, provider: ScriptedProvider
-) -> None:
-    provider.script(lambda _: ScriptedAnswer("a"))
-    files, tls_port = make_files(tmp_path), free_port()
-    tls = (
-        f"tls-port {tls_port}",
-        f"tls-cert-file {files.certificate}",
-        f"tls-key-file {files.key}",
-        f"tls-ca-cert-file {files.authority}",
-        "tls-auth-clients no",
-    )
-    (words,) = re.findall(r"^ +user (agents on >.*)$", MANUAL, re.MULTILINE)
-    with running_redis(*tls, password="s3cret word") as redis:
-        assert redis.command("acl", "setuser", *words.replace("aiostream", "t").split()) == "OK"
-        for url in (
-            f"unix://:s3cret%20word@{redis.socket}?db=0",
-            f"redis://agents:a-long-password@127.0.0.1:{redis.port}/0",
-            f"rediss://agents:a-long-password@localhost:{tls_port}/0?ssl_ca_certs={files.authority}",
-        ):
-            (folder := tmp_path / url.partition(":")[0]).mkdir()
-            (folder / "redis.url").write_text(url)
-            (folder / "redis.url").chmod(0o600)
-            config = toml("", provider).replace('redis_url = ""', 'redis_url_file = "redis.url"')
-            async with serving_process(config, folder) as server, starting(server.url, "hi", model="solo") as view:
-                await view.read_all()
-            assert redis.command("exists", f"{{t}}:run:{view.run_id}") == "1"
-
-
 async def test_workers_serve_as_one_and_the_client_continues_at_another(
     tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str
 ) -> None:
     """Every worker finds the runs of all; when one is killed, clients get the end of its runs from the others."""
     provider.script(lambda _: ticking())
-    config = toml(shared_redis.url, provider, redis_prefix).replace("[server]\n", "[server]\nworkers = 2\n")
+    config = sharing_toml(shared_redis.url, provider, redis_prefix).replace("[server]\n", "[server]\nworkers = 2\n")
     async with serving_process(config, tmp_path) as server, AsyncExitStack() as stack:
         client = await stack.enter_async_context(StreamClient(server.url, max_reconnects=20, backoff_s=0.05))
         heard: list[list[Event]] = [[] for _ in range(8)]
@@ -391,13 +299,3 @@ async def test_workers_serve_as_one_and_the_client_continues_at_another(
             task.cancel()
         await asyncio.wait(listening)
         assert not server.named("workers_do_not_share_runs")
-
-
-async def test_check_names_a_redis_that_cannot_be_used(tmp_path: Path, provider: ScriptedProvider) -> None:
-    path = tmp_path / "server.toml"
-    path.write_text(toml("redis://127.0.0.1:1/0", provider))
-    for options, status in (((), 1), (("--no-tools",), 0)):  # the second is that of a reload, which keeps its Redis
-        process = await start("check", "--config", str(path), *options, state_directory=tmp_path)
-        _, said = await process.communicate()
-        assert process.returncode == status
-        assert (b'[runs] store = "redis": Redis cannot be reached' in said) is bool(status)

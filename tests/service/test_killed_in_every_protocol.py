@@ -16,8 +16,9 @@ import pytest
 
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider
+from tests.kit.shared_processes import processes, sharing_toml
 from tests.kit.waiting import wait_for
-from tests.service.test_cluster import processes, ticking, toml
+from tests.service.test_cluster import ticking
 
 pytestmark = pytest.mark.needs("redis")
 
@@ -158,7 +159,7 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
 async def test_the_streams_of_a_killed_process_end_well_at_another(
     tmp_path: Path, provider: ScriptedProvider, shared_redis: RedisServer, redis_prefix: str, restart: str
 ) -> None:
-    config = toml(shared_redis.url, provider, redis_prefix) + f'restart = "{restart}"\n'
+    config = sharing_toml(shared_redis.url, provider, redis_prefix) + f'restart = "{restart}"\n'
     provider.script(*[ticking()] * len(PROTOCOLS), *[ScriptedAnswer("Two, ", "again.")] * len(PROTOCOLS))
     async with processes(config, tmp_path) as (here, there), AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(read_bufsize=2**20))

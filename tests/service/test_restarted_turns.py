@@ -11,10 +11,12 @@ import aiohttp
 import pytest
 
 from aiostream_server.events.fixed_notices import RESTARTED
+from tests.kit.cluster import LEASE_S
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider
+from tests.kit.shared_processes import processes, sharing_toml
 from tests.kit.waiting import wait_for
-from tests.service.test_cluster import LEASE_S, processes, reading, ticking, toml
+from tests.service.test_cluster import reading, ticking
 from tests.web.watching import View, call, cancel, start_in_background, starting, watch_all, watching
 
 pytestmark = pytest.mark.needs("redis")
@@ -28,7 +30,7 @@ async def provider() -> AsyncIterator[ScriptedProvider]:
 
 @pytest.fixture
 def config(shared_redis: RedisServer, redis_prefix: str, provider: ScriptedProvider) -> str:
-    return toml(shared_redis.url, provider, redis_prefix) + 'restart = "turn"\non_disconnect = "continue"\n'
+    return sharing_toml(shared_redis.url, provider, redis_prefix) + 'restart = "turn"\non_disconnect = "continue"\n'
 
 
 def check_numbers(view: View) -> None:

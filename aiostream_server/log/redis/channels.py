@@ -12,6 +12,7 @@ from typing import Any, Final, TypeAlias
 from redis.exceptions import RedisError
 
 from aiostream_server.log.redis.connection import RedisConnection
+from aiostream_server.log.redis.failures import is_lasting
 
 _AGAIN_S: Final = 0.2
 _IDLE_S: Final = 5.0
@@ -44,35 +45,38 @@ class Channels:
 
     async def receive_for_ever(self) -> None:
         while True:
-            connection = self._redis.client.connection_pool.make_connection()
             try:
-                await self._receive(connection)
-            except (RedisError, OSError):
-                await asyncio.sleep(_AGAIN_S)  # Redis is away: connect again in a moment
-            finally:
-                self._connection = None
-                for confirmed in self._confirmed.values():
-                    confirmed.clear()
-                await connection.disconnect(nowait=True)
+                await self._receive(self._redis.client.connection_pool.make_connection())
+            except (RedisError, OSError) as exc:  # Redis is away: connect again in a moment
+                if is_lasting(exc):
+                    self._redis.lost(exc)
+                await asyncio.sleep(_AGAIN_S)
 
     async def _receive(self, connection: Any) -> None:  # redis-py exports no type of it
-        await connection.connect()
-        self._connection = connection
-        for channel in tuple(self._listeners):
-            await self._send("SUBSCRIBE", channel)
-        for tell in self.on_reconnect:
-            tell()
-        is_quiet = False
-        while True:
-            message = await connection.read_response(timeout=_ANSWER_S if is_quiet else _IDLE_S, push_request=True)
-            if message is not None:
-                is_quiet = False
-                self._take(*message)
-            elif is_quiet:
-                raise TimeoutError("Redis does not answer a ping")
-            else:
-                is_quiet = True
-                await connection.send_command("PING")
+        address = self._redis.address
+        try:
+            await connection.connect()
+            self._connection = connection
+            for channel in tuple(self._listeners):
+                await self._send("SUBSCRIBE", channel)
+            for tell in self.on_reconnect:
+                tell()
+            is_quiet = False
+            while self._redis.address == address:  # else there was a failover
+                message = await connection.read_response(timeout=_ANSWER_S if is_quiet else _IDLE_S, push_request=True)
+                if message is not None:
+                    is_quiet = False
+                    self._take(*message)
+                elif is_quiet:
+                    raise TimeoutError("Redis does not answer a ping")
+                else:
+                    is_quiet = True
+                    await connection.send_command("PING")
+        finally:
+            self._connection = None
+            for confirmed in self._confirmed.values():
+                confirmed.clear()
+            await connection.disconnect(nowait=True)
 
     def _take(self, kind: bytes, name: bytes, *data: bytes) -> None:
         channel = name.decode().removeprefix(self._redis.base)

@@ -1,26 +1,25 @@
 """One process's connections to Redis: calls scripts, and knows whether Redis answers.
 
 A call that fails raises `RunsUnavailable`, whatever the reason: no answer in time, a full memory, a replica that takes
-no writes. From then on calls fail at once, until `lease` has renewed the lease again.
+no writes. From then on calls fail at once, until `lease` has renewed the lease again, at the server that is the primary
+now.
 """
 
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, TypeAlias
 
 import structlog
-from redis import Redis as BlockingRedis
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, NoPermissionError, NoScriptError, RedisError
 from redis.exceptions import ConnectionError as ConnectionFailed
-from redis.exceptions import TimeoutError as TimedOut
-from redis.retry import Retry
+from redis.exceptions import NoScriptError, RedisError
 
 from aiostream_server.config.model import RunsConfig
 from aiostream_server.errors import ConfigError, RunsUnavailable
+from aiostream_server.log.redis.failures import is_lasting, reason_of
+from aiostream_server.log.redis.primary import Address, Primary
 from aiostream_server.log.redis.scripts import Script
 
 _TIMEOUT_S: Final = 2.0
@@ -41,114 +40,131 @@ class RedisConnection:
         if url is None:
             raise ValueError("no URL is given")
         self.base: Final = f"{{{config.prefix}}}:"
+        self.primary: Final = Primary(url, self.base)
+        self.address: Address | None = None
+        """None until Redis has answered for the first time."""
         self.outages = 0
         self.on_recovery: Final[list[Callable[[], object]]] = []
-        self._url: Final = url
-        self._lost_at: float | None = None
+        self._client: Redis | None = None
+        self._lost_at: float | None = time.monotonic()
         self._logged_at = -_QUIET_S
+        self._told: Final[set[str]] = set()
         self._is_logged = False
-        pool = BlockingConnectionPool.from_url(
-            url.get_secret_value(),
-            max_connections=_CONNECTIONS,
-            timeout=_TIMEOUT_S,
-            socket_timeout=_TIMEOUT_S,
-            socket_connect_timeout=_TIMEOUT_S,
-            protocol=2,
-            retry=Retry(NoBackoff(), 1),  # a connection that Redis has closed meanwhile
-        )
-        self.client: Final[Redis] = Redis(connection_pool=pool)
+        self._recoveries = 0
+        self._calls: Final = asyncio.Semaphore(_CONNECTIONS)
+        self._draining: Final[set[asyncio.Task[None]]] = set()
 
     @property
     def is_available(self) -> bool:
         return self._lost_at is None
 
+    @property
+    def client(self) -> Redis:
+        """That of the server which was the primary when Redis answered last. Raises redis-py's `ConnectionError`
+        before it has answered for the first time."""
+        if self._client is None:
+            raise ConnectionFailed("it has not answered yet")
+        return self._client
+
     async def run(self, script: Script, *arguments: str | bytes | float) -> Reply:
         """Raises `RunsUnavailable`."""
         if self._lost_at is not None:
             raise _unavailable()
+        recoveries = self._recoveries
         try:
-            return await self._run(script, arguments)
+            async with self._calls:
+                if self._lost_at is not None:
+                    raise _unavailable()
+                recoveries = self._recoveries
+                return await self._run(script, arguments)
         except (RedisError, OSError) as exc:
-            self.lost(exc)
+            if recoveries == self._recoveries:  # else it was sent before the outage
+                self.lost(exc)
             raise _unavailable() from exc
 
     async def _run(self, script: Script, arguments: tuple[str | bytes | float, ...]) -> Reply:
+        client = self.client
         try:
-            return await self.client.execute_command("EVALSHA", script.sha, 1, self.base, *arguments)
+            return await client.execute_command("EVALSHA", script.sha, 1, self.base, *arguments)
         except NoScriptError:  # it was restarted, or another one has taken over
-            return await self.client.execute_command("EVAL", script.text, 1, self.base, *arguments)
-
-    def blocking_client(self, timeout_s: float) -> BlockingRedis:
-        """A client for another thread."""
-        return BlockingRedis.from_url(
-            self._url.get_secret_value(),
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 1),
-        )
+            return await client.execute_command("EVAL", script.text, 1, self.base, *arguments)
 
     def lost(self, exc: Exception) -> None:
-        """A call has failed. Logs the beginning of an outage, in one line."""
-        if self._lost_at is not None:
-            return
-        self._lost_at = time.monotonic()
-        self.outages += 1
-        if self._lost_at - self._logged_at >= _QUIET_S:
-            self._logged_at, self._is_logged = self._lost_at, True
-            _log.warning("redis_unavailable", reason=reason_of(exc))
+        """A call has failed. Logs the beginning of an outage in one line, and another one where it turns out that
+        somebody has to mend it."""
+        now = time.monotonic()
+        if self._lost_at is None or not self.outages:  # the server may start in an outage
+            self._lost_at = now
+            self.outages += 1
+            if now - self._logged_at >= _QUIET_S:
+                self._told.clear()
+        reason = reason_of(exc)
+        if not self._told or (is_lasting(exc) and reason not in self._told):
+            self._told.add(reason)
+            self._logged_at, self._is_logged = now, True
+            _log.warning("redis_unavailable", reason=reason)
 
-    def recovered(self) -> None:
-        """A call has succeeded."""
-        if self._lost_at is None:
+    def recovered(self, address: Address) -> None:
+        """A call has succeeded, at this server."""
+        if self._lost_at is None and address == self.address:
             return
-        outage_s, self._lost_at = round(time.monotonic() - self._lost_at, 3), None
+        self._recoveries += 1
+        self._open(address)
+        outage_s, self._lost_at = round(time.monotonic() - (self._lost_at or time.monotonic()), 3), None
         if self._is_logged:
             self._is_logged = False
             _log.info("redis_available", outage_s=outage_s)
         for tell in self.on_recovery:
             tell()
 
+    def _open(self, address: Address) -> None:
+        """Connect anew: connections may lead to a server that is the primary no longer."""
+        if self._client is not None:
+            left_s = 0.0 if address != self.address else 2 * _TIMEOUT_S
+            draining = asyncio.create_task(_drain(self._client.connection_pool, left_s))
+            self._draining.add(draining)
+            draining.add_done_callback(self._draining.discard)
+        self.address = address
+        self._client = Redis(connection_pool=self.primary.pool(address, _TIMEOUT_S, _CONNECTIONS))
+
+    async def close(self) -> None:
+        for draining in self._draining:
+            draining.cancel()
+        await asyncio.gather(*self._draining, return_exceptions=True)
+        if self._client is not None:
+            await self._client.connection_pool.disconnect()
+
+
+async def _drain(pool: BlockingConnectionPool, left_s: float) -> None:
+    """Close a pool that no call takes connections from any more; those that are in use after this time."""
+    try:
+        await pool.disconnect(inuse_connections=False)
+        await asyncio.sleep(left_s)
+    finally:
+        await pool.disconnect()
+
 
 @asynccontextmanager
-async def open_redis(config: RunsConfig) -> AsyncIterator[RedisConnection]:
-    """Raises `ConfigError` where Redis does not answer, or refuses what the server needs."""
+async def open_redis(config: RunsConfig, *, must_answer: bool = False) -> AsyncIterator[RedisConnection]:
+    """Raises `ConfigError` where Redis refuses what the server needs, and if it `must_answer` where it does not."""
     try:
         connection = RedisConnection(config)
-    except ValueError as exc:  # redis-py checks the options in the URL
+    except ValueError as exc:
         raise ConfigError([f"[runs] redis_url: {exc}"]) from None
     try:
-        await _check(connection)
+        address = await asyncio.to_thread(connection.primary.check_once, _TIMEOUT_S)
+    except (RedisError, OSError) as exc:
+        if must_answer or is_lasting(exc):
+            raise ConfigError([f'[runs] store = "redis": {reason_of(exc)}']) from exc
+        connection.lost(exc)
+    else:
+        connection.recovered(address)
+        with suppress(RedisError, OSError):  # the first question need not wait for a connection
+            await connection.client.ping()
+    try:
         yield connection
     finally:
-        await connection.client.aclose()
-        await connection.client.connection_pool.disconnect()
-
-
-async def _check(connection: RedisConnection) -> None:
-    probe = Script.of("return redis.call('SET', base .. 'probe', now, 'PX', 1000)")
-    try:
-        async with asyncio.timeout(2 * _TIMEOUT_S):
-            await connection._run(probe, ())  # noqa: SLF001 - without its bookkeeping of outages
-    except (RedisError, OSError, TimeoutError) as exc:
-        raise ConfigError([f'[runs] store = "redis": {reason_of(exc)}']) from exc
-
-
-def reason_of(exc: Exception) -> str:
-    """In words for an operator, without an address or a password."""
-    if isinstance(exc, AuthenticationError):
-        return "Redis refuses the user or the password"
-    if isinstance(exc, NoPermissionError):
-        return "the user of Redis may not do what the server needs; docs/cluster.md lists it"
-    if isinstance(exc, TimedOut | TimeoutError):
-        return "Redis does not answer in time"
-    if isinstance(exc, ConnectionFailed | OSError):
-        return "Redis cannot be reached"
-    text = str(exc)
-    if text.startswith(("OOM", "command not allowed when used memory")) or "OOM command" in text:
-        return "the memory of Redis is full (maxmemory)"
-    if "READONLY" in text or "read only replica" in text:
-        return "this Redis is a replica and takes no writes"
-    return f"Redis says: {text[:200]}"
+        await connection.close()
 
 
 def _unavailable() -> RunsUnavailable:

@@ -1,7 +1,7 @@
 """Tells Redis that this process lives, and learns what it has to know: which others have failed, and which runs to end.
 
 A thread renews the lease, so that a busy event loop does not look like a failed process; a process that is stopped
-(SIGSTOP) does. Its calls also find out when Redis answers again.
+(SIGSTOP) does. Its calls also find out when Redis answers again, and where: after a failure it looks for the primary.
 """
 
 import asyncio
@@ -9,12 +9,15 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from redis.exceptions import NoScriptError, RedisError
+from redis import Redis
+from redis.exceptions import RedisError
 
+from aiostream_server.log.redis.check import run_blocking
 from aiostream_server.log.redis.connection import RedisConnection
-from aiostream_server.log.redis.scripts import RENEW, RETIRE, Script
+from aiostream_server.log.redis.primary import Address
+from aiostream_server.log.redis.scripts import RENEW, RETIRE
 
 _RENEWALS: Final = 8  # in the time of one lease
 
@@ -22,11 +25,12 @@ _RENEWALS: Final = 8  # in the time of one lease
 @dataclass(frozen=True, slots=True)
 class Renewal:
     """`was_known` is false for a process whose lease was over, or whose Redis has lost its data. `stops` are reasons
-    by run."""
+    by run. With a `problem` Redis renews leases, and cannot be used for more."""
 
     was_known: bool
     failed: Sequence[str]
     stops: Mapping[str, str]
+    problem: Exception | None = None
 
 
 class Lease:
@@ -40,13 +44,18 @@ class Lease:
         self._lease_s: Final = lease_s
         self._on_renewal: Final = on_renewal
         self._loop: Final = asyncio.get_running_loop()
-        self._client: Final = connection.blocking_client(lease_s / 2)
+        self._client: Redis | None = None
+        self._address: Address = ("", 0)
         self._ended: Final = threading.Event()
         self._thread: Final = threading.Thread(target=self._renew_for_ever, name="lease", daemon=True)
 
     async def start(self) -> None:
-        """Returns when Redis knows the process."""
-        self._on_renewal(await asyncio.to_thread(self._renew))
+        """Returns when Redis knows the process, or at once while Redis is away."""
+        if self._connection.is_available:
+            try:
+                self._renewed(await asyncio.to_thread(self._renew))
+            except (RedisError, OSError) as exc:
+                self._connection.lost(exc)
         self._thread.start()
 
     async def retire(self) -> None:
@@ -64,13 +73,42 @@ class Lease:
                 self._tell(self._renewed, renewal)
 
     def _renew(self) -> Renewal:
-        known, failed, stops = self._call(RENEW, self._node, round(self._lease_s * 1000))
+        primary, is_new = self._connection.primary, self._client is None or not self._connection.is_available
+        if is_new:
+            self._disconnect()
+            self._address, self._client = primary.connect(self._lease_s / 2)
+        try:
+            if self._connection.address is None:
+                primary.check(self._client)  # says what is wrong better than a script that fails
+            known, failed, stops = run_blocking(
+                self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000)
+            )
+        except BaseException:
+            self._disconnect()
+            raise
         words = [each.decode() for each in stops]
-        return Renewal(bool(known), [node.decode() for node in failed], dict(zip(words[::2], words[1::2], strict=True)))
+        reasons = dict(zip(words[::2], words[1::2], strict=True))
+        return Renewal(bool(known), [node.decode() for node in failed], reasons, self._problem() if is_new else None)
+
+    def _problem(self) -> Exception | None:
+        """What else does not work. The lease was renewed first, so that no other process takes the runs meanwhile."""
+        try:
+            self._connection.primary.check(self._client)
+        except (RedisError, OSError) as exc:
+            return exc
+        return None
+
+    def _disconnect(self) -> None:
+        if self._client is not None:
+            self._client.close()
+            self._client = None
 
     def _renewed(self, renewal: Renewal) -> None:
         if not self._ended.is_set():
-            self._connection.recovered()
+            if renewal.problem is None:
+                self._connection.recovered(self._address)
+            else:
+                self._connection.lost(renewal.problem)
             self._on_renewal(renewal)
 
     def _tell(self, what: Callable[..., object], argument: object) -> None:
@@ -82,13 +120,7 @@ class Lease:
     def _end(self) -> None:
         if self._thread.ident is not None:
             self._thread.join()
-        with suppress(RedisError, OSError):  # the lease ends by itself
-            self._call(RETIRE, self._node)
-        self._client.close()
-
-    def _call(self, script: Script, *arguments: str | int) -> Any:
-        base = self._connection.base
-        try:
-            return self._client.execute_command("EVALSHA", script.sha, 1, base, *arguments)
-        except NoScriptError:
-            return self._client.execute_command("EVAL", script.text, 1, base, *arguments)
+        if self._client is not None:
+            with suppress(RedisError, OSError):  # the lease ends by itself
+                run_blocking(self._client, self._connection.base, RETIRE, self._node)
+        self._disconnect()

@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import structlog
@@ -26,6 +26,7 @@ from aiostream_server.runs.shared.turns import RedisTurns
 from aiostream_server.runs.shared.writer import Writer
 
 _SETTLE_S: Final = 1.0
+_CONFIRM_S: Final = 2.0
 
 _log = structlog.get_logger()
 
@@ -43,6 +44,7 @@ class SharedRuns:
     ) -> None:
         node = self.node = secrets.token_hex(8)
         self.connection: Final = connection
+        self._serves_alone: Final = config.on_outage == "serve"
         self.writer: Final = Writer(connection, node, limits, self._taken_over)
         self.mirrors: Final = Mirrors(connection, channels, node)
         self.admission: Final = RedisAdmission(connection, node, limits, config.on_outage)
@@ -63,6 +65,11 @@ class SharedRuns:
     def is_available(self) -> bool:
         """Whether Redis answers."""
         return self.connection.is_available
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new questions should come here: Redis answers, or it has once and they are served without it, too."""
+        return self.is_available or (self._serves_alone and self.connection.address is not None)
 
     @property
     def outages(self) -> int:
@@ -126,11 +133,14 @@ class SharedRuns:
 async def open_shared_runs(
     config: RunsConfig, limits: LimitsConfig, turns: ConcurrentTurns
 ) -> AsyncIterator[tuple[SharedRuns, RunBackend]]:
-    """Raises `ConfigError` where Redis does not answer. Inside of the block the process has a lease."""
+    """Raises `ConfigError` where Redis refuses what the server needs. Inside of the block the process has a lease,
+    unless Redis is away."""
     async with open_redis(config) as connection, open_channels(connection) as channels:
         shared = SharedRuns(connection, channels, config, limits, turns)
         connection.on_recovery.append(shared.check)
-        await channels.listen(f"node:{shared.node}", shared.received)
+        with suppress(TimeoutError):  # while Redis is away nothing can be confirmed
+            async with asyncio.timeout(_CONFIRM_S if connection.is_available else 0):
+                await channels.listen(f"node:{shared.node}", shared.received)
         lease = Lease(connection, shared.node, config.lease_s, shared.renewed)
         await lease.start()
         async with _running(shared.writer.write_for_ever(), "redis-writer"):

@@ -21,7 +21,7 @@ from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import entries_in, pack_entries
 from aiostream_server.log.redis.reserved import ReservedLog
 from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, RECALL, WRITE
-from aiostream_server.log.redis.write_order import WriteOrder
+from aiostream_server.log.redis.write_order import WriteOrder, write_arguments
 from aiostream_server.runs.card import RunCard
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import EarlierAttempts
@@ -154,9 +154,8 @@ class Takeover:
         packed = pack_entries(entries)
         card = replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
-        order = WriteOrder(run_id, last, packed.last, 0, retention_ms, is_viewed=True)
-        arguments = order.arguments([packed], birth=None, card=msgpack.encode(card))
-        await self._connection.run(WRITE, self._node, retention_ms, *arguments)
+        order = WriteOrder(run_id, last, packed.last, -1, retention_ms, True, [packed], card=msgpack.encode(card))
+        await self._connection.run(WRITE, self._node, retention_ms, *write_arguments([order]))
 
     async def _usage(self, run_id: str) -> TokenCount:
         """What its model calls have cost, as far as that was written."""

@@ -16,6 +16,6 @@ from typing import Final
 NOT_SHARED: Final = (
     "each worker has its own runs, limits and idempotency keys: watching, resuming, listing and cancelling find a run "
     "only in the worker that started it; limits count per worker; two questions of one conversation wait for each "
-    "other only where they reach the same one"
+    "other only where they reach the same one. With a Redis they serve as one: [runs] store, or scripts/install --redis"
 )
 """What several workers mean for clients, in a sentence for logs and `check`."""

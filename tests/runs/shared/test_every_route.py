@@ -16,18 +16,19 @@ from typing import Any, Final, TypeAlias
 import aiohttp
 import pytest
 
-from aiostream_server.config.model import ConversationsConfig, FilesConfig
+from aiostream_server.config.model import ConversationsConfig, FilesConfig, TeamConfig
 from tests.kit.cluster import shared_in
 from tests.kit.observing import Remembering
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.serving import Server, config_for, sample_team, serving, until_idle
 from tests.kit.waiting import wait_for
+from tests.web.test_client_tools import OSLO, RAIN, WEATHER
 
 pytestmark = pytest.mark.needs("redis")
 
 A2A: Final = {"A2A-Version": "1.0"}
-OWN: Final = re.compile(rb"http://127\.0\.0\.1:\d+|expires=\d+&signature=[\w-]+")
+OWN: Final = re.compile(rb"http://127\.0\.0\.1:\d+|expires=\d+&signature=[\w-]+|(?<=\"created\": )\d+")
 """What is of one server or moment in an answer."""
 FILE: Final = b"region,total\nEast,1\n"
 OF_ONE_PROCESS: Final = {"/healthz", "/readyz", "/metrics", "/page/{name}"}
@@ -46,7 +47,7 @@ class Two:
     async def send(self, server: Server, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, bytes]:
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         async with self.session.request(method, server.url + path, json=body, headers=sent) as response:
-            return response.status, OWN.sub(b"", await response.read())
+            return response.status, OWN.sub(b"0", await response.read())
 
     async def json(self, server: Server, method: str, path: str, body: Any = None, **headers: str) -> Any:
         status, text = await self.send(server, method, path, body, **headers)
@@ -79,8 +80,10 @@ class Two:
 
 
 def _answer(asked: Mapping[str, Any]) -> ScriptedAnswer:
-    """`wait` is answered by a word and nothing more."""
+    """`wait` is answered by a word and nothing more, `tool` by a call of the client's."""
     last = [message["content"] for message in asked["messages"] if message["role"] == "user"][-1]
+    if "tool" in str(last) and asked["messages"][-1]["role"] == "user":
+        return ScriptedAnswer(OSLO)
     return ScriptedAnswer("one ", Stall()) if "wait" in str(last) else ScriptedAnswer("one ", "two")
 
 
@@ -91,6 +94,8 @@ async def two_servers(redis: RedisServer, prefix: str, folder: Path) -> AsyncIte
         config = config_for(
             provider.base_url,
             sample_team("solo"),
+            sample_team("until_approved"),
+            TeamConfig(id="caller", factory="tests.web.calling_teams:lone", client_tools=True),
             runs=shared_in(redis.url, prefix),
             files=FilesConfig(folder=folder / "shared"),
             conversations=ConversationsConfig(url=f"sqlite+aiosqlite:///{folder}/conversations.db"),
@@ -166,18 +171,17 @@ async def _responses(two: Two) -> None:
 
 
 async def _ag_ui(two: Two) -> None:
-    asked = {
-        "threadId": "talk",
-        "runId": "r1",
-        "messages": [{"id": "1", "role": "user", "content": "hi"}],
-        "state": {},
-        "tools": [],
-        "context": [],
-        "forwardedProps": {},
-    }
-    status, live = await two.send(two.here, "POST", "/v1/ag-ui/solo", asked)
-    assert status == 200, live
-    assert await two.same("/v1/ag-ui/solo/talk") == live
+    """A thread whose runs were driven at both."""
+    asked: dict[str, Any] = {"threadId": "page", "state": {}, "tools": [], "context": [], "forwardedProps": {}}
+    told, messages = b"", list[Any]()
+    for number, server in enumerate((two.here, two.there, two.here)):
+        messages.append({"id": str(number), "role": "user", "content": f"question {number}"})
+        status, live = await two.send(
+            server, "POST", "/v1/ag-ui/solo", {**asked, "runId": f"r{number}", "messages": messages}
+        )
+        assert status == 200, live
+        told += live
+    assert await two.same("/v1/ag-ui/solo/page") == told
 
 
 async def _ai_sdk(two: Two) -> None:
@@ -238,6 +242,35 @@ async def _a2a_what_is_refused(two: Two) -> None:
         assert answers[0][0] == 400
 
 
+async def _a2a_replies(two: Two) -> None:
+    """A task that asks for something goes on wherever the answer is sent."""
+    path, task = "/a2a/until-approved", None
+    for number, (server, text) in enumerate(((two.here, "Write."), (two.there, "Better."), (two.here, "APPROVE"))):
+        message = _message(text, f"r{number}")
+        if task is not None:
+            assert task["status"]["state"] == "TASK_STATE_INPUT_REQUIRED"
+            message["message"]["taskId"] = task["id"]
+        task = (await two.json(server, "POST", f"{path}/message:send", message, **A2A))["task"]
+    assert task is not None
+    assert task["status"]["state"] == "TASK_STATE_COMPLETED"
+    assert json.loads(await two.same(f"{path}/tasks/{task['id']}", **A2A))["id"] == task["id"]
+
+
+async def _client_tools(two: Two) -> None:
+    """What the client's tool has found is sent elsewhere."""
+    asked: dict[str, Any] = {
+        "model": "caller",
+        "messages": [{"role": "user", "content": "use the tool"}],
+        "tools": [WEATHER],
+    }
+    answer = (await two.json(two.here, "POST", "/v1/chat/completions", asked))["choices"][0]
+    assert answer["finish_reason"] == "tool_calls"
+    asked["messages"] += [answer["message"], {**RAIN, "tool_call_id": answer["message"]["tool_calls"][0]["id"]}]
+    answer = (await two.json(two.there, "POST", "/v1/chat/completions", asked))["choices"][0]
+    assert answer["finish_reason"] == "stop"
+    assert "rain" in _told(two)
+
+
 async def _mcp(two: Two) -> None:
     """A session that one server has given is used, and its call cancelled, at another."""
     version = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}}
@@ -285,7 +318,9 @@ CASES: Final[tuple[Case, ...]] = (
     _ag_ui,
     _ai_sdk,
     _a2a,
+    _a2a_replies,
     _a2a_what_is_refused,
+    _client_tools,
     _mcp,
 )
 

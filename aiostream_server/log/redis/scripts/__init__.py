@@ -57,6 +57,8 @@ def _script(name: str, *functions: str) -> Script:
     return Script.of("".join(_text(each) for each in (*(f"functions/{each}" for each in functions), name)))
 
 
+CHECK: Final = _script("check")
+
 # leases
 RENEW: Final = _script("renew")
 RETIRE: Final = _script("retire", "slots")

@@ -1,0 +1,139 @@
+"""Finds the one server that takes the writes, and connects to it: a single Redis, the primary that Sentinels name, or
+the node of a cluster that has the keys. They all begin with one hash tag, so one node has them all.
+
+A failover is noticed by a call that fails; `lease` then asks here where the primary is now.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+from redis import Redis
+from redis.asyncio import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as ConnectionFailed
+from redis.exceptions import MovedError, RedisError, ResponseError
+from redis.retry import Retry
+
+from aiostream_server.config.redis_url import RedisUrl
+from aiostream_server.log.redis.check import check_server
+from aiostream_server.log.redis.failures import UnusableRedis
+
+Address: TypeAlias = tuple[str, int]
+"""Host and port; of a socket `("", 0)`."""
+
+_ASK_S: Final = 0.5
+"""How long one Sentinel or node may take to answer: the next one is asked then, before the lease is over."""
+_CLOSED: Final = (ConnectionFailed,)  # a connection that Redis has closed meanwhile is opened again, once
+
+
+class Primary:
+    """Blocks, and is for one thread at a time, but `pool`. What it cannot do raises `RedisError` or `OSError`;
+    `UnusableRedis` where the server or its user is not one to work with."""
+
+    def __init__(self, url: RedisUrl, base: str) -> None:
+        self._url: Final = url
+        self._base: Final = base
+        self._hosts: Final = list(url.hosts)
+
+    def connect(self, timeout_s: float) -> tuple[Address, Redis]:
+        """Find it. The client connects with its first call."""
+        address = self._find(timeout_s)
+        return address, self._client(address, timeout_s)
+
+    def check(self, client: Redis) -> None:
+        """Whether it can be used."""
+        check_server(client, self._base, is_cluster=self._url.kind == "cluster")
+
+    def check_once(self, timeout_s: float) -> Address:
+        """Find it, and check it on a connection of its own."""
+        address, client = self.connect(timeout_s)
+        with client:
+            self.check(client)
+        return address
+
+    def pool(self, address: Address, timeout_s: float, max_connections: int) -> BlockingConnectionPool:
+        """Connections for the event loop."""
+        kinds = {"socket": UnixDomainSocketConnection}
+        kind = kinds.get(self._url.kind, SSLConnection if self._url.is_tls else Connection)
+        return BlockingConnectionPool(
+            connection_class=kind,
+            max_connections=max_connections,
+            timeout=timeout_s,
+            retry=AsyncRetry(NoBackoff(), 1, supported_errors=_CLOSED),
+            **self._arguments(address, timeout_s),
+        )
+
+    def _find(self, timeout_s: float) -> Address:
+        if self._url.kind == "socket":
+            return "", 0
+        if self._url.kind == "server":
+            return self._hosts[0]
+        ask = self._ask_sentinel if self._url.kind == "sentinel" else self._ask_node
+        return self._first_answer(ask, min(timeout_s, _ASK_S))
+
+    def _first_answer(self, ask: Callable[[Address, float], Address], timeout_s: float) -> Address:
+        failures: list[Exception] = []
+        for host in tuple(self._hosts):
+            try:
+                address = ask(host, timeout_s)
+            except (RedisError, OSError) as exc:
+                failures.append(exc)
+            else:
+                self._hosts.remove(host)
+                self._hosts.insert(0, host)  # it is asked first next time
+                return address
+        raise next((exc for exc in failures if not isinstance(exc, ConnectionFailed | OSError)), failures[0])
+
+    def _ask_sentinel(self, host: Address, timeout_s: float) -> Address:
+        url = self._url
+        with self._client(host, timeout_s, url.sentinel_username, url.sentinel_password, db=0) as client:
+            try:
+                found = client.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", url.service)
+            except ResponseError as exc:
+                if "unknown command" in str(exc).lower():
+                    raise UnusableRedis("this is no Sentinel: for one Redis write redis://host:6379") from exc
+                raise
+        if not found:
+            raise UnusableRedis(f"the Sentinels know no service {url.service!r}")
+        name, port = found
+        return name.decode(), int(port)
+
+    def _ask_node(self, host: Address, timeout_s: float) -> Address:
+        with self._client(host, timeout_s) as client:
+            try:
+                client.execute_command("EXISTS", f"{self._base}probe")
+            except MovedError as moved:
+                return moved.host or host[0], moved.port
+        return host
+
+    def _client(
+        self, address: Address, timeout_s: float, username: str | None = None, password: str | None = None, **more: int
+    ) -> Redis:
+        arguments = self._arguments(address, timeout_s) | more
+        if "db" in more:  # a Sentinel, with a user of its own
+            arguments |= {"username": username, "password": password}
+        path = arguments.pop("path", None)
+        if path is not None:
+            arguments["unix_socket_path"] = path
+        retry = Retry(NoBackoff(), 1, supported_errors=_CLOSED)
+        return Redis(ssl=self._url.is_tls, retry=retry, single_connection_client=True, **arguments)
+
+    def _arguments(self, address: Address, timeout_s: float) -> dict[str, Any]:
+        """What redis-py's clients and pools have in common."""
+        url = self._url
+        arguments: dict[str, Any] = {
+            "username": url.username,
+            "password": url.password,
+            "db": url.db,
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "protocol": 2,
+        }
+        if url.kind == "socket":
+            return arguments | {"path": url.path}
+        arguments |= {"host": address[0], "port": address[1]}
+        if url.is_tls:
+            required = "required" if url.checks_certificate else "none"
+            arguments |= {"ssl_cert_reqs": required, "ssl_check_hostname": url.checks_hostname, **url.tls_files}
+        return arguments

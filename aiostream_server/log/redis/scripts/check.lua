@@ -1,0 +1,24 @@
+-- -> the commands of all scripts that the user may not call. Raises what else is wrong
+local calls = {
+    {'time'}, {'set', 's', 1}, {'get', 's'}, {'exists', 's'}, {'pexpire', 's', 1000}, {'publish', 'p', 1},
+    {'hset', 'h', 'f', 1}, {'hsetnx', 'h', 'f', 1}, {'hget', 'h', 'f'}, {'hmget', 'h', 'f'}, {'hgetall', 'h'},
+    {'hlen', 'h'}, {'hexists', 'h', 'f'}, {'hincrby', 'n', 'f', 1}, {'hdel', 'h', 'f'},
+    {'sadd', 'm', 1}, {'scard', 'm'}, {'smembers', 'm'}, {'srem', 'm', 1},
+    {'zadd', 'z', 1, 'm'}, {'zcard', 'z'}, {'zscore', 'z', 'm'}, {'zrange', 'z', 0, -1}, {'zrevrange', 'z', 0, -1},
+    {'zrangebyscore', 'z', 0, 1}, {'zrem', 'z', 'm'},
+    {'xadd', 'x', '1-0', 'd', 1}, {'xrange', 'x', '-', '+'}, {'xtrim', 'x', 'MINID', 1},
+    {'copy', 's', 't'}, {'rename', 's', 't'}, {'del', 't'},
+    {'del', 's'}, {'del', 'n'}, {'del', 'x'},
+}
+local refused = {}
+for _, call in ipairs(calls) do
+    if call[2] then call[2] = base .. 'probe:' .. call[2] end
+    if call[3] == 't' then call[3] = base .. 'probe:t' end
+    local reply = redis.pcall(unpack(call))
+    local problem = type(reply) == 'table' and reply.err
+    if problem and not string.find(problem, 'no such key', 1, true) then  -- one that a refused call would have made
+        if not (string.find(problem, 'user', 1, true) or string.find(problem, 'NOPERM', 1, true)) then return reply end
+        refused[#refused + 1] = call[1]
+    end
+end
+return refused

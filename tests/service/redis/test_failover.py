@@ -1,0 +1,88 @@
+"""Redis moves to another server: by Sentinels, or within a cluster. Streams go on, and the log is whole afterwards."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.kit.process import ServerProcess
+from tests.kit.redis import RedisServer, running_pair, running_redis_cluster
+from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider, Stall
+from tests.kit.shared_processes import processes, sharing_toml
+from tests.web.watching import call, cancel, start_in_background, starting, watch_all, watching
+
+pytestmark = pytest.mark.needs("redis")
+
+
+async def _streams_go_on(
+    url: str, folder: Path, provider: ScriptedProvider, move: Callable[[], object]
+) -> list[ServerProcess]:
+    """While Redis moves; returns what the two servers have logged."""
+    gate, end = Gate(), Gate()
+    provider.script(ScriptedAnswer("before"), ScriptedAnswer("a ", gate, "b ", end, "c"), ScriptedAnswer(Stall()))
+    async with processes(sharing_toml(url, provider), folder) as (here, there):
+        earlier = await start_in_background(here.url, "hi", model="solo")
+        whole = await watch_all(there.url, earlier["id"])
+        async with starting(here.url, "hi", model="solo") as view, watching(there.url, view.run_id) as other:
+            for each in (view, other):
+                await each.until(2)
+            moving = asyncio.create_task(asyncio.to_thread(move))
+            await here.until_logged("redis_unavailable")
+            gate.open()
+            async for _ in view.events():
+                if view.text == "a b ":  # it is shown at once
+                    break
+            await moving
+            for server in (here, there):
+                await server.until_logged("redis_available")
+            end.open()
+            for each in (view, other):
+                await each.read_all()
+            assert other.raw == view.raw
+        for server in (here, there):
+            assert (await watch_all(server.url, view.run_id)).raw == view.raw
+            assert (await watch_all(server.url, earlier["id"])).raw == whole.raw
+        run = await start_in_background(here.url, "hi", model="solo")
+        assert (await cancel(there.url, run["id"]))["reason"] == "cancelled"
+        for server in (here, there):
+            assert len(server.named("redis_unavailable")) == 1
+            assert not server.named("runs_taken_over")
+            _, ready = await call("GET", f"{server.url}/readyz")
+            assert (ready["status"], ready["shared_runs"]) == ("ready", "ok")
+        return [here, there]
+
+
+async def test_sentinels_name_another_primary(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """One of them is gone, too."""
+    with running_pair() as (primary, replica, sentinels):
+
+        def fail() -> None:
+            primary.kill()
+            sentinels[0].kill()
+
+        hosts = ",".join(f"127.0.0.1:{each.port}" for each in sentinels)
+        await _streams_go_on(f"redis+sentinel://{hosts}/mine", tmp_path, provider, fail)
+        assert "role:master" in replica.command("info", "replication")
+
+
+def _move_slot(slot: str, source: RedisServer, target: RedisServer) -> None:
+    """As `redis-cli --cluster reshard` does."""
+    source_id, target_id = source.command("cluster", "myid"), target.command("cluster", "myid")
+    target.command("cluster", "setslot", slot, "importing", source_id)
+    source.command("cluster", "setslot", slot, "migrating", target_id)
+    while keys := source.command("cluster", "getkeysinslot", slot, "100").split():
+        source.command("migrate", "127.0.0.1", str(target.port), "", "0", "5000", "keys", *keys)
+    for node in (target, source):
+        node.command("cluster", "setslot", slot, "node", target_id)
+
+
+async def test_the_keys_move_to_another_node_of_a_cluster(tmp_path: Path, provider: ScriptedProvider) -> None:
+    """The URL names one node, which has none of the keys."""
+    with running_redis_cluster() as nodes:
+        slot = nodes[0].command("cluster", "keyslot", "{t}:")
+        owner = next(node for node in nodes if "MOVED" not in node.command("exists", "{t}:x"))
+        other, third = (node for node in nodes if node is not owner)
+        url = f"redis+cluster://127.0.0.1:{other.port}"
+        await _streams_go_on(url, tmp_path, provider, lambda: _move_slot(slot, owner, third))
+        assert third.command("exists", "{t}:seen") == "1"
