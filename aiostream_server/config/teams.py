@@ -51,7 +51,7 @@ class TeamConfig(ConfigTable):
     answer_from: Strings = ()
     presentation: Presentation = "transcript"
     on_disconnect: OnDisconnect | None = None
-    restart: Restart = Field(default="never", description="what becomes of a run whose process has failed")
+    restart: Restart = Field(default="never", description="what becomes of a run when its process fails")
     databases: KnownDatabases = ()
     tools: KnownTools = Field(default=(), description="the [tools.*] tables that its agents use")
     system_message: str = Field(default="", description="of a team of a kind")

@@ -127,6 +127,20 @@ class Thinking(Speech):
 
 
 @dataclass(frozen=True, slots=True)
+class ActionToken(FromAgent):
+    """Text to append to the arguments of a tool call that `agent` is writing; never empty. Told only of calls whose
+    arguments come in pieces. An `Action` with the same `call_id` repeats all of them, made regular; or, of a call
+    `for_client` (of one of its own tools), a `ToolRequested`. Of a call that is broken off there is neither."""
+
+    type: ClassVar[Literal["action_token"]] = "action_token"
+    agent: str
+    tool: str
+    content: str
+    call_id: str
+    for_client: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Action(FromAgent):
     """A tool is called. `arguments` is the JSON text as the model wrote it; if `truncated`, its beginning."""
 
@@ -357,6 +371,7 @@ Event: TypeAlias = (
     | Waiting
     | Routing
     | Thinking
+    | ActionToken
     | Action
     | ToolResult
     | Validation

@@ -38,7 +38,7 @@ class Conversation:
 
     @property
     def recalled(self) -> str | None:
-        """The name of the conversation whose memory the question continues; None for a new chain."""
+        """The name of the conversation that the question continues; None for a new chain."""
         return self.continues if self.is_chain else self.name
 
 

@@ -77,7 +77,7 @@ def _from_token(headers: MultiMapping[str], secret: SecretStr) -> User | None:
 def _user_id(headers: MultiMapping[str], name: str) -> str | None:
     user_id = identifier(headers, name)
     if user_id is not None and has_placeholder(user_id):
-        raise InvalidRequest(f"the header {name} is a template that nobody filled in: all users would be one")
+        raise InvalidRequest(f"the header {name} is a template that was not filled in: all users would be one")
     return user_id
 
 

@@ -21,9 +21,9 @@ class Rows(NamedTuple):
     """Consecutive events as they are stored: a token as its text. `first` is the first one's number."""
 
     first: int
-    said: Sequence[Event | str]
+    said: list[Event | str]
     times: Sequence[float]
-    speakers: Sequence[int]
+    speakers: "array[int]"
 
 
 class Entries:
@@ -100,7 +100,7 @@ class Entries:
         return Rows(self._dropped + start + 1, self._said[place], self._times[place], self._speaker_of[place])
 
     def speaker(self, number: int) -> tuple[str, SpeechKind]:
-        """The agent and the kind of a token whose row has this number."""
+        """The agent and the kind of the token in the row with this number."""
         return self._speakers[number]
 
     @property

@@ -144,6 +144,11 @@ class MemoryReader:
         self.move(entries)
         return entries
 
+    def call_at_news(self, tell: Callable[[], object]) -> None:
+        """Call when something is appended next, once. For a reader that does not `read`."""
+        self._waiting = asyncio.get_running_loop().create_future()
+        self._waiting.add_done_callback(lambda _: tell())
+
     def wake(self) -> None:
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)

@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-from urllib.parse import unquote
 
 from aiostream_server.models.schema_parts import (
     Schema,
@@ -30,15 +29,13 @@ from aiostream_server.models.schema_parts import (
     is_null,
     is_text,
     kind_of,
-    merge,
     normal_types,
     type_of,
 )
+from aiostream_server.models.schema_references import References
 
 _MAX_NODES: Final = 1_500
 _MAX_DEPTH: Final = 24
-_MAX_NESTED_REFS: Final = 2  # of one definition inside itself
-_MAX_HOPS: Final = 20
 _PROPERTY_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 _FORMATS: Final[dict[str, frozenset[str]]] = {
@@ -81,9 +78,9 @@ class _Repair:
         self._root = root
         self._nodes = 0
         self._depth = 0
-        self._refs: list[str] = []  # the definitions that are being expanded
         self.repairs: list[str] = []
         self.problems: list[str] = []
+        self._references = References(root, note=self._note, problem=self.problems.append)
 
     def top(self) -> Schema:
         if self._root is None or self._root == {}:
@@ -103,12 +100,11 @@ class _Repair:
             self.problems.append("the schema is too large: its inner parts are not told to models")
             return any_value()
         self._depth += 1
-        refs = len(self._refs)
         try:
-            return self._read(schema, path)
+            with self._references.expanding():
+                return self._read(schema, path)
         finally:
             self._depth -= 1
-            del self._refs[refs:]
 
     def _read(self, schema: object, path: str) -> Schema:
         if schema is True or schema == {}:
@@ -117,7 +113,7 @@ class _Repair:
         if not isinstance(schema, Mapping):
             self._note(path, "is no schema")
             return any_value()
-        flat = self._flat(schema, path)
+        flat = self._references.flat(schema, path)
         if flat is None:
             return self._annotated(any_value(), schema)
         for key in flat.keys() - _READ - _SILENTLY_LEFT_OUT:
@@ -128,51 +124,6 @@ class _Repair:
         if "enum" in flat or "const" in flat:
             return self._enumeration(flat, path)
         return self._typed(flat, path)
-
-    # References and `allOf`
-
-    def _flat(self, schema: Mapping[str, Any], path: str) -> Schema | None:
-        """The schema with its `$ref` and `allOf` merged into it; None where it must count as any value."""
-        flat, waiting = dict(schema), 0
-        while "$ref" in flat or "allOf" in flat or "$recursiveRef" in flat or "$dynamicRef" in flat:
-            waiting += 1
-            if waiting > _MAX_HOPS:
-                self.problems.append(f"{path or 'the schema'}: its references lead nowhere")
-                return None
-            if "allOf" in flat:
-                parts = flat.pop("allOf")
-                self._note(path, "allOf is merged")
-                for part in parts if isinstance(parts, list) else ():
-                    if isinstance(part, Mapping):
-                        merge(flat, part)
-                continue
-            ref = next(flat.pop(key) for key in ("$ref", "$recursiveRef", "$dynamicRef") if key in flat)
-            target = self._target(ref)
-            if not isinstance(target, Mapping):
-                self.problems.append(f"{path or 'the schema'}: {ref!r:.80} is not in the schema")
-                return None
-            self._note(path, "$ref is replaced by what it names")
-            if self._refs.count(str(ref)) >= _MAX_NESTED_REFS:
-                self._note(path, "a definition that holds itself is cut off")
-                is_object = target.get("type") == "object" or "properties" in target
-                return {**annotations(flat), "type": "object"} if is_object else None
-            self._refs.append(str(ref))
-            merge(flat, target)
-        return flat
-
-    def _target(self, ref: object) -> object:
-        if not isinstance(ref, str) or not ref.startswith("#"):
-            return None
-        found = self._root
-        for step in filter(None, unquote(ref[1:]).split("/")):
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, Mapping):
-                found = found.get(name)
-            elif isinstance(found, list) and name.isdigit() and int(name) < len(found):
-                found = found[int(name)]
-            else:
-                return None
-        return found
 
     # Alternatives
 

@@ -14,7 +14,7 @@ _Row: TypeAlias = Sequence[Any]  # role, text, and for tools: the calls of an as
 
 
 def answer_turn(entries: Sequence[Entry]) -> Turn:
-    """The turn of a run whose whole log is `entries`: its answer, or its calls of the client's tools."""
+    """The turn of the run with the whole log `entries`: its answer, or its calls of the client's tools."""
     said = [entry.event for entry in entries]
     text = next((event.content for event in reversed(said) if isinstance(event, Answer)), "")
     calls = [ToolCall(each.call_id, each.tool, each.arguments) for each in said if isinstance(each, ToolRequested)]
@@ -30,7 +30,7 @@ def packed_turns(turns: Iterable[Turn], most_bytes: int) -> bytes:
 
 
 def unpacked_turns(packed: bytes) -> tuple[Turn, ...]:
-    """Without results whose calls were cut off. Raises `ValueError`, `TypeError` or `LookupError` for another
+    """Without results of calls that were cut off. Raises `ValueError`, `TypeError` or `LookupError` for another
     format."""
     return tuple(_answering(map(_turn, load(packed))))
 

@@ -42,7 +42,7 @@ class PreparedTeam:
 
 async def prepare(spec: TeamSpec, memory: ConversationMemory, scope: RunScope) -> PreparedTeam:
     """What the team opens is closed with `scope`. Raises what building it raises, and `InvalidRequest` for results of
-    calls that nobody made."""
+    calls that no agent made."""
     team, task = await _with_memory(spec, memory, scope)
     question, tools = memory.question, ClientTools()
     answer_from = _answer_from(spec, team)

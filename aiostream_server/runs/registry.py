@@ -143,7 +143,7 @@ class Registry:
 
     @property
     def restartable(self) -> Collection[str]:
-        """The ids of the teams whose turns may begin again here, where another process has failed."""
+        """The ids of the teams that may begin a turn again here, where another process has failed."""
         if self.is_closing:
             return ()
         return [team.id for team in self._resources.catalogue if team.config.restart == "turn"]

@@ -113,7 +113,7 @@ class _StoppedTurns:
                 raise
 
     def _others_work(self) -> bool:
-        """An agent inside another one has no turn of its own: nobody else works then."""
+        """An agent inside another one has no turn of its own: no other agent works then."""
         active = active_speakers(self._team)
         return self.calls.keys() < active
 

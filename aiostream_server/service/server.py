@@ -50,9 +50,9 @@ async def serve(
     """Serve until SIGTERM or SIGINT, and drain. `on_ready` gets the base URL once connections are accepted.
 
     `share` has sockets that other processes accept from, too; a worker ignores a second signal, and has `peers`, whose
-    metrics it tells with its own. `receiver` gets the
-    status of the process. At each SIGHUP `load` reads the configuration again; without `load` there are no reloads.
-    With `[server] watch` a change of a file, `config_path` included, does the same.
+    metrics it tells with its own. `receiver` gets the status of the process. At each SIGHUP `load` reads the
+    configuration again; without `load` there are no reloads. With `[server] watch` a change of a file, `config_path`
+    included, does the same.
 
     After a signal the process ends within `lame_duck_s`, `drain_s` and a second, and one more second with adopted
     sockets or shared runs. A cancelled server ends its streams at once and does not end the process. Raises
@@ -66,7 +66,29 @@ async def serve(
     app = compose(config, state_directory=state_directory, observer=observer)
     metrics.mount(app)
     last_reload = LastReload()
-    runner = web.AppRunner(
+    runner = _runner(app)
+    receiver = receiver or ServiceManager()
+    is_adopted = share is not None and share.listening.is_adopted
+    within_s = stop_within_s(config, is_adopted=is_adopted)
+    with StopSignals(within_s, second_ends=worker is None) as signals:
+        async with traces.sending, _set_up(runner, config), metrics.running(app, last_reload):
+            listening = bind(server) if share is None else share.listening
+            await _accept(runner, listening, share, certificate)
+            async with _reporting(runner, receiver, last_reload):
+                reloading = _reloading(
+                    runner, load, state_directory, listening, receiver, certificate, modules, last_reload
+                )
+                async with nullcontext() if reloading is None else reloading_at_hangup(reloading, config_path):
+                    on_ready(listening.urls(server)[0])
+                    receiver.ready()
+                    await signals.stop.wait()
+                receiver.stopping(within_s)
+                await drain(runner, config, is_adopted=is_adopted)
+        signals.end_within(_LEFT_BEHIND_S)
+
+
+def _runner(app: web.Application) -> web.AppRunner:
+    return web.AppRunner(
         app,
         handler_cancellation=True,  # a client that leaves is noticed at once, not at the next write
         auto_decompress=False,  # compressed bodies are refused; decoding broken ones logs a traceback each
@@ -74,28 +96,16 @@ async def serve(
         keepalive_timeout=_KEEPALIVE_S,
         shutdown_timeout=_HANDLERS_S,
     )
-    receiver = receiver or ServiceManager()
-    is_adopted = share is not None and share.listening.is_adopted
-    within_s = stop_within_s(config, is_adopted=is_adopted)
-    with StopSignals(within_s, second_ends=worker is None) as signals:
-        async with traces.sending, _set_up(runner, config), metrics.running(app, last_reload):
-            listening = bind(server) if share is None else share.listening
-            urls = listening.urls(server)
-            if certificate is not None and share is None:
-                share = SocketShare.without_workers(listening)
-            for each in listening.sockets:
-                await _site(runner, each, share, certificate).start()
-            async with _reporting(runner, receiver, last_reload):
-                reloading = _reloading(
-                    runner, load, state_directory, listening, receiver, certificate, modules, last_reload
-                )
-                async with nullcontext() if reloading is None else reloading_at_hangup(reloading, config_path):
-                    on_ready(urls[0])
-                    receiver.ready()
-                    await signals.stop.wait()
-                receiver.stopping(within_s)
-                await drain(runner, config, is_adopted=is_adopted)
-        signals.end_within(_LEFT_BEHIND_S)
+
+
+async def _accept(
+    runner: web.AppRunner, listening: Listening, share: SocketShare | None, certificate: Certificate | None
+) -> None:
+    """Accept connections from each socket."""
+    if certificate is not None and share is None:
+        share = SocketShare.without_workers(listening)
+    for each in listening.sockets:
+        await _site(runner, each, share, certificate).start()
 
 
 def _reloading(

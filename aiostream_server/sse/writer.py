@@ -29,7 +29,7 @@ _LOOK_S: Final = 0.1
 
 
 class EventStream(web.StreamResponse):
-    """A response whose headers leave in one packet with what is written first. aiohttp by itself sends them alone."""
+    """A response that sends its headers in one packet with what is written first. aiohttp sends them alone."""
 
     _send_headers_immediately = False
 

@@ -1,4 +1,4 @@
-"""Agent cards: the server's at `/.well-known/agent-card.json`, whose skills are the teams, and one for each model.
+"""Agent cards: the server's at `/.well-known/agent-card.json`, with a skill for each team, and one for each model.
 
 Where keys exist, a caller without one is given a card that tells how to call and names no team: it is the same for a
 model that exists and for one that does not. With a key the card shows what the key may use, as the extended card does.

@@ -96,7 +96,7 @@ def ask(dialect: Dialect[Options]) -> Callable[[web.Request], Awaitable[web.Stre
 async def answer_body(
     request: web.Request, dialect: Dialect[Options], principal: Principal, raw: bytes, *, is_full: bool = False
 ) -> web.StreamResponse:
-    """Answer a question whose body was read. `is_full`: only an auxiliary question can be answered."""
+    """Answer a question; its body was read. `is_full`: only an auxiliary question can be answered."""
     read = await _read(request, dialect, principal, raw, is_full=is_full)
     del raw  # a stream may last for minutes
     if dialect.serves_chat_pages and (auxiliary := _auxiliary(request, read.asked)) is not None:

@@ -30,6 +30,7 @@ from aiostream_server.web.whole import json_bytes
 MAX_NUMBER: Final = 2**53
 _MAX_LISTED: Final = 100
 _DEFAULT_LISTED: Final = 20
+_ID: Final = r"(?!(?:compact|input_tokens)(?:/|$))[^/]+"  # those are calls of OpenAI's, and no ids
 
 
 class _Found(NamedTuple):
@@ -40,7 +41,7 @@ class _Found(NamedTuple):
 
 def add_response_routes(app: web.Application, base: str) -> None:
     """Below `base`, which ends with a slash."""
-    one = f"{base}responses/{{response_id}}"
+    one = f"{base}responses/{{response_id:{_ID}}}"
     for route in (
         app.router.add_post(f"{base}responses", ask(RESPONSES)),
         app.router.add_get(one, get_response, allow_head=False),  # may take long to end

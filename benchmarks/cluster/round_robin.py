@@ -1,4 +1,4 @@
-"""Clients behind a proxy without sticky sessions: each request may reach another server, and nobody notices."""
+"""Clients behind a proxy without sticky sessions: each request may reach another server, and no client notices."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,6 +1,6 @@
 """The promises of docs/reliability.md: runs the tests that show each, and tells what they print.
 
-A row whose test is a script (a booted Debian, an installation) is not run here.
+A row with a script as its test (a booted Debian, an installation) is not run here.
 """
 
 import asyncio

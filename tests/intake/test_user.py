@@ -96,8 +96,8 @@ class TestPlainHeaders:
             ("a\udcff", "cannot be printed, or that are not UTF-8"),
             ("a\u200bb", "cannot be printed"),
             ("\u202eb", "cannot be printed"),
-            ("{{USER_ID}}", "a template that nobody filled in"),
-            ("owui-{{USER_ID}}", "a template that nobody filled in"),
+            ("{{USER_ID}}", "a template that was not filled in"),
+            ("owui-{{USER_ID}}", "a template that was not filled in"),
         ],
     )
     def test_id_that_is_none_is_refused(self, user_id: str, words: str) -> None:

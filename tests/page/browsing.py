@@ -1,7 +1,7 @@
 """The page in Debian's Chromium: every request that leaves the server's address, and every error, is noted."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,10 +12,11 @@ from playwright.async_api import Browser, BrowserContext, Page, Request, async_p
 from aiostream_server.config.load import load_config
 from tests.kit.scripted_provider import ScriptedProvider
 from tests.kit.serving import Server, config_for, sample_team, serving
+from tests.kit.waiting import DEADLINE_S
 
 _CHROMIUM: Final = "/usr/bin/chromium"
 _ARGUMENTS: Final = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-WAIT_MS: Final = 20_000
+WAIT_MS: Final = 1_000 * DEADLINE_S
 
 
 @dataclass(slots=True)
@@ -42,8 +43,42 @@ class Window:
         return text
 
 
+class _Kept:
+    """The browser that `keeping_browser` has opened, and what closes it."""
+
+    closing: AsyncExitStack | None = None
+    opened: Browser | None = None
+
+
+@asynccontextmanager
+async def keeping_browser() -> AsyncIterator[None]:
+    """In this block `browser` opens one, when it is first used, and gives it to all: a start takes seconds."""
+    async with AsyncExitStack() as _Kept.closing:
+        try:
+            yield
+        finally:
+            _Kept.closing = _Kept.opened = None
+
+
 @asynccontextmanager
 async def browser() -> AsyncIterator[Browser]:
+    """A browser without profiles. Those that are opened in it end with the block."""
+    if _Kept.closing is None:
+        async with _launched() as own:
+            yield own
+        return
+    if (opened := _Kept.opened) is None:
+        opened = await _Kept.closing.enter_async_context(_launched())
+        _Kept.opened = opened
+    try:
+        yield opened
+    finally:
+        for context in opened.contexts:
+            await context.close()
+
+
+@asynccontextmanager
+async def _launched() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(executable_path=_CHROMIUM, args=[*_ARGUMENTS])
         try:

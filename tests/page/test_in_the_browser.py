@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from playwright.async_api import expect
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, TeamConfig
@@ -59,7 +60,7 @@ async def test_words_are_shown_as_they_come_and_stop_stops(tmp_path: Path) -> No
         await shown.ask("Count", team="solo")
         await shown.page.wait_for_selector(".message.open strong")
         assert "One two" in await shown.transcript()
-        assert await shown.page.locator(".node.speaking").count() == 1
+        await expect(shown.page.locator(".node.speaking")).to_have_count(1)
         await shown.page.click(".controls .stop")
         await shown.until("cancelled")
         assert [run["reason"] for run in (await get_json(f"{server.url}/v1/runs"))["data"]] == ["cancelled"]
@@ -171,30 +172,27 @@ async def test_it_works_behind_nginx_below_a_path(tmp_path: Path) -> None:
 
 
 @needs("clients")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-async def test_axe_finds_nothing_wrong(tmp_path: Path, scheme: Literal["light", "dark"]) -> None:
-    """Names, roles, contrast, keyboard: on all three pages, wide and as narrow as a phone's."""
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
+async def test_axe_finds_nothing_wrong(tmp_path: Path, scheme: Literal["light", "dark"], width: int) -> None:
+    """Names, roles, contrast, keyboard: on all three pages, wide, and as narrow and as dark as a phone's."""
     axe = (CLIENTS / "axe-core" / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
     async with demo(tmp_path) as (_, shown):
         page = shown.page
         await page.emulate_media(color_scheme=scheme)
-        for width in (1280, 390):
-            await page.set_viewport_size({"width": width, "height": 800})
-            await page.click("a.brand")
-            await page.wait_for_selector(".card")
-            found = {"teams": await _violations(shown, axe)}
-            await page.get_by_role("button", name="Which region had the highest total sales?").click()
-            await shown.until("stop")
-            await page.locator(".bar.call").first.press("Enter")
-            found["run"] = await _violations(shown, axe)
-            await page.click('nav a[data-page="runs"]')
-            await page.wait_for_selector("tbody tr")
-            found["runs"] = await _violations(shown, axe)
-            assert found == {"teams": [], "run": [], "runs": []}
-            overflow = await page.evaluate(
-                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-            )
-            assert overflow == 0, "the page does not scroll sideways"
+        await page.set_viewport_size({"width": width, "height": 800})
+        await page.click("a.brand")
+        await page.wait_for_selector(".card")
+        found = {"teams": await _violations(shown, axe)}
+        await page.get_by_role("button", name="Which region had the highest total sales?").click()
+        await shown.until("stop")
+        await page.locator(".bar.call").first.press("Enter")
+        found["run"] = await _violations(shown, axe)
+        await page.click('nav a[data-page="runs"]')
+        await page.wait_for_selector("tbody tr")
+        found["runs"] = await _violations(shown, axe)
+        assert found == {"teams": [], "run": [], "runs": []}
+        overflow = await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert overflow == 0, "the page does not scroll sideways"
 
 
 async def _violations(shown: Window, axe: str) -> list[str]:

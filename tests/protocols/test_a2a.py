@@ -38,10 +38,10 @@ from aiostream_server.protocols.a2a.request import (
     question_in,
     read_params,
 )
-from aiostream_server.protocols.a2a.stream import TaskFrames, options_for
+from aiostream_server.protocols.a2a.stream import TaskFrames, TaskOptions
 from aiostream_server.protocols.a2a.task import TERMINAL, Task
 from aiostream_server.protocols.a2a.whole import TaskCollector
-from aiostream_server.protocols.json_rpc import RpcError, read_request
+from aiostream_server.protocols.json_rpc import RpcError, around_result, read_request
 from aiostream_server.runs.card import RunCard
 from tests.kit.pictures import png
 from tests.present.telling import Told, runs
@@ -51,6 +51,7 @@ FIELD_NAMES = st.sampled_from(
     ["message", "messageId", "role", "parts", "text", "raw", "url", "data", "mediaType", "contextId", "taskId", "id"]
 )
 SENT = {"messageId": "m1", "parts": [{"text": "How much?"}]}
+AROUND = around_result(1)
 DONE = RunFinished("stop", TokenCount(7, 5), 0.5)
 
 
@@ -72,12 +73,12 @@ def results(frames: bytes, request_id: Any = 1) -> list[dict[str, Any]]:
 
 
 def streamed(entries: Sequence[Entry], card: RunCard | None = None) -> list[dict[str, Any]]:
-    frames = TaskFrames(card or card_of(), options_for(1))
+    frames = TaskFrames(card or card_of(), TaskOptions(AROUND))
     return results(frames.opening(at_end=False) + frames.encode(entries))
 
 
 def folded(entries: Sequence[Entry], **options: Any) -> dict[str, Any]:
-    collector = TaskCollector(card_of(), options_for(1, **options))
+    collector = TaskCollector(card_of(), TaskOptions(AROUND, **options))
     collector.add(entries)
     task: dict[str, Any] = json.loads(collector.body())["result"]["task"]
     return task
@@ -154,7 +155,7 @@ def test_a_question_to_the_client_interrupts_the_task_and_the_reply_goes_on_in_i
     first.add(asking)
     assert first.state == "TASK_STATE_INPUT_REQUIRED"
     reply = Kept("e", {"messageId": "m2", "parts": [{"text": "yes"}]}, 2, RUN)
-    collector = TaskCollector(card_of(reply, later_run_id(RUN, 2)), options_for(1, earlier=first))
+    collector = TaskCollector(card_of(reply, later_run_id(RUN, 2)), TaskOptions(AROUND, earlier=first))
     collector.add(entries_of(RunStarted("team"), Answer("Ann", "Done."), DONE))
     task = json.loads(collector.body())["result"]["task"]
     assert task["id"] == task_id(RUN)
@@ -192,16 +193,16 @@ def test_history_is_as_long_as_it_is_asked_for(wanted: int | None, shown: int) -
 def test_any_run_is_a_stream_in_order_that_adds_up_to_the_task(run: Told, data: st.DataObject) -> None:
     """However it is cut into batches; and a viewer that joins at any event is told the same as one from the start."""
     entries = entries_of(*run.events)
-    whole = TaskFrames(card_of(), options_for("x")).encode(entries)
+    whole = TaskFrames(card_of(), TaskOptions(around_result("x"))).encode(entries)
     cut = data.draw(st.integers(0, len(entries)))
-    frames = TaskFrames(card_of(), options_for("x"))
+    frames = TaskFrames(card_of(), TaskOptions(around_result("x")))
     assert frames.encode(entries[:cut]) + frames.encode(entries[cut:]) == whole
     check_order(results(whole, "x"))
     task = folded(entries)
     assert add_up(results(whole, "x")) == (task["status"], texts(task))
     joined = Task()
     joined.begin(card_of())
-    late = TaskFrames(card_of(), options_for("x"))
+    late = TaskFrames(card_of(), TaskOptions(around_result("x")))
     late.catch_up(joined, entries[:cut])
     rest = results(late.opening(at_end=False) + late.encode(entries[cut:]), "x")
     if cut:
@@ -210,7 +211,10 @@ def test_any_run_is_a_stream_in_order_that_adds_up_to_the_task(run: Told, data: 
 
 @given(runs(at_once=False))
 def test_tokens_take_the_short_way_with_the_same_bytes(run: Told) -> None:
-    whole, short = TaskFrames(card_of(), options_for(7)), TaskFrames(card_of(), options_for(7))
+    whole, short = (
+        TaskFrames(card_of(), TaskOptions(around_result(7))),
+        TaskFrames(card_of(), TaskOptions(around_result(7))),
+    )
     for entry in entries_of(*run.events):
         event = entry.event
         quick = short.encode_tokens(event.agent, event.kind, [event.content]) if isinstance(event, Token) else None
@@ -378,12 +382,15 @@ def test_what_is_no_request_is_refused_by_number(body: bytes, number: int) -> No
     with pytest.raises(RpcError) as caught:
         read_request(body)
     assert caught.value.number == number
+    assert caught.value.request_id == (1 if b'"id": 1' in body else None)
+    assert json.loads(refusal(caught.value)[1])["id"] == caught.value.request_id
 
 
 @pytest.mark.parametrize(
     ("error", "rpc", "rest"),
     [
         (task_not_found("task-x"), (200, -32001, "TASK_NOT_FOUND"), (404, "NOT_FOUND")),
+        (RpcError(-32600, "no request", http_status=400), (200, -32600, None), (400, "FAILED_PRECONDITION")),
         (unsupported("no"), (200, -32004, "UNSUPPORTED_OPERATION"), (400, "FAILED_PRECONDITION")),
         (InvalidRequest("id: is required", param="id"), (200, -32602, None), (400, "INVALID_ARGUMENT")),
         (Forbidden("no"), (403, -32000, "FORBIDDEN"), (403, "PERMISSION_DENIED")),

@@ -219,8 +219,8 @@ async def _hear(url: str, body: dict[str, Any], headers: dict[str, str]) -> Sequ
 @pytest.mark.parametrize("worst", ["x", "😀", "\x00", '"', "`", "<details", "\n", "\u2028"], ids=ascii)
 @pytest.mark.parametrize("what", ["token", "huge-result", "speaker"])
 async def test_no_line_reaches_64_kib(tmp_path: Path, what: str, worst: str) -> None:
-    """A MiB of it: as one token of the provider's, as a tool's result, and from a team that does not stream."""
-    text = f".{worst * (MIB // len(worst))}."
+    """Of a text four times as long: one token of the provider's, a tool's result, and a team that does not stream."""
+    text = f".{worst * (4 * MAX_LINE_BYTES // len(worst))}."
     async with ScriptedProvider() as provider:
         answers = {
             "token": ScriptedAnswer(text),

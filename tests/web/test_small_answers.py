@@ -55,6 +55,8 @@ async def keyed_team(tmp_path: Path, *replies: Reply) -> AsyncIterator[tuple[Ser
         ("/api/chat", "use /v1/chat/completions"),
         ("/api/generate", "use /v1/chat/completions"),
         ("/v1", "the base URL ends in /v1; use /v1/chat/completions"),
+        ("/v1/responses/compact", "this is not served; /v1/responses is"),
+        ("/v1/conversations", "none is created: send /v1/responses a name of yours as `conversation`"),
         ("/v2", "the base URL ends in /v1; use /v1/chat/completions"),
     ],
 )

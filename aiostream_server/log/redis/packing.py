@@ -2,20 +2,25 @@
 
 A payload holds consecutive events. Tokens of one agent and kind that follow each other are one list of texts: 13 bytes
 for a token of five characters, where JSON takes 180. A time is the distance to the one before it, in milliseconds.
+Large payloads are compressed: a run's last events repeat twice what its tokens have said.
 """
 
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from itertools import pairwise
+from typing import Any, Final, TypeAlias, cast
 
 import msgspec
 
 from aiostream_server.events import Dropped, Entry, Event, SpeechKind, Token
 from aiostream_server.events.codec import decode_event
 from aiostream_server.events.model import SPEECHES
-from aiostream_server.log.entries import Entries
+from aiostream_server.log.entries import Entries, Rows
 
 _MAX_PAYLOAD_BYTES: Final = 64 * 1024  # of memory; packed it is less
+_COMPRESSED_BYTES: Final = 1024  # from here on
+_COMPRESSED: Final = b"\x78"  # zlib's first byte; that of a payload is another one
 
 
 class _Tokens(msgspec.Struct, array_like=True, tag=0):
@@ -77,21 +82,30 @@ def pack(log: Entries, after: int) -> Iterator[Packed]:
     """All events with a higher number than `after` that the log still holds, in payloads of a bounded size."""
     while after < log.committed:
         stretch = log.rows(after, max_bytes=_MAX_PAYLOAD_BYTES)
-        items: list[_Tokens | _Other] = []
-        first_ms = before = _milliseconds(stretch.times[0])
-        speaker = 0
-        for said, time, number in zip(stretch.said, stretch.times, stretch.speakers, strict=True):
-            now = _milliseconds(time)
-            if not isinstance(said, str):
-                items.append(_Other(said.type, now - before, said))
-            elif number == speaker and isinstance(latest := items[-1], _Tokens):
-                latest.waits.append(now - before)
-                latest.texts.append(said)
-            else:
-                items.append(_Tokens(*log.speaker(number), [now - before], [said]))
-            speaker, before = number, now
-        after = stretch.first + len(stretch.said) - 1
-        yield Packed(stretch.first, after, _encode(_Payload(stretch.first, first_ms, items)))
+        times = [int(time * 1000 + 0.0005) for time in stretch.times]  # as `_milliseconds`, without a call for each
+        waits = [0, *(now - before for before, now in pairwise(times))]
+        first, speaker = stretch.first, stretch.speakers[0]
+        if speaker and stretch.speakers.count(speaker) == len(times):  # nearly all that is written
+            items: list[_Tokens | _Other] = [_Tokens(*log.speaker(speaker), waits, cast("list[str]", stretch.said))]
+        else:
+            items = _items(log, stretch, waits)
+        after = first + len(times) - 1
+        yield Packed(first, after, _whole(_Payload(first, times[0], items)))
+
+
+def _items(log: Entries, stretch: Rows, waits: Sequence[int]) -> list[_Tokens | _Other]:
+    items: list[_Tokens | _Other] = []
+    speaker = 0
+    for said, wait, number in zip(stretch.said, waits, stretch.speakers, strict=True):
+        if not isinstance(said, str):
+            items.append(_Other(said.type, wait, said))
+        elif number == speaker and isinstance(latest := items[-1], _Tokens):
+            latest.waits.append(wait)
+            latest.texts.append(said)
+        else:
+            items.append(_Tokens(*log.speaker(number), [wait], [said]))
+        speaker = number
+    return items
 
 
 def pack_entries(entries: Sequence[Entry]) -> Packed:
@@ -103,12 +117,17 @@ def pack_entries(entries: Sequence[Entry]) -> Packed:
         items.append(_Other(entry.event.type, now - before, entry.event))
         before = now
     first = entries[0].seq
-    return Packed(first, entries[-1].seq, _encode(_Payload(first, first_ms, items)))
+    return Packed(first, entries[-1].seq, _whole(_Payload(first, first_ms, items)))
+
+
+def _whole(payload: _Payload) -> bytes:
+    encoded = _encode(payload)
+    return encoded if len(encoded) < _COMPRESSED_BYTES else zlib.compress(encoded, 1)
 
 
 def unpack(payload: bytes) -> Iterator[Unpacked]:
     """Raises `ValueError` for anything that `pack` has not made."""
-    whole = _decode(payload)
+    whole = _decode(_decompressed(payload) if payload.startswith(_COMPRESSED) else payload)
     seq, now = whole.first, whole.time
     for item in whole.items:
         if isinstance(item, _Other):
@@ -122,6 +141,13 @@ def unpack(payload: bytes) -> Iterator[Unpacked]:
                 times.append(now / 1000)
             yield Tokens(seq, item.agent, _kind(item.kind), item.texts, times)
             seq += len(item.texts)
+
+
+def _decompressed(payload: bytes) -> bytes:
+    try:
+        return zlib.decompress(payload)
+    except zlib.error as exc:
+        raise ValueError(f"events cannot be decompressed: {exc}") from exc
 
 
 def entries_in(payload: bytes, after: int) -> Iterator[Entry]:

@@ -1,7 +1,11 @@
-"""The arguments of the script `WRITE`, for one run."""
+"""What the script `WRITE` is to do, and its arguments."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+from msgspec import msgpack
+
+_encode: Final = msgpack.Encoder().encode
 
 
 class Chunk(Protocol):
@@ -14,10 +18,26 @@ class Chunk(Protocol):
     def payload(self) -> bytes: ...
 
 
+class Birth(NamedTuple):
+    """What Redis takes of a run that it does not know. `owner` is JSON, and `created` in milliseconds; the others are
+    digests, empty for none."""
+
+    owner: str
+    created: int
+    digest: str
+    talk: str
+    turn: str
+    start: str
+
+
 class WriteOrder(NamedTuple):
     """What `WRITE` is to do for one run. `expected` is the number of the last event that Redis should have; events
     below `keep_from` are dropped; it is -1 where they are another process's, which cannot be written again.
-    `retention_ms` is -1 for a run that goes on."""
+    `retention_ms` is -1 for a run that goes on. A new `card` replaces the former one.
+
+    `request` is what Redis is to keep: how often its turn has begun again, its team, and the request. An empty one: it
+    keeps none any more. `None` changes nothing.
+    """
 
     run_id: str
     expected: int
@@ -25,22 +45,28 @@ class WriteOrder(NamedTuple):
     keep_from: int
     retention_ms: int
     is_viewed: bool
+    chunks: Sequence[Chunk]
+    birth: Birth | None = None
+    card: bytes | None = None
+    request: tuple[str, str, bytes] | tuple[()] | None = None
 
-    def arguments(
-        self,
-        chunks: Sequence[Chunk],
-        *,
-        birth: bytes | None,
-        card: bytes | None,
-        request: Sequence[str | bytes] | None = None,
-    ) -> list[str | bytes]:
-        """Redis takes the `birth` where it does not know the run, a new `card`, and the `request` that it is to keep:
-        how often its turn has begun again, its team, and the request. An empty one: it keeps none any more."""
-        run_id, expected, reserved, keep_from, retention_ms, is_viewed = self
-        words = f"{run_id} {expected} {reserved} {keep_from} {retention_ms} {is_viewed:d} {birth is not None:d}"
-        lasts = "".join(f" {chunk.last}" for chunk in chunks)
-        keeps = 0 if request is None else 1 if request else 2
-        arguments: list[str | bytes] = [f"{words} {card is not None:d} {keeps}{lasts}"]
-        arguments += (each for each in (birth, card, *(request or ())) if each is not None)
-        arguments += (chunk.payload for chunk in chunks)
-        return arguments
+    @property
+    def last(self) -> int:
+        """The number of the last event that Redis has then."""
+        return self.chunks[-1].last if self.chunks else self.expected
+
+
+def write_arguments(orders: Sequence[WriteOrder]) -> list[bytes]:
+    """All orders in one argument, since each costs Redis and this process time; behind it what is binary, which Redis
+    does not unpack: of each order the payloads, the card, if any, and the request, if any."""
+    told, binary = [], []
+    for order in orders:
+        request = False if order.request is None else order.request[:2]
+        lasts = [chunk.last for chunk in order.chunks]
+        told.append((*order[:6], lasts, order.birth or False, order.card is not None, request))
+        binary += [chunk.payload for chunk in order.chunks]
+        if order.card is not None:
+            binary.append(order.card)
+        if order.request:
+            binary.append(order.request[2])
+    return [_encode(told), *binary]

@@ -22,7 +22,7 @@ _MAX_DEPTH: Final = 20
 _OBJECT: Final = {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
 
 
-class _Unfillable(Exception):
+class Unfillable(Exception):
     """Its text is the name of the property."""
 
 
@@ -43,21 +43,26 @@ def _filled(request: ModelRequest, schema: Mapping[str, Any]) -> str:
     said = [m.content for m in request.messages if isinstance(m, AssistantMessage) and isinstance(m.content, str)]
     answer = said[-1].replace(LABEL, "").strip() if said else ""
     try:
-        return json.dumps(_Filler(answer, schema).value(schema, "the answer", 0), ensure_ascii=False)
-    except _Unfillable as exc:
-        raise SchemaNotMet(
-            f"the demo model cannot fill {exc} from its answer: it is a set of rules, not a language model"
-        ) from exc
+        return json.dumps(Filler(answer, schema).value(schema, "the answer", 0), ensure_ascii=False)
+    except Unfillable as exc:
+        raise not_filled(exc, "its answer") from exc
+
+
+def not_filled(what: Unfillable, source: str) -> SchemaNotMet:
+    return SchemaNotMet(f"the demo model cannot fill {what} from {source}: it is a set of rules, not a language model")
 
 
 @dataclass(frozen=True, slots=True)
-class _Filler:
+class Filler:
+    """`answer` is the only text; numbers and values of an enumeration are looked for in `spoken`, by default there."""
+
     answer: str
     root: Mapping[str, Any]
+    spoken: str = ""
 
     def value(self, schema: Any, name: str, depth: int) -> Any:
         if depth > _MAX_DEPTH or not isinstance(schema, Mapping):
-            raise _Unfillable(name)
+            raise Unfillable(name)
         if isinstance(reference := schema.get("$ref"), str):
             return self.value(self._at(reference, name), name, depth + 1)
         if "const" in schema:
@@ -84,7 +89,7 @@ class _Filler:
                 return self._number(name, is_whole=kind == "integer")
             case "string" if self.answer and not schema.keys() & {"format", "pattern"}:
                 return self.answer
-        raise _Unfillable(name)
+        raise Unfillable(name)
 
     def _object(self, schema: Mapping[str, Any], name: str, depth: int) -> dict[str, Any]:
         properties, required = schema.get("properties", {}), schema.get("required", ())
@@ -94,9 +99,9 @@ class _Filler:
             kind = each.get("type") if isinstance(each, Mapping) else None
             try:
                 if kind in ("string", "number", "integer") and "enum" not in each and kinds.count(kind) > 1:
-                    raise _Unfillable(repr(key))  # one text cannot be two things
+                    raise Unfillable(repr(key))  # one text cannot be two things
                 filled[key] = self.value(each, repr(key), depth + 1)
-            except _Unfillable:
+            except Unfillable:
                 if key in required:
                     raise
         return filled
@@ -106,30 +111,31 @@ class _Filler:
         for schema in schemas:
             try:
                 return self.value(schema, name, depth + 1)
-            except _Unfillable:
+            except Unfillable:
                 continue
-        raise _Unfillable(name)
+        raise Unfillable(name)
 
     def _named(self, values: list[Any], name: str) -> Any:
-        lower = self.answer.lower()
+        lower = (self.spoken or self.answer).lower()
         named = [value for value in values if re.search(rf"(?<!\w){re.escape(str(value).lower())}(?!\w)", lower)]
         if len(named) != 1:
-            raise _Unfillable(name)
+            raise Unfillable(name)
         return named[0]
 
     def _number(self, name: str, *, is_whole: bool) -> float:
-        found = _SAID_NUMBER.findall(self.answer) or _NUMBER.findall(self.answer)
+        text = self.spoken or self.answer
+        found = _SAID_NUMBER.findall(text) or _NUMBER.findall(text)
         if len(found) != 1:
-            raise _Unfillable(name)
+            raise Unfillable(name)
         number = float(found[0].replace(",", ""))
         if is_whole and not number.is_integer():
-            raise _Unfillable(name)
+            raise Unfillable(name)
         return int(number) if number.is_integer() else number
 
     def _at(self, reference: str, name: str) -> Any:
         node: Any = self.root
         for step in reference.removeprefix("#").strip("/").split("/"):
             if step and not isinstance(node, Mapping):
-                raise _Unfillable(name)
+                raise Unfillable(name)
             node = node.get(step.replace("~1", "/").replace("~0", "~")) if step else node
         return node

@@ -5,6 +5,7 @@ import re
 from typing import Final
 
 from aiostream_server.models.demo import assistant, sql_agent
+from aiostream_server.models.demo.client_tools import call_unknown
 from aiostream_server.models.demo.conversation import LABEL, DemoReply, DemoRequest, read_request, say, shorten
 from aiostream_server.models.demo.forms import fill_form
 from aiostream_server.models.demo.rows import CHART, draw_rows, say_rows
@@ -25,8 +26,8 @@ _LAST_WORD: Final = re.compile(
 def decide(request: ModelRequest) -> DemoReply:
     """The whole reply of one model call. Raises `SchemaNotMet` for a form that no rule fills."""
     read = read_request(request)
-    if (filled := fill_form(request)) is not None:
-        return filled
+    if (asked_for := call_unknown(request, read) or fill_form(request)) is not None:
+        return asked_for
     teams = dict(_TEAM.findall(read.system))
     if request.json_output or (len(teams) > 1 and _CHOOSES.search(read.system)):
         return DemoReply(json.dumps(_choose(read, teams), ensure_ascii=False))

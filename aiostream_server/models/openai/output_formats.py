@@ -1,4 +1,4 @@
-"""How JSON is asked for: by its schema, as `json_object`, or in words, whichever the provider's model takes.
+"""How JSON is asked for: by its schema, as `json_object`, or in words, as the provider's model takes it.
 
 https://platform.openai.com/docs/guides/structured-outputs. DeepSeek knows no schemas, LM Studio nothing else, Qwen
 neither while it thinks, and others no `response_format` at all. A refusal leads to the next form, where the schema

@@ -12,7 +12,6 @@ from aiostream_server.events import Entry, RunStarted, SpeechKind, Token
 from aiostream_server.intake.json_text import encode, quote
 from aiostream_server.protocols.a2a.task import Task, TaskNames
 from aiostream_server.protocols.a2a.updates import AnswerFile, AnswerText, StatusChange, TaskUpdates, Update
-from aiostream_server.protocols.json_rpc import RpcId, around_result
 from aiostream_server.runs.card import RunCard
 
 _BARE: Final = ("", "")
@@ -26,11 +25,6 @@ class TaskOptions:
     around: tuple[str, str] = _BARE
     history_length: int | None = None
     earlier: Task | None = None
-
-
-def options_for(request_id: RpcId, history_length: int | None = None, earlier: Task | None = None) -> TaskOptions:
-    """In the JSON-RPC binding."""
-    return TaskOptions(around_result(request_id), history_length, earlier)
 
 
 class TaskFrames:
@@ -59,7 +53,7 @@ class TaskFrames:
         self._names = names = TaskNames(card)
         self._updates = TaskUpdates()
         self._joined: Task | None = None
-        self._speaker: str | None = None  # whose tokens only continue the answer
+        self._speaker: str | None = None  # the agent whose tokens continue the answer
         head, tail = options.around
         self._around = f"data: {head}", f"{tail}\n\n"
         of_task = f'"taskId":{encode(names.task_id)},"contextId":{encode(names.context_id)}'

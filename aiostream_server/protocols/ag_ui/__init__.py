@@ -5,10 +5,10 @@
 
 from typing import Final
 
-from aiostream_server.protocols.ag_ui.errors import refusal
 from aiostream_server.protocols.ag_ui.request import ThreadOptions, kept_options, read_input
 from aiostream_server.protocols.ag_ui.stream import ThreadFrames
 from aiostream_server.protocols.ag_ui.thread import asked_elsewhere
+from aiostream_server.protocols.chat.errors import refusal
 from aiostream_server.protocols.dialect import Dialect, DisplayOptions
 from aiostream_server.protocols.runs.whole import RunCollector
 from aiostream_server.runs.card import RunCard

@@ -5,9 +5,9 @@
 
 from typing import Final
 
-from aiostream_server.protocols.ai_sdk.errors import refusal
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions, kept_options, read_request
 from aiostream_server.protocols.ai_sdk.stream import UIMessageFrames
+from aiostream_server.protocols.chat.errors import refusal
 from aiostream_server.protocols.dialect import Dialect, DisplayOptions
 from aiostream_server.protocols.runs.whole import RunCollector
 from aiostream_server.runs.card import RunCard

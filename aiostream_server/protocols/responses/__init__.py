@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from aiostream_server.intake.body import decode_json, parse_body
 from aiostream_server.intake.conversation import Conversation, chain
+from aiostream_server.protocols.chat.errors import refusal
 from aiostream_server.protocols.chat.tool_calls import calls_of
 from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, DisplayOptions
 from aiostream_server.protocols.responses.echo import echo_of
-from aiostream_server.protocols.responses.errors import refusal
 from aiostream_server.protocols.responses.ids import response_id, run_id_of
 from aiostream_server.protocols.responses.kept import write_kept
 from aiostream_server.protocols.responses.request import ResponsesRequest, read_question

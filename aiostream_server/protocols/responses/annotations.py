@@ -1,6 +1,6 @@
 """Links and pictures of an answer as annotations: `url_citation`, which clients show as sources.
 
-Signed links to files of this server are left out: whoever has one can read the file, and Open WebUI 0.12 asks a search
+Signed links to files of this server are left out: anyone can read the file with one, and Open WebUI 0.12 asks a search
 engine for an icon of each cited address.
 
 https://platform.openai.com/docs/api-reference/responses/object

@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Answer,
     Dropped,
     Error,
@@ -57,7 +58,7 @@ class Output:
         self._calls: Final[Calls] = kept.calls
         self._is_json: Final = kept.is_json
         self._has_answered = False
-        self._waiting: Action | None = None  # a call of the team's own, whose result continues its item
+        self._waiting: Action | None = None  # a call of the team's own: its result continues its item
         self._own_calls: dict[str, str] = {}  # calls without an output, for Open WebUI
         self._called = 0
 
@@ -81,14 +82,14 @@ class Output:
             yield from self.writer.say(part.content)
             return
         self.speaker = None
-        if not isinstance(part, ToolResult):
+        if not isinstance(part, ToolResult | ActionToken):
             self._waiting = None
         if isinstance(part, Opened):
             yield from self.writer.close()
             yield from self._open(part)
         elif isinstance(part, Closed):
             yield from self.writer.close("completed" if part.said is not None else cut)
-        else:
+        elif not isinstance(part, ActionToken):  # the client may run a call only once its arguments are accepted
             yield from self._show_event(part, cut)
 
     def _show_event(self, part: EventPart, cut: ItemStatus) -> Iterator[WireEvent]:

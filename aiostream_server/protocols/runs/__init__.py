@@ -7,9 +7,9 @@ from typing import Final
 
 from aiostream_server.intake.body import parse_body
 from aiostream_server.intake.conversation import Conversation
+from aiostream_server.protocols.chat.errors import refusal
 from aiostream_server.protocols.chat.request import read_question
 from aiostream_server.protocols.dialect import Asked, Delivery, Dialect, DisplayOptions
-from aiostream_server.protocols.runs.errors import refusal
 from aiostream_server.protocols.runs.request import RunBody
 from aiostream_server.protocols.runs.stream import EventFrames
 from aiostream_server.protocols.runs.whole import RunCollector

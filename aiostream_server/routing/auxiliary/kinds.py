@@ -45,8 +45,8 @@ JSON_KINDS: Final[dict[AuxiliaryKind, JsonKind]] = {kind: kind for kind in JSON_
 class Wrapping:
     """What a client expects around a text: the `fields` of a JSON object, an XML tag named `tag`, or nothing.
 
-    `fields` are names and what each holds; `tool` is the client's tool whose arguments the object is. `template` is an
-    administrator's, with "{}" in the text's place.
+    `fields` are names and what each holds; `tool` is the client's tool that takes the object as arguments. `template`
+    is an administrator's, with "{}" in the text's place.
     """
 
     fields: tuple[tuple[str, Literal["text", "list", "language", "emoji"]], ...] = ()

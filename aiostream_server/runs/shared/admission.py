@@ -24,7 +24,7 @@ _LOOK_S: Final = 0.5
 _MOVE_S: Final = 0.02  # moves of the queue in so short a time are told together
 _AT_ONCE: Final = 1000  # runs in one call: a script holds up all other callers of Redis
 _HELD, _WAITS = 1, 2
-_FLOOD_S: Final = 0.05  # whoever was refused so often in so long is refused without asking Redis
+_FLOOD_S: Final = 0.05  # a caller that was refused so often in so long is refused without asking Redis
 _FLOOD: Final = 8
 _OBSTACLES: Final[tuple[Literal["all", "key", "user"], ...]] = ("all", "all", "key", "user")
 
@@ -188,7 +188,7 @@ class RedisAdmission:
         return asyncio.get_running_loop().time()
 
     async def _watch_queue(self) -> None:
-        """As long as callers wait: tell them their places, and look for those whose message was lost."""
+        """As long as callers wait: tell them their places, and look for those that missed a message."""
         try:
             while self._waiting:
                 with suppress(TimeoutError):

@@ -21,6 +21,7 @@ from aiostream_server.runs.shared.remote_run import Mirrors, RemoteRun
 from aiostream_server.runs.shared.writer import Writer
 
 _WRITTEN_S: Final = 0.5
+_NEW_S: Final = 0.05
 _DROP_S: Final = 10.0
 _REJOIN_S: Final = 10.0
 """So long a run that began again waits for a viewer, where it ends without one."""
@@ -79,6 +80,9 @@ class RedisDirectory:
         with suppress(NotFound):
             return await self._here.find(run_id, owner)
         found = await self._connection.run(FIND, run_id)
+        if not found:  # a run that has just begun elsewhere is written in a moment
+            await asyncio.sleep(_NEW_S)
+            found = await self._connection.run(FIND, run_id)
         of = _decode_owner(found[0] if len(found) == 1 else found[1]) if found else None
         if of is None or owner not in (None, of):
             raise NotFound(f"there is no run {run_id[:80]!r}")

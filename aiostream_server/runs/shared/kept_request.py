@@ -57,7 +57,7 @@ class _Kept(msgspec.Struct, omit_defaults=True):
 
 
 class KeptRequest(NamedTuple):
-    """`request` is without its team, whose id is `team`. `start` is the digest of its idempotency key."""
+    """`request` is without its team; `team` is the team's id. `start` is the digest of its idempotency key."""
 
     request: RunRequest
     team: str

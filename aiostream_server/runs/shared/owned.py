@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Final, NamedTuple
 
@@ -14,7 +14,7 @@ from aiostream_server.log.memory import MemoryReader
 from aiostream_server.log.protocol import Reader
 from aiostream_server.log.redis.packing import pack
 from aiostream_server.log.redis.reserved import RESERVED_AHEAD, ReservedLog
-from aiostream_server.log.redis.write_order import WriteOrder
+from aiostream_server.log.redis.write_order import Birth, WriteOrder
 from aiostream_server.runs.request import TurnKey
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.kept_request import pack_request
@@ -66,7 +66,7 @@ class OwnedRun:
         self._retention_ms: Final = max(1, round(retention_s * 1000))
         self._told: _Told | None = None
         self._telling = _Told()
-        self._request: Sequence[str | bytes] | None = None
+        self._request: tuple[str, str, bytes] | tuple[()] | None = None
         self._is_published = run.earlier is None
         self._watching: ExitStack | None = None
         self._reader: Reader | None = None
@@ -95,7 +95,7 @@ class OwnedRun:
             return False
         return run.request.withdraws is None and bool(self._kept_request(run.spec.id))
 
-    def _kept_request(self, team: str) -> Sequence[str | bytes]:
+    def _kept_request(self, team: str) -> tuple[str, str, bytes] | tuple[()]:
         """Made once; empty for one that is too large."""
         if self._request is None:
             packed = pack_request(self.run.request, team, self.start)
@@ -105,41 +105,40 @@ class OwnedRun:
             self._request = () if packed is None else (str(restarts), team, packed)
         return self._request
 
-    def packed(self) -> tuple[list[str | bytes], int]:
-        """The arguments of `scripts.WRITE` for this run, and the number of the last event in them."""
+    def order(self) -> WriteOrder:
+        """What is to be written now."""
         chunks, run = list(pack(self.log, self.written)), self.run
         last = chunks[-1].last if chunks else self.written
         self._telling = self._state
-        order = WriteOrder(
+        return WriteOrder(
             run.id,
             self.written,
             last + RESERVED_AHEAD,
             self.log.keeps_from,
             self._retention_ms if self._telling.finished else -1,
             bool(self.viewers) or not self._is_published,
+            chunks,
+            birth=None if self.is_known else self._birth(),
+            card=None if self._telling == self._told else msgpack.encode(run.card()),
+            request=self._change_of_request(),
         )
-        birth = None if self.is_known else self._birth()
-        card = None if self._telling == self._told else msgpack.encode(run.card())
-        return order.arguments(chunks, birth=birth, card=card, request=self._change_of_request()), last
 
-    def _change_of_request(self) -> Sequence[str | bytes] | None:
+    def _change_of_request(self) -> tuple[str, str, bytes] | tuple[()] | None:
         told, telling = self._told or _Told(), self._telling
         if telling.keeps and not told.keeps:
             return self._request
         return () if telling.is_complete and not told.is_complete else None
 
-    def _birth(self) -> bytes:
+    def _birth(self) -> Birth:
         run = self.run
         talk, turn = run.request.conversation, run.request.turn_key
-        return msgpack.encode(
-            (
-                json.encode(run.owner).decode(),
-                round(run.created_at * 1000),
-                digest(*run.owner),
-                "" if talk is None else conversation_digest(run.owner, talk.name),
-                "" if turn is None else turn_digest(turn),
-                self.start,
-            )
+        return Birth(
+            json.encode(run.owner).decode(),
+            round(run.created_at * 1000),
+            digest(*run.owner),
+            "" if talk is None else conversation_digest(run.owner, talk.name),
+            "" if turn is None else turn_digest(turn),
+            self.start,
         )
 
     def wrote(self, last: int) -> None:
@@ -169,6 +168,13 @@ class OwnedRun:
         if self._watching is None:
             self._watching = ExitStack()
             self._reader = self._watching.enter_context(self.run.watch(self.written))
+
+    def call_at_news(self, tell: Callable[[], object]) -> None:
+        """Call once there is something that Redis has not. Only for a run with viewers."""
+        if self.log.committed > self.written:
+            tell()
+        elif isinstance(self._reader, MemoryReader):
+            self._reader.call_at_news(tell)
 
     def unwatch(self, node: str) -> None:
         self.viewers.pop(node, None)

@@ -21,7 +21,7 @@ from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import entries_in, pack_entries
 from aiostream_server.log.redis.reserved import ReservedLog
 from aiostream_server.log.redis.scripts import CLAIM, FIND, READ, RECALL, WRITE
-from aiostream_server.log.redis.write_order import WriteOrder
+from aiostream_server.log.redis.write_order import WriteOrder, write_arguments
 from aiostream_server.runs.card import RunCard
 from aiostream_server.runs.registry import Registry
 from aiostream_server.runs.run import EarlierAttempts
@@ -94,6 +94,7 @@ class Takeover:
         again = sum(attempt > 0 for _, attempt in runs.values())
         _log.warning("runs_taken_over", runs=len(runs), restarted=again, node=failed)
         for run_id, (reason, _) in runs.items():
+            self._writer.lose(run_id)  # the failed process had taken it over from this one, which did not notice yet
             self._reasons[run_id] = "cancelled" if reason == "cancelled" else "interrupted" if reason else None
         for run_id, (_, attempt) in runs.items():
             await self._take_one(run_id, attempt)
@@ -153,9 +154,8 @@ class Takeover:
         packed = pack_entries(entries)
         card = replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
-        order = WriteOrder(run_id, last, packed.last, -1, retention_ms, is_viewed=True)
-        arguments = order.arguments([packed], birth=None, card=msgpack.encode(card))
-        await self._connection.run(WRITE, self._node, retention_ms, *arguments)
+        order = WriteOrder(run_id, last, packed.last, -1, retention_ms, True, [packed], card=msgpack.encode(card))
+        await self._connection.run(WRITE, self._node, retention_ms, *write_arguments([order]))
 
     async def _usage(self, run_id: str) -> TokenCount:
         """What its model calls have cost, as far as that was written."""

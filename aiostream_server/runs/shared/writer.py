@@ -1,13 +1,15 @@
 """Writes the runs of this process to Redis, behind their logs: all of them in one call.
 
-Every 200 ms; every 10 ms those with viewers in other processes, who get them published; 20 ms after an agent has ended
-its turn; and at once a run that begins or ends, or whose team is done. Nothing waits for it but the end of a turn that
-is kept in a conversation, and a producer that has used up its reserved numbers. After an outage it continues where
-Redis says that it stands.
+Every 200 ms. Those with viewers in other processes, who get them published, as soon as they have news, but once in 10
+ms; and so when a run begins or an agent ends its turn, once in 20 ms. At once when a run ends, when its team is done,
+or when a run begins that outlives its client. Nothing waits for it but the end of a turn that is kept in a
+conversation, and a producer that has used up its reserved numbers. After an outage it continues where Redis says that
+it stands.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -18,12 +20,13 @@ from aiostream_server.errors import RunsUnavailable
 from aiostream_server.events import FinishReason
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.scripts import WRITE
+from aiostream_server.log.redis.write_order import WriteOrder, write_arguments
 from aiostream_server.runs.run import Run
 from aiostream_server.runs.shared.owned import OwnedRun
 
 _PERIOD_S: Final = 0.2
 _VIEWED_PERIOD_S: Final = 0.01
-_TURN_PERIOD_S: Final = 0.02  # the turns of agents that end in so short a time are written in one call
+_SOON_S: Final = 0.02  # what begins or ends in so short a time is written in one call
 _COMPLETE_S: Final = 2.0
 _VIEWED_S: Final = 5.0  # a process repeats once a second that it has viewers
 _CALL_BYTES: Final = 512 * 1024
@@ -44,9 +47,13 @@ class Writer:
         self._node: Final = node
         self._on_taken_over: Final = on_taken_over
         self._runs: Final[dict[str, OwnedRun]] = {}
-        self._hurried: Final[set[str]] = set()
-        self._turns: Final[set[str]] = set()  # runs in which an agent has ended its turn
-        self._turns_at = 0.0
+        self._hurried: set[str] = set()
+        self._soon: set[str] = set()
+        self._soon_at = math.inf
+        self._soon_last = 0.0
+        self._viewed: Final[set[str]] = set()
+        self._viewed_at = math.inf
+        self._viewed_last = 0.0
         self._wake: Final = asyncio.Event()
         self._all_at = 0.0
         self._writing: Final = asyncio.Lock()
@@ -60,9 +67,12 @@ class Writer:
     def add(self, run: Run) -> None:
         owned = self._runs[run.id] = OwnedRun(run, self.limits.retention_s)
         owned.log.on_shortage = lambda: self.hurry(run.id)
-        owned.log.on_turn_end = lambda: self._turn_ended(run.id)
+        owned.log.on_turn_end = lambda: self.write_soon(run.id)
         owned.log.on_complete = lambda: self._complete(run.id)
-        self.hurry(run.id)
+        if run.on_disconnect == "continue" or run.earlier is not None:  # others may look for it at once
+            self.hurry(run.id)
+        else:
+            self.write_soon(run.id)
 
     async def written(self, run_id: str, within_s: float) -> None:
         """Wait until Redis knows the run, unless it is away."""
@@ -86,7 +96,7 @@ class Writer:
 
     @property
     def lifetime_ms(self) -> int:
-        """Of what nobody would delete, if all processes failed."""
+        """For keys that stay behind if all processes fail."""
         limits = self.limits
         return round((limits.run_timeout_s + limits.queue_timeout_s + limits.retention_s + 3600) * 1000)
 
@@ -95,11 +105,19 @@ class Writer:
         self._hurried.add(run_id)
         self._wake.set()
 
-    def _turn_ended(self, run_id: str) -> None:
-        if not self._turns:
-            self._turns_at = asyncio.get_running_loop().time() + _TURN_PERIOD_S
+    def write_soon(self, run_id: str) -> None:
+        """Write this run now, or in a moment with others, if such a call was made just before."""
+        if not self._soon:
+            self._soon_at = max(asyncio.get_running_loop().time(), self._soon_last + _SOON_S)
             self._wake.set()
-        self._turns.add(run_id)
+        self._soon.add(run_id)
+
+    def _viewed_news(self) -> None:
+        """A run with viewers in other processes has something to write."""
+        at = max(asyncio.get_running_loop().time(), self._viewed_last + _VIEWED_PERIOD_S)
+        if at < self._viewed_at:
+            self._viewed_at = at
+            self._wake.set()
 
     async def _complete(self, run_id: str) -> None:
         """Wait until Redis knows that the team has done its turn, unless it is away. A run that another process has
@@ -116,6 +134,14 @@ class Writer:
         """Write nothing more of a finished run."""
         if run_id in self._runs:
             self._remove(run_id)
+
+    def lose(self, run_id: str) -> None:
+        """Another process has taken the run over: end it here."""
+        if (owned := self._runs.get(run_id)) is not None:
+            self._remove(run_id)
+            self._on_taken_over(owned)
+            owned.run.end("interrupted")
+            _log.warning("run_taken_over", run_id=run_id)
 
     async def pause(self) -> None:
         """Return when what is being written now was written."""
@@ -136,11 +162,18 @@ class Writer:
         """Another process has viewers of the run."""
         if (owned := self._runs.get(run_id)) is not None:
             owned.watch(node, asyncio.get_running_loop().time() + _VIEWED_S)
-            self.hurry(run_id)
+            if run_id not in self._viewed:
+                self._viewed.add(run_id)
+                owned.call_at_news(self._viewed_news)
 
     def unwatch(self, run_id: str, node: str) -> None:
         if (owned := self._runs.get(run_id)) is not None:
-            owned.unwatch(node)
+            self._unwatch(owned, node)
+
+    def _unwatch(self, owned: OwnedRun, node: str) -> None:
+        owned.unwatch(node)
+        if not owned.viewers:
+            self._viewed.discard(owned.run.id)
 
     async def write_for_ever(self) -> None:
         while True:
@@ -158,68 +191,67 @@ class Writer:
                         await self._write(finished)
 
     async def _until_due(self) -> None:
-        timeout: float | None = None
-        if self._runs:
-            due_at = min(self._all_at, self._turns_at) if self._turns else self._all_at
-            left_s = max(0.0, due_at - asyncio.get_running_loop().time())
-            timeout = min(left_s, _VIEWED_PERIOD_S) if any(each.viewers for each in self._runs.values()) else left_s
+        loop = asyncio.get_running_loop()
         if not self._connection.is_available:
-            timeout = _PERIOD_S
+            await asyncio.sleep(_PERIOD_S)
+        while (at := self._due_at()) > loop.time():
             self._wake.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await self._wake.wait()
-        self._wake.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(None if at == math.inf else at):
+                    await self._wake.wait()
+
+    def _due_at(self) -> float:
+        """When something is to be written, by the event loop's time."""
+        if self._hurried:
+            return 0.0
+        return min(self._soon_at, self._viewed_at, self._all_at if self._runs else math.inf)
 
     def _due(self) -> list[OwnedRun]:
         now = asyncio.get_running_loop().time()
-        if self._turns and now >= self._turns_at:
-            self._hurried.update(self._turns)
-            self._turns.clear()
-        hurried = {run_id for run_id in self._hurried if run_id in self._runs}
-        self._hurried.clear()
+        names, self._hurried = self._hurried, set()
+        if now >= self._soon_at:
+            names |= self._soon
+            self._soon, self._soon_at, self._soon_last = set(), math.inf, now
+        if now >= self._viewed_at:
+            names |= self._viewed
+            self._viewed_at, self._viewed_last = math.inf, now
         if now >= self._all_at:
             self._all_at = now + _PERIOD_S
             self._forget_viewers(now)
-            due: Iterable[OwnedRun] = tuple(self._runs.values())
-        else:
-            due = [each for run_id, each in self._runs.items() if each.viewers or run_id in hurried]
-        return [each for each in due if each.is_due]
+            names = set(self._runs)
+        return [owned for name in names if (owned := self._runs.get(name)) is not None and owned.is_due]
 
     def _forget_viewers(self, now: float) -> None:
         for owned in tuple(self._runs.values()):
             for node in [node for node, until in owned.viewers.items() if until < now]:
-                owned.unwatch(node)
+                self._unwatch(owned, node)
 
     async def _write(self, due: list[OwnedRun]) -> None:
         while due:
-            batch: list[tuple[OwnedRun, int]] = []
-            arguments: list[str | bytes] = []
+            batch: list[OwnedRun] = []
+            orders: list[WriteOrder] = []
             size = 0
             while due and size < _CALL_BYTES and len(batch) < _CALL_RUNS:
-                owned = due.pop()
-                words, last = owned.packed()
-                arguments += words
-                batch.append((owned, last))
-                size += sum(len(word) for word in words if isinstance(word, bytes))
-            replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *arguments)
-            for (owned, last), stored in zip(batch, replies[::2], strict=True):
+                batch.append(due.pop())
+                orders.append(order := batch[-1].order())
+                size += sum(len(chunk.payload) for chunk in order.chunks)
+            replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *write_arguments(orders))
+            for owned, order, stored in zip(batch, orders, replies, strict=True):
                 if owned.run.id in self._runs:  # else it was discarded meanwhile
-                    self._take(owned, last, stored)
+                    self._take(owned, order.last, stored)
 
     def _take(self, owned: OwnedRun, last: int, stored: int) -> None:
         """`last` is what was sent, `stored` what Redis has."""
         run = owned.run
         if stored == last:
             owned.wrote(last)
+            if owned.viewers:
+                owned.call_at_news(self._viewed_news)
             if owned.is_done and not owned.is_due:
                 self._remove(run.id)
             return
         if stored == _NOT_OURS:
-            self._remove(run.id)
-            self._on_taken_over(owned)
-            run.end("interrupted")
-            _log.warning("run_taken_over", run_id=run.id)
+            self.lose(run.id)
             return
         if stored == _UNKNOWN:
             owned.forgotten()
@@ -231,4 +263,4 @@ class Writer:
         owned = self._runs.pop(run_id)
         owned.left.set()
         for node in tuple(owned.viewers):
-            owned.unwatch(node)
+            self._unwatch(owned, node)

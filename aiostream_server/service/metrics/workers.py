@@ -23,7 +23,7 @@ _POLL_S: Final = 0.002
 
 
 class WorkerMetrics:
-    """An `Exposition` for one worker, whose own metrics are in `registry`."""
+    """An `Exposition` for one worker; its own metrics are in `registry`."""
 
     def __init__(self, registry: CollectorRegistry, peers: WorkerPeers, *, limits_are_shared: bool) -> None:
         self._registry: Final = registry

@@ -202,7 +202,7 @@ def state_signature(team: object) -> list[str]:
 
 
 def manager_of(team: object) -> object | None:
-    """The manager of a group chat that has run, or whose state was saved or loaded; None for anything else."""
+    """The manager of a group chat that has run, or has saved or loaded its state; None for anything else."""
     runtime, manager = getattr(team, "_runtime", None), getattr(team, "_group_chat_manager_topic_type", None)
     agents = getattr(runtime, "_instantiated_agents", {})
     return next((agent for agent_id, agent in agents.items() if agent_id.type == manager), None)

@@ -31,7 +31,7 @@ PARAMETERS: Final[Mapping[str, Any]] = {
     },
     "split_by": {
         "type": "string",
-        "description": 'A column whose values make one series each of the one y column; "" for none.',
+        "description": 'A column with one value for each series of the one y column; "" for none.',
     },
     "title": {"type": "string", "description": "A short title, in the language of the question."},
     "order": {

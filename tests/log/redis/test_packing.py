@@ -12,6 +12,7 @@ from aiostream_server.events import (
     Entry,
     Error,
     Event,
+    Message,
     RunFinished,
     Token,
     TokenCount,
@@ -68,6 +69,18 @@ def test_tokens_take_few_bytes() -> None:
     log.say("Assistant", "final", ["token"] * 10)
     (packed,) = pack(log, 0)
     assert (len(packed.payload) + 20) / 10 <= 16
+
+
+def test_what_the_last_events_of_a_run_repeat_is_compressed() -> None:
+    """They hold the whole answer twice more."""
+    log = MemoryLog("run-1")
+    words = [f"word{number} " for number in range(400)]
+    log.say("Solo", "message", words)
+    last = log.committed
+    log.append(Message("Solo", "".join(words)), Answer("Solo", "".join(words)))
+    (packed,) = pack(log, last)
+    assert len(packed.payload) < len("".join(words)) / 2
+    assert [entry.event for entry in unpacked(log, last)] == [entry.event for entry in log.since(last)]
 
 
 def test_a_log_that_has_dropped_its_oldest_packs_the_rest() -> None:
