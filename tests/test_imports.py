@@ -7,11 +7,12 @@ logger it imports only what stands behind its fence. Imports inside functions co
 import ast
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pytest
+
+from tests.kit.modules import modules
 
 PACKAGE: Final = "aiostream_server"
 ROOT: Final = Path(__file__).parents[1] / PACKAGE
@@ -56,8 +57,6 @@ ROOMS: Final = {
 }
 CONFIGURES_LOGGING: Final = "service"
 READS_ENVIRONMENT: Final = frozenset({"cli", "embed"})
-
-FILES: Final = sorted(ROOT.rglob("*.py"))
 
 
 class Import(NamedTuple):
@@ -104,14 +103,9 @@ def names_used(file: Path, tree: ast.AST) -> Iterator[Import]:
             yield Import(f"{node.value.id}.{node.attr}", node.lineno)
 
 
-@cache
-def trees() -> dict[Path, ast.Module]:
-    return {file: ast.parse(file.read_text("utf-8")) for file in FILES}
-
-
 def test_each_module_imports_only_what_is_below_it_and_behind_its_fence() -> None:
     found = (
-        (file, at, complaint(room_of(file), at.name)) for file, tree in trees().items() for at in imports(file, tree)
+        (file, at, complaint(room_of(file), at.name)) for file, tree in modules().items() for at in imports(file, tree)
     )
     wrong = [f"{file}:{at.line}: imports {at.name}: {why}" for file, at, why in found if why]
     assert not wrong, "\n".join(wrong)
@@ -127,7 +121,7 @@ def test_each_module_leaves_the_process_to_the_rooms_that_own_it() -> None:
     }
     wrong = [
         f"{file}:{used.line}: {used.name} belongs to {' and '.join(sorted(owners[used.name]))}"
-        for file, tree in trees().items()
+        for file, tree in modules().items()
         for used in names_used(file, tree)
         if room_of(file) not in owners.get(used.name, {room_of(file)})
     ]

@@ -38,6 +38,7 @@ from aiostream_server.models.call_memory import CallMemory, current_calls
 from aiostream_server.models.ending import why_broken
 from aiostream_server.models.json_in_text import json_text
 from aiostream_server.models.listeners import AnswerFeed, Listener, QueueListener, SinkListener
+from aiostream_server.models.live_arguments import LiveArguments
 from aiostream_server.models.provider import (
     UNNAMED,
     Delta,
@@ -207,9 +208,13 @@ class StreamingClient(ChatCompletionClient):
         speaker = self.speaker_of(request.messages)
         is_heard = sink is not None and not request.json_output and sink.hears(speaker)
         facts = CallFacts(self.label.model or self.label.name)
+        kept, offered = self._remembered(request, speaker)
+        request = replace(request, kept=kept, offered=offered, facts=facts)
+        names = NamesOnTheWire(request)
         if sink is not None:
             sink.calling(speaker, facts.model)
-            listener = SinkListener(sink, speaker, is_shown=is_heard)
+            live = LiveArguments(names.own_names, self._most_calls)
+            listener = SinkListener(sink, speaker, live, is_shown=is_heard)
             if is_heard and (results := _last_tool_results(request.messages)):
                 await sink.returned(speaker, results)
         options, choice = _wanted(request, speaker, sink if is_heard else None)
@@ -217,20 +222,15 @@ class StreamingClient(ChatCompletionClient):
         with self.label.call(speaker) as call:
             progress = _Progress(facts, call, sink)
             hearing = AnswerFeed(answer, listener, progress.begin)
-            kept, offered = self._remembered(request, speaker)
             request = replace(
                 request,
                 options=options,
                 tool_choice=choice,
-                kept=kept,
-                offered=offered,
-                facts=facts,
                 shortcut=hearing.take_now,
                 retried=progress.retried,
                 headers=call.headers,
             )
             try:
-                names = NamesOnTheWire(request)
                 sent = names.sent(request)
                 await self._read(sent, hearing)
                 self._learn(answer)

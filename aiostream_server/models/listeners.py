@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Protocol, Self
 
 from aiostream_server.models.answer import ModelAnswer
+from aiostream_server.models.live_arguments import LiveArguments
 from aiostream_server.models.provider import Delta, TextDelta
 from aiostream_server.models.spacing import Spacing
 from aiostream_server.models.think import Spoken
@@ -23,6 +24,10 @@ class Listener(Protocol):
         """`spoken` is empty for a piece without text, such as a tool call's. False: check `is_full`."""
         ...
 
+    def hear_calls(self, batch: Sequence[Delta]) -> None:
+        """A batch that holds more than text, behind its text."""
+        ...
+
     @property
     def is_full(self) -> bool:
         """Whether to await `room` before the next call of `hear`."""
@@ -34,10 +39,11 @@ class Listener(Protocol):
 class SinkListener:
     """A run's sink. For a speaker that is not shown it only reports that the model is alive."""
 
-    __slots__ = ("_is_shown", "_sink", "_spacing", "_speaker")
+    __slots__ = ("_arguments", "_is_shown", "_sink", "_spacing", "_speaker")
 
-    def __init__(self, sink: TokenSink, speaker: str | None, *, is_shown: bool) -> None:
+    def __init__(self, sink: TokenSink, speaker: str | None, arguments: LiveArguments, *, is_shown: bool) -> None:
         self._sink = sink
+        self._arguments = arguments
         self._speaker = speaker
         self._is_shown = is_shown
         self._spacing = Spacing()
@@ -50,6 +56,11 @@ class SinkListener:
                 return self._sink.say(self._speaker, spoken)
         self._sink.alive()
         return True
+
+    def hear_calls(self, batch: Sequence[Delta]) -> None:
+        if self._is_shown:
+            for piece in self._arguments.pieces(batch):
+                self._sink.write_call(self._speaker, piece)
 
     @property
     def is_full(self) -> bool:
@@ -97,6 +108,9 @@ class AnswerFeed:
             self._on_first = None
         if self._listener is not None:
             self._has_room = self._listener.hear(spoken)
+            if spoken is not batch:
+                self._listener.hear_calls(batch)
+                self._has_room = False
 
 
 class QueueListener:
@@ -110,6 +124,9 @@ class QueueListener:
         if spoken:
             self._items.put_nowait(spoken)
         return not self.is_full
+
+    def hear_calls(self, batch: Sequence[Delta]) -> None:
+        """AutoGen's stream has none."""
 
     @property
     def is_full(self) -> bool:

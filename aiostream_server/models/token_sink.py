@@ -14,6 +14,7 @@ from autogen_core.models import FunctionExecutionResult, RequestUsage
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.call_facts import CallFacts
+from aiostream_server.models.live_arguments import CallPiece
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 
 
@@ -55,6 +56,10 @@ class TokenSink(Protocol):
 
     def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         """Show what the model wrote. True: there is room for more. False: check `is_full`."""
+        ...
+
+    def write_call(self, speaker: str | None, piece: CallPiece) -> None:
+        """Show what the model wrote of a call's arguments. `said` tells the whole call."""
         ...
 
     @property

@@ -66,7 +66,8 @@ class NamesOnTheWire:
         own = [tool["name"] for tool in (*request.tools, *request.offered)]
         called = [name for message in request.messages for name in _names_in(message)]
         self._wire: Mapping[str, str] = {} if all(map(is_valid, {*own, *called})) else valid_names([*own, *called])
-        self._own = {self._wire.get(name, name): name for name in own}
+        self.own_names: Final[Mapping[str, str]] = {self._wire.get(name, name): name for name in own}
+        """The tools' own names by those that the provider gets."""
 
     def sent(self, request: ModelRequest) -> ModelRequest:
         """The request as the provider gets it."""
@@ -85,7 +86,7 @@ class NamesOnTheWire:
         """The calls of the answer, by the tools' own names."""
         if not self._wire:
             return list(calls)
-        return [FunctionCall(call.id, call.arguments, self._own.get(call.name, call.name)) for call in calls]
+        return [FunctionCall(call.id, call.arguments, self.own_names.get(call.name, call.name)) for call in calls]
 
 
 def _named(tool: ToolSchema, name: str) -> ToolSchema:

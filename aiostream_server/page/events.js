@@ -112,6 +112,23 @@
  */
 
 /**
+ * Text to append to the arguments of a tool call that `agent` is writing; never empty. Told only of calls whose
+ * arguments come in pieces. An `Action` with the same `call_id` repeats all of them, made regular; or, of a call
+ * `for_client` (of one of its own tools), a `ToolRequested`. Of a call that is broken off there is neither.
+ * @typedef {Object} ActionTokenEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {string} timestamp
+ * @property {"action_token"} type
+ * @property {string} agent
+ * @property {string} tool
+ * @property {string} content
+ * @property {string} call_id
+ * @property {boolean} for_client
+ * @property {true} [truncated]
+ */
+
+/**
  * A tool is called. `arguments` is the JSON text as the model wrote it; if `truncated`, its beginning.
  * @typedef {Object} ActionEvent
  * @property {number} seq
@@ -342,7 +359,7 @@
  * @property {number} first
  */
 
-/** @typedef {RunStartedEvent|WaitingEvent|RoutingEvent|ThinkingEvent|ActionEvent|ToolResultEvent|ValidationEvent|AnalysisEvent|MessageEvent|TokenEvent|ModelCalledEvent|UsageEvent|FinalEvent|InputRequestedEvent|ToolRequestedEvent|NoticeEvent|ErrorEvent|RestartedEvent|RunFinishedEvent|DroppedEvent} RunEvent */
+/** @typedef {RunStartedEvent|WaitingEvent|RoutingEvent|ThinkingEvent|ActionTokenEvent|ActionEvent|ToolResultEvent|ValidationEvent|AnalysisEvent|MessageEvent|TokenEvent|ModelCalledEvent|UsageEvent|FinalEvent|InputRequestedEvent|ToolRequestedEvent|NoticeEvent|ErrorEvent|RestartedEvent|RunFinishedEvent|DroppedEvent} RunEvent */
 
 /** The types of the fields of each kind of event, beside those that all have. */
 export const FIELDS = new Map([
@@ -350,6 +367,7 @@ export const FIELDS = new Map([
     ["waiting", {"content": "string", "reason": "string", "position": "number|null", "retry_in_s": "number|null"}],
     ["routing", {"agent": "string", "content": "string", "team": "string|null", "team_name": "string|null", "confidence": "number|null", "strategy": "string|null"}],
     ["thinking", {"agent": "string", "content": "string", "streamed": "boolean"}],
+    ["action_token", {"agent": "string", "tool": "string", "content": "string", "call_id": "string", "for_client": "boolean"}],
     ["action", {"agent": "string", "tool": "string", "arguments": "string", "call_id": "string", "truncated": "boolean"}],
     ["tool_result", {"agent": "string", "tool": "string", "content": "string", "call_id": "string", "is_error": "boolean", "truncated": "boolean", "summary": "string"}],
     ["validation", {"agent": "string", "content": "string", "approved": "boolean|null", "streamed": "boolean"}],

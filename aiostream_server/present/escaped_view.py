@@ -10,6 +10,7 @@ from typing import Final, assert_never
 from aiostream_server.events import (
     SPEECHES,
     Action,
+    ActionToken,
     Dropped,
     Error,
     InputRequested,
@@ -49,6 +50,8 @@ class EscapedView:
         if isinstance(part, Token):
             token = self._token(part)
             return iter(()) if token is None else self._view.show(token)
+        if isinstance(part, ActionToken):
+            return iter(())  # the whole call is shown
         return self._show_escaped(part)
 
     def channel(self, token: Token) -> None:

@@ -5,6 +5,7 @@ answer repeats an earlier message; and agents that speak at once interleave thei
 knows so. Everything that shows a run to a person, and every protocol, reads parts:
 
 * `Opened`, then `Token`s, then `Closed`: one message, streamed or not
+* `ActionToken`: a piece of a call's arguments; the whole call follows
 * `Action`, `ToolResult`, `Routing`, `InputRequested`, `ToolRequested`, `Notice`, `Dropped`, `Restarted`, `Error`,
   `RunFinished`: events as they are
 
@@ -18,6 +19,7 @@ from typing import TypeAlias, assert_never
 
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Answer,
     Dropped,
     Error,
@@ -68,7 +70,7 @@ class Closed:
 EventPart: TypeAlias = (
     Action | ToolResult | Routing | InputRequested | ToolRequested | Notice | Dropped | Restarted | Error | RunFinished
 )
-Part: TypeAlias = Opened | Token | Closed | EventPart
+Part: TypeAlias = Opened | Token | Closed | ActionToken | EventPart
 
 
 class Parts:
@@ -123,7 +125,8 @@ class Parts:
                 yield from self._message(event)
                 self._speaking = None
             case (
-                Action()
+                ActionToken()
+                | Action()
                 | ToolResult()
                 | Routing()
                 | InputRequested()

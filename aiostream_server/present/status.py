@@ -15,6 +15,7 @@ from typing import Final, TypeAlias, assert_never
 from aiostream_server.events import (
     SPEECHES,
     Action,
+    ActionToken,
     Dropped,
     Error,
     Event,
@@ -145,7 +146,7 @@ class StatusLine:
                 return f"{part.agent} is calling {part.tool}…"
             case RunFinished():
                 return self._ending(part)
-            case Token() | Notice() | Dropped() | Restarted() | Error():
+            case Token() | ActionToken() | Notice() | Dropped() | Restarted() | Error():
                 return ""
             case _:
                 assert_never(part)

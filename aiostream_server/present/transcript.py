@@ -12,6 +12,7 @@ from typing import assert_never
 from aiostream_server.events import (
     SPEECHES,
     Action,
+    ActionToken,
     Dropped,
     Error,
     InputRequested,
@@ -79,7 +80,7 @@ class Transcript:
                 pass
             case Routing() | InputRequested() | Notice() | Dropped() | Restarted() | Error():
                 yield self._paragraphs.begin(event_line(part))
-            case ToolRequested() | RunFinished():
+            case ActionToken() | ToolRequested() | RunFinished():
                 pass  # a protocol shows the call in a field of its own
             case _:
                 assert_never(part)

@@ -22,8 +22,12 @@ class ClientCalls:
     def are_offered(self, agent: str) -> bool:
         return self._tools.are_offered(agent)
 
+    def takes(self, agent: str, tool: str) -> bool:
+        """Whether a call of this tool goes to the client, unless its arguments are refused."""
+        return self._tools.takes(agent, tool)
+
     def is_one(self, agent: str, call: FunctionCall) -> bool:
-        return self._tools.takes(agent, call.name)
+        return self.takes(agent, call.name)
 
     def take(self, agent: str, call: FunctionCall) -> bool:
         """Keep the call, if it is one. Returns whether it is."""

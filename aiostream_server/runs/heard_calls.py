@@ -11,10 +11,11 @@ from typing import Final, TypeAlias
 from autogen_core import FunctionCall
 from autogen_core.models import FunctionExecutionResult
 
-from aiostream_server.events import Action, ToolRequested, ToolResult
+from aiostream_server.events import Action, ActionToken, ToolRequested, ToolResult
+from aiostream_server.models.live_arguments import CallPiece
 from aiostream_server.runs.client_calls import ClientCalls
 from aiostream_server.runs.inside import masked
-from aiostream_server.runs.log_writer import capped, shortened
+from aiostream_server.runs.log_writer import capped, pieces, shortened
 from aiostream_server.teams.autogen_private.client_tools import ClientTools
 
 _CallKey: TypeAlias = tuple[str, str]  # the agent and the call's id: two agents may use the same ids
@@ -26,6 +27,12 @@ class ToolCalls:
     def __init__(self, client_tools: ClientTools | None = None) -> None:
         self.heard: Final = HeardCalls()
         self._clients: Final = ClientCalls(client_tools)
+
+    def written(self, agent: str, piece: CallPiece) -> Iterator[ActionToken]:
+        """A piece of the arguments of a call, which `called` tells whole."""
+        for_client = self._clients.takes(agent, piece.tool)
+        for text in pieces(piece.text):
+            yield ActionToken(agent, shortened(piece.tool), text, shortened(piece.call_id), for_client)
 
     def called(self, agent: str, call: FunctionCall) -> Iterator[Action]:
         """The call, unless the client is to answer it: then it is kept for the end of the run."""

@@ -31,6 +31,7 @@ from aiostream_server.intake.question import Question
 from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.models.ending import without_remark
+from aiostream_server.models.live_arguments import CallPiece
 from aiostream_server.models.provider import End, ModelLabel, TextDelta, ThoughtDelta
 from aiostream_server.models.token_sink import current_sink
 from aiostream_server.runs.recorder import Recorder
@@ -291,6 +292,9 @@ class _Unheard:
 
     def say(self, speaker: str | None, deltas: Sequence[TextDelta | ThoughtDelta]) -> bool:
         return True
+
+    def write_call(self, speaker: str | None, piece: CallPiece) -> None:
+        return
 
     async def returned(self, speaker: str | None, results: Sequence[FunctionExecutionResult]) -> None:
         return

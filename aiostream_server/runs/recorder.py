@@ -20,6 +20,7 @@ from aiostream_server.errors import ModelFailed, forget_traceback
 from aiostream_server.log.protocol import Log
 from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.ending import EndReason, without_remark
+from aiostream_server.models.live_arguments import CallPiece
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.runs import notices
 from aiostream_server.runs.budget import Budget
@@ -138,6 +139,13 @@ class Recorder(LogWriter):
         for kind, alike in groupby(deltas[:taken], type):
             has_room = self._say_alike(agent, kind is ThoughtDelta, [delta.text for delta in alike])
         return has_room
+
+    def write_call(self, speaker: str | None, piece: CallPiece) -> None:
+        agent = self.speakers.agent(speaker)
+        for event in self.calls.written(agent, piece):
+            if event.for_client or self.budget.own_calls_left != 0:  # else the call will not be made
+                self._close(agent, before_tool=True)
+                self.tell(event)
 
     async def said(
         self,

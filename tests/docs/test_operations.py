@@ -14,6 +14,7 @@ from aiostream_server import errors
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import LimitsConfig, OpenAIModelConfig, ServerConfig
 from aiostream_server.config.reloading import FIXED_SERVER
+from tests.kit.modules import modules
 from tests.kit.process import serving_process, start
 from tests.kit.scripted_provider import HttpError, ScriptedProvider
 from tests.kit.serving import ask, chat_body, serving
@@ -43,8 +44,7 @@ def logged(tree: ast.AST) -> Iterator[str]:
 
 
 def test_every_event_of_the_log_is_explained_and_none_that_there_is_not() -> None:
-    package = ROOT / "aiostream_server"
-    found = {name for file in package.rglob("*.py") for name in logged(ast.parse(file.read_text("utf-8")))}
+    found = {name for tree in modules().values() for name in logged(tree)}
     told = [row[0].strip("`") for row in rows("## Logs")]
     assert len(told) == len(set(told))
     assert set(told) == found

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Analysis,
     Answer,
     Dropped,
@@ -47,6 +48,7 @@ EVERY: list[Event] = [
     Analysis("A", "so"),
     Message("A", "hi"),
     Token("A", "h", "message"),
+    ActionToken("A", "t", "{}", "c", for_client=True),
     ModelCalled("A", "m"),
     Usage("A", 1, 2),
     Answer("A", "hi"),

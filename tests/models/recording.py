@@ -14,6 +14,7 @@ from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed
 from aiostream_server.models.call_facts import CallFacts
 from aiostream_server.models.client import StreamingClient
+from aiostream_server.models.live_arguments import CallPiece
 from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.provider import End, TextDelta, ThoughtDelta
 from aiostream_server.models.token_sink import current_sink
@@ -64,6 +65,9 @@ class RecordingSink:
             ("text" if isinstance(delta, TextDelta) else "thought", speaker, delta.text) for delta in deltas
         )
         return not self.is_full
+
+    def write_call(self, speaker: str | None, piece: CallPiece) -> None:
+        self.heard.append(("call", speaker, *piece))
 
     @property
     def is_full(self) -> bool:

@@ -60,7 +60,8 @@ async def test_agent_with_a_tool(scripted: Scripted, stream: bool) -> None:
     assert isinstance(items[-2], TextMessage)
     assert items[-2].content == "It is 5."
     assert isinstance(items[-1], TaskResult)
-    told = [said for said in sink.heard if said[0] not in ("text", "spent")]
+    told = [said for said in sink.heard if said[0] not in ("text", "spent", "call")]
+    assert "".join(said[-1] for said in sink.heard if said[0] == "call") == '{"a": 2, "b": 3}'
     assert told == [
         ("said", "Adder", "Let me add.", "", ["add"], "function_calls"),
         ("returned", "Adder", ["5"]),

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from playwright.async_api import expect
 
 from aiostream_server.config.load import load_config
 from aiostream_server.config.model import AuthConfig, TeamConfig
@@ -59,7 +60,7 @@ async def test_words_are_shown_as_they_come_and_stop_stops(tmp_path: Path) -> No
         await shown.ask("Count", team="solo")
         await shown.page.wait_for_selector(".message.open strong")
         assert "One two" in await shown.transcript()
-        assert await shown.page.locator(".node.speaking").count() == 1
+        await expect(shown.page.locator(".node.speaking")).to_have_count(1)
         await shown.page.click(".controls .stop")
         await shown.until("cancelled")
         assert [run["reason"] for run in (await get_json(f"{server.url}/v1/runs"))["data"]] == ["cancelled"]
@@ -171,7 +172,7 @@ async def test_it_works_behind_nginx_below_a_path(tmp_path: Path) -> None:
 
 
 @needs("clients")
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 390)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 360)])
 async def test_axe_finds_nothing_wrong(tmp_path: Path, scheme: Literal["light", "dark"], width: int) -> None:
     """Names, roles, contrast, keyboard: on all three pages, wide, and as narrow and as dark as a phone's."""
     axe = (CLIENTS / "axe-core" / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")

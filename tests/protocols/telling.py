@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Dropped,
     Entry,
     Error,
@@ -28,7 +29,13 @@ _ANYWHERE: st.SearchStrategy[Event] = st.one_of(
     st.just(Waiting("waits", "queue", 2)),
     st.just(Routing("Supervisor", "sums", "data", "Data", 0.9, "rules")),
     st.just(Notice("Ann", "cut off", "length")),
+    st.just(ActionToken("Bob", "query", '{"sql": ', "call_1")),
+    st.just(ActionToken("Bob", "query", '"SELECT', "call_1")),
+    st.just(ActionToken("Ann", "place0", "{", "call_p0", for_client=True)),
+    st.just(ActionToken("Ann", "place2", "{", "call_p2", for_client=True)),
     st.just(Action("Bob", "query", '{"sql": "SELECT 1"}', "call_1")),
+    st.just(Action("Ann", "place2", "{}", "call_p2")),
+    st.just(ToolResult("Ann", "place2", "no such place", "call_p2", is_error=True)),
     st.just(Action("Cy", "query", '{"sql": "SEL', "call_1", truncated=True)),
     st.just(ToolResult("Database", "query", "| a |\n| --- |\n| 1 |", "call_1", summary="1 row")),
     st.just(ToolResult("Bob", "query", "no such table", "call_1", is_error=True)),

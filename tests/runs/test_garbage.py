@@ -26,6 +26,7 @@ from aiostream_server.config.model import LimitsConfig, TeamConfig
 from aiostream_server.errors import forget_traceback
 from aiostream_server.teams.context import TeamContext
 from tests.kit.serving import Server, config_for, serving, until_idle
+from tests.kit.waiting import DEADLINE_S
 
 _HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
 _REFUSAL: Final = (
@@ -33,7 +34,6 @@ _REFUSAL: Final = (
     b'{"error":{"message":"refused"}}'
 )
 _END: Final = b"\r\n0\r\n\r\n"
-_DEADLINE_S: Final = 10.0
 _RUNS: Final = 2
 
 Said: TypeAlias = str | Sequence[tuple[str, str]]
@@ -298,7 +298,7 @@ def garbage() -> Iterator[Counter[str]]:
 
 async def left_by(case: Case, server: Server) -> Counter[str]:
     Provider.answering = staticmethod(case.answering)
-    async with asyncio.timeout(_DEADLINE_S), Asking(int(server.url.rpartition(":")[2])) as asking:
+    async with asyncio.timeout(DEADLINE_S), Asking(int(server.url.rpartition(":")[2])) as asking:
         for _ in range(2):  # caches fill, connections open
             assert case.seen in await asking.ask(case)
         await until_idle(server)

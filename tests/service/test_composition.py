@@ -10,23 +10,22 @@ from aiostream_server.config.model import Config, DemoModelConfig
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.service.composition import GENERATIONS, compose
 from aiostream_server.web.state import STATE
+from tests.kit.modules import PACKAGE, modules
 from tests.kit.runs import directory_of
 
-PACKAGE: Final = Path(__file__).parents[2] / "aiostream_server"
 NAMES: Final = frozenset(
     {"MemoryLog", "MemoryReader", "MemoryDirectory", "MemoryAdmission", "MemoryTurns", "MemoryStarts"}
 )
 
 
-def _imports(file: Path) -> set[str]:
-    tree = ast.parse(file.read_text("utf-8"))
+def _imports(tree: ast.Module) -> set[str]:
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom))
     return {alias.name for node in nodes for alias in node.names}
 
 
 def test_only_the_composition_root_names_implementations() -> None:
     """Two others make a `MemoryLog` that no run writes: an auxiliary answer, and an empty log that frees a full one."""
-    importers = {file.relative_to(PACKAGE).as_posix() for file in PACKAGE.rglob("*.py") if _imports(file) & NAMES}
+    importers = {file.relative_to(PACKAGE).as_posix() for file, tree in modules().items() if _imports(tree) & NAMES}
     importers = {path for path in importers if not path.startswith(("log/redis/", "runs/shared/"))}  # made of them
     assert importers == {"service/composition.py", "runs/log_writer.py", "web/asking.py"}
 
@@ -36,8 +35,8 @@ def test_shared_runs_are_imported_only_where_they_are_configured() -> None:
     shared = tuple(f"aiostream_server.{each}" for each in ("log.redis", "runs.shared"))
     at_the_top = {
         file.relative_to(PACKAGE).as_posix()
-        for file in PACKAGE.rglob("*.py")
-        for node in ast.parse(file.read_text("utf-8")).body
+        for file, tree in modules().items()
+        for node in tree.body
         if isinstance(node, ast.ImportFrom) and str(node.module).startswith(shared)
     }
     assert at_the_top

@@ -43,9 +43,9 @@ from autogen_ext.tools.mcp import McpSessionActor, McpWorkbench, StdioServerPara
 from langchain_core.tools import StructuredTool
 from opentelemetry.trace import ProxyTracer
 
+from tests.kit.modules import PACKAGE, modules
 from tests.teams.kinds import saying
 
-PACKAGE: Final = Path(__file__).parents[2] / "aiostream_server"
 FOLDER: Final = "teams/autogen_private"
 
 
@@ -263,27 +263,23 @@ def test_each_private_module_exists_in_the_pinned_version(module: str) -> None:
 
 
 def test_the_list_of_private_names_is_complete() -> None:
-    found = {name for file in (PACKAGE / FOLDER).glob("*.py") for name in _private_names(_parsed(file))}
+    found = {name for file in (PACKAGE / FOLDER).glob("*.py") for name in _private_names(modules()[file])}
     assert found == {*PRIVATE, *PRIVATE_MODULES}
 
 
 def test_no_other_file_uses_a_private_name_of_another_library() -> None:
     files = [file for file in PACKAGE.rglob("*.py") if not file.is_relative_to(PACKAGE / FOLDER)]
-    found = {_path(file): names for file in files if (names := frozenset(_private_names(_parsed(file))))}
+    found = {_path(file): names for file in files if (names := frozenset(_private_names(modules()[file])))}
     assert found == ALLOWED
 
 
 def test_internals_of_aiohttp_are_imported_only_where_they_are_listed() -> None:
-    found = {_path(file): names for file in PACKAGE.rglob("*.py") if (names := _aiohttp_internals(_parsed(file)))}
+    found = {_path(file): names for file in PACKAGE.rglob("*.py") if (names := _aiohttp_internals(modules()[file]))}
     assert found == AIOHTTP_INTERNALS
 
 
 def _path(file: Path) -> str:
     return str(file.relative_to(PACKAGE))
-
-
-def _parsed(file: Path) -> ast.Module:
-    return ast.parse(file.read_text("utf-8"))
 
 
 def _private_names(tree: ast.Module) -> Iterator[str]:

@@ -42,6 +42,7 @@ async def test_a_run_is_told_from_the_request_to_its_end(tmp_path: Path) -> None
     assert observer.of("run")[1:] == [
         ("run_started",),
         ("chose", "solo"),
+        ("model_called",),
         ("token",),
         ("message",),
         ("usage",),

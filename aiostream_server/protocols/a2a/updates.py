@@ -12,6 +12,7 @@ from typing import Any, Final, Literal, TypeAlias, assert_never
 from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Answer,
     Dropped,
     Entry,
@@ -214,7 +215,16 @@ def _told_of(part: Part) -> tuple[str, Event | None] | None:
             return ": ".join(filter(None, (part.team_name or part.team, part.content))), part
         case Notice() | Restarted():
             return part.content, part
-        case Opened() | Token() | InputRequested() | ToolRequested() | Dropped() | Error() | RunFinished():
+        case (
+            Opened()
+            | Token()
+            | ActionToken()
+            | InputRequested()
+            | ToolRequested()
+            | Dropped()
+            | Error()
+            | RunFinished()
+        ):
             return None
         case _:
             assert_never(part)

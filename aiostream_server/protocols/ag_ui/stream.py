@@ -11,6 +11,7 @@ from typing import Final, assert_never
 from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Dropped,
     Entry,
     Error,
@@ -125,7 +126,7 @@ class ThreadFrames:
                     yield {**self._open.head, "delta": part.content}
             case Closed():
                 yield from self._end(part)
-            case Action() | ToolResult() | ToolRequested():
+            case ActionToken() | Action() | ToolResult() | ToolRequested():
                 yield from self._tool(part)
             case Routing() | Notice() | Dropped() | Restarted():
                 yield from self._remarked(part)
@@ -162,7 +163,7 @@ class ThreadFrames:
         if (verdict := verdict_of(part.said)) is not None:
             yield _custom(verdict)
 
-    def _tool(self, part: Action | ToolResult | ToolRequested) -> Iterator[AGUIEvent]:
+    def _tool(self, part: ActionToken | Action | ToolResult | ToolRequested) -> Iterator[AGUIEvent]:
         yield from self._tools.show(part)
         for source in self._sources.show(part):
             yield _custom(Remark("source", {"title": source.name, "text": source.text}))

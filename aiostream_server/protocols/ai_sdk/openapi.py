@@ -24,7 +24,7 @@ from aiostream_server.protocols.openapi import (
 _TYPES: Final = (
     *("start", "start-step", "finish-step", "finish", "abort", "error", "message-metadata"),
     *(f"{part}-{step}" for part in ("text", "reasoning") for step in ("start", "delta", "end")),
-    *("tool-input-start", "tool-input-available", "tool-approval-request"),
+    *("tool-input-start", "tool-input-delta", "tool-input-available", "tool-approval-request"),
     *("tool-output-available", "tool-output-error", "source-document", "file"),
     *(f"data-{name}" for name in ("routing", "waiting", "validation", "input", "notice", "dropped", "restarted")),
 )

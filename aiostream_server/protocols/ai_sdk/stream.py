@@ -14,6 +14,7 @@ from typing import Literal, assert_never
 from aiostream_server.errors import ShuttingDown
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Dropped,
     Entry,
     Error,
@@ -128,7 +129,7 @@ class UIMessageFrames:
                 self._error = part
             case RunFinished():
                 yield from self._ending(part)
-            case Action() | ToolResult() | ToolRequested():
+            case ActionToken() | Action() | ToolResult() | ToolRequested():
                 yield from self._tools.show(part)
             case InputRequested():
                 yield from self._asked(part)

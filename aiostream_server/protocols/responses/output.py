@@ -9,6 +9,7 @@ from typing import Final, assert_never
 
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Answer,
     Dropped,
     Error,
@@ -81,14 +82,14 @@ class Output:
             yield from self.writer.say(part.content)
             return
         self.speaker = None
-        if not isinstance(part, ToolResult):
+        if not isinstance(part, ToolResult | ActionToken):
             self._waiting = None
         if isinstance(part, Opened):
             yield from self.writer.close()
             yield from self._open(part)
         elif isinstance(part, Closed):
             yield from self.writer.close("completed" if part.said is not None else cut)
-        else:
+        elif not isinstance(part, ActionToken):  # the client may run a call only once its arguments are accepted
             yield from self._show_event(part, cut)
 
     def _show_event(self, part: EventPart, cut: ItemStatus) -> Iterator[WireEvent]:

@@ -95,6 +95,7 @@ class Takeover:
         again = sum(attempt > 0 for _, attempt in runs.values())
         _log.warning("runs_taken_over", runs=len(runs), restarted=again, node=failed)
         for run_id, (reason, _) in runs.items():
+            self._writer.lose(run_id)  # the failed process had taken it over from this one, which did not notice yet
             self._reasons[run_id] = "cancelled" if reason == "cancelled" else "interrupted" if reason else None
         at_once = asyncio.Semaphore(_AT_ONCE)
 

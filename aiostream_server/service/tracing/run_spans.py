@@ -7,6 +7,7 @@ from opentelemetry.trace import Span, SpanContext, StatusCode, Tracer
 
 from aiostream_server.events import (
     Action,
+    ActionToken,
     Answer,
     Dropped,
     Error,
@@ -56,6 +57,7 @@ class RunSpans:
                 | Restarted()
                 | Waiting()
                 | ModelCalled()
+                | ActionToken()
                 | Usage()
                 | InputRequested()
                 | ToolRequested()

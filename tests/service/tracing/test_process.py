@@ -24,6 +24,7 @@ from aiostream_server.service.tracing import Traces
 from aiostream_server.service.tracing.export import _endpoint, _resource
 from tests.kit.process import environment, serving_process
 from tests.kit.serving import ask, asking, serving
+from tests.kit.waiting import DEADLINE_S
 from tests.service.tracing.collector import Collector
 from tests.service.tracing.traced import CALLER, TRACE_ID
 
@@ -94,7 +95,7 @@ def _python(script: str, folder: Path, *arguments: str) -> "subprocess.Completed
         [sys.executable, "-c", script, *arguments],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=DEADLINE_S,
         check=False,
         env={**environment(folder), "PYTHONPATH": os.pathsep.join(sys.path)},
     )
