@@ -4,9 +4,10 @@ Everything here is a pure function of a request's body, of a run's card and of t
 that can read the log can replay an answer, and a replay has the same ids as the answer before it.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar, cast
 
 from aiostream_server.config.model import OnDisconnect, Presentation, ReasoningField
 from aiostream_server.errors import ServerError
@@ -100,7 +101,6 @@ class Frames(Protocol):
         ...
 
 
-@runtime_checkable
 class TimedFrames(Frames, Protocol):
     """Frames that also show how long nothing has happened."""
 
@@ -112,6 +112,14 @@ class TimedFrames(Frames, Protocol):
     def silence(self, now: float) -> bytes:
         """Empty where there is nothing to show. `now` is Unix time in seconds."""
         ...
+
+
+def timed(frames: Frames) -> TimedFrames | None:
+    """The frames, where they ever show that. Not by `isinstance`, which takes 2 % of a short run."""
+    if not hasattr(frames, "silence"):
+        return None
+    shown = cast("TimedFrames", frames)
+    return shown if shown.silence_s < math.inf else None
 
 
 class Collector(Protocol):

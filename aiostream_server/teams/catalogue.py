@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 import structlog
@@ -56,7 +56,8 @@ class TeamSpec:
 
         The team opens its resources in `scope`. The caller takes that from the `toolbox`, and closes it after the run.
         """
-        built = self.factory(replace(self.context, scope=scope or self.toolbox.scope()))
+        shared, scope = self.context, scope or self.toolbox.scope()
+        built = self.factory(TeamContext(shared.config, shared.models, shared.databases, scope))
         team = _as_team(await built if inspect.isawaitable(built) else built)
         things = everything_in(team)
         use_team_runtimes(things)

@@ -1,19 +1,19 @@
 """A viewer: one client's connection, which is sent one run's log."""
 
-import math
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from typing import Final
 
 from aiohttp import web
 
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
-from aiostream_server.events import Entry, SpeechKind
+from aiostream_server.events import Entry, SpeechKind, Token
 from aiostream_server.log.protocol import Reader
-from aiostream_server.protocols.dialect import Frames, TimedFrames
+from aiostream_server.protocols.dialect import Frames, TimedFrames, timed
 from aiostream_server.sse.frames import HEARTBEAT
 from aiostream_server.sse.heartbeat import Heartbeat
 from aiostream_server.sse.writer import SSE_HEADERS, EventStream, SseWriter
@@ -57,8 +57,10 @@ async def stream_runs(
     try:
         writer = await SseWriter.open(request, response, write_timeout_s=config.write_timeout_s)
         for place, (watching, frames) in enumerate(runs, 1):
-            timed = frames if isinstance(frames, TimedFrames) and frames.silence_s < math.inf else None
-            silence_s = config.heartbeat_s if timed is None else min(config.heartbeat_s, timed.silence_s)
+            shows_silence = timed(frames)
+            silence_s = (
+                config.heartbeat_s if shows_silence is None else min(config.heartbeat_s, shows_silence.silence_s)
+            )
             with (
                 watching as reader,
                 Heartbeat(silence_s, reader.wake) as heartbeat,
@@ -67,7 +69,9 @@ async def stream_runs(
                 opening = (before if place == 1 else b"") + frames.opening(at_end=reader.at_end)
                 report = request.app[OBSERVER].delay
                 is_last = place == len(runs)
-                viewer = _Viewer(reader, writer, frames, opening, timed, heartbeat, coalescer, report, is_last=is_last)
+                viewer = _Viewer(
+                    reader, writer, frames, opening, shows_silence, heartbeat, coalescer, report, is_last=is_last
+                )
                 reader.shortcut = None if coalesce_s else viewer
                 try:
                     await viewer.run()
@@ -158,10 +162,10 @@ class _Viewer:
 
     def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
         """The shortcut of most tokens: nothing waits, and only their text is sent."""
-        if self._pending:
-            return False
-        encoded = self._frames.encode_tokens(agent, kind, texts)
-        if encoded is None or not self._writer.try_send(encoded):
+        encoded = None if self._pending else self._frames.encode_tokens(agent, kind, texts)
+        if encoded is None:
+            return not self._writer.is_behind and self._begin_tokens(agent, kind, texts, timestamp)
+        if not self._writer.try_send(encoded):
             return False
         self._heartbeat.touch()
         self._until_report -= 1
@@ -171,11 +175,24 @@ class _Viewer:
             self._reader.wake()
         return True
 
+    def _begin_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+        """The first one begins a message, or a line, and the second one tells how it goes on: the rest is only text."""
+        seq, frames = self._reader.after, self._frames
+        entries = (Entry(seq + place, timestamp, Token(agent, text, kind)) for place, text in enumerate(texts, 1))
+        encoded, rest = frames.encode([*islice(entries, 2)]), texts[2:]
+        if rest:
+            encoded += frames.encode_tokens(agent, kind, rest) or frames.encode([*entries])
+        return self._send_or_keep(encoded, timestamp)
+
     def write_through(self, entries: Sequence[Entry]) -> bool:
         """The reader's shortcut for all other events."""
         if self._writer.is_behind:
             return False
-        encoded = self._pending + self._frames.encode(entries)  # which may still hold the opening
+        return self._send_or_keep(self._frames.encode(entries), entries[0].timestamp)
+
+    def _send_or_keep(self, encoded: bytes, timestamp: float) -> bool:
+        """True. What cannot be sent now is sent by `run`."""
+        encoded = self._pending + encoded  # which may still hold the opening
         if not encoded:
             return True
         if self._writer.try_send(encoded):
@@ -183,10 +200,10 @@ class _Viewer:
             self._heartbeat.touch()
             self._until_report -= 1
             if not self._until_report:
-                self._report(self._oldest or entries[0].timestamp)
+                self._report(self._oldest or timestamp)
             self._oldest = 0.0
         else:
-            self._pending, self._oldest = encoded, self._oldest or entries[0].timestamp
+            self._pending, self._oldest = encoded, self._oldest or timestamp
         if self._pending or self._writer.is_behind:
             self._reader.wake()
         return True

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.clients.running import PROGRAMS
 from tests.kit.needs import CLIENTS, needs
 from tests.protocols.telling import CARD, told_runs
 
-BATCHES, RUNS = 3, 40
+BATCHES, RUNS, IN_A_THREAD = 3, 40, 4
 batches = settings(
     max_examples=BATCHES,
     deadline=None,
@@ -61,15 +62,19 @@ def test_the_ai_sdk_reads_every_run(told: Sequence[Sequence[Entry]]) -> None:
 @batches
 @given(st.lists(told_runs(), min_size=RUNS, max_size=RUNS))
 def test_ag_uis_client_and_models_read_every_run(told: Sequence[Sequence[Entry]]) -> None:
+    """Each alone, and several as a thread that is replayed."""
     streams = []
-    for entries in told:
-        shown = ThreadFrames(CARD, ThreadOptions("talk", "mine"))
+    for number, entries in enumerate(told):
+        shown = ThreadFrames(replace(CARD, id=f"run-{number}"), ThreadOptions("talk", "mine"))
         streams.append((shown.opening(at_end=False) + shown.encode(entries)).decode("ascii"))
-    by_client = judged("ag-ui", "verify_ag_ui.mjs", streams)
-    by_models = judged("ag-ui-protocol", "verify_ag_ui.py", streams)
-    assert len(by_client) == len(by_models) == len(streams)
-    for stream, seen, read in zip(streams, by_client, by_models, strict=True):
-        last = json.loads(stream.rstrip().rpartition("data: ")[2])
-        assert seen["said"] == last.get("message"), stream
-        assert seen["interrupts"] == len(last.get("outcome", {}).get("interrupts", ())), stream
-        assert read == {"said": None, "first": "RUN_STARTED", "last": last["type"]}, stream
+    threads = [streams[first : first + IN_A_THREAD] for first in range(0, RUNS, IN_A_THREAD)]
+    by_client = judged("ag-ui", "verify_ag_ui.mjs", [*streams, *map("".join, threads)])
+    by_models = judged("ag-ui-protocol", "verify_ag_ui.py", [*streams, *map("".join, threads)])
+    assert len(by_client) == len(by_models) == len(streams) + len(threads)
+    for runs, seen, read in zip([*([each] for each in streams), *threads], by_client, by_models, strict=True):
+        ends = [json.loads(stream.rstrip().rpartition("data: ")[2]) for stream in runs]
+        errors = [end["message"] for end in ends if end["type"] == "RUN_ERROR"]
+        asked = [end["outcome"].get("interrupts", ()) for end in ends if end["type"] == "RUN_FINISHED"]
+        assert seen["said"] == (errors[-1] if errors else None), runs
+        assert seen["interrupts"] == len(asked[-1] if asked else ()), runs
+        assert read == {"said": None, "first": "RUN_STARTED", "last": ends[-1]["type"]}, runs

@@ -135,6 +135,14 @@ class Writer:
         if run_id in self._runs:
             self._remove(run_id)
 
+    def lose(self, run_id: str) -> None:
+        """Another process has taken the run over: end it here."""
+        if (owned := self._runs.get(run_id)) is not None:
+            self._remove(run_id)
+            self._on_taken_over(owned)
+            owned.run.end("interrupted")
+            _log.warning("run_taken_over", run_id=run_id)
+
     async def pause(self) -> None:
         """Return when what is being written now was written."""
         async with self._writing:
@@ -243,10 +251,7 @@ class Writer:
                 self._remove(run.id)
             return
         if stored == _NOT_OURS:
-            self._remove(run.id)
-            self._on_taken_over(owned)
-            run.end("interrupted")
-            _log.warning("run_taken_over", run_id=run.id)
+            self.lose(run.id)
             return
         if stored == _UNKNOWN:
             owned.forgotten()
