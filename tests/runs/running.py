@@ -1,7 +1,7 @@
 """Runs of teams that a test makes up, without a server around them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, RoutingConfig, TeamConfig
@@ -9,6 +9,7 @@ from aiostream_server.events import Event
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question, Turn
+from aiostream_server.log.protocol import Log
 from aiostream_server.log.redis.reserved import ReservedLog
 from aiostream_server.models.registry import Models
 from aiostream_server.routing.candidates import Candidate
@@ -17,7 +18,7 @@ from aiostream_server.runs.card import RunView
 from aiostream_server.runs.conversation_memory import Archive
 from aiostream_server.runs.registry import Registry, RunBackend
 from aiostream_server.runs.request import RunRequest, RunResources
-from aiostream_server.runs.run import Run
+from aiostream_server.runs.run import EarlierAttempts, Run
 from aiostream_server.runs.starts import Idempotency
 from aiostream_server.service.composition import memory_backend
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec
@@ -67,10 +68,24 @@ def events_of(run: Run) -> Sequence[Event]:
     return [entry.event for entry in run.log.since(0)]
 
 
-def new_run(run_id: str, owner: Owner = LOCAL_OWNER, conversation: str | None = None) -> Run:
-    """A run that was not started."""
+def new_run(
+    run_id: str,
+    owner: Owner = LOCAL_OWNER,
+    conversation: str | None = None,
+    *,
+    log: Log | None = None,
+    earlier: EarlierAttempts | None = None,
+    restart: bool = False,
+) -> Run:
+    """A run that was not started. `restart`: of the team "again", whose turns begin again."""
     runs = runs_of(lambda: None)
     asked = runs.request()
     talk = None if conversation is None else Conversation(conversation, resends=False)
-    request = RunRequest(asked.question, asked.model, owner=owner, conversation=talk)
-    return Run(run_id, request, runs.resources, ReservedLog(run_id))
+    request = RunRequest(
+        asked.question, asked.model, owner=owner, conversation=talk, on_disconnect="continue" if restart else None
+    )
+    run = Run(run_id, request, runs.resources, log or ReservedLog(run_id), earlier)
+    if restart:
+        (spec,) = runs.resources.catalogue
+        run.spec = replace(spec, config=spec.config.model_copy(update={"id": "again", "restart": "turn"}))
+    return run

@@ -136,8 +136,13 @@ class Mirror(MemoryLog):
             if first > self.committed + 1:
                 if not fills_gaps:
                     return False
-                time = item.times[0] if isinstance(item, Tokens) else item.timestamp
-                self._jump(Entry(item.seq - 1, time, Dropped(first=self.committed + 1)))
+                dropped = Dropped(first=self.committed + 1)
+                if isinstance(item, Tokens):
+                    self._jump(Entry(item.seq - 1, item.times[0], dropped))
+                elif isinstance(item.event, Dropped):  # Redis has lost what stood before it
+                    item = Entry(item.seq, item.timestamp, dropped)
+                else:
+                    self._jump(Entry(item.seq - 1, item.timestamp, dropped))
             if isinstance(item, Tokens):
                 self._take_tokens(item.behind(self.committed))
             elif item.seq > self.committed + 1:

@@ -144,6 +144,14 @@ class Writer:
         if (owned := self._runs.get(run_id)) is not None:
             owned.is_kept = False
 
+    def lose(self, run_id: str) -> None:
+        """Another process has taken the run over: end it here."""
+        if (owned := self._runs.get(run_id)) is not None:
+            self._remove(run_id)
+            self._on_taken_over(owned)
+            owned.run.end("interrupted")
+            _log.warning("run_taken_over", run_id=run_id)
+
     async def pause(self) -> None:
         """Return when what is being written now was written."""
         async with self._writing:
@@ -258,10 +266,7 @@ class Writer:
                     self._finished[run.id] = owned
             return
         if stored == _NOT_OURS:
-            self._remove(run.id)
-            self._on_taken_over(owned)
-            run.end("interrupted")
-            _log.warning("run_taken_over", run_id=run.id)
+            self.lose(run.id)
             return
         if stored == _UNKNOWN:
             owned.forgotten()
