@@ -82,7 +82,7 @@ def pack(log: Entries, after: int) -> Iterator[Packed]:
     """All events with a higher number than `after` that the log still holds, in payloads of a bounded size."""
     while after < log.committed:
         stretch = log.rows(after, max_bytes=_MAX_PAYLOAD_BYTES)
-        times = [int(time * 1000 + 0.0005) for time in stretch.times]  # as `_milliseconds`, without a call for each
+        times = list(map(_milliseconds, stretch.times))
         waits = [0, *(now - before for before, now in pairwise(times))]
         first, speaker = stretch.first, stretch.speakers[0]
         if speaker and stretch.speakers.count(speaker) == len(times):  # nearly all that is written
@@ -163,8 +163,9 @@ def entries_in(payload: bytes, after: int) -> Iterator[Entry]:
 
 
 def _milliseconds(time: float) -> int:
-    """As JSON shows a time: whole microseconds, cut to milliseconds. So an event looks the same in every process."""
-    return int(time * 1000 + 0.0005)
+    """As JSON shows a time (`datetime.fromtimestamp`): rounded to microseconds, and cut to milliseconds. So an event is
+    the same in every process."""
+    return int(time) * 1000 + round(time % 1.0 * 1e6) // 1000
 
 
 def _event(item: _Other, seq: int) -> Event:

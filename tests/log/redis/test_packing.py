@@ -1,6 +1,8 @@
 """Packed events: what is unpacked is what the log holds, from any number on, whatever agents say and however mixed."""
 
+import math
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -69,6 +71,19 @@ def test_tokens_take_few_bytes() -> None:
     log.say("Assistant", "final", ["token"] * 10)
     (packed,) = pack(log, 0)
     assert (len(packed.payload) + 20) / 10 <= 16
+
+
+@given(st.integers(1_700_000_000, 2_000_000_000), st.integers(0, 10**6), st.integers(-6, 6))
+def test_a_time_is_shown_as_by_the_process_that_had_the_event(second: int, microsecond: int, steps: int) -> None:
+    """To the last digit, also where rounding to microseconds carries into the millisecond."""
+    time = second + microsecond / 1e6 - microsecond % 1000 / 1e6 - 5e-7  # near the edge of a millisecond
+    for _ in range(abs(steps)):
+        time = math.nextafter(time, math.inf if steps > 0 else 0.0)
+    log = MemoryLog("run-1")
+    log.add(Token("A", "hi", "message"), time)
+    (shared,) = unpacked(log, 0)
+    shown = [datetime.fromtimestamp(each, UTC).isoformat(timespec="milliseconds") for each in (time, shared.timestamp)]
+    assert shown[0] == shown[1]
 
 
 def test_what_the_last_events_of_a_run_repeat_is_compressed() -> None:
