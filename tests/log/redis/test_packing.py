@@ -19,6 +19,7 @@ from aiostream_server.events import (
     ToolResult,
     Usage,
 )
+from aiostream_server.events.codec import encode_entry
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.log.redis.packing import entries_in, pack, pack_entries
 
@@ -61,6 +62,14 @@ def test_payloads_are_bounded_and_follow_each_other() -> None:
     assert max(len(packed.payload) for packed in payloads) < 64 * 1024
     assert [packed.first for packed in payloads] == [11, *(packed.last + 1 for packed in payloads[:-1])]
     assert payloads[-1].last == log.committed
+
+
+def test_a_time_looks_the_same_in_every_process() -> None:
+    """Also just before the beginning of a millisecond, to which JSON rounds some."""
+    times = [1.79e9 + number / 1000 - 5e-7 + (number % 7 - 3) * 1e-7 for number in range(5_000)]
+    entries = [Entry(number, time, Message("A", "hi")) for number, time in enumerate(times, 1)]
+    read = entries_in(pack_entries(entries).payload, 0)
+    assert [encode_entry("run", each) for each in read] == [encode_entry("run", each) for each in entries]
 
 
 def test_tokens_take_few_bytes() -> None:
