@@ -29,13 +29,14 @@ class BaseEvent:
     """Base class of every kind. `type` is its name in JSON.
 
     `sign` begins the line or the heading that shows it; `colour` is that of the heading in a terminal. Both are empty
-    for a kind that is shown without.
+    for a kind that is shown without. `may_wait`: it may be sent together with later events, since it shows nothing new.
     """
 
     __slots__ = ()
     type: ClassVar[str]
     sign: ClassVar[str] = ""
     colour: ClassVar[str] = ""
+    may_wait: ClassVar[bool] = False
 
 
 class FromAgent(BaseEvent):
@@ -43,6 +44,13 @@ class FromAgent(BaseEvent):
 
     __slots__ = ()
     agent: str
+
+
+class OfModelCall(FromAgent):
+    """Base class of the kinds that tell how a model call goes, also of an agent inside a team that is never heard."""
+
+    __slots__ = ()
+    may_wait: ClassVar[bool] = True
 
 
 class Speech(FromAgent):
@@ -133,6 +141,7 @@ class ActionToken(FromAgent):
     `for_client` (of one of its own tools), a `ToolRequested`. Of a call that is broken off there is neither."""
 
     type: ClassVar[Literal["action_token"]] = "action_token"
+    may_wait: ClassVar[bool] = True
     agent: str
     tool: str
     content: str
@@ -222,7 +231,7 @@ class Token(FromAgent):
 
 
 @dataclass(frozen=True, slots=True)
-class ModelCalled(FromAgent):
+class ModelCalled(OfModelCall):
     """A model call of the agent begins. `model` is the provider's name for it. A `Usage` of the agent tells its end; a
     call that is cancelled before its answer has none."""
 
@@ -232,7 +241,7 @@ class ModelCalled(FromAgent):
 
 
 @dataclass(frozen=True, slots=True)
-class Usage(FromAgent):
+class Usage(OfModelCall):
     """The tokens of one model call, and how it went. `model` is the provider's name for it.
 
     Times are in seconds, from the call's beginning to the first piece of its answer and to its end. Sizes are in bytes,

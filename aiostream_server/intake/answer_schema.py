@@ -36,6 +36,7 @@ _TOO_LONG: Final = "the answer takes too many steps to compare with the schema"
 _KEPT: Final = 64  # programs send the same few schemas again and again, and checking one takes milliseconds
 _SUBSCHEMAS_BY_NAME: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 _VALUES: Final = ("const", "enum", "default", "examples", "example")
+_NAMES: Final = ("$schema", "$id", "$anchor", "$dynamicAnchor")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 # jsonschema is untyped: a validator, and the schema and instance as JSON has them.
@@ -51,10 +52,10 @@ class AnswerSchema:
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
         """Raises `ValueError` with the reason, for a schema that cannot be checked."""
-        if not isinstance(schema.get("$schema", ""), str):
-            raise ValueError("/$schema: must be a string")
-        draft = validator_for(schema, default=Draft202012Validator)
         try:
+            for place, node in _subschemas(schema):
+                _check_names(node, place)  # drafts before the one that brought a name do not look at it; lookups do
+            draft = validator_for(schema, default=Draft202012Validator)
             draft.check_schema(schema)
             root = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
             for place, node in _subschemas(schema):
@@ -140,6 +141,12 @@ def _subschemas(node: object, place: str = "") -> Iterator[tuple[str, Mapping[st
                 waiting += [(f"{place}/{key}/{name}", schema) for name, schema in value.items()]
             elif key not in _VALUES:
                 waiting.append((f"{place}/{key}", value))
+
+
+def _check_names(node: Mapping[str, Any], place: str) -> None:
+    for key in _NAMES:
+        if not isinstance(node.get(key, ""), str):
+            raise ValueError(f"{place}/{key}: must be a string")
 
 
 def _check_node(node: Mapping[str, Any], place: str, look_up: Callable[[str], object]) -> None:

@@ -120,6 +120,8 @@ export class RunLog {
             case "message":
             case "final":
                 return this._speech(event);
+            case "action_token": // the whole call follows
+                return this._lane(event.agent);
             case "action":
             case "tool_requested":
                 return this._action(event);

@@ -16,6 +16,7 @@ INTERNAL_ERROR: Final = -32603
 
 _MAX_ID_CHARS: Final = 1_000  # every frame of a stream repeats the id
 _ID: Final[Schema] = {"type": ["string", "number", "null"], "maxLength": _MAX_ID_CHARS}
+_EXPECTED: Final = 'expected a JSON-RPC request: {"jsonrpc": "2.0", "id": ..., "method": ..., "params": {...}}'
 RPC_SCHEMAS: Final[dict[str, Schema]] = {
     "RpcRequest": {
         "type": "object",
@@ -46,12 +47,14 @@ RPC_SCHEMAS: Final[dict[str, Schema]] = {
 
 
 class RpcError(ServerError):
-    """An error with a number of its own. `reason` is its name in capitals, `http_status` the status of the answer."""
+    """An error with a number of its own. `reason` is its name in capitals, `http_status` the status of the answer;
+    `request_id` is set where the request cannot be read but for its id."""
 
     def __init__(
         self, number: int, message: str, *, http_status: int = 200, reason: str = "", param: str | None = None
     ) -> None:
         super().__init__(message, param=param)
+        self.request_id: RpcId = None
         self.number = number
         self.http_status = http_status
         self.reason = reason
@@ -74,17 +77,19 @@ def read_request(raw: bytes) -> RpcRequest:
         raise RpcError(PARSE_ERROR, str(exc), http_status=400) from exc
     if isinstance(body, list):
         raise _wrong("a batch of requests is not taken: send each by itself")
-    if not isinstance(body, dict) or body.get("jsonrpc") != "2.0":
-        raise _wrong('expected a JSON-RPC request: {"jsonrpc": "2.0", "id": ..., "method": ..., "params": {...}}')
+    if not isinstance(body, dict):
+        raise _wrong(_EXPECTED)
     method, params, request_id = body.get("method"), body.get("params"), body.get("id")
-    if not isinstance(method, str):
-        raise _wrong("method: expected a string")
-    if params is not None and not isinstance(params, dict):
-        raise _wrong("params: expected an object")
     if isinstance(request_id, bool) or not isinstance(request_id, str | int | float | None):
         raise _wrong("id: expected a string or a number")
     if isinstance(request_id, str) and len(request_id) > _MAX_ID_CHARS:
         raise _wrong(f"id: must be at most {_MAX_ID_CHARS} characters long")
+    if body.get("jsonrpc") != "2.0":
+        raise _wrong(_EXPECTED, request_id)
+    if not isinstance(method, str):
+        raise _wrong("method: expected a string", request_id)
+    if params is not None and not isinstance(params, dict):
+        raise _wrong("params: expected an object", request_id)
     return RpcRequest(request_id, method, params or {}, "id" in body)
 
 
@@ -100,5 +105,7 @@ def error_body(request_id: RpcId, number: int, message: str, data: object = None
     return encode({"jsonrpc": "2.0", "id": request_id, "error": detail}).encode("ascii")
 
 
-def _wrong(problem: str) -> RpcError:
-    return RpcError(INVALID_REQUEST, problem, http_status=400)
+def _wrong(problem: str, request_id: RpcId = None) -> RpcError:
+    error = RpcError(INVALID_REQUEST, problem, http_status=400)
+    error.request_id = request_id
+    return error

@@ -51,7 +51,7 @@ class LogWriter:
                     self.budget.ended_turn()
             if is_streamed and not (event.streamed and len(event.content) <= _MAX_REPEATED_CHARS):
                 changed |= {"streamed": True, "content": event.content[:_MAX_REPEATED_CHARS]}
-        if not isinstance(event, events.ModelCalled | events.Usage):  # agents that are not heard have costs, too
+        if not isinstance(event, events.OfModelCall):  # agents that are not heard have costs, too
             self.agents.setdefault(agent)
         self.log.append(replace(event, **changed) if changed else event)
 

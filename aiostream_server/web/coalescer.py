@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from aiostream_server.events import ActionToken, Entry, ModelCalled, Token, Usage
+from aiostream_server.events import Entry, Token
 
 _MAX_WAITING_CHARS: Final = 4_000
 _LONG_CHARS: Final = 18_000
@@ -47,7 +47,7 @@ class Coalescer:
         for entry in entries:
             if isinstance(entry.event, Token):
                 self._chars += len(entry.event.content)
-            elif not isinstance(entry.event, ActionToken | ModelCalled | Usage):  # which show nothing
+            elif not entry.event.may_wait:
                 self._is_urgent = True
 
     @property

@@ -1,6 +1,7 @@
 """A client's schema and a model's answer are compared rightly, and in bounded time whatever they are."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -162,6 +163,18 @@ def test_any_object_is_refused_or_compared(schema: dict[str, Any], value: Any) -
         return
     problem = read.problem(value)
     assert problem is None or problem
+
+
+@pytest.mark.parametrize("name", ["$schema", "$id", "$anchor", "$dynamicAnchor"])
+@pytest.mark.parametrize("draft", ["draft-04/schema#", "draft-07/schema#", "draft/2020-12/schema"])
+def test_a_name_that_is_no_text_is_refused_in_any_draft(name: str, draft: str) -> None:
+    schemas: tuple[dict[str, Any], ...] = (
+        {"$schema": f"http://json-schema.org/{draft}", name: []},
+        {"$schema": f"http://json-schema.org/{draft}", "properties": {"a": {name: {}}}},
+    )
+    for schema in schemas:
+        with pytest.raises(InvalidRequest, match=re.escape(name)):
+            read_schema(schema, "f")
 
 
 def test_the_order_of_properties_stays() -> None:

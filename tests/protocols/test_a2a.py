@@ -382,6 +382,8 @@ def test_what_is_no_request_is_refused_by_number(body: bytes, number: int) -> No
     with pytest.raises(RpcError) as caught:
         read_request(body)
     assert caught.value.number == number
+    assert caught.value.request_id == (1 if b'"id": 1' in body else None)
+    assert json.loads(refusal(caught.value)[1])["id"] == caught.value.request_id
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ from typing import Any, Final
 import aiohttp
 import pytest
 
-from tests.kit.forkserver import fork
 from tests.kit.process import ServerProcess, environment
 from tests.kit.serving import ask, chat_body
 
@@ -50,8 +49,12 @@ pytestmark = pytest.mark.skipif(sys.gettrace() is not None, reason="coverage tak
 async def measured(folder: Path, limit_ms: float) -> AsyncIterator[ServerProcess]:
     path = folder / "server.toml"
     path.write_text(CONFIG, "utf-8")
-    command = ("-m", "tests.service.measured_server", str(limit_ms), "serve", "--config", str(path))
-    process = await fork(command, environment(folder), stdout=1, stderr=asyncio.subprocess.PIPE)
+    # No fork: its first writes to each page that it shares take processor time, too.
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.service.measured_server", str(limit_ms), "serve", "--config", str(path)),
+        stderr=asyncio.subprocess.PIPE,
+        env=environment(folder),
+    )
     server = ServerProcess(process)
     try:
         await server.until_ready()
@@ -93,4 +96,4 @@ async def slow_callbacks(folder: Path) -> list[dict[str, Any]]:
     slow = server.named("slow_callback")
     assert slow, "a callback that takes 0.5 ms must have been seen"
     assert len(server.named("run_finished")) == len(QUESTIONS) + 1
-    return slow
+    return [callback for callback in slow if "_end_hidden" not in callback["callback"]]  # no run is left then

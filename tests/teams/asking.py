@@ -52,8 +52,8 @@ class Asked:
     registry: Registry | None = field(default=None)
 
     def types(self) -> list[str]:
-        """The types of the events, without tokens and costs."""
-        return [event.type for event in self.told if event.type not in ("token", "usage")]
+        """The types of the events, without tokens and calls of models."""
+        return [event.type for event in self.told if event.type not in ("token", "model_called", "usage")]
 
 
 async def ask_data_team(

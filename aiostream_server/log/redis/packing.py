@@ -5,7 +5,6 @@ for a token of five characters, where JSON takes 180. A time is the distance to 
 Large payloads are compressed: a run's last events repeat twice what its tokens have said.
 """
 
-import math
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,6 @@ from aiostream_server.events.codec import decode_event
 from aiostream_server.events.model import SPEECHES
 from aiostream_server.log.entries import Entries, Rows
 
-_NEAR: Final = 0.002  # milliseconds
 _MAX_PAYLOAD_BYTES: Final = 64 * 1024  # of memory; packed it is less
 _COMPRESSED_BYTES: Final = 1024  # from here on
 _COMPRESSED: Final = b"\x78"  # zlib's first byte; that of a payload is another one
@@ -84,7 +82,7 @@ def pack(log: Entries, after: int) -> Iterator[Packed]:
     """All events with a higher number than `after` that the log still holds, in payloads of a bounded size."""
     while after < log.committed:
         stretch = log.rows(after, max_bytes=_MAX_PAYLOAD_BYTES)
-        times = [int(time * 1000 + 0.0005) for time in stretch.times]  # as `_milliseconds`, without a call for each
+        times = list(map(_milliseconds, stretch.times))
         waits = [0, *(now - before for before, now in pairwise(times))]
         first, speaker = stretch.first, stretch.speakers[0]
         if speaker and stretch.speakers.count(speaker) == len(times):  # nearly all that is written
@@ -165,13 +163,9 @@ def entries_in(payload: bytes, after: int) -> Iterator[Entry]:
 
 
 def _milliseconds(time: float) -> int:
-    """As JSON shows a time: whole microseconds, cut to milliseconds. So an event looks the same in every process."""
-    scaled = time * 1000 + 0.0005
-    whole = int(scaled)
-    if _NEAR < scaled - whole < 1 - _NEAR:
-        return whole
-    fraction, seconds = math.modf(time)  # the product is not exact enough so close to the next millisecond
-    return int(seconds) * 1000 + round(fraction * 1e6) // 1000
+    """As JSON shows a time (`datetime.fromtimestamp`): rounded to microseconds, and cut to milliseconds. So an event is
+    the same in every process."""
+    return int(time) * 1000 + round(time % 1.0 * 1e6) // 1000
 
 
 def _event(item: _Other, seq: int) -> Event:

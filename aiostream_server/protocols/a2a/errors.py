@@ -80,7 +80,9 @@ def refusal_for(request_id: RpcId) -> "partial[tuple[int, bytes]]":
 def refusal(error: ServerError, request_id: RpcId = None) -> tuple[int, bytes]:
     """Status and body in the JSON-RPC binding."""
     number, reason = _number(error)
-    status = error.http_status if isinstance(error, RpcError) else error.status
+    status = error.status
+    if isinstance(error, RpcError):
+        status, request_id = error.http_status, error.request_id if request_id is None else request_id
     if number != _OF_THE_SERVER and status < 500:
         status = 200
     return status, error_body(request_id, number, str(error), _details(error, number, reason))

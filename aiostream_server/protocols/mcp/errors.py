@@ -16,6 +16,7 @@ def refusal(error: ServerError, request_id: RpcId = None) -> tuple[int, bytes]:
     """Status and body."""
     data = error.data if isinstance(error, UnsupportedVersion) else None
     if isinstance(error, RpcError):
+        request_id = error.request_id if request_id is None else request_id
         return error.http_status, error_body(request_id, error.number, str(error), data)
     number = INVALID_PARAMS if isinstance(error, InvalidRequest) else INTERNAL_ERROR
     return error.status, error_body(request_id, number, str(error), {"code": error.code})

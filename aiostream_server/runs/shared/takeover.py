@@ -30,6 +30,7 @@ from aiostream_server.runs.shared.writer import Writer
 
 _PAGE: Final = 64
 _AGAIN_S: Final = 0.5
+_AT_ONCE: Final = 8  # runs: each takes several round trips, and their viewers wait
 
 _log = structlog.get_logger()
 _decode_card: Final = msgpack.Decoder(RunCard).decode
@@ -96,8 +97,15 @@ class Takeover:
         for run_id, (reason, _) in runs.items():
             self._writer.lose(run_id)  # the failed process had taken it over from this one, which did not notice yet
             self._reasons[run_id] = "cancelled" if reason == "cancelled" else "interrupted" if reason else None
-        for run_id, (_, attempt) in runs.items():
-            await self._take_one(run_id, attempt)
+        at_once = asyncio.Semaphore(_AT_ONCE)
+
+        async def take(run_id: str, attempt: int) -> None:
+            async with at_once:
+                await self._take_one(run_id, attempt)
+
+        async with asyncio.TaskGroup() as taking:
+            for run_id, (_, attempt) in runs.items():
+                taking.create_task(take(run_id, attempt))
 
     async def _take_one(self, run_id: str, attempt: int) -> None:
         try:
