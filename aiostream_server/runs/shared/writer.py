@@ -47,6 +47,8 @@ class Writer:
         self._node: Final = node
         self._on_taken_over: Final = on_taken_over
         self._runs: Final[dict[str, OwnedRun]] = {}
+        self._finished: Final[dict[str, OwnedRun]] = {}
+        """Redis has all of them, and may lose it: in a failover to a replica that lags, or with its data."""
         self._hurried: set[str] = set()
         self._soon: set[str] = set()
         self._soon_at = math.inf
@@ -132,8 +134,15 @@ class Writer:
 
     def discard(self, run_id: str) -> None:
         """Write nothing more of a finished run."""
+        self.forget(run_id)
         if run_id in self._runs:
             self._remove(run_id)
+
+    def forget(self, run_id: str) -> None:
+        """The process keeps the finished run no longer: it cannot be written again."""
+        self._finished.pop(run_id, None)
+        if (owned := self._runs.get(run_id)) is not None:
+            owned.is_kept = False
 
     def lose(self, run_id: str) -> None:
         """Another process has taken the run over: end it here."""
@@ -150,6 +159,10 @@ class Writer:
 
     def check_all(self) -> None:
         """Redis may have lost runs, or given them to another process: find out."""
+        for run_id, owned in self._finished.items():
+            owned.left.clear()
+            self._runs[run_id] = owned
+        self._finished.clear()
         for run_id, owned in self._runs.items():
             owned.disagreed(owned.written)
             self.hurry(run_id)
@@ -249,6 +262,8 @@ class Writer:
                 owned.call_at_news(self._viewed_news)
             if owned.is_done and not owned.is_due:
                 self._remove(run.id)
+                if owned.is_kept:
+                    self._finished[run.id] = owned
             return
         if stored == _NOT_OURS:
             self.lose(run.id)
