@@ -9,6 +9,7 @@ import aiohttp
 import pytest
 
 from tests.kit.cluster import cluster, shared_in
+from tests.kit.process import ServerProcess
 from tests.kit.redis import RedisServer
 from tests.kit.scripted_provider import Gate, Pause, ScriptedAnswer, ScriptedProvider
 from tests.kit.shared_processes import processes, sharing_toml
@@ -93,8 +94,12 @@ async def test_streams_go_on_and_the_log_is_whole_afterwards(
                 break
         hit = (here,) if fault == "fewer rights" else (here, there)  # the other process writes nothing
         for server in hit:
-            (line, *more) = await server.until_logged("redis_unavailable")
-            assert any(why in each["reason"] for each in (line, *more))
+            await server.until_logged("redis_unavailable")
+
+            def is_told(server: ServerProcess = server) -> bool:
+                return any(why in line["reason"] for line in server.named("redis_unavailable"))
+
+            await wait_for(is_told, why)
         assert await _metric(here.url, "aiostream_shared_runs_available") == "0.0"
         mend(own_redis)
         for server in hit:
