@@ -191,9 +191,14 @@ class Writer:
     async def write_for_ever(self) -> None:
         while True:
             await self._until_due()
-            with suppress(RunsUnavailable):  # what is not written now is written later
+            try:
                 async with self._writing:
                     await self._write(self._due())
+            except RunsUnavailable:
+                pass  # what is not written now is written later
+            except Exception:  # a bug, which must not end the writing of all runs
+                _log.exception("runs_not_written")
+                await asyncio.sleep(_PERIOD_S)
 
     async def settle(self, within_s: float) -> None:
         """Write all that finished runs still have to say. For the end of the process."""
@@ -245,13 +250,26 @@ class Writer:
             orders: list[WriteOrder] = []
             size = 0
             while due and size < _CALL_BYTES and len(batch) < _CALL_RUNS:
-                batch.append(due.pop())
-                orders.append(order := batch[-1].order())
-                size += sum(len(chunk.payload) for chunk in order.chunks)
+                owned = due.pop()
+                if (order := self._order(owned)) is not None:
+                    batch.append(owned)
+                    orders.append(order)
+                    size += sum(len(chunk.payload) for chunk in order.chunks)
+            if not orders:
+                continue
             replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *write_arguments(orders))
             for owned, order, stored in zip(batch, orders, replies, strict=True):
                 if owned.run.id in self._runs:  # else it was discarded meanwhile
                     self._take(owned, order.last, stored)
+
+    def _order(self, owned: OwnedRun) -> WriteOrder | None:
+        """None for a run that cannot be packed: it goes on here, and others see it end when its lease is over."""
+        try:
+            return owned.order()
+        except Exception:  # a bug, which must not hold up the other runs
+            _log.exception("run_not_shared", run_id=owned.run.id)
+            self._remove(owned.run.id)
+            return None
 
     def _take(self, owned: OwnedRun, last: int, stored: int) -> None:
         """`last` is what was sent, `stored` what Redis has."""
