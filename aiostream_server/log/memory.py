@@ -169,13 +169,15 @@ class MemoryReader:
             self._is_scheduled = True  # one callback for all that is appended in this iteration
             asyncio.get_running_loop().call_soon(self._use_shortcut)
 
-    def _take_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+    def _take_tokens(
+        self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float, times: Sequence[float] = ()
+    ) -> bool:
         """Give the shortcut tokens that follow what was read. False: it did not take them."""
         waiting, shortcut = self._waiting, self.shortcut
         if shortcut is None or waiting is None or waiting.done():
             return False
         try:
-            if not shortcut.write_tokens(agent, kind, texts, timestamp):
+            if not shortcut.write_tokens(agent, kind, texts, timestamp, times):
                 return False
         except Exception as exc:
             waiting.set_exception(exc)  # ends this viewer, and no other

@@ -22,8 +22,13 @@ class Shortcut(Protocol):
 
     def write_through(self, entries: Sequence[Entry]) -> bool: ...
 
-    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
-        """Take tokens of one agent and kind, for which no entries were made. May always return False."""
+    def write_tokens(
+        self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float, times: Sequence[float] = ()
+    ) -> bool:
+        """Take tokens of one agent and kind, for which no entries were made. May always return False.
+
+        `timestamp` is the last one's; `times` are those of all, unless they are the same.
+        """
 
 
 class Reader(AbstractContextManager["Reader"], Protocol):

@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import islice
+from itertools import count, islice
 from typing import Final
 
 from aiohttp import web
@@ -160,11 +160,15 @@ class _Viewer:
         opening, self._pending = self._pending, b""
         await self._writer.begin(opening)
 
-    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+    def write_tokens(
+        self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float, times: Sequence[float] = ()
+    ) -> bool:
         """The shortcut of most tokens: nothing waits, and only their text is sent."""
         encoded = None if self._pending else self._frames.encode_tokens(agent, kind, texts)
         if encoded is None:
-            return not self._writer.is_behind and self._begin_tokens(agent, kind, texts, timestamp)
+            if self._writer.is_behind or not texts:
+                return False
+            return self._begin_tokens(agent, kind, texts, times or [timestamp] * len(texts))
         if not self._writer.try_send(encoded):
             return False
         self._heartbeat.touch()
@@ -175,14 +179,15 @@ class _Viewer:
             self._reader.wake()
         return True
 
-    def _begin_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+    def _begin_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], times: Sequence[float]) -> bool:
         """The first one begins a message, or a line, and the second one tells how it goes on: the rest is only text."""
         seq, frames = self._reader.after, self._frames
-        entries = (Entry(seq + place, timestamp, Token(agent, text, kind)) for place, text in enumerate(texts, 1))
+        tokens = zip(count(seq + 1), texts, times, strict=False)
+        entries = (Entry(number, when, Token(agent, text, kind)) for number, text, when in tokens)
         encoded, rest = frames.encode([*islice(entries, 2)]), texts[2:]
         if rest:
             encoded += frames.encode_tokens(agent, kind, rest) or frames.encode([*entries])
-        return self._send_or_keep(encoded, timestamp)
+        return self._send_or_keep(encoded, times[0])
 
     def write_through(self, entries: Sequence[Entry]) -> bool:
         """The reader's shortcut for all other events."""

@@ -270,7 +270,9 @@ class _Taking:
         self.taken.extend(entry.seq for entry in entries)
         return True
 
-    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+    def write_tokens(
+        self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float, times: Sequence[float] = ()
+    ) -> bool:
         if self.takes_tokens:
             self.tokens.append((agent, kind, texts))
         return self.takes_tokens
@@ -337,7 +339,9 @@ async def test_a_shortcut_gets_nothing_before_its_cursor(new_log: NewLog) -> Non
 
 async def test_an_exception_of_a_shortcut_ends_only_its_reader(new_log: NewLog) -> None:
     class Breaking(_Taking):
-        def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+        def write_tokens(
+            self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float, times: Sequence[float] = ()
+        ) -> bool:
             raise RuntimeError("broken")
 
     log, taken = new_log("r"), list[int]()

@@ -158,7 +158,7 @@ class Mirror(MemoryLog):
         self.keep_to_bound()
         for reader in self.readers:
             is_shown = reader.after == last and reader._take_tokens(  # noqa: SLF001 - as `MemoryLog.say` does
-                item.agent, item.kind, item.texts, item.times[-1]
+                item.agent, item.kind, item.texts, item.times[-1], item.times
             )
             if not is_shown:
                 reader.notify(at_once=True)
