@@ -9,11 +9,13 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from aiostream_server.errors import RunsUnavailable
 from aiostream_server.events import Dropped, Entry, Restarted, RunFinished, TokenCount
-from aiostream_server.log.memory import MemoryLog
+from aiostream_server.log.memory import MemoryLog, MemoryReader
 from aiostream_server.log.redis.channels import Channels
 from aiostream_server.log.redis.connection import RedisConnection
 from aiostream_server.log.redis.packing import Tokens, entries_in, unpack
@@ -157,10 +159,7 @@ class Mirror(MemoryLog):
             self.add_tokens(item.agent, item.kind, (text,), when)
         self.keep_to_bound()
         for reader in self.readers:
-            is_shown = reader.after == last and reader._take_tokens(  # noqa: SLF001 - as `MemoryLog.say` does
-                item.agent, item.kind, item.texts, item.times[-1]
-            )
-            if not is_shown:
+            if not _is_shown(reader, last, item):
                 reader.notify(at_once=True)
 
     def _take_entry(self, entry: Entry) -> None:
@@ -187,3 +186,14 @@ class Mirror(MemoryLog):
         self._is_behind.set()  # `follow` ends
         for reader in self.readers:
             reader.wake()
+
+
+def _is_shown(reader: MemoryReader, last: int, item: Tokens) -> bool:
+    """Give the reader's shortcut the tokens behind number `last`, those of one moment together: each has its time."""
+    if reader.after != last:
+        return False
+    for moment, same in groupby(zip(item.times, item.texts, strict=True), key=itemgetter(0)):
+        texts = [text for _, text in same]
+        if not reader._take_tokens(item.agent, item.kind, texts, moment):  # noqa: SLF001 - as `MemoryLog.say` does
+            return False
+    return True
