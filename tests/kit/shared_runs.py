@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from aiostream_server.runs.shared.backend import SharedRuns
 
 _NOTHING = Script.of("return 0")
+_LEASE_S = 10.0  # half of it is how long a renewal may take on a busy machine before it is an outage
 
 
 @asynccontextmanager
 async def sharing(
     url: str, prefix: str, limits: LimitsConfig | None = None, turns: ConcurrentTurns = "queue", **settings: Any
 ) -> AsyncIterator["SharedRuns"]:
+    settings.setdefault("lease_s", _LEASE_S)
     from aiostream_server.runs.shared.backend import open_shared_runs  # needs Redis' client: these tests may be skipped
 
     async with open_shared_runs(shared_in(url, prefix, **settings), limits or LimitsConfig(), turns) as (shared, _):

@@ -171,8 +171,8 @@ async def test_streams_go_on_while_redis_is_away_and_the_log_is_whole_afterwards
         end.open()
         for each in (view, other):
             await each.read_all()
-        assert other.raw == view.raw
-        assert (await watch_all(there.url, view.run_id)).raw == view.raw
+        assert other.told == view.told
+        assert (await watch_all(there.url, view.run_id)).told == view.told
         for server in (here, there):
             assert len(server.named("redis_unavailable")) == len(server.named("redis_available")) == 1
             assert not server.named("runs_taken_over")
@@ -212,7 +212,7 @@ async def test_new_questions_are_served_or_refused_while_redis_is_away(
                 assert refused.response.status == 429
             gate.open()
             await view.read_all()
-        assert (await watch_all(there.url, view.run_id)).raw == view.raw
+        assert (await watch_all(there.url, view.run_id)).told == view.told
 
 
 async def test_a_redis_that_does_not_answer_holds_up_no_stream(
@@ -259,8 +259,8 @@ async def test_a_planned_stop_loses_nothing(
             for each in (view, other):
                 await each.read_all()
             assert await here.end() == 0
-        assert other.raw == view.raw
-        assert (await watch_all(there.url, view.run_id)).raw == view.raw
+        assert other.told == view.told
+        assert (await watch_all(there.url, view.run_id)).told == view.told
         assert view.seen[-1].body["reason"] == "stop"
         assert shared_redis.command("zcard", f"{{{redis_prefix}}}:nodes") == "1"
 

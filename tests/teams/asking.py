@@ -52,8 +52,9 @@ class Asked:
     registry: Registry | None = field(default=None)
 
     def types(self) -> list[str]:
-        """The types of the events, without tokens and calls of models."""
-        return [event.type for event in self.told if event.type not in ("token", "model_called", "usage")]
+        """The types of the events, without tokens, those of calls, and calls of models."""
+        left_out = ("token", "action_token", "model_called", "usage")
+        return [event.type for event in self.told if event.type not in left_out]
 
 
 async def ask_data_team(

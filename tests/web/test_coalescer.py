@@ -58,14 +58,14 @@ async def viewed(
     app.router.add_get("/", handle)
     async with TestServer(app) as server, aiohttp.ClientSession() as session:
         log.append(RunStarted("m"))
-        saying = asyncio.ensure_future(say(log))
-        try:
-            async with session.get(server.make_url("/")) as response:
+        async with session.get(server.make_url("/")) as response:  # the viewer is there before anything is said
+            saying = asyncio.ensure_future(say(log))
+            try:
                 yield [arrived async for line in response.content if (arrived := _arrived(line))]
-        finally:
-            saying.cancel()
-            with suppress(asyncio.CancelledError):
-                await saying
+            finally:
+                saying.cancel()
+                with suppress(asyncio.CancelledError):
+                    await saying
 
 
 def _arrived(line: bytes) -> Arrived | None:

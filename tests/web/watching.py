@@ -53,6 +53,14 @@ class View:
         return b"".join(event.raw for event in self.seen)
 
     @property
+    def told(self) -> list[tuple[str, int, dict[str, Any]]]:
+        """All but the times: of tokens that come from another process in one message, each is shown with the last's."""
+        return [
+            (event.kind, event.number, {key: value for key, value in event.body.items() if key != "timestamp"})
+            for event in self.seen
+        ]
+
+    @property
     def text(self) -> str:
         return "".join(event.body["content"] for event in self.seen if event.kind == "token")
 

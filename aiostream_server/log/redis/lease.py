@@ -24,8 +24,8 @@ _RENEWALS: Final = 8  # in the time of one lease
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """`was_known` is false for a process whose lease was over, or whose Redis has lost its data. `stops` are reasons
-    by run. With a `problem` Redis renews leases, and cannot be used for more."""
+    """`was_known` is false for a process whose lease was over, or whose Redis has lost the last renewal, and so perhaps
+    more. `stops` are reasons by run. With a `problem` Redis renews leases, and cannot be used for more."""
 
     was_known: bool
     failed: Sequence[str]
@@ -46,6 +46,7 @@ class Lease:
         self._loop: Final = asyncio.get_running_loop()
         self._client: Redis | None = None
         self._address: Address = ("", 0)
+        self._until = 0
         self._ended: Final = threading.Event()
         self._thread: Final = threading.Thread(target=self._renew_for_ever, name="lease", daemon=True)
 
@@ -80,15 +81,16 @@ class Lease:
         try:
             if self._connection.address is None:
                 primary.check(self._client)  # says what is wrong better than a script that fails
-            known, failed, stops = run_blocking(
+            before, until, failed, stops = run_blocking(
                 self._client, self._connection.base, RENEW, self._node, round(self._lease_s * 1000)
             )
         except BaseException:
             self._disconnect()
             raise
+        was_known, self._until = before == self._until, until
         words = [each.decode() for each in stops]
         reasons = dict(zip(words[::2], words[1::2], strict=True))
-        return Renewal(bool(known), [node.decode() for node in failed], reasons, self._problem() if is_new else None)
+        return Renewal(was_known, [node.decode() for node in failed], reasons, self._problem() if is_new else None)
 
     def _problem(self) -> Exception | None:
         """What else does not work. The lease was renewed first, so that no other process takes the runs meanwhile."""

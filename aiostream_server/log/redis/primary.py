@@ -116,7 +116,9 @@ class Primary:
         path = arguments.pop("path", None)
         if path is not None:
             arguments["unix_socket_path"] = path
-        retry = Retry(NoBackoff(), 1, supported_errors=_CLOSED)
+        retry = Retry(
+            NoBackoff(), 0
+        )  # a lost connection tells that Redis has restarted, perhaps without its latest data
         return Redis(ssl=self._url.is_tls, retry=retry, single_connection_client=True, **arguments)
 
     def _arguments(self, address: Address, timeout_s: float) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class RedisAdmission:
         self._is_ended = False
         self._is_closed = False
         self._limiting: asyncio.Task[None] | None = None
+        self._restoring: asyncio.Task[None] | None = None
+        self._asking: Final[set[str]] = set()
         self._looking: asyncio.Task[None] | None = None
         self._has_moved: Final = asyncio.Event()  # the queue, as far as this process knows
         self._tasks: Final[set[asyncio.Task[None]]] = set()
@@ -133,7 +135,7 @@ class RedisAdmission:
 
     def restore(self) -> None:
         """Redis was away, and may have lost what is held here."""
-        self._begin(self._restore)
+        self._restoring = self._begin(self._restore)
 
     async def settle(self) -> None:
         """Wait until Redis was told of all that was given back."""
@@ -219,12 +221,17 @@ class RedisAdmission:
                 self.refused(run_id)
 
     async def _ask(self, owner: Owner, run_id: str) -> tuple[int, int]:
-        if self._limiting is not None and not self._limiting.done():
-            await asyncio.wait({self._limiting})  # else older limits might arrive after this call
+        for earlier in (self._limiting, self._restoring):  # it might arrive after this call, and undo it
+            if earlier is not None and not earlier.done():
+                await asyncio.wait({earlier})
         limits, left = self._limits, tuple(self._left)  # a slot that was given back a moment ago is free for this run
-        answer, why = await self._connection.run(
-            ENTER, run_id, self._who(owner), *_counted(limits), limits.queue_size, *left
-        )
+        self._asking.add(run_id)
+        try:
+            answer, why = await self._connection.run(
+                ENTER, run_id, self._who(owner), *_counted(limits), limits.queue_size, *left
+            )
+        finally:
+            self._asking.discard(run_id)
         self._left.difference_update(left)
         return answer, why
 
@@ -262,8 +269,7 @@ class RedisAdmission:
 
     async def _restore(self) -> None:
         held = [word for run_id, owner in self._held.items() for word in (run_id, self._who(owner))]
-        if held:
-            await self._connection.run(RESTORE, self._node, *held)
+        await self._connection.run(RESTORE, self._node, len(held) // 2, *held, *self._asking, *self._waiting)
         await self._tell_left()
 
     def _begin(self, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None] | None:

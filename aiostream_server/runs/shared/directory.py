@@ -135,6 +135,7 @@ class RedisDirectory:
 
     def _dropped(self, run_id: str) -> None:
         self._on_drop(run_id)
+        self._writer.forget(run_id)
         dropping = asyncio.create_task(self._drop(run_id))
         self._dropping.add(dropping)
         dropping.add_done_callback(self._dropping.discard)

@@ -60,6 +60,7 @@ class OwnedRun:
         self.known: Final = asyncio.Event()
         self.left: Final = asyncio.Event()
         """Set when nothing more is written of it."""
+        self.is_kept = True
         self.is_complete = False
         self.completed: Final = asyncio.Event()
         self.viewers: Final[dict[str, float]] = {}

@@ -101,7 +101,10 @@ class Takeover:
 
         async def take(run_id: str, attempt: int) -> None:
             async with at_once:
-                await self._take_one(run_id, attempt)
+                try:
+                    await self._take_one(run_id, attempt)
+                except Exception:  # a bug, which must not hold up the other runs
+                    _log.exception("run_not_taken_over", run_id=run_id)
 
         async with asyncio.TaskGroup() as taking:
             for run_id, (_, attempt) in runs.items():

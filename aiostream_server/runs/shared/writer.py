@@ -47,6 +47,8 @@ class Writer:
         self._node: Final = node
         self._on_taken_over: Final = on_taken_over
         self._runs: Final[dict[str, OwnedRun]] = {}
+        self._finished: Final[dict[str, OwnedRun]] = {}
+        """Redis has all of them, and may lose it: in a failover to a replica that lags, or with its data."""
         self._hurried: set[str] = set()
         self._soon: set[str] = set()
         self._soon_at = math.inf
@@ -132,8 +134,15 @@ class Writer:
 
     def discard(self, run_id: str) -> None:
         """Write nothing more of a finished run."""
+        self.forget(run_id)
         if run_id in self._runs:
             self._remove(run_id)
+
+    def forget(self, run_id: str) -> None:
+        """The process keeps the finished run no longer: it cannot be written again."""
+        self._finished.pop(run_id, None)
+        if (owned := self._runs.get(run_id)) is not None:
+            owned.is_kept = False
 
     def lose(self, run_id: str) -> None:
         """Another process has taken the run over: end it here."""
@@ -150,6 +159,10 @@ class Writer:
 
     def check_all(self) -> None:
         """Redis may have lost runs, or given them to another process: find out."""
+        for run_id, owned in self._finished.items():
+            owned.left.clear()
+            self._runs[run_id] = owned
+        self._finished.clear()
         for run_id, owned in self._runs.items():
             owned.disagreed(owned.written)
             self.hurry(run_id)
@@ -178,9 +191,14 @@ class Writer:
     async def write_for_ever(self) -> None:
         while True:
             await self._until_due()
-            with suppress(RunsUnavailable):  # what is not written now is written later
+            try:
                 async with self._writing:
                     await self._write(self._due())
+            except RunsUnavailable:
+                pass  # what is not written now is written later
+            except Exception:  # a bug, which must not end the writing of all runs
+                _log.exception("runs_not_written")
+                await asyncio.sleep(_PERIOD_S)
 
     async def settle(self, within_s: float) -> None:
         """Write all that finished runs still have to say. For the end of the process."""
@@ -232,13 +250,26 @@ class Writer:
             orders: list[WriteOrder] = []
             size = 0
             while due and size < _CALL_BYTES and len(batch) < _CALL_RUNS:
-                batch.append(due.pop())
-                orders.append(order := batch[-1].order())
-                size += sum(len(chunk.payload) for chunk in order.chunks)
+                owned = due.pop()
+                if (order := self._order(owned)) is not None:
+                    batch.append(owned)
+                    orders.append(order)
+                    size += sum(len(chunk.payload) for chunk in order.chunks)
+            if not orders:
+                continue
             replies = await self._connection.run(WRITE, self._node, self.lifetime_ms, *write_arguments(orders))
             for owned, order, stored in zip(batch, orders, replies, strict=True):
                 if owned.run.id in self._runs:  # else it was discarded meanwhile
                     self._take(owned, order.last, stored)
+
+    def _order(self, owned: OwnedRun) -> WriteOrder | None:
+        """None for a run that cannot be packed: it goes on here, and others see it end when its lease is over."""
+        try:
+            return owned.order()
+        except Exception:  # a bug, which must not hold up the other runs
+            _log.exception("run_not_shared", run_id=owned.run.id)
+            self._remove(owned.run.id)
+            return None
 
     def _take(self, owned: OwnedRun, last: int, stored: int) -> None:
         """`last` is what was sent, `stored` what Redis has."""
@@ -249,6 +280,8 @@ class Writer:
                 owned.call_at_news(self._viewed_news)
             if owned.is_done and not owned.is_due:
                 self._remove(run.id)
+                if owned.is_kept:
+                    self._finished[run.id] = owned
             return
         if stored == _NOT_OURS:
             self.lose(run.id)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.kit.process import ServerProcess
 from tests.kit.redis import RedisServer, running_pair, running_redis_cluster
 from tests.kit.scripted_provider import Gate, ScriptedAnswer, ScriptedProvider, Stall
 from tests.kit.shared_processes import processes, sharing_toml
+from tests.kit.waiting import wait_for
 from tests.web.watching import call, cancel, start_in_background, starting, watch_all, watching
 
 pytestmark = pytest.mark.needs("redis")
@@ -21,7 +23,7 @@ async def _streams_go_on(
     """While Redis moves; returns what the two servers have logged."""
     gate, end = Gate(), Gate()
     provider.script(ScriptedAnswer("before"), ScriptedAnswer("a ", gate, "b ", end, "c"), ScriptedAnswer(Stall()))
-    async with processes(sharing_toml(url, provider), folder) as (here, there):
+    async with processes(sharing_toml(url, provider, lease_s=2.0), folder) as (here, there):
         earlier = await start_in_background(here.url, "hi", model="solo")
         whole = await watch_all(there.url, earlier["id"])
         async with starting(here.url, "hi", model="solo") as view, watching(there.url, view.run_id) as other:
@@ -39,10 +41,10 @@ async def _streams_go_on(
             end.open()
             for each in (view, other):
                 await each.read_all()
-            assert other.raw == view.raw
+            assert other.told == view.told
         for server in (here, there):
-            assert (await watch_all(server.url, view.run_id)).raw == view.raw
-            assert (await watch_all(server.url, earlier["id"])).raw == whole.raw
+            assert (await watch_all(server.url, view.run_id)).told == view.told
+            assert (await watch_all(server.url, earlier["id"])).told == whole.told
         run = await start_in_background(here.url, "hi", model="solo")
         assert (await cancel(there.url, run["id"]))["reason"] == "cancelled"
         for server in (here, there):
@@ -86,3 +88,32 @@ async def test_the_keys_move_to_another_node_of_a_cluster(tmp_path: Path, provid
         url = f"redis+cluster://127.0.0.1:{other.port}"
         await _streams_go_on(url, tmp_path, provider, lambda: _move_slot(slot, owner, third))
         assert third.command("exists", "{t}:seen") == "1"
+
+
+async def test_what_redis_has_lost_of_finished_runs_is_written_again(
+    tmp_path: Path, provider: ScriptedProvider, own_redis: RedisServer
+) -> None:
+    """It comes back as it was before the end of a run, as a replica does that lags: neither the slot nor the turn is
+    taken for ever."""
+    gate = Gate()
+    provider.script(ScriptedAnswer("a ", gate, "b"), ScriptedAnswer("c"))
+    config = sharing_toml(own_redis.url, provider) + "[limits]\nmax_runs = 1\nqueue_size = 1\n"
+    asked: dict[str, Any] = {"model": "solo", "conversation": "talk"}
+    async with processes(config, tmp_path) as (here, there):
+        async with starting(here.url, "hi", **asked) as view:
+            async for event in view.events():
+                if event.kind == "token":
+                    break
+            key, written = f"{{t}}:run:{view.run_id}", view.seen[-1].number
+            await wait_for(lambda: own_redis.command("hget", key, "last") == str(written), "the beginning in Redis")
+            assert own_redis.command("save") == "OK"
+            gate.open()
+            await view.read_all()
+        await wait_for(lambda: own_redis.command("hget", key, "finished") == "1", "the end in Redis")
+        own_redis.kill()
+        own_redis.start()  # so quickly that it may be no outage
+        await wait_for(lambda: own_redis.command("hget", key, "finished") == "1", "the end in Redis, again")
+        assert (await watch_all(there.url, view.run_id)).told == view.told
+        async with starting(there.url, "and now?", **asked) as other:
+            assert (await other.read_all()).text == "c"
+        await wait_for(lambda: not own_redis.command("keys", "{t}:slots*"), "no slot is left")

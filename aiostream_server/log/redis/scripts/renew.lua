@@ -1,9 +1,9 @@
--- node, lease_ms -> whether Redis knew it, nodes whose lease is over, {run, reason, ...} to end
+-- node, lease_ms -> the end of its lease before (0: unknown) and now, nodes whose lease is over, {run, reason, ...} to end
 local node, lease = ARGV[1], tonumber(ARGV[2])
 local seen = tonumber(redis.call('GET', base .. 'seen') or 0)
 local grace = tonumber(redis.call('GET', base .. 'grace') or 0)
 if now - seen > lease / 2 then  -- nobody could renew: Redis was away
-    grace = now + lease
+    grace = now + 2 * lease  -- one may take longer than another to find the primary
     redis.call('SET', base .. 'grace', grace)
 end
 redis.call('SET', base .. 'seen', now)
@@ -13,4 +13,4 @@ local failed = {}
 if now >= grace then failed = redis.call('ZRANGEBYSCORE', base .. 'nodes', '-inf', '(' .. now) end
 local stops = redis.call('HGETALL', base .. 'node:' .. node .. ':stops')
 if #stops > 0 then redis.call('DEL', base .. 'node:' .. node .. ':stops') end
-return {known and 1 or 0, failed, stops}
+return {tonumber(known or 0), now + lease, failed, stops}
