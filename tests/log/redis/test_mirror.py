@@ -1,0 +1,44 @@
+"""The log of a run of another process, as its viewers here see it."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+from aiostream_server.events import Entry, SpeechKind, Token
+from aiostream_server.log.memory import MemoryLog
+from aiostream_server.log.redis.connection import RedisConnection
+from aiostream_server.log.redis.mirror import Mirror
+from aiostream_server.log.redis.packing import pack
+from tests.kit.waiting import wait_for
+
+
+class Shown:
+    """A shortcut that notes what it is given."""
+
+    def __init__(self) -> None:
+        self.tokens: list[tuple[str, float]] = []
+
+    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
+        self.tokens += [(text, timestamp) for text in texts]
+        return True
+
+    def write_through(self, entries: Sequence[Entry]) -> bool:
+        return False
+
+
+async def test_each_token_of_a_payload_keeps_its_time() -> None:
+    """A payload holds what was said since the last one, at several moments."""
+    log = MemoryLog("run-1")
+    said = [("a", 10.0), ("b", 10.0), ("c", 10.1), ("d", 10.25)]
+    for text, time in said:
+        log.add(Token("A", text, "message"), time)
+    (packed,) = pack(log, 0)
+    mirror = Mirror("run-1", cast("RedisConnection", None), last=0, finished=False, on_state=lambda *_: None)
+    with mirror.reader() as reader:
+        shown = reader.shortcut = cast("Any", Shown())
+        reading = asyncio.create_task(reader.read())
+        await wait_for(lambda: reader._waiting is not None, "a reader that waits")
+        assert mirror.take(packed.payload)
+        reading.cancel()
+    assert shown.tokens == said
+    assert reader.after == len(said)
