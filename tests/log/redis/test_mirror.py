@@ -18,8 +18,11 @@ class Shown:
     def __init__(self) -> None:
         self.tokens: list[tuple[str, float]] = []
 
-    def write_tokens(self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float) -> bool:
-        self.tokens += [(text, timestamp) for text in texts]
+    def write_tokens(
+        self, agent: str, kind: SpeechKind, texts: Sequence[str], timestamp: float, times: Sequence[float] = ()
+    ) -> bool:
+        assert timestamp == times[-1]
+        self.tokens += zip(texts, times, strict=True)
         return True
 
     def write_through(self, entries: Sequence[Entry]) -> bool:
