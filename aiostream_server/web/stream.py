@@ -21,6 +21,7 @@ from aiostream_server.web.bugs import log_bug
 from aiostream_server.web.coalescer import Coalescer
 from aiostream_server.web.middlewares import OBSERVER, report_gone
 
+_MAX_BEGUN_CHARS: Final = 8_000  # as with what is read from the log: longer texts are encoded piece by piece
 _REPORT_EVERY: Final = 16  # writes: reporting the delay of each would add 3 % to the cost of a token
 
 
@@ -166,7 +167,7 @@ class _Viewer:
         """The shortcut of most tokens: nothing waits, and only their text is sent."""
         encoded = None if self._pending else self._frames.encode_tokens(agent, kind, texts)
         if encoded is None:
-            if self._writer.is_behind or not texts:
+            if self._writer.is_behind or not texts or sum(map(len, texts)) > _MAX_BEGUN_CHARS:
                 return False
             return self._begin_tokens(agent, kind, texts, times or [timestamp] * len(texts))
         if not self._writer.try_send(encoded):

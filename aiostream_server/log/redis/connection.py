@@ -52,6 +52,7 @@ class RedisConnection:
         self._is_logged = False
         self._recoveries = 0
         self._calls: Final = asyncio.Semaphore(_CONNECTIONS)
+        self._is_closed = False
         self._draining: Final[set[asyncio.Task[None]]] = set()
 
     @property
@@ -68,12 +69,12 @@ class RedisConnection:
 
     async def run(self, script: Script, *arguments: str | bytes | float) -> Reply:
         """Raises `RunsUnavailable`."""
-        if self._lost_at is not None:
+        if self._lost_at is not None or self._is_closed:
             raise _unavailable()
         recoveries = self._recoveries
         try:
             async with self._calls:
-                if self._lost_at is not None:
+                if self._lost_at is not None or self._is_closed:
                     raise _unavailable()
                 recoveries = self._recoveries
                 return await self._run(script, arguments)
@@ -128,6 +129,12 @@ class RedisConnection:
         self._client = Redis(connection_pool=self.primary.pool(address, _TIMEOUT_S, _CONNECTIONS))
 
     async def close(self) -> None:
+        """Calls that were begun are waited for: one that is about to connect would leave its connection behind."""
+        self._is_closed = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_TIMEOUT_S):
+                for _ in range(_CONNECTIONS):
+                    await self._calls.acquire()
         for draining in self._draining:
             draining.cancel()
         await asyncio.gather(*self._draining, return_exceptions=True)
