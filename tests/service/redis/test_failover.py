@@ -113,6 +113,11 @@ async def test_what_redis_has_lost_of_finished_runs_is_written_again(
         own_redis.kill()
         own_redis.start()  # so quickly that it may be no outage
         await wait_for(lambda: own_redis.command("hget", key, "finished") == "1", "the end in Redis, again")
+
+        async def has_noticed() -> bool:
+            return (await call("GET", f"{there.url}/readyz"))[1]["shared_runs"] == "ok"
+
+        await wait_for(has_noticed, "the other server reaches Redis again")
         assert (await watch_all(there.url, view.run_id)).told == view.told
         async with starting(there.url, "and now?", **asked) as other:
             assert (await other.read_all()).text == "c"
