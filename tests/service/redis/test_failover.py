@@ -115,7 +115,7 @@ async def test_what_redis_has_lost_of_finished_runs_is_written_again(
         await wait_for(lambda: own_redis.command("hget", key, "finished") == "1", "the end in Redis, again")
 
         async def has_noticed() -> bool:
-            return (await call("GET", f"{there.url}/readyz"))[1]["shared_runs"] == "ok"
+            return bool((await call("GET", f"{there.url}/readyz"))[1]["shared_runs"] == "ok")
 
         await wait_for(has_noticed, "the other server reaches Redis again")
         assert (await watch_all(there.url, view.run_id)).told == view.told
