@@ -93,11 +93,12 @@ class Api:
     async def _request(self, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
         """From the first server that can be reached."""
         for _ in self._bases[1:]:
-            with suppress(NoServer):
+            with suppress(NoServer):  # then another one is the first of them
                 return await self._request_one(self._bases[0], method, path, **options)
         return await self._request_one(self._bases[0], method, path, **options)
 
     async def _request_one(self, base: str, method: str, path: str, **options: Any) -> aiohttp.ClientResponse:
+        """`options` are those of aiohttp's `request`, of any type."""
         if self._session is None:
             raise RuntimeError("use `async with StreamClient(...) as client`")
         with self._client_errors(base):

@@ -242,11 +242,8 @@ class StreamingClient(ChatCompletionClient):
                     text, thought = answer.text, answer.thought
                     await sink.said(speaker, text=text, thought=thought, calls=calls, end=answer.end)
             except BaseException as error:
-                facts.error, spent = code_of(error), RequestUsage(0, 0)
-                if _has_cost(answer, error):
-                    spent = await self._spend(request, answer, sink, speaker)
-                elif sink is not None and not isinstance(error, asyncio.CancelledError):
-                    await sink.spent(speaker, spent, facts)
+                facts.error = code_of(error)
+                spent = await self._spend_on_failure(error, request, answer, sink, speaker)
                 call.failed(facts.error, TokenCount(spent.prompt_tokens, spent.completion_tokens))
                 if isinstance(error, ModelFailed):
                     self._note_failure(error, sink)
@@ -311,6 +308,22 @@ class StreamingClient(ChatCompletionClient):
         _log.warning("model_call_failed", model=self.label.name, address=address, code=error.code)
         if sink is not None:
             sink.failed(error)
+
+    async def _spend_on_failure(
+        self,
+        error: BaseException,
+        request: ModelRequest,
+        answer: ModelAnswer,
+        sink: TokenSink | None,
+        speaker: str | None,
+    ) -> RequestUsage:
+        """What a call that ended with `error` cost. A cancelled one that cost nothing is not told to the sink."""
+        if _has_cost(answer, error):
+            return await self._spend(request, answer, sink, speaker)
+        nothing = RequestUsage(0, 0)
+        if sink is not None and not isinstance(error, asyncio.CancelledError):
+            await sink.spent(speaker, nothing, request.facts)
+        return nothing
 
     async def _spend(
         self, request: ModelRequest, answer: ModelAnswer, sink: TokenSink | None, speaker: str | None

@@ -15,7 +15,7 @@ const SVG = "http://www.w3.org/2000/svg";
 export const element = (name, attributes, ...children) => filled(document.createElement(name), attributes, children);
 
 /**
- * An element of SVG, likewise.
+ * The same for an element of SVG.
  * @template {keyof SVGElementTagNameMap} K
  * @param {K} name
  * @param {Attributes} [attributes]

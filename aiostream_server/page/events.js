@@ -112,9 +112,9 @@
  */
 
 /**
- * Text to append to the arguments of a tool call that `agent` is writing; never empty. Told only of calls whose
- * arguments come in pieces. An `Action` with the same `call_id` repeats all of them, made regular; or, of a call
- * `for_client` (of one of its own tools), a `ToolRequested`. Of a call that is broken off there is neither.
+ * Text to append to the arguments of a tool call that `agent` is writing; never empty. There are none if the
+ * arguments come whole. An `Action` with the same `call_id` repeats all of them, made regular; or, of a call
+ * `for_client` (of one of its own tools), a `ToolRequested`. After a call that is broken off there is neither.
  * @typedef {Object} ActionTokenEvent
  * @property {number} seq
  * @property {string} run_id

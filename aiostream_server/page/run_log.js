@@ -33,7 +33,7 @@ export const outcomeOf = (reason) => (reason ? (OUTCOMES.get(reason) ?? reason) 
 /**
  * Everything that is known of a run after some of its events.
  *
- * `items` are in the order in which they began, `models.calls` likewise. Times are in seconds from the run's first
+ * `items` and `models.calls` are in the order in which they began. Times are in seconds from the run's first
  * event: `now` is that of the last one. `changed` holds what is new or different since `takeChanges` was called last.
  */
 export class RunLog {

@@ -25,7 +25,7 @@ const QUESTION_CHARS = 2000;
 /**
  * @typedef {Object} Options
  * @property {Node[]} [earlier] The elements of earlier turns of the conversation.
- * @property {((run: RunObject, words: string) => void)|null} onReply Null where nobody can reply.
+ * @property {((run: RunObject, words: string) => void)|null} onReply Null where no reply is possible.
  * @property {(text: string) => void} onProblem
  */
 

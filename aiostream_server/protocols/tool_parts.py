@@ -20,7 +20,7 @@ class CallIds:
     def __init__(self) -> None:
         self._open: defaultdict[str, list[str]] = defaultdict(list)  # without a result, the earliest first
         self._used: set[str] = set()
-        self._written: dict[tuple[str, str], str] = {}  # whose arguments are coming; by agent and call id
+        self._written: dict[tuple[str, str], str] = {}  # calls that are being written; by agent and call id
 
     def is_used(self, agent: str, call_id: str) -> bool:
         """Whether another call has this id."""
@@ -62,7 +62,7 @@ class CallIds:
         return unique
 
     def end_written(self) -> tuple[str, ...]:
-        """The calls whose arguments were broken off. They have no result, either."""
+        """The calls that were broken off while they were written. They have no result, either."""
         broken_off = tuple(self._written.values())
         self._written.clear()
         return broken_off

@@ -55,8 +55,8 @@ class Stateful(Protocol):
 @dataclass(frozen=True, slots=True)
 class Handover:
     """The agent `asker` waits for the user, for a yes or a no if `is_approval`; with `call_ids`, for the client's
-    results of these calls. `stopped` are then all agents whose turns stopped, the callers among them. `state` is the
-    team's, if it can only be saved while the team runs.
+    results of these calls. `stopped` are then all agents that stopped in their turns, the callers among them. `state`
+    is the team's, if it can only be saved while the team runs.
     """
 
     asker: str
@@ -125,8 +125,8 @@ class ConversationMemory:
 
     `question` is what the run is asked, with the earlier messages if the client leaves these to the server.
     `calls`, what model calls leave for later ones, is kept beside the team's state. `previous_team` answered last;
-    `waits_for` is its agent that asked the user something, `stopped`, of a state that is restored, those whose turns go
-    on with results of the client's tools. `asked_at` is Unix time: a memory that was kept later does not count, since
+    `waits_for` is its agent that asked the user something, `stopped`, of a state that is restored, those that go on
+    with results of the client's tools. `asked_at` is Unix time: a memory that was kept later does not count, since
     the user had not seen its question.
     """
 

@@ -44,5 +44,5 @@ async def _has_asked(run: RunView) -> bool:
         while reader.after < card.last_seq:
             if any(isinstance(entry.event, InputRequested) for entry in await reader.read()):
                 return True
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # `read` does not wait here: other tasks get their share of the event loop
     return False

@@ -70,8 +70,8 @@ async def drive(
 
 
 class _StoppedTurns:
-    """The agents whose turns wait for ever: `calls` has the ids of their calls of the client's tools, or nothing where
-    they ask the user."""
+    """The agents that wait in their turns for ever: `calls` has the ids of their calls of the client's tools, or
+    nothing where they ask the user."""
 
     def __init__(self, team: Team, items: AsyncIterator[_Item]) -> None:
         self.calls: Final[dict[str, tuple[str, ...]]] = {}

@@ -49,8 +49,8 @@ async def serve(
 ) -> None:
     """Serve until SIGTERM or SIGINT, and drain. `on_ready` gets the base URL once connections are accepted.
 
-    `share` has sockets that other processes accept from, too; a worker ignores a second signal, and has `peers`, whose
-    metrics it tells with its own. `receiver` gets the status of the process. At each SIGHUP `load` reads the
+    `share` has sockets that other processes accept from, too; a worker ignores a second signal, and tells the
+    metrics of its `peers` with its own. `receiver` gets the status of the process. At each SIGHUP `load` reads the
     configuration again; without `load` there are no reloads. With `[server] watch` a change of a file, `config_path`
     included, does the same.
 

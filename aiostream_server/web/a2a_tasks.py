@@ -97,7 +97,7 @@ async def folded(runs: Sequence[RunView]) -> Task:
         with run.watch() as reader:
             while reader.after < card.last_seq:
                 task.add(await reader.read())
-                await asyncio.sleep(0)
+                await asyncio.sleep(0)  # `read` does not wait here: other tasks get their share of the event loop
     return task
 
 

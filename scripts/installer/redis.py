@@ -46,7 +46,7 @@ def check_program() -> None:
 
 
 def set_up(layout: Layout, steps: Steps) -> None:
-    """Start the Redis, whose unit is in place, now and with the server from now on; and configure it."""
+    """Start the Redis, once its unit is in place, now and with the server from now on; and configure it."""
     if not units.is_enabled(REDIS):
         steps.take(f"systemctl enable {REDIS}", run, "systemctl", "enable", REDIS)
     if not units.is_active(REDIS):

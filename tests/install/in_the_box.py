@@ -252,7 +252,7 @@ def redis_is_wanted_where_there_is_none() -> None:
 
 
 def with_redis_all_cores_serve_as_one() -> None:
-    """From here on. It is a Redis of the server's own, that nobody else can open; what was configured stays."""
+    """From here on. It is a Redis of the server's own, closed to all others; what was configured stays."""
     bring_redis()
     before = CONFIG.read_text()
     install("first", "--upgrade", "--with", "mcp", "--redis")

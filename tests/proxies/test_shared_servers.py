@@ -1,5 +1,5 @@
 """nginx and Caddy in front of servers that share their runs, with the examples' own lines for that: no sticky sessions,
-and a machine that is gone without a word holds up nobody for long."""
+and a machine that is gone without a word holds up no client for long."""
 
 import asyncio
 import re

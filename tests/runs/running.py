@@ -77,7 +77,7 @@ def new_run(
     earlier: EarlierAttempts | None = None,
     restart: bool = False,
 ) -> Run:
-    """A run that was not started. `restart`: of the team "again", whose turns begin again."""
+    """A run that was not started. `restart`: of the team "again"."""
     runs = runs_of(lambda: None)
     asked = runs.request()
     talk = None if conversation is None else Conversation(conversation, resends=False)

@@ -50,7 +50,7 @@ class Channels:
             except (RedisError, OSError) as exc:  # Redis is away: connect again in a moment
                 if is_lasting(exc):
                     self._redis.lost(exc)
-                await asyncio.sleep(_AGAIN_S)
+                await asyncio.sleep(_AGAIN_S)  # nothing tells when a server can be reached again
 
     async def _receive(self, connection: Any) -> None:  # redis-py exports no type of it
         address = self._redis.address

@@ -92,7 +92,7 @@ class RedisConnection:
 
     def lost(self, exc: Exception) -> None:
         """A call has failed. Logs the beginning of an outage in one line, and another one where it turns out that
-        somebody has to mend it."""
+        an operator has to mend it."""
         now = time.monotonic()
         if self._lost_at is None or not self.outages:  # the server may start in an outage
             self._lost_at = now
@@ -146,7 +146,7 @@ async def _drain(pool: BlockingConnectionPool, left_s: float) -> None:
     """Close a pool that no call takes connections from any more; those that are in use after this time."""
     try:
         await pool.disconnect(inuse_connections=False)
-        await asyncio.sleep(left_s)
+        await asyncio.sleep(left_s)  # a call ends by its time limit before
     finally:
         await pool.disconnect()
 

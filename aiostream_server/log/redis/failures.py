@@ -39,7 +39,7 @@ _IN_SCRIPTS: Final = (
 """What Redis says of a command in a script, in versions before 7 without the word that begins an error."""
 
 
-class UnusableRedis(RedisError):  # type: ignore[misc] # redis-py is not read by mypy
+class UnusableRedis(RedisError):  # type: ignore[misc] # mypy does not read redis-py: its classes are `Any`
     """This server, or its user, is not one that the server can work with. The text is for the operator."""
 
 

@@ -24,8 +24,10 @@ _RENEWALS: Final = 8  # in the time of one lease
 
 @dataclass(frozen=True, slots=True)
 class Renewal:
-    """`was_known` is false for a process whose lease was over, or whose Redis has lost the last renewal, and so perhaps
-    more. `stops` are reasons by run. With a `problem` Redis renews leases, and cannot be used for more."""
+    """`was_known` is false if the lease was over, or if Redis has lost the last renewal, and so perhaps more.
+
+    `stops` are reasons by run. With a `problem` Redis renews leases, and cannot be used for anything else.
+    """
 
     was_known: bool
     failed: Sequence[str]

@@ -1,6 +1,6 @@
 """The demo model calls tools that it does not know by themselves, such as those that a client brings.
 
-It calls the tool whose name the question mentions, and takes the last name or quotation in the question for the
+It calls the tool that the question mentions by name, and takes the last name or quotation in the question for the
 argument: "What is the weather in Oslo?" calls `get_weather` with Oslo. Then it repeats what the tool answered.
 """
 
@@ -27,7 +27,7 @@ _VERBS: Final = frozenset({"get", "set", "list", "find", "search", "read", "writ
 
 def call_unknown(request: ModelRequest, read: DemoRequest) -> DemoReply | None:
     """A call, or what came of it; None where the question is about no such tool, or the request is for the last call of
-    a run. Raises `SchemaNotMet` for a forced call whose arguments the question does not say."""
+    a run. Raises `SchemaNotMet` for a forced call if the question does not say its arguments."""
     theirs = [tool for tool in request.tools if tool["name"] in read.tools - _OWN and not _is_handoff(tool)]
     if not theirs or _LAST_CALL in read.system:
         return None

@@ -68,7 +68,7 @@ class RunAgentInput(Shape):
     messages: Annotated[tuple[AGUIMessage, ...], Field(strict=False), FailFast(), WithJsonSchema(_MESSAGES)]
     tools: Annotated[tuple[AGUITool, ...], Field(strict=False), FailFast()] = ()
     context: Annotated[tuple[AGUIContext, ...], Field(strict=False), FailFast()] = ()
-    state: Any = None
+    state: Any = None  # the page's, any JSON
     resume: Annotated[tuple[AGUIResume, ...], Field(strict=False, max_length=1), FailFast()] = ()
     forwarded_props: Annotated[AGUIForwardedProps, Field(alias="forwardedProps")] = AGUIForwardedProps()
 
@@ -81,7 +81,7 @@ class ThreadOptions:
     thread_id: str = ""
     run_id: str = ""
     messages: tuple[ThreadMessage, ...] = ()
-    state: Any = None
+    state: Any = None  # the page's, any JSON
 
 
 def read_input(raw: bytes, model: str | None) -> Asked[ThreadOptions]:

@@ -85,7 +85,7 @@ def read_reply(responses: object, state: object) -> Arguments | None:
 
 
 def input_required(question: str, conversation: str, *, is_approval: bool) -> dict[str, Any]:
-    """The result of a call whose team asks the user: the client asks, and calls again with what `read_reply` reads.
+    """The result of a call where the team asks the user: the client asks, and calls again with what `read_reply` reads.
 
     https://modelcontextprotocol.io/specification/2026-07-28/client/elicitation
     """

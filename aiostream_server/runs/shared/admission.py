@@ -196,7 +196,7 @@ class RedisAdmission:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(_LOOK_S):
                         await self._has_moved.wait()
-                        await asyncio.sleep(_MOVE_S)
+                        await asyncio.sleep(_MOVE_S)  # further moves come with this one
                 self._has_moved.clear()
                 try:
                     await self._look()

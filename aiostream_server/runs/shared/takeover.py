@@ -120,7 +120,7 @@ class Takeover:
                             self._give_back(run_id)
                     return
                 except RunsUnavailable:
-                    await asyncio.sleep(_AGAIN_S)
+                    await asyncio.sleep(_AGAIN_S)  # the runs are claimed: this process ends them once Redis is back
         finally:
             del self._reasons[run_id]
 

@@ -198,7 +198,7 @@ class Writer:
                 pass  # what is not written now is written later
             except Exception:  # a bug, which must not end the writing of all runs
                 _log.exception("runs_not_written")
-                await asyncio.sleep(_PERIOD_S)
+                await asyncio.sleep(_PERIOD_S)  # it may come again: neither the log nor the event loop is flooded
 
     async def settle(self, within_s: float) -> None:
         """Write all that finished runs still have to say. For the end of the process."""
@@ -211,7 +211,7 @@ class Writer:
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
         if not self._connection.is_available:
-            await asyncio.sleep(_PERIOD_S)
+            await asyncio.sleep(_PERIOD_S)  # the thread of the lease looks whether Redis is back
         while (at := self._due_at()) > loop.time():
             self._wake.clear()
             with suppress(TimeoutError):

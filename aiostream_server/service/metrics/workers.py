@@ -58,7 +58,7 @@ class WorkerMetrics:
 
     async def _write_for_ever(self) -> None:
         while True:
-            await asyncio.sleep(_PERIOD_S)
+            await asyncio.sleep(_PERIOD_S)  # counts change all the time, and nothing waits for them
             self._write()
 
     def _write(self) -> None:
@@ -74,7 +74,7 @@ class WorkerMetrics:
         self._peers.ask()
         with suppress(TimeoutError):
             async with asyncio.timeout(_ANSWER_S):
-                while before.items() & self._peers.pages.versions().items():  # noqa: ASYNC110
+                while before.items() & self._peers.pages.versions().items():  # noqa: ASYNC110 # no event of this process
                     await asyncio.sleep(_POLL_S)  # another process writes
 
 

@@ -1,8 +1,8 @@
--- node, lease_ms -> the end of its lease before (0: unknown) and now, nodes whose lease is over, {run, reason, ...} to end
+-- node, lease_ms -> the end of its lease before (0: unknown) and now, nodes without a lease any more, {run, reason, ...} to end
 local node, lease = ARGV[1], tonumber(ARGV[2])
 local seen = tonumber(redis.call('GET', base .. 'seen') or 0)
 local grace = tonumber(redis.call('GET', base .. 'grace') or 0)
-if now - seen > lease / 2 then  -- nobody could renew: Redis was away
+if now - seen > lease / 2 then  -- no process could renew: Redis was away
     grace = now + 2 * lease  -- one may take longer than another to find the primary
     redis.call('SET', base .. 'grace', grace)
 end
