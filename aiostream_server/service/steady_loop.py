@@ -85,6 +85,7 @@ async def _end_hidden() -> None:
 
     They are searched among all objects: a set of them would take 1 KiB of each live stream.
     """
+    gc.unfreeze()  # frozen objects are not listed
     loop, own = asyncio.get_running_loop(), asyncio.current_task()
     tasks = (thing for thing in gc.get_objects() if type(thing) is asyncio.Task)
     left = [task for task in tasks if task is not own and task.get_loop() is loop and not task.done()]

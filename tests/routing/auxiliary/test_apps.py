@@ -1,13 +1,12 @@
 """Chat apps other than Open WebUI get their titles, tags and summaries without a team, in their own formats."""
 
-import time
-
 import pytest
 
 from aiostream_server.protocols.chat.request import ChatRequest, read_question
 from aiostream_server.routing.auxiliary.kinds import Auxiliary
 from aiostream_server.routing.auxiliary.recognise import recognise
 from aiostream_server.routing.auxiliary.rules import answer_by_rules
+from tests.kit.cpu import takes_less_than
 from tests.kit.pictures import png
 from tests.routing.auxiliary.app_prompts import CHAT, PROMPTS, QUESTION, Message, Prompt, system, user
 from tests.routing.auxiliary.look_alikes import LOOK_ALIKES
@@ -96,19 +95,18 @@ def test_a_megabyte_takes_milliseconds(filler: str) -> None:
     """A quadratic reading would take minutes."""
     text = filler * (1_000_000 // len(filler))
     instruction = "Write a title for this conversation, at most 5 words, nothing else, no quotes."
-    started = time.process_time()
-    for messages in (
-        [user(text)],
-        [user(f"{instruction}\n\n{text}")],
-        [user(f"User: a\nAI: b\n{text}\n{instruction}")],
-        [system(text), user("hi")],
-        [system(instruction), user(text)],
-        [*CHAT, user(text)],
-        [user(text), CHAT[1], user(instruction)],
-    ):
-        if auxiliary := _recognised(messages):
-            answer_by_rules(auxiliary)
-    assert time.process_time() - started < 2
+    with takes_less_than(2):
+        for messages in (
+            [user(text)],
+            [user(f"{instruction}\n\n{text}")],
+            [user(f"User: a\nAI: b\n{text}\n{instruction}")],
+            [system(text), user("hi")],
+            [system(instruction), user(text)],
+            [*CHAT, user(text)],
+            [user(text), CHAT[1], user(instruction)],
+        ):
+            if auxiliary := _recognised(messages):
+                answer_by_rules(auxiliary)
 
 
 _COMBINED = {
