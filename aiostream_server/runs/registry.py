@@ -16,8 +16,8 @@ from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Turn
 from aiostream_server.log.protocol import Log, LogFactory
 from aiostream_server.runs.admission import Admission
+from aiostream_server.runs.archive import forget, is_remembered, remembered_turns
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.conversation_memory import forget, is_remembered, remembered_turns
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.failure_memory import FailureMemory
 from aiostream_server.runs.replies import check_reply

@@ -5,8 +5,8 @@ from typing import Final
 
 from aiostream_server.errors import InvalidRequest, NotFound, RunGone
 from aiostream_server.events import InputRequested
+from aiostream_server.runs.archive import Archive, waits_for_reply
 from aiostream_server.runs.card import RunView
-from aiostream_server.runs.conversation_memory import Archive, waits_for_reply
 from aiostream_server.runs.directory import Directory
 from aiostream_server.runs.request import RunRequest
 
