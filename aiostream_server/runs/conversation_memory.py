@@ -33,7 +33,7 @@ from aiostream_server.store.conversations import Address, Conversations, TeamMem
 from aiostream_server.store.database import NotWrittenYet
 from aiostream_server.store.off_loop import off_loop
 from aiostream_server.store.turn_transaction import Merge
-from aiostream_server.teams.autogen_private.structure import state_signature
+from aiostream_server.teams.autogen_private.team_facts import state_signature
 
 _LAST_EVENTS: Final = 512  # those of a run among which its answer, or its calls of the client's tools, are told
 

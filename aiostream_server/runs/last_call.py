@@ -30,7 +30,7 @@ from aiostream_server.models.provider import ModelLabel
 from aiostream_server.runs.recorder import Recorder
 from aiostream_server.runs.unheard_calls import unheard
 from aiostream_server.runs.ways_to_ask import Way, ways_to_ask
-from aiostream_server.teams.autogen_private.structure import client_of_agent
+from aiostream_server.teams.autogen_private.team_facts import client_of_agent
 from aiostream_server.teams.catalogue import TeamSpec
 
 _ATTEMPTS: Final = 2

@@ -28,7 +28,7 @@ from aiostream_server.runs.team_driver import drive
 from aiostream_server.runs.team_ending import TeamEnding
 from aiostream_server.runs.translator import Translator
 from aiostream_server.store.run_files import RunFiles, current_files
-from aiostream_server.teams.autogen_private.structure import participant_names
+from aiostream_server.teams.autogen_private.team_facts import participant_names
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.tools.scope import RunScope
 from aiostream_server.text import one_line, typed_question
