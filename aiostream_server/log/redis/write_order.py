@@ -20,8 +20,8 @@ class Chunk(Protocol):
 
 class Birth(NamedTuple):
     """What Redis takes of a run that it does not know. `owner` is JSON, and `created` in milliseconds; the others are
-    digests, empty for none. `is_late`: it has to be told the run's turn and idempotency key, too, since it was away when
-    they were taken, or has lost them."""
+    digests, empty for none. `is_late`: it is told the turn and the idempotency key, too: it was away when
+    they were taken or has lost them."""
 
     owner: str
     created: int

@@ -26,8 +26,8 @@ def runs(shared_redis: RedisServer, redis_prefix: str) -> RunsConfig:
 async def _lose_everything(redis: RedisServer, prefix: str, *known: str) -> None:
     """Returns when Redis has these runs again."""
     redis.command("del", *redis.command("keys", f"{{{prefix}}}:*").split())
-    for run_id in known:
-        await wait_for(lambda run_id=run_id: redis.command("exists", f"{{{prefix}}}:run:{run_id}") == "1", run_id)  # type: ignore[misc]
+    keys = [f"{{{prefix}}}:run:{run_id}" for run_id in known]
+    await wait_for(lambda: redis.command("exists", *keys) == str(len(keys)), "the runs in Redis again")
 
 
 async def test_turns_and_idempotency_keys_of_live_runs_hold(
