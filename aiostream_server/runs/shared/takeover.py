@@ -96,7 +96,7 @@ class Takeover:
     async def _take_over(self, failed: str) -> None:
         teams = () if self._registry is None else self._registry.restartable
         lease_ms = round(self._config.lease_s * 1000)
-        arguments = (failed, self._node, lease_ms, self._config.max_restarts, *teams)
+        arguments: list[str | float] = [failed, self._node, lease_ms, self._config.max_restarts, *teams]
         with suppress(RunsUnavailable):
             async with self._claiming:
                 claimed = await self._connection.run(CLAIM, *arguments)

@@ -78,7 +78,7 @@ async def test_what_a_process_could_not_write_before_its_end_is_ended_by_another
 async def test_runs_are_ended_whose_claim_was_not_answered(store: Store, other: "SharedRuns", again: str) -> None:
     async with sharing(store.redis.url, store.base[1:-2], lease_s=10.0) as failed:
         run = await _begun(failed, store)
-        other.takeover.begin = lambda _: None  # type: ignore[method-assign] # no renewal claims it meanwhile
+        other.takeover.begin = lambda failed: None  # type: ignore[method-assign] # no renewal claims it meanwhile
         store.redis.command("zadd", f"{store.base}nodes", "1", failed.node)
         claimed = await other.connection.run(CLAIM, failed.node, other.node, 500, 1)
         assert [run_id.decode() for run_id, *_ in claimed] == [run.id]
