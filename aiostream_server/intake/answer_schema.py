@@ -126,9 +126,9 @@ def _known(encoded: bytes) -> AnswerSchema:
     return AnswerSchema(load(encoded))
 
 
-def _subschemas(node: object, place: str = "") -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _subschemas(root: object) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every object in which keywords stand, with its place: not the values of `enum`, not the names of properties."""
-    waiting = [(place, node)]
+    waiting = [("", root)]
     while waiting:
         place, node = waiting.pop()
         if isinstance(node, list):

@@ -27,7 +27,7 @@ from aiostream_server.routing.auxiliary.desk import AuxiliaryDesk
 from aiostream_server.routing.candidates import Candidate
 from aiostream_server.routing.router import Router
 from aiostream_server.runs.admission import MemoryAdmission
-from aiostream_server.runs.conversation_memory import Archive
+from aiostream_server.runs.archive import Archive
 from aiostream_server.runs.directory import MemoryDirectory
 from aiostream_server.runs.registry import Registry, RunBackend
 from aiostream_server.runs.request import RunResources

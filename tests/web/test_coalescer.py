@@ -18,8 +18,9 @@ from aiostream_server.events import Answer, Event, Message, RunFinished, RunStar
 from aiostream_server.log.memory import MemoryLog
 from aiostream_server.observe.observer import NO_OBSERVER
 from aiostream_server.present import Page, new_presenter
+from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.protocols.chat.open_webui import PageFrames
-from aiostream_server.protocols.chat.stream import ChatFrames, ChunkEncoder
+from aiostream_server.protocols.chat.stream import ChatFrames
 from aiostream_server.web.middlewares import OBSERVER
 from aiostream_server.web.stream import stream_run
 from tests.kit.bare_server import bare_stream

@@ -64,10 +64,11 @@ class Writer:
         return len(self._runs)
 
     def __contains__(self, run_id: str) -> bool:
-        return run_id in self._runs
+        return run_id in self._runs or run_id in self._finished
 
     def add(self, run: Run) -> None:
-        owned = self._runs[run.id] = OwnedRun(run, self.limits.retention_s)
+        is_late = not self._connection.is_available
+        owned = self._runs[run.id] = OwnedRun(run, self.limits.retention_s, is_late=is_late)
         owned.log.on_shortage = lambda: self.hurry(run.id)
         owned.log.on_turn_end = lambda: self.write_soon(run.id)
         owned.log.on_complete = lambda: self._complete(run.id)
@@ -91,10 +92,10 @@ class Writer:
                 async with asyncio.timeout(within_s):
                     await owned.left.wait()
 
-    def note_start(self, run_id: str, start: str) -> None:
-        """The run was started with this idempotency key."""
+    def note_start(self, run_id: str, start: str, fingerprint: str = "") -> None:
+        """The run was started with this idempotency key, which was used for what has this fingerprint."""
         if (owned := self._runs.get(run_id)) is not None:
-            owned.start = start
+            owned.start, owned.fingerprint = start, fingerprint
 
     @property
     def lifetime_ms(self) -> int:
