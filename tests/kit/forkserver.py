@@ -43,6 +43,7 @@ _IMPORTED: Final = (
     "aiostream_server.service.trial",
     "aiostream_server.models.openai.provider",
     "aiostream_server.models.demo.provider",
+    "redis.asyncio",
     "uvloop",
 )
 
@@ -321,6 +322,8 @@ def main() -> None:
         command = _Server(control).run()
     if command is not None:
         vars(worker_process)["subprocess"] = SimpleNamespace(Popen=_ForkedWorker)
+        # The server thaws all objects at its end. A collection of those that the fork shares would copy all their memory.
+        atexit.register(gc.freeze)
         _run(command)
 
 
