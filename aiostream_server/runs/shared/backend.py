@@ -80,6 +80,7 @@ class SharedRuns:
         """Redis may have lost what this process has written, or given it to another one."""
         self.writer.check_all()
         self.admission.restore()
+        self.takeover.end_unknown()
 
     def renewed(self, renewal: Renewal) -> None:
         """The lease was renewed."""

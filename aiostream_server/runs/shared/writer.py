@@ -64,7 +64,7 @@ class Writer:
         return len(self._runs)
 
     def __contains__(self, run_id: str) -> bool:
-        return run_id in self._runs
+        return run_id in self._runs or run_id in self._finished
 
     def add(self, run: Run) -> None:
         is_late = not self._connection.is_available
