@@ -1,7 +1,8 @@
 """What a caller is offered: the models and teams that its key may use.
 
 A model that the key does not allow does not exist for the caller. `auto` is a model as any other: a key that names it
-may use it."""
+may use it.
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
