@@ -95,7 +95,7 @@ def _as_parts(content: object) -> object:
 
 
 class _OrText:
-    """In a JSON schema: a text, or what is annotated."""
+    """Describes a field in the JSON schema as a text, or as the annotated type."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"anyOf": [{"type": "string"}, handler(core)]}

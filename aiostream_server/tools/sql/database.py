@@ -154,7 +154,7 @@ class Database:
         await self._backend.close()
 
     async def _read_if_changed(self, catalog: Catalog) -> tuple[str, Schema] | None:
-        """With its stamp. None where nothing has changed; but values can, so now and then all is read again."""
+        """The schema with its stamp; None if nothing has changed. Values change unseen, so it is read now and then."""
         stamp = await catalog.stamp()
         age_s = time.monotonic() - self._schema_read_at
         if stamp == self._stamp and age_s < _SAMPLES_LIFETIMES * self._schema_lifetime_s:

@@ -24,7 +24,7 @@ def is_lost(error: BaseException) -> bool:
 
 
 def why_unreachable(error: BaseException, url: URL) -> str:
-    """Without the way to the database: its host, and the password."""
+    """The reason, without the database's host and password."""
     known = None if isinstance(error, QueryFailed) or url.get_backend_name() == "sqlite" else known_problem(error)
     if known is not None:
         return known
