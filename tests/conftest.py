@@ -10,10 +10,18 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.kit.needs import missing_lines, require_marked
+from tests.kit.parallel import pytest_addoption, pytest_runtestloop
 from tests.kit.postgres import postgres_url
 from tests.kit.redis import redis_prefix, redis_servers, shared_redis
 
-__all__ = ["postgres_url", "redis_prefix", "redis_servers", "shared_redis"]
+__all__ = [
+    "postgres_url",
+    "pytest_addoption",
+    "pytest_runtestloop",
+    "redis_prefix",
+    "redis_servers",
+    "shared_redis",
+]
 
 # Without bytecode files each worker would rewrite all tests, and each server process compile the package, anew.
 sys.dont_write_bytecode = False
