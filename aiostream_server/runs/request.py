@@ -11,7 +11,7 @@ from aiostream_server.intake.principal import LOCAL_OWNER, Owner
 from aiostream_server.intake.question import Question
 from aiostream_server.observe.observer import NO_OBSERVER, Observer
 from aiostream_server.routing.router import Router
-from aiostream_server.runs.conversation_memory import Archive
+from aiostream_server.runs.archive import Archive
 from aiostream_server.runs.step_queue import StepQueue
 from aiostream_server.store.files import Files
 from aiostream_server.teams.catalogue import Catalogue, TeamSpec

@@ -39,7 +39,8 @@ from aiostream_server.web.display import chat_view
 from aiostream_server.web.early_refusal import refuse_early
 from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.middlewares import IS_PAGE, OBSERVER, RUN_HEADERS
-from aiostream_server.web.models import NamedModel, Offer, examples_of
+from aiostream_server.web.models import examples_of
+from aiostream_server.web.offer import NamedModel, Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
 from aiostream_server.web.traffic import read_body

@@ -22,7 +22,7 @@ from aiostream_server.web.caller import caller_of
 from aiostream_server.web.display import chat_view
 from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.middlewares import REFUSALS
-from aiostream_server.web.models import NamedModel, Offer
+from aiostream_server.web.offer import NamedModel, Offer
 from aiostream_server.web.runs import check_cancel_body, end_run, integer_of
 from aiostream_server.web.state import state_of
 from aiostream_server.web.stream import stream_run
