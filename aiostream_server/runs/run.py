@@ -29,7 +29,7 @@ from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_work
 from aiostream_server.runs.team_work import TeamWork
-from aiostream_server.teams.autogen_private.structure import tools_in_threads
+from aiostream_server.teams.autogen_private.team_facts import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.containment import RunLabel, contain_tasks
 from aiostream_server.text import clipped, typed_question

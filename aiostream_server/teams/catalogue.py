@@ -16,7 +16,8 @@ from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
 from aiostream_server.teams.autogen_private.spans import skip_unrecorded_spans
-from aiostream_server.teams.autogen_private.structure import everything_in, participant_names, sees_images
+from aiostream_server.teams.autogen_private.structure import everything_in
+from aiostream_server.teams.autogen_private.team_facts import participant_names, sees_images
 from aiostream_server.teams.context import Runs, Team, TeamContext, streams
 from aiostream_server.teams.factories import Factory, import_factory
 from aiostream_server.teams.served import ServedTeam, served_teams

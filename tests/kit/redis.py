@@ -99,13 +99,6 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
-    def save_and_stop(self) -> None:
-        """A clean stop, after which `start` finds everything again."""
-        self.command("shutdown", "save")
-        assert self._process is not None
-        self._process.wait()
-        self._process = None
-
 
 @contextmanager
 def running_redis(
