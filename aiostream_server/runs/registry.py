@@ -163,7 +163,7 @@ class Registry:
         attempts: EarlierAttempts | None = None,
     ) -> Run:
         key = request.turn_key
-        with resources.references.holding(), ExitStack() as undo:
+        with resources.references, ExitStack() as undo:
             if key is not None and attempts is None:
                 await self._turns.prepare(key)
             wait, leave = await self._enter(request, run_id)

@@ -87,7 +87,7 @@ class TeamWork:
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
-        if memory.is_kept or spec.config.restart == "turn":
+        if memory.is_kept or spec.config.restart == "turn" or recorder.log.is_in_doubt:
             await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:

@@ -94,7 +94,7 @@ class LoopWatchdog:
 
     def _look(self, alive: threading.Event, asked_at: float) -> None:
         """Sample until the loop lives again."""
-        block = _Block(asked_at)
+        block = _Block()
         while not self._is_over.is_set():
             self._sample(block)
             looked_at, cpu_s = time.monotonic(), self._cpu_s()
@@ -176,8 +176,7 @@ class _Alarm:
 class _Block:
     """One time without a sign of life. `stack` is the last sample, the innermost frame last."""
 
-    def __init__(self, asked_at: float) -> None:
-        self.asked_at: Final = asked_at
+    def __init__(self) -> None:
         self.starved_s = 0.0
         self.is_told = False
         self.work: Work | None = None

@@ -18,7 +18,7 @@ from aiostream_server.web.a2a_operations import OPERATIONS, Call
 from aiostream_server.web.caller import caller_of
 from aiostream_server.web.early_refusal import refuse_early
 from aiostream_server.web.middlewares import REFUSAL, REFUSALS, Refusal
-from aiostream_server.web.models import Offer
+from aiostream_server.web.offer import Offer
 from aiostream_server.web.state import Handler, state_of
 from aiostream_server.web.traffic import read_body
 

@@ -36,7 +36,8 @@ from aiostream_server.web.caller import caller_of
 from aiostream_server.web.cors import is_allowed_page
 from aiostream_server.web.early_refusal import refuse_early
 from aiostream_server.web.middlewares import REFUSAL, REFUSALS, Refusal
-from aiostream_server.web.models import AUTO, Offer, cards_of
+from aiostream_server.web.models import cards_of
+from aiostream_server.web.offer import AUTO, Offer
 from aiostream_server.web.state import state_of
 from aiostream_server.web.traffic import read_body
 from aiostream_server.web.whole import json_bytes

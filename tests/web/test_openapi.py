@@ -22,7 +22,7 @@ from aiostream_server.protocols.chat.request import ChatRequest
 from aiostream_server.web.openapi import document
 from tests.kit.serving import Server, get_json, serving
 
-EXAMPLES = 8
+EXAMPLES = 4
 BY_RPC = r"^/(a2a/\{model\}|mcp)$"
 """JSON-RPC tells what is wrong with a call with status 200."""
 PARTS = (r"^/v1/chat/", r"^/v1/responses", r"^/v1/(ai-sdk|ag-ui)/", r"^/(?!v1/(chat|responses|ai-sdk|ag-ui))")

@@ -9,6 +9,7 @@ it stands.
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -59,12 +60,14 @@ class Writer:
         self._wake: Final = asyncio.Event()
         self._all_at = 0.0
         self._writing: Final = asyncio.Lock()
+        self.lease_until = math.inf
+        """By `time.monotonic()`: before, no other process takes these runs over."""
 
     def __len__(self) -> int:
         return len(self._runs)
 
     def __contains__(self, run_id: str) -> bool:
-        return run_id in self._runs
+        return run_id in self._runs or run_id in self._finished
 
     def add(self, run: Run) -> None:
         is_late = not self._connection.is_available
@@ -72,6 +75,7 @@ class Writer:
         owned.log.on_shortage = lambda: self.hurry(run.id)
         owned.log.on_turn_end = lambda: self.write_soon(run.id)
         owned.log.on_complete = lambda: self._complete(run.id)
+        owned.log.doubts = lambda: self._doubts(owned)
         if run.on_disconnect == "continue" or run.earlier is not None:  # others may look for it at once
             self.hurry(run.id)
         else:
@@ -121,6 +125,11 @@ class Writer:
         if at < self._viewed_at:
             self._viewed_at = at
             self._wake.set()
+
+    def _doubts(self, owned: OwnedRun) -> bool:
+        """Whether the lease was over at some time, and Redis has not yet said what has become of the run."""
+        is_over = time.monotonic() > self.lease_until
+        return self._connection.is_available and (is_over or (owned.is_known and not owned.is_confirmed))
 
     async def _complete(self, run_id: str) -> None:
         """Wait until Redis knows that the team has done its turn, unless it is away. A run that another process has
