@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
+from pydantic import GetJsonSchemaHandler
 from pydantic.json_schema import models_json_schema
+from pydantic_core import CoreSchema
 
 from aiostream_server.intake.body import Shape
 
@@ -15,6 +17,13 @@ Schema: TypeAlias = dict[str, Any]
 Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]
 Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0)]
 REF: Final = "#/components/schemas/{model}"
+
+
+class OrText:
+    """In a JSON schema: a text, or what is annotated."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string"}, handler(core)]}
 
 
 def request_schemas(*shapes: type[Shape]) -> dict[str, Schema]:

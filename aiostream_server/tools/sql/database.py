@@ -51,7 +51,7 @@ _DRIVERS: Final[dict[DialectName, str]] = {"sqlite": "sqlite+aiosqlite", "postgr
 # TypeError for an unknown parameter in the URL, and a ValueError for a date that Python cannot hold (44 BC).
 _DRIVER_ERRORS: Final = (
     *(SQLAlchemyError, sqlite3.Error, sqlite3.Warning, asyncpg.PostgresError, asyncpg.InterfaceError),
-    *(OSError, TypeError, ValueError),
+    *(asyncpg.InternalClientError, OSError, TypeError, ValueError),
 )
 
 

@@ -13,6 +13,7 @@ LOST_MESSAGE: Final = "the connection to it was lost while the statement ran: tr
 _LOST: Final = (
     *(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.AdminShutdownError),
     *(asyncpg.CrashShutdownError, asyncpg.CannotConnectNowError, asyncpg.IdleInTransactionSessionTimeoutError, OSError),
+    asyncpg.InternalClientError,  # the server's last words stand between two answers
 )
 
 
