@@ -31,7 +31,7 @@ _UNCERTAIN: Final = 8  # callers that may want no run after all: their question 
 
 
 def _no_registry(registry: "Registry") -> None:
-    """For runs that no other process takes over."""
+    """The `attach` of a backend whose runs no other process takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +163,7 @@ class Registry:
         attempts: EarlierAttempts | None = None,
     ) -> Run:
         key = request.turn_key
-        with resources.references.holding(), ExitStack() as undo:
+        with resources.references, ExitStack() as undo:
             if key is not None and attempts is None:
                 await self._turns.prepare(key)
             wait, leave = await self._enter(request, run_id)
