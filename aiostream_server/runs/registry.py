@@ -31,7 +31,7 @@ _UNCERTAIN: Final = 8  # callers that may want no run after all: their question 
 
 
 def _no_registry(registry: "Registry") -> None:
-    """For runs that no other process takes over."""
+    """The `attach` of a backend whose runs no other process takes over."""
 
 
 @dataclass(frozen=True, slots=True)

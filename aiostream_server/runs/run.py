@@ -42,7 +42,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class EarlierAttempts:
-    """Those of a run that failed processes have begun: how many, when the first one was (Unix time), and what they have
+    """The attempts of failed processes at a run: how many, when the first one began (Unix time), and what they have
     cost."""
 
     count: int
@@ -139,7 +139,7 @@ class Run:
                     self.end("cancelled")
 
     def end(self, reason: FinishReason | Error) -> None:
-        """As `stop`, for this process's own code; an `Error` is written into the log."""
+        """Like `stop`, for this process's own code; an `Error` is written into the log."""
         if not self._ending.done():
             self._ending.set_result(reason)
 

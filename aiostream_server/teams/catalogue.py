@@ -98,7 +98,7 @@ class Catalogue:
         return () if spec is None else spec.members
 
     async def shapes(self) -> Mapping[str, Shape | None]:
-        """Of every team by its id; None for one that cannot be built. Each is built once, when this is first asked."""
+        """Each team's shape by its id; None if it cannot be built. Builds every team once, at the first call."""
         if self._shapes is None:
             self._shapes = asyncio.create_task(self._look())
         return await asyncio.shield(self._shapes)

@@ -56,7 +56,7 @@ async def stream_runs(
     before: bytes = b"",
     coalesce_s: float = 0.0,
 ) -> web.StreamResponse:
-    """As `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
+    """Like `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
     frames in `before`. Each reader is opened and closed by the response."""
     response = LastingStream({**SSE_HEADERS, **headers})
     try:

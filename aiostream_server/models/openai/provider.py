@@ -285,7 +285,7 @@ async def _back_off(delay_s: float, refusal: Refusal) -> None:
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    """As much of the body as arrives: half a reason is better than none."""
+    """The body of a refusal, or as much of it as arrives: half a reason is better than none."""
     body = b""
     try:
         with suppress(aiohttp.ClientError, OSError):
