@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from aiostream_server.aiohttp_private import shrink_request
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind, Token
@@ -64,6 +65,7 @@ async def stream_runs(
         report_gone(request, gone)
         hang_up(request)
         return response
+    shrink_request(request)
     return response.written_by(partial(_write, request, writer, runs, config.heartbeat_s, before, coalesce_s))
 
 
