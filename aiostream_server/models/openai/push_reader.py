@@ -4,7 +4,7 @@ aiohttp wakes the waiting task for each read: a future, a turn of the event loop
 token. `PushReader` stands before aiohttp's protocol on the connection and hands the bytes on inside the transport's
 own call; one timer serves the whole answer. With 100 streams of 50 tokens a second this reads a token in 21 us of CPU
 time instead of 31 (uvloop: 20 instead of 27). It relies on private behaviour of aiohttp (`read_timeout`, the place of
-its protocol on the transport); `OpenAIProvider(reader=PullReader)` is the switch to the plain way.
+its protocol on the transport, and in its stream); `OpenAIProvider(reader=PullReader)` is the switch to the plain way.
 """
 
 import asyncio
@@ -60,6 +60,7 @@ class PushReader(asyncio.Protocol):
 
     def __init__(self, response: aiohttp.ClientResponse, *, idle_s: float, ends_at: float) -> None:
         self._content = response.content
+        _FlowControl.put_before(response.content)
         self._idle_s = idle_s
         self._ends_at = ends_at
         self._loop = asyncio.get_running_loop()
@@ -188,6 +189,39 @@ class PushReader(asyncio.Protocol):
             self._waiting.set_exception(aiohttp.SocketTimeoutError("nothing arrived"))
         ends_at = self._ends_at if self._ends_at > now else now + self._idle_s
         self._timer = self._loop.call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
+
+
+class _FlowControl:
+    """Stands before aiohttp's protocol in the stream of one response, and resumes reading only where it was paused.
+
+    aiohttp resumes for each chunk that is read, and parses no bytes then: where many come in one read, that takes a
+    quarter of the CPU time of a token.
+    """
+
+    __slots__ = ("_is_paused", "_protocol")
+
+    def __init__(self, protocol: ResponseHandler) -> None:
+        self._protocol = protocol
+        self._is_paused = True  # as far as is known
+
+    @classmethod
+    def put_before(cls, content: aiohttp.StreamReader) -> None:
+        protocol: object = getattr(content, "_protocol", None)  # an answer without a body has none
+        if isinstance(protocol, ResponseHandler):
+            content._protocol = cls(protocol)  # type: ignore[assignment]  # noqa: SLF001
+
+    def pause_reading(self) -> None:
+        self._is_paused = True
+        self._protocol.pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        if self._is_paused:
+            self._is_paused = False
+            self._protocol.resume_reading(resume_parser)
+
+    @property
+    def connected(self) -> bool:
+        return self._protocol.connected
 
 
 def _take_nothing(_: bytes) -> bool:
