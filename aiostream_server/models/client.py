@@ -4,15 +4,14 @@ Both `create` and `create_stream` stream from the provider. In a run (`token_sin
 deltas goes to the run's sink as it arrives, and AutoGen gets only the final `CreateResult`, with or without its agent's
 `model_client_stream`. Outside a run this is an ordinary client: `create_stream` yields text chunks.
 
-One task per call reads the provider's stream. A cancelled token, a cancelled caller or a closed generator cancels the
-task, which closes the provider's connection at once.
+The caller's task reads the provider's stream; only where `create_stream` yields chunks, a task of its own does. A
+cancelled token, a cancelled caller or a closed generator closes the provider's connection at once.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
-from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal, Self, cast
 
 import structlog
@@ -28,6 +27,7 @@ from autogen_core.models import (
     RequestUsage,
 )
 from autogen_core.tools import Tool, ToolSchema
+from msgspec import structs
 from pydantic import BaseModel
 
 from aiostream_server.errors import ModelFailed
@@ -90,15 +90,21 @@ class StreamingClient(ChatCompletionClient):
 
     def speaking_as(self, agent: str) -> Self:
         """The same model for one agent inside another agent's tool: AutoGen does not tell its name there."""
-        client = copy(self)
+        client = self._like()
         client._speaker = agent  # noqa: SLF001 - its own class
         return client
 
     def calling_tools(self, choice: ToolChoice, *, is_parallel: bool) -> Self:
         """The same model for an agent that leaves the choice of its tools to this one. `is_parallel`: one answer may
         call several."""
-        client = copy(self)
+        client = self._like()
         client._choice, client._is_parallel = choice, is_parallel  # noqa: SLF001 - its own class
+        return client
+
+    def _like(self) -> Self:
+        """As `copy`, which takes eight times as long."""
+        client = object.__new__(type(self))
+        vars(client).update(vars(self))
         return client
 
     async def create(
@@ -113,7 +119,7 @@ class StreamingClient(ChatCompletionClient):
     ) -> CreateResult:
         """The whole answer. Raises `ModelFailed` or `ModelTimeout`, and `ValueError` for a missing capability."""
         request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
-        return await _start(self._answer(request, current_sink.get()), cancellation_token)
+        return await _in_this_task(self._answer(request, current_sink.get()), cancellation_token)
 
     async def create_stream(
         self,
@@ -128,7 +134,7 @@ class StreamingClient(ChatCompletionClient):
         """Text chunks, then the `CreateResult`; in a run only the latter. Raises what `create` raises."""
         request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
         if (sink := current_sink.get()) is not None:
-            yield await _start(self._answer(request, sink), cancellation_token)
+            yield await _in_this_task(self._answer(request, sink), cancellation_token)
             return
         batches = QueueListener()
         task = _start(self._answer(request, None, batches), cancellation_token)
@@ -146,7 +152,7 @@ class StreamingClient(ChatCompletionClient):
         await self._provider.close()
 
     def total_usage(self) -> RequestUsage:
-        return replace(self._total)
+        return RequestUsage(self._total.prompt_tokens, self._total.completion_tokens)
 
     actual_usage = total_usage
 
@@ -209,7 +215,7 @@ class StreamingClient(ChatCompletionClient):
         is_heard = sink is not None and not request.json_output and sink.hears(speaker)
         facts = CallFacts(self.label.model or self.label.name)
         kept, offered = self._remembered(request, speaker)
-        request = replace(request, kept=kept, offered=offered, facts=facts)
+        request = structs.replace(request, kept=kept, offered=offered, facts=facts)
         names = NamesOnTheWire(request)
         if sink is not None:
             sink.calling(speaker, facts.model)
@@ -222,7 +228,7 @@ class StreamingClient(ChatCompletionClient):
         with self.label.call(speaker) as call:
             progress = _Progress(facts, call, sink)
             hearing = AnswerFeed(answer, listener, progress.begin)
-            request = replace(
+            request = structs.replace(
                 request,
                 options=options,
                 tool_choice=choice,
@@ -376,6 +382,45 @@ def _refuse_broken_json(answer: ModelAnswer) -> None:
     """Raises `ModelFailed` for JSON that was cut off or withheld: its reader could only say that it is not valid."""
     if (why := why_broken(answer.end.finish_reason)) is not None and json_text(answer.text) is None:
         raise ModelFailed(f"the model did not give the JSON that it was asked for: {why}")
+
+
+class _Link:
+    """What a token cancels: the task that waits for the answer, as long as it does."""
+
+    __slots__ = ("is_cancelled", "task")
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        self.task: asyncio.Task[Any] | None = None
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def end(self) -> None:
+        """The call has ended. If the token cancelled it, its caller goes on: only the call was to be cancelled."""
+        task, self.task = self.task, None
+        if self.is_cancelled and task is not None:
+            task.uncancel()
+
+
+async def _in_this_task(
+    answer: Coroutine[None, None, CreateResult], cancellation_token: CancellationToken | None
+) -> CreateResult:
+    """As to await a task that is linked to the token, without the task: each takes a context and 50 us."""
+    if cancellation_token is None:
+        return await answer
+    link = _Link()
+    cancellation_token.add_callback(link.cancel)
+    if link.is_cancelled:
+        answer.close()
+        raise asyncio.CancelledError
+    link.task = asyncio.current_task()  # no local variable: an error's traceback would hold the task, and it the error
+    try:
+        return await answer
+    finally:
+        link.end()
 
 
 def _start(
