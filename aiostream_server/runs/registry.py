@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from msgspec import structs
+
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import Conflict, NotFound, RunGone, ServerError, ShuttingDown, UnknownResponse
 from aiostream_server.events import FinishReason
@@ -155,7 +157,9 @@ class Registry:
         `ShuttingDown`.
         """
         resources = self._resources
-        return await self._begin(run_id, replace(request, spec=resources.catalogue[team]), resources, log, earlier)
+        return await self._begin(
+            run_id, structs.replace(request, spec=resources.catalogue[team]), resources, log, earlier
+        )
 
     async def _begin(
         self,
@@ -188,7 +192,7 @@ class Registry:
     ) -> RunRequest:
         """The request with its conversation named. It may only begin if the answer that it continues is remembered, as
         a part of a chain or of a conversation that has a name of its own."""
-        named = replace(request, conversation=replace(talk, name=run_id))
+        named = structs.replace(request, conversation=replace(talk, name=run_id))
         if (name := talk.continues) is None:
             return named
         with suppress(NotFound, RunGone):
@@ -196,7 +200,7 @@ class Registry:
             if card.finished is None:
                 raise Conflict("the response that this one continues is not finished: wait for it", param=_PREVIOUS)
             if (kept_in := card.conversation) is not None and kept_in != name:
-                return replace(request, conversation=Conversation(kept_in, resends=False, is_kept=talk.is_kept))
+                return structs.replace(request, conversation=Conversation(kept_in, resends=False, is_kept=talk.is_kept))
         if resources.archive is None or not await is_remembered(resources.archive, request.owner, name):
             message = f"{_PREVIOUS}: there is no such response, or nothing of it is remembered"
             raise UnknownResponse(message, param=_PREVIOUS)
