@@ -18,7 +18,8 @@ from aiostream_server.runs.history import remember, task_messages
 from aiostream_server.teams.autogen_private.client_tools import Check, ClientTools, callers_in, client_tools
 from aiostream_server.teams.autogen_private.fresh_team import wait_for_people
 from aiostream_server.teams.autogen_private.resumed_turn import let_begin, let_begin_anew, put_results
-from aiostream_server.teams.autogen_private.structure import Everything, agent_names, answerers, code_runners
+from aiostream_server.teams.autogen_private.structure import Everything
+from aiostream_server.teams.autogen_private.team_facts import agent_names, answerers, code_runners
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.context import Team
 from aiostream_server.teams.resume import reply_to

@@ -30,7 +30,7 @@ from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_work
 from aiostream_server.runs.team_work import TeamWork
-from aiostream_server.teams.autogen_private.structure import tools_in_threads
+from aiostream_server.teams.autogen_private.team_facts import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.containment import RunLabel, contain_tasks
 from aiostream_server.text import clipped, typed_question
@@ -43,7 +43,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class EarlierAttempts:
-    """Those of a run that failed processes have begun: how many, when the first one was (Unix time), and what they have
+    """The attempts of failed processes at a run: how many, when the first one began (Unix time), and what they have
     cost."""
 
     count: int
@@ -140,7 +140,7 @@ class Run:
                     self.end("cancelled")
 
     def end(self, reason: FinishReason | Error) -> None:
-        """As `stop`, for this process's own code; an `Error` is written into the log."""
+        """Like `stop`, for this process's own code; an `Error` is written into the log."""
         if not self._ending.done():
             self._ending.set_result(reason)
 

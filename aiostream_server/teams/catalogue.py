@@ -16,12 +16,8 @@ from aiostream_server.teams.autogen_private.contained import contain
 from aiostream_server.teams.autogen_private.fresh_team import name_speakers, use_team_runtimes
 from aiostream_server.teams.autogen_private.function_tools import share_function_tools
 from aiostream_server.teams.autogen_private.spans import skip_unrecorded_spans
-from aiostream_server.teams.autogen_private.structure import (
-    Everything,
-    everything_in,
-    participant_names,
-    sees_images,
-)
+from aiostream_server.teams.autogen_private.structure import Everything, everything_in
+from aiostream_server.teams.autogen_private.team_facts import participant_names, sees_images
 from aiostream_server.teams.context import Runs, Team, TeamContext, streams
 from aiostream_server.teams.factories import Factory, import_factory
 from aiostream_server.teams.served import ServedTeam, served_teams
@@ -106,7 +102,7 @@ class Catalogue:
         return () if spec is None else spec.members
 
     async def shapes(self) -> Mapping[str, Shape | None]:
-        """Of every team by its id; None for one that cannot be built. Each is built once, when this is first asked."""
+        """Each team's shape by its id; None if it cannot be built. Builds every team once, at the first call."""
         if self._shapes is None:
             self._shapes = asyncio.create_task(self._look())
         return await asyncio.shield(self._shapes)

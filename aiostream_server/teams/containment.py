@@ -55,9 +55,9 @@ _loops: Final[WeakSet[asyncio.AbstractEventLoop]] = WeakSet()
 _log = structlog.get_logger()
 
 
-def contain_tasks(what: str = _TEAM, run: RunLabel | None = None) -> None:
+def contain_tasks(run: RunLabel | None = None) -> None:
     """Contain the tasks that are created in the current context from now on, and those that they create."""
-    _running.set(what)
+    _running.set(_TEAM)
     _run.set(run)
     loop = asyncio.get_running_loop()
     if loop not in _loops:

@@ -48,7 +48,7 @@ Team: TypeAlias = Streams | Runs
 
 
 def streams(team: object) -> TypeGuard[Streams]:
-    """As `isinstance(team, Streams)`, which takes ten times as long and is asked for every run."""
+    """Like `isinstance(team, Streams)`, which takes ten times as long and is asked for every run."""
     return getattr(team, "run_stream", None) is not None
 
 

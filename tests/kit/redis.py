@@ -14,13 +14,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from tests.kit.needs import REDIS_PROGRAMS, needs, require
 from tests.kit.process import free_port
-from tests.kit.tls import Files
+
+if TYPE_CHECKING:  # what it imports takes a second
+    from tests.kit.tls import Files
 
 _START_S: Final = 30.0
 
@@ -35,7 +37,7 @@ class RedisServer:
 
     folder: Path
     kind: str = "redis"
-    tls: Files | None = None
+    tls: "Files | None" = None
     tls_port: int = field(default_factory=free_port)
     port: int = field(default_factory=free_port)
     password: str = ""
@@ -97,17 +99,10 @@ class RedisServer:
             self._process.wait()
             self._process = None
 
-    def save_and_stop(self) -> None:
-        """A clean stop, after which `start` finds everything again."""
-        self.command("shutdown", "save")
-        assert self._process is not None
-        self._process.wait()
-        self._process = None
-
 
 @contextmanager
 def running_redis(
-    *options: str, password: str = "", kind: str = "redis", tls: Files | None = None
+    *options: str, password: str = "", kind: str = "redis", tls: "Files | None" = None
 ) -> Iterator[RedisServer]:
     with tempfile.TemporaryDirectory(prefix="redis-", dir="/tmp", ignore_cleanup_errors=True) as folder:
         server = RedisServer(Path(folder), kind, tls, password=password, options=options)

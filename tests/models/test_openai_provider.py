@@ -20,8 +20,9 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import OpenAIModelConfig
 from aiostream_server.errors import ModelFailed, ModelTimeout
+from aiostream_server.models.openai.connections import open_session
 from aiostream_server.models.openai.failures import Failures
-from aiostream_server.models.openai.provider import OpenAIProvider, open_session
+from aiostream_server.models.openai.provider import OpenAIProvider
 from aiostream_server.models.openai.push_reader import BytesReader, PullReader, PushReader
 from aiostream_server.models.openai.retry import RetryPolicy
 from aiostream_server.models.provider import CallDelta, Delta, End, ModelRequest, TextDelta, ThoughtDelta

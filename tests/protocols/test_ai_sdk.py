@@ -13,9 +13,8 @@ from aiostream_server.errors import InvalidRequest
 from aiostream_server.events import Action, Answer, Entry, Restarted, RunFinished, Token, TokenCount
 from aiostream_server.intake.question import Question, Turn
 from aiostream_server.protocols.ai_sdk import AI_SDK, options_of
-from aiostream_server.protocols.ai_sdk.files import files_in
 from aiostream_server.protocols.ai_sdk.request import UIMessageOptions, read_request
-from aiostream_server.protocols.ai_sdk.stream import UIMessageFrames
+from aiostream_server.protocols.ai_sdk.stream import UIMessageFrames, files_in
 from tests.protocols.telling import CARD, told_runs
 
 OPTIONS = UIMessageOptions()

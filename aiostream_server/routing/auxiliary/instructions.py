@@ -153,7 +153,7 @@ def may_instruct(text: str) -> bool:
 
 
 def wants_summary(text: str) -> bool:
-    """Of the conversation, to go on with: a summary for a reader is a question like any other."""
+    """Whether it asks for a summary to continue the conversation with. One for a reader is an ordinary question."""
     if not may_instruct(text):
         return False
     if (found := _CONTINUATION.search(text)) is not None:
@@ -170,7 +170,7 @@ def is_first_person(text: str) -> bool:
 
 
 def is_about_one_message(text: str) -> bool:
-    """Of a user, not of a whole conversation: other messages beside it are examples."""
+    """Whether the instruction is about one message of a user: then the other messages are examples."""
     return _MESSAGE.search(text) is not None and _CONVERSATION.search(text) is None
 
 

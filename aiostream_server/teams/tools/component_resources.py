@@ -11,13 +11,11 @@ from urllib.parse import urlsplit
 from autogen_core.tools import Workbench
 
 from aiostream_server.errors import ToolFailed
+from aiostream_server.teams.autogen_private.mcp_workbench import is_unstarted_mcp, mcp_sampling, mcp_tool_overrides
 from aiostream_server.teams.autogen_private.structure import (
     code_executors_in,
     everything_in,
     is_unstarted_executor,
-    is_unstarted_mcp,
-    mcp_sampling,
-    mcp_tool_overrides,
     replace_workbenches,
     workbenches_of,
 )
