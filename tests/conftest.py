@@ -36,7 +36,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # On a busy machine one example can take long: a deadline would fail a test that promises nothing about time.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Each run draws other examples, so that half of the usual hundred in each find the same within two.
+# `pytest --hypothesis-profile=thorough` looks longer at what has just been changed.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=50)
+settings.register_profile("thorough", settings.get_profile("any machine"), max_examples=1000)
 settings.load_profile("any machine")
 
 # Where `rich` is installed, structlog's default renderer formats all local variables of an exception: seconds each.
