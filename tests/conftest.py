@@ -10,6 +10,7 @@ import structlog
 from aiohttp.web_app import _cached_build_middleware
 from hypothesis import HealthCheck, settings
 
+from tests.kit import forkserver
 from tests.kit.needs import missing_lines, require_marked
 from tests.kit.parallel import pytest_addoption, pytest_runtestloop
 from tests.kit.postgres import postgres_url
@@ -51,8 +52,10 @@ structlog.configure(
 )
 
 
-def pytest_collection_finish() -> None:
+def pytest_collection_finish(session: pytest.Session) -> None:
     """Freezes the collected modules and tests, so that tests which collect garbage do not traverse them each time."""
+    if session.config.getoption("processes") and not session.config.option.collectonly:
+        forkserver.start_for_all_forks()
     gc.collect()
     gc.freeze()
     gc.enable()
