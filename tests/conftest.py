@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import sys
+from pathlib import Path
 
 import pytest
 import structlog
@@ -11,12 +12,14 @@ from aiohttp.web_app import _cached_build_middleware
 from hypothesis import HealthCheck, settings
 
 from tests.kit import forkserver
+from tests.kit.garbage import earlier_tests_are_frozen
 from tests.kit.needs import missing_lines, require_marked
 from tests.kit.parallel import pytest_addoption, pytest_runtestloop
 from tests.kit.postgres import postgres_url
 from tests.kit.redis import redis_prefix, redis_servers, shared_redis
 
 __all__ = [
+    "earlier_tests_are_frozen",
     "postgres_url",
     "pytest_addoption",
     "pytest_runtestloop",
@@ -28,6 +31,9 @@ __all__ = [
 # Without bytecode files each worker would rewrite all tests, and each server process compile the package, anew.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# No test calls a server outside. To read the machine's 150 authorities takes 14 ms, for each client of OpenAI's anew.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "kit" / "authority.pem")
 
 # Collecting makes thousands of objects that live to the end: `pytest_collection_finish` switches this on again.
 gc.disable()

@@ -361,14 +361,7 @@ def d(context): ...
         assert told == [f"{where} {words}" for where, words in expected]
 
 
-@pytest.fixture
-def _earlier_tests_are_frozen() -> None:
-    """So that collecting garbage, which these tests do again and again, does not go through what all others left."""
-    gc.collect()
-    gc.freeze()
-
-
-@pytest.mark.usefixtures("_earlier_tests_are_frozen")
+@pytest.mark.usefixtures("earlier_tests_are_frozen")
 class TestLoadingAgain:
     MODEL = """
 from __future__ import annotations
