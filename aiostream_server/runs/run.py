@@ -8,11 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import structlog
+from msgspec import structs
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.errors import ServerError, TeamFailed, forget_traceback
@@ -261,7 +262,7 @@ class Run:
             self.log.append(finished)
             self._ended_at = self.log.since(self.log.committed - 1)[0].timestamp
             self._asks_user = recorder.asks_user and finished.reason == "stop"
-            self.request = replace(self.request, question=_FORGOTTEN)
+            self.request = structs.replace(self.request, question=_FORGOTTEN)
             work.release(self.spec)
 
     def _log_line(self, recorder: Recorder, ending: FinishReason | Error, finished: RunFinished) -> None:

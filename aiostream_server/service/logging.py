@@ -4,10 +4,12 @@ structlog writes to the standard library's handler directly, without a LogRecord
 prompt, answer or key is written at info level, and no traceback shows a frame's locals.
 """
 
+import json
 import logging
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import lru_cache
 from typing import Final, Literal, TextIO
 
 import structlog
@@ -89,7 +91,17 @@ def _renderers(is_text: bool) -> list[Processor]:
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
     without_locals = ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
-    return [without_locals, JSONRenderer()]
+    return [without_locals, JSONRenderer(_json_text)]
+
+
+def _json_text(event: EventDict, default: Callable[[object], object]) -> str:
+    """As `json.dumps`, which makes an encoder for each line."""
+    return _encoder(default).encode(event)
+
+
+@lru_cache
+def _encoder(default: Callable[[object], object]) -> json.JSONEncoder:
+    return json.JSONEncoder(default=default)
 
 
 class _LineWriter:

@@ -90,7 +90,8 @@ class PushReader(asyncio.Protocol):
         self._is_paused = False
         connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
-        self._is_shrunk = IS_KNOWN and self._transport is not None
+        has_body = getattr(self._content, "_buffer", None) is not None  # aiohttp's empty one has no such attribute
+        self._is_shrunk = IS_KNOWN and has_body
         if self._transport is not None:
             self._protocol = cast("ResponseHandler", self._transport.get_protocol())
             shrink_response(response)
@@ -170,7 +171,9 @@ class PushReader(asyncio.Protocol):
 
     def _read(self) -> bytes:
         """All that aiohttp has parsed."""
-        return read_all(self._content, self._protocol) if self._is_shrunk else self._content.read_nowait()
+        if not self._is_shrunk:
+            return self._content.read_nowait()
+        return read_all(self._content, None if self._transport is None else self._protocol)
 
     def _take_all(self) -> bool:
         """Hand on what aiohttp has parsed; whether `take` wants more."""

@@ -12,18 +12,14 @@ pytestmark = pytest.mark.needs("redis")
 
 
 def test_all_connections_share_a_context_until_a_file_changes(tmp_path: Path) -> None:
-    from aiostream_server.log.redis.primary import Primary
+    from aiostream_server.log.redis.tls import AsyncTlsConnection, TlsContext
 
     files = make_files(tmp_path)
     names = f"ssl_ca_certs={files.authority}&ssl_certfile={files.certificate}&ssl_keyfile={files.key}"
-    primary = Primary(parse_redis_url(f"rediss://127.0.0.1:6379/0?{names}"), "{t}:")
-    address, client = primary.connect(1.0)
-    client.close()
-    pool = primary.pool(address, 1.0, 2)
-    contexts = [pool.make_connection().ssl_context.get() for _ in range(2)]
-    assert contexts[0] is contexts[1]
-    assert len(contexts[0].get_ca_certs()) == 1, "the system's authorities are not trusted"
+    shared = TlsContext(parse_redis_url(f"rediss://127.0.0.1:6379/0?{names}"))
+    context = shared.latest
+    assert shared.get() is AsyncTlsConnection(context=context).ssl_context.get() is context
+    assert len(context.get_ca_certs()) == 1, "the system's authorities are not trusted"
     make_files(tmp_path)
     os.utime(files.certificate, ns=(1, 1))
-    primary.connect(1.0)[1].close()
-    assert primary.pool(address, 1.0, 2).make_connection().ssl_context.get() is not contexts[0]
+    assert shared.get() is shared.latest is not context
