@@ -36,6 +36,7 @@ ROOMS: Final = {
     "events": Room(0),
     "config": Room(1, PYDANTIC | {"msgspec"}),
     "observe": Room(1),
+    "aiohttp_private": Room(1, AIOHTTP),
     "sse": Room(1, AIOHTTP),
     "intake": Room(2, PYDANTIC | {"multidict", "jwt", "msgspec", "jsonschema", "referencing"}),
     "present": Room(2),

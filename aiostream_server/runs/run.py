@@ -8,11 +8,12 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import structlog
+from msgspec import structs
 
 from aiostream_server.config.model import OnDisconnect
 from aiostream_server.errors import ServerError, forget_traceback
@@ -29,7 +30,7 @@ from aiostream_server.runs.request import RunRequest, RunResources
 from aiostream_server.runs.slot_wait import SlotWait
 from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_work
 from aiostream_server.runs.team_work import TeamWork
-from aiostream_server.teams.autogen_private.structure import tools_in_threads
+from aiostream_server.teams.autogen_private.team_facts import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
 from aiostream_server.teams.containment import RunLabel, cancelled_from_inside, contain_tasks
 from aiostream_server.text import clipped, typed_question
@@ -42,7 +43,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class EarlierAttempts:
-    """Those of a run that failed processes have begun: how many, when the first one was (Unix time), and what they have
+    """The attempts of failed processes at a run: how many, when the first one began (Unix time), and what they have
     cost."""
 
     count: int
@@ -139,7 +140,7 @@ class Run:
                     self.end("cancelled")
 
     def end(self, reason: FinishReason | Error) -> None:
-        """As `stop`, for this process's own code; an `Error` is written into the log."""
+        """Like `stop`, for this process's own code; an `Error` is written into the log."""
         if not self._ending.done():
             self._ending.set_result(reason)
 
@@ -267,7 +268,7 @@ class Run:
             self.log.append(finished)
             self._ended_at = self.log.since(self.log.committed - 1)[0].timestamp
             self._asks_user = recorder.asks_user and finished.reason == "stop"
-            self.request = replace(self.request, question=_FORGOTTEN)
+            self.request = structs.replace(self.request, question=_FORGOTTEN)
             work.release(self.spec)
 
     def _log_line(self, recorder: Recorder, ending: FinishReason | Error, finished: RunFinished) -> None:

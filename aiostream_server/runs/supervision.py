@@ -16,7 +16,7 @@ from autogen_core import CancellationToken
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.events import Error
 from aiostream_server.log.protocol import Log
-from aiostream_server.teams.autogen_private.structure import background_tasks
+from aiostream_server.teams.autogen_private.running_team import background_tasks
 
 _TOKEN_GRACE_S: Final = 0.05
 _RUNTIME_GRACE_S: Final = 0.4

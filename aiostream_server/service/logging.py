@@ -4,10 +4,12 @@ structlog writes to the standard library's handler directly, without a LogRecord
 prompt, answer or key is written at info level, and no traceback shows a frame's locals.
 """
 
+import json
 import logging
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final, Literal, TextIO
 
 import structlog
@@ -89,7 +91,7 @@ def _renderers(is_text: bool) -> list[Processor]:
     if is_text:
         plain = structlog.dev.plain_traceback
         return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
-    return [ExceptionRenderer(_exception_as_dicts), JSONRenderer()]
+    return [ExceptionRenderer(_exception_as_dicts), JSONRenderer(_json_text)]
 
 
 def _exception_as_dicts(exc_info: ExcInfo) -> list[dict[str, Any]]:
@@ -99,6 +101,16 @@ def _exception_as_dicts(exc_info: ExcInfo) -> list[dict[str, Any]]:
     except BaseException as unreadable:
         why = f"its text cannot be read ({type(unreadable).__name__})"
         return [{"exc_type": exc_info[0].__name__, "exc_value": why}]
+
+
+def _json_text(event: EventDict, default: Callable[[object], object]) -> str:
+    """As `json.dumps`, which makes an encoder for each line."""
+    return _encoder(default).encode(event)
+
+
+@lru_cache
+def _encoder(default: Callable[[object], object]) -> json.JSONEncoder:
+    return json.JSONEncoder(default=default)
 
 
 class _LineWriter:

@@ -15,7 +15,7 @@ from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import Context, ContextVar, copy_context
 from dataclasses import dataclass
-from types import FrameType
+from types import CoroutineType, FrameType
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -55,9 +55,9 @@ _loops: Final[WeakSet[asyncio.AbstractEventLoop]] = WeakSet()
 _log = structlog.get_logger()
 
 
-def contain_tasks(what: str = _TEAM, run: RunLabel | None = None) -> None:
+def contain_tasks(run: RunLabel | None = None) -> None:
     """Contain the tasks that are created in the current context from now on, and those that they create."""
-    _running.set(what)
+    _running.set(_TEAM)
     _run.set(run)
     loop = asyncio.get_running_loop()
     if loop not in _loops:
@@ -150,9 +150,10 @@ class _Factory:
     def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **named: Any) -> Any:
         context: Context | None = named.get("context")
         what = _running.get() if context is None else context.get(_running)
-        if what is not None and asyncio.iscoroutine(coro):
-            named["context"] = copy_context() if context is None else context
-            coro = _Contained(coro, named["context"])
+        if what is not None and (type(coro) is CoroutineType or asyncio.iscoroutine(coro)):
+            if context is None:
+                context = named["context"] = copy_context()
+            coro = _Contained(coro, context)
         if self._former is not None:
             return self._former(loop, coro, **named)
         return asyncio.Task(coro, loop=loop, **named)

@@ -16,8 +16,8 @@ from autogen_core import CancellationToken, SingleThreadedAgentRuntime
 from autogen_core.tools import FunctionTool
 
 from aiostream_server.teams.autogen_private.fresh_team import use_team_runtimes
+from aiostream_server.teams.autogen_private.running_team import background_tasks
 from aiostream_server.teams.autogen_private.runtime import TeamRuntime
-from aiostream_server.teams.autogen_private.structure import background_tasks
 from tests.kit.waiting import DEADLINE_S
 from tests.teams.kinds import KINDS, agent, calls, saying
 

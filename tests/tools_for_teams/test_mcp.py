@@ -16,8 +16,8 @@ from structlog.testing import capture_logs
 
 from aiostream_server.config.model import McpToolConfig
 from aiostream_server.errors import ToolFailed
+from aiostream_server.teams.tools.mcp.tool import McpTool, mcp_settings
 from aiostream_server.teams.tools.mcp.transport import Diagnostics
-from aiostream_server.teams.tools.mcp.workbench import McpTool, mcp_settings
 from aiostream_server.teams.tools.scope import RunScope
 from tests.kit.process import is_running, until_gone
 from tests.tools_for_teams.servers import pids, plain, program, serving_mcp, until

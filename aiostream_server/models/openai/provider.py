@@ -1,19 +1,17 @@
 """Streams from any service that speaks OpenAI's chat completions: OpenAI, Azure, vLLM, Ollama, LiteLLM, OpenRouter ...
 
-https://platform.openai.com/docs/api-reference/chat/create. One connection pool serves all models of the process. A
-closed or cancelled stream closes its connection at once. What a refusal says of options or messages is learned, and the
-request sent again at once; a refused or lost request is retried with backoff, only before the answer begins.
+https://platform.openai.com/docs/api-reference/chat/create. A closed or cancelled stream closes its connection at
+once. What a refusal says of options or messages is learned, and the request sent again at once; a refused or lost
+request is retried with backoff, only before the answer begins.
 """
 
 import asyncio
 import math
-import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import blake2b
 from io import BytesIO
-from types import SimpleNamespace
 from typing import Final, NamedTuple
 from weakref import WeakValueDictionary
 
@@ -28,6 +26,7 @@ from aiostream_server.errors import ModelFailed
 from aiostream_server.models.families import context_tokens_of, model_info_of
 from aiostream_server.models.openai.accepted_messages import AcceptedMessages, MessageDialect
 from aiostream_server.models.openai.answer_reader import AnswerReader
+from aiostream_server.models.openai.connections import Connection, open_session
 from aiostream_server.models.openai.failures import Failures, decoded
 from aiostream_server.models.openai.messages import has_images
 from aiostream_server.models.openai.output_formats import OutputFormats
@@ -39,45 +38,10 @@ from aiostream_server.models.provider import Delta, ModelRequest, unsupported
 from aiostream_server.models.token_sink import TokenSink, current_sink
 
 _MAX_ERROR_BYTES: Final = 64 * 1024
-_RECEIVE_BUFFER_BYTES: Final = 128 * 1024
-_READ_BUFFER_BYTES: Final = 64 * 1024  # of aiohttp, which pauses the connection at twice as much
 _MOST_AT_ONCE_BYTES: Final = 512 * 1024
 _LAST_BYTES_S: Final = 0.25  # from `[DONE]` to the end of the body; a slower connection is not reused
 
 _log = structlog.get_logger()
-
-
-def open_session() -> aiohttp.ClientSession:
-    """A connection pool without a limit: admission control limits the runs. Call it in the loop that uses it."""
-    connector = aiohttp.TCPConnector(limit=0, socket_factory=_new_socket)
-    reuse = aiohttp.TraceConfig()
-    reuse.on_connection_reuseconn.append(_note_reuse)
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[reuse],
-        read_bufsize=_READ_BUFFER_BYTES,
-    )
-
-
-@dataclass(slots=True)
-class _Connection:
-    """The connection of one request. `is_reused`: it was in the pool, where the provider may have closed it."""
-
-    is_reused: bool = False
-
-
-async def _note_reuse(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, _Connection):
-        context.trace_request_ctx.is_reused = True
-
-
-def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """Bounds the receive buffer: the kernel would take up to 32 MiB of an answer that is not being read."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-    return made
 
 
 class _Body(NamedTuple):
@@ -253,7 +217,7 @@ class OpenAIProvider:
         )
         # aiohttp sends a file piece by piece, so that a large body does not block the event loop.
         data = BytesIO(body) if len(body) > _MOST_AT_ONCE_BYTES else body
-        headers, used = {**self._headers, **more}, _Connection()
+        headers, used = {**self._headers, **more}, Connection()
         try:
             response = await self._session.post(
                 self._url, data=data, headers=headers, timeout=timeout, allow_redirects=False, trace_request_ctx=used
@@ -321,7 +285,7 @@ async def _back_off(delay_s: float, refusal: Refusal) -> None:
 
 
 async def _error_body(response: aiohttp.ClientResponse) -> bytes:
-    """As much of the body as arrives: half a reason is better than none."""
+    """The body of a refusal, or as much of it as arrives: half a reason is better than none."""
     body = b""
     try:
         with suppress(aiohttp.ClientError, OSError):

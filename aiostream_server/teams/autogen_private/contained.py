@@ -55,6 +55,8 @@ def contain(team: object) -> None:
 
 def _patch(cls: type, name: str, guard: Callable[[Any], Any]) -> None:
     """Replace the method in each class of `cls` that defines it."""
+    if (cls, name) in _guarded:
+        return  # as every time but the first
     for owner in cls.__mro__:
         if (owner, name) not in _guarded:
             _guarded.add((owner, name))

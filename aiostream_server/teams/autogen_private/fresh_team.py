@@ -11,14 +11,8 @@ from autogen_core.models import LLMMessage
 from aiostream_server.models.client import StreamingClient
 from aiostream_server.teams.autogen_private.runtime import TeamRuntime, replaces
 from aiostream_server.teams.autogen_private.runtime_agents import OutputQueue
-from aiostream_server.teams.autogen_private.structure import (
-    ORCHESTRATOR,
-    all_agents,
-    everything_in,
-    is_a,
-    model_client_of,
-    user_proxies,
-)
+from aiostream_server.teams.autogen_private.structure import all_agents, everything_in, is_a, model_client_of
+from aiostream_server.teams.autogen_private.team_facts import ORCHESTRATOR, user_proxies
 
 USE_TEAM_RUNTIME: Final = True
 """False runs every team on AutoGen's own runtime. The measured difference is in the docstring of `runtime`."""

@@ -85,7 +85,7 @@ class RuntimeAgents:
         self._subscribers.clear()
 
     def subscribers(self, topic: TopicId) -> list[AgentId]:
-        """In the order of their subscriptions. An agent that subscribed twice is listed twice."""
+        """The subscribed agents in the order of their subscriptions. An agent that subscribed twice is listed twice."""
         found = self._subscribers.get(topic)
         if found is None:
             matching = (subscription for subscription in self._subscriptions if subscription.is_match(topic))

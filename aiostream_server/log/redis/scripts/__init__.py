@@ -7,7 +7,7 @@ scripts can derive the others from it. `now` is always Redis' own clock, in mill
     nodes                ZSET    process -> the end of its lease
     seen, grace          when any process renewed its lease last; until when none is taken to have failed
     node:N:runs          SET     the live runs that process N drives
-    node:N:slots         HASH    the slots that it holds: run -> key and user
+    node:N:slots         SET     the runs that hold slots of it
     node:N:stops         HASH    its runs that others asked to end: run -> reason
     run:R                HASH    node, owner, card, last (number), reserved (number), finished, turn, start; of a run
                                  whose turn may begin again: team, request, restarts
@@ -44,7 +44,7 @@ class Script:
 
     @classmethod
     def of(cls, body: str) -> "Script":
-        """Of a body that uses `base` and `now`."""
+        """A script whose body uses `base` and `now`."""
         text = _text("functions/now") + body
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
@@ -63,6 +63,7 @@ CHECK: Final = _script("check")
 RENEW: Final = _script("renew")
 RETIRE: Final = _script("retire", "slots")
 CLAIM: Final = _script("claim", "slots")
+DRIVEN: Final = _script("driven")
 
 # runs
 WRITE: Final = _script("write")

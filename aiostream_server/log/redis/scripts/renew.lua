@@ -6,8 +6,14 @@ if now - seen > lease / 2 then  -- no process could renew: Redis was away
     grace = now + 2 * lease  -- one may take longer than another to find the primary
     redis.call('SET', base .. 'grace', grace)
 end
-redis.call('SET', base .. 'seen', now)
 local known = redis.call('ZSCORE', base .. 'nodes', node)
+if seen > now then  -- the clock of Redis was set back: without this, leases would not end before it is there again
+    local found = redis.call('ZRANGE', base .. 'nodes', 0, -1, 'WITHSCORES')
+    for at = 1, #found, 2 do redis.call('ZADD', base .. 'nodes', found[at + 1] - (seen - now), found[at]) end
+    grace = grace - (seen - now)
+    redis.call('SET', base .. 'grace', grace)
+end
+redis.call('SET', base .. 'seen', now)
 redis.call('ZADD', base .. 'nodes', now + lease, node)
 local failed = {}
 if now >= grace then failed = redis.call('ZRANGEBYSCORE', base .. 'nodes', '-inf', '(' .. now) end
