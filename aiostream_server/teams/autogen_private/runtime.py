@@ -189,9 +189,7 @@ class TeamRuntime(SingleThreadedAgentRuntime):
             self._failure = failure
         self._forget(task)
 
-    def _answered(
-        self, answer: _Answer, recipient: AgentId, token: CancellationToken, task: asyncio.Task[Any]
-    ) -> None:
+    def _answered(self, answer: _Answer, recipient: AgentId, token: CancellationToken, task: asyncio.Task[Any]) -> None:
         """The handler of a request has ended. The sender may have been cancelled."""
         failure = self._failure_of(task, recipient, token)
         if not answer.done():
