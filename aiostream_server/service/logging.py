@@ -95,7 +95,7 @@ def _renderers(is_text: bool) -> list[Processor]:
 
 
 def _exception_as_dicts(exc_info: ExcInfo) -> list[dict[str, Any]]:
-    """Without the frames' locals. An exception's own `__str__` may raise SystemExit: the log is no place to end for it."""
+    """Without the frames' locals. Reading an exception may raise SystemExit, which must not leave the log."""
     try:
         return _as_dicts(exc_info)
     except BaseException as unreadable:

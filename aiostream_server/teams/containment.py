@@ -90,7 +90,7 @@ def converted(exc: BaseException, what: str | None = None, error: type[TeamFaile
 
 
 def cancelled_from_inside(what: str | None = None, error: type[TeamFailed] = TeamFailed) -> TeamFailed:
-    """The error to raise in place of a CancelledError that no one outside of the team asked for. Logs what raised it."""
+    """The error to raise in place of a CancelledError that comes from the team itself. Logs what raised it."""
     culprit = what or _culprit()
     _log.warning("base_exception_contained", raised_by=culprit, exception="CancelledError")
     return error(f"{culprit} was cancelled from inside")
