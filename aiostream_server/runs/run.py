@@ -16,7 +16,7 @@ import structlog
 from msgspec import structs
 
 from aiostream_server.config.model import OnDisconnect
-from aiostream_server.errors import ServerError, TeamFailed, forget_traceback
+from aiostream_server.errors import ServerError, forget_traceback
 from aiostream_server.events import Error, FinishReason, Restarted, RunFinished, RunStarted, TokenCount, Waiting
 from aiostream_server.intake.principal import Owner
 from aiostream_server.intake.question import Question, Turn
@@ -32,7 +32,7 @@ from aiostream_server.runs.supervision import Deadlines, RunCancellation, end_wo
 from aiostream_server.runs.team_work import TeamWork
 from aiostream_server.teams.autogen_private.team_facts import tools_in_threads
 from aiostream_server.teams.catalogue import TeamSpec
-from aiostream_server.teams.containment import RunLabel, contain_tasks
+from aiostream_server.teams.containment import RunLabel, cancelled_from_inside, contain_tasks
 from aiostream_server.text import clipped, typed_question
 
 _FORGOTTEN: Final = Question(Turn("user", ""))
@@ -232,7 +232,7 @@ class Run:
         if self._ending.done():
             return
         if task.cancelled():
-            self.end(Error(TeamFailed.code, "the team cancelled itself before it was done"))
+            self.end(describe_failure(cancelled_from_inside("the team")))
         elif exc := task.exception():
             error = describe_failure(exc, work.recorder.failures)
             self.end(error)
