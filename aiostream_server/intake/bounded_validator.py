@@ -123,7 +123,7 @@ def _additional_properties(validator: Any, allowed: Any, instance: Any, schema: 
 
 
 def _unique_items(validator: Any, is_wanted: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
-    """By their JSON, since comparing each with each takes quadratic time."""
+    """Compares the items' JSON: comparing each item with each takes quadratic time."""
     if is_wanted and isinstance(instance, list) and len({canonical(_plain(item)) for item in instance}) < len(instance):
         yield ValidationError("the items are not unique")
 

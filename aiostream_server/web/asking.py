@@ -144,7 +144,7 @@ async def _read(
 
 
 async def _fingerprint(request: web.Request, raw: bytes, protocol: str) -> str:
-    """Of the bytes that were sent: a client library repeats them as they are. Empty where failures are forgotten."""
+    """A digest of the bytes as sent: a client library repeats them unchanged. Empty where failures are forgotten."""
     if not state_of(request).config.server.failure_memory_s:
         return ""
     if len(raw) <= _SMALL_BYTES:
@@ -171,8 +171,8 @@ def _view(request: web.Request, dialect: Dialect[Options], read: _Request[Option
 
 
 def _conversation(read: _Request[Options]) -> Conversation | None:
-    """That of the headers. Without one an answer that is stored begins a chain, but for a page, which resends its chats
-    and may show one that is not to be kept."""
+    """The conversation that the headers name. Without one an answer that is stored begins a chain, except for a page,
+    which resends its chats and may show one that is not to be kept."""
     named, is_stored = read.conversation, read.asked.is_stored
     if named is None:
         return chain(None) if is_stored and not read.is_page else None

@@ -133,7 +133,7 @@ def bug() -> ServerError:
 
 
 def _shown_path(request: web.Request) -> str:
-    """As it was sent: escaped, so one line."""
+    """The path as it was sent: escaped, so one line."""
     return request.rel_url.raw_path[:_PATH_CHARS]
 
 
@@ -169,7 +169,7 @@ def _advice(error: ServerError) -> dict[str, str]:
 
 
 async def _answer_and_hang_up(request: web.Request, response: web.Response) -> web.Response:
-    """For a body that does not end."""
+    """Answer a request whose body does not end, and close the connection."""
     response.force_close()
     await response.prepare(request)
     await response.write_eof()

@@ -65,7 +65,7 @@ class Offer:
         return self._seeing(allowed, spec) if question.task.images else allowed
 
     def _calling(self, allowed: Collection[str] | None, spec: TeamSpec | None) -> Collection[str]:
-        """Those that call a tool of the client where the request forces it."""
+        """The teams that call a tool of the client where the request forces it."""
         calling = [team.id for team in self._catalogue if team.config.takes_forced_calls]
         if found := {team for team in calling if allowed is None or team in allowed}:
             return found
@@ -78,7 +78,7 @@ class Offer:
         )
 
     def _seeing(self, allowed: Collection[str] | None, spec: TeamSpec | None) -> Collection[str]:
-        """Those that see images."""
+        """The teams that see images."""
         seeing = {team.id for team in self._catalogue if team.sees_images and (allowed is None or team.id in allowed)}
         if not seeing:
             teams = "all teams" if spec is None else repr(spec.id)

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from aiostream_server.aiohttp_private import shrink_request
 from aiostream_server.config.model import ServerConfig
 from aiostream_server.errors import ClientGone
 from aiostream_server.events import Entry, SpeechKind, Token
@@ -55,7 +56,7 @@ async def stream_runs(
     before: bytes = b"",
     coalesce_s: float = 0.0,
 ) -> web.StreamResponse:
-    """As `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
+    """Like `stream_run`, for several runs in one stream: each after the end of the one before it, the first behind the
     frames in `before`. Each reader is opened and closed by the response."""
     response = LastingStream({**SSE_HEADERS, **headers})
     try:
@@ -64,6 +65,7 @@ async def stream_runs(
         report_gone(request, gone)
         hang_up(request)
         return response
+    shrink_request(request)
     return response.written_by(partial(_write, request, writer, runs, config.heartbeat_s, before, coalesce_s))
 
 
@@ -75,6 +77,7 @@ async def _write(
     before: bytes,
     coalesce_s: float,
 ) -> None:
+    request.clear()  # what handler and middlewares have put there
     try:
         for place, (watching, frames) in enumerate(runs, 1):
             shows_silence = timed(frames)

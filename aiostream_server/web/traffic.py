@@ -34,7 +34,7 @@ class Traffic:
 
     @property
     def requests(self) -> Collection[web.Request]:
-        """Those that are being answered."""
+        """The requests that are being answered."""
         return self._requests.values()
 
     @property

@@ -153,6 +153,8 @@ class Writer:
         self._finished.pop(run_id, None)
         if (owned := self._runs.get(run_id)) is not None:
             owned.is_kept = False
+            if not (owned.is_known or self._connection.is_available):
+                self._remove(run_id)  # Redis is away for long, and has never known it
 
     def lose(self, run_id: str) -> None:
         """Another process has taken the run over: end it here."""
@@ -220,7 +222,9 @@ class Writer:
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
-        if not self._connection.is_available:
+        while not self._connection.is_available:
+            for names in (self._hurried, self._soon):
+                names.intersection_update(self._runs)  # of what the process keeps no longer
             await asyncio.sleep(_PERIOD_S)  # the thread of the lease looks whether Redis is back
         while (at := self._due_at()) > loop.time():
             self._wake.clear()

@@ -44,7 +44,7 @@ class Script:
 
     @classmethod
     def of(cls, body: str) -> "Script":
-        """Of a body that uses `base` and `now`."""
+        """A script whose body uses `base` and `now`."""
         text = _text("functions/now") + body
         return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 

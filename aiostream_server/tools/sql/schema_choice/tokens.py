@@ -22,7 +22,7 @@ _KEYWORDS: Final = word_set(
 
 
 def estimated_tokens(text: str) -> int:
-    """For the schemas of the tests up to 10 % more than the count of GPT-4's vocabulary."""
+    """An estimate: for the schemas of the tests up to 10 % above the count of GPT-4's vocabulary."""
     return sum(map(_cost, _PIECES.findall(text)))
 
 
