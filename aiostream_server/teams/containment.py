@@ -89,6 +89,13 @@ def converted(exc: BaseException, what: str | None = None, error: type[TeamFaile
     )
 
 
+def cancelled_from_inside(what: str | None = None, error: type[TeamFailed] = TeamFailed) -> TeamFailed:
+    """The error to raise in place of a CancelledError that comes from the team itself. Logs what raised it."""
+    culprit = what or _culprit()
+    _log.warning("base_exception_contained", raised_by=culprit, exception="CancelledError")
+    return error(f"{culprit} was cancelled from inside")
+
+
 def work_in(frame: FrameType | None) -> Work | None:
     """What a stack belongs to, of which this is the innermost frame; None for code outside of runs."""
     while frame is not None:
@@ -105,7 +112,7 @@ def _work_of(context: Context) -> Work:
     return Work(
         None if run is None else run.run_id,
         None if run is None else run.team,
-        None if agent is None else agent.type.rsplit("_", 1)[0],
+        None if agent is None else name_of(agent),
         what.removeprefix(_TOOL) if what.startswith(_TOOL) else None,
     )
 
@@ -124,9 +131,14 @@ def _culprit() -> str:
     if what != _TEAM:
         return what
     try:
-        return MessageHandlerContext.agent_id().type.rsplit("_", 1)[0]
+        return name_of(MessageHandlerContext.agent_id())
     except RuntimeError:  # no handler of AutoGen's runtime
         return what
+
+
+def name_of(agent: AgentId) -> str:
+    """The agent's own name: AutoGen puts a number behind it."""
+    return agent.type.rsplit("_", 1)[0]
 
 
 class _Factory:

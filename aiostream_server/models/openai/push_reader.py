@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from aiostream_server.aiohttp_private import can_read_all, read_all, shrink_connection, shrink_response
+from aiostream_server.timers import Timer, call_at
 
 _REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind a larger read than this
 
@@ -82,7 +83,7 @@ class PushReader(asyncio.Protocol):
         self._ends_at = ends_at
         self._loop = asyncio.get_running_loop()
         self._arrived_at = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._take: Callable[[bytes], bool] = _take_nothing
         self._waiting: asyncio.Future[bool] | None = None
         self._is_lost = False
@@ -214,7 +215,7 @@ class PushReader(asyncio.Protocol):
         elif now - self._arrived_at >= self._idle_s:
             self._waiting.set_exception(aiohttp.SocketTimeoutError("nothing arrived"))
         ends_at = self._ends_at if self._ends_at > now else now + self._idle_s
-        self._timer = self._loop.call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
+        self._timer = call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
 
 
 def _take_nothing(_: bytes) -> bool:
