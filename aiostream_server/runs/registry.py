@@ -4,9 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from msgspec import structs
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import NotFound, RunGone, ServerError, ShuttingDown
@@ -152,7 +154,8 @@ class Registry:
         `ShuttingDown`.
         """
         resources = self._resources
-        return await self._begin(run_id, replace(request, spec=resources.catalogue[team]), resources, log, earlier)
+        request = structs.replace(request, spec=resources.catalogue[team])
+        return await self._begin(run_id, request, resources, log, earlier)
 
     async def _begin(
         self,

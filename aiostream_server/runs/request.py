@@ -5,6 +5,8 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import msgspec
+
 from aiostream_server.config.model import ConcurrentTurns, LimitsConfig, OnDisconnect
 from aiostream_server.intake.conversation import Conversation
 from aiostream_server.intake.principal import LOCAL_OWNER, Owner
@@ -30,8 +32,7 @@ class TurnKey(NamedTuple):
     model: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
+class RunRequest(msgspec.Struct, frozen=True):
     """A question, and how to treat its run.
 
     `spec` is the team that the client named. Without one the router chooses among the `allowed` teams (None: all).

@@ -5,6 +5,7 @@ A failover is noticed by a call that fails; `lease` then asks here where the pri
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeAlias
 
 from redis import ConnectionPool, Redis
@@ -26,6 +27,7 @@ Address: TypeAlias = tuple[str, int]
 
 _ASK_S: Final = 0.5
 """How long one Sentinel or node may take to answer: the next one is asked then, before the lease is over."""
+_MAX_OTHERS: Final = 32
 _CLOSED: Final = (ConnectionFailed,)  # a connection that Redis has closed meanwhile is opened again, once
 
 
@@ -37,6 +39,8 @@ class Primary:
         self._url: Final = url
         self._base: Final = base
         self._hosts: Final = list(url.hosts)
+        self._others: tuple[Address, ...] = ()
+        """Nodes of the cluster that the URL does not name."""
         self._tls: Final = TlsContext(url) if url.is_tls else None
 
     def connect(self, timeout_s: float) -> tuple[Address, Redis]:
@@ -79,14 +83,15 @@ class Primary:
 
     def _first_answer(self, ask: Callable[[Address, float], Address], timeout_s: float) -> Address:
         failures: list[Exception] = []
-        for host in tuple(self._hosts):
+        for host in (*self._hosts, *self._others):
             try:
                 address = ask(host, timeout_s)
             except (RedisError, OSError) as exc:
                 failures.append(exc)
             else:
-                self._hosts.remove(host)
-                self._hosts.insert(0, host)  # it is asked first next time
+                if host in self._hosts:
+                    self._hosts.remove(host)
+                    self._hosts.insert(0, host)  # it is asked first next time
                 return address
         raise next((exc for exc in failures if not isinstance(exc, ConnectionFailed | OSError)), failures[0])
 
@@ -106,11 +111,22 @@ class Primary:
 
     def _ask_node(self, host: Address, timeout_s: float) -> Address:
         with self._client(host, timeout_s) as client:
+            self._learn_others(client, host)
             try:
                 client.execute_command("EXISTS", f"{self._base}probe")
             except MovedError as moved:
                 return moved.host or host[0], moved.port
         return host
+
+    def _learn_others(self, client: Redis, host: Address) -> None:
+        """For the time when none of the nodes that the URL names is left."""
+        with suppress(ResponseError):  # the user may not ask
+            found = {
+                ((node[0] or b"").decode() or host[0], int(node[1]))
+                for _, _, *nodes in client.execute_command("CLUSTER", "SLOTS")
+                for node in nodes
+            }
+            self._others = tuple(sorted(found.difference(self._hosts)))[:_MAX_OTHERS]
 
     def _client(
         self, address: Address, timeout_s: float, username: str | None = None, password: str | None = None, **more: int

@@ -15,6 +15,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
 from aiostream_server.aiohttp_private import IS_KNOWN, read_all, shrink_connection, shrink_response
+from aiostream_server.timers import Timer, call_at
 
 _REFILLED_BYTES: Final = 1_024  # aiohttp holds unparsed bytes back only behind a larger read than this
 
@@ -82,14 +83,15 @@ class PushReader(asyncio.Protocol):
         self._ends_at = ends_at
         self._loop = asyncio.get_running_loop()
         self._arrived_at = self._loop.time()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self._take: Callable[[bytes], bool] = _take_nothing
         self._waiting: asyncio.Future[bool] | None = None
         self._is_lost = False
         self._is_paused = False
         connection = response.connection  # None if the whole answer is here already
         self._transport = connection.transport if connection is not None else None
-        self._is_shrunk = IS_KNOWN and self._transport is not None
+        has_body = getattr(self._content, "_buffer", None) is not None  # aiohttp's empty one has no such attribute
+        self._is_shrunk = IS_KNOWN and has_body
         if self._transport is not None:
             self._protocol = cast("ResponseHandler", self._transport.get_protocol())
             shrink_response(response)
@@ -169,7 +171,9 @@ class PushReader(asyncio.Protocol):
 
     def _read(self) -> bytes:
         """All that aiohttp has parsed."""
-        return read_all(self._content, self._protocol) if self._is_shrunk else self._content.read_nowait()
+        if not self._is_shrunk:
+            return self._content.read_nowait()
+        return read_all(self._content, None if self._transport is None else self._protocol)
 
     def _take_all(self) -> bool:
         """Hand on what aiohttp has parsed; whether `take` wants more."""
@@ -212,7 +216,7 @@ class PushReader(asyncio.Protocol):
         elif now - self._arrived_at >= self._idle_s:
             self._waiting.set_exception(aiohttp.SocketTimeoutError("nothing arrived"))
         ends_at = self._ends_at if self._ends_at > now else now + self._idle_s
-        self._timer = self._loop.call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
+        self._timer = call_at(min(self._arrived_at + self._idle_s, ends_at), self._tick)
 
 
 def _take_nothing(_: bytes) -> bool:

@@ -145,8 +145,11 @@ def wanted_by(text: str, *, least: int, by_system: bool = False) -> Wanted | Non
 
 def may_instruct(text: str) -> bool:
     """Whether it has a word for what is asked for, and one for a conversation. Takes microseconds."""
+    if not text:
+        return False
+    asked, about = (words.ASCII_ASKED, words.ASCII_ABOUT) if text.isascii() else (words.ASKED, words.ABOUT)
     is_said = text.lower().__contains__  # mapped, as a generator takes three times as long
-    return any(map(is_said, words.ASKED)) and any(map(is_said, words.ABOUT))
+    return any(map(is_said, asked)) and any(map(is_said, about))
 
 
 def wants_summary(text: str) -> bool:

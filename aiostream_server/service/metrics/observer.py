@@ -11,6 +11,7 @@ from aiostream_server.service.metrics.families import FINISH_REASONS, OTHER, Bou
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 _NO_TEAM: Final = "none"
 _NO_PROTOCOL: Final = "none"
+_COUNTED: Final = frozenset({Token, Action, ToolResult, Error, RunFinished})
 
 
 class MetricsObserver:
@@ -80,6 +81,8 @@ class _RunMetrics(_Watch):
         self._team = team
 
     def event(self, event: Event) -> None:
+        if type(event) not in _COUNTED:
+            return
         match event:
             case Token():
                 self._families.run_first_token.labels(self._team).observe(time.monotonic() - self._began_at)

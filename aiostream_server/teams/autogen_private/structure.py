@@ -166,7 +166,9 @@ def code_executors_in(team: object) -> Iterator[CodeExecutor]:
     for thing in everything_in(team):
         candidates = [getattr(thing, "_code_executor", None)]
         candidates += [getattr(tool, "_executor", None) for tool in tools_of(thing)]
-        found |= {id(candidate): candidate for candidate in candidates if isinstance(candidate, CodeExecutor)}
+        for candidate in candidates:
+            if candidate is not None and isinstance(candidate, CodeExecutor):
+                found[id(candidate)] = candidate
     return iter(found.values())
 
 
