@@ -10,8 +10,6 @@ task, which closes the provider's connection at once.
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from copy import copy
-from dataclasses import replace
 from typing import Any, Final, Literal, Self
 
 from autogen_core import CancellationToken
@@ -68,15 +66,21 @@ class StreamingClient(ChatCompletionClient):
 
     def speaking_as(self, agent: str) -> Self:
         """The same model for one agent inside another agent's tool: AutoGen does not tell its name there."""
-        client = copy(self)
+        client = self._like()
         client._speaker = agent  # noqa: SLF001 - its own class
         return client
 
     def calling_tools(self, choice: ToolChoice, *, is_parallel: bool) -> Self:
         """The same model for an agent that leaves the choice of its tools to this one. `is_parallel`: one answer may
         call several."""
-        client = copy(self)
+        client = self._like()
         client._choice, client._is_parallel = choice, is_parallel  # noqa: SLF001 - its own class
+        return client
+
+    def _like(self) -> Self:
+        """As `copy`, which takes eight times as long."""
+        client = object.__new__(type(self))
+        vars(client).update(vars(self))
         return client
 
     async def create(
@@ -91,7 +95,7 @@ class StreamingClient(ChatCompletionClient):
     ) -> CreateResult:
         """The whole answer. Raises `ModelFailed` or `ModelTimeout`, and `ValueError` for a missing capability."""
         request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
-        return await _start(self._call(request, current_sink.get()).make(), cancellation_token)
+        return await _in_this_task(self._call(request, current_sink.get()).make(), cancellation_token)
 
     async def create_stream(
         self,
@@ -106,7 +110,7 @@ class StreamingClient(ChatCompletionClient):
         """Text chunks, then the `CreateResult`; in a run only the latter. Raises what `create` raises."""
         request = self._request(messages, tools, tool_choice, json_output, extra_create_args)
         if (sink := current_sink.get()) is not None:
-            yield await _start(self._call(request, sink).make(), cancellation_token)
+            yield await _in_this_task(self._call(request, sink).make(), cancellation_token)
             return
         batches = QueueListener()
         task = _start(self._call(request, None).make(batches), cancellation_token)
@@ -124,7 +128,8 @@ class StreamingClient(ChatCompletionClient):
         await self._provider.close()
 
     def total_usage(self) -> RequestUsage:
-        return replace(self._model.total)
+        total = self._model.total
+        return RequestUsage(total.prompt_tokens, total.completion_tokens)
 
     actual_usage = total_usage
 
@@ -186,6 +191,45 @@ class StreamingClient(ChatCompletionClient):
     def _call(self, request: ModelRequest, sink: TokenSink | None) -> ModelCall:
         most_calls = None if self._is_parallel else 1
         return ModelCall(self._model, request, sink, self.speaker_of(request.messages), most_calls=most_calls)
+
+
+class _Link:
+    """What a token cancels: the task that waits for the answer, as long as it does."""
+
+    __slots__ = ("is_cancelled", "task")
+
+    def __init__(self) -> None:
+        self.is_cancelled = False
+        self.task: asyncio.Task[Any] | None = None
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+    def end(self) -> None:
+        """The call has ended. If the token cancelled it, its caller goes on: only the call was to be cancelled."""
+        task, self.task = self.task, None
+        if self.is_cancelled and task is not None:
+            task.uncancel()
+
+
+async def _in_this_task(
+    answer: Coroutine[None, None, CreateResult], cancellation_token: CancellationToken | None
+) -> CreateResult:
+    """As to await a task that is linked to the token, without the task: each takes a context and 50 us."""
+    if cancellation_token is None:
+        return await answer
+    link = _Link()
+    cancellation_token.add_callback(link.cancel)
+    if link.is_cancelled:
+        answer.close()
+        raise asyncio.CancelledError
+    link.task = asyncio.current_task()  # no local variable: an error's traceback would hold the task, and it the error
+    try:
+        return await answer
+    finally:
+        link.end()
 
 
 def _start(

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import structlog
@@ -15,6 +15,7 @@ from autogen_core.models import (
     RequestUsage,
 )
 from autogen_core.tools import ToolSchema
+from msgspec import structs
 
 from aiostream_server.errors import ModelFailed
 from aiostream_server.events import TokenCount
@@ -106,7 +107,7 @@ class ModelCall:
         with self._model.label.call(speaker) as call:
             progress = _Progress(facts, call, sink)
             hearing = AnswerFeed(answer, listener, progress.begin)
-            request = self._request = replace(
+            request = self._request = structs.replace(
                 self._request,
                 options=options,
                 tool_choice=choice,
@@ -150,7 +151,7 @@ class ModelCall:
                 memory.offer(self._speaker, request.tools)
             else:
                 offered = memory.offered(self._speaker)
-        return replace(request, kept=kept, offered=offered, facts=self._facts)
+        return structs.replace(request, kept=kept, offered=offered, facts=self._facts)
 
     def _remember(self, result: CreateResult) -> None:
         """Keep what goes back with this answer. Beside calls, AutoGen's message mixes text and reasoning."""

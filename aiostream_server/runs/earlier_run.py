@@ -5,6 +5,8 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from aiostream_server.errors import Conflict, InvalidRequest, NotFound, RunGone, UnknownResponse
 from aiostream_server.events import InputRequested
 from aiostream_server.intake.conversation import Conversation
@@ -49,7 +51,7 @@ async def continued(directory: Directory, archive: Archive | None, request: RunR
     talk = request.conversation
     if talk is None or not talk.is_chain:
         return request
-    named = replace(request, conversation=replace(talk, name=run_id))
+    named = structs.replace(request, conversation=replace(talk, name=run_id))
     if (name := talk.continues) is None:
         return named
     with suppress(NotFound, RunGone):
@@ -57,7 +59,7 @@ async def continued(directory: Directory, archive: Archive | None, request: RunR
         if card.finished is None:
             raise Conflict("the response that this one continues is not finished: wait for it", param=_PREVIOUS)
         if (kept_in := card.conversation) is not None and kept_in != name:
-            return replace(request, conversation=Conversation(kept_in, resends=False, is_kept=talk.is_kept))
+            return structs.replace(request, conversation=Conversation(kept_in, resends=False, is_kept=talk.is_kept))
     if archive is None or not await is_remembered(archive, request.owner, name):
         message = f"{_PREVIOUS}: there is no such response, or nothing of it is remembered"
         raise UnknownResponse(message, param=_PREVIOUS)

@@ -4,9 +4,11 @@ import asyncio
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
+
+from msgspec import structs
 
 from aiostream_server.config.model import LimitsConfig
 from aiostream_server.errors import NotFound, RunGone, ServerError, ShuttingDown
@@ -31,7 +33,7 @@ _UNCERTAIN: Final = 8  # callers that may want no run after all: their question 
 
 
 def _no_registry(registry: "Registry") -> None:
-    """For runs that no other process takes over."""
+    """The `attach` of a backend whose runs no other process takes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +154,8 @@ class Registry:
         `ShuttingDown`.
         """
         resources = self._resources
-        return await self._begin(run_id, replace(request, spec=resources.catalogue[team]), resources, log, earlier)
+        request = structs.replace(request, spec=resources.catalogue[team])
+        return await self._begin(run_id, request, resources, log, earlier)
 
     async def _begin(
         self,
@@ -163,7 +166,7 @@ class Registry:
         attempts: EarlierAttempts | None = None,
     ) -> Run:
         key = request.turn_key
-        with resources.references.holding(), ExitStack() as undo:
+        with resources.references, ExitStack() as undo:
             if key is not None and attempts is None:
                 await self._turns.prepare(key)
             wait, leave = await self._enter(request, run_id)

@@ -83,14 +83,14 @@ class Speakers:
         return agent in (self.answer_from or (self.names if len(self.names) == 1 else ()))
 
     def kind_of(self, agent: str, text: str = "") -> SpeechKind:
-        """Of a message, or, without its text, of one that is being streamed."""
+        """The kind of a message or, without its text, of one that is being streamed."""
         if self.answers(agent):
             return "message" if self.awaits_form else "final"
         return self.roles.get(agent) or speech_kind(agent, text)
 
 
 def speech_kind(agent: str, text: str = "") -> SpeechRole:
-    """By the agent's name (`ReviewerBot` validates, `DataAnalyst` analyses), else by the beginning of the text."""
+    """The kind by the agent's name (`ReviewerBot` validates, `DataAnalyst` analyses), else by the text's beginning."""
     words = _NAME_WORDS.findall(agent)
     by_name = (kind for kind, pattern in _NAMES if any(map(pattern.match, words)))
     by_text = (kind for kind, pattern in _WORDS if pattern.search(text[:_LOOKED_AT_CHARS]))

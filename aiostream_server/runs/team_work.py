@@ -1,9 +1,10 @@
 """What a run does with its team: recall the conversation, choose, build and drive the team, keep what it remembers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from autogen_core import CancellationToken
+from msgspec import structs
 
 from aiostream_server.errors import SchemaNotMet
 from aiostream_server.events import Routing
@@ -87,7 +88,7 @@ class TeamWork:
             await files.settle()
         recorder.close_all()
         await self._tell_ending(ending, spec, memory, token)
-        if memory.is_kept or spec.config.restart == "turn":
+        if memory.is_kept or spec.config.restart == "turn" or recorder.log.is_in_doubt:
             await recorder.log.complete()
         not_kept = await memory.keep(team, spec.id, recorder.log, ending.handover)
         if not memory.was_recalled:
@@ -107,7 +108,7 @@ class TeamWork:
             if question.form is not None:
                 await put_in_form(question.form, question, self.team, spec, recorder, token)
             is_reply, members = memory.waits_for is not None, len(participant_names(self.team))
-            tell_answer(recorder, replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
+            tell_answer(recorder, structs.replace(ending, asked=question.task.text, is_reply=is_reply, members=members))
         elif ending.calls_client:
             request_calls(recorder, handover)
         else:

@@ -27,7 +27,7 @@ class Way:
 
 
 def ways_to_ask(form: AnswerForm, client: StreamingClient) -> list[Way]:
-    """The best first."""
+    """The ways that this model may take, the best first."""
     info = client.model_info
     match form:
         case ToolForm(tools=tools):

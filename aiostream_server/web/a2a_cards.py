@@ -28,7 +28,7 @@ _MAX_AGE_S: Final = 60
 
 
 async def get_card(request: web.Request) -> web.Response:
-    """Of the model in the path, or of the server. Raises `UnknownModel`."""
+    """The card of the model in the path, or of the server. Raises `UnknownModel`."""
     model = request.match_info.get("model")
     try:
         card = card_for(request, caller_of(request), model)

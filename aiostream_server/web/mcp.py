@@ -48,7 +48,7 @@ _LATEST_RUNS: Final = 200
 
 
 def add_mcp_routes(app: web.Application) -> None:
-    """At `/mcp` and `/api/mcp`. GET and DELETE are 405, as the specification has it."""
+    """Add `/mcp` and `/api/mcp`. GET and DELETE are 405, as the specification has it."""
     for prefix in ("", "/api"):
         app[REFUSALS][app.router.add_post(f"{prefix}/mcp", _answer)] = refusal
 

@@ -76,13 +76,13 @@ def _variant(card: ModelCard, presentation: Presentation) -> ModelCard:
 
 
 def examples_of(specs: Iterable[TeamSpec]) -> tuple[str, ...]:
-    """Of a router to these teams: the first example of each, without repeats."""
+    """The examples of a router to these teams: the first one of each, without repeats."""
     first = dict.fromkeys(example for spec in specs for example in spec.config.examples[:1])
     return tuple(first)[:_EXAMPLES_SHOWN]
 
 
 def cards_of(state: ServerState) -> Iterator[ModelCard]:
-    """Of all models, `auto` first."""
+    """The cards of all models, `auto` first."""
     specs = tuple(state.catalogue)
     yield ModelCard(
         AUTO,

@@ -1,7 +1,8 @@
 """What a caller is offered: the models and teams that its key may use.
 
 A model that the key does not allow does not exist for the caller. `auto` is a model as any other: a key that names it
-may use it."""
+may use it.
+"""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
@@ -64,7 +65,7 @@ class Offer:
         return self._seeing(allowed, spec) if question.task.images else allowed
 
     def _calling(self, allowed: Collection[str] | None, spec: TeamSpec | None) -> Collection[str]:
-        """Those that call a tool of the client where the request forces it."""
+        """The teams that call a tool of the client where the request forces it."""
         calling = [team.id for team in self._catalogue if team.config.takes_forced_calls]
         if found := {team for team in calling if allowed is None or team in allowed}:
             return found
@@ -77,7 +78,7 @@ class Offer:
         )
 
     def _seeing(self, allowed: Collection[str] | None, spec: TeamSpec | None) -> Collection[str]:
-        """Those that see images."""
+        """The teams that see images."""
         seeing = {team.id for team in self._catalogue if team.sees_images and (allowed is None or team.id in allowed)}
         if not seeing:
             teams = "all teams" if spec is None else repr(spec.id)

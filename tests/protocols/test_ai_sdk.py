@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from aiostream_server.errors import InvalidRequest
 from aiostream_server.events import Action, Answer, Entry, Restarted, RunFinished, Token, TokenCount
@@ -170,8 +170,8 @@ def test_what_a_resumed_stream_needs_is_kept_with_the_run() -> None:
         ).encode(),
         "m",
     )
-    assert options_of(replace(CARD, protocol=AI_SDK.name, kept=read.kept)) == read.options
-    assert options_of(replace(CARD, protocol="chat", kept=b"{}")) == UIMessageOptions()
+    assert options_of(structs.replace(CARD, protocol=AI_SDK.name, kept=read.kept)) == read.options
+    assert options_of(structs.replace(CARD, protocol="chat", kept=b"{}")) == UIMessageOptions()
     assert read_request(json.dumps({"messages": [message("user", "q")]}).encode(), "m").kept == b""
 
 

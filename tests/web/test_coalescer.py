@@ -21,6 +21,7 @@ from aiostream_server.present import Page, new_presenter
 from aiostream_server.protocols.chat.chunks import ChunkEncoder
 from aiostream_server.protocols.chat.open_webui import PageFrames
 from aiostream_server.protocols.chat.stream import ChatFrames
+from aiostream_server.web.lasting import UntilWritten
 from aiostream_server.web.middlewares import OBSERVER
 from aiostream_server.web.stream import stream_run
 from tests.kit.bare_server import bare_stream
@@ -50,8 +51,8 @@ async def viewed(
             new_presenter("answer", Page()), ChunkEncoder("i", 1, "m"), include_usage=False, page=PageFrames()
         )
         config = ServerConfig(heartbeat_s=heartbeat_s)
-        with log.reader() as reader:
-            return await stream_run(request, {}, reader, frames, config, coalesce_s=coalesce_s)
+        with UntilWritten(log.reader()) as until:
+            return until.written(await stream_run(request, {}, until.entered, frames, config, coalesce_s=coalesce_s))
 
     app = web.Application()
     app[OBSERVER] = NO_OBSERVER

@@ -109,7 +109,7 @@ def _stream_events() -> dict[str, Any]:
 
 
 def event_schemas() -> dict[str, Schema]:
-    """By component name (`TokenEvent`), and what they refer to (`TokenCount`)."""
+    """The schema of each event by component name (`TokenEvent`), and the schemas that they refer to (`TokenCount`)."""
     schemas: dict[str, Schema] = {}
     for name, kind in EVENTS.items():
         schema = TypeAdapter(kind).json_schema(ref_template=REF)

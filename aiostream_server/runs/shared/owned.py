@@ -81,6 +81,11 @@ class OwnedRun:
         return self.log.committed > self.written or not self.is_known or self._state != self._told
 
     @property
+    def is_confirmed(self) -> bool:
+        """Whether Redis has said, since it was last asked about all runs, that this process drives it."""
+        return self._told is not None
+
+    @property
     def is_done(self) -> bool:
         """Whether Redis has all of a finished run."""
         return self.is_known and self._told is not None and self._told.finished

@@ -9,11 +9,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Final
 
 import structlog
-from msgspec import MsgspecError, msgpack
+from msgspec import MsgspecError, msgpack, structs
 
 from aiostream_server.config.model import LimitsConfig, RunsConfig
 from aiostream_server.errors import RunsUnavailable, ServerError
@@ -194,7 +193,7 @@ class Takeover:
         if reserved > last:
             entries.insert(0, Entry(reserved, now, Dropped(first=last + 1)))
         packed = pack_entries(entries)
-        card = replace(card, finished=finished, last_seq=packed.last)
+        card = structs.replace(card, finished=finished, last_seq=packed.last)
         retention_ms = max(1, round(self.limits.retention_s * 1000))
         order = WriteOrder(run_id, last, packed.last, -1, retention_ms, True, [packed], card=msgpack.encode(card))
         await self._connection.run(WRITE, self._node, retention_ms, *write_arguments([order]))

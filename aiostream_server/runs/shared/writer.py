@@ -9,6 +9,7 @@ it stands.
 
 import asyncio
 import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -59,6 +60,8 @@ class Writer:
         self._wake: Final = asyncio.Event()
         self._all_at = 0.0
         self._writing: Final = asyncio.Lock()
+        self.lease_until = math.inf
+        """By `time.monotonic()`: before, no other process takes these runs over."""
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -72,6 +75,7 @@ class Writer:
         owned.log.on_shortage = lambda: self.hurry(run.id)
         owned.log.on_turn_end = lambda: self.write_soon(run.id)
         owned.log.on_complete = lambda: self._complete(run.id)
+        owned.log.doubts = lambda: self._doubts(owned)
         if run.on_disconnect == "continue" or run.earlier is not None:  # others may look for it at once
             self.hurry(run.id)
         else:
@@ -122,6 +126,11 @@ class Writer:
             self._viewed_at = at
             self._wake.set()
 
+    def _doubts(self, owned: OwnedRun) -> bool:
+        """Whether the lease was over at some time, and Redis has not yet said what has become of the run."""
+        is_over = time.monotonic() > self.lease_until
+        return self._connection.is_available and (is_over or (owned.is_known and not owned.is_confirmed))
+
     async def _complete(self, run_id: str) -> None:
         """Wait until Redis knows that the team has done its turn, unless it is away. A run that another process has
         taken over is ended meanwhile."""
@@ -144,6 +153,8 @@ class Writer:
         self._finished.pop(run_id, None)
         if (owned := self._runs.get(run_id)) is not None:
             owned.is_kept = False
+            if not (owned.is_known or self._connection.is_available):
+                self._remove(run_id)  # Redis is away for long, and has never known it
 
     def lose(self, run_id: str) -> None:
         """Another process has taken the run over: end it here."""
@@ -211,7 +222,9 @@ class Writer:
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
-        if not self._connection.is_available:
+        while not self._connection.is_available:
+            for names in (self._hurried, self._soon):
+                names.intersection_update(self._runs)  # of what the process keeps no longer
             await asyncio.sleep(_PERIOD_S)  # the thread of the lease looks whether Redis is back
         while (at := self._due_at()) > loop.time():
             self._wake.clear()

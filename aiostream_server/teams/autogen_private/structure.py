@@ -18,7 +18,7 @@ _Kind = TypeVar("_Kind")
 
 
 def is_a(thing: object, kind: type[_Kind]) -> TypeGuard[_Kind]:
-    """As `isinstance`, which takes 2 µs for AutoGen's classes, since they derive from a `Protocol`."""
+    """Like `isinstance`, which takes 2 µs for AutoGen's classes, since they derive from a `Protocol`."""
     return kind in type(thing).__mro__
 
 
@@ -28,7 +28,7 @@ def participants_of(thing: object) -> Sequence[object] | None:
 
 
 def _listed(things: object) -> Sequence[object] | None:
-    """As AutoGen keeps them: not `Sequence`, which takes ten times as long to test."""
+    """Tests for the types in which AutoGen keeps them: a test for `Sequence` takes ten times as long."""
     return things if isinstance(things, list | tuple) else None
 
 
@@ -161,12 +161,14 @@ def replace_workbenches(agent: object, workbenches: Sequence[object]) -> None:
 
 
 def code_executors_in(team: object) -> Iterator[CodeExecutor]:
-    """Those of agents and of tools: each once."""
+    """The code executors of agents and of tools, each once."""
     found: dict[int, CodeExecutor] = {}
     for thing in everything_in(team):
         candidates = [getattr(thing, "_code_executor", None)]
         candidates += [getattr(tool, "_executor", None) for tool in tools_of(thing)]
-        found |= {id(candidate): candidate for candidate in candidates if isinstance(candidate, CodeExecutor)}
+        for candidate in candidates:
+            if candidate is not None and isinstance(candidate, CodeExecutor):
+                found[id(candidate)] = candidate
     return iter(found.values())
 
 

@@ -3,16 +3,21 @@
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from aiostream_server.log.redis.scripts import CLAIM
 from aiostream_server.runs.run import Run
+from aiostream_server.web.health import SHARED_RUNS
+from tests.kit.cluster import cluster, shared_in
 from tests.kit.redis import RedisServer
+from tests.kit.scripted_provider import Gate, ScriptedAnswer
 from tests.kit.shared_runs import sharing
 from tests.kit.waiting import wait_for
 from tests.runs.running import new_run
+from tests.web.watching import starting, watch_all
 
 if TYPE_CHECKING:
     from aiostream_server.runs.shared.backend import SharedRuns
@@ -116,3 +121,34 @@ async def test_leases_end_when_the_clock_of_redis_was_set_back(store: Store, oth
     redis.command("zadd", f"{store.base}nodes", str(round(time.time() * 1000)), "killed")
     redis.command("eval", SET_BACK, "0", store.base)
     await store.until_ended(run)
+
+
+async def test_a_run_that_was_taken_over_in_a_pause_has_one_end(
+    tmp_path: Path, shared_redis: RedisServer, redis_prefix: str
+) -> None:
+    """Also where all of its answer had arrived when its process went on."""
+    gate = Gate()
+    runs = shared_in(shared_redis.url, redis_prefix, lease_s=60.0)
+    async with (
+        cluster(runs, tmp_path, ScriptedAnswer("a", gate, "b")) as (here, there),
+        starting(here.url, "hi", model="solo") as view,
+    ):
+        await view.until(3)
+        paused, other = (cast("SharedRuns", each.runner.app[SHARED_RUNS]) for each in (here, there))
+        paused.writer.lease_until = 0.0
+        shared_redis.command("zadd", f"{{{redis_prefix}}}:nodes", "1", paused.node)
+        await other.takeover._take_over(paused.node)
+        gate.open()
+        assert (await view.read_all()).seen[-1].body["reason"] == "interrupted"
+        for server in (here, there):
+            assert (await watch_all(server.url, view.run_id)).seen[-1].raw == view.seen[-1].raw
+
+
+async def test_a_lease_that_was_renewed_in_time_leaves_no_doubt(store: Store, other: "SharedRuns") -> None:
+    """So the end of an answer waits for no call of Redis."""
+    run = await _begun(other, store)
+    await wait_for(lambda: not run.log.is_in_doubt, "the renewal")
+    other.check()
+    assert run.log.is_in_doubt, "Redis may have given it to another process"
+    await wait_for(lambda: not run.log.is_in_doubt, "the answer")
+    run.end("cancelled")
